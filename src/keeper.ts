@@ -1,0 +1,98 @@
+/**
+ * The seam between a response and the keeping of its message. The stream layer knows sockets, frames and
+ * outcomes; the guard layer knows memory, disk and database; neither imports the other, and this is all they
+ * say to each other.
+ */
+import type { Message, SaveResult } from './message.ts';
+import type { HoldRelease, StreamView } from './observer.ts';
+
+/** What a stream is known by when it opens: enough to rebuild its message in another process. */
+export interface OpenedStream {
+  readonly id: string;
+  readonly messageId: string;
+  readonly conversationId: string | null;
+  readonly role: string;
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+  readonly route: string;
+  /** The option, `auto` included: decided anew when the body is read. Custom formats give their name. */
+  readonly format: string;
+  /** The response's media type without parameters, lower case, or ''. */
+  readonly contentType: string;
+  /** `identity`, or the coding the handler applied itself: then the body is bytes. */
+  readonly contentEncoding: string;
+  /** Whether every payload is to be stored. */
+  readonly events: boolean;
+  readonly startedAtMs: number;
+  /** W3C `traceparent` of the stream's span, or `null`. */
+  readonly traceparent: string | null;
+}
+
+/** A piece of a body: text, or the bytes of an encoded one. */
+export type Piece = string | Uint8Array;
+
+/** The write-ahead log of one stream. Every method returns at once and none throws. */
+export interface StreamLog {
+  /**
+   * Takes a piece before its bytes go toward the socket. Written with everything else of this tick by a
+   * `process.nextTick`; with `now`, everything appended so far is written before this returns (the
+   * socket is corked, or the next call will not be).
+   */
+  append(piece: Piece, now: boolean): void;
+  /** True when nothing of this stream waits to be written. */
+  readonly clean: boolean;
+  /** Writes everything that waits, of every stream. */
+  flush(): void;
+  /** The stream is over and leaves no message. */
+  drop(): void;
+}
+
+/** One message on its way. */
+export interface Save {
+  readonly message: Message;
+  readonly stream: StreamView;
+  /** `undefined` where there is no journal. */
+  readonly log: StreamLog | undefined;
+  /** Whether a terminal frame waits for it. */
+  readonly holds: boolean;
+  /** After so long without a commit the message goes to the journal. */
+  readonly confirmTimeoutMs: number;
+  /** After so long without any result it is `missing`; without a journal, `lost`. */
+  readonly missingAfterMs: number;
+}
+
+/** What a save has to say, in two steps: may the frame go, and what became of the message. */
+export interface SaveProgress {
+  /** `saved`, `journaled`, or `unconfirmed` at the deadline. Never rejects. */
+  readonly confirmed: Promise<Exclude<HoldRelease, 'client-gone'>>;
+  /** Never rejects. */
+  readonly result: Promise<{
+    readonly result: SaveResult;
+    readonly attempts: number;
+    readonly errorType: string | undefined;
+  }>;
+}
+
+/** Keeps messages. Implemented by the guard layer. It reports `onSave` and `onAttempt` itself; `onDue` is the stream's. */
+export interface Keeper {
+  /**
+   * A guarded stream begins. `body` gives everything captured so far, for writing it again when a
+   * segment of the journal has to go. `undefined` when there is no journal.
+   */
+  open(stream: OpenedStream, body: () => readonly Piece[]): StreamLog | undefined;
+  /** Takes a message. A second call with the same id and a higher revision is a reopened stream. */
+  save(save: Save): SaveProgress;
+}
+
+/** Rebuilds the message of a stream from its body, in the process that recovers it. Given to the guard by the composition. */
+export type ReadBody = (
+  stream: OpenedStream,
+  body: readonly Piece[],
+) => {
+  readonly text: string;
+  readonly events: readonly unknown[] | null;
+  /** True when every payload was recognised as carrying nothing. */
+  readonly empty: boolean;
+  readonly finished: boolean;
+  readonly unknownText: boolean;
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+};

@@ -1,0 +1,99 @@
+/**
+ * The words of the domain: how a stream ends, what is kept of it, and who keeps it. Everything else
+ * imports these; they import nothing.
+ */
+
+/** How a stream ended. Each stream gets exactly one. */
+export type Outcome =
+  /** The finish marker passed while the client was there, or the handler ended normally where none is needed. */
+  | 'completed'
+  /** The client left first. */
+  | 'disconnected'
+  /** `stopHandler()` or `stop()` ended it. */
+  | 'stopped'
+  /** The handler threw, rejected or destroyed the response, or the stream carried an error frame. */
+  | 'failed'
+  /** Nothing came for too long, from upstream or on the socket. */
+  | 'timed-out'
+  /** A clean end without the finish marker that the format needs. */
+  | 'truncated'
+  /** This process went down, on purpose or not. */
+  | 'interrupted';
+
+/** Who ended the stream. */
+export type Side = 'client' | 'upstream' | 'server';
+
+/** Every outcome, for code that needs the closed set (labels, option checks). */
+export const OUTCOMES = [
+  'completed',
+  'disconnected',
+  'stopped',
+  'failed',
+  'timed-out',
+  'truncated',
+  'interrupted',
+] as const satisfies readonly Outcome[];
+
+/**
+ * What became of a message that was due: `saved` (committed), `journaled` (fsynced on local disk, replay
+ * will save it), `lost` (nobody could take it), `missing` (no answer in time).
+ */
+export type SaveResult = 'saved' | 'journaled' | 'lost' | 'missing';
+
+/** Every save result, for code that needs the closed set. */
+export const SAVE_RESULTS = [
+  'saved',
+  'journaled',
+  'lost',
+  'missing',
+] as const satisfies readonly SaveResult[];
+
+/** Why a stream left no message: nothing was in it, or the app's policy did not want it. */
+export type SkipReason = 'empty' | 'discarded';
+
+/** What is kept of one stream. */
+export interface Message {
+  /** A UUIDv7 made when the stream started, unless the app gave its own. */
+  readonly id: string;
+  /** A UUIDv7; the identity of the stream, which retries and replays share. */
+  readonly streamId: string;
+  /** `null` where the app named none. */
+  readonly conversationId: string | null;
+  /** `assistant` unless the app says otherwise. */
+  readonly role: string;
+  /** What the handler produced, as a client would read it. */
+  readonly text: string;
+  /** Every parsed payload, or `null` when the text alone says it all. */
+  readonly events: readonly unknown[] | null;
+  /** What the app gave, and under `lastchunk` what was found (finish reason, requested id). JSON values only. */
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+  /** True when this is the whole answer. */
+  readonly complete: boolean;
+  readonly outcome: Outcome;
+  readonly side: Side;
+  /** 0, and one more for each time the stream went on after a terminal frame. */
+  readonly revision: number;
+  /** Body writes toward the client. */
+  readonly chunks: number;
+  /** Bytes of all body writes. */
+  readonly bytes: number;
+  /** Bytes beyond `maxBytes`, which were not kept. */
+  readonly droppedBytes: number;
+  /** The trace the request belonged to, as 32 hex digits. */
+  readonly traceId: string | null;
+  readonly startedAt: Date;
+  readonly endedAt: Date;
+}
+
+/**
+ * Where messages go. `save` commits all of them or rejects; it must be idempotent by `message.id`
+ * and never replace a row of the same stream by one of lower rank `(revision, complete, text length)`.
+ *
+ * A rejection whose `code` is an SQLSTATE of class 22, 23 or 54000, met when a message is sent alone, says that
+ * this message can never be stored (*refused*). Every other rejection says that the store is *away*, and the message is tried again.
+ */
+export interface MessageStore {
+  save(messages: readonly Message[]): Promise<void>;
+  /** Releases connections. Called once, after the last save. */
+  close(): Promise<void>;
+}

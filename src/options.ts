@@ -1,0 +1,79 @@
+/**
+ * Options are checked once, at the door, so that the code behind it never asks again and a typo is
+ * met at start-up instead of at three in the morning. Every message names the option in backticks
+ * and the accepted range.
+ */
+import { LastchunkError } from './errors.ts';
+
+/** Throws `bad-option` for a key that `known` does not list, naming the closest thing: the list. */
+export function refuseUnknown(where: string, options: object, known: readonly string[]): void {
+  for (const key of Object.keys(options)) {
+    if (!known.includes(key)) {
+      throw bad(`unknown option \`${key}\` of ${where}; known are ${known.join(', ')}`);
+    }
+  }
+}
+
+/** A whole number between `min` and `max`, or `fallback` when absent. */
+export function wholeNumber(
+  name: string,
+  value: unknown,
+  range: { min: number; max: number; fallback: number },
+): number {
+  if (value === undefined) return range.fallback;
+  if (typeof value === 'number' && Number.isInteger(value)) {
+    if (value >= range.min && value <= range.max) return value;
+  }
+  throw bad(
+    `\`${name}\` must be a whole number from ${range.min} to ${range.max}, not ${show(value)}`,
+  );
+}
+
+/** `true` or `false`, or `fallback` when absent. */
+export function flag(name: string, value: unknown, fallback: boolean): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value === 'boolean') return value;
+  throw bad(`\`${name}\` must be true or false, not ${show(value)}`);
+}
+
+/** One of a closed set of words, or `fallback` when absent. */
+export function oneOf<const T extends string>(
+  name: string,
+  value: unknown,
+  choices: readonly T[],
+  fallback: T,
+): T {
+  if (value === undefined) return fallback;
+  const found = choices.find((choice) => choice === value);
+  if (found !== undefined) return found;
+  throw bad(`\`${name}\` must be one of ${choices.join(', ')}, not ${show(value)}`);
+}
+
+/** A function, or `undefined` when absent; `F` is the caller's word for its shape. */
+export function optionalFunction<F>(name: string, value: F | undefined): F | undefined {
+  if (value === undefined || typeof value === 'function') return value;
+  throw bad(`\`${name}\` must be a function, not ${show(value)}`);
+}
+
+/** A plain object of further options. */
+export function record(name: string, value: unknown): Record<string, unknown> {
+  if (value === undefined) return {};
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return { ...value };
+  }
+  throw bad(`\`${name}\` must be an object of options, not ${show(value)}`);
+}
+
+/** A `bad-option` error. */
+export function bad(message: string): LastchunkError {
+  return new LastchunkError('bad-option', message);
+}
+
+/** A value as it can stand in a message: short, and never the inside of an object (it may be secret). */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
+  if (typeof value === 'object' && value !== null)
+    return Array.isArray(value) ? 'an array' : 'an object';
+  if (typeof value === 'function') return 'a function';
+  return String(value);
+}
