@@ -1,0 +1,50 @@
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startPostgres } from './postgres.ts';
+import type { TestPostgres } from './postgres.ts';
+
+let server: TestPostgres;
+beforeAll(async () => {
+  server = await startPostgres({ work_mem: '5MB' });
+}, 60_000);
+afterAll(() => server.remove());
+
+async function ask(url: string, sql: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+it('is PostgreSQL 18 with the settings that were asked for', async () => {
+  const rows = await ask(server.connectionString, 'SHOW server_version_num');
+  expect(rows).toEqual([{ server_version_num: expect.stringMatching(/^18/) }]);
+  expect(await ask(server.connectionString, 'SHOW work_mem')).toEqual([{ work_mem: '5MB' }]);
+});
+
+it('keeps committed rows over a crash, on the same port', async () => {
+  await ask(server.connectionString, 'CREATE TABLE kept AS SELECT 1 AS one');
+  await server.stopImmediate();
+  await expect(ask(server.connectionString, 'SELECT 1')).rejects.toMatchObject({
+    code: 'ECONNREFUSED',
+  });
+  await server.start();
+  expect(await ask(server.connectionString, 'SELECT one FROM kept')).toEqual([{ one: 1 }]);
+});
+
+it('keeps committed rows over a fast shutdown, and stopping twice does no harm', async () => {
+  await server.stop();
+  await server.stop();
+  await server.start();
+  await server.start();
+  expect(await ask(server.connectionString, 'SELECT one FROM kept')).toEqual([{ one: 1 }]);
+});
+
+it('makes separate databases', async () => {
+  const [first, second] = [await server.newDatabase(), await server.newDatabase()];
+  await ask(first, 'CREATE TABLE only_here (id int)');
+  await expect(ask(second, 'SELECT * FROM only_here')).rejects.toMatchObject({ code: '42P01' });
+});
