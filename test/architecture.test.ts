@@ -1,0 +1,232 @@
+/**
+ * The shape of the source, as docs/architecture.md draws it: who may import whom, which package belongs to
+ * whom, and how large a file may grow.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { listFiles, readModules, ROOT, type Module } from './support/imports.ts';
+
+/**
+ * From the bottom up. A part is a file or a folder of `src`; it may import what is below it, and in a layer
+ * whose parts are not `strangers` also its neighbours.
+ */
+const LAYERS: readonly { readonly parts: readonly string[]; readonly strangers: boolean }[] = [
+  {
+    parts: [
+      'errors',
+      'options',
+      'message',
+      'observer',
+      'keeper',
+      'logger',
+      'version',
+      'telemetry/names',
+    ],
+    strangers: false,
+  },
+  { parts: ['stream', 'guard', 'noise', 'postgres'], strangers: true },
+  { parts: ['telemetry', 'health', 'slo'], strangers: false },
+  { parts: ['lastchunk', 'index', 'cli', 'register'], strangers: false },
+];
+
+/** Where a package may be imported: a folder or a file of `src`. What is not listed here is imported nowhere. */
+const OWNERS: Readonly<Record<string, readonly string[]>> = {
+  '@opentelemetry/api': ['telemetry/', 'lastchunk.ts'],
+  '@prometheus-io/client': ['telemetry/prometheus.ts'],
+  'eventsource-parser': ['stream/formats/'],
+  pg: ['postgres/'],
+  'prom-client': ['telemetry/prometheus.ts'],
+  uuid: ['stream/'],
+};
+
+/** What an app without any optional package can load. */
+const ALWAYS_INSTALLED = ['@opentelemetry/api', 'eventsource-parser', 'uuid'];
+
+const LINES_AT_MOST = 300;
+
+let modules: readonly Module[];
+beforeAll(async () => {
+  modules = await readModules('src');
+});
+
+describe('import direction', () => {
+  it('knows the part of every file', () => {
+    const homeless = modules.filter(({ file }) => partOf(file) === undefined);
+    expect(homeless.map(({ file }) => file)).toEqual([]);
+  });
+
+  it('points down only, and never between the parts that must not know each other', () => {
+    const wrong = edges().filter(({ from, to }) => !mayImport(from, to));
+    expect(wrong.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
+  });
+
+  it('only names files that exist', () => {
+    const files = new Set(modules.map(({ file }) => file));
+    const broken = edges().filter(({ to }) => !files.has(to));
+    expect(broken.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
+  });
+
+  it('has no cycle, not even of types', () => {
+    expect(findCycle(new Map(modules.map((module) => [module.file, targetsOf(module)])))).toEqual(
+      [],
+    );
+  });
+});
+
+describe('packages', () => {
+  it('are imported only by their owner', () => {
+    const wrong = modules.flatMap(({ file, imports }) =>
+      imports
+        .map(({ specifier }) => packageOf(specifier))
+        .filter((name) => name !== undefined)
+        .filter((name) => !(OWNERS[name] ?? []).some((owner) => file.startsWith(owner)))
+        .map((name) => `${file} -> ${name}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('for ids is imported in one file', () => {
+    const users = modules.filter(({ imports }) => imports.some((one) => one.specifier === 'uuid'));
+    expect(users.length).toBeLessThanOrEqual(1);
+  });
+
+  it('that are optional are out of reach of the root', () => {
+    const byFile = new Map(modules.map((module) => [module.file, module]));
+    const seen = new Set(['index.ts']);
+    const packages = new Set<string>();
+    for (const file of seen) {
+      for (const one of byFile.get(file)?.imports ?? []) {
+        if (one.typeOnly) continue;
+        if (one.file !== undefined) seen.add(one.file);
+        const name = packageOf(one.specifier);
+        if (name !== undefined) packages.add(name);
+      }
+    }
+    expect(seen.size).toBeGreaterThan(10);
+    expect([...packages].filter((name) => !ALWAYS_INSTALLED.includes(name))).toEqual([]);
+  });
+});
+
+describe('files', () => {
+  it(`have at most ${LINES_AT_MOST} lines`, () => {
+    const long = modules.filter(({ lineCount }) => lineCount > LINES_AT_MOST);
+    expect(long.map(({ file, lineCount }) => `${file}: ${lineCount}`)).toEqual([]);
+  });
+
+  it('say something', async () => {
+    const all = [...modules, ...(await readModules('test')), ...(await readModules('scripts'))];
+    expect(all.filter(({ text }) => text.trim() === '').map(({ file }) => file)).toEqual([]);
+  });
+
+  it('export by name', () => {
+    const wild = modules.filter(({ text }) => /^export (?:type )?\*/m.test(text));
+    expect(wild.map(({ file }) => file)).toEqual([]);
+  });
+
+  it('have their tests in the same place under test/', async () => {
+    const folders = new Set(modules.map(({ file }) => folderOf(file)));
+    const tests = (await listFiles('test')).filter((file) => file.endsWith('.test.ts'));
+    const tested = new Set(tests.map(folderOf));
+    const untested = [...folders].filter((folder) => !tested.has(folder));
+    const strange = [...tested].filter(
+      (folder) => !folders.has(folder) && !TEST_ONLY_FOLDERS.has(folder),
+    );
+    expect({ untested, strange }).toEqual({ untested: [], strange: [] });
+  });
+});
+
+describe('public names', () => {
+  it('are those that the README lists', async () => {
+    const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
+    const manifest: unknown = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+    const byFile = new Map(modules.map((module) => [module.file, module]));
+    const entries = entryPoints(manifest);
+    const listed = entries.map(([entry]) => [entry, namesInReadme(readme, entry)]);
+    const exported = entries.map(([entry, file]) => [entry, byFile.get(file)?.exports]);
+    expect(listed).toEqual(exported);
+  });
+});
+
+/** Folders of tests that are about the package as a whole, or that help the others. */
+const TEST_ONLY_FOLDERS = new Set(['support', 'package']);
+
+function edges(): { readonly from: string; readonly to: string }[] {
+  return modules.flatMap((module) => targetsOf(module).map((to) => ({ from: module.file, to })));
+}
+
+function targetsOf({ imports }: Module): string[] {
+  return imports.map(({ file }) => file).filter((file) => file !== undefined);
+}
+
+/** The most special part wins: `telemetry/names` is not of `telemetry`. */
+function partOf(file: string): { readonly layer: number; readonly part: string } | undefined {
+  for (const [layer, { parts }] of LAYERS.entries()) {
+    const part = parts.find((name) => file === `${name}.ts` || file.startsWith(`${name}/`));
+    if (part !== undefined) return { layer, part };
+  }
+  return undefined;
+}
+
+function mayImport(from: string, to: string): boolean {
+  const [user, used] = [partOf(from), partOf(to)];
+  if (user === undefined || used === undefined) return false;
+  if (used.layer !== user.layer) return used.layer < user.layer;
+  return used.part === user.part || LAYERS[user.layer]?.strangers === false;
+}
+
+/** The name of the package, without the path inside it; `undefined` for a file or a builtin. */
+function packageOf(specifier: string): string | undefined {
+  if (specifier.startsWith('.') || specifier.startsWith('node:')) return undefined;
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+}
+
+/** The files of one cycle in order, or nothing. */
+function findCycle(graph: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): readonly string[] => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return [];
+    for (const next of graph.get(file) ?? []) {
+      const cycle = visit(next, [...path, file]);
+      if (cycle.length > 0) return cycle;
+    }
+    done.add(file);
+    return [];
+  };
+  for (const file of graph.keys()) {
+    const cycle = visit(file, []);
+    if (cycle.length > 0) return cycle;
+  }
+  return [];
+}
+
+function folderOf(file: string): string {
+  return file.includes('/') ? file.slice(0, file.lastIndexOf('/')) : '';
+}
+
+/** `lastchunk/postgres` and the source it is built from, for every entry point that is code. */
+function entryPoints(manifest: unknown): [string, string][] {
+  // True for our own package.json: every entry point but itself has types and a default.
+  const { exports } = manifest as { exports: Record<string, string | { default: string }> };
+  return Object.entries(exports).flatMap(([path, target]) =>
+    typeof target === 'string'
+      ? []
+      : [
+          [
+            path.replace('.', 'lastchunk'),
+            target.default.replace('./dist/', '').replace(/\.js$/, '.ts'),
+          ],
+        ],
+  );
+}
+
+/** The list under "Public exports": one line for each entry point, all names in backticks. */
+function namesInReadme(readme: string, entry: string): string[] {
+  const line = readme.split('\n').find((text) => text.startsWith(`- \`${entry}\`: `));
+  const names = line?.slice(line.indexOf(': ')).matchAll(/`(\w+)`/g) ?? [];
+  return [...names].map(([, name]) => name ?? '').toSorted();
+}
