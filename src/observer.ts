@@ -60,6 +60,15 @@ export interface SaveReport {
   readonly errorType: string | undefined;
 }
 
+/** A message that reached the store by way of the journal, or was refused by it there. */
+export interface JournaledMessage {
+  readonly streamId: string;
+  readonly messageId: string;
+  readonly route: string;
+  /** W3C `traceparent` of the stream's span, or `null`. */
+  readonly traceparent: string | null;
+}
+
 /** Where inside lastchunk something went wrong that must not. A closed set: it is a metric label. */
 export type InternalErrorPlace =
   'message' | 'observer' | 'journal' | 'store' | 'id-conflict' | 'format' | 'stream' | 'close';
@@ -88,6 +97,12 @@ export interface Observer {
     facts: { readonly unknownText: boolean; readonly cut: boolean },
   ): void;
   onSave?(report: SaveReport): void;
+  /** A journaled message of this process has its last word from the store. Never moves the saves family again. */
+  onReplayed?(result: 'saved' | 'refused', message: JournaledMessage): void;
+  /** The same for a message that a dead process left behind; it was never due here. */
+  onRecovered?(result: 'saved' | 'refused', message: JournaledMessage): void;
+  /** The journal wrote, once for all streams of a tick. */
+  onJournalWrite?(durationMs: number): void;
   /** One attempt to write to the store; `errorType` is undefined when it worked. */
   onAttempt?(errorType: string | undefined): void;
   onHold?(stream: StreamView, released: HoldRelease, durationMs: number): void;
@@ -127,6 +142,9 @@ export function combine(
     onSkip: (stream, reason) => tell((to) => to.onSkip?.(stream, reason)),
     onMessage: (stream, facts) => tell((to) => to.onMessage?.(stream, facts)),
     onSave: (report) => tell((to) => to.onSave?.(report)),
+    onReplayed: (result, message) => tell((to) => to.onReplayed?.(result, message)),
+    onRecovered: (result, message) => tell((to) => to.onRecovered?.(result, message)),
+    onJournalWrite: (ms) => tell((to) => to.onJournalWrite?.(ms)),
     onAttempt: (errorType) => tell((to) => to.onAttempt?.(errorType)),
     onHold: (stream, released, ms) => tell((to) => to.onHold?.(stream, released, ms)),
     onFinishing: (stream, begins) => tell((to) => to.onFinishing?.(stream, begins)),
