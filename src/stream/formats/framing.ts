@@ -1,0 +1,151 @@
+/**
+ * Cutting a body into frames. Everything here works on text that came in pieces cut anywhere: it finds the
+ * last boundary, so that what is before it can be parsed for good and what is after it waits.
+ */
+import { createParser } from 'eventsource-parser';
+import type { Format, Frame, Framing } from './format.ts';
+import { asBuiltIn, FALLBACK } from './built-ins.ts';
+import { isRecord } from './json.ts';
+
+/** Framings that have frames. */
+export type Framed = Exclude<Framing, 'text'>;
+
+/** Content types that say how their body is framed. `application/json` is one line, or several. */
+const BY_CONTENT_TYPE: Readonly<Record<string, Framing>> = {
+  'text/event-stream': 'sse',
+  'application/x-ndjson': 'ndjson',
+  'application/ndjson': 'ndjson',
+  'application/jsonl': 'ndjson',
+  'application/json-seq': 'ndjson',
+  'application/json': 'ndjson',
+};
+
+/**
+ * How the body is framed; `undefined` where only its first line can tell. A custom format and the generic
+ * ones mean what they say. A vendor's payloads are met in both framings, so there the content type decides
+ * where it says anything.
+ */
+export function framingFor(format: Format | undefined, contentType: string): Framing | undefined {
+  const told = BY_CONTENT_TYPE[contentType];
+  if (format === undefined) return told ?? (contentType.startsWith('text/') ? 'text' : undefined);
+  const fixed = asBuiltIn(format) === undefined || format === FALLBACK[format.framing];
+  return fixed ? format.framing : (told ?? format.framing);
+}
+
+/** A body without any sign of its framing after so many characters is text. */
+const SNIFF_CHARS = 65_536;
+
+/** The framing that the first lines show, or `undefined` while they show none yet. */
+export function sniff(head: string): Framing | undefined {
+  const lines = withoutMark(head).split(/\r\n|\n|\r/);
+  const unfinished = lines.pop() ?? '';
+  for (const line of lines) {
+    // Comments and settings come before the first event, and prove nothing: a text may begin with a colon.
+    if (line === '' || /^(?::|id:|retry:)/.test(line)) continue;
+    if (/^(?:data|event):/.test(line)) return 'sse';
+    return isRecord(parseJson(line)) ? 'ndjson' : 'text';
+  }
+  if (/^(?:data|event):/.test(unfinished)) return 'sse';
+  const open = /^(?:\{|:|id:|retry:)/.test(unfinished) || isStartOfField(unfinished);
+  return open && head.length < SNIFF_CHARS ? undefined : 'text';
+}
+
+/** A cut line that may still become a field of an SSE frame. */
+function isStartOfField(line: string): boolean {
+  return ['data:', 'event:', 'id:', 'retry:'].some((field) => field.startsWith(line));
+}
+
+/** The index behind the last frame boundary in `text`; 0 when there is none. */
+export function boundaryEnd(framing: Framed, text: string): number {
+  if (framing === 'ndjson') return text.lastIndexOf('\n') + 1;
+  if (text.includes('\r')) return blankLineEnd(text);
+  const at = text.lastIndexOf('\n\n');
+  return at < 0 ? 0 : at + 2;
+}
+
+const LF = 10;
+const CR = 13;
+
+/** The same where lines end in CRLF or CR. A CR at the very end may be half of a CRLF, so it ends nothing yet. */
+function blankLineEnd(text: string): number {
+  for (let end = text.length; end > 1; end--) {
+    const last = text.charCodeAt(end - 1);
+    if (last !== LF && last !== CR) continue;
+    if (last === CR && (end === text.length || text.charCodeAt(end) === LF)) continue;
+    const start = last === LF && text.charCodeAt(end - 2) === CR ? end - 2 : end - 1;
+    const before = text.charCodeAt(start - 1);
+    if (before === LF || before === CR) return end;
+  }
+  return 0;
+}
+
+/** What is found where a frame is looked for: a frame, or a line that no frame can hold. */
+export type Found = Frame | { readonly stray: string };
+
+/** True for a frame, false for a stray line. */
+export function isFrame(found: Found): found is Frame {
+  return !('stray' in found);
+}
+
+/** Every frame in `text`, which ends on a boundary. */
+export function framesIn(framing: Framed, text: string): readonly Found[] {
+  const bare = withoutMark(text);
+  return framing === 'sse' ? eventsIn(bare) : linesIn(bare);
+}
+
+/** What is found behind the last boundary if the body is cut here: one frame, and strays. */
+export function unfinishedIn(framing: Framed, tail: string): readonly Found[] {
+  if (tail === '') return [];
+  const found = framesIn(framing, `${tail}\n\n`);
+  const last = found.at(-1);
+  const cutField =
+    last !== undefined &&
+    'stray' in last &&
+    tail.endsWith(last.stray) &&
+    isStartOfField(last.stray);
+  return cutField ? found.slice(0, -1) : found;
+}
+
+function eventsIn(text: string): readonly Found[] {
+  const found: Found[] = [];
+  const parser = createParser({
+    onEvent: ({ data, event }) => found.push(toFrame(data, event)),
+    // A line without a known field: a client ignores it, but an answer written without `data:` is all such lines.
+    onError: ({ type, line }) => {
+      if (type === 'unknown-field' && line !== undefined) found.push({ stray: line });
+    },
+  });
+  parser.feed(text);
+  return found;
+}
+
+/** RFC 7464 (`application/json-seq`) puts it before each text. */
+const RECORD_SEPARATOR = '\u001e';
+
+function linesIn(text: string): readonly Found[] {
+  const found: Found[] = [];
+  for (const line of text.split('\n')) {
+    const data = (line.startsWith(RECORD_SEPARATOR) ? line.slice(1) : line).replace(/\r$/, '');
+    if (data.trim() !== '') found.push(toFrame(data, undefined));
+  }
+  return found;
+}
+
+function toFrame(data: string, event: string | undefined): Frame {
+  return { data, event, json: parseJson(data) };
+}
+
+/** The parsed value, or `undefined` for what is not JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON is an answer, not a failure: many streams send bare text.
+    return undefined;
+  }
+}
+
+/** Without the byte order mark, which clients drop too. */
+function withoutMark(head: string): string {
+  return head.charCodeAt(0) === 0xfeff ? head.slice(1) : head;
+}

@@ -1,0 +1,53 @@
+/** Looking into parsed JSON of unknown shape, without a cast at every step. */
+import type { Frame } from './format.ts';
+
+/** A JSON object (not an array, not null). */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The member `key`, or `undefined` where `value` is no object or has none. */
+export function member(value: unknown, key: string): unknown {
+  return isRecord(value) ? value[key] : undefined;
+}
+
+/** The items of an array, none for anything else. */
+export function items(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** The value if it is a string, else `''`. */
+export function stringOr(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** The value if it is a string with something in it. */
+export function word(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** The `type` of a payload, or `''`: half of the formats are tables over it. */
+export function typeOf(frame: Frame): string {
+  return stringOr(member(frame.json, 'type'));
+}
+
+/** `data: [DONE]`, which OpenAI began and which many streams of other shapes end with too. */
+export function isDone(frame: Frame): boolean {
+  return frame.data.trim() === '[DONE]';
+}
+
+/** `{"error": …}` with something in it: OpenAI, Gemini, Ollama, and most home-made streams. */
+export function isErrorObject(frame: Frame): boolean {
+  const error = member(frame.json, 'error');
+  return isRecord(error) || word(error) !== undefined;
+}
+
+/** Null, `''`, `[]` and absent: what servers write for a field that has nothing to say. */
+export function isVoid(value: unknown): boolean {
+  return (
+    value === undefined ||
+    value === null ||
+    value === '' ||
+    (Array.isArray(value) && value.length === 0)
+  );
+}

@@ -1,0 +1,180 @@
+/**
+ * Reads a body into a message: once, when the stream is over or its end is held. Frames are parsed here and
+ * not while they pass, so that a chunk costs nothing but its bytes.
+ */
+import { FALLBACK, formatNamed, recognise, VENDORS } from './built-ins.ts';
+import type { BuiltInFormat, FinishMarker, Format, Frame } from './format.ts';
+import { boundaryEnd, framesIn, framingFor, isFrame, sniff, unfinishedIn } from './framing.ts';
+import type { Found, Framed } from './framing.ts';
+import { add, newTally } from './tally.ts';
+import type { Tally } from './tally.ts';
+
+/** What a body says. */
+export interface BodyReading {
+  /** Name of the format it was read by. */
+  readonly format: string;
+  readonly finishMarker: FinishMarker;
+  readonly text: string;
+  /** Every data payload in order, parsed; a string where it was not JSON. None for plain text. */
+  readonly events: readonly unknown[];
+  /** Every payload was recognised as carrying nothing. */
+  readonly empty: boolean;
+  /** The finish marker is there. */
+  readonly finished: boolean;
+  /** A frame by which the format says that the answer failed is there. */
+  readonly errorFrame: boolean;
+  /** A payload was not recognised; it is in `events` only. */
+  readonly unknownText: boolean;
+  readonly toolCalls: boolean;
+  /** Recognised content that is not text (thinking, sources, files, the app's data parts); it is in `events` only. */
+  readonly wordless: boolean;
+  /** Why the model stopped, in the provider's word: the last one that was given. */
+  readonly finishReason: string | undefined;
+}
+
+/** A body being read. */
+export interface Reading {
+  /** Takes the next part of the body, cut anywhere. */
+  feed(text: string): void;
+  /** What was read so far, an unfinished last frame included. `feed` may be called again afterwards. */
+  result(): BodyReading;
+}
+
+/**
+ * Begins to read a body. `choice` is a format, its name, or `auto`; a name that is not known (a custom format of
+ * another process) is read as `auto`. `contentType` is without parameters, in lower case, or ''. `onError` is
+ * told, once, when a custom format throws; its payload then counts as unknown.
+ */
+export function createReading(
+  choice: Format | string,
+  contentType: string,
+  onError: (error: unknown) => void = () => {},
+): Reading {
+  const format = typeof choice === 'string' ? formatNamed(choice) : choice;
+  const framing = framingFor(format, contentType);
+  const report = once(onError);
+  if (framing === 'text') return readText(format ?? FALLBACK.text, report);
+  return framing === undefined ? readSniffing(report) : readFrames(framing, format, report);
+}
+
+/** Waits for the first line to show the framing. */
+function readSniffing(report: (error: unknown) => void): Reading {
+  let head = '';
+  let reading: Reading | undefined;
+  const begin = (framing: 'sse' | 'ndjson' | 'text'): Reading => {
+    const begun =
+      framing === 'text' ? readText(FALLBACK.text, report) : readFrames(framing, undefined, report);
+    begun.feed(head);
+    return begun;
+  };
+  return {
+    feed: (text) => {
+      if (reading !== undefined) return reading.feed(text);
+      head += text;
+      const framing = sniff(head);
+      if (framing !== undefined) reading = begin(framing);
+    },
+    // The body may go on, so a decision made because it ends here is not kept.
+    result: () => (reading ?? begin(sniff(`${head}\n`) ?? 'text')).result(),
+  };
+}
+
+/** The whole body is one payload. */
+function readText(format: Format, report: (error: unknown) => void): Reading {
+  let text = '';
+  return {
+    feed: (piece) => {
+      text += piece;
+    },
+    result: () => {
+      const tally = newTally();
+      add(tally, format, { data: text, event: undefined, json: undefined }, report);
+      return toReading(tally.unknownText ? tally : { ...tally, events: [] }, format);
+    },
+  };
+}
+
+function readFrames(
+  framing: Framed,
+  given: Format | undefined,
+  report: (error: unknown) => void,
+): Reading {
+  let format = given;
+  // `tail` is a rope; its end is kept flat beside it, because looking into a rope copies it.
+  let tail = '';
+  let seam = '';
+  const tally = newTally();
+  // Under `auto`: what came before a vendor's format was recognised.
+  let waiting: Found[] = [];
+
+  const take = (found: Found): void => {
+    if (format === undefined && isFrame(found)) {
+      format = recognise(found);
+      if (format !== undefined) {
+        for (const earlier of waiting) add(tally, format, earlier, report);
+        waiting = [];
+      }
+    }
+    if (format === undefined) waiting.push(found);
+    else add(tally, format, found, report);
+  };
+
+  return {
+    feed: (piece) => {
+      // Only the seam and the new piece can hold a new boundary; looking at all of `tail` would be quadratic.
+      const window = seam + piece;
+      const end = boundaryEnd(framing, window);
+      const whole = tail + piece;
+      const cut = end === 0 ? 0 : tail.length - seam.length + end;
+      tail = cut === 0 ? whole : whole.slice(cut);
+      seam = (cut === 0 ? window : tail).slice(-SEAM_CHARS);
+      if (cut > 0) for (const found of framesIn(framing, whole.slice(0, cut))) take(found);
+    },
+    result: () => {
+      const last = unfinishedIn(framing, tail).map((found) =>
+        isBroken(found) ? { stray: found.data } : found,
+      );
+      const open = [...waiting, ...last];
+      const chosen = format ?? lateChoice(framing, open);
+      const sum = { ...tally, events: [...tally.events] };
+      for (const found of open) add(sum, chosen, found, report);
+      return toReading(sum, chosen);
+    },
+  };
+}
+
+/** The longest part of a blank line that can be left over from the piece before: CR LF CR. */
+const SEAM_CHARS = 3;
+
+/** Payloads that each could be anybody's (`{"type":"start"}`), but that one vendor knows them all. */
+function lateChoice(framing: Framed, open: readonly Found[]): BuiltInFormat {
+  const frames = open.filter(isFrame);
+  const knowing = VENDORS.find((format) =>
+    frames.every((frame) => format.carries(frame) !== 'unknown'),
+  );
+  const isJson = frames.some((frame) => frame.json !== undefined);
+  return isJson && knowing !== undefined ? knowing : FALLBACK[framing];
+}
+
+/** A cut payload that was to be JSON, or `[DONE]`: no text, whatever the format makes of text that is not JSON. */
+function isBroken(found: Found): found is Frame {
+  return (
+    isFrame(found) &&
+    found.json === undefined &&
+    /^\s*[[{"]/.test(found.data) &&
+    found.data.trim() !== '[DONE]'
+  );
+}
+
+function toReading(tally: Tally, format: Format): BodyReading {
+  return { ...tally, format: format.name, finishMarker: format.finishMarker };
+}
+
+function once(onError: (error: unknown) => void): (error: unknown) => void {
+  let told = false;
+  return (error) => {
+    if (told) return;
+    told = true;
+    onError(error);
+  };
+}
