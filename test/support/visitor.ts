@@ -1,0 +1,206 @@
+/**
+ * A client that can do what no well-behaved library does: leave by FIN, by RST or by half of a connection, stop
+ * reading, and look at the very bytes.
+ */
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { onTestFinished } from 'vitest';
+import type { Site } from './site.ts';
+import { soon, until } from './until.ts';
+
+/** What a client may ask for. */
+export interface Asking {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** A response as far as it has come. */
+export interface Reply {
+  readonly status: number;
+  /** Names in lower case; of a repeated one the last. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Status line and headers, byte for byte. */
+  readonly head: string;
+  /** Without the chunked framing. */
+  readonly body: Buffer;
+  readonly trailers: string;
+  /** True when nothing is missing: the last chunk or the whole Content-Length is there. */
+  readonly whole: boolean;
+}
+
+/** One connection that has asked for one thing. */
+export interface Visitor {
+  readonly socket: Socket;
+  /** Every byte so far. */
+  readonly raw: Buffer;
+  readonly reply: Reply | undefined;
+  /** The body so far, as text; '' before the headers. */
+  readonly text: string;
+  /** True once the connection is closed, by whomever. */
+  readonly gone: boolean;
+  /** Resolves when the body holds `text`. */
+  sees(text: string): Promise<void>;
+  /** Resolves when the server has ended the connection, or the response is whole. */
+  over(): Promise<Reply>;
+  /** Closes the connection as a closed tab does. */
+  fin(): void;
+  /** Resets the connection. */
+  rst(): void;
+  /** Says that nothing more will be sent, and goes on reading. */
+  halfClose(): void;
+  pause(): void;
+  resume(): void;
+  send(bytes: string): void;
+}
+
+/** Opens a connection to `site` and asks for `path`. */
+export async function visit(site: Site, path: string, asking: Asking = {}): Promise<Visitor> {
+  const visitor = await dial(site);
+  visitor.send(request(path, asking));
+  return visitor;
+}
+
+/** Ways a client goes away. */
+export const WAYS_TO_LEAVE = ['fin', 'rst'] as const;
+
+/** The bytes of a request. */
+export function request(path: string, { method = 'GET', headers = {}, body }: Asking = {}): string {
+  const lines = Object.entries({
+    host: 'localhost',
+    ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body ?? ''}`;
+}
+
+/** Opens a connection and asks for nothing yet. */
+export async function dial(site: Site): Promise<Visitor> {
+  const plain = connect({ port: site.port, host: 'localhost', allowHalfOpen: true });
+  const socket =
+    site.transport === 'https' ? connectTls({ socket: plain, rejectUnauthorized: false }) : plain;
+  const pieces: Buffer[] = [];
+  let gone = false;
+  let ended = false;
+  socket.on('data', (piece: Buffer) => pieces.push(piece));
+  socket.on('error', () => {
+    // A reset is one of the things a server may do; `gone` tells.
+  });
+  plain.on('error', () => {
+    // As above, for the connection below TLS.
+  });
+  socket.on('end', () => {
+    ended = true;
+  });
+  socket.on('close', () => {
+    gone = true;
+  });
+  onTestFinished(() => {
+    plain.destroy();
+  });
+  await soon(
+    'the connection',
+    new Promise<void>((resolve) => {
+      socket.once(site.transport === 'https' ? 'secureConnect' : 'connect', () => resolve());
+    }),
+  );
+  const raw = (): Buffer => {
+    if (pieces.length > 1) pieces.splice(0, pieces.length, Buffer.concat(pieces));
+    return pieces[0] ?? Buffer.alloc(0);
+  };
+  const reply = (): Reply | undefined => parseReply(raw(), gone || ended);
+  const visitor: Visitor = {
+    socket,
+    get raw() {
+      return raw();
+    },
+    get reply() {
+      return reply();
+    },
+    get text() {
+      return reply()?.body.toString() ?? '';
+    },
+    get gone() {
+      return gone || ended;
+    },
+    sees: async (text) => {
+      await until(`the client sees ${JSON.stringify(text.slice(0, 60))}`, () =>
+        visitor.text.includes(text),
+      );
+    },
+    over: () =>
+      until('the response is over', () => {
+        const now = reply();
+        if (now?.whole === true) return now;
+        return gone || ended ? (now ?? nothing) : undefined;
+      }),
+    fin: () => socket.destroy(),
+    rst: () => plain.resetAndDestroy(),
+    halfClose: () => socket.end(),
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+    send: (bytes) => socket.write(bytes),
+  };
+  return visitor;
+}
+
+const nothing: Reply = {
+  status: 0,
+  headers: {},
+  head: '',
+  body: Buffer.alloc(0),
+  trailers: '',
+  whole: false,
+};
+
+/** Reads the first final response in `raw`; `over` says that no more bytes will come. */
+export function parseReply(raw: Buffer, over: boolean): Reply | undefined {
+  const split = raw.indexOf('\r\n\r\n');
+  if (split < 0) return undefined;
+  const head = raw.subarray(0, split).toString('latin1');
+  const [statusLine = '', ...lines] = head.split('\r\n');
+  const headers: Record<string, string> = {};
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+  }
+  const status = Number(statusLine.split(' ')[1]);
+  const rest = raw.subarray(split + 4);
+  if (status < 200) return parseReply(rest, over);
+  if (status === 204 || status === 304) over = true;
+  return { status, headers, head, ...body(rest, headers, over) };
+}
+
+function body(
+  rest: Buffer,
+  headers: Readonly<Record<string, string>>,
+  over: boolean,
+): Pick<Reply, 'body' | 'trailers' | 'whole'> {
+  if (headers['transfer-encoding'] === 'chunked') return unchunk(rest);
+  const length = headers['content-length'];
+  if (length === undefined) return { body: rest, trailers: '', whole: over };
+  return {
+    body: rest.subarray(0, Number(length)),
+    trailers: '',
+    whole: rest.length >= Number(length),
+  };
+}
+
+function unchunk(rest: Buffer): Pick<Reply, 'body' | 'trailers' | 'whole'> {
+  const parts: Buffer[] = [];
+  let at = 0;
+  for (;;) {
+    const lineEnd = rest.indexOf('\r\n', at);
+    if (lineEnd < 0) break;
+    const size = Number.parseInt(rest.subarray(at, lineEnd).toString('latin1'), 16);
+    const start = lineEnd + 2;
+    if (size === 0) {
+      const tail = rest.subarray(start).toString('latin1');
+      return { body: Buffer.concat(parts), trailers: tail, whole: tail.endsWith('\r\n') };
+    }
+    parts.push(rest.subarray(start, Math.min(start + size, rest.length)));
+    at = start + size + 2;
+    if (at > rest.length) break;
+  }
+  return { body: Buffer.concat(parts), trailers: '', whole: false };
+}

@@ -1,0 +1,242 @@
+/**
+ * The ways people write a streaming handler. Each copies a tap into a response in its own manner and says what it
+ * noticed of its client's leaving before it was done; a handler that notices nothing says `undefined`.
+ */
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable, Writable, pipeline as pipelineWithCallback } from 'node:stream';
+import { finished, pipeline } from 'node:stream/promises';
+import { ReadableStream, TextEncoderStream } from 'node:stream/web';
+import { streamText } from 'ai';
+import { MockLanguageModelV3 } from 'ai/test';
+import { createSession } from 'better-sse';
+import type { Tap } from './tap.ts';
+
+/** One way of writing a handler. */
+export interface Way {
+  readonly name: string;
+  /** False for the two that look at the raw socket, which nothing hides from them. */
+  readonly sheltered: boolean;
+  /** True when the client has to stop reading before it leaves. */
+  readonly stalls: boolean;
+  /** Copies `tap` into `res`; resolves when the handler is done with its work. */
+  run(req: IncomingMessage, res: ServerResponse, tap: Tap): Promise<string | undefined>;
+}
+
+type Run = Way['run'];
+
+const plainLoop: Run = (_, res, tap) => copyWhile(res, tap, () => undefined);
+
+const pipelineCallback: Run = (_, res, tap) =>
+  new Promise((resolve) => {
+    pipelineWithCallback(Readable.from(tap), asText(res), (error) => resolve(codeOf(error)));
+  });
+
+const pipelinePromise: Run = async (_, res, tap) => {
+  try {
+    await pipeline(Readable.from(tap), asText(res));
+    return undefined;
+  } catch (error) {
+    return codeOf(error);
+  }
+};
+
+const webPipe: Run = (_, res, tap) =>
+  new Promise((resolve) => {
+    res.once('finish', () => resolve(undefined));
+    res.once('close', () => resolve('close'));
+    Readable.fromWeb(webStream(tap)).pipe(asText(res));
+  });
+
+const webPipeTo: Run = async (_, res, tap) => {
+  try {
+    await webStream(tap).pipeTo(Writable.toWeb(asText(res)));
+    return undefined;
+  } catch (error) {
+    return codeOf(error);
+  }
+};
+
+const awaitEnd: Run = async (_, res, tap) => {
+  asText(res);
+  for await (const chunk of tap) res.write(chunk);
+  await new Promise<void>((resolve) => {
+    res.end(() => resolve());
+  });
+  return undefined;
+};
+
+const awaitFinished: Run = async (req, res, tap) => {
+  const over = finished(res).then(() => undefined, codeOf);
+  await plainLoop(req, res, tap);
+  return over;
+};
+
+const onceFinish: Run = async (req, res, tap) => {
+  const finish = once(res, 'finish');
+  await plainLoop(req, res, tap);
+  await finish;
+  return undefined;
+};
+
+/** Pushes the tap through the AI SDK as a model's answer would come. */
+const aiSdk: Run = async (_, res, tap) => {
+  let noticed: string | undefined;
+  res.once('close', () => {
+    if (!res.writableFinished) noticed = 'close';
+  });
+  const result = streamText({
+    model: new MockLanguageModelV3({
+      doStream: () => Promise.resolve({ stream: ReadableStream.from(modelParts(tap)) }),
+    }),
+    prompt: 'hello',
+  });
+  await result.pipeUIMessageStreamToResponse(res);
+  return noticed;
+};
+
+const betterSse: Run = async (req, res, tap) => {
+  const session = await createSession(req, res, { keepAlive: null, retry: null });
+  for await (const chunk of tap) {
+    if (!session.isConnected) return (res.end(), 'disconnected');
+    session.push(chunk);
+  }
+  const noticed = session.isConnected ? undefined : 'disconnected';
+  res.end();
+  return noticed;
+};
+
+const waitsForDrain: Run = async (_, res, tap) => {
+  asText(res);
+  for await (const chunk of tap) if (!res.write(chunk)) await once(res, 'drain');
+  res.end();
+  return undefined;
+};
+
+const requestClose: Run = (req, res, tap) => copyUntilEvent(res, tap, req, 'close');
+const responseClose: Run = (_, res, tap) => copyUntilEvent(res, tap, res, 'close');
+
+const requestAborted: Run = async (req, res, tap) => {
+  let event: string | undefined;
+  req.once('aborted', () => {
+    event = 'aborted event';
+  });
+  return copyWhile(res, tap, () => event ?? (req.aborted ? 'req.aborted' : undefined));
+};
+
+const responseDestroyed: Run = (_, res, tap) =>
+  copyWhile(res, tap, () => (res.destroyed || res.closed ? 'res.destroyed' : undefined));
+
+const requestDestroyed: Run = (req, res, tap) =>
+  copyWhile(res, tap, () => (req.destroyed || req.closed ? 'req.destroyed' : undefined));
+
+/** Node 24 gave requests a signal; before that there is nothing to look at. */
+const requestSignal: Run = (req, res, tap) => {
+  const { signal } = req as IncomingMessage & { readonly signal?: AbortSignal };
+  return copyWhile(res, tap, () => (signal?.aborted === true ? 'req.signal' : undefined));
+};
+
+const writableState: Run = (_, res, tap) =>
+  copyWhile(res, tap, () => {
+    if (!res.writable) return 'writable';
+    if (res.writableEnded || res.writableFinished || res.finished) return 'ended';
+    return (res.errored ?? res.writableNeedDrain) ? 'errored or full' : undefined;
+  });
+
+const socketClose: Run = (req, res, tap) => copyUntilEvent(res, tap, req.socket, 'close');
+
+const socketDestroyed: Run = (_, res, tap) => {
+  const { socket } = res;
+  return copyWhile(res, tap, () => (socket?.destroyed === true ? 'socket.destroyed' : undefined));
+};
+
+/** Every way. */
+export const WAYS: readonly Way[] = [
+  sheltered('a plain for-loop', plainLoop),
+  sheltered('pipeline with a callback', pipelineCallback),
+  sheltered('pipeline as a promise', pipelinePromise),
+  sheltered('Readable.fromWeb().pipe(res)', webPipe),
+  sheltered('pipeTo(Writable.toWeb(res))', webPipeTo),
+  sheltered('awaiting end(callback)', awaitEnd),
+  sheltered('awaiting finished(res)', awaitFinished),
+  sheltered("awaiting once(res, 'finish')", onceFinish),
+  sheltered('the AI SDK', aiSdk),
+  sheltered('a better-sse session', betterSse),
+  { name: 'waiting for drain', sheltered: true, stalls: true, run: waitsForDrain },
+  sheltered("req.on('close')", requestClose),
+  sheltered("res.on('close')", responseClose),
+  sheltered("req.on('aborted') and req.aborted", requestAborted),
+  sheltered('polling res.destroyed', responseDestroyed),
+  sheltered('polling req.destroyed', requestDestroyed),
+  sheltered('polling req.signal', requestSignal),
+  sheltered('polling res.writable and its kin', writableState),
+  { name: "req.socket.on('close')", sheltered: false, stalls: false, run: socketClose },
+  { name: 'polling socket.destroyed', sheltered: false, stalls: false, run: socketDestroyed },
+];
+
+function sheltered(name: string, run: Run): Way {
+  return { name, sheltered: true, stalls: false, run };
+}
+
+/** The loop most people write: look whether anybody is there, write, and end. */
+async function copyWhile(
+  res: ServerResponse,
+  tap: Tap,
+  whatIsWrong: () => string | undefined,
+): Promise<string | undefined> {
+  asText(res);
+  for await (const chunk of tap) {
+    const wrong = whatIsWrong();
+    if (wrong !== undefined) return (res.end(), wrong);
+    res.write(chunk);
+  }
+  const wrong = whatIsWrong();
+  res.end();
+  return wrong;
+}
+
+async function copyUntilEvent(
+  res: ServerResponse,
+  tap: Tap,
+  source: NodeJS.EventEmitter,
+  event: string,
+): Promise<string | undefined> {
+  let noticed: string | undefined;
+  source.once(event, () => {
+    noticed = event;
+  });
+  return copyWhile(res, tap, () => noticed);
+}
+
+function asText(res: ServerResponse): ServerResponse {
+  res.setHeader('content-type', 'text/plain; charset=utf-8');
+  return res;
+}
+
+function webStream(tap: Tap): ReadableStream<Uint8Array> {
+  return ReadableStream.from(tap).pipeThrough(new TextEncoderStream());
+}
+
+async function* modelParts(tap: Tap): AsyncGenerator<ModelPart> {
+  yield { type: 'stream-start', warnings: [] };
+  yield { type: 'text-start', id: '1' };
+  for await (const delta of tap) yield { type: 'text-delta', id: '1', delta };
+  yield { type: 'text-end', id: '1' };
+  yield {
+    type: 'finish',
+    finishReason: { unified: 'stop', raw: 'stop' },
+    usage: {
+      inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 },
+      outputTokens: { total: 1, text: 1, reasoning: 0 },
+    },
+  };
+}
+
+type ModelStream = Awaited<ReturnType<MockLanguageModelV3['doStream']>>['stream'];
+type ModelPart = ModelStream extends globalThis.ReadableStream<infer Part> ? Part : never;
+
+function codeOf(error: unknown): string | undefined {
+  if (error === undefined || error === null) return undefined;
+  if (!(error instanceof Error)) return 'something that is not an error';
+  return 'code' in error ? String(error.code) : error.message;
+}

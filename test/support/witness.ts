@@ -1,0 +1,88 @@
+/** An observer that remembers everything it is told, and the means to wait for it. */
+import type { Observer, SaveReport, StreamSummary } from '../../src/observer.ts';
+import { until } from './until.ts';
+
+/** A stream's summary with the stream's facts copied: a view may not be kept. */
+export interface Ended extends StreamSummary {
+  readonly id: string;
+  readonly route: string;
+  readonly chunks: number;
+  readonly bytes: number;
+  readonly format: string;
+}
+
+/** What was told, in the order it was told. */
+export interface Witness {
+  readonly observer: Observer;
+  /** Names of all callbacks but `onRoute` and `onAttempt`, in order. */
+  readonly told: readonly string[];
+  readonly starts: number;
+  readonly dues: number;
+  readonly skips: readonly string[];
+  readonly saves: readonly SaveReport[];
+  readonly holds: readonly string[];
+  readonly finishing: readonly boolean[];
+  readonly refusals: readonly string[];
+  readonly attempts: ReadonlyArray<string | undefined>;
+  readonly facts: ReadonlyArray<{ readonly unknownText: boolean; readonly cut: boolean }>;
+  readonly internalErrors: ReadonlyArray<{ readonly where: string; readonly error: unknown }>;
+  readonly ends: readonly Ended[];
+  /** The `count`th stream to end; waits for it. */
+  ended(count?: number): Promise<Ended>;
+}
+
+/** Creates a witness that has seen nothing. */
+export function createWitness(): Witness {
+  const told: string[] = [];
+  const skips: string[] = [];
+  const saves: SaveReport[] = [];
+  const holds: string[] = [];
+  const finishing: boolean[] = [];
+  const refusals: string[] = [];
+  const attempts: Array<string | undefined> = [];
+  const facts: Array<{ unknownText: boolean; cut: boolean }> = [];
+  const internalErrors: Array<{ where: string; error: unknown }> = [];
+  const ends: Ended[] = [];
+  const count = (name: string): number => told.filter((entry) => entry === name).length;
+  const observer: Observer = {
+    onStart: () => void told.push('onStart'),
+    onFirstChunk: () => void told.push('onFirstChunk'),
+    onDue: () => void told.push('onDue'),
+    onSkip: (_, reason) => void (told.push('onSkip'), skips.push(reason)),
+    onMessage: (_, fact) => void (told.push('onMessage'), facts.push(fact)),
+    onSave: (report) => void (told.push('onSave'), saves.push(report)),
+    onAttempt: (errorType) => void attempts.push(errorType),
+    onHold: (_, released) => void (told.push('onHold'), holds.push(released)),
+    onFinishing: (_, begins) => void (told.push('onFinishing'), finishing.push(begins)),
+    onFinishRefused: (_, reason) => void (told.push('onFinishRefused'), refusals.push(reason)),
+    onInternalError: (where, error) => {
+      told.push('onInternalError');
+      internalErrors.push({ where, error });
+    },
+    onEnd: (summary) => {
+      told.push('onEnd');
+      const { id, route, chunks, bytes, format } = summary.stream;
+      ends.push({ ...summary, id, route, chunks, bytes, format });
+    },
+  };
+  return {
+    observer,
+    told,
+    get starts() {
+      return count('onStart');
+    },
+    get dues() {
+      return count('onDue');
+    },
+    skips,
+    saves,
+    holds,
+    finishing,
+    refusals,
+    attempts,
+    facts,
+    internalErrors,
+    ends,
+    ended: (nth = 1) => until(`${nth} streams have ended`, () => ends[nth - 1]),
+  };
+}
