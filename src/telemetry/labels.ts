@@ -1,0 +1,70 @@
+/** Values of labels: closed sets, because every value is a series for ever and nothing a client chooses may make one. */
+import type { Bounded } from './metric.ts';
+
+/** Distinct routes with series of their own; a route pattern is code, so more than this is an accident. */
+export const ROUTE = {
+  atMost: 100,
+  always: ['unmatched', 'other'],
+} as const satisfies Bounded;
+
+/** The built-in wire formats; `custom` is any that the app brought. A test compares them with the formats themselves. */
+export const FORMATS = [
+  'auto',
+  'openai',
+  'openai-responses',
+  'anthropic',
+  'ai-sdk',
+  'gemini',
+  'ollama',
+  'sse',
+  'ndjson',
+  'text',
+  'custom',
+] as const;
+
+/**
+ * Failures of the store that have a series of their own. PostgreSQL: appendix A of its manual; the others are
+ * Node's system errors (nodejs.org/api/errors.html#common-system-errors) and our own `timeout`.
+ */
+export const STORE_ERRORS = [
+  'timeout',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EPIPE',
+  '08006', // connection_failure
+  '25006', // read_only_sql_transaction: a replica
+  '28P01', // invalid_password
+  '40001', // serialization_failure
+  '40P01', // deadlock_detected
+  '42501', // insufficient_privilege
+  '42P01', // undefined_table
+  '53100', // disk_full
+  '53300', // too_many_connections
+  '57014', // query_canceled: the statement timeout
+  '57P01', // admin_shutdown
+  '57P03', // cannot_connect_now: starting up
+  'other',
+] as const;
+
+export const GUARDED = ['true', 'false'] as const;
+export const SKIP_REASONS = ['empty', 'discarded'] as const;
+export const HOLD_RELEASES = ['saved', 'journaled', 'unconfirmed', 'client-gone'] as const;
+export const FINISH_REFUSALS = ['time', 'bytes', 'concurrent'] as const;
+export const REPLAYED = ['saved', 'refused'] as const;
+export const PLACES = [
+  'message',
+  'observer',
+  'journal',
+  'store',
+  'id-conflict',
+  'format',
+  'stream',
+  'close',
+] as const;
+/** The guard's own pool; the app's pools get their names from the app. */
+export const POOLS = ['lastchunk'] as const;
+/** What the journal's directory lies on; `off` without a journal. */
+export const JOURNALS = ['disk', 'overlay', 'tmpfs', 'network', 'off'] as const;
+/** One value in one process. */
+export const ONE = { atMost: 1, always: [] } as const satisfies Bounded;

@@ -1,0 +1,111 @@
+/**
+ * The Prometheus client of the app: prom-client 15, or its successor under the name @prometheus-io/client. It is
+ * loaded from the app's installation or handed in, never brought along: two copies have two registries.
+ * Types are structural, so that the declarations of this package need neither of them.
+ */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { bad } from '../options.ts';
+import { LastchunkError } from '../errors.ts';
+
+/** What is asked of a registry. */
+export interface PrometheusRegistry {
+  readonly contentType: string;
+  /** Everything in the registry, as text in the form of `contentType`. */
+  metrics(): Promise<string>;
+  getSingleMetric(name: string): unknown;
+}
+
+// The clients type their constructors with generics that no structural type can meet; `never` accepts them all.
+type Constructor = new (...args: never[]) => object;
+
+/** The module `prom-client` or `@prometheus-io/client`, as `import * as client` gives it. */
+export interface PrometheusClient {
+  readonly Registry: Constructor;
+  readonly Counter: Constructor;
+  readonly Gauge: Constructor;
+  readonly Histogram: Constructor;
+  // A method, whose parameter is compared both ways.
+  collectDefaultMetrics(config: never): void;
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+/** One instrument. Which of the methods it has depends on its type. */
+export interface Instrument {
+  collect?: (() => void) | undefined;
+  readonly enableExemplars?: boolean;
+  inc(labels: Labels, value: number): void;
+  set(labels: Labels, value: number): void;
+  zero(labels: Labels): void;
+  observe(labels: Labels, value: number): void;
+  observe(observation: { labels: Labels; value: number; exemplarLabels: Labels }): void;
+}
+
+interface InstrumentConfig {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+  readonly registers: readonly PrometheusRegistry[];
+  readonly aggregator?: string;
+  readonly buckets?: readonly number[];
+  readonly enableExemplars?: boolean;
+}
+
+/** A client as we call it. */
+export interface KnownClient {
+  readonly Registry: new (contentType: string) => PrometheusRegistry;
+  readonly Counter: new (config: InstrumentConfig) => Instrument;
+  readonly Gauge: new (config: InstrumentConfig) => Instrument;
+  readonly Histogram: new (config: InstrumentConfig) => Instrument;
+  collectDefaultMetrics(config: { register: PrometheusRegistry }): void;
+}
+
+/** Content type of OpenMetrics, the only one that has exemplars. Both clients accept exactly this text. */
+export const OPEN_METRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
+
+const PACKAGES = ['prom-client', '@prometheus-io/client'] as const;
+const PARTS = ['Registry', 'Counter', 'Gauge', 'Histogram', 'collectDefaultMetrics'] as const;
+
+/**
+ * The client that was handed in, else the installed one; with a `registry`, the one that made it.
+ * Throws `missing-peer` when none is installed and `bad-option` for something that is no client.
+ */
+export function findClient(client: unknown, registry: object | undefined): KnownClient {
+  if (client !== undefined) {
+    if (isClient(client)) return client;
+    throw bad('`client` must be the module prom-client or @prometheus-io/client');
+  }
+  const installed = PACKAGES.map(load).filter(isClient);
+  if (installed.length === 0) {
+    throw new LastchunkError(
+      'missing-peer',
+      'lastchunk/prometheus needs the package prom-client (or @prometheus-io/client): install it, or pass `client`',
+    );
+  }
+  const found =
+    registry === undefined
+      ? installed[0]
+      : installed.find((candidate) => registry instanceof candidate.Registry);
+  if (found !== undefined) return found;
+  throw bad('`registry` was made by another copy of the client: pass that copy as `client` too');
+}
+
+/** A peer is found beside this package; in a linked checkout it is not, but the app's directory has it. */
+function load(name: string): unknown {
+  for (const from of [import.meta.url, join(process.cwd(), 'package.json')]) {
+    try {
+      return createRequire(from)(name);
+    } catch {
+      // Not installed there, or not loadable: the next place, and `missing-peer` after the last.
+    }
+  }
+  return undefined;
+}
+
+/** Narrows to what we call; that the parts behave as named is what the peer's version range says. */
+function isClient(value: unknown): value is KnownClient {
+  if (typeof value !== 'object' || value === null) return false;
+  const parts = new Map<string, unknown>(Object.entries(value));
+  return PARTS.every((part) => typeof parts.get(part) === 'function');
+}

@@ -1,0 +1,47 @@
+/** Numbers that somebody else keeps, asked for at the scrape. */
+import type { JournalState } from '../guard/journal-port.ts';
+import type { StreamView } from '../observer.ts';
+import { VERSION } from '../version.ts';
+import type { Board } from './board.ts';
+import { METRICS } from './names.ts';
+
+/** The guard's own pool, as it is now. */
+export interface PoolState {
+  readonly total: number;
+  readonly idle: number;
+  readonly waiting: number;
+  readonly max: number;
+}
+
+/** What is asked at every scrape instead of being told. All optional; what is absent has no series. */
+export interface RecorderSources {
+  readonly journal?: (() => JournalState) | undefined;
+  readonly pool?: (() => PoolState) | undefined;
+  /** The stream's trace, if it is sampled: the exemplar of its observations. */
+  readonly sampledTraceIdOf?: ((stream: StreamView) => string | undefined) | undefined;
+}
+
+/** Brings the board's gauges up to date. Throws what a source throws. */
+export function readSources(board: Board, sources: RecorderSources): void {
+  const journal = sources.journal?.();
+  board.set(
+    METRICS.buildInfo,
+    { version: VERSION, node: process.version, journal: journal?.fileSystem ?? 'off' },
+    1,
+  );
+  if (journal !== undefined) {
+    board.set(METRICS.journalEntries, {}, journal.entries);
+    board.set(METRICS.journalBytes, {}, journal.bytes);
+    board.set(METRICS.journalCapacity, {}, journal.capacityBytes);
+    board.set(METRICS.journalOldestEntry, {}, journal.oldestEntryMs / 1000);
+    board.set(METRICS.journalDegraded, {}, journal.degraded === undefined ? 0 : 1);
+    board.set(METRICS.journalCorrupt, {}, journal.corruptRecords);
+  }
+  const pool = sources.pool?.();
+  if (pool === undefined) return;
+  const name = { pool: 'lastchunk' } as const;
+  board.set(METRICS.poolClients, { ...name, state: 'active' }, pool.total - pool.idle);
+  board.set(METRICS.poolClients, { ...name, state: 'idle' }, pool.idle);
+  board.set(METRICS.poolMax, name, pool.max);
+  board.set(METRICS.poolWaiting, name, pool.waiting);
+}
