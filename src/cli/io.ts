@@ -1,0 +1,14 @@
+/** What a command line program touches of the process, handed in so that a test can look at it. */
+
+/** Where a command writes and what it is configured by. */
+export interface Io {
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * A command. Gets the arguments after its name and resolves to the exit code: 0 is success, 1 is a failure
+ * of the work, 2 a mistake in how it was called.
+ */
+export type Command = (argv: readonly string[], io: Io) => Promise<number>;

@@ -1,0 +1,76 @@
+/**
+ * `lastchunk <command>`: finds the command and turns what it throws into a line on stderr. A command's module
+ * is loaded only when it is called, so that one does not need the other's packages.
+ */
+import { parseArgs } from 'node:util';
+import { LastchunkError } from '../errors.ts';
+import { VERSION } from '../version.ts';
+import type { Command, Io } from './io.ts';
+
+/**
+ * Runs one command line (without `node` and the script) and resolves to the exit code; never rejects.
+ * Unknown commands and options are 2, whatever else goes wrong is 1.
+ */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  const commandAt = argv.findIndex((argument) => !argument.startsWith('-'));
+  const own = commandAt === -1 ? argv : argv.slice(0, commandAt);
+  const name = commandAt === -1 ? undefined : argv[commandAt];
+  try {
+    const { values } = parseArgs({ args: [...own], options: OPTIONS });
+    if (values.version === true) return say(io.stdout, `${VERSION}\n`, 0);
+    if (values.help === true) return say(io.stdout, HELP, 0);
+    if (name === undefined) return say(io.stderr, HELP, 2);
+    const found = COMMANDS.find((one) => one.name === name);
+    if (found === undefined) {
+      const known = COMMANDS.map((one) => one.name).join(', ');
+      return say(io.stderr, `lastchunk: unknown command \`${name}\`; known are ${known}\n`, 2);
+    }
+    const run = await found.load();
+    return await run(argv.slice(commandAt + 1), io);
+  } catch (error) {
+    const at = name === undefined ? 'lastchunk' : `lastchunk ${name}`;
+    const message = error instanceof Error ? error.message : String(error);
+    return say(io.stderr, `${at}: ${message}\n`, isMisuse(error) ? 2 : 1);
+  }
+}
+
+function say(stream: Io['stdout'], text: string, exitCode: number): number {
+  stream.write(text);
+  return exitCode;
+}
+
+/** A wrong option, in our own words or in those of `parseArgs`. */
+function isMisuse(error: unknown): boolean {
+  if (error instanceof LastchunkError) return error.code === 'bad-option';
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    error.code.startsWith('ERR_PARSE_ARGS_')
+  );
+}
+
+const OPTIONS = {
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+} as const;
+
+const COMMANDS: readonly {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}[] = [
+  {
+    name: 'migrate',
+    summary: 'make or update the table of the PostgreSQL store',
+    load: async () => (await import('./migrate.ts')).runMigrate,
+  },
+];
+
+const HELP = `usage: lastchunk <command> [options]
+
+${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
+
+  -h, --help     this text; \`lastchunk <command> --help\` tells more
+  -v, --version  the version of lastchunk
+`;

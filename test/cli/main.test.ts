@@ -1,0 +1,52 @@
+import { expect, it } from 'vitest';
+import { main } from '../../src/cli/main.ts';
+import { VERSION } from '../../src/version.ts';
+
+async function run(...argv: string[]) {
+  const written = { stdout: '', stderr: '' };
+  const stream = (name: keyof typeof written) => ({
+    write: (text: string) => {
+      written[name] += text;
+    },
+  });
+  const io = { stdout: stream('stdout'), stderr: stream('stderr'), env: {} };
+  return { exitCode: await main(argv, io), ...written };
+}
+
+it.each(['--help', '-h'])('prints every command for %s', async (flag) => {
+  const { exitCode, stdout, stderr } = await run(flag);
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/^usage: lastchunk <command>/);
+  expect(stdout).toMatch(/^ {2}migrate +\w/m);
+  expect(stderr).toBe('');
+});
+
+it.each(['--version', '-v'])('prints the version for %s', async (flag) => {
+  expect(await run(flag)).toEqual({ exitCode: 0, stdout: `${VERSION}\n`, stderr: '' });
+});
+
+it('takes a call without a command for a mistake and prints the help on stderr', async () => {
+  const { exitCode, stdout, stderr } = await run();
+  expect(exitCode).toBe(2);
+  expect(stdout).toBe('');
+  expect(stderr).toMatch(/^usage: /);
+});
+
+it('names the known commands when it is asked for an unknown one', async () => {
+  const { exitCode, stdout, stderr } = await run('constructor');
+  expect(exitCode).toBe(2);
+  expect(stdout).toBe('');
+  expect(stderr).toMatch(/^lastchunk: unknown command `constructor`; known are .*\bmigrate\b/);
+});
+
+it('refuses an option that it does not know', async () => {
+  const { exitCode, stderr } = await run('--verbose');
+  expect(exitCode).toBe(2);
+  expect(stderr).toMatch(/^lastchunk: .*--verbose/);
+});
+
+it('gives a command its own options, and says which command refused one', async () => {
+  const { exitCode, stderr } = await run('migrate', '--no-such-option');
+  expect(exitCode).toBe(2);
+  expect(stderr).toMatch(/^lastchunk migrate: .*--no-such-option/);
+});

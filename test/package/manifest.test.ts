@@ -1,0 +1,63 @@
+/** What package.json promises. How the packed package behaves is checked by scripts/check-package.ts. */
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { VERSION } from '../../src/version.ts';
+import { ROOT } from '../support/imports.ts';
+
+interface Manifest {
+  readonly version: string;
+  readonly type: string;
+  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+  readonly bin: Readonly<Record<string, string>>;
+  readonly scripts: Readonly<Record<string, string>>;
+  readonly engines: { readonly node: string };
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional: boolean }>>;
+}
+
+// True for a package.json that npm has installed from; a wrong shape fails the tests below.
+const manifest = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Manifest;
+
+it('has the version that the code reports', () => {
+  expect(VERSION).toBe(manifest.version);
+});
+
+it('requires no peer but the OpenTelemetry API, and installs no copy of any peer', () => {
+  const optional = Object.keys(manifest.peerDependenciesMeta);
+  const required = Object.keys(manifest.peerDependencies).filter(
+    (name) => !optional.includes(name),
+  );
+  expect(required).toEqual(['@opentelemetry/api']);
+  const own = Object.keys(manifest.dependencies);
+  expect(own.filter((name) => name in manifest.peerDependencies)).toEqual([]);
+});
+
+it('builds every entry point and program from a source file', async () => {
+  const targets = [
+    ...Object.values(manifest.exports).flatMap((target) =>
+      typeof target === 'string' ? [] : Object.values(target),
+    ),
+    ...Object.values(manifest.bin).map((target) => `./${target}`),
+  ];
+  const sources = targets.map((target) =>
+    target.replace('./dist/', 'src/').replace(/(?:\.d\.ts|\.js)$/, '.ts'),
+  );
+  for (const source of sources) await access(join(ROOT, source));
+  expect(sources).toContain('src/index.ts');
+});
+
+it('supports only versions of Node whose require() loads an ES module', () => {
+  expect(manifest.type).toBe('module');
+  expect(manifest.engines.node).toBe('^20.19.0 || ^22.12.0 || >=24.0.0');
+});
+
+it('has at most ten scripts', () => {
+  expect(Object.keys(manifest.scripts).length).toBeLessThanOrEqual(10);
+});
+
+it('is locked without the address of a registry', async () => {
+  const lock = await readFile(join(ROOT, 'package-lock.json'), 'utf8');
+  expect(lock).not.toMatch(/"resolved":|https?:\/\/[^"]*\.tgz/);
+});
