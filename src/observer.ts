@@ -102,7 +102,7 @@ export interface Observer {
   /** The same for a message that a dead process left behind; it was never due here. */
   onRecovered?(result: 'saved' | 'refused', message: JournaledMessage): void;
   /** The journal wrote, once for all streams of a tick. */
-  onJournalWrite?(durationMs: number): void;
+  onJournalWrite?(seconds: number): void;
   /** One attempt to write to the store; `errorType` is undefined when it worked. */
   onAttempt?(errorType: string | undefined): void;
   onHold?(stream: StreamView, released: HoldRelease, durationMs: number): void;
@@ -144,7 +144,7 @@ export function combine(
     onSave: (report) => tell((to) => to.onSave?.(report)),
     onReplayed: (result, message) => tell((to) => to.onReplayed?.(result, message)),
     onRecovered: (result, message) => tell((to) => to.onRecovered?.(result, message)),
-    onJournalWrite: (ms) => tell((to) => to.onJournalWrite?.(ms)),
+    onJournalWrite: (seconds) => tell((to) => to.onJournalWrite?.(seconds)),
     onAttempt: (errorType) => tell((to) => to.onAttempt?.(errorType)),
     onHold: (stream, released, ms) => tell((to) => to.onHold?.(stream, released, ms)),
     onFinishing: (stream, begins) => tell((to) => to.onFinishing?.(stream, begins)),
