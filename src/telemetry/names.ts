@@ -266,8 +266,8 @@ export const METRICS = {
   },
 } as const satisfies Readonly<Record<string, Metric>>;
 
-/** Span names. All are INTERNAL; the stream's has the route behind it. */
-export const SPANS = { stream: 'stream', save: 'save' } as const;
+/** Span names. All are INTERNAL; the stream's has the route behind it. A replay is a root, linked to its streams. */
+export const SPANS = { stream: 'stream', save: 'save', replay: 'replay' } as const;
 
 /** Span attributes, with what they hold. `http.*` and `error.type` are OpenTelemetry's own. */
 export const ATTRIBUTES = {
@@ -290,4 +290,6 @@ export const ATTRIBUTES = {
   hold: 'lastchunk.hold.duration',
   saveResult: 'lastchunk.save.result',
   saveAttempts: 'lastchunk.save.attempts',
+  /** Messages of a replayed batch. */
+  messages: 'lastchunk.replay.messages',
 } as const;

@@ -1,0 +1,73 @@
+/**
+ * One log line per stream, and one for each message that is not where it should be. Ids, codes and numbers only:
+ * what a user or a model wrote is in no field.
+ */
+import { errorTypeOf, tellingMessage } from '../guard/error-type.ts';
+import type { Logger } from '../logger.ts';
+import type { InternalErrorPlace, Observer, SaveReport, StreamSummary } from '../observer.ts';
+
+/** An internal error that repeats is told again after so long, with how often it was not told. */
+const REPEAT_MS = 60_000;
+
+/** Writes the lines. Does not throw unless the logger does. */
+export function createLogLines(logger: Logger): Observer {
+  const told = new Map<InternalErrorPlace, { atMs: number; untold: number }>();
+  return {
+    onEnd: (summary) => logger.debug(streamFields(summary), 'lastchunk: stream ended'),
+    onSave(report) {
+      const fields = saveFields(report);
+      if (report.result === 'journaled') {
+        logger.warn(fields, 'lastchunk: message in the journal, the store does not have it yet');
+      } else if (report.result === 'lost') {
+        logger.error(fields, 'lastchunk: message lost');
+      } else if (report.result === 'missing') {
+        logger.error(fields, 'lastchunk: no result of a save in time');
+      }
+    },
+    onHold(stream, released, durationMs) {
+      if (released !== 'unconfirmed') return;
+      const fields = { streamId: stream.id, route: stream.route, durationMs };
+      logger.error(fields, 'lastchunk: terminal frame released before its message was safe');
+    },
+    onReplayed(result, { streamId, messageId, route }) {
+      if (result !== 'refused') return;
+      logger.error({ streamId, messageId, route }, 'lastchunk: journaled message refused');
+    },
+    onRecovered(result, { streamId, messageId, route }) {
+      if (result !== 'refused') return;
+      logger.error({ streamId, messageId, route }, 'lastchunk: recovered message refused');
+    },
+    onInternalError(where, error) {
+      const now = Date.now();
+      const before = told.get(where);
+      if (before !== undefined && now - before.atMs < REPEAT_MS) {
+        before.untold += 1;
+        return;
+      }
+      told.set(where, { atMs: now, untold: 0 });
+      const fields = { where, ...errorFields(error), untold: before?.untold ?? 0 };
+      logger.error(fields, 'lastchunk: internal error');
+    },
+  };
+}
+
+function streamFields(summary: StreamSummary): object {
+  const { stream, ...rest } = summary;
+  const { id, route, method, guarded, format, chunks, bytes } = stream;
+  return { streamId: id, route, method, guarded, format, chunks, bytes, ...rest };
+}
+
+function saveFields({ stream, ...rest }: SaveReport): object {
+  return { streamId: stream?.id, ...rest };
+}
+
+/** Where it happened, without the line that repeats the message; the message only where it cannot quote anybody. */
+function errorFields(error: unknown): object {
+  const stack = error instanceof Error ? error.stack : undefined;
+  const frames = stack?.split('\n').filter((line) => line.startsWith('    at '));
+  return {
+    errorType: errorTypeOf(error),
+    reason: tellingMessage(error),
+    stack: frames?.slice(0, 8).join('\n'),
+  };
+}

@@ -1,0 +1,212 @@
+/**
+ * Traces: one span for a stream, one for each of its saves. The HTTP server span ends when the response closes and says
+ * nothing about a client that left; the stream's own span may outlive it, and says how the stream ended.
+ * Attributes are set once, at the end: per chunk a span costs nothing.
+ */
+import {
+  context,
+  isSpanContextValid,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  TraceFlags,
+  type Attributes,
+  type Context,
+  type Span,
+  type SpanContext,
+  type Tracer,
+} from '@opentelemetry/api';
+import { errorTypeOf } from '../guard/error-type.ts';
+import type { Save } from '../keeper.ts';
+import type { Outcome } from '../message.ts';
+import type {
+  JournaledMessage,
+  Observer,
+  SaveReport,
+  StreamSummary,
+  StreamView,
+} from '../observer.ts';
+import { VERSION } from '../version.ts';
+import { ATTRIBUTES, SPANS } from './names.ts';
+import { parseTraceparent, traceparentFrom } from './traceparent.ts';
+
+/** An observer that traces, and what others ask of the trace. Without an OpenTelemetry SDK all of it does nothing. */
+export interface Spans extends Observer {
+  /** Runs a store call in the context of this save's span, so that the database's spans are its children. */
+  around<T>(save: Pick<Save, 'stream'>, work: () => T): T;
+  /** Runs the store call of a replayed batch in a span of its own, linked to the streams it is about. */
+  aroundReplay<T>(messages: readonly JournaledMessage[], work: () => Promise<T>): Promise<T>;
+  /** W3C `traceparent` of the stream's span; `null` when there is no trace. */
+  traceparentOf(stream: StreamView): string | null;
+  /** The trace id as 32 hex digits; `null` when there is no trace. */
+  traceIdOf(stream: StreamView): string | null;
+  /** The trace id, if the trace is sampled: an exemplar must lead to a trace that exists. */
+  sampledTraceIdOf(stream: StreamView): string | undefined;
+}
+
+/** The outcomes that are errors, and what `error.type` is where nothing better is known. */
+const ERRORS: Partial<Record<Outcome, string>> = {
+  failed: '_OTHER',
+  'timed-out': 'timeout',
+  truncated: 'truncated',
+};
+
+interface Traced {
+  readonly span: Span;
+  /** The handler's context with the stream's span in it. */
+  readonly context: Context;
+  save: Span | undefined;
+}
+
+/** Nothing here throws but what `work` throws. */
+export function createSpans(): Spans {
+  const streams = new WeakMap<StreamView, Traced>();
+  const contextOf = (stream: StreamView): SpanContext | undefined => {
+    const span = streams.get(stream)?.span.spanContext();
+    return span !== undefined && isSpanContextValid(span) ? span : undefined;
+  };
+  return {
+    onStart(stream) {
+      const parent = context.active();
+      const span = startStream(stream, parent);
+      streams.set(stream, { span, context: trace.setSpan(parent, span), save: undefined });
+    },
+    onDue(stream) {
+      const traced = streams.get(stream);
+      if (traced !== undefined) traced.save ??= startSave(traced);
+    },
+    onSave(report) {
+      const traced = report.stream === undefined ? undefined : streams.get(report.stream);
+      if (traced !== undefined) endSave(traced, report);
+    },
+    onEnd(summary) {
+      const span = streams.get(summary.stream)?.span;
+      if (span !== undefined) endStream(span, summary);
+    },
+    around(save, work) {
+      const traced = streams.get(save.stream);
+      if (traced === undefined) return work();
+      traced.save ??= startSave(traced);
+      return context.with(trace.setSpan(traced.context, traced.save), work);
+    },
+    aroundReplay,
+    traceparentOf(stream) {
+      const span = contextOf(stream);
+      return span === undefined ? null : (traceparentFrom(span) ?? null);
+    },
+    traceIdOf: (stream) => contextOf(stream)?.traceId ?? null,
+    sampledTraceIdOf(stream) {
+      const span = contextOf(stream);
+      return span !== undefined && isSampled(span) ? span.traceId : undefined;
+    },
+  };
+}
+
+/** Asked for every time: an SDK may start, or be replaced, after us. */
+function tracer(): Tracer {
+  return trace.getTracer('lastchunk', VERSION);
+}
+
+function startStream(stream: StreamView, parent: Context): Span {
+  const { route } = stream;
+  const matched = route !== '' && route !== 'unmatched';
+  return tracer().startSpan(
+    matched ? `${SPANS.stream} ${route}` : SPANS.stream,
+    {
+      kind: SpanKind.INTERNAL,
+      startTime: stream.startedAtMs,
+      // At the start, so that a sampler can decide by them.
+      attributes: {
+        ...(matched && { [ATTRIBUTES.route]: route }),
+        [ATTRIBUTES.method]: stream.method,
+        [ATTRIBUTES.streamId]: stream.id,
+        [ATTRIBUTES.guarded]: stream.guarded,
+      },
+    },
+    parent,
+  );
+}
+
+function endStream(span: Span, summary: StreamSummary): void {
+  const { stream, outcome, save } = summary;
+  span.setAttributes(
+    present({
+      [ATTRIBUTES.format]: stream.format,
+      [ATTRIBUTES.outcome]: outcome,
+      [ATTRIBUTES.side]: summary.side,
+      [ATTRIBUTES.chunks]: stream.chunks,
+      [ATTRIBUTES.bytes]: stream.bytes,
+      [ATTRIBUTES.chunksAfterDisconnect]: summary.chunksAfterDisconnect || undefined,
+      [ATTRIBUTES.timeToFirstChunk]: toSeconds(summary.timeToFirstChunkMs),
+      [ATTRIBUTES.maxChunkGap]: toSeconds(summary.maxChunkGapMs),
+      [ATTRIBUTES.backpressure]: toSeconds(summary.backpressureMs),
+      [ATTRIBUTES.hold]: toSeconds(summary.holdMs),
+      [ATTRIBUTES.saveResult]: save,
+      [ATTRIBUTES.saveAttempts]: save === undefined ? undefined : summary.saveAttempts,
+    }),
+  );
+  const fallback = ERRORS[outcome] ?? (save === 'lost' ? '_OTHER' : undefined);
+  if (fallback !== undefined) fail(span, summary.errorType ?? fallback);
+  span.end();
+}
+
+function startSave(traced: Traced, startTime?: number): Span {
+  const options = { kind: SpanKind.INTERNAL, ...(startTime !== undefined && { startTime }) };
+  return tracer().startSpan(SPANS.save, options, traced.context);
+}
+
+function endSave(traced: Traced, report: SaveReport): void {
+  // A revised save that was not the first of its batch has no span yet; a late result belongs to one that has ended.
+  const span =
+    traced.save ??
+    (report.kind === 'revised' ? startSave(traced, Date.now() - report.durationMs) : undefined);
+  traced.save = undefined;
+  if (span === undefined) return;
+  span.setAttribute(ATTRIBUTES.saveResult, report.result);
+  span.setAttribute(ATTRIBUTES.saveAttempts, report.attempts);
+  if (report.result === 'lost') fail(span, report.errorType ?? '_OTHER');
+  span.end();
+}
+
+async function aroundReplay<T>(
+  messages: readonly JournaledMessage[],
+  work: () => Promise<T>,
+): Promise<T> {
+  const links = messages.flatMap(({ traceparent }) => {
+    const linked = parseTraceparent(traceparent);
+    return linked === undefined ? [] : [{ context: linked }];
+  });
+  const attributes = { [ATTRIBUTES.messages]: messages.length };
+  const span = tracer().startSpan(
+    SPANS.replay,
+    { kind: SpanKind.INTERNAL, root: true, links, attributes },
+    ROOT_CONTEXT,
+  );
+  try {
+    return await context.with(trace.setSpan(ROOT_CONTEXT, span), work);
+  } catch (error) {
+    fail(span, errorTypeOf(error));
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+/** No description: an error's message may repeat what a user wrote. */
+function fail(span: Span, errorType: string): void {
+  span.setAttribute(ATTRIBUTES.errorType, errorType);
+  span.setStatus({ code: SpanStatusCode.ERROR });
+}
+
+function isSampled(span: SpanContext): boolean {
+  return (span.traceFlags & TraceFlags.SAMPLED) !== 0;
+}
+
+function toSeconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1000;
+}
+
+function present(attributes: Attributes): Attributes {
+  return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
+}
