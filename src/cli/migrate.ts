@@ -1,0 +1,68 @@
+/**
+ * `lastchunk migrate`: makes or updates the table before the app starts, for those who do not want the app
+ * itself to change the database (`migrate: true`).
+ */
+import { parseArgs } from 'node:util';
+import { bad } from '../options.ts';
+import { postgres } from '../postgres/index.ts';
+import type { Migrated } from '../postgres/index.ts';
+import type { Io } from './io.ts';
+
+/**
+ * Runs the command and resolves to the exit code: 0 when the table is ready, 1 when the database says no.
+ * Rejects with `bad-option` (or the error of `parseArgs`) for a mistake in the arguments.
+ */
+export async function runMigrate(argv: readonly string[], io: Io): Promise<number> {
+  const { values } = parseArgs({ args: [...argv], options: OPTIONS });
+  if (values.help === true) {
+    io.stdout.write(HELP);
+    return 0;
+  }
+  const connectionString = values['database-url'] ?? io.env['DATABASE_URL'];
+  if (connectionString === undefined || connectionString === '') {
+    throw bad('no database: give `--database-url URL` or set DATABASE_URL');
+  }
+  const table = values.table ?? 'lastchunk_messages';
+  const store = postgres({ connectionString, table, statementTimeoutMs: STATEMENT_TIMEOUT_MS });
+  try {
+    io.stdout.write(describe(table, await store.migrate()));
+    return 0;
+  } catch (error) {
+    io.stderr.write(`lastchunk migrate: ${table} is not migrated: ${reason(error)}\n`);
+    return 1;
+  } finally {
+    await store.close();
+  }
+}
+
+function describe(table: string, { version, applied }: Migrated): string {
+  if (applied.length === 0) return `${table} is up to date (version ${version})\n`;
+  return `${table} is now at version ${version} (applied: ${applied.join(', ')})\n`;
+}
+
+/** What the database said, with its code; never the connection string, which holds a password. */
+function reason(error: unknown): string {
+  // A host with several addresses refuses with one error for each, and an empty message for them all.
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  if (!(first instanceof Error)) return String(first);
+  const code: unknown = 'code' in first ? first.code : undefined;
+  return typeof code === 'string' ? `${first.message} (${code})` : first.message;
+}
+
+const OPTIONS = {
+  'database-url': { type: 'string' },
+  table: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+const HELP = `usage: lastchunk migrate [options]
+
+Makes or updates the table of the PostgreSQL store. Safe to run again, and by several processes at once.
+
+  --database-url URL  the database (default: the environment variable DATABASE_URL)
+  --table NAME        table or schema.table (default: lastchunk_messages); the schema must exist
+  -h, --help          this text
+`;
+
+/** Nobody streams through this process: a step over a large table may take its time. */
+const STATEMENT_TIMEOUT_MS = 600_000;

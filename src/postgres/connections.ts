@@ -1,0 +1,161 @@
+/**
+ * The connections of the store: a pool that nothing else can close, exhaust or break, and the two ways to
+ * run a transaction on it. A client that met any error is closed, never given back: what state it is in is
+ * not worth guessing, and a new connection is cheap beside a message.
+ *
+ * **Why three queries, pipelined.** Each save has its own statement timeout, and nothing may be left in the
+ * session (behind PgBouncer in transaction mode the next save has another one). `set_config` inside the
+ * statement comes too late: PostgreSQL arms the timer before it runs it. A timer on this side alone would
+ * leave the server waiting for its lock. So it is BEGIN with SET LOCAL, the statement, COMMIT; sent one by
+ * one they cost three round trips and half as much again as a bare upsert, sent without waiting they cost
+ * within a tenth of it. An error in the middle makes COMMIT a ROLLBACK, so nothing has to be waited for.
+ */
+import type { PostgresSettings } from './options.ts';
+import type { PgClient, PgModule, PgPool, PgPoolClient, PgResult } from './pg.ts';
+
+/** What the pool is doing; gauges. */
+export interface PoolGauges {
+  /** Open connections, or being opened. */
+  readonly total: number;
+  readonly idle: number;
+  /** Saves waiting for a connection. */
+  readonly waiting: number;
+  /** The bound of `total`. */
+  readonly max: number;
+}
+
+/** The pool of one store. */
+export interface Connections {
+  /** One statement in its own transaction, in one round trip where `pg` can. */
+  run(text: string, values: readonly unknown[]): Promise<PgResult>;
+  /** A transaction around `work`. READ COMMITTED: each statement sees what others committed before it. */
+  transaction<T>(work: (client: PgClient) => Promise<T>): Promise<T>;
+  /** Whether the database answers. Never rejects. */
+  ping(): Promise<boolean>;
+  gauges(): PoolGauges;
+  /** Waits for what is running, which is bounded. */
+  close(): Promise<void>;
+}
+
+/** Makes the pool. Connects to nothing yet. `onError` gets what idle and lent connections meet between queries. */
+export function createConnections(
+  pg: PgModule,
+  settings: PostgresSettings,
+  onError: (error: unknown) => void,
+): Connections {
+  const { maxConnections: max, statementTimeoutMs } = settings;
+  const pool = new pg.Pool({
+    ...POOL,
+    ...settings.connection,
+    max,
+    connectionTimeoutMillis: settings.connectTimeoutMs,
+    query_timeout: statementTimeoutMs + CLIENT_GRACE_MS,
+    // An app's `write` gets a client that behaves as it is used to.
+    pipeline: settings.write === undefined,
+  });
+  // Without a listener, a connection that is killed while idle would end the process.
+  pool.on('error', (error) => {
+    // pg hangs the whole client onto the error; a log has no use for it.
+    Reflect.deleteProperty(error, 'client');
+    onError(error);
+  });
+
+  const lend = createLender(pool, onError);
+  return {
+    run: (text, values) => lend((client) => runAlone(client, statementTimeoutMs, text, values)),
+    transaction: (work) =>
+      lend(async (client) => {
+        await client.query(`${begin(statementTimeoutMs)}; ${idleLimit(statementTimeoutMs)}`);
+        const result = await work(client);
+        await client.query('COMMIT');
+        return result;
+      }),
+    ping: () =>
+      pool.query('SELECT 1').then(
+        () => true,
+        () => false,
+      ),
+    gauges: () => ({
+      total: pool.totalCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+      max,
+    }),
+    close: () => pool.end(),
+  };
+}
+
+/** Lends a client to `work`: given back when it resolves, closed when it rejects or the connection breaks. */
+function createLender(pool: PgPool, onError: (error: unknown) => void) {
+  return async <T>(work: (client: PgPoolClient) => Promise<T>): Promise<T> => {
+    const client = await pool.connect();
+    // The pool listens to idle clients only; a lent one that is killed would end the process too.
+    let onBroken: (error: Error) => void = () => undefined;
+    const broken = new Promise<never>((_, reject) => {
+      onBroken = reject;
+    });
+    broken.catch(onError);
+    client.on('error', onBroken);
+    let healthy = false;
+    try {
+      const result = await Promise.race([work(client), broken]);
+      healthy = true;
+      return result;
+    } finally {
+      client.release(!healthy);
+      client.off('error', onBroken);
+    }
+  };
+}
+
+/** BEGIN, one statement, COMMIT. */
+async function runAlone(
+  client: PgPoolClient,
+  timeoutMs: number,
+  text: string,
+  values: readonly unknown[],
+): Promise<PgResult> {
+  if (client.pipeline !== true) {
+    await client.query(begin(timeoutMs));
+    const result = await client.query(text, values);
+    await client.query('COMMIT');
+    return result;
+  }
+  const begun = client.query(begin(timeoutMs));
+  const done = client.query(text, values);
+  const committed = client.query('COMMIT');
+  const steps = await Promise.allSettled([begun, done, committed]);
+  // The first to fail is the cause, the others are its consequence.
+  for (const step of steps) if (step.status === 'rejected') throw step.reason;
+  return done;
+}
+
+/** One simple query: two statements, one round trip. The level is named because a role may default to another. */
+function begin(timeoutMs: number): string {
+  return `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = ${timeoutMs}`;
+}
+
+/** Code between two statements that never comes back must not keep its locks. */
+function idleLimit(timeoutMs: number): string {
+  return `SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}`;
+}
+
+/**
+ * On this side an answer is awaited so much longer than the server may take: it is for a server that is gone
+ * without a word, where no timeout of its own can reach us.
+ */
+const CLIENT_GRACE_MS = 2_000;
+
+/** What every pool of ours is like, whatever the app's own is. */
+const POOL = {
+  application_name: 'lastchunk',
+  keepAlive: true,
+  keepAliveInitialDelayMillis: 10_000,
+  // Follows a failover or a new password within the hour, also where nothing breaks.
+  maxLifetimeSeconds: 3_600,
+  // One connection stays: the first message after a quiet time holds a terminal frame like any other.
+  min: 1,
+  idleTimeoutMillis: 30_000,
+  // An idle connection is no reason for a process to stay alive.
+  allowExitOnIdle: true,
+};

@@ -1,0 +1,136 @@
+/**
+ * `lastchunk/postgres`: the message store over PostgreSQL, with its own pool, its own table or the app's own
+ * SQL. It knows nothing of streams; it keeps what it is given, once, and says clearly when it cannot.
+ */
+import { once } from 'node:events';
+import type { Message, MessageStore } from '../message.ts';
+import { createConnections } from './connections.ts';
+import type { Connections, PoolGauges } from './connections.ts';
+import { migrate } from './migrations.ts';
+import type { Migrated } from './migrations.ts';
+import { checkOptions } from './options.ts';
+import type { PgConnection, PostgresOptions, PostgresSettings, WriteMessages } from './options.ts';
+import { loadPg } from './pg.ts';
+import type { PgClient, PgResult } from './pg.ts';
+import { saveRows, uniqueRows } from './save.ts';
+import type { IdConflict } from './save.ts';
+import { toRow, toStorableMessage, underId } from './storable.ts';
+import type { StorableMessage } from './storable.ts';
+import { rankSql, statements } from './table.ts';
+
+export { rankSql };
+export type {
+  IdConflict,
+  Migrated,
+  PgClient,
+  PgConnection,
+  PgResult,
+  PoolGauges,
+  PostgresOptions,
+  StorableMessage,
+  WriteMessages,
+};
+
+/** What the store tells beside its results. Called after the fact; must not throw. */
+export interface PostgresListener {
+  /** A message asked for an id that belongs to another stream, and was saved under another one. */
+  onIdConflict?(conflict: IdConflict): void;
+  /** A connection broke while nothing waited for its answer, or migrating at start failed. */
+  onError?(error: unknown): void;
+}
+
+/** A message store over PostgreSQL. */
+export interface PostgresStore extends MessageStore {
+  /**
+   * Commits all messages, or rejects with the error of `pg`. Then some of them may be there already: saving
+   * again does no harm.
+   */
+  save(messages: readonly Message[]): Promise<void>;
+  /** Whether the database answers; `false` also once `signal` aborts. Never rejects. */
+  ping(signal?: AbortSignal): Promise<boolean>;
+  /** What the pool is doing now. */
+  pool(): PoolGauges;
+  /** Makes or updates the table, also without the option `migrate`. */
+  migrate(): Promise<Migrated>;
+  /** Names the one listener; a second call replaces the first. */
+  listen(listener: PostgresListener): void;
+  /** Waits for saves that are running, then closes the pool. A second call does nothing more. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes the store. Throws `bad-option` for a mistake in the options and `missing-peer` without `pg`; a database
+ * that does not answer is not a mistake: saves reject until it does.
+ */
+export function postgres(options: PostgresOptions): PostgresStore {
+  const settings = checkOptions(options);
+  let listener: PostgresListener = {};
+  const connections = createConnections(loadPg(), settings, (error) => listener.onError?.(error));
+  const save = createSave(connections, settings);
+  const ready = createReadiness(settings.migrate, () => migrate(connections, settings.table));
+  // At start nobody waits for it yet, and the first save tries again.
+  const starting = ready().catch((error: unknown) => listener.onError?.(error));
+  let closing: Promise<void> | undefined;
+  return {
+    async save(messages) {
+      await ready();
+      for (const conflict of await save(messages)) listener.onIdConflict?.(conflict);
+    },
+    ping: (signal) => pingUnlessAborted(connections, signal),
+    pool: () => connections.gauges(),
+    migrate: () => migrate(connections, settings.table),
+    listen(next) {
+      listener = next;
+    },
+    close() {
+      closing ??= starting.then(() => connections.close());
+      return closing;
+    },
+  };
+}
+
+type Save = (messages: readonly Message[]) => Promise<readonly IdConflict[]>;
+
+function createSave(connections: Connections, { table, write }: PostgresSettings): Save {
+  if (write === undefined) {
+    const sql = statements(table);
+    return (messages) => saveRows(connections, sql, messages.map(toRow));
+  }
+  return async (messages) => {
+    const { rows, clashing } = uniqueRows(messages.map(toRow));
+    // Ids that belong to older rows are the app's to know; inside one batch we can keep streams apart.
+    const renamed = clashing.map((row) => underId(row, row.stream_id));
+    const storable = [...rows, ...renamed].map(toStorableMessage);
+    await connections.transaction((client) => write(client, storable));
+    return clashing.map((row) => ({ requestedId: row.id, messageId: row.stream_id }));
+  };
+}
+
+/** Migrates once; after a failure the next caller tries again. Several callers wait for the same attempt. */
+function createReadiness(wanted: boolean, work: () => Promise<unknown>): () => Promise<void> {
+  let ready: Promise<void> | undefined = wanted ? undefined : Promise.resolve();
+  return () => {
+    ready ??= work().then(
+      () => undefined,
+      (error: unknown) => {
+        ready = undefined;
+        throw error;
+      },
+    );
+    return ready;
+  };
+}
+
+async function pingUnlessAborted(connections: Connections, signal?: AbortSignal): Promise<boolean> {
+  if (signal === undefined) return connections.ping();
+  if (signal.aborted) return false;
+  const done = new AbortController();
+  // Both abort and the end of the ping take the listener away.
+  const aborted = once(signal, 'abort', { signal: done.signal }).then(
+    () => false,
+    () => false,
+  );
+  const answered = await Promise.race([connections.ping(), aborted]);
+  done.abort();
+  return answered;
+}

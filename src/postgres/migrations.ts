@@ -1,0 +1,107 @@
+/**
+ * The table of the store, made and changed by numbered steps that only go forward. What was applied is
+ * recorded per table in `lastchunk_migrations`. Any number of processes may migrate at once: a lock that ends
+ * with its transaction, so that it also works behind PgBouncer, lets one through at a time.
+ */
+import type { Connections } from './connections.ts';
+import type { PgClient } from './pg.ts';
+import type { Table } from './table.ts';
+
+/** What a migration did. */
+export interface Migrated {
+  /** The version of the table now. */
+  readonly version: number;
+  /** Names of the steps that were applied this time. */
+  readonly applied: readonly string[];
+}
+
+/** Brings the table to the newest version. Rejects with the error of `pg` when that cannot be done. */
+export async function migrate(connections: Connections, table: Table): Promise<Migrated> {
+  // First without the lock and without CREATE: a role that may only write starts with a table that is ready.
+  const before = await connections.transaction((client) => currentVersion(client, table));
+  if (before >= NEWEST) return { version: before, applied: [] };
+  return connections.transaction(async (client) => {
+    await client.query(`SELECT pg_advisory_xact_lock(${LOCK})`);
+    await client.query(
+      `CREATE TABLE IF NOT EXISTS ${table.migrationsSql} (
+        table_name text NOT NULL,
+        version integer NOT NULL,
+        name text NOT NULL,
+        applied_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (table_name, version)
+      )`,
+    );
+    const version = await currentVersion(client, table);
+    const missing = MIGRATIONS.filter((step) => step.version > version);
+    for (const step of missing) {
+      for (const statement of step.statements(table.sql)) await client.query(statement);
+      await client.query(
+        `INSERT INTO ${table.migrationsSql} (table_name, version, name) VALUES ($1, $2, $3)`,
+        [shortName(table), step.version, step.name],
+      );
+    }
+    // A database that a newer lastchunk has changed stays as it is.
+    return { version: Math.max(version, NEWEST), applied: missing.map((step) => step.name) };
+  });
+}
+
+/** 0 when nothing was ever applied. */
+async function currentVersion(client: PgClient, table: Table): Promise<number> {
+  const known = await client.query('SELECT to_regclass($1) IS NOT NULL AS known', [
+    table.migrationsSql,
+  ]);
+  if (known.rows[0]?.['known'] !== true) return 0;
+  const { rows } = await client.query(
+    `SELECT max(version) AS version FROM ${table.migrationsSql} WHERE table_name = $1`,
+    [shortName(table)],
+  );
+  return Number(rows[0]?.['version'] ?? 0);
+}
+
+/** The record stands in the table's own schema, so it needs no schema in the name. */
+function shortName(table: Table): string {
+  return table.name.slice(table.name.indexOf('.') + 1);
+}
+
+interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly statements: (table: string) => readonly string[];
+}
+
+/** Never change a step that was released: add one. */
+const MIGRATIONS: readonly Migration[] = [
+  {
+    version: 1,
+    name: 'messages',
+    statements: (table) => [
+      `CREATE TABLE ${table} (
+        id text PRIMARY KEY,
+        stream_id text NOT NULL UNIQUE,
+        conversation_id text,
+        role text NOT NULL,
+        content text NOT NULL,
+        complete boolean NOT NULL,
+        outcome text NOT NULL,
+        side text NOT NULL,
+        revision integer NOT NULL,
+        events jsonb,
+        metadata jsonb,
+        chunks bigint NOT NULL,
+        bytes bigint NOT NULL,
+        dropped_bytes bigint NOT NULL,
+        replaced bigint NOT NULL,
+        trace_id text,
+        started_at timestamptz NOT NULL,
+        ended_at timestamptz NOT NULL,
+        saved_at timestamptz NOT NULL DEFAULT now()
+      )`,
+      `CREATE INDEX ON ${table} (conversation_id, started_at)`,
+    ],
+  },
+];
+
+const NEWEST = Math.max(...MIGRATIONS.map((step) => step.version));
+
+/** One number for all tables and versions: "lastchun" as eight bytes of ASCII. */
+const LOCK = '7809650172558341486';

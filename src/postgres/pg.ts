@@ -1,0 +1,67 @@
+/**
+ * The part of `pg` that the store uses, as types of our own: an app without TypeScript types of `pg` can
+ * still compile against ours, and a new version of `pg` cannot change what we publish.
+ */
+import { createRequire } from 'node:module';
+import { LastchunkError } from '../errors.ts';
+
+/** What a query resolves to. */
+export interface PgResult {
+  readonly rows: readonly Record<string, unknown>[];
+  /** Rows touched; `null` for commands that touch none. */
+  readonly rowCount: number | null;
+  /** `INSERT`, `COMMIT`, …: the word the server answered with. */
+  readonly command: string;
+}
+
+/** A connection inside a transaction. It is a `pg.PoolClient`, of which this is the part we promise. */
+export interface PgClient {
+  query(text: string, values?: readonly unknown[]): Promise<PgResult>;
+}
+
+/** A client as the pool lends it. */
+export interface PgPoolClient extends PgClient {
+  /** True when queries are sent without waiting for the answer of the one before (`pg` 8.23 and later). */
+  readonly pipeline?: boolean;
+  /** Gives it back; with `true` it is closed instead. */
+  release(destroy?: boolean): void;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  off(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+/** A `pg.Pool`. */
+export interface PgPool {
+  readonly totalCount: number;
+  readonly idleCount: number;
+  readonly waitingCount: number;
+  connect(): Promise<PgPoolClient>;
+  query(text: string): Promise<PgResult>;
+  end(): Promise<void>;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+/** The module `pg`. */
+export interface PgModule {
+  readonly Pool: new (config: object) => PgPool;
+}
+
+/**
+ * Loads `pg`, seen from the module `from`, or throws `missing-peer`.
+ *
+ * By `require`, not by `import`: an import at the top would end the app with a module error that does not
+ * say what to do, and `await import` there would make this entry point impossible to `require()`. It also is
+ * the way that tracing tools patch `pg`, so the app and the store get the same one.
+ */
+export function loadPg(from: string = import.meta.url): PgModule {
+  try {
+    const loaded: unknown = createRequire(from)('pg');
+    // True for every version of `pg` in our peer range: the module has the class `Pool`.
+    return loaded as PgModule;
+  } catch (cause) {
+    throw new LastchunkError(
+      'missing-peer',
+      '`pg` is needed by lastchunk/postgres and could not be loaded; install it: npm install pg',
+      { cause },
+    );
+  }
+}

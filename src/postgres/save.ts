@@ -1,0 +1,155 @@
+/**
+ * Saving a batch. Nearly always it is one statement; what that statement did not write is then looked at
+ * more closely: a row of the same stream with a higher rank (nothing to do), or an id or a stream that is
+ * already known under another name (saved alone, under an id that is free).
+ *
+ * The stream is what a message is known by, its id is only what the app asked for. So a stream never gets
+ * a second row, and an id that belongs to another stream is never touched.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Connections } from './connections.ts';
+import type { PgClient, PgResult } from './pg.ts';
+import { underId } from './storable.ts';
+import { columnValues, rowValues } from './table.ts';
+import type { Row, Statements } from './table.ts';
+
+/** A message that could not have the id it asked for. */
+export interface IdConflict {
+  readonly requestedId: string;
+  readonly messageId: string;
+}
+
+/** A batch in which no stream and no id is there twice. */
+export interface UniqueRows {
+  /** Sorted by id: every process locks rows in the same order, so batches cannot deadlock. */
+  readonly rows: readonly Row[];
+  /** Other streams that ask for an id which is in `rows`. */
+  readonly clashing: readonly Row[];
+}
+
+/** Keeps the highest rank of each stream, and the first stream of each id. */
+export function uniqueRows(rows: readonly Row[]): UniqueRows {
+  const byStream = new Map<string, Row>();
+  for (const row of rows) {
+    const other = byStream.get(row.stream_id);
+    if (other === undefined || outranks(row, other)) byStream.set(row.stream_id, row);
+  }
+  const byId = new Map<string, Row>();
+  const clashing: Row[] = [];
+  for (const row of byStream.values()) {
+    if (byId.has(row.id)) clashing.push(row);
+    else byId.set(row.id, row);
+  }
+  const sorted = [...byId.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  return { rows: sorted, clashing };
+}
+
+/** Saves rows into the built-in table. Resolves, once all are committed, to the conflicts it met. */
+export async function saveRows(
+  connections: Connections,
+  sql: Statements,
+  batch: readonly Row[],
+): Promise<readonly IdConflict[]> {
+  const { rows, clashing } = uniqueRows(batch);
+  const contested = [...(await unsettled(connections, sql, rows)), ...clashing];
+  const conflicts: IdConflict[] = [];
+  for (const row of contested) {
+    const messageId = await connections.transaction((client) => saveContested(client, sql, row));
+    if (messageId !== undefined) conflicts.push({ requestedId: row.id, messageId });
+  }
+  return conflicts;
+}
+
+/** Runs the one statement; the rows that it could not settle. */
+async function unsettled(
+  connections: Connections,
+  sql: Statements,
+  rows: readonly Row[],
+): Promise<readonly Row[]> {
+  const written = await upsert(connections, sql, rows);
+  if (written === undefined) return rows;
+  if (written.length === rows.length) return [];
+  const settled = new Set(written);
+  const unwritten = rows.filter((row) => !settled.has(row.stream_id));
+  // Not written, but there under this very id: refused by rank, which is a success.
+  const kept = await connections.run(sql.kept, [
+    unwritten.map((row) => row.id),
+    unwritten.map((row) => row.stream_id),
+  ]);
+  for (const streamId of streamIds(kept)) settled.add(streamId);
+  return unwritten.filter((row) => !settled.has(row.stream_id));
+}
+
+/** The streams whose rows were written; `undefined` when one of them has its row under another id. */
+async function upsert(
+  connections: Connections,
+  sql: Statements,
+  rows: readonly Row[],
+): Promise<readonly unknown[] | undefined> {
+  const [only, ...others] = rows;
+  if (only === undefined) return [];
+  try {
+    const result =
+      others.length === 0
+        ? await connections.run(sql.upsertOne, rowValues(only))
+        : await connections.run(sql.upsertMany, columnValues(rows));
+    return streamIds(result);
+  } catch (error) {
+    if (codeOf(error) === UNIQUE_VIOLATION) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Saves one row in its own transaction, where the plain way failed. Resolves to the id it had to take instead
+ * of its own, or `undefined`. Whoever else saves the same stream meanwhile, one of the rounds finds their row.
+ */
+async function saveContested(
+  client: PgClient,
+  sql: Statements,
+  row: Row,
+): Promise<string | undefined> {
+  for (const candidate of [row, underId(row, row.stream_id)]) {
+    if (await improve(client, sql, row)) return undefined;
+    const inserted = await client.query(sql.insertNew, rowValues(candidate));
+    if (inserted.rowCount === 1) return candidate === row ? undefined : candidate.id;
+  }
+  if (await improve(client, sql, row)) return undefined;
+  // Stream ids are not secret: somebody may have asked for one as a message id. Nobody can guess this one.
+  // What is in the way now is a constraint of the app's own, and 23505 will name it.
+  const last = underId(row, randomUUID());
+  await client.query(sql.insert, rowValues(last));
+  return last.id;
+}
+
+/** True when the stream has a row, which is now the better of the two. */
+async function improve(client: PgClient, sql: Statements, row: Row): Promise<boolean> {
+  const replaced = await client.query(sql.replace, rowValues(row));
+  if (replaced.rowCount === 1) return true;
+  const known = await client.query(sql.hasStream, [row.stream_id]);
+  return known.rowCount === 1;
+}
+
+/** The same order as the condition in SQL. */
+function outranks(row: Row, other: Row): boolean {
+  if (row.revision !== other.revision) return row.revision > other.revision;
+  if (row.complete !== other.complete) return row.complete;
+  return codePoints(row.content) > codePoints(other.content);
+}
+
+/** What `length()` counts in PostgreSQL. */
+function codePoints(text: string): number {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+function streamIds(result: PgResult): readonly unknown[] {
+  return result.rows.map((row) => row['stream_id']);
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+const UNIQUE_VIOLATION = '23505';

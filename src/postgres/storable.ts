@@ -1,0 +1,158 @@
+/**
+ * A message as PostgreSQL can hold it, whatever a client chose: ids from a URL, text from a model, metadata
+ * from a request body. What has to be changed is counted or noted, never refused, because a refused message
+ * is one that a user saw and the database does not have.
+ */
+/// <reference lib="es2024.string" />
+import { createHash } from 'node:crypto';
+import type { Message } from '../message.ts';
+import { jsonbText } from './json.ts';
+import type { Row } from './table.ts';
+
+/** A message with everything in it storable, as an app's own `write` gets it. */
+export interface StorableMessage extends Message {
+  /** Characters (NUL, lone surrogates) that were replaced by U+FFFD, in all texts together. */
+  readonly replaced: number;
+}
+
+/** The row of a message. Never throws. */
+export function toRow(message: Message): Row {
+  const notes: Record<string, unknown> = {};
+  const texts = createCleaner();
+  const id = shorten(texts.clean(message.id), 'fullId', notes);
+  const role = shorten(texts.clean(message.role), 'fullRole', notes);
+  const conversation =
+    message.conversationId === null
+      ? null
+      : shorten(texts.clean(message.conversationId), 'fullConversationId', notes);
+  const content = texts.clean(message.text);
+  const events = message.events === null ? undefined : jsonbText(message.events);
+  const metadata = metadataText(message.metadata, notes);
+  return {
+    id,
+    stream_id: texts.clean(message.streamId),
+    conversation_id: conversation,
+    role,
+    content,
+    complete: message.complete,
+    outcome: message.outcome,
+    side: message.side,
+    revision: message.revision,
+    events: events?.json ?? null,
+    metadata: metadata?.json ?? null,
+    chunks: message.chunks,
+    bytes: message.bytes,
+    dropped_bytes: message.droppedBytes,
+    replaced: texts.replaced() + (events?.replaced ?? 0) + (metadata?.replaced ?? 0),
+    trace_id: message.traceId,
+    started_at: timeText(message.startedAt),
+    ended_at: timeText(message.endedAt),
+  };
+}
+
+/** The message that a row holds, for code that takes messages rather than rows. */
+export function toStorableMessage(row: Row): StorableMessage {
+  return {
+    id: row.id,
+    streamId: row.stream_id,
+    conversationId: row.conversation_id,
+    role: row.role,
+    text: row.content,
+    // True: a row's events are the JSON text of an array.
+    events: row.events === null ? null : (JSON.parse(row.events) as unknown[]),
+    metadata: row.metadata === null ? null : parseRecord(row.metadata),
+    complete: row.complete,
+    outcome: row.outcome,
+    side: row.side,
+    revision: row.revision,
+    chunks: row.chunks,
+    bytes: row.bytes,
+    droppedBytes: row.dropped_bytes,
+    replaced: row.replaced,
+    traceId: row.trace_id,
+    startedAt: new Date(row.started_at),
+    endedAt: new Date(row.ended_at),
+  };
+}
+
+/** The same row under another id; what was asked for stays in `metadata.lastchunk.requestedId`. */
+export function underId(row: Row, id: string): Row {
+  const metadata = parseRecord(row.metadata ?? '{}');
+  const noted = { ...asRecord(metadata[NOTES]), requestedId: row.id };
+  return { ...row, id, metadata: JSON.stringify({ ...metadata, [NOTES]: noted }) };
+}
+
+/** Replaces what text cannot hold, and counts it. */
+function createCleaner() {
+  let replaced = 0;
+  return {
+    replaced: () => replaced,
+    clean(text: string): string {
+      if (text.isWellFormed() && !text.includes('\0')) return text;
+      return text.replace(UNSTORABLE, () => {
+        replaced += 1;
+        return '\ufffd';
+      });
+    },
+  };
+}
+
+/** Cuts a text that an index could not hold; the hash keeps two long ones apart, the note keeps it all. */
+function shorten(text: string, note: string, notes: Record<string, unknown>): string {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= MAX_KEY_BYTES) return text;
+  notes[note] = text;
+  const suffix = `~${createHash('sha256').update(bytes).digest('hex')}`;
+  // A streaming decoder keeps back the half of a character that the cut may leave.
+  const head = new TextDecoder('utf-8', { ignoreBOM: true }).decode(
+    bytes.subarray(0, MAX_KEY_BYTES - suffix.length),
+    { stream: true },
+  );
+  return head + suffix;
+}
+
+/** Metadata with our notes in it, within its bound: first the app's own part is dropped, then the notes. */
+function metadataText(metadata: Message['metadata'], notes: Readonly<Record<string, unknown>>) {
+  if (metadata === null && Object.keys(notes).length === 0) return undefined;
+  const whole = jsonbText(metadata ?? {});
+  const plain = Object.keys(notes).length === 0;
+  if (plain && Buffer.byteLength(whole.json) <= MAX_METADATA_BYTES) return whole;
+  const given = parseRecord(whole.json);
+  const ours = { ...asRecord(given[NOTES]), ...notes };
+  const json = JSON.stringify({ ...given, [NOTES]: ours });
+  const bytes = Buffer.byteLength(json);
+  if (bytes <= MAX_METADATA_BYTES) return { ...whole, json };
+  const dropped = { metadataDroppedBytes: bytes };
+  const kept = JSON.stringify({ [NOTES]: { ...ours, ...dropped } });
+  if (Buffer.byteLength(kept) <= MAX_METADATA_BYTES) return { ...whole, json: kept };
+  return { ...whole, json: JSON.stringify({ [NOTES]: dropped }) };
+}
+
+/** Times are made by us, but also read from journals; a time that is none must not stop a save for ever. */
+function timeText(time: Date): string {
+  const known = Number.isFinite(time.getTime()) && time.getTime() >= 0;
+  return (known && time.getTime() < YEAR_10000_MS ? time : new Date(0)).toISOString();
+}
+
+function parseRecord(json: string): Record<string, unknown> {
+  return asRecord(JSON.parse(json));
+}
+
+/** An object as it is; anything else has no keys that matter here. */
+function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+}
+
+/** Where our own notes stand in `metadata`. */
+const NOTES = 'lastchunk';
+
+/** A key of a btree index may have 2 704 bytes; three of these fit into one, and into a log line. */
+const MAX_KEY_BYTES = 512;
+
+const MAX_METADATA_BYTES = 64 * 1024;
+
+/** From here on ISO 8601 has six digits for a year and a sign, which PostgreSQL does not read. */
+const YEAR_10000_MS = Date.UTC(10_000, 0, 1);
+
+/** With the flag `u` a surrogate that has its other half is not one. */
+const UNSTORABLE = /[\0\ud800-\udfff]/gu;

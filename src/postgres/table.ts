@@ -1,0 +1,162 @@
+/**
+ * The table: its name, its columns and the SQL over them. Every text is made once from one list of
+ * columns, so that a statement cannot name a column that another forgets.
+ */
+import type { Outcome, Side } from '../message.ts';
+import { bad, show } from '../options.ts';
+
+/** One row as parameters. Keys are column names; `events` and `metadata` are JSON texts. */
+export interface Row {
+  readonly id: string;
+  readonly stream_id: string;
+  readonly conversation_id: string | null;
+  readonly role: string;
+  readonly content: string;
+  readonly complete: boolean;
+  readonly outcome: Outcome;
+  readonly side: Side;
+  readonly revision: number;
+  readonly events: string | null;
+  readonly metadata: string | null;
+  readonly chunks: number;
+  readonly bytes: number;
+  readonly dropped_bytes: number;
+  /** Characters that could not be stored. */
+  readonly replaced: number;
+  readonly trace_id: string | null;
+  readonly started_at: string;
+  readonly ended_at: string;
+}
+
+/** A checked table name, ready to stand in SQL. */
+export interface Table {
+  /** As the app wrote it: `messages` or `schema.messages`. */
+  readonly name: string;
+  readonly sql: string;
+  /** Where migrations are recorded: in the same schema. */
+  readonly migrationsSql: string;
+}
+
+/** The statements of the store over one table. */
+export interface Statements {
+  /** One row, plain parameters. Returns `stream_id` of a row it wrote. */
+  readonly upsertOne: string;
+  /** Many rows, one array for each column. Returns `stream_id` of each row it wrote. */
+  readonly upsertMany: string;
+  /** Of two arrays, ids and stream ids: `stream_id` of each pair that is a row. */
+  readonly kept: string;
+  /** Replaces the row of this stream, whatever its id, if the rank is higher. */
+  readonly replace: string;
+  /** Whether this stream has a row. */
+  readonly hasStream: string;
+  /** A new row, or nothing when the id or the stream is there already. */
+  readonly insertNew: string;
+  /** A new row, or 23505. */
+  readonly insert: string;
+}
+
+/** Checks and quotes a table name: `table` or `schema.table`, letters, digits, `_`, `$`, `-`. */
+export function parseTable(value: unknown): Table {
+  const name = value ?? 'lastchunk_messages';
+  const parts = typeof name === 'string' ? name.split('.') : [];
+  const table = parts.at(-1);
+  if (typeof name !== 'string' || table === undefined || !isTableName(parts)) {
+    throw bad(
+      `\`table\` must be a name or schema.name of letters, digits, _, $ and -, each at most ` +
+        `${MAX_IDENTIFIER_BYTES} bytes, not ${show(value)}`,
+    );
+  }
+  const schema = parts.slice(0, -1);
+  return { name, sql: quote(parts), migrationsSql: quote([...schema, 'lastchunk_migrations']) };
+}
+
+/**
+ * The condition under which a new row may replace the one in `table`: the same stream, and a greater
+ * `(revision, complete, length(content))`. For an app's own
+ * `INSERT INTO table … ON CONFLICT (id) DO UPDATE SET … WHERE ${rankSql('table')}`, over columns that are
+ * named as in the built-in table. `table` stands in the SQL as it is given.
+ */
+export function rankSql(table: string): string {
+  const rank = (row: string): string =>
+    `(${row}.revision, ${row}.complete, length(${row}.content))`;
+  return `${table}.stream_id = excluded.stream_id AND ${rank('excluded')} > ${rank(table)}`;
+}
+
+/** Makes the statements for a table. */
+export function statements(table: Table): Statements {
+  const names = COLUMNS.map(([name]) => name);
+  const columns = names.join(', ');
+  const marks = names.map((_, index) => `$${index + 1}`).join(', ');
+  const arrays = COLUMNS.map(([, type], index) => `$${index + 1}::${arrayType(type)}[]`).join(', ');
+  const cells = COLUMNS.map(([name, type]) => `r.${name}${type === 'jsonb' ? '::jsonb' : ''}`);
+  const typed = COLUMNS.map(([name, type], index) => `$${index + 1}::${type} AS ${name}`);
+  const updates = names
+    .filter((name) => name !== 'id' && name !== 'stream_id')
+    .map((name) => `${name} = excluded.${name}`);
+  const set = `${updates.join(', ')}, saved_at = now()`;
+  const into = `INSERT INTO ${table.sql} AS kept (${columns})`;
+  const ranked = `ON CONFLICT (id) DO UPDATE SET ${set} WHERE ${rankSql('kept')} RETURNING stream_id`;
+  return {
+    upsertOne: `${into} VALUES (${marks}) ${ranked}`,
+    upsertMany: `${into} SELECT ${cells.join(', ')} FROM unnest(${arrays}) AS r(${columns}) ${ranked}`,
+    kept: `SELECT stream_id FROM ${table.sql} JOIN unnest($1::text[], $2::text[]) AS r(id, stream_id) USING (id, stream_id)`,
+    replace: `UPDATE ${table.sql} AS kept SET ${set} FROM (SELECT ${typed.join(', ')}) AS excluded WHERE ${rankSql('kept')}`,
+    hasStream: `SELECT FROM ${table.sql} WHERE stream_id = $1`,
+    insertNew: `${into} VALUES (${marks}) ON CONFLICT DO NOTHING`,
+    insert: `${into} VALUES (${marks})`,
+  };
+}
+
+/** The parameters of a statement over one row. */
+export function rowValues(row: Row): unknown[] {
+  return COLUMNS.map(([name]) => row[name]);
+}
+
+/** The parameters of a statement over arrays: one for each column. */
+export function columnValues(rows: readonly Row[]): unknown[][] {
+  return COLUMNS.map(([name]) => rows.map((row) => row[name]));
+}
+
+function isTableName(parts: readonly string[]): boolean {
+  return (
+    parts.length <= 2 &&
+    parts.every(
+      (part) =>
+        /^[\p{L}_][\p{L}\p{N}_$-]*$/u.test(part) && Buffer.byteLength(part) <= MAX_IDENTIFIER_BYTES,
+    )
+  );
+}
+
+function quote(parts: readonly string[]): string {
+  return parts.map((part) => `"${part}"`).join('.');
+}
+
+/** JSON travels as text inside arrays: pg would take a JavaScript array in an array for a second dimension. */
+function arrayType(type: string): string {
+  return type === 'jsonb' ? 'text' : type;
+}
+
+/** NAMEDATALEN is 64; PostgreSQL cuts a longer name without an error, and then two names are one table. */
+const MAX_IDENTIFIER_BYTES = 63;
+
+/** Every column that a save writes, in the order of the parameters. `saved_at` is the server's clock. */
+const COLUMNS: readonly (readonly [keyof Row, string])[] = [
+  ['id', 'text'],
+  ['stream_id', 'text'],
+  ['conversation_id', 'text'],
+  ['role', 'text'],
+  ['content', 'text'],
+  ['complete', 'boolean'],
+  ['outcome', 'text'],
+  ['side', 'text'],
+  ['revision', 'integer'],
+  ['events', 'jsonb'],
+  ['metadata', 'jsonb'],
+  ['chunks', 'bigint'],
+  ['bytes', 'bigint'],
+  ['dropped_bytes', 'bigint'],
+  ['replaced', 'bigint'],
+  ['trace_id', 'text'],
+  ['started_at', 'timestamptz'],
+  ['ended_at', 'timestamptz'],
+];
