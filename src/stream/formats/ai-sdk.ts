@@ -4,7 +4,7 @@
  * finish marker here.
  */
 import type { BuiltInFormat, Carries } from './format.ts';
-import { isDone, member, stringOr, typeOf, word } from './json.ts';
+import { ERROR, isDone, member, stringOr, typeOf, word } from './json.ts';
 
 /**
  * By type. Reasoning, sources, files and data parts are content, because an answer that has them is not empty,
@@ -35,7 +35,7 @@ export const aiSdk: BuiltInFormat = {
   name: 'ai-sdk',
   framing: 'sse',
   finishMarker: 'needed',
-  suspect: 'finish"|error"',
+  suspects: ['finish"', ERROR],
   // `start` or `error` could be anybody's; the types with a hyphen are the SDK's own.
   recognises: (frame) => {
     const type = typeOf(frame);

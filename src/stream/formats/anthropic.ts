@@ -1,6 +1,6 @@
 /** Anthropic messages. Shapes: the streaming page of the Messages API; the `type` repeats the SSE event. */
 import type { BuiltInFormat, Carries, Frame } from './format.ts';
-import { isDone, member, stringOr, typeOf, word } from './json.ts';
+import { ERROR, isDone, member, stringOr, typeOf, word } from './json.ts';
 
 /** By type; blocks and deltas are looked into. */
 const CARRIES: Readonly<Record<string, (frame: Frame) => Carries>> = {
@@ -33,7 +33,7 @@ export const anthropic: BuiltInFormat = {
   name: 'anthropic',
   framing: 'sse',
   finishMarker: 'needed',
-  suspect: 'message_stop|error"|event: ?error',
+  suspects: ['message_stop', ERROR],
   // `ping` and `error` could be anybody's.
   recognises: (frame) => typeOf(frame).includes('_') && Object.hasOwn(CARRIES, typeOf(frame)),
   terminal: (frame) => typeOf(frame) === 'message_stop',

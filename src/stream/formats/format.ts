@@ -47,11 +47,11 @@ export interface Format {
 /** A format that ships with lastchunk: it can be found by content, and knows more than a custom one must. */
 export interface BuiltInFormat extends Format {
   /**
-   * In place of `needles`, the source of a regular expression that matches in every terminal and error frame
-   * and in as few others as can be. It has to be cheap: it runs over every chunk. A match that a cut may have
-   * hidden (a look-ahead at the end of the text) must count as a match.
+   * In place of `needles`, regular expressions (their sources), one of which matches in every terminal and error
+   * frame, and none in many others. They run over every chunk, so they begin with a letter that tells. A match
+   * that a cut may have hidden (a look-ahead at the end of the text) must count as a match.
    */
-  readonly suspect: string;
+  readonly suspects: readonly string[];
   /** True for a payload that this format alone would send; enough to choose it. */
   recognises(frame: Frame): boolean;
   /** True for a frame that is part of a tool call. */

@@ -121,7 +121,7 @@ class Watch implements FrameWatch {
     const worthIt = this.#suspect || this.#isSuspect(window);
     // The first frame is the one that was open: what it had to say may have been told.
     const sighting = worthIt
-      ? this.#judge(framesIn(framing, whole.slice(0, cut)), this.#told)
+      ? this.#judge(framesIn(framing, whole.slice(0, cut)), this.#told && !this.#overlong)
       : undefined;
     this.#open(whole.slice(cut));
     return sighting ?? this.#peek(framing);
@@ -215,15 +215,20 @@ const LF = 10;
 const CR = 13;
 
 /** Any terminal or error frame of any format. */
-const ANY_SUSPECT = new RegExp(BUILT_INS.map((format) => format.suspect).join('|'));
+const ANY_SUSPECT = anyOf(BUILT_INS.flatMap((format) => format.suspects));
 
 /** `undefined` for a custom format without needles: everything is suspect. */
 function suspectsOf(given: Format | undefined): RegExp | undefined {
   if (given === undefined) return ANY_SUSPECT;
   const builtIn = asBuiltIn(given);
-  if (builtIn !== undefined) return new RegExp(builtIn.suspect);
+  if (builtIn !== undefined) return anyOf(builtIn.suspects);
   if (given.needles === undefined) return undefined;
-  return new RegExp(
-    given.needles.map((needle) => needle.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)).join('|'),
+  return anyOf(
+    given.needles.map((needle) => needle.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)),
   );
+}
+
+/** One expression, because that goes over the chunk once; each alternative once, because it pays for every one. */
+function anyOf(sources: readonly string[]): RegExp {
+  return new RegExp([...new Set(sources)].join('|'));
 }

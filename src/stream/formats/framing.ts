@@ -115,7 +115,8 @@ function eventsIn(text: string): readonly Found[] {
       if (type === 'unknown-field' && line !== undefined) found.push({ stray: line });
     },
   });
-  parser.feed(text);
+  // The parser waits behind a CR for its LF; here it is known that the line is over.
+  parser.feed(text.endsWith('\r') ? `${text}\n` : text);
   return found;
 }
 

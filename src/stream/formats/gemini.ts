@@ -1,6 +1,6 @@
 /** Gemini's `streamGenerateContent?alt=sse`. Shapes: `GenerateContentResponse` of the Gemini API. */
 import type { BuiltInFormat, Frame } from './format.ts';
-import { isDone, isErrorObject, isRecord, items, member, stringOr, word } from './json.ts';
+import { ERROR, isDone, isErrorObject, isRecord, items, member, stringOr, word } from './json.ts';
 
 const TOOL_PARTS = ['functionCall', 'functionResponse', 'executableCode', 'codeExecutionResult'];
 
@@ -9,7 +9,7 @@ export const gemini: BuiltInFormat = {
   name: 'gemini',
   framing: 'sse',
   finishMarker: 'needed',
-  suspect: 'finishReason|blockReason|error"',
+  suspects: ['finishReason', 'blockReason', ERROR],
   recognises: (frame) =>
     Array.isArray(member(frame.json, 'candidates')) || blockReason(frame) !== undefined,
   // A blocked prompt has no candidates, and nothing follows.

@@ -3,7 +3,7 @@
  * from the few member names that everybody uses; what it does not find is unknown, and so kept and counted.
  */
 import type { BuiltInFormat, Carries, Frame } from './format.ts';
-import { isDone, isErrorObject, isRecord, member, word } from './json.ts';
+import { DONE, DONE_TRUE, ERROR, isDone, isErrorObject, isRecord, member, word } from './json.ts';
 
 /** Where home-made payloads have their text, in this order; the first string counts. */
 const TEXT_KEYS = ['content', 'text', 'delta', 'token', 'response'];
@@ -23,7 +23,7 @@ function generic(framing: 'sse' | 'ndjson'): BuiltInFormat {
     name: framing,
     framing,
     finishMarker: 'accepted',
-    suspect: String.raw`DONE\]|done"\s*:\s*true|error"|event: ?error`,
+    suspects: [DONE, DONE_TRUE, ERROR],
     // It is what is left when no other format recognises anything.
     recognises: () => false,
     terminal: (frame) => isDone(frame) || member(frame.json, 'done') === true,

@@ -36,8 +36,20 @@ export function isDone(frame: Frame): boolean {
   return frame.data.trim() === '[DONE]';
 }
 
-/** `{"error": …}` with something in it: OpenAI, Gemini, Ollama, and most home-made streams. */
+/** In every frame of which `isDone` is true; for `suspects`. */
+export const DONE = String.raw`DONE\]`;
+/** In every frame with `"done": true`. */
+export const DONE_TRUE = String.raw`done"\s*:\s*true`;
+/** In `{"error":…}`, `"type":"error"`, and a line `event: error`. */
+export const ERROR = String.raw`error["\r\n]`;
+
+/**
+ * `{"error": …}` with something in it: OpenAI, Gemini, Ollama, and most home-made streams. With a `type` of its
+ * own it is news of a part (a tool that failed), and the answer goes on.
+ */
 export function isErrorObject(frame: Frame): boolean {
+  const type = member(frame.json, 'type');
+  if (type !== undefined && type !== 'error') return false;
   const error = member(frame.json, 'error');
   return isRecord(error) || word(error) !== undefined;
 }

@@ -1,13 +1,22 @@
 /** Ollama's `/api/chat` and `/api/generate`. Shapes: its API page; the last line says `"done": true`. */
 import type { BuiltInFormat, Frame } from './format.ts';
-import { isErrorObject, isRecord, isVoid, member, stringOr, word } from './json.ts';
+import {
+  DONE_TRUE,
+  ERROR,
+  isErrorObject,
+  isRecord,
+  isVoid,
+  member,
+  stringOr,
+  word,
+} from './json.ts';
 
 /** Ollama over NDJSON. */
 export const ollama: BuiltInFormat = {
   name: 'ollama',
   framing: 'ndjson',
   finishMarker: 'needed',
-  suspect: String.raw`done"\s*:\s*true|error"`,
+  suspects: [DONE_TRUE, ERROR],
   recognises: (frame) =>
     typeof member(frame.json, 'done') === 'boolean' &&
     (typeof member(frame.json, 'response') === 'string' || isRecord(member(frame.json, 'message'))),

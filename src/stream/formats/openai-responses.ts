@@ -1,6 +1,6 @@
 /** OpenAI's Responses API. Shapes: `ResponseStreamEvent` of the `openai` package. */
 import type { BuiltInFormat, Carries, Frame } from './format.ts';
-import { isDone, member, stringOr, typeOf, word } from './json.ts';
+import { ERROR, isDone, member, stringOr, typeOf, word } from './json.ts';
 
 /** By type, the first that matches; what matches none is unknown. */
 const CARRIES: readonly (readonly [RegExp, Carries])[] = [
@@ -26,7 +26,7 @@ export const openaiResponses: BuiltInFormat = {
   name: 'openai-responses',
   framing: 'sse',
   finishMarker: 'needed',
-  suspect: String.raw`response\.(?:completed|incomplete|failed)|error"`,
+  suspects: [String.raw`response\.(?:completed|incomplete|failed)`, ERROR],
   recognises: (frame) => typeOf(frame).startsWith('response.'),
   terminal: (frame) => FINISH.has(typeOf(frame)),
   text: (frame) => (TEXT.has(typeOf(frame)) ? stringOr(member(frame.json, 'delta')) : ''),

@@ -4,7 +4,18 @@
  * must be read all the same.
  */
 import type { BuiltInFormat, Carries, Frame } from './format.ts';
-import { isDone, isErrorObject, isRecord, isVoid, items, member, stringOr, word } from './json.ts';
+import {
+  DONE,
+  ERROR,
+  isDone,
+  isErrorObject,
+  isRecord,
+  isVoid,
+  items,
+  member,
+  stringOr,
+  word,
+} from './json.ts';
 
 /** Deltas that are content without being the answer's text. The reasoning keys are those of DeepSeek, vLLM and OpenRouter. */
 const TOOL_KEYS = ['tool_calls', 'function_call'];
@@ -25,7 +36,7 @@ export const openai: BuiltInFormat = {
   framing: 'sse',
   finishMarker: 'needed',
   // Every chunk has `"finish_reason":null`, so it is anything but null that is suspect.
-  suspect: String.raw`DONE\]|finish_reason"(?!\s*:\s*null)|error"`,
+  suspects: [DONE, String.raw`finish_reason"(?!\s*:\s*null)`, ERROR],
   recognises: (frame) => {
     const choices = member(frame.json, 'choices');
     return Array.isArray(choices) && choices.every((choice) => isRecord(member(choice, 'delta')));
