@@ -1,0 +1,77 @@
+/**
+ * The end of a keeper, in order and in time: what is pending gets its result, then nothing waits any more, then
+ * the store and the journal are let go. A part that hangs is left behind; the process has a deadline of its own.
+ */
+import type { MessageStore } from '../message.ts';
+import type { FullObserver, InternalErrorPlace } from '../observer.ts';
+import type { Circuit } from './circuit.ts';
+import { within, type Clock } from './clock.ts';
+import type { Journal } from './journal-port.ts';
+import type { Returning } from './returning.ts';
+import type { Saver } from './saver.ts';
+
+/** Kept back from the deadline for the last fsync and for closing: a fifth, but not more than this. */
+const RESERVE_MAX_MS = 1_000;
+
+/** What became of the saves that were pending when `close` was called, and of those that came after. */
+export interface CloseSummary {
+  readonly saved: number;
+  readonly journaled: number;
+  /** `missing` included. */
+  readonly lost: number;
+}
+
+export interface CloseOptions {
+  readonly deadlineMs: number;
+  readonly clock: Clock;
+  readonly observer: FullObserver;
+  readonly store: MessageStore;
+  readonly journal: Journal | undefined;
+  readonly saver: Saver;
+  readonly circuit: Circuit;
+  readonly returning: Returning | undefined;
+  readonly background: AbortController;
+  readonly waits: AbortController;
+}
+
+/** Never rejects. */
+export async function closeInOrder(options: CloseOptions): Promise<CloseSummary> {
+  const { deadlineMs, clock, observer, store, journal, saver, circuit, returning } = options;
+  const endMs = clock.monotonicMs() + deadlineMs;
+  const reserveMs = Math.min(deadlineMs / 5, RESERVE_MAX_MS);
+  const leftMs = (): number => Math.max(reserveMs / 2, endMs - clock.monotonicMs());
+  const before = { ...saver.ledger.results };
+  const release = async (where: InternalErrorPlace, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      observer.onInternalError(where, error);
+    }
+  };
+
+  options.background.abort();
+  circuit.nudge();
+  await within(clock, deadlineMs - reserveMs, saver.flush());
+  circuit.nudge();
+  await saver.finish(reserveMs / 2);
+  options.waits.abort();
+  await within(clock, leftMs(), returning?.ended() ?? Promise.resolve());
+  await within(
+    clock,
+    leftMs(),
+    release('store', () => store.close()),
+  );
+  if (journal !== undefined)
+    await within(
+      clock,
+      leftMs(),
+      release('journal', () => journal.close()),
+    );
+
+  const { saved, journaled, lost, missing } = saver.ledger.results;
+  return {
+    saved: saved - before.saved,
+    journaled: journaled - before.journaled,
+    lost: lost + missing - before.lost - before.missing,
+  };
+}

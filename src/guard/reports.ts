@@ -1,0 +1,89 @@
+/**
+ * What the guard says about its saves, to observers and to the log, in one place: who hears of what is a
+ * contract (telemetry's "what moves which counter"). Ids and codes only, never a word of a message.
+ */
+import type { OpenedStream, StreamLog } from '../keeper.ts';
+import type { Logger } from '../logger.ts';
+import type { SaveResult } from '../message.ts';
+import type { FullObserver, SaveReport } from '../observer.ts';
+import type { Clock } from './clock.ts';
+import type { Entry } from './entry.ts';
+
+export interface Reports {
+  /** The one result of a save. */
+  result(entry: Entry, result: SaveResult): void;
+  /** One that came after `missing` or `lost`. */
+  late(entry: Entry, result: SaveResult): void;
+  /** A journaled message has its last word without having left memory. */
+  replayed(entry: Entry, result: 'saved' | 'refused'): void;
+  refused(entry: Entry, sqlstate: string): void;
+  /** A frame goes out although nothing could take its message. */
+  unconfirmed(entry: Entry): void;
+}
+
+export interface ReportsOptions {
+  readonly observer: FullObserver;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** The stream that a log was opened for. */
+  readonly opened: (log: StreamLog) => OpenedStream | undefined;
+}
+
+export function createReports({ observer, logger, clock, opened }: ReportsOptions): Reports {
+  const tell = (entry: Entry, result: SaveResult, kind: SaveReport['kind']): void => {
+    observer.onSave({
+      stream: entry.save.stream,
+      messageId: entry.message.id,
+      route: entry.save.stream.route,
+      result,
+      kind,
+      durationMs: clock.monotonicMs() - entry.dueMs,
+      attempts: entry.attempts,
+      errorType: entry.errorType,
+    });
+  };
+  const fields = (entry: Entry): object => ({
+    messageId: entry.message.id,
+    streamId: entry.message.streamId,
+    route: entry.save.stream.route,
+    attempts: entry.attempts,
+    errorType: entry.errorType,
+  });
+
+  return {
+    result(entry, result) {
+      tell(entry, result, entry.kind);
+      if (result === 'lost') logger.error(fields(entry), 'lastchunk: a message is lost');
+      if (result === 'missing') {
+        logger.error(fields(entry), 'lastchunk: the store has said nothing about a message');
+      }
+    },
+    late(entry, result) {
+      tell(entry, result, 'late');
+      const line = 'lastchunk: a message that was given up has a result after all';
+      if (result === 'lost') logger.error({ ...fields(entry), result }, line);
+      else logger.info({ ...fields(entry), result }, line);
+    },
+    replayed(entry, result) {
+      const { log, stream } = entry.save;
+      observer.onReplayed(result, {
+        streamId: entry.message.streamId,
+        messageId: entry.message.id,
+        route: stream.route,
+        traceparent: (log === undefined ? undefined : opened(log)?.traceparent) ?? null,
+      });
+    },
+    refused(entry, sqlstate) {
+      logger.error(
+        { ...fields(entry), sqlstate },
+        'lastchunk: the store refuses a message for good',
+      );
+    },
+    unconfirmed(entry) {
+      logger.error(
+        fields(entry),
+        'lastchunk: an answer was ended for its client before its message was safe',
+      );
+    },
+  };
+}
