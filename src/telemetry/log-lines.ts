@@ -1,6 +1,6 @@
 /**
- * One log line per stream, and one for each message that is not where it should be. Ids, codes and numbers only:
- * what a user or a model wrote is in no field.
+ * One log line per stream, and one for each save that is not in the store. Ids, codes and numbers only: what a user or
+ * a model wrote is in no field. What the store refused is told by the guard, which knows why.
  */
 import { errorTypeOf, tellingMessage } from '../guard/error-type.ts';
 import type { Logger } from '../logger.ts';
@@ -23,19 +23,6 @@ export function createLogLines(logger: Logger): Observer {
       } else if (report.result === 'missing') {
         logger.error(fields, 'lastchunk: no result of a save in time');
       }
-    },
-    onHold(stream, released, durationMs) {
-      if (released !== 'unconfirmed') return;
-      const fields = { streamId: stream.id, route: stream.route, durationMs };
-      logger.error(fields, 'lastchunk: terminal frame released before its message was safe');
-    },
-    onReplayed(result, { streamId, messageId, route }) {
-      if (result !== 'refused') return;
-      logger.error({ streamId, messageId, route }, 'lastchunk: journaled message refused');
-    },
-    onRecovered(result, { streamId, messageId, route }) {
-      if (result !== 'refused') return;
-      logger.error({ streamId, messageId, route }, 'lastchunk: recovered message refused');
     },
     onInternalError(where, error) {
       const now = Date.now();

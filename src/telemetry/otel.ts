@@ -1,0 +1,102 @@
+/**
+ * The sink of OpenTelemetry. The API has a stand-in for tracers that come later, but none for meters: an instrument
+ * made before the SDK has started does nothing for ever. So the instruments are made anew when the provider is
+ * another one than before, and report totals, which are right whenever the SDK joins.
+ */
+import {
+  metrics,
+  type Attributes,
+  type Histogram as OtelHistogram,
+  type Meter,
+  type MeterProvider,
+  type Observable,
+} from '@opentelemetry/api';
+import { VERSION } from '../version.ts';
+import type { Counter, Gauge } from './metric.ts';
+import { METRICS } from './names.ts';
+import { readTogether } from './series.ts';
+import type { Read, Sink } from './sink.ts';
+
+let shared: Sink | undefined;
+
+/**
+ * The sink of this process, always the same: OpenTelemetry has one provider, and two sinks that observe one series would
+ * overwrite each other. Without an SDK it costs a comparison.
+ */
+export function otelSink(): Sink {
+  shared ??= createOtelSink();
+  return shared;
+}
+
+function createOtelSink(): Sink {
+  const reads: Read[] = [];
+  let provider: MeterProvider | undefined;
+  let histograms = new Map<string, OtelHistogram>();
+  const follow = (): void => {
+    const now = metrics.getMeterProvider();
+    if (now === provider) return;
+    provider = now;
+    const meter = now.getMeter('lastchunk', VERSION);
+    histograms = createHistograms(meter);
+    observeAll(meter, reads);
+  };
+  return {
+    attach(read) {
+      reads.push(read);
+      follow();
+      // An SDK that is started further down in the same file is there by then.
+      setImmediate(follow).unref();
+    },
+    observe(metric, labels, value) {
+      follow();
+      histograms.get(metric.name)?.record(value, { ...labels });
+    },
+    // A distribution cannot be made to exist empty here; a new route is an occasion to look for the SDK.
+    prepare: follow,
+  };
+}
+
+function createHistograms(meter: Meter): Map<string, OtelHistogram> {
+  const made = new Map<string, OtelHistogram>();
+  for (const metric of Object.values(METRICS)) {
+    if (metric.type !== 'histogram') continue;
+    const { name, help: description, unit, buckets } = metric;
+    const advice = { explicitBucketBoundaries: [...buckets] };
+    made.set(name, meter.createHistogram(name, { description, unit, advice }));
+  }
+  return made;
+}
+
+/** One callback for all instruments, so that an export is of one moment. */
+function observeAll(meter: Meter, reads: readonly Read[]): void {
+  const made = new Map<string, Observable>();
+  for (const metric of Object.values(METRICS)) {
+    if (metric.type === 'histogram') continue;
+    if (metric.type === 'gauge' && metric.onlyPrometheus) continue;
+    made.set(metric.name, createObservable(meter, metric));
+  }
+  meter.addBatchObservableCallback(
+    (result) => {
+      for (const { metric, labels, value } of readTogether(reads)) {
+        const instrument = made.get(metric.name);
+        if (instrument !== undefined) result.observe(instrument, value, attributesOf(labels));
+      }
+    },
+    [...made.values()],
+  );
+}
+
+/** What adds up over instances is a sum here too, so that a backend may add it. */
+function createObservable(meter: Meter, metric: Counter | Gauge): Observable {
+  const { name, help: description, unit } = metric;
+  if (metric.type === 'counter') return meter.createObservableCounter(name, { description, unit });
+  return metric.aggregator === 'sum'
+    ? meter.createObservableUpDownCounter(name, { description, unit })
+    : meter.createObservableGauge(name, { description, unit });
+}
+
+/** `error_type` is OpenTelemetry's `error.type`; the other labels are one word and the same in both. */
+function attributesOf(labels: Readonly<Record<string, string>>): Attributes {
+  const { error_type: errorType, ...rest } = labels;
+  return errorType === undefined ? rest : { ...rest, 'error.type': errorType };
+}
