@@ -22,8 +22,8 @@ import {
   ROUTE,
   SKIP_REASONS,
   STORE_ERRORS,
-} from './labels.ts';
-import { counter, gauge, seconds, type Metric } from './metric.ts';
+} from './names/labels.ts';
+import { counter, gauge, seconds, type Metric } from './names/metric.ts';
 
 /** 2.5 s is the bound of the timeliness objective, and a bucket so that the objective needs no interpolation. */
 const SHORT = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];

@@ -12,7 +12,7 @@ import {
   type Observable,
 } from '@opentelemetry/api';
 import { VERSION } from '../version.ts';
-import type { Counter, Gauge } from './metric.ts';
+import type { Counter, Gauge } from './names/metric.ts';
 import { METRICS } from './names.ts';
 import { readTogether } from './series.ts';
 import type { Read, Sink } from './sink.ts';

@@ -2,7 +2,7 @@
  * The sink of a Prometheus client. It moves its instruments only while a scrape collects them: both clients
  * collect all instruments in one synchronous sweep and format afterwards, so every scrape is of one moment.
  */
-import type { Metric } from './metric.ts';
+import type { Metric } from './names/metric.ts';
 import { METRICS } from './names.ts';
 import {
   OPEN_METRICS,

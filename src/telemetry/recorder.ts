@@ -1,7 +1,7 @@
 /** Metrics out of what the observer is told: one recorder for each `lastchunk()`, read by every sink. */
 import type { Observer } from '../observer.ts';
 import { createBoard, type Board } from './board.ts';
-import type { Counter } from './metric.ts';
+import type { Counter } from './names/metric.ts';
 import { METRICS } from './names.ts';
 import { createRoutes } from './routes.ts';
 import { createSaveMetrics, type PendingSaves } from './save-metrics.ts';

@@ -1,8 +1,8 @@
 /** Routes as labels: bounded in number, and each with all of its series from the moment it is known. */
 import type { Board } from './board.ts';
 import { createCap } from './cap.ts';
-import { ROUTE } from './labels.ts';
-import type { Counter, Gauge, Histogram } from './metric.ts';
+import { ROUTE } from './names/labels.ts';
+import type { Counter, Gauge, Histogram } from './names/metric.ts';
 import { METRICS } from './names.ts';
 import type { Sink } from './sink.ts';
 

@@ -4,7 +4,7 @@
  */
 import type { Observer, SaveReport, StreamView } from '../observer.ts';
 import type { Board } from './board.ts';
-import { FORMATS, STORE_ERRORS } from './labels.ts';
+import { FORMATS, STORE_ERRORS } from './names/labels.ts';
 import { METRICS } from './names.ts';
 import type { Observe } from './sink.ts';
 

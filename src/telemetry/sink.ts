@@ -4,7 +4,7 @@
  * addition instead of a call into each metrics library. Only distributions are handed over as they happen.
  */
 import type { StreamView } from '../observer.ts';
-import type { Counter, Gauge, Histogram } from './metric.ts';
+import type { Counter, Gauge, Histogram } from './names/metric.ts';
 
 /** The value of one series now. Counters are totals since the start, not differences. */
 export interface Reading {
