@@ -1,0 +1,35 @@
+/** The built package in an empty folder, as an app has it after `npm install`, without a registry. */
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { ROOT } from './imports.ts';
+
+/** An app's folder. */
+export interface AppFolder {
+  readonly path: string;
+  remove(): Promise<void>;
+}
+
+/**
+ * Builds the source into a new folder's `node_modules/lastchunk` and links the packages that are named, and
+ * those that lastchunk depends on, from the repository's own `node_modules`.
+ */
+export async function createAppFolder(packages: readonly string[]): Promise<AppFolder> {
+  const path = await mkdtemp(join(tmpdir(), 'lastchunk-app-'));
+  const modules = join(path, 'node_modules');
+  const built = join(modules, 'lastchunk');
+  await mkdir(built, { recursive: true });
+  await cp(join(ROOT, 'package.json'), join(built, 'package.json'));
+  const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+  const project = join(ROOT, 'tsconfig.build.json');
+  await run(process.execPath, [tsc, '-p', project, '--outDir', join(built, 'dist')]);
+  for (const name of ['eventsource-parser', 'uuid', ...packages]) {
+    await mkdir(dirname(join(modules, name)), { recursive: true });
+    await symlink(join(ROOT, 'node_modules', name), join(modules, name));
+  }
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+const run = promisify(execFile);
