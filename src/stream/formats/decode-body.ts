@@ -68,7 +68,8 @@ function longestPart(bytes: Uint8Array, decode: Decode, maxBytes: number): Part 
     if (decoded === undefined) failing = middle;
     else best = { bytes: decoded, used: middle };
   }
-  return best;
+  // zlib takes a first byte of anything: that is not decoding.
+  return best.bytes.length === 0 ? NOTHING : best;
 }
 
 /**
