@@ -1,0 +1,115 @@
+/** Runs the plan: sends the clients, breaks the world around them, and notes what each client saw. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { visit } from './client.ts';
+import type { Fault, Streams, World } from './faults.ts';
+import type { Conversation } from './plan.ts';
+import { settle } from './judge.ts';
+import { createRandom, type Random } from './random.ts';
+
+/** Clients at the same time, where the fault does not say itself. */
+const CLIENTS = 48;
+
+/** Kills and outages come in this many waves, so that they meet streams at different places. */
+const WAVES = 2;
+
+/** Told as the run goes on. */
+export interface Progress {
+  /** A stage begins. */
+  stage(title: string): void;
+  /** One more client is done. */
+  done(): void;
+}
+
+/** Runs every conversation to its end on the client's side. What is stored is judged by `settle`. */
+export async function runChaos(
+  world: World,
+  plan: readonly Conversation[],
+  options: { readonly seed: number; readonly progress: Progress },
+): Promise<void> {
+  const random = createRandom(options.seed);
+  const { progress } = options;
+  for (const conversation of plan) world.upstream?.plan(conversation.prompt, conversation.script);
+
+  progress.stage('clients leave, models break');
+  const together = random.shuffle(plan.filter(({ fault }) => fault.around === undefined));
+  await converseAll(world, together, CLIENTS, progress);
+  await settle(world.database, together, { quietMs: 500 });
+
+  for (const fault of new Set(plan.map((conversation) => conversation.fault))) {
+    if (fault.around === undefined) continue;
+    progress.stage(fault.title);
+    const affected = plan.filter((conversation) => conversation.fault === fault);
+    await breakAround(world, fault, affected, { random, progress });
+    await settle(world.database, affected, { quietMs: 500 });
+  }
+}
+
+async function breakAround(
+  world: World,
+  fault: Fault,
+  conversations: readonly Conversation[],
+  { random, progress }: { readonly random: Random; readonly progress: Progress },
+): Promise<void> {
+  const size = Math.ceil(conversations.length / 2 / WAVES) * 2;
+  for (let at = 0; at < conversations.length; at += size) {
+    const wave = conversations.slice(at, at + size);
+    await fault.around?.(world, streamsOf(world, wave, progress), random);
+  }
+}
+
+function streamsOf(
+  world: World,
+  conversations: readonly Conversation[],
+  progress: Progress,
+): Streams {
+  let over = false;
+  return {
+    run: () =>
+      converseAll(world, conversations, conversations.length, progress).finally(
+        () => (over = true),
+      ),
+    half: async (tokens) => {
+      const there = (): number => conversations.filter((one) => one.tokens >= tokens).length;
+      while (!over && there() < conversations.length / 2) await sleep(2);
+    },
+  };
+}
+
+/** A number of clients, each taking the next conversation when it is done with one. */
+async function converseAll(
+  world: World,
+  conversations: readonly Conversation[],
+  clients: number,
+  progress: Progress,
+): Promise<void> {
+  const queue = conversations.values();
+  const client = async (): Promise<void> => {
+    for (const conversation of queue) {
+      await converse(conversation, world.app.url);
+      progress.done();
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+}
+
+async function converse(conversation: Conversation, base: string): Promise<void> {
+  const url = new URL(`/${conversation.route}/${conversation.id}`, base);
+  const { leave, patienceMs = 15_000, readAtOnce } = conversation.course;
+  conversation.seen = await visit({
+    url,
+    prompt: conversation.prompt,
+    patienceMs,
+    ...(leave && { leave }),
+    onToken: (count) => (conversation.tokens = count),
+  });
+  if (readAtOnce === true) conversation.kept = await inHistory(url, conversation.seen);
+}
+
+/** Whether the history that the app gives now holds the text. */
+async function inHistory(url: URL, seen: string): Promise<boolean> {
+  const answer = await fetch(url);
+  if (!answer.ok) return false;
+  // The app's own history: a list of answers.
+  const history = (await answer.json()) as { text: string }[];
+  return history.some(({ text }) => text.startsWith(seen));
+}

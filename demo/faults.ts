@@ -1,0 +1,164 @@
+/**
+ * What goes wrong, as a table: what each client and its upstream do, and what is done to the app and its
+ * database while they do it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AppProcess } from './app-process.ts';
+import type { LeaveAt, LeaveBy } from './client.ts';
+import type { Database } from './database.ts';
+import type { Random } from './random.ts';
+import type { Script, Upstream } from './upstream.ts';
+
+/** Names for the figures. */
+export type FaultName =
+  | 'none'
+  | 'disconnect'
+  | 'disconnect-at-terminal'
+  | 'upstream-reset'
+  | 'upstream-stall'
+  | 'pool-exhausted'
+  | 'connections-killed'
+  | 'database-down'
+  | 'process-killed';
+
+/** Everything that can be broken. */
+export interface World {
+  readonly app: AppProcess;
+  readonly database: Database;
+  /** `undefined` when the model is somebody else's. */
+  readonly upstream: Upstream | undefined;
+}
+
+/** What one client and its upstream do. */
+export interface Course {
+  readonly leave?: { readonly at: LeaveAt; readonly by: LeaveBy };
+  readonly breaks?: Script['breaks'];
+  /** Default 15 s. */
+  readonly patienceMs?: number;
+  /** The history is read in the moment the client leaves, and what it holds then is what counts. */
+  readonly readAtOnce?: true;
+}
+
+/** The streams of one fault. */
+export interface Streams {
+  /** Runs them all at once; returns when every client is done. */
+  run(): Promise<void>;
+  /** Returns when half of them have given so many tokens, or all are over. */
+  half(tokens: number): Promise<void>;
+}
+
+/** One kind of trouble. */
+export interface Fault {
+  readonly name: FaultName;
+  readonly title: string;
+  /** Draws the course of a stream of so many tokens. */
+  readonly course: (random: Random, tokens: number) => Course;
+  /** Runs the streams and breaks the world around them; without it they run together with others. */
+  readonly around?: (world: World, streams: Streams, random: Random) => Promise<void>;
+  /** Why it cannot be done to this world; `undefined` when it can. */
+  readonly impossible?: (world: World) => string | undefined;
+}
+
+/** In the order of the table. */
+export const FAULTS: readonly Fault[] = [
+  { name: 'none', title: 'nothing goes wrong', course: () => ({}) },
+  {
+    name: 'disconnect',
+    title: 'client leaves at a random token',
+    course: (random, tokens) => ({
+      leave: { at: random.int(1, tokens - 1), by: random.pick(['fin', 'rst']) },
+    }),
+  },
+  {
+    name: 'disconnect-at-terminal',
+    title: 'client leaves at the last frame, reads history',
+    course: (random) => ({
+      leave: { at: random.pick(['finish-reason', 'done']), by: random.pick(['fin', 'rst']) },
+      readAtOnce: true,
+    }),
+  },
+  {
+    name: 'upstream-reset',
+    title: 'model resets the connection',
+    course: (random, tokens) => ({
+      breaks: { how: 'reset', afterTokens: random.int(1, tokens - 1) },
+    }),
+    impossible: needsOwnUpstream,
+  },
+  {
+    name: 'upstream-stall',
+    title: 'model stalls, client gives up after 2 s',
+    course: (random, tokens) => ({
+      breaks: { how: 'stall', afterTokens: random.int(1, tokens - 1) },
+      patienceMs: 2_000,
+    }),
+    impossible: needsOwnUpstream,
+  },
+  {
+    name: 'pool-exhausted',
+    title: "app's connection pool is exhausted",
+    course: () => ({}),
+    around: exhaustPool,
+  },
+  {
+    name: 'connections-killed',
+    title: 'database connections are killed all the time',
+    course: () => ({}),
+    around: killConnections,
+  },
+  {
+    name: 'database-down',
+    title: 'database is down',
+    course: () => ({}),
+    around: takeDatabaseDown,
+    impossible: ({ database }) =>
+      database.server === undefined ? 'the server in DATABASE_URL is not ours to stop' : undefined,
+  },
+  {
+    name: 'process-killed',
+    title: 'app is killed (SIGKILL) and restarted',
+    course: () => ({}),
+    around: killProcess,
+  },
+];
+
+function needsOwnUpstream({ upstream }: World): string | undefined {
+  return upstream === undefined ? 'the model at OPENAI_BASE_URL is not ours to break' : undefined;
+}
+
+/** Slow pages take every connection of the app's pool (10, pg's default) until the streams are over. */
+async function exhaustPool({ app, database }: World, streams: Streams): Promise<void> {
+  const connections = 10;
+  const report = new URL('/report', app.url);
+  const pages = Array.from({ length: connections }, async () => (await fetch(report)).text());
+  while ((await database.sleepers()) < connections) await sleep(10);
+  await streams.run();
+  await database.wakeSleepers();
+  await Promise.all(pages);
+}
+
+async function killConnections({ database }: World, streams: Streams): Promise<void> {
+  let running = true;
+  const kill = async (): Promise<void> => {
+    while (running) {
+      await database.killConnections();
+      await sleep(10);
+    }
+  };
+  await Promise.all([streams.run().finally(() => (running = false)), kill()]);
+}
+
+/** As a crash: no goodbye to clients. The server is back when the streams are over. */
+async function takeDatabaseDown({ database }: World, streams: Streams): Promise<void> {
+  await database.server?.stopImmediate();
+  await streams.run();
+  await database.server?.start();
+}
+
+async function killProcess({ app }: World, streams: Streams, random: Random): Promise<void> {
+  const over = streams.run();
+  await streams.half(random.int(2, 20));
+  await app.kill();
+  await over;
+  await app.start();
+}

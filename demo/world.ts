@@ -1,0 +1,48 @@
+/** Puts together what the chaos breaks: a database, a model, and the app between them. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createAppProcess } from './app-process.ts';
+import { openDatabase } from './database.ts';
+import type { World } from './faults.ts';
+import { startUpstream } from './upstream.ts';
+
+/** A world that can end. */
+export interface OpenWorld extends World {
+  /** Stops everything and leaves nothing behind. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts everything, or uses what the environment names. However this process ends, the app, the server and
+ * the files go with it. The ids of the run's conversations start with `run`.
+ */
+export async function openWorld(run: string, log: string | undefined): Promise<OpenWorld> {
+  const home = mkdtempSync(join(tmpdir(), 'lastchunk-demo-'));
+  process.once('exit', () => rmSync(home, { recursive: true, force: true }));
+  const database = await openDatabase(given('DATABASE_URL'), run);
+  const upstream = given('OPENAI_BASE_URL') === undefined ? await startUpstream() : undefined;
+  const app = createAppProcess(
+    {
+      DATABASE_URL: database.connectionString,
+      JOURNAL: join(home, 'journal'),
+      ...(upstream && { OPENAI_BASE_URL: upstream.url, OPENAI_API_KEY: 'not needed' }),
+    },
+    log ?? join(home, 'app.log'),
+  );
+  await app.start();
+  return {
+    app,
+    database,
+    upstream,
+    close: async () => {
+      await app.kill();
+      upstream?.close();
+      await database.close();
+    },
+  };
+}
+
+function given(name: string): string | undefined {
+  return process.env[name] === '' ? undefined : process.env[name];
+}

@@ -1,0 +1,121 @@
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { visit, type Visit } from '../../demo/client.ts';
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+/** Serves `handler` and visits it. `socket` is the server's end of the connection. */
+async function visited(
+  handler: (res: ServerResponse) => void,
+  how: Omit<Visit, 'url' | 'prompt' | 'patienceMs'> & { readonly patienceMs?: number } = {},
+): Promise<{ text: string; socket: Socket }> {
+  const server = createServer((_req, res) => handler(res)).listen(0, '127.0.0.1');
+  closers.push(
+    () => server.close(),
+    () => server.closeAllConnections(),
+  );
+  const connection = once(server, 'connection');
+  await once(server, 'listening');
+  // A TCP server that listens has an AddressInfo.
+  const { port } = server.address() as AddressInfo;
+  const url = new URL(`http://127.0.0.1:${port}/`);
+  const text = await visit({ url, prompt: 'question', patienceMs: 20_000, ...how });
+  const [socket] = (await connection) as [Socket];
+  return { text, socket };
+}
+
+function frame(content: string, finish_reason: string | null = null): string {
+  return `data: ${JSON.stringify({ choices: [{ delta: { content }, finish_reason }] })}\n\n`;
+}
+
+const WHOLE = [
+  frame('one '),
+  frame('zwei '),
+  frame('三 🙂'),
+  frame('', 'stop'),
+  'data: [DONE]\n\n',
+];
+
+describe('a visitor', () => {
+  it('reads to the end, whatever the cuts between frames and inside characters', async () => {
+    const { text } = await visited((res) => {
+      for (const byte of Buffer.from(WHOLE.join(''))) res.write(Buffer.from([byte]));
+      res.end();
+    });
+    expect(text).toBe('one zwei 三 🙂');
+  });
+
+  it('leaves after so many tokens, even when all came in one piece', async () => {
+    const counts: number[] = [];
+    const { text } = await visited((res) => void res.write(WHOLE.join('')), {
+      leave: { at: 2, by: 'fin' },
+      onToken: (count) => counts.push(count),
+    });
+    expect(text).toBe('one zwei ');
+    expect(counts).toEqual([1, 2]);
+  });
+
+  it.each(['finish-reason', 'done'] as const)('leaves at the frame of %s', async (at) => {
+    const last = at === 'done' ? WHOLE : WHOLE.slice(0, -1);
+    // The server never ends: that the visit does shows that the visitor went.
+    const { text } = await visited((res) => void res.write(last.join('')), {
+      leave: { at, by: 'fin' },
+    });
+    expect(text).toBe('one zwei 三 🙂');
+  });
+
+  it.each([
+    { by: 'rst', code: 'ECONNRESET' },
+    { by: 'fin', code: undefined },
+  ] as const)('leaves by $by as the server sees it', async ({ by, code }) => {
+    let error: NodeJS.ErrnoException | undefined;
+    let gone: Promise<unknown> | undefined;
+    await visited(
+      (res) => {
+        res.socket?.on('error', (met) => (error = met));
+        gone = once(res, 'close');
+        res.write(WHOLE.join(''));
+      },
+      { leave: { at: 1, by } },
+    );
+    await gone;
+    expect(error?.code).toBe(code);
+  });
+
+  it('keeps what came before the connection broke', async () => {
+    const { text } = await visited((res) => {
+      res.write(frame('seen'), () => res.socket?.destroy());
+    });
+    expect(text).toBe('seen');
+  });
+
+  it('does not take half a frame for seen', async () => {
+    const half = frame('not whole').slice(0, -1);
+    const { text } = await visited((res) => {
+      res.write(frame('whole') + half, () => res.socket?.destroy());
+    });
+    expect(text).toBe('whole');
+  });
+
+  it('goes when nothing comes any more', async () => {
+    const { text } = await visited((res) => void res.write(frame('then nothing')), {
+      patienceMs: 50,
+    });
+    expect(text).toBe('then nothing');
+  });
+
+  it('sees nothing in an error page', async () => {
+    const { text } = await visited((res) => res.writeHead(500).end(frame('an error')));
+    expect(text).toBe('');
+  });
+
+  it('sees nothing where nobody listens', async () => {
+    const url = new URL('http://127.0.0.1:1/');
+    expect(await visit({ url, prompt: 'question', patienceMs: 20_000 })).toBe('');
+  });
+});
