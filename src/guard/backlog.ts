@@ -46,7 +46,7 @@ export interface BacklogOptions {
 
 export function createBacklog({ journal, isInMemory, clock }: BacklogOptions): Backlog {
   const adopted = new Map<string, Waiting>();
-  /** Failures in a row of a message that was sent alone, and when it may go again. */
+  /** How often a message failed alone while the store took others, and when it may go again. */
   const returned = new Map<string, { failures: number; notBeforeMs: number }>();
   const givenUp = new Set<string>();
   const idOf = ({ entry }: Waiting): string => entry.opened.id;
@@ -87,7 +87,7 @@ export function createBacklog({ journal, isInMemory, clock }: BacklogOptions): B
     },
     putBack(waiting, storeWorks) {
       const before = returned.get(idOf(waiting));
-      const failures = storeWorks && before !== undefined ? before.failures + 1 : 0;
+      const failures = (before?.failures ?? 0) + (storeWorks && before !== undefined ? 1 : 0);
       const pauseMs =
         failures === 0 ? 0 : Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** (failures - 1));
       returned.delete(idOf(waiting));

@@ -1,0 +1,108 @@
+import { expect, test } from 'vitest';
+import { createBench, createFakeJournal, createFaultStore, settled, sqlError } from './fakes.ts';
+
+const AWAY = sqlError('57P01');
+
+test('close waits for what is pending, then closes store and journal', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.store.behave = () => undefined;
+  bench.save();
+  await settled();
+  const closed = bench.keeper.close(10_000);
+  await settled();
+  expect([bench.store.isClosed, journal.isClosed]).toEqual([false, false]);
+  bench.store.calls[0]?.commit();
+  expect(await closed).toEqual({ saved: 1, journaled: 0, lost: 0 });
+  expect([bench.store.isClosed, journal.isClosed]).toEqual([true, true]);
+  expect(bench.clock.timers).toBe(0);
+});
+
+test('at the deadline everything that is left is journaled', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.store.behave = () => undefined;
+  for (let count = 0; count < 3; count += 1) bench.save({}, { confirmTimeoutMs: 30_000 });
+  const closed = bench.keeper.close(5_000);
+  await bench.clock.advance(5_000);
+  expect(await closed).toEqual({ saved: 0, journaled: 3, lost: 0 });
+  expect(journal.backlog(9)).toHaveLength(3);
+});
+
+test('without a journal what is left at the deadline is lost, and said so', async () => {
+  const bench = createBench();
+  bench.store.behave = (call) => call.reject(AWAY);
+  bench.save();
+  const closed = bench.keeper.close(3_000);
+  await bench.clock.advance(3_000);
+  expect(await closed).toEqual({ saved: 0, journaled: 0, lost: 1 });
+  expect(bench.errors().some((line) => line.includes('is lost'))).toBe(true);
+});
+
+test('the store has a last chance right before the deadline', async () => {
+  const bench = createBench();
+  bench.store.behave = (call) => call.reject(AWAY);
+  bench.save();
+  const closed = bench.keeper.close(10_000);
+  await bench.clock.advance(8_990);
+  bench.store.behave = (call) => call.commit();
+  await bench.clock.advance(1_010);
+  expect((await closed).saved).toBe(1);
+});
+
+test('a store and a journal that never close do not hold up the shutdown', async () => {
+  const journal = createFakeJournal();
+  const store = createFaultStore();
+  store.close = () => new Promise<void>(() => undefined);
+  journal.close = () => new Promise<void>(() => undefined);
+  const bench = createBench({ journal, store });
+  const closed = bench.keeper.close(1_000);
+  await bench.clock.advance(3_000);
+  expect(await closed).toEqual({ saved: 0, journaled: 0, lost: 0 });
+});
+
+test('a store that rejects its close is told and harms nothing', async () => {
+  const store = createFaultStore();
+  store.close = () => Promise.reject(new Error('pool'));
+  const bench = createBench({ store });
+  expect(await bench.keeper.close(1_000)).toEqual({ saved: 0, journaled: 0, lost: 0 });
+  expect(bench.account.internalErrors).toEqual(['store']);
+});
+
+test('a second close gives the promise of the first', () => {
+  const bench = createBench();
+  expect(bench.keeper.close(1_000)).toBe(bench.keeper.close(9_000));
+});
+
+test('what comes while closing is taken, what comes after it is lost at once', async () => {
+  const bench = createBench();
+  bench.store.behave = () => undefined;
+  bench.save();
+  const closed = bench.keeper.close(10_000);
+  await settled();
+  bench.store.behave = (call) => call.commit();
+  const during = bench.save();
+  bench.store.calls[0]?.commit();
+  await settled();
+  expect(during.result).toBe('saved');
+  await closed;
+  const after = bench.save();
+  await settled();
+  expect([after.result, after.confirmed]).toEqual(['lost', 'unconfirmed']);
+});
+
+test('closing ends the waits of replay and recovery', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.store.behave = (call) => call.reject(AWAY);
+  bench.keeper.start();
+  bench.save();
+  await bench.clock.advance(10_000);
+  const closed = bench.keeper.close(10_000);
+  await settled();
+  await closed;
+  const calls = bench.store.calls.length;
+  await bench.clock.advance(120_000);
+  expect(bench.store.calls.length).toBe(calls);
+  expect(bench.clock.timers).toBe(0);
+});

@@ -1,0 +1,155 @@
+import { expect, test } from 'vitest';
+import { createBench, createFakeJournal, settled, sqlError } from './fakes.ts';
+
+const AWAY = sqlError('57P01');
+
+test('a commit settles the log of its stream', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.save();
+  await settled();
+  expect(journal.records.size).toBe(0);
+});
+
+test('a slow store costs a frame no more than confirmTimeoutMs: the message is journaled', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.store.behave = () => undefined;
+  const save = bench.save();
+  await bench.clock.advance(2_000);
+  expect([save.confirmed, save.result]).toEqual(['journaled', 'journaled']);
+  expect(bench.account.saves).toMatchObject([{ result: 'journaled', kind: 'first' }]);
+});
+
+test('a save that holds no frame is journaled by the same deadline', async () => {
+  const bench = createBench({ journal: createFakeJournal() });
+  bench.store.behave = () => undefined;
+  const save = bench.save({}, { holds: false });
+  await bench.clock.advance(2_000);
+  expect(save.result).toBe('journaled');
+});
+
+test('a disk that hangs does not hold a frame beyond the deadline', async () => {
+  const journal = createFakeJournal();
+  let isDone = (_: boolean): void => undefined;
+  journal.syncs = () => new Promise<boolean>((resolve) => (isDone = resolve));
+  const bench = createBench({ journal });
+  bench.store.behave = () => undefined;
+  const save = bench.save();
+  await bench.clock.advance(2_000);
+  expect([save.confirmed, save.result]).toEqual(['unconfirmed', undefined]);
+  isDone(true);
+  await settled();
+  expect(save.result).toBe('journaled');
+});
+
+test('when the store turns out to be away, everything pending goes to the journal at once', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.store.behave = () => undefined;
+  const first = bench.save();
+  await settled();
+  const second = bench.save();
+  bench.store.calls[0]?.reject(AWAY);
+  await settled();
+  expect([first.confirmed, second.confirmed]).toEqual(['journaled', 'journaled']);
+  expect(bench.keeper.state().pending).toBe(0);
+});
+
+test('while the store is away nothing waits for it', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.store.behave = (call) => call.reject(AWAY);
+  bench.save();
+  await settled();
+  const later = bench.save();
+  await settled();
+  expect(later.confirmed).toBe('journaled');
+  expect(journal.backlog(9)).toHaveLength(2);
+});
+
+test('a journal that cannot take it leaves the message in memory, and gets further chances', async () => {
+  const journal = createFakeJournal();
+  journal.syncs = () => false;
+  const bench = createBench({ journal });
+  bench.store.behave = (call) => call.reject(AWAY);
+  const save = bench.save();
+  await bench.clock.advance(5_000);
+  expect([save.confirmed, save.result]).toEqual(['unconfirmed', undefined]);
+  journal.syncs = () => true;
+  await bench.clock.advance(10_000);
+  expect(save.result).toBe('journaled');
+});
+
+test('with neither store nor journal a message is lost, and what the disk has of it is kept', async () => {
+  const journal = createFakeJournal();
+  journal.syncs = () => false;
+  const bench = createBench({ journal });
+  bench.store.behave = (call) => call.reject(AWAY);
+  const save = bench.save();
+  await bench.clock.advance(60_000);
+  expect(save.result).toBe('lost');
+  expect(journal.backlog(9)).toHaveLength(1);
+});
+
+test('a commit that comes after the message was journaled counts as replayed, once', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.keeper.start();
+  bench.store.behave = () => undefined;
+  const save = bench.save();
+  await bench.clock.advance(3_000);
+  bench.store.calls[0]?.commit();
+  await settled();
+  expect(save.result).toBe('journaled');
+  expect(bench.account.replayed).toEqual([`saved ${save.message.id}`]);
+  expect(journal.records.size).toBe(0);
+  expect(bench.store.calls).toHaveLength(1);
+});
+
+test('a failure that comes after the message was journaled hands it to replay', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.keeper.start();
+  bench.store.behave = () => undefined;
+  const save = bench.save();
+  await bench.clock.advance(3_000);
+  bench.store.behave = (call) => call.commit();
+  bench.store.calls[0]?.reject(AWAY);
+  await bench.clock.advance(5_000);
+  expect(bench.account.replayed).toEqual([`saved ${save.message.id}`]);
+  expect(bench.account.saves).toHaveLength(1);
+});
+
+test('a refused message is moved aside: journaled, replayed as refused, and loud', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.store.behave = (call) => call.reject(sqlError('23502'));
+  const save = bench.save();
+  await settled();
+  expect([save.confirmed, save.result]).toEqual(['journaled', 'journaled']);
+  expect(journal.refused).toEqual([save.message.id]);
+  expect(bench.account.replayed).toEqual([`refused ${save.message.id}`]);
+  expect(bench.errors().some((line) => line.includes('refuses'))).toBe(true);
+});
+
+test('a refused message that cannot be moved aside is lost, and tried again from disk', async () => {
+  const journal = createFakeJournal();
+  journal.takesRefused = false;
+  const bench = createBench({ journal });
+  bench.store.behave = (call) => call.reject(sqlError('23502'));
+  const save = bench.save();
+  await settled();
+  expect(save.result).toBe('lost');
+  expect(journal.backlog(9)).toHaveLength(1);
+});
+
+test('our own unique violation is no refusal', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.store.behave = (call) => call.reject(sqlError('23505'));
+  const save = bench.save();
+  await settled();
+  expect(save.result).toBe('journaled');
+  expect(journal.refused).toEqual([]);
+});
