@@ -69,14 +69,19 @@ const PARTS = ['Registry', 'Counter', 'Gauge', 'Histogram', 'collectDefaultMetri
 
 /**
  * The client that was handed in, else the installed one; with a `registry`, the one that made it.
+ * `load` gives the module of that name, `undefined` where it is not installed.
  * Throws `missing-peer` when none is installed and `bad-option` for something that is no client.
  */
-export function findClient(client: unknown, registry: object | undefined): KnownClient {
+export function findClient(
+  client: unknown,
+  registry: object | undefined,
+  load: (name: string) => unknown = loadInstalled,
+): KnownClient {
   if (client !== undefined) {
     if (isClient(client)) return client;
     throw bad('`client` must be the module prom-client or @prometheus-io/client');
   }
-  const installed = PACKAGES.map(load).filter(isClient);
+  const installed = PACKAGES.map((name) => load(name)).filter(isClient);
   if (installed.length === 0) {
     throw new LastchunkError(
       'missing-peer',
@@ -92,7 +97,7 @@ export function findClient(client: unknown, registry: object | undefined): Known
 }
 
 /** A peer is found beside this package; in a linked checkout it is not, but the app's directory has it. */
-function load(name: string): unknown {
+function loadInstalled(name: string): unknown {
   for (const from of [import.meta.url, join(process.cwd(), 'package.json')]) {
     try {
       return createRequire(from)(name);

@@ -1,0 +1,63 @@
+/** The page docs/metrics.md, made from the table, so that it cannot say anything else. */
+import type { LabelSets, Metric } from './names/metric.ts';
+import { ATTRIBUTES, METRICS, SPANS } from './names.ts';
+
+/** The whole page as Markdown. */
+export function metricsDoc(): string {
+  const metrics: readonly Metric[] = Object.values(METRICS);
+  return [
+    '# Metrics and spans',
+    '<!-- Made by `tsx scripts/generate.ts` from src/telemetry/names.ts. -->',
+    'Every metric exists under two names that translate into each other: an OTLP receiver of Prometheus makes the left one from the right one. Do not send both into one Prometheus: everything would count twice. The metrics SDK of OpenTelemetry for JavaScript has a Prometheus exporter that leaves out the unit; use `lastchunk/prometheus` or OTLP instead.',
+    'Series with labels exist at 0 before their first event. `route` is the pattern of the route, at most 100 of them and then `other`; `unmatched` is a response without a route. In OpenTelemetry the label `error_type` is the attribute `error.type`; the others are called the same.',
+    '## Counters and gauges',
+    table(
+      ['Prometheus', 'OpenTelemetry', 'Type', 'Unit', 'Labels', 'Meaning'],
+      metrics
+        .filter((metric) => metric.type !== 'histogram')
+        .map((metric) => [
+          `\`${metric.prometheus}\``,
+          metric.type === 'gauge' && metric.onlyPrometheus ? '–' : `\`${metric.name}\``,
+          metric.type === 'gauge' ? `gauge, ${metric.aggregator} over workers` : metric.type,
+          `\`${metric.unit}\``,
+          labelsIn(metric.labels),
+          metric.help,
+        ]),
+    ),
+    '## Histograms',
+    'With a registry of our own, observations of sampled traces carry the exemplar `trace_id`.',
+    table(
+      ['Prometheus', 'OpenTelemetry', 'Labels', 'Buckets (s)', 'Meaning'],
+      metrics
+        .filter((metric) => metric.type === 'histogram')
+        .map((metric) => [
+          `\`${metric.prometheus}\``,
+          `\`${metric.name}\``,
+          labelsIn(metric.labels),
+          metric.buckets.join(' '),
+          metric.help,
+        ]),
+    ),
+    '## Spans',
+    `Instrumentation scope \`lastchunk\`; kind INTERNAL. \`${SPANS.stream} {route}\` is a child of the server span and may outlive it. \`${SPANS.save}\` is its child, from due to the result; the database's spans are below it. \`${SPANS.replay}\` is a root span, one for a batch from the journal, with links to its streams. The status is ERROR only for the outcomes \`failed\`, \`timed-out\` and \`truncated\`, for a lost message and for a batch that failed; a client that leaves is no error. Durations are in seconds.`,
+    `Attributes: ${Object.values(ATTRIBUTES)
+      .map((name) => `\`${name}\``)
+      .join(', ')}.`,
+  ]
+    .join('\n\n')
+    .concat('\n');
+}
+
+function table(head: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  // Rows are too long for columns that line up.
+  const start = '<!-- prettier-ignore -->';
+  return [start, line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function labelsIn(labels: LabelSets): string {
+  const all = Object.entries(labels).map(([label, values]) =>
+    'atMost' in values ? `\`${label}\`` : `\`${label}\` (${values.join(', ')})`,
+  );
+  return all.length === 0 ? '–' : all.join('; ');
+}
