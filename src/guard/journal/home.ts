@@ -1,0 +1,158 @@
+/**
+ * The directory of one running instance under the journal's path. It appears by one rename, complete with its owner
+ * file and its listening socket, and whoever takes it over when the owner is dead does so by one rename as well.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:net';
+import type { Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { OWNER_FILE, bootId, shortPath } from './liveness.ts';
+import type { Owner } from './liveness.ts';
+
+/** Directories of instances, and those that were being made when their process died. */
+export const HOME_NAME = /^(?:new-)?[0-9a-f]{16}$/;
+
+const SOCKET_NAME = 'alive.sock';
+
+export interface Home {
+  /** 16 hex digits, new for each directory. */
+  readonly id: string;
+  readonly directory: string;
+  /** False when somebody renamed the directory: it was taken over. */
+  isMine(): boolean;
+  /** Makes the owner file young again. Throws what the disk throws. */
+  renew(): void;
+  /** Fsyncs the directory's entries. */
+  sync(): Promise<void>;
+  /** Gives the directory away: removed when nothing is in it that somebody needs, else marked as left. */
+  release(): Promise<void>;
+  /** Stops answering for it; it belongs to somebody else now. */
+  abandon(): Promise<void>;
+}
+
+/** Makes a home under `path`, which is made as well. Throws what the disk throws. */
+export function openHome(path: string): Home {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const id = randomBytes(8).toString('hex');
+  const hidden = join(path, `new-${id}`);
+  const directory = join(path, id);
+  mkdirSync(hidden, { mode: 0o700 });
+  const fd = openSync(hidden, constants.O_RDONLY);
+  const { server, socket } = listen(fd, id);
+  const owner = { instance: id, bootId: bootId(), pid: process.pid, started: Date.now(), socket };
+  try {
+    writeOwner(hidden, { ...owner, renewed: Date.now(), released: false });
+    renameSync(hidden, directory);
+    syncPath(path);
+  } catch (error) {
+    server?.close();
+    closeSync(fd);
+    rmSync(hidden, { recursive: true, force: true });
+    throw error;
+  }
+  const { dev, ino } = fstatSync(fd);
+
+  const isMine = (): boolean => {
+    try {
+      const now = statSync(directory);
+      return now.dev === dev && now.ino === ino;
+    } catch (error) {
+      // Only a missing directory says that it was taken; a disk that cannot answer says nothing.
+      return !(error instanceof Error && 'code' in error && error.code === 'ENOENT');
+    }
+  };
+  // The socket's path leads through the open directory: it has to be closed before the directory is.
+  const abandon = async (): Promise<void> => {
+    await new Promise<void>((resolve) => {
+      if (server === undefined) resolve();
+      else server.close(() => resolve());
+    });
+    closeSync(fd);
+  };
+  return {
+    id,
+    directory,
+    isMine,
+    renew: () => writeOwner(directory, { ...owner, renewed: Date.now(), released: false }),
+    sync: () => syncDirectory(fd),
+    abandon,
+    async release() {
+      const mine = isMine();
+      if (mine) writeOwner(directory, { ...owner, renewed: Date.now(), released: true });
+      await abandon();
+      if (mine) removeIfEmpty(directory);
+    },
+  };
+}
+
+/** Removes a home in which nothing is left but what its owner said about itself. */
+export function removeIfEmpty(directory: string): void {
+  const own = new Set([OWNER_FILE, `${OWNER_FILE}.tmp`, SOCKET_NAME]);
+  if (readdirSync(directory).every((name) => own.has(name))) {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Binding is synchronous for a path, so the socket answers when this returns. */
+function listen(fd: number, id: string): { server: Server | undefined; socket: string | null } {
+  const near = shortPath(fd, SOCKET_NAME);
+  const far = join(tmpdir(), `lastchunk-${id}.sock`);
+  const choices = [
+    ...(near === undefined ? [] : [{ path: near, socket: SOCKET_NAME }]),
+    { path: far, socket: far },
+  ];
+  for (const { path, socket } of choices) {
+    // `exclusive`: in a cluster the worker itself listens, not the primary for it.
+    const server = createServer((peer) => peer.destroy());
+    server.on('error', () => {
+      // It cannot listen here (a file system without sockets): the next choice, or heartbeats alone.
+    });
+    server.listen({ path, exclusive: true });
+    if (server.listening) {
+      server.unref();
+      return { server, socket };
+    }
+  }
+  return { server: undefined, socket: null };
+}
+
+/** Whoever reads it sees the old one or the new one, never a half. */
+function writeOwner(directory: string, owner: Owner): void {
+  const path = join(directory, OWNER_FILE);
+  writeFileSync(`${path}.tmp`, JSON.stringify(owner), { mode: 0o600 });
+  renameSync(`${path}.tmp`, path);
+}
+
+function syncPath(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function syncDirectory(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fsync(fd, (error) => {
+      // Some file systems do not sync directories and say EINVAL; there is nothing more to be done for them.
+      if (error === null || error.code === 'EINVAL') resolve();
+      else reject(error);
+    });
+  });
+}

@@ -1,0 +1,132 @@
+/**
+ * Who is alive. A pid says nothing (in containers every process is pid 1) and a heartbeat says nothing about a
+ * process that was only stopped for a while; a listening socket does: the kernel accepts for a stopped process, and
+ * refuses for a dead one.
+ */
+import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { hostname } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+
+/** What an owner says about itself in its directory. */
+export interface Owner {
+  readonly instance: string;
+  readonly bootId: string;
+  readonly pid: number;
+  /** Epoch milliseconds. */
+  readonly started: number;
+  readonly renewed: number;
+  /** A name in the directory, or a full path where that cannot be bound; `null` where sockets do not work at all. */
+  readonly socket: string | null;
+  /** The owner closed it and left messages for the next start. */
+  readonly released: boolean;
+}
+
+export const OWNER_FILE = 'owner.json';
+
+/** An owner that cannot be asked is dead when it has not renewed its file for so long. */
+const SILENT_AFTER_MS = 60_000;
+
+/** A dial that takes longer means that somebody is there, and busy. */
+const DIAL_TIMEOUT_MS = 2_000;
+
+/** Names this boot of this kernel; where the system has no such id, the host. */
+export function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    // Not Linux: a host name is the next best, since the socket decides among its processes.
+    return `host:${hostname()}`;
+  }
+}
+
+/**
+ * A path for a file in an open directory that is short whatever the directory is called: a socket path over 107
+ * bytes is cut without an error on Node 20 and 22. `undefined` where there is no `/proc`.
+ */
+export function shortPath(directoryFd: number, name: string): string | undefined {
+  const directory = `/proc/self/fd/${directoryFd}`;
+  return existsSync(directory) ? `${directory}/${name}` : undefined;
+}
+
+/** Reads an owner file; `undefined` when there is none that can be read. */
+export function readOwner(directory: string): Owner | undefined {
+  try {
+    const value: unknown = JSON.parse(readFileSync(join(directory, OWNER_FILE), 'utf8'));
+    return isOwner(value) ? value : undefined;
+  } catch {
+    // Absent, or damaged: then its age decides.
+    return undefined;
+  }
+}
+
+/** Whether nobody writes to this directory any more. */
+export async function isDead(directory: string, here = bootId()): Promise<boolean> {
+  const owner = readOwner(directory);
+  if (owner?.released === true) return true;
+  const answer = owner?.socket == null ? 'absent' : await dial(directory, owner.socket);
+  switch (answer) {
+    case 'accepts':
+      return false;
+    case 'refuses':
+      return owner?.bootId === here || isSilent(directory);
+    case 'absent':
+      return isSilent(directory);
+  }
+}
+
+function isSilent(directory: string): boolean {
+  for (const path of [join(directory, OWNER_FILE), directory]) {
+    try {
+      return Date.now() - statSync(path).mtimeMs > SILENT_AFTER_MS;
+    } catch {
+      // No owner file: the directory's own age. No directory: somebody else took it.
+    }
+  }
+  return false;
+}
+
+type Answer = 'accepts' | 'refuses' | 'absent';
+
+/** Knocks at a socket. Everything that is not a clear refusal counts as somebody being there. */
+async function dial(directory: string, socket: string): Promise<Answer> {
+  let fd: number | undefined;
+  try {
+    fd = openSync(directory, 'r');
+    const path = isAbsolute(socket) ? socket : (shortPath(fd, socket) ?? join(directory, socket));
+    return await knock(path);
+  } catch {
+    // The directory went while we looked: somebody else took it.
+    return 'accepts';
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+function knock(path: string): Promise<Answer> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const finish = (answer: Answer): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(DIAL_TIMEOUT_MS, () => finish('accepts'));
+    socket.once('connect', () => finish('accepts'));
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED') finish('refuses');
+      else finish(error.code === 'ENOENT' ? 'absent' : 'accepts');
+    });
+  });
+}
+
+function isOwner(value: unknown): value is Owner {
+  if (typeof value !== 'object' || value === null) return false;
+  return (
+    'bootId' in value &&
+    typeof value.bootId === 'string' &&
+    'socket' in value &&
+    (typeof value.socket === 'string' || value.socket === null) &&
+    'released' in value &&
+    typeof value.released === 'boolean'
+  );
+}

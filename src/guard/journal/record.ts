@@ -1,0 +1,150 @@
+/**
+ * One record of the journal: a header of 20 bytes and a payload. Records are self-contained, so that any subset of
+ * them that survives can be put together again: a piece of a body carries the place where it belongs, not the
+ * number of its predecessor, and writing a stream twice is harmless.
+ *
+ * | at | bytes | what |
+ * |---|---|---|
+ * | 0 | 4 | checksum of everything behind it, seeded with the segment's salt |
+ * | 4 | 4 | length of the payload |
+ * | 8 | 2 | mark, to find the next record behind a damaged one |
+ * | 10 | 1 | kind |
+ * | 11 | 1 | 0 |
+ * | 12 | 4 | number of the stream within its directory |
+ * | 16 | 4 | offset: bytes of the body before this piece, or its length so far |
+ *
+ * The salt is random for each segment. Bytes that an older file left on the disk, or that a client wrote to look
+ * like a record, do not pass for one.
+ */
+import { checksum } from './checksum.ts';
+
+/** What a record is. The numbers are on disk and never change their meaning. */
+export const KIND = {
+  /** JSON of the opened stream. */
+  open: 1,
+  /** A piece of a body, UTF-8. */
+  text: 2,
+  /** A piece of an encoded body. */
+  bytes: 3,
+  /** JSON of the ending; the offset is the length of the body. */
+  end: 4,
+  /** The store has the stream up to this offset and revision (payload: int32). */
+  settled: 5,
+  /** Written to see whether writing works; means nothing. */
+  probe: 6,
+} as const;
+
+export type Kind = (typeof KIND)[keyof typeof KIND];
+
+export const HEADER_BYTES = 20;
+
+/** No payload is longer: a larger piece is written as several records. */
+export const MAX_PAYLOAD_BYTES = 1024 * 1024;
+
+/** Two bytes that no UTF-8 text holds, so that a search for them does not stop in every text. */
+const MARK = [0xf9, 0xfe] as const;
+const MARK_BYTES = Buffer.from(MARK);
+const MARK_AT = 8;
+
+/** A record as the scanner meets it. `payloadAt` is a position in the scanned bytes, valid during the call only. */
+export interface FoundRecord {
+  readonly kind: number;
+  readonly stream: number;
+  readonly offset: number;
+  /** Position of the header. */
+  readonly at: number;
+  readonly payloadAt: number;
+  readonly payloadBytes: number;
+}
+
+/** What a header says, besides the length of what follows it. */
+export interface RecordHead {
+  readonly kind: Kind;
+  readonly stream: number;
+  readonly offset: number;
+}
+
+/** Writes the header before a payload that already stands at `at + HEADER_BYTES`. */
+export function seal(
+  buffer: Buffer,
+  at: number,
+  payloadBytes: number,
+  salt: number,
+  // Passed as one object that the caller keeps: this runs for every record.
+  head: RecordHead,
+): void {
+  putUint32(buffer, at + 4, payloadBytes);
+  buffer[at + 8] = MARK[0];
+  buffer[at + 9] = MARK[1];
+  buffer[at + 10] = head.kind;
+  buffer[at + 11] = 0;
+  putUint32(buffer, at + 12, head.stream);
+  putUint32(buffer, at + 16, head.offset);
+  putUint32(buffer, at, checksum(buffer, at + 4, at + HEADER_BYTES + payloadBytes, salt));
+}
+
+/** The record at `at`, or `undefined` when there is no whole, undamaged one. */
+export function recordAt(bytes: Buffer, at: number, salt: number): FoundRecord | undefined {
+  if (at + HEADER_BYTES > bytes.length) return undefined;
+  if (bytes[at + MARK_AT] !== MARK[0] || bytes[at + MARK_AT + 1] !== MARK[1]) return undefined;
+  const payloadBytes = bytes.readUInt32LE(at + 4);
+  const payloadAt = at + HEADER_BYTES;
+  const end = payloadAt + payloadBytes;
+  if (payloadBytes > MAX_PAYLOAD_BYTES || end > bytes.length) return undefined;
+  if (checksum(bytes, at + 4, end, salt) !== bytes.readUInt32LE(at)) return undefined;
+  return {
+    kind: bytes[at + 10] ?? 0,
+    stream: bytes.readUInt32LE(at + 12),
+    offset: bytes.readUInt32LE(at + 16),
+    at,
+    payloadAt,
+    payloadBytes,
+  };
+}
+
+/** Where scanning stopped, and how many damaged places it stepped over. */
+export interface ScanResult {
+  readonly next: number;
+  readonly damaged: number;
+}
+
+/**
+ * Visits the records that begin in `[from, until)`. A damaged place is stepped over to the next good record; a torn
+ * tail counts as one. Call it again with `next` to go on.
+ */
+export function scan(
+  bytes: Buffer,
+  range: { readonly from: number; readonly until: number; readonly salt: number },
+  visit: (record: FoundRecord) => void,
+): ScanResult {
+  let at = range.from;
+  let damaged = 0;
+  while (at < range.until && at < bytes.length) {
+    let record = recordAt(bytes, at, range.salt);
+    if (record === undefined) {
+      damaged++;
+      record = nextRecord(bytes, at + 1, range.salt);
+      if (record === undefined) return { next: bytes.length, damaged };
+    }
+    visit(record);
+    at = record.payloadAt + record.payloadBytes;
+  }
+  return { next: at, damaged };
+}
+
+function nextRecord(bytes: Buffer, from: number, salt: number): FoundRecord | undefined {
+  let mark = bytes.indexOf(MARK_BYTES, from + MARK_AT);
+  while (mark >= 0) {
+    const record = recordAt(bytes, mark - MARK_AT, salt);
+    if (record !== undefined) return record;
+    mark = bytes.indexOf(MARK_BYTES, mark + 1);
+  }
+  return undefined;
+}
+
+function putUint32(buffer: Buffer, at: number, value: number): void {
+  buffer[at] = value;
+  buffer[at + 1] = value >>> 8;
+  buffer[at + 2] = value >>> 16;
+  buffer[at + 3] = value >>> 24;
+}
