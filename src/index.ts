@@ -1,0 +1,3 @@
+/** The public names of `lastchunk`. */
+export { LastchunkError } from './errors.ts';
+export { lastchunk } from './lastchunk.ts';

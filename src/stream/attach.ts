@@ -1,0 +1,82 @@
+/** Finds the stream of a response, or makes it: once, in one place, whoever asks. */
+import { EventEmitter } from 'node:events';
+import { v7 as uuidv7 } from 'uuid';
+import type { StreamEnvironment } from './environment.ts';
+import { exchangeOf, type Response, type RoutedRequest } from './exchange.ts';
+import type { StreamSettings } from './settings.ts';
+import { Stream } from './stream.ts';
+import { wrapResponse } from './wrap.ts';
+
+/** Shared by all copies of this package in a process, so that two of them never wrap one response twice. */
+const PLACES = Symbol.for('lastchunk.streams');
+
+/** The stream of a response; nothing is stuck onto the response itself. */
+export function streamOf(res: object): Stream | undefined {
+  return places().get(res);
+}
+
+/**
+ * The stream of this response under these settings. A guard takes over from `observe()` as long as nothing was
+ * written; of two guards the first wins.
+ */
+export function attach(
+  req: RoutedRequest,
+  res: Response,
+  settings: StreamSettings,
+  environment: StreamEnvironment,
+): Stream {
+  const present = streamOf(res);
+  if (present !== undefined && !mayReplace(present, settings, environment)) return present;
+  present?.isOther();
+  const stream = new Stream(present?.id ?? uuidv7(), exchangeOf(req, res), settings, environment);
+  places().set(res, stream);
+  wrapResponse(stream, () =>
+    environment.warnOnce('order', 'compression() must stand before observe() and guard()'),
+  );
+  listen(stream);
+  if (stream.guarded) environment.live.set(stream.id, stream);
+  // The client may have left while something asynchronous stood in front of us; no event will tell.
+  if (stream.exchange.socket.destroyed) stream.closed();
+  return stream;
+}
+
+function mayReplace(
+  present: Stream,
+  settings: StreamSettings,
+  environment: StreamEnvironment,
+): boolean {
+  if (!settings.guarded || environment.keeper === undefined) return false;
+  if (present.guarded) {
+    environment.warnOnce('second guard', 'a response has two guards; the first one counts');
+    return false;
+  }
+  if (present.kind === 'undecided') return true;
+  environment.warnOnce('late guard', 'a guard came after the response was begun; it does nothing');
+  return false;
+}
+
+/** Our listeners come first: the verdict has to be taken before Node changes what it rests on. */
+function listen(stream: Stream): void {
+  const { res, socket, h2 } = stream.exchange;
+  const onClose = (): void => stream.closed();
+  const onTimeout = (): void => stream.pulse.socketTimedOut();
+  // Past the guard's own wrapped methods, which would hold this listener back with the handler's.
+  EventEmitter.prototype.prependListener.call(res, 'close', onClose);
+  if (h2 === undefined) {
+    socket.prependListener('close', onClose);
+    socket.prependListener('timeout', onTimeout);
+    stream.detach = () => {
+      socket.removeListener('close', onClose);
+      socket.removeListener('timeout', onTimeout);
+    };
+  } else {
+    h2.prependListener('close', onClose);
+    h2.prependListener('aborted', onClose);
+  }
+}
+
+function places(): WeakMap<object, Stream> {
+  const shared = globalThis as { [PLACES]?: WeakMap<object, Stream> };
+  shared[PLACES] ??= new WeakMap();
+  return shared[PLACES];
+}

@@ -1,0 +1,78 @@
+/**
+ * Is this response a stream? Decided once, when its headers are known. What is no stream is let through untouched and
+ * not counted: a JSON error or an error page is not an answer.
+ */
+
+/** Media types that are streams by themselves, also when one call sends the whole body: a cached answer is an answer. */
+const STREAM_TYPES: ReadonlySet<string> = new Set([
+  'text/event-stream',
+  'application/x-ndjson',
+  'application/ndjson',
+  'application/jsonl',
+  'application/json-seq',
+]);
+
+/** Types that say nothing: the first body call tells. */
+const OPEN_TYPES: ReadonlySet<string> = new Set(['', 'text/plain']);
+
+/** The call at which the question is asked. */
+export type DecidingCall = 'writeHead' | 'flushHeaders' | 'write' | 'end';
+
+export interface Head {
+  readonly method: string;
+  readonly status: number;
+  /** Media type without parameters, lower case, `''` when there is none. */
+  readonly contentType: string;
+}
+
+/** What the guard's options say about the question. */
+export interface DecideOptions {
+  /** An explicit `format` makes `application/json` a candidate. */
+  readonly explicitFormat: boolean;
+  /** The option `stream`, already asked: `true`, `false`, or undefined when not given. */
+  readonly forced: boolean | undefined;
+}
+
+/** `later` means that the first body call has to tell. `hasBody` is whether `end` brings one. */
+export function isStream(
+  head: Head,
+  call: DecidingCall,
+  hasBody: boolean,
+  options: DecideOptions,
+): boolean | 'later' {
+  if (!mayHaveBody(head)) return false;
+  if (options.forced === false) return false;
+  const candidate =
+    options.forced === true ||
+    STREAM_TYPES.has(head.contentType) ||
+    (options.explicitFormat && head.contentType === 'application/json');
+  if (candidate) return call !== 'end' || hasBody;
+  if (!OPEN_TYPES.has(head.contentType)) return false;
+  if (call === 'writeHead') return 'later';
+  return call !== 'end';
+}
+
+function mayHaveBody({ method, status }: Head): boolean {
+  if (method === 'HEAD' || status === 204 || status === 205) return false;
+  return status >= 200 && status <= 299;
+}
+
+/** `Text/Event-Stream; charset=utf-8` → `text/event-stream`. */
+export function mediaType(header: unknown): string {
+  const value = Array.isArray(header) ? header[0] : header;
+  if (typeof value !== 'string') return '';
+  return (value.split(';', 1)[0] ?? '').trim().toLowerCase();
+}
+
+/** The headers given to `writeHead`, in any of its forms, as pairs. */
+export function headerPairs(headers: unknown): [string, unknown][] {
+  if (Array.isArray(headers)) {
+    if (Array.isArray(headers[0])) return headers.map((pair) => [String(pair[0]), pair[1]]);
+    const pairs: [string, unknown][] = [];
+    for (let i = 0; i + 1 < headers.length; i += 2)
+      pairs.push([String(headers[i]), headers[i + 1]]);
+    return pairs;
+  }
+  if (typeof headers !== 'object' || headers === null) return [];
+  return Object.entries(headers);
+}

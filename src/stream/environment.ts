@@ -1,0 +1,22 @@
+/** What every stream of one lastchunk instance shares. */
+import type { Keeper } from '../keeper.ts';
+import type { FullObserver, InternalErrorPlace, StreamView } from '../observer.ts';
+import type { Stream } from './stream.ts';
+
+export interface StreamEnvironment {
+  readonly observer: FullObserver;
+  /** `undefined` without a store: then streams are only observed. */
+  readonly keeper: Keeper | undefined;
+  /** Every response under a guard, and every observed stream, until it is over. */
+  readonly live: Map<string, Stream>;
+  readonly trace: {
+    traceId(stream: StreamView): string | null;
+    traceparent(stream: StreamView): string | null;
+  };
+  /** Streams outliving their client now, per guard. */
+  readonly finishing: WeakMap<object, number>;
+  /** Counts an internal error and logs it. */
+  onInternalError(where: InternalErrorPlace, error: unknown): void;
+  /** Logs a warning the first time it is asked to, per key. */
+  warnOnce(key: string, message: string): void;
+}

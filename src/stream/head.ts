@@ -1,0 +1,59 @@
+/** The head of a response: what it says at the moment it is known, and the two headers of ours. */
+import { headerPairs, mediaType } from './decide.ts';
+import type { Response } from './exchange.ts';
+import type { Opening, Stream } from './stream.ts';
+
+/** Status and the headers that matter here, by which a response is found to be a stream. */
+export interface Head extends Opening {
+  readonly status: number;
+}
+
+/** The head as it would go out now; `given` are the arguments of a `writeHead` that is being called. */
+export function headOf(res: Response, given: readonly unknown[] = []): Head {
+  const [status, ...rest] = given;
+  const pairs = headerPairs(rest.find((arg) => typeof arg === 'object' && arg !== null));
+  const header = (name: string): unknown =>
+    pairs.find(([key]) => key.toLowerCase() === name)?.[1] ?? res.getHeader(name);
+  const length = Number(header('content-length') ?? Number.NaN);
+  return {
+    status: typeof status === 'number' ? status : res.statusCode,
+    contentType: mediaType(header('content-type')),
+    contentEncoding: mediaType(header('content-encoding')),
+    contentLength: Number.isInteger(length) ? length : undefined,
+  };
+}
+
+/** Puts our headers on a response whose head is not built yet. */
+export function addHeaders(stream: Stream): void {
+  const { res } = stream.exchange;
+  if (!wantsHeaders(stream) || res.headersSent) return;
+  for (const [name, value] of ownHeaders(stream)) res.setHeader(name, value);
+}
+
+/**
+ * The arguments of `writeHead` with our headers in them: in the app's own form, so that its headers keep their order
+ * and spelling.
+ */
+export function withHeaders(args: readonly unknown[], stream: Stream): unknown[] {
+  if (!wantsHeaders(stream)) return [...args];
+  const added = ownHeaders(stream);
+  const at = args.findIndex((arg) => typeof arg === 'object' && arg !== null);
+  if (at < 0) return [...args.filter((arg) => arg !== undefined), Object.fromEntries(added)];
+  const given = args[at];
+  const merged = Array.isArray(given)
+    ? [...given, ...(Array.isArray(given[0]) ? added : added.flat())]
+    : { ...(given as object), ...Object.fromEntries(added) };
+  return args.with(at, merged);
+}
+
+function wantsHeaders(stream: Stream): boolean {
+  return stream.guarded && stream.settings.headers;
+}
+
+function ownHeaders(stream: Stream): [string, string][] {
+  // An id of the app's may hold what a header must not.
+  return [
+    ['X-Stream-Id', stream.id],
+    ['X-Message-Id', encodeURIComponent(stream.identity.id.toWellFormed()).slice(0, 512)],
+  ];
+}

@@ -1,0 +1,184 @@
+/** The options of `guard()` and `observe()`, checked once and made whole. */
+import type { IncomingMessage } from 'node:http';
+import { type Outcome, OUTCOMES } from '../message.ts';
+import {
+  bad,
+  flag,
+  oneOf,
+  optionalFunction,
+  record,
+  refuseUnknown,
+  show,
+  wholeNumber,
+} from '../options.ts';
+import type { Response } from './exchange.ts';
+import { type Format, resolveFormat } from './formats/index.ts';
+
+/** What to do with the message of a stream that ended in some way. */
+export type Policy =
+  /** `disconnected` only: let the handler run to its end and keep everything. */
+  | 'finish'
+  /** Keep what was produced until then. */
+  | 'keep'
+  /** Keep nothing; the stream is counted as skipped. */
+  | 'discard';
+
+/** Whose message a stream is. */
+export interface MessageIdentity {
+  /** Default: a UUIDv7. An id that already belongs to another stream is never touched. */
+  readonly id?: string | undefined;
+  readonly conversationId?: string | undefined;
+  /** Default `assistant`. */
+  readonly role?: string | undefined;
+  /** JSON values only; over 64 KiB it is dropped with a note. */
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** How long and how large a stream may grow after its client left. */
+export interface FinishBudget {
+  /** Default 300 000 ms, 1 000 to 86 400 000. */
+  readonly timeoutMs?: number;
+  /** Bytes written after the client left; default 16 MiB, 0 to 1 GiB. */
+  readonly maxBytes?: number;
+  /** Streams at a time, of this guard; default 1 000, 0 to 1 000 000. */
+  readonly maxConcurrent?: number;
+}
+
+/** Options of `observe()`. */
+export interface ObserveOptions {
+  /** Label of every series; default the Express pattern. */
+  readonly route?: string;
+  /** Wire format: a name, your own, or `auto` (default). */
+  readonly format?: string | Format;
+  /** What counts as a stream; default by status, body and media type. */
+  readonly stream?: true | ((res: Response) => boolean);
+}
+
+/** A request as Express gives it to a handler, as far as `message` may rely on it without saying more. */
+export interface AppRequest extends IncomingMessage {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly body?: unknown;
+}
+
+/** Options of `guard()`. `Req` is the app's own request type. */
+export interface GuardOptions<Req = AppRequest> extends ObserveOptions {
+  /** Names the message. Called once, synchronously. Whatever it does, the message is kept. */
+  readonly message?: (req: Req, res: Response) => MessageIdentity | undefined;
+  /** Per outcome; default `finish` for `disconnected`, `keep` for all others. */
+  readonly policy?: Partial<Record<Outcome, Policy>>;
+  /** Bytes kept of one stream; default 16 MiB, 1 KiB to 1 GiB. */
+  readonly maxBytes?: number;
+  readonly finish?: FinishBudget;
+  /** A terminal frame is held until its message is saved, at most so long; default 2 000 ms, 1 to 600 000. */
+  readonly confirmTimeoutMs?: number;
+  /** A message without a result so long after it was due is `missing`; default 60 000 ms, 1 to 86 400 000. */
+  readonly missingAfterMs?: number;
+  /** Longest time without a data frame from the handler; default 0 = off, to 86 400 000 ms. */
+  readonly idleTimeoutMs?: number;
+  /** Longest time a full response may make no progress; default 0 = off, to 86 400 000 ms. */
+  readonly stallTimeoutMs?: number;
+  /** The headers `X-Stream-Id` and `X-Message-Id`; default true. */
+  readonly headers?: boolean;
+  /** Store every parsed payload; default false: only with tool calls, or where one was not recognised. */
+  readonly events?: boolean;
+}
+
+export interface StreamSettings {
+  readonly guarded: boolean;
+  readonly message: ((req: IncomingMessage, res: Response) => unknown) | undefined;
+  readonly route: string | undefined;
+  readonly policy: Readonly<Record<Outcome, Policy>>;
+  readonly format: Format | 'auto';
+  readonly stream: true | ((res: Response) => boolean) | undefined;
+  readonly maxBytes: number;
+  readonly finish: Required<FinishBudget>;
+  readonly confirmTimeoutMs: number;
+  readonly missingAfterMs: number;
+  readonly idleTimeoutMs: number;
+  readonly stallTimeoutMs: number;
+  readonly headers: boolean;
+  readonly events: boolean;
+}
+
+const OBSERVE_KEYS = ['route', 'format', 'stream'];
+const GUARD_KEYS = [
+  ...OBSERVE_KEYS,
+  ...['message', 'policy', 'maxBytes', 'finish', 'confirmTimeoutMs', 'missingAfterMs'],
+  ...['idleTimeoutMs', 'stallTimeoutMs', 'headers', 'events'],
+];
+
+const DAY_MS = 86_400_000;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+/** Settings of a stream that is only counted. */
+export function observeSettings(options: ObserveOptions = {}): StreamSettings {
+  refuseUnknown('observe()', record('options', options), OBSERVE_KEYS);
+  return { ...guardDefaults(options), guarded: false, headers: false };
+}
+
+/** Settings of a guarded stream. Throws `bad-option` for anything unknown or impossible. */
+export function guardSettings<Req = AppRequest>(options: GuardOptions<Req> = {}): StreamSettings {
+  refuseUnknown('guard()', record('options', options), GUARD_KEYS);
+  return guardDefaults(options);
+}
+
+function guardDefaults<Req>(options: GuardOptions<Req>): StreamSettings {
+  const ms = (name: keyof GuardOptions<Req>, fallback: number, min: number, max = DAY_MS): number =>
+    wholeNumber(name, options[name], { min, max, fallback });
+  return {
+    guarded: true,
+    // The app's handler knows its own request type; ours is the base of them all.
+    message: optionalFunction('message', options.message) as StreamSettings['message'],
+    route: routeOption(options.route),
+    policy: policies(options.policy),
+    format: resolveFormat(options.format),
+    stream: options.stream === true ? true : optionalFunction('stream', options.stream),
+    maxBytes: ms('maxBytes', 16 * MIB, KIB, GIB),
+    finish: finishBudget(options.finish),
+    confirmTimeoutMs: ms('confirmTimeoutMs', 2_000, 1, 600_000),
+    missingAfterMs: ms('missingAfterMs', 60_000, 1),
+    idleTimeoutMs: ms('idleTimeoutMs', 0, 0),
+    stallTimeoutMs: ms('stallTimeoutMs', 0, 0),
+    headers: flag('headers', options.headers, true),
+    events: flag('events', options.events, false),
+  };
+}
+
+function routeOption(route: unknown): string | undefined {
+  if (route === undefined) return undefined;
+  if (typeof route === 'string' && route.length > 0 && route.length <= 200) return route;
+  throw bad(`\`route\` must be a string of 1 to 200 characters, not ${show(route)}`);
+}
+
+function policies(given: unknown): Record<Outcome, Policy> {
+  const chosen = record('policy', given);
+  refuseUnknown('`policy`', chosen, OUTCOMES);
+  const policy = (outcome: Outcome): Policy =>
+    outcome === 'disconnected'
+      ? oneOf('policy.disconnected', chosen[outcome], ['finish', 'keep', 'discard'], 'finish')
+      : oneOf(`policy.${outcome}`, chosen[outcome], ['keep', 'discard'], 'keep');
+  return {
+    completed: policy('completed'),
+    disconnected: policy('disconnected'),
+    stopped: policy('stopped'),
+    failed: policy('failed'),
+    'timed-out': policy('timed-out'),
+    truncated: policy('truncated'),
+    interrupted: policy('interrupted'),
+  };
+}
+
+function finishBudget(given: unknown): Required<FinishBudget> {
+  const chosen = record('finish', given);
+  refuseUnknown('`finish`', chosen, ['timeoutMs', 'maxBytes', 'maxConcurrent']);
+  const budget = (key: string, fallback: number, min: number, max: number): number =>
+    wholeNumber(`finish.${key}`, chosen[key], { min, max, fallback });
+  return {
+    timeoutMs: budget('timeoutMs', 300_000, 1, DAY_MS),
+    maxBytes: budget('maxBytes', 16 * MIB, 0, GIB),
+    maxConcurrent: budget('maxConcurrent', 1_000, 0, 1_000_000),
+  };
+}

@@ -1,0 +1,200 @@
+/**
+ * The response's own methods, wrapped on the instance. Each wrapper asks the stream, then calls the original with the
+ * caller's own arguments: never one more (compression trips over a callback that the app did not give) and never one
+ * less. What the stream does not want on the wire is answered as Node would for a client that is there.
+ */
+import { type DecidingCall, isStream } from './decide.ts';
+import type { Response } from './exchange.ts';
+import { addHeaders, type Head, headOf, withHeaders } from './head.ts';
+import type { Stream } from './stream.ts';
+
+type Method = (this: Response, ...args: unknown[]) => unknown;
+type Callback = (error?: Error | null) => void;
+
+/** Methods that let bytes out or change what comes after them, replayed in order while a frame is held. */
+const REPLAYED = ['flush', 'flushHeaders', 'cork', 'uncork', 'addTrailers'] as const;
+
+/** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7): an HTTP/2 stream that must not look finished. */
+const H2_INTERNAL_ERROR = 2;
+
+/** Wraps the response of `stream`; `onWrongOrder` is told when compression stands behind the guard. */
+export function wrapResponse(stream: Stream, onWrongOrder: () => void): void {
+  const { res, socket, h2 } = stream.exchange;
+  // The typings give each method its own signature; here arguments are only passed on.
+  const methods = res as unknown as Record<string, Method | undefined>;
+  const original = (name: string): Method => methods[name] ?? (() => undefined);
+  const end = original('end');
+  const decide = createDecider(stream, onWrongOrder);
+  const wrapped: Record<string, Method> = {
+    write: wrapWrite(stream, original('write'), decide),
+    end: wrapEnd(stream, end, decide),
+    writeHead: wrapWriteHead(stream, original('writeHead'), decide),
+    destroy: wrapDestroy(stream, original('destroy')),
+  };
+  for (const name of REPLAYED) {
+    const method = methods[name];
+    if (method !== undefined) wrapped[name] = wrapReplayed(stream, name, method, decide);
+  }
+  for (const [name, value] of Object.entries(wrapped)) {
+    Object.defineProperty(res, name, { value, configurable: true, writable: true });
+  }
+  stream.closeResponse = (how) => {
+    if (how === 'end') Reflect.apply(end, res, []);
+    else if (h2 === undefined) socket.destroy();
+    else h2.close(H2_INTERNAL_ERROR);
+  };
+}
+
+/** Asks, while it is open, whether the response is a stream; true when it has just become one. */
+type Decider = (call: DecidingCall, hasBody: boolean, given?: Head) => boolean;
+
+function createDecider(stream: Stream, onWrongOrder: () => void): Decider {
+  const { res } = stream.exchange;
+  const flushAtStart = typeof res.flush === 'function';
+  return (call, hasBody, given) => {
+    if (stream.kind !== 'undecided') return false;
+    const head = given ?? headOf(res);
+    const kind = isStream({ method: stream.method, ...head }, call, hasBody, {
+      explicitFormat: stream.settings.format !== 'auto',
+      forced: stream.forced(),
+    });
+    if (kind === 'later') return false;
+    if (!kind) {
+      stream.isOther();
+      return false;
+    }
+    stream.begin(head);
+    if (head.contentEncoding !== '' && !flushAtStart && typeof res.flush === 'function')
+      onWrongOrder();
+    return true;
+  };
+}
+
+function wrapWrite(stream: Stream, write: Method, decide: Decider): Method {
+  const { res } = stream.exchange;
+  return function (chunk, encoding, callback) {
+    if (stream.kind === 'undecided' && decide('write', true)) addHeaders(stream);
+    if (!stream.concerned) return Reflect.apply(write, this, arguments);
+    const done = lastFunction(encoding, callback);
+    if (stream.deaf) return swallow(done);
+    if (stream.endCalled) {
+      if (stream.pretendsEnd) return writeAfterEnd(done);
+      return Reflect.apply(write, this, arguments);
+    }
+    if (chunk === '' || stream.take(chunk, encoding, false) === 'invalid') {
+      return Reflect.apply(write, this, arguments);
+    }
+    if (stream.gone) return swallow(done);
+    if (stream.hold.active) {
+      if (!res.headersSent) res.writeHead(res.statusCode);
+      const args = copied(arguments);
+      stream.hold.push(() => Reflect.apply(write, res, args), done);
+      return true;
+    }
+    const flowing = Reflect.apply(write, this, arguments);
+    if (flowing === false) stream.pulse.full();
+    return flowing;
+  };
+}
+
+function wrapEnd(stream: Stream, end: Method, decide: Decider): Method {
+  const { res } = stream.exchange;
+  return function (chunk, encoding, callback) {
+    const hasBody =
+      typeof chunk !== 'function' && chunk !== undefined && chunk !== null && chunk !== '';
+    if (stream.kind === 'undecided' && decide('end', hasBody)) addHeaders(stream);
+    if (!stream.concerned) return Reflect.apply(end, this, arguments);
+    const done = lastFunction(chunk, encoding, callback);
+    if (stream.endCalled)
+      return endAgain(stream, this, () => Reflect.apply(end, this, arguments), done);
+    if (hasBody && !stream.deaf && stream.take(chunk, encoding, true) === 'invalid') {
+      return Reflect.apply(end, this, arguments);
+    }
+    stream.handlerEnded(done);
+    if (stream.gone) return this;
+    if (stream.deaf) {
+      swallow(done);
+      return this;
+    }
+    if (!stream.hold.active) return Reflect.apply(end, this, arguments);
+    const args = copied(arguments);
+    stream.hold.pushEnd(() => Reflect.apply(end, res, args), done);
+    return this;
+  };
+}
+
+function wrapWriteHead(stream: Stream, writeHead: Method, decide: Decider): Method {
+  return function (...args) {
+    const open = stream.kind === 'undecided' && !stream.exchange.res.headersSent;
+    const begins = open && decide('writeHead', true, headOf(stream.exchange.res, args));
+    return Reflect.apply(writeHead, this, begins ? withHeaders(args, stream) : args);
+  };
+}
+
+function wrapDestroy(stream: Stream, destroy: Method): Method {
+  return function (error) {
+    if (stream.concerned && stream.destroyed(error)) return this;
+    return Reflect.apply(destroy, this, arguments);
+  };
+}
+
+function wrapReplayed(
+  stream: Stream,
+  name: (typeof REPLAYED)[number],
+  method: Method,
+  decide: Decider,
+): Method {
+  const { res } = stream.exchange;
+  return function (...args) {
+    if (name === 'flushHeaders' && !res.headersSent && decide(name, true)) addHeaders(stream);
+    if (!stream.concerned) return Reflect.apply(method, this, args);
+    if (stream.gone || stream.deaf) return undefined;
+    if (name === 'uncork') stream.flushLog();
+    if (!stream.hold.active) return Reflect.apply(method, this, args);
+    stream.hold.push(() => Reflect.apply(method, res, args));
+    return undefined;
+  };
+}
+
+/** A second `end`: Node's own answer, except where Node does not know of the first. */
+function endAgain(
+  stream: Stream,
+  res: Response,
+  end: () => unknown,
+  done: Callback | undefined,
+): unknown {
+  if (stream.pretendsEnd) {
+    if (done !== undefined) res.once('finish', done);
+    return res;
+  }
+  if (!stream.gone && !stream.deaf) return end();
+  swallow(done);
+  return res;
+}
+
+/** What `write` does on a client that is gone, or in a stream that is over: it works, and nothing happens. */
+function swallow(callback: Callback | undefined): true {
+  if (callback !== undefined) process.nextTick(callback);
+  return true;
+}
+
+/** Node's answer to a write after the end, where Node does not know of the end yet. */
+function writeAfterEnd(callback: Callback | undefined): false {
+  const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' });
+  if (callback !== undefined) process.nextTick(callback, error);
+  return false;
+}
+
+/** The callback of a call, wherever its overload has it. */
+function lastFunction(...args: unknown[]): Callback | undefined {
+  const found = args.find((arg) => typeof arg === 'function');
+  // A function in this place is what Node would call as the callback.
+  return found as Callback | undefined;
+}
+
+/** The arguments of a call that waits: bytes are copied, because handlers reuse their buffers. */
+function copied(args: IArguments): unknown[] {
+  const [chunk, ...rest] = Array.from(args);
+  if (args.length === 0) return [];
+  return [chunk instanceof Uint8Array ? Buffer.from(chunk) : chunk, ...rest];
+}
