@@ -146,11 +146,11 @@ export interface FakeJournal extends Journal {
 
 export function createFakeJournal(): FakeJournal {
   const records = new Map<string, LogRecord>();
-  const ids = new WeakMap<StreamLog, string>();
+  const logs = new WeakMap<StreamLog, LogRecord>();
   const refused: string[] = [];
   const dead: JournalEntry[] = [];
   let isClosed = false;
-  const idOf = (log: StreamLog): string => ids.get(log) ?? 'nobody';
+  const idOf = (log: StreamLog): string => logs.get(log)?.opened.id ?? 'nobody';
   const entryOf = (id: string, record: LogRecord): JournalEntry => ({
     opened: record.opened,
     ending: record.ending,
@@ -178,13 +178,17 @@ export function createFakeJournal(): FakeJournal {
         flush: () => undefined,
         drop: () => void records.delete(opened.id),
       };
-      ids.set(log, opened.id);
-      records.set(opened.id, { opened, body, ending: undefined, isKept: false });
+      const record: LogRecord = { opened, body, ending: undefined, isKept: false };
+      logs.set(log, record);
+      records.set(opened.id, record);
       return log;
     },
     end(log, ending) {
-      const record = records.get(idOf(log));
-      if (record !== undefined) record.ending = ending;
+      const record = logs.get(log);
+      if (record === undefined) return;
+      record.ending = ending;
+      // A stream that went on after its first message was settled is written again.
+      records.set(record.opened.id, record);
     },
     sync: async () => journal.syncs(),
     settled: (log) => void records.delete(idOf(log)),

@@ -31,7 +31,7 @@ test('a save that holds no frame is journaled by the same deadline', async () =>
 
 test('a disk that hangs does not hold a frame beyond the deadline', async () => {
   const journal = createFakeJournal();
-  let isDone = (_: boolean): void => undefined;
+  let isDone: (isOnDisk: boolean) => void = () => undefined;
   journal.syncs = () => new Promise<boolean>((resolve) => (isDone = resolve));
   const bench = createBench({ journal });
   bench.store.behave = () => undefined;

@@ -1,0 +1,63 @@
+/** What is a refusal, what may be said about an error, how large a message is. */
+import { expect, test } from 'vitest';
+import { LastchunkError } from '../../src/errors.ts';
+import { errorTypeOf, tellingMessage } from '../../src/guard/error-type.ts';
+import { refusal } from '../../src/guard/refused.ts';
+import { sizeOf } from '../../src/guard/size.ts';
+import { messageOf, openedStream, sqlError } from './fakes.ts';
+
+test.each([
+  ['22001', true, 'a value too long'],
+  ['22021', true, 'an invalid byte sequence'],
+  ['22P05', true, 'an untranslatable character'],
+  ['23502', true, 'a null where none may be'],
+  ['23503', true, 'a foreign key'],
+  ['23514', true, 'a check'],
+  ['54000', true, 'a program limit'],
+  ['23505', false, 'a unique violation'],
+  ['54001', false, 'a statement too complex'],
+  ['40001', false, 'a serialization failure'],
+  ['42P01', false, 'a missing table'],
+  ['53100', false, 'a full disk'],
+  ['57P01', false, 'a shutdown'],
+  ['25006', false, 'a read-only replica'],
+  ['28P01', false, 'a wrong password'],
+])('SQLSTATE %s refuses the message: %s (%s)', (code, isRefused) => {
+  expect(refusal(sqlError(code)) === code).toBe(isRefused);
+});
+
+test('an error without an SQLSTATE is no refusal', () => {
+  for (const error of [new Error('x'), { code: 22001 }, 'no', null, undefined, { code: '2200' }]) {
+    expect(refusal(error)).toBeUndefined();
+  }
+  expect(refusal(Object.assign(new Error('x'), { code: 'EPIPE' }))).toBeUndefined();
+});
+
+test('an error is named by its code, else by its class', () => {
+  expect(errorTypeOf(sqlError('57P01'))).toBe('57P01');
+  expect(errorTypeOf(Object.assign(new Error('x'), { code: 'ECONNREFUSED' }))).toBe('ECONNREFUSED');
+  expect(errorTypeOf(new TypeError('x'))).toBe('TypeError');
+  expect(errorTypeOf(new DOMException('x', 'AbortError'))).toBe('AbortError');
+  expect(errorTypeOf(Object.assign(new Error('x'), { code: 'a b\nc' }))).toBe('Error');
+  expect(errorTypeOf('text')).toBe('_OTHER');
+  expect(errorTypeOf(undefined)).toBe('_OTHER');
+});
+
+test('only errors that cannot repeat a value may speak for themselves', () => {
+  expect(tellingMessage(sqlError('22P02'))).toBeUndefined();
+  expect(tellingMessage(sqlError('23505'))).toBeUndefined();
+  expect(tellingMessage(new Error('anything'))).toBeUndefined();
+  expect(tellingMessage(sqlError('42P01'))).toContain('42P01');
+  const refused = Object.assign(new Error('connect ECONNREFUSED'), { syscall: 'connect' });
+  expect(tellingMessage(refused)).toBe('connect ECONNREFUSED');
+  expect(tellingMessage(new LastchunkError('not-migrated', 'run migrate'))).toBe('run migrate');
+});
+
+test('events count in the size of a message, as long as the body they were read from', () => {
+  const opened = openedStream();
+  const plain = sizeOf(messageOf(opened, { text: 'x'.repeat(1_000) }));
+  const withEvents = sizeOf(
+    messageOf(opened, { text: 'x'.repeat(1_000), events: [{}], bytes: 9_000, droppedBytes: 1_000 }),
+  );
+  expect(withEvents - plain).toBe(8_000);
+});
