@@ -19,6 +19,22 @@ const COMPILERS: Readonly<Record<string, string>> = {
 const LOWEST_API = '@opentelemetry/api@1.9.0';
 const LOWEST_OPTIONAL_PEERS = ['express@4.18.0', 'pg@8.11.0', 'prom-client@15.1.0'];
 
+const PEER_PROGRAM = `
+import { postgres } from 'lastchunk/postgres';
+import { prometheus } from 'lastchunk/prometheus';
+const attempt = async (make) => {
+  try {
+    await make();
+    return 'works';
+  } catch (error) {
+    return error.code ?? String(error);
+  }
+};
+const store = () => postgres({ connectionString: 'postgres://127.0.0.1/none' }).close();
+const metrics = () => prometheus().registry.metrics();
+console.log([await attempt(store), await attempt(metrics)].join());
+`;
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 const consumer = mkdtempSync(join(tmpdir(), 'lastchunk-consumer-'));
 try {
@@ -30,10 +46,11 @@ try {
   checkWithLinters(tarball);
   installWithoutOptionalPeers(tarball);
   checkTypes(entries);
-  checkLoads([name]);
-  checkProgram();
-  install(LOWEST_OPTIONAL_PEERS);
   checkLoads(entries);
+  checkProgram();
+  checkPeers('missing-peer,missing-peer');
+  install(LOWEST_OPTIONAL_PEERS);
+  checkPeers('works,works');
 } finally {
   rmSync(consumer, { recursive: true, force: true });
 }
@@ -118,6 +135,14 @@ function checkProgram(): void {
   const help = run('npx', ['--no', '--', 'lastchunk', '--help']);
   if (!help.startsWith('usage: lastchunk')) throw new Error(`lastchunk --help said: ${help}`);
   said('npx lastchunk --help works');
+}
+
+/** What the entry points that need an optional peer say, without it and with its lowest version. */
+function checkPeers(expected: string): void {
+  writeFileSync(join(consumer, 'peers.mjs'), PEER_PROGRAM);
+  const found = run(process.execPath, ['peers.mjs']).trim();
+  if (found !== expected) throw new Error(`postgres() and prometheus(): ${found}, not ${expected}`);
+  said(`postgres() and prometheus(): ${found}`);
 }
 
 function install(packages: readonly string[]): void {
