@@ -121,13 +121,13 @@ async function runAlone(
     await client.query('COMMIT');
     return result;
   }
-  const begun = client.query(begin(timeoutMs));
-  const done = client.query(text, values);
-  const committed = client.query('COMMIT');
-  const steps = await Promise.allSettled([begun, done, committed]);
   // The first to fail is the cause, the others are its consequence.
-  for (const step of steps) if (step.status === 'rejected') throw step.reason;
-  return done;
+  const [, result] = await Promise.all([
+    client.query(begin(timeoutMs)),
+    client.query(text, values),
+    client.query('COMMIT'),
+  ]);
+  return result;
 }
 
 /** One simple query: two statements, one round trip. The level is named because a role may default to another. */

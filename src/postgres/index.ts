@@ -3,6 +3,7 @@
  * SQL. It knows nothing of streams; it keeps what it is given, once, and says clearly when it cannot.
  */
 import { once } from 'node:events';
+import { LastchunkError } from '../errors.ts';
 import type { Message, MessageStore } from '../message.ts';
 import { createConnections } from './connections.ts';
 import type { Connections, PoolGauges } from './connections.ts';
@@ -43,7 +44,7 @@ export interface PostgresListener {
 export interface PostgresStore extends MessageStore {
   /**
    * Commits all messages, or rejects with the error of `pg`. Then some of them may be there already: saving
-   * again does no harm.
+   * again does no harm. Rejects with `closed` after `close`.
    */
   save(messages: readonly Message[]): Promise<void>;
   /** Whether the database answers; `false` also once `signal` aborts. Never rejects. */
@@ -68,22 +69,31 @@ export function postgres(options: PostgresOptions): PostgresStore {
   const connections = createConnections(loadPg(), settings, (error) => listener.onError?.(error));
   const save = createSave(connections, settings);
   const ready = createReadiness(settings.migrate, () => migrate(connections, settings.table));
-  // At start nobody waits for it yet, and the first save tries again.
-  const starting = ready().catch((error: unknown) => listener.onError?.(error));
+  const running = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
+  const run = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (closing) throw new LastchunkError('closed', 'the PostgreSQL store is closed');
+    const promise = work();
+    running.add(promise);
+    return promise.finally(() => running.delete(promise));
+  };
+  // At start nobody waits for it yet, and the first save tries again.
+  run(ready).catch((error: unknown) => listener.onError?.(error));
   return {
-    async save(messages) {
-      await ready();
-      for (const conflict of await save(messages)) listener.onIdConflict?.(conflict);
-    },
+    save: (messages) =>
+      run(async () => {
+        await ready();
+        for (const conflict of await save(messages)) listener.onIdConflict?.(conflict);
+      }),
     ping: (signal) => pingUnlessAborted(connections, signal),
     pool: () => connections.gauges(),
-    migrate: () => migrate(connections, settings.table),
+    migrate: () => run(() => migrate(connections, settings.table)),
     listen(next) {
       listener = next;
     },
     close() {
-      closing ??= starting.then(() => connections.close());
+      // A pool that is ended first would leave a save that is between two statements without its answer.
+      closing ??= Promise.allSettled(running).then(() => connections.close());
       return closing;
     },
   };

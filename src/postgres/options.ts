@@ -64,7 +64,7 @@ export interface PostgresSettings {
 }
 
 /** Checks the options; throws `bad-option`. Whether the database answers is not asked here. */
-export function checkOptions(options: PostgresOptions): PostgresSettings {
+export function checkOptions(options: PostgresOptions = {}): PostgresSettings {
   refuseUnknown('postgres()', record('postgres()', options), KNOWN);
   const write = optionalFunction('write', options.write);
   const migrate = flag('migrate', options.migrate, false);

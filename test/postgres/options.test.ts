@@ -1,0 +1,100 @@
+import { pathToFileURL } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { LastchunkError } from '../../src/errors.ts';
+import { postgres } from '../../src/postgres/index.ts';
+import { loadPg } from '../../src/postgres/pg.ts';
+import { parseTable } from '../../src/postgres/table.ts';
+
+const url = 'postgres://user:secret@127.0.0.1:1/db';
+
+/** Called as from JavaScript, where the types hold nothing back. */
+function refusal(options: unknown): LastchunkError {
+  try {
+    postgres(options as Parameters<typeof postgres>[0]); // untrue on purpose
+  } catch (error) {
+    if (error instanceof LastchunkError) return error;
+    throw error;
+  }
+  throw new Error('was accepted');
+}
+
+describe('options', () => {
+  const table: readonly [string, unknown, string][] = [
+    ['no options', undefined, 'connectionString'],
+    ['an unknown option', { connectionString: url, pool: 3 }, '`pool`'],
+    ['an environment variable that is not set', { connectionString: undefined }, 'environment'],
+    ['something else than a URL', { connectionString: 'mysql://user:secret@h/d' }, 'postgres://'],
+    ['a URL and its parts', { connectionString: url, connection: {} }, 'not both'],
+    ['an unknown part', { connection: { hostname: 'h' } }, '`hostname`'],
+    ['a port out of range', { connection: { port: 0 } }, '65535'],
+    ['a password of a wrong type', { connection: { password: 12345 } }, '`connection.password`'],
+    ['an empty host', { connection: { host: '' } }, '`connection.host`'],
+    ['ssl as a word', { connection: { ssl: 'require' } }, '`connection.ssl`'],
+    ['a flag that is a word', { connectionString: url, migrate: 'yes' }, '`migrate`'],
+    ['no connections', { connectionString: url, maxConnections: 0 }, 'from 1 to 100'],
+    ['no time to connect', { connectionString: url, connectTimeoutMs: 0 }, '60000'],
+    ['half a millisecond', { connectionString: url, statementTimeoutMs: 0.5 }, '600000'],
+    ['a write that is no function', { connectionString: url, write: 'INSERT' }, '`write`'],
+    [
+      'own SQL with our table',
+      { connectionString: url, write: async () => undefined, migrate: true },
+      '`write`',
+    ],
+    ['a table with a quote', { connectionString: url, table: 'a"; DROP TABLE b; --' }, '`table`'],
+    ['a table that is a number', { connectionString: url, table: 7 }, '`table`'],
+  ];
+  it.each(table)('refuse %s', (_, options, words) => {
+    const error = refusal(options);
+    expect(error.code).toBe('bad-option');
+    expect(error.message).toContain(words);
+    expect(error.message).not.toMatch(/secret|12345/);
+  });
+
+  it('accept a database that is not there; saves reject and pings say no', async () => {
+    const store = postgres({ connectionString: url, migrate: true });
+    await expect(store.save([])).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect(await store.ping()).toBe(false);
+    expect(store.pool()).toEqual({ total: 0, idle: 0, waiting: 0, max: 4 });
+    await store.close();
+  });
+
+  it('accept the parts of a connection', async () => {
+    const store = postgres({
+      connection: { host: '127.0.0.1', port: 1, user: 'u', password: () => 'p', ssl: false },
+    });
+    expect(await store.ping()).toBe(false);
+    await store.close();
+  });
+});
+
+describe('a table name', () => {
+  it.each([
+    [undefined, '"lastchunk_messages"', '"lastchunk_migrations"'],
+    ['messages', '"messages"', '"lastchunk_migrations"'],
+    ['Chat.Messages', '"Chat"."Messages"', '"Chat"."lastchunk_migrations"'],
+    ['_a-b$1', '"_a-b$1"', '"lastchunk_migrations"'],
+    ['x'.repeat(63), `"${'x'.repeat(63)}"`, '"lastchunk_migrations"'],
+  ])('%s is quoted', (name, sql, migrationsSql) => {
+    expect(parseTable(name)).toMatchObject({ sql, migrationsSql });
+  });
+
+  it.each(['', '.', 'a.', '.a', 'a.b.c', '1a', 'a b', "a'b", 'a"b', 'a;b', 'a\0b', 'é'.repeat(32)])(
+    '%j is refused',
+    (name) => {
+      expect(() => parseTable(name)).toThrow(/`table` must be/);
+    },
+  );
+});
+
+describe('the package pg', () => {
+  it('is named when it is not installed', () => {
+    const elsewhere = pathToFileURL('/nowhere/lastchunk/postgres.js').href;
+    expect(() => loadPg(elsewhere)).toThrow(
+      expect.objectContaining({
+        code: 'missing-peer',
+        message: expect.stringContaining('npm install pg'),
+        cause: expect.objectContaining({ code: 'MODULE_NOT_FOUND' }),
+      }),
+    );
+  });
+});

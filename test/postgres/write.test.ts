@@ -1,0 +1,129 @@
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createConnections } from '../../src/postgres/connections.ts';
+import { postgres, rankSql } from '../../src/postgres/index.ts';
+import type { IdConflict, StorableMessage, WriteMessages } from '../../src/postgres/index.ts';
+import { checkOptions } from '../../src/postgres/options.ts';
+import { startPostgres } from '../support/postgres.ts';
+import type { TestPostgres } from '../support/postgres.ts';
+import { aMessage, look } from './messages.ts';
+
+let server: TestPostgres;
+let url: string;
+beforeAll(async () => {
+  server = await startPostgres();
+}, 60_000);
+afterAll(() => server.remove());
+beforeEach(async () => {
+  url = await server.newDatabase();
+  await look(
+    url,
+    'CREATE TABLE answers (id text PRIMARY KEY, stream_id text, content text, revision int, complete boolean)',
+  );
+});
+
+const insert: WriteMessages = async (client, messages) => {
+  for (const { id, streamId, text, revision, complete } of messages) {
+    await client.query(
+      `INSERT INTO answers (id, stream_id, content, revision, complete) VALUES ($1, $2, $3, $4, $5)
+       ON CONFLICT (id) DO UPDATE SET content = excluded.content, revision = excluded.revision, complete = excluded.complete
+       WHERE ${rankSql('answers')}`,
+      [id, streamId, text, revision, complete],
+    );
+  }
+};
+const answers = () => look(url, 'SELECT id, content FROM answers ORDER BY id');
+
+describe('the app’s own SQL', () => {
+  it('writes into its own table, by the rank it was given as SQL', async () => {
+    const store = postgres({ connectionString: url, write: insert });
+    await store.save([aMessage({ id: 'a', streamId: 's', text: 'whole' })]);
+    await store.save([
+      aMessage({ id: 'a', streamId: 's', text: 'partial, longer', complete: false }),
+    ]);
+    await store.save([aMessage({ id: 'a', streamId: 'other', text: 'not yours', revision: 9 })]);
+    expect(await answers()).toEqual([{ id: 'a', content: 'whole' }]);
+    await store.close();
+  });
+
+  it('is rolled back as a whole when it rejects, and its error comes out as it was', async () => {
+    const store = postgres({
+      connectionString: url,
+      write: async (client, messages) => {
+        await insert(client, messages);
+        await client.query("INSERT INTO answers (id) VALUES ('\\x00'::bytea::text), (NULL)");
+      },
+    });
+    await expect(store.save([aMessage()])).rejects.toMatchObject({ code: '23502' });
+    expect(await answers()).toEqual([]);
+    const thrown = new Error('the app said no');
+    const refusing = postgres({ connectionString: url, write: () => Promise.reject(thrown) });
+    await expect(refusing.save([aMessage()])).rejects.toBe(thrown);
+    await Promise.all([store.close(), refusing.close()]);
+  });
+
+  it('gets messages that are storable, each id once and in order', async () => {
+    const seen: (readonly StorableMessage[])[] = [];
+    const conflicts: IdConflict[] = [];
+    const store = postgres({
+      connectionString: url,
+      write: async (client, messages) => {
+        seen.push(messages);
+        await insert(client, messages);
+      },
+    });
+    store.listen({ onIdConflict: (conflict) => conflicts.push(conflict) });
+    const whole = aMessage({
+      id: 'b',
+      streamId: 'first',
+      text: 'nul \0 and \ud800',
+      events: [{ 'key\0': '\udc00' }],
+      metadata: { a: 1 },
+      traceId: 'f'.repeat(32),
+    });
+    await store.save([
+      whole,
+      { ...whole, text: 'p', complete: false },
+      aMessage({ id: 'b', streamId: 'second', startedAt: new Date(NaN) }),
+      aMessage({ id: 'a' }),
+    ]);
+    expect(seen).toHaveLength(1);
+    expect(seen[0]?.map(({ id }) => id)).toEqual(['a', 'b', 'second']);
+    expect(seen[0]?.[1]).toEqual({
+      ...whole,
+      text: 'nul \ufffd and \ufffd',
+      events: [{ 'key\ufffd': '\ufffd' }],
+      replaced: 4,
+    });
+    expect(seen[0]?.[2]).toMatchObject({
+      metadata: { lastchunk: { requestedId: 'b' } },
+      startedAt: new Date(0),
+    });
+    expect(conflicts).toEqual([{ requestedId: 'b', messageId: 'second' }]);
+    await store.close();
+  });
+});
+
+describe('a version of pg without pipelining', () => {
+  it('takes three round trips to the same result', async () => {
+    class OlderPool extends pg.Pool {
+      constructor(config: object) {
+        super({ ...config, pipeline: false } as pg.PoolConfig); // a real option, which the types lack
+      }
+    }
+    // True: our types describe a part of what pg has.
+    const older = { Pool: OlderPool } as unknown as Parameters<typeof createConnections>[0];
+    const settings = checkOptions({ connectionString: url, statementTimeoutMs: 4321 });
+    const connections = createConnections(older, settings, () => undefined);
+    const sql =
+      "INSERT INTO answers (id, content) VALUES ($1, current_setting('statement_timeout'))";
+    await connections.run(sql, ['a']);
+    await expect(connections.run(sql, ['a'])).rejects.toMatchObject({ code: '23505' });
+    await connections.run(sql, ['b']);
+    expect(await answers()).toEqual([
+      { id: 'a', content: '4321ms' },
+      { id: 'b', content: '4321ms' },
+    ]);
+    await connections.close();
+  });
+});
