@@ -1,13 +1,12 @@
 /** The composition: options in, every part made once and wired to the others, and the public surface out. */
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
-import { createKeeper, type GuardKeeper } from './guard/keeper.ts';
-import type { Logger } from './logger.ts';
-import type { MessageStore } from './message.ts';
-import { combine, type Observer } from './observer.ts';
-import { bad, record, refuseUnknown } from './options.ts';
+import type { CloseSummary, ReplaySummary } from './guard/keeper.ts';
+import { createHealthHandler } from './health/handler.ts';
+import type { Health } from './health/health.ts';
+import { wholeNumber } from './options.ts';
 import { streamOf } from './stream/attach.ts';
-import type { StreamEnvironment } from './stream/environment.ts';
+import { drain } from './stream/drain.ts';
 import {
   type AppHandler,
   type ErrorMiddleware,
@@ -19,72 +18,70 @@ import {
   type StopOptions,
 } from './stream/express.ts';
 import { handleOf, type StreamHandle } from './stream/handle.ts';
-import { readBody } from './stream/read-body.ts';
 import type { AppRequest, GuardOptions, ObserveOptions } from './stream/settings.ts';
-import { createRecorder } from './telemetry/recorder.ts';
-import type { PrometheusMetrics } from './telemetry/prometheus.ts';
+import { type LastchunkOptions, wire } from './wiring.ts';
 
-/** Options of `lastchunk()`. */
-export interface LastchunkOptions {
-  /** Where messages go; without one, streams are only observed. */
-  readonly store?: MessageStore;
-  readonly journal?: unknown;
-  /** What `prometheus()` returned. */
-  readonly metrics?: PrometheusMetrics;
-  /** pino-shaped; default OpenTelemetry's `diag`. Never given message text. */
-  readonly logger?: Logger;
-  /** Is told everything that happens; what it throws is counted and goes no further. */
-  readonly observer?: Observer;
+export type { LastchunkOptions } from './wiring.ts';
+
+/** How long `close()` may take. */
+export interface CloseOptions {
+  /** Default 10 000 ms, 0 to 600 000. Live streams get half of it to end by themselves. */
+  readonly deadlineMs?: number;
 }
 
-const KEYS = ['store', 'journal', 'metrics', 'logger', 'observer'];
-
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
-
-export interface Lastchunk {
+/** One instance: make one per process. */
+export interface Lastchunk extends AsyncDisposable {
+  /** Middleware: every streaming response is traced and counted. Saves nothing. */
   observe(options?: ObserveOptions): Middleware;
+  /**
+   * Middleware in front of an unchanged handler, or a wrapper around `handler`: then its failures are seen first.
+   * Works without Express too: `keep.guard(options, handler)(req, res)`. Throws `bad-option`.
+   */
   guard<Req = AppRequest, Res = ServerResponse>(
     options?: GuardOptions<Req>,
     handler?: AppHandler<Req, Res>,
   ): Middleware;
+  /** The stream of a response, from its guard on; `undefined` where there is none. */
   stream(res: ServerResponse | Http2ServerResponse): StreamHandle | undefined;
+  /**
+   * A route that stops a stream: `DELETE /streams/:streamId`. Answers 200 with what became of the message, 503 when
+   * it could not be kept, 404 for a stream that is unknown or not this caller's.
+   */
   stopHandler<Req = AppRequest>(options: StopOptions<Req>): Middleware;
+  /** Error middleware, after the routes: tells the stream that its handler failed, then passes the error on. */
   errorHandler(): ErrorMiddleware;
+  /** What is known of the saving of messages now. */
+  health(): Health;
+  /** `health()` over HTTP: 200, or 503 when failing. Shows no message text and no ids. */
+  healthHandler(): (req: IncomingMessage, res: ServerResponse) => void;
+  /** Resolves when every message that is due now has its result. */
   flush(): Promise<void>;
-  close(options?: { deadlineMs?: number }): Promise<unknown>;
+  /** Sends what waits in the journal to the store, now. */
+  replay(): Promise<ReplaySummary>;
+  /**
+   * Ends live streams, saves or journals everything, closes store and journal. Never rejects; a second call
+   * gives the first one's promise.
+   */
+  close(options?: CloseOptions): Promise<CloseSummary>;
 }
 
+/**
+ * Makes an instance. Throws `bad-option` for an unknown or impossible option and `journal-unusable` for a journal
+ * directory given by hand that cannot be used; a database that does not answer is not an error.
+ */
 export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
-  refuseUnknown('lastchunk()', record('options', options), KEYS);
-  const logger = options.logger ?? SILENT;
-  const observer = combine(
-    [
-      createRecorder(options.metrics === undefined ? [] : [options.metrics.sink]),
-      ...(options.observer === undefined ? [] : [options.observer]),
-    ],
-    (error) => logger.error({ err: error }, 'lastchunk: an observer threw'),
-  );
-  if (options.store !== undefined && typeof options.store.save !== 'function') {
-    throw bad('`store` must be a MessageStore, such as postgres()');
-  }
-  const keeper: GuardKeeper | undefined =
-    options.store &&
-    createKeeper({ store: options.store, journal: undefined, read: readBody, observer, logger });
-  const warned = new Set<string>();
-  const environment: StreamEnvironment = {
-    observer,
-    keeper,
-    live: new Map(),
-    trace: { traceId: () => null, traceparent: () => null },
-    finishing: new WeakMap(),
-    onInternalError: (where, error) => observer.onInternalError(where, error),
-    warnOnce: (key, message) => {
-      if (warned.has(key)) return;
-      warned.add(key);
-      logger.warn({}, `lastchunk: ${message}`);
-    },
+  const { environment, keeper, monitor, state } = wire(options);
+  let closing: Promise<CloseSummary> | undefined;
+
+  const close = async (deadlineMs: number): Promise<CloseSummary> => {
+    const startedAt = performance.now();
+    state.closing = true;
+    await drain(environment, deadlineMs / 2);
+    const leftMs = Math.max(0, deadlineMs - (performance.now() - startedAt));
+    return (await keeper?.close(leftMs)) ?? { saved: 0, journaled: 0, lost: 0 };
   };
-  return {
+
+  const surface: Lastchunk = {
     observe: (given) => observeMiddleware(environment, given),
     guard: (given, handler) => guardMiddleware(environment, given, handler),
     stream: (res) => {
@@ -93,7 +90,18 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
     },
     stopHandler: (given) => stopMiddleware(environment, given),
     errorHandler: errorMiddleware,
+    health: () => monitor.health(),
+    healthHandler: () => createHealthHandler(() => monitor.health()),
     flush: async () => keeper?.flush(),
-    close: async () => keeper?.close(1000),
+    replay: async () => (await keeper?.replay()) ?? { saved: 0, refused: 0, left: 0 },
+    close: (given = {}) => {
+      const range = { min: 0, max: 600_000, fallback: 10_000 };
+      closing ??= close(wholeNumber('deadlineMs', given.deadlineMs, range));
+      return closing;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await surface.close();
+    },
   };
+  return surface;
 }

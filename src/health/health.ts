@@ -66,7 +66,7 @@ export interface HealthSources {
   /** Absent without a store. */
   readonly saver?: (() => SaverFacts) | undefined;
   /** Absent without a journal. */
-  readonly journal?: (() => JournalState) | undefined;
+  readonly journal?: (() => JournalState | undefined) | undefined;
   readonly closing?: (() => boolean) | undefined;
   /**
    * Asks the store for a sign of life; rejects when there is none. Run in the background when somebody asks for health,

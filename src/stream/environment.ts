@@ -9,6 +9,8 @@ export interface StreamEnvironment {
   readonly keeper: Keeper | undefined;
   /** Every response under a guard, and every observed stream, until it is over. */
   readonly live: Map<string, Stream>;
+  /** The instance is closing and its patience is over: whatever still begins is interrupted at once. */
+  interrupting: boolean;
   readonly trace: {
     traceId(stream: StreamView): string | null;
     traceparent(stream: StreamView): string | null;

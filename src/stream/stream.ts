@@ -70,6 +70,7 @@ export class Stream implements StreamView {
   #cutShort = false;
   /** The handler threw: no polite end afterwards makes that a success. */
   #failure: Fact | undefined;
+  readonly #overListeners: (() => void)[] = [];
   readonly #settledListeners: ((result: SaveResult | SkipReason) => void)[] = [];
   #over = false;
   #reported = false;
@@ -182,6 +183,7 @@ export class Stream implements StreamView {
     if (this.guarded && keeper !== undefined) this.#openMessage(opening, trace, keeper);
     this.pulse.start();
     if (this.gone) this.#beginGone();
+    else if (this.#environment.interrupting) setImmediate(() => this.interrupt());
   }
 
   #openMessage(
@@ -542,9 +544,16 @@ export class Stream implements StreamView {
     return new Promise((resolve) => this.#settledListeners.push(resolve));
   }
 
+  /** When the response is over, its message may still be on its way. */
+  whenOver(): Promise<void> {
+    if (this.#over) return Promise.resolve();
+    return new Promise((resolve) => this.#overListeners.push(resolve));
+  }
+
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
+    for (const tell of this.#overListeners) tell();
     this.pulse.stop();
     clearTimeout(this.#graceTimer);
     this.finishing?.done();

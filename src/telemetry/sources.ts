@@ -15,8 +15,8 @@ export interface PoolState {
 
 /** What is asked at every scrape instead of being told. All optional; what is absent has no series. */
 export interface RecorderSources {
-  readonly journal?: (() => JournalState) | undefined;
-  readonly pool?: (() => PoolState) | undefined;
+  readonly journal?: (() => JournalState | undefined) | undefined;
+  readonly pool?: (() => PoolState | undefined) | undefined;
   /** The stream's trace, if it is sampled: the exemplar of its observations. */
   readonly sampledTraceIdOf?: ((stream: StreamView) => string | undefined) | undefined;
 }

@@ -1,0 +1,183 @@
+/** Makes the parts of one instance, each once, and tells each of them only what it needs of the others. */
+import { createKeeper, type GuardKeeper } from './guard/keeper.ts';
+import { type JournalOption, openJournal, resolveJournalOptions } from './guard/journal/index.ts';
+import type { Journal } from './guard/journal-port.ts';
+import { createHealth, type HealthMonitor } from './health/health.ts';
+import { type Logger, LOG_LEVELS, safeLogger } from './logger.ts';
+import type { MessageStore } from './message.ts';
+import { combine, type FullObserver, type Observer } from './observer.ts';
+import { bad, record, refuseUnknown } from './options.ts';
+import type { StreamEnvironment } from './stream/environment.ts';
+import { readBody } from './stream/read-body.ts';
+import { createDiagLogger } from './telemetry/diag-logger.ts';
+import { createLogLines } from './telemetry/log-lines.ts';
+import { otelSink } from './telemetry/otel.ts';
+import type { PrometheusMetrics } from './telemetry/prometheus.ts';
+import { createRecorder } from './telemetry/recorder.ts';
+import type { PoolState } from './telemetry/sources.ts';
+import { createSpans, type Spans } from './telemetry/spans.ts';
+
+/** Options of `lastchunk()`. */
+export interface LastchunkOptions {
+  /** Where messages go, such as `postgres()`. Without one, streams are only observed. */
+  readonly store?: MessageStore;
+  /**
+   * The write-ahead log on local disk: its directory, `{ path, maxBytes, flushMs, fsyncMs, ephemeral }`, or `false`
+   * for none. Default `./.lastchunk`.
+   */
+  readonly journal?: JournalOption;
+  /** What `prometheus()` returned. OpenTelemetry's metrics and spans need no option. */
+  readonly metrics?: PrometheusMetrics;
+  /** pino-shaped; default OpenTelemetry's `diag`. Never given message text. */
+  readonly logger?: Logger;
+  /** Is told everything that happens; what it throws is counted and goes no further. */
+  readonly observer?: Observer;
+}
+
+const KEYS = ['store', 'journal', 'metrics', 'logger', 'observer'];
+
+/** What a store may offer beyond saving; `postgres()` does. */
+interface WellConnectedStore extends MessageStore {
+  ping?(): Promise<boolean>;
+  pool?(): PoolState;
+  listen?(listener: { onIdConflict(conflict: unknown): void; onError(error: unknown): void }): void;
+}
+
+export interface Wiring {
+  readonly environment: StreamEnvironment;
+  readonly keeper: GuardKeeper | undefined;
+  readonly monitor: HealthMonitor;
+  /** Shared with health, which is failing from the moment that closing begins. */
+  readonly state: { closing: boolean };
+}
+
+/** Checks the options of `lastchunk()` and makes everything that they ask for. */
+export function wire(options: LastchunkOptions): Wiring {
+  refuseUnknown('lastchunk()', record('options', options), KEYS);
+  const store: WellConnectedStore | undefined = checkStore(options.store);
+  const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
+  const state = { closing: false };
+  let journal: Journal | undefined;
+  let keeper: GuardKeeper | undefined;
+  const spans = createSpans();
+  const monitor = createHealth({
+    saver: store && (() => keeper?.state() ?? NOTHING_SAVED),
+    journal: () => journal?.state(),
+    closing: () => state.closing,
+    probe: probeOf(store),
+  });
+  const recorder = createRecorder(sinksOf(options.metrics), {
+    journal: () => journal?.state(),
+    pool: store?.pool && (() => store.pool?.()),
+    sampledTraceIdOf: spans.sampledTraceIdOf,
+  });
+  const own = [spans, recorder, monitor, createLogLines(logger)];
+  const observer = combineAll(own, options.observer);
+  if (store !== undefined) {
+    journal = journalFor(options.journal, observer, logger);
+    keeper = createKeeper({
+      ...{ store, journal, read: readBody, observer, logger },
+      around: spans.around,
+      aroundReplay: spans.aroundReplay,
+    });
+    store.listen?.({
+      onIdConflict: (conflict) => observer.onInternalError('id-conflict', conflict),
+      onError: (error) => logger.warn({ err: error }, 'lastchunk: a connection of the store broke'),
+    });
+    keeper.start();
+  }
+  return { environment: environmentOf(observer, keeper, spans, logger), keeper, monitor, state };
+}
+
+const NOTHING_SAVED = {
+  pending: 0,
+  oldestPendingMs: 0,
+  circuit: 'closed',
+  lastSuccessMs: 0,
+} as const;
+
+/** What one observer throws is told to the others, but never to the one that threw: it would throw again. */
+function combineAll(own: readonly Observer[], given: Observer | undefined): FullObserver {
+  const safe = combine(own, () => {
+    // Ours have nobody above them to tell; the recorder counts what it can.
+  });
+  if (given === undefined) return safe;
+  return combine([safe, given], (error) => safe.onInternalError('observer', error));
+}
+
+function journalFor(
+  option: JournalOption | undefined,
+  observer: FullObserver,
+  logger: Logger,
+): Journal | undefined {
+  const settings = resolveJournalOptions(option);
+  if (settings === undefined) return undefined;
+  return openJournal({
+    settings,
+    onError: (error) => observer.onInternalError('journal', error),
+    onWrite: (seconds) => observer.onJournalWrite(seconds),
+    onCorrupt: (count) => logger.error({ count }, 'lastchunk: damaged records in the journal'),
+    onDegraded: (reason) => {
+      if (reason === undefined) logger.info({}, 'lastchunk: the journal works again');
+      else logger.error({ reason }, 'lastchunk: the journal cannot be relied on');
+    },
+    log: (level, line) => logger[level]({}, `lastchunk: ${line}`),
+  });
+}
+
+function environmentOf(
+  observer: FullObserver,
+  keeper: GuardKeeper | undefined,
+  spans: Spans,
+  logger: Logger,
+): StreamEnvironment {
+  const warned = new Set<string>();
+  return {
+    observer,
+    keeper,
+    live: new Map(),
+    interrupting: false,
+    trace: { traceId: spans.traceIdOf, traceparent: spans.traceparentOf },
+    finishing: new WeakMap(),
+    onInternalError: (where, error) => observer.onInternalError(where, error),
+    warnOnce: (key, message) => {
+      if (warned.has(key)) return;
+      warned.add(key);
+      logger.warn({}, `lastchunk: ${message}`);
+    },
+  };
+}
+
+function sinksOf(metrics: PrometheusMetrics | undefined): Parameters<typeof createRecorder>[0] {
+  if (metrics === undefined) return [otelSink()];
+  // Called from JavaScript too: a registry in this place is the likely mistake.
+  if (typeof (metrics as Partial<PrometheusMetrics>).sink !== 'object') {
+    throw bad('`metrics` must be what prometheus() of lastchunk/prometheus returned');
+  }
+  return [metrics.sink, otelSink()];
+}
+
+/** A sign of life of the store, for health: a rejection says that there is none. */
+function probeOf(store: WellConnectedStore | undefined): (() => Promise<unknown>) | undefined {
+  if (store?.ping === undefined) return undefined;
+  return async () => {
+    if ((await store.ping?.()) !== true) throw new Error('the database does not answer');
+  };
+}
+
+function checkStore(store: MessageStore | undefined): MessageStore | undefined {
+  if (store === undefined) return undefined;
+  const { save, close } = store as Partial<MessageStore>;
+  if (typeof save === 'function' && typeof close === 'function') return store;
+  throw bad('`store` must be a MessageStore with save() and close(), such as postgres()');
+}
+
+function checkLogger(logger: Logger | undefined): Logger | undefined {
+  if (logger === undefined) return undefined;
+  for (const level of LOG_LEVELS) {
+    if (typeof (logger as Partial<Logger>)[level] !== 'function') {
+      throw bad(`\`logger\` must have the methods ${LOG_LEVELS.join(', ')}, as pino's has`);
+    }
+  }
+  return logger;
+}
