@@ -1,0 +1,159 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { JournalState } from '../../src/guard/journal-port.ts';
+import { createHealth, type SaverFacts } from '../../src/health/health.ts';
+import { aSave, aStream } from '../telemetry/facts.ts';
+
+const NOW = 1_700_000_000_000;
+
+const WORKS: SaverFacts = {
+  pending: 0,
+  oldestPendingMs: 0,
+  circuit: 'closed',
+  lastSuccessMs: NOW - 1000,
+};
+const AWAY: SaverFacts = {
+  pending: 2,
+  oldestPendingMs: NOW - 3000,
+  circuit: 'open',
+  lastFailure: { atMs: NOW - 500, errorType: 'ECONNREFUSED' },
+  lastSuccessMs: NOW - 9000,
+};
+const JOURNAL: JournalState = {
+  entries: 1,
+  bytes: 100,
+  capacityBytes: 1000,
+  oldestEntryMs: NOW - 20_000,
+  degraded: undefined,
+  corruptRecords: 0,
+  fileSystem: 'disk',
+  ephemeral: false,
+};
+
+beforeEach(() => void vi.useFakeTimers({ now: NOW }));
+afterEach(() => void vi.useRealTimers());
+
+describe('status', () => {
+  const journal = (facts: Partial<JournalState>) => () => ({ ...JOURNAL, ...facts });
+
+  it.each([
+    ['healthy', [], {}],
+    ['healthy', [], { saver: () => WORKS, journal: journal({}) }],
+    ['healthy', [], { saver: () => WORKS }],
+    ['failing', ['closing'], { saver: () => WORKS, closing: () => true }],
+    ['degraded', ['store-away'], { saver: () => AWAY, journal: journal({}) }],
+    ['failing', ['store-away'], { saver: () => AWAY }],
+    [
+      'failing',
+      ['store-away', 'journal-degraded'],
+      { saver: () => AWAY, journal: journal({ degraded: 'full' }) },
+    ],
+    [
+      'degraded',
+      ['journal-degraded'],
+      { saver: () => WORKS, journal: journal({ degraded: 'slow' }) },
+    ],
+    [
+      'degraded',
+      ['journal-ephemeral'],
+      { saver: () => WORKS, journal: journal({ fileSystem: 'overlay' }) },
+    ],
+    [
+      'degraded',
+      ['journal-ephemeral'],
+      { saver: () => WORKS, journal: journal({ fileSystem: 'tmpfs' }) },
+    ],
+    [
+      'healthy',
+      [],
+      { saver: () => WORKS, journal: journal({ fileSystem: 'tmpfs', ephemeral: true }) },
+    ],
+  ] as const)('is %s with the reasons %j', (status, reasons, sources) => {
+    expect(createHealth(sources).health()).toMatchObject({ status, reasons });
+  });
+
+  it('is failing for five minutes after a message was lost', () => {
+    const monitor = createHealth({ saver: () => WORKS });
+    monitor.onSave?.(aSave(aStream(), { result: 'journaled' }));
+    expect(monitor.health().status).toBe('healthy');
+    monitor.onSave?.(aSave(aStream(), { result: 'lost' }));
+    vi.advanceTimersByTime(5 * 60_000 - 1);
+    expect(monitor.health()).toMatchObject({ status: 'failing', reasons: ['message-lost'] });
+    vi.advanceTimersByTime(1);
+    expect(monitor.health().status).toBe('healthy');
+  });
+});
+
+describe('facts', () => {
+  it('are what the saver and the journal know, ages in seconds', () => {
+    const health = createHealth({ saver: () => AWAY, journal: () => JOURNAL }).health();
+    expect(health).toMatchObject({
+      store: {
+        reachable: false,
+        lastSuccess: new Date(NOW - 9000),
+        lastFailure: { at: new Date(NOW - 500), errorType: 'ECONNREFUSED' },
+      },
+      pending: 2,
+      oldestPendingSeconds: 3,
+      journal: { entries: 1, bytes: 100, capacityBytes: 1000, oldestEntrySeconds: 20 },
+    });
+  });
+
+  it('of a store that nothing was sent to are unknown', () => {
+    const saver = () => ({ ...WORKS, lastSuccessMs: 0 });
+    expect(createHealth({ saver }).health()).toMatchObject({
+      status: 'healthy',
+      store: { reachable: undefined, lastSuccess: undefined, lastFailure: undefined },
+      oldestPendingSeconds: 0,
+    });
+  });
+
+  it('of parts that are not there are absent', () => {
+    expect(createHealth().health()).toMatchObject({ store: undefined, journal: undefined });
+  });
+});
+
+describe('the probe', () => {
+  const flush = async (): Promise<void> => {
+    for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+  };
+
+  it('runs in the background, at most every five seconds, and shows in the next health', async () => {
+    let answer: () => Promise<void> = () =>
+      Promise.reject(Object.assign(new Error(), { code: 'EPIPE' }));
+    const probe = vi.fn<() => Promise<void>>(() => answer());
+    const monitor = createHealth({ saver: () => ({ ...WORKS, lastSuccessMs: 0 }), probe });
+    expect(monitor.health().store?.reachable).toBeUndefined();
+    await flush();
+    expect(monitor.health()).toMatchObject({
+      status: 'failing',
+      store: { reachable: false, lastFailure: { errorType: 'EPIPE' } },
+    });
+    expect(probe).toHaveBeenCalledTimes(1);
+    answer = () => Promise.resolve();
+    vi.advanceTimersByTime(5000);
+    monitor.health();
+    await flush();
+    expect(monitor.health()).toMatchObject({ status: 'healthy', store: { reachable: true } });
+    expect(probe).toHaveBeenCalledTimes(2);
+  });
+
+  it('never runs twice at once, however long the store says nothing', () => {
+    const probe = vi.fn<() => Promise<void>>(() => new Promise(() => undefined));
+    const monitor = createHealth({ saver: () => WORKS, probe });
+    for (let minute = 0; minute < 10; minute += 1) {
+      monitor.health();
+      vi.advanceTimersByTime(60_000);
+    }
+    expect(probe).toHaveBeenCalledTimes(1);
+  });
+
+  it('gives way to what the saver met after it', async () => {
+    let saver = WORKS;
+    const monitor = createHealth({ saver: () => saver, probe: () => Promise.resolve() });
+    monitor.health();
+    await flush();
+    vi.advanceTimersByTime(100);
+    saver = { ...AWAY, lastFailure: { atMs: Date.now(), errorType: '57P01' } };
+    expect(monitor.health().store?.reachable).toBe(false);
+  });
+});

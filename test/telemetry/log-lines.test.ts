@@ -1,0 +1,125 @@
+import { diag, DiagLogLevel } from '@opentelemetry/api';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { LastchunkError } from '../../src/errors.ts';
+import { combine } from '../../src/observer.ts';
+import { createDiagLogger } from '../../src/telemetry/diag-logger.ts';
+import { createLogLines } from '../../src/telemetry/log-lines.ts';
+import { createLogbook } from '../support/logbook.ts';
+import { aSave, aStream, anEnd } from './facts.ts';
+
+function createBench() {
+  const logbook = createLogbook();
+  const tell = combine([createLogLines(logbook.logger)], (error) => {
+    throw error;
+  });
+  const lines = () => logbook.lines.map(({ level, text }) => ({ level, text }));
+  return { tell, lines };
+}
+
+describe('a stream', () => {
+  it('leaves one line at debug, with how it ended', () => {
+    const { tell, lines } = createBench();
+    const stream = aStream({ id: 'abc', format: 'gemini' });
+    tell.onStart(stream);
+    tell.onFirstChunk(stream, 3);
+    stream.chunks = 9;
+    tell.onEnd(anEnd(stream, { outcome: 'disconnected', side: 'client' }));
+    expect(lines()).toHaveLength(1);
+    expect(lines()[0]?.level).toBe('debug');
+    const facts = ['"streamId":"abc"', '"outcome":"disconnected"', '"side":"client"', '"chunks":9'];
+    for (const fact of facts) expect(lines()[0]?.text).toContain(fact);
+  });
+});
+
+describe('a save', () => {
+  it.each([
+    ['saved', []],
+    ['journaled', ['warn']],
+    ['lost', ['error']],
+    ['missing', ['error']],
+  ] as const)('that is %s is told at %j', (result, levels) => {
+    const { tell, lines } = createBench();
+    tell.onSave(aSave(aStream(), { result, errorType: '57P01', messageId: 'm-1' }));
+    expect(lines().map(({ level }) => level)).toEqual(levels);
+    for (const { text } of lines()) expect(text).toMatch(/"messageId":"m-1".*"errorType":"57P01"/);
+  });
+});
+
+describe('an internal error', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('is told the first time of each place, and then once a minute with how often it was not', () => {
+    const { tell, lines } = createBench();
+    const times = (count: number): void => {
+      for (let time = 0; time < count; time += 1) tell.onInternalError('journal', new Error('x'));
+    };
+    times(1000);
+    tell.onInternalError('store', new Error('x'));
+    expect(lines()).toHaveLength(2);
+    vi.advanceTimersByTime(60_000);
+    times(1);
+    expect(lines()).toHaveLength(3);
+    expect(lines()[2]?.text).toContain('"untold":999');
+  });
+
+  it('is told without its words, which may be those of a user', () => {
+    const { tell, lines } = createBench();
+    const spoken = new SyntaxError('Unexpected token \'h\', "how do I" is not valid JSON');
+    tell.onInternalError('format', spoken);
+    tell.onInternalError(
+      'store',
+      Object.assign(new Error('Key (id)=(how do I)'), { code: '22P02' }),
+    );
+    tell.onInternalError('stream', 'how do I');
+    for (const { text } of lines()) expect(text).not.toContain('how do I');
+    expect(lines()[0]?.text).toContain('SyntaxError');
+    expect(lines()[0]?.text).toContain('log-lines.test.ts');
+    expect(lines()[1]?.text).toContain('22P02');
+  });
+
+  it('is told with its words where they are ours or the system’s', () => {
+    const { tell, lines } = createBench();
+    const system = Object.assign(new Error('ENOSPC: no space left on device'), {
+      code: 'ENOSPC',
+      syscall: 'write',
+    });
+    tell.onInternalError('journal', system);
+    tell.onInternalError('close', new LastchunkError('closed', 'no new work is taken'));
+    expect(lines()[0]?.text).toContain('no space left on device');
+    expect(lines()[1]?.text).toContain('no new work is taken');
+  });
+});
+
+describe('the default logger', () => {
+  afterEach(() => diag.disable());
+
+  it('is OpenTelemetry’s, silent until it is turned on', () => {
+    const seen: unknown[][] = [];
+    const at =
+      (level: string) =>
+      (...given: unknown[]): void =>
+        void seen.push([level, ...given]);
+    const logger = createDiagLogger();
+    logger.error({ a: 0 }, 'before');
+    const sink = {
+      verbose: at('verbose'),
+      debug: at('debug'),
+      info: at('info'),
+      warn: at('warn'),
+      error: at('error'),
+    };
+    diag.setLogger(sink, DiagLogLevel.ALL);
+    seen.length = 0;
+    logger.debug({ a: 1 }, 'one');
+    logger.info({ a: 2 }, 'two');
+    logger.warn({ a: 3 }, 'three');
+    logger.error({ a: 4 }, 'four');
+    expect(seen).toEqual([
+      ['debug', 'lastchunk', 'one', { a: 1 }],
+      ['info', 'lastchunk', 'two', { a: 2 }],
+      ['warn', 'lastchunk', 'three', { a: 3 }],
+      ['error', 'lastchunk', 'four', { a: 4 }],
+    ]);
+  });
+});

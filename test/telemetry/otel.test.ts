@@ -1,0 +1,197 @@
+import { metrics as api } from '@opentelemetry/api';
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+  type DataPoint,
+  type Histogram,
+  type MetricData,
+} from '@opentelemetry/sdk-metrics';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Metric } from '../../src/telemetry/names/metric.ts';
+import { METRICS } from '../../src/telemetry/names.ts';
+import { otelSink } from '../../src/telemetry/otel.ts';
+import { createRecorder } from '../../src/telemetry/recorder.ts';
+import { VERSION } from '../../src/version.ts';
+import { aSave, aStream, anEnd } from './facts.ts';
+
+interface Sdk {
+  /** What an export would send now, by instrument. */
+  collect(): Promise<ReadonlyMap<string, MetricData>>;
+  scopes(): readonly { readonly name: string; readonly version?: string | undefined }[];
+}
+
+/** Starts a real SDK for the process; exports only when asked. */
+function startSdk(): Sdk {
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 });
+  const provider = new MeterProvider({ readers: [reader] });
+  api.setGlobalMeterProvider(provider);
+  stop = () => provider.shutdown();
+  const last = () => exporter.getMetrics().at(-1)?.scopeMetrics ?? [];
+  return {
+    async collect() {
+      exporter.reset();
+      await reader.forceFlush();
+      const all = last().flatMap(({ metrics }) => metrics);
+      return new Map(all.map((metric) => [metric.descriptor.name, metric]));
+    },
+    scopes: () => last().map(({ scope }) => scope),
+  };
+}
+
+let stop: (() => Promise<void>) | undefined;
+afterEach(async () => {
+  await stop?.();
+  stop = undefined;
+  api.disable();
+});
+
+/** Sum of the points that carry these attributes. */
+function sum(metric: MetricData | undefined, attributes: Record<string, string> = {}): number {
+  const points = (metric?.dataPoints ?? []) as DataPoint<number>[]; // never asked of a histogram
+  return points
+    .filter((point) =>
+      Object.entries(attributes).every(([name, value]) => point.attributes[name] === value),
+    )
+    .reduce((total, point) => total + point.value, 0);
+}
+
+function histogramOf(metric: MetricData | undefined, route: string): Histogram | undefined {
+  const points = (metric?.dataPoints ?? []) as DataPoint<Histogram>[]; // asked of histograms only
+  return points.find((point) => point.attributes['route'] === route)?.value;
+}
+
+describe('with an SDK', () => {
+  it('reports the same numbers under the names of the table', async () => {
+    const sdk = startSdk();
+    const recorder = createRecorder([otelSink()]);
+    const stream = aStream({ route: '/otel' });
+    recorder.onStart?.(stream);
+    recorder.onDue?.(stream);
+    stream.chunks = 4;
+    const during = await sdk.collect();
+    recorder.onSave?.(aSave(stream, { durationMs: 30 }));
+    recorder.onEnd?.(anEnd(stream));
+    recorder.onAttempt?.('57P01');
+    const after = await sdk.collect();
+    const route = '/otel';
+    expect(sum(during.get('lastchunk.streams.active'), { route })).toBe(1);
+    expect(sum(during.get('lastchunk.saves.pending'), { route })).toBe(1);
+    expect(sum(during.get('lastchunk.chunks'), { route })).toBe(4);
+    expect(sum(after.get('lastchunk.streams.active'), { route })).toBe(0);
+    expect(sum(after.get('lastchunk.saves'), { route, result: 'saved' })).toBe(1);
+    const attempts = after.get('lastchunk.save.attempts');
+    expect(sum(attempts, { 'error.type': '57P01' })).toBe(1);
+    expect(sdk.scopes()).toMatchObject([{ name: 'lastchunk', version: VERSION }]);
+  });
+
+  it('gives distributions the buckets of the table', async () => {
+    const sdk = startSdk();
+    const recorder = createRecorder([otelSink()]);
+    const stream = aStream({ route: '/buckets' });
+    recorder.onDue?.(stream);
+    recorder.onSave?.(aSave(stream, { durationMs: 30 }));
+    const histogram = histogramOf((await sdk.collect()).get('lastchunk.save.duration'), '/buckets');
+    expect(histogram).toMatchObject({ count: 1, sum: 0.03 });
+    expect(histogram?.buckets.boundaries).toEqual(METRICS.saveDuration.buckets);
+  });
+
+  it('describes every instrument as the table does, but for what only Prometheus has', async () => {
+    const sdk = startSdk();
+    const stream = aStream({ route: '/all' });
+    const recorder = createRecorder([otelSink()], {
+      journal: () => ({
+        entries: 0,
+        bytes: 0,
+        capacityBytes: 1,
+        oldestEntryMs: 0,
+        degraded: undefined,
+        corruptRecords: 0,
+        fileSystem: 'disk',
+        ephemeral: false,
+      }),
+      pool: () => ({ total: 0, idle: 0, waiting: 0, max: 4 }),
+    });
+    recorder.onFirstChunk?.(stream, 1);
+    recorder.onHold?.(stream, 'saved', 1);
+    recorder.onJournalWrite?.(0.001);
+    recorder.onDue?.(stream);
+    recorder.onSave?.(aSave(stream));
+    recorder.onEnd?.(anEnd(stream));
+    const seen = await sdk.collect();
+    const table: readonly Metric[] = Object.values(METRICS);
+    const expected = table
+      .filter((metric) => metric.type !== 'gauge' || !metric.onlyPrometheus)
+      .map(({ name, unit, help }) => ({ name, unit, description: help }));
+    const found = [...seen.values()].map(({ descriptor: { name, unit, description } }) => ({
+      name,
+      unit,
+      description,
+    }));
+    const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+    expect(found.toSorted(byName)).toEqual(expected.toSorted(byName));
+  });
+
+  it('adds up the instances of one process', async () => {
+    const sdk = startSdk();
+    const first = createRecorder([otelSink()]);
+    const second = createRecorder([otelSink()]);
+    first.onStart?.(aStream({ route: '/both' }));
+    second.onStart?.(aStream({ route: '/both' }));
+    await sdk.collect();
+    second.onStart?.(aStream({ route: '/both' }));
+    const seen = await sdk.collect();
+    expect(sum(seen.get('lastchunk.streams.started'), { route: '/both' })).toBe(3);
+    expect(sum(seen.get('lastchunk.streams.active'), { route: '/both' })).toBe(3);
+  });
+});
+
+describe('an SDK that comes late', () => {
+  it('gets everything that was counted before, and the series at 0', async () => {
+    const recorder = createRecorder([otelSink()]);
+    recorder.onStart?.(aStream({ route: '/late' }));
+    recorder.onStart?.(aStream({ route: '/late' }));
+    const sdk = startSdk();
+    recorder.onFirstChunk?.(aStream({ route: '/late' }), 5);
+    const seen = await sdk.collect();
+    expect(sum(seen.get('lastchunk.streams.started'), { route: '/late' })).toBe(2);
+    expect(histogramOf(seen.get('lastchunk.time_to_first_chunk'), '/late')?.count).toBe(1);
+    const lost = seen.get('lastchunk.saves')?.dataPoints ?? [];
+    expect(lost.map(({ attributes }) => attributes)).toContainEqual({
+      route: '/late',
+      result: 'lost',
+    });
+  });
+
+  it('in the same turn of the event loop needs no event to be found', async () => {
+    createRecorder([otelSink()]).onStart?.(aStream({ route: '/same-turn' }));
+    const sdk = startSdk();
+    await new Promise((resolve) => setImmediate(resolve));
+    const seen = await sdk.collect();
+    expect(sum(seen.get('lastchunk.streams.started'), { route: '/same-turn' })).toBe(1);
+  });
+
+  it('after another one gets the totals too', async () => {
+    startSdk();
+    const recorder = createRecorder([otelSink()]);
+    recorder.onStart?.(aStream({ route: '/replaced' }));
+    await stop?.();
+    api.disable();
+    const sdk = startSdk();
+    recorder.onFirstChunk?.(aStream({ route: '/replaced' }), 5);
+    const seen = await sdk.collect();
+    expect(sum(seen.get('lastchunk.streams.started'), { route: '/replaced' })).toBe(1);
+  });
+});
+
+it('does nothing, and does not throw, without an SDK', () => {
+  const recorder = createRecorder([otelSink()]);
+  const stream = aStream();
+  expect(() => {
+    recorder.onStart?.(stream);
+    recorder.onFirstChunk?.(stream, 5);
+    recorder.onEnd?.(anEnd(stream));
+  }).not.toThrow();
+});

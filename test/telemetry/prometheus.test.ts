@@ -1,0 +1,208 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import * as promClient from 'prom-client';
+import { describe, expect, it } from 'vitest';
+import { LastchunkError } from '../../src/errors.ts';
+import { findClient } from '../../src/telemetry/prometheus-client.ts';
+import { prometheus, type PrometheusMetrics } from '../../src/telemetry/prometheus.ts';
+import { createRecorder } from '../../src/telemetry/recorder.ts';
+import { parseScrape } from '../support/scrape.ts';
+import { aStream, anEnd } from './facts.ts';
+
+const TRACE = '0af7651916cd43dd8448eb211c80319c';
+
+function codeOf(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error instanceof LastchunkError ? error.code : error;
+  }
+  return 'nothing was thrown';
+}
+
+/** One answer of the handler, over a real socket. */
+async function scrape(
+  metrics: PrometheusMetrics,
+): Promise<Response & { text: () => Promise<string> }> {
+  const server = createServer(metrics.handler());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // The server listens on a port, not on a path.
+  const { port } = server.address() as AddressInfo;
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+    const body = await response.text();
+    return Object.assign(response, { text: async () => body });
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+describe('a registry of our own', () => {
+  it('speaks OpenMetrics, with the metrics of the process', async () => {
+    const response = await scrape(prometheus());
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe(promClient.openMetricsContentType);
+    const text = await response.text();
+    expect(text.endsWith('# EOF\n')).toBe(true);
+    expect(text).toContain('process_start_time_seconds');
+    expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
+  });
+
+  it('keeps the names of counters from scrape to scrape', async () => {
+    const metrics = prometheus();
+    createRecorder([metrics.sink]);
+    for (let round = 0; round < 3; round += 1) {
+      const seen = parseScrape(await metrics.registry.metrics());
+      expect(seen.has('lastchunk_saves_total', { route: 'other' })).toBe(true);
+    }
+  });
+
+  it('has exemplars of sampled traces', async () => {
+    const metrics = prometheus();
+    const recorder = createRecorder([metrics.sink], { sampledTraceIdOf: () => TRACE });
+    recorder.onFirstChunk?.(aStream(), 7);
+    expect(await metrics.registry.metrics()).toContain(`# {trace_id="${TRACE}"} 0.007`);
+  });
+
+  it('has no exemplar where no trace was sampled', async () => {
+    const metrics = prometheus();
+    createRecorder([metrics.sink]).onFirstChunk?.(aStream(), 7);
+    expect(await metrics.registry.metrics()).not.toContain('# {');
+  });
+});
+
+describe('a registry of the app', () => {
+  it('keeps its content type, its metrics, and gets only ours', async () => {
+    const registry = new promClient.Registry();
+    const own = new promClient.Counter({
+      name: 'orders_total',
+      help: 'Orders.',
+      registers: [registry],
+    });
+    own.inc(3);
+    const metrics = prometheus({ registry });
+    const recorder = createRecorder([metrics.sink], { sampledTraceIdOf: () => TRACE });
+    recorder.onFirstChunk?.(aStream(), 7);
+    const response = await scrape(metrics);
+    expect(response.headers.get('content-type')).toBe(promClient.prometheusContentType);
+    const text = await response.text();
+    expect(text).toContain('orders_total 3');
+    expect(text).toContain('lastchunk_saves_total{route="other",result="lost"} 0');
+    expect(text).not.toContain('# {');
+    const strange = registry
+      .getMetricsAsArray()
+      .map(({ name }) => name)
+      .filter((name) => !name.startsWith('lastchunk_'));
+    expect(strange).toEqual(['orders_total']);
+  });
+
+  it('that already speaks OpenMetrics gets exemplars', async () => {
+    const registry = new promClient.Registry<promClient.OpenMetricsContentType>();
+    registry.setContentType(promClient.openMetricsContentType);
+    const metrics = prometheus({ registry });
+    const recorder = createRecorder([metrics.sink], { sampledTraceIdOf: () => TRACE });
+    recorder.onFirstChunk?.(aStream(), 7);
+    expect(await registry.metrics()).toContain(`trace_id="${TRACE}"`);
+  });
+
+  it('may be given twice: two instances count together', async () => {
+    const registry = new promClient.Registry();
+    const first = createRecorder([prometheus({ registry }).sink], {
+      pool: () => ({ total: 2, idle: 1, waiting: 0, max: 4 }),
+    });
+    const second = createRecorder([prometheus({ registry }).sink], {
+      pool: () => ({ total: 3, idle: 3, waiting: 0, max: 4 }),
+    });
+    const streams = [aStream(), aStream(), aStream()] as const;
+    first.onStart?.(streams[0]);
+    first.onDue?.(streams[0]);
+    second.onStart?.(streams[1]);
+    second.onStart?.(streams[2]);
+    await registry.metrics();
+    second.onEnd?.(anEnd(streams[2]));
+    const seen = parseScrape(await registry.metrics());
+    expect(seen.sum('lastchunk_streams_started_total')).toBe(3);
+    expect(seen.sum('lastchunk_streams_active')).toBe(2);
+    expect(seen.sum('lastchunk_pool_clients_max')).toBe(8);
+    expect(seen.sum('lastchunk_build_info')).toBe(1);
+    const oldest = seen.sum('lastchunk_save_oldest_pending_timestamp_seconds');
+    expect(oldest).toBe((first.pending().oldestMs ?? 0) / 1000);
+  });
+
+  it('with instruments of another copy of lastchunk is used as it is', async () => {
+    const registry = new promClient.Registry();
+    const labelNames = ['route'];
+    const name = 'lastchunk_time_to_first_chunk_seconds';
+    const there = new promClient.Histogram({
+      name,
+      help: 'There.',
+      labelNames,
+      registers: [registry],
+    });
+    there.observe({ route: 'unmatched' }, 1);
+    const recorder = createRecorder([prometheus({ registry }).sink]);
+    recorder.onFirstChunk?.(aStream({ route: 'unmatched' }), 7);
+    const seen = parseScrape(await registry.metrics());
+    expect(seen.sum(`${name}_count`, { route: 'unmatched' })).toBe(2);
+  });
+
+  it('is read when a single metric is asked for', async () => {
+    const registry = new promClient.Registry();
+    createRecorder([prometheus({ registry }).sink]).onStart?.(aStream({ route: '/one' }));
+    const text = await registry.getSingleMetricAsString('lastchunk_streams_started_total');
+    expect(text).toContain('{route="/one"} 1');
+  });
+});
+
+describe('a scrape that fails', () => {
+  it('answers 500 without the words of the error, and throws nothing', async () => {
+    const registry = new promClient.Registry();
+    const collect = (): never => {
+      throw new Error('the secret of the app');
+    };
+    new promClient.Gauge({ name: 'broken', help: 'Broken.', registers: [registry], collect });
+    const response = await scrape(prometheus({ registry }));
+    expect(response.status).toBe(500);
+    expect(await response.text()).toBe('the metrics could not be collected\n');
+  });
+});
+
+describe('the door', () => {
+  it('refuses an option that it does not know', () => {
+    const options: object = { registery: new promClient.Registry() };
+    expect(codeOf(() => prometheus(options))).toBe('bad-option');
+  });
+
+  it('refuses what is no client and no registry', () => {
+    // What a caller without types may give.
+    const wrong: object[] = [{ client: {} }, { registry: {} }, { registry: 'default' }];
+    for (const options of wrong) expect(codeOf(() => prometheus(options))).toBe('bad-option');
+  });
+
+  it('takes the client that it is given', () => {
+    expect(prometheus({ client: promClient }).registry).toBeInstanceOf(promClient.Registry);
+    expect(prometheus({ client: promClient, registry: promClient.register }).registry).toBe(
+      promClient.register,
+    );
+  });
+
+  it('finds the client that made the registry', () => {
+    class OtherRegistry {}
+    const other = { ...promClient, Registry: OtherRegistry };
+    const installed: Record<string, unknown> = {
+      'prom-client': promClient,
+      '@prometheus-io/client': other,
+    };
+    const load = (name: string): unknown => installed[name];
+    expect(findClient(undefined, new OtherRegistry(), load)).toBe(other);
+    expect(findClient(undefined, undefined, load)).toBe(promClient);
+    expect(codeOf(() => findClient(undefined, {}, load))).toBe('bad-option');
+  });
+
+  it('names the package that is missing', () => {
+    const find = (): unknown => findClient(undefined, undefined, () => undefined);
+    expect(find).toThrow(/prom-client.*install it/);
+    expect(codeOf(find)).toBe('missing-peer');
+  });
+});

@@ -1,0 +1,365 @@
+import { describe, expect, it } from 'vitest';
+import type { JournalState } from '../../src/guard/journal-port.ts';
+import { METRICS } from '../../src/telemetry/names.ts';
+import { prometheus } from '../../src/telemetry/prometheus.ts';
+import { createRecorder, type Recorder } from '../../src/telemetry/recorder.ts';
+import type { Sink } from '../../src/telemetry/sink.ts';
+import type { RecorderSources } from '../../src/telemetry/sources.ts';
+import { OUTCOMES, SAVE_RESULTS } from '../../src/message.ts';
+import { combine, type FullObserver } from '../../src/observer.ts';
+import { parseScrape, type Scrape } from '../support/scrape.ts';
+import { aSave, aStream, anEnd } from './facts.ts';
+
+const JOURNAL: JournalState = {
+  entries: 2,
+  bytes: 4096,
+  capacityBytes: 1 << 30,
+  oldestEntryMs: 1_700_000_000_000,
+  degraded: 'full',
+  corruptRecords: 3,
+  fileSystem: 'disk',
+  ephemeral: false,
+};
+
+interface Bench {
+  readonly recorder: Recorder;
+  readonly tell: FullObserver;
+  readonly scrape: () => Promise<Scrape>;
+}
+
+function createBench(sources?: RecorderSources): Bench {
+  const metrics = prometheus();
+  const recorder = createRecorder([metrics.sink], sources);
+  const tell = combine([recorder], (error) => {
+    throw error;
+  });
+  return { recorder, tell, scrape: async () => parseScrape(await metrics.registry.metrics()) };
+}
+
+/** What must be 0 at every scrape. */
+function difference(scrape: Scrape): number {
+  return (
+    scrape.sum('lastchunk_saves_expected_total') -
+    scrape.sum('lastchunk_saves_total') -
+    scrape.sum('lastchunk_saves_pending')
+  );
+}
+
+describe('series at 0', () => {
+  it('are there for unmatched and other, with every label value, before anything happened', async () => {
+    const scrape = await createBench().scrape();
+    for (const route of ['unmatched', 'other']) {
+      for (const result of SAVE_RESULTS) {
+        expect(scrape.has('lastchunk_saves_total', { route, result })).toBe(true);
+      }
+      for (const outcome of OUTCOMES) {
+        for (const guarded of ['true', 'false']) {
+          const labels = { route, outcome, guarded };
+          expect(scrape.has('lastchunk_streams_ended_total', labels)).toBe(true);
+        }
+      }
+      expect(scrape.has('lastchunk_save_duration_seconds_bucket', { route, le: '2.5' })).toBe(true);
+    }
+    expect(scrape.has('lastchunk_internal_errors_total', { where: 'id-conflict' })).toBe(true);
+    expect(scrape.has('lastchunk_save_attempts_total', { error_type: 'none' })).toBe(true);
+    expect(scrape.has('lastchunk_journal_corrupt_records_total')).toBe(true);
+    expect(scrape.sum('lastchunk_saves_total')).toBe(0);
+  });
+
+  it('of a route are there from the moment its guard is made', async () => {
+    const { tell, scrape } = createBench();
+    tell.onRoute('/chat/:id');
+    const before = await scrape();
+    for (const result of SAVE_RESULTS) {
+      expect(before.has('lastchunk_saves_total', { route: '/chat/:id', result })).toBe(true);
+    }
+    expect(before.has('lastchunk_stream_duration_seconds_count', { route: '/chat/:id' })).toBe(
+      true,
+    );
+  });
+
+  it('are not emptied when a route is told again', async () => {
+    const { tell, scrape } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    tell.onFirstChunk(stream, 12);
+    tell.onRoute(stream.route);
+    const { route } = stream;
+    const count = (await scrape()).sum('lastchunk_time_to_first_chunk_seconds_count', { route });
+    expect(count).toBe(1);
+  });
+});
+
+describe('routes', () => {
+  it('beyond the hundredth are counted as other', async () => {
+    const { tell, scrape } = createBench();
+    for (let route = 1; route <= 105; route += 1)
+      tell.onStart(aStream({ route: `/route/${route}` }));
+    const seen = await scrape();
+    expect(seen.sum('lastchunk_streams_started_total', { route: '/route/100' })).toBe(1);
+    expect(seen.has('lastchunk_streams_started_total', { route: '/route/101' })).toBe(false);
+    expect(seen.sum('lastchunk_streams_started_total', { route: 'other' })).toBe(5);
+    expect(seen.sum('lastchunk_streams_active')).toBe(105);
+  });
+
+  it('that are empty are unmatched', async () => {
+    const { tell, scrape } = createBench();
+    tell.onStart(aStream({ route: '' }));
+    expect((await scrape()).sum('lastchunk_streams_started_total', { route: 'unmatched' })).toBe(1);
+  });
+});
+
+describe('streams', () => {
+  it('show their chunks and bytes while they live, and each only once', async () => {
+    const { tell, scrape } = createBench();
+    const stream = aStream();
+    const { route } = stream;
+    tell.onStart(stream);
+    stream.chunks = 3;
+    stream.bytes = 30;
+    const early = await scrape();
+    stream.chunks = 5;
+    stream.bytes = 50;
+    tell.onEnd(anEnd(stream));
+    const late = await scrape();
+    expect(early.sum('lastchunk_chunks_total', { route })).toBe(3);
+    expect(early.sum('lastchunk_streams_active', { route })).toBe(1);
+    expect(late.sum('lastchunk_chunks_total', { route })).toBe(5);
+    expect(late.sum('lastchunk_stream_bytes_total', { route })).toBe(50);
+    expect(late.sum('lastchunk_streams_active', { route })).toBe(0);
+  });
+
+  it('end once, with their outcome, and leave one observation in each distribution', async () => {
+    const { tell, scrape } = createBench();
+    const stream = aStream({ guarded: false });
+    tell.onStart(stream);
+    tell.onEnd(anEnd(stream, { outcome: 'truncated', durationMs: 2000, maxChunkGapMs: 700 }));
+    const seen = await scrape();
+    const ended = { route: stream.route, outcome: 'truncated', guarded: 'false' };
+    expect(seen.sum('lastchunk_streams_ended_total', ended)).toBe(1);
+    expect(seen.sum('lastchunk_streams_ended_total')).toBe(1);
+    expect(seen.sum('lastchunk_stream_duration_seconds_sum')).toBe(2);
+    expect(seen.sum('lastchunk_chunk_gap_seconds_sum')).toBe(0.7);
+  });
+
+  it('with fewer than two chunks have no gap', async () => {
+    const { tell, scrape } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    tell.onEnd(anEnd(stream, { maxChunkGapMs: undefined }));
+    expect((await scrape()).sum('lastchunk_chunk_gap_seconds_count')).toBe(0);
+  });
+
+  it('that outlive their client are counted while they do', async () => {
+    const { tell, scrape } = createBench();
+    const stream = aStream();
+    tell.onFinishing(stream, true);
+    const during = await scrape();
+    tell.onFinishing(stream, false);
+    expect(during.sum('lastchunk_streams_finishing')).toBe(1);
+    expect((await scrape()).sum('lastchunk_streams_finishing')).toBe(0);
+  });
+});
+
+describe('saves', () => {
+  it('are expected when due, pending until their result, and then counted by it', async () => {
+    const { tell, recorder, scrape } = createBench();
+    const streams = [aStream(), aStream(), aStream()] as const;
+    for (const stream of streams) tell.onDue(stream);
+    expect(recorder.pending().count).toBe(3);
+    tell.onSave(aSave(streams[0]));
+    tell.onSave(aSave(streams[1], { result: 'journaled' }));
+    const seen = await scrape();
+    expect(seen.sum('lastchunk_saves_expected_total')).toBe(3);
+    expect(seen.sum('lastchunk_saves_total', { result: 'saved' })).toBe(1);
+    expect(seen.sum('lastchunk_saves_total', { result: 'journaled' })).toBe(1);
+    expect(seen.sum('lastchunk_saves_pending')).toBe(1);
+    expect(seen.sum('lastchunk_save_duration_seconds_count')).toBe(1);
+    expect(difference(seen)).toBe(0);
+  });
+
+  it('show when the oldest of them became due, and 0 when none is pending', async () => {
+    const { tell, recorder, scrape } = createBench();
+    const before = Date.now();
+    const [oldest, younger] = [aStream(), aStream()];
+    tell.onDue(oldest);
+    tell.onDue(younger);
+    const seen = (await scrape()).sum('lastchunk_save_oldest_pending_timestamp_seconds');
+    expect(seen).toBeGreaterThanOrEqual(before / 1000);
+    expect(seen).toBeLessThanOrEqual(Date.now() / 1000);
+    expect(recorder.pending().oldestMs).toBe(seen * 1000);
+    tell.onSave(aSave(oldest));
+    tell.onSave(aSave(younger));
+    expect((await scrape()).sum('lastchunk_save_oldest_pending_timestamp_seconds')).toBe(0);
+    expect(recorder.pending()).toEqual({ count: 0, oldestMs: undefined });
+  });
+
+  it('that are revised, late, or of a dead process leave the main counter alone', async () => {
+    const { tell, scrape } = createBench();
+    const stream = aStream();
+    tell.onDue(stream);
+    tell.onSave(aSave(stream, { result: 'missing' }));
+    tell.onSave(aSave(stream, { kind: 'late' }));
+    tell.onSave(aSave(stream, { kind: 'revised', result: 'lost' }));
+    tell.onSave({ ...aSave(stream), stream: undefined });
+    const about = { streamId: 's', messageId: 'm', route: '/chat/:id', traceparent: null };
+    tell.onRecovered('saved', about);
+    tell.onReplayed('refused', about);
+    const seen = await scrape();
+    expect(seen.sum('lastchunk_saves_total')).toBe(1);
+    expect(seen.sum('lastchunk_saves_late_total', { result: 'saved' })).toBe(1);
+    expect(seen.sum('lastchunk_saves_revised_total', { result: 'lost' })).toBe(1);
+    expect(seen.sum('lastchunk_journal_recovered_total', { result: 'saved' })).toBe(1);
+    expect(seen.sum('lastchunk_journal_replayed_total', { result: 'refused' })).toBe(1);
+    expect(difference(seen)).toBe(0);
+  });
+
+  it('that have a result without having been due show as a difference below 0', async () => {
+    const { tell, scrape } = createBench();
+    tell.onSave(aSave(aStream()));
+    expect(difference(await scrape())).toBe(-1);
+  });
+
+  it('that have two first results show as a difference below 0', async () => {
+    const { tell, scrape } = createBench();
+    const stream = aStream();
+    tell.onDue(stream);
+    tell.onSave(aSave(stream));
+    tell.onSave(aSave(stream));
+    expect(difference(await scrape())).toBe(-1);
+  });
+
+  it('stay under the route that they were expected under', async () => {
+    const { tell, scrape } = createBench();
+    const stream = aStream({ route: '/due' });
+    tell.onDue(stream);
+    tell.onSave(aSave(stream, { route: '/elsewhere' }));
+    const seen = await scrape();
+    expect(seen.sum('lastchunk_saves_total', { route: '/due' })).toBe(1);
+    expect(seen.sum('lastchunk_saves_pending', { route: '/due' })).toBe(0);
+  });
+
+  it('are of one moment in every scrape, whatever happens while it is collected', async () => {
+    const { tell, scrape } = createBench();
+    /** Moves all sides in microtasks, which is when a scrape formats what it has collected. */
+    const work = async (): Promise<void> => {
+      for (let turn = 0; turn < 100; turn += 1) {
+        const stream = aStream();
+        tell.onDue(stream);
+        await Promise.resolve();
+        tell.onSave(aSave(stream));
+      }
+    };
+    const differences = new Set<number>();
+    for (let round = 0; round < 20; round += 1) {
+      const busy = work();
+      differences.add(difference(await scrape()));
+      await busy;
+    }
+    expect([...differences]).toEqual([0]);
+  });
+
+  it('count an attempt by the error it met, unknown ones together', async () => {
+    const { tell, scrape } = createBench();
+    tell.onAttempt(undefined);
+    tell.onAttempt('ECONNREFUSED');
+    tell.onAttempt('SomethingNobodyKnows');
+    const seen = await scrape();
+    for (const type of ['none', 'ECONNREFUSED', 'other']) {
+      expect(seen.sum('lastchunk_save_attempts_total', { error_type: type })).toBe(1);
+    }
+  });
+
+  it('count unknown text under the format, those of the app together', async () => {
+    const { tell, scrape } = createBench();
+    tell.onMessage(aStream({ format: 'gemini' }), { unknownText: true, cut: true });
+    tell.onMessage(aStream({ format: 'house-made' }), { unknownText: true, cut: false });
+    tell.onMessage(aStream(), { unknownText: false, cut: false });
+    const seen = await scrape();
+    expect(seen.sum('lastchunk_text_unknown_total', { format: 'gemini' })).toBe(1);
+    expect(seen.sum('lastchunk_text_unknown_total', { format: 'custom' })).toBe(1);
+    expect(seen.sum('lastchunk_captures_cut_total')).toBe(1);
+  });
+});
+
+describe('sources', () => {
+  it('are asked at the scrape', async () => {
+    let entries = 1;
+    const { scrape } = createBench({
+      journal: () => ({ ...JOURNAL, entries }),
+      pool: () => ({ total: 4, idle: 1, waiting: 2, max: 4 }),
+    });
+    await scrape();
+    entries = 7;
+    const seen = await scrape();
+    expect(seen.sum('lastchunk_journal_entries')).toBe(7);
+    expect(seen.sum('lastchunk_journal_degraded')).toBe(1);
+    expect(seen.sum('lastchunk_journal_corrupt_records_total')).toBe(3);
+    expect(seen.sum('lastchunk_journal_oldest_entry_timestamp_seconds')).toBe(1_700_000_000);
+    expect(seen.sum('lastchunk_pool_clients', { pool: 'lastchunk', state: 'active' })).toBe(3);
+    expect(seen.sum('lastchunk_pool_clients', { pool: 'lastchunk', state: 'idle' })).toBe(1);
+    expect(seen.sum('lastchunk_pool_clients_max')).toBe(4);
+    expect(seen.sum('lastchunk_pool_waiting')).toBe(2);
+    expect(seen.sum('lastchunk_build_info', { journal: 'disk' })).toBe(1);
+  });
+
+  it('that throw are counted and do not take the scrape with them', async () => {
+    const { tell, scrape } = createBench({
+      pool: () => {
+        throw new Error('the pool is gone');
+      },
+    });
+    tell.onStart(aStream());
+    const seen = await scrape();
+    expect(seen.sum('lastchunk_streams_started_total')).toBe(1);
+    expect(seen.sum('lastchunk_internal_errors_total', { where: 'observer' })).toBe(1);
+  });
+});
+
+it('emits every metric of the table', () => {
+  const emitted = new Set<string>();
+  let read: Parameters<Sink['attach']>[0] = () => [];
+  const sink: Sink = {
+    attach: (given) => void (read = given),
+    observe: (metric) => void emitted.add(metric.name),
+    prepare: () => undefined,
+  };
+  const tell = combine(
+    [
+      createRecorder([sink], {
+        journal: () => JOURNAL,
+        pool: () => ({ total: 4, idle: 1, waiting: 2, max: 4 }),
+      }),
+    ],
+    (error) => {
+      throw error;
+    },
+  );
+  const stream = aStream();
+  const about = { streamId: 's', messageId: 'm', route: '/chat/:id', traceparent: null };
+  tell.onStart(stream);
+  tell.onFirstChunk(stream, 1);
+  tell.onMessage(stream, { unknownText: true, cut: true });
+  tell.onDue(stream);
+  tell.onHold(stream, 'saved', 3);
+  tell.onSave(aSave(stream));
+  tell.onSave(aSave(stream, { kind: 'late' }));
+  tell.onSave(aSave(stream, { kind: 'revised' }));
+  tell.onSkip(stream, 'empty');
+  tell.onAttempt('57P01');
+  tell.onFinishing(stream, true);
+  tell.onFinishRefused(stream, 'bytes');
+  tell.onReplayed('saved', about);
+  tell.onRecovered('saved', about);
+  tell.onJournalWrite(0.00002);
+  tell.onInternalError('store', new Error('x'));
+  stream.chunks = 1;
+  stream.bytes = 1;
+  tell.onEnd(anEnd(stream));
+  for (const { metric, value } of read()) if (value !== 0) emitted.add(metric.name);
+  // Everything is over: these are 0 now, as the other tests show them moving.
+  const over = [METRICS.streamsActive, METRICS.savesPending, METRICS.saveOldestPending];
+  for (const metric of over) emitted.add(metric.name);
+  const missing = Object.values(METRICS).filter(({ name }) => !emitted.has(name));
+  expect(missing).toEqual([]);
+});

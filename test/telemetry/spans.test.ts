@@ -1,0 +1,380 @@
+import { context, diag, SpanKind, SpanStatusCode, trace, type Context } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import {
+  AlwaysOffSampler,
+  InMemorySpanExporter,
+  ParentBasedSampler,
+  SimpleSpanProcessor,
+  TracerProvider,
+  type ReadableSpan,
+  type Sampler,
+} from '@opentelemetry/sdk-trace';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { OUTCOMES } from '../../src/message.ts';
+import { combine } from '../../src/observer.ts';
+import { createSpans } from '../../src/telemetry/spans.ts';
+import { VERSION } from '../../src/version.ts';
+import { aSave, aStream, anEnd } from './facts.ts';
+
+let provider: TracerProvider;
+let exporter: InMemorySpanExporter;
+
+function startSdk(sampler?: Sampler): void {
+  trace.disable();
+  exporter = new InMemorySpanExporter();
+  const spanProcessors = [new SimpleSpanProcessor({ exporter })];
+  provider = new TracerProvider({ spanProcessors, ...(sampler && { sampler }) });
+  trace.setGlobalTracerProvider(provider);
+}
+
+beforeEach(() => {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  startSdk();
+});
+afterEach(async () => {
+  await provider.shutdown();
+  trace.disable();
+  context.disable();
+  diag.disable();
+});
+
+function createBench() {
+  const spans = createSpans();
+  const tell = combine([spans], (error) => {
+    throw error;
+  });
+  return { spans, tell };
+}
+
+/** The ended span of that name; exactly one. */
+function ended(name: string): ReadableSpan {
+  const [found, ...more] = exporter.getFinishedSpans().filter((span) => span.name === name);
+  if (found === undefined || more.length > 0) throw new Error(`${more.length + 1} spans ${name}`);
+  return found;
+}
+
+/** A server span, and the context its handler runs in. */
+function serverContext(): { readonly spanId: string; readonly context: Context } {
+  const span = trace.getTracer('http').startSpan('POST /chat/:id', { kind: SpanKind.SERVER });
+  return { spanId: span.spanContext().spanId, context: trace.setSpan(context.active(), span) };
+}
+
+describe('the span of a stream', () => {
+  it('is a child of the server span, starts with the request and ends with the stream', () => {
+    const { tell } = createBench();
+    const server = serverContext();
+    const stream = aStream({ startedAtMs: Date.now() - 5000 });
+    context.with(server.context, () => tell.onStart(stream));
+    expect(exporter.getFinishedSpans()).toEqual([]);
+    tell.onEnd(anEnd(stream));
+    const span = ended('stream /chat/:id');
+    expect(span.kind).toBe(SpanKind.INTERNAL);
+    expect(span.parentSpanContext?.spanId).toBe(server.spanId);
+    expect(span.startTime[0] * 1000 + span.startTime[1] / 1e6).toBeCloseTo(stream.startedAtMs, 0);
+    expect(span.instrumentationScope).toMatchObject({ name: 'lastchunk', version: VERSION });
+  });
+
+  it('gives a sampler what it can decide by', () => {
+    const seen: unknown[] = [];
+    startSdk({
+      shouldSample: (...given) => {
+        // Name and attributes, by position.
+        seen.push(given[2], { ...given[4] });
+        return { decision: 2 };
+      },
+      toString: () => 'a sampler that remembers',
+    });
+    const stream = aStream();
+    createBench().tell.onStart(stream);
+    expect(seen).toEqual([
+      'stream /chat/:id',
+      {
+        'http.route': '/chat/:id',
+        'http.request.method': 'POST',
+        'lastchunk.stream.id': stream.id,
+        'lastchunk.guarded': true,
+      },
+    ]);
+  });
+
+  it('has everything else at its end, durations in seconds', () => {
+    const { tell } = createBench();
+    const stream = aStream({ format: 'anthropic' });
+    tell.onStart(stream);
+    stream.chunks = 12;
+    stream.bytes = 3400;
+    const facts = { backpressureMs: 250, chunksAfterDisconnect: 3, saveAttempts: 2 };
+    tell.onEnd(anEnd(stream, { ...facts, outcome: 'disconnected', side: 'client' }));
+    expect(ended('stream /chat/:id').attributes).toMatchObject({
+      'lastchunk.format': 'anthropic',
+      'lastchunk.outcome': 'disconnected',
+      'lastchunk.side': 'client',
+      'lastchunk.stream.chunks': 12,
+      'lastchunk.stream.bytes': 3400,
+      'lastchunk.stream.chunks_after_disconnect': 3,
+      'lastchunk.stream.time_to_first_chunk': 0.02,
+      'lastchunk.stream.max_chunk_gap': 0.3,
+      'lastchunk.stream.backpressure.time': 0.25,
+      'lastchunk.hold.duration': 0.004,
+      'lastchunk.save.result': 'saved',
+      'lastchunk.save.attempts': 2,
+    });
+  });
+
+  it('of no route is just a stream', () => {
+    const { tell } = createBench();
+    const stream = aStream({ route: 'unmatched' });
+    tell.onStart(stream);
+    tell.onEnd(anEnd(stream));
+    expect(ended('stream').attributes).not.toHaveProperty('http.route');
+  });
+
+  it('has no events, however many chunks there were', () => {
+    const { tell } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    tell.onFirstChunk(stream, 3);
+    tell.onEnd(anEnd(stream));
+    expect(ended('stream /chat/:id').events).toEqual([]);
+  });
+
+  it.each(OUTCOMES)('has an error status for %s only if that is an error', (outcome) => {
+    const { tell } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    tell.onEnd(anEnd(stream, { outcome, errorType: 'ECONNRESET' }));
+    const span = ended('stream /chat/:id');
+    const isError = ['failed', 'timed-out', 'truncated'].includes(outcome);
+    expect(span.status).toEqual({ code: isError ? SpanStatusCode.ERROR : SpanStatusCode.UNSET });
+    expect(span.attributes['error.type']).toBe(isError ? 'ECONNRESET' : undefined);
+  });
+
+  it.each([
+    ['failed', '_OTHER'],
+    ['timed-out', 'timeout'],
+    ['truncated', 'truncated'],
+  ] as const)('says what %s was where nothing better is known', (outcome, errorType) => {
+    const { tell } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    tell.onEnd(anEnd(stream, { outcome }));
+    expect(ended('stream /chat/:id').attributes['error.type']).toBe(errorType);
+  });
+
+  it('is an error when its message is lost, though the client saw everything', () => {
+    const { tell } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    tell.onEnd(anEnd(stream, { save: 'lost', errorType: '53100' }));
+    const span = ended('stream /chat/:id');
+    expect(span.status.code).toBe(SpanStatusCode.ERROR);
+    expect(span.attributes['error.type']).toBe('53100');
+  });
+});
+
+describe('the span of a save', () => {
+  it('lies below the stream, from due to the result', () => {
+    const { tell } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    tell.onDue(stream);
+    tell.onSave(aSave(stream, { attempts: 3 }));
+    const save = ended('save');
+    tell.onEnd(anEnd(stream));
+    expect(save.parentSpanContext?.spanId).toBe(ended('stream /chat/:id').spanContext().spanId);
+    expect(save.kind).toBe(SpanKind.INTERNAL);
+    expect(save.attributes).toEqual({
+      'lastchunk.save.result': 'saved',
+      'lastchunk.save.attempts': 3,
+    });
+  });
+
+  it.each(['saved', 'journaled', 'missing', 'lost'] as const)(
+    'has an error status for %s only if that is lost',
+    (result) => {
+      const { tell } = createBench();
+      const stream = aStream();
+      tell.onStart(stream);
+      tell.onDue(stream);
+      tell.onSave(aSave(stream, { result, errorType: 'ECONNREFUSED' }));
+      const { status, attributes } = ended('save');
+      const isError = result === 'lost';
+      expect(status).toEqual({ code: isError ? SpanStatusCode.ERROR : SpanStatusCode.UNSET });
+      expect(attributes['error.type']).toBe(isError ? 'ECONNREFUSED' : undefined);
+    },
+  );
+
+  it('is the parent of what the store call traces, retries included', async () => {
+    const { spans, tell } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    tell.onDue(stream);
+    const query = async (): Promise<void> => {
+      await Promise.resolve();
+      trace.getTracer('pg').startSpan('INSERT').end();
+    };
+    await spans.around({ stream }, query);
+    await spans.around({ stream }, query);
+    tell.onSave(aSave(stream));
+    const saveId = ended('save').spanContext().spanId;
+    const queries = exporter.getFinishedSpans().filter(({ name }) => name === 'INSERT');
+    expect(queries.map(({ parentSpanContext }) => parentSpanContext?.spanId)).toEqual([
+      saveId,
+      saveId,
+    ]);
+  });
+
+  it('is a second one when the stream is saved again', async () => {
+    const { spans, tell } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    tell.onDue(stream);
+    tell.onSave(aSave(stream));
+    await spans.around({ stream }, async () => undefined);
+    tell.onSave(aSave(stream, { kind: 'revised' }));
+    // Not the first of its batch: nobody ran the store call in its context.
+    tell.onSave(aSave(stream, { kind: 'revised', durationMs: 4000 }));
+    const saves = exporter.getFinishedSpans().filter(({ name }) => name === 'save');
+    expect(saves).toHaveLength(3);
+    expect(saves[2]?.duration[0]).toBeGreaterThanOrEqual(3);
+  });
+
+  it('that ended as missing is not written again by a late result', () => {
+    const { tell } = createBench();
+    const stream = aStream();
+    const warnings: string[] = [];
+    diag.setLogger({
+      verbose: () => undefined,
+      debug: () => undefined,
+      info: () => undefined,
+      warn: (message) => void warnings.push(message),
+      error: (message) => void warnings.push(message),
+    });
+    tell.onStart(stream);
+    tell.onDue(stream);
+    tell.onSave(aSave(stream, { result: 'missing' }));
+    tell.onSave(aSave(stream, { kind: 'late' }));
+    expect(ended('save').attributes['lastchunk.save.result']).toBe('missing');
+    expect(warnings).toEqual([]);
+  });
+});
+
+describe('the span of a replay', () => {
+  const about = (traceparent: string | null) => ({
+    streamId: 's',
+    messageId: 'm',
+    route: '/chat/:id',
+    traceparent,
+  });
+
+  it('is a root with links to its streams, and the parent of the query', async () => {
+    const { spans } = createBench();
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const server = serverContext();
+    await context.with(server.context, () =>
+      spans.aroundReplay([about(traceparent), about(null)], async () => {
+        trace.getTracer('pg').startSpan('INSERT').end();
+      }),
+    );
+    const replay = ended('replay');
+    expect(replay.parentSpanContext).toBeUndefined();
+    expect(replay.links.map((link) => link.context.spanId)).toEqual(['b7ad6b7169203331']);
+    expect(replay.attributes['lastchunk.replay.messages']).toBe(2);
+    expect(replay.status.code).toBe(SpanStatusCode.UNSET);
+    expect(ended('INSERT').parentSpanContext?.spanId).toBe(replay.spanContext().spanId);
+  });
+
+  it('is an error when the batch failed, and lets the error through', async () => {
+    const { spans } = createBench();
+    const error = Object.assign(new Error('what a user wrote'), { code: '57P01' });
+    const work = spans.aroundReplay([about(null)], () => Promise.reject(error));
+    await expect(work).rejects.toBe(error);
+    const { status, attributes, events } = ended('replay');
+    expect(status).toEqual({ code: SpanStatusCode.ERROR });
+    expect(attributes['error.type']).toBe('57P01');
+    expect(events).toEqual([]);
+  });
+});
+
+describe('the identity of a stream', () => {
+  it('is that of its span, also after its end', () => {
+    const { spans, tell } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    const during = spans.traceparentOf(stream);
+    tell.onEnd(anEnd(stream));
+    const { traceId, spanId } = ended('stream /chat/:id').spanContext();
+    expect(during).toBe(`00-${traceId}-${spanId}-01`);
+    expect(spans.traceIdOf(stream)).toBe(traceId);
+    expect(spans.sampledTraceIdOf(stream)).toBe(traceId);
+  });
+
+  it('of a trace that is sampled out is known, but no exemplar', () => {
+    startSdk(new ParentBasedSampler({ root: new AlwaysOffSampler() }));
+    const { spans, tell } = createBench();
+    const stream = aStream();
+    context.with(serverContext().context, () => tell.onStart(stream));
+    tell.onDue(stream);
+    tell.onSave(aSave(stream));
+    tell.onEnd(anEnd(stream));
+    expect(spans.traceparentOf(stream)).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
+    expect(spans.sampledTraceIdOf(stream)).toBeUndefined();
+    expect(exporter.getFinishedSpans()).toEqual([]);
+  });
+});
+
+describe('without a working SDK', () => {
+  const live = async (): Promise<void> => {
+    const { spans, tell } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    tell.onDue(stream);
+    expect(await spans.around({ stream }, async () => 'done')).toBe('done');
+    expect(await spans.aroundReplay([], async () => 'done')).toBe('done');
+    tell.onSave(aSave(stream));
+    tell.onEnd(anEnd(stream));
+    expect(spans.sampledTraceIdOf(stream)).toBeUndefined();
+  };
+
+  it('nothing happens', async () => {
+    trace.disable();
+    await live();
+    const { spans, tell } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    expect(spans.traceparentOf(stream)).toBeNull();
+    expect(spans.traceIdOf(stream)).toBeNull();
+  });
+
+  it('nothing happens to a stream that was never told about', () => {
+    const { spans, tell } = createBench();
+    const stream = aStream();
+    tell.onDue(stream);
+    tell.onSave({ ...aSave(stream), stream: undefined });
+    tell.onEnd(anEnd(stream));
+    expect(spans.around({ stream }, () => 7)).toBe(7);
+    expect(spans.traceIdOf(stream)).toBeNull();
+    expect(exporter.getFinishedSpans()).toEqual([]);
+  });
+
+  it('an SDK that starts later traces the streams that start after it', () => {
+    trace.disable();
+    const { tell } = createBench();
+    startSdk();
+    const stream = aStream();
+    tell.onStart(stream);
+    tell.onEnd(anEnd(stream));
+    expect(ended('stream /chat/:id').attributes['lastchunk.outcome']).toBe('completed');
+  });
+
+  it('an SDK that is shut down is no trouble', async () => {
+    await provider.shutdown();
+    const { tell } = createBench();
+    const stream = aStream();
+    tell.onStart(stream);
+    tell.onDue(stream);
+    tell.onSave(aSave(stream));
+    tell.onEnd(anEnd(stream));
+    expect(exporter.getFinishedSpans()).toEqual([]);
+  });
+});
