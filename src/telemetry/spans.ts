@@ -180,7 +180,7 @@ async function aroundReplay<T>(
   const attributes = { [ATTRIBUTES.messages]: messages.length };
   const span = tracer().startSpan(
     SPANS.replay,
-    { kind: SpanKind.INTERNAL, root: true, links, attributes },
+    { kind: SpanKind.INTERNAL, links, attributes },
     ROOT_CONTEXT,
   );
   try {

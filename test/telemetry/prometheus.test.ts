@@ -118,6 +118,7 @@ describe('a registry of the app', () => {
     first.onStart?.(streams[0]);
     first.onDue?.(streams[0]);
     second.onStart?.(streams[1]);
+    second.onDue?.(streams[1]);
     second.onStart?.(streams[2]);
     await registry.metrics();
     second.onEnd?.(anEnd(streams[2]));
@@ -126,8 +127,19 @@ describe('a registry of the app', () => {
     expect(seen.sum('lastchunk_streams_active')).toBe(2);
     expect(seen.sum('lastchunk_pool_clients_max')).toBe(8);
     expect(seen.sum('lastchunk_build_info')).toBe(1);
+    // Not the sum of two points in time.
+    const due = [first, second].map((recorder) => (recorder.pending().oldestMs ?? 0) / 1000);
     const oldest = seen.sum('lastchunk_save_oldest_pending_timestamp_seconds');
-    expect(oldest).toBe((first.pending().oldestMs ?? 0) / 1000);
+    expect(oldest).toBe(Math.max(...due));
+  });
+
+  it('keeps its observations when a second instance comes later', async () => {
+    const registry = new promClient.Registry();
+    const route = 'unmatched';
+    createRecorder([prometheus({ registry }).sink]).onFirstChunk?.(aStream({ route }), 5);
+    createRecorder([prometheus({ registry }).sink]).onRoute?.(route);
+    const seen = parseScrape(await registry.metrics());
+    expect(seen.sum('lastchunk_time_to_first_chunk_seconds_count', { route })).toBe(1);
   });
 
   it('with instruments of another copy of lastchunk is used as it is', async () => {
