@@ -3,7 +3,7 @@
  * response meanwhile is answered as if nothing were held, except that it has not *finished*, which is true.
  */
 import { cover } from './cover.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, Response } from './exchange.ts';
 
 interface HeldCall {
   readonly replay: () => void;
@@ -20,6 +20,13 @@ export interface Hold {
   push(replay: () => void, callback?: (error?: Error | null) => void): void;
   /** Adds the handler's `end`: from here on the response says that it has ended. */
   pushEnd(replay: () => void, callback?: () => void): void;
+  /**
+   * The end is held, and what writes the response does not know of it: HTTP/2, or a middleware such as
+   * compression that writes in its own time. Then the wrapper has to answer for it.
+   */
+  readonly pretendsEnd: boolean;
+  /** Makes a call to which the response shows its own `writableFinished`. */
+  asNode<T>(call: () => T): T;
   /** Makes the calls, in order. */
   release(): void;
   /** The client is gone: the calls are not made, their callbacks come all the same. */
@@ -28,7 +35,11 @@ export interface Hold {
 
 /** `onError` is told of a replayed call that throws; the handler that would have met the error is gone. */
 export function createHold({ res, h2 }: Exchange, onError: (error: unknown) => void): Hold {
+  // Asked before the guard wraps it: below a middleware's write there is more than Node.
+  const direct = h2 === undefined && !Object.hasOwn(res, 'write');
   let active = false;
+  let ended = false;
+  let shown = false;
   let calls: HeldCall[] = [];
   let uncover: (() => void)[] = [];
 
@@ -39,21 +50,23 @@ export function createHold({ res, h2 }: Exchange, onError: (error: unknown) => v
 
   const sayEnded = (): void => {
     if (!res.headersSent) uncover.push(cover(res, 'headersSent', () => true));
-    uncover.push(cover(res, 'writableFinished', () => false));
-    if (h2 === undefined) {
+    const truth = finishedGetter(res);
+    uncover.push(cover(res, 'writableFinished', () => shown && truth()));
+    if (direct) {
       // Node's own write() and end() look here, and so behave as after any end().
       res.finished = true;
       uncover.push(() => {
         res.finished = false;
       });
-      return;
+    } else if (h2 !== undefined) {
+      uncover.push(cover(res, 'finished', () => true));
+      uncover.push(cover(res, 'writableEnded', () => true));
     }
-    uncover.push(cover(res, 'finished', () => true));
-    uncover.push(cover(res, 'writableEnded', () => true));
   };
 
   const take = (): HeldCall[] => {
     active = false;
+    ended = false;
     restore();
     const taken = calls;
     calls = [];
@@ -75,7 +88,19 @@ export function createHold({ res, h2 }: Exchange, onError: (error: unknown) => v
     },
     pushEnd: (replay, callback) => {
       calls.push({ replay, callback });
+      ended = true;
       sayEnded();
+    },
+    get pretendsEnd() {
+      return ended && !direct;
+    },
+    asNode: (call) => {
+      shown = true;
+      try {
+        return call();
+      } finally {
+        shown = false;
+      }
     },
     release: () => {
       for (const { replay } of take()) {
@@ -90,4 +115,10 @@ export function createHold({ res, h2 }: Exchange, onError: (error: unknown) => v
       for (const { callback } of take()) if (callback) process.nextTick(callback);
     },
   };
+}
+
+/** `writableFinished` as the response itself computes it; read through its prototype, since the instance is covered. */
+function finishedGetter(res: Response): () => unknown {
+  const prototype: object = Object.getPrototypeOf(res);
+  return () => Reflect.get(prototype, 'writableFinished', res);
 }

@@ -30,6 +30,8 @@ export interface Settlement {
   /** The last result; the reason where nothing was due; undefined while neither is known. */
   readonly result: SaveResult | SkipReason | undefined;
   readonly attempts: number;
+  /** The last failure of the last save. */
+  readonly errorType: string | undefined;
   /** Whether a message was ever due. */
   readonly due: boolean;
   /** Called when a save has its result. */
@@ -95,6 +97,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
   const settlement = {
     pending: 0,
     attempts: 0,
+    errorType: undefined as string | undefined,
     result: undefined as SaveResult | SkipReason | undefined,
     onResult: (): void => {},
     get due() {
@@ -126,10 +129,11 @@ export function createSettlement(options: SettlementOptions): Settlement {
         confirmTimeoutMs: settings.confirmTimeoutMs,
         missingAfterMs: settings.missingAfterMs,
       });
-      void progress.result.then(({ result, attempts }) => {
+      void progress.result.then(({ result, attempts, errorType }) => {
         settlement.pending -= 1;
         settlement.result = result;
         settlement.attempts += attempts;
+        settlement.errorType = errorType;
         settlement.onResult();
       });
       return progress;

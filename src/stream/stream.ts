@@ -145,11 +145,6 @@ export class Stream implements StreamView {
     return this.#cut !== undefined || (this.gone && !this.#finishingNow);
   }
 
-  /** The handler's `end` is held and HTTP/2 does not know of it; on HTTP/1 Node itself is told. */
-  get pretendsEnd(): boolean {
-    return this.hold.active && this.exchange.h2 !== undefined;
-  }
-
   /** The option `stream`, asked; undefined where the default rule decides. */
   forced(): boolean | undefined {
     const { stream } = this.settings;
@@ -246,13 +241,12 @@ export class Stream implements StreamView {
     }
     if (taken.kept !== undefined) this.#writeAhead(taken.kept, now);
     if (this.gone) this.finishing?.spend(capture.bytes);
-    const whole = this.#contentLength !== undefined && capture.bytes >= this.#contentLength;
     const seen = taken.text === undefined ? undefined : this.#watch?.see(taken.text);
     if (this.gone) return 'taken';
     if (seen === 'finish')
       this.#conclude(this.#failure ?? { outcome: 'completed', side: 'server' });
     else if (seen === 'error') this.#conclude(ERROR_FRAME);
-    else if (whole) this.#conclude(this.#endFact());
+    else if (this.#isWhole) this.#conclude(this.#endFact());
     return 'taken';
   }
 
@@ -329,7 +323,11 @@ export class Stream implements StreamView {
     const body = this.#settlement?.read();
     if (body === undefined || body.finished) return true;
     if (body.finishMarker === 'needed') return false;
-    if (this.endCalled && !this.#cutShort) return true;
+    return this.#isWhole || (this.endCalled && !this.#cutShort);
+  }
+
+  /** Every byte that was promised by a Content-Length is there. */
+  get #isWhole(): boolean {
     return this.#contentLength !== undefined && this.bytes >= this.#contentLength;
   }
 
@@ -378,6 +376,7 @@ export class Stream implements StreamView {
     if (this.#waiting === 'grace') return;
     const concluded =
       this.kind === 'stream' && this.#fix({ outcome: 'disconnected', side: 'client' });
+    if (this.#isWhole && !concluded) return this.#finish();
     if (this.guarded) this.pulse.clientLeft();
     if (this.#cut === undefined && this.finishing?.begin(this) === true) {
       if (concluded) this.#waiting = 'world';

@@ -21,6 +21,12 @@ export function summaryOf(stream: Stream, fact: Fact): StreamSummary {
     holdMs: stream.holdMs,
     save: settlement === undefined ? undefined : (settlement.result ?? 'empty'),
     saveAttempts: settlement?.attempts ?? 0,
-    errorType: ERRORS.has(fact.outcome) ? (fact.errorType ?? '_OTHER') : undefined,
+    errorType: errorTypeOf(stream, fact),
   };
+}
+
+/** Why the stream failed; where it did not, why its message was lost. */
+function errorTypeOf({ settlement }: Stream, fact: Fact): string | undefined {
+  if (ERRORS.has(fact.outcome)) return fact.errorType ?? '_OTHER';
+  return settlement?.result === 'lost' ? (settlement.errorType ?? '_OTHER') : undefined;
 }

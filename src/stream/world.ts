@@ -88,7 +88,7 @@ export function createWorld({ req, res, h2 }: Exchange): World {
       process.nextTick(() => {
         finished = true;
         callback?.();
-        if (entered) resGates.fire('finish');
+        resGates.fire('finish');
         leave();
       });
     },

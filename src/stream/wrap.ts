@@ -78,7 +78,7 @@ function wrapWrite(stream: Stream, write: Method, decide: Decider): Method {
     const done = lastFunction(encoding, callback);
     if (stream.deaf) return swallow(done);
     if (stream.endCalled) {
-      if (stream.pretendsEnd) return writeAfterEnd(done);
+      if (stream.hold.pretendsEnd) return writeAfterEnd(stream, done);
       return Reflect.apply(write, this, arguments);
     }
     if (chunk === '' || stream.take(chunk, encoding, false) === 'invalid') {
@@ -163,11 +163,11 @@ function endAgain(
   end: () => unknown,
   done: Callback | undefined,
 ): unknown {
-  if (stream.pretendsEnd) {
-    if (done !== undefined) res.once('finish', done);
+  if (stream.hold.pretendsEnd) {
+    if (done !== undefined && stream.exchange.h2 !== undefined) res.once('finish', done);
     return res;
   }
-  if (!stream.gone && !stream.deaf) return end();
+  if (!stream.gone && !stream.deaf) return stream.hold.asNode(end);
   swallow(done);
   return res;
 }
@@ -178,8 +178,9 @@ function swallow(callback: Callback | undefined): true {
   return true;
 }
 
-/** Node's answer to a write after the end, where Node does not know of the end yet. */
-function writeAfterEnd(callback: Callback | undefined): false {
+/** The answer to a write after the end, where those below do not know of the end yet; compression gives none. */
+function writeAfterEnd(stream: Stream, callback: Callback | undefined): false {
+  if (stream.exchange.h2 === undefined) return false;
   const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' });
   if (callback !== undefined) process.nextTick(callback, error);
   return false;

@@ -4,7 +4,7 @@
  * finish marker here.
  */
 import type { BuiltInFormat, Carries } from './format.ts';
-import { ERROR, isDone, member, stringOr, typeOf, word } from './json.ts';
+import { ERROR, isDone, member, rowOf, stringOr, typeOf, word } from './json.ts';
 
 /**
  * By type. Reasoning, sources, files and data parts are content, because an answer that has them is not empty,
@@ -57,5 +57,5 @@ export const aiSdk: BuiltInFormat = {
 /** Tool calls and the app's own data parts are families of types. */
 function carriedBy(type: string): Carries {
   if (type.startsWith('tool-') || type.startsWith('data-')) return 'content';
-  return Object.hasOwn(CARRIES, type) ? (CARRIES[type] ?? 'unknown') : 'unknown';
+  return rowOf(CARRIES, type) ?? 'unknown';
 }

@@ -1,6 +1,6 @@
 /** Anthropic messages. Shapes: the streaming page of the Messages API; the `type` repeats the SSE event. */
 import type { BuiltInFormat, Carries, Frame } from './format.ts';
-import { ERROR, isDone, member, stringOr, typeOf, word } from './json.ts';
+import { ERROR, isDone, member, rowOf, stringOr, typeOf, word } from './json.ts';
 
 /** By type; blocks and deltas are looked into. */
 const CARRIES: Readonly<Record<string, (frame: Frame) => Carries>> = {
@@ -12,7 +12,7 @@ const CARRIES: Readonly<Record<string, (frame: Frame) => Carries>> = {
   // Blocks that come whole (tool results, redacted thinking) have their content here; the others begin empty.
   content_block_start: (frame) =>
     /^(?:text|thinking)$/.test(partType(frame)) && text(frame) === '' ? 'nothing' : 'content',
-  content_block_delta: (frame) => DELTAS[partType(frame)] ?? 'unknown',
+  content_block_delta: (frame) => rowOf(DELTAS, partType(frame)) ?? 'unknown',
   error: (frame) => (member(frame.json, 'error') === undefined ? 'unknown' : 'error'),
 };
 
@@ -35,14 +35,14 @@ export const anthropic: BuiltInFormat = {
   finishMarker: 'needed',
   suspects: ['message_stop', ERROR],
   // `ping` and `error` could be anybody's.
-  recognises: (frame) => typeOf(frame).includes('_') && Object.hasOwn(CARRIES, typeOf(frame)),
+  recognises: (frame) => typeOf(frame).includes('_') && rowOf(CARRIES, typeOf(frame)) !== undefined,
   terminal: (frame) => typeOf(frame) === 'message_stop',
   text,
   carries: (frame) => {
     if (isDone(frame)) return 'nothing';
     if (frame.event === 'error') return 'error';
     const type = typeOf(frame);
-    return Object.hasOwn(CARRIES, type) ? (CARRIES[type]?.(frame) ?? 'unknown') : 'unknown';
+    return rowOf(CARRIES, type)?.(frame) ?? 'unknown';
   },
   toolCall: (frame) =>
     /^content_block_(?:start|delta)$/.test(typeOf(frame)) &&

@@ -7,6 +7,7 @@ import { asBuiltIn, BUILT_INS, FALLBACK, formatNamed, recognise } from './built-
 import type { Format, Frame, Framing } from './format.ts';
 import { boundaryEnd, framesIn, framingFor, isFrame, sniff, unfinishedIn } from './framing.ts';
 import type { Found, Framed } from './framing.ts';
+import { SEAM_CHARS, suspectsOf } from './suspects.ts';
 
 /** The first terminal fact in a chunk. */
 export type Sighting = 'finish' | 'error';
@@ -31,9 +32,6 @@ const MAX_FRAME_CHARS = 1_048_576;
 const MAX_REREAD_CHARS = 1_048_576;
 /** After so many characters without a vendor's frame the format is taken for generic. */
 const GUESS_CHARS = 8_192;
-/** What is searched again with the next chunk: at least the longest needle or blank line that a cut could hide. */
-export const SEAM_CHARS = 64;
-
 /**
  * Begins to watch a stream. `choice` is a format, its name, or `auto`; `contentType` is without parameters, in
  * lower case, or ''. `onError` is told, once, when a custom format throws; its frame then ends nothing.
@@ -213,22 +211,3 @@ function endsFrame(framing: Framed | undefined, piece: string): boolean {
 
 const LF = 10;
 const CR = 13;
-
-/** Any terminal or error frame of any format. */
-const ANY_SUSPECT = anyOf(BUILT_INS.flatMap((format) => format.suspects));
-
-/** `undefined` for a custom format without needles: everything is suspect. */
-function suspectsOf(given: Format | undefined): RegExp | undefined {
-  if (given === undefined) return ANY_SUSPECT;
-  const builtIn = asBuiltIn(given);
-  if (builtIn !== undefined) return anyOf(builtIn.suspects);
-  if (given.needles === undefined) return undefined;
-  return anyOf(
-    given.needles.map((needle) => needle.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)),
-  );
-}
-
-/** One expression, because that goes over the chunk once; each alternative once, because it pays for every one. */
-function anyOf(sources: readonly string[]): RegExp {
-  return new RegExp([...new Set(sources)].join('|'));
-}

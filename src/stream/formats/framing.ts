@@ -3,9 +3,9 @@
  * last boundary, so that what is before it can be parsed for good and what is after it waits.
  */
 import { createParser } from 'eventsource-parser';
-import type { Format, Frame, Framing } from './format.ts';
 import { asBuiltIn, FALLBACK } from './built-ins.ts';
-import { isRecord } from './json.ts';
+import type { Format, Frame, Framing } from './format.ts';
+import { isRecord, rowOf } from './json.ts';
 
 /** Framings that have frames. */
 export type Framed = Exclude<Framing, 'text'>;
@@ -26,7 +26,7 @@ const BY_CONTENT_TYPE: Readonly<Record<string, Framing>> = {
  * where it says anything.
  */
 export function framingFor(format: Format | undefined, contentType: string): Framing | undefined {
-  const told = BY_CONTENT_TYPE[contentType];
+  const told = rowOf(BY_CONTENT_TYPE, contentType);
   if (format === undefined) return told ?? (contentType.startsWith('text/') ? 'text' : undefined);
   const fixed = asBuiltIn(format) === undefined || format === FALLBACK[format.framing];
   return fixed ? format.framing : (told ?? format.framing);

@@ -2,8 +2,8 @@
 import { bad, show } from '../../options.ts';
 import { FORMAT_NAMES, formatNamed } from './built-ins.ts';
 import type { Format } from './format.ts';
-import { SEAM_CHARS } from './frame-watch.ts';
 import { isRecord } from './json.ts';
+import { SEAM_CHARS } from './suspects.ts';
 
 export { FORMAT_NAMES } from './built-ins.ts';
 export { decodeBody } from './decode-body.ts';
