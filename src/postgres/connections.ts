@@ -60,6 +60,11 @@ export function createConnections(
     onError(error);
   });
 
+  // The pool's listener goes in the tick a client is lent, ours comes when the promise of it is awaited. What is
+  // said in between (a server that greets and kills in one packet) needs nobody's answer, the next query
+  // fails anyway, but without a listener it would end the process.
+  pool.on('connect', (client) => void client.on('error', () => undefined));
+
   const lend = createLender(pool, onError);
   return {
     run: (text, values) => lend((client) => runAlone(client, statementTimeoutMs, text, values)),

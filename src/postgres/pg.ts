@@ -38,6 +38,7 @@ export interface PgPool {
   query(text: string): Promise<PgResult>;
   end(): Promise<void>;
   on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'connect', listener: (client: PgPoolClient) => void): unknown;
 }
 
 /** The module `pg`. */
