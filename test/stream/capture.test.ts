@@ -17,20 +17,24 @@ const SHAPES: ReadonlyArray<readonly [name: string, act: Act]> = [
     'one buffer that is used again for every write',
     (_, res) => {
       const shared = Buffer.alloc(64);
-      for (const piece of ['naïve ', '👩‍🚀', ' ✓']) {
-        res.write(shared.subarray(0, shared.write(piece)));
+      const pieces = ['naïve ', '👩‍🚀', ' ✓'];
+      const next = (): void => {
+        const piece = pieces.shift();
         shared.fill('#');
-      }
-      res.end();
+        if (piece === undefined) res.end();
+        else res.write(shared.subarray(0, shared.write(piece)), () => setImmediate(next));
+      };
+      next();
     },
   ],
   [
     'a Uint8Array that is not a Buffer',
     (_, res) => {
       const bytes = new TextEncoder().encode(EMOJI);
-      res.write(bytes);
-      bytes.fill(35);
-      res.end();
+      res.write(bytes, () => {
+        bytes.fill(35);
+        res.end();
+      });
     },
   ],
   [
@@ -115,14 +119,16 @@ describe('the text that is kept', () => {
   });
 
   it('is cut at maxBytes, and the row and a counter say so', async () => {
-    const { row, reply, witness } = await serveOnce({ maxBytes: 10 }, (_, res) => {
+    const whole = 'abcdefgh'.repeat(200);
+    const { row, reply, witness } = await serveOnce({ maxBytes: 1024 }, (_, res) => {
       res.setHeader('content-type', 'text/plain');
-      res.write('12345');
-      res.write('67890abcdef');
-      res.end('ghi');
+      res.write(whole.slice(0, 1000));
+      res.write(whole.slice(1000, 1500));
+      res.end(whole.slice(1500));
     });
-    expect(reply.body.toString()).toBe('1234567890abcdefghi');
-    expect(row).toMatchObject({ text: '1234567890', complete: false, droppedBytes: 9, bytes: 19 });
+    expect(reply.body.toString()).toBe(whole);
+    expect(row).toMatchObject({ text: whole.slice(0, 1024), complete: false });
+    expect(row).toMatchObject({ bytes: 1600, droppedBytes: 576, outcome: 'completed' });
     expect(witness.facts).toEqual([{ unknownText: false, cut: true }]);
   });
 });

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express from 'express';
 import { describe, expect, it } from 'vitest';
-import { chatChunk } from '../support/frames.ts';
+import { chatChunk, line } from '../support/frames.ts';
 import { createKept } from '../support/kept.ts';
 import { serve } from '../support/site.ts';
 import { visit } from '../support/visitor.ts';
@@ -103,8 +103,11 @@ const STREAMS: readonly Shape[] = [
   { name: 'a POST', act: typed(SSE, writes), method: 'POST' },
   {
     name: 'application/json with an explicit format',
-    act: typed('application/json', writes),
-    options: { format: 'openai' },
+    act: typed('application/json', (res) => {
+      res.write(line({ content: 'hello' }));
+      res.end();
+    }),
+    options: { format: 'ndjson' },
   },
   {
     name: 'text/html with stream: true',
@@ -170,7 +173,7 @@ describe('is not a stream:', () => {
       return { conversationId: 'c' };
     };
     const site = await serve((req, res) => void guard(req, res));
-    const visitor = await visit(site, '/', { method });
+    const visitor = await visit(site, '/', { method, headers: { connection: 'close' } });
     const { headers } = await visitor.over();
     visitor.fin();
     await kept.keep.close({ deadlineMs: 100 });

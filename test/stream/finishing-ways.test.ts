@@ -7,7 +7,7 @@ import express from 'express';
 import { describe, expect, it } from 'vitest';
 import { createKept, type Kept } from '../support/kept.ts';
 import { serve } from '../support/site.ts';
-import { createTap } from '../support/tap.ts';
+import { createGate, createTap } from '../support/tap.ts';
 import { soon, turns, until } from '../support/until.ts';
 import { visit, WAYS_TO_LEAVE, type Visitor } from '../support/visitor.ts';
 import { WAYS, type Way } from '../support/ways.ts';
@@ -78,7 +78,7 @@ describe.each(exposed)('a handler that is $name', (way) => {
 async function open(way: Way, disconnected: Policy) {
   const kept = createKept();
   const tap = createTap();
-  let done: Promise<string | undefined> | undefined;
+  const done = createGate<Promise<string | undefined>>();
   const app = express();
   const guard = kept.keep.guard({
     route: '/answer',
@@ -87,11 +87,11 @@ async function open(way: Way, disconnected: Policy) {
     finish: { maxBytes: 64 * MIB },
   });
   app.get('/answer', guard, (req, res) => {
-    done = way.run(req, res, tap);
+    done.open(way.run(req, res, tap));
   });
   const site = await serve(app);
   const visitor = await visit(site, '/answer');
-  return { kept, tap, site, visitor, done: until('the handler runs', () => done).then(identity) };
+  return { kept, tap, site, visitor, done: done.promise };
 }
 
 /** Lets the client see a beginning, leave, and the handler go on. */
@@ -132,8 +132,4 @@ function expectNothingOdd({ witness, store, logbook }: Kept): void {
   expect(witness.internalErrors).toEqual([]);
   expect(store.rows.size).toBeLessThanOrEqual(1);
   expect(logbook.errors()).toEqual([]);
-}
-
-function identity<T>(value: T): T {
-  return value;
 }

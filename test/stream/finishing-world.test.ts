@@ -1,16 +1,12 @@
 /** The world a handler lives in after its client has left under `finish`: what is hidden, what is not, how it ends. */
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express from 'express';
 import { describe, expect, it } from 'vitest';
 import { createKept } from '../support/kept.ts';
+import { stream, type Act } from '../support/leaver.ts';
 import { serve } from '../support/site.ts';
-import { createGate } from '../support/tap.ts';
-import { soon, turns, until } from '../support/until.ts';
+import { turns, until } from '../support/until.ts';
 import { request, visit } from '../support/visitor.ts';
-
-type Act = (req: IncomingMessage, res: ServerResponse) => void;
-type GuardOptions = Parameters<ReturnType<typeof createKept>['keep']['guard']>[0];
 
 const EVENTS: ReadonlyArray<readonly [of: 'req' | 'res', name: string]> = [
   ['res', 'finish'],
@@ -86,11 +82,9 @@ describe('a handler whose client left under finish', () => {
     expect(after).toMatchObject({ writableEnded: true, finished: true, writableFinished: true });
   });
 
-  it('has its writes swallowed: true, a callback without error, and one drain', async () => {
-    let drains = 0;
+  it('has its writes swallowed: true, and a callback without error', async () => {
     const answers: unknown[] = [];
     const { leave, go, kept } = await stream({}, (_, res) => {
-      res.on('drain', () => (drains += 1));
       res.write('one ');
       void go.promise.then(() => {
         answers.push(res.write('two ', (error) => answers.push(error ?? 'no error')));
@@ -103,7 +97,6 @@ describe('a handler whose client left under finish', () => {
     go.open();
     await kept.witness.ended();
     expect(answers).toEqual([true, true, 'no error']);
-    expect(drains).toBe(1);
     expect(kept.store.row.text).toBe('one two three');
   });
 
@@ -161,93 +154,6 @@ describe('a handler whose client left under finish', () => {
   });
 });
 
-describe('the budget of finish', () => {
-  it.each([
-    ['time', { timeoutMs: 50 }],
-    ['bytes', { maxBytes: 8 }],
-    ['concurrent', { maxConcurrent: 0 }],
-  ] as const)(
-    'restores the true state and tells the handler when it is spent: %s',
-    async (reason, finish) => {
-      const told: string[] = [];
-      let atClose: unknown;
-      const { leave, go, kept } = await stream({ finish }, (_, res) => {
-        res.on('close', () => {
-          atClose = [res.destroyed, kept.keep.stream(res)?.signal.aborted];
-          told.push('close');
-        });
-        res.write('one ');
-        void go.promise.then(() => {
-          res.write('ten bytes.');
-          return undefined;
-        });
-      });
-      await leave();
-      go.open();
-      await until('the handler is told', () => told.length > 0);
-      const ended = await kept.witness.ended();
-      expect(atClose).toEqual([true, true]);
-      expect(told).toEqual(['close']);
-      expect(kept.witness.refusals).toEqual([reason]);
-      expect(ended).toMatchObject({ outcome: 'disconnected', side: 'client', save: 'saved' });
-      expect(kept.store.row.complete).toBe(false);
-      expect(kept.store.row.text.startsWith('one ')).toBe(true);
-    },
-  );
-
-  it('ends with close(), and the outcome stays the first', async () => {
-    const told: string[] = [];
-    const { leave, kept } = await stream({}, (_, res) => {
-      res.on('close', () => told.push('close'));
-      res.write('one ');
-    });
-    await leave();
-    const report = await kept.keep.close({ deadlineMs: 200 });
-    expect(report).toEqual({ saved: 1, journaled: 0, lost: 0 });
-    expect(told).toEqual(['close']);
-    expect(kept.store.row).toMatchObject({
-      outcome: 'disconnected',
-      complete: false,
-      text: 'one ',
-    });
-  });
-});
-
-describe('under keep', () => {
-  it('a client that leaves is told to the handler at once, by close and by signal', async () => {
-    const told: string[] = [];
-    const { leave, kept } = await stream({ policy: { disconnected: 'keep' } }, (_, res) => {
-      const signal = kept.keep.stream(res)?.signal;
-      signal?.addEventListener('abort', () => told.push('abort'));
-      res.on('close', () => told.push('close'));
-      res.write('one ');
-    });
-    await leave();
-    expect(told.toSorted()).toEqual(['abort', 'close']);
-    await kept.witness.ended();
-  });
-
-  it('late writes are swallowed and not captured, and end comes to its end', async () => {
-    const answers: unknown[] = [];
-    const { leave, go, kept } = await stream({ policy: { disconnected: 'keep' } }, (_, res) => {
-      res.write('one ');
-      void go.promise.then(async () => {
-        answers.push(res.write('two', (error) => answers.push(error ?? 'no error')));
-        const finish = once(res, 'finish');
-        res.end('three', () => answers.push('callback'));
-        await finish;
-        answers.push('finish');
-      });
-    });
-    await leave();
-    go.open();
-    await until('finish', () => answers.includes('finish'));
-    expect(answers).toEqual([true, 'no error', 'callback', 'finish']);
-    await kept.witness.ended();
-    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false });
-  });
-});
-
 describe('what is not a client leaving', () => {
   it('is the close of a request whose body was read', async () => {
     const told: string[] = [];
@@ -297,37 +203,6 @@ it('leaves no listener on a connection that serves one request after the other',
   expect(site.sockets).toHaveLength(1);
   expect(counts).toEqual(counts.map(() => counts[0]));
 });
-
-/** A guarded plain-text stream whose handler is `act`; `leave` resolves when the server has met the close. */
-async function stream(options: GuardOptions, act: Act, before?: Act) {
-  const kept = createKept();
-  const go = createGate();
-  const app = express();
-  app.get(
-    '/answer',
-    (req, res, next) => {
-      before?.(req, res);
-      next();
-    },
-    kept.keep.guard(options),
-    (req, res) => {
-      res.type('text/plain');
-      act(req, res);
-    },
-  );
-  const site = await serve(app);
-  const visitor = await visit(site, '/answer');
-  const leave = async (): Promise<void> => {
-    await visitor.sees('one ');
-    visitor.fin();
-    await soon(
-      'the close',
-      until('the server has met the close', () => site.closedSockets === 1),
-    );
-    await turns();
-  };
-  return { kept, go, leave };
-}
 
 function stateOf(message: IncomingMessage | ServerResponse): Record<string, unknown> {
   const names = [

@@ -1,5 +1,5 @@
 /** How a held response looks to the handler that wrote it: as Node's own would, until the real end. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import express from 'express';
 import { describe, expect, it } from 'vitest';
 import { chatChunk } from '../support/frames.ts';
@@ -9,6 +9,7 @@ import { turns, until } from '../support/until.ts';
 import { visit } from '../support/visitor.ts';
 
 type Say = (...words: readonly unknown[]) => void;
+type Middleware = ReturnType<ReturnType<typeof createKept>['keep']['guard']>;
 type Script = (res: ServerResponse, say: Say) => void;
 
 const FINISH = chatChunk({}, 'stop');
@@ -48,13 +49,6 @@ const SCRIPTS: ReadonlyArray<readonly [name: string, script: Script]> = [
     (res, say) => {
       res.end('two');
       say('end returns', res.end() === res);
-    },
-  ],
-  [
-    'a second end(callback)',
-    (res, say) => {
-      res.end('two');
-      say('end returns', res.end((error?: unknown) => say('callback', codeOf(error))) === res);
     },
   ],
   [
@@ -119,6 +113,38 @@ describe('from end() on a held response answers as a bare one does at once:', ()
   });
 });
 
+describe('an answer that one end() sends whole', () => {
+  const WHOLE: Script = (res, say) => {
+    say('end returns', res.end('data: one\n\n') === res);
+    say(res.headersSent, res.writableEnded, res.finished, res.statusCode);
+    say(thrown(() => res.setHeader('x-late', '1')));
+    say(thrown(() => res.removeHeader('content-type')));
+    say(thrown(() => res.writeHead(500)));
+    say(thrown(() => res.flushHeaders()));
+    res.statusCode = 500;
+    say(
+      'write returns',
+      res.write('two', (error) => say('callback', codeOf(error))),
+    );
+  };
+
+  it('cannot be changed any more while it is held', async () => {
+    const bare = await record(WHOLE, undefined, 'whole');
+    const kept = createKept();
+    kept.store.hold();
+    const guard = kept.keep.guard({ confirmTimeoutMs: 60_000 });
+    const held = await record(WHOLE, guard, 'whole');
+    expect(kept.store.waiting).toBe(1);
+    expect(held.words).toEqual(bare.words);
+    kept.store.answer();
+    const reply = await held.visitor.over();
+    expect(reply.status).toBe(200);
+    expect(reply.headers).not.toHaveProperty('x-late');
+    expect(reply.body.toString()).toBe('data: one\n\n');
+    expect(kept.store.row).toMatchObject({ text: 'one', complete: true, revision: 0 });
+  });
+});
+
 describe('the real end', () => {
   const LIFE: Script = (res, say) => {
     res.on('finish', () => say('finish', res.writableFinished));
@@ -128,12 +154,12 @@ describe('the real end', () => {
   };
 
   it('brings callbacks, finish and close in the order of a bare response, once', async () => {
-    const bare = await record(LIFE, undefined, 'text/event-stream');
+    const bare = await record(LIFE, undefined, 'chat');
     await until('the end', () => bare.words.some(([word]) => word === 'close'));
     const kept = createKept();
     kept.store.hold();
     const guard = kept.keep.guard({ confirmTimeoutMs: 60_000 });
-    const held = await record(LIFE, guard, 'text/event-stream');
+    const held = await record(LIFE, guard, 'chat');
     await until('the store was asked', () => kept.store.waiting === 1);
     await turns();
     expect(held.words).toEqual([]);
@@ -141,6 +167,22 @@ describe('the real end', () => {
     await until('the end', () => held.words.some(([word]) => word === 'close'));
     await turns();
     expect(held.words).toEqual(bare.words);
+  });
+
+  it('calls back a second end() too', async () => {
+    const kept = createKept();
+    kept.store.hold();
+    const { words } = await record(
+      (res, say) => {
+        res.end('two', () => say('first'));
+        res.end(() => say('second'));
+      },
+      kept.keep.guard({ confirmTimeoutMs: 60_000 }),
+    );
+    expect(words).toEqual([]);
+    kept.store.answer();
+    await until('both are called', () => words.length === 2);
+    expect(words).toEqual([['first'], ['second']]);
   });
 
   it('is not reached while a held write is waited for, and comes all the same', async () => {
@@ -170,24 +212,33 @@ describe('the real end', () => {
   });
 });
 
-/** Runs a script after a first chunk and gives its words some turns to come. */
-async function record(
-  script: Script,
-  guard: ((req: IncomingMessage, res: ServerResponse, next: () => void) => unknown) | undefined,
-  type = 'text/plain',
-) {
+type Kind = 'plain' | 'chat' | 'whole';
+
+const BEGINNINGS: Readonly<Record<Kind, (res: ServerResponse) => void>> = {
+  plain: (res) => {
+    res.setHeader('content-type', 'text/plain');
+    res.write('one ');
+  },
+  chat: (res) => {
+    res.setHeader('content-type', 'text/event-stream');
+    res.write(chatChunk({ content: 'one' }));
+  },
+  whole: (res) => void res.setHeader('content-type', 'text/event-stream'),
+};
+
+/** Runs a script after a beginning and gives its words some turns to come. */
+async function record(script: Script, guard: Middleware | undefined, kind: Kind = 'plain') {
   const words: unknown[][] = [];
   let ran = false;
-  const act = (_: IncomingMessage, res: ServerResponse): void => {
+  const act = (res: ServerResponse): void => {
     res.on('error', (error) => words.push(['error', codeOf(error)]));
-    res.setHeader('content-type', type);
-    res.write(type === 'text/plain' ? 'one ' : chatChunk({ content: 'one' }));
-    script(res, (...said) => words.push(said));
+    BEGINNINGS[kind](res);
+    script(res, (...said) => words.push([...said]));
     ran = true;
   };
   const site = await serve((req, res) => {
-    if (guard === undefined) act(req, res);
-    else void guard(req, res, () => act(req, res));
+    if (guard === undefined) act(res);
+    else void guard(req, res, () => act(res));
   });
   const visitor = await visit(site, '/');
   await until('the script has run', () => ran);

@@ -32,7 +32,7 @@ describe('a client that goes during a hold', () => {
     'by %s changes nothing: completed, saved, nothing released',
     async (way) => {
       const told: string[] = [];
-      const kept = await open({}, (req, res) => {
+      const kept = await open({}, (_, res) => {
         res.on('close', () => told.push('close'));
         res.setHeader('content-type', 'text/event-stream');
         res.write(chatChunk({ content: 'hello' }));

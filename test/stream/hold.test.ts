@@ -72,6 +72,25 @@ describe('a terminal frame', () => {
     expect(store.row).toMatchObject({ text: 'a', complete: true });
   });
 
+  it('is what the handler wrote, also when its buffer is used again meanwhile', async () => {
+    const { visitor, store, settle } = await hold((_, res) => {
+      const shared = Buffer.alloc(1024);
+      const write = (text: string): boolean => res.write(shared.subarray(0, shared.write(text)));
+      res.setHeader('content-type', 'text/event-stream');
+      write(chatChunk({ content: 'a' }));
+      setImmediate(() => {
+        write(FINISH);
+        setImmediate(() => {
+          shared.fill('#');
+          res.end();
+        });
+      });
+    });
+    await settle();
+    store.answer();
+    expect((await visitor.over()).body.toString()).toBe(chatChunk({ content: 'a' }) + FINISH);
+  });
+
   it('is released in order with everything that was written after it', async () => {
     const bytes = await sameBytes((_, res) => {
       res.setHeader('content-type', 'text/event-stream');
@@ -170,13 +189,13 @@ describe('a Content-Length', () => {
       head(res);
       res.write('"aaa"\n');
       res.write('"b"\n');
+      res.end();
     });
     await visitor.sees('"aaa"\n');
     await settle();
     expect(visitor.text).toBe('"aaa"\n');
     store.answer();
     expect((await visitor.over()).body.toString()).toBe('"aaa"\n"b"\n');
-    visitor.fin();
     expect(await witness.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
     expect(store.row.complete).toBe(true);
   });

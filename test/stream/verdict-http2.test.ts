@@ -1,21 +1,22 @@
 /** Who ended it, over HTTP/2, whose `finish` does not mean what it says. */
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createKept } from '../support/kept.ts';
 import { serveHttp2 } from '../support/site.ts';
 import { createGate } from '../support/tap.ts';
 import { until } from '../support/until.ts';
 
-type Handler = (req: IncomingMessage, res: ServerResponse) => void | Promise<void>;
+type Leave = (stream: ClientHttp2Stream, session: ClientHttp2Session, wire: Socket) => void;
 
 const CAUSES = [
   {
     name: 'a normal end',
     outcome: 'completed',
     side: 'server',
-    server: (res: ServerResponse) => res.end('two'),
+    server: (res: Http2ServerResponse) => res.end('two'),
   },
   {
     name: "a client's cancelled stream",
@@ -39,16 +40,16 @@ const CAUSES = [
     name: "a client's reset connection",
     outcome: 'disconnected',
     side: 'client',
-    client: (_: ClientHttp2Stream, session: ClientHttp2Session) => session.socket.resetAndDestroy(),
+    client: (_: ClientHttp2Stream, __: ClientHttp2Session, wire: Socket) => wire.resetAndDestroy(),
   },
   {
     name: 'res.destroy(error)',
     outcome: 'failed',
     side: 'server',
-    server: (res: ServerResponse) => res.destroy(new Error('a mistake of ours')),
+    server: (res: Http2ServerResponse) => res.destroy(new Error('a mistake of ours')),
   },
   {
-    name: 'a handler that throws',
+    name: 'a handler that throws, whose caller then resets the stream',
     outcome: 'failed',
     side: 'server',
     server: () => {
@@ -70,11 +71,16 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
         if ('server' in cause) cause.server(res);
       }),
     );
-    const { url } = await serveHttp2((req, res) => void guarded(...asHttp1(req, res)), secure);
-    const { stream, session, seen } = open(url);
+    const { url } = await serveHttp2((req, res) => {
+      // Without a router the failure comes back to whoever called.
+      Promise.resolve(guarded(req, res)).catch(() =>
+        res.stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+      );
+    }, secure);
+    const { stream, session, wire, seen } = open(url);
     await until('the client sees the first chunk', () => seen().includes('one '));
     go.open();
-    if ('client' in cause) cause.client(stream, session);
+    if ('client' in cause) (cause.client as Leave)(stream, session, wire);
     const ended = await kept.witness.ended();
     expect(ended).toMatchObject({ outcome: cause.outcome, side: cause.side, save: 'saved' });
     const whole = cause.outcome === 'completed';
@@ -104,10 +110,7 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
         });
       }),
     );
-    const { url, server } = await serveHttp2(
-      (req, res) => void guarded(...asHttp1(req, res)),
-      secure,
-    );
+    const { url, server } = await serveHttp2((req, res) => void guarded(req, res), secure);
     let closed = 0;
     server.on('stream', (stream) => stream.on('close', () => (closed += 1)));
     const { stream, seen } = open(url);
@@ -121,20 +124,25 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
   });
 });
 
-/** `guard` works without Express; the compatibility classes have what it needs of those of HTTP/1. */
-function asHttp1(
-  req: Http2ServerRequest,
-  res: Http2ServerResponse,
-): [IncomingMessage, ServerResponse] {
-  return [req as unknown as IncomingMessage, res as unknown as ServerResponse];
-}
+type Handler = (req: Http2ServerRequest, res: Http2ServerResponse) => void | Promise<void>;
 
+/** A handler of HTTP/2, for its types' sake. */
 function handler(run: Handler): Handler {
   return run;
 }
 
 function open(url: string) {
-  const session = connect(url, { rejectUnauthorized: false });
+  const { port, protocol } = new URL(url);
+  const wire = connectPlain({ port: Number(port), host: 'localhost' });
+  wire.on('error', () => {
+    // The test resets it.
+  });
+  const session = connect(url, {
+    createConnection: () =>
+      protocol === 'http:'
+        ? wire
+        : connectTls({ socket: wire, ALPNProtocols: ['h2'], rejectUnauthorized: false }),
+  });
   session.on('error', () => {
     // The test ends sessions in unfriendly ways.
   });
@@ -148,5 +156,5 @@ function open(url: string) {
   stream.on('error', () => {
     // As above.
   });
-  return { session, stream, seen: () => text };
+  return { session, stream, wire, seen: () => text };
 }

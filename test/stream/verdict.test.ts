@@ -205,7 +205,8 @@ describe.each([
     app.get(
       '/',
       kept.keep.guard({}, async (_req, res, next) => {
-        res.type('text/plain').write('one');
+        res.setHeader('content-type', 'text/plain');
+        res.write('one');
         await until('the client has it', () => seen);
         return fail(next);
       }),

@@ -63,15 +63,16 @@ export function createTap(): Tap {
 
 /** A promise with its two ends. */
 export interface Gate<T = void> {
-  readonly promise: Promise<T>;
+  readonly promise: Promise<Awaited<T>>;
   open(value: T): void;
 }
 
 /** Something a handler waits for until the test lets it go on. */
 export function createGate<T = void>(): Gate<T> {
   let open: (value: T) => void = () => undefined;
-  const promise = new Promise<T>((resolve) => {
-    open = resolve;
+  const promise = new Promise<Awaited<T>>((resolve) => {
+    // A promise that is resolved with a promise waits for it.
+    open = resolve as (value: T) => void;
   });
   return { promise, open: (value) => open(value) };
 }

@@ -1,0 +1,202 @@
+/**
+ * The whole of lastchunk as an app has it: PostgreSQL, a journal on disk, Prometheus, OpenTelemetry and a logger,
+ * and one question that looks at all of them: do they say the same?
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import type { ReadableSpan } from '@opentelemetry/sdk-trace';
+import express, { type Express, type RequestHandler } from 'express';
+import pg from 'pg';
+import { Registry } from 'prom-client';
+import { expect, onTestFinished } from 'vitest';
+import { lastchunk, type LastchunkOptions, type MessageStore } from '../../src/index.ts';
+import type { Outcome, SaveResult, Side, SkipReason } from '../../src/message.ts';
+import { postgres } from '../../src/postgres/index.ts';
+import { prometheus } from '../../src/telemetry/prometheus.ts';
+import { createLogbook } from './logbook.ts';
+import type { TestPostgres } from './postgres.ts';
+import { parseScrape, type Scrape } from './scrape.ts';
+import { until } from './until.ts';
+import { createWitness } from './witness.ts';
+
+/** A row of `lastchunk_messages`, as `pg` reads it. */
+export interface Row {
+  readonly id: string;
+  readonly stream_id: string;
+  readonly conversation_id: string | null;
+  readonly role: string;
+  readonly content: string;
+  readonly complete: boolean;
+  readonly outcome: Outcome;
+  readonly side: Side;
+  readonly revision: number;
+  readonly events: readonly unknown[] | null;
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+  readonly replaced: number;
+  readonly trace_id: string | null;
+}
+
+/** What all signals are to say about the only stream of a house. */
+export interface Verdict {
+  readonly outcome: Outcome;
+  readonly side: Side;
+  /** What became of the message; default `saved`. */
+  readonly save?: SaveResult | SkipReason;
+  /** Of the row; not asked where there is none. */
+  readonly text?: string;
+  readonly complete?: boolean;
+  readonly revision?: number;
+}
+
+/** What a house may be given. */
+export interface HouseOptions extends Omit<
+  LastchunkOptions,
+  'observer' | 'logger' | 'metrics' | 'store'
+> {
+  /** Wraps the store, for faults at our own seam. */
+  readonly around?: (store: MessageStore) => MessageStore;
+}
+
+/** Builds a house on a database of its own; everything is gone when the test is. */
+export async function createHouse(
+  database: TestPostgres,
+  spans: () => readonly ReadableSpan[],
+  { around = (store) => store, ...options }: HouseOptions = {},
+) {
+  const connectionString = await database.newDatabase();
+  const journal = await mkdtemp(join(tmpdir(), 'lastchunk-house-'));
+  const metrics = prometheus({ registry: new Registry() });
+  const witness = createWitness();
+  const logbook = createLogbook();
+  const keep = lastchunk({
+    store: around(postgres({ connectionString, migrate: true })),
+    journal,
+    ...options,
+    metrics,
+    observer: witness.observer,
+    logger: logbook.logger,
+  });
+  const reader = new pg.Pool({ connectionString, max: 2 });
+  reader.on('error', () => {
+    // The tests stop the database on purpose.
+  });
+  onTestFinished(async () => {
+    await keep.close({ deadlineMs: 2000 });
+    await reader.end();
+    await rm(journal, { recursive: true, force: true });
+  });
+  const rows = async (): Promise<readonly Row[]> =>
+    (await reader.query<Row>('SELECT * FROM lastchunk_messages ORDER BY started_at, id')).rows;
+  const scrape = async (): Promise<Scrape> => parseScrape(await metrics.registry.metrics());
+  const streamSpans = (): readonly ReadableSpan[] => {
+    const ids = new Set(witness.ends.map(({ id }) => id));
+    return spans().filter(({ attributes }) => ids.has(String(attributes['lastchunk.stream.id'])));
+  };
+
+  /** Asserts that row, metrics, span, summary and log agree on the house's only stream. */
+  const agree = async (verdict: Verdict): Promise<Row | undefined> => {
+    const { outcome, side, save = 'saved' } = verdict;
+    expect(await witness.ended()).toMatchObject({ outcome, side, save });
+    expectSpan(await until('the span has ended', () => streamSpans()[0]), verdict);
+    expectMetrics(await scrape(), verdict);
+    const all = await rows();
+    expect(witness.ends).toHaveLength(1);
+    expect(streamSpans().filter(({ name }) => name.startsWith('stream'))).toHaveLength(1);
+    expect(witness.internalErrors).toEqual([]);
+    const { text } = verdict;
+    if (text !== undefined && text.length > 3) {
+      expect(logbook.lines.filter((line) => line.text.includes(text))).toEqual([]);
+    }
+    if (save !== 'saved') {
+      expect(all).toEqual([]);
+      return undefined;
+    }
+    expect(all).toHaveLength(1);
+    const { content, complete, revision } = verdict.text === undefined ? {} : pick(all[0], verdict);
+    expect(all[0]).toMatchObject({ outcome, side });
+    expect({ content, complete, revision }).toEqual({
+      content: verdict.text,
+      complete: verdict.complete,
+      revision: verdict.revision,
+    });
+    return all[0];
+  };
+  return {
+    keep,
+    witness,
+    logbook,
+    reader,
+    rows,
+    scrape,
+    streamSpans,
+    agree,
+    journal,
+    connectionString,
+  };
+}
+
+/** What `createHouse` resolves to. */
+export type House = Awaited<ReturnType<typeof createHouse>>;
+
+/** An Express app with a server span around each request, as HTTP instrumentation makes one. */
+export function createApp(framework: () => Express = express): Express {
+  const app = framework().set('env', 'test');
+  const withSpan: RequestHandler = (req, res, next) => {
+    const tracer = trace.getTracer('test');
+    tracer.startActiveSpan(req.method, { kind: SpanKind.SERVER }, (span) => {
+      res.once('close', () => span.end());
+      next();
+    });
+  };
+  return app.use(withSpan);
+}
+
+function pick(row: Row | undefined, { complete, revision }: Verdict) {
+  return {
+    content: row?.content,
+    complete: complete === undefined ? undefined : row?.complete,
+    revision: revision === undefined ? undefined : row?.revision,
+  };
+}
+
+const ERRONEOUS: ReadonlySet<Outcome> = new Set(['failed', 'timed-out', 'truncated']);
+
+function expectSpan(span: ReadableSpan, { outcome, side, save = 'saved' }: Verdict): void {
+  expect(span.attributes).toMatchObject({
+    'lastchunk.outcome': outcome,
+    'lastchunk.side': side,
+    'lastchunk.save.result': save,
+    'lastchunk.guarded': true,
+  });
+  const wrong = ERRONEOUS.has(outcome) || save === 'lost';
+  expect(span.status.code).toBe(wrong ? SpanStatusCode.ERROR : SpanStatusCode.UNSET);
+  expect('error.type' in span.attributes).toBe(wrong);
+}
+
+function expectMetrics(scrape: Scrape, { outcome, save = 'saved' }: Verdict): void {
+  const due = save !== 'empty' && save !== 'discarded';
+  const moved = {
+    started: scrape.sum('lastchunk_streams_started_total'),
+    ended: scrape.sum('lastchunk_streams_ended_total'),
+    endedSo: scrape.sum('lastchunk_streams_ended_total', { outcome, guarded: 'true' }),
+    active: scrape.sum('lastchunk_streams_active'),
+    expected: scrape.sum('lastchunk_saves_expected_total'),
+    saves: scrape.sum('lastchunk_saves_total'),
+    savedSo: due ? scrape.sum('lastchunk_saves_total', { result: save }) : 0,
+    skippedSo: due ? 0 : scrape.sum('lastchunk_saves_skipped_total', { reason: save }),
+    pending: scrape.sum('lastchunk_saves_pending'),
+  };
+  expect(moved).toEqual({
+    started: 1,
+    ended: 1,
+    endedSo: 1,
+    active: 0,
+    expected: due ? 1 : 0,
+    saves: due ? 1 : 0,
+    savedSo: due ? 1 : 0,
+    skippedSo: due ? 0 : 1,
+    pending: 0,
+  });
+}
