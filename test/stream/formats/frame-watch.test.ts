@@ -81,6 +81,16 @@ describe('the finish marker', () => {
     expect(sightings(['{"done":true}', '\n'], NDJSON)).toEqual(['finish', undefined]);
   });
 
+  it('is seen there behind other frames too', () => {
+    const chunk = `${chatChunk({ content: 'a' })}data: [DONE]`;
+    expect(sightings([sse({ text: 'x'.repeat(9_000) }), chunk, '\n\n'])).toEqual([
+      undefined,
+      'finish',
+      undefined,
+    ]);
+    expect(sightings([chunk, '\n\n'])).toEqual(['finish', undefined]);
+  });
+
   it('is tried again while its JSON is not whole', () => {
     const frame = chatChunk({}, 'stop');
     const cut = frame.indexOf('stop') + 2;
@@ -152,6 +162,12 @@ describe('an error frame', () => {
 
   it('of Ollama is seen', () => {
     expect(sightings([line({ error: 'model not found' })], NDJSON)).toEqual(['error']);
+  });
+
+  it('that says so long before its end is remembered until then', () => {
+    const frame = sse({ error: { message: 'x'.repeat(300) } });
+    const pieces = [frame.slice(0, 50), frame.slice(50, 250), frame.slice(250)];
+    expect(sightings(pieces, SSE, 'openai')).toEqual([undefined, undefined, 'error']);
   });
 
   it('and a finish marker: the first in the chunk is told, both are remembered', () => {
@@ -259,7 +275,7 @@ describe('a frame without end', () => {
     const watch = createFrameWatch('auto', SSE);
     watch.see('data: {"text":"error" ');
     const before = used();
-    for (let index = 0; index < 4_096; index++) {
+    for (let index = 0; index < 1_024; index++) {
       watch.see(Buffer.alloc(65_536, `${index % 10}]`).toString('latin1'));
     }
     expect(used() - before).toBeLessThan(8 * 1_048_576);

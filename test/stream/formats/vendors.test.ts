@@ -80,6 +80,10 @@ describe('the AI SDK', () => {
     });
   });
 
+  it('does not mistake the members of every object for its types', () => {
+    expect(aiSdk.carries(frame({ type: 'constructor' }))).toBe('unknown');
+  });
+
   it('is not finished by the [DONE] behind an abort', () => {
     const frames = [sse({ type: 'start-step' }), sse({ type: 'abort' }), 'data: [DONE]\n\n'];
     expect(read(frames)).toMatchObject({ format: 'ai-sdk', finished: false, empty: true });
