@@ -7,8 +7,8 @@ import type { Condition } from './condition.ts';
 import { troubleOf } from './condition.ts';
 import type { Files } from './files.ts';
 import type { Log } from './log.ts';
-import { HEADER_BYTES, seal } from './record.ts';
-import type { Kind } from './record.ts';
+import { HEADER_BYTES, KIND, seal } from './record.ts';
+import type { Kind, RecordHead } from './record.ts';
 import type { Place, Segment } from './segment.ts';
 import type { Segments } from './segments.ts';
 
@@ -22,21 +22,21 @@ const SLOW_STRIKES = 3;
 
 export interface Batch {
   /**
-   * Adds a record of `log`; returns the bytes of its payload, or -1 when the batch is broken. May write out what was
-   * added before. Text must be short enough that its UTF-8 fits into one record.
+   * Adds a record of `log`, at the log's offset; returns the bytes of its payload, or -1 when the batch is broken. May
+   * write out what was added before. A payload must fit into one record.
    */
-  put(log: Log, kind: Kind, payload: string | Uint8Array, offset: number): number;
+  put(log: Log, kind: Kind, payload: string | Uint8Array): number;
   /** Writes what is there. False when this or an earlier write since the last call failed. */
   finish(): boolean;
   /** Where the record put last begins. */
   lastPlace(): Place<Log> | undefined;
-  /** Counts the writes; moves before `put` returns when that wrote out. */
+  /** Counts the writes that worked; moves before `put` returns when that wrote out. */
   readonly writes: number;
   /** Milliseconds spent in writes since this was last asked. */
   takeSpentMs(): number;
 }
 
-export function createBatch(options: {
+export interface BatchOptions {
   readonly files: Files;
   readonly segments: Segments;
   readonly condition: Condition;
@@ -45,103 +45,122 @@ export function createBatch(options: {
   readonly onWrote: () => void;
   /** A segment whose tail could not be cut: its logs have to be written again. */
   readonly onTornSegment: (segment: Segment<Log>) => void;
-}): Batch {
-  const { files, segments, condition, onError, onWrote, onTornSegment } = options;
-  let buffer = Buffer.allocUnsafeSlow(START_BYTES);
-  let fill = 0;
-  let broken = false;
-  let strikes = 0;
-  let writes = 0;
-  let spentMs = 0;
-  let target: Segment<Log> | undefined;
-  let lastSegment: Segment<Log> | undefined;
-  let lastPosition = 0;
-  const head: { kind: Kind; stream: number; offset: number } = { kind: 1, stream: 0, offset: 0 };
+}
 
-  const fail = (error: unknown): void => {
-    broken = true;
-    fill = 0;
-    target = undefined;
-    onError(error);
-    condition.block(troubleOf(error));
-  };
-  const makeRoom = (bytes: number): void => {
-    if (buffer.length - fill >= bytes) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, fill + bytes));
-    buffer.copy(larger, 0, 0, fill);
-    buffer = larger;
-  };
-  const noteSpeed = (ms: number): void => {
-    spentMs += ms;
-    strikes = ms > SLOW_WRITE_MS ? strikes + 1 : 0;
-    if (strikes < SLOW_STRIKES) return;
-    strikes = 0;
-    condition.block('slow');
-  };
-  const writeOut = (): void => {
-    if (fill === 0 || target === undefined) return;
-    const segment = target;
-    const before = performance.now();
-    try {
-      writeFully(files, segment, buffer, fill);
-    } catch (error) {
-      if (!cutBack(files, segment, onError)) onTornSegment(segment);
-      segments.seal();
-      fail(error);
-      return;
-    }
-    segments.grew(fill);
-    fill = 0;
-    target = undefined;
-    writes++;
-    onWrote();
-    noteSpeed(performance.now() - before);
-  };
+export function createBatch(options: BatchOptions): Batch {
+  const { segments } = options;
+  const state = newState();
 
   return {
-    get writes() {
-      return writes;
-    },
-    put(log, kind, payload, offset) {
-      if (broken) return -1;
+    put(log, kind, payload) {
+      if (state.broken) return -1;
       try {
-        target ??= segments.current();
+        state.target ??= segments.current();
       } catch (error) {
-        fail(error);
+        breakUp(options, state, error);
         return -1;
       }
-      // A UTF-16 unit takes three bytes of UTF-8 at most.
-      makeRoom(HEADER_BYTES + (typeof payload === 'string' ? payload.length * 3 : payload.length));
-      const at = fill;
-      const payloadAt = at + HEADER_BYTES;
-      let bytes = payload.length;
-      if (typeof payload === 'string') bytes = buffer.write(payload, payloadAt);
-      else buffer.set(payload, payloadAt);
-      head.kind = kind;
-      head.stream = log.number;
-      head.offset = offset;
-      seal(buffer, at, bytes, target.salt, head);
-      fill = payloadAt + bytes;
-      lastSegment = target;
-      lastPosition = target.size + at;
+      const { target } = state;
+      state.lastSegment = target;
+      state.lastPosition = target.size + state.fill;
+      const bytes = encode(state, log, kind, payload);
       segments.charge(log, target, HEADER_BYTES + bytes);
-      if (fill >= WRITE_AT_BYTES) writeOut();
-      return broken ? -1 : bytes;
+      if (state.fill < WRITE_AT_BYTES) return bytes;
+      return writeOut(options, state) ? bytes : -1;
     },
     finish() {
-      writeOut();
-      const whole = !broken;
-      broken = false;
+      writeOut(options, state);
+      const whole = !state.broken;
+      state.broken = false;
       return whole;
     },
     lastPlace: () =>
-      lastSegment === undefined ? undefined : { segment: lastSegment, position: lastPosition },
+      state.lastSegment && { segment: state.lastSegment, position: state.lastPosition },
+    get writes() {
+      return state.writes;
+    },
     takeSpentMs() {
-      const spent = spentMs;
-      spentMs = 0;
+      const spent = state.spentMs;
+      state.spentMs = 0;
       return spent;
     },
   };
+}
+
+interface State {
+  buffer: Buffer;
+  fill: number;
+  /** A write failed; nothing is taken until `finish` has said so. */
+  broken: boolean;
+  target: Segment<Log> | undefined;
+  lastSegment: Segment<Log> | undefined;
+  lastPosition: number;
+  readonly head: RecordHead;
+  writes: number;
+  slowWrites: number;
+  spentMs: number;
+}
+
+function newState(): State {
+  return {
+    buffer: Buffer.allocUnsafeSlow(START_BYTES),
+    fill: 0,
+    broken: false,
+    target: undefined,
+    lastSegment: undefined,
+    lastPosition: 0,
+    head: { kind: KIND.open, stream: 0, offset: 0, payloadBytes: 0 },
+    writes: 0,
+    slowWrites: 0,
+    spentMs: 0,
+  };
+}
+
+function encode(state: State, log: Log, kind: Kind, payload: string | Uint8Array): number {
+  // A UTF-16 unit takes three bytes of UTF-8 at most.
+  const most = typeof payload === 'string' ? payload.length * 3 : payload.length;
+  makeRoom(state, HEADER_BYTES + most);
+  const { buffer, head, fill } = state;
+  const payloadAt = fill + HEADER_BYTES;
+  let bytes = payload.length;
+  if (typeof payload === 'string') bytes = buffer.write(payload, payloadAt);
+  else buffer.set(payload, payloadAt);
+  head.kind = kind;
+  head.stream = log.number;
+  head.offset = log.offset;
+  head.payloadBytes = bytes;
+  seal(buffer, fill, head, state.target?.salt ?? 0);
+  state.fill = payloadAt + bytes;
+  return bytes;
+}
+
+function makeRoom(state: State, bytes: number): void {
+  const { buffer, fill } = state;
+  if (buffer.length - fill >= bytes) return;
+  const larger = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, fill + bytes));
+  buffer.copy(larger, 0, 0, fill);
+  state.buffer = larger;
+}
+
+/** False when the write failed. */
+function writeOut(options: BatchOptions, state: State): boolean {
+  const { target: segment, fill } = state;
+  if (fill === 0 || segment === undefined) return true;
+  const before = performance.now();
+  try {
+    writeFully(options.files, segment, state.buffer, fill);
+  } catch (error) {
+    if (!cutBack(options, segment)) options.onTornSegment(segment);
+    breakUp(options, state, error);
+    return false;
+  }
+  options.segments.grew(fill);
+  state.fill = 0;
+  state.target = undefined;
+  state.writes++;
+  options.onWrote();
+  noteSpeed(options.condition, state, performance.now() - before);
+  return true;
 }
 
 /** `writeSync` may write less than asked and say nothing; it throws at the next call when the disk is full. */
@@ -156,7 +175,7 @@ function writeFully(files: Files, segment: Segment<Log>, bytes: Buffer, length: 
 }
 
 /** Takes a half-written batch away; false when even that fails. */
-function cutBack(files: Files, segment: Segment<Log>, onError: (error: unknown) => void): boolean {
+function cutBack({ files, onError }: BatchOptions, segment: Segment<Log>): boolean {
   try {
     files.truncate(segment.fd, segment.size);
     return true;
@@ -164,4 +183,20 @@ function cutBack(files: Files, segment: Segment<Log>, onError: (error: unknown) 
     onError(error);
     return false;
   }
+}
+
+function breakUp({ condition, onError }: BatchOptions, state: State, error: unknown): void {
+  state.broken = true;
+  state.fill = 0;
+  state.target = undefined;
+  onError(error);
+  condition.block(troubleOf(error));
+}
+
+function noteSpeed(condition: Condition, state: State, ms: number): void {
+  state.spentMs += ms;
+  state.slowWrites = ms > SLOW_WRITE_MS ? state.slowWrites + 1 : 0;
+  if (state.slowWrites < SLOW_STRIKES) return;
+  state.slowWrites = 0;
+  condition.block('slow');
 }

@@ -47,13 +47,17 @@ export interface Condition {
   stop(): void;
 }
 
-/** `stale()` counts the logs that are not whole on disk; `heal` tries to write again. */
-export function createCondition(options: {
+export interface ConditionOptions {
+  /** Counts the logs that are not whole on disk. */
   readonly stale: () => number;
+  /** Tries to write again. */
   readonly heal: () => void;
   readonly onDegraded: (reason: Trouble | undefined) => void;
-  readonly slowPauseMs?: number;
-}): Condition {
+  /** Default 10 s. */
+  readonly slowPauseMs: number | undefined;
+}
+
+export function createCondition(options: ConditionOptions): Condition {
   const { stale, heal, onDegraded, slowPauseMs = SLOW_PAUSE_MS } = options;
   let trouble: Trouble | undefined;
   let blocked = false;

@@ -5,7 +5,6 @@ import type { Piece } from '../../keeper.ts';
 import type { Batch } from './batch.ts';
 import type { Log } from './log.ts';
 import { KIND } from './record.ts';
-import type { Segments } from './segments.ts';
 
 /** One record holds so much of a body at most; three bytes for each UTF-16 unit still fit into a payload. */
 const TEXT_UNITS = 256 * 1024;
@@ -18,80 +17,32 @@ export interface Whole {
   readonly endJson: string | undefined;
 }
 
-export interface Encoder {
-  /** What waits of a log: its opening if it has none, its pieces, its ending. */
-  pending(log: Log): void;
-  /** All of it, in place of what there is. */
-  whole(log: Log, whole: Whole): void;
-  /** That the store has it. */
-  settled(log: Log): void;
-  /** Every log whose opening was written; whoever settles one takes it out. */
-  readonly members: Set<Log>;
+/** Puts what waits of a log: its opening if it has none, its pieces, its ending. */
+export function putPending(batch: Batch, log: Log): void {
+  if (!log.opened && log.openJson !== undefined) putOpen(batch, log, log.openJson);
+  putPieces(batch, log);
+  if (log.endPending) putEnd(batch, log);
+  log.plain = log.state === 'live';
 }
 
-export function createEncoder(batch: Batch, segments: Segments): Encoder {
-  const members = new Set<Log>();
-  const putOpen = (log: Log, openJson: string): void => {
-    batch.put(log, KIND.open, openJson, 0);
-    log.openAt = batch.lastPlace();
-    log.opened = true;
-    members.add(log);
-  };
-  const putPart = (log: Log, part: Piece): void => {
-    const kind = typeof part === 'string' ? KIND.text : KIND.bytes;
-    const bytes = batch.put(log, kind, part, log.offset);
-    if (bytes > 0) log.offset += bytes;
-  };
-  const putPiece = (log: Log, piece: Piece): void => {
-    if (piece.length <= TEXT_UNITS) putPart(log, piece);
-    else for (const part of slices(piece)) putPart(log, part);
-  };
-  const putPieces = (log: Log): void => {
-    if (log.text !== '') {
-      putPiece(log, log.text);
-      log.text = '';
-    } else if (log.parts !== undefined) {
-      for (const part of log.parts) putPiece(log, part);
-      log.parts = undefined;
-    }
-  };
-  const putEnd = (log: Log): void => {
-    if (log.endJson === undefined) return;
-    batch.put(log, KIND.end, log.endJson, log.offset);
-    log.endAt = batch.lastPlace();
-    log.endPending = false;
-  };
+/** Puts all of a log, in place of what there is of it on the disk. */
+export function putWhole(batch: Batch, log: Log, { openJson, body, endJson }: Whole): void {
+  const expected = log.offset + pendingBytes(log);
+  log.offset = 0;
+  putOpen(batch, log, openJson);
+  for (const piece of body) putPiece(batch, log, piece);
+  // The capture may take a piece before the log does, or after; in the second case it is not in `body` yet.
+  if (log.offset < expected) putPieces(batch, log);
+  log.clearPending();
+  log.endJson = endJson;
+  putEnd(batch, log);
+}
 
-  return {
-    members,
-    pending(log) {
-      if (!log.opened && log.openJson !== undefined) putOpen(log, log.openJson);
-      putPieces(log);
-      if (log.endPending) putEnd(log);
-      log.plain = log.state === 'live';
-    },
-    whole(log, { openJson, body, endJson }) {
-      const expected = log.offset + pendingBytes(log);
-      log.offset = 0;
-      putOpen(log, openJson);
-      for (const piece of body) putPiece(log, piece);
-      // The capture may take a piece before the log does, or after; in the second case it is not in `body` yet.
-      if (log.offset < expected) putPieces(log);
-      log.clearPending();
-      log.endJson = endJson;
-      putEnd(log);
-    },
-    settled(log) {
-      const revision = Buffer.alloc(4);
-      revision.writeInt32LE(log.settledRevision, 0);
-      batch.put(log, KIND.settled, revision, log.settledOffset);
-      log.settlePending = false;
-      // Nobody needs the settlement itself: it goes with the segment it stands in.
-      const extents = log.extents;
-      log.extents = [];
-      segments.release(log, extents, 0);
-    },
-  };
+/** Puts that the store has it, up to the log's offset and revision. */
+export function putSettled(batch: Batch, log: Log): void {
+  const revision = Buffer.alloc(4);
+  revision.writeInt32LE(log.revision, 0);
+  batch.put(log, KIND.settled, revision);
 }
 
 /** UTF-8 bytes of what waits. */
@@ -100,6 +51,39 @@ export function pendingBytes(log: Log): number {
   let bytes = 0;
   for (const part of log.parts) bytes += Buffer.byteLength(part);
   return bytes;
+}
+
+function putOpen(batch: Batch, log: Log, openJson: string): void {
+  batch.put(log, KIND.open, openJson);
+  log.openAt = batch.lastPlace();
+  log.opened = true;
+}
+
+function putEnd(batch: Batch, log: Log): void {
+  log.endPending = false;
+  if (log.endJson === undefined) return;
+  batch.put(log, KIND.end, log.endJson);
+  log.endAt = batch.lastPlace();
+}
+
+function putPieces(batch: Batch, log: Log): void {
+  if (log.text !== '') {
+    putPiece(batch, log, log.text);
+    log.text = '';
+  } else if (log.parts !== undefined) {
+    for (const part of log.parts) putPiece(batch, log, part);
+    log.parts = undefined;
+  }
+}
+
+function putPiece(batch: Batch, log: Log, piece: Piece): void {
+  if (piece.length <= TEXT_UNITS) putPart(batch, log, piece);
+  else for (const part of slices(piece)) putPart(batch, log, part);
+}
+
+function putPart(batch: Batch, log: Log, part: Piece): void {
+  const bytes = batch.put(log, typeof part === 'string' ? KIND.text : KIND.bytes, part);
+  if (bytes > 0) log.offset += bytes;
 }
 
 /** Cuts a long piece so that each part fits into a record; never between the two halves of a surrogate pair. */

@@ -42,7 +42,7 @@ export function describeFileSystem(
   kind: FileSystem,
   ephemeral: boolean,
 ): { level: 'info' | 'warn'; line: string } {
-  const where = `lastchunk: the journal is in ${path}, on ${kind}`;
+  const where = `the journal is in ${path}, on ${kind}`;
   switch (kind) {
     case 'disk':
       return { level: 'info', line: where };

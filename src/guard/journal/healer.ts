@@ -33,7 +33,7 @@ export function createHealer(parts: {
 
   /** False when the disk did not take it; the condition knows then. */
   const probe = async (): Promise<boolean> => {
-    batch.put(probeLog, KIND.probe, PROBE, 0);
+    batch.put(probeLog, KIND.probe, PROBE);
     const place = batch.lastPlace();
     const taken = batch.finish();
     const { extents } = probeLog;

@@ -8,6 +8,7 @@ import { nameless } from './found.ts';
 import type { Found } from './found.ts';
 import { HOME_NAME } from './home.ts';
 import { isDead } from './liveness.ts';
+import { createReader } from './reader.ts';
 import { dropRefused } from './refused-files.ts';
 import { openSettlements, readDirectory, writeSettlement } from './taken.ts';
 
@@ -75,9 +76,10 @@ async function eachStream(
   path: string,
   visit: (found: Found, where: Where) => void,
 ): Promise<void> {
+  const reader = createReader();
   for (const where of await directories(path)) {
     // A file that goes while we look was settled.
-    const { files, found } = await readDirectory(where.directory, () => {});
+    const { files, found } = await readDirectory(where.directory, reader, () => {});
     try {
       for (const stream of found) visit(stream, where);
     } finally {

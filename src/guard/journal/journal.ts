@@ -3,15 +3,16 @@
  * seen. Here it meets the saver; how it writes, fsyncs, heals and recovers is said by the parts.
  */
 import { LastchunkError } from '../../errors.ts';
-import type { Journal, JournalEntry } from '../journal-port.ts';
+import type { Journal, JournalState } from '../journal-port.ts';
 import type { Trouble } from './condition.ts';
 import { createEngine } from './engine.ts';
 import type { Engine, Seams } from './engine.ts';
-import { ownEntry } from './entries.ts';
 import { describeFileSystem, fileSystemOf } from './file-system.ts';
 import type { FileSystem } from './file-system.ts';
 import { Log } from './log.ts';
 import type { JournalSettings } from './options.ts';
+import { createOwnBacklog } from './own-backlog.ts';
+import type { OwnBacklog } from './own-backlog.ts';
 import { createReader } from './reader.ts';
 import { createRecovery } from './recovery.ts';
 import type { Recovery } from './recovery.ts';
@@ -44,86 +45,96 @@ const RENEW_MS = 5_000;
  * the journal is degraded and goes on trying.
  */
 export function openJournal(wiring: JournalWiring): Journal {
-  const { settings, onError } = wiring;
-  const { path } = settings;
-  const reader = createReader();
-  let corruptRecords = 0;
-  let fileSystem: FileSystem | undefined;
-
-  const onCorrupt = (count: number): void => {
-    corruptRecords += count;
-    wiring.onCorrupt(count);
-  };
-  const recovery = createRecovery({ path, home: () => engine.home(), reader, onError, onCorrupt });
-  const engine: Engine = createEngine({
-    settings,
-    seams: wiring.seams ?? {},
-    reader,
-    otherBytes: () => recovery.bytes,
-    onWrite: wiring.onWrite,
-    onDegraded: wiring.onDegraded,
-    onError,
-    onHome: () => {
-      const found = fileSystemOf(path);
-      if (found === fileSystem) return;
-      fileSystem = found;
-      const { level, line } = describeFileSystem(path, found, settings.ephemeral);
-      wiring.log(level, line);
-    },
-    onTakenOver: (gone) => {
-      for (const log of gone) streams.waiting.delete(log);
-      recovery.forget();
-    },
-  });
-  const streams = createStreams(engine, settings.flushMs);
-  start(engine, settings);
+  const parts = assemble(wiring);
+  const { engine, streams, recovery } = parts;
+  start(engine, wiring.settings);
   const renewal = setInterval(() => engine.renew(), RENEW_MS).unref();
   let closing: Promise<void> | undefined;
 
   return {
-    open: streams.open,
-    end: streams.end,
-    keep: streams.keep,
+    open: (stream, body) => streams.open(stream, body),
+    end: (log, ending) => streams.end(log, ending),
+    keep: (log) => streams.keep(log),
     sync: (log) => sync(engine, log),
-    settled: (log) => {
+    settled(log) {
       if (log instanceof Log) streams.finish(log);
     },
     async refuse(log, message, sqlstate) {
       try {
-        await writeRefused(path, message, sqlstate);
+        await writeRefused(wiring.settings.path, message, sqlstate);
       } catch (error) {
-        onError(error);
+        wiring.onError(error);
         return false;
       }
       if (log instanceof Log) streams.finish(log);
       return true;
     },
-    backlog(limit) {
-      const entries: JournalEntry[] = [];
-      const using = { path, reader, finish: streams.finish, onCorrupt: () => onCorrupt(1) };
-      for (const log of streams.waiting) {
-        if (entries.length >= limit) break;
-        const entry = ownEntry(log, using);
-        if (entry !== undefined) entries.push(entry);
-      }
-      return entries;
-    },
+    backlog: (limit) => parts.backlog.first(limit),
     recover: (signal) => recovery.entries(signal),
-    state: () => ({
-      entries: engine.encoder.members.size + recovery.count,
-      bytes: engine.segments.bytes + recovery.bytes,
-      capacityBytes: settings.maxBytes,
-      oldestEntryMs: oldestMs(streams, recovery),
-      degraded: engine.condition.reason,
-      corruptRecords,
-      fileSystem: fileSystem ?? 'disk',
-      ephemeral: settings.ephemeral,
-    }),
+    state: () => stateOf(parts, wiring.settings),
     close() {
       clearInterval(renewal);
-      closing ??= close(engine, streams, recovery).catch(onError);
+      closing ??= close(parts).catch(wiring.onError);
       return closing;
     },
+  };
+}
+
+interface Parts {
+  readonly engine: Engine;
+  readonly streams: Streams;
+  readonly recovery: Recovery;
+  readonly backlog: OwnBacklog;
+  /** What is found out on the way. */
+  readonly facts: { corruptRecords: number; fileSystem: FileSystem | undefined };
+}
+
+function assemble({ settings, ...wiring }: JournalWiring): Parts {
+  const { path } = settings;
+  const { onError, onWrite, onDegraded } = wiring;
+  const reader = createReader();
+  const facts: Parts['facts'] = { corruptRecords: 0, fileSystem: undefined };
+  const onCorrupt = (count: number): void => {
+    facts.corruptRecords += count;
+    wiring.onCorrupt(count);
+  };
+  const recovery = createRecovery({ path, home: () => engine.home(), reader, onError, onCorrupt });
+  const engine: Engine = createEngine({
+    settings,
+    reader,
+    onError,
+    onWrite,
+    onDegraded,
+    seams: wiring.seams ?? {},
+    otherBytes: () => recovery.bytes,
+    onHome() {
+      const found = fileSystemOf(path);
+      if (found === facts.fileSystem) return;
+      facts.fileSystem = found;
+      const { level, line } = describeFileSystem(path, found, settings.ephemeral);
+      wiring.log(level, line);
+    },
+    onGone(gone) {
+      for (const log of gone) streams.waiting.delete(log);
+      recovery.forget();
+    },
+  });
+  const streams: Streams = createStreams(engine, settings.flushMs);
+  const backlog = createOwnBacklog({ path, reader, onCorrupt, streams });
+  return { engine, streams, recovery, backlog, facts };
+}
+
+function stateOf(parts: Parts, settings: JournalSettings): JournalState {
+  const { engine, streams, recovery, facts } = parts;
+  return {
+    entries: engine.writer.members.size + recovery.count,
+    bytes: engine.segments.bytes + recovery.bytes,
+    capacityBytes: settings.maxBytes,
+    oldestEntryMs: oldestMs(streams, recovery),
+    degraded: engine.condition.reason,
+    corruptRecords: facts.corruptRecords,
+    fileSystem: facts.fileSystem ?? 'disk',
+    ephemeral: settings.ephemeral,
   };
 }
 
@@ -158,14 +169,14 @@ function oldestMs({ waiting }: Streams, recovery: Recovery): number {
   return times.length === 0 ? 0 : Math.min(...times);
 }
 
-async function close(engine: Engine, streams: Streams, recovery: Recovery): Promise<void> {
-  const { condition, encoder, segments, syncer } = engine;
+async function close({ engine, streams, recovery }: Parts): Promise<void> {
+  const { condition, writer, segments, syncer } = engine;
   await syncer.request();
   streams.close();
   syncer.stop();
   condition.stop();
   recovery.forget();
   // What waits stays for the next start; without it the directory goes.
-  segments.forget(encoder.members.size === 0);
+  segments.forget(writer.members.size === 0);
   await engine.home()?.release();
 }

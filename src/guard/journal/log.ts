@@ -49,14 +49,12 @@ export class Log implements StreamLog {
   endJson: string | undefined = undefined;
   opened = false;
   endPending = false;
+  /** The store has it up to `offset` and `revision`, and the disk has to be told. */
   settlePending = false;
   /** Bytes of the body that have been written. */
   offset = 0;
   /** Revision of the last `end`; -1 before it. */
   revision = -1;
-  /** Up to where the store has it, when `settlePending`. */
-  settledOffset = 0;
-  settledRevision = -1;
 
   extents: Extent<Log>[] = [];
   openAt: Place<Log> | undefined = undefined;
@@ -87,10 +85,7 @@ export class Log implements StreamLog {
   append(piece: Piece, now: boolean): void {
     if (this.plain && typeof piece === 'string') this.text += piece;
     else this.appendOther(piece);
-    if (!this.queued) {
-      this.queued = true;
-      this.host.enqueue(this);
-    }
+    if (!this.queued) this.host.enqueue(this);
     if (now && this.immediate) this.host.flush();
   }
 

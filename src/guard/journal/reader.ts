@@ -23,14 +23,17 @@ export interface ReadBack {
 }
 
 export interface Reader {
+  /** Visits all records of a file, and keeps its index for the bodies. Returns how many damaged places there are. */
+  scan(file: RecordFile, visit: (record: FoundRecord, bytes: Buffer) => void): Promise<number>;
   body(files: readonly RecordFile[], stream: number): Promise<ReadBack>;
 }
 
 /** The text of the one record at `position`; `undefined` when it is damaged. */
 export function readText(file: RecordFile, position: number): string | undefined {
-  const window = readWindow(file, position);
-  const record = recordIn(window, position, file);
-  return record?.bytes.toString('utf8');
+  const { bytes } = readWindow(file, position, Buffer.allocUnsafe(WINDOW_BYTES));
+  const found = recordAt(bytes, 0, file.salt);
+  if (found === undefined) return undefined;
+  return bytes.toString('utf8', found.payloadAt, found.payloadAt + found.payloadBytes);
 }
 
 /** Indexes kept at a time: the largest has about 160 000 records of 50 bytes in 8 MiB, so 1.3 MB. */
@@ -43,8 +46,9 @@ const POSITIONS = 2 ** 24;
 const STRETCH_BYTES = 512 * 1024;
 
 /** Read at a time; a body's records often lie near each other. */
-const WINDOW_BYTES = 16 * 1024;
-const WINDOWS_PER_TURN = 64;
+const WINDOW_BYTES = 2 * 1024;
+const WINDOWS_PER_TURN = 256;
+const NOTHING = Buffer.alloc(0);
 
 interface Index {
   keys: Float64Array;
@@ -54,17 +58,22 @@ interface Index {
 export function createReader(): Reader {
   const indexes = new Map<RecordFile, Index>();
 
-  const indexOf = async (file: RecordFile): Promise<Index> => {
+  const use = (file: RecordFile): Index => {
     const index = indexes.get(file) ?? { keys: new Float64Array(0), scannedTo: 0 };
     indexes.delete(file);
     indexes.set(file, index);
-    const oldest = indexes.keys().next().value;
+    const [oldest] = indexes.keys();
     if (indexes.size > INDEXES && oldest !== undefined) indexes.delete(oldest);
-    if (index.scannedTo < file.size) await extend(index, file);
+    return index;
+  };
+  const indexOf = async (file: RecordFile): Promise<Index> => {
+    const index = use(file);
+    if (index.scannedTo < file.size) await extend(index, file, () => {});
     return index;
   };
 
   return {
+    scan: (file, visit) => extend(use(file), file, visit),
     async body(files, stream) {
       const parts: Part[] = [];
       for (const file of files) {
@@ -76,8 +85,45 @@ export function createReader(): Reader {
   };
 }
 
+/** Reads a file from where its index ends, in stretches, so that it does not hold up the event loop. */
+async function extend(
+  index: Index,
+  file: RecordFile,
+  visit: (record: FoundRecord, bytes: Buffer) => void,
+): Promise<number> {
+  const start = index.scannedTo;
+  const bytes = await readRange(file.fd, start, file.size);
+  const added: number[] = [];
+  let from = 0;
+  let damaged = 0;
+  while (from < bytes.length) {
+    const range = { from, until: from + STRETCH_BYTES, salt: file.salt };
+    const result = scan(bytes, range, (record) => {
+      const { kind, stream, at } = record;
+      if (kind === KIND.text || kind === KIND.bytes) added.push(stream * POSITIONS + start + at);
+      visit(record, bytes);
+    });
+    damaged += result.damaged;
+    from = result.next;
+    if (from < bytes.length) await nextTurn();
+  }
+  // Two bodies may be read at once: the other one may have come first.
+  if (index.scannedTo === start) {
+    index.keys = sortedKeys(index.keys, added);
+    index.scannedTo = start + bytes.length;
+  }
+  return damaged;
+}
+
+function sortedKeys(keys: Float64Array, added: readonly number[]): Float64Array {
+  const all = new Float64Array(keys.length + added.length);
+  all.set(keys);
+  all.set(added, keys.length);
+  return all.sort();
+}
+
 /** Reads `[from, to)` of a file; shorter where the file ends. */
-export async function readRange(fd: number, from: number, to: number): Promise<Buffer> {
+async function readRange(fd: number, from: number, to: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafeSlow(to - from);
   let done = 0;
   while (done < bytes.length) {
@@ -86,39 +132,6 @@ export async function readRange(fd: number, from: number, to: number): Promise<B
     done += got;
   }
   return bytes.subarray(0, done);
-}
-
-/** Scans a buffer in stretches, so that a large file does not hold up the event loop. */
-export async function scanAll(
-  bytes: Buffer,
-  salt: number,
-  visit: (record: FoundRecord) => void,
-): Promise<number> {
-  let from = 0;
-  let damaged = 0;
-  while (from < bytes.length) {
-    const result = scan(bytes, { from, until: from + STRETCH_BYTES, salt }, visit);
-    damaged += result.damaged;
-    from = result.next;
-    if (from < bytes.length) await nextTurn();
-  }
-  return damaged;
-}
-
-async function extend(index: Index, file: RecordFile): Promise<void> {
-  const start = index.scannedTo;
-  const end = file.size;
-  const found: number[] = [];
-  await scanAll(await readRange(file.fd, start, end), file.salt, ({ kind, stream, at }) => {
-    if (kind === KIND.text || kind === KIND.bytes) found.push(stream * POSITIONS + start + at);
-  });
-  // Two bodies may be read at once: the other one may have come first.
-  if (index.scannedTo !== start) return;
-  const keys = new Float64Array(index.keys.length + found.length);
-  keys.set(index.keys);
-  keys.set(found, index.keys.length);
-  index.keys = keys.sort();
-  index.scannedTo = end;
 }
 
 function positionsOf(keys: Float64Array, stream: number): number[] {
@@ -155,47 +168,41 @@ async function collect(
   stream: number,
   into: Part[],
 ): Promise<void> {
-  let window: Window = { start: 0, bytes: Buffer.alloc(0) };
+  let window: Window = { start: 0, bytes: NOTHING };
+  const space = Buffer.allocUnsafe(WINDOW_BYTES);
   let windows = 0;
   for (const position of positions) {
-    let record = recordIn(window, position, file);
-    if (record === undefined) {
-      window = readWindow(file, position);
+    let found = recordIn(window, position, file.salt);
+    if (found === undefined) {
       if (++windows % WINDOWS_PER_TURN === 0) await nextTurn();
-      record = recordIn(window, position, file);
+      window = readWindow(file, position, space);
+      found = recordIn(window, position, file.salt);
     }
-    if (record?.found.stream !== stream) continue;
-    const { offset, kind } = record.found;
-    into.push({ offset, text: kind === KIND.text, bytes: record.bytes });
+    if (found?.stream !== stream) continue;
+    const { offset, kind, payloadAt, payloadBytes } = found;
+    // A copy: the window is read into again.
+    const bytes = Buffer.from(window.bytes.subarray(payloadAt, payloadAt + payloadBytes));
+    into.push({ offset, text: kind === KIND.text, bytes });
   }
 }
 
-/** Reads at least the whole record at `position`, if there is one. */
-function readWindow(file: RecordFile, position: number): Window {
-  const bytes = readNow(file.fd, position, WINDOW_BYTES);
+/** Reads at least the whole record at `position`, if there is one; into `space` when it fits. */
+function readWindow(file: RecordFile, position: number, space: Buffer): Window {
+  const bytes = readNow(file.fd, position, space);
   if (bytes.length < HEADER_BYTES) return { start: position, bytes };
   const length = HEADER_BYTES + bytes.readUInt32LE(4);
   if (length <= bytes.length || position + length > file.size) return { start: position, bytes };
-  return { start: position, bytes: readNow(file.fd, position, length) };
+  return { start: position, bytes: readNow(file.fd, position, Buffer.allocUnsafeSlow(length)) };
 }
 
-function recordIn(
-  window: Window,
-  position: number,
-  file: RecordFile,
-): { found: FoundRecord; bytes: Buffer } | undefined {
+function recordIn(window: Window, position: number, salt: number): FoundRecord | undefined {
   const at = position - window.start;
-  if (at < 0) return undefined;
-  const found = recordAt(window.bytes, at, file.salt);
-  if (found === undefined) return undefined;
-  const { payloadAt, payloadBytes } = found;
-  return { found, bytes: window.bytes.subarray(payloadAt, payloadAt + payloadBytes) };
+  return at < 0 ? undefined : recordAt(window.bytes, at, salt);
 }
 
 /** The pages were read a moment ago, by the scan or by the writer: a synchronous read costs less than a turn. */
-function readNow(fd: number, position: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(length);
-  return bytes.subarray(0, readSync(fd, bytes, 0, length, position));
+function readNow(fd: number, position: number, into: Buffer): Buffer {
+  return into.subarray(0, readSync(fd, into, 0, into.length, position));
 }
 
 /** Puts the pieces together up to the first gap; a stream that was written twice has pieces that overlap. */

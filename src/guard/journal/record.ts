@@ -57,30 +57,25 @@ export interface FoundRecord {
   readonly payloadBytes: number;
 }
 
-/** What a header says, besides the length of what follows it. */
+/** What a header says. One object that the caller keeps and fills again: this is made for every record. */
 export interface RecordHead {
-  readonly kind: Kind;
-  readonly stream: number;
-  readonly offset: number;
+  kind: Kind;
+  stream: number;
+  offset: number;
+  payloadBytes: number;
 }
 
-/** Writes the header before a payload that already stands at `at + HEADER_BYTES`. */
-export function seal(
-  buffer: Buffer,
-  at: number,
-  payloadBytes: number,
-  salt: number,
-  // Passed as one object that the caller keeps: this runs for every record.
-  head: RecordHead,
-): void {
-  putUint32(buffer, at + 4, payloadBytes);
+/** Writes the header at `at`, before a payload that already stands behind it. */
+export function seal(buffer: Buffer, at: number, head: RecordHead, salt: number): void {
+  putUint32(buffer, at + 4, head.payloadBytes);
   buffer[at + 8] = MARK[0];
   buffer[at + 9] = MARK[1];
   buffer[at + 10] = head.kind;
   buffer[at + 11] = 0;
   putUint32(buffer, at + 12, head.stream);
   putUint32(buffer, at + 16, head.offset);
-  putUint32(buffer, at, checksum(buffer, at + 4, at + HEADER_BYTES + payloadBytes, salt));
+  const end = at + HEADER_BYTES + head.payloadBytes;
+  putUint32(buffer, at, checksum(buffer, at + 4, end, salt));
 }
 
 /** The record at `at`, or `undefined` when there is no whole, undamaged one. */

@@ -2,7 +2,7 @@
  * The journals of dead processes, taken over and read: each stream is handed out once, oldest first.
  */
 import type { JournalEntry } from '../journal-port.ts';
-import { takenEntry } from './entries.ts';
+import { takenEntry } from './taken-entry.ts';
 import type { Found } from './found.ts';
 import type { Home } from './home.ts';
 import type { Reader } from './reader.ts';
@@ -22,69 +22,40 @@ export interface Recovery {
   forget(): void;
 }
 
-export function createRecovery(options: {
+export interface RecoveryOptions {
   readonly path: string;
   readonly home: () => Home | undefined;
   readonly reader: Reader;
   readonly onError: (error: unknown) => void;
   readonly onCorrupt: (count: number) => void;
-}): Recovery {
-  const { path, home, reader, onError, onCorrupt } = options;
-  let all: Taken[] = [];
-  const handedOut = new WeakSet<Found>();
+}
 
-  const takeDead = async (into: Home, signal: AbortSignal): Promise<void> => {
-    for (const name of await deadHomes(path, into.id)) {
-      if (signal.aborted) return;
-      try {
-        take(path, name, into);
-      } catch (error) {
-        onError(error);
-      }
-    }
-  };
-  const openNew = async (into: Home, signal: AbortSignal): Promise<void> => {
-    for (const directory of takenDirectories(into)) {
-      if (signal.aborted) return;
-      if (all.some((taken) => taken.directory === directory)) continue;
-      try {
-        all.push(await openTaken({ directory, reader, onError, onCorrupt }));
-      } catch (error) {
-        onError(error);
-      }
-    }
-  };
-  /** Finished ones are forgotten; one whose owner wrote on is read again. */
-  const prune = (): void => {
-    for (const taken of all) if (taken.found.size === 0) taken.close();
-    all = all.filter((taken) => taken.found.size > 0);
-  };
-  const waiting = (): { found: Found; taken: Taken }[] =>
-    all
-      .flatMap((taken) => [...taken.found].map((found) => ({ found, taken })))
-      .filter(({ found }) => !handedOut.has(found))
-      .sort((a, b) => a.found.startedAtMs - b.found.startedAtMs);
+export function createRecovery(options: RecoveryOptions): Recovery {
+  const { home } = options;
+  const all = new Set<Taken>();
+  const handedOut = new WeakSet<Found>();
 
   return {
     async *entries(signal) {
       const into = home();
       if (into === undefined) return;
-      prune();
-      await takeDead(into, signal);
-      await openNew(into, signal);
-      for (const { found, taken } of waiting()) {
+      prune(all);
+      await takeDead(options, into, signal);
+      await openNew(options, into, { all, signal });
+      for (const { found, taken } of inOrder(all)) {
         if (signal.aborted) return;
-        if (!taken.found.has(found) || handedOut.has(found)) continue;
+        if (handedOut.has(found) || !taken.found.has(found)) continue;
         handedOut.add(found);
-        yield takenEntry(found, taken, path);
+        const entry = entryOf(found, taken, options);
+        if (entry !== undefined) yield entry;
       }
-      prune();
+      prune(all);
     },
     get bytes() {
-      return all.reduce((sum, taken) => sum + taken.bytes, 0);
+      return sum(all, (taken) => taken.bytes);
     },
     get count() {
-      return all.reduce((sum, taken) => sum + taken.found.size, 0);
+      return sum(all, (taken) => taken.found.size);
     },
     get oldestMs() {
       let oldest = 0;
@@ -97,7 +68,75 @@ export function createRecovery(options: {
     },
     forget() {
       for (const taken of all) taken.close();
-      all = [];
+      all.clear();
     },
   };
+}
+
+async function takeDead(
+  { path, onError }: RecoveryOptions,
+  into: Home,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const name of await deadHomes(path, into.id)) {
+    if (signal.aborted) return;
+    try {
+      take(path, name, into);
+    } catch (error) {
+      onError(error);
+    }
+  }
+}
+
+async function openNew(
+  { reader, onError, onCorrupt }: RecoveryOptions,
+  into: Home,
+  { all, signal }: { all: Set<Taken>; signal: AbortSignal },
+): Promise<void> {
+  const known = new Set([...all].map(({ directory }) => directory));
+  for (const directory of takenDirectories(into)) {
+    if (signal.aborted) return;
+    if (known.has(directory)) continue;
+    try {
+      all.add(await openTaken({ directory, reader, onError, onCorrupt }));
+    } catch (error) {
+      onError(error);
+    }
+  }
+}
+
+/** Finished ones are forgotten. One whose owner wrote on after it was read is read again at the next call. */
+function prune(all: Set<Taken>): void {
+  for (const taken of all) {
+    if (taken.found.size > 0) continue;
+    taken.close();
+    all.delete(taken);
+  }
+}
+
+/** Every stream with its directory, oldest first. */
+function inOrder(all: ReadonlySet<Taken>): { found: Found; taken: Taken }[] {
+  return [...all]
+    .flatMap((taken) => [...taken.found].map((found) => ({ found, taken })))
+    .sort((a, b) => a.found.startedAtMs - b.found.startedAtMs);
+}
+
+/** A disk that cannot give one of them does not keep back the others. */
+function entryOf(
+  found: Found,
+  taken: Taken,
+  { path, onError }: RecoveryOptions,
+): JournalEntry | undefined {
+  try {
+    return takenEntry(found, taken, path);
+  } catch (error) {
+    onError(error);
+    return undefined;
+  }
+}
+
+function sum(all: ReadonlySet<Taken>, of: (taken: Taken) => number): number {
+  let total = 0;
+  for (const taken of all) total += of(taken);
+  return total;
 }

@@ -15,7 +15,7 @@ const STRETCH_BYTES = 256 * 1024;
 
 export interface Relocator {
   /** Writes these logs again. Never rejects; what could not be written stays as it is. */
-  move(logs: Iterable<Log>): Promise<void>;
+  move(logs: readonly Log[]): Promise<void>;
 }
 
 export function createRelocator(options: {
@@ -35,11 +35,9 @@ export function createRelocator(options: {
   const moveOne = async (log: Log): Promise<void> => {
     if (log.state === 'over') {
       // Only its settlement is missing.
-      writer.stale.delete(log);
-      log.stale = false;
+      writer.forget(log);
       log.settlePending = true;
       if (!log.queued) writer.enqueue(log);
-      log.queued = true;
     } else if (log.body === undefined) await moveKept(log);
     else writer.rewrite(log);
   };
@@ -47,7 +45,7 @@ export function createRelocator(options: {
   return {
     async move(logs) {
       let written = 0;
-      for (const log of [...logs]) {
+      for (const log of logs) {
         try {
           await moveOne(log);
         } catch (error) {

@@ -6,10 +6,9 @@
  * Emptying: when the records still needed in the oldest segments together are under a quarter of them, those are
  * written again at the head. So all sealed segments together never stay larger than four times what is needed.
  */
-import { rmSync } from 'node:fs';
 import type { Files } from './files.ts';
 import type { Log } from './log.ts';
-import { parseSegmentName, segmentName, segmentPath } from './segment.ts';
+import { segmentName, segmentPath } from './segment.ts';
 import type { Extent, Segment } from './segment.ts';
 
 /** Segments whose needed part is smaller than this are emptied. */
@@ -46,107 +45,119 @@ export interface Segments {
   forget(remove: boolean): void;
 }
 
-/** Keeps the segments of one directory; `directory()` is asked for each new file, because an owner can move. */
-export function createSegments(options: {
+export interface SegmentsOptions {
   readonly files: Files;
+  /** Asked for each new file, because an owner can move. */
   readonly directory: () => string;
   readonly segmentBytes: number;
   readonly onError: (error: unknown) => void;
-}): Segments {
-  const { files, directory, segmentBytes, onError } = options;
-  let all: Segment<Log>[] = [];
-  let open: Segment<Log> | undefined;
-  let bytes = 0;
-  let made = false;
-  let lastNumber = 0;
+}
 
-  const close = (segment: Segment<Log>, remove: boolean): void => {
-    try {
-      files.close(segment.fd);
-      if (remove) files.remove(segment.path);
-    } catch (error) {
-      onError(error);
-    }
-  };
-  const current = (): Segment<Log> => {
-    if (open !== undefined) return open;
-    const name = segmentName(lastNumber + 1);
-    const path = segmentPath(directory(), name);
-    const fd = files.create(path);
-    lastNumber = name.number;
-    open = { number: name.number, salt: name.salt, path, fd, ...fresh() };
-    all.push(open);
-    made = true;
-    return open;
-  };
-
+/** Keeps the segments of one directory. */
+export function createSegments(options: SegmentsOptions): Segments {
+  const state: State = { all: [], open: undefined, bytes: 0, made: false, lastNumber: 0 };
   return {
-    current,
-    seal: () => (open = undefined),
+    current: () => (state.open ??= makeSegment(options, state)),
+    seal: () => (state.open = undefined),
     grew(added) {
+      const { open } = state;
       if (open === undefined) return;
       open.size += added;
       open.dirty = true;
-      bytes += added;
-      if (open.size >= segmentBytes * SEAL_AT) open = undefined;
+      state.bytes += added;
+      if (open.size >= options.segmentBytes * SEAL_AT) state.open = undefined;
     },
-    charge(log, segment, added) {
-      let extent = log.extents[log.extents.length - 1];
-      if (extent?.segment !== segment) {
-        extent = { segment, bytes: 0 };
-        log.extents.push(extent);
-        segment.tenants.add(log);
-      }
-      extent.bytes += added;
-      segment.live += added;
-    },
-    release(log, extents, movedAt) {
-      for (const { segment, bytes: released } of extents) {
-        segment.live -= released;
-        segment.movedAt = Math.max(segment.movedAt, movedAt);
-      }
-      for (const { segment } of extents) {
-        if (!log.extents.some((still) => still.segment === segment)) segment.tenants.delete(log);
-      }
-    },
+    charge,
+    release,
     sweep(durable) {
-      for (let first = all[0]; first !== undefined; first = all[0]) {
-        if (first === open || first.tenants.size > 0 || first.movedAt > durable) return;
-        all.shift();
-        bytes -= first.size;
-        close(first, true);
+      for (let first = state.all[0]; first !== undefined; first = state.all[0]) {
+        if (first === state.open || first.tenants.size > 0 || first.movedAt > durable) return;
+        state.all.shift();
+        state.bytes -= first.size;
+        close(options, first, true);
       }
     },
-    crowded: () => crowdedTenants(all, open),
+    crowded: () => crowdedTenants(state),
     get all() {
-      return all;
+      return state.all;
     },
     get bytes() {
-      return bytes;
+      return state.bytes;
     },
     tookNew() {
-      const was = made;
-      made = false;
-      return was;
+      const { made } = state;
+      state.made = false;
+      return made;
     },
     forget(remove) {
-      for (const segment of all) close(segment, remove);
-      all = [];
-      open = undefined;
-      bytes = 0;
+      for (const segment of state.all) close(options, segment, remove);
+      state.all = [];
+      state.open = undefined;
+      state.bytes = 0;
     },
   };
 }
 
-function fresh(): Pick<Segment<Log>, 'size' | 'live' | 'tenants' | 'dirty' | 'movedAt'> {
-  return { size: 0, live: 0, tenants: new Set(), dirty: false, movedAt: 0 };
+interface State {
+  all: Segment<Log>[];
+  open: Segment<Log> | undefined;
+  bytes: number;
+  made: boolean;
+  lastNumber: number;
+}
+
+function makeSegment({ files, directory }: SegmentsOptions, state: State): Segment<Log> {
+  const name = segmentName(state.lastNumber + 1);
+  const path = segmentPath(directory(), name);
+  const segment: Segment<Log> = {
+    number: name.number,
+    salt: name.salt,
+    path,
+    fd: files.create(path),
+    size: 0,
+    live: 0,
+    tenants: new Set(),
+    dirty: false,
+    movedAt: 0,
+  };
+  state.lastNumber = name.number;
+  state.all.push(segment);
+  state.made = true;
+  return segment;
+}
+
+function close({ files, onError }: SegmentsOptions, segment: Segment<Log>, remove: boolean): void {
+  try {
+    files.close(segment.fd);
+    if (remove) files.remove(segment.path);
+  } catch (error) {
+    onError(error);
+  }
+}
+
+function charge(log: Log, segment: Segment<Log>, added: number): void {
+  let extent = log.extents[log.extents.length - 1];
+  if (extent?.segment !== segment) {
+    extent = { segment, bytes: 0 };
+    log.extents.push(extent);
+    segment.tenants.add(log);
+  }
+  extent.bytes += added;
+  segment.live += added;
+}
+
+function release(log: Log, extents: readonly Extent<Log>[], movedAt: number): void {
+  for (const { segment, bytes } of extents) {
+    segment.live -= bytes;
+    segment.movedAt = Math.max(segment.movedAt, movedAt);
+  }
+  for (const { segment } of extents) {
+    if (!log.extents.some((still) => still.segment === segment)) segment.tenants.delete(log);
+  }
 }
 
 /** The tenants of the longest run of oldest segments that is mostly unneeded. */
-function crowdedTenants(
-  all: readonly Segment<Log>[],
-  open: Segment<Log> | undefined,
-): readonly Log[] {
+function crowdedTenants({ all, open }: State): readonly Log[] {
   let size = 0;
   let live = 0;
   let run = 0;
@@ -157,12 +168,4 @@ function crowdedTenants(
     if (live < size * EMPTY_BELOW) run = index + 1;
   }
   return all.slice(0, run).flatMap((segment) => [...segment.tenants]);
-}
-
-/** Deletes the segments that a directory holds, whoever wrote them. */
-export function removeSegments(directory: string, names: readonly string[]): void {
-  for (const name of names) {
-    const segment = parseSegmentName(name);
-    if (segment !== undefined) rmSync(segmentPath(directory, segment), { force: true });
-  }
 }

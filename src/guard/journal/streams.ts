@@ -10,55 +10,37 @@ import type { LogHost } from './log.ts';
 
 export interface Streams extends Pick<Journal, 'open' | 'end' | 'keep'> {
   /** Its message is where it belongs, or there is none. */
-  finish(log: Log): void;
+  readonly finish: (log: Log) => void;
   /** Kept logs, in the order in which they were kept. */
   readonly waiting: Set<Log>;
   /** Takes no more. */
   close(): void;
 }
 
-export function createStreams(engine: Engine, flushMs: number): Streams {
-  const { encoder, segments, writer } = engine;
+export function createStreams({ writer, home }: Engine, flushMs: number): Streams {
   const waiting = new Set<Log>();
   let lastNumber = 0;
   let closed = false;
 
   const enqueue = (log: Log): void => {
-    if (!closed) {
-      writer.enqueue(log);
-      return;
-    }
-    log.clearPending();
-    log.queued = false;
-  };
-  const queue = (log: Log): void => {
-    if (log.queued) return;
-    log.queued = true;
-    enqueue(log);
+    if (closed) log.clearPending();
+    else if (!log.queued) writer.enqueue(log);
   };
   const finish = (log: Log): void => {
     if (log.state === 'over') return;
     log.state = 'over';
     log.clearPending();
-    log.stale = false;
-    writer.stale.delete(log);
     waiting.delete(log);
-    if (!encoder.members.delete(log)) return;
+    const isOnDisk = writer.members.has(log);
     // The records are let go at once, so that a full disk can be emptied; files go only after a later write.
-    const { extents } = log;
-    log.extents = [];
-    segments.release(log, extents, 0);
-    log.settledOffset = log.offset;
-    log.settledRevision = log.revision;
+    writer.forget(log);
+    if (!isOnDisk) return;
     log.settlePending = true;
-    queue(log);
+    enqueue(log);
   };
   const reopen = (log: Log): void => {
     // What was kept is still on disk and can simply be continued; what was settled may be gone.
-    if (log.state === 'over') {
-      log.opened = false;
-      writer.distrust(log);
-    }
+    if (log.state === 'over') writer.distrust(log);
     log.state = 'live';
     log.waitingSinceMs = 0;
     waiting.delete(log);
@@ -68,26 +50,20 @@ export function createStreams(engine: Engine, flushMs: number): Streams {
   return {
     waiting,
     finish,
-    open(stream: OpenedStream, body: () => readonly Piece[]) {
-      const json = openJson(stream, engine.home()?.id ?? '');
-      // With a timer instead of ticks, the app has said that some milliseconds may be lost.
-      return new Log(host, {
+    open: (stream: OpenedStream, body: () => readonly Piece[]) =>
+      new Log(host, {
         number: ++lastNumber,
-        openJson: json,
+        openJson: openJson(stream, home()?.id ?? ''),
         body,
+        // With a timer in place of ticks, the app has said that some milliseconds may be lost.
         immediate: flushMs === 0,
-      });
-    },
-    end(log, ending: Ending) {
+      }),
+    end(log, ending) {
       if (!(log instanceof Log)) return;
       if (log.settlePending) writer.flush();
       if (log.state !== 'live') reopen(log);
-      log.endJson = endJson(ending);
-      log.revision = ending.revision;
-      log.endPending = true;
-      log.plain = false;
-      log.waitingSinceMs = ending.endedAt.getTime();
-      queue(log);
+      noteEnd(log, ending);
+      enqueue(log);
     },
     keep(log) {
       if (!(log instanceof Log) || log.state !== 'live') return;
@@ -102,4 +78,12 @@ export function createStreams(engine: Engine, flushMs: number): Streams {
       closed = true;
     },
   };
+}
+
+function noteEnd(log: Log, ending: Ending): void {
+  log.endJson = endJson(ending);
+  log.revision = ending.revision;
+  log.endPending = true;
+  log.plain = false;
+  log.waitingSinceMs = ending.endedAt.getTime();
 }

@@ -5,8 +5,8 @@
  * streams again.
  */
 import type { Batch } from './batch.ts';
+import type { Bound } from './bound.ts';
 import type { Condition } from './condition.ts';
-import { troubleOf } from './condition.ts';
 import type { Files } from './files.ts';
 import type { Home } from './home.ts';
 import type { Relocator } from './relocate.ts';
@@ -27,8 +27,9 @@ export interface Syncer {
   stop(): void;
 }
 
-export function createSyncer(options: {
+export interface SyncerOptions {
   readonly batch: Batch;
+  readonly bound: Bound;
   readonly condition: Condition;
   readonly files: Files;
   readonly segments: Segments;
@@ -39,78 +40,27 @@ export function createSyncer(options: {
   readonly onTakenOver: () => void;
   readonly fsyncMs: number;
   readonly onError: (error: unknown) => void;
-}): Syncer {
-  const { batch, condition, files, segments, writer, relocator, home, fsyncMs, onError } = options;
-  let durable = 0;
+}
+
+export function createSyncer(options: SyncerOptions): Syncer {
+  const { segments, fsyncMs, onError } = options;
+  const state: State = { durable: 0, newFiles: false };
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
-  let newFiles = false;
-
-  const syncSegment = async (segment: Segment<Log>): Promise<boolean> => {
-    segment.dirty = false;
-    try {
-      await files.sync(segment.fd);
-      return true;
-    } catch (error) {
-      onError(error);
-      giveUp(segment, segments, writer);
-      return false;
-    }
-  };
-  const syncDirectory = async (): Promise<boolean> => {
-    newFiles = segments.tookNew() || newFiles;
-    if (!newFiles) return true;
-    try {
-      await home()?.sync();
-      newFiles = false;
-      return true;
-    } catch (error) {
-      onError(error);
-      return false;
-    }
-  };
-  const syncOnce = async (): Promise<boolean> => {
-    writer.flush();
-    const upTo = batch.writes;
-    const dirty = segments.all.filter((segment) => segment.dirty);
-    const done = await Promise.all([...dirty.map(syncSegment), syncDirectory()]);
-    if (home()?.isMine() === false) {
-      options.onTakenOver();
-      return false;
-    }
-    if (!done.every(Boolean)) return false;
-    durable = upTo;
-    return true;
-  };
-  const round = async (): Promise<void> => {
-    if (!(await syncOnce())) {
-      await relocator.move(writer.stale);
-      if (!(await syncOnce())) {
-        condition.block(troubleOf(undefined));
-        return;
-      }
-    }
-    segments.sweep(durable);
-    writer.reviewBound();
-    await relocator.move(segments.crowded());
-    if (!condition.blocked && !condition.over) await relocator.move(writer.stale);
-    condition.review();
-  };
-  const start = (): Promise<void> => {
-    clearTimeout(timer);
-    timer = undefined;
-    running = round()
-      .catch(onError)
-      .finally(() => {
-        running = undefined;
-      });
-    return running;
-  };
 
   const request = (): Promise<void> => {
-    if (running === undefined) return start();
+    if (running === undefined) {
+      clearTimeout(timer);
+      timer = undefined;
+      running = round(options, state)
+        .catch(onError)
+        .finally(() => {
+          running = undefined;
+        });
+      return running;
+    }
     next ??= running.then(() => {
       next = undefined;
       return request();
@@ -124,14 +74,81 @@ export function createSyncer(options: {
       timer = setTimeout(() => void request(), fsyncMs);
       timer.unref();
     },
-    sweep: () => segments.sweep(durable),
-    has: (log) => !log.stale && log.clean && log.opened && log.writtenAt <= durable,
+    sweep: () => segments.sweep(state.durable),
+    has: (log) => !log.stale && log.clean && log.opened && log.writtenAt <= state.durable,
     stop() {
       stopped = true;
       clearTimeout(timer);
       timer = undefined;
     },
   };
+}
+
+interface State {
+  /** The last write that is on the disk. */
+  durable: number;
+  /** A file was made whose name may not be on the disk yet. */
+  newFiles: boolean;
+}
+
+async function round(options: SyncerOptions, state: State): Promise<void> {
+  const { bound, condition, relocator, segments, writer } = options;
+  if (!(await syncOnce(options, state))) {
+    await relocator.move([...writer.stale]);
+    if (!(await syncOnce(options, state))) {
+      condition.block('io-error');
+      return;
+    }
+  }
+  segments.sweep(state.durable);
+  bound.review();
+  await relocator.move(segments.crowded());
+  if (!condition.blocked && !condition.over) await relocator.move([...writer.stale]);
+  condition.review();
+}
+
+/** False when something that was written is not on the disk now. */
+async function syncOnce(options: SyncerOptions, state: State): Promise<boolean> {
+  const { batch, segments, writer, home } = options;
+  writer.flush();
+  const upTo = batch.writes;
+  const dirty = segments.all.filter((segment) => segment.dirty);
+  const done = await Promise.all([
+    ...dirty.map((segment) => syncSegment(options, segment)),
+    syncDirectory(options, state),
+  ]);
+  if (home()?.isMine() === false) {
+    options.onTakenOver();
+    return false;
+  }
+  if (!done.every(Boolean)) return false;
+  state.durable = upTo;
+  return true;
+}
+
+async function syncSegment(options: SyncerOptions, segment: Segment<Log>): Promise<boolean> {
+  segment.dirty = false;
+  try {
+    await options.files.sync(segment.fd);
+    return true;
+  } catch (error) {
+    options.onError(error);
+    giveUp(segment, options.segments, options.writer);
+    return false;
+  }
+}
+
+async function syncDirectory(options: SyncerOptions, state: State): Promise<boolean> {
+  state.newFiles = options.segments.tookNew() || state.newFiles;
+  if (!state.newFiles) return true;
+  try {
+    await options.home()?.sync();
+    state.newFiles = false;
+    return true;
+  } catch (error) {
+    options.onError(error);
+    return false;
+  }
 }
 
 /** Nothing more is written to this segment, and nothing in it is relied on. */

@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { isWanted, note } from './found.ts';
 import type { Found, FoundFile, FoundStreams } from './found.ts';
 import { removeIfEmpty } from './home.ts';
-import { readRange, scanAll } from './reader.ts';
 import type { Reader, ReadBack } from './reader.ts';
 import { HEADER_BYTES, KIND, seal } from './record.ts';
 import { parseSegmentName, segmentName, segmentPath } from './segment.ts';
@@ -39,8 +38,8 @@ export interface TakenOptions {
 
 /** Reads what a taken directory holds. Files that cannot be opened are left where they are. */
 export async function openTaken(options: TakenOptions): Promise<Taken> {
-  const { directory, onError, onCorrupt } = options;
-  const { files, found, damaged } = await readDirectory(directory, onError);
+  const { directory, reader, onError, onCorrupt } = options;
+  const { files, found, damaged } = await readDirectory(directory, reader, onError);
   if (damaged > 0) onCorrupt(damaged);
   for (const stream of found) for (const file of stream.files) file.needed++;
   const taken = manage(options, files, found);
@@ -51,14 +50,14 @@ export async function openTaken(options: TakenOptions): Promise<Taken> {
 /** The unsettled streams of a directory, dead or alive. The files stay open. */
 export async function readDirectory(
   directory: string,
+  reader: Reader,
   onError: (error: unknown) => void,
 ): Promise<{ files: FoundFile[]; found: Set<Found>; damaged: number }> {
   const files = openFiles(directory, onError);
   const streams: FoundStreams = new Map();
   let damaged = 0;
   for (const file of files) {
-    const bytes = await readRange(file.fd, 0, file.size);
-    damaged += await scanAll(bytes, file.salt, (record) => note(streams, file, record, bytes));
+    damaged += await reader.scan(file, (record, bytes) => note(streams, file, record, bytes));
   }
   return { files, found: new Set([...streams.values()].filter(isWanted)), damaged };
 }
@@ -86,8 +85,8 @@ export function openSettlements(directory: string): Settlements {
 export function writeSettlement(to: Settlements, found: Found): void {
   const record = Buffer.alloc(HEADER_BYTES + 4);
   record.writeInt32LE(found.revision, HEADER_BYTES);
-  const head = { kind: KIND.settled, stream: found.number, offset: found.bodyEnd };
-  seal(record, 0, 4, to.salt, head);
+  const { number: stream, bodyEnd: offset } = found;
+  seal(record, 0, { kind: KIND.settled, stream, offset, payloadBytes: 4 }, to.salt);
   to.size += writeSync(to.fd, record, 0, record.length, to.size);
 }
 

@@ -6,16 +6,12 @@
  * piece by piece any more (there would be a gap before it) but whole, from memory, as soon as writing works.
  */
 import type { Batch } from './batch.ts';
+import type { Bound } from './bound.ts';
 import type { Condition } from './condition.ts';
-import { pendingBytes } from './encode.ts';
-import type { Encoder, Whole } from './encode.ts';
+import { pendingBytes, putPending, putSettled, putWhole } from './encode.ts';
+import type { Whole } from './encode.ts';
 import type { Log } from './log.ts';
 import type { Segments } from './segments.ts';
-
-/** Of the bound, so much is for pieces of bodies; the rest is kept for endings and settlements. */
-const BODY_SHARE = 0.95;
-/** Pieces are taken again when the journal is so much below the bound. */
-const RESUME_SHARE = 0.9;
 
 /** In one tick, stale logs may write so much again; the others wait for theirs. */
 const REWRITE_BYTES_PER_TICK = 1024 * 1024;
@@ -24,111 +20,38 @@ export interface Writer {
   /** Puts a log on the list of this tick, and queues the flush. */
   enqueue(log: Log): void;
   /** Writes everything on the list now. */
-  flush(): void;
+  readonly flush: () => void;
   /** Writes a whole stream again at the head and lets its old records go. False when that failed. */
   rewrite(log: Log, whole?: Whole): boolean;
   /** Its records cannot be relied on. */
   distrust(log: Log): void;
-  /** Looks whether the bound is respected. */
-  reviewBound(): void;
+  /** Nobody needs its records any more. */
+  forget(log: Log): void;
   /** Logs that wait to be written again. */
-  readonly stale: Set<Log>;
+  readonly stale: ReadonlySet<Log>;
+  /** Logs of which something is on disk. */
+  readonly members: ReadonlySet<Log>;
 }
 
-export function createWriter(options: {
+export interface WriterOptions {
   readonly batch: Batch;
-  readonly encoder: Encoder;
   readonly segments: Segments;
   readonly condition: Condition;
-  readonly maxBytes: number;
-  /** Bytes that count for the bound but are not in `segments`. */
-  readonly otherBytes: () => number;
+  readonly bound: Bound;
   /** 0: at the end of this tick. */
   readonly flushMs: number;
-  /** Called after a flush that wrote. */
+  /** After a flush that wrote. */
   readonly onWrite: (seconds: number) => void;
   readonly onError: (error: unknown) => void;
-}): Writer {
-  const { batch, encoder, segments, condition, maxBytes, otherBytes, flushMs, onWrite } = options;
-  const stale = new Set<Log>();
+}
+
+export function createWriter(options: WriterOptions): Writer {
+  const { flushMs, onError } = options;
+  const shared: Shared = { ...options, stale: new Set(), members: new Set() };
   let pending: Log[] = [];
   let spare: Log[] = [];
   let scheduled = false;
   let flushing = false;
-
-  const used = (): number => segments.bytes + otherBytes();
-  const reviewBound = (): void => {
-    const bytes = used();
-    if (condition.over ? bytes < maxBytes * RESUME_SHARE : bytes >= maxBytes * BODY_SHARE) {
-      condition.setOver(!condition.over);
-    }
-  };
-  const distrust = (log: Log): void => {
-    log.clearPending();
-    log.stale = true;
-    stale.add(log);
-  };
-
-  /** Puts one log into the batch; true when it has to be written again as a whole instead. */
-  const encode = (log: Log): boolean => {
-    if (log.settlePending && log.opened) encoder.settled(log);
-    log.settlePending = false;
-    if (log.state === 'over') return false;
-    if (log.stale) return true;
-    if (condition.over && (log.text !== '' || log.parts !== undefined || !log.opened)) {
-      distrust(log);
-      return false;
-    }
-    encoder.pending(log);
-    log.writtenAt = batch.writes + 1;
-    return false;
-  };
-
-  const encodeAll = (logs: readonly Log[]): readonly Log[] => {
-    let again: Log[] = NONE;
-    let safe = 0;
-    let index = -1;
-    let { writes } = batch;
-    for (const log of logs) {
-      index++;
-      log.queued = false;
-      if (encode(log)) (again = again === NONE ? [] : again).push(log);
-      if (batch.writes === writes) continue;
-      // What was added before is on its way; this log may be only half of it.
-      ({ writes } = batch);
-      safe = index;
-    }
-    if (!batch.finish()) for (const log of logs.slice(safe)) distrust(log);
-    return again;
-  };
-
-  const rewriteSome = (logs: readonly Log[]): void => {
-    let budget = REWRITE_BYTES_PER_TICK;
-    for (const log of logs) {
-      if (!log.stale) continue;
-      if (budget <= 0 || condition.over || !rewrite(log)) log.clearPending();
-      else budget -= log.offset;
-    }
-  };
-
-  const rewrite = (log: Log, whole = wholeOf(log, options.onError)): boolean => {
-    const size = log.offset + pendingBytes(log);
-    if (whole === undefined || condition.blocked || used() + size > maxBytes) return false;
-    const old = log.extents;
-    log.extents = [];
-    encoder.whole(log, whole);
-    log.writtenAt = batch.writes + 1;
-    if (!batch.finish()) {
-      log.extents.push(...old);
-      distrust(log);
-      return false;
-    }
-    segments.release(log, old, batch.writes);
-    log.stale = false;
-    stale.delete(log);
-    if (log.state === 'kept') log.letGo();
-    return true;
-  };
 
   const flush = (): void => {
     if (flushing) return;
@@ -137,28 +60,22 @@ export function createWriter(options: {
     flushing = true;
     const logs = pending;
     pending = spare;
+    for (const log of logs) log.queued = false;
     try {
-      reviewBound();
-      if (condition.blocked || used() >= maxBytes) for (const log of logs) miss(log);
-      else rewriteSome(encodeAll(logs));
+      writeAll(shared, logs);
     } catch (error) {
-      // Nothing above may throw; should it, the streams are written again from memory.
-      for (const log of logs) miss(log);
-      options.onError(error);
+      // Nothing in there may throw; should it, the streams are written again from memory.
+      for (const log of logs) distrust(shared, log);
+      onError(error);
     }
     logs.length = 0;
     spare = logs;
     flushing = false;
-    const spentMs = batch.takeSpentMs();
-    if (spentMs > 0) onWrite(spentMs / 1000);
-  };
-  const miss = (log: Log): void => {
-    log.queued = false;
-    distrust(log);
   };
 
   return {
     enqueue(log) {
+      log.queued = true;
       pending.push(log);
       if (scheduled) return;
       scheduled = true;
@@ -166,15 +83,116 @@ export function createWriter(options: {
       else setTimeout(flush, flushMs).unref();
     },
     flush,
-    rewrite,
-    distrust,
-    reviewBound,
-    stale,
+    rewrite: (log, whole = wholeOf(log, onError)) => rewrite(shared, log, whole),
+    distrust: (log) => distrust(shared, log),
+    forget(log) {
+      log.stale = false;
+      shared.stale.delete(log);
+      shared.members.delete(log);
+      letGo(options.segments, log);
+    },
+    stale: shared.stale,
+    members: shared.members,
   };
 }
 
-/** No logs; never added to. */
-const NONE: Log[] = [];
+interface Shared extends WriterOptions {
+  readonly stale: Set<Log>;
+  readonly members: Set<Log>;
+}
+
+function writeAll(shared: Shared, logs: readonly Log[]): void {
+  const { batch, condition, bound, onWrite } = shared;
+  bound.review();
+  if (condition.blocked || bound.reached) for (const log of logs) distrust(shared, log);
+  else rewriteSome(shared, encodeAll(shared, logs));
+  const spentMs = batch.takeSpentMs();
+  if (spentMs > 0) onWrite(spentMs / 1000);
+}
+
+/** Returns the logs that have to be written as a whole instead. */
+function encodeAll(shared: Shared, logs: readonly Log[]): readonly Log[] {
+  const { batch } = shared;
+  let whole: Log[] = NONE;
+  let safe = 0;
+  let index = -1;
+  let { writes } = batch;
+  for (const log of logs) {
+    index++;
+    if (!encode(shared, log)) (whole = whole === NONE ? [] : whole).push(log);
+    if (batch.writes === writes) continue;
+    // What was added before is on its way; this log may be only half of it.
+    ({ writes } = batch);
+    safe = index;
+  }
+  if (!batch.finish()) for (const log of logs.slice(safe)) distrust(shared, log);
+  return whole;
+}
+
+/** Puts one log into the batch; false when it cannot go piece by piece. */
+function encode(shared: Shared, log: Log): boolean {
+  const { batch, condition, members, segments } = shared;
+  if (log.settlePending) settle(batch, segments, log);
+  if (log.state === 'over') return true;
+  if (log.stale) return false;
+  if (condition.over && (log.text !== '' || log.parts !== undefined || !log.opened)) {
+    distrust(shared, log);
+    return true;
+  }
+  if (!log.opened) members.add(log);
+  putPending(batch, log);
+  log.writtenAt = batch.writes + 1;
+  return true;
+}
+
+function settle(batch: Batch, segments: Segments, log: Log): void {
+  log.settlePending = false;
+  putSettled(batch, log);
+  // Nobody needs the settlement itself: it goes with the segment it stands in.
+  letGo(segments, log);
+}
+
+function letGo(segments: Segments, log: Log): void {
+  const { extents } = log;
+  log.extents = [];
+  segments.release(log, extents, 0);
+}
+
+function rewriteSome(shared: Shared, logs: readonly Log[]): void {
+  let budget = REWRITE_BYTES_PER_TICK;
+  for (const log of logs) {
+    const whole = budget > 0 && !shared.condition.over && wholeOf(log, shared.onError);
+    if (whole && rewrite(shared, log, whole)) budget -= log.offset;
+    else log.clearPending();
+  }
+}
+
+function rewrite(shared: Shared, log: Log, whole: Whole | undefined): boolean {
+  const { batch, bound, condition, members, segments, stale } = shared;
+  if (whole === undefined || condition.blocked) return false;
+  if (!bound.fits(log.offset + pendingBytes(log))) return false;
+  const old = log.extents;
+  log.extents = [];
+  putWhole(batch, log, whole);
+  log.writtenAt = batch.writes + 1;
+  if (!batch.finish()) {
+    log.extents.push(...old);
+    distrust(shared, log);
+    return false;
+  }
+  segments.release(log, old, batch.writes);
+  members.add(log);
+  stale.delete(log);
+  log.stale = false;
+  if (log.state === 'kept') log.letGo();
+  return true;
+}
+
+function distrust({ stale }: Shared, log: Log): void {
+  log.clearPending();
+  log.stale = true;
+  stale.add(log);
+}
 
 /** A log as its memory has it; `undefined` when only the disk does. */
 function wholeOf(log: Log, onError: (error: unknown) => void): Whole | undefined {
@@ -186,3 +204,5 @@ function wholeOf(log: Log, onError: (error: unknown) => void): Whole | undefined
     return undefined;
   }
 }
+
+const NONE: Log[] = [];

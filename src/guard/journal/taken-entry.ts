@@ -1,50 +1,14 @@
 /**
- * Streams that wait in a journal, as the saver meets them: this process's own, and those of dead ones.
+ * The streams that a dead process left, as the saver meets them.
  */
 import { basename } from 'node:path';
 import type { JournalEntry } from '../journal-port.ts';
 import { isCut, nameless } from './found.ts';
 import type { Found } from './found.ts';
-import type { Log } from './log.ts';
 import { parseEnding, parseOpened } from './parse.ts';
 import { readText } from './reader.ts';
-import type { Reader } from './reader.ts';
 import { writeRefused } from './refused-files.ts';
-import { segmentsOf } from './relocate.ts';
 import type { Taken } from './taken.ts';
-
-/** A log of this process that the saver let go of. `undefined` when its records cannot be read any more. */
-export function ownEntry(
-  log: Log,
-  using: { path: string; reader: Reader; finish: (log: Log) => void; onCorrupt: () => void },
-): JournalEntry | undefined {
-  const openJson =
-    log.openJson ?? (log.openAt && readText(log.openAt.segment, log.openAt.position));
-  const endJson = log.endJson ?? (log.endAt && readText(log.endAt.segment, log.endAt.position));
-  if (openJson === undefined) return undefined;
-  const opened = parseOpened(openJson);
-  const { offset, revision } = log;
-  const settle = (): Promise<void> => {
-    // Opened again meanwhile: then there is more to save than what this entry gave.
-    if (log.offset === offset && log.revision === revision) using.finish(log);
-    return Promise.resolve();
-  };
-  return {
-    opened,
-    ending: endJson === undefined ? undefined : parseEnding(endJson, opened),
-    async body() {
-      if (log.body !== undefined) return log.body();
-      const { pieces, bytes } = await using.reader.body(segmentsOf(log), log.number);
-      if (bytes < offset) using.onCorrupt();
-      return pieces;
-    },
-    settle,
-    async refuse(message, sqlstate) {
-      await writeRefused(using.path, message, sqlstate);
-      await settle();
-    },
-  };
-}
 
 /** A stream of a dead process. An end that speaks of more text than can be read is not called complete. */
 export function takenEntry(found: Found, taken: Taken, path: string): JournalEntry {
