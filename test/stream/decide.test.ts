@@ -194,7 +194,7 @@ describe('is not a stream:', () => {
     app.get('/html', guard, (_, res) => void res.send('<p>hello</p>'));
     app.get('/bytes', guard, (_, res) => void res.send(Buffer.from('hello')));
     app.get('/status', guard, (_, res) => void res.sendStatus(404));
-    app.get('/redirect', guard, (_, res) => void res.redirect('/json'));
+    app.get('/redirect', guard, (_, res) => res.redirect('/json'));
     app.get('/throws', guard, () => {
       throw new Error('before the headers');
     });

@@ -55,7 +55,7 @@ describe('a terminal frame', () => {
     ['in the middle of its name', 'data: [DO', 'NE]\n\n'],
     ['before its blank line', 'data: [DONE]\n', '\n'],
     ['with carriage returns', 'data: [DONE]\r\n', '\r\n'],
-    ['after every byte', ...DONE],
+    ['after every byte', ...DONE.split('')],
   ] as const)('split %s is held', async (_name, ...pieces) => {
     const { visitor, store, settle } = await hold((_, res) => {
       res.setHeader('content-type', 'text/event-stream');

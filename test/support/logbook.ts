@@ -27,6 +27,8 @@ function print(value: unknown): string {
   return typeof value === 'string'
     ? value
     : JSON.stringify(value, (_, inner: unknown) =>
-        inner instanceof Error ? { ...inner, name: inner.name, message: inner.message } : inner,
+        inner instanceof Error
+          ? { name: inner.name, message: inner.message, stack: inner.stack, cause: inner.cause }
+          : inner,
       );
 }
