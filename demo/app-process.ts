@@ -7,21 +7,25 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 export interface AppProcess {
   /** Where it listens; another port after every start. */
   readonly url: string;
+  /** How often it died without being killed by us. */
+  readonly crashes: number;
   /** Starts it; returns when it listens. Rejects with the end of its log when it dies first. */
   start(): Promise<void>;
   /** SIGKILL; returns when it is gone. */
   kill(): Promise<void>;
-  /** SIGKILL, for the exit of the process. */
-  dispose(): void;
 }
 
 /** An app that is not started yet. `env` is added to ours, what it prints goes to the file `log`. */
 export function createAppProcess(env: Record<string, string>, log: string): AppProcess {
   let child: ChildProcess | undefined;
   let url = '';
+  let crashes = 0;
   return {
     get url() {
       return url;
+    },
+    get crashes() {
+      return crashes;
     },
     start: async () => {
       const output = openSync(log, 'a', 0o600);
@@ -30,6 +34,9 @@ export function createAppProcess(env: Record<string, string>, log: string): AppP
         stdio: ['ignore', output, output, 'ipc'],
       });
       closeSync(output);
+      child.once('exit', (_code, signal) => {
+        if (signal !== 'SIGKILL') crashes += 1;
+      });
       url = await listening(child, log);
     },
     kill: async () => {
@@ -38,7 +45,6 @@ export function createAppProcess(env: Record<string, string>, log: string): AppP
       child.kill('SIGKILL');
       await gone;
     },
-    dispose: () => void child?.kill('SIGKILL'),
   };
 }
 

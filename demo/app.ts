@@ -2,7 +2,7 @@
  * A chat app as many are: Express, the OpenAI client, a pool, a table, and a handler that streams and then
  * saves. One handler stands behind two routes, unchanged; the second has `keep.guard()` in front.
  */
-import express, { type Express, type RequestHandler } from 'express';
+import express, { type Express, type Request, type RequestHandler } from 'express';
 import type OpenAI from 'openai';
 import type { Pool } from 'pg';
 import type { Lastchunk } from '../src/index.ts';
@@ -55,7 +55,7 @@ export function createApp({ openai, model, pool, keep, metrics }: AppParts): Exp
   };
 
   const guard = keep.guard({
-    message: (req) => ({ conversationId: req.params.id }),
+    message: (req: Request<{ id: string }>) => ({ conversationId: req.params.id }),
     idleTimeoutMs: 1_500,
   });
 

@@ -1,4 +1,7 @@
 /** Runs the plan: sends the clients, breaks the world around them, and notes what each client saw. */
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { visit } from './client.ts';
 import type { Fault, Streams, World } from './faults.ts';
@@ -68,9 +71,11 @@ function streamsOf(
       converseAll(world, conversations, conversations.length, progress).finally(
         () => (over = true),
       ),
-    half: async (tokens) => {
-      const there = (): number => conversations.filter((one) => one.tokens >= tokens).length;
-      while (!over && there() < conversations.length / 2) await sleep(2);
+    underWay: async (tokens) => {
+      const atLeast = (count: number): number =>
+        conversations.filter((one) => one.tokens >= count).length;
+      const half = conversations.length / 2;
+      while (!over && (atLeast(1) < conversations.length || atLeast(tokens) < half)) await sleep(2);
     },
   };
 }
@@ -95,21 +100,29 @@ async function converseAll(
 async function converse(conversation: Conversation, base: string): Promise<void> {
   const url = new URL(`/${conversation.route}/${conversation.id}`, base);
   const { leave, patienceMs = 15_000, readAtOnce } = conversation.course;
+  let reading: Promise<boolean> | undefined;
   conversation.seen = await visit({
     url,
     prompt: conversation.prompt,
     patienceMs,
     ...(leave && { leave }),
+    onLeave: (seen) => {
+      if (readAtOnce) reading = inHistory(url, seen);
+    },
     onToken: (count) => (conversation.tokens = count),
   });
-  if (readAtOnce === true) conversation.kept = await inHistory(url, conversation.seen);
+  conversation.kept = await reading;
 }
 
-/** Whether the history that the app gives now holds the text. */
+/** Whether the history that the app gives now holds the text. The question is on its way when this returns. */
 async function inHistory(url: URL, seen: string): Promise<boolean> {
-  const answer = await fetch(url);
-  if (!answer.ok) return false;
-  // The app's own history: a list of answers.
-  const history = (await answer.json()) as { text: string }[];
-  return history.some(({ text }) => text.startsWith(seen));
+  try {
+    const [answer] = (await once(get(url), 'response')) as [IncomingMessage]; // what 'response' carries
+    // The app's own history: a list of answers.
+    const history = (await json(answer)) as { text: string }[];
+    return history.some(({ text }) => text.startsWith(seen));
+  } catch {
+    // A history that cannot be read, or is an error page, holds nothing.
+    return false;
+  }
 }

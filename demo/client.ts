@@ -18,12 +18,21 @@ export interface Visit {
   readonly leave?: { readonly at: LeaveAt; readonly by: LeaveBy };
   /** It goes when nothing came for so long. */
   readonly patienceMs: number;
+  /** Called in the moment it leaves of its own will, with the text so far. */
+  readonly onLeave?: (text: string) => void;
   /** Called for every token, with how many there were. */
   readonly onToken?: (count: number) => void;
 }
 
 /** Asks and reads. Resolves with the text received, however it ended; never rejects. */
-export function visit({ url, prompt, leave, patienceMs, onToken }: Visit): Promise<string> {
+export function visit({
+  url,
+  prompt,
+  leave,
+  patienceMs,
+  onLeave,
+  onToken,
+}: Visit): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
     let tokens = 0;
@@ -38,6 +47,7 @@ export function visit({ url, prompt, leave, patienceMs, onToken }: Visit): Promi
       if (leave?.at !== at) return;
       gone = true;
       hangUp(ask, leave.by);
+      onLeave?.(text);
     };
     const parser = createParser({
       onEvent: ({ data }) => {

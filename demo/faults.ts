@@ -43,8 +43,8 @@ export interface Course {
 export interface Streams {
   /** Runs them all at once; returns when every client is done. */
   run(): Promise<void>;
-  /** Returns when half of them have given so many tokens, or all are over. */
-  half(tokens: number): Promise<void>;
+  /** Returns when all have begun and half have given so many tokens, or all are over. */
+  underWay(tokens: number): Promise<void>;
 }
 
 /** One kind of trouble. */
@@ -157,7 +157,7 @@ async function takeDatabaseDown({ database }: World, streams: Streams): Promise<
 
 async function killProcess({ app }: World, streams: Streams, random: Random): Promise<void> {
   const over = streams.run();
-  await streams.half(random.int(2, 20));
+  await streams.underWay(random.int(2, 20));
   await app.kill();
   await over;
   await app.start();

@@ -36,7 +36,7 @@ async function look(database: Database, conversations: readonly Conversation[]):
     for (const one of mine) {
       const texts = stored.get(one.id) ?? [];
       one.rows = texts.length;
-      if (one.course.readAtOnce === true || one.seen === '') continue;
+      if (one.kept !== undefined || one.seen === '') continue;
       if (texts.some((text) => text.startsWith(one.seen))) one.kept = true;
     }
   }

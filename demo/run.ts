@@ -26,13 +26,15 @@ export async function runDemo(
   await settle(world.database, plan, { quietMs: LAST_QUIET_MS });
 
   const results = resultsOf(faults, plan);
-  const failures = failuresOf(results, plan);
+  const failures = [...failuresOf(results, plan)];
+  if (world.app.crashes > 0) failures.push('the app died by itself; --log FILE shows why');
   report.say(`\n${renderTable(results)}\n`);
   for (const { title, impossible } of FAULTS) {
     const reason = impossible?.(world);
     if (reason !== undefined) report.say(`left out: ${title} (${reason})`);
   }
   for (const failure of failures) report.say(`FAILED: ${failure}`);
+  if (failures.length === 0) report.say('The guarded route lost nothing that a client saw.');
   if (json !== undefined) {
     const figures = { seed, streams, node: process.version, results, failures };
     writeFileSync(json, `${JSON.stringify(figures, null, 2)}\n`);
