@@ -7,7 +7,7 @@ import { type Logger, LOG_LEVELS, safeLogger } from './logger.ts';
 import type { MessageStore } from './message.ts';
 import { combine, type FullObserver, type Observer } from './observer.ts';
 import { bad, record, refuseUnknown } from './options.ts';
-import type { StreamEnvironment } from './stream/environment.ts';
+import type { Environment } from './stream/stream.ts';
 import { readBody } from './stream/read-body.ts';
 import { createDiagLogger } from './telemetry/diag-logger.ts';
 import { createLogLines } from './telemetry/log-lines.ts';
@@ -44,7 +44,7 @@ interface WellConnectedStore extends MessageStore {
 }
 
 export interface Wiring {
-  readonly environment: StreamEnvironment;
+  readonly environment: Environment;
   readonly keeper: GuardKeeper | undefined;
   readonly monitor: HealthMonitor;
   /** Shared with health, which is failing from the moment that closing begins. */
@@ -69,16 +69,20 @@ export function wire(options: LastchunkOptions): Wiring {
   const recorder = createRecorder(sinksOf(options.metrics), {
     journal: () => journal?.state(),
     pool: store?.pool && (() => store.pool?.()),
-    sampledTraceIdOf: spans.sampledTraceIdOf,
+    sampledTraceIdOf: (stream) => spans.sampledTraceIdOf(stream),
   });
   const own = [spans, recorder, monitor, createLogLines(logger)];
   const observer = combineAll(own, options.observer);
   if (store !== undefined) {
     journal = journalFor(options.journal, observer, logger);
     keeper = createKeeper({
-      ...{ store, journal, read: readBody, observer, logger },
-      around: spans.around,
-      aroundReplay: spans.aroundReplay,
+      store,
+      journal,
+      read: readBody,
+      observer,
+      logger,
+      around: (save, work) => spans.around(save, work),
+      aroundReplay: (messages, work) => spans.aroundReplay(messages, work),
     });
     store.listen?.({
       onIdConflict: (conflict) => observer.onInternalError('id-conflict', conflict),
@@ -130,14 +134,17 @@ function environmentOf(
   keeper: GuardKeeper | undefined,
   spans: Spans,
   logger: Logger,
-): StreamEnvironment {
+): Environment {
   const warned = new Set<string>();
   return {
     observer,
     keeper,
     live: new Map(),
     interrupting: false,
-    trace: { traceId: spans.traceIdOf, traceparent: spans.traceparentOf },
+    trace: {
+      traceId: (stream) => spans.traceIdOf(stream),
+      traceparent: (stream) => spans.traceparentOf(stream),
+    },
     finishing: new WeakMap(),
     onInternalError: (where, error) => observer.onInternalError(where, error),
     warnOnce: (key, message) => {

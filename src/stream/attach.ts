@@ -1,10 +1,12 @@
 /** Finds the stream of a response, or makes it: once, in one place, whoever asks. */
 import { EventEmitter } from 'node:events';
-import { v7 as uuidv7 } from 'uuid';
-import type { StreamEnvironment } from './environment.ts';
 import { exchangeOf, type Response, type RoutedRequest } from './exchange.ts';
+import { newId } from './ids.ts';
+import { cutFinishing, stalled } from './leaving.ts';
+import { timeOut } from './halting.ts';
+import { closed } from './closing.ts';
 import type { StreamSettings } from './settings.ts';
-import { Stream } from './stream.ts';
+import { type Environment, Stream } from './stream.ts';
 import { wrapResponse } from './wrap.ts';
 
 /** Shared by all copies of this package in a process, so that two of them never wrap one response twice. */
@@ -23,28 +25,30 @@ export function attach(
   req: RoutedRequest,
   res: Response,
   settings: StreamSettings,
-  environment: StreamEnvironment,
+  environment: Environment,
 ): Stream {
   const present = streamOf(res);
   if (present !== undefined && !mayReplace(present, settings, environment)) return present;
   present?.isOther();
-  const stream = new Stream(present?.id ?? uuidv7(), exchangeOf(req, res), settings, environment);
+  const stream = new Stream(present?.id ?? newId(), exchangeOf(req, res), settings, environment);
   places().set(res, stream);
-  wrapResponse(stream, () =>
+  const close = wrapResponse(stream, () =>
     environment.warnOnce('order', 'compression() must stand before observe() and guard()'),
   );
-  listen(stream);
+  stream.hooks = {
+    close,
+    idle: () => timeOut(stream),
+    stalled: () => stalled(stream),
+    budgetSpent: (why) => cutFinishing(stream, why),
+    detach: listen(stream),
+  };
   if (stream.guarded) environment.live.set(stream.id, stream);
   // The client may have left while something asynchronous stood in front of us; no event will tell.
-  if (stream.exchange.socket.destroyed) stream.closed();
+  if (stream.exchange.socket.destroyed) closed(stream);
   return stream;
 }
 
-function mayReplace(
-  present: Stream,
-  settings: StreamSettings,
-  environment: StreamEnvironment,
-): boolean {
+function mayReplace(present: Stream, settings: StreamSettings, environment: Environment): boolean {
   if (!settings.guarded || environment.keeper === undefined) return false;
   if (present.guarded) {
     environment.warnOnce('second guard', 'a response has two guards; the first one counts');
@@ -55,24 +59,27 @@ function mayReplace(
   return false;
 }
 
-/** Our listeners come first: the verdict has to be taken before Node changes what it rests on. */
-function listen(stream: Stream): void {
+/**
+ * Our listeners come first: the verdict has to be taken before Node changes what it rests on. Returns what takes
+ * them off the socket.
+ */
+function listen(stream: Stream): () => void {
   const { res, socket, h2 } = stream.exchange;
-  const onClose = (): void => stream.closed();
+  const onClose = (): void => closed(stream);
   const onTimeout = (): void => stream.pulse.socketTimedOut();
   // Past the guard's own wrapped methods, which would hold this listener back with the handler's.
   EventEmitter.prototype.prependListener.call(res, 'close', onClose);
-  if (h2 === undefined) {
-    socket.prependListener('close', onClose);
-    socket.prependListener('timeout', onTimeout);
-    stream.detach = () => {
-      socket.removeListener('close', onClose);
-      socket.removeListener('timeout', onTimeout);
-    };
-  } else {
+  if (h2 !== undefined) {
     h2.prependListener('close', onClose);
     h2.prependListener('aborted', onClose);
+    return () => {};
   }
+  socket.prependListener('close', onClose);
+  socket.prependListener('timeout', onTimeout);
+  return () => {
+    socket.removeListener('close', onClose);
+    socket.removeListener('timeout', onTimeout);
+  };
 }
 
 function places(): WeakMap<object, Stream> {

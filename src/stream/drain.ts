@@ -1,12 +1,12 @@
 /** Lets live streams come to their end before the process does, and ends those that do not. */
-import type { StreamEnvironment } from './environment.ts';
-import type { Stream } from './stream.ts';
+import { interrupt } from './halting.ts';
+import type { Environment, Stream } from './stream.ts';
 
 /**
  * Waits until no stream is live, at most `patienceMs`; then the rest, and every stream that still begins, is
  * interrupted. Resolves once all of them have handed their messages over.
  */
-export async function drain(environment: StreamEnvironment, patienceMs: number): Promise<void> {
+export async function drain(environment: Environment, patienceMs: number): Promise<void> {
   const patience = abortAfter(patienceMs);
   await Promise.race([
     Promise.all(running(environment).map((stream) => stream.whenOver())),
@@ -14,10 +14,10 @@ export async function drain(environment: StreamEnvironment, patienceMs: number):
   ]);
   patience.cancel();
   environment.interrupting = true;
-  for (const stream of running(environment)) stream.interrupt();
+  for (const stream of running(environment)) interrupt(stream);
 }
 
-function running(environment: StreamEnvironment): Stream[] {
+function running(environment: Environment): Stream[] {
   return [...environment.live.values()].filter((stream) => stream.kind === 'stream');
 }
 

@@ -1,14 +1,14 @@
 /** What every stream of one lastchunk instance shares. */
 import type { Keeper } from '../keeper.ts';
 import type { FullObserver, InternalErrorPlace, StreamView } from '../observer.ts';
-import type { Stream } from './stream.ts';
 
-export interface StreamEnvironment {
+/** `S` is the class of its streams, which this file must not know. */
+export interface StreamEnvironment<S = unknown> {
   readonly observer: FullObserver;
   /** `undefined` without a store: then streams are only observed. */
   readonly keeper: Keeper | undefined;
   /** Every response under a guard, and every observed stream, until it is over. */
-  readonly live: Map<string, Stream>;
+  readonly live: Map<string, S>;
   /** The instance is closing and its patience is over: whatever still begins is interrupted at once. */
   interrupting: boolean;
   readonly trace: {

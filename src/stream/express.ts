@@ -6,8 +6,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { bad } from '../options.ts';
 import { attach, streamOf } from './attach.ts';
-import type { StreamEnvironment } from './environment.ts';
 import type { Next, Response, RoutedRequest } from './exchange.ts';
+import { stop } from './halting.ts';
+import { handlerFailed } from './handler.ts';
+import type { Environment } from './stream.ts';
 import { handleOf, type StreamHandle } from './handle.ts';
 import {
   type AppRequest,
@@ -44,10 +46,7 @@ export interface StopOptions<Req = AppRequest> {
 type Handler = (req: RoutedRequest, res: Response, next?: Next) => unknown;
 
 /** Counts and times every streaming response. */
-export function observeMiddleware(
-  environment: StreamEnvironment,
-  options?: ObserveOptions,
-): Middleware {
+export function observeMiddleware(environment: Environment, options?: ObserveOptions): Middleware {
   const settings = observeSettings(options);
   const middleware: Handler = (req, res, next) => {
     attach(req, res, settings, environment);
@@ -58,7 +57,7 @@ export function observeMiddleware(
 
 /** Guards the response of the handler that follows, or of `handler`, whose failures are then seen first. */
 export function guardMiddleware<Req, Res>(
-  environment: StreamEnvironment,
+  environment: Environment,
   options?: GuardOptions<Req>,
   handler?: AppHandler<Req, Res>,
 ): Middleware {
@@ -78,7 +77,7 @@ export function guardMiddleware<Req, Res>(
 
 /** Runs a handler, and tells its stream of a throw, a rejection or a `next(error)` before anybody else. */
 function run(handler: Handler, req: RoutedRequest, res: Response, next: Next | undefined): unknown {
-  const fail = (error: unknown): void => streamOf(res)?.fail(error);
+  const fail = (error: unknown): void => tellFailure(res, error);
   const told =
     next &&
     ((error?: unknown): void => {
@@ -106,14 +105,14 @@ function run(handler: Handler, req: RoutedRequest, res: Response, next: Next | u
 /** Tells the stream that its handler failed, then lets the app's own error handling go on. */
 export function errorMiddleware(): ErrorMiddleware {
   return (error, _req, res, next) => {
-    streamOf(res)?.fail(error);
+    tellFailure(res, error);
     next(error);
   };
 }
 
 /** Answers `DELETE /streams/:streamId`: stops that stream and says what became of its message. */
 export function stopMiddleware<Req>(
-  environment: StreamEnvironment,
+  environment: Environment,
   options: StopOptions<Req>,
 ): Middleware {
   // Called from JavaScript as well, where the argument can be missing.
@@ -121,13 +120,13 @@ export function stopMiddleware<Req>(
   if (typeof authorize !== 'function') {
     throw bad('stopHandler() needs `authorize`, a function (req, stream) => boolean');
   }
-  const stop = async (req: RoutedRequest, res: Response): Promise<void> => {
+  const answerStop = async (req: RoutedRequest, res: Response): Promise<void> => {
     const stream = environment.live.get(idIn(req));
     // The app's own request type is what its framework passes here.
     const allowed =
       stream !== undefined && (await authorize(req as Req, handleOf(stream))) === true;
     if (!allowed) return answer(res, 404, { error: 'not found' });
-    stream.stop('stopped by the client', 'client');
+    stop(stream, 'stopped by the client', 'client');
     const save = await stream.whenSettled();
     const safe = save !== 'lost' && save !== 'missing';
     answer(res, safe ? 200 : 503, {
@@ -138,7 +137,7 @@ export function stopMiddleware<Req>(
     });
   };
   return asMiddleware((req, res, next) =>
-    stop(req, res).catch((error: unknown) => {
+    answerStop(req, res).catch((error: unknown) => {
       if (next === undefined) answer(res, 500, { error: 'internal error' });
       else next(error);
     }),
@@ -161,4 +160,9 @@ function answer(res: Response, status: number, body: object): void {
 /** The compatibility API of HTTP/2 has types of its own for what is used here in the same way. */
 function asMiddleware(handler: Handler): Middleware {
   return handler as Middleware;
+}
+
+function tellFailure(res: object, error: unknown): void {
+  const stream = streamOf(res);
+  if (stream !== undefined) handlerFailed(stream, error);
 }

@@ -2,19 +2,18 @@
  * Whether, and for how long, a stream may outlive its client: the policy, the budget, and the world in which the
  * handler goes on meanwhile.
  */
-import type { FinishRefusal } from '../observer.ts';
+import type { FinishRefusal, StreamView } from '../observer.ts';
 import type { StreamEnvironment } from './environment.ts';
 import type { Exchange } from './exchange.ts';
 import type { StreamSettings } from './settings.ts';
-import type { Stream } from './stream.ts';
 import { createWorld } from './world.ts';
 
 export interface Finishing {
   readonly active: boolean;
   /** The client left: true when the handler may go on without it. */
-  begin(stream: Stream): boolean;
+  begin(): boolean;
   /** The response turned out to be a stream after its client had left. */
-  announce(stream: Stream): void;
+  announce(): void;
   /** The stream has so many bytes now. */
   spend(bytes: number): void;
   /** The handler ended its response; its events come, each once. */
@@ -26,20 +25,27 @@ export interface Finishing {
   done(): void;
 }
 
+/** What it has to know of its stream. */
+export interface FinishingOwner extends StreamView {
+  readonly kind: 'undecided' | 'stream' | 'other';
+  readonly settings: StreamSettings;
+  readonly exchange: Exchange;
+  readonly environment: StreamEnvironment;
+}
+
 /** `onRefused` is told when the budget is spent. */
 export function createFinishing(
-  exchange: Exchange,
-  settings: StreamSettings,
-  environment: StreamEnvironment,
+  stream: FinishingOwner,
   onRefused: (why: FinishRefusal) => void,
 ): Finishing {
-  const world = createWorld(exchange);
+  const { settings, environment } = stream;
+  const { observer } = environment;
   const { finish } = settings;
+  const world = createWorld(stream.exchange);
   let active = false;
-  let announced: Stream | undefined;
+  let announced = false;
   let timer: NodeJS.Timeout | undefined;
   let bytesAtLeave = 0;
-  let subject: Stream | undefined;
 
   const count = (by: number): number => {
     const now = (environment.finishing.get(settings) ?? 0) + by;
@@ -52,25 +58,24 @@ export function createFinishing(
     active = false;
     clearTimeout(timer);
     count(-1);
-    if (announced !== undefined) environment.observer.onFinishing(announced, false);
+    if (announced) observer.onFinishing(stream, false);
   };
 
   const refuse = (why: FinishRefusal): void => {
-    if (subject !== undefined) environment.observer.onFinishRefused(subject, why);
+    observer.onFinishRefused(stream, why);
     if (why !== 'concurrent') onRefused(why);
   };
 
-  const announce = (stream: Stream): void => {
-    announced = stream;
-    environment.observer.onFinishing(stream, true);
+  const announce = (): void => {
+    announced = true;
+    observer.onFinishing(stream, true);
   };
 
   return {
     get active() {
       return active;
     },
-    begin: (stream) => {
-      subject = stream;
+    begin: () => {
       if (settings.policy.disconnected !== 'finish') return false;
       if ((environment.finishing.get(settings) ?? 0) >= finish.maxConcurrent) {
         refuse('concurrent');
@@ -80,7 +85,7 @@ export function createFinishing(
       count(1);
       bytesAtLeave = stream.bytes;
       timer = setTimeout(() => refuse('time'), finish.timeoutMs);
-      if (stream.kind === 'stream') announce(stream);
+      if (stream.kind === 'stream') announce();
       world.enter();
       return true;
     },
@@ -97,9 +102,6 @@ export function createFinishing(
       world.leave();
     },
     fireClose: () => world.fireClose(),
-    done: () => {
-      cease();
-      world.remove();
-    },
+    done: cease,
   };
 }

@@ -20,8 +20,6 @@ export interface Gates {
   open(): void;
   /** Calls the listeners of one event now; for `'close'` the real event does not call them a second time. */
   fire(type: string, args?: unknown[]): void;
-  /** Takes the wrapped listener methods off again; listeners that are registered stay. */
-  remove(): void;
 }
 
 const METHODS = ['on', 'addListener', 'prependListener', 'once', 'prependOnceListener'] as const;
@@ -69,9 +67,6 @@ export function createGates(
     return Object.assign(pass, { listener });
   };
 
-  const originals = METHODS.map(
-    (name) => [name, Object.getOwnPropertyDescriptor(emitter, name)] as const,
-  );
   const plain = {
     on: emitter.on.bind(emitter),
     prependListener: emitter.prependListener.bind(emitter),
@@ -103,12 +98,6 @@ export function createGates(
     },
     fire: (type, args = []) => {
       for (const listener of emitter.rawListeners(type)) gates.get(listener)?.open(args);
-    },
-    remove: () => {
-      for (const [name, descriptor] of originals) {
-        if (descriptor === undefined) Reflect.deleteProperty(emitter, name);
-        else Object.defineProperty(emitter, name, descriptor);
-      }
     },
   };
 }

@@ -1,5 +1,6 @@
 /** What an app may know of, and do to, one of its streams. */
 import type { Outcome, Side } from '../message.ts';
+import { stop } from './halting.ts';
 import type { Stream } from './stream.ts';
 
 export interface StreamHandle {
@@ -33,6 +34,6 @@ export function handleOf(stream: Stream): StreamHandle {
     get side() {
       return stream.fact?.side;
     },
-    stop: (reason = 'stopped by the server') => stream.stop(reason, 'server'),
+    stop: (reason = 'stopped by the server') => stop(stream, reason, 'server'),
   };
 }

@@ -1,7 +1,15 @@
 /** The head of a response: what it says at the moment it is known, and the two headers of ours. */
 import { headerPairs, mediaType } from './decide.ts';
 import type { Response } from './exchange.ts';
-import type { Opening, Stream } from './stream.ts';
+import type { Stream } from './stream.ts';
+
+/** What the headers say of a body, once they are known. */
+export interface Opening {
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  /** `undefined` when the response is chunked. */
+  readonly contentLength: number | undefined;
+}
 
 /** Status and the headers that matter here, by which a response is found to be a stream. */
 export interface Head extends Opening {
@@ -56,4 +64,16 @@ function ownHeaders(stream: Stream): [string, string][] {
     ['X-Stream-Id', stream.id],
     ['X-Message-Id', encodeURIComponent(stream.identity.id.toWellFormed()).slice(0, 512)],
   ];
+}
+
+/** The option `stream`, asked; undefined where the default rule decides. */
+export function forcedBy(stream: Stream): boolean | undefined {
+  const option = stream.settings.stream;
+  if (option === undefined || option === true) return option;
+  try {
+    return option(stream.exchange.res) === true;
+  } catch (error) {
+    stream.environment.onInternalError('stream', error);
+    return undefined;
+  }
 }

@@ -1,6 +1,6 @@
 /** Whose message a stream is: the app's word for it, asked once, never a reason not to save. */
-import { v7 as uuidv7 } from 'uuid';
 import type { Response, RoutedRequest } from './exchange.ts';
+import { newId } from './ids.ts';
 import type { StreamSettings } from './settings.ts';
 
 export interface Identity {
@@ -43,7 +43,7 @@ export function identityOf(
 function whole(fields: Record<string, unknown>): Identity {
   const { id, conversationId, role, metadata } = fields;
   return {
-    id: isName(id) ? id : uuidv7(),
+    id: isName(id) ? id : newId(),
     conversationId: isName(conversationId) ? conversationId : null,
     role: isName(role) ? role : 'assistant',
     metadata: typeof metadata === 'object' && metadata !== null ? { ...metadata } : null,

@@ -1,14 +1,25 @@
 /** What is told of a stream when it is over; span, counters and log line are made from this one object. */
 import type { Outcome } from '../message.ts';
-import type { StreamSummary } from '../observer.ts';
-import type { Fact } from './settlement.ts';
-import type { Stream } from './stream.ts';
+import type { StreamSummary, StreamView } from '../observer.ts';
+import type { Pulse } from './pulse.ts';
+import type { Fact, Settlement } from './settlement.ts';
 
 /** Outcomes that are errors; a client that leaves and a stop are not. */
 const ERRORS: ReadonlySet<Outcome> = new Set(['failed', 'timed-out', 'truncated']);
 
-export function summaryOf(stream: Stream, fact: Fact): StreamSummary {
-  const { pulse, settlement } = stream;
+/** What it is made from. */
+export interface Ended extends StreamView {
+  readonly pulse: Pulse;
+  readonly chunksAfterDisconnect: number;
+  readonly holdMs: number;
+}
+
+export function summaryOf(
+  stream: Ended,
+  fact: Fact,
+  settlement: Settlement | undefined,
+): StreamSummary {
+  const { pulse } = stream;
   return {
     stream,
     outcome: fact.outcome,
@@ -21,12 +32,12 @@ export function summaryOf(stream: Stream, fact: Fact): StreamSummary {
     holdMs: stream.holdMs,
     save: settlement === undefined ? undefined : (settlement.result ?? 'empty'),
     saveAttempts: settlement?.attempts ?? 0,
-    errorType: errorTypeOf(stream, fact),
+    errorType: errorTypeOf(fact, settlement),
   };
 }
 
 /** Why the stream failed; where it did not, why its message was lost. */
-function errorTypeOf({ settlement }: Stream, fact: Fact): string | undefined {
+function errorTypeOf(fact: Fact, settlement: Settlement | undefined): string | undefined {
   if (ERRORS.has(fact.outcome)) return fact.errorType ?? '_OTHER';
   return settlement?.result === 'lost' ? (settlement.errorType ?? '_OTHER') : undefined;
 }

@@ -27,8 +27,6 @@ export interface World {
   leave(): void;
   /** The listeners of `'close'` are called now, and not again at the real close. */
   fireClose(): void;
-  /** The response is over: listener methods are as they were. */
-  remove(): void;
 }
 
 /** Wraps the listener methods at once (a listener must be a gate from its start), and nothing else until `enter`. */
@@ -96,10 +94,6 @@ export function createWorld({ req, res, h2 }: Exchange): World {
     fireClose: () => {
       resGates.fire('close');
       reqGates.fire('close');
-    },
-    remove: () => {
-      resGates.remove();
-      reqGates.remove();
     },
   };
 }

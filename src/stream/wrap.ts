@@ -5,8 +5,9 @@
  */
 import { type DecidingCall, isStream } from './decide.ts';
 import type { Response } from './exchange.ts';
-import { addHeaders, type Head, headOf, withHeaders } from './head.ts';
-import type { Stream } from './stream.ts';
+import { addHeaders, forcedBy, type Head, headOf, withHeaders } from './head.ts';
+import { handlerBegan, handlerDestroyed, handlerEnded } from './handler.ts';
+import type { Stream, StreamHooks } from './stream.ts';
 
 type Method = (this: Response, ...args: unknown[]) => unknown;
 type Callback = (error?: Error | null) => void;
@@ -17,8 +18,11 @@ const REPLAYED = ['flush', 'flushHeaders', 'cork', 'uncork', 'addTrailers'] as c
 /** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7): an HTTP/2 stream that must not look finished. */
 const H2_INTERNAL_ERROR = 2;
 
-/** Wraps the response of `stream`; `onWrongOrder` is told when compression stands behind the guard. */
-export function wrapResponse(stream: Stream, onWrongOrder: () => void): void {
+/**
+ * Wraps the response of `stream`; `onWrongOrder` is told when compression stands behind the guard. Returns what
+ * ends or destroys the response without asking the stream.
+ */
+export function wrapResponse(stream: Stream, onWrongOrder: () => void): StreamHooks['close'] {
   const { res, socket, h2 } = stream.exchange;
   // The typings give each method its own signature; here arguments are only passed on.
   const methods = res as unknown as Record<string, Method | undefined>;
@@ -38,7 +42,7 @@ export function wrapResponse(stream: Stream, onWrongOrder: () => void): void {
   for (const [name, value] of Object.entries(wrapped)) {
     Object.defineProperty(res, name, { value, configurable: true, writable: true });
   }
-  stream.closeResponse = (how) => {
+  return (how) => {
     if (how === 'end') Reflect.apply(end, res, []);
     else if (h2 === undefined) socket.destroy();
     else h2.close(H2_INTERNAL_ERROR);
@@ -56,14 +60,14 @@ function createDecider(stream: Stream, onWrongOrder: () => void): Decider {
     const head = given ?? headOf(res);
     const kind = isStream({ method: stream.method, ...head }, call, hasBody, {
       explicitFormat: stream.settings.format !== 'auto',
-      forced: stream.forced(),
+      forced: forcedBy(stream),
     });
     if (kind === 'later') return false;
     if (!kind) {
       stream.isOther();
       return false;
     }
-    stream.begin(head);
+    handlerBegan(stream, head);
     if (head.contentEncoding !== '' && !flushAtStart && typeof res.flush === 'function')
       onWrongOrder();
     return true;
@@ -110,7 +114,7 @@ function wrapEnd(stream: Stream, end: Method, decide: Decider): Method {
     if (hasBody && !stream.deaf && stream.take(chunk, encoding, true) === 'invalid') {
       return Reflect.apply(end, this, arguments);
     }
-    stream.handlerEnded(done);
+    handlerEnded(stream, done);
     if (stream.gone) return this;
     if (stream.deaf) {
       swallow(done);
@@ -133,7 +137,7 @@ function wrapWriteHead(stream: Stream, writeHead: Method, decide: Decider): Meth
 
 function wrapDestroy(stream: Stream, destroy: Method): Method {
   return function (error) {
-    if (stream.concerned && stream.destroyed(error)) return this;
+    if (stream.concerned && handlerDestroyed(stream, error)) return this;
     return Reflect.apply(destroy, this, arguments);
   };
 }
@@ -149,7 +153,7 @@ function wrapReplayed(
     if (name === 'flushHeaders' && !res.headersSent && decide(name, true)) addHeaders(stream);
     if (!stream.concerned) return Reflect.apply(method, this, args);
     if (stream.gone || stream.deaf) return undefined;
-    if (name === 'uncork') stream.flushLog();
+    if (name === 'uncork') stream.body?.flushLog();
     if (!stream.hold.active) return Reflect.apply(method, this, args);
     stream.hold.push(() => Reflect.apply(method, res, args));
     return undefined;

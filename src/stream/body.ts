@@ -1,0 +1,136 @@
+/**
+ * The body of one stream on its way out: captured, written ahead, watched for the frame that ends it, and read again
+ * when its message is due.
+ */
+import type { OpenedStream, Piece } from '../keeper.ts';
+import { createCapture, isEncoded } from './capture.ts';
+import type { StreamEnvironment } from './environment.ts';
+import type { Opening } from './head.ts';
+import { createFrameWatch, type Sighting } from './formats/index.ts';
+import { createSettlement, type Fact, type Settlement } from './settlement.ts';
+import type { StreamSettings } from './settings.ts';
+import type { Exchange } from './exchange.ts';
+import type { Identity } from './identity.ts';
+import type { Pulse } from './pulse.ts';
+import type { StreamView } from '../observer.ts';
+
+export interface Body {
+  /** Bytes of all body writes. */
+  readonly bytes: number;
+  /** Name of the format, as far as it is known. */
+  readonly format: string;
+  /** Every byte that a Content-Length promised is there. */
+  readonly whole: boolean;
+  /** Present under a guard. */
+  readonly settlement: Settlement | undefined;
+  /**
+   * Takes one body write, before its bytes go anywhere; with `now` it is in the journal when this returns. Says what
+   * a client will make of it; `invalid` is what Node itself will refuse.
+   */
+  take(chunk: unknown, encoding: unknown, now: boolean): 'invalid' | Sighting | undefined;
+  /** Before a call that lets bytes out at once. */
+  flushLog(): void;
+  /** The stream leaves no message. */
+  drop(): void;
+  /** What a normal end says about the stream. */
+  endFact(): Fact;
+  /** Whether the answer is all there, given that its handler came to a normal end, or did not. */
+  isComplete(endedNormally: boolean): boolean;
+}
+
+/** The stream carried an error that its format knows: the upstream's word. */
+export const ERROR_FRAME: Fact = { outcome: 'failed', side: 'upstream', errorType: '_OTHER' };
+
+/** What a body has to know of its stream. */
+export interface BodyOwner extends StreamView {
+  readonly settings: StreamSettings;
+  readonly exchange: Exchange;
+  readonly pulse: Pulse;
+  readonly identity: Identity;
+  readonly environment: StreamEnvironment;
+}
+
+export function createBody(stream: BodyOwner, opening: Opening): Body {
+  const { settings, pulse, environment } = stream;
+  const { h2, socket } = stream.exchange;
+  const encoded = isEncoded(opening.contentEncoding);
+  const capture = createCapture({ maxBytes: stream.guarded ? settings.maxBytes : 0, encoded });
+  const onFormatError = (error: unknown): void => environment.onInternalError('format', error);
+  const watch = encoded
+    ? undefined
+    : createFrameWatch(settings.format, opening.contentType, onFormatError);
+  const keeper = stream.guarded ? environment.keeper : undefined;
+  const opened = keeper && openedStream(stream, opening);
+  const log = opened && keeper?.open(opened, () => capture.pieces);
+  const { observer, trace } = environment;
+  const settlement =
+    opened &&
+    keeper &&
+    createSettlement({
+      ...{ view: stream, opened, settings, capture, keeper, log, observer, onFormatError },
+      traceId: trace.traceId(stream),
+    });
+
+  /** The journal has it before the socket does; see `StreamLog.append`. */
+  const writeAhead = (piece: Piece, now: boolean): void => {
+    if (log === undefined) return;
+    const corked = (h2 ?? socket).writableCorked > 0;
+    log.append(piece, now || (corked && log.clean));
+  };
+
+  const isWhole = (): boolean =>
+    opening.contentLength !== undefined && capture.bytes >= opening.contentLength;
+
+  return {
+    settlement,
+    get bytes() {
+      return capture.bytes;
+    },
+    get format() {
+      return watch?.format ?? 'auto';
+    },
+    get whole() {
+      return isWhole();
+    },
+    take: (chunk, encoding, now) => {
+      const taken = capture.take(chunk, encoding);
+      if (taken === 'invalid') return 'invalid';
+      pulse.beat(taken.text);
+      if (taken.kept !== undefined) writeAhead(taken.kept, now);
+      return taken.text === undefined ? undefined : watch?.see(taken.text);
+    },
+    flushLog: () => {
+      if (log?.clean === false) log.flush();
+    },
+    drop: () => log?.drop(),
+    endFact: () => {
+      const reading = settlement?.read();
+      if (reading?.errorFrame ?? watch?.errored) return ERROR_FRAME;
+      const finished = reading?.finished ?? watch?.finished ?? true;
+      const needed = reading ? reading.finishMarker === 'needed' : watch?.needsFinish === true;
+      return finished || !needed
+        ? { outcome: 'completed', side: 'server' }
+        : { outcome: 'truncated', side: 'upstream', errorType: 'truncated' };
+    },
+    isComplete: (endedNormally) => {
+      const reading = settlement?.read();
+      if (reading === undefined || reading.finished) return true;
+      return reading.finishMarker !== 'needed' && (endedNormally || isWhole());
+    },
+  };
+}
+
+/** What the journal has to know to rebuild the message in another process. */
+function openedStream(stream: BodyOwner, opening: Opening): OpenedStream {
+  const { id: messageId, conversationId, role, metadata } = stream.identity;
+  const { format } = stream.settings;
+  return {
+    ...{ id: stream.id, messageId, conversationId, role, metadata, route: stream.route },
+    format: format === 'auto' ? 'auto' : format.name,
+    contentType: opening.contentType,
+    contentEncoding: opening.contentEncoding || 'identity',
+    events: stream.settings.events,
+    startedAtMs: stream.startedAtMs,
+    traceparent: stream.environment.trace.traceparent(stream),
+  };
+}

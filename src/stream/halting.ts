@@ -1,0 +1,92 @@
+/**
+ * How a stream is ended on purpose: by a stop, a time-out, or a process that goes down. The handler is told and has a
+ * moment to end by itself; then nobody listens to it any more, its message is saved, and its response is closed: ended
+ * after a stop, cut after everything else, because a clean end would tell the client that the answer is whole.
+ */
+import type { SaveProgress } from '../keeper.ts';
+import type { Side } from '../message.ts';
+import { cutFinishing } from './leaving.ts';
+import type { Fact } from './settlement.ts';
+import type { Stream } from './stream.ts';
+
+/** How long a handler that was told to stop has to end its response by itself. */
+const GRACE_MS = 1_000;
+
+/** Ends the stream on purpose. False when there was nothing to stop. */
+export function stop(stream: Stream, reason: string, side: Side): boolean {
+  return halt(stream, { outcome: 'stopped', side }, reason);
+}
+
+/** No data came from the handler for too long. */
+export function timeOut(stream: Stream): void {
+  const fact: Fact = { outcome: 'timed-out', side: 'upstream', errorType: 'timeout' };
+  halt(stream, fact, 'no data for too long');
+}
+
+/** The instance is closing and its patience is over. */
+export function interrupt(stream: Stream): void {
+  if (stream.over || stream.cut !== undefined || stream.kind !== 'stream') return;
+  if (stream.gone) return cutFinishing(stream, 'the process is closing');
+  if (stream.waiting === 'grace') return graceOver(stream, 'timer');
+  // A frame that is held is already saved, or being saved: that answer is whole.
+  if (!stream.fix({ outcome: 'interrupted', side: 'server' })) return;
+  stream.stopSignal.abort('the process is closing');
+  closeAfter(stream, stream.settle(), 'destroy');
+}
+
+/** The handler ended, or its time is over: the message is saved, then the response is closed. */
+export function graceOver(stream: Stream, how: 'ended' | 'failed' | 'closed' | 'timer'): void {
+  const wroteSince = stream.bytes > stream.bytesAtFact;
+  const stopped = stream.fact?.outcome === 'stopped';
+  const progress = stream.settle();
+  if (stream.gone) return stream.finish();
+  // An end that the handler wrote itself is its own word to the client.
+  if (how === 'ended' && (stopped || wroteSince)) {
+    if (progress !== undefined) stream.holdUntil(progress);
+    return;
+  }
+  closeAfter(stream, progress, stopped ? 'end' : 'destroy');
+}
+
+function halt(stream: Stream, fact: Fact, reason: string): boolean {
+  if (stream.over || stream.kind === 'other' || stream.waiting === 'grace') return false;
+  if (stream.gone) return haltFinishing(stream, reason);
+  if (stream.kind === 'stream') {
+    if (!stream.fix(fact)) return false;
+    stream.waiting = 'grace';
+    stream.pulse.stop();
+    startGrace(stream, () => graceOver(stream, 'timer'));
+  }
+  stream.stopSignal.abort(reason);
+  stream.finishing?.fireClose();
+  return true;
+}
+
+/** The outcome stays what it was when the client left; the handler gets its grace. */
+function haltFinishing(stream: Stream, reason: string): boolean {
+  if (stream.finishing?.active !== true) return false;
+  stream.cutShort = true;
+  stream.stopSignal.abort(reason);
+  startGrace(stream, () => cutFinishing(stream, reason));
+  return true;
+}
+
+function startGrace(stream: Stream, onEnd: () => void): void {
+  clearTimeout(stream.graceTimer);
+  stream.graceTimer = setTimeout(onEnd, GRACE_MS);
+}
+
+function closeAfter(
+  stream: Stream,
+  progress: SaveProgress | undefined,
+  how: 'end' | 'destroy',
+): void {
+  stream.cut = how;
+  const close = (): void => {
+    stream.gone = true;
+    stream.dropHeld();
+    stream.hooks.close(how);
+  };
+  if (progress === undefined) close();
+  else void progress.confirmed.then(close);
+}

@@ -1,0 +1,53 @@
+/** What a handler does to its response, and what that says about its stream. */
+import { errorType, outcomeOf, sideOf } from './failure.ts';
+import { graceOver, interrupt } from './halting.ts';
+import type { Opening } from './head.ts';
+import { beginGone, cutFinishing, worldOver } from './leaving.ts';
+import type { Stream } from './stream.ts';
+
+/** Its response turns out to be a stream. Called before the first byte, in the handler's own call. */
+export function handlerBegan(stream: Stream, opening: Opening): void {
+  stream.begin(opening);
+  if (stream.gone) beginGone(stream);
+  else if (stream.environment.interrupting) setImmediate(() => interrupt(stream));
+}
+
+/** It called `end()`; its chunk, if any, was taken. `callback` is the one it gave. */
+export function handlerEnded(stream: Stream, callback: (() => void) | undefined): void {
+  const { body, finishing } = stream;
+  stream.endCalled = true;
+  stream.pulse.stop();
+  body?.flushLog();
+  if (stream.gone) finishing?.end(callback);
+  if (stream.waiting === 'grace') graceOver(stream, 'ended');
+  else if (stream.gone) worldOver(stream);
+  else if (body !== undefined) stream.conclude(body.endFact());
+}
+
+/** It threw, rejected or called `next(error)`. */
+export function handlerFailed(stream: Stream, error: unknown): void {
+  if (stream.over || stream.endCalled) return;
+  if (stream.waiting === 'grace') return graceOver(stream, 'failed');
+  if (stream.gone) {
+    if (stream.finishing?.active === true) cutFinishing(stream, 'failed');
+    return;
+  }
+  if (stream.kind !== 'stream') return;
+  stream.failure = { outcome: outcomeOf(error), side: sideOf(error), errorType: errorType(error) };
+  stream.conclude(stream.failure, true);
+}
+
+/** It called `res.destroy()`. True when the wrapper must not do it: we end this response. */
+export function handlerDestroyed(stream: Stream, error: unknown): boolean {
+  if (stream.cut !== undefined) return true;
+  if (stream.waiting === 'grace') {
+    graceOver(stream, 'failed');
+    return true;
+  }
+  if (stream.gone || (error !== undefined && error !== null)) handlerFailed(stream, error);
+  else if (stream.kind === 'stream' && !stream.endCalled) {
+    const fact = { outcome: 'failed', side: 'server', errorType: '_OTHER' } as const;
+    if (stream.fix(fact)) stream.settle();
+  }
+  return false;
+}
