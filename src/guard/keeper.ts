@@ -18,8 +18,12 @@ import { createSender } from './sender.ts';
 
 export type { CloseSummary, ReplaySummary };
 
-/** Batches of live saves on their way at once. */
-const LANES = 1;
+/**
+ * Batches of live saves on their way at once. Measured with PostgreSQL 18 on two cores, one, two and three in turn: no
+ * difference up to 64 saves at a time, with 512 a fifth (busy machine) to a half (idle) more throughput
+ * for two than for one, and nothing to speak of for three. And a call that hangs leaves the other lane free.
+ */
+const LANES = 2;
 
 export interface KeeperOptions {
   /** Owned from here on: closed by `close`. */

@@ -1,6 +1,6 @@
 /**
- * Group commit that sets its own pace. The first message goes at once; what arrives while a batch is on its
- * way goes together in the next. Under light load a save costs one round trip, under heavy load the batches
+ * Group commit that sets its own pace. The first message goes at once; what arrives while every lane has a batch on
+ * its way goes together in the next. Under light load a save costs one round trip, under heavy load the batches
  * grow by themselves; there is no timer that a message could wait for.
  */
 import type { Circuit } from './circuit.ts';

@@ -24,8 +24,12 @@ test('a revision that overtakes its pending first save leaves each its own resul
   const second = bench.save({ revision: 1 }, { of: first });
   await settled();
   bench.store.behave = (call) => call.commit();
+  bench.store.calls[1]?.commit();
+  await settled();
+  expect([first.result, second.result]).toEqual([undefined, 'saved']);
   bench.store.calls[0]?.reject(AWAY);
   await bench.clock.advance(5_000);
+  expect(bench.store.rows.get(first.message.id)).toBe(second.message);
   expect([first.result, second.result]).toEqual(['saved', 'saved']);
   expect(kinds(bench).sort()).toEqual(['saved first', 'saved revised']);
 });

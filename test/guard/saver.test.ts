@@ -13,17 +13,19 @@ test('a message is sent at once and its result is saved', async () => {
   expect(bench.clock.timers).toBe(0);
 });
 
-test('what arrives while a batch is on its way goes together in the next', async () => {
+test('two batches are on their way at once, and what arrives meanwhile goes together in the next', async () => {
   const bench = createBench();
   bench.store.behave = () => undefined;
   bench.save();
   await settled();
+  bench.save();
+  await settled();
   for (let count = 0; count < 5; count += 1) bench.save();
   await settled();
-  expect(bench.store.calls.map(({ messages }) => messages.length)).toEqual([1]);
+  expect(bench.store.calls.map(({ messages }) => messages.length)).toEqual([1, 1]);
   bench.store.calls[0]?.commit();
   await settled();
-  expect(bench.store.calls.map(({ messages }) => messages.length)).toEqual([1, 5]);
+  expect(bench.store.calls.map(({ messages }) => messages.length)).toEqual([1, 1, 5]);
 });
 
 test('a batch holds at most 256 messages', async () => {
@@ -182,7 +184,7 @@ test('a store call that hangs does not stop the others: the message is sent agai
   const second = bench.save();
   await bench.clock.advance(11_000);
   expect([first.result, second.result]).toEqual(['saved', 'saved']);
-  expect(bench.account.attempts[0]).toBe('timeout');
+  expect(bench.account.attempts).toContain('timeout');
   bench.store.calls[0]?.commit();
   await settled();
   expect(bench.account.saves).toHaveLength(2);
