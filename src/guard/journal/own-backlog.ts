@@ -77,7 +77,7 @@ function makeEntry(log: Log, options: OwnBacklogOptions): JournalEntry | undefin
   const opened = parseOpened(openJson);
   const settle = (): Promise<void> => {
     // Opened again meanwhile: then there is more to save than what this entry gave.
-    if (isSame(log, { offset, revision })) options.streams.finish(log);
+    if (log.state === 'kept' && isSame(log, { offset, revision })) options.streams.finish(log);
     return Promise.resolve();
   };
   return {
