@@ -6,8 +6,6 @@
 import type { Clock } from './clock.ts';
 import type { Journal, JournalEntry } from './journal-port.ts';
 
-/** How far into our own backlog we look for a turn. */
-const WINDOW = 1024;
 /** The first pause of a message that fails alone, and the longest. */
 const PAUSE_MIN_MS = 1_000;
 const PAUSE_MAX_MS = 300_000;
@@ -67,7 +65,8 @@ export function createBacklog({ journal, isInMemory, clock }: BacklogOptions): B
       adopted.set(entry.opened.id, { entry, origin: 'dead' });
     },
     choose(limit) {
-      const all = [...adopted.values(), ...own(WINDOW)];
+      // Entries are read from disk: no more of them than it takes to find enough that were not tried yet.
+      const all = [...adopted.values(), ...own(limit + returned.size + givenUp.size)];
       const fresh = all.filter((waiting) => !returned.has(idOf(waiting)));
       if (fresh.length > 0) return fresh.slice(0, limit);
       const nowMs = clock.monotonicMs();

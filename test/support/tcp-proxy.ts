@@ -1,0 +1,96 @@
+/**
+ * A TCP proxy in front of a real database, for the faults of a network: connections that are cut, answers that are
+ * lost, packets that go nowhere, a port that nobody listens on.
+ */
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+/** A proxy on 127.0.0.1. Everything is let through until a fault is asked for. */
+export interface TcpProxy {
+  readonly port: number;
+  /** Connections that were accepted so far. */
+  readonly accepted: number;
+  /** Bytes that clients have sent so far. */
+  readonly sentBytes: number;
+  /** Ends all connections with a reset. New ones are accepted. */
+  cut(): void;
+  /** Nothing gets through in either direction, on old and new connections; nothing is closed. */
+  pause(): void;
+  /** From now on what the server answers is thrown away, what clients send gets through. */
+  loseAnswers(): void;
+  /** Everything is let through again; what was paused arrives, what was thrown away does not. */
+  resume(): void;
+  close(): Promise<void>;
+}
+
+/** Starts a proxy to `port` on 127.0.0.1. */
+export async function startTcpProxy(port: number): Promise<TcpProxy> {
+  const pairs = new Set<readonly [Socket, Socket]>();
+  let mode: 'through' | 'paused' | 'deaf' = 'through';
+  let accepted = 0;
+  let sentBytes = 0;
+
+  const server = createServer((client) => {
+    accepted += 1;
+    const upstream = connect(port, '127.0.0.1');
+    const pair = [client, upstream] as const;
+    pairs.add(pair);
+    const end = (): void => {
+      pairs.delete(pair);
+      client.destroy();
+      upstream.destroy();
+    };
+    for (const socket of pair) {
+      socket.setNoDelay(true);
+      // A fault of one side is the other side's end; that is what this is for.
+      socket.on('error', end).on('close', end);
+      if (mode === 'paused') socket.pause();
+    }
+    client.on('data', (data) => {
+      sentBytes += data.length;
+      upstream.write(data);
+    });
+    upstream.on('data', (data) => {
+      if (mode !== 'deaf') client.write(data);
+    });
+    if (mode === 'paused') setImmediate(() => pair.forEach((socket) => socket.pause()));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+
+  const cut = (): void => {
+    for (const [client, upstream] of pairs) {
+      client.resetAndDestroy();
+      upstream.destroy();
+    }
+    pairs.clear();
+  };
+  return {
+    port: address.port,
+    get accepted() {
+      return accepted;
+    },
+    get sentBytes() {
+      return sentBytes;
+    },
+    cut,
+    pause() {
+      mode = 'paused';
+      for (const pair of pairs) for (const socket of pair) socket.pause();
+    },
+    loseAnswers() {
+      mode = 'deaf';
+    },
+    resume() {
+      mode = 'through';
+      for (const pair of pairs) for (const socket of pair) socket.resume();
+    },
+    async close() {
+      cut();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
