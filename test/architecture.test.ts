@@ -153,7 +153,7 @@ describe('public names', () => {
 const TABLES_ONLY = ['telemetry/names'];
 
 /** What has tests without being in `src`: the tests' own help, the package as a whole, code beside it. */
-const OTHER_TESTED_FOLDERS = ['support', 'package', 'demo', 'bench', 'scripts'];
+const OTHER_TESTED_FOLDERS = ['support', 'package', 'scenarios', 'demo', 'bench', 'scripts'];
 
 function edges(): { readonly from: string; readonly to: string }[] {
   return modules.flatMap((module) => targetsOf(module).map((to) => ({ from: module.file, to })));
