@@ -66,12 +66,14 @@ export function boundaryEnd(framing: Framed, text: string): number {
 const LF = 10;
 const CR = 13;
 
-/** The same where lines end in CRLF or CR. A CR at the very end may be half of a CRLF, so it ends nothing yet. */
+/**
+ * The same where lines end in CRLF or CR. A final CR counts: if it turns out to be half of a CRLF, the other half
+ * only begins the next frame with an empty line.
+ */
 function blankLineEnd(text: string): number {
   for (let end = text.length; end > 1; end--) {
     const last = text.charCodeAt(end - 1);
     if (last !== LF && last !== CR) continue;
-    if (last === CR && (end === text.length || text.charCodeAt(end) === LF)) continue;
     const start = last === LF && text.charCodeAt(end - 2) === CR ? end - 2 : end - 1;
     const before = text.charCodeAt(start - 1);
     if (before === LF || before === CR) return end;

@@ -143,8 +143,8 @@ function readFrames(
   };
 }
 
-/** The longest part of a blank line that can be left over from the piece before: CR LF CR. */
-const SEAM_CHARS = 3;
+/** A frame ends with a line end behind a line end, so no more than one can be left over from the piece before. */
+const SEAM_CHARS = 1;
 
 /** Payloads that each could be anybody's (`{"type":"start"}`), but that one vendor knows them all. */
 function lateChoice(framing: Framed, open: readonly Found[]): BuiltInFormat {

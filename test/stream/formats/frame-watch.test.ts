@@ -81,6 +81,15 @@ describe('the finish marker', () => {
     expect(sightings(['{"done":true}', '\n'], NDJSON)).toEqual(['finish', undefined]);
   });
 
+  it('is seen in a payload of several lines, each written by itself', () => {
+    const pieces = [
+      'data: {"choices":[\n',
+      'data: {"delta":{},"finish_reason":"stop"}\n',
+      'data: ]}\n\n',
+    ];
+    expect(sightings(pieces, SSE, 'openai')).toEqual([undefined, undefined, 'finish']);
+  });
+
   it('is seen there behind other frames too', () => {
     const chunk = `${chatChunk({ content: 'a' })}data: [DONE]`;
     expect(sightings([sse({ text: 'x'.repeat(9_000) }), chunk, '\n\n'])).toEqual([

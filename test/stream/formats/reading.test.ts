@@ -92,6 +92,10 @@ describe('emptiness', () => {
     expect(reading.events.length).toBeGreaterThan(0);
   });
 
+  it('does not lose a payload that is null', () => {
+    expect(read(sse(null)).events).toEqual([null]);
+  });
+
   it('is told of an NDJSON upstream that changed its shape', () => {
     const body =
       line({ model: 'm', message: { role: 'assistant', content: '' }, done: false }) +
@@ -163,8 +167,11 @@ describe('auto', () => {
   });
 
   it('gives up sniffing a first line that does not end', () => {
-    const body = `{"a":"${'x'.repeat(70_000)}`;
-    expect(read(body, '')).toMatchObject({ format: 'text', text: body });
+    const body = `{"text":"${'x'.repeat(70_000)}"}\n`;
+    const reading = createReading('auto', '');
+    reading.feed(body.slice(0, -10));
+    reading.feed(body.slice(-10));
+    expect(reading.result()).toMatchObject({ format: 'text', text: body });
   });
 
   it('takes plain text as it is, even if it looks like frames', () => {

@@ -155,6 +155,12 @@ describe('OpenAI chat completions', () => {
     });
   });
 
+  it('does not take the end of a failed answer for its finish', () => {
+    const error = { message: 'upstream went away' };
+    const frames = [sse({ error, choices: [{ delta: {}, finish_reason: 'error' }] })];
+    expect(read(frames)).toMatchObject({ errorFrame: true, finished: false });
+  });
+
   it('knows its error, also as the first frame', () => {
     const error = sse({ error: { message: 'Rate limit reached', type: 'requests', code: null } });
     expect(read([error])).toMatchObject({ errorFrame: true, finished: false, empty: false });
@@ -305,6 +311,12 @@ describe('Anthropic messages', () => {
       unknownText: false,
     });
   });
+});
+
+it('Anthropic alone knows an error by its event', () => {
+  const reading = createReading('anthropic', 'text/event-stream');
+  reading.feed('event: error\ndata: overloaded\n\n');
+  expect(reading.result()).toMatchObject({ errorFrame: true, unknownText: false });
 });
 
 describe('Gemini', () => {
