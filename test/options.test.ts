@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { lastchunk, LastchunkError } from '../src/index.ts';
+import { lastchunk, LastchunkError, type GuardOptions } from '../src/index.ts';
 import { prometheus } from '../src/telemetry/prometheus.ts';
 import { coded } from './support/errors.ts';
 import { chatChunk } from './support/frames.ts';
@@ -15,7 +15,6 @@ import { serve } from './support/site.ts';
 import { visit } from './support/visitor.ts';
 
 type Kept = ReturnType<typeof createKept>;
-type GuardOptions = Parameters<Kept['keep']['guard']>[0];
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 

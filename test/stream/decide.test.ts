@@ -2,13 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express from 'express';
 import { describe, expect, it } from 'vitest';
+import type { GuardOptions } from '../../src/index.ts';
 import { chatChunk, line } from '../support/frames.ts';
 import { createKept } from '../support/kept.ts';
 import { serve } from '../support/site.ts';
 import { visit } from '../support/visitor.ts';
 
 type Act = (req: IncomingMessage, res: ServerResponse) => void;
-type GuardOptions = Parameters<ReturnType<typeof createKept>['keep']['guard']>[0];
 
 interface Shape {
   readonly name: string;

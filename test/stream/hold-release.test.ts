@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import express from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { GuardOptions } from '../../src/index.ts';
 import { coded } from '../support/errors.ts';
 import { chatChunk } from '../support/frames.ts';
 import { createKept } from '../support/kept.ts';
@@ -15,7 +16,6 @@ import { visit, WAYS_TO_LEAVE } from '../support/visitor.ts';
 
 type Act = (req: IncomingMessage, res: ServerResponse) => void;
 type Options = Parameters<typeof createKept>[0];
-type GuardOptions = Parameters<ReturnType<typeof createKept>['keep']['guard']>[0];
 
 const FINISH = chatChunk({}, 'stop');
 const DONE = 'data: [DONE]\n\n';

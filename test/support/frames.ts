@@ -125,3 +125,12 @@ export function family(name: (typeof FAMILIES)[number]['name']): Family {
   if (found === undefined) throw new Error(`no family ${name}`);
   return found;
 }
+
+/** The text of the OpenAI deltas in the whole frames of a body: what a client of that API has read. */
+export function readDeltas(body: string): string {
+  const frames = body.split('\n\n').slice(0, -1);
+  return frames
+    .map((frame) => /"content":("(?:[^"\\]|\\.)*")/.exec(frame)?.[1])
+    .map((json) => (json === undefined ? '' : String(JSON.parse(json))))
+    .join('');
+}

@@ -1,6 +1,7 @@
 /** A guarded plain-text answer whose client leaves when it has seen a beginning. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express from 'express';
+import type { GuardOptions } from '../../src/index.ts';
 import { createKept } from './kept.ts';
 import { serve } from './site.ts';
 import { createGate } from './tap.ts';
@@ -9,8 +10,6 @@ import { visit } from './visitor.ts';
 
 /** What a handler does. */
 export type Act = (req: IncomingMessage, res: ServerResponse) => void;
-
-type GuardOptions = Parameters<ReturnType<typeof createKept>['keep']['guard']>[0];
 
 /** A guarded plain-text stream whose handler is `act`; `leave` resolves when the server has met the close. */
 export async function stream(options: GuardOptions, act: Act, before?: Act) {

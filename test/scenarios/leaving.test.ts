@@ -1,0 +1,236 @@
+/** Clients that leave: in the middle, before the beginning, at the end, and with a full socket. */
+import { once } from 'node:events';
+import type { RequestHandler } from 'express';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { GuardOptions } from '../../src/index.ts';
+import { createChat, relay } from '../support/chat.ts';
+import { chatChunk, readDeltas } from '../support/frames.ts';
+import { createHouse } from '../support/house.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { createGate, createTap } from '../support/tap.ts';
+import { installTracing } from '../support/tracing.ts';
+import { soon, turns, until } from '../support/until.ts';
+
+const spans = installTracing();
+let database: TestPostgres;
+
+beforeAll(async () => {
+  database = await startPostgres();
+});
+
+afterAll(() => database.remove());
+
+describe('1: a tab is closed mid-stream', () => {
+  it('and under finish the whole answer is kept', async () => {
+    const { house, tap, chat, visitor } = await openRelay();
+    tap.push('The ', 'answer ');
+    await visitor.sees('answer ');
+    visitor.fin();
+    await until('the server has met the close', () => chat.site.closedSockets === 1);
+    tap.push('is 42.');
+    tap.end();
+    const row = await house.agree({
+      outcome: 'disconnected',
+      side: 'client',
+      text: 'The answer is 42.',
+      complete: true,
+      revision: 0,
+    });
+    expect(row).toMatchObject({ conversation_id: 'c1', role: 'assistant', events: null });
+    expect(row?.trace_id).toBe(house.streamSpans()[0]?.spanContext().traceId);
+    expect(row?.content.startsWith(readDeltas(visitor.text))).toBe(true);
+    expect(house.logbook.errors()).toEqual([]);
+  });
+
+  it('and under keep exactly what was produced until then', async () => {
+    const { house, tap, visitor } = await openRelay({ disconnected: 'keep' });
+    tap.push('The ', 'answer ');
+    await visitor.sees('answer ');
+    visitor.rst();
+    await house.witness.ended();
+    tap.push('is 42.');
+    tap.end();
+    await house.agree({
+      outcome: 'disconnected',
+      side: 'client',
+      text: 'The answer ',
+      complete: false,
+      revision: 0,
+    });
+    expect(readDeltas(visitor.text)).toBe('The answer ');
+    expect(house.logbook.errors()).toEqual([]);
+  });
+});
+
+describe('4: a client vanishes while its handler waits for drain', () => {
+  it.each(['finish', 'keep'] as const)('and nothing is parked under %s', async (disconnected) => {
+    const big = 'x'.repeat(12 * 1024 * 1024);
+    const returned = createGate();
+    const handler: RequestHandler = async (_, res) => {
+      res.type('text/plain');
+      for (const chunk of ['one ', big, ' two']) {
+        if (!res.write(chunk)) await once(res, 'drain');
+      }
+      res.end();
+      returned.open();
+    };
+    const house = await createHouse(database, spans);
+    const chat = await createChat(house, handler, { policy: { disconnected } });
+    const visitor = await chat.ask();
+    visitor.pause();
+    await until('the socket is full', () => chat.site.sockets[0]?.writableNeedDrain === true);
+    visitor.rst();
+    await soon('the handler', returned.promise);
+    const finished = disconnected === 'finish';
+    await house.agree({ outcome: 'disconnected', side: 'client', complete: finished });
+    const [row] = await house.rows();
+    expect(row?.content.length).toBe(4 + big.length + (finished ? 4 : 0));
+    expect(row?.content.endsWith(finished ? ' two' : 'x')).toBe(true);
+  });
+});
+
+describe('6: a client leaves before there is anything to read', () => {
+  it('and what a finish handler then streams is kept', async () => {
+    const { house, chat, visitor, go } = await openLate(stream);
+    await leave(chat, visitor, house);
+    go.open();
+    const verdict = { outcome: 'disconnected', side: 'client', complete: true } as const;
+    expect(await house.agree(verdict)).toMatchObject({ content: 'hello' });
+  });
+
+  it('and under keep a stream that begins afterwards is skipped as empty', async () => {
+    const { house, chat, visitor, go } = await openLate(stream, { disconnected: 'keep' });
+    await leave(chat, visitor, house);
+    go.open();
+    expect(
+      await house.agree({ outcome: 'disconnected', side: 'client', save: 'empty' }),
+    ).toBeUndefined();
+  });
+
+  it('and an answer that never becomes a stream is not counted', async () => {
+    const { house, chat, visitor, go, returned } = await openLate((_, res) => {
+      res.status(500).json({ error: 'no model' });
+    });
+    await leave(chat, visitor, house);
+    go.open();
+    await soon('the handler', returned.promise);
+    await turns(20);
+    expect(house.witness.told).toEqual([]);
+    expect((await house.scrape()).sum('lastchunk_streams_started_total')).toBe(0);
+    expect((await house.scrape()).sum('lastchunk_streams_active')).toBe(0);
+  });
+
+  it('and after the headers, before the first token, no empty row is left', async () => {
+    const { house, tap, chat, visitor } = await openRelay({ disconnected: 'keep' }, true);
+    await until('the headers', () => visitor.reply?.status === 200);
+    visitor.fin();
+    await until('the server has met the close', () => chat.site.closedSockets === 1);
+    expect(
+      await house.agree({ outcome: 'disconnected', side: 'client', save: 'empty' }),
+    ).toBeUndefined();
+    tap.end();
+  });
+
+  const stream: RequestHandler = (_, res) => {
+    res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+    res.end(chatChunk({}, 'stop'));
+  };
+});
+
+describe('10: a browser leaves at [DONE] and asks for the history at once', () => {
+  it('and the row is there, every time', async () => {
+    const house = await createHouse(database, spans);
+    const chat = await createChat(house, (req, res) => {
+      res.type('text/event-stream');
+      res.write(chatChunk({ content: `hello ${String(req.params['id'])}` }));
+      res.write(chatChunk({}, 'stop'));
+      res.write('data: [DONE]\n\n');
+      // An app that saves after its loop would do it here, too late.
+      setImmediate(() => res.end());
+    });
+    for (let count = 1; count <= 20; count += 1) {
+      const visitor = await chat.ask(`c${count}`);
+      await visitor.sees('[DONE]');
+      visitor.fin();
+      const { rows } = await house.reader.query(
+        'SELECT content, complete, outcome, side FROM lastchunk_messages WHERE conversation_id = $1',
+        [`c${count}`],
+      );
+      expect(rows).toEqual([
+        { content: `hello c${count}`, complete: true, outcome: 'completed', side: 'server' },
+      ]);
+    }
+    await house.witness.ended(20);
+    const scrape = await house.scrape();
+    expect(scrape.sum('lastchunk_streams_ended_total', { outcome: 'completed' })).toBe(20);
+    expect(scrape.sum('lastchunk_holds_total', { released: 'saved' })).toBe(20);
+    expect(scrape.sum('lastchunk_saves_total', { result: 'saved' })).toBe(20);
+    expect(house.logbook.errors()).toEqual([]);
+  });
+});
+
+describe('17: thousands of deltas, then an abort, with Unicode at the end', () => {
+  it.each(['finish', 'keep'] as const)(
+    'and the text is byte-exact under %s',
+    async (disconnected) => {
+      const deltas = Array.from({ length: 4000 }, (_, index) => `t${index} `);
+      const text = `${deltas.join('')}— “naïve” 👩‍🚀`;
+      const { house, tap, chat, visitor } = await openRelay({ disconnected });
+      tap.push(...deltas, '— “naïve” ', '👩‍🚀');
+      await visitor.sees('👩‍🚀');
+      visitor.rst();
+      await until('the server has met the close', () => chat.site.closedSockets === 1);
+      tap.end();
+      await house.agree({
+        outcome: 'disconnected',
+        side: 'client',
+        text,
+        complete: disconnected === 'finish',
+      });
+      expect(readDeltas(visitor.text)).toBe(text);
+    },
+  );
+});
+
+type Policies = NonNullable<GuardOptions['policy']>;
+
+async function openRelay(policy: Policies = {}, headersFirst = false) {
+  const house = await createHouse(database, spans);
+  const tap = createTap();
+  const loop = relay(tap);
+  const handler: RequestHandler = (req, res, next) => {
+    if (headersFirst) res.type('text/event-stream').flushHeaders();
+    return loop(req, res, next);
+  };
+  const chat = await createChat(house, handler, { policy });
+  return { house, tap, chat, visitor: await chat.ask() };
+}
+
+/** A handler that computes until `go`, with nothing sent. */
+async function openLate(handler: RequestHandler, policy: Policies = {}) {
+  const house = await createHouse(database, spans);
+  const go = createGate();
+  const returned = createGate();
+  let running = false;
+  const late: RequestHandler = async (req, res, next) => {
+    running = true;
+    await go.promise;
+    await handler(req, res, next);
+    returned.open();
+  };
+  const chat = await createChat(house, late, { policy });
+  const visitor = await chat.ask();
+  await until('the handler runs', () => running);
+  return { house, chat, visitor, go, returned };
+}
+
+async function leave(
+  chat: Awaited<ReturnType<typeof createChat>>,
+  visitor: Awaited<ReturnType<typeof chat.ask>>,
+  house: Awaited<ReturnType<typeof createHouse>>,
+): Promise<void> {
+  visitor.fin();
+  await until('the server has met the close', () => chat.site.closedSockets === 1);
+  await turns();
+  expect(house.witness.told).toEqual([]);
+}
