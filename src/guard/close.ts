@@ -10,7 +10,11 @@ import type { Journal } from './journal-port.ts';
 import type { Returning } from './returning.ts';
 import type { Saver } from './saver.ts';
 
-/** Kept back from the deadline for the last fsync and for closing: a fifth, but not more than this. */
+/**
+ * Kept back from the deadline for the last fsync and for closing: a fifth, within these bounds. The lower one holds
+ * whatever the deadline is: to lose messages for a quarter of a second is no bargain.
+ */
+const RESERVE_MIN_MS = 250;
 const RESERVE_MAX_MS = 1_000;
 
 /** What became of the saves that were pending when `close` was called, and of those that came after. */
@@ -38,7 +42,7 @@ export interface CloseOptions {
 export async function closeInOrder(options: CloseOptions): Promise<CloseSummary> {
   const { deadlineMs, clock, observer, store, journal, saver, circuit, returning } = options;
   const endMs = clock.monotonicMs() + deadlineMs;
-  const reserveMs = Math.min(deadlineMs / 5, RESERVE_MAX_MS);
+  const reserveMs = Math.max(RESERVE_MIN_MS, Math.min(deadlineMs / 5, RESERVE_MAX_MS));
   const leftMs = (): number => Math.max(reserveMs / 2, endMs - clock.monotonicMs());
   const before = { ...saver.ledger.results };
   const release = async (where: InternalErrorPlace, work: () => Promise<void>): Promise<void> => {
@@ -51,7 +55,7 @@ export async function closeInOrder(options: CloseOptions): Promise<CloseSummary>
 
   options.background.abort();
   circuit.nudge();
-  await within(clock, deadlineMs - reserveMs, saver.flush());
+  await within(clock, Math.max(0, deadlineMs - reserveMs), saver.flush());
   circuit.nudge();
   await saver.finish(reserveMs / 2);
   options.waits.abort();

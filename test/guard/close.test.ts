@@ -106,3 +106,15 @@ test('closing ends the waits of replay and recovery', async () => {
   expect(bench.store.calls.length).toBe(calls);
   expect(bench.clock.timers).toBe(0);
 });
+
+test('even without any time left there is one fsync', async () => {
+  const journal = createFakeJournal();
+  journal.syncs = () => new Promise<boolean>((resolve) => setImmediate(() => resolve(true)));
+  const bench = createBench({ journal });
+  bench.store.behave = () => undefined;
+  const save = bench.save();
+  const closed = bench.keeper.close(0);
+  await bench.clock.advance(250);
+  expect(await closed).toEqual({ saved: 0, journaled: 1, lost: 0 });
+  expect(save.result).toBe('journaled');
+});
