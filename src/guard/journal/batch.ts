@@ -22,10 +22,10 @@ const SLOW_STRIKES = 3;
 
 export interface Batch {
   /**
-   * Adds a record of `log`, at the log's offset; returns the bytes of its payload, or -1 when the batch is broken. May
+   * Adds a record of `log`, at the log's offset unless another is given; returns the bytes of its payload, or -1 when the batch is broken. May
    * write out what was added before. A payload must fit into one record.
    */
-  put(log: Log, kind: Kind, payload: string | Uint8Array): number;
+  put(log: Log, kind: Kind, payload: string | Uint8Array, offset?: number): number;
   /** Writes what is there. False when this or an earlier write since the last call failed. */
   finish(): boolean;
   /** Where the record put last begins. */
@@ -52,7 +52,7 @@ export function createBatch(options: BatchOptions): Batch {
   const state = newState();
 
   return {
-    put(log, kind, payload) {
+    put(log, kind, payload, offset = log.offset) {
       if (state.broken) return -1;
       try {
         state.target ??= segments.current();
@@ -63,7 +63,11 @@ export function createBatch(options: BatchOptions): Batch {
       const { target } = state;
       state.lastSegment = target;
       state.lastPosition = target.size + state.fill;
-      const bytes = encode(state, log, kind, payload);
+      const { head } = state;
+      head.kind = kind;
+      head.stream = log.number;
+      head.offset = offset;
+      const bytes = encode(state, payload, target.salt);
       segments.charge(log, target, HEADER_BYTES + bytes);
       if (state.fill < WRITE_AT_BYTES) return bytes;
       return writeOut(options, state) ? bytes : -1;
@@ -116,7 +120,7 @@ function newState(): State {
   };
 }
 
-function encode(state: State, log: Log, kind: Kind, payload: string | Uint8Array): number {
+function encode(state: State, payload: string | Uint8Array, salt: number): number {
   // A UTF-16 unit takes three bytes of UTF-8 at most.
   const most = typeof payload === 'string' ? payload.length * 3 : payload.length;
   makeRoom(state, HEADER_BYTES + most);
@@ -125,11 +129,8 @@ function encode(state: State, log: Log, kind: Kind, payload: string | Uint8Array
   let bytes = payload.length;
   if (typeof payload === 'string') bytes = buffer.write(payload, payloadAt);
   else buffer.set(payload, payloadAt);
-  head.kind = kind;
-  head.stream = log.number;
-  head.offset = log.offset;
   head.payloadBytes = bytes;
-  seal(buffer, fill, head, state.target?.salt ?? 0);
+  seal(buffer, fill, head, salt);
   state.fill = payloadAt + bytes;
   return bytes;
 }

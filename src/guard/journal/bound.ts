@@ -9,12 +9,12 @@ const BODY_SHARE = 0.95;
 const RESUME_SHARE = 0.9;
 
 export interface Bound {
-  /** Tells the condition when the share for pieces is used up, or free again. */
-  review(): void;
+  /** Tells the condition when the share for pieces would be used up by so many bytes more, or has room again. */
+  review(moreBytes: number): void;
   /** Not even an ending fits. */
   readonly reached: boolean;
-  /** So many bytes still fit. */
-  fits(bytes: number): boolean;
+  /** So many bytes more fit into the share for pieces; into all of it, when they make room for others. */
+  fits(bytes: number, share: 'pieces' | 'all'): boolean;
 }
 
 /** `usedBytes` is asked each time. */
@@ -24,8 +24,8 @@ export function createBound(
   condition: Condition,
 ): Bound {
   return {
-    review() {
-      const share = usedBytes() / maxBytes;
+    review(moreBytes) {
+      const share = (usedBytes() + moreBytes) / maxBytes;
       if (condition.over ? share < RESUME_SHARE : share >= BODY_SHARE) {
         condition.setOver(!condition.over);
       }
@@ -33,6 +33,6 @@ export function createBound(
     get reached() {
       return usedBytes() >= maxBytes;
     },
-    fits: (bytes) => usedBytes() + bytes <= maxBytes,
+    fits: (bytes, share) => usedBytes() + bytes <= maxBytes * (share === 'pieces' ? BODY_SHARE : 1),
   };
 }

@@ -4,15 +4,13 @@
 import { createBatch } from './batch.ts';
 import type { Batch } from './batch.ts';
 import { createBound } from './bound.ts';
-import { createCondition, troubleOf } from './condition.ts';
+import { createCondition } from './condition.ts';
 import type { Condition, Trouble } from './condition.ts';
 import { diskFiles } from './files.ts';
 import type { Files } from './files.ts';
 import { createHealer } from './healer.ts';
-import type { Home } from './home.ts';
 import type { Log } from './log.ts';
 import type { JournalSettings } from './options.ts';
-import type { Reader } from './reader.ts';
 import { createRelocator } from './relocate.ts';
 import { createResidence } from './residence.ts';
 import type { Residence } from './residence.ts';
@@ -35,12 +33,12 @@ export interface Seams {
 export interface EngineOptions {
   readonly settings: JournalSettings;
   readonly seams: Seams;
-  readonly reader: Reader;
   /** Bytes that count for the bound but are not ours to write. */
   readonly otherBytes: () => number;
   readonly onWrite: (seconds: number) => void;
   readonly onDegraded: (reason: Trouble | undefined) => void;
   readonly onError: (error: unknown) => void;
+  readonly onCorrupt: (count: number) => void;
   /** A directory was opened. */
   readonly onHome: () => void;
   /** Our directory belongs to another process now, and these logs with it. */
@@ -48,17 +46,11 @@ export interface EngineOptions {
 }
 
 export interface Engine {
-  readonly home: () => Home | undefined;
+  readonly residence: Residence;
   readonly segments: Segments;
   readonly condition: Condition;
   readonly writer: Writer;
   readonly syncer: Syncer;
-  /** Opens the directory; throws what the disk throws. */
-  readonly start: () => void;
-  /** Keeps trying to open it, after this error. */
-  startLater(error: unknown): void;
-  /** Looks whether the directory is still ours, and says that we live. */
-  renew(): void;
 }
 
 const SEGMENT_BYTES = 8 * 1024 * 1024;
@@ -67,7 +59,7 @@ const SEGMENT_BYTES = 8 * 1024 * 1024;
 const SEGMENTS_AT_LEAST = 8;
 
 export function createEngine(options: EngineOptions): Engine {
-  const { settings, seams, reader, onError } = options;
+  const { settings, seams, onError, onCorrupt } = options;
   const { maxBytes, flushMs, fsyncMs } = settings;
   const files: Files = { ...diskFiles, ...seams.files };
   const { onHome, onGone, onWrite, onDegraded, otherBytes } = options;
@@ -98,7 +90,15 @@ export function createEngine(options: EngineOptions): Engine {
   const bound = createBound(maxBytes, () => segments.bytes + otherBytes(), condition);
   const shared = { batch, bound, condition, files, segments, onError };
   const writer: Writer = createWriter({ ...shared, flushMs, onWrite });
-  const relocator = createRelocator({ writer, reader, onError });
+  const relocator = createRelocator({
+    batch,
+    bound,
+    condition,
+    segments,
+    writer,
+    onError,
+    onCorrupt,
+  });
   const onTakenOver = residence.leave;
   const syncer: Syncer = createSyncer({
     ...shared,
@@ -110,20 +110,5 @@ export function createEngine(options: EngineOptions): Engine {
   });
   const heal = createHealer({ ...shared, syncer, ensureHome: residence.ensure });
 
-  const { start } = residence;
-  return {
-    home,
-    segments,
-    condition,
-    writer,
-    syncer,
-    start,
-    startLater(error) {
-      onError(error);
-      condition.block(troubleOf(error));
-    },
-    renew() {
-      if (residence.renew()) void syncer.request();
-    },
-  };
+  return { residence, segments, condition, writer, syncer };
 }

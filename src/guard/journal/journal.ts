@@ -4,6 +4,7 @@
  */
 import { LastchunkError } from '../../errors.ts';
 import type { Journal, JournalState } from '../journal-port.ts';
+import { troubleOf } from './condition.ts';
 import type { Trouble } from './condition.ts';
 import { createEngine } from './engine.ts';
 import type { Engine, Seams } from './engine.ts';
@@ -47,8 +48,8 @@ const RENEW_MS = 5_000;
 export function openJournal(wiring: JournalWiring): Journal {
   const parts = assemble(wiring);
   const { engine, streams, recovery } = parts;
-  start(engine, wiring.settings);
-  const renewal = setInterval(() => engine.renew(), RENEW_MS).unref();
+  start(engine, wiring);
+  const renewal = setInterval(() => renew(engine), RENEW_MS).unref();
   let closing: Promise<void> | undefined;
 
   return {
@@ -98,11 +99,17 @@ function assemble({ settings, ...wiring }: JournalWiring): Parts {
     facts.corruptRecords += count;
     wiring.onCorrupt(count);
   };
-  const recovery = createRecovery({ path, home: () => engine.home(), reader, onError, onCorrupt });
-  const engine: Engine = createEngine({
-    settings,
+  const recovery = createRecovery({
+    path,
+    home: () => engine.residence.home(),
     reader,
     onError,
+    onCorrupt,
+  });
+  const engine: Engine = createEngine({
+    settings,
+    onError,
+    onCorrupt,
     onWrite,
     onDegraded,
     seams: wiring.seams ?? {},
@@ -138,9 +145,9 @@ function stateOf(parts: Parts, settings: JournalSettings): JournalState {
   };
 }
 
-function start(engine: Engine, { path, given }: JournalSettings): void {
+function start(engine: Engine, { settings: { path, given }, onError }: JournalWiring): void {
   try {
-    engine.start();
+    engine.residence.start();
   } catch (error) {
     if (given) {
       const why = error instanceof Error ? error.message : String(error);
@@ -150,8 +157,14 @@ function start(engine: Engine, { path, given }: JournalSettings): void {
         { cause: error },
       );
     }
-    engine.startLater(error);
+    onError(error);
+    engine.condition.block(troubleOf(error));
   }
+}
+
+function renew({ residence, syncer }: Engine): void {
+  // A round finds out what to do about a directory that was taken.
+  if (residence.renew()) void syncer.request();
 }
 
 async function sync({ writer, syncer }: Engine, log: unknown): Promise<boolean> {
@@ -178,5 +191,5 @@ async function close({ engine, streams, recovery }: Parts): Promise<void> {
   recovery.forget();
   // What waits stays for the next start; without it the directory goes.
   segments.forget(writer.members.size === 0);
-  await engine.home()?.release();
+  await engine.residence.home()?.release();
 }

@@ -61,6 +61,8 @@ export class Log implements StreamLog {
   endAt: Place<Log> | undefined = undefined;
   /** Its records are not whole, or not to be trusted: it has to be written again before it is safe. */
   stale = false;
+  /** A piece was missed that no memory has: it can never be whole on disk again. */
+  broken = false;
   /** Number of the last write that held something of it. */
   writtenAt = 0;
   /** When it began to wait for the store; 0 when it does not. */

@@ -8,7 +8,6 @@ import { parseEnding, parseOpened } from './parse.ts';
 import { readText } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { writeRefused } from './refused-files.ts';
-import { segmentsOf } from './relocate.ts';
 import type { Streams } from './streams.ts';
 
 export interface OwnBacklog {
@@ -55,6 +54,10 @@ interface Remembered {
   readonly entry: JournalEntry;
   readonly offset: number;
   readonly revision: number;
+}
+
+function segmentsOf(log: Log): Log['extents'][number]['segment'][] {
+  return log.extents.map(({ segment }) => segment);
 }
 
 function isSame(log: Log, { offset, revision }: { offset: number; revision: number }): boolean {

@@ -123,7 +123,7 @@ function sortedKeys(keys: Float64Array, added: readonly number[]): Float64Array 
 }
 
 /** Reads `[from, to)` of a file; shorter where the file ends. */
-async function readRange(fd: number, from: number, to: number): Promise<Buffer> {
+export async function readRange(fd: number, from: number, to: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafeSlow(to - from);
   let done = 0;
   while (done < bytes.length) {

@@ -1,78 +1,123 @@
 /**
- * Writes streams again at the head: those whose records are not whole, those in a segment that is not trusted, and
- * those that keep an almost empty segment alive. From memory where the text still is, else from the disk; a little at
- * a time, so that nobody else waits long.
+ * Writes records again at the head: of streams that are not whole on disk, from memory; of segments that are almost
+ * empty or not trusted, from where they are. A little at a time, so that nobody else waits long.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Whole } from './encode.ts';
+import type { Batch } from './batch.ts';
+import type { Bound } from './bound.ts';
+import type { Condition } from './condition.ts';
 import type { Log } from './log.ts';
-import { readText } from './reader.ts';
-import type { Reader } from './reader.ts';
+import { readRange } from './reader.ts';
+import { KIND, scan } from './record.ts';
+import type { FoundRecord, Kind } from './record.ts';
+import type { Place, Segment } from './segment.ts';
+import type { Segments } from './segments.ts';
 import type { Writer } from './writer.ts';
 
 /** Written before others get a turn. */
 const STRETCH_BYTES = 256 * 1024;
 
 export interface Relocator {
-  /** Writes these logs again. Never rejects; what could not be written stays as it is. */
-  move(logs: readonly Log[]): Promise<void>;
+  /** Writes these logs again, as far as memory has them. Never rejects. */
+  rewrite(logs: readonly Log[]): Promise<void>;
+  /** Copies what is needed of these segments. Never rejects; what could not be copied stays where it is. */
+  empty(segments: readonly Segment<Log>[]): Promise<void>;
 }
 
-export function createRelocator(options: {
+export interface RelocatorOptions {
+  readonly batch: Batch;
+  readonly bound: Bound;
+  readonly condition: Condition;
+  readonly segments: Segments;
   readonly writer: Writer;
-  readonly reader: Reader;
   readonly onError: (error: unknown) => void;
-}): Relocator {
-  const { writer, reader, onError } = options;
+  /** A record that was needed could not be read back. */
+  readonly onCorrupt: (count: number) => void;
+}
 
-  const moveKept = async (log: Log): Promise<void> => {
-    const { offset } = log;
-    const whole = await readWhole(log, reader);
-    // Meanwhile it may have been settled, or opened again.
-    if (whole === undefined || log.state !== 'kept' || log.offset !== offset) return;
-    writer.rewrite(log, whole);
-  };
-  const moveOne = async (log: Log): Promise<void> => {
-    if (log.state === 'over') {
-      // Only its settlement is missing.
-      writer.forget(log);
-      log.settlePending = true;
-      if (!log.queued) writer.enqueue(log);
-    } else if (log.body === undefined) await moveKept(log);
-    else writer.rewrite(log);
-  };
-
+export function createRelocator(options: RelocatorOptions): Relocator {
+  const { bound, condition, writer, onError } = options;
   return {
-    async move(logs) {
+    async rewrite(logs) {
       let written = 0;
       for (const log of logs) {
-        try {
-          await moveOne(log);
-        } catch (error) {
-          onError(error);
-        }
-        written += log.offset;
+        if (condition.blocked) return;
+        if (log.state === 'over') settleAgain(writer, log);
+        else if (log.stale && writer.rewrite(log)) written += log.offset;
         if (written < STRETCH_BYTES) continue;
         written = 0;
         await nextTurn();
       }
     },
+    async empty(crowded) {
+      for (const segment of crowded) {
+        if (condition.blocked || !bound.fits(segment.live, 'all')) return;
+        try {
+          await emptyOne(options, segment);
+        } catch (error) {
+          onError(error);
+        }
+      }
+    },
   };
 }
 
-/** A kept stream as the disk has it; `undefined` when it cannot be read without a loss. */
-async function readWhole(log: Log, reader: Reader): Promise<Whole | undefined> {
-  const { openAt, endAt } = log;
-  if (openAt === undefined) return undefined;
-  const openJson = readText(openAt.segment, openAt.position);
-  const endJson = endAt && readText(endAt.segment, endAt.position);
-  if (openJson === undefined || (endAt !== undefined && endJson === undefined)) return undefined;
-  const body = await reader.body(segmentsOf(log), log.number);
-  if (body.bytes !== log.offset) return undefined;
-  return { openJson, body: body.pieces, endJson };
+/** Only its settlement could not be written. */
+function settleAgain(writer: Writer, log: Log): void {
+  writer.forget(log);
+  log.settlePending = true;
+  if (!log.queued) writer.enqueue(log);
 }
 
-/** The segments that hold a log's records, oldest first. */
-export function segmentsOf(log: Log): Log['extents'][number]['segment'][] {
-  return log.extents.map(({ segment }) => segment);
+interface Moved {
+  readonly log: Log;
+  readonly kind: number;
+  readonly place: Place<Log> | undefined;
 }
+
+async function emptyOne(options: RelocatorOptions, segment: Segment<Log>): Promise<void> {
+  const { batch, segments, writer } = options;
+  if (segment.tenants.size === 0) return;
+  const tenants = new Map([...segment.tenants].map((log) => [log.number, log]));
+  const bytes = await readRange(segment.fd, 0, segment.size);
+  let from = 0;
+  let damaged = 0;
+  while (from < bytes.length) {
+    const range = { from, until: from + STRETCH_BYTES, salt: segment.salt };
+    const moved: Moved[] = [];
+    const result = scan(bytes, range, (record) => {
+      const log = tenants.get(record.stream);
+      // Settled or written again meanwhile: then it does not need this any more.
+      if (log === undefined || !segment.tenants.has(log)) return;
+      copy(batch, log, record, bytes);
+      moved.push({ log, kind: record.kind, place: batch.lastPlace() });
+    });
+    if (!batch.finish()) return;
+    for (const { log, kind, place } of moved) {
+      if (kind === KIND.open) log.openAt = place;
+      if (kind === KIND.end) log.endAt = place;
+    }
+    damaged += result.damaged;
+    from = result.next;
+    await nextTurn();
+  }
+  if (damaged > 0) options.onCorrupt(damaged);
+  for (const log of segment.tenants) {
+    const left = log.extents.filter((extent) => extent.segment === segment);
+    log.extents = log.extents.filter((extent) => extent.segment !== segment);
+    segments.release(log, left, batch.writes);
+    if (!segment.suspect) continue;
+    log.writtenAt = batch.writes;
+    if (log.body === undefined) writer.trust(log);
+  }
+}
+
+function copy(batch: Batch, log: Log, record: FoundRecord, bytes: Buffer): void {
+  const { kind, offset, payloadAt, payloadBytes } = record;
+  const known = COPIED.find((one) => one === kind);
+  if (known === undefined) return;
+  batch.put(log, known, bytes.subarray(payloadAt, payloadAt + payloadBytes), offset);
+}
+
+/** Settlements in a segment that may go are about records that are gone already. */
+const COPIED: readonly Kind[] = [KIND.open, KIND.text, KIND.bytes, KIND.end];

@@ -19,6 +19,8 @@ export interface Segment<Tenant> {
   readonly tenants: Set<Tenant>;
   /** Written since the last fsync that worked. */
   dirty: boolean;
+  /** What is in it is not relied on: an fsync failed, or its tail is torn. */
+  suspect: boolean;
   /** The write that moved the last record out of it: the file may go when that write is durable. */
   movedAt: number;
 }

@@ -4,15 +4,17 @@
  * as long as deletion goes from the front, no crash can bring a settled or discarded stream back.
  *
  * Emptying: when the records still needed in the oldest segments together are under a quarter of them, those are
- * written again at the head. So all sealed segments together never stay larger than four times what is needed.
+ * written again at the head. So all sealed segments together never stay larger than four times what is needed. In a
+ * journal that is full every quarter counts, one segment at a time.
  */
 import type { Files } from './files.ts';
 import type { Log } from './log.ts';
 import { segmentName, segmentPath } from './segment.ts';
 import type { Extent, Segment } from './segment.ts';
 
-/** Segments whose needed part is smaller than this are emptied. */
+/** Segments whose needed part is smaller than this are emptied; the second is for a full journal. */
 const EMPTY_BELOW = 1 / 4;
+const EMPTY_BELOW_WHEN_FULL = 3 / 4;
 
 /** A segment is sealed when it is so full, so that one more batch does not take it over its size. */
 const SEAL_AT = 7 / 8;
@@ -33,8 +35,8 @@ export interface Segments {
   release(log: Log, extents: readonly Extent<Log>[], movedAt: number): void;
   /** Deletes what nobody needs, from the front. `durable` is the last write that is on the disk. */
   sweep(durable: number): void;
-  /** Logs to write again so that the oldest segments can go. */
-  crowded(): readonly Log[];
+  /** The oldest segments, when what they hold should be written again so that they can go. */
+  wasteful(isFull: boolean): readonly Segment<Log>[];
   /** All of them, oldest first. */
   readonly all: readonly Segment<Log>[];
   /** Bytes of all of them. */
@@ -77,7 +79,7 @@ export function createSegments(options: SegmentsOptions): Segments {
         close(options, first, true);
       }
     },
-    crowded: () => crowdedTenants(state),
+    wasteful: (isFull) => (isFull ? wastefulFirst(state) : wastefulRun(state)),
     get all() {
       return state.all;
     },
@@ -118,6 +120,7 @@ function makeSegment({ files, directory }: SegmentsOptions, state: State): Segme
     live: 0,
     tenants: new Set(),
     dirty: false,
+    suspect: false,
     movedAt: 0,
   };
   state.lastNumber = name.number;
@@ -156,8 +159,8 @@ function release(log: Log, extents: readonly Extent<Log>[], movedAt: number): vo
   }
 }
 
-/** The tenants of the longest run of oldest segments that is mostly unneeded. */
-function crowdedTenants({ all, open }: State): readonly Log[] {
+/** The longest run of oldest segments that is mostly unneeded. */
+function wastefulRun({ all, open }: State): readonly Segment<Log>[] {
   let size = 0;
   let live = 0;
   let run = 0;
@@ -167,5 +170,11 @@ function crowdedTenants({ all, open }: State): readonly Log[] {
     live += segment.live;
     if (live < size * EMPTY_BELOW) run = index + 1;
   }
-  return all.slice(0, run).flatMap((segment) => [...segment.tenants]);
+  return all.slice(0, run);
+}
+
+function wastefulFirst({ all, open }: State): readonly Segment<Log>[] {
+  return all
+    .slice(0, 1)
+    .filter((first) => first !== open && first.live < first.size * EMPTY_BELOW_WHEN_FULL);
 }

@@ -17,7 +17,7 @@ export interface Streams extends Pick<Journal, 'open' | 'end' | 'keep'> {
   close(): void;
 }
 
-export function createStreams({ writer, home }: Engine, flushMs: number): Streams {
+export function createStreams({ writer, residence }: Engine, flushMs: number): Streams {
   const waiting = new Set<Log>();
   let lastNumber = 0;
   let closed = false;
@@ -53,7 +53,7 @@ export function createStreams({ writer, home }: Engine, flushMs: number): Stream
     open: (stream: OpenedStream, body: () => readonly Piece[]) =>
       new Log(host, {
         number: ++lastNumber,
-        openJson: openJson(stream, home()?.id ?? ''),
+        openJson: openJson(stream, residence.home()?.id ?? ''),
         body,
         // With a timer in place of ticks, the app has said that some milliseconds may be lost.
         immediate: flushMs === 0,

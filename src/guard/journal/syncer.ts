@@ -92,19 +92,26 @@ interface State {
 }
 
 async function round(options: SyncerOptions, state: State): Promise<void> {
-  const { bound, condition, relocator, segments, writer } = options;
+  const { bound, condition, relocator, segments } = options;
   if (!(await syncOnce(options, state))) {
-    await relocator.move([...writer.stale]);
+    await restore(options);
     if (!(await syncOnce(options, state))) {
       condition.block('io-error');
       return;
     }
   }
   segments.sweep(state.durable);
-  bound.review();
-  await relocator.move(segments.crowded());
-  if (!condition.blocked && !condition.over) await relocator.move([...writer.stale]);
+  bound.review(0);
+  await relocator.empty(segments.wasteful(condition.over));
+  if (!condition.over) await restore(options);
   condition.review();
+}
+
+/** From memory what memory has; the rest of what is not trusted is read back from where it is. */
+async function restore({ relocator, segments, writer }: SyncerOptions): Promise<void> {
+  if (writer.stale.size === 0) return;
+  await relocator.rewrite([...writer.stale]);
+  await relocator.empty(segments.all.filter(({ suspect }) => suspect));
 }
 
 /** False when something that was written is not on the disk now. */
@@ -154,5 +161,6 @@ async function syncDirectory(options: SyncerOptions, state: State): Promise<bool
 /** Nothing more is written to this segment, and nothing in it is relied on. */
 export function giveUp(segment: Segment<Log>, segments: Segments, writer: Writer): void {
   if (segments.all.at(-1) === segment) segments.seal();
+  segment.suspect = true;
   for (const log of segment.tenants) writer.distrust(log);
 }

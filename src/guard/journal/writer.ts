@@ -21,10 +21,12 @@ export interface Writer {
   enqueue(log: Log): void;
   /** Writes everything on the list now. */
   readonly flush: () => void;
-  /** Writes a whole stream again at the head and lets its old records go. False when that failed. */
-  rewrite(log: Log, whole?: Whole): boolean;
+  /** Writes a whole stream again from memory and lets its old records go. False when that failed. */
+  rewrite(log: Log): boolean;
   /** Its records cannot be relied on. */
   distrust(log: Log): void;
+  /** Its records are whole again at the head. */
+  trust(log: Log): void;
   /** Nobody needs its records any more. */
   forget(log: Log): void;
   /** Logs that wait to be written again. */
@@ -65,7 +67,7 @@ export function createWriter(options: WriterOptions): Writer {
       writeAll(shared, logs);
     } catch (error) {
       // Nothing in there may throw; should it, the streams are written again from memory.
-      for (const log of logs) distrust(shared, log);
+      for (const log of logs) miss(shared, log);
       onError(error);
     }
     logs.length = 0;
@@ -83,8 +85,9 @@ export function createWriter(options: WriterOptions): Writer {
       else setTimeout(flush, flushMs).unref();
     },
     flush,
-    rewrite: (log, whole = wholeOf(log, onError)) => rewrite(shared, log, whole),
+    rewrite: (log) => rewrite(shared, log, wholeOf(log, onError)),
     distrust: (log) => distrust(shared, log),
+    trust: (log) => trust(shared, log),
     forget(log) {
       log.stale = false;
       shared.stale.delete(log);
@@ -103,11 +106,21 @@ interface Shared extends WriterOptions {
 
 function writeAll(shared: Shared, logs: readonly Log[]): void {
   const { batch, condition, bound, onWrite } = shared;
-  bound.review();
-  if (condition.blocked || bound.reached) for (const log of logs) distrust(shared, log);
+  bound.review(mostBytes(logs));
+  if (condition.blocked || bound.reached) for (const log of logs) miss(shared, log);
   else rewriteSome(shared, encodeAll(shared, logs));
   const spentMs = batch.takeSpentMs();
   if (spentMs > 0) onWrite(spentMs / 1000);
+}
+
+/** What waits, at most: three bytes of UTF-8 for each unit. */
+function mostBytes(logs: readonly Log[]): number {
+  let units = 0;
+  for (const { text, parts } of logs) {
+    units += text.length;
+    if (parts !== undefined) for (const part of parts) units += part.length;
+  }
+  return units * 3;
 }
 
 /** Returns the logs that have to be written as a whole instead. */
@@ -125,7 +138,7 @@ function encodeAll(shared: Shared, logs: readonly Log[]): readonly Log[] {
     ({ writes } = batch);
     safe = index;
   }
-  if (!batch.finish()) for (const log of logs.slice(safe)) distrust(shared, log);
+  if (!batch.finish()) for (const log of logs.slice(safe)) miss(shared, log);
   return whole;
 }
 
@@ -134,9 +147,10 @@ function encode(shared: Shared, log: Log): boolean {
   const { batch, condition, members, segments } = shared;
   if (log.settlePending) settle(batch, segments, log);
   if (log.state === 'over') return true;
-  if (log.stale) return false;
+  // Without a memory, what it says now is all that can be added.
+  if (log.stale && log.body !== undefined) return false;
   if (condition.over && (log.text !== '' || log.parts !== undefined || !log.opened)) {
-    distrust(shared, log);
+    miss(shared, log);
     return true;
   }
   if (!log.opened) members.add(log);
@@ -168,30 +182,40 @@ function rewriteSome(shared: Shared, logs: readonly Log[]): void {
 }
 
 function rewrite(shared: Shared, log: Log, whole: Whole | undefined): boolean {
-  const { batch, bound, condition, members, segments, stale } = shared;
+  const { batch, bound, condition, members, segments } = shared;
   if (whole === undefined || condition.blocked) return false;
-  if (!bound.fits(log.offset + pendingBytes(log))) return false;
+  if (!bound.fits(log.offset + pendingBytes(log), 'pieces')) return false;
   const old = log.extents;
   log.extents = [];
   putWhole(batch, log, whole);
   log.writtenAt = batch.writes + 1;
   if (!batch.finish()) {
     log.extents.push(...old);
-    distrust(shared, log);
+    miss(shared, log);
     return false;
   }
   segments.release(log, old, batch.writes);
   members.add(log);
-  stale.delete(log);
-  log.stale = false;
+  trust(shared, log);
   if (log.state === 'kept') log.letGo();
   return true;
 }
 
-function distrust({ stale }: Shared, log: Log): void {
+/** What waits of it is not written. */
+function miss(shared: Shared, log: Log): void {
+  log.broken ||= log.body === undefined && !log.settlePending && log.state !== 'over';
   log.clearPending();
+  distrust(shared, log);
+}
+
+function distrust({ stale }: Shared, log: Log): void {
   log.stale = true;
   stale.add(log);
+}
+
+function trust({ stale }: Shared, log: Log): void {
+  log.stale = log.broken;
+  stale.delete(log);
 }
 
 /** A log as its memory has it; `undefined` when only the disk does. */

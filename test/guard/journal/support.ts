@@ -38,13 +38,17 @@ export interface Opened {
   corrupt(): number;
 }
 
-/** A journal at `path`, closed after the test. */
+/** A journal at `path` (at the default one without), closed after the test. */
 export function open(
-  path: string,
+  path: string | undefined,
   options: Exclude<JournalOption, string | false> = {},
   seams: JournalWiring['seams'] = {},
 ): Opened {
-  const settings = resolveJournalOptions({ path, fsyncMs: 1, ...options });
+  const settings = resolveJournalOptions({
+    ...(path !== undefined && { path }),
+    fsyncMs: 1,
+    ...options,
+  });
   if (settings === undefined) throw new Error('there is a journal');
   const seen = { errors: [], degraded: [], lines: [], writes: [] } as Omit<
     Opened,
