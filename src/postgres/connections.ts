@@ -2,14 +2,8 @@
  * The connections of the store: a pool that nothing else can close, exhaust or break, and the two ways to
  * run a transaction on it. A client that met any error is closed, never given back: what state it is in is
  * not worth guessing, and a new connection is cheap beside a message.
- *
- * **Why three queries, pipelined.** Each save has its own statement timeout, and nothing may be left in the
- * session (behind PgBouncer in transaction mode the next save has another one). `set_config` inside the
- * statement comes too late: PostgreSQL arms the timer before it runs it. A timer on this side alone would
- * leave the server waiting for its lock. So it is BEGIN with SET LOCAL, the statement, COMMIT; sent one by
- * one they cost three round trips and half as much again as a bare upsert, sent without waiting they cost
- * within a tenth of it. An error in the middle makes COMMIT a ROLLBACK, so nothing has to be waited for.
  */
+import { runInOneTrip, speaksProtocol } from './one-trip.ts';
 import type { PostgresSettings } from './options.ts';
 import type { PgClient, PgModule, PgPool, PgPoolClient, PgResult } from './pg.ts';
 
@@ -26,7 +20,7 @@ export interface PoolGauges {
 
 /** The pool of one store. */
 export interface Connections {
-  /** One statement in its own transaction, in one round trip where `pg` can. */
+  /** One statement in its own transaction and one round trip. */
   run(text: string, values: readonly unknown[]): Promise<PgResult>;
   /** A transaction around `work`. READ COMMITTED: each statement sees what others committed before it. */
   transaction<T>(work: (client: PgClient) => Promise<T>): Promise<T>;
@@ -50,8 +44,6 @@ export function createConnections(
     max,
     connectionTimeoutMillis: settings.connectTimeoutMs,
     query_timeout: statementTimeoutMs + CLIENT_GRACE_MS,
-    // An app's `write` gets a client that behaves as it is used to.
-    pipeline: settings.write === undefined,
   });
   // Without a listener, a connection that is killed while idle would end the process.
   pool.on('error', (error) => {
@@ -66,15 +58,23 @@ export function createConnections(
   pool.on('connect', (client) => void client.on('error', () => undefined));
 
   const lend = createLender(pool, onError);
+  const inTransaction = async <T>(
+    client: PgPoolClient,
+    work: (client: PgClient) => Promise<T>,
+  ): Promise<T> => {
+    await client.query(begin(statementTimeoutMs));
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  };
   return {
-    run: (text, values) => lend((client) => runAlone(client, statementTimeoutMs, text, values)),
-    transaction: (work) =>
-      lend(async (client) => {
-        await client.query(`${begin(statementTimeoutMs)}; ${idleLimit(statementTimeoutMs)}`);
-        const result = await work(client);
-        await client.query('COMMIT');
-        return result;
-      }),
+    run: (text, values) =>
+      lend((client) =>
+        speaksProtocol(client)
+          ? runInOneTrip(pg, client, { text, values }, statementTimeoutMs)
+          : inTransaction(client, () => client.query(text, values)),
+      ),
+    transaction: (work) => lend((client) => inTransaction(client, work)),
     ping: () =>
       pool.query('SELECT 1').then(
         () => true,
@@ -113,36 +113,15 @@ function createLender(pool: PgPool, onError: (error: unknown) => void) {
   };
 }
 
-/** BEGIN, one statement, COMMIT. */
-async function runAlone(
-  client: PgPoolClient,
-  timeoutMs: number,
-  text: string,
-  values: readonly unknown[],
-): Promise<PgResult> {
-  if (client.pipeline !== true) {
-    await client.query(begin(timeoutMs));
-    const result = await client.query(text, values);
-    await client.query('COMMIT');
-    return result;
-  }
-  // The first to fail is the cause, the others are its consequence.
-  const [, result] = await Promise.all([
-    client.query(begin(timeoutMs)),
-    client.query(text, values),
-    client.query('COMMIT'),
-  ]);
-  return result;
-}
-
-/** One simple query: two statements, one round trip. The level is named because a role may default to another. */
+/**
+ * One simple query: three statements, one round trip. The level is named because a role may default to
+ * another; code between two statements that never comes back must not keep its locks.
+ */
 function begin(timeoutMs: number): string {
-  return `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = ${timeoutMs}`;
-}
-
-/** Code between two statements that never comes back must not keep its locks. */
-function idleLimit(timeoutMs: number): string {
-  return `SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}`;
+  return (
+    `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = ${timeoutMs}; ` +
+    `SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}`
+  );
 }
 
 /**

@@ -19,10 +19,25 @@ export interface PgClient {
   query(text: string, values?: readonly unknown[]): Promise<PgResult>;
 }
 
+/** A query that writes its own messages, as cursors do. */
+export interface PgQuery {
+  submit(connection: PgConnectionPort): Error | null;
+}
+
+/** The wire protocol, as a query sees it: each call sends one message of the extended protocol. */
+export interface PgConnectionPort {
+  readonly stream: { cork(): void; uncork(): void };
+  parse(message: { readonly text: string; readonly name: string }): void;
+  bind(message: object): void;
+  execute(message: object): void;
+}
+
 /** A client as the pool lends it. */
 export interface PgPoolClient extends PgClient {
-  /** True when queries are sent without waiting for the answer of the one before (`pg` 8.23 and later). */
-  readonly pipeline?: boolean;
+  query(text: string, values?: readonly unknown[]): Promise<PgResult>;
+  query(query: PgQuery): unknown;
+  /** Absent in the bindings of libpq. */
+  readonly connection?: unknown;
   /** Gives it back; with `true` it is closed instead. */
   release(destroy?: boolean): void;
   on(event: 'error', listener: (error: Error) => void): unknown;
@@ -44,6 +59,12 @@ export interface PgPool {
 /** The module `pg`. */
 export interface PgModule {
   readonly Pool: new (config: object) => PgPool;
+  /** Calls back with several results when several commands were answered. */
+  readonly Query: new (
+    text: string,
+    values: readonly unknown[],
+    callback: (error: Error | null, results: PgResult | [PgResult, PgResult]) => void,
+  ) => PgQuery;
 }
 
 /**
@@ -56,7 +77,7 @@ export interface PgModule {
 export function loadPg(from: string = import.meta.url): PgModule {
   try {
     const loaded: unknown = createRequire(from)('pg');
-    // True for every version of `pg` in our peer range: the module has the class `Pool`.
+    // True for every version of `pg` in our peer range: the module has these classes.
     return loaded as PgModule;
   } catch (cause) {
     throw new LastchunkError(

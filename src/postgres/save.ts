@@ -71,7 +71,8 @@ async function unsettled(
   if (written.length === rows.length) return [];
   const settled = new Set(written);
   const unwritten = rows.filter((row) => !settled.has(row.stream_id));
-  // Not written, but there under this very id: refused by rank, which is a success.
+  // Not written, but there under this very id: refused by rank, which is a success. One question for all of
+  // them, because after an answer that was lost a whole batch is like this.
   const kept = await connections.run(sql.kept, [
     unwritten.map((row) => row.id),
     unwritten.map((row) => row.stream_id),
@@ -102,18 +103,20 @@ async function upsert(
 
 /**
  * Saves one row in its own transaction, where the plain way failed. Resolves to the id it had to take instead
- * of its own, or `undefined`. Whoever else saves the same stream meanwhile, one of the rounds finds their row.
+ * of its own, or `undefined`. An insert waits for whoever inserts the same id or stream at this moment, so
+ * what is asked after it sees their row.
  */
 async function saveContested(
   client: PgClient,
   sql: Statements,
   row: Row,
 ): Promise<string | undefined> {
-  for (const candidate of [row, underId(row, row.stream_id)]) {
-    if (await improve(client, sql, row)) return undefined;
+  const inserts = async (candidate: Row): Promise<boolean> => {
     const inserted = await client.query(sql.insertNew, rowValues(candidate));
-    if (inserted.rowCount === 1) return candidate === row ? undefined : candidate.id;
-  }
+    return inserted.rowCount === 1;
+  };
+  if (await inserts(row)) return undefined;
+  if (await inserts(underId(row, row.stream_id))) return row.stream_id;
   if (await improve(client, sql, row)) return undefined;
   // Stream ids are not secret: somebody may have asked for one as a message id. Nobody can guess this one.
   // What is in the way now is a constraint of the app's own, and 23505 will name it.

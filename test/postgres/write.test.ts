@@ -4,6 +4,8 @@ import { createConnections } from '../../src/postgres/connections.ts';
 import { postgres, rankSql } from '../../src/postgres/index.ts';
 import type { IdConflict, StorableMessage, WriteMessages } from '../../src/postgres/index.ts';
 import { checkOptions } from '../../src/postgres/options.ts';
+import { loadPg } from '../../src/postgres/pg.ts';
+import type { PgModule } from '../../src/postgres/pg.ts';
 import { startPostgres } from '../support/postgres.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { aMessage, look } from './messages.ts';
@@ -62,6 +64,21 @@ describe('the app’s own SQL', () => {
     await Promise.all([store.close(), refusing.close()]);
   });
 
+  it('never meets a transaction that another save left open', async () => {
+    const store = postgres({
+      connectionString: url,
+      maxConnections: 1,
+      write: async (client, messages) => {
+        await insert(client, messages);
+        if (messages[0]?.id === 'bad') throw new Error('after the insert');
+      },
+    });
+    await expect(store.save([aMessage({ id: 'bad' })])).rejects.toThrow('after the insert');
+    await store.save([aMessage({ id: 'good' })]);
+    expect(await answers()).toEqual([{ id: 'good', content: 'Hello' }]);
+    await store.close();
+  });
+
   it('gets messages that are storable, each id once and in order', async () => {
     const seen: (readonly StorableMessage[])[] = [];
     const conflicts: IdConflict[] = [];
@@ -104,26 +121,45 @@ describe('the app’s own SQL', () => {
   });
 });
 
-describe('a version of pg without pipelining', () => {
+describe('a client that shows no protocol, as the bindings of libpq', () => {
   it('takes three round trips to the same result', async () => {
-    class OlderPool extends pg.Pool {
-      constructor(config: object) {
-        super({ ...config, pipeline: false } as pg.PoolConfig); // a real option, which the types lack
-      }
-    }
-    // True: our types describe a part of what pg has.
-    const older = { Pool: OlderPool } as unknown as Parameters<typeof createConnections>[0];
     const settings = checkOptions({ connectionString: url, statementTimeoutMs: 4321 });
-    const connections = createConnections(older, settings, () => undefined);
-    const sql =
-      "INSERT INTO answers (id, content) VALUES ($1, current_setting('statement_timeout'))";
-    await connections.run(sql, ['a']);
-    await expect(connections.run(sql, ['a'])).rejects.toMatchObject({ code: '23505' });
-    await connections.run(sql, ['b']);
-    expect(await answers()).toEqual([
-      { id: 'a', content: '4321ms' },
-      { id: 'b', content: '4321ms' },
-    ]);
-    await connections.close();
+    // True: our types describe a part of what pg has. The pool lends real clients, less their connection.
+    const native = { Pool: NarrowPool, Query: pg.Query } as unknown as PgModule;
+    for (const [name, module] of Object.entries({ ours: loadPg(), native })) {
+      const connections = createConnections(module, settings, () => undefined);
+      const sql =
+        "INSERT INTO answers (id, content) VALUES ($1, current_setting('statement_timeout')) RETURNING id";
+      const id = `${name} 1`;
+      expect(await connections.run(sql, [id])).toMatchObject({ rows: [{ id }], command: 'INSERT' });
+      await expect(connections.run(sql, [id])).rejects.toMatchObject({ code: '23505' });
+      await connections.run(sql, [`${name} 2`]);
+      await connections.close();
+    }
+    expect(await answers()).toEqual(
+      ['native 1', 'native 2', 'ours 1', 'ours 2'].map((id) => ({ id, content: '4321ms' })),
+    );
   });
 });
+
+class NarrowPool {
+  readonly #pool: pg.Pool;
+  constructor(config: pg.PoolConfig) {
+    this.#pool = new pg.Pool(config);
+  }
+  on(event: 'error', listener: (error: Error) => void): void {
+    this.#pool.on(event, listener);
+  }
+  async connect() {
+    const client = await this.#pool.connect();
+    return {
+      query: (text: string, values?: unknown[]) => client.query(text, values),
+      release: (destroy?: boolean) => client.release(destroy),
+      on: (event: 'error', listener: (error: Error) => void) => client.on(event, listener),
+      off: (event: 'error', listener: (error: Error) => void) => client.off(event, listener),
+    };
+  }
+  end(): Promise<void> {
+    return this.#pool.end();
+  }
+}
