@@ -24,8 +24,8 @@ export function createHealer(parts: {
   readonly files: Files;
   readonly segments: Segments;
   readonly syncer: Syncer;
-  /** Makes the directory when there is none. Throws what the disk throws. */
-  readonly ensureHome: () => void;
+  /** Makes the directory when there is none. Rejects with what the disk says. */
+  readonly ensureHome: () => Promise<void>;
   readonly onError: (error: unknown) => void;
 }): () => Promise<void> {
   const { batch, condition, files, segments, syncer } = parts;
@@ -50,7 +50,7 @@ export function createHealer(parts: {
 
   return async () => {
     try {
-      parts.ensureHome();
+      await parts.ensureHome();
       syncer.sweep();
       // Whatever made the last write fail may stick to its file.
       segments.seal();

@@ -13,10 +13,10 @@ import {
   readdirSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
+import { rename, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -34,9 +34,9 @@ export interface Home {
   readonly id: string;
   readonly directory: string;
   /** False when somebody renamed the directory: it was taken over. */
-  isMine(): boolean;
-  /** Makes the owner file young again. Throws what the disk throws. */
-  renew(): void;
+  isMine(): Promise<boolean>;
+  /** Makes the owner file young again. Rejects with what the disk says. */
+  renew(): Promise<void>;
   /** Fsyncs the directory's entries. */
   sync(): Promise<void>;
   /** Gives the directory away: removed when nothing is in it that somebody needs, else marked as left. */
@@ -56,7 +56,8 @@ export function openHome(path: string): Home {
   const { server, socket } = listen(fd, id);
   const owner = { instance: id, bootId: bootId(), pid: process.pid, started: Date.now(), socket };
   try {
-    writeOwner(hidden, { ...owner, renewed: Date.now(), released: false });
+    const content = JSON.stringify({ ...owner, renewed: Date.now(), released: false });
+    writeFileSync(join(hidden, OWNER_FILE), content, { mode: 0o600 });
     renameSync(hidden, directory);
     syncPath(path);
   } catch (error) {
@@ -67,9 +68,9 @@ export function openHome(path: string): Home {
   }
   const { dev, ino } = fstatSync(fd);
 
-  const isMine = (): boolean => {
+  const isMine = async (): Promise<boolean> => {
     try {
-      const now = statSync(directory);
+      const now = await stat(directory);
       return now.dev === dev && now.ino === ino;
     } catch (error) {
       // Only a missing directory says that it was taken; a disk that cannot answer says nothing.
@@ -88,12 +89,12 @@ export function openHome(path: string): Home {
     id,
     directory,
     isMine,
-    renew: () => writeOwner(directory, { ...owner, renewed: Date.now(), released: false }),
+    renew: () => replaceOwner(directory, { ...owner, renewed: Date.now(), released: false }),
     sync: () => syncDirectory(fd),
     abandon,
     async release() {
-      const mine = isMine();
-      if (mine) writeOwner(directory, { ...owner, renewed: Date.now(), released: true });
+      const mine = await isMine();
+      if (mine) await replaceOwner(directory, { ...owner, renewed: Date.now(), released: true });
       await abandon();
       if (mine) removeIfEmpty(directory);
     },
@@ -131,11 +132,11 @@ function listen(fd: number, id: string): { server: Server | undefined; socket: s
   return { server: undefined, socket: null };
 }
 
-/** Whoever reads it sees the old one or the new one, never a half. */
-function writeOwner(directory: string, owner: Owner): void {
+/** Whoever reads it sees the old one or the new one, never a half. Asynchronous: a hung disk must not stop us. */
+async function replaceOwner(directory: string, owner: Owner): Promise<void> {
   const path = join(directory, OWNER_FILE);
-  writeFileSync(`${path}.tmp`, JSON.stringify(owner), { mode: 0o600 });
-  renameSync(`${path}.tmp`, path);
+  await writeFile(`${path}.tmp`, JSON.stringify(owner), { mode: 0o600 });
+  await rename(`${path}.tmp`, path);
 }
 
 function syncPath(path: string): void {

@@ -49,7 +49,7 @@ export function openJournal(wiring: JournalWiring): Journal {
   const parts = assemble(wiring);
   const { engine, streams, recovery } = parts;
   start(engine, wiring);
-  const renewal = setInterval(() => renew(engine), RENEW_MS).unref();
+  const renewal = setInterval(() => void renew(engine), RENEW_MS).unref();
   let closing: Promise<void> | undefined;
 
   return {
@@ -162,9 +162,9 @@ function start(engine: Engine, { settings: { path, given }, onError }: JournalWi
   }
 }
 
-function renew({ residence, syncer }: Engine): void {
-  // A round finds out what to do about a directory that was taken.
-  if (residence.renew()) void syncer.request();
+async function renew({ residence, syncer }: Engine): Promise<void> {
+  // A round knows what to do about a directory that was taken.
+  if (!(await residence.renew())) await syncer.request();
 }
 
 async function sync({ writer, syncer }: Engine, log: unknown): Promise<boolean> {

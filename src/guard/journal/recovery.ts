@@ -40,8 +40,13 @@ export function createRecovery(options: RecoveryOptions): Recovery {
       const into = home();
       if (into === undefined) return;
       prune(all);
-      await takeDead(options, into, signal);
-      await openNew(options, into, { all, signal });
+      try {
+        await takeDead(options, into, signal);
+        await openNew(options, into, { all, signal });
+      } catch (error) {
+        // Our own directory was taken meanwhile, or cannot be read; what is open already can still be given.
+        options.onError(error);
+      }
       for (const { found, taken } of inOrder(all)) {
         if (signal.aborted) return;
         if (handedOut.has(found) || !taken.found.has(found)) continue;

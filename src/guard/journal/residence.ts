@@ -16,12 +16,12 @@ export interface Residence {
   readonly directory: () => string;
   /** Opens a home. Throws what the disk throws. */
   readonly start: () => void;
-  /** Opens a home when there is none, or when it was taken over. */
-  readonly ensure: () => void;
+  /** Opens a home when there is none, or when it was taken over. Rejects with what the disk says. */
+  readonly ensure: () => Promise<void>;
   /** Another process thinks that we are dead, and our directory is its now. */
   readonly leave: () => void;
-  /** Says that we live. True when the home is not ours any more. */
-  renew(): boolean;
+  /** Says that we live. False when the home is not ours any more. Never rejects. */
+  renew(): Promise<boolean>;
 }
 
 export interface ResidenceOptions {
@@ -69,19 +69,19 @@ export function createResidence(options: ResidenceOptions): Residence {
     },
     start,
     leave,
-    ensure() {
+    async ensure() {
       if (home === undefined) start();
-      else if (!home.isMine()) leave();
+      else if (!(await home.isMine())) leave();
     },
-    renew() {
-      if (home === undefined) return false;
-      if (!home.isMine()) return true;
+    async renew() {
       try {
-        home.renew();
+        if (home === undefined) return true;
+        if (!(await home.isMine())) return false;
+        await home.renew();
       } catch (error) {
         onError(error);
       }
-      return false;
+      return true;
     },
   };
 }

@@ -124,7 +124,8 @@ async function syncOnce(options: SyncerOptions, state: State): Promise<boolean> 
     ...dirty.map((segment) => syncSegment(options, segment)),
     syncDirectory(options, state),
   ]);
-  if (home()?.isMine() === false) {
+  const isMine = await home()?.isMine();
+  if (isMine === false) {
     options.onTakenOver();
     return false;
   }

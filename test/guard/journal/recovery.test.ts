@@ -75,7 +75,7 @@ describe('a process that is killed', () => {
     expect(settled).toHaveLength(2);
     const { journal } = open(path);
     const all = await recoverAll(journal);
-    const ids = [...settled.map((line) => line['recovered']), ...all.map(({ id }) => id)];
+    const ids = [...settled.map((line) => String(line['recovered'])), ...all.map(({ id }) => id)];
     expect(ids.sort()).toEqual(Array.from({ length: 9 }, (_, n) => `stream-x-${n}`));
     await journal.close();
     expect(homes(path)).toEqual([]);
