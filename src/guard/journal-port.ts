@@ -39,7 +39,10 @@ export interface JournalState {
 
 /** The append-only log on local disk that streams are written ahead to. */
 export interface Journal {
-  /** Starts the log of a stream with its `open` record. */
+  /**
+   * Starts the log of a stream; its `open` record is written with its first piece. `body` must give everything that
+   * was ever appended (it may already hold the piece being appended), for as long as the stream may go on.
+   */
   open(stream: OpenedStream, body: () => readonly Piece[]): StreamLog;
   /**
    * Appends the `end` record of a stream (again, for a higher revision). From here on the stream is an entry
@@ -54,9 +57,12 @@ export interface Journal {
   refuse(log: StreamLog, message: Message, sqlstate: string): Promise<boolean>;
   /** The entries of this process for which `keep` was called and that are not settled, oldest first. */
   backlog(limit: number): readonly JournalEntry[];
-  /** The saver lets go of the message: from now on the entry is in `backlog`. */
+  /** The saver lets go of the message: from now on the entry is in `backlog`. What is on disk is not asked of `body` again. */
   keep(log: StreamLog): void;
-  /** Takes over the journals of dead processes, exactly once each, oldest entry first. */
+  /**
+   * Takes over the journals of dead processes, oldest entry first. Each entry is given once, whoever asks; one that is
+   * neither settled nor refused is found again by the next process.
+   */
   recover(signal: AbortSignal): AsyncIterable<JournalEntry>;
   state(): JournalState;
   /** Flushes, fsyncs, releases the directory; removes it when nothing waits in it. */

@@ -105,6 +105,8 @@ function assemble({ settings, ...wiring }: JournalWiring): Parts {
     reader,
     onError,
     onCorrupt,
+    // Streams that waited for room can be written now.
+    onFreed: () => engine.syncer.soon(),
   });
   const engine: Engine = createEngine({
     settings,

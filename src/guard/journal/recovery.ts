@@ -28,6 +28,8 @@ export interface RecoveryOptions {
   readonly reader: Reader;
   readonly onError: (error: unknown) => void;
   readonly onCorrupt: (count: number) => void;
+  /** There is more room on the disk. */
+  readonly onFreed: () => void;
 }
 
 export function createRecovery(options: RecoveryOptions): Recovery {
@@ -94,7 +96,7 @@ async function takeDead(
 }
 
 async function openNew(
-  { reader, onError, onCorrupt }: RecoveryOptions,
+  { reader, onError, onCorrupt, onFreed }: RecoveryOptions,
   into: Home,
   { all, signal }: { all: Set<Taken>; signal: AbortSignal },
 ): Promise<void> {
@@ -103,7 +105,7 @@ async function openNew(
     if (signal.aborted) return;
     if (known.has(directory)) continue;
     try {
-      all.add(await openTaken({ directory, reader, onError, onCorrupt }));
+      all.add(await openTaken({ directory, reader, onError, onCorrupt, onFreed }));
     } catch (error) {
       onError(error);
     }

@@ -34,6 +34,8 @@ export interface TakenOptions {
   readonly onError: (error: unknown) => void;
   /** Damaged places that were stepped over while reading. */
   readonly onCorrupt: (count: number) => void;
+  /** A file was deleted. */
+  readonly onFreed: () => void;
 }
 
 /** Reads what a taken directory holds. Files that cannot be opened are left where they are. */
@@ -91,7 +93,7 @@ export function writeSettlement(to: Settlements, found: Found): void {
 }
 
 function manage(
-  { directory, reader, onError }: TakenOptions,
+  { directory, reader, onError, onFreed }: TakenOptions,
   files: FoundFile[],
   found: Set<Found>,
 ): Taken & { sweep(): void } {
@@ -99,13 +101,7 @@ function manage(
   let finished = false;
   let settlements: Settlements | undefined;
 
-  const attempt = (work: () => void): void => {
-    try {
-      work();
-    } catch (error) {
-      onError(error);
-    }
-  };
+  const attempt = (work: () => void): void => guarded(work, onError);
   const finish = (): void => {
     if (settlements !== undefined) {
       closeSync(settlements.fd);
@@ -123,6 +119,7 @@ function manage(
       closeSync(first.fd);
       bytes -= first.size;
       files.shift();
+      onFreed();
     }
     finish();
   };
@@ -152,6 +149,14 @@ function manage(
       settlements = undefined;
     },
   };
+}
+
+function guarded(work: () => void, onError: (error: unknown) => void): void {
+  try {
+    work();
+  } catch (error) {
+    onError(error);
+  }
 }
 
 function openFiles(directory: string, onError: (error: unknown) => void): FoundFile[] {

@@ -185,12 +185,13 @@ function rewrite(shared: Shared, log: Log, whole: Whole | undefined): boolean {
   const { batch, bound, condition, members, segments } = shared;
   if (whole === undefined || condition.blocked) return false;
   if (!bound.fits(log.offset + pendingBytes(log), 'pieces')) return false;
-  const old = log.extents;
+  const { extents: old, offset } = log;
   log.extents = [];
   putWhole(batch, log, whole);
   log.writtenAt = batch.writes + 1;
   if (!batch.finish()) {
     log.extents.push(...old);
+    log.offset = Math.max(offset, log.offset);
     miss(shared, log);
     return false;
   }

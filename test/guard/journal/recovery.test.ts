@@ -272,3 +272,25 @@ describe('a damaged journal', () => {
     ]);
   });
 });
+
+describe('what a dead process left', () => {
+  it('counts for the bound, and makes room file by file as it is settled', async () => {
+    const path = emptyDirectory();
+    const before = open(path, { maxBytes: 32 * 1024 * 1024 });
+    for (let n = 0; n < 24; n++) {
+      speaker(before.journal, n).say('x'.repeat(1024 * 1024));
+      await nextTurn();
+    }
+    await before.journal.close();
+    const { journal, degraded } = open(path, { maxBytes: 16 * 1024 * 1024 });
+    const live = speaker(journal, 'live');
+    const all = await recoverAll(journal, false);
+    live.say('text');
+    expect(await journal.sync(live.log)).toBe(false);
+    expect(degraded).toEqual(['full']);
+    for (const { entry } of all.slice(0, 20)) await entry.settle();
+    await until('there is room', () => journal.sync(live.log));
+    expect(degraded).toEqual(['full', undefined]);
+    expect(journal.state().entries).toBe(5);
+  });
+});
