@@ -56,6 +56,7 @@ export function wire(options: LastchunkOptions): Wiring {
   refuseUnknown('lastchunk()', record('options', options), KEYS);
   const store: WellConnectedStore | undefined = checkStore(options.store);
   const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
+  if (options.observer !== undefined) record('observer', options.observer);
   const state = { closing: false };
   let journal: Journal | undefined;
   let keeper: GuardKeeper | undefined;

@@ -5,7 +5,6 @@
 import type { OpenedStream, Piece } from '../keeper.ts';
 import { createCapture, isEncoded } from './capture.ts';
 import type { StreamEnvironment } from './environment.ts';
-import type { Opening } from './head.ts';
 import { createFrameWatch, type Sighting } from './formats/index.ts';
 import { createSettlement, type Fact, type Settlement } from './settlement.ts';
 import type { StreamSettings } from './settings.ts';
@@ -13,6 +12,14 @@ import type { Exchange } from './exchange.ts';
 import type { Identity } from './identity.ts';
 import type { Pulse } from './pulse.ts';
 import type { StreamView } from '../observer.ts';
+
+/** What the headers say of a body, once they are known. */
+export interface Opening {
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  /** `undefined` when the response is chunked. */
+  readonly contentLength: number | undefined;
+}
 
 export interface Body {
   /** Bytes of all body writes. */

@@ -1,7 +1,7 @@
 /** What a handler does to its response, and what that says about its stream. */
+import type { Opening } from './body.ts';
 import { errorType, outcomeOf, sideOf } from './failure.ts';
 import { graceOver, interrupt } from './halting.ts';
-import type { Opening } from './head.ts';
 import { beginGone, cutFinishing, worldOver } from './leaving.ts';
 import type { Stream } from './stream.ts';
 

@@ -1,15 +1,8 @@
 /** The head of a response: what it says at the moment it is known, and the two headers of ours. */
 import { headerPairs, mediaType } from './decide.ts';
 import type { Response } from './exchange.ts';
+import type { Opening } from './body.ts';
 import type { Stream } from './stream.ts';
-
-/** What the headers say of a body, once they are known. */
-export interface Opening {
-  readonly contentType: string;
-  readonly contentEncoding: string;
-  /** `undefined` when the response is chunked. */
-  readonly contentLength: number | undefined;
-}
 
 /** Status and the headers that matter here, by which a response is found to be a stream. */
 export interface Head extends Opening {

@@ -25,8 +25,11 @@ export interface Hold {
    * compression that writes in its own time. Then the wrapper has to answer for it.
    */
   readonly pretendsEnd: boolean;
-  /** Makes a call to which the response shows its own `writableFinished`. */
-  asNode<T>(call: () => T): T;
+  /**
+   * A second `end`, by Node's own code: at once where Node would answer at once, because all that was written has
+   * left, and otherwise behind the first.
+   */
+  endAgain(end: () => unknown): void;
   /** Makes the calls, in order. */
   release(): void;
   /** The client is gone: the calls are not made, their callbacks come all the same. */
@@ -49,7 +52,7 @@ export function createHold({ res, h2 }: Exchange, onError: (error: unknown) => v
   };
 
   const sayEnded = (): void => {
-    if (!res.headersSent) uncover.push(cover(res, 'headersSent', () => true));
+    if (!res.headersSent) uncover.push(sealHead(res, h2 !== undefined));
     const truth = finishedGetter(res);
     uncover.push(cover(res, 'writableFinished', () => shown && truth()));
     if (direct) {
@@ -94,13 +97,15 @@ export function createHold({ res, h2 }: Exchange, onError: (error: unknown) => v
     get pretendsEnd() {
       return ended && !direct;
     },
-    asNode: (call) => {
-      shown = true;
-      try {
-        return call();
-      } finally {
-        shown = false;
+    endAgain: (end) => {
+      if (!active || !finishedGetter(res)()) {
+        if (active) calls.push({ replay: end, callback: undefined });
+        else end();
+        return;
       }
+      shown = true;
+      end();
+      shown = false;
     },
     release: () => {
       for (const { replay } of take()) {
@@ -114,6 +119,19 @@ export function createHold({ res, h2 }: Exchange, onError: (error: unknown) => v
     abandon: () => {
       for (const { callback } of take()) if (callback) process.nextTick(callback);
     },
+  };
+}
+
+/** The head is not built yet, but for the handler it is sent: it cannot be changed any more. Returns the undoing. */
+function sealHead(res: Response, isHttp2: boolean): () => void {
+  if (isHttp2) return cover(res, 'headersSent', () => true);
+  // Where Node, Express and the like look; `headersSent` is made from it, and setHeader() and writeHead() throw by it.
+  const head = res as { _header?: string | null };
+  const { statusCode, statusMessage } = res;
+  head._header = '-';
+  return () => {
+    head._header = null;
+    Object.assign(res, { statusCode, statusMessage });
   };
 }
 

@@ -17,10 +17,11 @@ export const readBody: ReadBody = (stream, body) => {
   } else {
     for (const piece of body) reading.feed(String(piece));
   }
-  const { text, events, empty, finished, unknownText, toolCalls, finishReason } = reading.result();
+  const { text, events, empty, finished, unknownText, toolCalls, wordless, finishReason } =
+    reading.result();
   return {
     text,
-    events: stream.events || unknownText || toolCalls ? events : null,
+    events: stream.events || unknownText || toolCalls || wordless ? events : null,
     empty: empty && body.length === 0,
     finished,
     unknownText,

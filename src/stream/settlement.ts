@@ -57,7 +57,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
   let revision = 0;
   let saves = 0;
 
-  const messageOf = (reading: BodyReading, fact: Fact, complete: boolean): Message => ({
+  const messageOf = (reading: Read, fact: Fact, complete: boolean): Message => ({
     id: opened.messageId,
     streamId: opened.id,
     conversationId: opened.conversationId,
@@ -65,13 +65,13 @@ export function createSettlement(options: SettlementOptions): Settlement {
     text: reading.text,
     events: eventsOf(reading, settings),
     metadata: withFinishReason(opened.metadata, reading.finishReason),
-    complete: complete && !reading.errorFrame && capture.droppedBytes === 0,
+    complete: complete && !reading.errorFrame && capture.droppedBytes + reading.dropped === 0,
     outcome: fact.outcome,
     side: fact.side,
     revision,
     chunks: view.chunks,
     bytes: capture.bytes,
-    droppedBytes: capture.droppedBytes,
+    droppedBytes: capture.droppedBytes + reading.dropped,
     traceId: options.traceId,
     startedAt: new Date(opened.startedAtMs),
     endedAt: new Date(),
@@ -82,7 +82,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
     return undefined;
   };
 
-  const announce = (reading: BodyReading): void => {
+  const announce = (reading: Read): void => {
     if (saves > 0) {
       revision += 1;
       return;
@@ -90,7 +90,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
     observer.onDue(view);
     observer.onMessage(view, {
       unknownText: reading.unknownText,
-      cut: capture.droppedBytes > 0,
+      cut: capture.droppedBytes + reading.dropped > 0,
     });
   };
 
@@ -142,8 +142,11 @@ export function createSettlement(options: SettlementOptions): Settlement {
   return settlement;
 }
 
+/** What a body says, and how many of its bytes could not be decoded or were too many. */
+type Read = BodyReading & { readonly dropped: number };
+
 /** Reads only what is new, unless the body is encoded: then it is decoded as a whole. */
-function createBodyReader(options: SettlementOptions): () => BodyReading {
+function createBodyReader(options: SettlementOptions): () => Read {
   const { opened, settings, capture, onFormatError } = options;
   const create = () => createReading(settings.format, opened.contentType, onFormatError);
   if (isEncoded(opened.contentEncoding)) {
@@ -155,7 +158,7 @@ function createBodyReader(options: SettlementOptions): () => BodyReading {
     const { pieces } = capture;
     // An unencoded body is kept as strings only.
     for (; fed < pieces.length; fed += 1) reading.feed(String(pieces[fed]));
-    return reading.result();
+    return { ...reading.result(), dropped: 0 };
   };
 }
 
@@ -164,17 +167,19 @@ function readEncoded(
   pieces: readonly Piece[],
   contentEncoding: string,
   maxBytes: number,
-): BodyReading {
-  const { text } = decodeBody(pieces, contentEncoding, maxBytes);
+): Read {
+  const { text, dropped } = decodeBody(pieces, contentEncoding, maxBytes);
   reading.feed(text);
-  const result = reading.result();
+  const result = { ...reading.result(), dropped };
   // Bytes that nobody could decode are an answer that nobody could read, not an empty one.
   const unreadable = text === '' && pieces.length > 0;
   return unreadable ? { ...result, empty: false, unknownText: true } : result;
 }
 
 function eventsOf(reading: BodyReading, settings: StreamSettings): readonly unknown[] | null {
-  return settings.events || reading.unknownText || reading.toolCalls ? reading.events : null;
+  return settings.events || reading.unknownText || reading.toolCalls || reading.wordless
+    ? reading.events
+    : null;
 }
 
 function withFinishReason(

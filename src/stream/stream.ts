@@ -10,11 +10,10 @@
 import type { SaveProgress } from '../keeper.ts';
 import type { Outcome, SaveResult, SkipReason } from '../message.ts';
 import type { FinishRefusal, StreamView } from '../observer.ts';
-import { type Body, createBody, ERROR_FRAME } from './body.ts';
+import { type Body, createBody, ERROR_FRAME, type Opening } from './body.ts';
 import type { StreamEnvironment } from './environment.ts';
 import type { Exchange } from './exchange.ts';
 import { createFinishing, type Finishing } from './finishing.ts';
-import type { Opening } from './head.ts';
 import { createHold, type Hold } from './hold.ts';
 import { type Identity, identityOf } from './identity.ts';
 import { createPulse, type Pulse } from './pulse.ts';

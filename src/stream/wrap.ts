@@ -109,8 +109,10 @@ function wrapEnd(stream: Stream, end: Method, decide: Decider): Method {
     if (stream.kind === 'undecided' && decide('end', hasBody)) addHeaders(stream);
     if (!stream.concerned) return Reflect.apply(end, this, arguments);
     const done = lastFunction(chunk, encoding, callback);
-    if (stream.endCalled)
-      return endAgain(stream, this, () => Reflect.apply(end, this, arguments), done);
+    if (stream.endCalled) {
+      endAgain(stream, hasBody, () => Reflect.apply(end, this, arguments), done);
+      return this;
+    }
     if (hasBody && !stream.deaf && stream.take(chunk, encoding, true) === 'invalid') {
       return Reflect.apply(end, this, arguments);
     }
@@ -163,17 +165,17 @@ function wrapReplayed(
 /** A second `end`: Node's own answer, except where Node does not know of the first. */
 function endAgain(
   stream: Stream,
-  res: Response,
+  hasBody: boolean,
   end: () => unknown,
   done: Callback | undefined,
-): unknown {
+): void {
+  const { res, h2 } = stream.exchange;
   if (stream.hold.pretendsEnd) {
-    if (done !== undefined && stream.exchange.h2 !== undefined) res.once('finish', done);
-    return res;
-  }
-  if (!stream.gone && !stream.deaf) return stream.hold.asNode(end);
-  swallow(done);
-  return res;
+    if (done !== undefined && h2 !== undefined) res.once('finish', done);
+  } else if (stream.gone || stream.deaf) swallow(done);
+  // With a body it is an error, which Node tells at once.
+  else if (hasBody) end();
+  else stream.hold.endAgain(end);
 }
 
 /** What `write` does on a client that is gone, or in a stream that is over: it works, and nothing happens. */
