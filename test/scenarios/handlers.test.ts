@@ -1,0 +1,238 @@
+/** Handlers that do it wrong, in all the places where they do: the app must not notice lastchunk, and lastchunk must notice the app. */
+import express, { type RequestHandler } from 'express';
+import express4 from 'express4';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createChat } from '../support/chat.ts';
+import { chatChunk } from '../support/frames.ts';
+import { createApp, createHouse, type House } from '../support/house.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { serve } from '../support/site.ts';
+import { createGate } from '../support/tap.ts';
+import { installTracing } from '../support/tracing.ts';
+import { turns, until } from '../support/until.ts';
+import { visit } from '../support/visitor.ts';
+
+const spans = installTracing();
+let database: TestPostgres;
+
+beforeAll(async () => {
+  database = await startPostgres();
+});
+
+afterAll(() => database.remove());
+
+const FRAMEWORKS = [
+  ['Express 5', express],
+  ['Express 4', express4],
+] as const;
+
+const mistake = new Error('a mistake of the app');
+
+const FAILURES: ReadonlyArray<readonly [string, RequestHandler]> = [
+  [
+    'throws',
+    () => {
+      throw mistake;
+    },
+  ],
+  ['rejects', () => Promise.reject(mistake)],
+  ['calls next(err)', (_, __, next) => next(mistake)],
+];
+
+describe('25: write after end, end twice, and end on a destroyed response', () => {
+  it('are what they are without us, and settle once', async () => {
+    const said: string[] = [];
+    const handler: RequestHandler = (_, res) => {
+      res.on('error', (error) => said.push(error.message));
+      res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+      res.write(chatChunk({}, 'stop'));
+      res.end('data: [DONE]\n\n', () => said.push('callback'));
+      res.write('late', (error) => said.push(`write: ${error?.message ?? 'no error'}`));
+      res.end();
+      res.end('later');
+    };
+    const { house, ask } = await open(handler);
+    const reply = await ask();
+    expect(reply.body.toString()).toBe(
+      `${chatChunk({ content: 'hello' })}${chatChunk({}, 'stop')}data: [DONE]\n\n`,
+    );
+    await house.agree({
+      outcome: 'completed',
+      side: 'server',
+      text: 'hello',
+      complete: true,
+      revision: 0,
+    });
+    expect(said.toSorted()).toEqual([
+      'callback',
+      'write after end',
+      'write after end',
+      'write: write after end',
+    ]);
+  });
+
+  it('and end(callback) on a response that the client has left calls back', async () => {
+    const called = createGate();
+    const go = createGate();
+    const { house, site } = await open(async (_, res) => {
+      res.type('text/plain').write('hello');
+      await go.promise;
+      res.end(() => called.open());
+    });
+    const visitor = await visit(site, '/chat/c', { method: 'POST' });
+    await visitor.sees('hello');
+    visitor.rst();
+    await until('the server has met the close', () => site.closedSockets === 1);
+    go.open();
+    await called.promise;
+    await house.agree({ outcome: 'disconnected', side: 'client', text: 'hello', complete: true });
+  });
+
+  it('and end() on a response that the app destroyed changes no verdict', async () => {
+    const { house, ask } = await open((_, res) => {
+      res.type('text/plain').write('hello');
+      setImmediate(() => {
+        res.destroy();
+        res.end('late');
+        res.write('later');
+      });
+    });
+    expect((await ask()).whole).toBe(false);
+    await house.agree({ outcome: 'failed', side: 'server', text: 'hello', complete: false });
+  });
+});
+
+describe.each(FRAMEWORKS)('26: in %s', (_, framework) => {
+  it.each(FAILURES)('a handler that %s after the headers has failed', async (_name, fail) => {
+    const house = await createHouse(database, spans);
+    const visitor = await failing(house, framework, async (req, res, next) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.write(chatChunk({ content: 'hello' }));
+      await new Promise(setImmediate);
+      await fail(req, res, next);
+    });
+    expect((await visitor.over()).whole).toBe(false);
+    await house.agree({
+      outcome: 'failed',
+      side: 'server',
+      text: 'hello',
+      complete: false,
+      revision: 0,
+    });
+    expect((await house.scrape()).sum('lastchunk_noise_total')).toBe(0);
+  });
+
+  it.each(FAILURES)("that %s before them gets the app's own error page", async (_name, fail) => {
+    const house = await createHouse(database, spans);
+    const visitor = await failing(house, framework, fail);
+    const { status, headers, body } = await visitor.over();
+    expect({ status, body: body.toString() }).toEqual({ status: 503, body: 'sorry' });
+    expect(headers).not.toHaveProperty('x-stream-id');
+    await turns();
+    expect(house.witness.told).toEqual([]);
+    expect(await house.rows()).toEqual([]);
+    expect((await house.scrape()).sum('lastchunk_streams_started_total')).toBe(0);
+  });
+});
+
+describe('33: what is a stream and what is not', () => {
+  it('in one app: a cached answer, errors in all dresses, and bodies of known length', async () => {
+    const house = await createHouse(database, spans);
+    const answer = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
+    const handlers: Readonly<Record<string, RequestHandler>> = {
+      cached: (_, res) => void res.type('text/event-stream').send(answer),
+      json: (_, res) => void res.status(429).json({ error: 'slow down' }),
+      page: (_, res) => void res.status(200).type('text/plain').end('busy, come back later'),
+      untyped: (_, res) => void res.end('no'),
+      sized: (_, res) => {
+        res.type('text/event-stream').setHeader('content-length', answer.length);
+        res.write(answer);
+        res.end();
+      },
+      plain: (_, res) => {
+        res.type('text/plain').write('hel');
+        res.end('lo');
+      },
+    };
+    const app = createApp();
+    app.get('/:name', house.keep.guard({}), (req, res, next) => {
+      void handlers[req.params.name]?.(req, res, next);
+    });
+    const site = await serve(app);
+    const streams: string[] = [];
+    for (const name of Object.keys(handlers)) {
+      const { headers, whole } = await (await visit(site, `/${name}`)).over();
+      expect(whole).toBe(true);
+      if (headers['x-stream-id'] !== undefined) streams.push(name);
+    }
+    expect(streams).toEqual(['cached', 'sized', 'plain']);
+    await house.witness.ended(3);
+    const rows = await house.rows();
+    expect(rows.map(({ content, complete }) => [content, complete])).toEqual(
+      Array(3).fill(['hello', true]),
+    );
+    expect((await house.scrape()).sum('lastchunk_streams_started_total')).toBe(3);
+  });
+});
+
+describe('35: a stream that goes on after its released terminal frame', () => {
+  it('by more text: one row, revision 1, and all signals agree', async () => {
+    const go = createGate();
+    const { house, site } = await open(async (_, res) => {
+      res.type('text/event-stream').write(chatChunk({ content: 'The ' }));
+      res.write(chatChunk({}, 'stop'));
+      await go.promise;
+      res.write(chatChunk({ content: 'answer' }));
+      res.end();
+    });
+    const visitor = await visit(site, '/chat/c', { method: 'POST' });
+    await visitor.sees('"finish_reason":"stop"');
+    expect(await house.rows()).toMatchObject([{ content: 'The ', complete: true, revision: 0 }]);
+    go.open();
+    const { outcome, side } = await house.witness.ended();
+    await house.agree({ outcome, side, text: 'The answer', revision: 1 });
+    expect((await house.scrape()).sum('lastchunk_saves_revised_total')).toBe(1);
+  });
+
+  it.each(FAILURES)('by a handler that %s: failed, revision 1', async (_, fail) => {
+    const go = createGate();
+    const { house, site } = await open(async (req, res, next) => {
+      res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+      res.write(chatChunk({}, 'stop'));
+      await go.promise;
+      await fail(req, res, next);
+    });
+    const visitor = await visit(site, '/chat/c', { method: 'POST' });
+    await visitor.sees('"finish_reason":"stop"');
+    go.open();
+    await house.agree({
+      outcome: 'failed',
+      side: 'server',
+      text: 'hello',
+      complete: false,
+      revision: 1,
+    });
+    expect((await house.scrape()).sum('lastchunk_saves_revised_total', { result: 'saved' })).toBe(
+      1,
+    );
+  });
+});
+
+async function open(handler: RequestHandler) {
+  const house = await createHouse(database, spans);
+  const { site, ask } = await createChat(house, handler);
+  return { house, site, ask: async () => (await ask()).over() };
+}
+
+/** A guarded handler, wrapped, in an app with an error page of its own. */
+async function failing(house: House, framework: typeof express, handler: RequestHandler) {
+  const app = createApp(framework);
+  app.get('/', house.keep.guard({}, handler));
+  app.use(house.keep.errorHandler());
+  const page: express.ErrorRequestHandler = (error, _req, res, next) => {
+    if (res.headersSent) next(error);
+    else res.status(503).type('text/plain').send('sorry');
+  };
+  app.use(page);
+  return visit(await serve(app), '/');
+}

@@ -1,0 +1,171 @@
+/** The Stop button: the upstream is aborted, the partial kept, and the next message is none of its business. */
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { RequestHandler } from 'express';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createChat } from '../support/chat.ts';
+import { chatChunk, readDeltas } from '../support/frames.ts';
+import { createHouse, type House } from '../support/house.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { createGate } from '../support/tap.ts';
+import { installTracing } from '../support/tracing.ts';
+import { until } from '../support/until.ts';
+import { createUpstream, type Upstream } from '../support/upstream.ts';
+
+const spans = installTracing();
+let database: TestPostgres;
+
+beforeAll(async () => {
+  database = await startPostgres();
+});
+
+afterAll(() => database.remove());
+
+type MakeHandler = (upstream: Upstream, house: House) => RequestHandler;
+
+/** Gives the stream's signal to the client of the upstream. */
+const bySignal: MakeHandler = (upstream, house) => async (_, res) => {
+  const signal = house.keep.stream(res)?.signal;
+  const stream = await complete(upstream, signal);
+  res.type('text/event-stream');
+  for await (const chunk of stream) res.write(`data: ${JSON.stringify(chunk)}\n\n`);
+  res.end();
+};
+
+/** Listens to the response, as people did before there were signals. */
+const byClose: MakeHandler = (upstream) => async (_, res) => {
+  const leaving = new AbortController();
+  res.on('close', () => leaving.abort());
+  const stream = await complete(upstream, leaving.signal);
+  res.type('text/event-stream');
+  for await (const chunk of stream) res.write(`data: ${JSON.stringify(chunk)}\n\n`);
+  res.end();
+};
+
+/** Hands the whole to `pipeline`, which destroys the response when it hears of a close. */
+const byPipeline: MakeHandler = (upstream, house) => async (_, res) => {
+  const signal = house.keep.stream(res)?.signal ?? null;
+  const { body } = await fetch(`${upstream.baseURL}/chat/completions`, { signal });
+  if (body === null) throw new Error('no body');
+  res.type('text/event-stream');
+  await pipeline(Readable.fromWeb(body), res);
+};
+
+describe('2: Stop is pressed while the handler waits for its upstream', () => {
+  it.each([
+    ['uses the signal', bySignal],
+    ["listens to 'close'", byClose],
+    ['is a pipeline', byPipeline],
+  ])(
+    'and a handler that %s aborts it; the partial is stopped, not disconnected',
+    async (_, make) => {
+      const { house, chat, upstream } = await open(make);
+      const visitor = await chat.ask();
+      const call = await upstream.call();
+      call.say('The ', 'answer ');
+      await visitor.sees('answer ');
+      const reply = await chat.stop(visitor);
+      expect(reply.status).toBe(200);
+      await until('the upstream is aborted', () => call.aborted);
+      await house.agree({
+        outcome: 'stopped',
+        side: 'client',
+        text: 'The answer ',
+        complete: false,
+        revision: 0,
+      });
+      await visitor.over();
+      expect(readDeltas(visitor.text)).toBe('The answer ');
+      expect(house.logbook.errors()).toEqual([]);
+    },
+  );
+
+  it('and a handler that does not listen is not waited for longer than a moment', async () => {
+    const go = createGate();
+    const returned = createGate();
+    const { house, chat } = await open(() => async (_, res) => {
+      res.type('text/event-stream').write(chatChunk({ content: 'The ' }));
+      await go.promise;
+      res.write(chatChunk({ content: 'late ' }));
+      res.end(() => returned.open());
+    });
+    const visitor = await chat.ask();
+    await visitor.sees('The ');
+    expect((await chat.stop(visitor)).status).toBe(200);
+    await house.agree({ outcome: 'stopped', side: 'client', text: 'The ', complete: false });
+    expect((await visitor.over()).body.toString()).not.toContain('late');
+    go.open();
+    await returned.promise;
+    expect(visitor.text).not.toContain('late');
+    expect((await house.rows())[0]).toMatchObject({ content: 'The ', revision: 0 });
+  });
+
+  it('and who may not, or asks for what is not there, is told the same', async () => {
+    const { house, chat, upstream } = await open(bySignal);
+    chat.app.delete('/mine/:streamId', house.keep.stopHandler({ authorize: () => false }));
+    chat.app.delete(
+      '/odd/:streamId',
+      house.keep.stopHandler({ authorize: () => Promise.resolve(false) }),
+    );
+    const visitor = await chat.ask();
+    const call = await upstream.call();
+    call.say('The ');
+    await visitor.sees('The ');
+    const id = visitor.reply?.headers['x-stream-id'] ?? '';
+    const answers = await Promise.all(
+      [`mine/${id}`, `odd/${id}`, 'streams/none', 'streams/..%2f'].map(async (path) => {
+        const reply = await fetch(`${chat.site.url}/${path}`, { method: 'DELETE' });
+        return [reply.status, await reply.text()];
+      }),
+    );
+    expect(new Set(answers.map(String)).size).toBe(1);
+    expect(answers[0]?.[0]).toBe(404);
+    call.finish();
+    await house.agree({ outcome: 'completed', side: 'server', text: 'The ', complete: true });
+  });
+});
+
+describe('3: Stop, and at once a new message in the same conversation', () => {
+  it('makes two rows in order, and nothing of the first is in the second', async () => {
+    const { house, chat, upstream } = await open(bySignal);
+    const first = await chat.ask('talk');
+    const firstCall = await upstream.call(1);
+    firstCall.say('first ', 'answer ');
+    await first.sees('answer ');
+    const stopping = chat.stop(first);
+    const second = await chat.ask('talk');
+    const secondCall = await upstream.call(2);
+    secondCall.say('second ');
+    firstCall.say('zombie ');
+    secondCall.say('answer');
+    secondCall.finish();
+    expect((await stopping).status).toBe(200);
+    await house.witness.ended(2);
+    expect(await house.rows()).toMatchObject([
+      { content: 'first answer ', outcome: 'stopped', side: 'client', conversation_id: 'talk' },
+      { content: 'second answer', outcome: 'completed', complete: true, conversation_id: 'talk' },
+    ]);
+    expect(readDeltas((await second.over()).body.toString())).toBe('second answer');
+    const scrape = await house.scrape();
+    expect(scrape.sum('lastchunk_streams_ended_total', { outcome: 'stopped' })).toBe(1);
+    expect(scrape.sum('lastchunk_streams_ended_total', { outcome: 'completed' })).toBe(1);
+    expect(scrape.sum('lastchunk_saves_total', { result: 'saved' })).toBe(2);
+    expect(scrape.sum('lastchunk_saves_expected_total')).toBe(2);
+  });
+});
+
+function complete(upstream: Upstream, signal: AbortSignal | undefined) {
+  const openai = new OpenAI({ baseURL: upstream.baseURL, apiKey: 'none', maxRetries: 0 });
+  return openai.chat.completions.create(
+    { model: 'm', messages: [{ role: 'user', content: 'hello' }], stream: true },
+    { signal: signal ?? null },
+  );
+}
+
+async function open(make: MakeHandler) {
+  const house = await createHouse(database, spans);
+  const upstream = await createUpstream();
+  const chat = await createChat(house, make(upstream, house));
+  return { house, upstream, chat };
+}
