@@ -65,6 +65,11 @@ const COMMANDS: readonly {
     summary: 'make or update the table of the PostgreSQL store',
     load: async () => (await import('./migrate.ts')).runMigrate,
   },
+  {
+    name: 'journal',
+    summary: 'list, replay or drop what waits on disk',
+    load: async () => (await import('./journal.ts')).runJournal,
+  },
 ];
 
 const HELP = `usage: lastchunk <command> [options]

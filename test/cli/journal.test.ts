@@ -1,0 +1,213 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
+import { main } from '../../src/cli/main.ts';
+import { openJournal, resolveJournalOptions } from '../../src/guard/journal/index.ts';
+import type { Journal } from '../../src/guard/journal-port.ts';
+import { postgres } from '../../src/postgres/index.ts';
+import { messageOf, openedStream } from '../guard/fakes.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+
+let database: TestPostgres;
+let url: string;
+let dir: string;
+
+beforeAll(async () => {
+  database = await startPostgres();
+}, 60_000);
+afterAll(() => database.remove());
+beforeEach(async () => {
+  url = '';
+  dir = await mkdtemp(join(tmpdir(), 'lastchunk-cli-'));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+});
+
+/** For the tests that replay: an empty table. */
+async function migrated(): Promise<void> {
+  await database.start();
+  url = await database.newDatabase();
+  const store = postgres({ connectionString: url, migrate: true });
+  await store.migrate();
+  await store.close();
+}
+
+async function run(...argv: string[]) {
+  const written = { stdout: '', stderr: '' };
+  const stream = (name: keyof typeof written) => ({
+    write: (text: string) => {
+      written[name] += text;
+    },
+  });
+  const io = { stdout: stream('stdout'), stderr: stream('stderr'), env: { DATABASE_URL: url } };
+  return { exitCode: await main(['journal', ...argv, '--dir', dir], io), ...written };
+}
+
+function open(): Journal {
+  const settings = resolveJournalOptions(dir);
+  if (settings === undefined) throw new Error('there is a journal');
+  const nothing = (): void => undefined;
+  return openJournal({
+    settings,
+    onError: nothing,
+    onWrite: nothing,
+    onCorrupt: nothing,
+    onDegraded: nothing,
+    log: nothing,
+  });
+}
+
+/** Streams this text into the journal and ends it; the store never gets it. */
+async function leave(journal: Journal, id: string, text: string) {
+  const opened = openedStream({ messageId: id });
+  const log = journal.open(opened, () => [text]);
+  log.append(text, true);
+  const { text: _text, events: _events, ...ending } = messageOf(opened);
+  journal.end(log, ending);
+  expect(await journal.sync(log)).toBe(true);
+  return { opened, log };
+}
+
+/** A process that is gone and left these behind. */
+async function leftBehind(texts: Readonly<Record<string, string>>): Promise<void> {
+  const journal = open();
+  for (const [id, text] of Object.entries(texts)) {
+    journal.keep((await leave(journal, id, text)).log);
+  }
+  await journal.close();
+}
+
+async function contents(): Promise<Record<string, string>> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const { rows } = await client.query<{ id: string; content: string }>(
+    'SELECT id, content FROM lastchunk_messages ORDER BY id',
+  );
+  await client.end();
+  return Object.fromEntries(rows.map(({ id, content }) => [id, content]));
+}
+
+async function forbid(): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(`ALTER TABLE lastchunk_messages ADD CONSTRAINT no CHECK (content <> 'bad')`);
+  await client.end();
+}
+
+async function allow(): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query('ALTER TABLE lastchunk_messages DROP CONSTRAINT no');
+  await client.end();
+}
+
+it('lists what a dead process left: ids, sizes and times, never text', async () => {
+  await leftBehind({ 'answer-1': 'secret words', 'answer-2': 'more of them' });
+  const { exitCode, stdout } = await run('list');
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/^MESSAGE +STATE +BYTES +SINCE$/m);
+  expect(stdout).toMatch(/^answer-1 +ended left +12 +20\d\d-/m);
+  expect(stdout).not.toContain('secret');
+});
+
+it('says of a living owner that its messages are its own', async () => {
+  const journal = open();
+  await leave(journal, 'answer-1', 'words');
+  expect((await run('list')).stdout).toMatch(/^answer-1 +ended live/m);
+  const dropped = await run('drop', 'answer-1');
+  expect([dropped.exitCode, dropped.stderr]).toEqual([1, expect.stringContaining('running')]);
+  await journal.close();
+});
+
+it('says when nothing waits', async () => {
+  await open().close();
+  expect(await run('list')).toMatchObject({ exitCode: 0, stdout: 'nothing waits\n' });
+});
+
+it('replays what dead processes left, once', async () => {
+  await migrated();
+  await leftBehind({ a: 'one', b: 'two', c: 'three' });
+  expect(await run('replay')).toMatchObject({
+    exitCode: 0,
+    stdout: '3 saved, 0 refused, 0 left\n',
+  });
+  expect(await contents()).toEqual({ a: 'one', b: 'two', c: 'three' });
+  expect(await run('replay')).toMatchObject({
+    exitCode: 0,
+    stdout: '0 saved, 0 refused, 0 left\n',
+  });
+});
+
+it('keeps everything when the database is away, and says why', async () => {
+  await migrated();
+  await leftBehind({ a: 'one', b: 'two' });
+  await database.stop();
+  const away = await run('replay');
+  expect(away.exitCode).toBe(1);
+  expect(away.stdout).toBe('0 saved, 0 refused, 2 left\n');
+  expect(away.stderr).toContain('ECONNREFUSED');
+  await database.start();
+  expect((await run('replay')).stdout).toBe('2 saved, 0 refused, 0 left\n');
+});
+
+it('sets aside what the database refuses, tries it again when asked, and drops it by id', async () => {
+  await migrated();
+  await leftBehind({ a: 'one', b: 'bad', c: 'three' });
+  await forbid();
+  const replayed = await run('replay');
+  expect([replayed.exitCode, replayed.stdout]).toEqual([1, '2 saved, 1 refused, 0 left\n']);
+  expect(replayed.stderr).toContain('23514');
+  expect((await run('list')).stdout).toMatch(/^b +refused 23514/m);
+
+  expect((await run('replay', '--refused')).stdout).toBe('0 saved, 1 refused, 0 left\n');
+  await allow();
+  expect((await run('replay', '--refused')).stdout).toBe('1 saved, 0 refused, 0 left\n');
+  expect(await contents()).toEqual({ a: 'one', b: 'bad', c: 'three' });
+  expect((await run('list')).stdout).toBe('nothing waits\n');
+});
+
+it('drops one message by its id', async () => {
+  await migrated();
+  await leftBehind({ a: 'one', b: 'two' });
+  expect(await run('drop', 'a')).toMatchObject({ exitCode: 0, stdout: 'a is dropped\n' });
+  expect(await run('drop', 'a')).toMatchObject({ exitCode: 1 });
+  expect(await run('drop', 'b', '--refused')).toMatchObject({ exitCode: 1 });
+  expect((await run('replay')).stdout).toBe('1 saved, 0 refused, 0 left\n');
+  expect(await contents()).toEqual({ b: 'two' });
+});
+
+it('prints an id that a client chose so that it cannot move the cursor', async () => {
+  await leftBehind({ 'x\u001b[2Jy\u202e': 'words' });
+  const { stdout } = await run('list');
+  expect(stdout).toContain('\\u001b[2Jy?');
+  expect(stdout).not.toContain('\u001b');
+});
+
+it.each([
+  [[], /say what to do: one of list, replay, drop/],
+  [['eat'], /not `eat`/],
+  [['drop'], /one id/],
+  [['list', 'x'], /takes no ids/],
+  [['list', '--nonsense'], /nonsense/],
+])('answers %j with what it expects', async (argv, message) => {
+  const { exitCode, stderr } = await run(...argv);
+  expect(exitCode).toBe(2);
+  expect(stderr).toMatch(message);
+});
+
+it('says that a directory is not there, and makes none', async () => {
+  await rm(dir, { recursive: true });
+  url = database.connectionString;
+  for (const action of ['list', 'replay']) {
+    const { exitCode, stderr } = await run(action);
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining('ENOENT')]);
+  }
+});
+
+it('prints its help', async () => {
+  expect(await run('--help')).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/^usage: lastchunk journal/),
+  });
+});
