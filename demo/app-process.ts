@@ -7,25 +7,26 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 export interface AppProcess {
   /** Where it listens; another port after every start. */
   readonly url: string;
-  /** How often it died without being killed by us. */
-  readonly crashes: number;
-  /** Starts it; returns when it listens. Rejects with the end of its log when it dies first. */
+  /** Starts it; returns when it listens. */
   start(): Promise<void>;
   /** SIGKILL; returns when it is gone. */
   kill(): Promise<void>;
 }
 
-/** An app that is not started yet. `env` is added to ours, what it prints goes to the file `log`. */
-export function createAppProcess(env: Record<string, string>, log: string): AppProcess {
+/**
+ * An app that is not started yet. `env` is added to ours, what it prints goes to the file `log`. `onCrash` is
+ * told when it dies without being killed by us, with the end of that log.
+ */
+export function createAppProcess(
+  env: Record<string, string>,
+  log: string,
+  onCrash: (error: Error) => void,
+): AppProcess {
   let child: ChildProcess | undefined;
   let url = '';
-  let crashes = 0;
   return {
     get url() {
       return url;
-    },
-    get crashes() {
-      return crashes;
     },
     start: async () => {
       const output = openSync(log, 'a', 0o600);
@@ -34,10 +35,14 @@ export function createAppProcess(env: Record<string, string>, log: string): AppP
         stdio: ['ignore', output, output, 'ipc'],
       });
       closeSync(output);
-      child.once('exit', (_code, signal) => {
-        if (signal !== 'SIGKILL') crashes += 1;
+      child.once('exit', (code, signal) => {
+        if (signal === 'SIGKILL') return;
+        const end = readFileSync(log, 'utf8').slice(-2_000);
+        onCrash(new Error(`the app died by itself (${signal ?? code}):\n${end}`));
       });
-      url = await listening(child, log);
+      // The only message that app-main.ts sends.
+      const [message] = (await once(child, 'message')) as [{ url: string }];
+      ({ url } = message);
     },
     kill: async () => {
       if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
@@ -46,14 +51,4 @@ export function createAppProcess(env: Record<string, string>, log: string): AppP
       await gone;
     },
   };
-}
-
-function listening(child: ChildProcess, log: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    // The only message that app-main.ts sends.
-    child.once('message', (message) => resolve((message as { url: string }).url));
-    child.once('exit', () =>
-      reject(new Error(`the app did not start:\n${readFileSync(log, 'utf8').slice(-2_000)}`)),
-    );
-  });
 }

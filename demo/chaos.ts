@@ -10,7 +10,7 @@ import { settle } from './judge.ts';
 import { createRandom, type Random } from './random.ts';
 
 /** Clients at the same time, where the fault does not say itself. */
-const CLIENTS = 48;
+const CLIENTS = 24;
 
 /** Kills and outages come in this many waves, so that they meet streams at different places. */
 const WAVES = 2;

@@ -4,6 +4,7 @@
  */
 import pg from 'pg';
 import { ANSWERS, APP_POOL, type Route } from './agreed.ts';
+import { postgres } from '../src/postgres/index.ts';
 import { startPostgres, type TestPostgres } from '../test/support/postgres.ts';
 
 /** The connections that the chaos kills, and no others: of the app's own pool and of lastchunk's. */
@@ -27,8 +28,7 @@ export interface Database {
 }
 
 /**
- * Connects to `url`, or without one starts a server that is gone with this process, and makes the app's
- * table. The ids of this run's conversations start with `run`.
+ * Connects to `url`, or without one starts a server that is gone with this process, and makes the tables. The ids of this run's conversations start with `run`.
  */
 export async function openDatabase(url: string | undefined, run: string): Promise<Database> {
   const server = url === undefined ? await startPostgres(AS_IN_PRODUCTION) : undefined;
@@ -37,6 +37,7 @@ export async function openDatabase(url: string | undefined, run: string): Promis
   // Idle connections die when the server is taken down; the next query makes a new one.
   pool.on('error', () => {});
   await pool.query(APP_TABLE);
+  await migrate(connectionString);
   return {
     connectionString,
     server,
@@ -67,6 +68,13 @@ export async function openDatabase(url: string | undefined, run: string): Promis
       await server?.remove();
     },
   };
+}
+
+/** As a deployment does before it starts the app. */
+async function migrate(connectionString: string): Promise<void> {
+  const store = postgres({ connectionString });
+  await store.migrate();
+  await store.close();
 }
 
 async function sweep(pool: pg.Pool, run: string): Promise<void> {

@@ -128,14 +128,27 @@ function needsOwnUpstream({ upstream }: World): string | undefined {
 
 /** Slow pages take every connection of the app's pool (10, pg's default) until the streams are over. */
 async function exhaustPool({ app, database }: World, streams: Streams): Promise<void> {
+  let over = false;
+  const reader = async (): Promise<void> => {
+    // A page that fails, because another one got the connection or was ended, is asked for again.
+    while (!over) await fetch(new URL('/report', app.url)).catch(() => sleep(10));
+  };
   const connections = 10;
-  const report = new URL('/report', app.url);
-  // Each ends in an error page, or with the app: nobody waits for what it says.
-  const pages = Array.from({ length: connections }, () => fetch(report).catch(() => undefined));
+  const reading = Promise.all(Array.from({ length: connections }, reader));
   while ((await database.sleepers()) < connections) await sleep(10);
   await streams.run();
-  await database.wakeSleepers();
-  await Promise.all(pages);
+  over = true;
+  await wakeUntil(reading, database);
+}
+
+/** A page may get its connection only now: it is ended too. */
+async function wakeUntil(done: Promise<unknown>, database: Database): Promise<void> {
+  let waiting = true;
+  void done.finally(() => (waiting = false));
+  while (waiting) {
+    await database.wakeSleepers();
+    await sleep(20);
+  }
 }
 
 async function killConnections({ database }: World, streams: Streams): Promise<void> {

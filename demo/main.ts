@@ -23,16 +23,21 @@ process.on('SIGTERM', () => leave(143));
 
 try {
   report.stage('starting the database and the app');
-  const world = await openWorld(run, args.log);
+  const world = await openWorld(run, args.log, fail);
   close = () => world.close();
   process.exitCode = (await runDemo(world, args, { run, report })) ? 0 : 1;
   if (args.serve) report.say(invitation(world.app.url));
   else await close();
 } catch (error) {
-  if (!leaving) {
-    report.say(`lastchunk demo: ${error instanceof Error ? error.stack : String(error)}`);
-    leave(1);
-  }
+  fail(error);
+}
+
+/** Says what broke, unless it broke because we are leaving. */
+function fail(error: unknown): void {
+  if (leaving) return;
+  report.say(`lastchunk demo: ${error instanceof Error ? error.stack : String(error)}`);
+  process.exitCode = 1;
+  leave(1);
 }
 
 /** Ends the process with its verdict if there is one, else with `code`. Twice: at once. */

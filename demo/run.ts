@@ -26,8 +26,7 @@ export async function runDemo(
   await settle(world.database, plan, { quietMs: LAST_QUIET_MS });
 
   const results = resultsOf(faults, plan);
-  const failures = [...failuresOf(results, plan)];
-  if (world.app.crashes > 0) failures.push('the app died by itself; --log FILE shows why');
+  const failures = failuresOf(results, plan);
   report.say(`\n${renderTable(results)}\n`);
   for (const { title, impossible } of FAULTS) {
     const reason = impossible?.(world);

@@ -15,9 +15,14 @@ export interface OpenWorld extends World {
 
 /**
  * Starts everything, or uses what the environment names. However this process ends, the app, the server and
- * the files go with it. The ids of the run's conversations start with `run`.
+ * the files go with it. The ids of the run's conversations start with `run`; `onCrash` is told when the app dies
+ * by itself.
  */
-export async function openWorld(run: string, log: string | undefined): Promise<OpenWorld> {
+export async function openWorld(
+  run: string,
+  log: string | undefined,
+  onCrash: (error: Error) => void,
+): Promise<OpenWorld> {
   const home = mkdtempSync(join(tmpdir(), 'lastchunk-demo-'));
   process.once('exit', () => rmSync(home, { recursive: true, force: true }));
   const database = await openDatabase(given('DATABASE_URL'), run);
@@ -29,6 +34,7 @@ export async function openWorld(run: string, log: string | undefined): Promise<O
       ...(upstream && { OPENAI_BASE_URL: upstream.url, OPENAI_API_KEY: 'not needed' }),
     },
     log ?? join(home, 'app.log'),
+    onCrash,
   );
   await app.start();
   return {
