@@ -2,10 +2,10 @@
  * The body of one stream on its way out: captured, written ahead, watched for the frame that ends it, and read again
  * when its message is due.
  */
-import type { OpenedStream, Piece } from '../keeper.ts';
-import { createCapture, isEncoded } from './capture.ts';
+import type { OpenedStream, Piece, StreamLog } from '../keeper.ts';
+import { type Capture, createCapture, isEncoded } from './capture.ts';
 import type { StreamEnvironment } from './environment.ts';
-import { createFrameWatch, type Sighting } from './formats/index.ts';
+import { createFrameWatch, type FrameWatch, type Sighting } from './formats/index.ts';
 import { createSettlement, type Fact, type Settlement } from './settlement.ts';
 import type { StreamSettings } from './settings.ts';
 import type { Exchange } from './exchange.ts';
@@ -57,74 +57,100 @@ export interface BodyOwner extends StreamView {
   readonly environment: StreamEnvironment;
 }
 
-export function createBody(stream: BodyOwner, opening: Opening): Body {
-  const { settings, pulse, environment } = stream;
-  const { h2, socket } = stream.exchange;
-  const encoded = isEncoded(opening.contentEncoding);
-  const capture = createCapture({ maxBytes: stream.guarded ? settings.maxBytes : 0, encoded });
-  const onFormatError = (error: unknown): void => environment.onInternalError('format', error);
-  const watch = encoded
-    ? undefined
-    : createFrameWatch(settings.format, opening.contentType, onFormatError);
-  const keeper = stream.guarded ? environment.keeper : undefined;
-  const opened = keeper && openedStream(stream, opening);
-  const log = opened && keeper?.open(opened, () => capture.pieces);
-  const { observer, trace } = environment;
-  const settlement =
-    opened &&
-    keeper &&
-    createSettlement({
-      ...{ view: stream, opened, settings, capture, keeper, log, observer, onFormatError },
-      traceId: trace.traceId(stream),
+export function createBody(owner: BodyOwner, opening: Opening): Body {
+  return new StreamBody(owner, opening);
+}
+
+/** A class, because there is one for each live stream. */
+class StreamBody implements Body {
+  readonly settlement: Settlement | undefined;
+  readonly #owner: BodyOwner;
+  readonly #contentLength: number | undefined;
+  readonly #capture: Capture;
+  readonly #watch: FrameWatch | undefined;
+  readonly #log: StreamLog | undefined;
+
+  constructor(owner: BodyOwner, opening: Opening) {
+    const { settings, environment } = owner;
+    const keeper = owner.guarded ? environment.keeper : undefined;
+    const encoded = isEncoded(opening.contentEncoding);
+    const onFormatError = (error: unknown): void => environment.onInternalError('format', error);
+    const capture = createCapture({ maxBytes: keeper ? settings.maxBytes : 0, encoded });
+    this.#owner = owner;
+    this.#contentLength = opening.contentLength;
+    this.#capture = capture;
+    this.#watch = encoded
+      ? undefined
+      : createFrameWatch(settings.format, opening.contentType, onFormatError);
+    if (keeper === undefined) return;
+    const opened = openedStream(owner, opening);
+    this.#log = keeper.open(opened, () => capture.pieces);
+    this.settlement = createSettlement({
+      view: owner,
+      opened,
+      settings,
+      capture,
+      keeper,
+      log: this.#log,
+      observer: environment.observer,
+      traceId: environment.trace.traceId(owner),
+      onFormatError,
     });
+  }
+
+  get bytes(): number {
+    return this.#capture.bytes;
+  }
+
+  get format(): string {
+    return this.#watch?.format ?? 'auto';
+  }
+
+  get whole(): boolean {
+    return this.#contentLength !== undefined && this.bytes >= this.#contentLength;
+  }
+
+  take(chunk: unknown, encoding: unknown, now: boolean): 'invalid' | Sighting | undefined {
+    const taken = this.#capture.take(chunk, encoding);
+    if (taken === 'invalid') return 'invalid';
+    this.#owner.pulse.beat(taken.text);
+    if (taken.kept !== undefined) this.#writeAhead(taken.kept, now);
+    return taken.text === undefined ? undefined : this.#watch?.see(taken.text);
+  }
 
   /** The journal has it before the socket does; see `StreamLog.append`. */
-  const writeAhead = (piece: Piece, now: boolean): void => {
+  #writeAhead(piece: Piece, now: boolean): void {
+    const log = this.#log;
     if (log === undefined) return;
+    const { h2, socket } = this.#owner.exchange;
     const corked = (h2 ?? socket).writableCorked > 0;
     log.append(piece, now || (corked && log.clean));
-  };
+  }
 
-  const isWhole = (): boolean =>
-    opening.contentLength !== undefined && capture.bytes >= opening.contentLength;
+  flushLog(): void {
+    if (this.#log?.clean === false) this.#log.flush();
+  }
 
-  return {
-    settlement,
-    get bytes() {
-      return capture.bytes;
-    },
-    get format() {
-      return watch?.format ?? 'auto';
-    },
-    get whole() {
-      return isWhole();
-    },
-    take: (chunk, encoding, now) => {
-      const taken = capture.take(chunk, encoding);
-      if (taken === 'invalid') return 'invalid';
-      pulse.beat(taken.text);
-      if (taken.kept !== undefined) writeAhead(taken.kept, now);
-      return taken.text === undefined ? undefined : watch?.see(taken.text);
-    },
-    flushLog: () => {
-      if (log?.clean === false) log.flush();
-    },
-    drop: () => log?.drop(),
-    endFact: () => {
-      const reading = settlement?.read();
-      if (reading?.errorFrame ?? watch?.errored) return ERROR_FRAME;
-      const finished = reading?.finished ?? watch?.finished ?? true;
-      const needed = reading ? reading.finishMarker === 'needed' : watch?.needsFinish === true;
-      return finished || !needed
-        ? { outcome: 'completed', side: 'server' }
-        : { outcome: 'truncated', side: 'upstream', errorType: 'truncated' };
-    },
-    isComplete: (endedNormally) => {
-      const reading = settlement?.read();
-      if (reading === undefined || reading.finished) return true;
-      return reading.finishMarker !== 'needed' && (endedNormally || isWhole());
-    },
-  };
+  drop(): void {
+    this.#log?.drop();
+  }
+
+  endFact(): Fact {
+    const reading = this.settlement?.read();
+    const watch = this.#watch;
+    if (reading?.errorFrame ?? watch?.errored) return ERROR_FRAME;
+    const finished = reading?.finished ?? watch?.finished ?? true;
+    const needed = reading ? reading.finishMarker === 'needed' : watch?.needsFinish === true;
+    return finished || !needed
+      ? { outcome: 'completed', side: 'server' }
+      : { outcome: 'truncated', side: 'upstream', errorType: 'truncated' };
+  }
+
+  isComplete(endedNormally: boolean): boolean {
+    const reading = this.settlement?.read();
+    if (reading === undefined || reading.finished) return true;
+    return reading.finishMarker !== 'needed' && (endedNormally || this.whole);
+  }
 }
 
 /** What the journal has to know to rebuild the message in another process. */
@@ -132,7 +158,12 @@ function openedStream(stream: BodyOwner, opening: Opening): OpenedStream {
   const { id: messageId, conversationId, role, metadata } = stream.identity;
   const { format } = stream.settings;
   return {
-    ...{ id: stream.id, messageId, conversationId, role, metadata, route: stream.route },
+    id: stream.id,
+    messageId,
+    conversationId,
+    role,
+    metadata,
+    route: stream.route,
     format: format === 'auto' ? 'auto' : format.name,
     contentType: opening.contentType,
     contentEncoding: opening.contentEncoding || 'identity',

@@ -2,11 +2,11 @@
  * Whether, and for how long, a stream may outlive its client: the policy, the budget, and the world in which the
  * handler goes on meanwhile.
  */
-import type { FinishRefusal, StreamView } from '../observer.ts';
+import type { FinishRefusal, FullObserver, StreamView } from '../observer.ts';
 import type { StreamEnvironment } from './environment.ts';
 import type { Exchange } from './exchange.ts';
 import type { StreamSettings } from './settings.ts';
-import { createWorld } from './world.ts';
+import { createWorld, type World } from './world.ts';
 
 export interface Finishing {
   readonly active: boolean;
@@ -38,70 +38,87 @@ export function createFinishing(
   stream: FinishingOwner,
   onRefused: (why: FinishRefusal) => void,
 ): Finishing {
-  const { settings, environment } = stream;
-  const { observer } = environment;
-  const { finish } = settings;
-  const world = createWorld(stream.exchange);
-  let active = false;
-  let announced = false;
-  let timer: NodeJS.Timeout | undefined;
-  let bytesAtLeave = 0;
+  return new Outliving(stream, onRefused);
+}
 
-  const count = (by: number): number => {
+/** A class, because there is one for each live guarded stream. */
+class Outliving implements Finishing {
+  active = false;
+  readonly #stream: FinishingOwner;
+  readonly #onRefused: (why: FinishRefusal) => void;
+  readonly #world: World;
+  #announced = false;
+  #timer: NodeJS.Timeout | undefined;
+  #bytesAtLeave = 0;
+
+  constructor(stream: FinishingOwner, onRefused: (why: FinishRefusal) => void) {
+    this.#stream = stream;
+    this.#onRefused = onRefused;
+    this.#world = createWorld(stream.exchange);
+  }
+
+  begin(): boolean {
+    const { settings } = this.#stream;
+    if (settings.policy.disconnected !== 'finish') return false;
+    if (this.#count(0) >= settings.finish.maxConcurrent) {
+      this.#observer.onFinishRefused(this.#stream, 'concurrent');
+      return false;
+    }
+    this.active = true;
+    this.#count(1);
+    this.#bytesAtLeave = this.#stream.bytes;
+    this.#timer = setTimeout(() => this.#refuse('time'), settings.finish.timeoutMs);
+    if (this.#stream.kind === 'stream') this.announce();
+    this.#world.enter();
+    return true;
+  }
+
+  announce(): void {
+    this.#announced = true;
+    this.#observer.onFinishing(this.#stream, true);
+  }
+
+  spend(bytes: number): void {
+    const { maxBytes } = this.#stream.settings.finish;
+    if (this.active && bytes - this.#bytesAtLeave > maxBytes) this.#refuse('bytes');
+  }
+
+  end(callback: (() => void) | undefined): void {
+    this.done();
+    this.#world.end(callback);
+  }
+
+  leave(): void {
+    this.done();
+    this.#world.leave();
+  }
+
+  fireClose(): void {
+    this.#world.fireClose();
+  }
+
+  done(): void {
+    if (!this.active) return;
+    this.active = false;
+    clearTimeout(this.#timer);
+    this.#count(-1);
+    if (this.#announced) this.#observer.onFinishing(this.#stream, false);
+  }
+
+  get #observer(): FullObserver {
+    return this.#stream.environment.observer;
+  }
+
+  /** How many streams of this guard outlive their client now. */
+  #count(by: number): number {
+    const { environment, settings } = this.#stream;
     const now = (environment.finishing.get(settings) ?? 0) + by;
     environment.finishing.set(settings, now);
     return now;
-  };
+  }
 
-  const cease = (): void => {
-    if (!active) return;
-    active = false;
-    clearTimeout(timer);
-    count(-1);
-    if (announced) observer.onFinishing(stream, false);
-  };
-
-  const refuse = (why: FinishRefusal): void => {
-    observer.onFinishRefused(stream, why);
-    if (why !== 'concurrent') onRefused(why);
-  };
-
-  const announce = (): void => {
-    announced = true;
-    observer.onFinishing(stream, true);
-  };
-
-  return {
-    get active() {
-      return active;
-    },
-    begin: () => {
-      if (settings.policy.disconnected !== 'finish') return false;
-      if ((environment.finishing.get(settings) ?? 0) >= finish.maxConcurrent) {
-        refuse('concurrent');
-        return false;
-      }
-      active = true;
-      count(1);
-      bytesAtLeave = stream.bytes;
-      timer = setTimeout(() => refuse('time'), finish.timeoutMs);
-      if (stream.kind === 'stream') announce();
-      world.enter();
-      return true;
-    },
-    announce,
-    spend: (bytes) => {
-      if (active && bytes - bytesAtLeave > finish.maxBytes) refuse('bytes');
-    },
-    end: (callback) => {
-      cease();
-      world.end(callback);
-    },
-    leave: () => {
-      cease();
-      world.leave();
-    },
-    fireClose: () => world.fireClose(),
-    done: cease,
-  };
+  #refuse(why: FinishRefusal): void {
+    this.#observer.onFinishRefused(this.#stream, why);
+    this.#onRefused(why);
+  }
 }

@@ -37,89 +37,102 @@ export interface Hold {
 }
 
 /** `onError` is told of a replayed call that throws; the handler that would have met the error is gone. */
-export function createHold({ res, h2 }: Exchange, onError: (error: unknown) => void): Hold {
-  // Asked before the guard wraps it: below a middleware's write there is more than Node.
-  const direct = h2 === undefined && !Object.hasOwn(res, 'write');
-  let active = false;
-  let ended = false;
-  let shown = false;
-  let calls: HeldCall[] = [];
-  let uncover: (() => void)[] = [];
+export function createHold(exchange: Exchange, onError: (error: unknown) => void): Hold {
+  return new HeldCalls(exchange, onError);
+}
 
-  const restore = (): void => {
-    for (const undo of uncover.reverse()) undo();
-    uncover = [];
-  };
+/** A class, because there is one for each live stream. */
+class HeldCalls implements Hold {
+  active = false;
+  readonly #res: Response;
+  readonly #isHttp2: boolean;
+  /** Below the guard there is Node's own write, not a middleware's. Asked before the guard wraps it. */
+  readonly #direct: boolean;
+  readonly #onError: (error: unknown) => void;
+  #calls: HeldCall[] | undefined;
+  #uncover: (() => void)[] | undefined;
+  #ended = false;
+  #showsTruth = false;
 
-  const sayEnded = (): void => {
-    if (!res.headersSent) uncover.push(sealHead(res, h2 !== undefined));
-    const truth = finishedGetter(res);
-    uncover.push(cover(res, 'writableFinished', () => shown && truth()));
-    if (direct) {
+  constructor({ res, h2 }: Exchange, onError: (error: unknown) => void) {
+    this.#res = res;
+    this.#isHttp2 = h2 !== undefined;
+    this.#direct = !this.#isHttp2 && !Object.hasOwn(res, 'write');
+    this.#onError = onError;
+  }
+
+  get empty(): boolean {
+    return this.#calls === undefined;
+  }
+
+  get pretendsEnd(): boolean {
+    return this.#ended && !this.#direct;
+  }
+
+  begin(): void {
+    this.active = true;
+  }
+
+  push(replay: () => void, callback?: (error?: Error | null) => void): void {
+    this.#calls ??= [];
+    this.#calls.push({ replay, callback });
+  }
+
+  pushEnd(replay: () => void, callback?: () => void): void {
+    this.push(replay, callback);
+    this.#ended = true;
+    this.#uncover = this.#sayEnded();
+  }
+
+  endAgain(end: () => unknown): void {
+    if (this.active && !isFinished(this.#res)) return this.push(end);
+    this.#showsTruth = true;
+    end();
+    this.#showsTruth = false;
+  }
+
+  release(): void {
+    for (const { replay } of this.#take()) {
+      try {
+        replay();
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
+  }
+
+  abandon(): void {
+    for (const { callback } of this.#take()) if (callback) process.nextTick(callback);
+  }
+
+  #take(): HeldCall[] {
+    this.active = false;
+    this.#ended = false;
+    for (const undo of this.#uncover?.reverse() ?? []) undo();
+    this.#uncover = undefined;
+    const calls = this.#calls ?? [];
+    this.#calls = undefined;
+    return calls;
+  }
+
+  /** Makes the response say that it has ended; returns the undoing. */
+  #sayEnded(): (() => void)[] {
+    const res = this.#res;
+    const undo: (() => void)[] = [];
+    if (!res.headersSent) undo.push(sealHead(res, this.#isHttp2));
+    undo.push(cover(res, 'writableFinished', () => this.#showsTruth && isFinished(res)));
+    if (this.#isHttp2) {
+      undo.push(cover(res, 'finished', () => true));
+      undo.push(cover(res, 'writableEnded', () => true));
+    } else if (this.#direct) {
       // Node's own write() and end() look here, and so behave as after any end().
       res.finished = true;
-      uncover.push(() => {
+      undo.push(() => {
         res.finished = false;
       });
-    } else if (h2 !== undefined) {
-      uncover.push(cover(res, 'finished', () => true));
-      uncover.push(cover(res, 'writableEnded', () => true));
     }
-  };
-
-  const take = (): HeldCall[] => {
-    active = false;
-    ended = false;
-    restore();
-    const taken = calls;
-    calls = [];
-    return taken;
-  };
-
-  return {
-    get active() {
-      return active;
-    },
-    get empty() {
-      return calls.length === 0;
-    },
-    begin: () => {
-      active = true;
-    },
-    push: (replay, callback) => {
-      calls.push({ replay, callback });
-    },
-    pushEnd: (replay, callback) => {
-      calls.push({ replay, callback });
-      ended = true;
-      sayEnded();
-    },
-    get pretendsEnd() {
-      return ended && !direct;
-    },
-    endAgain: (end) => {
-      if (!active || !finishedGetter(res)()) {
-        if (active) calls.push({ replay: end, callback: undefined });
-        else end();
-        return;
-      }
-      shown = true;
-      end();
-      shown = false;
-    },
-    release: () => {
-      for (const { replay } of take()) {
-        try {
-          replay();
-        } catch (error) {
-          onError(error);
-        }
-      }
-    },
-    abandon: () => {
-      for (const { callback } of take()) if (callback) process.nextTick(callback);
-    },
-  };
+    return undo;
+  }
 }
 
 /** The head is not built yet, but for the handler it is sent: it cannot be changed any more. Returns the undoing. */
@@ -136,7 +149,7 @@ function sealHead(res: Response, isHttp2: boolean): () => void {
 }
 
 /** `writableFinished` as the response itself computes it; read through its prototype, since the instance is covered. */
-function finishedGetter(res: Response): () => unknown {
+function isFinished(res: Response): boolean {
   const prototype: object = Object.getPrototypeOf(res);
-  return () => Reflect.get(prototype, 'writableFinished', res);
+  return Reflect.get(prototype, 'writableFinished', res) === true;
 }

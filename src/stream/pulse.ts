@@ -36,114 +36,136 @@ interface PulseEvents {
   onStall(): void;
 }
 
+/** Starts at the request's start, of which the making of the stream is near enough. */
 export function createPulse(
-  { res, socket }: Exchange,
+  exchange: Exchange,
   settings: StreamSettings,
-  on: PulseEvents,
+  events: PulseEvents,
 ): Pulse {
-  const startedAt = performance.now();
-  let firstChunkAt: number | undefined;
-  let lastChunkAt = startedAt;
-  let lastDataAt = startedAt;
-  let maxGapMs: number | undefined;
-  let backpressureMs = 0;
-  let fullSince: number | undefined;
-  let listening = false;
-  let paused = false;
-  let timedOut = false;
-  let idleTimer: NodeJS.Timeout | undefined;
-  let stallTimer: NodeJS.Timeout | undefined;
+  return new Clocks(exchange, settings, events);
+}
 
-  const armIdle = (afterMs: number): void => {
-    idleTimer = setTimeout(() => {
+/** A class, because there is one for each live stream. */
+class Clocks implements Pulse {
+  maxGapMs: number | undefined;
+  timedOut = false;
+  readonly #exchange: Exchange;
+  readonly #settings: StreamSettings;
+  readonly #events: PulseEvents;
+  readonly #startedAt = performance.now();
+  #firstChunkAt: number | undefined;
+  #lastChunkAt = 0;
+  #lastDataAt = 0;
+  #waitedMs = 0;
+  #fullSince: number | undefined;
+  #onDrain: (() => void) | undefined;
+  #paused = false;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #stallTimer: NodeJS.Timeout | undefined;
+
+  constructor(exchange: Exchange, settings: StreamSettings, events: PulseEvents) {
+    this.#exchange = exchange;
+    this.#settings = settings;
+    this.#events = events;
+  }
+
+  get elapsedMs(): number {
+    return performance.now() - this.#startedAt;
+  }
+
+  get timeToFirstChunkMs(): number | undefined {
+    return this.#firstChunkAt === undefined ? undefined : this.#firstChunkAt - this.#startedAt;
+  }
+
+  get backpressureMs(): number {
+    return this.#fullSince === undefined
+      ? this.#waitedMs
+      : this.#waitedMs + performance.now() - this.#fullSince;
+  }
+
+  start(): void {
+    this.#lastDataAt = performance.now();
+    if (this.#settings.idleTimeoutMs > 0) this.#armIdle(this.#settings.idleTimeoutMs);
+  }
+
+  beat(text: string | undefined): void {
+    const now = performance.now();
+    if (this.#firstChunkAt === undefined) this.#firstChunkAt = now;
+    else this.maxGapMs = Math.max(this.maxGapMs ?? 0, now - this.#lastChunkAt);
+    this.#lastChunkAt = now;
+    this.timedOut = false;
+    if (text === undefined || !isComment(text)) this.#lastDataAt = now;
+  }
+
+  full(): void {
+    if (this.#fullSince !== undefined) return;
+    this.#fullSince = performance.now();
+    if (this.#onDrain === undefined) {
+      this.#onDrain = () => this.#drained();
+      this.#exchange.res.on('drain', this.#onDrain);
+    }
+    if (this.#settings.stallTimeoutMs > 0) this.#armStall(this.#taken());
+  }
+
+  socketTimedOut(): void {
+    this.timedOut = true;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#lastDataAt = performance.now();
+  }
+
+  clientLeft(): void {
+    if (this.#fullSince === undefined) return;
+    this.#drained();
+    process.nextTick(() => this.#exchange.res.emit('drain'));
+  }
+
+  stop(): void {
+    clearTimeout(this.#idleTimer);
+    this.#drained();
+    if (this.#onDrain !== undefined) this.#exchange.res.removeListener('drain', this.#onDrain);
+  }
+
+  #armIdle(afterMs: number): void {
+    this.#idleTimer = setTimeout(() => {
       const now = performance.now();
       // A response that cannot take data is not the handler's silence.
-      if (paused || fullSince !== undefined) lastDataAt = now;
-      const leftMs = lastDataAt + settings.idleTimeoutMs - now;
-      if (leftMs > 0) armIdle(leftMs);
-      else on.onIdle();
+      if (this.#paused || this.#fullSince !== undefined) this.#lastDataAt = now;
+      const leftMs = this.#lastDataAt + this.#settings.idleTimeoutMs - now;
+      if (leftMs > 0) this.#armIdle(leftMs);
+      else this.#events.onIdle();
     }, Math.ceil(afterMs));
-  };
+  }
+
+  #armStall(before: number): void {
+    this.#stallTimer = setTimeout(() => {
+      if (this.#fullSince === undefined) return;
+      const now = this.#taken();
+      if (now > before) this.#armStall(now);
+      else this.#events.onStall();
+    }, this.#settings.stallTimeoutMs);
+  }
 
   /** Bytes that the operating system has taken: what is counted as written, less what still waits. */
-  const taken = (): number => socket.bytesWritten - socket.writableLength;
+  #taken(): number {
+    const { socket } = this.#exchange;
+    return socket.bytesWritten - socket.writableLength;
+  }
 
-  const armStall = (before: number): void => {
-    stallTimer = setTimeout(() => {
-      if (fullSince === undefined) return;
-      const now = taken();
-      if (now > before) armStall(now);
-      else on.onStall();
-    }, settings.stallTimeoutMs);
-  };
-
-  const drained = (): void => {
-    clearTimeout(stallTimer);
-    if (fullSince === undefined) return;
+  #drained(): void {
+    clearTimeout(this.#stallTimer);
+    if (this.#fullSince === undefined) return;
     const now = performance.now();
-    backpressureMs += now - fullSince;
-    fullSince = undefined;
-    lastDataAt = now;
-  };
-
-  return {
-    get elapsedMs() {
-      return performance.now() - startedAt;
-    },
-    get timeToFirstChunkMs() {
-      return firstChunkAt === undefined ? undefined : firstChunkAt - startedAt;
-    },
-    get maxGapMs() {
-      return maxGapMs;
-    },
-    get backpressureMs() {
-      return fullSince === undefined
-        ? backpressureMs
-        : backpressureMs + performance.now() - fullSince;
-    },
-    get timedOut() {
-      return timedOut;
-    },
-    start: () => {
-      lastDataAt = performance.now();
-      if (settings.idleTimeoutMs > 0) armIdle(settings.idleTimeoutMs);
-    },
-    beat: (text) => {
-      const now = performance.now();
-      if (firstChunkAt === undefined) firstChunkAt = now;
-      else if (maxGapMs === undefined || now - lastChunkAt > maxGapMs) maxGapMs = now - lastChunkAt;
-      lastChunkAt = now;
-      timedOut = false;
-      if (text === undefined || !isComment(text)) lastDataAt = now;
-    },
-    full: () => {
-      if (fullSince !== undefined) return;
-      fullSince = performance.now();
-      if (!listening) res.on('drain', drained);
-      listening = true;
-      if (settings.stallTimeoutMs > 0) armStall(taken());
-    },
-    socketTimedOut: () => {
-      timedOut = true;
-    },
-    pause: () => {
-      paused = true;
-    },
-    resume: () => {
-      paused = false;
-      lastDataAt = performance.now();
-    },
-    clientLeft: () => {
-      if (fullSince === undefined) return;
-      drained();
-      process.nextTick(() => res.emit('drain'));
-    },
-    stop: () => {
-      clearTimeout(idleTimer);
-      drained();
-      if (listening) res.removeListener('drain', drained);
-    },
-  };
+    this.#waitedMs += now - this.#fullSince;
+    this.#fullSince = undefined;
+    this.#lastDataAt = now;
+  }
 }
 
 /** An SSE comment, which is what heartbeats are made of: every line of it begins with a colon. */

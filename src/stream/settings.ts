@@ -104,8 +104,16 @@ export interface StreamSettings {
 const OBSERVE_KEYS = ['route', 'format', 'stream'];
 const GUARD_KEYS = [
   ...OBSERVE_KEYS,
-  ...['message', 'policy', 'maxBytes', 'finish', 'confirmTimeoutMs', 'missingAfterMs'],
-  ...['idleTimeoutMs', 'stallTimeoutMs', 'headers', 'events'],
+  'message',
+  'policy',
+  'maxBytes',
+  'finish',
+  'confirmTimeoutMs',
+  'missingAfterMs',
+  'idleTimeoutMs',
+  'stallTimeoutMs',
+  'headers',
+  'events',
 ];
 
 const DAY_MS = 86_400_000;

@@ -51,95 +51,103 @@ export interface SettlementOptions {
 }
 
 export function createSettlement(options: SettlementOptions): Settlement {
-  const { view, opened, settings, capture, keeper, log, observer } = options;
-  const readBody = createBodyReader(options);
-  let settled: BodyReading | undefined;
-  let revision = 0;
-  let saves = 0;
+  return new MessageSettlement(options);
+}
 
-  const messageOf = (reading: Read, fact: Fact, complete: boolean): Message => ({
-    id: opened.messageId,
-    streamId: opened.id,
-    conversationId: opened.conversationId,
-    role: opened.role,
-    text: reading.text,
-    events: eventsOf(reading, settings),
-    metadata: withFinishReason(opened.metadata, reading.finishReason),
-    complete: complete && !reading.errorFrame && capture.droppedBytes + reading.dropped === 0,
-    outcome: fact.outcome,
-    side: fact.side,
-    revision,
-    chunks: view.chunks,
-    bytes: capture.bytes,
-    droppedBytes: capture.droppedBytes + reading.dropped,
-    traceId: options.traceId,
-    startedAt: new Date(opened.startedAtMs),
-    endedAt: new Date(),
-  });
+/** A class, because there is one for each live guarded stream. */
+class MessageSettlement implements Settlement {
+  pending = 0;
+  attempts = 0;
+  result: SaveResult | SkipReason | undefined;
+  errorType: string | undefined;
+  onResult: () => void = () => {};
+  readonly read: () => Read;
+  readonly #options: SettlementOptions;
+  #settled: Read | undefined;
+  #saves = 0;
 
-  const skip = (reason: SkipReason): undefined => {
-    settlement.result = reason;
-    return undefined;
-  };
+  constructor(options: SettlementOptions) {
+    this.#options = options;
+    this.read = createBodyReader(options);
+  }
 
-  const announce = (reading: Read): void => {
-    if (saves > 0) {
-      revision += 1;
-      return;
+  get due(): boolean {
+    return this.#saves > 0;
+  }
+
+  grew(): boolean {
+    const reading = this.read();
+    const settled = this.#settled;
+    return (
+      settled === undefined ||
+      reading.text !== settled.text ||
+      reading.errorFrame !== settled.errorFrame ||
+      reading.unknownText !== settled.unknownText
+    );
+  }
+
+  settle(fact: Fact, complete: boolean): SaveProgress | undefined {
+    const { view, settings, capture, observer } = this.#options;
+    const reading = this.read();
+    this.#settled = reading;
+    if (this.#saves === 0) {
+      if (settings.policy[fact.outcome] === 'discard') this.result = 'discarded';
+      else if (reading.empty) this.result = 'empty';
+      else this.result = undefined;
+      if (this.result !== undefined) return undefined;
+      observer.onDue(view);
+      const cut = capture.droppedBytes + reading.dropped > 0;
+      observer.onMessage(view, { unknownText: reading.unknownText, cut });
     }
-    observer.onDue(view);
-    observer.onMessage(view, {
-      unknownText: reading.unknownText,
-      cut: capture.droppedBytes + reading.dropped > 0,
-    });
-  };
+    this.#saves += 1;
+    return this.#save(this.#message(reading, fact, complete));
+  }
 
-  const settlement = {
-    pending: 0,
-    attempts: 0,
-    errorType: undefined as string | undefined,
-    result: undefined as SaveResult | SkipReason | undefined,
-    onResult: (): void => {},
-    get due() {
-      return saves > 0;
-    },
-    read: readBody,
-    grew: () => {
-      const reading = readBody();
-      return (
-        settled === undefined ||
-        reading.text !== settled.text ||
-        reading.errorFrame !== settled.errorFrame ||
-        reading.unknownText !== settled.unknownText
-      );
-    },
-    settle: (fact: Fact, complete: boolean): SaveProgress | undefined => {
-      const reading = readBody();
-      settled = reading;
-      if (saves === 0 && settings.policy[fact.outcome] === 'discard') return skip('discarded');
-      if (saves === 0 && reading.empty) return skip('empty');
-      announce(reading);
-      saves += 1;
-      settlement.pending += 1;
-      const progress = keeper.save({
-        message: messageOf(reading, fact, complete),
-        stream: view,
-        log,
-        holds: true,
-        confirmTimeoutMs: settings.confirmTimeoutMs,
-        missingAfterMs: settings.missingAfterMs,
-      });
-      void progress.result.then(({ result, attempts, errorType }) => {
-        settlement.pending -= 1;
-        settlement.result = result;
-        settlement.attempts += attempts;
-        settlement.errorType = errorType;
-        settlement.onResult();
-      });
-      return progress;
-    },
-  };
-  return settlement;
+  #save(message: Message): SaveProgress {
+    const { view: stream, settings, keeper, log } = this.#options;
+    const { confirmTimeoutMs, missingAfterMs } = settings;
+    const progress = keeper.save({
+      message,
+      stream,
+      log,
+      holds: true,
+      confirmTimeoutMs,
+      missingAfterMs,
+    });
+    this.pending += 1;
+    void progress.result.then(({ result, attempts, errorType }) => {
+      this.pending -= 1;
+      this.result = result;
+      this.attempts += attempts;
+      this.errorType = errorType;
+      this.onResult();
+    });
+    return progress;
+  }
+
+  #message(reading: Read, fact: Fact, complete: boolean): Message {
+    const { view, opened, settings, capture } = this.#options;
+    const droppedBytes = capture.droppedBytes + reading.dropped;
+    return {
+      id: opened.messageId,
+      streamId: opened.id,
+      conversationId: opened.conversationId,
+      role: opened.role,
+      text: reading.text,
+      events: eventsOf(reading, settings),
+      metadata: withFinishReason(opened.metadata, reading.finishReason),
+      complete: complete && !reading.errorFrame && droppedBytes === 0,
+      outcome: fact.outcome,
+      side: fact.side,
+      revision: this.#saves - 1,
+      chunks: view.chunks,
+      bytes: capture.bytes,
+      droppedBytes,
+      traceId: this.#options.traceId,
+      startedAt: new Date(opened.startedAtMs),
+      endedAt: new Date(),
+    };
+  }
 }
 
 /** What a body says, and how many of its bytes could not be decoded or were too many. */

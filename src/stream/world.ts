@@ -30,74 +30,82 @@ export interface World {
 }
 
 /** Wraps the listener methods at once (a listener must be a gate from its start), and nothing else until `enter`. */
-export function createWorld({ req, res, h2 }: Exchange): World {
-  const resGates = createGates(res, RES_EVENTS, ONCE);
-  const reqGates = createGates(req, REQ_EVENTS, ONCE);
-  let covers: (() => void)[] = [];
-  let entered = false;
-  let ended = false;
-  let finished = false;
-
-  const coverResponse = (): void => {
-    const { errored, writable } = res;
-    const answers: Record<string, () => unknown> = {
-      destroyed: () => false,
-      closed: () => false,
-      errored: () => errored ?? null,
-      writable: () => writable,
-      writableNeedDrain: () => false,
-      writableLength: () => 0,
-    };
-    for (const [name, answer] of Object.entries(answers)) covers.push(cover(res, name, answer));
-    // These stay: nobody will call Node's own end() on a response whose client is gone.
-    cover(res, 'writableEnded', () => ended);
-    cover(res, 'finished', () => ended);
-    cover(res, 'writableFinished', () => finished);
-  };
-
-  const coverRequest = (): void => {
-    for (const name of ['destroyed', 'closed', 'errored', 'aborted'] as const) {
-      const before = req[name];
-      covers.push(cover(req, name, () => before));
-    }
-  };
-
-  const leave = (): void => {
-    if (!entered) return;
-    entered = false;
-    for (const uncover of covers) uncover();
-    covers = [];
-    openAll(resGates, reqGates);
-  };
-
-  return {
-    enter: () => {
-      entered = true;
-      resGates.shut();
-      coverResponse();
-      // A request whose body never came whole cannot be hidden: whoever reads it would wait for ever.
-      if (req.complete || h2 !== undefined) {
-        reqGates.shut();
-        coverRequest();
-      }
-    },
-    end: (callback) => {
-      ended = true;
-      process.nextTick(() => {
-        finished = true;
-        callback?.();
-        resGates.fire('finish');
-        leave();
-      });
-    },
-    leave,
-    fireClose: () => {
-      resGates.fire('close');
-      reqGates.fire('close');
-    },
-  };
+export function createWorld(exchange: Exchange): World {
+  return new FinishingWorld(exchange);
 }
 
-function openAll(...all: Gates[]): void {
-  for (const gates of all) gates.open();
+/** A class, because there is one for each live guarded stream. */
+class FinishingWorld implements World {
+  readonly #exchange: Exchange;
+  readonly #resGates: Gates;
+  readonly #reqGates: Gates;
+  #covers: (() => void)[] | undefined;
+  #ended = false;
+  #finished = false;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+    this.#resGates = createGates(exchange.res, RES_EVENTS, ONCE);
+    this.#reqGates = createGates(exchange.req, REQ_EVENTS, ONCE);
+  }
+
+  enter(): void {
+    const { req, h2 } = this.#exchange;
+    this.#resGates.shut();
+    this.#covers = this.#coverResponse();
+    // A request whose body never came whole cannot be hidden: whoever reads it would wait for ever.
+    if (req.complete || h2 !== undefined) {
+      this.#reqGates.shut();
+      this.#covers.push(...this.#coverRequest());
+    }
+  }
+
+  end(callback: (() => void) | undefined): void {
+    this.#ended = true;
+    process.nextTick(() => {
+      this.#finished = true;
+      callback?.();
+      this.#resGates.fire('finish');
+      this.leave();
+    });
+  }
+
+  leave(): void {
+    if (this.#covers === undefined) return;
+    for (const uncover of this.#covers) uncover();
+    this.#covers = undefined;
+    this.#resGates.open();
+    this.#reqGates.open();
+  }
+
+  fireClose(): void {
+    this.#resGates.fire('close');
+    this.#reqGates.fire('close');
+  }
+
+  #coverResponse(): (() => void)[] {
+    const { res } = this.#exchange;
+    const { errored, writable } = res;
+    // These stay: nobody will call Node's own end() on a response whose client is gone.
+    cover(res, 'writableEnded', () => this.#ended);
+    cover(res, 'finished', () => this.#ended);
+    cover(res, 'writableFinished', () => this.#finished);
+    return [
+      cover(res, 'destroyed', () => false),
+      cover(res, 'closed', () => false),
+      cover(res, 'errored', () => errored ?? null),
+      cover(res, 'writable', () => writable),
+      cover(res, 'writableNeedDrain', () => false),
+      cover(res, 'writableLength', () => 0),
+    ];
+  }
+
+  /** What a request says of itself is what it said a moment before. */
+  #coverRequest(): (() => void)[] {
+    const { req } = this.#exchange;
+    return (['destroyed', 'closed', 'errored', 'aborted'] as const).map((name) => {
+      const before = req[name];
+      return cover(req, name, () => before);
+    });
+  }
 }
