@@ -102,6 +102,11 @@ export function isWanted(found: Found): boolean {
   return found.open !== undefined || found.covered > 0;
 }
 
+/** Whether the stream went on after its end, and has no end since. */
+export function isReopened(found: Found): boolean {
+  return found.end !== undefined && found.covered > found.endOffset;
+}
+
 /** Whether the end speaks of more text than can be read. */
 export function isCut(found: Found): boolean {
   return found.end !== undefined && found.covered < found.endOffset;

@@ -40,7 +40,10 @@ export function createStreams({ writer, residence }: Engine, flushMs: number): S
   };
   const reopen = (log: Log): void => {
     // What was kept is still on disk and can simply be continued; what was settled may be gone.
-    if (log.state === 'over') writer.distrust(log);
+    if (log.state === 'over') {
+      log.broken ||= log.body === undefined;
+      writer.distrust(log);
+    }
     log.settlePending = false;
     log.state = 'live';
     log.waitingSinceMs = 0;

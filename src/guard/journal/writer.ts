@@ -147,6 +147,10 @@ function encode(shared: Shared, log: Log): boolean {
   const { batch, condition, members, segments } = shared;
   if (log.settlePending) settle(batch, segments, log);
   if (log.state === 'over') return true;
+  if (log.broken) {
+    log.clearPending();
+    return true;
+  }
   // Without a memory, what it says now is all that can be added.
   if (log.stale && log.body !== undefined) return false;
   if (condition.over && (log.text !== '' || log.parts !== undefined || !log.opened)) {
@@ -211,7 +215,8 @@ function miss(shared: Shared, log: Log): void {
 
 function distrust({ stale }: Shared, log: Log): void {
   log.stale = true;
-  stale.add(log);
+  // Nothing can be done for a broken one, and the journal is not degraded for it.
+  if (!log.broken) stale.add(log);
 }
 
 function trust({ stale }: Shared, log: Log): void {

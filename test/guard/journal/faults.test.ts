@@ -151,6 +151,27 @@ describe('a short write', () => {
   });
 });
 
+describe('a piece that was missed', () => {
+  it('and that no memory has is never called journaled', async () => {
+    const files = faultyDisk();
+    const { journal } = open(emptyDirectory(), {}, { files });
+    const one = speaker(journal, 1);
+    one.say('answer');
+    one.end();
+    expect(await journal.sync(one.log)).toBe(true);
+    journal.keep(one.log);
+    files.next.write = () => {
+      throw diskError('EIO');
+    };
+    one.say(' and more');
+    await nextTurn();
+    files.next = {};
+    await until('it is well again', () => journal.state().degraded === undefined);
+    one.end({ revision: 1 });
+    expect(await journal.sync(one.log)).toBe(false);
+  });
+});
+
 describe('a failed fsync', () => {
   it('costs the segment its trust: everything in it is written to the next, from memory and from disk', async () => {
     const path = emptyDirectory();

@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { isDead } from '../../../src/guard/journal/liveness.ts';
@@ -232,6 +232,23 @@ describe('a directory with a long name', () => {
 });
 
 describe('a taker that died', () => {
+  it('before it looked at what the one before had taken is taken with all of it', async () => {
+    const path = emptyDirectory();
+    for (const n of [1, 2, 3]) {
+      const { journal } = open(path);
+      speaker(journal, n).say(`text ${n}`);
+      await journal.close();
+    }
+    const [a = '', b = '', c = ''] = homes(path);
+    renameSync(a, join(b, `taken-${basename(a)}`));
+    renameSync(b, join(c, `taken-${basename(b)}`));
+    const { journal } = open(path);
+    const found = texts(await recoverAll(journal));
+    expect(Object.values(found).sort()).toEqual(['text 1', 'text 2', 'text 3']);
+    await journal.close();
+    expect(homes(path)).toEqual([]);
+  });
+
   it('is taken with all that it had taken, without paths that grow', async () => {
     const path = emptyDirectory();
     let before = open(path);

@@ -169,6 +169,22 @@ describe('recovery', () => {
   });
 });
 
+describe('a stream that went on after its end', () => {
+  it('and died before the next one is interrupted, in the revision that it was in', async () => {
+    const path = emptyDirectory();
+    const before = open(path);
+    const one = speaker(before.journal, 1);
+    one.say('answer');
+    one.end({ complete: true, outcome: 'completed', side: 'client' });
+    one.say(' and more');
+    await before.journal.close();
+    const [back] = await recoverAll(open(path).journal);
+    expect(back?.text).toBe('answer and more');
+    const ending = { revision: 1, complete: false, outcome: 'interrupted', side: 'server' };
+    expect(back?.entry.ending).toMatchObject(ending);
+  });
+});
+
 describe('a damaged journal', () => {
   it('torn at any byte gives every record before the tear, and counts one', async () => {
     const source = emptyDirectory();
@@ -217,6 +233,7 @@ describe('a damaged journal', () => {
     await nextTurn();
     one.say('two ');
     await nextTurn();
+    one.say('three');
     one.end({ complete: true, outcome: 'completed' });
     await before.journal.close();
     const [file = ''] = segmentFiles(path);

@@ -1,6 +1,9 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { diskFiles } from '../../../src/guard/journal/files.ts';
+import { Log } from '../../../src/guard/journal/log.ts';
+import { createSegments } from '../../../src/guard/journal/segments.ts';
 import { until } from '../../support/until.ts';
 import {
   emptyDirectory,
@@ -27,6 +30,40 @@ async function traffic(journal: ReturnType<typeof open>['journal'], count: numbe
     journal.settled(one.log);
   }
 }
+
+describe('a segment', () => {
+  it('goes only when what was moved out of it is on the disk, and after all older ones', () => {
+    const directory = emptyDirectory();
+    const segments = createSegments({
+      files: diskFiles,
+      directory: () => directory,
+      segmentBytes: 100,
+      onError: (error) => {
+        throw error;
+      },
+    });
+    const { journal } = open(emptyDirectory());
+    const [one, two] = [speaker(journal, 1).log, speaker(journal, 2).log];
+    if (!(one instanceof Log && two instanceof Log)) throw new Error('the journal makes logs');
+    const fill = (log: Log): void => {
+      segments.charge(log, segments.current(), 100);
+      segments.grew(100);
+    };
+    fill(one);
+    fill(two);
+    const letGo = (log: Log, movedAt: number): void =>
+      segments.release(log, log.extents.splice(0), movedAt);
+    letGo(two, 0);
+    segments.sweep(9);
+    expect(segments.all).toHaveLength(2);
+    letGo(one, 5);
+    segments.sweep(4);
+    expect(segmentFiles(directory)).toHaveLength(2);
+    segments.sweep(5);
+    expect(segmentFiles(directory)).toEqual([]);
+    expect(segments.bytes).toBe(0);
+  });
+});
 
 describe('segments', () => {
   it('are deleted when nobody needs them', async () => {
