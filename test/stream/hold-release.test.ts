@@ -137,7 +137,7 @@ describe('a store that does not answer', () => {
   it('is no hindrance with a journal: the frame goes once the message is on disk', async () => {
     const journal = await mkdtemp(join(tmpdir(), 'lastchunk-hold-'));
     onTestFinished(() => rm(journal, { recursive: true, force: true }));
-    const kept = await open({ confirmTimeoutMs: 30 }, answer, { journal });
+    const kept = await open({ confirmTimeoutMs: 30_000 }, answer, { journal });
     kept.store.fail(coded('connect', 'ECONNREFUSED'));
     const { visitor } = await kept.ask();
     expect((await visitor.over()).whole).toBe(true);
