@@ -182,7 +182,7 @@ describe('the real end', () => {
     expect(words).toEqual([]);
     kept.store.answer();
     await until('both are called', () => words.length === 2);
-    expect(words.toSorted()).toEqual([['first'], ['second']]);
+    expect(new Set(words.flat())).toEqual(new Set(['first', 'second']));
   });
 
   it('is not reached while a held write is waited for, and comes all the same', async () => {
