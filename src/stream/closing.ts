@@ -17,10 +17,12 @@ export function closed(stream: Stream): void {
   });
   if (verdict.by === 'ended') return stream.finish();
   if (verdict.by === 'client') return clientLeft(stream);
-  stream.gone = true;
   stream.dropHeld();
   stream.stopSignal.abort('the connection was closed');
-  if (stream.waiting === 'grace') return graceOver(stream, 'closed');
+  if (stream.waiting === 'grace') {
+    stream.gone = true;
+    return graceOver(stream, 'closed');
+  }
   if (stream.kind === 'stream' && stream.fix(verdict)) stream.settle();
   stream.finish();
 }

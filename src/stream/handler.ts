@@ -26,7 +26,8 @@ export function handlerEnded(stream: Stream, callback: (() => void) | undefined)
 
 /** It threw, rejected or called `next(error)`. */
 export function handlerFailed(stream: Stream, error: unknown): void {
-  if (stream.over || stream.endCalled) return;
+  // Once it is being closed, what its handler makes of that is no news.
+  if (stream.over || stream.endCalled || stream.cut !== undefined) return;
   if (stream.waiting === 'grace') return graceOver(stream, 'failed');
   if (stream.gone) {
     if (stream.finishing?.active === true) cutFinishing(stream, 'failed');
@@ -45,9 +46,9 @@ export function handlerDestroyed(stream: Stream, error: unknown): boolean {
     return true;
   }
   if (stream.gone || (error !== undefined && error !== null)) handlerFailed(stream, error);
-  else if (stream.kind === 'stream' && !stream.endCalled) {
-    const fact = { outcome: 'failed', side: 'server', errorType: '_OTHER' } as const;
-    if (stream.fix(fact)) stream.settle();
-  }
+  if (stream.gone || stream.kind !== 'stream' || stream.endCalled) return false;
+  stream.dropHeld();
+  if (stream.fix({ outcome: 'failed', side: 'server', errorType: '_OTHER' })) stream.settle();
+  stream.finish();
   return false;
 }

@@ -136,10 +136,9 @@ export class Stream implements StreamView {
     return this.#identity;
   }
 
-  /** Whether calls on the response are the stream's business at all. */
+  /** Whether calls on the response are the stream's business; where they are not, Node's own answer stands. */
   get concerned(): boolean {
-    if (this.guarded) return this.kind === 'stream' || this.gone;
-    return this.kind === 'stream' && !this.over;
+    return (this.kind === 'stream' && !this.over) || (this.gone && this.guarded);
   }
 
   /** What the handler writes goes nowhere, and is not kept either. */
