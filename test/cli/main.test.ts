@@ -18,6 +18,7 @@ it.each(['--help', '-h'])('prints every command for %s', async (flag) => {
   expect(exitCode).toBe(0);
   expect(stdout).toMatch(/^usage: lastchunk <command>/);
   expect(stdout).toMatch(/^ {2}migrate +\w/m);
+  expect(stdout).toMatch(/^ {2}journal +\w/m);
   expect(stderr).toBe('');
 });
 
@@ -45,8 +46,21 @@ it('refuses an option that it does not know', async () => {
   expect(stderr).toMatch(/^lastchunk: .*--verbose/);
 });
 
-it('gives a command its own options, and says which command refused one', async () => {
-  const { exitCode, stderr } = await run('migrate', '--no-such-option');
-  expect(exitCode).toBe(2);
-  expect(stderr).toMatch(/^lastchunk migrate: .*--no-such-option/);
+it.each(['migrate', 'journal'])(
+  'gives %s its own options and says who refused one',
+  async (name) => {
+    expect(await run(name, '--help')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(new RegExp(`^usage: lastchunk ${name}`)),
+    });
+    const { exitCode, stderr } = await run(name, '--no-such-option');
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(new RegExp(`^lastchunk ${name}: .*--no-such-option`));
+  },
+);
+
+it('takes a failure of the work for no mistake in the call', async () => {
+  const { exitCode, stderr } = await run('journal', 'list', '--dir', '/proc/no-such-directory');
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/^lastchunk journal: .*ENOENT/);
 });
