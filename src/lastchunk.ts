@@ -74,11 +74,11 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
   let closing: Promise<CloseSummary> | undefined;
 
   const close = async (deadlineMs: number): Promise<CloseSummary> => {
-    const startedAt = performance.now();
     state.closing = true;
-    await drain(environment, deadlineMs / 2);
-    const leftMs = Math.max(0, deadlineMs - (performance.now() - startedAt));
-    return (await keeper?.close(leftMs)) ?? { saved: 0, journaled: 0, lost: 0 };
+    const drainStreams = (): Promise<void> => drain(environment, deadlineMs / 2);
+    if (keeper !== undefined) return keeper.close(deadlineMs, drainStreams);
+    await drainStreams();
+    return { saved: 0, journaled: 0, lost: 0 };
   };
 
   const surface: Lastchunk = {

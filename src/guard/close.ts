@@ -27,6 +27,8 @@ export interface CloseSummary {
 
 export interface CloseOptions {
   readonly deadlineMs: number;
+  /** Comes first, brings the last saves, and has a patience of its own within the deadline. */
+  readonly drain: () => Promise<void>;
   readonly clock: Clock;
   readonly observer: FullObserver;
   readonly store: MessageStore;
@@ -53,9 +55,10 @@ export async function closeInOrder(options: CloseOptions): Promise<CloseSummary>
     }
   };
 
+  await options.drain();
   options.background.abort();
   circuit.nudge();
-  await within(clock, Math.max(0, deadlineMs - reserveMs), saver.flush());
+  await within(clock, Math.max(0, endMs - reserveMs - clock.monotonicMs()), saver.flush());
   circuit.nudge();
   await saver.finish(reserveMs / 2);
   options.waits.abort();

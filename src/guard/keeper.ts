@@ -64,9 +64,10 @@ export interface GuardKeeper extends Keeper {
   state(): KeeperState;
   /**
    * Everything pending is saved or, shortly before the deadline, journaled with one fsync, or else lost. Then the store
-   * and the journal are closed. Never rejects; a second call gives the first one's promise.
+   * and the journal are closed. Never rejects; a second call gives the first one's promise. `drain` comes first, for the
+   * saves that are still to come.
    */
-  close(deadlineMs: number): Promise<CloseSummary>;
+  close(deadlineMs: number, drain?: () => Promise<void>): Promise<CloseSummary>;
 }
 
 export function createKeeper(options: KeeperOptions): GuardKeeper {
@@ -121,9 +122,9 @@ export function createKeeper(options: KeeperOptions): GuardKeeper {
     start: () => returning?.start(),
     replay: async () => (await returning?.replay()) ?? { saved: 0, refused: 0, left: 0 },
     state: () => ({ ...saver.owed(), ...storeState(circuit.facts) }),
-    close(deadlineMs) {
+    close(deadlineMs, drain = () => Promise.resolve()) {
       const parts = { store, saver, returning, background, waits };
-      closing ??= closeInOrder({ ...shared, ...parts, deadlineMs });
+      closing ??= closeInOrder({ ...shared, ...parts, deadlineMs, drain });
       return closing;
     },
   };
