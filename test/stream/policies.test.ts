@@ -1,0 +1,192 @@
+/** What each outcome's policy does, error frames, and handlers that fail after their client has gone. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import express from 'express';
+import { describe, expect, it } from 'vitest';
+import type { GuardOptions, Outcome } from '../../src/index.ts';
+import { coded } from '../support/errors.ts';
+import { chatChunk, family, line, sse, type Family } from '../support/frames.ts';
+import { createKept, type Kept } from '../support/kept.ts';
+import { serve } from '../support/site.ts';
+import { createGate } from '../support/tap.ts';
+import { until } from '../support/until.ts';
+import { visit } from '../support/visitor.ts';
+
+type Options = GuardOptions<IncomingMessage>;
+type Act = (req: IncomingMessage, res: ServerResponse, kept: Kept) => unknown;
+
+const chat = (res: ServerResponse): void => {
+  res.setHeader('content-type', 'text/event-stream');
+  res.write(chatChunk({ content: 'hello' }));
+};
+
+/** How a server-side end of each kind comes about. */
+const ENDINGS: ReadonlyArray<readonly [Outcome, Options, Act]> = [
+  ['completed', {}, (_, res) => void (chat(res), res.end(chatChunk({}, 'stop')))],
+  ['truncated', {}, (_, res) => void (chat(res), res.end())],
+  ['failed', {}, (_, res) => void (chat(res), setImmediate(() => res.destroy(new Error('no'))))],
+  ['timed-out', { idleTimeoutMs: 50 }, (_, res) => chat(res)],
+  [
+    'stopped',
+    {},
+    (_, res, { keep }) => {
+      chat(res);
+      const handle = keep.stream(res);
+      handle?.signal.addEventListener('abort', () => res.end());
+      setImmediate(() => handle?.stop());
+    },
+  ],
+];
+
+describe("the policy 'discard'", () => {
+  it.each(ENDINGS)('keeps nothing of what is %s', async (outcome, options, act) => {
+    const { kept, visitor } = await open({ ...options, policy: { [outcome]: 'discard' } }, act);
+    expect(await kept.witness.ended()).toMatchObject({ outcome, save: 'discarded' });
+    await visitor.over();
+    expect(kept.store.asked).toEqual([]);
+    expect(kept.witness.skips).toEqual(['discarded']);
+    expect(kept.witness.dues).toBe(0);
+    expect(kept.witness.holds).toEqual([]);
+  });
+
+  it.each(ENDINGS)('is not the default: %s is kept', async (outcome, options, act) => {
+    const { kept, visitor } = await open(options, act);
+    expect(await kept.witness.ended()).toMatchObject({ outcome, save: 'saved' });
+    await visitor.over();
+    expect(kept.store.row).toMatchObject({ text: 'hello', outcome });
+    expect(kept.store.row.complete).toBe(outcome === 'completed');
+  });
+});
+
+describe('an error frame', () => {
+  const FRAMES: ReadonlyArray<readonly [Family, string]> = [
+    [family('OpenAI chat completions'), sse({ error: { message: 'overloaded', code: 500 } })],
+    [
+      family('Anthropic messages'),
+      sse({ type: 'error', error: { type: 'overloaded_error', message: 'no' } }, 'error'),
+    ],
+    [family('the AI SDK'), sse({ type: 'error', errorText: 'no' })],
+    [
+      family('OpenAI Responses'),
+      sse({ type: 'response.failed', response: { status: 'failed' } }, 'response.failed'),
+    ],
+    [family('Ollama'), line({ error: 'out of memory' })],
+  ];
+
+  it.each(FRAMES)('of $name makes the stream a failure of the upstream', async (known, frame) => {
+    const { kept, visitor } = await open({}, (_, res) => {
+      res.setHeader('content-type', known.contentType);
+      res.write(known.delta('hello'));
+      res.write(frame);
+      res.end();
+    });
+    expect((await visitor.over()).body.toString()).toBe(known.delta('hello') + frame);
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', side: 'upstream' });
+    expect(kept.store.row).toMatchObject({ text: 'hello', complete: false, outcome: 'failed' });
+    expect(kept.witness.saves).toHaveLength(1);
+  });
+
+  it.each(FRAMES)('of $name is not undone by a finish marker after it', async (known, frame) => {
+    const { kept } = await open({}, (_, res) => {
+      res.setHeader('content-type', known.contentType);
+      res.write(known.delta('hello') + frame);
+      res.end(known.finish + known.after);
+    });
+    expect((await kept.witness.ended()).save).toBe('saved');
+    expect(kept.store.row).toMatchObject({ text: 'hello', complete: false });
+  });
+});
+
+describe('a handler that fails after its client has left, under finish', () => {
+  it.each([
+    ['destroys the response', (res: ServerResponse) => void res.destroy()],
+    ['destroys it with an error', (res: ServerResponse) => void res.destroy(new Error('no'))],
+    [
+      'throws',
+      () => {
+        throw coded('other side closed', 'UND_ERR_SOCKET');
+      },
+    ],
+  ])('(it %s) is disconnected, and not complete', async (_, fail) => {
+    const told: string[] = [];
+    const go = createGate();
+    const { kept, visitor, site } = await open({}, async (_req, res) => {
+      res.on('close', () => told.push('close'));
+      res.setHeader('content-type', 'text/plain');
+      res.write('one ');
+      await go.promise;
+      res.write('two');
+      fail(res);
+    });
+    await visitor.sees('one ');
+    visitor.fin();
+    await until('the server has met the close', () => site.closedSockets === 1);
+    go.open();
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+    expect(kept.store.row).toMatchObject({ text: 'one two', complete: false, revision: 0 });
+    await until('the handler is told', () => told.length > 0);
+    expect(told).toEqual(['close']);
+    expect(kept.witness.finishing).toEqual([true, false]);
+  });
+
+  it('(it rejects, in front of errorHandler()) is saved at once', async () => {
+    const kept = createKept();
+    const go = createGate();
+    const app = express().set('env', 'test');
+    app.get('/', kept.keep.guard({}), async (_, res) => {
+      res.type('text/plain').write('one ');
+      await go.promise;
+      throw new Error('no');
+    });
+    app.use(kept.keep.errorHandler());
+    const site = await serve(app);
+    const visitor = await visit(site, '/');
+    await visitor.sees('one ');
+    visitor.fin();
+    await until('the server has met the close', () => site.closedSockets === 1);
+    go.open();
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false });
+    expect(kept.logbook.errors()).toEqual([]);
+  });
+});
+
+describe('a client that leaves in its own request body', () => {
+  it.each(['finish', 'keep'] as const)(
+    'leaves nobody reading it for ever, under %s',
+    async (disconnected) => {
+      const kept = createKept();
+      let outcome: string | undefined;
+      const guard = kept.keep.guard(
+        { policy: { disconnected } },
+        async (req: IncomingMessage, res) => {
+          try {
+            for await (const _ of req) outcome = 'reading';
+            outcome = 'read';
+          } catch (error) {
+            outcome = error instanceof Error ? error.message : 'thrown';
+          }
+          res.end();
+        },
+      );
+      const site = await serve((req, res) => void guard(req, res));
+      const headers = { 'content-length': '100' };
+      const visitor = await visit(site, '/', { method: 'POST', headers });
+      visitor.send('ten bytes.');
+      await until('the body is being read', () => outcome === 'reading');
+      visitor.fin();
+      await until('the reader is told', () => outcome !== 'reading');
+      expect(outcome).toBe('aborted');
+      expect(kept.witness.told).toEqual([]);
+    },
+  );
+});
+
+async function open(options: Options, act: Act) {
+  const kept = createKept();
+  const guard = kept.keep.guard(options, (req: IncomingMessage, res) => act(req, res, kept));
+  const site = await serve((req, res) => {
+    // Without a router a failure comes back to whoever called.
+    Promise.resolve(guard(req, res)).catch(() => res.destroy());
+  });
+  return { kept, site, visitor: await visit(site, '/') };
+}
