@@ -68,7 +68,6 @@ export async function replayJournal({ path, store, io }: ReplayTask): Promise<Re
       ignore,
     ),
     aroundReplay: (_messages, work) => work(),
-    isInMemory: () => false,
   });
   let errorType: string | undefined;
   try {

@@ -47,14 +47,12 @@ export function createBacklog({ journal, isInMemory, clock }: BacklogOptions): B
   /** How often a message failed alone while the store took others, and when it may go again. */
   const returned = new Map<string, { failures: number; notBeforeMs: number }>();
   const givenUp = new Set<string>();
-  const idOf = ({ entry }: Waiting): string => entry.opened.id;
 
   const own = (limit: number): Waiting[] =>
-    journal
-      .backlog(limit)
-      .filter((entry) => !givenUp.has(entry.opened.id) && !isInMemory(entry.opened.id))
-      .map((entry) => ({ entry, origin: 'own' }));
-
+    find(journal, limit, (id) => !givenUp.has(id) && !isInMemory(id)).map((entry) => ({
+      entry,
+      origin: 'own',
+    }));
   const forget = (waiting: Waiting): void => {
     adopted.delete(idOf(waiting));
     returned.delete(idOf(waiting));
@@ -65,8 +63,7 @@ export function createBacklog({ journal, isInMemory, clock }: BacklogOptions): B
       adopted.set(entry.opened.id, { entry, origin: 'dead' });
     },
     choose(limit) {
-      // Entries are read from disk: no more of them than it takes to find enough that were not tried yet.
-      const all = [...adopted.values(), ...own(limit + returned.size + givenUp.size)];
+      const all = [...adopted.values(), ...own(limit + returned.size)];
       const fresh = all.filter((waiting) => !returned.has(idOf(waiting)));
       if (fresh.length > 0) return fresh.slice(0, limit);
       const nowMs = clock.monotonicMs();
@@ -103,4 +100,21 @@ export function createBacklog({ journal, isInMemory, clock }: BacklogOptions): B
       return turns.length === 0 ? undefined : Math.min(...turns);
     },
   };
+}
+
+/** Entries are read from disk: no more of them than it takes to find `limit` that may have a turn. */
+function find(
+  journal: Journal,
+  limit: number,
+  isWanted: (streamId: string) => boolean,
+): readonly JournalEntry[] {
+  for (let window = limit; ; window *= 2) {
+    const entries = journal.backlog(window);
+    const wanted = entries.filter(({ opened }) => isWanted(opened.id));
+    if (wanted.length >= limit || entries.length < window) return wanted;
+  }
+}
+
+function idOf({ entry }: Waiting): string {
+  return entry.opened.id;
 }

@@ -33,8 +33,6 @@ export interface DeliveryOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly aroundReplay: AroundReplay;
-  /** A save of this stream is in memory again: the stream went on, and the journal's entry is that save's to settle. */
-  readonly isInMemory: (streamId: string) => boolean;
 }
 
 export interface Delivery {
@@ -47,7 +45,7 @@ export interface Delivery {
 }
 
 export function createDelivery(options: DeliveryOptions): Delivery {
-  const { send, observer, logger, aroundReplay, isInMemory } = options;
+  const { send, observer, logger, aroundReplay } = options;
 
   const stuck: Stuck = (waiting, where, error) => {
     observer.onInternalError(where, error);
@@ -55,11 +53,13 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     logger.error({ streamId: id, messageId }, 'lastchunk: a journaled message stays on disk');
     return 'stuck';
   };
-  /** Tells the journal; the observers hear of it once the journal knows. */
+  /**
+   * Tells the journal; the observers hear of it once the journal knows. Of a stream that went on meanwhile the journal
+   * keeps what this entry did not give.
+   */
   const conclude = async ({ waiting, message }: Loaded, answer: Answer): Promise<Fate> => {
     if (answer.kind === 'away' || answer.kind === 'silent') return 'away';
     const { entry, origin } = waiting;
-    if (isInMemory(entry.opened.id)) return 'away';
     try {
       if (answer.kind === 'saved') await entry.settle();
       else await entry.refuse(message, answer.sqlstate);

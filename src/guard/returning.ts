@@ -16,6 +16,8 @@ export interface ReplaySummary {
 export interface ReturningOptions extends DeliveryOptions {
   readonly journal: Journal;
   readonly circuit: Circuit;
+  /** A save of this stream is in memory, and decides about its log. */
+  readonly isInMemory: (streamId: string) => boolean;
   /** Ends everything in the background. */
   readonly signal: AbortSignal;
 }

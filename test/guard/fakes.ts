@@ -134,8 +134,8 @@ interface LogRecord {
 export interface FakeJournal extends Journal {
   /** What `sync` says; a promise for a slow disk. */
   syncs: () => boolean | Promise<boolean>;
-  /** What `refuse` says. */
-  takesRefused: boolean;
+  /** What `refuse` says; a promise for a slow disk. */
+  refuses: () => boolean | Promise<boolean>;
   /** Records that are not settled, by stream id. */
   readonly records: ReadonlyMap<string, LogRecord>;
   readonly refused: readonly string[];
@@ -151,20 +151,24 @@ export function createFakeJournal(): FakeJournal {
   const dead: JournalEntry[] = [];
   let isClosed = false;
   const idOf = (log: StreamLog): string => logs.get(log)?.opened.id ?? 'nobody';
-  const entryOf = (id: string, record: LogRecord): JournalEntry => ({
-    opened: record.opened,
-    ending: record.ending,
-    body: () => Promise.resolve(record.body()),
-    settle: () => Promise.resolve(void records.delete(id)),
-    refuse(message) {
-      refused.push(message.id);
-      records.delete(id);
-      return Promise.resolve();
-    },
-  });
+  const entryOf = (id: string, record: LogRecord): JournalEntry => {
+    const { opened, ending } = record;
+    // A stream that went on meanwhile has more to save than what this entry gives.
+    const settle = (): void => void (record.ending === ending && records.delete(id));
+    return {
+      opened,
+      ending,
+      body: () => Promise.resolve(record.body()),
+      settle: () => Promise.resolve(settle()),
+      refuse(message) {
+        refused.push(message.id);
+        return Promise.resolve(settle());
+      },
+    };
+  };
   const journal: FakeJournal = {
     syncs: () => true,
-    takesRefused: true,
+    refuses: () => true,
     records,
     refused,
     dead,
@@ -192,11 +196,11 @@ export function createFakeJournal(): FakeJournal {
     },
     sync: async () => journal.syncs(),
     settled: (log) => void records.delete(idOf(log)),
-    refuse(log, message) {
-      if (!journal.takesRefused) return Promise.resolve(false);
+    async refuse(log, message) {
+      if (!(await journal.refuses())) return false;
       refused.push(message.id);
       records.delete(idOf(log));
-      return Promise.resolve(true);
+      return true;
     },
     backlog: (limit) =>
       [...records]

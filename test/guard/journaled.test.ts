@@ -135,7 +135,7 @@ test('a refused message is moved aside: journaled, replayed as refused, and loud
 
 test('a refused message that cannot be moved aside is lost, and tried again from disk', async () => {
   const journal = createFakeJournal();
-  journal.takesRefused = false;
+  journal.refuses = () => false;
   const bench = createBench({ journal });
   bench.store.behave = (call) => call.reject(sqlError('23502'));
   const save = bench.save();
@@ -152,4 +152,56 @@ test('our own unique violation is no refusal', async () => {
   await settled();
   expect(save.result).toBe('journaled');
   expect(journal.refused).toEqual([]);
+});
+
+test('an answer that comes when replay has already saved the message counts no second time', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.keeper.start();
+  bench.store.behave = () => undefined;
+  const save = bench.save();
+  await bench.clock.advance(3_000);
+  bench.store.behave = (call) => call.commit();
+  // The call has said nothing for long enough: replay takes over.
+  await bench.clock.advance(10_000);
+  expect(bench.account.replayed).toEqual([`saved ${save.message.id}`]);
+  bench.store.calls[0]?.commit();
+  await settled();
+  expect(bench.account.replayed).toHaveLength(1);
+  expect(bench.account.saves).toHaveLength(1);
+});
+
+test('a message that is being set aside is not handed to replay by an fsync that ends meanwhile', async () => {
+  const journal = createFakeJournal();
+  let isSynced: (isOnDisk: boolean) => void = () => undefined;
+  let isAside: (isOnDisk: boolean) => void = () => undefined;
+  journal.syncs = () => new Promise<boolean>((resolve) => (isSynced = resolve));
+  journal.refuses = () => new Promise<boolean>((resolve) => (isAside = resolve));
+  const bench = createBench({ journal });
+  bench.store.behave = () => undefined;
+  const save = bench.save();
+  await bench.clock.advance(1_800);
+  bench.store.calls[0]?.reject(sqlError('23502'));
+  await settled();
+  isSynced(true);
+  await settled();
+  expect([save.result, journal.backlog(9)]).toEqual([undefined, []]);
+  isAside(true);
+  await settled();
+  expect(save.result).toBe('journaled');
+  expect(bench.account.replayed).toEqual([`refused ${save.message.id}`]);
+});
+
+test('a message that is set aside only after it was given up is not in the backlog as well', async () => {
+  const journal = createFakeJournal();
+  let isAside: (isOnDisk: boolean) => void = () => undefined;
+  journal.refuses = () => new Promise<boolean>((resolve) => (isAside = resolve));
+  const bench = createBench({ journal });
+  bench.store.behave = (call) => call.reject(sqlError('23502'));
+  const save = bench.save();
+  await bench.clock.advance(60_000);
+  expect([save.result, journal.backlog(9)]).toEqual(['lost', []]);
+  isAside(true);
+  await settled();
+  expect(journal.refused).toEqual([save.message.id]);
 });

@@ -90,3 +90,21 @@ test('a lost revision is told as revised and never moves the first result', asyn
   await settled();
   expect(kinds(bench)).toEqual(['saved first', 'lost revised']);
 });
+
+test('a replay that is on its way when the stream goes on does not settle what the revision needs', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.store.behave = (call) => call.reject(AWAY);
+  const first = bench.save();
+  await settled();
+  bench.store.behave = () => undefined;
+  const replayed = bench.keeper.replay();
+  await settled();
+  bench.save({ revision: 1, text: 'more' }, { of: first });
+  await settled();
+  bench.store.behave = (call) => call.commit();
+  bench.store.calls[1]?.commit();
+  expect(await replayed).toEqual({ saved: 2, refused: 0, left: 0 });
+  expect(bench.store.rows.get(first.message.id)?.revision).toBe(1);
+  expect(kinds(bench)).toEqual(['journaled first', 'journaled revised']);
+});
