@@ -6,46 +6,12 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { soon } from '../../support/until.ts';
+import { watchHandle } from '../../support/wire.ts';
 import { afterwards, emptyDirectory, open, segmentFiles, speaker } from './support.ts';
 import type { Speaker } from './support.ts';
-
-/** The part of a socket's handle that sends bytes; Node's own, and the last thing before the kernel. */
-type Handle = Record<string, unknown>;
-
-const WRITERS = [
-  'writev',
-  'writeUtf8String',
-  'writeLatin1String',
-  'writeAsciiString',
-  'writeBuffer',
-];
-
-/** Calls `before` each time the socket hands bytes to the kernel, before it does. */
-function watchHandle(socket: Socket, before: (args: readonly unknown[]) => void): void {
-  const handle: unknown = Reflect.get(socket, '_handle');
-  if (typeof handle !== 'object' || handle === null) throw new Error('the socket has no handle');
-  for (const name of WRITERS) {
-    const original: unknown = Reflect.get(handle, name);
-    if (typeof original !== 'function') continue;
-    (handle as Handle)[name] = function (this: unknown, ...args: unknown[]): unknown {
-      before(args);
-      return Reflect.apply(original, this, args);
-    };
-  }
-}
-
-/** What the arguments of one handle write hold, as text. */
-function sent(args: readonly unknown[]): string {
-  return args
-    .flat()
-    .map((arg) =>
-      typeof arg === 'string' ? arg : arg instanceof Uint8Array ? Buffer.from(arg).toString() : '',
-    )
-    .join('');
-}
 
 /** Serves one request with `handler`; returns for each piece whether the journal had it before the wire. */
 async function order(
@@ -60,9 +26,9 @@ async function order(
   const ahead: Record<string, boolean> = {};
   const server = createServer((req: IncomingMessage, res: ServerResponse) => {
     const one = speaker(journal, 1);
-    watchHandle(req.socket, (args) => {
+    watchHandle(req.socket, (text) => {
       const journaled = onDisk();
-      for (const [piece] of sent(args).matchAll(/<\d>/g)) ahead[piece] = journaled.includes(piece);
+      for (const [piece] of text.matchAll(/<\d>/g)) ahead[piece] = journaled.includes(piece);
     });
     // As the wrapped response does it: append, by hand when the socket was corked before, then write.
     const write = (piece: string): void => {
