@@ -1,4 +1,5 @@
 /** Makes the parts of one instance, each once, and tells each of them only what it needs of the others. */
+import { errorTypeOf, tellingMessage } from './guard/error-type.ts';
 import { createKeeper, type GuardKeeper } from './guard/keeper.ts';
 import { type JournalOption, openJournal, resolveJournalOptions } from './guard/journal/index.ts';
 import type { Journal } from './guard/journal-port.ts';
@@ -87,7 +88,11 @@ export function wire(options: LastchunkOptions): Wiring {
     });
     store.listen?.({
       onIdConflict: (conflict) => observer.onInternalError('id-conflict', conflict),
-      onError: (error) => logger.warn({ err: error }, 'lastchunk: a connection of the store broke'),
+      onError: (error) =>
+        logger.warn(
+          { errorType: errorTypeOf(error), reason: tellingMessage(error) },
+          'lastchunk: the store has trouble beside a save',
+        ),
     });
     keeper.start();
   }

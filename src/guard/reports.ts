@@ -1,6 +1,7 @@
 /**
- * What the guard says about its saves, to observers and to the log, in one place: who hears of what is a
- * contract (telemetry's "what moves which counter"). Ids and codes only, never a word of a message.
+ * What the guard says about its saves, in one place: who hears of what is a contract. Observers hear of results, and
+ * make log lines of those that are bad; the log hears from here what no result says. Ids and codes only, never a word of
+ * a message.
  */
 import type { OpenedStream, StreamLog } from '../keeper.ts';
 import type { Logger } from '../logger.ts';
@@ -51,18 +52,14 @@ export function createReports({ observer, logger, clock, opened }: ReportsOption
   });
 
   return {
-    result(entry, result) {
-      tell(entry, result, entry.kind);
-      if (result === 'lost') logger.error(fields(entry), 'lastchunk: a message is lost');
-      if (result === 'missing') {
-        logger.error(fields(entry), 'lastchunk: the store has said nothing about a message');
-      }
-    },
+    result: (entry, result) => tell(entry, result, entry.kind),
     late(entry, result) {
       tell(entry, result, 'late');
-      const line = 'lastchunk: a message that was given up has a result after all';
-      if (result === 'lost') logger.error({ ...fields(entry), result }, line);
-      else logger.info({ ...fields(entry), result }, line);
+      if (result === 'lost') return;
+      logger.info(
+        { ...fields(entry), result },
+        'lastchunk: a message that was given up has a result after all',
+      );
     },
     replayed(entry, result) {
       const { log, stream } = entry.save;
