@@ -12,27 +12,26 @@ beforeAll(async () => {
 });
 afterAll(() => folder.remove());
 
-function start(...argv: string[]) {
-  const program = join(folder.path, 'node_modules/lastchunk/dist/cli/bin.js');
-  const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe'];
-  return spawn(process.execPath, [program, ...argv], { stdio });
+/** Runs the program to its end; `unread` closes its output before it can write. */
+async function run(argv: readonly string[], unread = false) {
+  const path = join(folder.path, 'node_modules/lastchunk/dist/cli/bin.js');
+  const program = spawn(process.execPath, [path, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+  if (unread) program.stdout.destroy();
+  const [stdout, stderr, [exitCode]] = await Promise.all([
+    unread ? '' : text(program.stdout),
+    text(program.stderr),
+    once(program, 'exit'),
+  ]);
+  return { exitCode: Number(exitCode), stdout, stderr };
 }
 
 it('writes to the process and ends with the exit code of the command', async () => {
-  const right = start('--version');
-  const wrong = start('no-such-command');
-  expect(await Promise.all([text(right.stdout), once(right, 'exit')])).toEqual([
-    `${VERSION}\n`,
-    [0, null],
-  ]);
-  expect(await Promise.all([text(wrong.stderr), once(wrong, 'exit')])).toEqual([
-    expect.stringContaining('no-such-command'),
-    [2, null],
-  ]);
+  expect(await run(['--version'])).toEqual({ exitCode: 0, stdout: `${VERSION}\n`, stderr: '' });
+  const { exitCode, stdout, stderr } = await run(['no-such-command']);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+  expect(stderr).toContain('no-such-command');
 });
 
 it('ends quietly when nobody reads its output', async () => {
-  const program = start('--help');
-  program.stdout.destroy();
-  expect(await Promise.all([text(program.stderr), once(program, 'exit')])).toEqual(['', [0, null]]);
+  expect(await run(['--help'], true)).toEqual({ exitCode: 0, stdout: '', stderr: '' });
 });
