@@ -1,0 +1,62 @@
+/**
+ * The package as its users get it: compiled to plain JavaScript, so that no loader stands between the bench and what
+ * it measures. It is built anew for each run, into a directory of its own.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type * as index from '../src/index.ts';
+import type * as observer from '../src/observer.ts';
+import type * as guardKeeper from '../src/guard/keeper.ts';
+import type * as journal from '../src/guard/journal/index.ts';
+import type * as postgres from '../src/postgres/index.ts';
+import type * as table from '../src/postgres/table.ts';
+
+/** Where the compiled package lies. */
+export interface Built {
+  /** The directory that takes the place of `src`. */
+  readonly directory: string;
+  remove(): void;
+}
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** Compiles the package. Throws what the compiler says when it does not compile. */
+export function build(): Built {
+  const home = mkdtempSync(join(tmpdir(), 'lastchunk-bench-'));
+  const remove = (): void => rmSync(home, { recursive: true, force: true });
+  const directory = join(home, 'dist');
+  const modules = join(ROOT, 'node_modules');
+  symlinkSync(modules, join(home, 'node_modules'));
+  writeFileSync(join(home, 'package.json'), '{ "type": "module" }\n');
+  const tsc = join(modules, '.bin', 'tsc');
+  const flags = ['-p', 'tsconfig.build.json', '--outDir', directory];
+  const { status, stdout } = spawnSync(tsc, flags, { cwd: ROOT, encoding: 'utf8' });
+  if (status !== 0) {
+    remove();
+    throw new Error(`the package does not compile:\n${stdout}`);
+  }
+  return { directory, remove };
+}
+
+/** The modules that the bench uses, by their path in `src`. */
+interface Modules {
+  'index.js': typeof index;
+  'observer.js': typeof observer;
+  'guard/keeper.js': typeof guardKeeper;
+  'guard/journal/index.js': typeof journal;
+  'postgres/index.js': typeof postgres;
+  'postgres/table.js': typeof table;
+}
+
+/** Loads one compiled module. */
+export async function load<Name extends keyof Modules>(
+  directory: string,
+  name: Name,
+): Promise<Modules[Name]> {
+  const module: unknown = await import(pathToFileURL(join(directory, name)).href);
+  // It was compiled from the very file whose type this is.
+  return module as Modules[Name];
+}

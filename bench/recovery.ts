@@ -1,0 +1,122 @@
+/** The journal of a dead process, saved: by the operator's command, and by an app that is started again. */
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { load } from './built.ts';
+import { onDatabase } from './databases.ts';
+import { figure } from './figures.ts';
+import type { Bench } from './parts.ts';
+
+const STREAMS = 10_000;
+const ROUNDS = 5;
+const QUICK = { streams: 500, rounds: 1 };
+
+/** Seconds for all of them. */
+const GOAL = { atMost: 10 };
+
+export async function benchRecovery(bench: Bench): Promise<void> {
+  const { quick, found, say } = bench;
+  const count = quick ? QUICK.streams : STREAMS;
+  await onDatabase('on', async (connectionString) => {
+    const database = new pg.Pool({ connectionString, max: 1 });
+    const { postgres } = await load(bench.built.directory, 'postgres/index.js');
+    const store = postgres({ connectionString });
+    await store.migrate();
+    await store.close();
+    const seconds: Record<keyof typeof WAYS, number[]> = { command: [], restart: [] };
+    let said = '';
+    for (let round = 0; round < (quick ? QUICK.rounds : ROUNDS); round++) {
+      for (const [name, way] of Object.entries(WAYS)) {
+        const path = mkdtempSync(join(tmpdir(), 'lastchunk-bench-'));
+        await leaveStreams(bench, path, count);
+        const startMs = performance.now();
+        const output = await way({ bench, path, connectionString, count });
+        // True: these are the keys of WAYS.
+        seconds[name as keyof typeof WAYS].push((performance.now() - startMs) / 1_000);
+        await check(database, count);
+        await database.query('TRUNCATE lastchunk_messages');
+        rmSync(path, { recursive: true });
+        if (name === 'command') said = output;
+      }
+    }
+    await database.end();
+    const what = `${count} streams of 4 KiB, fsync on`;
+    found(figure(`${what}: journal replay`, 's', seconds.command, GOAL));
+    found(figure(`${what}: started again`, 's', seconds.restart, GOAL));
+    say(`  journal replay said: ${said.trim().split('\n').join(' | ')}`);
+  });
+}
+
+interface Task {
+  readonly bench: Bench;
+  readonly path: string;
+  readonly connectionString: string;
+  readonly count: number;
+}
+
+/** Each resolves when all is saved, to what it has said. */
+const WAYS = { command: replayByCommand, restart: startAgain };
+
+/** From the start of `lastchunk journal replay` to its end. */
+async function replayByCommand({ bench, path, connectionString }: Task): Promise<string> {
+  const bin = join(bench.built.directory, 'cli', 'bin.js');
+  const child = spawn(
+    process.execPath,
+    [bin, 'journal', 'replay', '--dir', path, '--database-url', connectionString],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  let said = '';
+  const hear = (text: string): void => {
+    said += text;
+  };
+  child.stderr.setEncoding('utf8').on('data', hear);
+  child.stdout.setEncoding('utf8').on('data', hear);
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`journal replay ended with ${String(code)}:\n${said}`);
+  return said;
+}
+
+/** From `lastchunk()` to the last message, in this process. */
+async function startAgain({ bench, path, connectionString, count }: Task): Promise<string> {
+  const { lastchunk } = await load(bench.built.directory, 'index.js');
+  const { postgres } = await load(bench.built.directory, 'postgres/index.js');
+  let onAll = (): void => {};
+  const all = new Promise<void>((resolve) => {
+    onAll = resolve;
+  });
+  let recovered = 0;
+  const onRecovered = (): void => {
+    recovered += 1;
+    if (recovered === count) onAll();
+  };
+  const store = postgres({ connectionString });
+  const keep = lastchunk({ store, journal: path, observer: { onRecovered } });
+  await all;
+  await keep.close();
+  return '';
+}
+
+/** A process that writes the streams and is killed. */
+async function leaveStreams({ built }: Bench, path: string, count: number): Promise<void> {
+  const script = fileURLToPath(new URL('./casualty.ts', import.meta.url));
+  const child = fork(script, [built.directory, path, String(count)]);
+  const exited = once(child, 'exit');
+  const died = exited.then(([code]) => {
+    throw new Error(`the process to be killed ended with ${String(code)}`);
+  });
+  died.catch(() => undefined); // Only an exit before it has written is a failure.
+  await Promise.race([once(child, 'message'), died]);
+  child.kill('SIGKILL');
+  await exited;
+}
+
+async function check(database: pg.Pool, count: number): Promise<void> {
+  const { rows } = await database.query<{ count: string }>(
+    "SELECT count(*) AS count FROM lastchunk_messages WHERE outcome = 'interrupted' AND length(content) = 4096",
+  );
+  if (Number(rows[0]?.count) !== count) throw new Error(`${rows[0]?.count} of ${count} were saved`);
+}
