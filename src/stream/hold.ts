@@ -14,6 +14,8 @@ export interface Hold {
   readonly active: boolean;
   /** Nothing came since it began. */
   readonly empty: boolean;
+  /** How many calls of `cork` are held whose `uncork` is not. */
+  corks: number;
   /** Starts holding. */
   begin(): void;
   /** Adds a call; `callback` is the one the handler gave, for the case that the call is never made. */
@@ -44,6 +46,7 @@ export function createHold(exchange: Exchange, onError: (error: unknown) => void
 /** A class, because there is one for each live stream. */
 class HeldCalls implements Hold {
   active = false;
+  corks = 0;
   readonly #res: Response;
   readonly #isHttp2: boolean;
   /** Below the guard there is Node's own write, not a middleware's. Asked before the guard wraps it. */
@@ -107,6 +110,7 @@ class HeldCalls implements Hold {
 
   #take(): HeldCall[] {
     this.active = false;
+    this.corks = 0;
     this.#ended = false;
     for (const undo of this.#uncover?.reverse() ?? []) undo();
     this.#uncover = undefined;

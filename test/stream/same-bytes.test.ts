@@ -8,6 +8,7 @@ import compression from 'compression';
 import express, { type RequestHandler } from 'express';
 import { describe, expect, it } from 'vitest';
 import { chatChunk, family, FAMILIES } from '../support/frames.ts';
+import { joinChunks } from '../support/join-chunks.ts';
 import { createKept } from '../support/kept.ts';
 import { serve } from '../support/site.ts';
 import { dial, request, type Asking } from '../support/visitor.ts';
@@ -291,7 +292,5 @@ async function bytesOf(listener: RequestListener, bytes: string): Promise<string
   visitor.send(bytes);
   await visitor.over();
   visitor.fin();
-  return visitor.raw
-    .toString('latin1')
-    .replaceAll(/^(?:date|x-stream-id|x-message-id): .*\r\n/gim, '');
+  return joinChunks(visitor.raw).replaceAll(/^(?:date|x-stream-id|x-message-id): .*\r\n/gim, '');
 }

@@ -1,0 +1,32 @@
+/**
+ * Responses as they came, but for where the chunked coding was cut. Node 26 sends all writes of one tick as one chunk,
+ * and a write that has to wait cannot be in it; the coding is between two hops and nobody's data (RFC 9112, section 7.1).
+ */
+export function joinChunks(raw: Buffer): string {
+  const parts: Buffer[] = [];
+  let at = 0;
+  while (at < raw.length) {
+    const split = raw.indexOf('\r\n\r\n', at);
+    if (split < 0) break;
+    const head = raw.subarray(at, split + 4);
+    parts.push(head);
+    at = split + 4;
+    if (/^transfer-encoding: chunked\r$/im.test(head.toString('latin1'))) {
+      at = takeChunks(raw, at, parts);
+    } else if (!/^HTTP\/1\.1 1\d\d /.test(head.toString('latin1'))) break;
+  }
+  parts.push(raw.subarray(at));
+  return Buffer.concat(parts).toString('latin1');
+}
+
+/** Pushes the data of all chunks, and leaves the last chunk and the trailers; returns where they begin. */
+function takeChunks(raw: Buffer, from: number, parts: Buffer[]): number {
+  let at = from;
+  for (;;) {
+    const lineEnd = raw.indexOf('\r\n', at);
+    const size = Number.parseInt(raw.subarray(at, lineEnd).toString('latin1'), 16);
+    if (lineEnd < 0 || !(size > 0)) return at;
+    parts.push(raw.subarray(lineEnd + 2, lineEnd + 2 + size));
+    at = lineEnd + 2 + size + 2;
+  }
+}
