@@ -1,0 +1,267 @@
+/** A database that is away for whole streams, loses its answers, or refuses: what is kept, and what is said of it. */
+import type { RequestHandler } from 'express';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { createChat, relay } from '../support/chat.ts';
+import { chatChunk, readDeltas } from '../support/frames.ts';
+import { createHouse, type House, type HouseOptions } from '../support/house.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { createTap, type Tap } from '../support/tap.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { installTracing } from '../support/tracing.ts';
+import { until } from '../support/until.ts';
+
+const spans = installTracing();
+let database: TestPostgres;
+
+beforeAll(async () => {
+  database = await startPostgres();
+});
+
+// A test that failed may have left it stopped.
+afterEach(() => database.start());
+
+afterAll(() => database.remove());
+
+const answer: RequestHandler = (req, res) => {
+  res.type('text/event-stream').write(chatChunk({ content: `for ${String(req.params['id'])}` }));
+  res.write(chatChunk({}, 'stop'));
+  res.end('data: [DONE]\n\n');
+};
+
+/** Longer than any test waits: what is released before was released by something else. */
+const NEVER_MS = 600_000;
+
+describe('11: PostgreSQL crashes before a stream begins and is back long after its end', () => {
+  it('and each answer is journaled at once, and is in the database once when it is back', async () => {
+    const house = await createHouse(database, spans);
+    const taps = new Map<string, Tap>();
+    const streaming: RequestHandler = (req, res, next) => {
+      const tap = createTap();
+      taps.set(String(req.params['id']), tap);
+      return relay(tap)(req, res, next);
+    };
+    const chat = await createChat(house, streaming, { confirmTimeoutMs: NEVER_MS });
+    const ask = async (id: string, begin: string) => {
+      const visitor = await chat.ask(id);
+      (await until('its handler runs', () => taps.get(id))).push(begin);
+      await visitor.sees(begin);
+      return visitor;
+    };
+    const finish = (id: string, rest: string): void => {
+      taps.get(id)?.push(rest);
+      taps.get(id)?.end();
+    };
+
+    const early = await ask('early', 'before the crash, ');
+    await database.stopImmediate();
+    const names = Array.from({ length: 12 }, (_, index) => `down-${index}`);
+    const visitors = await Promise.all(names.map((id) => ask(id, `${id} begins, `)));
+    const long = await ask('long', 'all the time, ');
+    for (const id of names) finish(id, 'and ends');
+    const replies = await Promise.all(visitors.map((visitor) => visitor.over()));
+    expect(replies.map((reply) => [reply.whole, readDeltas(reply.body.toString())])).toEqual(
+      names.map((id) => [true, `${id} begins, and ends`]),
+    );
+    await house.witness.ended(12);
+    expect(house.witness.holds).toEqual(Array(12).fill('journaled'));
+    expect(house.keep.health()).toMatchObject({ status: 'degraded', reasons: ['store-away'] });
+    // Those that stream meanwhile notice nothing.
+    taps.get('long')?.push('as if nothing were, ');
+    await long.sees('as if nothing were, ');
+    const down = await house.scrape();
+    expect(down.sum('lastchunk_saves_total', { result: 'journaled' })).toBe(12);
+    expect(down.sum('lastchunk_saves_pending')).toBe(0);
+    expect(down.sum('lastchunk_journal_entries')).toBe(14);
+
+    await database.start();
+    await until('they are replayed', async () => (await house.rows()).length === 12);
+    finish('long', 'to the end');
+    finish('early', 'after it');
+    expect((await long.over()).whole).toBe(true);
+    expect((await early.over()).whole).toBe(true);
+    await house.witness.ended(14);
+    const rows = await house.rows();
+    expect(new Map(rows.map((row) => [row.conversation_id, row.content]))).toEqual(
+      new Map([
+        ['early', 'before the crash, after it'],
+        ...names.map((id) => [id, `${id} begins, and ends`] as const),
+        ['long', 'all the time, as if nothing were, to the end'],
+      ]),
+    );
+    expect(rows).toHaveLength(14);
+    expect(rows.every(({ outcome, complete }) => outcome === 'completed' && complete)).toBe(true);
+    await settled(house, { journaled: 12, saved: 2 });
+    const internal = (await house.scrape()).sum('lastchunk_internal_errors_total');
+    expect([internal, house.witness.internalErrors]).toEqual([0, []]);
+    // One line for each kind of failure, not one for each try.
+    const errors = house.logbook.errors();
+    expect(new Set(errors).size).toBe(errors.length);
+    expect(errors.length).toBeGreaterThan(0);
+  });
+});
+
+describe('16: the network is cut between a commit and its answer', () => {
+  it.each([
+    ['the replay', {}, 'journaled'],
+    ['the retry', { journal: false }, 'saved'],
+  ] as const)('and %s meets the row that is there', async (_, options, save) => {
+    const { house, proxy } = await behindProxy(options);
+    const chat = await createChat(house, answer, { confirmTimeoutMs: NEVER_MS });
+    await (await chat.ask('first')).over();
+    await house.witness.ended(1);
+    proxy.loseAnswers();
+    const second = await chat.ask('second');
+    const written = await until('it is committed', () => versionOf('second'));
+    expect(second.text).not.toContain('[DONE]');
+    proxy.resume();
+    proxy.cut();
+    expect((await second.over()).whole).toBe(true);
+    expect(await house.witness.ended(2)).toMatchObject({ outcome: 'completed', save });
+    await settled(house, save === 'saved' ? { saved: 2 } : { saved: 1, journaled: 1 });
+    expect(house.witness.attempts.at(-1)).toBeUndefined();
+    expect(house.witness.attempts.filter((error) => error !== undefined)).not.toEqual([]);
+    const rows = await house.rows();
+    expect(rows.map(({ content, complete, revision }) => [content, complete, revision])).toEqual([
+      ['for first', true, 0],
+      ['for second', true, 0],
+    ]);
+    // The row is the one of the first commit: nobody wrote it again.
+    expect(await versionOf('second')).toBe(written);
+
+    async function versionOf(id: string): Promise<string | undefined> {
+      const { rows: found } = await house.direct.query<{ version: string }>(
+        'SELECT xmin::text AS version FROM lastchunk_messages WHERE conversation_id = $1',
+        [id],
+      );
+      return found[0]?.version;
+    }
+  });
+});
+
+describe('20: the save fails on the stop path', () => {
+  it.each([
+    ['refuses the message', refuseContent],
+    ['is away', () => database.stopImmediate()],
+  ])(
+    'a store that %s, without a journal: the caller hears 503, the operator an error',
+    async (_, spoil) => {
+      const { house, chat } = await openStoppable({ journal: false });
+      await spoil(house);
+      const visitor = await chat.ask();
+      await visitor.sees('The ');
+      const reply = await chat.stop(visitor);
+      const headers = visitor.reply?.headers;
+      expect(reply.status).toBe(503);
+      expect(await reply.json()).toEqual({
+        streamId: headers?.['x-stream-id'],
+        messageId: headers?.['x-message-id'],
+        outcome: 'stopped',
+        save: 'lost',
+      });
+      expect(await house.witness.ended()).toMatchObject({ outcome: 'stopped', save: 'lost' });
+      await database.start();
+      await house.agree({ outcome: 'stopped', side: 'client', save: 'lost' });
+      const errors = house.logbook.errors();
+      expect(errors.filter((line) => line.includes('lastchunk: message lost'))).toHaveLength(1);
+      expect(errors.some((line) => line.includes(headers?.['x-message-id'] ?? '?'))).toBe(true);
+      expect(house.keep.health()).toMatchObject({ status: 'failing' });
+      expect(house.keep.health().reasons).toContain('message-lost');
+    },
+  );
+
+  it('and with a journal a store that is away costs nothing: the caller hears where it is', async () => {
+    const { house, chat } = await openStoppable({});
+    await database.stopImmediate();
+    const visitor = await chat.ask();
+    await visitor.sees('The ');
+    const reply = await chat.stop(visitor);
+    expect(reply.status).toBe(200);
+    expect(await reply.json()).toMatchObject({ outcome: 'stopped', save: 'journaled' });
+    await database.start();
+    await house.agree({
+      outcome: 'stopped',
+      side: 'client',
+      save: 'journaled',
+      text: 'The ',
+      complete: false,
+    });
+  });
+
+  /** A table that does not take what the handler says. */
+  async function refuseContent(house: House): Promise<void> {
+    await house.reader.query('ALTER TABLE lastchunk_messages ADD CHECK (role <> $$assistant$$)');
+  }
+
+  async function openStoppable(options: HouseOptions) {
+    let ready: Promise<unknown> = Promise.resolve();
+    const house = await createHouse(database, spans, {
+      ...options,
+      around: (store) => {
+        ready = store.save([]);
+        return store;
+      },
+    });
+    await ready;
+    const handler: RequestHandler = (_, res) => {
+      res.on('close', () => res.end());
+      res.type('text/event-stream').write(chatChunk({ content: 'The ' }));
+    };
+    return { house, chat: await createChat(house, handler, { missingAfterMs: 800 }) };
+  }
+});
+
+/** Waits until nothing is owed any more, then looks at the whole family of numbers. */
+async function settled(
+  house: House,
+  { saved, journaled = 0 }: { readonly saved: number; readonly journaled?: number },
+): Promise<void> {
+  const counts = async () => {
+    const now = await house.scrape();
+    const saves = (result: string): number => now.sum('lastchunk_saves_total', { result });
+    return {
+      expected: now.sum('lastchunk_saves_expected_total'),
+      saved: saves('saved'),
+      journaled: saves('journaled'),
+      lost: saves('lost') + saves('missing'),
+      pending: now.sum('lastchunk_saves_pending'),
+      replayed: now.sum('lastchunk_journal_replayed_total', { result: 'saved' }),
+      waiting: now.sum('lastchunk_journal_entries'),
+      unconfirmed: now.sum('lastchunk_holds_total', { released: 'unconfirmed' }),
+    };
+  };
+  await until('the journal is empty', async () => {
+    const { replayed, waiting } = await counts();
+    return replayed === journaled && waiting === 0;
+  });
+  expect(await counts()).toEqual({
+    expected: saved + journaled,
+    saved,
+    journaled,
+    lost: 0,
+    pending: 0,
+    replayed: journaled,
+    waiting: 0,
+    unconfirmed: 0,
+  });
+}
+
+/** A house whose way to the database a test can cut; `direct` goes past it. */
+async function behindProxy(options: HouseOptions) {
+  const proxy: TcpProxy = await startTcpProxy(database.port);
+  onTestFinished(() => proxy.close());
+  let direct = '';
+  const proxied: TestPostgres = {
+    ...database,
+    newDatabase: async () => {
+      direct = await database.newDatabase();
+      const url = new URL(direct);
+      url.port = String(proxy.port);
+      return url.href;
+    },
+  };
+  const house = await createHouse(proxied, spans, options);
+  const pool = new pg.Pool({ connectionString: direct, max: 1 });
+  onTestFinished(() => pool.end());
+  return { house: { ...house, direct: pool }, proxy };
+}
