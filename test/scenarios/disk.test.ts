@@ -1,0 +1,181 @@
+/** The journal's disk on bad days, seen from the app: an error at the start, or a stream that goes on. */
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { lastchunk, LastchunkError, type LastchunkOptions } from '../../src/index.ts';
+import { createChat, relay } from '../support/chat.ts';
+import { createHouse } from '../support/house.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { createTap, type Tap } from '../support/tap.ts';
+import { installTracing } from '../support/tracing.ts';
+import { until } from '../support/until.ts';
+
+const spans = installTracing();
+let database: TestPostgres;
+
+beforeAll(async () => {
+  database = await startPostgres();
+});
+
+// A test that failed may have left it stopped.
+afterEach(() => database.start());
+
+afterAll(() => database.remove());
+
+const MIB = 1024 * 1024;
+
+describe('28: a journal that cannot be used', () => {
+  it.each([
+    ['is a file', makeFile],
+    ['lies below a file', async () => join(await makeFile(), 'journal')],
+    ['may not be written', makeReadOnly],
+  ])('because its path %s is an error at the start that names it', async (_, make) => {
+    const path = await make();
+    for (const journal of [path, { path, maxBytes: 16 * MIB }]) {
+      const error = asNobody(() => thrown({ store: createMemoryStore(), journal }));
+      expect(error).toBeInstanceOf(LastchunkError);
+      expect(error).toMatchObject({ code: 'journal-unusable' });
+      expect(error?.message).toContain(path);
+      expect(error?.cause).toBeInstanceOf(Error);
+    }
+  });
+
+  function thrown(options: LastchunkOptions): Error | undefined {
+    try {
+      lastchunk(options);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : undefined;
+    }
+  }
+});
+
+describe('28: the disk of the journal is full while answers stream', () => {
+  it('and they go on, are saved to the database, and the journal is well again', async () => {
+    const { journal, room } = await smallDisk();
+    const house = await createHouse(database, spans, { journal });
+    const taps = new Map<string, Tap>();
+    const chat = await createChat(
+      house,
+      (req, res, next) => {
+        const tap = createTap();
+        taps.set(String(req.params['id']), tap);
+        return relay(tap)(req, res, next);
+      },
+      { maxBytes: 64 * MIB, confirmTimeoutMs: 30_000 },
+    );
+    const ask = async (id: string) => {
+      const visitor = await chat.ask(id);
+      return { visitor, tap: await until('its handler runs', () => taps.get(id)) };
+    };
+
+    const long = await ask('long');
+    const piece = 'x'.repeat(64 * 1024);
+    let pieces = 0;
+    const degraded = async (): Promise<boolean> => {
+      if (pieces * piece.length < 2 * room) {
+        long.tap.push(piece);
+        pieces += 1;
+      }
+      const now = await house.scrape();
+      return now.sum('lastchunk_journal_degraded') === 1;
+    };
+    await until('the disk is full', degraded);
+    expect(house.keep.health()).toMatchObject({
+      status: 'degraded',
+      reasons: ['journal-degraded'],
+      journal: { degraded: 'full' },
+    });
+    expect(told(house, 'the journal cannot be relied on')).toEqual(['error']);
+
+    const short = await ask('short');
+    short.tap.push('said while ', 'the disk was full');
+    short.tap.end();
+    expect((await short.visitor.over()).whole).toBe(true);
+    expect(house.witness.holds).toEqual(['saved']);
+    expect((await house.scrape()).sum('lastchunk_journal_degraded')).toBe(1);
+    long.tap.push('the end');
+    long.tap.end();
+    await house.witness.ended(2);
+    expect(house.witness.holds).toEqual(['saved', 'saved']);
+    const rows = await house.rows();
+    expect(new Map(rows.map((row) => [row.conversation_id, row.content]))).toEqual(
+      new Map([
+        ['long', `${piece.repeat(pieces)}the end`],
+        ['short', 'said while the disk was full'],
+      ]),
+    );
+    expect(rows.every(({ outcome, complete }) => outcome === 'completed' && complete)).toBe(true);
+    expect((await long.visitor.over()).whole).toBe(true);
+
+    await until('the journal is well again', () => house.keep.health().status === 'healthy');
+    expect(told(house, 'the journal works again')).toEqual(['info']);
+    expect((await house.scrape()).sum('lastchunk_journal_degraded')).toBe(0);
+    await database.stopImmediate();
+    const later = await ask('later');
+    later.tap.push('said when ', 'it had room');
+    later.tap.end();
+    expect((await later.visitor.over()).whole).toBe(true);
+    expect(await house.witness.ended(3)).toMatchObject({ save: 'journaled' });
+    await database.start();
+    await until('it is replayed', async () => (await house.rows()).length === 3);
+    const scrape = await house.scrape();
+    expect(scrape.sum('lastchunk_saves_expected_total')).toBe(3);
+    expect(scrape.sum('lastchunk_saves_total', { result: 'saved' })).toBe(2);
+    expect(scrape.sum('lastchunk_saves_total', { result: 'journaled' })).toBe(1);
+    expect(scrape.sum('lastchunk_saves_pending')).toBe(0);
+  });
+
+  function told(house: Awaited<ReturnType<typeof createHouse>>, what: string): string[] {
+    return house.logbook.lines.filter(({ text }) => text.includes(what)).map(({ level }) => level);
+  }
+});
+
+async function emptyDirectory(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'lastchunk-disk-'));
+  onTestFinished(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+async function makeFile(): Promise<string> {
+  const path = await emptyDirectory();
+  await chmod(path, 0o755);
+  await writeFile(join(path, 'file'), 'of somebody else');
+  return join(path, 'file');
+}
+
+async function makeReadOnly(): Promise<string> {
+  const path = await emptyDirectory();
+  await chmod(path, 0o555);
+  return path;
+}
+
+/** Nothing is forbidden to root, so root does it as somebody else. `work` is over when it returns. */
+function asNobody<T>(work: () => T): T {
+  if (process.getuid?.() !== 0) return work();
+  process.seteuid?.('nobody');
+  try {
+    return work();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
+/** A journal with little room: on a tmpfs where we may mount one, else by its own bound. */
+async function smallDisk() {
+  const path = await emptyDirectory();
+  const room = 2 * MIB;
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${room}`, 'tmpfs', path], {
+      stdio: 'ignore',
+    });
+  } catch {
+    // Not allowed here.
+    return { journal: { path, maxBytes: 16 * MIB, ephemeral: true }, room: 16 * MIB };
+  }
+  onTestFinished(() => void execFileSync('umount', ['-l', path]));
+  return { journal: { path, ephemeral: true }, room };
+}

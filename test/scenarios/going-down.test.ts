@@ -1,0 +1,212 @@
+/** A process that goes down with streams alive, by `close()` or by SIGKILL: what clients have seen is in the database. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { RequestHandler } from 'express';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { createChat } from '../support/chat.ts';
+import { chatChunk, readDeltas } from '../support/frames.ts';
+import { createHouse, type House, type Row } from '../support/house.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { installTracing } from '../support/tracing.ts';
+import { until } from '../support/until.ts';
+
+const spans = installTracing();
+let database: TestPostgres;
+
+beforeAll(async () => {
+  database = await startPostgres();
+});
+
+// A test that failed may have left it stopped.
+afterEach(() => database.start());
+
+afterAll(() => database.remove());
+
+const LIVE = 200;
+
+describe('14: close() with 200 live streams', () => {
+  it('resolves when all partials are in the database and all clients are cut off', async () => {
+    const { house, chat, visitors } = await openLive();
+    const report = await house.keep.close({ deadlineMs: 4000 });
+    expect(await contents(house)).toEqual(seenBy(visitors));
+    expect(report).toEqual({ saved: LIVE, journaled: 0, lost: 0 });
+    expect(chat.site.sockets.filter(({ destroyed }) => !destroyed)).toEqual([]);
+    await expectInterrupted(house, 'saved');
+    expect(house.logbook.errors()).toEqual([]);
+    for (const visitor of visitors.values()) expect((await visitor.over()).whole).toBe(false);
+  });
+
+  it('journals all of them when the database is down, and the next instance saves them', async () => {
+    const { house, chat, visitors } = await openLive();
+    await database.stopImmediate();
+    const report = await house.keep.close({ deadlineMs: 4000 });
+    expect(report).toEqual({ saved: 0, journaled: LIVE, lost: 0 });
+    expect(chat.site.sockets.filter(({ destroyed }) => !destroyed)).toEqual([]);
+    await expectInterrupted(house, 'journaled');
+    await database.start();
+    const next = await nextHouse(house.connectionString, house.journal);
+    await recovered(next, LIVE);
+    expect(await contents(next)).toEqual(seenBy(visitors));
+    const scrape = await next.scrape();
+    // They were due in the process that is gone.
+    expect(scrape.sum('lastchunk_saves_expected_total')).toBe(0);
+    expect(scrape.sum('lastchunk_saves_total')).toBe(0);
+    expect(next.keep.health()).toMatchObject({ status: 'healthy', journal: { entries: 0 } });
+  });
+
+  async function openLive() {
+    const house = await createHouse(database, spans);
+    const handler: RequestHandler = (req, res) => {
+      const id = String(req.params['id']);
+      res.type('text/event-stream').write(chatChunk({ content: `The answer to ${id} ` }));
+      res.write(chatChunk({ content: `is ${'so '.repeat(Number(id) % 50)}` }));
+    };
+    const chat = await createChat(house, handler);
+    const asked = Array.from({ length: LIVE }, async (_, index) => {
+      const visitor = await chat.ask(String(index));
+      await visitor.sees('is ');
+      return [String(index), visitor] as const;
+    });
+    return { house, chat, visitors: new Map(await Promise.all(asked)) };
+  }
+
+  function seenBy(
+    visitors: Awaited<ReturnType<typeof openLive>>['visitors'],
+  ): ReadonlyMap<string | null, string> {
+    return new Map([...visitors].map(([id, { text }]) => [id, readDeltas(text)]));
+  }
+
+  async function contents(house: House): Promise<ReadonlyMap<string | null, string>> {
+    const rows = await house.rows();
+    expect(rows).toHaveLength(LIVE);
+    expect(rows.map(factsOf)).toEqual(Array(LIVE).fill(INTERRUPTED));
+    return new Map(rows.map((row) => [row.conversation_id, row.content]));
+  }
+
+  async function expectInterrupted(house: House, save: 'saved' | 'journaled'): Promise<void> {
+    await house.witness.ended(LIVE);
+    const told = house.witness.ends.map((end) => [end.outcome, end.side, end.save]);
+    expect(told).toEqual(Array(LIVE).fill(['interrupted', 'server', save]));
+    const scrape = await house.scrape();
+    expect({
+      ended: scrape.sum('lastchunk_streams_ended_total', { outcome: 'interrupted' }),
+      active: scrape.sum('lastchunk_streams_active'),
+      expected: scrape.sum('lastchunk_saves_expected_total'),
+      results: scrape.sum('lastchunk_saves_total', { result: save }),
+      all: scrape.sum('lastchunk_saves_total'),
+      pending: scrape.sum('lastchunk_saves_pending'),
+    }).toEqual({
+      ended: LIVE,
+      active: 0,
+      expected: LIVE,
+      results: LIVE,
+      all: LIVE,
+      pending: 0,
+    });
+    expect(house.keep.health().status).toBe('failing');
+    expect(house.keep.health().reasons).toContain('closing');
+  }
+});
+
+describe('15: SIGKILL mid-stream', () => {
+  it('and the next instance saves what every client had seen, once, as interrupted', async () => {
+    const connectionString = await database.newDatabase();
+    const journal = await mkdtemp(join(tmpdir(), 'lastchunk-killed-'));
+    onTestFinished(() => rm(journal, { recursive: true, force: true }));
+    const child = await startApp(connectionString, journal);
+    const ids = Array.from({ length: 24 }, (_, index) => String(index));
+    const clients = new Map(ids.map((id) => [id, listen(`${child.url}/chat/${id}`)]));
+    const ending = ids.filter((id) => Number(id) % 4 === 0);
+    await until('some answers are whole and the others are under way', () =>
+      ids.every((id) => {
+        const seen = clients.get(id);
+        return ending.includes(id) ? seen?.whole : (seen?.text.length ?? 0) > 4000;
+      }),
+    );
+    await child.kill();
+    await until('all clients are cut off', () => [...clients.values()].every(({ over }) => over));
+
+    const house = await nextHouse(connectionString, journal);
+    await recovered(house, ids.length - ending.length);
+    const rows = await house.rows();
+    expect(rows.map(({ conversation_id }) => conversation_id).toSorted()).toEqual(ids.toSorted());
+    for (const row of rows) {
+      const seen = readDeltas(clients.get(String(row.conversation_id))?.text ?? '');
+      expect(seen.length).toBeGreaterThan(0);
+      expect(row.content.startsWith(seen)).toBe(true);
+      const whole = ending.includes(String(row.conversation_id));
+      expect(factsOf(row)).toEqual(whole ? COMPLETED : INTERRUPTED);
+    }
+    expect(house.witness.saves).toEqual([]);
+    expect(house.witness.internalErrors).toEqual([]);
+    // Message text is in no log.
+    expect(house.logbook.lines.filter(({ text }) => text.includes('token'))).toEqual([]);
+    const again = await house.keep.replay();
+    expect(again).toEqual({ saved: 0, refused: 0, left: 0 });
+    expect(await house.rows()).toEqual(rows);
+  });
+});
+
+const INTERRUPTED = { outcome: 'interrupted', side: 'server', complete: false, revision: 0 };
+const COMPLETED = { outcome: 'completed', side: 'server', complete: true, revision: 0 };
+
+function factsOf({ outcome, side, complete, revision }: Row): object {
+  return { outcome, side, complete, revision };
+}
+
+/** An instance on a database that another one has used, and on its journal. */
+function nextHouse(connectionString: string, journal: string): Promise<House> {
+  const same = { ...database, newDatabase: () => Promise.resolve(connectionString) };
+  return createHouse(same, spans, { journal });
+}
+
+async function recovered(house: House, count: number): Promise<void> {
+  await until(`${count} messages are recovered`, async () => {
+    const scrape = await house.scrape();
+    return scrape.sum('lastchunk_journal_recovered_total', { result: 'saved' }) === count;
+  });
+}
+
+/** An app of its own process. */
+async function startApp(connectionString: string, journal: string) {
+  const script = fileURLToPath(new URL('going-down-child.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--import', 'tsx', script, connectionString, journal], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  // `once` resolves to the arguments of the event: a line, the URL.
+  const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const exited = once(child, 'exit');
+  return {
+    url,
+    kill: async () => {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+/** A client that reads as long as there is something. */
+function listen(url: string) {
+  const seen = { text: '', whole: false, over: false };
+  const read = async (): Promise<void> => {
+    const { body } = await fetch(url, { method: 'POST' });
+    if (body === null) throw new Error('no body');
+    const decoder = new TextDecoder();
+    for await (const part of body) seen.text += decoder.decode(part, { stream: true });
+    seen.whole = true;
+  };
+  void read()
+    .catch(() => {
+      // The server was killed.
+    })
+    .finally(() => {
+      seen.over = true;
+    });
+  return seen;
+}
