@@ -10,8 +10,8 @@ const TICKS = [
 ] as const;
 
 const CHUNKS = 20_000;
-const STREAMS = 4;
-const ROUNDS = 15;
+const STREAMS = 3;
+const ROUNDS = 9;
 const QUICK = { streams: 1, rounds: 1 };
 
 /** What the journal may write: so many times what the handler wrote, and so many bytes a chunk. */

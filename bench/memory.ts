@@ -5,7 +5,7 @@ import type { Bench } from './parts.ts';
 import { startServer, type Server, type Usage, type Variant } from './servers.ts';
 
 const STREAMS = [1_000, 5_000];
-const ROUNDS = 5;
+const ROUNDS = 3;
 const QUICK = { streams: [200], rounds: 1 };
 
 /** Streams that come and go first, so that what is made once is there. */

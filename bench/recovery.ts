@@ -12,7 +12,7 @@ import { figure } from './figures.ts';
 import type { Bench } from './parts.ts';
 
 const STREAMS = 10_000;
-const ROUNDS = 5;
+const ROUNDS = 3;
 const QUICK = { streams: 500, rounds: 1 };
 
 /** Seconds for all of them. */
