@@ -1,5 +1,6 @@
 /** Clients that leave: in the middle, before the beginning, at the end, and with a full socket. */
 import { once } from 'node:events';
+import { SpanStatusCode } from '@opentelemetry/api';
 import type { RequestHandler } from 'express';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GuardOptions } from '../../src/index.ts';
@@ -37,7 +38,14 @@ describe('1: a tab is closed mid-stream', () => {
       revision: 0,
     });
     expect(row).toMatchObject({ conversation_id: 'c1', role: 'assistant', events: null });
-    expect(row?.trace_id).toBe(house.streamSpans()[0]?.spanContext().traceId);
+    const [span] = house.streamSpans();
+    expect(span?.name).toBe('stream /chat/:id');
+    expect(row?.trace_id).toBe(span?.spanContext().traceId);
+    const server = spans().find(
+      (one) => one.spanContext().spanId === span?.parentSpanContext?.spanId,
+    );
+    expect(server?.attributes).toMatchObject({ 'lastchunk.outcome': 'disconnected' });
+    expect(server?.status.code).toBe(SpanStatusCode.UNSET);
     expect(row?.content.startsWith(readDeltas(visitor.text))).toBe(true);
     expect(house.logbook.errors()).toEqual([]);
   });

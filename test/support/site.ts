@@ -25,6 +25,8 @@ export interface Site {
   readonly sockets: readonly Socket[];
   /** How many of them have closed. */
   readonly closedSockets: number;
+  /** Empties `sockets`: a socket holds on to its last response. */
+  forgetSockets(): void;
 }
 
 /** Serves `listener` (a function or an Express app) until the end of the test. */
@@ -55,6 +57,9 @@ export async function serve(
     sockets,
     get closedSockets() {
       return closedSockets;
+    },
+    forgetSockets: () => {
+      sockets.length = 0;
     },
   };
 }

@@ -3,7 +3,7 @@ import type { Observer, SaveReport, StreamSummary } from '../../src/observer.ts'
 import { until } from './until.ts';
 
 /** A stream's summary with the stream's facts copied: a view may not be kept. */
-export interface Ended extends StreamSummary {
+export interface Ended extends Omit<StreamSummary, 'stream'> {
   readonly id: string;
   readonly route: string;
   readonly chunks: number;
@@ -19,7 +19,7 @@ export interface Witness {
   readonly starts: number;
   readonly dues: number;
   readonly skips: readonly string[];
-  readonly saves: readonly SaveReport[];
+  readonly saves: ReadonlyArray<Omit<SaveReport, 'stream'>>;
   readonly holds: readonly string[];
   readonly finishing: readonly boolean[];
   readonly refusals: readonly string[];
@@ -35,7 +35,7 @@ export interface Witness {
 export function createWitness(): Witness {
   const told: string[] = [];
   const skips: string[] = [];
-  const saves: SaveReport[] = [];
+  const saves: Array<Omit<SaveReport, 'stream'>> = [];
   const holds: string[] = [];
   const finishing: boolean[] = [];
   const refusals: string[] = [];
@@ -50,7 +50,7 @@ export function createWitness(): Witness {
     onDue: () => void told.push('onDue'),
     onSkip: (_, reason) => void (told.push('onSkip'), skips.push(reason)),
     onMessage: (_, fact) => void (told.push('onMessage'), facts.push(fact)),
-    onSave: (report) => void (told.push('onSave'), saves.push(report)),
+    onSave: ({ stream: _, ...report }) => void (told.push('onSave'), saves.push(report)),
     onAttempt: (errorType) => void attempts.push(errorType),
     onHold: (_, released) => void (told.push('onHold'), holds.push(released)),
     onFinishing: (_, begins) => void (told.push('onFinishing'), finishing.push(begins)),
@@ -59,9 +59,9 @@ export function createWitness(): Witness {
       told.push('onInternalError');
       internalErrors.push({ where, error });
     },
-    onEnd: (summary) => {
+    onEnd: ({ stream, ...summary }) => {
       told.push('onEnd');
-      const { id, route, chunks, bytes, format } = summary.stream;
+      const { id, route, chunks, bytes, format } = stream;
       ends.push({ ...summary, id, route, chunks, bytes, format });
     },
   };
