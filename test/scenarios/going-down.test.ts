@@ -134,7 +134,8 @@ describe('15: SIGKILL mid-stream', () => {
     const house = await nextHouse(connectionString, journal);
     await recovered(house, ids.length - ending.length);
     const rows = await house.rows();
-    expect(rows.map(({ conversation_id }) => conversation_id).toSorted()).toEqual(ids.toSorted());
+    expect(rows).toHaveLength(ids.length);
+    expect(new Set(rows.map(({ conversation_id }) => conversation_id))).toEqual(new Set(ids));
     for (const row of rows) {
       const seen = readDeltas(clients.get(String(row.conversation_id))?.text ?? '');
       expect(seen.length).toBeGreaterThan(0);
