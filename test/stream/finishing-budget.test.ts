@@ -50,6 +50,7 @@ describe('the budget of finish', () => {
     await leave();
     const report = await kept.keep.close({ deadlineMs: 200 });
     expect(report).toEqual({ saved: 1, journaled: 0, lost: 0 });
+    await until('the handler is told', () => told.length > 0);
     expect(told).toEqual(['close']);
     expect(kept.store.row).toMatchObject({
       outcome: 'disconnected',
