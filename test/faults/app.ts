@@ -1,0 +1,151 @@
+/** The app as a process: started, signalled, killed, started again on the same journal. */
+import { fork, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { CloseSummary } from '../../src/guard/keeper.ts';
+import { waitUntil } from './wait.ts';
+
+/** One process of the app. */
+export interface App {
+  /** Where it listens now; waits while it is being started again. */
+  url(): Promise<string>;
+  /** Where it listens, or `undefined` while it does not. */
+  readonly address: string | undefined;
+  start(): Promise<void>;
+  /** SIGKILL; returns when it is gone. */
+  kill(): Promise<void>;
+  /** SIGTERM; returns when it is gone, with what `close()` resolved to. */
+  close(): Promise<Ended>;
+  /** SIGTERM, and SIGTERM again `afterMs` after it began to close; returns when it is gone. */
+  closeTwice(afterMs: number): Promise<Ended>;
+  /** SIGSTOP: it is there, and does nothing. */
+  freeze(): void;
+  /** SIGCONT. */
+  thaw(): void;
+  /** As the process itself knows it, and as we do. */
+  readonly pid: number;
+}
+
+/** How a process that was asked to end has ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** `undefined` when it was ended before `close()` was done. */
+  readonly closed: CloseSummary | undefined;
+}
+
+/** How to start it. */
+export interface AppOptions {
+  readonly connectionString: string;
+  readonly journal: string;
+  /** What it prints is appended there. */
+  readonly log: string;
+  readonly closeMs: number;
+  /** In a pid namespace of its own, where it is pid 1. Needs `unshare`. */
+  readonly ownPids: boolean;
+  /** Told when it ends without being asked to. */
+  readonly onCrash: (what: string) => void;
+}
+
+const MAIN = fileURLToPath(new URL('app-main.ts', import.meta.url));
+const NODE = ['--import', 'tsx', MAIN];
+
+interface Said {
+  readonly url?: string;
+  readonly closing?: true;
+  readonly closed?: CloseSummary;
+}
+
+/** An app that is not started yet. */
+export function createApp(options: AppOptions): App {
+  let child: ChildProcess | undefined;
+  let address: string | undefined;
+  let said: Said = {};
+  let asked = false;
+
+  const gone = async (): Promise<[number | null, NodeJS.Signals | null]> => {
+    const leaving = child;
+    if (leaving === undefined) throw new Error('the app was not started');
+    if (leaving.exitCode === null && leaving.signalCode === null) await once(leaving, 'exit');
+    return [leaving.exitCode, leaving.signalCode];
+  };
+  const send = (signal: NodeJS.Signals): void => {
+    if (child !== undefined) process.kill(innerPid(child, options.ownPids), signal);
+  };
+  const ask = (signal: NodeJS.Signals): void => {
+    asked = true;
+    address = undefined;
+    send(signal);
+  };
+  const ended = async (): Promise<Ended> => {
+    const [code, signal] = await gone();
+    return { code, signal, closed: said.closed };
+  };
+  return {
+    get address() {
+      return address;
+    },
+    get pid() {
+      return child === undefined ? 0 : innerPid(child, options.ownPids);
+    },
+    url: () => waitUntil('the app listens', () => address),
+    start: async () => {
+      asked = false;
+      said = {};
+      const started = launch(options);
+      child = started;
+      started.on('message', (message: Said) => {
+        said = { ...said, ...message };
+      });
+      started.once('exit', (code, signal) => {
+        address = undefined;
+        if (!asked) options.onCrash(`the app ended by itself (${signal ?? code})`);
+      });
+      address = await waitUntil('the app is up', () => {
+        if (started.exitCode === null && started.signalCode === null) return said.url;
+        throw new Error(
+          `the app did not start:\n${readFileSync(options.log, 'utf8').slice(-2000)}`,
+        );
+      });
+    },
+    kill: async () => {
+      ask('SIGKILL');
+      await gone();
+    },
+    close: () => {
+      ask('SIGTERM');
+      return ended();
+    },
+    closeTwice: async (afterMs) => {
+      ask('SIGTERM');
+      await waitUntil('the app closes', () => said.closing === true);
+      setTimeout(() => child?.exitCode === null && send('SIGTERM'), afterMs);
+      return ended();
+    },
+    freeze: () => send('SIGSTOP'),
+    thaw: () => send('SIGCONT'),
+  };
+}
+
+function launch({ connectionString, journal, closeMs, log, ownPids }: AppOptions): ChildProcess {
+  const output = openSync(log, 'a', 0o600);
+  const settings = { DATABASE_URL: connectionString, JOURNAL: journal, CLOSE_MS: String(closeMs) };
+  const env = { ...process.env, ...settings };
+  try {
+    if (!ownPids) {
+      const execArgv = NODE.slice(0, 2);
+      return fork(MAIN, { env, execArgv, stdio: ['ignore', output, output, 'ipc'] });
+    }
+    const unshare = ['--pid', '--fork', '--kill-child', process.execPath, ...NODE];
+    return spawn('unshare', unshare, { env, stdio: ['ignore', output, output, 'ipc'] });
+  } finally {
+    closeSync(output);
+  }
+}
+
+/** The only child of `unshare` is the app; signals are for it. */
+function innerPid({ pid = 0 }: ChildProcess, ownPids: boolean): number {
+  if (!ownPids) return pid;
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());
+}

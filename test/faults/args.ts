@@ -1,0 +1,50 @@
+/** The command line of the fault suite. */
+import { parseArgs } from 'node:util';
+
+/** What was asked for. */
+export interface Args {
+  /** Streams of all faults together. Default 2 000. */
+  readonly streams: number;
+  /** 0 to 4 294 967 295. Default: drawn. */
+  readonly seed: number;
+  /** Only faults whose name is one of these; empty means all. */
+  readonly only: readonly string[];
+}
+
+const STREAMS = { min: 100, max: 200_000 };
+const SEED = { min: 0, max: 2 ** 32 - 1 };
+
+/** For mistakes. */
+export const USAGE = `Usage: npm run test:faults -- [flags]
+
+  --streams N   streams of all faults together (${STREAMS.min} to ${STREAMS.max}, default 2000)
+  --seed N      repeat the choices of a run (0 to ${SEED.max}, default: drawn and printed)
+  --only NAME   this fault alone; may be given again
+`;
+
+/** Reads the arguments. Throws an `Error` that says what is wrong with them. */
+export function readArgs(argv: readonly string[]): Args {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      streams: { type: 'string', default: '2000' },
+      seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 32)) },
+      only: { type: 'string', multiple: true, default: [] },
+    },
+  });
+  return {
+    streams: whole('streams', values.streams, STREAMS),
+    seed: whole('seed', values.seed, SEED),
+    only: values.only,
+  };
+}
+
+function whole(
+  flag: string,
+  text: string,
+  { min, max }: { readonly min: number; readonly max: number },
+): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+  throw new Error(`--${flag} must be a whole number from ${min} to ${max}, not "${text}"`);
+}

@@ -1,0 +1,188 @@
+/** What a fault works with: a database of its own, apps, streams, and the judgement at the end. */
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import type { Random } from '../../demo/random.ts';
+import { postgres } from '../../src/postgres/index.ts';
+import type { TestPostgres } from '../support/postgres.ts';
+import { createApp, type App, type AppOptions } from './app.ts';
+import { converse } from './client.ts';
+import { drawConversation, type Conversation, type Drawing } from './conversation.ts';
+import { judge, type Row, type Tally } from './judge.ts';
+import { waitUntil } from './wait.ts';
+import { watch, type Watch } from './watch.ts';
+
+/** Clients at the same time. */
+const CLIENTS = 60;
+
+/** The world of one fault. */
+export interface Bench {
+  readonly random: Random;
+  readonly server: TestPostgres;
+  readonly connectionString: string;
+  /** Where the apps keep their journals, unless told otherwise. */
+  readonly journal: string;
+  /** A directory of the fault's own. */
+  readonly directory: string;
+  /** Runs a statement in the fault's database; undefined when the database does not answer. */
+  query<R extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<R[] | undefined>;
+  /** Starts one and watches it. */
+  app(options?: Partial<AppOptions>): Promise<App>;
+  /** Draws streams; they are judged at the end. */
+  draw(count: number, drawing?: Omit<Drawing, 'prefix'>): Conversation[];
+  /** Runs streams; returns when every client is done. Default: 60 at a time. */
+  run(app: App, conversations: readonly Conversation[], atOnce?: number): Promise<void>;
+  /** Returns when this many tokens have arrived, all together, or all of them. */
+  tokens(conversations: readonly Conversation[], count: number): Promise<void>;
+  /** Something that has to hold. */
+  check(holds: boolean, otherwise: string): void;
+  /** Waits until nothing is on its way any more: every stream has its row, no app holds anything back. */
+  settled(): Promise<void>;
+  /** The rows that are there now. */
+  rows(): Promise<readonly Row[]>;
+  /** What the metric sums up to in this app, `undefined` when it does not answer. */
+  metric(app: App, name: string): Promise<number | undefined>;
+}
+
+/** A bench with its end. */
+export interface ClosableBench extends Bench {
+  /** Ends the apps in order, checks that nothing is left behind, and judges. */
+  finish(): Promise<Tally>;
+  /** Ends everything, whatever state it is in. */
+  tearDown(): Promise<void>;
+}
+
+/** Makes a bench. `onDone` is told of every stream whose client is done. */
+export async function createBench(options: {
+  readonly name: string;
+  readonly random: Random;
+  readonly server: TestPostgres;
+  readonly directory: string;
+  readonly onDone: () => void;
+}): Promise<ClosableBench> {
+  const { name, random, server, directory, onDone } = options;
+  mkdirSync(directory, { recursive: true });
+  const connectionString = await server.newDatabase();
+  const store = postgres({ connectionString });
+  await store.migrate();
+  await store.close();
+  const pool = new pg.Pool({ connectionString, max: 3, application_name: 'faults' });
+  // The server is taken down on purpose; the next query makes a new connection.
+  pool.on('error', () => {});
+
+  const journal = join(directory, 'journal');
+  const wrong: string[] = [];
+  const all: Conversation[] = [];
+  const watches = new Map<App, Watch>();
+
+  const query: Bench['query'] = async (sql, values) => {
+    try {
+      return (await pool.query(sql, values)).rows;
+    } catch {
+      // Taken down, or cut off by the fault itself: whoever asks waits and asks again.
+      return undefined;
+    }
+  };
+  const rows = (): Promise<readonly Row[]> => waitUntil('rows can be read', () => query<Row>(ROWS));
+  const metric: Bench['metric'] = async (app, metricName) =>
+    (await watches.get(app)?.scrape())?.sum(metricName);
+  const isIdle = async ([app, { scrape }]: [App, Watch]): Promise<boolean> => {
+    if (app.address === undefined) return true;
+    const found = await scrape();
+    return found !== undefined && BUSY.every((gauge) => found.sum(gauge) === 0);
+  };
+  const settled = async (): Promise<void> => {
+    await waitUntil('nothing is on its way any more', async () => {
+      const idle = await Promise.all(Array.from(watches, isIdle));
+      if (idle.includes(false)) return false;
+      const stored = new Set((await rows()).map((row) => row.conversation_id));
+      return all.every(({ id, seen }) => seen === '' || stored.has(id));
+    }).catch((error: unknown) => wrong.push(String(error)));
+  };
+
+  return {
+    random,
+    server,
+    connectionString,
+    journal,
+    directory,
+    query,
+    rows,
+    metric,
+    settled,
+    app: async (given) => {
+      const app = createApp({
+        connectionString,
+        journal,
+        log: join(directory, 'app.log'),
+        closeMs: 10_000,
+        ownPids: false,
+        onCrash: (what) => wrong.push(what),
+        ...given,
+      });
+      watches.set(
+        app,
+        watch(app, random, (what) => wrong.push(what)),
+      );
+      await app.start();
+      return app;
+    },
+    draw: (count, drawing) => {
+      const drawn = Array.from({ length: count }, (_, index) =>
+        drawConversation(random, all.length + index, { ...drawing, prefix: name }),
+      );
+      all.push(...drawn);
+      return drawn;
+    },
+    run: async (app, conversations, atOnce = CLIENTS) => {
+      const queue = conversations.values();
+      const client = async (): Promise<void> => {
+        for (const conversation of queue) {
+          await converse(conversation, await app.url());
+          onDone();
+        }
+      };
+      await Promise.all(Array.from({ length: atOnce }, client));
+    },
+    tokens: async (conversations, count) => {
+      const most = conversations.reduce((sum, { ask }) => sum + ask.tokens.length, 0);
+      await waitUntil(
+        `${count} tokens have arrived`,
+        () => conversations.reduce((sum, one) => sum + one.tokens, 0) >= Math.min(count, most),
+      );
+    },
+    check: (holds, otherwise) => void (holds || wrong.push(otherwise)),
+    finish: async () => {
+      await settled();
+      for (const [app, { stop }] of watches) {
+        await stop();
+        if (app.address === undefined) continue;
+        const { code, closed } = await app.close();
+        if (code !== 0 || closed?.lost !== 0) wrong.push(`close(): ${JSON.stringify(closed)}`);
+      }
+      const scrapes = Array.from(watches.values()).reduce((sum, { count }) => sum + count, 0);
+      if (scrapes === 0) wrong.push('no scrape was answered');
+      const left = readdirSync(journal);
+      if (left.length > 0) wrong.push(`left in the journal: ${left.join(', ')}`);
+      const tally = judge(all, await rows());
+      return { ...tally, wrong: [...new Set([...wrong, ...tally.wrong])] };
+    },
+    tearDown: async () => {
+      for (const [app, { stop }] of watches) {
+        await stop();
+        if (app.address !== undefined) await app.kill();
+      }
+      await pool.end();
+    },
+  };
+}
+
+const ROWS =
+  'SELECT id, stream_id, conversation_id, content, complete, outcome FROM lastchunk_messages';
+
+/** An app is idle when all of these are 0. */
+const BUSY = [
+  'lastchunk_streams_active',
+  'lastchunk_saves_pending',
+  'lastchunk_journal_entries',
+] as const;

@@ -1,0 +1,107 @@
+/** The database goes away, kills connections, loses answers, or stands behind a pooler. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
+import type { Bench } from './bench.ts';
+import type { Fault } from './fault.ts';
+import { hasPgBouncer, startPgBouncer } from './pgbouncer.ts';
+
+/** The server crashes before, during and after streams, and is there again when their clients are gone. */
+export const stopped: Fault = {
+  name: 'server-stopped',
+  title: 'database stopped before, during, after streams',
+  run: async (bench, streams) => {
+    const app = await bench.app();
+    const third = Math.ceil(streams / 3);
+    for (const share of [0, 0.4, 0.9]) {
+      const conversations = bench.draw(third);
+      const tokens = conversations.reduce((sum, { ask }) => sum + ask.tokens.length, 0);
+      if (share === 0) await bench.server.stopImmediate();
+      const over = bench.run(app, conversations);
+      // Those who leave take half of a stream with them: what arrives is less than what was said.
+      await bench.tokens(conversations, Math.floor(tokens * share * 0.75));
+      await bench.server.stopImmediate();
+      await over;
+      await bench.server.start();
+      await bench.settled();
+    }
+  },
+};
+
+/** All connections of the app are killed, again and again. */
+export const connectionsKilled: Fault = {
+  name: 'connections-killed',
+  title: 'connections killed all the time',
+  run: async (bench, streams) => {
+    const app = await bench.app();
+    await whileRunning(bench.run(app, bench.draw(streams)), () => killConnections(bench));
+  },
+};
+
+/** The database commits, the answer never comes: every retry meets its own row. */
+export const answersLost: Fault = {
+  name: 'answers-lost',
+  title: 'cut between commit and answer',
+  run: async (bench, streams) => {
+    const proxy = await startTcpProxy(bench.server.port);
+    const app = await bench.app({ connectionString: through(bench, proxy.port) });
+    const conversations = bench.draw(streams);
+    await whileRunning(bench.run(app, conversations), async () => {
+      proxy.loseAnswers();
+      const { sentBytes } = proxy;
+      // What was sent is done by the time that it is cut: the database is a millisecond away.
+      for (let turn = 0; turn < 20 && proxy.sentBytes === sentBytes; turn += 1) await sleep(2);
+      await sleep(bench.random.int(0, 10));
+      proxy.cut();
+      proxy.resume();
+      await sleep(bench.random.int(0, 60));
+    });
+    await bench.settled();
+    await app.close();
+    await proxy.close();
+  },
+};
+
+/** A pooler in transaction mode in between, whose connections to the server are killed for half of the time. */
+export const pooled: Fault = {
+  name: 'pgbouncer',
+  title: 'PgBouncer in transaction mode',
+  impossible: () => (hasPgBouncer() ? undefined : 'there is no program pgbouncer'),
+  neededInCi: true,
+  run: async (bench, streams) => {
+    const bouncer = await startPgBouncer(bench.server.port);
+    try {
+      const app = await bench.app({ connectionString: through(bench, bouncer.port) });
+      const half = Math.floor(streams / 2);
+      await bench.run(app, bench.draw(half));
+      const broken = bench.run(app, bench.draw(streams - half));
+      await whileRunning(broken, () => killConnections(bench));
+      await bench.settled();
+      await app.close();
+    } finally {
+      await bouncer.stop();
+    }
+  },
+};
+
+async function killConnections(bench: Bench): Promise<void> {
+  await bench.query(KILL);
+  await sleep(bench.random.int(2, 30));
+}
+
+/** Behind PgBouncer the name of the application is the client's too. */
+const KILL = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'faults'`;
+
+async function whileRunning(over: Promise<void>, breakIt: () => Promise<void>): Promise<void> {
+  let running = true;
+  const loop = async (): Promise<void> => {
+    while (running) await breakIt();
+  };
+  await Promise.all([over.finally(() => (running = false)), loop()]);
+}
+
+function through({ connectionString }: Bench, port: number): string {
+  const url = new URL(connectionString);
+  url.port = String(port);
+  return url.href;
+}

@@ -1,0 +1,99 @@
+/** What is stored, held against what every single client saw and what happened to its stream. */
+import type { Conversation } from './conversation.ts';
+
+/** A row of the table, as far as it is judged. */
+export interface Row {
+  readonly id: string;
+  readonly stream_id: string;
+  readonly conversation_id: string | null;
+  readonly content: string;
+  readonly complete: boolean;
+  readonly outcome: string;
+}
+
+/** The figures of one fault. */
+export interface Tally {
+  readonly streams: number;
+  /** Streams whose client got text. */
+  readonly seen: number;
+  /** Those of which the text that was seen begins a stored text. */
+  readonly kept: number;
+  readonly twice: number;
+  /** Sentences about what is not as it must be. */
+  readonly wrong: readonly string[];
+}
+
+/** Judges all conversations of a fault by all rows of its database. */
+export function judge(conversations: readonly Conversation[], rows: readonly Row[]): Tally {
+  const known = new Set(conversations.map(({ id }) => id));
+  const byConversation = new Map<string | null, Row[]>();
+  for (const row of rows) {
+    const own = byConversation.get(row.conversation_id) ?? [];
+    byConversation.set(row.conversation_id, [...own, row]);
+  }
+  const strangers = rows.filter((row) => !known.has(row.conversation_id ?? ''));
+  const wrong = strangers.map((row) => `row ${row.id} belongs to no stream`);
+  let kept = 0;
+  let twice = 0;
+  for (const conversation of conversations) {
+    const own = byConversation.get(conversation.id) ?? [];
+    if (own.length > 1) twice += 1;
+    if (own.some((row) => isKept(conversation, row))) kept += 1;
+    wrong.push(...wrongIn(conversation, own).map((what) => `${conversation.id}: ${what}`));
+  }
+  const seen = conversations.filter((one) => one.seen !== '').length;
+  return { streams: conversations.length, seen, kept, twice, wrong };
+}
+
+function isKept({ seen }: Conversation, row: Row): boolean {
+  return seen !== '' && row.content.startsWith(seen);
+}
+
+function wrongIn(conversation: Conversation, rows: readonly Row[]): string[] {
+  const { leave, seen, sawFinish, mayBeInterrupted } = conversation;
+  const [row, ...more] = rows;
+  if (more.length > 0) return [`stored ${rows.length} times`];
+  const cutOff = leave === undefined && !sawFinish && !mayBeInterrupted;
+  if (cutOff) return [`the client was cut off after ${conversation.tokens} tokens`];
+  if (row !== undefined) return wrongInRow(conversation, row);
+  return seen === '' && mayBeInterrupted ? [] : [`nothing stored, the client saw ${seen.length}`];
+}
+
+function wrongInRow(conversation: Conversation, row: Row): string[] {
+  const { id, text, seen, messageId, streamId } = conversation;
+  const wrong: string[] = [];
+  if (!row.content.startsWith(seen)) wrong.push(`what was seen is no prefix of what is stored`);
+  if (!text.startsWith(row.content)) wrong.push(`what is stored was never said`);
+  if (messageId !== undefined && row.id !== messageId)
+    wrong.push(`another message id than ${id}'s`);
+  if (streamId !== undefined && row.stream_id !== streamId) wrong.push(`another stream id`);
+  if (row.complete && row.content !== text) wrong.push('a part is stored as complete');
+  const expected = outcomesOf(conversation, row.content === text);
+  if (!expected.includes(row.outcome)) {
+    wrong.push(`${row.outcome} is stored where ${expected.join(' or ')} happened`);
+  } else if (!completesOf(conversation, row.outcome).includes(row.complete)) {
+    wrong.push(`${row.outcome} with complete ${row.complete}, ${row.content.length} characters`);
+  }
+  return wrong;
+}
+
+/** Who left in the middle may have been noticed only after the finish marker had passed. */
+function outcomesOf(
+  { leave, sawFinish, mayBeInterrupted }: Conversation,
+  whole: boolean,
+): string[] {
+  if (sawFinish) return ['completed'];
+  const outcomes = leave === undefined ? [] : ['disconnected', 'completed'];
+  if (!mayBeInterrupted) return outcomes;
+  // The finish marker may have been on its way to the client when the process ended.
+  if (whole) return ['completed', 'disconnected', 'interrupted'];
+  // Who had left before the process was asked to end has ended the stream, whatever came after.
+  return leave === undefined ? ['interrupted'] : ['interrupted', 'disconnected'];
+}
+
+/** What `complete` may be: a client that left is waited for by nobody but the process. */
+function completesOf({ mayBeInterrupted }: Conversation, outcome: string): boolean[] {
+  if (outcome === 'completed') return [true];
+  if (outcome === 'interrupted') return [false];
+  return mayBeInterrupted ? [true, false] : [true];
+}

@@ -1,0 +1,100 @@
+/**
+ * `npm run test:faults`: thousands of streams through real processes and a real PostgreSQL while one thing after the
+ * other is broken, and one table. Exits with 0 only if nothing was lost, doubled or miscounted; 2 for wrong arguments.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createReporter } from '../../demo/progress.ts';
+import { createRandom } from '../../demo/random.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { readArgs, USAGE, type Args } from './args.ts';
+import { createBench } from './bench.ts';
+import { answersLost, connectionsKilled, pooled, stopped } from './database.ts';
+import type { Fault } from './fault.ts';
+import { full } from './full.ts';
+import { frozen, shared } from './neighbours.ts';
+import { killed, terminated } from './process.ts';
+import { renderTable, type Result } from './table.ts';
+
+const FAULTS: readonly Fault[] = [
+  killed,
+  terminated,
+  stopped,
+  connectionsKilled,
+  answersLost,
+  pooled,
+  full,
+  shared,
+  frozen,
+];
+
+const args = argsOrExit();
+const chosen = FAULTS.filter(({ name }) => args.only.length === 0 || args.only.includes(name));
+const impossible = new Map(chosen.map((fault) => [fault, fault.impossible?.()]));
+const possible = chosen.filter((fault) => impossible.get(fault) === undefined);
+const share = Math.ceil(args.streams / possible.length);
+const report = createReporter(process.stdout, share * possible.length);
+const directory = mkdtempSync(join(tmpdir(), 'lastchunk-faults-'));
+
+report.say(`fault suite, --streams ${args.streams} --seed ${args.seed}`);
+report.stage('starting PostgreSQL');
+const server = await startPostgres();
+const results: Result[] = [];
+for (const fault of possible) results.push(await runFault(fault));
+await server.remove();
+
+const missing = chosen.filter(
+  (fault) =>
+    impossible.get(fault) !== undefined && fault.neededInCi && process.env['CI'] === 'true',
+);
+const failed = results.filter(({ wrong }) => wrong.length > 0);
+report.say(`\n${renderTable(results)}\n`);
+for (const [{ title }, reason] of impossible) {
+  if (reason !== undefined) report.say(`skipped: ${title} (${reason})`);
+}
+for (const { title, wrong } of failed) {
+  for (const what of wrong.slice(0, 20)) report.say(`FAILED: ${title}: ${what}`);
+}
+for (const { title } of missing) report.say(`FAILED: ${title}: cannot be skipped where CI is true`);
+const failures = failed.length + missing.length;
+if (failures > 0) report.say(`--seed ${args.seed} repeats the choices; logs are in ${directory}`);
+else rmSync(directory, { recursive: true, force: true });
+report.say(`${results.length - failed.length} passed, ${failures} failed`);
+process.exit(failures === 0 && results.length > 0 ? 0 : 1);
+
+async function runFault(fault: Fault): Promise<Result> {
+  const startedAt = Date.now();
+  report.stage(fault.title);
+  const bench = await createBench({
+    name: fault.name,
+    random: createRandom(args.seed + FAULTS.indexOf(fault)),
+    server,
+    directory: join(directory, fault.name),
+    onDone: () => report.done(),
+  });
+  const thrown: string[] = [];
+  try {
+    await fault.run(bench, share);
+  } catch (error) {
+    thrown.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    await server.start();
+  }
+  try {
+    const tally = await bench.finish();
+    const empty = tally.seen === 0 ? ['no client saw anything'] : [];
+    const wrong = [...thrown, ...empty, ...tally.wrong];
+    return { ...tally, title: fault.title, seconds: (Date.now() - startedAt) / 1000, wrong };
+  } finally {
+    await bench.tearDown();
+  }
+}
+
+function argsOrExit(): Args {
+  try {
+    return readArgs(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    return process.exit(2);
+  }
+}

@@ -1,0 +1,93 @@
+/** Several processes on one journal directory: who is dead, who only looks like it, and who takes what. */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, rmSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import type { App } from './app.ts';
+import type { Bench } from './bench.ts';
+import type { Conversation } from './conversation.ts';
+import type { Fault } from './fault.ts';
+import { waitUntil } from './wait.ts';
+
+/** One of two is killed; two successors race for what it left. Then one is killed and no successor comes. */
+export const shared: Fault = {
+  name: 'two-processes',
+  title: 'two processes, one journal, one dies',
+  run: async (bench, streams) => {
+    const [dying, living] = await Promise.all([bench.app(), bench.app()]);
+    const quarter = Math.ceil(streams / 4);
+    const first = bench.draw(quarter, { mayBeInterrupted: true });
+    const others = bench.draw(quarter);
+    const running = Promise.all([bench.run(dying, first), bench.run(living, others)]);
+    await bench.tokens(first, quarter * bench.random.int(5, 15));
+    await dying.kill();
+    const [successor] = await Promise.all([bench.app(), bench.app(), dying.start()]);
+    await running;
+    await bench.settled();
+
+    const second = bench.draw(quarter, { mayBeInterrupted: true });
+    const rest = bench.draw(quarter);
+    const again = Promise.all([bench.run(living, second), bench.run(successor, rest)]);
+    await bench.tokens(second, quarter * bench.random.int(5, 15));
+    await living.kill();
+    // Nobody starts again: those who live find it by themselves. The clients it never served are served now.
+    const helped = waitUntil('what the dead one left is found', () => found(bench, second));
+    await helped;
+    await living.start();
+    await again;
+  },
+};
+
+async function found(bench: Bench, conversations: readonly Conversation[]): Promise<boolean> {
+  const seen = conversations.filter((one) => one.seen !== '');
+  const stored = new Set((await bench.rows()).map((row) => row.conversation_id));
+  return seen.every(({ id }) => stored.has(id));
+}
+
+/** Two that are pid 1 both, one of them stopped: first it answers for itself, then it is taken for dead. */
+export const frozen: Fault = {
+  name: 'pid-1-frozen',
+  title: 'two that are pid 1, the live owner stopped',
+  impossible: () =>
+    spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0
+      ? undefined
+      : 'unshare --pid is not permitted',
+  run: async (bench, streams) => {
+    const owner = await bench.app({ ownPids: true });
+    const [directory = ''] = readdirSync(bench.journal);
+    await bench.app({ ownPids: true });
+    const half = Math.ceil(streams / 2);
+    for (const mistaken of [false, true]) {
+      const conversations = bench.draw(half);
+      const over = bench.run(owner, conversations);
+      await bench.tokens(conversations, half * bench.random.int(3, 10));
+      owner.freeze();
+      if (mistaken) pretendDead(join(bench.journal, directory));
+      const looking = await bench.app({ ownPids: true });
+      const taken = await takenBy(bench, looking, mistaken);
+      bench.check(
+        taken === mistaken,
+        mistaken ? 'nothing was taken over' : 'a live one was robbed',
+      );
+      owner.thaw();
+      await over;
+      await bench.settled();
+    }
+  },
+};
+
+/** No socket to ask, and an owner file that nobody has renewed for two minutes: as on another machine. */
+function pretendDead(home: string): void {
+  rmSync(join(home, 'alive.sock'));
+  const then = new Date(Date.now() - 120_000);
+  utimesSync(join(home, 'owner.json'), then, then);
+}
+
+/** Whether `app`, which has just started, has streams of somebody else. It looks once, at its start. */
+async function takenBy(bench: Bench, app: App, expected: boolean): Promise<boolean> {
+  const recovered = (): Promise<number | undefined> =>
+    bench.metric(app, 'lastchunk_journal_recovered_total');
+  if (expected) return waitUntil('it takes over', async () => ((await recovered()) ?? 0) > 0);
+  // Its own answer to a stream comes after its look around: one more stream, and it has looked.
+  await bench.run(app, bench.draw(1));
+  return ((await recovered()) ?? 0) > 0;
+}

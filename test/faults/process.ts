@@ -1,0 +1,66 @@
+/** The process ends: without warning, as it is asked to, and when it is asked twice. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bench } from './bench.ts';
+import type { Conversation } from './conversation.ts';
+import type { Fault } from './fault.ts';
+
+/** SIGKILL at random moments while streams run, and a start on the same journal, until all streams are done. */
+export const killed: Fault = {
+  name: 'sigkill',
+  title: 'SIGKILL at random moments, restart',
+  run: async (bench, streams) => {
+    const app = await bench.app();
+    const conversations = bench.draw(streams, { mayBeInterrupted: true });
+    let running = true;
+    const over = bench.run(app, conversations).finally(() => (running = false));
+    for (let kills = 0; running || kills === 0; kills += 1) {
+      const before = arrived(conversations);
+      await bench.tokens(conversations, before + bench.random.int(1, 1_500));
+      await sleep(bench.random.int(0, 20));
+      await app.kill();
+      await app.start();
+    }
+    await over;
+  },
+};
+
+/** Enough for a process with some hundred streams; half of it is for streams to end by themselves. */
+const CLOSE_MS = 3_000;
+
+/** SIGTERM with 200 live streams, all of them slower than the deadline allows. Then again, with a second signal. */
+export const terminated: Fault = {
+  name: 'sigterm',
+  title: 'SIGTERM with 200 live streams, once and twice',
+  run: async (bench, streams) => {
+    const app = await bench.app({ closeMs: CLOSE_MS });
+    const live = Math.max(200, streams - 20);
+    const once = await underWay(bench, live);
+    const ended = await app.close();
+    // Now, before anybody starts again: what was not committed has to be on disk.
+    const kept = (await bench.rows()).length + (ended.closed?.journaled ?? 0);
+    bench.check(ended.code === 0, `SIGTERM ended it with ${ended.signal ?? ended.code}`);
+    bench.check(ended.closed?.lost === 0, `close(): ${JSON.stringify(ended.closed)}`);
+    await once.over;
+    const seen = once.conversations.filter((one) => one.seen !== '').length;
+    bench.check(kept >= seen, `${kept} of ${seen} were durable when the process ended`);
+    await app.start();
+
+    const twice = await underWay(bench, Math.max(20, streams - live));
+    const { signal, closed } = await app.closeTwice(bench.random.int(0, CLOSE_MS / 3));
+    bench.check(signal === 'SIGTERM' && closed === undefined, 'the second SIGTERM did not end it');
+    await twice.over;
+    await app.start();
+
+    async function underWay(of: Bench, count: number) {
+      const drawing = { mayBeInterrupted: true, gapMs: [80, 160] } as const;
+      const conversations = of.draw(count, drawing);
+      const over = of.run(app, conversations, count);
+      await of.tokens(conversations, count * 3);
+      return { conversations, over };
+    }
+  },
+};
+
+function arrived(conversations: readonly Conversation[]): number {
+  return conversations.reduce((sum, { tokens }) => sum + tokens, 0);
+}

@@ -1,0 +1,84 @@
+/** Scrapes an app at random moments and checks what has to hold at every single one of them. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Random } from '../../demo/random.ts';
+import { parseScrape, type Scrape } from '../support/scrape.ts';
+import type { App } from './app.ts';
+
+/** A watch over one app. */
+export interface Watch {
+  /** What the app says now; `undefined` when nobody answers. */
+  scrape(): Promise<Scrape | undefined>;
+  /** Scrapes so far. */
+  readonly count: number;
+  stop(): Promise<void>;
+}
+
+/** Longer than a scrape takes, shorter than a process may be stopped by a signal. */
+const SCRAPE_TIMEOUT_MS = 5_000;
+
+/** Watches `app`, also over restarts. `onWrong` is told everything that does not hold. */
+export function watch(app: App, random: Random, onWrong: (what: string) => void): Watch {
+  let running = true;
+  let count = 0;
+  const scrape = async (): Promise<Scrape | undefined> => {
+    const { address } = app;
+    if (address === undefined) return undefined;
+    try {
+      const answer = await fetch(`${address}/metrics`, {
+        signal: AbortSignal.timeout(SCRAPE_TIMEOUT_MS),
+      });
+      const found = parseScrape(await answer.text());
+      count += 1;
+      wrongIn(found).forEach(onWrong);
+      return found;
+    } catch {
+      // Killed, stopped or closing: nobody there is no statement about the numbers.
+      return undefined;
+    }
+  };
+  const loop = async (): Promise<void> => {
+    while (running) {
+      await scrape();
+      await sleep(random.int(10, 200));
+    }
+  };
+  const over = loop();
+  return {
+    scrape,
+    get count() {
+      return count;
+    },
+    stop: async () => {
+      running = false;
+      await over;
+    },
+  };
+}
+
+const ROUTE = { route: '/chat/:id' };
+
+/** Expected saves are counted apart from results: they must agree at any moment. */
+function wrongIn(scrape: Scrape): string[] {
+  const expected = scrape.sum('lastchunk_saves_expected_total', ROUTE);
+  const results = scrape.sum('lastchunk_saves_total', ROUTE);
+  const pending = scrape.sum('lastchunk_saves_pending', ROUTE);
+  const wrong: string[] = [];
+  if (expected - results - pending !== 0 || pending < 0) {
+    wrong.push(`expected ${expected} - saves ${results} - pending ${pending} is not 0`);
+  }
+  if (expected !== scrape.sum('lastchunk_saves_expected_total')) wrong.push('another route is due');
+  for (const { name, labels } of NEVER) {
+    const value = scrape.sum(name, labels);
+    if (value !== 0) wrong.push(`${name} ${JSON.stringify(labels)} is ${value}`);
+  }
+  return wrong;
+}
+
+/** With a database that comes back, or a disk that has room, none of these ever moves. */
+const NEVER = [
+  { name: 'lastchunk_saves_total', labels: { result: 'lost' } },
+  { name: 'lastchunk_saves_total', labels: { result: 'missing' } },
+  { name: 'lastchunk_journal_replayed_total', labels: { result: 'refused' } },
+  { name: 'lastchunk_journal_recovered_total', labels: { result: 'refused' } },
+  { name: 'lastchunk_holds_total', labels: { released: 'unconfirmed' } },
+] as const;
