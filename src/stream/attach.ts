@@ -30,18 +30,27 @@ export function attach(
   const present = streamOf(res);
   if (present !== undefined && !mayReplace(present, settings, environment)) return present;
   present?.isOther();
+  present?.hooks.unwrap();
   const stream = new Stream(present?.id ?? newId(), exchangeOf(req, res), settings, environment);
   places().set(res, stream);
+  const own = ownMethods(res);
   const close = wrapResponse(stream, () =>
     environment.warnOnce('order', 'compression() must stand before observe() and guard()'),
   );
+  const wrapped = ownMethods(res);
   stream.hooks = {
     close,
     idle: () => timeOut(stream),
     stalled: () => stalled(stream),
     budgetSpent: (why) => cutFinishing(stream, why),
     detach: listen(stream),
+    unwrap: () => unwrap(res, own, wrapped),
   };
+  // Whoever answered before us is none of our business.
+  if (res.writableEnded) {
+    stream.isOther();
+    return stream;
+  }
   if (stream.guarded) environment.live.set(stream.id, stream);
   // The client may have left while something asynchronous stood in front of us; no event will tell.
   if (stream.exchange.socket.destroyed) closed(stream);
@@ -80,6 +89,27 @@ function listen(stream: Stream): () => void {
     socket.removeListener('close', onClose);
     socket.removeListener('timeout', onTimeout);
   };
+}
+
+/** What `observe()` wraps, and has to give back to a guard. */
+const WRAPPED = ['write', 'end', 'writeHead', 'destroy'];
+
+type Methods = readonly (PropertyDescriptor | undefined)[];
+
+/** The methods on the response itself, whoever put them there. */
+function ownMethods(res: Response): Methods {
+  return WRAPPED.map((name) => Object.getOwnPropertyDescriptor(res, name));
+}
+
+/** Takes our methods off again, where nobody has wrapped them since. */
+function unwrap(res: Response, before: Methods, wrapped: Methods): void {
+  for (const [i, name] of WRAPPED.entries()) {
+    const now = Object.getOwnPropertyDescriptor(res, name);
+    if (now === undefined || now.value !== wrapped[i]?.value) continue;
+    const old = before[i];
+    if (old === undefined) Reflect.deleteProperty(res, name);
+    else Object.defineProperty(res, name, old);
+  }
 }
 
 function places(): WeakMap<object, Stream> {

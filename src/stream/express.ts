@@ -82,8 +82,9 @@ function run(handler: Handler, req: RoutedRequest, res: Response, next: Next | u
     next &&
     ((error?: unknown): void => {
       // These two are words to the router, not errors.
-      if (error !== undefined && error !== 'route' && error !== 'router') fail(error);
-      if (error === undefined) next();
+      const failed = Boolean(error) && error !== 'route' && error !== 'router';
+      if (failed) passOn(res, error, next);
+      else if (error === undefined) next();
       else next(error);
     });
   let result: unknown;
@@ -95,18 +96,19 @@ function run(handler: Handler, req: RoutedRequest, res: Response, next: Next | u
   }
   if (!(result instanceof Promise)) return result;
   return result.catch((error: unknown) => {
-    fail(error);
-    // Express 4 does not look at promises.
-    if (next === undefined) throw error;
-    next(error);
+    if (next === undefined) {
+      fail(error);
+      throw error;
+    }
+    // Express 4 does not look at promises; Express 5 makes an error of a rejection without one.
+    passOn(res, error || new Error('Rejected promise'), next);
   });
 }
 
 /** Tells the stream that its handler failed, then lets the app's own error handling go on. */
 export function errorMiddleware(): ErrorMiddleware {
   return (error, _req, res, next) => {
-    tellFailure(res, error);
-    next(error);
+    passOn(res, error, next);
   };
 }
 
@@ -160,6 +162,17 @@ function answer(res: Response, status: number, body: object): void {
 /** The compatibility API of HTTP/2 has types of its own for what is used here in the same way. */
 function asMiddleware(handler: Handler): Middleware {
   return handler as Middleware;
+}
+
+/**
+ * Tells the stream that its handler failed, then whoever comes next. After an `end()` that is held, that waits for the
+ * release: Express's own handler cuts the connection, which on a bare response would come after the end.
+ */
+function passOn(res: object, error: unknown, next: Next): void {
+  tellFailure(res, error);
+  const stream = streamOf(res);
+  if (stream?.endCalled !== true || !stream.hold.active) return next(error);
+  void stream.released.then(() => setImmediate(next, error));
 }
 
 function tellFailure(res: object, error: unknown): void {

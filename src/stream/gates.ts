@@ -94,10 +94,21 @@ export function createGates(
     },
     open: () => {
       shut = false;
-      for (const call of parked.splice(0)) call();
+      for (const call of parked.splice(0)) callApart(call);
     },
     fire: (type, args = []) => {
       for (const listener of emitter.rawListeners(type)) gates.get(listener)?.open(args);
     },
   };
+}
+
+/** What a listener throws stays its app's uncaught exception, and stops neither the others nor us. */
+function callApart(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
+  }
 }

@@ -3,7 +3,6 @@
  * moment to end by itself; then nobody listens to it any more, its message is saved, and its response is closed: ended
  * after a stop, cut after everything else, because a clean end would tell the client that the answer is whole.
  */
-import type { SaveProgress } from '../keeper.ts';
 import type { Side } from '../message.ts';
 import { cutFinishing } from './leaving.ts';
 import type { Fact } from './settlement.ts';
@@ -29,9 +28,11 @@ export function interrupt(stream: Stream): void {
   if (stream.gone) return cutFinishing(stream, 'the process is closing');
   if (stream.waiting === 'grace') return graceOver(stream, 'timer');
   // A frame that is held is already saved, or being saved: that answer is whole.
-  if (!stream.fix({ outcome: 'interrupted', side: 'server' })) return;
+  const fixed = stream.fix({ outcome: 'interrupted', side: 'server' });
+  if (!fixed && stream.endCalled) return;
   stream.stopSignal.abort('the process is closing');
-  closeAfter(stream, stream.settle(), 'destroy');
+  const safe = fixed ? stream.settle()?.confirmed : stream.released;
+  closeAfter(stream, safe, 'destroy');
 }
 
 /** The handler ended, or its time is over: the message is saved, then the response is closed. */
@@ -45,18 +46,19 @@ export function graceOver(stream: Stream, how: 'ended' | 'failed' | 'closed' | '
     if (progress !== undefined) stream.holdUntil(progress);
     return;
   }
-  closeAfter(stream, progress, stopped ? 'end' : 'destroy');
+  closeAfter(stream, progress?.confirmed, stopped ? 'end' : 'destroy');
 }
 
-function halt(stream: Stream, fact: Fact, reason: string): boolean {
+/** Tells the handler to end, or to be told so as soon as it begins. False when there was nothing to stop. */
+export function halt(stream: Stream, fact: Fact, reason: string): boolean {
   if (stream.over || stream.kind === 'other' || stream.waiting === 'grace') return false;
   if (stream.gone) return haltFinishing(stream, reason);
   if (stream.kind === 'stream') {
     if (!stream.fix(fact)) return false;
     stream.waiting = 'grace';
-    stream.pulse.stop();
+    stream.pulse.ended();
     startGrace(stream, () => graceOver(stream, 'timer'));
-  }
+  } else stream.stopFirst ??= { fact, reason };
   stream.stopSignal.abort(reason);
   stream.finishing?.fireClose();
   return true;
@@ -68,6 +70,7 @@ function haltFinishing(stream: Stream, reason: string): boolean {
   stream.cutShort = true;
   stream.stopSignal.abort(reason);
   startGrace(stream, () => cutFinishing(stream, reason));
+  stream.finishing.fireClose();
   return true;
 }
 
@@ -78,15 +81,18 @@ function startGrace(stream: Stream, onEnd: () => void): void {
 
 function closeAfter(
   stream: Stream,
-  progress: SaveProgress | undefined,
+  safe: Promise<unknown> | undefined,
   how: 'end' | 'destroy',
 ): void {
   stream.cut = how;
+  stream.pulse.letGo();
   const close = (): void => {
     stream.gone = true;
     stream.dropHeld();
     stream.hooks.close(how);
+    // What is left of the answer may still wait for a client that reads nothing.
+    if (how === 'end' && stream.exchange.res.writableLength > 0) stream.pulse.full();
   };
-  if (progress === undefined) close();
-  else void progress.confirmed.then(close);
+  if (safe === undefined) close();
+  else void safe.then(close);
 }

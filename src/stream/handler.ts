@@ -1,7 +1,7 @@
 /** What a handler does to its response, and what that says about its stream. */
 import type { Opening } from './body.ts';
 import { errorType, outcomeOf, sideOf } from './failure.ts';
-import { graceOver, interrupt } from './halting.ts';
+import { graceOver, halt, interrupt } from './halting.ts';
 import { beginGone, cutFinishing, worldOver } from './leaving.ts';
 import type { Stream } from './stream.ts';
 
@@ -10,13 +10,14 @@ export function handlerBegan(stream: Stream, opening: Opening): void {
   stream.begin(opening);
   if (stream.gone) beginGone(stream);
   else if (stream.environment.interrupting) setImmediate(() => interrupt(stream));
+  if (stream.stopFirst !== undefined) halt(stream, stream.stopFirst.fact, stream.stopFirst.reason);
 }
 
 /** It called `end()`; its chunk, if any, was taken. `callback` is the one it gave. */
 export function handlerEnded(stream: Stream, callback: (() => void) | undefined): void {
   const { body, finishing } = stream;
   stream.endCalled = true;
-  stream.pulse.stop();
+  stream.pulse.ended();
   body?.flushLog();
   if (stream.gone) finishing?.end(callback);
   if (stream.waiting === 'grace') graceOver(stream, 'ended');

@@ -6,9 +6,9 @@ const LEFT: Fact = { outcome: 'disconnected', side: 'client' };
 
 /** A client that reads nothing is gone, as far as its answer is concerned. */
 export function stalled(stream: Stream): void {
-  if (stream.gone || stream.over) return;
-  clientLeft(stream);
-  stream.exchange.socket.destroy();
+  if (stream.over) return;
+  if (!stream.gone) clientLeft(stream);
+  stream.hooks.close('destroy');
 }
 
 /** The client had left before the handler began its stream. */
@@ -42,7 +42,7 @@ export function cutFinishing(stream: Stream, why: string): void {
 export function clientLeft(stream: Stream): void {
   stream.gone = true;
   stream.dropHeld();
-  if (stream.guarded) stream.pulse.clientLeft();
+  if (stream.guarded) stream.pulse.letGo();
   // It was told to stop: its message waits for the end of its grace, not for its client.
   if (stream.waiting === 'grace') return;
   const concluded = stream.kind === 'stream' && stream.fix(LEFT);

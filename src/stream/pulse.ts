@@ -3,6 +3,7 @@
  * for a handler that says nothing and one for a client that reads nothing. No timer is touched per chunk: a clock that
  * runs out looks at the last beat and, as a rule, starts again.
  */
+import type { EventEmitter } from 'node:events';
 import type { Exchange } from './exchange.ts';
 import type { StreamSettings } from './settings.ts';
 
@@ -27,7 +28,9 @@ export interface Pulse {
   pause(): void;
   resume(): void;
   /** Nobody reads any more; one `drain` lets a handler that waits for it go on. */
-  clientLeft(): void;
+  letGo(): void;
+  /** The handler has nothing more to say; its client may still have to read. */
+  ended(): void;
   stop(): void;
 }
 
@@ -58,7 +61,9 @@ class Clocks implements Pulse {
   #lastDataAt = 0;
   #waitedMs = 0;
   #fullSince: number | undefined;
-  #onDrain: (() => void) | undefined;
+  /** Where `drain` comes from: the response, or what stands in front of it, such as compression's zlib. */
+  #drains: EventEmitter | undefined;
+  readonly #onDrain = (): void => this.#drained();
   #paused = false;
   #idleTimer: NodeJS.Timeout | undefined;
   #stallTimer: NodeJS.Timeout | undefined;
@@ -100,10 +105,7 @@ class Clocks implements Pulse {
   full(): void {
     if (this.#fullSince !== undefined) return;
     this.#fullSince = performance.now();
-    if (this.#onDrain === undefined) {
-      this.#onDrain = () => this.#drained();
-      this.#exchange.res.on('drain', this.#onDrain);
-    }
+    this.#drains ??= this.#exchange.res.on('drain', this.#onDrain);
     if (this.#settings.stallTimeoutMs > 0) this.#armStall(this.#taken());
   }
 
@@ -120,16 +122,32 @@ class Clocks implements Pulse {
     this.#lastDataAt = performance.now();
   }
 
-  clientLeft(): void {
+  letGo(): void {
     if (this.#fullSince === undefined) return;
+    const emitters = new Set<EventEmitter>([
+      this.#exchange.res,
+      this.#drains ?? this.#exchange.res,
+    ]);
     this.#drained();
-    process.nextTick(() => this.#exchange.res.emit('drain'));
+    this.#forgetDrain();
+    process.nextTick(() => {
+      for (const emitter of emitters) emitter.emit('drain');
+    });
+  }
+
+  ended(): void {
+    clearTimeout(this.#idleTimer);
   }
 
   stop(): void {
-    clearTimeout(this.#idleTimer);
+    this.ended();
     this.#drained();
-    if (this.#onDrain !== undefined) this.#exchange.res.removeListener('drain', this.#onDrain);
+    this.#forgetDrain();
+  }
+
+  #forgetDrain(): void {
+    this.#drains?.removeListener('drain', this.#onDrain);
+    this.#drains = undefined;
   }
 
   #armIdle(afterMs: number): void {
@@ -147,15 +165,19 @@ class Clocks implements Pulse {
     this.#stallTimer = setTimeout(() => {
       if (this.#fullSince === undefined) return;
       const now = this.#taken();
-      if (now > before) this.#armStall(now);
+      if (now !== before) this.#armStall(now);
       else this.#events.onStall();
     }, this.#settings.stallTimeoutMs);
   }
 
-  /** Bytes that the operating system has taken: what is counted as written, less what still waits. */
+  /**
+   * Changes when the operating system takes bytes: what is counted as written, less what still waits. Of a large chunk
+   * on its way only the handle knows how much is left; Node's own socket time-out looks there too.
+   */
   #taken(): number {
     const { socket } = this.#exchange;
-    return socket.bytesWritten - socket.writableLength;
+    const { _handle: handle } = socket as { _handle?: { writeQueueSize?: number } | null };
+    return socket.bytesWritten - socket.writableLength - (handle?.writeQueueSize ?? 0);
   }
 
   #drained(): void {

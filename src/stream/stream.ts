@@ -15,6 +15,7 @@ import type { StreamEnvironment } from './environment.ts';
 import type { Exchange } from './exchange.ts';
 import { createFinishing, type Finishing } from './finishing.ts';
 import { createHold, type Hold } from './hold.ts';
+import { NO_HOOKS, type StreamHooks } from './hooks.ts';
 import { type Identity, identityOf } from './identity.ts';
 import { createPulse, type Pulse } from './pulse.ts';
 import { routeOf } from './route.ts';
@@ -25,28 +26,6 @@ import { summaryOf } from './summary.ts';
 
 /** Outcomes after which what is written waits: those that a client takes for the end of an answer. */
 const HELD: ReadonlySet<Outcome> = new Set(['completed', 'truncated', 'failed']);
-
-/** What others do about a stream. */
-export interface StreamHooks {
-  /** No data came for `idleTimeoutMs`. */
-  idle(): void;
-  /** A full response made no progress for `stallTimeoutMs`. */
-  stalled(): void;
-  /** It may not outlive its client any longer. */
-  budgetSpent(why: FinishRefusal): void;
-  /** Ends or destroys the response without asking the stream. */
-  close(how: 'end' | 'destroy'): void;
-  /** Our listeners come off the socket, which serves other requests. */
-  detach(): void;
-}
-
-const NO_HOOKS: StreamHooks = {
-  idle() {},
-  stalled() {},
-  budgetSpent() {},
-  close() {},
-  detach() {},
-};
 
 export class Stream implements StreamView {
   readonly id: string;
@@ -87,6 +66,10 @@ export class Stream implements StreamView {
   hooks: StreamHooks = NO_HOOKS;
   /** The handler threw: no polite end afterwards makes that a success. */
   failure: Fact | undefined;
+  /** It was stopped before it began. */
+  stopFirst: { readonly fact: Fact; readonly reason: string } | undefined;
+  /** Resolves when nothing is held any more. */
+  released: Promise<void> = Promise.resolve();
   #reported = false;
   #holds = 0;
   #identity: Identity | undefined;
@@ -225,7 +208,7 @@ export class Stream implements StreamView {
     this.pulse.pause();
     this.hold.begin();
     const since = performance.now();
-    void progress.confirmed.then((released) => {
+    this.released = progress.confirmed.then((released) => {
       this.#holds -= 1;
       if (this.#holds > 0 || !this.hold.active) return;
       this.holdMs += performance.now() - since;
@@ -250,7 +233,7 @@ export class Stream implements StreamView {
 
   /** What became of the message, once that is known. */
   whenSettled(): Promise<SaveResult | SkipReason> {
-    if (this.#reported) return Promise.resolve(this.body?.settlement?.result ?? 'empty');
+    if (this.#hasResult()) return Promise.resolve(this.body?.settlement?.result ?? 'empty');
     return new Promise((resolve) => this.#settledListeners.push(resolve));
   }
 
@@ -262,21 +245,32 @@ export class Stream implements StreamView {
     this.pulse.stop();
     clearTimeout(this.graceTimer);
     this.finishing?.done();
+    this.hooks.detach();
     this.#report();
   }
 
   #release(): void {
-    this.environment.live.delete(this.id);
+    // The guard's stream has the id of the observed one whose place it took.
+    if (this.environment.live.get(this.id) === this) this.environment.live.delete(this.id);
     this.hooks.detach();
+  }
+
+  #hasResult(): boolean {
+    const { pending, result } = this.body?.settlement ?? {};
+    const settled = this.fact !== undefined && this.waiting === undefined;
+    return this.#reported || (settled && pending === 0 && result !== undefined);
   }
 
   /** Once, when the response is over and the last save has its result. */
   #report(): void {
     const settlement = this.body?.settlement;
-    if (!this.over || this.#reported || (settlement?.pending ?? 0) > 0) return;
-    this.#reported = true;
+    if (this.#reported || (settlement?.pending ?? 0) > 0) return;
+    this.#reported = this.over;
+    if (this.#hasResult()) {
+      for (const tell of this.#settledListeners.splice(0)) tell(settlement?.result ?? 'empty');
+    }
+    if (!this.over) return;
     this.#release();
-    for (const tell of this.#settledListeners) tell(settlement?.result ?? 'empty');
     if (this.body === undefined) return;
     this.fact ??= this.body.endFact();
     if (settlement?.due === false) {

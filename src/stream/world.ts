@@ -64,9 +64,9 @@ class FinishingWorld implements World {
     this.#ended = true;
     process.nextTick(() => {
       this.#finished = true;
-      callback?.();
-      this.#resGates.fire('finish');
-      this.leave();
+      if (callback !== undefined) process.nextTick(callback);
+      process.nextTick(() => this.#resGates.fire('finish'));
+      process.nextTick(() => this.leave());
     });
   }
 

@@ -7,7 +7,8 @@ import { type DecidingCall, isStream } from './decide.ts';
 import type { Response } from './exchange.ts';
 import { addHeaders, forcedBy, type Head, headOf, withHeaders } from './head.ts';
 import { handlerBegan, handlerDestroyed, handlerEnded } from './handler.ts';
-import type { Stream, StreamHooks } from './stream.ts';
+import type { Stream } from './stream.ts';
+import type { StreamHooks } from './hooks.ts';
 
 type Method = (this: Response, ...args: unknown[]) => unknown;
 type Callback = (error?: Error | null) => void;
