@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { exchangeOf, type Response, type RoutedRequest } from './exchange.ts';
 import { newId } from './ids.ts';
 import { cutFinishing, stalled } from './leaving.ts';
-import { timeOut } from './halting.ts';
+import { finishedInGrace, timeOut } from './halting.ts';
 import { closed } from './closing.ts';
 import type { StreamSettings } from './settings.ts';
 import { type Environment, Stream } from './stream.ts';
@@ -41,6 +41,7 @@ export function attach(
   stream.hooks = {
     close,
     idle: () => timeOut(stream),
+    finished: () => finishedInGrace(stream),
     stalled: () => stalled(stream),
     budgetSpent: (why) => cutFinishing(stream, why),
     detach: listen(stream),

@@ -49,6 +49,16 @@ export function graceOver(stream: Stream, how: 'ended' | 'failed' | 'closed' | '
   closeAfter(stream, progress?.confirmed, stopped ? 'end' : 'destroy');
 }
 
+/** The handler answers a stop with the finish marker: a client takes that for the end, so it waits for the message. */
+export function finishedInGrace(stream: Stream): void {
+  const how = stream.fact?.outcome === 'stopped' ? 'end' : 'destroy';
+  const progress = stream.settle();
+  if (progress !== undefined) stream.holdUntil(progress);
+  startGrace(stream, () => {
+    if (!stream.gone && !stream.endCalled) closeAfter(stream, stream.released, how);
+  });
+}
+
 /** Tells the handler to end, or to be told so as soon as it begins. False when there was nothing to stop. */
 export function halt(stream: Stream, fact: Fact, reason: string): boolean {
   if (stream.over || stream.kind === 'other' || stream.waiting === 'grace') return false;

@@ -5,6 +5,8 @@ import type { FinishRefusal } from '../observer.ts';
 export interface StreamHooks {
   /** No data came for `idleTimeoutMs`. */
   idle(): void;
+  /** The finish marker came after it was told to stop. */
+  finished(): void;
   /** A full response made no progress for `stallTimeoutMs`. */
   stalled(): void;
   /** It may not outlive its client any longer. */
@@ -20,6 +22,7 @@ export interface StreamHooks {
 /** Until it is attached. */
 export const NO_HOOKS: StreamHooks = {
   idle() {},
+  finished() {},
   stalled() {},
   budgetSpent() {},
   close() {},

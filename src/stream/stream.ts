@@ -163,7 +163,8 @@ export class Stream implements StreamView {
     if (this.gone) {
       this.chunksAfterDisconnect += 1;
       this.finishing?.spend(body.bytes);
-    } else if (seen === 'finish') this.conclude({ outcome: 'completed', side: 'server' });
+    } else if (seen === 'finish' && this.waiting === 'grace') this.hooks.finished();
+    else if (seen === 'finish') this.conclude({ outcome: 'completed', side: 'server' });
     else if (seen === 'error') this.conclude(ERROR_FRAME);
     else if (body.whole) this.conclude(body.endFact());
     return 'taken';

@@ -86,6 +86,7 @@ function wrapWrite(stream: Stream, write: Method, decide: Decider): Method {
       if (stream.hold.pretendsEnd) return writeAfterEnd(stream, done);
       return Reflect.apply(write, this, arguments);
     }
+    if (chunk === '' && stream.gone) return swallow(done);
     if (chunk === '' || stream.take(chunk, encoding, false) === 'invalid') {
       return Reflect.apply(write, this, arguments);
     }

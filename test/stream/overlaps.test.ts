@@ -54,6 +54,26 @@ describe('a stop', () => {
     expect((await visitor.over()).body.toString()).toContain('one');
   });
 
+  it('holds the finish marker that the handler answers it with', async () => {
+    const { kept, visitor } = await open((_, res, { keep, store }) => {
+      store.hold();
+      res.setHeader('content-type', SSE);
+      res.write('data: one\n\n');
+      keep.stream(res)?.signal.addEventListener('abort', () => {
+        res.write(DONE);
+        res.write(': flushed?\n\n');
+        res.end();
+      });
+      setImmediate(() => keep.stream(res)?.stop());
+    });
+    await until('the store was asked', () => kept.store.waiting === 1);
+    await visitor.sees('one');
+    expect(visitor.text).not.toContain('[DONE]');
+    kept.store.answer();
+    expect((await visitor.over()).body.toString()).toContain('[DONE]');
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'stopped' });
+  });
+
   it('lets a handler go on that waits for a client which takes nothing', async () => {
     let drained = false;
     const { kept } = await open(async (_, res, { keep }) => {
