@@ -87,6 +87,8 @@ export interface Observer {
   onStart?(stream: StreamView): void;
   /** The first body write. */
   onFirstChunk?(stream: StreamView, timeToFirstChunkMs: number): void;
+  /** The client left, and that is the outcome. Called while the request's own span can still be written to. */
+  onDisconnect?(stream: StreamView): void;
   /** A message is due: exactly one `onSave` of kind `first` follows. Not called again for a reopened stream. */
   onDue?(stream: StreamView): void;
   /** Nothing was due, by policy or because there was nothing. */
@@ -138,6 +140,7 @@ export function combine(
     onRoute: (route) => tell((to) => to.onRoute?.(route)),
     onStart: (stream) => tell((to) => to.onStart?.(stream)),
     onFirstChunk: (stream, ms) => tell((to) => to.onFirstChunk?.(stream, ms)),
+    onDisconnect: (stream) => tell((to) => to.onDisconnect?.(stream)),
     onDue: (stream) => tell((to) => to.onDue?.(stream)),
     onSkip: (stream, reason) => tell((to) => to.onSkip?.(stream, reason)),
     onMessage: (stream, facts) => tell((to) => to.onMessage?.(stream, facts)),

@@ -46,6 +46,7 @@ export function clientLeft(stream: Stream): void {
   // It was told to stop: its message waits for the end of its grace, not for its client.
   if (stream.waiting === 'grace') return;
   const concluded = stream.kind === 'stream' && stream.fix(LEFT);
+  if (concluded) stream.environment.observer.onDisconnect(stream);
   // The client has every byte: there is nothing to finish.
   if (stream.body?.whole === true && !concluded) return stream.finish();
   if (stream.cut === undefined && stream.finishing?.begin() === true) {

@@ -5,6 +5,7 @@
  */
 import {
   context,
+  createContextKey,
   isSpanContextValid,
   ROOT_CONTEXT,
   SpanKind,
@@ -56,8 +57,13 @@ interface Traced {
   readonly span: Span;
   /** The handler's context with the stream's span in it. */
   readonly context: Context;
+  /** The span of the request, where something else traces requests. */
+  readonly server: Span | undefined;
   save: Span | undefined;
 }
+
+/** Under this key `@opentelemetry/core` keeps the request's span, whatever span is active (its `rpc-metadata.ts`). */
+const RPC_METADATA = createContextKey('OpenTelemetry SDK Context Key RPC_METADATA');
 
 /** Nothing here throws but what `work` throws. */
 export function createSpans(): Spans {
@@ -70,8 +76,11 @@ export function createSpans(): Spans {
     onStart(stream) {
       const parent = context.active();
       const span = startStream(stream, parent);
-      streams.set(stream, { span, context: trace.setSpan(parent, span), save: undefined });
+      const traced = { span, context: trace.setSpan(parent, span), server: serverSpan(parent) };
+      streams.set(stream, { ...traced, save: undefined });
     },
+    onDisconnect: (stream) =>
+      void streams.get(stream)?.server?.setAttribute(ATTRIBUTES.outcome, 'disconnected'),
     onDue(stream) {
       const traced = streams.get(stream);
       if (traced !== undefined) traced.save ??= startSave(traced);
@@ -101,6 +110,14 @@ export function createSpans(): Spans {
       return span !== undefined && isSampled(span) ? span.traceId : undefined;
     },
   };
+}
+
+/** The request's span as its instrumentation says, else the one that is active: without routing spans it is the same. */
+function serverSpan(parent: Context): Span | undefined {
+  const metadata: unknown = parent.getValue(RPC_METADATA);
+  const known = typeof metadata === 'object' && metadata !== null && 'span' in metadata;
+  // What instrumentations put there is the span of the API they share with us.
+  return known ? (metadata.span as Span) : trace.getSpan(parent);
 }
 
 /** Asked for every time: an SDK may start, or be replaced, after us. */
