@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench } from './bench.ts';
 import type { Conversation } from './conversation.ts';
 import type { Fault } from './fault.ts';
+import { waitUntil } from './wait.ts';
 
 /** SIGKILL at random moments while streams run, and a start on the same journal, until all streams are done. */
 export const killed: Fault = {
@@ -14,8 +15,8 @@ export const killed: Fault = {
     let running = true;
     const over = bench.run(app, conversations).finally(() => (running = false));
     for (let kills = 0; running || kills === 0; kills += 1) {
-      const before = arrived(conversations);
-      await bench.tokens(conversations, before + bench.random.int(1, 1_500));
+      const until = arrived(conversations) + bench.random.int(1, 1_500);
+      await waitUntil('some more has arrived', () => !running || arrived(conversations) >= until);
       await sleep(bench.random.int(0, 20));
       await app.kill();
       await app.start();
