@@ -33,7 +33,7 @@ const answer: RequestHandler = (_, res) => {
 describe('11: PostgreSQL is down for a whole stream', () => {
   it('and the answer is journaled, the client served, and replayed when it is back', async () => {
     const house = await createHouse(database, spans);
-    const chat = await createChat(house, answer, { confirmTimeoutMs: 200 });
+    const chat = await createChat(house, answer);
     await (await chat.ask('before')).over();
     await house.witness.ended(1);
     await database.stop();

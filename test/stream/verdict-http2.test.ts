@@ -49,6 +49,18 @@ const CAUSES = [
     server: (res: Http2ServerResponse) => res.destroy(new Error('a mistake of ours')),
   },
   {
+    name: 'res.destroy()',
+    outcome: 'failed',
+    side: 'server',
+    server: (res: Http2ServerResponse) => res.destroy(),
+  },
+  {
+    name: 'a handler that resets its stream with a code',
+    outcome: 'failed',
+    side: 'server',
+    server: (res: Http2ServerResponse) => res.stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+  },
+  {
     name: 'a handler that throws, whose caller then resets the stream',
     outcome: 'failed',
     side: 'server',

@@ -188,6 +188,25 @@ describe('a second request on a connection, whose response waits behind the firs
   );
 });
 
+it.each<Layer>(['observe', 'guard'])(
+  'a destroy() that was taken from the response before %s is seen all the same',
+  async (layer) => {
+    const kept = createKept();
+    const app = express();
+    let destroy: ((error: Error) => unknown) | undefined;
+    app.use((_, res, next) => {
+      destroy = res.destroy.bind(res);
+      next();
+    });
+    app.get('/', ...middleware(kept.keep, layer), (_, res) => {
+      res.type('text/plain').write('one');
+      setImmediate(() => destroy?.(UPSTREAM_ERRORS[0].error));
+    });
+    await visit(await serve(app), '/');
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', side: 'upstream' });
+  },
+);
+
 describe.each([
   ['Express 5', express],
   ['Express 4', express4],
