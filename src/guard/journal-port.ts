@@ -13,6 +13,11 @@ export interface JournalEntry {
   readonly opened: OpenedStream;
   /** Absent when the process died before the stream ended: the message is an `interrupted` partial. */
   readonly ending: Ending | undefined;
+  /**
+   * How many bytes of the body the ending speaks of, where more came after it and the process died before the next
+   * end. Whether that was more of the answer, only its format can say.
+   */
+  readonly endsAt?: number | undefined;
   /** Reads the body from disk. */
   body(): Promise<readonly Piece[]>;
   /** The store has it: its records may go. */

@@ -5,16 +5,20 @@
  */
 import type { OpenedStream, Piece, ReadBody } from '../keeper.ts';
 import type { Message } from '../message.ts';
-import type { Ending } from './journal-port.ts';
+import type { Ending, JournalEntry } from './journal-port.ts';
 
 /** `undefined` when there is nothing to keep: the stream never ended, and every payload carried nothing. */
 export function rebuild(
-  { opened, ending }: { readonly opened: OpenedStream; readonly ending: Ending | undefined },
+  { opened, ending, endsAt }: Pick<JournalEntry, 'opened' | 'ending' | 'endsAt'>,
   body: readonly Piece[],
   { read, nowMs }: { readonly read: ReadBody; readonly nowMs: number },
 ): Message | undefined {
   const content = read(opened, body);
-  if (ending !== undefined) return { ...ending, text: content.text, events: content.events };
+  if (ending !== undefined) {
+    const settled = endsAt === undefined ? content : read(opened, upTo(body, endsAt));
+    const final = isMore(content, settled) ? interrupted(ending) : ending;
+    return { ...final, text: content.text, events: content.events };
+  }
   if (content.empty) return undefined;
   return {
     id: opened.messageId,
@@ -35,6 +39,26 @@ export function rebuild(
     startedAt: new Date(opened.startedAtMs),
     endedAt: new Date(nowMs),
   };
+}
+
+/** The answer went on after this end, and its process died before the next one: that is the last thing it did. */
+function interrupted(ending: Ending): Ending {
+  const revision = ending.revision + 1;
+  return { ...ending, revision, complete: false, outcome: 'interrupted', side: 'server' };
+}
+
+/** Usage, a second terminal frame or a heartbeat after the end are no more of an answer. */
+function isMore(content: ReturnType<ReadBody>, settled: ReturnType<ReadBody>): boolean {
+  return content.text !== settled.text || content.unknownText !== settled.unknownText;
+}
+
+/** The pieces that make up the first `bytes` bytes; an end stands between two pieces. */
+function upTo(body: readonly Piece[], bytes: number): readonly Piece[] {
+  let left = bytes;
+  return body.filter((piece) => {
+    left -= Buffer.byteLength(piece);
+    return left >= 0;
+  });
 }
 
 type Metadata = OpenedStream['metadata'];

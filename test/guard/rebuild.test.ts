@@ -39,3 +39,26 @@ test('what was found in the body joins the metadata that the app gave', () => {
 test('an unfinished stream in which nothing was said leaves no message', () => {
   expect(rebuild({ opened: openedStream(), ending: undefined }, [], context)).toBeUndefined();
 });
+
+test('a stream that died after its end keeps that end, unless there was more of the answer', () => {
+  const opened = openedStream();
+  const { text: _text, events: _events, ...ending } = messageOf(opened, { complete: true });
+  const entry = { opened, ending, endsAt: Buffer.byteLength('ánswer') };
+  // The format of this reader: a piece in brackets carries nothing.
+  const read: typeof readText = (stream, body) =>
+    readText(
+      stream,
+      body.filter((piece) => !String(piece).startsWith('[')),
+    );
+  const after = (...more: string[]) =>
+    rebuild(entry, ['án', 'swer', ...more], { ...context, read });
+  expect(after()).toMatchObject({ text: 'ánswer', ...ending });
+  expect(after('[DONE]')).toMatchObject({ text: 'ánswer', ...ending });
+  expect(after('[DONE]', ' more')).toMatchObject({
+    text: 'ánswer more',
+    revision: ending.revision + 1,
+    complete: false,
+    outcome: 'interrupted',
+    side: 'server',
+  });
+});

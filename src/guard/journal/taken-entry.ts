@@ -2,7 +2,7 @@
  * The streams that a dead process left, as the saver meets them.
  */
 import { basename } from 'node:path';
-import type { Ending, JournalEntry } from '../journal-port.ts';
+import type { JournalEntry } from '../journal-port.ts';
 import { isCut, isReopened, nameless } from './found.ts';
 import type { Found } from './found.ts';
 import { parseEnding, parseOpened } from './parse.ts';
@@ -21,7 +21,9 @@ export function takenEntry(found: Found, taken: Taken, path: string): JournalEnt
   };
   return {
     opened,
-    ending: ending && asFound(ending, found),
+    // What the records do not bear out is not complete.
+    ending: ending && (isCut(found) ? { ...ending, complete: false } : ending),
+    endsAt: isReopened(found) ? found.endOffset : undefined,
     body: async () => (await taken.body(found)).pieces,
     settle,
     async refuse(message, sqlstate) {
@@ -29,15 +31,6 @@ export function takenEntry(found: Found, taken: Taken, path: string): JournalEnt
       await settle();
     },
   };
-}
-
-/** The ending, as far as the records bear it out. */
-function asFound(ending: Ending, found: Found): Ending {
-  if (isCut(found)) return { ...ending, complete: false };
-  if (!isReopened(found)) return ending;
-  // It went on after this end, and its process died before the next one: that is the last thing that happened to it.
-  const revision = ending.revision + 1;
-  return { ...ending, revision, complete: false, outcome: 'interrupted', side: 'server' };
 }
 
 function openedOf(found: Found, directory: string): JournalEntry['opened'] {

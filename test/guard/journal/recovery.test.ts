@@ -170,18 +170,18 @@ describe('recovery', () => {
 });
 
 describe('a stream that went on after its end', () => {
-  it('and died before the next one is interrupted, in the revision that it was in', async () => {
+  it('and died before the next one comes back with that end, and with where it stood', async () => {
     const path = emptyDirectory();
     const before = open(path);
     const one = speaker(before.journal, 1);
     one.say('answer');
-    one.end({ complete: true, outcome: 'completed', side: 'client' });
+    one.end({ complete: true, outcome: 'completed' });
     one.say(' and more');
     await before.journal.close();
     const [back] = await recoverAll(open(path).journal);
     expect(back?.text).toBe('answer and more');
-    const ending = { revision: 1, complete: false, outcome: 'interrupted', side: 'server' };
-    expect(back?.entry.ending).toMatchObject(ending);
+    const ending = { revision: 0, complete: true, outcome: 'completed' };
+    expect(back?.entry).toMatchObject({ ending, endsAt: 'answer'.length });
   });
 });
 
