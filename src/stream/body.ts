@@ -41,6 +41,8 @@ export interface Body {
   drop(): void;
   /** What a normal end says about the stream. */
   endFact(): Fact;
+  /** What a finish marker says about it: after an error frame it is no success. */
+  finishFact(): Fact;
   /** Whether the answer is all there, given that its handler came to a normal end, or did not. */
   isComplete(endedNormally: boolean): boolean;
 }
@@ -144,6 +146,10 @@ class StreamBody implements Body {
     return finished || !needed
       ? { outcome: 'completed', side: 'server' }
       : { outcome: 'truncated', side: 'upstream', errorType: 'truncated' };
+  }
+
+  finishFact(): Fact {
+    return this.#watch?.errored === true ? ERROR_FRAME : { outcome: 'completed', side: 'server' };
   }
 
   isComplete(endedNormally: boolean): boolean {

@@ -11,8 +11,10 @@ export function closed(stream: Stream): void {
     if (stream.cut !== undefined) stream.finish();
     return;
   }
+  if (stream.kind === 'other') return;
   const verdict = verdictOf(stream.exchange, {
     ended: stream.endCalled && !stream.hold.active,
+    resetHere: stream.resetHere,
     timedOut: stream.pulse.timedOut,
   });
   if (verdict.by === 'ended') return stream.finish();

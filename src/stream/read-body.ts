@@ -22,7 +22,8 @@ export const readBody: ReadBody = (stream, body) => {
   return {
     text,
     events: stream.events || unknownText || toolCalls || wordless ? events : null,
-    empty: empty && body.length === 0,
+    // Bytes that nobody can decode are an answer that nobody can read, not an empty one.
+    empty: empty && !(isEncoded(stream.contentEncoding) && text === '' && body.length > 0),
     finished,
     unknownText,
     metadata:

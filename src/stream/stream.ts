@@ -49,6 +49,8 @@ export class Stream implements StreamView {
   gone = false;
   /** The handler called `end()`. */
   endCalled = false;
+  /** The handler closed its HTTP/2 stream with an error code. */
+  resetHere = false;
   fact: Fact | undefined;
   /** The outcome is fixed, but the handler is still allowed to write what belongs to the message. */
   waiting: 'world' | 'grace' | undefined;
@@ -164,7 +166,7 @@ export class Stream implements StreamView {
       this.chunksAfterDisconnect += 1;
       this.finishing?.spend(body.bytes);
     } else if (seen === 'finish' && this.waiting === 'grace') this.hooks.finished();
-    else if (seen === 'finish') this.conclude({ outcome: 'completed', side: 'server' });
+    else if (seen === 'finish') this.conclude(body.finishFact());
     else if (seen === 'error') this.conclude(ERROR_FRAME);
     else if (body.whole) this.conclude(body.endFact());
     return 'taken';

@@ -27,6 +27,8 @@ export type Verdict =
 export interface CloseHints {
   /** The handler called `end()` and nothing of it is held back. */
   readonly ended: boolean;
+  /** HTTP/2: this process closed the stream, with a code that says that it failed. */
+  readonly resetHere: boolean;
   /** The socket's `'timeout'` was seen after the last write. */
   readonly timedOut: boolean;
 }
@@ -35,6 +37,7 @@ export interface CloseHints {
 export function verdictOf(exchange: Exchange, hints: CloseHints): Verdict {
   const { res, socket, h2 } = exchange;
   if (h2 !== undefined) {
+    if (hints.resetHere) return serverClosed(socket);
     if (h2.rstCode !== 0 || h2.aborted) return { by: 'client' };
     return hints.ended ? { by: 'ended' } : serverClosed(socket);
   }

@@ -3,6 +3,7 @@
  * caller's own arguments: never one more (compression trips over a callback that the app did not give) and never one
  * less. What the stream does not want on the wire is answered as Node would for a client that is there.
  */
+import type { ServerHttp2Stream } from 'node:http2';
 import { type DecidingCall, isStream } from './decide.ts';
 import type { Response } from './exchange.ts';
 import { addHeaders, forcedBy, type Head, headOf, withHeaders } from './head.ts';
@@ -18,6 +19,9 @@ const REPLAYED = ['flush', 'flushHeaders', 'cork', 'uncork', 'addTrailers'] as c
 
 /** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7): an HTTP/2 stream that must not look finished. */
 const H2_INTERNAL_ERROR = 2;
+
+/** `NGHTTP2_CANCEL`: the stream is no longer wanted. */
+const H2_CANCEL = 8;
 
 /**
  * Wraps the response of `stream`; `onWrongOrder` is told when compression stands behind the guard. Returns what
@@ -43,10 +47,23 @@ export function wrapResponse(stream: Stream, onWrongOrder: () => void): StreamHo
   for (const [name, value] of Object.entries(wrapped)) {
     Object.defineProperty(res, name, { value, configurable: true, writable: true });
   }
+  if (h2 !== undefined) noteReset(stream, h2);
   return (how) => {
     if (how === 'end') Reflect.apply(end, res, []);
     else if (h2 === undefined) socket.destroy();
     else h2.close(H2_INTERNAL_ERROR);
+  };
+}
+
+/**
+ * A reset looks the same from either side, unless it is seen being made. `NGHTTP2_CANCEL` is not: it is what Node
+ * itself closes every stream with when a client's connection goes.
+ */
+function noteReset(stream: Stream, h2: ServerHttp2Stream): void {
+  const close = h2.close.bind(h2);
+  h2.close = (code, callback) => {
+    stream.resetHere = code !== undefined && code !== 0 && code !== H2_CANCEL;
+    close(code, callback);
   };
 }
 
@@ -81,6 +98,8 @@ function wrapWrite(stream: Stream, write: Method, decide: Decider): Method {
     if (stream.kind === 'undecided' && decide('write', true)) addHeaders(stream);
     if (!stream.concerned) return Reflect.apply(write, this, arguments);
     const done = lastFunction(encoding, callback);
+    // Its head is built, as by any first write: who asks `headersSent` must not answer a second time.
+    if (stream.gone && !res.headersSent) res.writeHead(res.statusCode);
     if (stream.deaf) return swallow(done);
     if (stream.endCalled) {
       if (stream.hold.pretendsEnd) return writeAfterEnd(stream, done);

@@ -50,7 +50,7 @@ export function createWitness(): Witness {
     onDue: () => void told.push('onDue'),
     onSkip: (_, reason) => void (told.push('onSkip'), skips.push(reason)),
     onMessage: (_, fact) => void (told.push('onMessage'), facts.push(fact)),
-    onSave: ({ stream: _, ...report }) => void (told.push('onSave'), saves.push(report)),
+    onSave: ({ stream: _stream, ...report }) => void (told.push('onSave'), saves.push(report)),
     onAttempt: (errorType) => void attempts.push(errorType),
     onHold: (_, released) => void (told.push('onHold'), holds.push(released)),
     onFinishing: (_, begins) => void (told.push('onFinishing'), finishing.push(begins)),
