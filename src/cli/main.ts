@@ -70,11 +70,6 @@ const COMMANDS: readonly {
     summary: 'list, replay or drop what waits on disk',
     load: async () => (await import('./journal.ts')).runJournal,
   },
-  {
-    name: 'journal',
-    summary: 'list, replay or drop what waits on disk',
-    load: async () => (await import('./journal.ts')).runJournal,
-  },
 ];
 
 const HELP = `usage: lastchunk <command> [options]
