@@ -154,7 +154,7 @@ const nothing: Reply = {
 };
 
 /** Reads the first final response in `raw`; `over` says that no more bytes will come. */
-export function parseReply(raw: Buffer, over: boolean): Reply | undefined {
+function parseReply(raw: Buffer, over: boolean): Reply | undefined {
   const split = raw.indexOf('\r\n\r\n');
   if (split < 0) return undefined;
   const head = raw.subarray(0, split).toString('latin1');
