@@ -67,8 +67,11 @@ function serverClosed(socket: Socket): Verdict {
     : { by: 'server', outcome: 'failed', side: 'server', errorType: '_OTHER' };
 }
 
-/** A system call on the socket failed: a reset, a broken pipe, a network that went away. */
+/**
+ * A system call on the socket failed: a reset, a broken pipe, a network that went away. Not one that was cancelled: that
+ * is what Node 26 leaves when this process destroys a socket with a write on its way.
+ */
 function brokenByPeer(socket: Socket): boolean {
-  const error: (Error & { syscall?: unknown }) | null | undefined = socket.errored;
-  return error !== null && error !== undefined && typeof error.syscall === 'string';
+  const error: NodeJS.ErrnoException | null | undefined = socket.errored;
+  return error?.syscall !== undefined && error.code !== 'ECANCELED';
 }
