@@ -58,6 +58,7 @@ export async function createBench(options: {
   readonly random: Random;
   readonly server: TestPostgres;
   readonly directory: string;
+  readonly leavesFiles: boolean;
   readonly onDone: () => void;
 }): Promise<ClosableBench> {
   const { name, random, server, directory, onDone } = options;
@@ -100,7 +101,16 @@ export async function createBench(options: {
     }).catch((error: unknown) => wrong.push(String(error)));
   };
 
-  return {
+  const closeAll = async (): Promise<void> => {
+    for (const [app, { stop }] of watches) {
+      await stop();
+      if (app.address === undefined) continue;
+      const { code, closed } = await app.close();
+      if (code !== 0 || closed?.lost !== 0) wrong.push(`close(): ${JSON.stringify(closed)}`);
+    }
+  };
+
+  const bench: ClosableBench = {
     random,
     server,
     connectionString,
@@ -154,11 +164,15 @@ export async function createBench(options: {
     check: (holds, otherwise) => void (holds || wrong.push(otherwise)),
     finish: async () => {
       await settled();
-      for (const [app, { stop }] of watches) {
-        await stop();
-        if (app.address === undefined) continue;
-        const { code, closed } = await app.close();
-        if (code !== 0 || closed?.lost !== 0) wrong.push(`close(): ${JSON.stringify(closed)}`);
+      await closeAll();
+      const grown = readdirSync(journal);
+      if (options.leavesFiles && grown.length > 0) {
+        await bench.app();
+        await waitUntil('what was left is taken over', () =>
+          readdirSync(journal).every((home) => !grown.includes(home)),
+        );
+        await settled();
+        await closeAll();
       }
       const scrapes = Array.from(watches.values()).reduce((sum, { count }) => sum + count, 0);
       if (scrapes === 0) wrong.push('no scrape was answered');
@@ -175,6 +189,7 @@ export async function createBench(options: {
       await pool.end();
     },
   };
+  return bench;
 }
 
 const ROWS =

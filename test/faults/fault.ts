@@ -9,6 +9,11 @@ export interface Fault {
   readonly impossible?: () => string | undefined;
   /** True where CI has what it needs: there, what cannot be done is a failure. */
   readonly neededInCi?: true;
+  /**
+   * True where a file may have grown while somebody read it who took its owner for dead: it is left to the next
+   * process, which is then started.
+   */
+  readonly leavesFiles?: true;
   /** Breaks the world around `streams` streams. Whatever it ran is settled and judged afterwards. */
   readonly run: (bench: Bench, streams: number) => Promise<void>;
 }

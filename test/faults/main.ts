@@ -71,6 +71,7 @@ async function runFault(fault: Fault): Promise<Result> {
     random: createRandom(args.seed + FAULTS.indexOf(fault)),
     server,
     directory: join(directory, fault.name),
+    leavesFiles: fault.leavesFiles === true,
     onDone: () => report.done(),
   });
   const thrown: string[] = [];

@@ -47,6 +47,7 @@ async function found(bench: Bench, conversations: readonly Conversation[]): Prom
 export const frozen: Fault = {
   name: 'pid-1-frozen',
   title: 'two that are pid 1, the live owner stopped',
+  leavesFiles: true,
   impossible: () =>
     spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0
       ? undefined
