@@ -19,6 +19,7 @@ const LAYERS: readonly { readonly parts: readonly string[]; readonly strangers: 
       'message',
       'observer',
       'keeper',
+      'current',
       'logger',
       'version',
       'telemetry/names',
@@ -27,7 +28,7 @@ const LAYERS: readonly { readonly parts: readonly string[]; readonly strangers: 
   },
   { parts: ['stream', 'guard', 'noise', 'postgres'], strangers: true },
   { parts: ['telemetry', 'health', 'slo'], strangers: false },
-  { parts: ['wiring', 'lastchunk', 'index', 'cli', 'register'], strangers: false },
+  { parts: ['wiring', 'lastchunk', 'index', 'cli', 'register', 'frameworks'], strangers: false },
 ];
 
 /** Where a package may be imported: a folder or a file of `src`. What is not listed here is imported nowhere. */
