@@ -52,13 +52,23 @@ function isMore(content: ReturnType<ReadBody>, settled: ReturnType<ReadBody>): b
   return content.text !== settled.text || content.unknownText !== settled.unknownText;
 }
 
-/** The pieces that make up the first `bytes` bytes; an end stands between two pieces. */
+/** The first `bytes` bytes: the journal gives back long pieces, in the midst of which an end may stand. */
 function upTo(body: readonly Piece[], bytes: number): readonly Piece[] {
+  const pieces: Piece[] = [];
   let left = bytes;
-  return body.filter((piece) => {
-    left -= Buffer.byteLength(piece);
-    return left >= 0;
-  });
+  for (const piece of body) {
+    if (left <= 0) break;
+    const length = Buffer.byteLength(piece);
+    pieces.push(length <= left ? piece : cut(piece, left));
+    left -= length;
+  }
+  return pieces;
+}
+
+/** An end was written between two pieces, so never inside a character. */
+function cut(piece: Piece, bytes: number): Piece {
+  if (typeof piece !== 'string') return piece.subarray(0, bytes);
+  return Buffer.from(piece).toString('utf8', 0, bytes);
 }
 
 type Metadata = OpenedStream['metadata'];

@@ -1,6 +1,11 @@
+import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { rebuild } from '../../src/guard/rebuild.ts';
+import type { OpenedStream } from '../../src/keeper.ts';
+import { readBody } from '../../src/stream/read-body.ts';
+import { chatChunk } from '../support/frames.ts';
 import { messageOf, openedStream, readText } from './fakes.ts';
+import { emptyDirectory, open, recoverAll, speaker } from './journal/support.ts';
 
 const context = { read: readText, nowMs: 1_700_000_123_000 };
 
@@ -60,5 +65,56 @@ test('a stream that died after its end keeps that end, unless there was more of 
     complete: false,
     outcome: 'interrupted',
     side: 'server',
+  });
+});
+
+/** A process that died after this was said; `'end'` stands where its answer ended. Whoever finds it rebuilds it. */
+async function rebuilt(said: readonly (string | Uint8Array)[], over: Partial<OpenedStream> = {}) {
+  const path = emptyDirectory();
+  const before = open(path);
+  const one = speaker(before.journal, 1, over);
+  for (const piece of said) {
+    if (piece === 'end') one.end();
+    else one.say(piece, true);
+  }
+  await before.journal.close();
+  const [back] = await recoverAll(open(path).journal, false);
+  if (back === undefined) throw new Error('nothing was found');
+  const body = await back.entry.body();
+  return rebuild(back.entry, body, { read: readBody, nowMs: context.nowMs });
+}
+
+const done = 'data: [DONE]\n\n';
+const answer = [
+  chatChunk({ content: 'ánswer ' }),
+  chatChunk({ content: '🍵' }),
+  chatChunk({}, 'stop'),
+];
+
+test('a process that died after the end and before its save leaves a completed answer on its disk', async () => {
+  expect(await rebuilt([...answer, 'end', done])).toMatchObject({
+    text: 'ánswer 🍵',
+    outcome: 'completed',
+    complete: true,
+    revision: 0,
+  });
+});
+
+test('an answer that went on after its end comes off the disk as interrupted, one revision later', async () => {
+  expect(await rebuilt([...answer, 'end', done, chatChunk({ content: ' more' })])).toMatchObject({
+    text: 'ánswer 🍵 more',
+    outcome: 'interrupted',
+    complete: false,
+    revision: 1,
+  });
+});
+
+test('an end stands between two bytes of an answer that the handler encoded', async () => {
+  const bytes = gzipSync(answer.join(''));
+  const encoded = { contentEncoding: 'gzip' };
+  expect(await rebuilt([bytes, 'end', gzipSync(done)], encoded)).toMatchObject({
+    text: 'ánswer 🍵',
+    outcome: 'completed',
+    revision: 0,
   });
 });
