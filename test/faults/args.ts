@@ -22,8 +22,8 @@ export const USAGE = `Usage: npm run test:faults -- [flags]
   --only NAME   this fault alone; may be given again
 `;
 
-/** Reads the arguments. Throws an `Error` that says what is wrong with them. */
-export function readArgs(argv: readonly string[]): Args {
+/** Reads the arguments; `faults` are the names there are. Throws an `Error` that says what is wrong with them. */
+export function readArgs(argv: readonly string[], faults: readonly string[]): Args {
   const { values } = parseArgs({
     args: [...argv],
     options: {
@@ -32,6 +32,11 @@ export function readArgs(argv: readonly string[]): Args {
       only: { type: 'string', multiple: true, default: [] },
     },
   });
+  for (const name of values.only) {
+    if (!faults.includes(name)) {
+      throw new Error(`--only must be one of ${faults.join(', ')}, not "${name}"`);
+    }
+  }
   return {
     streams: whole('streams', values.streams, STREAMS),
     seed: whole('seed', values.seed, SEED),

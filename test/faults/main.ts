@@ -93,7 +93,10 @@ async function runFault(fault: Fault): Promise<Result> {
 
 function argsOrExit(): Args {
   try {
-    return readArgs(process.argv.slice(2));
+    return readArgs(
+      process.argv.slice(2),
+      FAULTS.map(({ name }) => name),
+    );
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
     return process.exit(2);
