@@ -4,6 +4,7 @@
  * change nothing: `combine` catches what it throws.
  */
 import type { Outcome, SaveResult, Side, SkipReason } from './message.ts';
+import type { NoiseReason } from './telemetry/names/labels.ts';
 
 /** A live stream, as observers see it. `chunks` and `bytes` move while it runs; read, never kept. */
 export interface StreamView {
@@ -79,6 +80,14 @@ export type FinishRefusal = 'time' | 'bytes' | 'concurrent';
 /** How a held terminal frame was let go. */
 export type HoldRelease = 'saved' | 'journaled' | 'unconfirmed' | 'client-gone';
 
+/** An error that means that somebody left, not that something broke. */
+export interface Noise {
+  /** The kind: a metric label. */
+  readonly reason: NoiseReason;
+  /** What the error was recognised by, such as `ERR_STREAM_DESTROYED`; never its message. */
+  readonly signature: string;
+}
+
 /** What happens, told after the fact. Every callback is optional and may throw without harm. */
 export interface Observer {
   /** A guard knows its route: its series can exist from now on. May be called often with the same route. */
@@ -112,6 +121,8 @@ export interface Observer {
   onFinishing?(stream: StreamView, begins: boolean): void;
   onFinishRefused?(stream: StreamView, reason: FinishRefusal): void;
   onEnd?(summary: StreamSummary): void;
+  /** An error of this stream was called noise; once for each error object. It may come after `onEnd`. */
+  onNoise?(stream: StreamView, noise: Noise): void;
   /** Something inside lastchunk failed. `error` is for the log; it holds no message text. */
   onInternalError?(where: InternalErrorPlace, error: unknown): void;
 }
@@ -153,6 +164,7 @@ export function combine(
     onFinishing: (stream, begins) => tell((to) => to.onFinishing?.(stream, begins)),
     onFinishRefused: (stream, reason) => tell((to) => to.onFinishRefused?.(stream, reason)),
     onEnd: (summary) => tell((to) => to.onEnd?.(summary)),
+    onNoise: (stream, noise) => tell((to) => to.onNoise?.(stream, noise)),
     onInternalError: (where, error) => tell((to) => to.onInternalError?.(where, error)),
   };
 }

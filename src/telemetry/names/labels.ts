@@ -62,6 +62,33 @@ export const PLACES = [
   'stream',
   'close',
 ] as const;
+/**
+ * What kind of cancellation an error called noise is. Which errors are which is the table in noise/signatures.ts; these
+ * are fewer, because each is a series.
+ */
+export const NOISE_REASONS = [
+  'own-abort', // the very reason that the stream's own signal was aborted with
+  'abort-error', // DOMException AbortError, Node's ABORT_ERR
+  'undici-aborted', // undici's own client API
+  'sdk-aborted', // APIUserAbortError of openai and @anthropic-ai/sdk
+  'response-aborted', // Next.js
+  'request-aborted', // the request that the client broke off
+  'connection-reset', // the client's own connection
+  'broken-pipe',
+  'connection-timed-out',
+  'stream-destroyed',
+  'premature-close',
+  'unable-to-pipe',
+  'http2-invalid-stream',
+  'http2-cancelled',
+  'write-after-end',
+  'already-finished',
+  'invalid-eof', // the parser, for a client that left inside its own body
+  'upstream-aborted', // a request of this process, by the stream's own signal
+  'query-cancelled', // a query of this process, by the stream's own signal
+] as const;
+export type NoiseReason = (typeof NOISE_REASONS)[number];
+
 /** The guard's own pool; the app's pools get their names from the app. */
 export const POOLS = ['lastchunk'] as const;
 /** What the journal's directory lies on; `off` without a journal. */

@@ -1,0 +1,76 @@
+/**
+ * The stream that an error belongs to. The noise layer decides about errors wherever they turn up, in a logger or in a
+ * span, and there nobody hands it a response; it finds the stream by the asynchronous context that the handler ran in,
+ * or by the response where there is one. The stream layer implements what is asked here.
+ *
+ * Entering the context is off until something asks for it: on Node 20 and 22 the first `AsyncLocalStorage.run` turns on
+ * hooks for every promise of the process, for good.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Noise } from './observer.ts';
+
+/** Why nobody waits for the answer any more: its client left, it was stopped, or `close()` interrupted it. */
+export type Departure = 'client' | 'stopped' | 'closing';
+
+/** What a stream knows that decides whether an error is noise. Read at the moment of asking. */
+export interface StreamFacts {
+  /** `undefined` while the answer is wanted, and after a time-out or a failure of this process. */
+  readonly departure: Departure | undefined;
+  /** The connection of the response is closed, or its client has ended it. */
+  readonly closed: boolean;
+  /** What the stream's own signal was aborted with; `undefined` while it is not. */
+  readonly abortReason: unknown;
+  /** The very error objects that its own request and connection failed with. */
+  readonly ownErrors: readonly unknown[];
+  /** The handler destroyed the response with an error of its own. */
+  readonly destroyedHere: boolean;
+}
+
+/** A stream, as far as errors are concerned. */
+export interface CurrentStream {
+  readonly id: string;
+  facts(): StreamFacts;
+  /** Is told of an error that was called noise, once for each. */
+  onNoise(noise: Noise): void;
+}
+
+interface Shared {
+  readonly storage: AsyncLocalStorage<CurrentStream>;
+  readonly places: WeakMap<object, CurrentStream>;
+  following: boolean;
+}
+
+/** Shared by all copies of this package in a process: an adapter may be loaded from another one than the guard. */
+const SHARED = Symbol.for('lastchunk.current');
+
+/** From now on the handlers of new streams run in a context that `currentStream` finds. There is no way back. */
+export function followStreams(): void {
+  shared().following = true;
+}
+
+/** Runs `work` as part of `stream`, if anybody follows streams. */
+export function within<T>(stream: CurrentStream, work: () => T): T {
+  const { following, storage } = shared();
+  return following ? storage.run(stream, work) : work();
+}
+
+/** The stream of this response; without one, the stream that the caller runs in. */
+export function currentStream(res?: object): CurrentStream | undefined {
+  const { places, storage } = shared();
+  return res === undefined ? storage.getStore() : places.get(res);
+}
+
+/** Where streams are found by their response; nothing is stuck onto the response itself. */
+export function streamPlaces(): WeakMap<object, CurrentStream> {
+  return shared().places;
+}
+
+function shared(): Shared {
+  const global = globalThis as { [SHARED]?: Shared };
+  global[SHARED] ??= {
+    storage: new AsyncLocalStorage(),
+    places: new WeakMap(),
+    following: false,
+  };
+  return global[SHARED];
+}
