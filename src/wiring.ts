@@ -1,8 +1,9 @@
 /** Makes the parts of one instance, each once, and tells each of them only what it needs of the others. */
-import { errorTypeOf, tellingMessage } from './guard/error-type.ts';
+import { errorTypeOf } from './error-type.ts';
 import { createKeeper, type GuardKeeper } from './guard/keeper.ts';
 import { type JournalOption, openJournal, resolveJournalOptions } from './guard/journal/index.ts';
 import type { Journal } from './guard/journal-port.ts';
+import { tellingMessage } from './guard/telling-message.ts';
 import { createHealth, type HealthMonitor } from './health/health.ts';
 import { type Logger, LOG_LEVELS, safeLogger } from './logger.ts';
 import type { MessageStore } from './message.ts';

@@ -15,6 +15,7 @@ const LAYERS: readonly { readonly parts: readonly string[]; readonly strangers: 
   {
     parts: [
       'errors',
+      'error-type',
       'options',
       'message',
       'observer',

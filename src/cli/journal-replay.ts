@@ -5,7 +5,7 @@
 import { BATCH_MESSAGES } from '../guard/circuit.ts';
 import { systemClock } from '../guard/clock.ts';
 import { createDelivery, type Delivery, type Loaded } from '../guard/delivery.ts';
-import { errorTypeOf } from '../guard/error-type.ts';
+import { errorTypeOf } from '../error-type.ts';
 import {
   dropRefused,
   listJournal,

@@ -3,12 +3,13 @@
  * the message that is refused stands alone, so that one bad message never costs another its place. A call
  * that says nothing is not waited for longer than a while: a connection can die without a word.
  */
+import { errorTypeOf } from '../error-type.ts';
 import type { Message, MessageStore } from '../message.ts';
 import type { FullObserver } from '../observer.ts';
 import type { Logger } from '../logger.ts';
 import { within, type Clock } from './clock.ts';
-import { errorTypeOf, tellingMessage } from './error-type.ts';
 import { refusal } from './refused.ts';
+import { tellingMessage } from './telling-message.ts';
 
 /**
  * A store call without an answer for so long counts as a failure. More than the built-in store can take (2 s to

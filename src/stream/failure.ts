@@ -2,6 +2,7 @@
  * What an error that ended a stream says about it: which side it came from, whether it is a time-out, and the
  * low-cardinality name that spans and logs carry. Recognised by code and class, never by message.
  */
+import { errorCodeOf, errorTypeOf } from '../error-type.ts';
 import type { Outcome, Side } from '../message.ts';
 
 /** How deep a chain of causes is followed: beyond that it says nothing new, and chains may be cyclic. */
@@ -37,23 +38,20 @@ export function outcomeOf(error: unknown): Extract<Outcome, 'failed' | 'timed-ou
   return causes(error).some(isTimeout) ? 'timed-out' : 'failed';
 }
 
-/** `error.type`: the code where there is one, else the class name, `_OTHER` for what is not an error. */
+/** `error.type` of a stream: `timeout` for a time-out, whichever it was, else what the error goes by. */
 export function errorType(error: unknown): string {
-  if (causes(error).some(isTimeout)) return 'timeout';
-  const code = codeOf(error);
-  if (code !== undefined) return code;
-  return error instanceof Error ? error.constructor.name || 'Error' : '_OTHER';
+  return causes(error).some(isTimeout) ? 'timeout' : errorTypeOf(error);
 }
 
 /** True for a `TimeoutError` and for undici's time-outs. */
 function isTimeout(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  return error.name === 'TimeoutError' || /^UND_ERR_\w+_TIMEOUT$/.test(codeOf(error) ?? '');
+  return error.name === 'TimeoutError' || /^UND_ERR_\w+_TIMEOUT$/.test(errorCodeOf(error) ?? '');
 }
 
 function isUpstream(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const code = codeOf(error);
+  const code = errorCodeOf(error);
   if (code !== undefined && (code.startsWith('UND_ERR_') || UPSTREAM_CODES.has(code))) return true;
   // fetch and its body: a TypeError whose cause tells; without a cause, these two texts are all there is.
   if (error instanceof TypeError && UPSTREAM_FETCH_MESSAGES.has(error.message)) return true;
@@ -73,11 +71,6 @@ function causes(error: unknown): unknown[] {
     current = current instanceof Error ? current.cause : undefined;
   }
   return found;
-}
-
-function codeOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
-  return typeof error.code === 'string' && /^\w{1,64}$/.test(error.code) ? error.code : undefined;
 }
 
 function classNames(error: Error): string[] {

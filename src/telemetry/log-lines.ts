@@ -2,7 +2,8 @@
  * One log line per stream, and one for each save that is not in the store. Ids, codes and numbers only: what a user or
  * a model wrote is in no field. What the store refused is told by the guard, which knows why.
  */
-import { errorTypeOf, tellingMessage } from '../guard/error-type.ts';
+import { errorTypeOf } from '../error-type.ts';
+import { tellingMessage } from '../guard/telling-message.ts';
 import type { Logger } from '../logger.ts';
 import type { InternalErrorPlace, Observer, SaveReport, StreamSummary } from '../observer.ts';
 

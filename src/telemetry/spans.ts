@@ -18,7 +18,7 @@ import {
   type SpanContext,
   type Tracer,
 } from '@opentelemetry/api';
-import { errorTypeOf } from '../guard/error-type.ts';
+import { errorTypeOf } from '../error-type.ts';
 import type { Save } from '../keeper.ts';
 import type { Outcome } from '../message.ts';
 import type {

@@ -1,7 +1,7 @@
 /** What is a refusal, what may be said about an error, how large a message is. */
 import { expect, test } from 'vitest';
 import { LastchunkError } from '../../src/errors.ts';
-import { errorTypeOf, tellingMessage } from '../../src/guard/error-type.ts';
+import { tellingMessage } from '../../src/guard/telling-message.ts';
 import { refusal } from '../../src/guard/refused.ts';
 import { sizeOf } from '../../src/guard/size.ts';
 import { messageOf, openedStream, sqlError } from './fakes.ts';
@@ -31,16 +31,6 @@ test('an error without an SQLSTATE is no refusal', () => {
     expect(refusal(error)).toBeUndefined();
   }
   expect(refusal(Object.assign(new Error('x'), { code: 'EPIPE' }))).toBeUndefined();
-});
-
-test('an error is named by its code, else by its class', () => {
-  expect(errorTypeOf(sqlError('57P01'))).toBe('57P01');
-  expect(errorTypeOf(Object.assign(new Error('x'), { code: 'ECONNREFUSED' }))).toBe('ECONNREFUSED');
-  expect(errorTypeOf(new TypeError('x'))).toBe('TypeError');
-  expect(errorTypeOf(new DOMException('x', 'AbortError'))).toBe('AbortError');
-  expect(errorTypeOf(Object.assign(new Error('x'), { code: 'a b\nc' }))).toBe('Error');
-  expect(errorTypeOf('text')).toBe('_OTHER');
-  expect(errorTypeOf(undefined)).toBe('_OTHER');
 });
 
 test('only errors that cannot repeat a value may speak for themselves', () => {

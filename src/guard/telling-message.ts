@@ -1,6 +1,6 @@
 /**
- * What may be said about an error. A database repeats the value it did not like in its message, and that
- * value is what a user wrote; so logs and metrics get a code, and words only where they cannot hold it.
+ * When an error's own words may be repeated. A database says in its message which value it did not like, and that
+ * value is what a user wrote; so a log gets a code, and words only where they cannot hold it.
  */
 import { LastchunkError } from '../errors.ts';
 import { sqlstateOf } from './refused.ts';
@@ -16,14 +16,6 @@ const TELLING_CLASSES: readonly string[] = [
   '57', // operator intervention: shutdown, cancelled statement
   '58', // system error
 ];
-
-/** A short name for an error: its SQLSTATE or Node code, else its class. Safe in a log, a label, a span. */
-export function errorTypeOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null) return '_OTHER';
-  const code: unknown = 'code' in error ? error.code : undefined;
-  if (typeof code === 'string' && /^[\w-]{1,64}$/.test(code)) return code;
-  return error instanceof Error ? error.name : '_OTHER';
-}
 
 /** The error's own words, where they cannot repeat what a user wrote; else `undefined`. */
 export function tellingMessage(error: unknown): string | undefined {
