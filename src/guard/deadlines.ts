@@ -1,6 +1,7 @@
 /**
  * The appointments of one save, kept with a single timer. Each deadline has a moment before it at which the
- * journal is asked, so that at the deadline itself the answer is there and nobody waits for a slow disk.
+ * journal is asked, so that at the deadline itself the answer is there and nobody waits for a slow disk. A process that
+ * was stopped, or busy, past a deadline asks first as well: the time in which it could do nothing does not count.
  */
 import type { Clock } from './clock.ts';
 
@@ -19,19 +20,27 @@ export interface Deadlines {
 /** Starts the clock; the returned function stops it for good. */
 export function startDeadlines(clock: Clock, deadlines: Deadlines): () => void {
   const { confirmTimeoutMs, missingAfterMs, onNear, onConfirmTimeout, onMissing } = deadlines;
-  const stages = [
-    { atMs: confirmTimeoutMs - headStartMs(confirmTimeoutMs), run: onNear },
-    { atMs: confirmTimeoutMs, run: onConfirmTimeout },
-    { atMs: missingAfterMs - headStartMs(missingAfterMs), run: onNear },
-    { atMs: missingAfterMs, run: onMissing },
-  ].sort((a, b) => a.atMs - b.atMs);
+  const confirmHeadMs = headStartMs(confirmTimeoutMs);
+  const missingHeadMs = headStartMs(missingAfterMs);
   const startMs = clock.monotonicMs();
+  let askedMs = startMs;
+  const ask = (): void => {
+    askedMs = clock.monotonicMs();
+    onNear();
+  };
+  const stages = [
+    { atMs: confirmTimeoutMs - confirmHeadMs, headMs: 0, run: ask },
+    { atMs: confirmTimeoutMs, headMs: confirmHeadMs, run: onConfirmTimeout },
+    { atMs: missingAfterMs - missingHeadMs, headMs: 0, run: ask },
+    { atMs: missingAfterMs, headMs: missingHeadMs, run: onMissing },
+  ].sort((a, b) => a.atMs - b.atMs);
   let cancel: (() => void) | undefined;
   let stopped = false;
   const next = (index: number): void => {
     const stage = stages[index];
     if (stage === undefined || stopped) return;
-    cancel = clock.after(Math.max(0, startMs + stage.atMs - clock.monotonicMs()), () => {
+    const dueMs = Math.max(startMs + stage.atMs, askedMs + stage.headMs);
+    cancel = clock.after(Math.max(0, dueMs - clock.monotonicMs()), () => {
       stage.run();
       next(index + 1);
     });

@@ -22,6 +22,8 @@ import { createLogbook } from '../support/logbook.ts';
 export interface TestClock extends Clock {
   /** Moves on, running what becomes due, in order, and lets everything that follows from it happen. */
   advance(ms: number): Promise<void>;
+  /** Time goes by in which the process can do nothing: it is stopped, or busy. */
+  stop(ms: number): void;
   /** Timers that are set. */
   readonly timers: number;
 }
@@ -44,6 +46,9 @@ export function createTestClock(): TestClock {
     },
     get timers() {
       return timers.size;
+    },
+    stop(ms) {
+      nowMs += ms;
     },
     async advance(ms) {
       const endMs = nowMs + ms;

@@ -79,6 +79,26 @@ test('the appointments of a save come in order, each once, with a head start for
   expect(told).toEqual(['near 1500', 'confirm 2000', 'near 59500', 'missing 60000']);
 });
 
+test('a process that was stopped past its appointments asks before it keeps them', async () => {
+  const clock = createTestClock();
+  const startMs = clock.monotonicMs();
+  const told: string[] = [];
+  const note = (name: string) => () => void told.push(`${name} ${clock.monotonicMs() - startMs}`);
+  startDeadlines(clock, {
+    confirmTimeoutMs: 2_000,
+    missingAfterMs: 60_000,
+    onNear: note('near'),
+    onConfirmTimeout: note('confirm'),
+    onMissing: note('missing'),
+  });
+  clock.stop(5_000);
+  await clock.advance(1_000);
+  expect(told).toEqual(['near 5000', 'confirm 5500']);
+  clock.stop(100_000);
+  await clock.advance(1_000);
+  expect(told.slice(2)).toEqual(['near 106000', 'missing 106500']);
+});
+
 test('appointments that are cancelled do not come', async () => {
   const clock = createTestClock();
   const told: string[] = [];
