@@ -54,8 +54,11 @@ export interface Visitor {
   send(bytes: string): void;
 }
 
+/** What has to be known of a server to visit it. */
+export type Address = Pick<Site, 'port' | 'transport'>;
+
 /** Opens a connection to `site` and asks for `path`. */
-export async function visit(site: Site, path: string, asking: Asking = {}): Promise<Visitor> {
+export async function visit(site: Address, path: string, asking: Asking = {}): Promise<Visitor> {
   const visitor = await dial(site);
   visitor.send(request(path, asking));
   return visitor;
@@ -75,7 +78,7 @@ export function request(path: string, { method = 'GET', headers = {}, body }: As
 }
 
 /** Opens a connection and asks for nothing yet. */
-export async function dial(site: Site): Promise<Visitor> {
+export async function dial(site: Address): Promise<Visitor> {
   const plain = connect({ port: site.port, host: 'localhost', allowHalfOpen: true });
   const socket =
     site.transport === 'https' ? connectTls({ socket: plain, rejectUnauthorized: false }) : plain;

@@ -1,0 +1,93 @@
+/**
+ * A socket without a network: what a `ServerResponse` writes to it becomes the body of a `Response`, at the pace at which
+ * that is read. To the stream core it is a client like any other: it takes bytes, stops taking them, or leaves.
+ */
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+
+/** Bytes that may wait for the reader: as many as Node lets a socket hold before it says stop. */
+const HIGH_WATER_MARK = 16 * 1024;
+
+const END_OF_HEAD = '\r\n\r\n';
+
+/** Both ends of it. */
+export interface BodySocket {
+  /** For `ServerResponse.assignSocket`. */
+  readonly socket: Socket;
+  /** Everything written after the head of the response. Errors when the socket is destroyed before its end. */
+  readonly body: ReadableStream<Uint8Array>;
+  /** The client is gone. */
+  leave(): void;
+}
+
+/** Makes one. Cancelling `body` is the same as `leave()`. */
+export function createBodySocket(): BodySocket {
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  let goOn: (() => void) | undefined;
+  let head: Buffer | undefined = Buffer.alloc(0);
+  let bytesWritten = 0;
+  let ended = false;
+
+  /** The bytes of a piece that belong to the body. */
+  const afterHead = (piece: Buffer): Buffer => {
+    if (head === undefined) return piece;
+    head = Buffer.concat([head, piece]);
+    const end = head.indexOf(END_OF_HEAD);
+    if (end < 0) return Buffer.alloc(0);
+    const rest = head.subarray(end + END_OF_HEAD.length);
+    head = undefined;
+    return rest;
+  };
+  const duplex = new Duplex({
+    highWaterMark: HIGH_WATER_MARK,
+    read() {
+      // A client has nothing more to say after its request.
+    },
+    write(piece: Buffer, _encoding, done) {
+      bytesWritten += piece.length;
+      const bytes = afterHead(piece);
+      if (bytes.length > 0) controller?.enqueue(bytes);
+      if ((controller?.desiredSize ?? 1) > 0) done();
+      else goOn = done;
+    },
+    final(done) {
+      ended = true;
+      controller?.close();
+      done();
+    },
+    destroy(error, done) {
+      if (!ended) controller?.error(error ?? new Error('the response was cut off'));
+      controller = undefined;
+      done(error);
+    },
+  });
+  const leave = (): void => {
+    if (ended || duplex.destroyed) return;
+    // As a connection that its client closed: the end first, which is how the two sides are told apart.
+    controller = undefined;
+    duplex.once('end', () => duplex.destroy());
+    duplex.push(null);
+    duplex.resume();
+  };
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start: (made) => {
+        controller = made;
+      },
+      pull: () => {
+        goOn?.();
+        goOn = undefined;
+      },
+      cancel: leave,
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK }),
+  );
+  Object.defineProperty(duplex, 'bytesWritten', { get: () => bytesWritten });
+  // What a response does to its socket beside writing: it never has a time-out of its own.
+  Object.defineProperty(duplex, 'setTimeout', { value: () => duplex });
+  duplex.on('error', () => {
+    // It is told through `body`, whose reader is the one who can do something about it.
+  });
+  // A `Socket` in everything that a response and its guard use of one.
+  return { socket: duplex as unknown as Socket, body, leave };
+}

@@ -1,0 +1,170 @@
+/**
+ * The guard for handlers that return a `Response` (Hono, route handlers of Next, anything of the Fetch API). The stream core
+ * knows responses of `node:http` only, so the body of the `Response` is written to one, on a socket that leads to the
+ * body of the `Response` that is returned: one core, one set of rules, whatever the framework.
+ */
+import { once } from 'node:events';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import type { Lastchunk } from '../lastchunk.ts';
+import type { StreamHandle } from '../stream/handle.ts';
+import type { GuardOptions, MessageIdentity } from '../stream/settings.ts';
+import { createBodySocket } from './body-socket.ts';
+
+/** Options of `fetchGuard()`: those of `guard()`, with the request of the Fetch API. */
+export interface FetchGuardOptions extends Omit<GuardOptions, 'message' | 'stream'> {
+  /** Names the message. Called once, synchronously. Whatever it does, the message is kept. */
+  readonly message?: (request: Request) => MessageIdentity | undefined;
+  /** `true`: every response with a body is a stream. Default: by status and media type. */
+  readonly stream?: true;
+}
+
+/** A handler as the guard calls it. `stream.signal` aborts when the answer is no longer wanted. */
+export type FetchHandler = (request: Request, stream: StreamHandle) => Response | Promise<Response>;
+
+/** Runs a handler and guards the body of its response. What the handler throws or rejects with is passed on. */
+export type FetchGuard = (request: Request, handler: FetchHandler) => Promise<Response>;
+
+/**
+ * Makes a guard for one route; `route` should be given, since a `Request` does not tell its pattern. Make it once and
+ * call it for each request: `(c) => guard(c.req.raw, () => answer(c))`. Throws `bad-option` as `guard()` does.
+ */
+export function fetchGuard(keep: Lastchunk, options: FetchGuardOptions = {}): FetchGuard {
+  const { message, ...rest } = options;
+  const calls = new WeakMap<IncomingMessage, Call>();
+  const run = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    const call = calls.get(req);
+    if (call !== undefined) await answer(keep, call, res);
+  };
+  const guarded = keep.guard<IncomingMessage>(
+    {
+      ...rest,
+      ...(message !== undefined && {
+        message: (req) => {
+          const call = calls.get(req);
+          return call === undefined ? undefined : message(call.request);
+        },
+      }),
+    },
+    run,
+  );
+  return (request, handler) =>
+    new Promise((resolve, reject) => {
+      const { socket, body, leave } = createBodySocket();
+      const req = incoming(request, socket);
+      const res = outgoing(req, socket);
+      calls.set(req, { request, handler, body, respond: resolve });
+      // Some servers tell of a client that left here, some by cancelling the body, most by both.
+      request.signal.addEventListener('abort', leave, { once: true });
+      res.once('close', () => request.signal.removeEventListener('abort', leave));
+      Promise.resolve(guarded(req, res)).catch((error: unknown) => {
+        reject(
+          error instanceof Error
+            ? error
+            : new Error('the handler threw no error', { cause: error }),
+        );
+        // Before the response was there, this only ends an unused one.
+        res.destroy(error instanceof Error ? error : undefined);
+      });
+    });
+}
+
+/** One request on its way. */
+interface Call {
+  readonly request: Request;
+  readonly handler: FetchHandler;
+  /** What the client gets. */
+  readonly body: ReadableStream<Uint8Array>;
+  readonly respond: (response: Response) => void;
+}
+
+async function answer(keep: Lastchunk, call: Call, res: ServerResponse): Promise<void> {
+  const stream = keep.stream(res);
+  if (stream === undefined) throw new Error('the guard has no stream for this response');
+  const response = await call.handler(call.request, stream);
+  res.statusCode = response.status;
+  setHeaders(res, response);
+  if (response.body === null || call.request.method === 'HEAD') {
+    res.end();
+    call.respond(response);
+    return;
+  }
+  res.flushHeaders();
+  call.respond(new Response(call.body, { ...shared(response), headers: withOurs(response, res) }));
+  await write(response.body, res);
+}
+
+/** Writes a body as a careful handler would: at the client's pace, and no further once nobody wants it. */
+async function write(body: ReadableStream<Uint8Array>, res: ServerResponse): Promise<void> {
+  const reader = body.getReader();
+  const left = new AbortController();
+  res.once('close', () => {
+    left.abort();
+    // Its rejection would say what the reader below is told as well.
+    reader.cancel().catch(() => undefined);
+  });
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done || left.signal.aborted) break;
+    if (!res.write(value)) await drained(res, left.signal);
+  }
+  res.end();
+}
+
+async function drained(res: ServerResponse, left: AbortSignal): Promise<void> {
+  try {
+    await once(res, 'drain', { signal: left });
+  } catch (error) {
+    if (!left.aborted) throw error;
+  }
+}
+
+function incoming(request: Request, socket: IncomingMessage['socket']): IncomingMessage {
+  const req = new IncomingMessage(socket);
+  const { pathname, search } = new URL(request.url);
+  req.method = request.method;
+  req.url = pathname + search;
+  for (const [name, value] of request.headers) req.headers[name] = value;
+  req.httpVersionMajor = 1;
+  req.httpVersionMinor = 1;
+  req.httpVersion = '1.1';
+  // Its body is read through the `Request`.
+  req.push(null);
+  return req;
+}
+
+/** A response whose body goes to the socket as it is: no chunked coding, nothing of its own but the head. */
+function outgoing(req: IncomingMessage, socket: IncomingMessage['socket']): ServerResponse {
+  const res = new ServerResponse(req);
+  res.useChunkedEncodingByDefault = false;
+  res.shouldKeepAlive = false;
+  res.sendDate = false;
+  res.assignSocket(socket);
+  // As Node's own server does after a response that is the last of its connection.
+  res.once('finish', () => socket.end(() => socket.destroy()));
+  return res;
+}
+
+/** Of the connection, and so not of this response. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding']);
+
+function setHeaders(res: ServerResponse, { headers }: Response): void {
+  for (const [name, value] of headers) {
+    if (!HOP_BY_HOP.has(name) && name !== 'set-cookie') res.setHeader(name, value);
+  }
+  const cookies = headers.getSetCookie();
+  if (cookies.length > 0) res.setHeader('set-cookie', cookies);
+}
+
+function shared({ status, statusText }: Response): { status: number; statusText: string } {
+  return { status, statusText };
+}
+
+/** The response's own headers, and those that the guard added. */
+function withOurs(response: Response, res: ServerResponse): Headers {
+  const headers = new Headers(response.headers);
+  for (const name of ['x-stream-id', 'x-message-id']) {
+    const value = res.getHeader(name);
+    if (typeof value === 'string') headers.set(name, value);
+  }
+  return headers;
+}

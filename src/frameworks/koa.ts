@@ -1,0 +1,137 @@
+/**
+ * The guard as middleware of Koa. Koa writes the response after the last middleware has returned, to the plain response
+ * of Node, which is what the guard wraps. Two things are Koa's own: an error of a body that it pipes goes past every
+ * middleware to `ctx.onerror`, and it destroys that body when the connection closes.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import type { Lastchunk } from '../lastchunk.ts';
+import type { Middleware } from '../stream/express.ts';
+import type { StreamHandle } from '../stream/handle.ts';
+import type { GuardOptions, MessageIdentity, ObserveOptions } from '../stream/settings.ts';
+
+/** What is used of Koa's context, with or without a router. */
+export interface KoaContext {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** What Koa will answer with. */
+  readonly body?: unknown;
+  /** Koa's own error handler, called by Koa for this context. */
+  onerror: (error: Error | null) => void;
+  /** The pattern, where @koa/router has matched one. */
+  readonly _matchedRoute?: string | RegExp;
+}
+
+/** Koa's middleware, as far as it concerns us. */
+export type KoaMiddleware<Context extends KoaContext> = (
+  ctx: Context,
+  next: () => Promise<unknown>,
+) => Promise<void>;
+
+/** Options of `koaGuard()`: those of `guard()`, with Koa's context in place of the request. */
+export interface KoaGuardOptions<Context extends KoaContext = KoaContext> extends Omit<
+  GuardOptions,
+  'message'
+> {
+  /** Names the message. Called once, synchronously. Whatever it does, the message is kept. */
+  readonly message?: (ctx: Context) => MessageIdentity | undefined;
+}
+
+/** Guards what the following middleware answer. Put it on the route. Throws `bad-option` as `guard()` does. */
+export function koaGuard<Context extends KoaContext = KoaContext>(
+  keep: Lastchunk,
+  options: KoaGuardOptions<Context> = {},
+): KoaMiddleware<Context> {
+  const { message, ...rest } = options;
+  const contexts = new WeakMap<IncomingMessage, Context>();
+  const nameIt = (req: IncomingMessage): MessageIdentity | undefined => {
+    const ctx = contexts.get(req);
+    return ctx === undefined ? undefined : message?.(ctx);
+  };
+  const guards = perRoute(rest.route, (route) =>
+    keep.guard<IncomingMessage>({
+      ...rest,
+      ...(route !== undefined && { route }),
+      ...(message !== undefined && { message: nameIt }),
+    }),
+  );
+  return (ctx, next) => {
+    contexts.set(ctx.req, ctx);
+    return through(keep, guards(ctx), ctx, next);
+  };
+}
+
+/** Counts and times every streaming response. Saves nothing. */
+export function koaObserve<Context extends KoaContext = KoaContext>(
+  keep: Lastchunk,
+  options: ObserveOptions = {},
+): KoaMiddleware<Context> {
+  const observers = perRoute(options.route, (route) =>
+    keep.observe({ ...options, ...(route !== undefined && { route }) }),
+  );
+  return (ctx, next) => through(keep, observers(ctx), ctx, next);
+}
+
+/** One middleware for each pattern that the app has, made when it is first matched. */
+function perRoute(
+  given: string | undefined,
+  make: (route: string | undefined) => Middleware,
+): (ctx: KoaContext) => Middleware {
+  // Also checks the options now, and not at the first request.
+  const first = make(given);
+  const made = new Map<string, Middleware>();
+  return ({ _matchedRoute: matched }) => {
+    if (given !== undefined || matched === undefined) return first;
+    const route = String(matched);
+    let middleware = made.get(route);
+    if (middleware === undefined) made.set(route, (middleware = make(route)));
+    return middleware;
+  };
+}
+
+async function through(
+  keep: Lastchunk,
+  middleware: Middleware,
+  ctx: KoaContext,
+  next: () => Promise<unknown>,
+): Promise<void> {
+  hearOfErrors(keep, ctx);
+  let following: Promise<unknown> | undefined;
+  middleware(ctx.req, ctx.res, () => {
+    following = next();
+  });
+  await following;
+  const stream = keep.stream(ctx.res);
+  if (stream !== undefined && ctx.body instanceof Readable) shield(ctx.body, ctx.req, stream);
+}
+
+/** Koa calls `onerror` for whatever goes wrong, the end of a connection by its client included. */
+function hearOfErrors(keep: Lastchunk, ctx: KoaContext): void {
+  const tellFailure = keep.errorHandler();
+  const { onerror } = ctx;
+  ctx.onerror = (error) => {
+    // A broken connection is no failure of the handler: the guard asks the socket, and sees it for itself.
+    if (error === null || error === undefined || error === ctx.req.socket.errored) {
+      return onerror.call(ctx, error);
+    }
+    tellFailure(error, ctx.req, ctx.res, () => onerror.call(ctx, error));
+  };
+}
+
+/**
+ * Koa destroys the stream it pipes as soon as the connection is gone, which it learns from the socket itself. As long as
+ * the guard wants the rest of the answer that is ignored, and made up for when it does not any more.
+ */
+function shield(body: Readable, { socket }: IncomingMessage, { signal }: StreamHandle): void {
+  const destroy = body.destroy.bind(body);
+  let asked = false;
+  body.destroy = (error) => {
+    const gone = socket.destroyed || socket.errored !== null;
+    if (error !== undefined || !gone || signal.aborted) return destroy(error);
+    asked = true;
+    return body;
+  };
+  signal.addEventListener('abort', () => {
+    if (asked) destroy();
+  });
+}

@@ -1,0 +1,85 @@
+/** What is Koa's own: routes that are only observed, patterns of a router, and errors of a broken connection. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import Koa from 'koa';
+import { expect, it, onTestFinished } from 'vitest';
+import { koaGuard, koaObserve } from '../../src/frameworks/koa.ts';
+import { lastchunk } from '../../src/index.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
+import { until } from '../support/until.ts';
+import { visit } from '../support/visitor.ts';
+import { createWitness } from '../support/witness.ts';
+
+async function open(prepare: (app: Koa, keep: ReturnType<typeof lastchunk>) => void) {
+  const store = createMemoryStore();
+  const witness = createWitness();
+  const keep = lastchunk({ store, journal: false, observer: witness.observer });
+  const app = new Koa();
+  const errors: unknown[] = [];
+  app.on('error', (error) => errors.push(error));
+  prepare(app, keep);
+  const server = createServer(app.callback());
+  await new Promise<void>((resolve) => {
+    server.listen(0, 'localhost', resolve);
+  });
+  onTestFinished(async () => {
+    server.closeAllConnections();
+    server.close();
+    await keep.close({ deadlineMs: 1000 });
+  });
+  // A TCP server that listens has an address object.
+  const { port } = server.address() as AddressInfo;
+  const client = await visit({ port, transport: 'http' }, '/chat/42');
+  return { store, witness, errors, client };
+}
+
+/** What @koa/router leaves on the context. */
+function matched(pattern: string): Koa.Middleware {
+  return (ctx, next) => {
+    Object.assign(ctx, { _matchedRoute: pattern });
+    return next();
+  };
+}
+
+it('observes under the pattern of the router, and saves nothing', async () => {
+  const { store, witness, client } = await open((app, keep) => {
+    app.use(matched('/chat/:id'));
+    app.use(koaObserve(keep));
+    app.use((ctx) => {
+      ctx.type = 'text/event-stream';
+      ctx.body = Readable.from(['data: hi\n\n']);
+    });
+  });
+  expect((await client.over()).body.toString()).toBe('data: hi\n\n');
+  expect(await witness.ended()).toMatchObject({ route: '/chat/:id', outcome: 'completed' });
+  expect(store.asked).toEqual([]);
+});
+
+it('lets Koa have its errors, and hears of those that ctx.throw makes before a stream', async () => {
+  const { witness, errors, client } = await open((app, keep) => {
+    app.use(koaGuard(keep));
+    app.use((ctx) => ctx.throw(503, 'busy', { expose: true }));
+  });
+  expect(await client.over()).toMatchObject({ status: 503 });
+  expect([errors, witness.starts]).toEqual([[expect.objectContaining({ status: 503 })], 0]);
+});
+
+it('lets go of the body when the rest is not wanted any more', async () => {
+  const body = new Readable({ read: () => undefined });
+  body.push('data: one\n\n');
+  const { store, witness, client } = await open((app, keep) => {
+    app.use(koaGuard(keep, { finish: { timeoutMs: 1000 } }));
+    app.use((ctx) => {
+      ctx.type = 'text/event-stream';
+      ctx.body = body;
+    });
+  });
+  await client.sees('one');
+  client.rst();
+  await until('the guard has noticed', () => witness.finishing.length > 0);
+  expect(body.destroyed).toBe(false);
+  expect(await witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+  await until('the body is let go', () => body.destroyed);
+  expect(store.row).toMatchObject({ text: 'one', complete: false });
+});
