@@ -18,7 +18,9 @@ import {
   type StopOptions,
 } from './stream/express.ts';
 import { handleOf, type StreamHandle } from './stream/handle.ts';
+import { expectSave, settleExpected, trackSave } from './stream/track.ts';
 import type { AppRequest, GuardOptions, ObserveOptions } from './stream/settings.ts';
+import { flushTelemetry } from './telemetry/flush.ts';
 import { type LastchunkOptions, wire } from './wiring.ts';
 
 export type { LastchunkOptions } from './wiring.ts';
@@ -48,6 +50,18 @@ export interface Lastchunk extends AsyncDisposable {
    * it could not be kept, 404 for a stream that is unknown or not this caller's.
    */
   stopHandler<Req = AppRequest>(options: StopOptions<Req>): Middleware;
+  /**
+   * For an app that keeps its own save code and wants it counted, under `observe()`: if this response is a stream, a message
+   * is expected of it. Without a `track()`, it is `missing` after `missingAfterMs`.
+   */
+  expect(res: ServerResponse | Http2ServerResponse): void;
+  /**
+   * Expects a message, and `save` is its saving: fulfilled is `saved`, rejected `lost`, neither in time `missing`, a result
+   * after that late. Returns `save`. A second promise for one response is a further save of its message. A rejection is
+   * counted and logged here; whether it ends anything is up to who else waits for it. Under a guard, and for a
+   * response that is no stream, nothing is counted.
+   */
+  track<T>(res: ServerResponse | Http2ServerResponse, save: PromiseLike<T>): PromiseLike<T>;
   /** Error middleware, after the routes: tells the stream that its handler failed, then passes the error on. */
   errorHandler(): ErrorMiddleware;
   /** What is known of the saving of messages now. */
@@ -75,10 +89,16 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
 
   const close = async (deadlineMs: number): Promise<CloseSummary> => {
     state.closing = true;
-    const drainStreams = (): Promise<void> => drain(environment, deadlineMs / 2);
-    if (keeper !== undefined) return keeper.close(deadlineMs, drainStreams);
-    await drainStreams();
-    return { saved: 0, journaled: 0, lost: 0 };
+    const until = performance.now() + deadlineMs;
+    const drained = drain(environment, deadlineMs / 2);
+    const expected = drained.then(() => settleExpected(environment, until - performance.now()));
+    const [summary] = await Promise.all([
+      keeper?.close(deadlineMs, () => drained) ?? { saved: 0, journaled: 0, lost: 0 },
+      expected,
+    ]);
+    // Last: what telemetry says of these saves is part of it, and a collector that hangs may cost no message.
+    await flushTelemetry(Math.max(0, until - performance.now()));
+    return summary;
   };
 
   const surface: Lastchunk = {
@@ -89,6 +109,8 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
       return stream === undefined ? undefined : handleOf(stream);
     },
     stopHandler: (given) => stopMiddleware(environment, given),
+    expect: (res) => expectSave(environment, res),
+    track: (res, save) => trackSave(environment, res, save),
     errorHandler: errorMiddleware,
     health: () => monitor.health(),
     healthHandler: () => createHealthHandler(() => monitor.health()),

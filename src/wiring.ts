@@ -153,6 +153,7 @@ function environmentOf(
       traceparent: (stream) => spans.traceparentOf(stream),
     },
     finishing: new WeakMap(),
+    expectations: new Set(),
     onInternalError: (where, error) => observer.onInternalError(where, error),
     warnOnce: (key, message) => {
       if (warned.has(key)) return;

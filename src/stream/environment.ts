@@ -1,5 +1,6 @@
 /** What every stream of one lastchunk instance shares. */
 import type { Keeper } from '../keeper.ts';
+import type { Expectation } from './expectation.ts';
 import type { FullObserver, InternalErrorPlace, StreamView } from '../observer.ts';
 
 /** `S` is the class of its streams, which this file must not know. */
@@ -17,6 +18,10 @@ export interface StreamEnvironment<S = unknown> {
   };
   /** Streams outliving their client now, per guard. */
   readonly finishing: WeakMap<object, number>;
+  /** What apps that save by themselves still owe. */
+  readonly expectations: Set<Expectation>;
+  /** An error came by on its way from the handler: whether it is noise is decided when it is first seen. */
+  sawError(error: unknown, res: object): void;
   /** Counts an internal error and logs it. */
   onInternalError(where: InternalErrorPlace, error: unknown): void;
   /** Logs a warning the first time it is asked to, per key. */

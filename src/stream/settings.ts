@@ -52,6 +52,11 @@ export interface ObserveOptions {
   readonly format?: string | Format;
   /** What counts as a stream; default by status, body and media type. */
   readonly stream?: true | ((res: Response) => boolean);
+  /**
+   * A message without a result so long after it was due is `missing`; default 60 000 ms, 1 to 86 400 000. Without a guard it
+   * is for messages that the app saves itself: `expect()`, `track()`.
+   */
+  readonly missingAfterMs?: number;
 }
 
 /** A request as Express gives it to a handler, as far as `message` may rely on it without saying more. */
@@ -72,8 +77,6 @@ export interface GuardOptions<Req = AppRequest> extends ObserveOptions {
   readonly finish?: FinishBudget;
   /** A terminal frame is held until its message is saved, at most so long; default 2 000 ms, 1 to 600 000. */
   readonly confirmTimeoutMs?: number;
-  /** A message without a result so long after it was due is `missing`; default 60 000 ms, 1 to 86 400 000. */
-  readonly missingAfterMs?: number;
   /** Longest time without a data frame from the handler; default 0 = off, to 86 400 000 ms. */
   readonly idleTimeoutMs?: number;
   /** Longest time a full response may make no progress; default 0 = off, to 86 400 000 ms. */
@@ -101,7 +104,7 @@ export interface StreamSettings {
   readonly events: boolean;
 }
 
-const OBSERVE_KEYS = ['route', 'format', 'stream'];
+const OBSERVE_KEYS = ['route', 'format', 'stream', 'missingAfterMs'];
 const GUARD_KEYS = [
   ...OBSERVE_KEYS,
   'message',
@@ -109,7 +112,6 @@ const GUARD_KEYS = [
   'maxBytes',
   'finish',
   'confirmTimeoutMs',
-  'missingAfterMs',
   'idleTimeoutMs',
   'stallTimeoutMs',
   'headers',

@@ -13,6 +13,7 @@ import type { FinishRefusal, StreamView } from '../observer.ts';
 import { type Body, createBody, ERROR_FRAME, type Opening } from './body.ts';
 import type { StreamEnvironment } from './environment.ts';
 import type { Exchange } from './exchange.ts';
+import type { Expectation } from './expectation.ts';
 import { createFinishing, type Finishing } from './finishing.ts';
 import { createHold, type Hold } from './hold.ts';
 import { NO_HOOKS, type StreamHooks } from './hooks.ts';
@@ -64,6 +65,8 @@ export class Stream implements StreamView {
   /** The response is over; its message may still be on its way. */
   over = false;
   body: Body | undefined;
+  /** Of an app that saves by itself; never under a guard. */
+  expectation: Expectation | undefined;
   /** What is done about this stream by those who made it; set by `attach`. */
   hooks: StreamHooks = NO_HOOKS;
   /** The handler threw: no polite end afterwards makes that a success. */
@@ -138,7 +141,7 @@ export class Stream implements StreamView {
     this.environment.live.set(this.id, this);
     this.environment.observer.onStart(this);
     this.body = createBody(this, opening);
-    if (this.body.settlement !== undefined) this.body.settlement.onResult = () => this.#report();
+    if (this.body.settlement !== undefined) this.body.settlement.onResult = () => this.report();
     this.pulse.start();
   }
 
@@ -195,6 +198,7 @@ export class Stream implements StreamView {
     this.waiting = undefined;
     clearTimeout(this.graceTimer);
     if (this.fact === undefined) return undefined;
+    this.expectation?.settle();
     return this.body?.settlement?.settle(this.fact, this.#isComplete(this.fact));
   }
 
@@ -249,7 +253,7 @@ export class Stream implements StreamView {
     clearTimeout(this.graceTimer);
     this.finishing?.done();
     this.hooks.detach();
-    this.#report();
+    this.report();
   }
 
   #release(): void {
@@ -259,14 +263,14 @@ export class Stream implements StreamView {
   }
 
   #hasResult(): boolean {
-    const { pending, result } = this.body?.settlement ?? {};
+    const { pending, result } = this.body?.settlement ?? this.expectation ?? {};
     const settled = this.fact !== undefined && this.waiting === undefined;
     return this.#reported || (settled && pending === 0 && result !== undefined);
   }
 
   /** Once, when the response is over and the last save has its result. */
-  #report(): void {
-    const settlement = this.body?.settlement;
+  report(): void {
+    const settlement = this.body?.settlement ?? this.expectation;
     if (this.#reported || (settlement?.pending ?? 0) > 0) return;
     this.#reported = this.over;
     if (this.#hasResult()) {

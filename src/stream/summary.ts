@@ -14,11 +14,10 @@ export interface Ended extends StreamView {
   readonly holdMs: number;
 }
 
-export function summaryOf(
-  stream: Ended,
-  fact: Fact,
-  settlement: Settlement | undefined,
-): StreamSummary {
+/** What became of its message, whoever saves it. */
+type Saved = Pick<Settlement, 'result' | 'attempts' | 'errorType'>;
+
+export function summaryOf(stream: Ended, fact: Fact, settlement: Saved | undefined): StreamSummary {
   const { pulse } = stream;
   return {
     stream,
@@ -37,7 +36,7 @@ export function summaryOf(
 }
 
 /** Why the stream failed; where it did not, why its message was lost. */
-function errorTypeOf(fact: Fact, settlement: Settlement | undefined): string | undefined {
+function errorTypeOf(fact: Fact, settlement: Saved | undefined): string | undefined {
   if (ERRORS.has(fact.outcome)) return fact.errorType ?? '_OTHER';
   return settlement?.result === 'lost' ? (settlement.errorType ?? '_OTHER') : undefined;
 }

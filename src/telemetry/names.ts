@@ -234,7 +234,7 @@ export const METRICS = {
     'lastchunk.pool.clients',
     '{client}',
     { pool: POOLS, state: ['active', 'idle'] },
-    'Connections of a pool; lastchunk is the one that saves go through.',
+    'Connections of a pool; lastchunk is the one that saves go through, the others are those of watchPool().',
   ),
   poolMax: gauge(
     'lastchunk.pool.clients_max',
@@ -247,6 +247,24 @@ export const METRICS = {
     '{client}',
     { pool: POOLS },
     'Callers that wait for a connection of a pool.',
+  ),
+  poolHeldAcrossStreams: counter(
+    'lastchunk.pool.held_across_streams',
+    '{client}',
+    { pool: POOLS },
+    'Connections that were held while a stream was written, from its beginning to its end or for too long.',
+  ),
+  poolHeldLong: counter(
+    'lastchunk.pool.held_long',
+    '{client}',
+    { pool: POOLS },
+    'Connections that were held longer than heldMs, without a stream.',
+  ),
+  poolLeaked: counter(
+    'lastchunk.pool.leaked',
+    '{client}',
+    { pool: POOLS },
+    'Connections that nobody can release any more: the app lost them.',
   ),
   internalErrors: counter(
     'lastchunk.internal.errors',

@@ -89,8 +89,8 @@ export const NOISE_REASONS = [
 ] as const;
 export type NoiseReason = (typeof NOISE_REASONS)[number];
 
-/** The guard's own pool; the app's pools get their names from the app. */
-export const POOLS = ['lastchunk'] as const;
+/** The guard's own pool; the app's pools get their names from the app, in `watchPool()`. */
+export const POOLS = { atMost: 10, always: ['lastchunk'] } as const satisfies Bounded;
 /** What the journal's directory lies on; `off` without a journal. */
 export const JOURNALS = ['disk', 'overlay', 'tmpfs', 'network', 'off'] as const;
 /** One value in one process. */
