@@ -67,7 +67,7 @@ export async function createSavers(built: Built, connectionString: string): Prom
 
 const SAVE = {
   log: undefined,
-  holds: true,
+  holds: () => true,
   confirmTimeoutMs: 60_000,
   missingAfterMs: 600_000,
 } as const;

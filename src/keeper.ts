@@ -52,8 +52,8 @@ export interface Save {
   readonly stream: StreamView;
   /** `undefined` where there is no journal. */
   readonly log: StreamLog | undefined;
-  /** Whether a terminal frame waits for it. */
-  readonly holds: boolean;
+  /** Whether a terminal frame waits for it now. */
+  readonly holds: () => boolean;
   /** After so long without a commit the message goes to the journal. */
   readonly confirmTimeoutMs: number;
   /** After so long without any result it is `missing`; without a journal, `lost`. */

@@ -130,7 +130,7 @@ function watch(entry: Entry, { clock, ledger, shelf, reports }: Watchers): () =>
     missingAfterMs: entry.save.missingAfterMs,
     onNear: () => void shelf.put(entry),
     onConfirmTimeout() {
-      if (entry.save.holds) reports.unconfirmed(entry);
+      if (entry.save.holds()) reports.unconfirmed(entry);
       entry.confirm('unconfirmed');
     },
     onMissing() {

@@ -57,6 +57,8 @@ export interface BodyOwner extends StreamView {
   readonly pulse: Pulse;
   readonly identity: Identity;
   readonly environment: StreamEnvironment;
+  /** A terminal frame is kept back now. */
+  readonly holdsFrame: boolean;
 }
 
 export function createBody(owner: BodyOwner, opening: Opening): Body {

@@ -39,7 +39,7 @@ export interface Settlement {
 }
 
 export interface SettlementOptions {
-  readonly view: StreamView;
+  readonly view: StreamView & { readonly holdsFrame: boolean };
   readonly opened: OpenedStream;
   readonly settings: StreamSettings;
   readonly capture: Capture;
@@ -104,13 +104,13 @@ class MessageSettlement implements Settlement {
   }
 
   #save(message: Message): SaveProgress {
-    const { view: stream, settings, keeper, log } = this.#options;
+    const { view, settings, keeper, log } = this.#options;
     const { confirmTimeoutMs, missingAfterMs } = settings;
     const progress = keeper.save({
       message,
-      stream,
+      stream: view,
       log,
-      holds: true,
+      holds: () => view.holdsFrame,
       confirmTimeoutMs,
       missingAfterMs,
     });

@@ -134,6 +134,10 @@ export class Stream implements StreamView {
     return this.cut !== undefined || (this.gone && this.finishing?.active !== true);
   }
 
+  get holdsFrame(): boolean {
+    return this.hold.active && !this.hold.empty;
+  }
+
   /** Decided: it is a stream. Called before the first byte, in the handler's own call. */
   begin(opening: Opening): void {
     this.kind = 'stream';

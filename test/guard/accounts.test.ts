@@ -63,7 +63,8 @@ async function run(seed: number, withJournal: boolean) {
     const dice = random();
     if (dice < 0.5) {
       const text = random() < 0.05 ? 'poison' : 'hello';
-      saves.push(bench.save({ text }, { holds: random() < 0.7 }));
+      const holds = random() < 0.7;
+      saves.push(bench.save({ text }, { holds: () => holds }));
     } else if (dice < 0.6) {
       const of = pick(saves);
       const revision = 1 + saves.filter(({ opened }) => opened === of?.opened).length;

@@ -46,7 +46,7 @@ for (let round = 0; ; round += 1) {
         message: messageOf(opened, { text: seen.text }),
         stream: { ...opened, method: 'POST', guarded: true, chunks: 30, bytes: 0 },
         log,
-        holds: false,
+        holds: () => false,
         confirmTimeoutMs: 2_000,
         missingAfterMs: 60_000,
       });

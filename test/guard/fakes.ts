@@ -405,7 +405,7 @@ export function createBench(over: Partial<KeeperOptions> & { store?: FaultStore 
           bytes: 5,
         },
         log,
-        holds: true,
+        holds: () => true,
         confirmTimeoutMs: 2_000,
         missingAfterMs: 60_000,
         ...save,

@@ -24,7 +24,7 @@ test('a slow store costs a frame no more than confirmTimeoutMs: the message is j
 test('a save that holds no frame is journaled by the same deadline', async () => {
   const bench = createBench({ journal: createFakeJournal() });
   bench.store.behave = () => undefined;
-  const save = bench.save({}, { holds: false });
+  const save = bench.save({}, { holds: () => false });
   await bench.clock.advance(2_000);
   expect(save.result).toBe('journaled');
 });

@@ -96,7 +96,7 @@ export async function createGuard(
         message,
         stream: { ...opened, method: 'POST', guarded: true, chunks: 1, bytes: text.length },
         log,
-        holds: true,
+        holds: () => true,
         confirmTimeoutMs: 2_000,
         missingAfterMs: 60_000,
       });

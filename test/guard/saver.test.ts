@@ -80,7 +80,7 @@ test('a refusal is logged with id and SQLSTATE and never with what the user wrot
 test('the first failure of each kind is an error in the log, further ones are not', async () => {
   const bench = createBench();
   bench.store.behave = (call) => call.reject(AWAY);
-  bench.save({}, { holds: false });
+  bench.save({}, { holds: () => false });
   await bench.clock.advance(5_000);
   expect(bench.store.calls.length).toBeGreaterThan(3);
   expect(bench.errors().filter((line) => line.includes('57P01'))).toHaveLength(1);

@@ -111,6 +111,21 @@ describe('a store that does not answer', () => {
     expect(kept.store.row.text).toBe('hello');
   });
 
+  it('says nothing of a frame when nothing was held', async () => {
+    const policy = { disconnected: 'keep' } as const;
+    const kept = await open({ confirmTimeoutMs: 20, missingAfterMs: 1000, policy }, (_, res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.write(chatChunk({ content: 'hello' }));
+    });
+    kept.store.hold();
+    const { visitor } = await kept.ask();
+    await visitor.sees('hello');
+    visitor.fin();
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', save: 'missing' });
+    expect(kept.witness.holds).toEqual([]);
+    expect(kept.logbook.errors().join()).not.toContain('before its message was safe');
+  });
+
   it('but refuses, without a journal, leaves the message to be tried until it works', async () => {
     const kept = await open({ confirmTimeoutMs: 20 }, answer);
     kept.store.fail(coded('connect', 'ECONNREFUSED'));
