@@ -16,14 +16,14 @@ export type Departure = 'client' | 'stopped' | 'closing';
 export interface StreamFacts {
   /** `undefined` while the answer is wanted, and after a time-out or a failure of this process. */
   readonly departure: Departure | undefined;
+  /** When that was, by `performance.now()`; `undefined` also while it is just happening. */
+  readonly departedAtMs: number | undefined;
   /** The connection of the response is closed, or its client has ended it. */
   readonly closed: boolean;
   /** What the stream's own signal was aborted with; `undefined` while it is not. */
   readonly abortReason: unknown;
   /** The very error objects that its own request and connection failed with. */
   readonly ownErrors: readonly unknown[];
-  /** The handler destroyed the response with an error of its own. */
-  readonly destroyedHere: boolean;
 }
 
 /** A stream, as far as errors are concerned. */
@@ -35,8 +35,9 @@ export interface CurrentStream {
 }
 
 interface Shared {
-  readonly storage: AsyncLocalStorage<CurrentStream>;
+  readonly storage: AsyncLocalStorage<CurrentStream | undefined>;
   readonly places: WeakMap<object, CurrentStream>;
+  readonly saveErrors: WeakSet<object>;
   following: boolean;
 }
 
@@ -52,6 +53,21 @@ export function followStreams(): void {
 export function within<T>(stream: CurrentStream, work: () => T): T {
   const { following, storage } = shared();
   return following ? storage.run(stream, work) : work();
+}
+
+/** Runs `work`, which is no part of any stream: a save's errors must not be taken for those of the handler. */
+export function outside<T>(work: () => T): T {
+  const { following, storage } = shared();
+  return following ? storage.run(undefined, work) : work();
+}
+
+/** An error with which a save failed is never noise, whatever it looks like and wherever it turns up. */
+export function markSaveError(error: unknown): void {
+  if (typeof error === 'object' && error !== null) shared().saveErrors.add(error);
+}
+
+export function isSaveError(error: object): boolean {
+  return shared().saveErrors.has(error);
 }
 
 /** The stream of this response; without one, the stream that the caller runs in. */
@@ -70,6 +86,7 @@ function shared(): Shared {
   global[SHARED] ??= {
     storage: new AsyncLocalStorage(),
     places: new WeakMap(),
+    saveErrors: new WeakSet(),
     following: false,
   };
   return global[SHARED];

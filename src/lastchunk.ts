@@ -4,6 +4,9 @@ import type { Http2ServerResponse } from 'node:http2';
 import type { CloseSummary, ReplaySummary } from './guard/keeper.ts';
 import { createHealthHandler } from './health/handler.ts';
 import type { Health } from './health/health.ts';
+import type { Logger } from './logger.ts';
+import type { Classification } from './noise/classify.ts';
+import { type FoundNoise, noiseOf } from './noise/noise-of.ts';
 import { wholeNumber } from './options.ts';
 import { streamOf } from './stream/attach.ts';
 import { drain } from './stream/drain.ts';
@@ -62,7 +65,16 @@ export interface Lastchunk extends AsyncDisposable {
    * response that is no stream, nothing is counted.
    */
   track<T>(res: ServerResponse | Http2ServerResponse, save: PromiseLike<T>): PromiseLike<T>;
-  /** Error middleware, after the routes: tells the stream that its handler failed, then passes the error on. */
+  /**
+   * Whether this error means that somebody left, not that something broke: it looks like a cancellation, and the stream of
+   * `res`, or without it the stream that the caller runs in, was left, stopped, or interrupted by `close()`. The first
+   * answer for an error and its stream stands, and is counted. Never throws.
+   */
+  classify(error: unknown, res?: ServerResponse | Http2ServerResponse): Classification;
+  /**
+   * Error middleware, after the routes: tells the stream that its handler failed, then passes the error on. Noise in a
+   * response that has begun ends here, with a log line at debug: nobody is there to be answered.
+   */
   errorHandler(): ErrorMiddleware;
   /** What is known of the saving of messages now. */
   health(): Health;
@@ -84,7 +96,7 @@ export interface Lastchunk extends AsyncDisposable {
  * directory given by hand that cannot be used; a database that does not answer is not an error.
  */
 export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
-  const { environment, keeper, monitor, state } = wire(options);
+  const { environment, keeper, logger, monitor, state } = wire(options);
   let closing: Promise<CloseSummary> | undefined;
 
   const close = async (deadlineMs: number): Promise<CloseSummary> => {
@@ -111,7 +123,8 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
     stopHandler: (given) => stopMiddleware(environment, given),
     expect: (res) => expectSave(environment, res),
     track: (res, save) => trackSave(environment, res, save),
-    errorHandler: errorMiddleware,
+    classify: (error, res) => answerOf(noiseOf(error, res)),
+    errorHandler: () => errorMiddleware(swallowNoise(logger)),
     health: () => monitor.health(),
     healthHandler: () => createHealthHandler(() => monitor.health()),
     flush: async () => keeper?.flush(),
@@ -126,4 +139,20 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
     },
   };
   return surface;
+}
+
+function answerOf(found: FoundNoise | undefined): Classification {
+  if (found === undefined) return { noise: false };
+  return { noise: true, reason: found.reason, signature: found.signature };
+}
+
+/** Takes care of noise: nobody but a debug line hears of it. */
+function swallowNoise(logger: Logger): (error: unknown, res: object) => boolean {
+  return (error, res) => {
+    const found = noiseOf(error, res);
+    if (found !== undefined) {
+      logger.debug({ noise: true, ...found }, 'lastchunk: an error of a stream that was left');
+    }
+    return found !== undefined;
+  };
 }

@@ -4,9 +4,12 @@ import { createKeeper, type GuardKeeper } from './guard/keeper.ts';
 import { type JournalOption, openJournal, resolveJournalOptions } from './guard/journal/index.ts';
 import type { Journal } from './guard/journal-port.ts';
 import { tellingMessage } from './guard/telling-message.ts';
+import { outside } from './current.ts';
 import { createHealth, type HealthMonitor } from './health/health.ts';
 import { type Logger, LOG_LEVELS, safeLogger } from './logger.ts';
 import type { MessageStore } from './message.ts';
+import { watchRequests } from './noise/destroyed-requests.ts';
+import { noiseOf } from './noise/noise-of.ts';
 import { combine, type FullObserver, type Observer } from './observer.ts';
 import { bad, record, refuseUnknown } from './options.ts';
 import type { Environment } from './stream/stream.ts';
@@ -48,6 +51,8 @@ interface WellConnectedStore extends MessageStore {
 export interface Wiring {
   readonly environment: Environment;
   readonly keeper: GuardKeeper | undefined;
+  /** The app's, made safe. */
+  readonly logger: Logger;
   readonly monitor: HealthMonitor;
   /** Shared with health, which is failing from the moment that closing begins. */
   readonly state: { closing: boolean };
@@ -60,6 +65,7 @@ export function wire(options: LastchunkOptions): Wiring {
   const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
   if (options.observer !== undefined) record('observer', options.observer);
   const state = { closing: false };
+  watchRequests();
   let journal: Journal | undefined;
   let keeper: GuardKeeper | undefined;
   const spans = createSpans();
@@ -84,8 +90,8 @@ export function wire(options: LastchunkOptions): Wiring {
       read: readBody,
       observer,
       logger,
-      around: (save, work) => spans.around(save, work),
-      aroundReplay: (messages, work) => spans.aroundReplay(messages, work),
+      around: (save, work) => spans.around(save, () => outside(work)),
+      aroundReplay: (messages, work) => spans.aroundReplay(messages, () => outside(work)),
     });
     store.listen?.({
       onIdConflict: (conflict) => observer.onInternalError('id-conflict', conflict),
@@ -97,7 +103,13 @@ export function wire(options: LastchunkOptions): Wiring {
     });
     keeper.start();
   }
-  return { environment: environmentOf(observer, keeper, spans, logger), keeper, monitor, state };
+  return {
+    environment: environmentOf(observer, keeper, spans, logger),
+    keeper,
+    logger,
+    monitor,
+    state,
+  };
 }
 
 const NOTHING_SAVED = {
@@ -155,6 +167,7 @@ function environmentOf(
     finishing: new WeakMap(),
     expectations: new Set(),
     onInternalError: (where, error) => observer.onInternalError(where, error),
+    sawError: (error, res) => void noiseOf(error, res),
     warnOnce: (key, message) => {
       if (warned.has(key)) return;
       warned.add(key);

@@ -1,14 +1,96 @@
-/** Noise or a failure: reads the tables of signatures.ts against what the stream knows. */
+/**
+ * Noise or a failure: two facts must agree, what the error looks like and what its stream knows. An error is judged
+ * with its causes: one failure among them makes it a failure, whatever it is wrapped in.
+ */
 import type { StreamFacts } from '../current.ts';
+import { isSaveError } from '../current.ts';
 import type { Noise } from '../observer.ts';
+import { destroyedRequestAtMs } from './destroyed-requests.ts';
+import { isObject, isOfClass, looksLike, property } from './look.ts';
+import { FAILURES, type Need, type Signature, SIGNATURES } from './signatures.ts';
 
 /** The answer. */
 export type Classification = ({ readonly noise: true } & Noise) | { readonly noise: false };
 
+/** How deep causes are followed: beyond that they say nothing new, and chains may be cyclic. */
+const MAX_DEPTH = 5;
+/** How many errors of an AggregateError, in all, are looked at: more than that is not one cancellation. */
+const MAX_ERRORS = 100;
+
 const FAILURE: Classification = { noise: false };
 
-/** Whether `error`, which belongs to a stream with these facts, is noise. Never throws. */
-export function classify(_error: unknown, facts: StreamFacts): Classification {
+/** Whether `error`, which belongs to a stream with these facts, is noise. Never throws, whatever it is given. */
+export function classify(error: unknown, facts: StreamFacts): Classification {
   if (facts.departure === undefined) return FAILURE;
-  return FAILURE;
+  try {
+    const noise = judge(error, { facts, seen: new Set() }, 0);
+    return typeof noise === 'object' ? { noise: true, ...noise } : FAILURE;
+  } catch {
+    // A getter or a proxy that throws: whatever that is, it is no cancellation that we know.
+    return FAILURE;
+  }
+}
+
+interface Case {
+  readonly facts: StreamFacts;
+  /** Against cycles, and against trees that are too large. */
+  readonly seen: Set<unknown>;
+}
+
+/** What one error says: noise, a failure, or nothing, which is a failure too unless its cause says more. */
+type Judgement = Noise | 'failure' | 'nothing';
+
+function judge(error: unknown, about: Case, depth: number): Judgement {
+  if (!isObject(error) || depth > MAX_DEPTH || about.seen.has(error)) return 'nothing';
+  if (isSaveError(error) || about.seen.size >= MAX_ERRORS) return 'failure';
+  about.seen.add(error);
+  const { abortReason } = about.facts;
+  if (error === abortReason) return { reason: 'own-abort', signature: 'own abort reason' };
+  const cause = judge(property(error, 'cause'), about, depth + 1);
+  if (cause === 'failure') return 'failure';
+  const own = isOfClass(error, 'AggregateError')
+    ? judgeAll(property(error, 'errors'), about, depth)
+    : judgeOne(error, about.facts, cause);
+  return own === 'nothing' ? cause : own;
+}
+
+/** One failure among them is a failure, and so is none at all. */
+function judgeAll(errors: unknown, about: Case, depth: number): Judgement {
+  if (!Array.isArray(errors)) return 'failure';
+  let first: Noise | undefined;
+  for (const error of errors) {
+    const judgement = judge(error, about, depth + 1);
+    if (typeof judgement !== 'object') return 'failure';
+    first ??= judgement;
+  }
+  return first ?? 'failure';
+}
+
+/** By its own look, given what its cause is. */
+function judgeOne(error: object, facts: StreamFacts, cause: Judgement): Judgement {
+  const row = SIGNATURES.find((signature) => looksLike(error, signature));
+  if (row !== undefined) return meets(row.needs, error, facts, cause) ? noiseOfRow(row) : 'failure';
+  return FAILURES.some((failure) => looksLike(error, failure)) ? 'failure' : 'nothing';
+}
+
+function noiseOfRow({ reason, id }: Signature): Noise {
+  return { reason, signature: id };
+}
+
+function meets(need: Need, error: object, facts: StreamFacts, cause: Judgement): boolean {
+  switch (need) {
+    case 'left':
+      return true;
+    case 'own':
+      return facts.ownErrors.includes(error);
+    case 'closed':
+      return facts.closed;
+    case 'our-reason':
+      return typeof cause === 'object' && cause.reason === 'own-abort';
+    case 'our-destroy': {
+      const atMs = destroyedRequestAtMs(error);
+      if (atMs === undefined || facts.abortReason === undefined) return false;
+      return facts.departedAtMs !== undefined && atMs >= facts.departedAtMs;
+    }
+  }
 }

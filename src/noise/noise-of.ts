@@ -6,6 +6,8 @@
 import { type CurrentStream, currentStream, followStreams } from '../current.ts';
 import type { NoiseReason } from '../telemetry/names/labels.ts';
 import { classify } from './classify.ts';
+import { countsError } from './counted.ts';
+import { isObject } from './look.ts';
 
 export type { NoiseReason } from '../telemetry/names/labels.ts';
 
@@ -38,7 +40,7 @@ export function noiseOf(error: unknown, res?: object): FoundNoise | undefined {
   let decision = decisions.get(stream);
   if (decision === undefined) {
     decisions.set(stream, (decision = decide(error, stream)));
-    if (decision !== false) stream.onNoise(decision);
+    if (decision !== false && countsError(stream, error)) stream.onNoise(decision);
   }
   return decision === false ? undefined : decision;
 }
@@ -46,8 +48,4 @@ export function noiseOf(error: unknown, res?: object): FoundNoise | undefined {
 function decide(error: object, stream: CurrentStream): FoundNoise | false {
   const found = classify(error, stream.facts());
   return found.noise && { reason: found.reason, signature: found.signature, streamId: stream.id };
-}
-
-function isObject(value: unknown): value is object {
-  return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }

@@ -1,11 +1,13 @@
 /** Finds the stream of a response, or makes it: once, in one place, whoever asks. */
 import { EventEmitter } from 'node:events';
+import { streamPlaces } from '../current.ts';
 import { exchangeOf, type Response, type RoutedRequest } from './exchange.ts';
 import { newId } from './ids.ts';
 import { cutFinishing, stalled } from './leaving.ts';
 import { finishedInGrace, timeOut } from './halting.ts';
 import { closed } from './closing.ts';
 import type { StreamSettings } from './settings.ts';
+import { createStanding } from './standing.ts';
 import { type Environment, Stream } from './stream.ts';
 import { wrapResponse } from './wrap.ts';
 
@@ -33,6 +35,7 @@ export function attach(
   present?.hooks.unwrap();
   const stream = new Stream(present?.id ?? newId(), exchangeOf(req, res), settings, environment);
   places().set(res, stream);
+  streamPlaces().set(res, createStanding(stream));
   const own = ownMethods(res);
   const close = wrapResponse(stream, () =>
     environment.warnOnce('order', 'compression() must stand before observe() and guard()'),

@@ -3,6 +3,7 @@
  * counted by the promise it gives. The two are compared as they are for the guard's own saves, so that a save that is
  * never reached shows, which a promise alone never could.
  */
+import { markSaveError } from '../current.ts';
 import type { SaveResult, SkipReason } from '../message.ts';
 import type { FullObserver, SaveReport, StreamView } from '../observer.ts';
 import { errorType } from './failure.ts';
@@ -114,7 +115,10 @@ class OwnSaves implements Expectation {
   #listen(save: OwnSave, given: PromiseLike<unknown>): void {
     save.promise = Promise.resolve(given).then(
       () => this.#answered(save, { ok: true }),
-      (error: unknown) => this.#answered(save, { ok: false, errorType: errorType(error) }),
+      (error: unknown) => {
+        markSaveError(error);
+        this.#answered(save, { ok: false, errorType: errorType(error) });
+      },
     );
   }
 

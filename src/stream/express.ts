@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { currentStream, within } from '../current.ts';
 import { bad } from '../options.ts';
 import { attach, streamOf } from './attach.ts';
 import type { Next, Response, RoutedRequest } from './exchange.ts';
@@ -50,7 +51,7 @@ export function observeMiddleware(environment: Environment, options?: ObserveOpt
   const settings = observeSettings(options);
   const middleware: Handler = (req, res, next) => {
     attach(req, res, settings, environment);
-    return next?.();
+    return inStream(res, () => next?.());
   };
   return asMiddleware(middleware);
 }
@@ -71,8 +72,14 @@ export function guardMiddleware<Req, Res>(
   return asMiddleware((req, res, next) => {
     const stream = attach(req, res, settings, environment);
     environment.observer.onRoute(stream.route);
-    return wrapped === undefined ? next?.() : run(wrapped, req, res, next);
+    return inStream(res, () => (wrapped === undefined ? next?.() : run(wrapped, req, res, next)));
   });
+}
+
+/** Runs what follows so that errors which it logs are known to be of this stream, if anybody wants to know. */
+function inStream<T>(res: Response, work: () => T): T {
+  const current = currentStream(res);
+  return current === undefined ? work() : within(current, work);
 }
 
 /** Runs a handler, and tells its stream of a throw, a rejection or a `next(error)` before anybody else. */
@@ -105,9 +112,16 @@ function run(handler: Handler, req: RoutedRequest, res: Response, next: Next | u
   });
 }
 
-/** Tells the stream that its handler failed, then lets the app's own error handling go on. */
-export function errorMiddleware(): ErrorMiddleware {
+/**
+ * Tells the stream that its handler failed, then lets the app's own error handling go on. Not for what `swallow` takes
+ * care of when the response has begun: somebody left, and there is nobody to answer.
+ */
+export function errorMiddleware(
+  swallow: (error: unknown, res: object) => boolean,
+): ErrorMiddleware {
   return (error, _req, res, next) => {
+    tellFailure(res, error);
+    if (res.headersSent && swallow(error, res)) return;
     passOn(res, error, next);
   };
 }

@@ -30,6 +30,7 @@ export function interrupt(stream: Stream): void {
   // A frame that is held is already saved, or being saved: that answer is whole.
   const fixed = stream.fix({ outcome: 'interrupted', side: 'server' });
   if (!fixed && stream.endCalled) return;
+  stream.stopSignal.left('closing');
   stream.stopSignal.abort('the process is closing');
   const safe = fixed ? stream.settle()?.confirmed : stream.released;
   closeAfter(stream, safe, 'destroy');
@@ -69,6 +70,7 @@ export function halt(stream: Stream, fact: Fact, reason: string): boolean {
     stream.pulse.ended();
     startGrace(stream, () => graceOver(stream, 'timer'));
   } else stream.stopFirst ??= { fact, reason };
+  if (fact.outcome === 'stopped') stream.stopSignal.left('stopped');
   stream.stopSignal.abort(reason);
   stream.finishing?.fireClose();
   return true;

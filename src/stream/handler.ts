@@ -27,6 +27,7 @@ export function handlerEnded(stream: Stream, callback: (() => void) | undefined)
 
 /** It threw, rejected or called `next(error)`. */
 export function handlerFailed(stream: Stream, error: unknown): void {
+  stream.environment.sawError(error, stream.exchange.res);
   // Once it is being closed, what its handler makes of that is no news.
   if (stream.over || stream.endCalled || stream.cut !== undefined) return;
   if (stream.waiting === 'grace') return graceOver(stream, 'failed');

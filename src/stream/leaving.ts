@@ -41,6 +41,7 @@ export function cutFinishing(stream: Stream, why: string): void {
 /** The client has left, by the verdict on its socket or because it reads nothing. */
 export function clientLeft(stream: Stream): void {
   stream.gone = true;
+  stream.stopSignal.left('client');
   stream.dropHeld();
   if (stream.guarded) stream.pulse.letGo();
   // It was told to stop: its message waits for the end of its grace, not for its client.

@@ -71,7 +71,7 @@ function serverClosed(socket: Socket): Verdict {
  * A system call on the socket failed: a reset, a broken pipe, a network that went away. Not one that was cancelled: that
  * is what Node 26 leaves when this process destroys a socket with a write on its way.
  */
-function brokenByPeer(socket: Socket): boolean {
+export function brokenByPeer(socket: Socket): boolean {
   const error: NodeJS.ErrnoException | null | undefined = socket.errored;
   return error?.syscall !== undefined && error.code !== 'ECANCELED';
 }

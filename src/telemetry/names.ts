@@ -15,6 +15,7 @@ import {
   GUARDED,
   HOLD_RELEASES,
   JOURNALS,
+  NOISE_REASONS,
   ONE,
   PLACES,
   POOLS,
@@ -266,6 +267,12 @@ export const METRICS = {
     { pool: POOLS },
     'Connections that nobody can release any more: the app lost them.',
   ),
+  noise: counter(
+    'lastchunk.noise',
+    '{error}',
+    { reason: NOISE_REASONS },
+    'Errors that meant that somebody had left, once for each error; lowered where they are logged, never dropped.',
+  ),
   internalErrors: counter(
     'lastchunk.internal.errors',
     '{error}',
@@ -308,6 +315,8 @@ export const ATTRIBUTES = {
   hold: 'lastchunk.hold.duration',
   saveResult: 'lastchunk.save.result',
   saveAttempts: 'lastchunk.save.attempts',
+  /** What kind of cancellation an error of this stream was. */
+  noiseReason: 'lastchunk.noise.reason',
   /** Messages of a replayed batch. */
   messages: 'lastchunk.replay.messages',
 } as const;

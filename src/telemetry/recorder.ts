@@ -25,6 +25,7 @@ const FIXED: readonly Counter[] = [
   METRICS.journalReplayed,
   METRICS.journalRecovered,
   METRICS.journalCorrupt,
+  METRICS.noise,
   METRICS.internalErrors,
 ];
 
@@ -56,6 +57,7 @@ export function createRecorder(sinks: readonly Sink[], sources: RecorderSources 
     ...streams,
     ...saves,
     onRoute: (route) => void routeOf(route),
+    onNoise: (_stream, { reason }) => board.add(METRICS.noise, { reason }),
     onInternalError: (where) => board.add(METRICS.internalErrors, { where }),
   };
 }

@@ -93,6 +93,11 @@ export function createSpans(): Spans {
       const span = streams.get(summary.stream)?.span;
       if (span !== undefined) endStream(span, summary);
     },
+    onNoise(stream, { reason }) {
+      const span = streams.get(stream)?.span;
+      // Most often the error comes before the last save has its result; afterwards there is no span to write to.
+      if (span?.isRecording() === true) span.setAttribute(ATTRIBUTES.noiseReason, reason);
+    },
     around(save, work) {
       const traced = streams.get(save.stream);
       if (traced === undefined) return work();

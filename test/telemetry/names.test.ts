@@ -27,6 +27,7 @@ const CONTRACT = [
   'lastchunk_journal_recovered_total',
   'lastchunk_journal_replayed_total',
   'lastchunk_journal_write_seconds',
+  'lastchunk_noise_total',
   'lastchunk_pool_clients',
   'lastchunk_pool_clients_max',
   'lastchunk_pool_waiting',
