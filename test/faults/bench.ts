@@ -168,8 +168,11 @@ export async function createBench(options: {
       const grown = readdirSync(journal);
       if (options.leavesFiles && grown.length > 0) {
         await bench.app();
-        await waitUntil('what was left is taken over', () =>
-          readdirSync(journal).every((home) => !grown.includes(home)),
+        // Taken by a rename, read after that, and gone when every message of it is where it belongs.
+        await waitUntil('what was left is taken over and done with', () =>
+          readdirSync(journal, { recursive: true, encoding: 'utf8' }).every(
+            (path) => !grown.includes(path) && !path.includes('taken-'),
+          ),
         );
         await settled();
         await closeAll();
