@@ -1,11 +1,11 @@
 /**
- * A model provider on a local socket that speaks the streaming chat completions of OpenAI, and does on request
+ * A model provider on a local socket that speaks the streaming API of OpenAI, or of Anthropic, and does on request
  * what providers do on bad days.
  */
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { chatChunk } from './frames.ts';
+import { chatChunk, sse } from './frames.ts';
 import { until } from './until.ts';
 
 /** One request to the provider, which the test answers. */
@@ -26,20 +26,60 @@ export interface Call {
 
 /** The provider. */
 export interface Upstream {
-  /** For the `openai` client and for plain fetches of `${baseURL}/chat/completions`. */
+  /** For the provider's own client and for plain fetches of `${baseURL}/chat/completions`; ends in `/v1`. */
   readonly baseURL: string;
   /** The `nth` request, from 1; waits for it. */
   call(nth?: number): Promise<Call>;
 }
 
+/** How a provider says what it says. */
+interface Voice {
+  /** Before the first word. */
+  readonly start: string;
+  readonly delta: (text: string) => string;
+  readonly finish: (reason: string | undefined) => string;
+}
+
+const OPENAI: Voice = {
+  start: '',
+  delta: (content) => chatChunk({ content }),
+  finish: (reason = 'stop') => `${chatChunk({}, reason)}data: [DONE]\n\n`,
+};
+
+const usage = { input_tokens: 1, output_tokens: 1 };
+const event = (type: string, rest: object): string => sse({ type, ...rest }, type);
+
+/** Whole messages, as its own client insists on: it throws for a delta without its beginning. */
+const ANTHROPIC: Voice = {
+  start:
+    event('message_start', {
+      message: {
+        id: 'msg_1',
+        type: 'message',
+        role: 'assistant',
+        model: 'm',
+        content: [],
+        stop_reason: null,
+        usage,
+      },
+    }) + event('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }),
+  delta: (text) => event('content_block_delta', { index: 0, delta: { type: 'text_delta', text } }),
+  finish: (reason = 'end_turn') =>
+    event('content_block_stop', { index: 0 }) +
+    event('message_delta', { delta: { stop_reason: reason, stop_sequence: null }, usage }) +
+    event('message_stop', {}),
+};
+
 /** Starts a provider that lives until the end of the test. */
-export async function createUpstream(): Promise<Upstream> {
+export async function createUpstream(api: 'openai' | 'anthropic' = 'openai'): Promise<Upstream> {
+  const voice = api === 'openai' ? OPENAI : ANTHROPIC;
   const calls: Call[] = [];
   const server = createServer((req, res) => {
     req.resume();
     res.writeHead(200, { 'content-type': 'text/event-stream' });
     res.flushHeaders();
-    calls.push(createCall(res));
+    if (voice.start !== '') res.write(voice.start);
+    calls.push(createCall(res, voice));
   });
   await new Promise<void>((resolve) => {
     server.listen(0, 'localhost', resolve);
@@ -56,20 +96,17 @@ export async function createUpstream(): Promise<Upstream> {
   };
 }
 
-function createCall(res: ServerResponse): Call {
+function createCall(res: ServerResponse, voice: Voice): Call {
   let aborted = false;
   res.on('close', () => {
     aborted = !res.writableEnded;
   });
   return {
     say: (...texts) => {
-      for (const content of texts) res.write(chatChunk({ content }));
+      for (const text of texts) res.write(voice.delta(text));
     },
     send: (bytes) => res.write(bytes),
-    finish: (reason = 'stop') => {
-      res.write(chatChunk({}, reason));
-      res.end('data: [DONE]\n\n');
-    },
+    finish: (reason) => res.end(voice.finish(reason)),
     end: () => res.end(),
     cut: () => res.socket?.destroy(),
     get aborted() {
