@@ -70,11 +70,16 @@ const COMMANDS: readonly {
     summary: 'list, replay or drop what waits on disk',
     load: async () => (await import('./journal.ts')).runJournal,
   },
+  {
+    name: 'dashboards',
+    summary: 'print or write the Grafana dashboards',
+    load: async () => (await import('./dashboards.ts')).runDashboards,
+  },
 ];
 
 const HELP = `usage: lastchunk <command> [options]
 
-${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
+${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`).join('\n')}
 
   -h, --help     this text; \`lastchunk <command> --help\` tells more
   -v, --version  the version of lastchunk

@@ -1,0 +1,49 @@
+/** The options that `lastchunk rules` and `lastchunk dashboards` have in common: the objectives as flags. */
+import { bad } from '../options.ts';
+import type { SloOptions } from '../slo/index.ts';
+
+/** For `parseArgs`. */
+export const SLO_OPTIONS = {
+  objective: { type: 'string' },
+  timeliness: { type: 'string' },
+  window: { type: 'string' },
+  label: { type: 'string', multiple: true },
+  'min-failures': { type: 'string' },
+  runbooks: { type: 'string' },
+  speed: { type: 'string' },
+} as const;
+
+/** For `--help`. */
+export const SLO_OPTIONS_HELP = `\
+      --objective P     percentage of message saves that must not fail (default: 99.9)
+      --timeliness P    percentage that must be in the database within 2.5 s (default: 99)
+      --window DAYS     what the error budget is for, as 28d (default: 30d)
+      --label NAME      tell apart by this label beside job, as cluster; may be given again
+      --min-failures N  failed saves without which nobody is paged (default: 3)
+      --runbooks URL    where the runbooks are: /<AlertName>.md is put behind it
+      --speed N         divide every window and wait by N, for a rehearsal (default: 1)`;
+
+/** What `parseArgs` found. */
+export type SloFlags = {
+  readonly [K in keyof typeof SLO_OPTIONS]?: K extends 'label' ? string[] : string;
+};
+
+/** The options of `lastchunk/slo`. Throws `bad-option` for a value that is no number; its range is checked there. */
+export function sloOptionsOf(flags: SloFlags): SloOptions {
+  const { objective, timeliness, window, label, runbooks, speed } = flags;
+  const minFailures = flags['min-failures'];
+  return {
+    ...(objective !== undefined && { objective: numberOf('--objective', objective) }),
+    ...(timeliness !== undefined && { timeliness: numberOf('--timeliness', timeliness) }),
+    ...(window !== undefined && { windowDays: numberOf('--window', window.replace(/d$/, '')) }),
+    ...(label !== undefined && { labels: label }),
+    ...(minFailures !== undefined && { minFailures: numberOf('--min-failures', minFailures) }),
+    ...(runbooks !== undefined && { runbookUrl: runbooks }),
+    ...(speed !== undefined && { speed: numberOf('--speed', speed) }),
+  };
+}
+
+function numberOf(flag: string, text: string): number {
+  if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text);
+  throw bad(`\`${flag}\` must be a number, not ${JSON.stringify(text.slice(0, 80))}`);
+}

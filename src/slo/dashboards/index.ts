@@ -1,0 +1,40 @@
+/**
+ * The dashboards of lastchunk for Grafana. Not part of `lastchunk/slo`: this needs @grafana/grafana-foundation-sdk,
+ * which only those install who make dashboards of their own with `lastchunk dashboards`.
+ */
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import { resolveSlo, type SloOptions } from '../settings.ts';
+import type { Board } from './panel.ts';
+import { render } from './render.ts';
+import { savesBoard } from './saves.ts';
+import { createScope, type Scope } from './scope.ts';
+import { streamsBoard } from './streams.ts';
+
+/** Where docker-compose.yml puts docs/runbooks into Grafana: a path on the same server. */
+const RUNBOOKS_IN_GRAFANA = '/public/runbooks';
+
+/**
+ * Both dashboards as data. The options are those of the rules, and must be the same: queries read the recorded series.
+ * Only `runbookUrl` has another default, because a browser must find it. Throws `bad-option`.
+ */
+export function boards(options: SloOptions = {}): {
+  readonly scope: Scope;
+  readonly boards: Board[];
+} {
+  const scope = createScope(resolveSlo({ runbookUrl: RUNBOOKS_IN_GRAFANA, ...options }));
+  return { scope, boards: [savesBoard(scope), streamsBoard(scope)] };
+}
+
+/** Both dashboards as Grafana imports them. Throws `bad-option`. */
+export function dashboards(options: SloOptions = {}): Dashboard[] {
+  const made = boards(options);
+  return made.boards.map((board) => render(board, made.scope));
+}
+
+/** File name and content of each, as they are committed in dashboards/. Throws `bad-option`. */
+export function dashboardFiles(options: SloOptions = {}): [name: string, json: string][] {
+  return dashboards(options).map((dashboard) => [
+    `${dashboard.uid ?? ''}.json`,
+    `${JSON.stringify(dashboard, null, 2)}\n`,
+  ]);
+}

@@ -1,0 +1,78 @@
+/** Dashboards as data: what a panel asks and what a reader should make of it. How it is drawn is decided elsewhere. */
+
+/** A unit of Grafana's list (`getValueFormat`). */
+export type Unit = 'percentunit' | 'ops' | 'short' | 's' | 'bytes' | 'Bps' | 'dateTimeFromNow';
+
+/** A colour of Grafana's palette. */
+export type Colour =
+  'green' | 'yellow' | 'orange' | 'red' | 'dark-red' | 'blue' | 'purple' | 'light-blue' | 'gray';
+
+/** One query of a panel. */
+export interface Query {
+  readonly expr: string;
+  /** Grafana's template for the name of a series. */
+  readonly legend: string;
+  /** Set where observations carry the id of a trace. */
+  readonly exemplars?: boolean;
+  /** The series of this query are read on an axis of their own, in this unit. */
+  readonly right?: Unit;
+}
+
+/** From this value on a number has this colour; the first has no `from`. */
+export interface Step {
+  readonly from?: number;
+  readonly colour: Colour;
+}
+
+/**
+ * How it is drawn: one number now (`stat`), lines, stacked bars, the largest few (`ranking`), a distribution over time
+ * (`heatmap`), or rows (`table`).
+ */
+export type Kind = 'stat' | 'lines' | 'stack' | 'ranking' | 'heatmap' | 'table';
+
+/** One panel. */
+export interface Panel {
+  /** Part of links to the panel: unique in its dashboard, and never given to another panel. */
+  readonly id: number;
+  readonly kind: Kind;
+  readonly title: string;
+  /** What it shows, what good looks like, what to do otherwise: one sentence each. */
+  readonly shows: string;
+  readonly good: string;
+  readonly action: string;
+  /** Alerts whose runbooks go on from here. */
+  readonly alerts?: readonly string[];
+  readonly unit: Unit;
+  readonly decimals?: number;
+  readonly min?: number;
+  readonly max?: number;
+  /** Of 24 columns. */
+  readonly width: number;
+  /** In rows of Grafana's grid, 30 pixels each. */
+  readonly height: number;
+  readonly queries: readonly Query[];
+  /** Colours of a number, lines across a plot. */
+  readonly steps?: readonly Step[];
+  /** Fixed colours of series by their name. */
+  readonly colours?: Readonly<Record<string, Colour>>;
+  /** What stands there instead of a number when there is none. */
+  readonly noValue: string;
+  /** Why a service in good health has no data here; without it, an empty panel fails a test. */
+  readonly emptyBecause?: string;
+}
+
+/** Panels under one heading. */
+export interface Row {
+  /** Unique in the dashboard, like a panel's. */
+  readonly id: number;
+  readonly title: string;
+  readonly panels: readonly Panel[];
+}
+
+/** One dashboard. */
+export interface Board {
+  readonly uid: string;
+  readonly title: string;
+  readonly description: string;
+  readonly rows: readonly Row[];
+}

@@ -1,0 +1,164 @@
+/** What a message goes through on its way: the journal on disk, and the connections of the database. */
+import type { Row } from './panel.ts';
+import type { Scope } from './scope.ts';
+
+const THIRD = { kind: 'lines', width: 8, height: 7 } as const;
+const HALF = { kind: 'lines', width: 12, height: 7 } as const;
+
+export function journalRow({ rate, quantile, select }: Scope): Row {
+  const most = (selected: string): string => `max by (instance) (${selected})`;
+  return {
+    id: 60,
+    title: 'Journal',
+    panels: [
+      {
+        ...THIRD,
+        id: 61,
+        title: 'Messages in the journal',
+        shows:
+          'Messages on disk that the database does not have, those of running streams included.',
+        good: 'About as many as streams are open.',
+        action: 'When it climbs while streams do not, the database is away and messages wait.',
+        alerts: ['LastchunkJournalBacklogOld'],
+        unit: 'short',
+        min: 0,
+        queries: [{ expr: most(select('journalEntries')), legend: '{{instance}}' }],
+        noValue: 'no journal',
+      },
+      {
+        ...THIRD,
+        id: 62,
+        title: 'Journal fill',
+        shows: 'The size of the journal as a share of what it may grow to.',
+        good: 'Below 20 %.',
+        action: 'Above 80 % it is close to full; full, streams are kept in memory only.',
+        alerts: ['LastchunkJournalFillingUp'],
+        unit: 'percentunit',
+        min: 0,
+        queries: [
+          {
+            expr: `${most(select('journalBytes'))} / (${most(select('journalCapacity'))} > 0)`,
+            legend: '{{instance}}',
+          },
+        ],
+        steps: [{ colour: 'green' }, { from: 0.2, colour: 'orange' }, { from: 0.8, colour: 'red' }],
+        noValue: 'no journal',
+      },
+      {
+        ...THIRD,
+        id: 63,
+        title: 'Degraded',
+        shows: '1 while the journal cannot be relied on: full, read-only, slow, failing.',
+        good: '0.',
+        action: 'Look at the disk; the log says what it answered.',
+        alerts: ['LastchunkJournalDegraded'],
+        unit: 'short',
+        decimals: 0,
+        min: 0,
+        max: 1,
+        queries: [{ expr: most(select('journalDegraded')), legend: '{{instance}}' }],
+        noValue: 'no journal',
+      },
+      {
+        ...THIRD,
+        id: 64,
+        title: 'Replayed and recovered',
+        shows:
+          'Messages per second that went from the journal to the database: own ones, and those of dead processes.',
+        good: '0, and a burst after the database or a process was away.',
+        action: 'Refused ones lie in refused/ in the journal directory and wait for you.',
+        alerts: ['LastchunkMessagesLost'],
+        unit: 'ops',
+        min: 0,
+        queries: [
+          { expr: rate('result', 'journalReplayed'), legend: 'replayed, {{result}}' },
+          { expr: rate('result', 'journalRecovered'), legend: 'recovered, {{result}}' },
+        ],
+        noValue: 'no journal',
+      },
+      {
+        ...THIRD,
+        id: 65,
+        title: 'Time of a write to the journal',
+        shows: 'How long one write for all streams of one turn of the event loop takes.',
+        good: 'Far below 1 ms: it lands in the page cache.',
+        action:
+          'From 50 ms on, three times in a row, the journal calls the disk slow and degrades.',
+        alerts: ['LastchunkJournalDegraded'],
+        unit: 's',
+        min: 0,
+        queries: [0.5, 0.99].map((q) => ({
+          expr: quantile(q, 'journalWrite'),
+          legend: `p${q * 100}`,
+        })),
+        noValue: 'no journal',
+      },
+      {
+        ...THIRD,
+        id: 66,
+        title: 'Damaged records',
+        shows: 'Records per second that were cut from a journal as torn or damaged.',
+        good: '0; one after a crash is the half-written end of a file.',
+        action: 'More than that is a disk that does not keep what it was given.',
+        alerts: ['LastchunkJournalCorrupt'],
+        unit: 'ops',
+        min: 0,
+        queries: [{ expr: rate('instance', 'journalCorrupt'), legend: '{{instance}}' }],
+        noValue: 'no journal',
+      },
+    ],
+  };
+}
+
+export function poolRow({ rate, select }: Scope): Row {
+  const each = (selected: string): string => `max by (instance, pool) (${selected})`;
+  return {
+    id: 80,
+    title: 'Database pools',
+    panels: [
+      {
+        ...HALF,
+        id: 81,
+        title: 'Pool in use',
+        shows:
+          'Connections that are in use as a share of what the pool may have. The pool lastchunk is the one that saves go through.',
+        good: 'Below 90 %.',
+        action: 'When it is full and callers wait, find who holds connections.',
+        alerts: ['LastchunkPoolSaturated'],
+        unit: 'percentunit',
+        min: 0,
+        max: 1,
+        queries: [
+          {
+            expr: `${each(select('poolClients', { state: 'active' }))} / (${each(select('poolMax'))} > 0)`,
+            legend: '{{pool}} {{instance}}',
+          },
+        ],
+        steps: [{ colour: 'green' }, { from: 0.9, colour: 'red' }],
+        noValue: 'no pool',
+      },
+      {
+        ...HALF,
+        id: 82,
+        title: 'Waiting for a connection',
+        shows:
+          'Callers that wait for a connection of the pool, and connections that were held across a stream or never given back, per second.',
+        good: '0.',
+        action: 'Held and leaked connections have a log line that says where they were taken.',
+        alerts: ['LastchunkPoolSaturated', 'LastchunkPoolHeldAcrossStreams', 'LastchunkPoolLeaked'],
+        unit: 'short',
+        min: 0,
+        queries: [
+          { expr: each(select('poolWaiting')), legend: 'waiting, {{pool}} {{instance}}' },
+          {
+            expr: rate('pool', 'poolHeldAcrossStreams'),
+            legend: 'held across streams, {{pool}}',
+            right: 'ops',
+          },
+          { expr: rate('pool', 'poolLeaked'), legend: 'leaked, {{pool}}', right: 'ops' },
+        ],
+        noValue: 'no pool',
+      },
+    ],
+  };
+}
