@@ -17,11 +17,11 @@ export const readBody: ReadBody = (stream, body) => {
   } else {
     for (const piece of body) reading.feed(String(piece));
   }
-  const { text, events, empty, finished, unknownText, toolCalls, wordless, finishReason } =
-    reading.result();
+  const result = reading.result();
+  const { text, empty, finished, unknownText, toolCalls, wordless, finishReason } = result;
   return {
     text,
-    events: stream.events || unknownText || toolCalls || wordless ? events : null,
+    events: stream.events || unknownText || toolCalls || wordless ? result.events : null,
     // Bytes that nobody can decode are an answer that nobody can read, not an empty one.
     empty: empty && !(isEncoded(stream.contentEncoding) && text === '' && body.length > 0),
     finished,

@@ -2,12 +2,12 @@
  * The message of one stream: read from what was captured when the stream has a terminal fact, read on when it went on
  * after that, handed over to be saved each time it says something new.
  */
-import type { Keeper, OpenedStream, Piece, SaveProgress, StreamLog } from '../keeper.ts';
+import type { Keeper, OpenedStream, SaveProgress, StreamLog } from '../keeper.ts';
 import type { Message, Outcome, SaveResult, Side, SkipReason } from '../message.ts';
 import type { FullObserver, StreamView } from '../observer.ts';
 import type { Capture } from './capture.ts';
 import { isEncoded } from './capture.ts';
-import { type BodyReading, createReading, decodeBody } from './formats/index.ts';
+import { type BodyReading, createReading, decodeBody, type Reading } from './formats/index.ts';
 import type { StreamSettings } from './settings.ts';
 
 /** How a stream ended. */
@@ -61,14 +61,18 @@ class MessageSettlement implements Settlement {
   result: SaveResult | SkipReason | undefined;
   errorType: string | undefined;
   onResult: () => void = () => {};
-  readonly read: () => Read;
   readonly #options: SettlementOptions;
-  #settled: Read | undefined;
+  readonly #body: BodyReader;
+  #settled: BodyReading | undefined;
   #saves = 0;
 
   constructor(options: SettlementOptions) {
     this.#options = options;
-    this.read = createBodyReader(options);
+    this.#body = new BodyReader(options);
+  }
+
+  read(): BodyReading {
+    return this.#body.read();
   }
 
   get due(): boolean {
@@ -96,7 +100,7 @@ class MessageSettlement implements Settlement {
       else this.result = undefined;
       if (this.result !== undefined) return undefined;
       observer.onDue(view);
-      const cut = capture.droppedBytes + reading.dropped > 0;
+      const cut = capture.droppedBytes + this.#body.dropped > 0;
       observer.onMessage(view, { unknownText: reading.unknownText, cut });
     }
     this.#saves += 1;
@@ -125,9 +129,9 @@ class MessageSettlement implements Settlement {
     return progress;
   }
 
-  #message(reading: Read, fact: Fact, complete: boolean): Message {
+  #message(reading: BodyReading, fact: Fact, complete: boolean): Message {
     const { view, opened, settings, capture } = this.#options;
-    const droppedBytes = capture.droppedBytes + reading.dropped;
+    const droppedBytes = capture.droppedBytes + this.#body.dropped;
     return {
       id: opened.messageId,
       streamId: opened.id,
@@ -150,38 +154,52 @@ class MessageSettlement implements Settlement {
   }
 }
 
-/** What a body says, and how many of its bytes could not be decoded or were too many. */
-type Read = BodyReading & { readonly dropped: number };
+/** Reads only what is new, unless the body is encoded: then it is decoded as a whole. A class, as above. */
+class BodyReader {
+  /** Bytes of an encoded body that could not be decoded, or were too many. */
+  dropped = 0;
+  readonly #options: SettlementOptions;
+  #reading: Reading | undefined;
+  #fed = 0;
+  #last: BodyReading | undefined;
 
-/** Reads only what is new, unless the body is encoded: then it is decoded as a whole. */
-function createBodyReader(options: SettlementOptions): () => Read {
-  const { opened, settings, capture, onFormatError } = options;
-  const create = () => createReading(settings.format, opened.contentType, onFormatError);
-  if (isEncoded(opened.contentEncoding)) {
-    return () => readEncoded(create(), capture.pieces, opened.contentEncoding, settings.maxBytes);
+  constructor(options: SettlementOptions) {
+    this.#options = options;
   }
-  const reading = create();
-  let fed = 0;
-  return () => {
-    const { pieces } = capture;
-    // An unencoded body is kept as strings only.
-    for (; fed < pieces.length; fed += 1) reading.feed(String(pieces[fed]));
-    return { ...reading.result(), dropped: 0 };
-  };
-}
 
-function readEncoded(
-  reading: ReturnType<typeof createReading>,
-  pieces: readonly Piece[],
-  contentEncoding: string,
-  maxBytes: number,
-): Read {
-  const { text, dropped } = decodeBody(pieces, contentEncoding, maxBytes);
-  reading.feed(text);
-  const result = { ...reading.result(), dropped };
-  // Bytes that nobody could decode are an answer that nobody could read, not an empty one.
-  const unreadable = text === '' && pieces.length > 0;
-  return unreadable ? { ...result, empty: false, unknownText: true } : result;
+  read(): BodyReading {
+    const { capture, opened } = this.#options;
+    if (this.#last === undefined || this.#fed < capture.pieces.length) {
+      this.#last = isEncoded(opened.contentEncoding) ? this.#decode() : this.#readOn();
+      this.#fed = capture.pieces.length;
+    }
+    return this.#last;
+  }
+
+  #readOn(): BodyReading {
+    const { pieces } = this.#options.capture;
+    const reading = (this.#reading ??= this.#begin());
+    // An unencoded body is kept as strings only.
+    for (let at = this.#fed; at < pieces.length; at += 1) reading.feed(String(pieces[at]));
+    return reading.result();
+  }
+
+  #decode(): BodyReading {
+    const { capture, opened, settings } = this.#options;
+    const { text, dropped } = decodeBody(capture.pieces, opened.contentEncoding, settings.maxBytes);
+    this.dropped = dropped;
+    const reading = this.#begin();
+    reading.feed(text);
+    const result = reading.result();
+    // Bytes that nobody could decode are an answer that nobody could read, not an empty one.
+    const unreadable = text === '' && capture.pieces.length > 0;
+    return unreadable ? { ...result, empty: false, unknownText: true } : result;
+  }
+
+  #begin(): Reading {
+    const { opened, settings, onFormatError } = this.#options;
+    return createReading(settings.format, opened.contentType, onFormatError);
+  }
 }
 
 function eventsOf(reading: BodyReading, settings: StreamSettings): readonly unknown[] | null {

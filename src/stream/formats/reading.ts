@@ -6,8 +6,9 @@ import { FALLBACK, formatNamed, recognise, VENDORS } from './built-ins.ts';
 import type { BuiltInFormat, FinishMarker, Format, Frame } from './format.ts';
 import { boundaryEnd, framesIn, framingFor, isFrame, sniff, unfinishedIn } from './framing.ts';
 import type { Found, Framed } from './framing.ts';
-import { add, newTally } from './tally.ts';
+import { add, addText, eventsOf, newTally } from './tally.ts';
 import type { Tally } from './tally.ts';
+import { type Template, templateOf } from './template.ts';
 
 /** What a body says. */
 export interface BodyReading {
@@ -15,7 +16,10 @@ export interface BodyReading {
   readonly format: string;
   readonly finishMarker: FinishMarker;
   readonly text: string;
-  /** Every data payload in order, parsed; a string where it was not JSON. None for plain text. */
+  /**
+   * Every data payload in order, parsed; a string where it was not JSON. None for plain text. Made when it is asked
+   * for: most messages are kept without.
+   */
   readonly events: readonly unknown[];
   /** Every payload was recognised as carrying nothing. */
   readonly empty: boolean;
@@ -89,7 +93,7 @@ function readText(format: Format, report: (error: unknown) => void): Reading {
     result: () => {
       const tally = newTally();
       add(tally, format, { data: text, event: undefined, json: undefined }, report);
-      return toReading(tally.unknownText ? tally : { ...tally, events: [] }, format);
+      return toReading(tally.unknownText ? tally : { ...tally, events: [] }, format, 'ndjson');
     },
   };
 }
@@ -106,6 +110,8 @@ function readFrames(
   const tally = newTally();
   // Under `auto`: what came before a vendor's format was recognised.
   let waiting: Found[] = [];
+  let template: Template | undefined;
+  let lessons = MAX_LESSONS;
 
   const take = (found: Found): void => {
     if (format === undefined && isFrame(found)) {
@@ -119,8 +125,20 @@ function readFrames(
     else add(tally, format, found, report);
   };
 
+  /** What was taken from a piece of whole frames shows what the next may look like. */
+  const learn = (piece: string, found: readonly Found[]): void => {
+    const [first, ...others] = found;
+    const isOne = first !== undefined && others.length === 0 && isFrame(first);
+    if (!isOne || format === undefined || lessons === 0) return;
+    lessons -= 1;
+    template = templateOf(framing, format, piece, first) ?? template;
+  };
+
   return {
     feed: (piece) => {
+      const text = tail === '' ? template?.textIn(piece) : undefined;
+      if (text !== undefined) return addText(tally, text, piece);
+      const isWhole = tail === '';
       // Only the seam and the new piece can hold a new boundary; looking at all of `tail` would be quadratic.
       const window = seam + piece;
       const end = boundaryEnd(framing, window);
@@ -128,7 +146,10 @@ function readFrames(
       const cut = end === 0 ? 0 : tail.length - seam.length + end;
       tail = cut === 0 ? whole : whole.slice(cut);
       seam = (cut === 0 ? window : tail).slice(-SEAM_CHARS);
-      if (cut > 0) for (const found of framesIn(framing, whole.slice(0, cut))) take(found);
+      if (cut === 0) return;
+      const found = framesIn(framing, whole.slice(0, cut));
+      for (const one of found) take(one);
+      if (isWhole && tail === '') learn(piece, found);
     },
     result: () => {
       const last = unfinishedIn(framing, tail).map((found) =>
@@ -136,12 +157,19 @@ function readFrames(
       );
       const open = [...waiting, ...last];
       const chosen = format ?? lateChoice(framing, open);
+      if (open.length === 0) return toReading(tally, chosen, framing);
       const sum = { ...tally, events: [...tally.events] };
       for (const found of open) add(sum, chosen, found, report);
-      return toReading(sum, chosen);
+      return toReading(sum, chosen, framing);
     },
   };
 }
+
+/**
+ * So many frames are looked at for a template, so that a stream whose frames are all different pays for no more. Two or
+ * three are enough where there is one: the first frames carry a role, or a text that stands in them twice.
+ */
+const MAX_LESSONS = 32;
 
 /** A frame ends with a line end behind a line end, so no more than one can be left over from the piece before. */
 const SEAM_CHARS = 1;
@@ -166,8 +194,17 @@ function isBroken(found: Found): found is Frame {
   );
 }
 
-function toReading(tally: Tally, format: Format): BodyReading {
-  return { ...tally, format: format.name, finishMarker: format.finishMarker };
+function toReading(tally: Tally, format: Format, framing: Framed): BodyReading {
+  const { events: payloads, ...rest } = tally;
+  const count = payloads.length;
+  return {
+    ...rest,
+    get events() {
+      return eventsOf(framing, payloads.slice(0, count));
+    },
+    format: format.name,
+    finishMarker: format.finishMarker,
+  };
 }
 
 function once(onError: (error: unknown) => void): (error: unknown) => void {

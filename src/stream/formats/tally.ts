@@ -1,12 +1,13 @@
 /** Adding frames up to a message, by the answers that a format gives about each. */
 import { asBuiltIn } from './built-ins.ts';
 import type { Carries, Format, Frame } from './format.ts';
-import { isFrame } from './framing.ts';
-import type { Found } from './framing.ts';
+import { framesIn, isFrame } from './framing.ts';
+import type { Found, Framed } from './framing.ts';
 
 /** What the frames so far amount to. */
 export interface Tally {
   text: string;
+  /** Payloads in order: parsed, as they stood on the wire, or as the whole frame that is still to be parsed. */
   events: unknown[];
   empty: boolean;
   finished: boolean;
@@ -57,6 +58,30 @@ export function add(
   tally.toolCalls ||= toolCall;
   tally.wordless ||= carries === 'content' && text === '' && !toolCall;
   tally.finishReason = builtIn?.finishReason(found) ?? tally.finishReason;
+}
+
+/** Counts a frame in of which only the text is new, and which was not parsed: `piece` holds it and nothing else. */
+export function addText(tally: Tally, text: string, piece: string): void {
+  tally.text += text;
+  tally.empty = false;
+  tally.events.push(new Unparsed(piece));
+}
+
+/** The payloads, all of them parsed. */
+export function eventsOf(framing: Framed, payloads: readonly unknown[]): readonly unknown[] {
+  return payloads.flatMap((payload) => {
+    if (!(payload instanceof Unparsed)) return [payload];
+    return framesIn(framing, payload.piece).filter(isFrame).map((frame) => frame.json);
+  });
+}
+
+/** A frame that was recognised by its template; a class, to be told from what apps send. */
+class Unparsed {
+  readonly piece: string;
+
+  constructor(piece: string) {
+    this.piece = piece;
+  }
 }
 
 interface Answer {
