@@ -39,7 +39,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   uuid: ['stream/'],
   '@grafana/grafana-foundation-sdk': ['slo/dashboards/'],
   // `createRequire` loads what may not be there: `pg`, and the Prometheus clients.
-  'node:module': ['postgres/pg.ts', 'telemetry/prometheus-client.ts'],
+  'node:module': ['postgres/pg.ts', 'telemetry/prometheus-client.ts', 'register/', 'cli/doctor'],
 };
 
 /** What an app without any optional package can load. */
@@ -161,6 +161,7 @@ const OTHER_TESTED_FOLDERS = [
   'package',
   'scenarios',
   'handlers',
+  'browser',
   'demo',
   'bench',
   'scripts',

@@ -17,27 +17,17 @@ export interface BodySocket {
   /** Everything written after the head of the response. Errors when the socket is destroyed before its end. */
   readonly body: ReadableStream<Uint8Array>;
   /** The client is gone. */
-  leave(): void;
+  readonly leave: () => void;
 }
 
 /** Makes one. Cancelling `body` is the same as `leave()`. */
 export function createBodySocket(): BodySocket {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   let goOn: (() => void) | undefined;
-  let head: Buffer | undefined = Buffer.alloc(0);
+  const afterHead = headCutter();
   let bytesWritten = 0;
   let ended = false;
 
-  /** The bytes of a piece that belong to the body. */
-  const afterHead = (piece: Buffer): Buffer => {
-    if (head === undefined) return piece;
-    head = Buffer.concat([head, piece]);
-    const end = head.indexOf(END_OF_HEAD);
-    if (end < 0) return Buffer.alloc(0);
-    const rest = head.subarray(end + END_OF_HEAD.length);
-    head = undefined;
-    return rest;
-  };
   const duplex = new Duplex({
     highWaterMark: HIGH_WATER_MARK,
     read() {
@@ -90,4 +80,18 @@ export function createBodySocket(): BodySocket {
   });
   // A `Socket` in everything that a response and its guard use of one.
   return { socket: duplex as unknown as Socket, body, leave };
+}
+
+/** What takes the pieces of a response one by one, and gives of each the bytes that belong to its body. */
+function headCutter(): (piece: Buffer) => Buffer {
+  let head: Buffer | undefined = Buffer.alloc(0);
+  return (piece) => {
+    if (head === undefined) return piece;
+    head = Buffer.concat([head, piece]);
+    const end = head.indexOf(END_OF_HEAD);
+    if (end < 0) return Buffer.alloc(0);
+    const rest = head.subarray(end + END_OF_HEAD.length);
+    head = undefined;
+    return rest;
+  };
 }

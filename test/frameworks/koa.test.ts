@@ -19,7 +19,8 @@ async function open(prepare: (app: Koa, keep: ReturnType<typeof lastchunk>) => v
   const errors: unknown[] = [];
   app.on('error', (error) => errors.push(error));
   prepare(app, keep);
-  const server = createServer(app.callback());
+  const answer = app.callback();
+  const server = createServer((req, res) => void answer(req, res));
   await new Promise<void>((resolve) => {
     server.listen(0, 'localhost', resolve);
   });

@@ -1,6 +1,6 @@
 /** One chat route in every framework, written as its users write it, and the server that serves it. */
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { serve as serveHono } from '@hono/node-server';
@@ -121,8 +121,10 @@ function lastOf(url: string): string {
   return url.slice(url.lastIndexOf('/') + 1);
 }
 
-async function listen(listener: RequestListener): Promise<number> {
-  const server = createServer(listener);
+async function listen(
+  answer: (req: IncomingMessage, res: ServerResponse) => Promise<void>,
+): Promise<number> {
+  const server = createServer((req, res) => void answer(req, res));
   await new Promise<void>((resolve) => {
     server.listen(0, 'localhost', resolve);
   });
