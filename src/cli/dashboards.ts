@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { LastchunkError } from '../errors.ts';
+import type * as Dashboards from '../slo/dashboards/index.ts';
 import type { Io } from './io.ts';
 import { SLO_OPTIONS, SLO_OPTIONS_HELP, sloOptionsOf } from './slo-options.ts';
 
@@ -41,7 +42,7 @@ export async function runDashboards(argv: readonly string[], io: Io): Promise<nu
 }
 
 /** Loaded here and nowhere else: whoever takes the committed dashboards needs no SDK. */
-async function loadDashboards(): Promise<typeof import('../slo/dashboards/index.ts')> {
+async function loadDashboards(): Promise<typeof Dashboards> {
   try {
     return await import('../slo/dashboards/index.ts');
   } catch (error) {

@@ -1,4 +1,5 @@
 /** What a message goes through on its way: the journal on disk, and the connections of the database. */
+/* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
 import type { Row } from './panel.ts';
 import type { Scope } from './scope.ts';
 

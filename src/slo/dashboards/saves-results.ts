@@ -1,4 +1,5 @@
 /** What became of every message that was due, and what no result would show. */
+/* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
 import type { Panel, Row } from './panel.ts';
 import { age, WINDOW, type Scope } from './scope.ts';
 

@@ -1,4 +1,5 @@
 /** How long streams take, and the processes that they run in. */
+/* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
 import type { Panel, Row } from './panel.ts';
 import { WINDOW, type Scope } from './scope.ts';
 
