@@ -4,6 +4,7 @@
  * runs out looks at the last beat and, as a rule, starts again.
  */
 import type { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
 import type { Exchange } from './exchange.ts';
 import type { StreamSettings } from './settings.ts';
 
@@ -18,8 +19,11 @@ export interface Pulse {
   readonly timedOut: boolean;
   /** The response is a stream from now on. */
   start(): void;
-  /** A body write; `text` tells a comment from data. */
-  beat(text: string | undefined): void;
+  /**
+   * A body write; `text` tells a comment from data. `corked`: its bytes wait for those of earlier writes, to go with
+   * them, so that its time is theirs.
+   */
+  beat(text: string | undefined, corked: boolean): void;
   /** A write found the response over its high-water mark. */
   full(): void;
   /** The socket's `'timeout'`. */
@@ -50,20 +54,22 @@ export function createPulse(
 
 /** A class, because there is one for each live stream. */
 class Clocks implements Pulse {
-  maxGapMs: number | undefined;
   timedOut = false;
   readonly #exchange: Exchange;
   readonly #settings: StreamSettings;
   readonly #events: PulseEvents;
   readonly #startedAt = performance.now();
-  #firstChunkAt: number | undefined;
+  /** Those whose time was taken. */
+  #chunks = 0;
+  #firstChunkAt = 0;
   #lastChunkAt = 0;
+  #maxGapMs = 0;
   #lastDataAt = 0;
   #waitedMs = 0;
   #fullSince: number | undefined;
   /** Where `drain` comes from: the response, or what stands in front of it, such as compression's zlib. */
   #drains: EventEmitter | undefined;
-  readonly #onDrain = (): void => this.#drained();
+  #onDrain: (() => void) | undefined;
   #paused = false;
   #idleTimer: NodeJS.Timeout | undefined;
   #stallTimer: NodeJS.Timeout | undefined;
@@ -79,7 +85,11 @@ class Clocks implements Pulse {
   }
 
   get timeToFirstChunkMs(): number | undefined {
-    return this.#firstChunkAt === undefined ? undefined : this.#firstChunkAt - this.#startedAt;
+    return this.#chunks === 0 ? undefined : this.#firstChunkAt - this.#startedAt;
+  }
+
+  get maxGapMs(): number | undefined {
+    return this.#chunks < 2 ? undefined : this.#maxGapMs;
   }
 
   get backpressureMs(): number {
@@ -93,18 +103,23 @@ class Clocks implements Pulse {
     if (this.#settings.idleTimeoutMs > 0) this.#armIdle(this.#settings.idleTimeoutMs);
   }
 
-  beat(text: string | undefined): void {
-    const now = performance.now();
-    if (this.#firstChunkAt === undefined) this.#firstChunkAt = now;
-    else this.maxGapMs = Math.max(this.maxGapMs ?? 0, now - this.#lastChunkAt);
-    this.#lastChunkAt = now;
+  beat(text: string | undefined, corked: boolean): void {
     this.timedOut = false;
-    if (text === undefined || !isComment(text)) this.#lastDataAt = now;
+    const { idleTimeoutMs } = this.#settings;
+    // The clock is the dearest thing here: once for all chunks of a tick is enough, where nobody counts silence.
+    if (corked && idleTimeoutMs === 0 && this.#chunks > 1) return;
+    const now = performance.now();
+    if (this.#chunks === 0) this.#firstChunkAt = now;
+    else this.#maxGapMs = Math.max(this.#maxGapMs, now - this.#lastChunkAt);
+    this.#chunks += 1;
+    this.#lastChunkAt = now;
+    if (idleTimeoutMs > 0 && (text === undefined || !isComment(text))) this.#lastDataAt = now;
   }
 
   full(): void {
     if (this.#fullSince !== undefined) return;
     this.#fullSince = performance.now();
+    this.#onDrain ??= () => this.#drained();
     this.#drains ??= this.#exchange.res.on('drain', this.#onDrain);
     if (this.#settings.stallTimeoutMs > 0) this.#armStall(this.#taken());
   }
@@ -146,7 +161,7 @@ class Clocks implements Pulse {
   }
 
   #forgetDrain(): void {
-    this.#drains?.removeListener('drain', this.#onDrain);
+    if (this.#onDrain !== undefined) this.#drains?.removeListener('drain', this.#onDrain);
     this.#drains = undefined;
   }
 
@@ -171,13 +186,15 @@ class Clocks implements Pulse {
   }
 
   /**
-   * Changes when the operating system takes bytes: what is counted as written, less what still waits. Of a large chunk
-   * on its way only the handle knows how much is left; Node's own socket time-out looks there too.
+   * Changes when the client takes bytes. Over HTTP/2 other streams move the same socket, so it is the write on its way
+   * that has to make room for the next; of one larger than a window nobody knows how much is gone, and there the
+   * socket's word has to do.
    */
   #taken(): number {
-    const { socket } = this.#exchange;
-    const { _handle: handle } = socket as { _handle?: { writeQueueSize?: number } | null };
-    return socket.bytesWritten - socket.writableLength - (handle?.writeQueueSize ?? 0);
+    const { h2, socket } = this.#exchange;
+    if (h2 === undefined) return takenBySocket(socket);
+    const onItsWay = h2.bufferSize - h2.writableLength;
+    return onItsWay > H2_WINDOW_BYTES ? takenBySocket(socket) : -onItsWay;
   }
 
   #drained(): void {
@@ -188,6 +205,18 @@ class Clocks implements Pulse {
     this.#fullSince = undefined;
     this.#lastDataAt = now;
   }
+}
+
+/** What a client may be sent of one stream before it has read any of it (RFC 9113, section 6.9.2). */
+const H2_WINDOW_BYTES = 65_535;
+
+/**
+ * What the operating system took: what is counted as written, less what still waits. Of a large chunk on its way only
+ * the handle knows how much is left; Node's own socket time-out looks there too.
+ */
+function takenBySocket(socket: Socket): number {
+  const { _handle: handle } = socket as { _handle?: { writeQueueSize?: number } | null };
+  return socket.bytesWritten - socket.writableLength - (handle?.writeQueueSize ?? 0);
 }
 
 /** An SSE comment, which is what heartbeats are made of: every line of it begins with a colon. */
