@@ -162,6 +162,7 @@ const OTHER_TESTED_FOLDERS = [
   'scenarios',
   'handlers',
   'browser',
+  'guide',
   'demo',
   'bench',
   'scripts',
