@@ -6,6 +6,11 @@ import type { Counter, Gauge, LabelSets, LabelsOf } from './names/metric.ts';
 import { seriesKey } from './series.ts';
 import type { Reading } from './sink.ts';
 
+/** One series. */
+export interface Cell {
+  value: number;
+}
+
 export interface Board {
   /** Moves a series by `amount` (1 unless given). */
   add<L extends LabelSets>(
@@ -15,6 +20,8 @@ export interface Board {
   ): void;
   /** Sets a series, for what is counted elsewhere. */
   set<L extends LabelSets>(metric: Counter<L> | Gauge<L>, labels: LabelsOf<L>, value: number): void;
+  /** The series itself, for what moves often: adding to its value is all that `add` does. */
+  cell<L extends LabelSets>(metric: Counter<L> | Gauge<L>, labels: LabelsOf<L>): Cell;
   /** Makes every series of `metric` exist that has these labels, for each value of the other labels. */
   zero(metric: Counter | Gauge, fixed: Readonly<Record<string, string>>): void;
   readings(): Iterable<Reading>;
@@ -22,10 +29,7 @@ export interface Board {
 
 export function createBoard(): Board {
   const cells = new Map<string, Reading & { value: number }>();
-  const cellOf = (
-    metric: Counter | Gauge,
-    labels: Readonly<Record<string, string>>,
-  ): { value: number } => {
+  const cellOf = (metric: Counter | Gauge, labels: Readonly<Record<string, string>>): Cell => {
     const key = seriesKey(metric, labels);
     let cell = cells.get(key);
     if (cell === undefined) {
@@ -41,6 +45,7 @@ export function createBoard(): Board {
     set(metric, labels, value) {
       cellOf(metric, labels).value = value;
     },
+    cell: (metric, labels) => cellOf(metric, labels),
     zero(metric, fixed) {
       for (const labels of combinations(metric, fixed)) cellOf(metric, labels);
     },

@@ -162,7 +162,7 @@ export const METRICS = {
       {},
       'When the oldest pending save became due, as Unix time; 0 when none is pending.',
     ),
-    aggregator: 'max',
+    aggregator: 'oldest',
   },
   textUnknown: counter(
     'lastchunk.text.unknown',
@@ -196,7 +196,7 @@ export const METRICS = {
       {},
       'When the oldest entry that waits for the store was written, as Unix time; 0 when none waits.',
     ),
-    aggregator: 'max',
+    aggregator: 'oldest',
   },
   journalDegraded: {
     ...gauge(

@@ -95,8 +95,16 @@ function createObservable(meter: Meter, metric: Counter | Gauge): Observable {
     : meter.createObservableGauge(name, { description, unit });
 }
 
+/** Attributes by the labels of a series, which are the same object in every reading of it. */
+const translated = new WeakMap<object, Attributes>();
+
 /** `error_type` is OpenTelemetry's `error.type`; the other labels are one word and the same in both. */
 function attributesOf(labels: Readonly<Record<string, string>>): Attributes {
-  const { error_type: errorType, ...rest } = labels;
-  return errorType === undefined ? rest : { ...rest, 'error.type': errorType };
+  let attributes = translated.get(labels);
+  if (attributes === undefined) {
+    const { error_type: errorType, ...rest } = labels;
+    attributes = errorType === undefined ? rest : { ...rest, 'error.type': errorType };
+    translated.set(labels, attributes);
+  }
+  return attributes;
 }

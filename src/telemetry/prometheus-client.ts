@@ -38,11 +38,16 @@ export interface Instrument {
   inc(labels: Labels, value: number): void;
   set(labels: Labels, value: number): void;
   zero(labels: Labels): void;
+  /** Forgets one series. */
+  remove(labels: Labels): void;
+  /** Forgets all series; the app does so by `registry.resetMetrics()`. */
+  reset(): void;
   observe(labels: Labels, value: number): void;
   observe(observation: { labels: Labels; value: number; exemplarLabels: Labels }): void;
 }
 
-interface InstrumentConfig {
+/** What an instrument is made from. */
+export interface InstrumentConfig {
   readonly name: string;
   readonly help: string;
   readonly labelNames: readonly string[];

@@ -2,11 +2,13 @@
  * The sink of a Prometheus client. It moves its instruments only while a scrape collects them: both clients
  * collect all instruments in one synchronous sweep and format afterwards, so every scrape is of one moment.
  */
-import type { Metric } from './names/metric.ts';
+import cluster from 'node:cluster';
+import type { Gauge, Metric } from './names/metric.ts';
 import { METRICS } from './names.ts';
 import {
   OPEN_METRICS,
   type Instrument,
+  type InstrumentConfig,
   type KnownClient,
   type PrometheusRegistry,
 } from './prometheus-client.ts';
@@ -27,17 +29,9 @@ export function createPrometheusSink(client: KnownClient, registry: PrometheusRe
 
 function build(client: KnownClient, registry: PrometheusRegistry): Sink {
   const reads: Read[] = [];
-  const written = new Map<string, number>();
   const prepared = new Set<string>();
   const instruments = new Map<Metric, Instrument>();
-
-  const write = ({ key, metric, labels, value }: Reading): void => {
-    const instrument = instruments.get(metric);
-    if (metric.type === 'gauge') return instrument?.set(labels, value);
-    // A total less what was passed on; 0 makes the series exist. A source that began anew is no reason to throw.
-    instrument?.inc(labels, Math.max(0, value - (written.get(key) ?? 0)));
-    written.set(key, value);
-  };
+  const writer = createWriter(instruments);
   let fresh = false;
   /** Each instrument asks for it; the first of a sweep does the work. */
   const refresh = (): void => {
@@ -46,16 +40,13 @@ function build(client: KnownClient, registry: PrometheusRegistry): Sink {
     queueMicrotask(() => {
       fresh = false;
     });
-    for (const reading of readTogether(reads)) write(reading);
+    writer.write(readTogether(reads));
   };
 
   for (const metric of Object.values(METRICS)) {
     const { instrument, isNew } = instrumentOf(client, registry, metric);
-    const before = instrument.collect;
-    instrument.collect = () => {
-      before?.call(instrument);
-      refresh();
-    };
+    before(instrument, 'collect', refresh);
+    before(instrument, 'reset', () => writer.forget());
     instruments.set(metric, instrument);
     // `zero` empties a series; what somebody else has counted stays.
     if (!isNew) prepared.add(metric.name);
@@ -81,6 +72,48 @@ function build(client: KnownClient, registry: PrometheusRegistry): Sink {
   };
 }
 
+interface Writer {
+  /** Brings the instruments up to what the readings say. */
+  write(readings: Iterable<Reading>): void;
+  /** The client has forgotten its series: the next time all of them are written. */
+  forget(): void;
+}
+
+/** Most series do not move from scrape to scrape, and each call costs the client a walk over the labels. */
+function createWriter(instruments: ReadonlyMap<Metric, Instrument>): Writer {
+  const written = new Map<string, number>();
+  let all = true;
+  const write = ({ key, metric, labels, value }: Reading): void => {
+    const last = written.get(key);
+    if (value === last && !all) return;
+    written.set(key, value);
+    const instrument = instruments.get(metric);
+    if (metric.type === 'counter') {
+      // A total less what was passed on; 0 makes the series exist. A source that began anew is no reason to throw.
+      instrument?.inc(labels, Math.max(0, value - (last ?? 0)));
+    } else if (isAbsent(metric, value)) instrument?.remove(labels);
+    else instrument?.set(labels, value);
+  };
+  return {
+    write(readings) {
+      for (const reading of readings) write(reading);
+      all = false;
+    },
+    forget() {
+      all = true;
+    },
+  };
+}
+
+/** Has `hook` called first whenever the client calls this method. */
+function before(instrument: Instrument, name: 'collect' | 'reset', hook: () => void): void {
+  const method = instrument[name]?.bind(instrument);
+  instrument[name] = () => {
+    hook();
+    method?.();
+  };
+}
+
 function instrumentOf(
   client: KnownClient,
   registry: PrometheusRegistry,
@@ -103,10 +136,35 @@ function create(client: KnownClient, registry: PrometheusRegistry, metric: Metri
     case 'counter':
       return new client.Counter(base);
     case 'gauge':
-      return new client.Gauge({ ...base, aggregator: metric.aggregator });
+      return createGauge(client, metric, base);
     case 'histogram': {
       const enableExemplars = registry.contentType === OPEN_METRICS;
       return new client.Histogram({ ...base, buckets: [...metric.buckets], enableExemplars });
     }
   }
+}
+
+/**
+ * A gauge without labels begins at 0. Where 0 means none it begins without a series: in a process that counts nothing, such
+ * as the primary of a cluster, nobody would ever take it away.
+ */
+function createGauge(client: KnownClient, metric: Gauge, base: InstrumentConfig): Instrument {
+  if (metric.aggregator !== 'oldest') {
+    return new client.Gauge({ ...base, aggregator: metric.aggregator });
+  }
+  const instrument = new client.Gauge({ ...base, aggregator: 'min' });
+  instrument.remove({});
+  return instrument;
+}
+
+/**
+ * In a cluster there is no series where there is no time. The client adds the processes up by `min`, which takes the oldest
+ * of those that have one; with 0 for none, a single idle worker would hide what all others wait for.
+ */
+function isAbsent({ aggregator }: Gauge, value: number): boolean {
+  return aggregator === 'oldest' && value === 0 && isInCluster();
+}
+
+function isInCluster(): boolean {
+  return cluster.isWorker || Object.keys(cluster.workers ?? {}).length > 0;
 }

@@ -1,5 +1,5 @@
 /** Series of several recorders: two instances of lastchunk in one process are one target to Prometheus. */
-import type { Metric } from './names/metric.ts';
+import type { Gauge, Metric } from './names/metric.ts';
 import type { Read, Reading } from './sink.ts';
 
 /** What tells one series from another, in a map. */
@@ -25,7 +25,13 @@ export function readTogether(reads: readonly Read[]): Iterable<Reading> {
 
 function merge(one: Reading, other: Reading): Reading {
   const how = one.metric.type === 'counter' ? 'sum' : one.metric.aggregator;
-  if (how === 'first') return one;
-  const value = how === 'sum' ? one.value + other.value : Math.max(one.value, other.value);
-  return { ...one, value };
+  return { ...one, value: MERGE[how](one.value, other.value) };
 }
+
+const MERGE: Readonly<Record<'sum' | Gauge['aggregator'], (a: number, b: number) => number>> = {
+  sum: (a, b) => a + b,
+  max: (a, b) => Math.max(a, b),
+  first: (a) => a,
+  // 0 is no time, but none.
+  oldest: (a, b) => (a === 0 || b === 0 ? Math.max(a, b) : Math.min(a, b)),
+};

@@ -30,6 +30,9 @@ const CONTRACT = [
   'lastchunk_noise_total',
   'lastchunk_pool_clients',
   'lastchunk_pool_clients_max',
+  'lastchunk_pool_held_across_streams_total',
+  'lastchunk_pool_held_long_total',
+  'lastchunk_pool_leaked_total',
   'lastchunk_pool_waiting',
   'lastchunk_save_attempts_total',
   'lastchunk_save_duration_seconds',
@@ -98,7 +101,7 @@ describe('the metrics table', () => {
 it('attributes are dotted names of ours or of the semantic conventions', () => {
   for (const name of Object.values(ATTRIBUTES)) {
     expect(name).toMatch(
-      /^(?:lastchunk(?:\.[a-z_]+)+|http\.route|http\.request\.method|error\.type)$/,
+      /^(?:lastchunk(?:\.[a-z_]+)+|http\.route|http\.request\.method|error\.type|gen_ai\.conversation\.id)$/,
     );
   }
 });

@@ -39,8 +39,11 @@ export interface Counter<L extends LabelSets = LabelSets> extends Named<L> {
 /** A number read at the scrape. */
 export interface Gauge<L extends LabelSets = LabelSets> extends Named<L> {
   readonly type: 'gauge';
-  /** How the values of several instances in one process, or of the workers of a cluster, become one. */
-  readonly aggregator: 'sum' | 'max' | 'first';
+  /**
+   * How the values of several instances in one process, or of the workers of a cluster, become one. `oldest` is for times
+   * with 0 for none: the smallest that is not 0.
+   */
+  readonly aggregator: 'sum' | 'max' | 'first' | 'oldest';
   /** Set where OpenTelemetry says the same in another way (resource, scope). */
   readonly onlyPrometheus: boolean;
 }
