@@ -5,7 +5,7 @@
  */
 import { type CurrentStream, currentStream, followStreams, within } from '../current.ts';
 import { ATTRIBUTES } from '../telemetry/names.ts';
-import { isError, noiseIn } from './line.ts';
+import { isError } from './line.ts';
 import { type FoundNoise, noiseOf } from './noise-of.ts';
 import { noiseOfWritten } from './written.ts';
 
@@ -34,7 +34,6 @@ export interface SpanProcessorOf<Started, Ended, Context> {
 /** A log record while it is emitted, as far as it is used here. */
 export interface EmittedLogRecord {
   readonly severityNumber?: number | undefined;
-  readonly body?: unknown;
   readonly attributes: Readonly<Record<string, unknown>>;
   setSeverityNumber(severityNumber: never): unknown;
   setSeverityText(severityText: string): unknown;
@@ -168,9 +167,8 @@ function withoutError<Ended extends EndedSpan>(span: Ended, noise: FoundNoise): 
   }) as Ended;
 }
 
-function noiseOfRecord({ body, attributes }: EmittedLogRecord): FoundNoise | undefined {
-  const values = [body, ...Object.values(attributes)];
-  if (values.some(isError)) return noiseIn(values.filter(isError));
+/** A record never holds the error: the SDK takes its text, and drops an error that is given as an attribute. */
+function noiseOfRecord({ attributes }: EmittedLogRecord): FoundNoise | undefined {
   const { 'exception.type': type, 'exception.message': message } = attributes;
   if (typeof type !== 'string' || typeof message !== 'string') return undefined;
   return noiseOfWritten({ type, message });

@@ -208,7 +208,7 @@ describe('pino-http', () => {
     const outside = AsyncResource.bind((work: () => void) => work());
     const app = await createNoisyApp(
       (error, _req, res) => outside(() => res.emit('error', error)),
-      pinoHttp({ logger, useLevel: 'error', autoLogging: { ignore: () => true } }),
+      { before: pinoHttp({ logger, useLevel: 'error', autoLogging: { ignore: () => true } }) },
     );
     await app.leaves('waits');
     expect(lines()).toMatchObject([{ level: DEBUG, msg: 'request errored', noise: true }]);

@@ -3,6 +3,7 @@
  * `report`, which is how that app logs, differs from adapter to adapter.
  */
 import { once } from 'node:events';
+import http from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,6 +25,9 @@ export const WORK = {
   waits: (signal, _res) => sleep(600_000, undefined, { signal }),
   /** Noise: the very reason of the signal. */
   fetches: (signal) => fetch(SILENT.url, { signal }),
+  /** Noise: the AbortError of `node:http`, which comes in a listener of the request. */
+  requests: (signal) =>
+    new Promise((_resolve, reject) => http.get(SILENT.url, { signal }).on('error', reject)),
   /** Noise: ERR_STREAM_PREMATURE_CLOSE. */
   pipes: (_signal, res) => pipeline(Readable.from(endless()), res),
   /** A real failure, while the client is there. */
@@ -33,15 +37,26 @@ export const WORK = {
     await once(signal, 'abort').catch(() => undefined);
     await fetch(BROKEN.url);
   },
+  /** A real failure: a time-out of the app's own, which looks like an abort to whoever does not see its cause. */
+  'times out': () => sleep(600_000, undefined, { signal: AbortSignal.timeout(300) }),
 } as const satisfies Record<string, (signal: AbortSignal, res: Response) => Promise<unknown>>;
 
 export type Work = keyof typeof WORK;
 
 /** Ways of work that end in noise when the client leaves. */
-export const NOISY = ['waits', 'fetches', 'pipes'] as const satisfies readonly Work[];
+export const NOISY = ['waits', 'fetches', 'requests', 'pipes'] as const satisfies readonly Work[];
 
-/** Serves the app until the end of the test. Make the adapter first, as an app does; `before` stands before the guard. */
-export async function createNoisyApp(report: Report, before?: RequestHandler) {
+/** What may be different. */
+export interface NoisyOptions {
+  /** Stands before the guard. */
+  readonly before?: RequestHandler;
+  /** What becomes of the handler when its client leaves; default `keep`: its signal aborts. */
+  readonly disconnected?: 'keep' | 'finish';
+}
+
+/** Serves the app until the end of the test. Make the adapter first, as an app does. */
+export async function createNoisyApp(report: Report, options: NoisyOptions = {}) {
+  const { before, disconnected = 'keep' } = options;
   const metrics = prometheus({ registry: new Registry() });
   const { keep, witness } = createKept({ metrics });
   const app = express().set('env', 'test');
@@ -53,7 +68,7 @@ export async function createNoisyApp(report: Report, before?: RequestHandler) {
   let reported = 0;
   app.get(
     '/:work',
-    keep.guard({ policy: { disconnected: 'keep' }, format: 'text', stream: () => true }),
+    keep.guard({ policy: { disconnected }, format: 'text', stream: () => true }),
     async (req, res) => {
       const stream = keep.stream(res);
       if (stream === undefined) throw new Error('there is a guard');
