@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest';
+import { boards, dashboardFiles } from '../../../src/slo/dashboards/index.ts';
+import { ruleGroups } from '../../../src/slo/rules.ts';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ROOT } from '../../support/imports.ts';
+import { panelsOf, readDashboards, type Dashboard } from './files.ts';
+import { parse } from './promql.ts';
+
+const committed = readDashboards();
+const alertNames = new Set(
+  ruleGroups().flatMap(({ rules }) =>
+    rules.flatMap((rule) => ('alert' in rule ? [rule.alert] : [])),
+  ),
+);
+
+it('the committed files are what `npm run generate` writes', async () => {
+  const made = dashboardFiles();
+  expect(made.map(([name]) => name)).toEqual(committed.map(({ file }) => file));
+  for (const [name, json] of made) {
+    expect(await readFile(join(ROOT, 'dashboards', name), 'utf8')).toBe(json);
+  }
+});
+
+describe.each(committed)('$file', ({ dashboard }) => {
+  it('says of every panel what it shows, what good looks like, and what to do', () => {
+    const bare = panelsOf(dashboard).filter(
+      ({ description }) =>
+        !/^.{15,}\n\n\*\*Good:\*\* .+\n\n\*\*Otherwise:\*\* .{10,}$/.test(description),
+    );
+    expect(bare.map(({ title }) => title)).toEqual([]);
+  });
+
+  it('says what stands in the place of data that is not there', () => {
+    const silent = panelsOf(dashboard).filter(({ fieldConfig }) => !fieldConfig.defaults.noValue);
+    expect(silent.map(({ title }) => title)).toEqual([]);
+  });
+
+  it('has no id twice, and no title twice', () => {
+    const ids = dashboard.panels.map(({ id }) => id);
+    const titles = dashboard.panels.map(({ title }) => title);
+    expect([new Set(ids).size, new Set(titles).size]).toEqual([ids.length, titles.length]);
+    expect(Math.min(...ids)).toBeGreaterThan(0);
+  });
+
+  it('fits into 24 columns, and no panel covers another', () => {
+    const cells = dashboard.panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from(
+        { length: w * h },
+        (_, index) => `${x + (index % w)},${y + Math.floor(index / w)}`,
+      ),
+    );
+    expect(new Set(cells).size).toBe(cells.length);
+    const widest = Math.max(...dashboard.panels.map(({ gridPos }) => gridPos.x + gridPos.w));
+    expect(widest).toBe(24);
+  });
+
+  it('leads to runbooks of alerts that exist', () => {
+    const urls = panelsOf(dashboard).flatMap(({ links }) => links?.map(({ url }) => url) ?? []);
+    expect(urls.length).toBeGreaterThan(5);
+    const names = urls.map((url) => /^\/public\/runbooks\/(\w+)\.md$/.exec(url)?.[1] ?? url);
+    expect(names.filter((name) => !alertNames.has(name))).toEqual([]);
+  });
+
+  it('leads to the other by their common tag, with the time range and the choices', () => {
+    expect(dashboard.tags).toEqual(['lastchunk-mixin']);
+    expect(dashboard.links).toContainEqual(
+      expect.objectContaining({
+        type: 'dashboards',
+        tags: ['lastchunk-mixin'],
+        keepTime: true,
+        includeVars: true,
+      }),
+    );
+  });
+
+  it('marks new versions, restarts and pages, asks for exemplars, and lets choose what to look at', () => {
+    expect(dashboard.annotations.list.map(({ name }) => name)).toEqual([
+      'New versions',
+      'Restarts',
+      'Pages',
+    ]);
+    expect(
+      panelsOf(dashboard).filter(({ targets }) =>
+        targets.some(({ exemplar }) => exemplar === true),
+      ),
+    ).toHaveLength(1);
+    expect(dashboard.templating.list.map(({ name }) => name)).toEqual([
+      'datasource',
+      'job',
+      'instance',
+      'route',
+    ]);
+  });
+});
+
+it('every alert has a panel that leads to its runbook', () => {
+  const linked = new Set(
+    boards().boards.flatMap(({ rows }) =>
+      rows.flatMap(({ panels }) => panels.flatMap(({ alerts }) => alerts ?? [])),
+    ),
+  );
+  expect([...alertNames].filter((name) => !linked.has(name))).toEqual([]);
+});
+
+describe('other objectives', () => {
+  const made = (options: Parameters<typeof dashboardFiles>[0]): Dashboard[] =>
+    // The same shape as the files.
+    dashboardFiles(options).map(([, json]) => JSON.parse(json) as Dashboard);
+  const queries = (of: readonly Dashboard[]): string[] =>
+    of.flatMap((one) => panelsOf(one).flatMap(({ targets }) => targets.map(({ expr }) => expr)));
+
+  it('change the bounds and the titles', () => {
+    const [saves] = made({ objective: 99, windowDays: 28 });
+    expect(JSON.stringify(saves)).toContain('Error budget left, 28d');
+    expect(queries(saves === undefined ? [] : [saves]).join('\n')).toContain('/ (1 - 0.99)');
+    expect(JSON.stringify(saves)).toContain('13.44 over 1h');
+  });
+
+  it('narrow every series by further labels, each a variable', () => {
+    const clustered = made({ labels: ['cluster'] });
+    expect(clustered[0]?.templating.list.map(({ name, query }) => [name, query])).toContainEqual([
+      'cluster',
+      'label_values(lastchunk_build_info{job=~"$job"}, cluster)',
+    ]);
+    const selectors = queries(clustered).flatMap((expr) => parse(expr).selectors);
+    const wide = selectors.filter(
+      ({ matchers }) => !matchers.some(({ label }) => label === 'cluster'),
+    );
+    expect(wide.map(({ metric }) => metric)).toEqual([]);
+  });
+
+  it('are refused like those of the rules', () => {
+    expect(() => dashboardFiles({ objective: 100 })).toThrow('`objective` must be a percentage');
+    expect(() => dashboardFiles({ labels: ['route'] })).toThrow('the rules use it already');
+  });
+});
