@@ -2,7 +2,14 @@
 import type { BuiltInFormat, Frame } from './format.ts';
 import { ERROR, isDone, isErrorObject, isRecord, items, member, stringOr, word } from './json.ts';
 
-const TOOL_PARTS = ['functionCall', 'functionResponse', 'executableCode', 'codeExecutionResult'];
+const TOOL_PARTS = [
+  'functionCall',
+  'functionResponse',
+  'executableCode',
+  'codeExecutionResult',
+  'toolCall',
+  'toolResponse',
+];
 
 /** Gemini over SSE. The frame with `finishReason` may hold the last text too. */
 export const gemini: BuiltInFormat = {
