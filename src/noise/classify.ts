@@ -58,7 +58,7 @@ function judge(error: unknown, about: Case, depth: number): Judgement {
 function judgeAll(errors: unknown, about: Case, depth: number): Judgement {
   if (!Array.isArray(errors)) return 'failure';
   let first: Noise | undefined;
-  for (const error of errors) {
+  for (const error of new Set<unknown>(errors)) {
     const judgement = judge(error, about, depth + 1);
     if (typeof judgement !== 'object') return 'failure';
     first ??= judgement;
