@@ -71,6 +71,16 @@ const COMMANDS: readonly {
     load: async () => (await import('./journal.ts')).runJournal,
   },
   {
+    name: 'doctor',
+    summary: 'say what would silently not work',
+    load: async () => (await import('./doctor.ts')).runDoctor,
+  },
+  {
+    name: 'rules',
+    summary: 'print or write the Prometheus rules for your objective',
+    load: async () => (await import('./rules.ts')).runRules,
+  },
+  {
     name: 'dashboards',
     summary: 'print or write the Grafana dashboards',
     load: async () => (await import('./dashboards.ts')).runDashboards,

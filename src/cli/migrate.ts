@@ -41,7 +41,7 @@ function describe(table: string, { version, applied }: Migrated): string {
 }
 
 /** What the database said, with its code; never the connection string, which holds a password. */
-function reason(error: unknown): string {
+export function reason(error: unknown): string {
   // A host with several addresses refuses with one error for each, and an empty message for them all.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
   if (!(first instanceof Error)) return String(first);

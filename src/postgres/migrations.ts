@@ -45,6 +45,18 @@ export async function migrate(connections: Connections, table: Table): Promise<M
   });
 }
 
+/**
+ * The version that the table is at (0: never made) and the newest that this code knows. Changes nothing. Rejects with the
+ * error of `pg`.
+ */
+export async function versionOf(
+  connections: Connections,
+  table: Table,
+): Promise<{ readonly version: number; readonly newest: number }> {
+  const version = await connections.transaction((client) => currentVersion(client, table));
+  return { version, newest: NEWEST };
+}
+
 /** 0 when nothing was ever applied. */
 async function currentVersion(client: PgClient, table: Table): Promise<number> {
   const known = await client.query('SELECT to_regclass($1) IS NOT NULL AS known', [

@@ -1,0 +1,76 @@
+/**
+ * `lastchunk doctor`: says what would silently not work. A wrong option throws at start; what is gathered here is the rest:
+ * things that load, run, and do nothing.
+ */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { examineDatabase } from './doctor-database.ts';
+import type { Finding } from './doctor-finding.ts';
+import { examineJournal } from './doctor-journal.ts';
+import { examinePackages } from './doctor-packages.ts';
+import type { Io } from './io.ts';
+
+/**
+ * Runs the command and resolves to the exit code: 0 when nothing is wrong, else 1. Rejects with `bad-option` (or the error
+ * of `parseArgs`) for a mistake in the arguments.
+ */
+export async function runDoctor(argv: readonly string[], io: Io): Promise<number> {
+  const { values } = parseArgs({ args: [...argv], options: OPTIONS });
+  if (values.help === true) {
+    io.stdout.write(HELP);
+    return 0;
+  }
+  const app = resolve(values.app ?? '.');
+  const journal = resolve(app, values.journal ?? '.lastchunk');
+  const findings = [
+    ...examinePackages(app, process.versions.node),
+    ...(values['no-journal'] === true ? [] : examineJournal(journal, values.ephemeral === true)),
+    ...(await examineDatabase({
+      app,
+      connectionString: values['database-url'] ?? io.env['DATABASE_URL'],
+      table: values.table,
+    })),
+  ];
+  const wrongCount = findings.filter(({ level }) => level === 'wrong').length;
+  io.stdout.write(
+    values.json === true ? asJson(findings, wrongCount) : asText(findings, wrongCount),
+  );
+  return wrongCount === 0 ? 0 : 1;
+}
+
+function asText(findings: readonly Finding[], wrongCount: number): string {
+  const lines = findings.map(({ level, says, fix }) => `${level.padEnd(5)}  ${says}. ${fix}.\n`);
+  const verdict = wrongCount === 0 ? 'nothing is wrong' : `${wrongCount} wrong`;
+  return `${lines.join('')}${verdict}\n`;
+}
+
+function asJson(findings: readonly Finding[], wrongCount: number): string {
+  return `${JSON.stringify({ ok: wrongCount === 0, findings }, null, 2)}\n`;
+}
+
+const OPTIONS = {
+  app: { type: 'string' },
+  journal: { type: 'string' },
+  'no-journal': { type: 'boolean' },
+  ephemeral: { type: 'boolean' },
+  'database-url': { type: 'string' },
+  table: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+const HELP = `usage: lastchunk doctor [options]
+
+Says what would silently not work: copies of the OpenTelemetry API that do not know each other, versions that do not
+fit, a journal on a file system that does not last, a database without its table. One line for each finding, with what
+to do. Exit code 1 when something is wrong.
+
+  --app PATH          the app's directory (default: .)
+  --journal PATH      the journal's directory (default: .lastchunk in the app's directory)
+  --no-journal        the app has none
+  --ephemeral         the journal's directory is known not to outlive the container
+  --database-url URL  the database (default: the environment variable DATABASE_URL)
+  --table NAME        table or schema.table (default: lastchunk_messages)
+  --json              { ok, findings: [{ level, check, says, fix }] }
+  -h, --help          this text
+`;

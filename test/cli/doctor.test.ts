@@ -1,0 +1,335 @@
+/** Apps in which something is wrong, as far as files and a database can have it, and what the doctor says of them. */
+import { spawnSync } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { runDoctor } from '../../src/cli/doctor.ts';
+import { describeKind } from '../../src/cli/doctor-journal.ts';
+import { look } from '../postgres/messages.ts';
+import { ROOT } from '../support/imports.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+
+const HEALTHY = [
+  '@opentelemetry/api',
+  '@opentelemetry/sdk-node',
+  '@opentelemetry/instrumentation-http',
+  'express',
+  'pg',
+  'prom-client',
+];
+
+/** Packages by name: a real one of the repository, or a package.json of its own. */
+type Packages = Readonly<Record<string, 'real' | object>>;
+
+const real = (names: readonly string[]): Packages =>
+  Object.fromEntries(names.map((name) => [name, 'real' as const]));
+
+/** An app with lastchunk and these packages; gone at the end of the test. */
+async function anApp(packages: Packages = real(HEALTHY)): Promise<string> {
+  const app = await mkdtemp(join(tmpdir(), 'lastchunk-app-'));
+  onTestFinished(() => rm(app, { recursive: true, force: true }));
+  await mkdir(join(app, 'node_modules/lastchunk'), { recursive: true });
+  await cp(join(ROOT, 'package.json'), join(app, 'node_modules/lastchunk/package.json'));
+  for (const [name, what] of Object.entries(packages)) await install(app, name, what);
+  return app;
+}
+
+async function install(app: string, name: string, what: 'real' | object): Promise<void> {
+  const target = join(app, 'node_modules', name);
+  await mkdir(dirname(target), { recursive: true });
+  if (what === 'real') return symlink(join(ROOT, 'node_modules', name), target);
+  await mkdir(target);
+  await writeFile(join(target, 'package.json'), JSON.stringify({ name, ...what }));
+}
+
+async function doctor(
+  app: string,
+  argv: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+) {
+  let stdout = '';
+  const io = {
+    stdout: { write: (text: string) => (stdout += text) },
+    stderr: { write: (text: string) => (stdout += `stderr: ${text}`) },
+    env,
+  };
+  const exitCode = await runDoctor(['--app', app, ...argv], io);
+  return { exitCode, lines: stdout.trimEnd().split('\n') };
+}
+
+/** Lines about what is wrong; the last says how many they are. */
+async function wrongIn(app: string, argv: readonly string[] = []): Promise<readonly string[]> {
+  const { exitCode, lines } = await doctor(app, argv);
+  const wrong = lines.filter((line) => line.startsWith('wrong'));
+  expect(exitCode).toBe(wrong.length === 0 ? 0 : 1);
+  expect(lines.at(-1)).toBe(wrong.length === 0 ? 'nothing is wrong' : `${wrong.length} wrong`);
+  return wrong;
+}
+
+it('finds nothing wrong in an app that is well, and says what it did not look at', async () => {
+  expect(await doctor(await anApp())).toEqual({
+    exitCode: 0,
+    lines: [
+      'note   the database was not looked at. give `--database-url URL` or set DATABASE_URL.',
+      'nothing is wrong',
+    ],
+  });
+});
+
+it('prints the same for programs', async () => {
+  const app = await anApp({ ...real(HEALTHY), 'prom-client': { version: '14.2.0' } });
+  const { exitCode, lines } = await doctor(app, ['--json']);
+  expect(exitCode).toBe(1);
+  expect(JSON.parse(lines.join('\n'))).toEqual({
+    ok: false,
+    findings: [
+      {
+        level: 'wrong',
+        check: 'peer',
+        says: 'prom-client 14.2.0 is outside of what lastchunk supports (^15.1.0)',
+        fix: 'npm install "prom-client@^15.1.0"',
+      },
+      expect.objectContaining({ level: 'note', check: 'database' }),
+    ],
+  });
+});
+
+it('explains itself, and refuses what it does not know', async () => {
+  const { exitCode, lines } = await doctor('/nowhere', ['--help']);
+  expect({ exitCode, first: lines[0] }).toEqual({
+    exitCode: 0,
+    first: 'usage: lastchunk doctor [options]',
+  });
+  await expect(doctor('/nowhere', ['--jounal', 'x'])).rejects.toThrow(/--jounal/);
+  await expect(doctor(await anApp(), ['--database-url', 'mysql://x'])).rejects.toMatchObject({
+    code: 'bad-option',
+  });
+});
+
+describe('versions', () => {
+  it('of Node outside of what lastchunk supports', async () => {
+    const app = await anApp();
+    const own = { version: '9.0.0', engines: { node: '>=99' } };
+    await rm(join(app, 'node_modules/lastchunk'), { recursive: true });
+    await install(app, 'lastchunk', own);
+    expect(await wrongIn(app)).toEqual([
+      `wrong  Node ${process.versions.node} is not supported by lastchunk 9.0.0. use Node >=99.`,
+    ]);
+  });
+
+  it.each([
+    ['express', '4.17.3'],
+    ['express', '6.0.0'],
+    ['pg', '8.10.0'],
+    ['@opentelemetry/api', '1.8.0'],
+    ['@opentelemetry/sdk-node', '0.57.2'],
+  ])('of %s that lastchunk does not support: %s', async (name, version) => {
+    const wrong = await wrongIn(await anApp({ ...real(HEALTHY), [name]: { version } }));
+    expect(wrong.join('\n')).toContain(`${name} ${version} is outside of what lastchunk supports`);
+  });
+
+  it('of an SDK that is not made for this Node', async () => {
+    const sdk = { version: '0.999.0', engines: { node: '>=99.1.0' } };
+    const app = await anApp({ ...real(HEALTHY), '@opentelemetry/sdk-node': sdk });
+    expect(await wrongIn(app)).toEqual([
+      expect.stringMatching(/sdk-node 0\.999\.0 is not made for Node .* \(it wants >=99\.1\.0\)/),
+    ]);
+  });
+
+  it('of an SDK and of the API that do not go together', async () => {
+    const sdk = {
+      version: '0.301.0',
+      peerDependencies: { '@opentelemetry/api': '>=1.10.0 <1.11.0' },
+    };
+    const app = await anApp({ ...real(HEALTHY), '@opentelemetry/sdk-node': sdk });
+    expect(await wrongIn(app)).toEqual([
+      'wrong  @opentelemetry/sdk-node 0.301.0 wants @opentelemetry/api >=1.10.0 <1.11.0 and gets 1.9.1. ' +
+        'npm install "@opentelemetry/api@>=1.10.0 <1.11.0".',
+    ]);
+  });
+
+  it('of nothing, where the API is missing', async () => {
+    const app = await anApp(real(['prom-client']));
+    expect(await wrongIn(app)).toEqual([
+      'wrong  @opentelemetry/api is not installed. npm install @opentelemetry/api.',
+    ]);
+  });
+});
+
+describe('a second copy of the OpenTelemetry API', () => {
+  const nested = 'lastchunk/node_modules/@opentelemetry/api';
+
+  it('that does not accept what the SDK registers is wrong', async () => {
+    const app = await anApp({
+      ...real(HEALTHY),
+      [nested]: { name: '@opentelemetry/api', version: '1.98.0' },
+    });
+    const [line, ...more] = await wrongIn(app);
+    expect(more).toEqual([]);
+    expect(line).toMatch(/installed 2 times \(1\.98\.0 in node_modules\/lastchunk\/node_modules/);
+    expect(line).toMatch(/what lastchunk report goes nowhere\. npm dedupe/);
+  });
+
+  it('that accepts it is a note', async () => {
+    const app = await anApp({
+      ...real(HEALTHY),
+      [nested]: { name: '@opentelemetry/api', version: '1.9.0' },
+    });
+    expect(await wrongIn(app)).toEqual([]);
+    const { lines } = await doctor(app);
+    expect(lines[0]).toMatch(/^note {3}@opentelemetry\/api is installed 2 times/);
+  });
+});
+
+describe('what is not there', () => {
+  it('the SDK: a note where Prometheus is fed, wrong where nothing is measured', async () => {
+    const fed = await anApp(real(['@opentelemetry/api', 'prom-client']));
+    expect(await wrongIn(fed)).toEqual([]);
+    expect((await doctor(fed)).lines[0]).toContain('there are no traces');
+    const blind = await anApp(real(['@opentelemetry/api']));
+    expect(await wrongIn(blind)).toEqual([expect.stringContaining('nothing is measured')]);
+  });
+
+  it('the instrumentation of HTTP', async () => {
+    const app = await anApp(real(['@opentelemetry/api', '@opentelemetry/sdk-node']));
+    expect(await wrongIn(app)).toEqual([]);
+    expect((await doctor(app)).lines[0]).toContain(
+      'npm install @opentelemetry/instrumentation-http',
+    );
+  });
+});
+
+it('finds both Prometheus clients', async () => {
+  const successor = { version: '0.16.1' };
+  const app = await anApp({ ...real(HEALTHY), '@prometheus-io/client': successor });
+  expect(await wrongIn(app)).toEqual([
+    expect.stringContaining('prom-client and @prometheus-io/client are both installed'),
+  ]);
+});
+
+it('does not pretend to know where compression() stands', async () => {
+  const { exitCode, lines } = await doctor(await anApp(real([...HEALTHY, 'compression'])));
+  expect(exitCode).toBe(0);
+  expect(lines[0]).toMatch(/^note {3}whether compression\(\) stands before .* cannot be seen/);
+});
+
+describe('the journal', () => {
+  it('is looked at in the app, where it would be made, and nothing of that is left', async () => {
+    const app = await anApp();
+    await wrongIn(app);
+    await mkdir(join(app, 'data'));
+    expect(await wrongIn(app, ['--journal', 'data/not/there/yet'])).toEqual([]);
+    expect((await readdir(app)).toSorted()).toEqual(['data', 'node_modules']);
+    expect(await readdir(join(app, 'data'))).toEqual([]);
+  });
+
+  it.each(['/proc/lastchunk', '/sys/lastchunk'])('cannot be written: %s', async (path) => {
+    expect(await wrongIn(await anApp(), ['--journal', path])).toEqual([
+      expect.stringMatching(/directory \/\w+\/lastchunk cannot be written \(E[A-Z]+\)\. give/),
+    ]);
+    expect(await wrongIn(await anApp(), ['--journal', path, '--no-journal'])).toEqual([]);
+  });
+
+  it('cannot be where a file is', async () => {
+    const app = await anApp();
+    await writeFile(join(app, 'file'), '');
+    expect(await wrongIn(app, ['--journal', 'file/journal'])).toEqual([
+      expect.stringContaining('(ENOTDIR)'),
+    ]);
+  });
+
+  it('is gone with the machine on a tmpfs, unless that is known', async () => {
+    if (!existsSync('/dev/shm')) return console.log('no /dev/shm: tmpfs is not tested here');
+    const app = await anApp();
+    expect(await wrongIn(app, ['--journal', '/dev/shm/lastchunk'])).toEqual([
+      expect.stringMatching(/is on tmpfs: .* mount a volume/),
+    ]);
+    expect(await wrongIn(app, ['--journal', '/dev/shm/lastchunk', '--ephemeral'])).toEqual([]);
+  });
+
+  it('is gone with the container on an overlay', async () => {
+    if (spawnSync('unshare', ['-m', 'true']).status !== 0) {
+      return console.log('mounting is not allowed: overlay is not tested here');
+    }
+    const app = await anApp();
+    // On a tmpfs: an overlay cannot lie on another one, which the machine itself may be.
+    const program = `mount -t tmpfs none "$1" && cd "$1" && mkdir low up work all &&
+      mount -t overlay none -o lowerdir=low,upperdir=up,workdir=work all &&
+      exec "$2" "$3" "$4" doctor --app "$5" --journal "$1/all/journal" --json`;
+    const mount = join(app, 'mount');
+    await mkdir(mount);
+    const bin = [join(ROOT, 'node_modules/tsx/dist/cli.mjs'), join(ROOT, 'src/cli/bin.ts')];
+    const shell = ['-m', 'sh', '-c', program, 'sh', mount, process.execPath, ...bin, app];
+    const { stdout, stderr } = spawnSync('unshare', shell, { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      findings: [{ check: 'journal', says: expect.stringContaining('is on overlay') }, {}],
+    });
+  });
+
+  it('is not trusted on a network file system', () => {
+    expect(describeKind('/mnt/nfs', 'network', true)).toMatchObject([
+      { level: 'wrong', says: expect.stringContaining('network file system') },
+    ]);
+  });
+});
+
+describe('the database', () => {
+  let server: TestPostgres;
+  let url: string;
+  beforeAll(async () => {
+    server = await startPostgres();
+  });
+  afterAll(() => server.remove());
+  beforeEach(async () => {
+    url = await server.newDatabase();
+  });
+
+  it('whose table was not made, or is old, is wrong; one that is ready is not', async () => {
+    const app = await anApp();
+    expect(await wrongIn(app, ['--database-url', url])).toEqual([
+      expect.stringContaining(
+        'the table lastchunk_messages has not been made. npx lastchunk migrate',
+      ),
+    ]);
+    const { main } = await import('../../src/cli/main.ts');
+    const quiet = { write: () => undefined };
+    const io = { stdout: quiet, stderr: quiet, env: { DATABASE_URL: url } };
+    expect(await main(['migrate'], io)).toBe(0);
+    expect(await doctor(app, [], { DATABASE_URL: url })).toEqual({
+      exitCode: 0,
+      lines: ['nothing is wrong'],
+    });
+    expect(await wrongIn(app, ['--database-url', url, '--table', 'answers'])).toHaveLength(1);
+  });
+
+  it('that a newer lastchunk has migrated is a note', async () => {
+    await look(
+      url,
+      `CREATE TABLE lastchunk_migrations (table_name text, version integer);
+       INSERT INTO lastchunk_migrations VALUES ('lastchunk_messages', 9000)`,
+    );
+    const { exitCode, lines } = await doctor(await anApp(), ['--database-url', url]);
+    expect(exitCode).toBe(0);
+    expect(lines[0]).toContain('version 9000');
+  });
+
+  it('that cannot be reached is wrong, and its password stays unsaid', async () => {
+    const nobody = url.replace('postgres@', 'nobody:secret@');
+    const [refused] = await wrongIn(await anApp(), ['--database-url', nobody]);
+    expect(refused).toMatch(/does not answer: .*nobody.*\(28000\)/);
+    expect(refused).not.toContain('secret');
+    const [away] = await wrongIn(await anApp(), ['--database-url', 'postgres://127.0.0.1:1/db']);
+    expect(away).toMatch(/does not answer: .*ECONNREFUSED/);
+  });
+
+  it('cannot be asked without pg', async () => {
+    const app = await anApp(real(HEALTHY.filter((name) => name !== 'pg')));
+    expect(await wrongIn(app, ['--database-url', url])).toEqual([
+      'wrong  pg is not installed. npm install pg.',
+    ]);
+  });
+});
