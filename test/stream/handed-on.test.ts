@@ -20,21 +20,26 @@ describe.each(FRAMEWORKS)('a guarded handler of %s', (_, framework) => {
     ['null', null, 'second'],
     ["'route'", 'route', 'other route'],
     ["'router'", 'router', 'other router'],
-  ] as const)('that calls next with %s fails nothing: %s', async (_what, word, expected) => {
+  ] as const)('that begins and calls next with %s fails nothing: %s', async (_what, word, end) => {
     const kept = createKept();
-    const answers = (text: string) => (_req: Request, res: Response) => void res.send(text);
+    const ends = (text: string) => (_req: Request, res: Response) => void res.end(text);
     const router = framework.Router();
     router.get(
       '/',
-      kept.keep.guard({}, (_req, _res: ServerResponse, next) => next(word)),
-      answers('second'),
+      kept.keep.guard({}, (_req, res: ServerResponse, next) => {
+        res.setHeader('content-type', 'text/plain');
+        res.write('one ');
+        next(word);
+      }),
+      ends('second'),
     );
-    router.get('/', answers('other route'));
-    const app = framework().set('env', 'test').use(router).get('/', answers('other router'));
+    router.get('/', ends('other route'));
+    const app = framework().set('env', 'test').use(router).get('/', ends('other router'));
     app.use(kept.keep.errorHandler());
-    const reply = await (await visit(await serve(app), '/')).over();
-    expect([reply.status, reply.body.toString()]).toEqual([200, expected]);
-    expect(kept.witness.told.filter((name) => name !== 'onRoute')).toEqual([]);
+    const { body, whole } = await (await visit(await serve(app), '/')).over();
+    expect([whole, body.toString()]).toEqual([true, `one ${end}`]);
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
+    expect(kept.store.row).toMatchObject({ text: `one ${end}`, complete: true, revision: 0 });
   });
 
   it.each([
