@@ -1,9 +1,11 @@
 /** Writes the files that are made from the source. A test fails when one of them is not what this would write. */
 import { writeFile } from 'node:fs/promises';
 import { dashboardFiles } from '../src/slo/dashboards/index.ts';
+import { rulesYaml } from '../src/slo/index.ts';
 import { metricsDoc } from '../src/telemetry/metrics-doc.ts';
 
 await writeFile(new URL('../docs/metrics.md', import.meta.url), metricsDoc());
+await writeFile(new URL('../alerts/lastchunk.rules.yml', import.meta.url), rulesYaml());
 for (const [name, json] of dashboardFiles()) {
   await writeFile(new URL(`../dashboards/${name}`, import.meta.url), json);
 }

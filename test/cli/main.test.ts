@@ -18,7 +18,7 @@ it.each(['--help', '-h'])('prints every command once for %s', async (flag) => {
   expect(exitCode).toBe(0);
   expect(stdout).toMatch(/^usage: lastchunk <command>/);
   const commands = [...stdout.matchAll(/^ {2}(\w+) +\w/gm)].map(([, name]) => name);
-  expect(commands).toEqual(['migrate', 'journal', 'doctor', 'dashboards']);
+  expect(commands).toEqual(['migrate', 'journal', 'doctor', 'rules', 'dashboards']);
   expect(stderr).toBe('');
 });
 

@@ -1,0 +1,66 @@
+/** Alerts on what the other alerts stand on: processes that stay up, and metrics that arrive. */
+import { HOUR, MINUTE } from './duration.ts';
+import { atLeast, by, counted, on } from './promql.ts';
+import type { Alert } from './rule.ts';
+import { series } from './selector.ts';
+import type { Slo } from './settings.ts';
+
+/** For so long a job or a target is remembered that has gone. */
+const MEMORY = 6 * HOUR;
+
+/** The alerts of the group `lastchunk-meta.alerts`. */
+export function metaAlerts(slo: Slo): Alert[] {
+  const info = series('buildInfo');
+  const remembered = `last_over_time(${info}[${slo.span(MEMORY)}])`;
+  return [
+    {
+      name: 'LastchunkInternalErrors',
+      severity: 'warning',
+      expr: counted(slo, series('internalErrors'), 15 * MINUTE, 'where'),
+      summary: 'Something inside lastchunk failed.',
+      description:
+        'Job {{ $labels.job }} counted {{ $value | printf "%.0f" }} internal errors in 15m, where: {{ $labels.where }}.',
+    },
+    {
+      name: 'LastchunkInstanceRestarting',
+      severity: 'warning',
+      // Remembered, because just after a crash there is nothing to scrape.
+      expr: `  changes(process_start_time_seconds[${slo.span(15 * MINUTE)}]) ${atLeast(3)}
+and ${on(slo, 'instance')}
+  group ${by(slo, 'instance')} (last_over_time(${info}[${slo.span(15 * MINUTE)}]))`,
+      summary: 'A process restarts again and again.',
+      description:
+        'Instance {{ $labels.instance }} of job {{ $labels.job }} restarted {{ $value }} times in 15m.',
+    },
+    {
+      name: 'LastchunkMetricsAbsent',
+      severity: 'critical',
+      expr: `absent(${info})`,
+      wait: 10 * MINUTE,
+      summary: 'No metrics of lastchunk arrive.',
+      description: `Prometheus has no series ${info}, so no other alert of lastchunk can come.`,
+    },
+    {
+      name: 'LastchunkJobMetricsVanished',
+      severity: 'critical',
+      expr: `  group ${by(slo)} (${remembered})
+unless
+  group ${by(slo)} (${info})`,
+      wait: 10 * MINUTE,
+      summary: 'A job no longer shows metrics of lastchunk.',
+      description:
+        'Job {{ $labels.job }} showed metrics of lastchunk in the last 6h and shows none now.',
+    },
+    {
+      name: 'LastchunkTargetDown',
+      severity: 'warning',
+      expr: `  up == 0
+and ${on(slo, 'instance')}
+  group ${by(slo, 'instance')} (${remembered})`,
+      wait: 5 * MINUTE,
+      summary: 'A process cannot be scraped.',
+      description:
+        'Instance {{ $labels.instance }} of job {{ $labels.job }} has not answered a scrape for 5m.',
+    },
+  ];
+}

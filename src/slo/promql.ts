@@ -1,0 +1,35 @@
+/** The few shapes of PromQL that all rules are made of, each with the trap it stays clear of. */
+import type { Slo } from './settings.ts';
+
+/** `sum by (job, route)`: the common labels, and further ones. */
+export function by({ by: common }: Slo, ...labels: readonly string[]): string {
+  return `by (${[...common, ...labels].join(', ')})`;
+}
+
+/**
+ * More than nothing was counted in the last `nominal` seconds, by these labels.
+ *
+ * `increase()` sees no step in a series whose first sample is not 0: a process that counts something before its first
+ * scrape. So a series that was not there before counts with its value, but only while its process is as young: after a
+ * gap in scraping, an old total would otherwise look new.
+ */
+export function counted(slo: Slo, selected: string, nominal: number, ...labels: string[]): string {
+  const span = slo.span(nominal);
+  return `  sum ${by(slo, ...labels)} (increase(${selected}[${span}])) > 0
+or
+  sum ${by(slo, ...labels)} (
+      (${selected} unless ${selected} offset ${span})
+    and ${on(slo, 'instance')}
+      (time() - process_start_time_seconds < ${slo.seconds(nominal)})
+  ) > 0`;
+}
+
+/** `on (job, instance)`: what both sides must agree in. */
+export function on({ by: common }: Slo, ...labels: readonly string[]): string {
+  return `on (${[...common, ...labels].join(', ')})`;
+}
+
+/** Counts are whole, but `increase()` extrapolates, by up to a scrape at each end: compare in the middle. */
+export function atLeast(count: number): string {
+  return `> ${count - 0.5}`;
+}

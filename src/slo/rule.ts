@@ -1,0 +1,46 @@
+/** Rules as data, in the words of Prometheus's rule files. */
+
+/** A series that Prometheus computes and keeps. */
+export interface RecordingRule {
+  readonly record: string;
+  readonly expr: string;
+}
+
+/** Who is told: somebody now, somebody in working hours, or nobody unless they look. */
+export type Severity = 'critical' | 'warning' | 'info';
+
+/** A condition that somebody should know of. */
+export interface AlertingRule {
+  readonly alert: string;
+  readonly expr: string;
+  /** How long it must hold, in PromQL's spelling; without it, once is enough. */
+  readonly for?: string;
+  readonly labels: { readonly severity: Severity } & Readonly<Record<string, string>>;
+  readonly annotations: {
+    readonly summary: string;
+    readonly description: string;
+    readonly runbook_url: string;
+  };
+}
+
+/** Rules that are evaluated one after the other. */
+export interface RuleGroup<R extends RecordingRule | AlertingRule = RecordingRule | AlertingRule> {
+  readonly name: string;
+  /** In PromQL's spelling; without it, the server's own. */
+  readonly interval?: string;
+  readonly rules: readonly R[];
+}
+
+/** What the author of an alert says; the rest follows from it. */
+export interface Alert {
+  readonly name: string;
+  readonly severity: Severity;
+  readonly expr: string;
+  /** How long it must hold, in seconds before `speed`. Absent: a single one is too many. */
+  readonly wait?: number;
+  /** More labels, where one name has several rules. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly summary: string;
+  /** May hold Prometheus templates. */
+  readonly description: string;
+}

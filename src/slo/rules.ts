@@ -1,0 +1,44 @@
+/** Everything that Prometheus is to compute and to watch, as data. */
+import { burnAlerts } from './burn-alerts.ts';
+import { journalAlerts } from './journal-alerts.ts';
+import { metaAlerts } from './meta-alerts.ts';
+import { recordingGroups } from './recordings.ts';
+import type { Alert, AlertingRule, RuleGroup } from './rule.ts';
+import { saveAlerts } from './save-alerts.ts';
+import { resolveSlo, type Slo, type SloOptions } from './settings.ts';
+import { streamAlerts } from './stream-alerts.ts';
+
+/**
+ * The rule groups, recorded series before the alerts that read them. Throws `bad-option` for an option outside of its
+ * range.
+ */
+export function ruleGroups(options: SloOptions = {}): RuleGroup[] {
+  const slo = resolveSlo(options);
+  return [...recordingGroups(slo), ...alertGroups(slo)];
+}
+
+function alertGroups(slo: Slo): RuleGroup<AlertingRule>[] {
+  const group = (name: string, alerts: readonly Alert[]): RuleGroup<AlertingRule> => ({
+    name: `lastchunk-${name}.alerts`,
+    rules: alerts.map((alert) => ruleOf(slo, alert)),
+  });
+  return [
+    group('saves-slo', burnAlerts(slo)),
+    group('saves', saveAlerts(slo)),
+    group('journal', journalAlerts(slo)),
+    group('stream', streamAlerts(slo)),
+    group('meta', metaAlerts(slo)),
+  ];
+}
+
+/** What every alert has alike: the words of the file, and the way to its runbook. */
+function ruleOf(slo: Slo, alert: Alert): AlertingRule {
+  const { name, severity, expr, wait, labels, summary, description } = alert;
+  return {
+    alert: name,
+    expr,
+    ...(wait !== undefined && { for: slo.span(wait) }),
+    labels: { severity, ...labels },
+    annotations: { summary, description, runbook_url: `${slo.runbookUrl}/${name}.md` },
+  };
+}

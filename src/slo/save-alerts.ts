@@ -1,0 +1,169 @@
+/** Alerts on saves that no ratio would show: a single loss, silence, and numbers that do not add up. */
+import { HOUR, MINUTE } from './duration.ts';
+import { atLeast, by, counted } from './promql.ts';
+import type { Alert } from './rule.ts';
+import { series } from './selector.ts';
+import type { Slo } from './settings.ts';
+
+/**
+ * A save that can be journaled has its answer within `confirmTimeoutMs`, two seconds; at `missingAfterMs`, 60 s, it is
+ * no longer pending. So this lies well between the two, and `speed` does not touch it.
+ */
+const STALLED_SECONDS = 20;
+
+/** The alerts of the group `lastchunk-saves.alerts`. */
+export function saveAlerts(slo: Slo): Alert[] {
+  return [
+    allFailing(slo),
+    ...lost(slo),
+    {
+      name: 'LastchunkHoldsUnconfirmed',
+      severity: 'critical',
+      expr: counted(slo, series('holds', { released: 'unconfirmed' }), 15 * MINUTE),
+      summary: 'Clients were told that an answer is complete before it was safe.',
+      description:
+        'Job {{ $labels.job }} let {{ $value | printf "%.0f" }} final frames go in 15m whose message was neither in the database nor in the journal.',
+    },
+    outcomesMissing(slo),
+    mismatch(slo),
+    {
+      name: 'LastchunkSavesStalled',
+      severity: 'critical',
+      expr: `max ${by(slo, 'instance')} (
+  time() - (${series('saveOldestPending')} > 0)
+) > ${STALLED_SECONDS}`,
+      wait: 2 * MINUTE,
+      summary: 'Message saves get no answer.',
+      description:
+        'The oldest pending save of instance {{ $labels.instance }} of job {{ $labels.job }} is {{ $value | humanizeDuration }} old.',
+    },
+    textUnknown(slo),
+    {
+      name: 'LastchunkCapturesCut',
+      severity: 'info',
+      expr: counted(slo, series('capturesCut'), HOUR, 'route'),
+      summary: 'Answers were longer than what is kept of one.',
+      description:
+        'Job {{ $labels.job }}, route {{ $labels.route }} cut {{ $value | printf "%.0f" }} answers at maxBytes in 1h.',
+    },
+  ];
+}
+
+/** For services too quiet for a burn rate: two failures and no success are enough. */
+function allFailing(slo: Slo): Alert {
+  const span = slo.span(30 * MINUTE);
+  const grown = (selected: string): string => `sum ${by(slo)} (increase(${selected}[${span}]))`;
+  return {
+    name: 'LastchunkSavesAllFailing',
+    severity: 'critical',
+    expr: `  (${grown(series('saves', { result: ['lost', 'missing'] }))} ${atLeast(2)})
+unless
+  (${grown(series('saves', { result: ['saved', 'journaled'] }))} > 0)`,
+    wait: 5 * MINUTE,
+    summary: 'Every message save fails.',
+    description:
+      'Job {{ $labels.job }} had {{ $value | printf "%.0f" }} failed message saves in 30m, and not one that worked.',
+  };
+}
+
+/** Each of these is definite: one message is gone, or lies where only a person can save it. */
+function lost(slo: Slo): Alert[] {
+  const shared = { name: 'LastchunkMessagesLost', severity: 'critical' } as const;
+  const span = 15 * MINUTE;
+  return [
+    {
+      ...shared,
+      expr: counted(slo, series('saves', { result: 'lost' }), span, 'route'),
+      labels: { cause: 'lost' },
+      summary: 'Messages were lost.',
+      description:
+        'Job {{ $labels.job }}, route {{ $labels.route }} lost {{ $value | printf "%.0f" }} messages in 15m.',
+    },
+    {
+      ...shared,
+      expr: counted(slo, series('savesRevised', { result: 'lost' }), span),
+      labels: { cause: 'revision-lost' },
+      summary: 'The ends of messages were lost.',
+      description:
+        'Job {{ $labels.job }} lost what {{ $value | printf "%.0f" }} streams said after they had been saved, in 15m.',
+    },
+    {
+      ...shared,
+      expr: counted(slo, series('journalReplayed', { result: 'refused' }), span),
+      labels: { cause: 'refused' },
+      summary: 'The database refused messages.',
+      description:
+        'The database refused {{ $value | printf "%.0f" }} messages of job {{ $labels.job }} in 15m; they lie in refused/ in the journal directory.',
+    },
+    {
+      ...shared,
+      expr: counted(slo, series('journalRecovered', { result: 'refused' }), span),
+      labels: { cause: 'recovery-refused' },
+      summary: 'The database refused messages of a dead process.',
+      description:
+        'The database refused {{ $value | printf "%.0f" }} messages that dead processes of job {{ $labels.job }} had left, in 15m; they lie in refused/ in the journal directory.',
+    },
+  ];
+}
+
+/** Work goes on and nothing is counted: the failure that nobody sees. A stream that left nothing counts as skipped. */
+function outcomesMissing(slo: Slo): Alert {
+  const span = slo.span(30 * MINUTE);
+  const grown = (selected: string): string =>
+    `sum ${by(slo, 'route')} (increase(${selected}[${span}]))`;
+  return {
+    name: 'LastchunkSaveOutcomesMissing',
+    severity: 'critical',
+    expr: `  (${grown(series('streamsEnded', { outcome: 'completed', guarded: 'true' }))} ${atLeast(3)})
+unless
+  (${grown(series('saves'))} > 0)
+unless
+  (${grown(series('savesSkipped'))} > 0)`,
+    wait: 15 * MINUTE,
+    summary: 'Streams end and no save is counted.',
+    description:
+      'Job {{ $labels.job }}, route {{ $labels.route }} completed {{ $value | printf "%.0f" }} guarded streams in 30m and counted no result of a save.',
+  };
+}
+
+/** Counters of one process start together at 0, so they may be subtracted; a restart moves all of them at once. */
+function mismatch(slo: Slo): Alert {
+  const total = (selected: string): string => `sum ${by(slo, 'instance')} (${selected})`;
+  const span = `${slo.span(10 * MINUTE)}:${slo.span(MINUTE)}`;
+  const over = (fold: string): string => `${fold}_over_time(
+  (
+      ${total(series('savesExpected'))}
+    - ${total(series('saves'))}
+    - ${total(series('savesPending'))}
+  )[${span}]
+)`;
+  return {
+    name: 'LastchunkSaveAccountingMismatch',
+    severity: 'warning',
+    expr: `${over('min')} > 0\nor\n${over('max')} < 0`,
+    wait: 5 * MINUTE,
+    summary: 'Expected message saves and their results do not add up.',
+    description:
+      'Instance {{ $labels.instance }} of job {{ $labels.job }} has {{ $value }} more expected saves than results and pending ones.',
+  };
+}
+
+function textUnknown(slo: Slo): Alert {
+  const span = slo.span(HOUR);
+  const grown = (selected: string): string =>
+    `sum ${by(slo, 'route')} (increase(${selected}[${span}]))`;
+  return {
+    name: 'LastchunkTextUnknown',
+    severity: 'warning',
+    expr: `  ${grown(series('textUnknown'))}
+/
+  (${grown(series('savesExpected'))} > 0)
+> 0.5
+and
+  ${grown(series('textUnknown'))} ${atLeast(3)}`,
+    wait: 10 * MINUTE,
+    summary: 'Most answers of a route have parts that are not understood.',
+    description:
+      '{{ $value | humanizePercentage }} of the messages of job {{ $labels.job }}, route {{ $labels.route }} had payloads in 1h that their format does not know: they are kept, but their text may be empty.',
+  };
+}

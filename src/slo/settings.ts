@@ -1,0 +1,124 @@
+/** What a user may choose about objectives and rules, checked once and with its default. */
+import { bad, refuseUnknown, show, wholeNumber } from '../options.ts';
+import { METRICS } from '../telemetry/names.ts';
+import { DAY, spell } from './duration.ts';
+import { BURN_WINDOWS, burnFactor, rounded } from './windows.ts';
+
+/** Options of everything in `lastchunk/slo`. */
+export interface SloOptions {
+  /**
+   * Percentage of message saves that must not fail. Default 99.9: one of a thousand messages is the whole budget. At
+   * least so high that a burn-rate alert can still come (93.1 for 30 days), below 100.
+   */
+  readonly objective?: number;
+  /** Percentage of message saves that must be in the database within 2.5 s. Default 99; the same range. */
+  readonly timeliness?: number;
+  /** Days that the budget is for, 7 to 90. Default 30, for which the burn rates are the well-known 14.4, 6, 3 and 1. */
+  readonly windowDays?: number;
+  /** Labels by which everything is told apart beside `job`, such as `cluster` or `namespace`. Default none. */
+  readonly labels?: readonly string[];
+  /** Failed saves in the long window without which nobody is paged, however bad the ratio. Default 3, 1 to 1 000. */
+  readonly minFailures?: number;
+  /** Where the runbooks are: `/<AlertName>.md` is put behind it. Default `docs/runbooks`, as in our repository. */
+  readonly runbookUrl?: string;
+  /**
+   * Divides every window, wait and age, for a rehearsal that shall not take days; the names stay. Default 1, 1 to 60.
+   * Limits of the app's own time (2.5 s for a save, 20 s for a pending one) stay as they are.
+   */
+  readonly speed?: number;
+}
+
+/** The options with their defaults, and the spans of time as rules write them. */
+export interface Slo {
+  /** 0 to 1. */
+  readonly objective: number;
+  readonly timeliness: number;
+  readonly periodSeconds: number;
+  /** `job` and the further labels. */
+  readonly by: readonly string[];
+  readonly minFailures: number;
+  readonly runbookUrl: string;
+  /** Real seconds of a span, after `speed`. */
+  seconds(nominal: number): number;
+  /** The same as PromQL writes it. */
+  span(nominal: number): string;
+}
+
+const KEYS: readonly (keyof SloOptions)[] = [
+  'objective',
+  'timeliness',
+  'windowDays',
+  'labels',
+  'minFailures',
+  'runbookUrl',
+  'speed',
+];
+
+/** Throws `bad-option` for an unknown option and for a value outside of its range. */
+export function resolveSlo(options: SloOptions = {}): Slo {
+  refuseUnknown('the objectives', options, KEYS);
+  const days = wholeNumber('windowDays', options.windowDays, { min: 7, max: 90, fallback: 30 });
+  const speed = wholeNumber('speed', options.speed, { min: 1, max: 60, fallback: 1 });
+  const periodSeconds = days * DAY;
+  const seconds = (nominal: number): number => nominal / speed;
+  return {
+    objective: ratio('objective', options.objective ?? 99.9, periodSeconds),
+    timeliness: ratio('timeliness', options.timeliness ?? 99, periodSeconds),
+    periodSeconds,
+    by: ['job', ...furtherLabels(options.labels ?? [])],
+    minFailures: wholeNumber('minFailures', options.minFailures, {
+      min: 1,
+      max: 1_000,
+      fallback: 3,
+    }),
+    runbookUrl: runbookBase(options.runbookUrl ?? 'docs/runbooks'),
+    seconds,
+    span: (nominal) => spell(seconds(nominal)),
+  };
+}
+
+/** With a lower objective the fastest burn would be more than everything failing: an alert that cannot come. */
+function ratio(name: string, percent: number, periodSeconds: number): number {
+  const fastest = Math.max(
+    ...Object.values(BURN_WINDOWS).map((window) => burnFactor(window, periodSeconds)),
+  );
+  const least = Math.ceil((100 - 100 / fastest) * 10) / 10;
+  if (Number.isFinite(percent) && percent >= least && percent < 100) return rounded(percent / 100);
+  throw bad(
+    `\`${name}\` must be a percentage from ${least} to below 100 (lower, and the burn-rate alert ` +
+      `could not come), not ${show(percent)}`,
+  );
+}
+
+function furtherLabels(labels: readonly string[]): readonly string[] {
+  for (const [index, label] of labels.entries()) {
+    if (!/^[a-zA-Z_]\w*$/.test(label) || label.startsWith('__')) {
+      throw bad(`\`labels\` must be names of Prometheus labels, not ${show(label)}`);
+    }
+    if (TAKEN.includes(label) || labels.indexOf(label) !== index) {
+      throw bad(`\`labels\` must not name ${show(label)}: the rules use it already`);
+    }
+  }
+  return labels;
+}
+
+/** By the rules themselves, by the alerts, or by lastchunk's own metrics. */
+const TAKEN: readonly string[] = [
+  'job',
+  'instance',
+  'le',
+  'alertname',
+  'alertstate',
+  'severity',
+  'slo',
+  'long',
+  'short',
+  'cause',
+  ...Object.values(METRICS).flatMap(({ labels }) => Object.keys(labels)),
+];
+
+function runbookBase(base: string): string {
+  const trimmed = base.replace(/\/+$/, '');
+  if (trimmed !== '' && !/\s|\{\{/.test(trimmed)) return trimmed;
+  throw bad(`\`runbookUrl\` must be a URL or a path, not ${show(base)}`);
+}

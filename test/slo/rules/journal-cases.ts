@@ -1,0 +1,109 @@
+/** The journal: messages wait in it, or it cannot take any. */
+import type { Case } from './case.ts';
+import { once, process, turns } from './series.ts';
+
+const BACKLOG = 'LastchunkJournalBacklogOld';
+const FILLING = 'LastchunkJournalFillingUp critical';
+const DEGRADED = 'LastchunkJournalDegraded warning';
+const OLDEST = 'lastchunk_journal_oldest_entry_timestamp_seconds';
+const BYTES = 'lastchunk_journal_bytes';
+const TIMELINESS = 'LastchunkSaveTimelinessBudgetBurn warning';
+
+export const journalCases: readonly Case[] = [
+  {
+    name: 'a message that waits for ten minutes leaves a ticket, for more than an hour a page',
+    series: process({ [OLDEST]: '0x59 3600x900' }),
+    firing: {
+      '1h8m': [],
+      '1h12m': [`${BACKLOG} warning`],
+      '2h10m': [`${BACKLOG} warning`, `${BACKLOG} critical`],
+    },
+    every: 2,
+  },
+  {
+    name: 'messages that wait for four minutes each are nothing',
+    series: process({ [OLDEST]: '0x9 360+60x900' }),
+    firing: { '30m': [], '2h': [] },
+    every: 2,
+  },
+  {
+    name: 'with the database down everything is journaled: late, and nothing lost',
+    series: process({
+      'lastchunk_saves_total{result="saved"}': turns(60, 60, 0),
+      'lastchunk_saves_total{result="journaled"}': turns(60, 0, 60),
+      'lastchunk_save_duration_seconds_bucket{le="2.5"}': turns(60, 60, 0),
+      'lastchunk_holds_total{released="saved"}': turns(60, 60, 0),
+      'lastchunk_holds_total{released="journaled"}': turns(60, 0, 60),
+      [OLDEST]: '0x59 3600x900',
+      [BYTES]: '1000x59 1000+3500x900',
+    }),
+    firing: {
+      '1h4m': [],
+      '1h20m': [`${TIMELINESS} 1h`, `${TIMELINESS} 6h`, `${BACKLOG} warning`],
+      // A fifth is full after an hour, and the line ends above the bound.
+      '2h30m': [
+        `${TIMELINESS} 1h`,
+        `${TIMELINESS} 6h`,
+        `${BACKLOG} warning`,
+        `${BACKLOG} critical`,
+        FILLING,
+      ],
+    },
+    every: 2,
+  },
+  {
+    name: 'a journal that is over four fifths full pages',
+    series: process({ [BYTES]: '100000x59 850000x900' }),
+    firing: { '1h8m': [], '1h45m': [FILLING] },
+  },
+  {
+    name: 'three quarters, and steady, does not',
+    series: process({ [BYTES]: '750000x900' }),
+    firing: { '1h': [] },
+  },
+  {
+    name: 'a third, and full within four hours, pages',
+    series: process({ [BYTES]: '330000+4000x900' }),
+    firing: { '5m': [], '30m': [FILLING] },
+  },
+  {
+    name: 'a tenth that grows as fast does not yet',
+    series: process({ [BYTES]: '50000+4000x30 170000x900' }),
+    firing: { '28m': [], '1h': [] },
+  },
+  {
+    name: 'without a journal there is nothing to fill',
+    series: process({ [BYTES]: '0x900', lastchunk_journal_capacity_bytes: '0x900' }),
+    firing: { '1h': [] },
+    values: [{ at: '1h', query: 'count(ALERTS{job="chat"})', value: undefined }],
+  },
+  {
+    name: 'a journal that stays degraded leaves a ticket',
+    series: process({ lastchunk_journal_degraded: '0x59 1x900' }),
+    firing: { '1h2m': [], '1h10m': [DEGRADED] },
+  },
+  {
+    name: 'one that is so half of the time too',
+    series: process({ lastchunk_journal_degraded: `0x59 ${'1 0 '.repeat(100).trim()}` }),
+    firing: { '1h10m': [DEGRADED] },
+  },
+  {
+    name: 'one that was so for two minutes does not',
+    series: process({ lastchunk_journal_degraded: '0x59 1x1 0x900' }),
+    firing: { '1h3m': [], '1h10m': [] },
+  },
+  {
+    name: 'a damaged record leaves a ticket',
+    series: process({ lastchunk_journal_corrupt_records_total: once(60) }),
+    firing: { '59m': [], '1h1m': ['LastchunkJournalCorrupt warning'], '1h20m': [] },
+  },
+  {
+    name: 'so does one that a new process meets before its first scrape',
+    series: process({
+      up: '_x60 1x900',
+      process_start_time_seconds: '_x60 3590x900',
+      lastchunk_journal_corrupt_records_total: '_x60 1x900',
+    }),
+    firing: { '1h1m': ['LastchunkJournalCorrupt warning'], '1h20m': [] },
+  },
+];

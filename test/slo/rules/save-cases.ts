@@ -1,0 +1,216 @@
+/** Saves that no ratio would show. */
+import type { Case } from './case.ts';
+import { idle, once, process, quiet, repeat, turns, type Samples } from './series.ts';
+
+const LOST = 'LastchunkMessagesLost critical';
+const SAVED = 'lastchunk_saves_total{result="saved"}';
+const TIMELY = 'lastchunk_save_duration_seconds_bucket{le="2.5"}';
+const ENDED = 'lastchunk_streams_ended_total{guarded="true",outcome="completed"}';
+const ALL_FAILING = 'LastchunkSavesAllFailing critical';
+const OUTCOMES = 'LastchunkSaveOutcomesMissing critical';
+const MISMATCH = 'LastchunkSaveAccountingMismatch warning';
+const STALLED = 'LastchunkSavesStalled critical';
+const OLDEST = 'lastchunk_save_oldest_pending_timestamp_seconds';
+const UNKNOWN = 'lastchunk_text_unknown_total{format="sse"}';
+
+/** Two failures in forty minutes, and no success: too few for a burn rate. */
+const twoFail = (result: string): Samples => ({
+  [SAVED]: '0x900',
+  [TIMELY]: '0x900',
+  [`lastchunk_saves_total{result="${result}"}`]: '0x10 1x10 2x900',
+});
+
+const one = (title: string, key: string, firing: string): Case => ({
+  name: title,
+  series: process({ [key]: once(60) }),
+  firing: { '59m': [], '1h1m': [firing], '1h13m': [firing], '1h20m': [] },
+});
+
+/** Nothing is counted any more from minute 60 on, while streams go on. */
+const SILENT: Samples = {
+  lastchunk_saves_expected_total: turns(60, 60, 0),
+  [SAVED]: turns(60, 60, 0),
+  [TIMELY]: turns(60, 60, 0),
+};
+
+export const saveCases: readonly Case[] = [
+  {
+    name: 'two missing saves and no success page in a quiet service',
+    series: process(twoFail('missing'), idle()),
+    firing: { '18m': [], '30m': [ALL_FAILING] },
+  },
+  {
+    name: 'two lost saves and no success page as well',
+    series: process(twoFail('lost'), idle()),
+    firing: { '18m': [`${LOST} lost`], '30m': [ALL_FAILING, `${LOST} lost`] },
+  },
+  {
+    name: 'one success among them says that saving works',
+    series: process({ ...twoFail('missing'), [SAVED]: '0x12 1x900' }, idle()),
+    firing: { '30m': [] },
+  },
+  {
+    name: 'one journaled among them says so too',
+    series: process(
+      { ...twoFail('missing'), 'lastchunk_saves_total{result="journaled"}': '0x12 1x900' },
+      idle(),
+    ),
+    firing: { '30m': [] },
+  },
+  {
+    name: 'one failure and nothing else is too little',
+    series: process({ 'lastchunk_saves_total{result="missing"}': '0x10 1x900' }, idle()),
+    firing: { '30m': [] },
+  },
+  one('a single lost message pages', 'lastchunk_saves_total{result="lost"}', `${LOST} lost`),
+  one(
+    'a single lost revision pages',
+    'lastchunk_saves_revised_total{result="lost"}',
+    `${LOST} revision-lost`,
+  ),
+  one(
+    'a single message that the database refused pages',
+    'lastchunk_journal_replayed_total{result="refused"}',
+    `${LOST} refused`,
+  ),
+  one(
+    'a single message of a dead process that the database refused pages',
+    'lastchunk_journal_recovered_total{result="refused"}',
+    `${LOST} recovery-refused`,
+  ),
+  {
+    name: 'a message that a new process loses before its first scrape pages',
+    series: process({
+      up: '_x60 1x900',
+      process_start_time_seconds: '_x60 3590x900',
+      'lastchunk_saves_total{result="lost"}': '_x60 1x900',
+    }),
+    firing: { '1h1m': [`${LOST} lost`], '1h20m': [] },
+  },
+  {
+    name: 'missing, late and harmless results are no loss',
+    series: process({
+      'lastchunk_saves_total{result="missing"}': once(60),
+      'lastchunk_saves_late_total{result="lost"}': once(60),
+      'lastchunk_saves_revised_total{result="missing"}': once(60),
+      'lastchunk_journal_replayed_total{result="saved"}': once(60),
+      'lastchunk_journal_recovered_total{result="saved"}': once(60),
+    }),
+    firing: { '1h1m': [], '1h5m': [] },
+  },
+  one(
+    'a single final frame that was let go unconfirmed pages',
+    'lastchunk_holds_total{released="unconfirmed"}',
+    'LastchunkHoldsUnconfirmed critical',
+  ),
+  {
+    name: 'final frames that were let go for any other reason are as they should be',
+    series: process({
+      'lastchunk_holds_total{released="client-gone"}': once(60),
+      'lastchunk_holds_total{released="journaled"}': once(60),
+    }),
+    firing: { '1h1m': [] },
+  },
+  {
+    name: 'streams that end without any result of a save page',
+    series: process(SILENT),
+    firing: { '1h20m': [], '1h50m': [OUTCOMES] },
+  },
+  {
+    name: 'so they do where there never was a series of results',
+    series: process(SILENT).filter(({ series }) => !/saves_(?:total|skipped)/.test(series)),
+    firing: { '10m': [], '1h50m': [OUTCOMES] },
+  },
+  {
+    name: 'streams of a route that nothing guards need no saves',
+    series: process({
+      ...SILENT,
+      [ENDED]: turns(60, 60, 0),
+      'lastchunk_streams_ended_total{guarded="false",outcome="completed"}': turns(60, 0, 60),
+    }),
+    firing: { '1h50m': [] },
+  },
+  {
+    name: 'guarded streams that all failed have other alerts',
+    series: process({
+      ...SILENT,
+      [ENDED]: turns(60, 60, 0),
+      'lastchunk_streams_ended_total{guarded="true",outcome="failed"}': turns(60, 0, 60),
+    }),
+    firing: { '1h50m': [] },
+  },
+  {
+    name: 'a route of only empty streams needs no saves',
+    series: process({
+      ...SILENT,
+      'lastchunk_saves_skipped_total{reason="empty"}': turns(60, 0, 60),
+    }),
+    firing: { '1h50m': [] },
+  },
+  {
+    name: 'two streams without a result are too few to say anything',
+    series: process({ [ENDED]: '0x10 1x10 2x900' }, idle()),
+    firing: { '40m': [] },
+  },
+  {
+    name: 'an expected save without a result is a mismatch',
+    series: process({ lastchunk_saves_expected_total: '0+60x59 3601+60x900' }),
+    firing: { '1h8m': [], '1h17m': [MISMATCH] },
+  },
+  {
+    name: 'a result of a save that nobody expected is one too',
+    series: process({
+      [SAVED]: '0+60x59 3601+60x900',
+      lastchunk_saves_expected_total: '0+60x900',
+    }),
+    firing: { '1h8m': [], '1h17m': [MISMATCH] },
+  },
+  {
+    name: 'a pending save is none, and neither is a restart',
+    series: process({
+      lastchunk_saves_expected_total: '0+60x59 1+60x900',
+      [SAVED]: '0+60x59 0+60x900',
+      lastchunk_saves_pending: '0x59 1x900',
+      process_start_time_seconds: '0x59 3590x900',
+    }),
+    firing: { '1h17m': [], '1h30m': [] },
+  },
+  {
+    name: 'a difference of a few minutes is none',
+    series: process({ lastchunk_saves_expected_total: '0+60x59 3601+60x6 3960+60x900' }),
+    firing: { '1h5m': [], '1h17m': [] },
+  },
+  {
+    name: 'a save that is pending for minutes is stalled',
+    series: process({ [OLDEST]: '0x59 3600x900' }),
+    firing: { '1h1m': [], '1h4m': [STALLED] },
+  },
+  {
+    name: 'saves that are pending for fifteen seconds each are not',
+    series: process({ [OLDEST]: '-15+60x900' }),
+    firing: { '1h': [], '1h5m': [] },
+  },
+  {
+    name: 'most answers of a route being unknown leaves a ticket',
+    series: process({ [UNKNOWN]: turns(60, 0, 40) }),
+    firing: { '1h20m': [], '2h20m': ['LastchunkTextUnknown warning'] },
+    every: 5,
+  },
+  {
+    name: 'four of ten being unknown does not',
+    series: process({ [UNKNOWN]: '0+24x900' }),
+    firing: { '2h': [] },
+    every: 5,
+  },
+  {
+    name: 'two unknown answers of two are too few',
+    series: process({ [UNKNOWN]: repeat(1, 35) }, quiet(1, 35)),
+    firing: { '1h20m': [] },
+  },
+  {
+    name: 'an answer that was cut is told to whoever looks',
+    series: process({ lastchunk_captures_cut_total: once(60) }),
+    firing: { '55m': [], '1h5m': ['LastchunkCapturesCut info'], '2h5m': [] },
+    every: 5,
+  },
+];
