@@ -1,7 +1,9 @@
 /** Finds the stream of a response, or makes it: once, in one place, whoever asks. */
 import { EventEmitter } from 'node:events';
 import { streamPlaces } from '../current.ts';
+import type { FinishRefusal } from '../observer.ts';
 import { exchangeOf, type Response, type RoutedRequest } from './exchange.ts';
+import type { StreamHooks } from './hooks.ts';
 import { newId } from './ids.ts';
 import { cutFinishing, stalled } from './leaving.ts';
 import { finishedInGrace, timeOut } from './halting.ts';
@@ -10,6 +12,7 @@ import type { StreamSettings } from './settings.ts';
 import { createStanding } from './standing.ts';
 import { type Environment, Stream } from './stream.ts';
 import { wrapResponse } from './wrap.ts';
+import type { Wrapping } from './wrapping.ts';
 
 /** Shared by all copies of this package in a process, so that two of them never wrap one response twice. */
 const PLACES = Symbol.for('lastchunk.streams');
@@ -36,20 +39,7 @@ export function attach(
   const stream = new Stream(present?.id ?? newId(), exchangeOf(req, res), settings, environment);
   places().set(res, stream);
   streamPlaces().set(res, createStanding(stream));
-  const own = ownMethods(res);
-  const close = wrapResponse(stream, () =>
-    environment.warnOnce('order', 'compression() must stand before observe() and guard()'),
-  );
-  const wrapped = ownMethods(res);
-  stream.hooks = {
-    close,
-    idle: () => timeOut(stream),
-    finished: () => finishedInGrace(stream),
-    stalled: () => stalled(stream),
-    budgetSpent: (why) => cutFinishing(stream, why),
-    detach: listen(stream),
-    unwrap: () => unwrap(res, own, wrapped),
-  };
+  stream.hooks = new Attachment(stream, environment);
   // Whoever answered before us is none of our business.
   if (res.writableEnded) {
     stream.isOther();
@@ -72,27 +62,73 @@ function mayReplace(present: Stream, settings: StreamSettings, environment: Envi
   return false;
 }
 
-/**
- * Our listeners come first: the verdict has to be taken before Node changes what it rests on. Returns what takes
- * them off the socket.
- */
-function listen(stream: Stream): () => void {
-  const { res, socket, h2 } = stream.exchange;
-  const onClose = (): void => closed(stream);
-  const onTimeout = (): void => stream.pulse.socketTimedOut();
-  // Past the guard's own wrapped methods, which would hold this listener back with the handler's.
-  EventEmitter.prototype.prependListener.call(res, 'close', onClose);
-  if (h2 !== undefined) {
-    h2.prependListener('close', onClose);
-    h2.prependListener('aborted', onClose);
-    return () => {};
+/** A class, because there is one for each live stream. */
+class Attachment implements StreamHooks {
+  readonly #stream: Stream;
+  readonly #wrapping: Wrapping;
+  readonly #onClose: () => void;
+  readonly #onTimeout: () => void;
+  /** The methods before and after they were wrapped; a guard never has to give them back. */
+  readonly #methods: { readonly before: Methods; readonly wrapped: Methods } | undefined;
+
+  constructor(stream: Stream, environment: Environment) {
+    const { res } = stream.exchange;
+    const before = stream.guarded ? undefined : ownMethods(res);
+    this.#stream = stream;
+    this.#wrapping = wrapResponse(stream, () =>
+      environment.warnOnce('order', 'compression() must stand before observe() and guard()'),
+    );
+    this.#methods = before && { before, wrapped: ownMethods(res) };
+    this.#onClose = () => closed(stream);
+    this.#onTimeout = () => stream.pulse.socketTimedOut();
+    this.#listen();
   }
-  socket.prependListener('close', onClose);
-  socket.prependListener('timeout', onTimeout);
-  return () => {
-    socket.removeListener('close', onClose);
-    socket.removeListener('timeout', onTimeout);
-  };
+
+  idle(): void {
+    timeOut(this.#stream);
+  }
+
+  finished(): void {
+    finishedInGrace(this.#stream);
+  }
+
+  stalled(): void {
+    stalled(this.#stream);
+  }
+
+  budgetSpent(why: FinishRefusal): void {
+    cutFinishing(this.#stream, why);
+  }
+
+  close(how: 'end' | 'destroy'): void {
+    this.#wrapping.close(how);
+  }
+
+  detach(): void {
+    const { socket, h2 } = this.#stream.exchange;
+    if (h2 !== undefined) return;
+    socket.removeListener('close', this.#onClose);
+    socket.removeListener('timeout', this.#onTimeout);
+  }
+
+  unwrap(): void {
+    if (this.#methods === undefined) return;
+    unwrap(this.#stream.exchange.res, this.#methods.before, this.#methods.wrapped);
+  }
+
+  /** Our listeners come first: the verdict has to be taken before Node changes what it rests on. */
+  #listen(): void {
+    const { res, socket, h2 } = this.#stream.exchange;
+    // Past the guard's own wrapped methods, which would hold this listener back with the handler's.
+    EventEmitter.prototype.prependListener.call(res, 'close', this.#onClose);
+    if (h2 === undefined) {
+      socket.prependListener('close', this.#onClose);
+      socket.prependListener('timeout', this.#onTimeout);
+    } else {
+      h2.prependListener('close', this.#onClose);
+      h2.prependListener('aborted', this.#onClose);
+    }
+  }
 }
 
 /** What `observe()` wraps, and has to give back to a guard. */

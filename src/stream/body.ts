@@ -2,7 +2,7 @@
  * The body of one stream on its way out: captured, written ahead, watched for the frame that ends it, and read again
  * when its message is due.
  */
-import type { OpenedStream, Piece, StreamLog } from '../keeper.ts';
+import type { OpenedStream, StreamLog } from '../keeper.ts';
 import { type Capture, createCapture, isEncoded } from './capture.ts';
 import type { StreamEnvironment } from './environment.ts';
 import { createFrameWatch, type FrameWatch, type Sighting } from './formats/index.ts';
@@ -115,20 +115,17 @@ class StreamBody implements Body {
   }
 
   take(chunk: unknown, encoding: unknown, now: boolean): 'invalid' | Sighting | undefined {
-    const taken = this.#capture.take(chunk, encoding);
-    if (taken === 'invalid') return 'invalid';
-    this.#owner.pulse.beat(taken.text);
-    if (taken.kept !== undefined) this.#writeAhead(taken.kept, now);
-    return taken.text === undefined ? undefined : this.#watch?.see(taken.text);
-  }
-
-  /** The journal has it before the socket does; see `StreamLog.append`. */
-  #writeAhead(piece: Piece, now: boolean): void {
+    const capture = this.#capture;
+    if (!capture.take(chunk, encoding)) return 'invalid';
+    const { pulse, exchange } = this.#owner;
+    const { kept, text } = capture;
+    // From the first write of a tick on, until Node lets all of its bytes go at once.
+    const corked = (exchange.h2 ?? exchange.socket).writableCorked > 0;
+    pulse.beat(text, corked);
     const log = this.#log;
-    if (log === undefined) return;
-    const { h2, socket } = this.#owner.exchange;
-    const corked = (h2 ?? socket).writableCorked > 0;
-    log.append(piece, now || (corked && log.clean));
+    // The journal has it before the socket does; see `StreamLog.append`.
+    if (kept !== undefined && log !== undefined) log.append(kept, now || (corked && log.clean));
+    return text === undefined ? undefined : this.#watch?.see(text);
   }
 
   flushLog(): void {

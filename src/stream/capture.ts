@@ -21,20 +21,13 @@ export interface Capture {
   readonly bytes: number;
   /** Bytes beyond the limit. */
   readonly droppedBytes: number;
-  /**
-   * Takes one body write. Returns what of it is kept (for the write-ahead log) and the whole of it as text (to look for
-   * frames in), both undefined where there is nothing, or `invalid` for what Node itself will refuse.
-   */
-  take(chunk: unknown, encoding: unknown): Taken | 'invalid';
-}
-
-/** One body write, as text. */
-export interface Taken {
+  /** What of the last write was kept, for the write-ahead log; undefined where there is nothing. */
   readonly kept: Piece | undefined;
+  /** The whole of the last write as text, to look for frames in; undefined where there is none. */
   readonly text: string | undefined;
+  /** Takes one body write. False for what Node itself will refuse. */
+  take(chunk: unknown, encoding: unknown): boolean;
 }
-
-const NOTHING: Taken = { kept: undefined, text: undefined };
 
 export interface CaptureOptions {
   /** 0 keeps nothing: for streams that are only observed. */
@@ -42,73 +35,78 @@ export interface CaptureOptions {
   readonly encoded: boolean;
 }
 
-export function createCapture({ maxBytes, encoded }: CaptureOptions): Capture {
-  const pieces: Piece[] = [];
-  let decoder: StringDecoder | undefined;
-  let bytes = 0;
-  let droppedBytes = 0;
+export function createCapture(options: CaptureOptions): Capture {
+  return new BodyCapture(options);
+}
+
+/** A class, because there is one for each live stream; what a write brought is in its fields, which costs no object. */
+class BodyCapture implements Capture {
+  readonly pieces: Piece[] = [];
+  bytes = 0;
+  droppedBytes = 0;
+  kept: Piece | undefined;
+  text: string | undefined;
+  readonly #maxBytes: number;
+  readonly #encoded: boolean;
+  #decoder: StringDecoder | undefined;
+
+  constructor({ maxBytes, encoded }: CaptureOptions) {
+    this.#maxBytes = maxBytes;
+    this.#encoded = encoded;
+  }
+
+  take(chunk: unknown, encoding: unknown): boolean {
+    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return false;
+    const size = sizeOf(chunk, encoding);
+    this.bytes += size;
+    if (this.#encoded) {
+      this.text = undefined;
+      this.#keep(copyOf(chunk, encoding), size);
+    } else {
+      const text = this.#textOf(chunk, encoding);
+      this.text = text === '' ? undefined : text;
+      this.#keep(this.text, size);
+    }
+    return true;
+  }
+
+  #keep(piece: Piece | undefined, size: number): void {
+    const keeps = piece !== undefined && this.#maxBytes > 0;
+    this.kept = keeps ? this.#fit(piece, size) : undefined;
+    if (this.kept !== undefined) this.pieces.push(this.kept);
+  }
 
   /** The part of a piece that still fits, on a whole character. */
-  const fit = (piece: Piece, size: number): Piece | undefined => {
-    const room = maxBytes - (bytes - size - droppedBytes);
-    if (droppedBytes === 0 && size <= room) return piece;
-    const kept = droppedBytes > 0 ? undefined : cut(piece, room);
-    droppedBytes += size - (kept === undefined ? 0 : Buffer.byteLength(kept));
+  #fit(piece: Piece, size: number): Piece | undefined {
+    const room = this.#maxBytes - (this.bytes - size - this.droppedBytes);
+    if (this.droppedBytes === 0 && size <= room) return piece;
+    const kept = this.droppedBytes > 0 ? undefined : cut(piece, room);
+    this.droppedBytes += size - (kept === undefined ? 0 : Buffer.byteLength(kept));
     return kept;
-  };
+  }
 
-  const decode = (chunk: Uint8Array): string => {
-    decoder ??= new StringDecoder('utf8');
-    return decoder.write(chunk);
-  };
+  #textOf(chunk: string | Uint8Array, encoding: unknown): string {
+    if (typeof chunk !== 'string') return this.#decode(chunk);
+    if (!isUtf8(encoding)) return this.#decode(Buffer.from(chunk, asEncoding(encoding)));
+    // Bytes of a character that never came stand before text that is not part of it.
+    const text = this.#decoder === undefined ? chunk : this.#decoder.end() + chunk;
+    // Node sends each string by itself, so half a pair at its edge reaches the client as U+FFFD.
+    return text.isWellFormed() ? text : text.toWellFormed();
+  }
 
-  /** Bytes of a character that never came, before text that is not part of it. */
-  const flushDecoder = (text: string): string =>
-    decoder === undefined ? text : decoder.end() + text;
+  #decode(chunk: Uint8Array): string {
+    this.#decoder ??= new StringDecoder('utf8');
+    return this.#decoder.write(chunk);
+  }
+}
 
-  const textOf = (chunk: string | Uint8Array, encoding: unknown): string => {
-    if (typeof chunk !== 'string') return decode(chunk);
-    if (isUtf8(encoding)) {
-      const text = flushDecoder(chunk);
-      // Node sends each string by itself, so half a pair at its edge reaches the client as U+FFFD.
-      return text.isWellFormed() ? text : text.toWellFormed();
-    }
-    return decode(Buffer.from(chunk, asEncoding(encoding)));
-  };
-
-  const take = (chunk: unknown, encoding: unknown): Taken | 'invalid' => {
-    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return 'invalid';
-    const size = sizeOf(chunk, encoding);
-    bytes += size;
-    if (encoded) {
-      const copy =
-        typeof chunk === 'string' ? Buffer.from(chunk, asEncoding(encoding)) : Buffer.from(chunk);
-      const kept = fit(copy, size);
-      if (kept !== undefined) pieces.push(kept);
-      return { kept, text: undefined };
-    }
-    const text = textOf(chunk, encoding);
-    if (text === '') return NOTHING;
-    const kept = maxBytes === 0 ? undefined : fit(text, size);
-    if (kept !== undefined) pieces.push(kept);
-    return { kept, text };
-  };
-
-  return {
-    pieces,
-    take,
-    get bytes() {
-      return bytes;
-    },
-    get droppedBytes() {
-      return droppedBytes;
-    },
-  };
+function copyOf(chunk: string | Uint8Array, encoding: unknown): Buffer {
+  return typeof chunk === 'string' ? Buffer.from(chunk, asEncoding(encoding)) : Buffer.from(chunk);
 }
 
 function sizeOf(chunk: string | Uint8Array, encoding: unknown): number {
   if (typeof chunk !== 'string') return chunk.byteLength;
-  return Buffer.byteLength(chunk, asEncoding(encoding));
+  return Buffer.byteLength(chunk, encoding === undefined ? 'utf8' : asEncoding(encoding));
 }
 
 /** The first `room` bytes of a piece, without half a character; undefined when nothing of it fits. */

@@ -5,6 +5,7 @@
 import type { FinishRefusal, FullObserver, StreamView } from '../observer.ts';
 import type { StreamEnvironment } from './environment.ts';
 import type { Exchange } from './exchange.ts';
+import type { StreamHooks } from './hooks.ts';
 import type { StreamSettings } from './settings.ts';
 import { createWorld, type World } from './world.ts';
 
@@ -31,29 +32,25 @@ export interface FinishingOwner extends StreamView {
   readonly settings: StreamSettings;
   readonly exchange: Exchange;
   readonly environment: StreamEnvironment;
+  /** `budgetSpent` is told when the budget is. */
+  readonly hooks: Pick<StreamHooks, 'budgetSpent'>;
 }
 
-/** `onRefused` is told when the budget is spent. */
-export function createFinishing(
-  stream: FinishingOwner,
-  onRefused: (why: FinishRefusal) => void,
-): Finishing {
-  return new Outliving(stream, onRefused);
+export function createFinishing(stream: FinishingOwner): Finishing {
+  return new Outliving(stream);
 }
 
 /** A class, because there is one for each live guarded stream. */
 class Outliving implements Finishing {
   active = false;
   readonly #stream: FinishingOwner;
-  readonly #onRefused: (why: FinishRefusal) => void;
   readonly #world: World;
   #announced = false;
   #timer: NodeJS.Timeout | undefined;
   #bytesAtLeave = 0;
 
-  constructor(stream: FinishingOwner, onRefused: (why: FinishRefusal) => void) {
+  constructor(stream: FinishingOwner) {
     this.#stream = stream;
-    this.#onRefused = onRefused;
     this.#world = createWorld(stream.exchange);
   }
 
@@ -119,6 +116,6 @@ class Outliving implements Finishing {
 
   #refuse(why: FinishRefusal): void {
     this.#observer.onFinishRefused(this.#stream, why);
-    this.#onRefused(why);
+    this.#stream.hooks.budgetSpent(why);
   }
 }

@@ -3,6 +3,7 @@
  * response meanwhile is answered as if nothing were held, except that it has not *finished*, which is true.
  */
 import { cover } from './cover.ts';
+import type { StreamEnvironment } from './environment.ts';
 import type { Exchange, Response } from './exchange.ts';
 
 interface HeldCall {
@@ -38,9 +39,9 @@ export interface Hold {
   abandon(): void;
 }
 
-/** `onError` is told of a replayed call that throws; the handler that would have met the error is gone. */
-export function createHold(exchange: Exchange, onError: (error: unknown) => void): Hold {
-  return new HeldCalls(exchange, onError);
+/** A replayed call that throws is an internal error; the handler that would have met it is gone. */
+export function createHold(exchange: Exchange, environment: StreamEnvironment): Hold {
+  return new HeldCalls(exchange, environment);
 }
 
 /** A class, because there is one for each live stream. */
@@ -51,17 +52,17 @@ class HeldCalls implements Hold {
   readonly #isHttp2: boolean;
   /** Below the guard there is Node's own write, not a middleware's. Asked before the guard wraps it. */
   readonly #direct: boolean;
-  readonly #onError: (error: unknown) => void;
+  readonly #environment: StreamEnvironment;
   #calls: HeldCall[] | undefined;
   #uncover: (() => void)[] | undefined;
   #ended = false;
   #showsTruth = false;
 
-  constructor({ res, h2 }: Exchange, onError: (error: unknown) => void) {
+  constructor({ res, h2 }: Exchange, environment: StreamEnvironment) {
     this.#res = res;
     this.#isHttp2 = h2 !== undefined;
     this.#direct = !this.#isHttp2 && !Object.hasOwn(res, 'write');
-    this.#onError = onError;
+    this.#environment = environment;
   }
 
   get empty(): boolean {
@@ -99,7 +100,7 @@ class HeldCalls implements Hold {
       try {
         replay();
       } catch (error) {
-        this.#onError(error);
+        this.#environment.onInternalError('stream', error);
       }
     }
   }

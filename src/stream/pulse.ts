@@ -6,6 +6,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Exchange } from './exchange.ts';
+import type { StreamHooks } from './hooks.ts';
 import type { StreamSettings } from './settings.ts';
 
 export interface Pulse {
@@ -38,26 +39,23 @@ export interface Pulse {
   stop(): void;
 }
 
-interface PulseEvents {
-  onIdle(): void;
-  onStall(): void;
+/** What it has to know of its stream. */
+export interface PulseOwner {
+  readonly exchange: Exchange;
+  readonly settings: StreamSettings;
+  readonly hooks: Pick<StreamHooks, 'idle' | 'stalled'>;
 }
 
 /** Starts at the request's start, of which the making of the stream is near enough. */
-export function createPulse(
-  exchange: Exchange,
-  settings: StreamSettings,
-  events: PulseEvents,
-): Pulse {
-  return new Clocks(exchange, settings, events);
+export function createPulse(owner: PulseOwner): Pulse {
+  return new Clocks(owner);
 }
 
 /** A class, because there is one for each live stream. */
 class Clocks implements Pulse {
   timedOut = false;
-  readonly #exchange: Exchange;
+  readonly #owner: PulseOwner;
   readonly #settings: StreamSettings;
-  readonly #events: PulseEvents;
   readonly #startedAt = performance.now();
   /** Those whose time was taken. */
   #chunks = 0;
@@ -74,10 +72,9 @@ class Clocks implements Pulse {
   #idleTimer: NodeJS.Timeout | undefined;
   #stallTimer: NodeJS.Timeout | undefined;
 
-  constructor(exchange: Exchange, settings: StreamSettings, events: PulseEvents) {
-    this.#exchange = exchange;
-    this.#settings = settings;
-    this.#events = events;
+  constructor(owner: PulseOwner) {
+    this.#owner = owner;
+    this.#settings = owner.settings;
   }
 
   get elapsedMs(): number {
@@ -120,7 +117,7 @@ class Clocks implements Pulse {
     if (this.#fullSince !== undefined) return;
     this.#fullSince = performance.now();
     this.#onDrain ??= () => this.#drained();
-    this.#drains ??= this.#exchange.res.on('drain', this.#onDrain);
+    this.#drains ??= this.#owner.exchange.res.on('drain', this.#onDrain);
     if (this.#settings.stallTimeoutMs > 0) this.#armStall(this.#taken());
   }
 
@@ -140,8 +137,8 @@ class Clocks implements Pulse {
   letGo(): void {
     if (this.#fullSince === undefined) return;
     const emitters = new Set<EventEmitter>([
-      this.#exchange.res,
-      this.#drains ?? this.#exchange.res,
+      this.#owner.exchange.res,
+      this.#drains ?? this.#owner.exchange.res,
     ]);
     this.#drained();
     this.#forgetDrain();
@@ -172,7 +169,7 @@ class Clocks implements Pulse {
       if (this.#paused || this.#fullSince !== undefined) this.#lastDataAt = now;
       const leftMs = this.#lastDataAt + this.#settings.idleTimeoutMs - now;
       if (leftMs > 0) this.#armIdle(leftMs);
-      else this.#events.onIdle();
+      else this.#owner.hooks.idle();
     }, Math.ceil(afterMs));
   }
 
@@ -181,7 +178,7 @@ class Clocks implements Pulse {
       if (this.#fullSince === undefined) return;
       const now = this.#taken();
       if (now !== before) this.#armStall(now);
-      else this.#events.onStall();
+      else this.#owner.hooks.stalled();
     }, this.#settings.stallTimeoutMs);
   }
 
@@ -191,7 +188,7 @@ class Clocks implements Pulse {
    * socket's word has to do.
    */
   #taken(): number {
-    const { h2, socket } = this.#exchange;
+    const { h2, socket } = this.#owner.exchange;
     if (h2 === undefined) return takenBySocket(socket);
     const onItsWay = h2.bufferSize - h2.writableLength;
     return onItsWay > H2_WINDOW_BYTES ? takenBySocket(socket) : -onItsWay;

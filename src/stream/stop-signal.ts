@@ -16,36 +16,35 @@ export interface StopSignal {
 
 /** Under a guard `req.signal`, where this Node has it, is this signal from the start. */
 export function createStopSignal(req: RoutedRequest, guarded: boolean): StopSignal {
-  let controller: AbortController | undefined;
-  let reason: DOMException | undefined;
-  let departed: StopSignal['departed'];
-
-  const stopSignal: StopSignal = {
-    get signal() {
-      if (controller === undefined) {
-        controller = new AbortController();
-        if (reason !== undefined) controller.abort(reason);
-      }
-      return controller.signal;
-    },
-    get reason() {
-      return reason;
-    },
-    get departed() {
-      return departed;
-    },
-    left: (how) => {
-      departed ??= { how, atMs: performance.now() };
-    },
-    abort: (why) => {
-      if (reason !== undefined) return;
-      // An AbortError, because that is what LLM clients take for a cancellation.
-      reason = new DOMException(`lastchunk: ${why}`, 'AbortError');
-      controller?.abort(reason);
-    },
-  };
+  const stopSignal = new LazySignal();
   if (guarded && 'signal' in req) {
     Object.defineProperty(req, 'signal', { configurable: true, get: () => stopSignal.signal });
   }
   return stopSignal;
+}
+
+/** A class, because there is one for each live stream. */
+class LazySignal implements StopSignal {
+  reason: DOMException | undefined;
+  departed: StopSignal['departed'];
+  #controller: AbortController | undefined;
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.reason !== undefined) this.#controller.abort(this.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  left(how: Departure): void {
+    this.departed ??= { how, atMs: performance.now() };
+  }
+
+  abort(why: string): void {
+    if (this.reason !== undefined) return;
+    // An AbortError, because that is what LLM clients take for a cancellation.
+    this.reason = new DOMException(`lastchunk: ${why}`, 'AbortError');
+    this.#controller?.abort(this.reason);
+  }
 }

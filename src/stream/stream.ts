@@ -9,7 +9,7 @@
  */
 import type { SaveProgress } from '../keeper.ts';
 import type { Outcome, SaveResult, SkipReason } from '../message.ts';
-import type { FinishRefusal, StreamView } from '../observer.ts';
+import type { StreamView } from '../observer.ts';
 import { type Body, createBody, ERROR_FRAME, type Opening } from './body.ts';
 import type { StreamEnvironment } from './environment.ts';
 import type { Exchange } from './exchange.ts';
@@ -27,6 +27,9 @@ import { summaryOf } from './summary.ts';
 
 /** Outcomes after which what is written waits: those that a client takes for the end of an answer. */
 const HELD: ReadonlySet<Outcome> = new Set(['completed', 'truncated', 'failed']);
+
+/** Nothing is held; one promise for all streams of which that is true. */
+const RELEASED = Promise.resolve();
 
 export class Stream implements StreamView {
   readonly id: string;
@@ -74,13 +77,13 @@ export class Stream implements StreamView {
   /** It was stopped before it began. */
   stopFirst: { readonly fact: Fact; readonly reason: string } | undefined;
   /** Resolves when nothing is held any more. */
-  released: Promise<void> = Promise.resolve();
+  released: Promise<void> = RELEASED;
   #reported = false;
   #holds = 0;
   #identity: Identity | undefined;
   #route: string | undefined;
-  readonly #overListeners: (() => void)[] = [];
-  readonly #settledListeners: ((result: SaveResult | SkipReason) => void)[] = [];
+  #overListeners: (() => void)[] | undefined;
+  #settledListeners: ((result: SaveResult | SkipReason) => void)[] | undefined;
 
   constructor(
     id: string,
@@ -94,14 +97,10 @@ export class Stream implements StreamView {
     this.environment = environment;
     this.guarded = settings.guarded && environment.keeper !== undefined;
     this.method = exchange.req.method ?? 'GET';
-    this.hold = createHold(exchange, (error) => environment.onInternalError('stream', error));
+    this.hold = createHold(exchange, environment);
     this.stopSignal = createStopSignal(exchange.req, this.guarded);
-    this.pulse = createPulse(exchange, settings, {
-      onIdle: () => this.hooks.idle(),
-      onStall: () => this.hooks.stalled(),
-    });
-    const onRefused = (why: FinishRefusal): void => this.hooks.budgetSpent(why);
-    this.finishing = this.guarded ? createFinishing(this, onRefused) : undefined;
+    this.pulse = createPulse(this);
+    this.finishing = this.guarded ? createFinishing(this) : undefined;
   }
 
   get route(): string {
@@ -239,20 +238,20 @@ export class Stream implements StreamView {
   /** When the response is over, its message may still be on its way. */
   whenOver(): Promise<void> {
     if (this.over) return Promise.resolve();
-    return new Promise((resolve) => this.#overListeners.push(resolve));
+    return new Promise((resolve) => (this.#overListeners ??= []).push(resolve));
   }
 
   /** What became of the message, once that is known. */
   whenSettled(): Promise<SaveResult | SkipReason> {
     if (this.#hasResult()) return Promise.resolve(this.body?.settlement?.result ?? 'empty');
-    return new Promise((resolve) => this.#settledListeners.push(resolve));
+    return new Promise((resolve) => (this.#settledListeners ??= []).push(resolve));
   }
 
   /** The response is over. */
   finish(): void {
     if (this.over) return;
     this.over = true;
-    for (const tell of this.#overListeners) tell();
+    for (const tell of this.#overListeners ?? []) tell();
     this.pulse.stop();
     clearTimeout(this.graceTimer);
     this.finishing?.done();
@@ -278,7 +277,8 @@ export class Stream implements StreamView {
     if (this.#reported || (settlement?.pending ?? 0) > 0) return;
     this.#reported = this.over;
     if (this.#hasResult()) {
-      for (const tell of this.#settledListeners.splice(0)) tell(settlement?.result ?? 'empty');
+      for (const tell of this.#settledListeners ?? []) tell(settlement?.result ?? 'empty');
+      this.#settledListeners = undefined;
     }
     if (!this.over) return;
     this.#release();

@@ -4,21 +4,18 @@
  * less. What the stream does not want on the wire is answered as Node would for a client that is there.
  */
 import type { ServerHttp2Stream } from 'node:http2';
-import { type DecidingCall, isStream } from './decide.ts';
 import type { Response } from './exchange.ts';
-import { addHeaders, forcedBy, type Head, headOf, withHeaders } from './head.ts';
-import { handlerBegan, handlerDestroyed, handlerEnded } from './handler.ts';
+import { addHeaders, headOf, withHeaders } from './head.ts';
+import { handlerDestroyed, handlerEnded } from './handler.ts';
 import type { Stream } from './stream.ts';
-import type { StreamHooks } from './hooks.ts';
-
-type Method = (this: Response, ...args: unknown[]) => unknown;
-type Callback = (error?: Error | null) => void;
-
-/** Methods that let bytes out or change what comes after them, replayed in order while a frame is held. */
-const REPLAYED = ['flush', 'flushHeaders', 'cork', 'uncork', 'addTrailers'] as const;
-
-/** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7): an HTTP/2 stream that must not look finished. */
-const H2_INTERNAL_ERROR = 2;
+import {
+  type Callback,
+  copied,
+  type Method,
+  nothing,
+  type Replayed,
+  Wrapping,
+} from './wrapping.ts';
 
 /** `NGHTTP2_CANCEL`: the stream is no longer wanted. */
 const H2_CANCEL = 8;
@@ -27,32 +24,16 @@ const H2_CANCEL = 8;
  * Wraps the response of `stream`; `onWrongOrder` is told when compression stands behind the guard. Returns what
  * ends or destroys the response without asking the stream.
  */
-export function wrapResponse(stream: Stream, onWrongOrder: () => void): StreamHooks['close'] {
-  const { res, socket, h2 } = stream.exchange;
-  // The typings give each method its own signature; here arguments are only passed on.
-  const methods = res as unknown as Record<string, Method | undefined>;
-  const original = (name: string): Method => methods[name] ?? (() => undefined);
-  const end = original('end');
-  const decide = createDecider(stream, onWrongOrder);
-  const wrapped: Record<string, Method> = {
-    write: wrapWrite(stream, original('write'), decide),
-    end: wrapEnd(stream, end, decide),
-    writeHead: wrapWriteHead(stream, original('writeHead'), decide),
-    destroy: wrapDestroy(stream, original('destroy')),
-  };
-  for (const name of REPLAYED) {
-    const method = methods[name];
-    if (method !== undefined) wrapped[name] = wrapReplayed(stream, name, method, decide);
-  }
-  for (const [name, value] of Object.entries(wrapped)) {
+export function wrapResponse(stream: Stream, onWrongOrder: () => void): Wrapping {
+  const { res, h2 } = stream.exchange;
+  const wrapping = new Wrapping(stream, onWrongOrder);
+  for (const [name, value] of Object.entries(wrappedMethods(wrapping))) {
+    // Only a response behind compression has `flush`.
+    if (!(name in res)) continue;
     Object.defineProperty(res, name, { value, configurable: true, writable: true });
   }
   if (h2 !== undefined) noteReset(stream, h2);
-  return (how) => {
-    if (how === 'end') Reflect.apply(end, res, []);
-    else if (h2 === undefined) socket.destroy();
-    else h2.close(H2_INTERNAL_ERROR);
-  };
+  return wrapping;
 }
 
 /**
@@ -67,127 +48,110 @@ function noteReset(stream: Stream, h2: ServerHttp2Stream): void {
   };
 }
 
-/** Asks, while it is open, whether the response is a stream; true when it has just become one. */
-type Decider = (call: DecidingCall, hasBody: boolean, given?: Head) => boolean;
+/**
+ * The methods that are put on the response. They are functions of their own, whatever `this` they are called with, and
+ * share the one thing they know.
+ */
+function wrappedMethods(wrapping: Wrapping): Record<string, Method> {
+  const { stream } = wrapping;
+  return {
+    write(chunk, encoding, callback) {
+      switch (wrapping.fateOf(chunk, encoding)) {
+        case 'flows': {
+          const flowing = Reflect.apply(wrapping.write, this, arguments);
+          if (flowing === false) stream.pulse.full();
+          return flowing;
+        }
+        case 'passes':
+          return Reflect.apply(wrapping.write, this, arguments);
+        case 'swallowed':
+          return swallow(lastFunction(encoding, callback));
+        case 'too-late':
+          return writeAfterEnd(stream, lastFunction(encoding, callback));
+        case 'held':
+          return wrapping.holdWrite(arguments, lastFunction(encoding, callback));
+      }
+    },
+    end() {
+      return end(wrapping, this, arguments);
+    },
+    writeHead(...args) {
+      const open = stream.kind === 'undecided' && !stream.exchange.res.headersSent;
+      const begins = open && wrapping.decide('writeHead', true, headOf(stream.exchange.res, args));
+      return Reflect.apply(wrapping.writeHead, this, begins ? withHeaders(args, stream) : args);
+    },
+    destroy(error) {
+      if (stream.concerned && handlerDestroyed(stream, error)) return this;
+      return Reflect.apply(wrapping.destroy, this, arguments);
+    },
+    flush(...args) {
+      return replay(wrapping, 'flush', this, args);
+    },
+    flushHeaders(...args) {
+      return replay(wrapping, 'flushHeaders', this, args);
+    },
+    cork(...args) {
+      return replay(wrapping, 'cork', this, args);
+    },
+    uncork(...args) {
+      return replay(wrapping, 'uncork', this, args);
+    },
+    addTrailers(...args) {
+      return replay(wrapping, 'addTrailers', this, args);
+    },
+  };
+}
 
-function createDecider(stream: Stream, onWrongOrder: () => void): Decider {
+/** A call of `end`, by whichever overload. */
+function end(wrapping: Wrapping, self: Response, args: IArguments): unknown {
+  const { stream } = wrapping;
+  const [chunk, encoding, callback]: unknown[] = Array.from(args);
+  const hasBody =
+    typeof chunk !== 'function' && chunk !== undefined && chunk !== null && chunk !== '';
+  if (stream.kind === 'undecided' && wrapping.decide('end', hasBody)) addHeaders(stream);
+  if (!stream.concerned) return Reflect.apply(wrapping.end, self, args);
+  const done = lastFunction(chunk, encoding, callback);
+  if (stream.endCalled) {
+    endAgain(stream, hasBody, () => Reflect.apply(wrapping.end, self, args), done);
+    return self;
+  }
+  if (hasBody && !stream.deaf && stream.take(chunk, encoding, true) === 'invalid') {
+    return Reflect.apply(wrapping.end, self, args);
+  }
+  handlerEnded(stream, done);
+  if (stream.gone) return self;
+  if (stream.deaf) {
+    swallow(done);
+    return self;
+  }
+  if (!stream.hold.active) return Reflect.apply(wrapping.end, self, args);
   const { res } = stream.exchange;
-  const flushAtStart = typeof res.flush === 'function';
-  return (call, hasBody, given) => {
-    if (stream.kind !== 'undecided') return false;
-    const head = given ?? headOf(res);
-    const kind = isStream({ method: stream.method, ...head }, call, hasBody, {
-      explicitFormat: stream.settings.format !== 'auto',
-      forced: forcedBy(stream),
-    });
-    if (kind === 'later') return false;
-    if (!kind) {
-      stream.isOther();
-      return false;
-    }
-    handlerBegan(stream, head);
-    if (head.contentEncoding !== '' && !flushAtStart && typeof res.flush === 'function')
-      onWrongOrder();
-    return true;
-  };
+  const kept = copied(args);
+  stream.hold.pushEnd(() => Reflect.apply(wrapping.end, res, kept), done);
+  return self;
 }
 
-function wrapWrite(stream: Stream, write: Method, decide: Decider): Method {
+/** A call of a method that waits while a frame is held. */
+function replay(wrapping: Wrapping, name: Replayed, self: Response, args: unknown[]): unknown {
+  const { stream, others } = wrapping;
   const { res } = stream.exchange;
-  return function (chunk, encoding, callback) {
-    if (stream.kind === 'undecided' && decide('write', true)) addHeaders(stream);
-    if (!stream.concerned) return Reflect.apply(write, this, arguments);
-    const done = lastFunction(encoding, callback);
-    // Its head is built, as by any first write: who asks `headersSent` must not answer a second time.
-    if (stream.gone && !res.headersSent) res.writeHead(res.statusCode);
-    if (stream.deaf) return swallow(done);
-    if (stream.endCalled) {
-      if (stream.hold.pretendsEnd) return writeAfterEnd(stream, done);
-      return Reflect.apply(write, this, arguments);
-    }
-    if (chunk === '' && stream.gone) return swallow(done);
-    if (chunk === '' || stream.take(chunk, encoding, false) === 'invalid') {
-      return Reflect.apply(write, this, arguments);
-    }
-    if (stream.gone) return swallow(done);
-    if (stream.hold.active) {
-      if (!res.headersSent) res.writeHead(res.statusCode);
-      const args = copied(arguments);
-      stream.hold.push(() => Reflect.apply(write, res, args), done);
-      return true;
-    }
-    const flowing = Reflect.apply(write, this, arguments);
-    if (flowing === false) stream.pulse.full();
-    return flowing;
-  };
-}
-
-function wrapEnd(stream: Stream, end: Method, decide: Decider): Method {
-  const { res } = stream.exchange;
-  return function (chunk, encoding, callback) {
-    const hasBody =
-      typeof chunk !== 'function' && chunk !== undefined && chunk !== null && chunk !== '';
-    if (stream.kind === 'undecided' && decide('end', hasBody)) addHeaders(stream);
-    if (!stream.concerned) return Reflect.apply(end, this, arguments);
-    const done = lastFunction(chunk, encoding, callback);
-    if (stream.endCalled) {
-      endAgain(stream, hasBody, () => Reflect.apply(end, this, arguments), done);
-      return this;
-    }
-    if (hasBody && !stream.deaf && stream.take(chunk, encoding, true) === 'invalid') {
-      return Reflect.apply(end, this, arguments);
-    }
-    handlerEnded(stream, done);
-    if (stream.gone) return this;
-    if (stream.deaf) {
-      swallow(done);
-      return this;
-    }
-    if (!stream.hold.active) return Reflect.apply(end, this, arguments);
-    const args = copied(arguments);
-    stream.hold.pushEnd(() => Reflect.apply(end, res, args), done);
-    return this;
-  };
-}
-
-function wrapWriteHead(stream: Stream, writeHead: Method, decide: Decider): Method {
-  return function (...args) {
-    const open = stream.kind === 'undecided' && !stream.exchange.res.headersSent;
-    const begins = open && decide('writeHead', true, headOf(stream.exchange.res, args));
-    return Reflect.apply(writeHead, this, begins ? withHeaders(args, stream) : args);
-  };
-}
-
-function wrapDestroy(stream: Stream, destroy: Method): Method {
-  return function (error) {
-    if (stream.concerned && handlerDestroyed(stream, error)) return this;
-    return Reflect.apply(destroy, this, arguments);
-  };
-}
-
-function wrapReplayed(
-  stream: Stream,
-  name: (typeof REPLAYED)[number],
-  method: Method,
-  decide: Decider,
-): Method {
-  const { res } = stream.exchange;
-  return function (...args) {
-    if (name === 'flushHeaders' && !res.headersSent && decide(name, true)) addHeaders(stream);
-    if (!stream.concerned) return Reflect.apply(method, this, args);
-    if (stream.gone || stream.deaf) return undefined;
-    if (name === 'uncork') stream.body?.flushLog();
-    if (!isHeld(stream, name)) return Reflect.apply(method, this, args);
-    stream.hold.push(() => Reflect.apply(method, res, args));
-    return undefined;
-  };
+  const method = others[name] ?? nothing;
+  if (name === 'flushHeaders' && !res.headersSent && wrapping.decide(name, true)) {
+    addHeaders(stream);
+  }
+  if (!stream.concerned) return Reflect.apply(method, self, args);
+  if (stream.gone || stream.deaf) return undefined;
+  if (name === 'uncork') stream.body?.flushLog();
+  if (!isHeld(stream, name)) return Reflect.apply(method, self, args);
+  stream.hold.push(() => Reflect.apply(method, res, args));
+  return undefined;
 }
 
 /**
  * Whether a call has to wait for the hold. An `uncork` whose `cork` came before the hold lets out what was written
  * before it; Node's own, a tick after each write, is one of these on Node 26.
  */
-function isHeld({ hold }: Stream, name: (typeof REPLAYED)[number]): boolean {
+function isHeld({ hold }: Stream, name: Replayed): boolean {
   if (!hold.active) return false;
   if (name === 'cork') hold.corks += 1;
   if (name !== 'uncork') return true;
@@ -231,11 +195,4 @@ function lastFunction(...args: unknown[]): Callback | undefined {
   const found = args.find((arg) => typeof arg === 'function');
   // A function in this place is what Node would call as the callback.
   return found as Callback | undefined;
-}
-
-/** The arguments of a call that waits: bytes are copied, because handlers reuse their buffers. */
-function copied(args: IArguments): unknown[] {
-  const [chunk, ...rest] = Array.from(args);
-  if (args.length === 0) return [];
-  return [chunk instanceof Uint8Array ? Buffer.from(chunk) : chunk, ...rest];
 }

@@ -5,10 +5,14 @@
 import { createParser } from 'eventsource-parser';
 import { asBuiltIn, FALLBACK } from './built-ins.ts';
 import type { Format, Frame, Framing } from './format.ts';
+import { gemini } from './gemini.ts';
 import { isRecord, rowOf } from './json.ts';
 
+/** How a body is cut: `json-array` is not to be chosen, it follows from the format and the content type. */
+export type BodyFraming = Framing | 'json-array';
+
 /** Framings that have frames. */
-export type Framed = Exclude<Framing, 'text'>;
+export type Framed = Exclude<BodyFraming, 'text'>;
 
 /** Content types that say how their body is framed. `application/json` is one line, or several. */
 const BY_CONTENT_TYPE: Readonly<Record<string, Framing>> = {
@@ -25,8 +29,13 @@ const BY_CONTENT_TYPE: Readonly<Record<string, Framing>> = {
  * ones mean what they say. A vendor's payloads are met in both framings, so there the content type decides
  * where it says anything.
  */
-export function framingFor(format: Format | undefined, contentType: string): Framing | undefined {
+export function framingFor(
+  format: Format | undefined,
+  contentType: string,
+): BodyFraming | undefined {
   const told = rowOf(BY_CONTENT_TYPE, contentType);
+  // `streamGenerateContent` without `alt=sse`: one array, an element at a time.
+  if (format === gemini && contentType === 'application/json') return 'json-array';
   if (format === undefined) return told ?? (contentType.startsWith('text/') ? 'text' : undefined);
   const fixed = asBuiltIn(format) === undefined || format === FALLBACK[format.framing];
   return fixed ? format.framing : (told ?? format.framing);
@@ -58,9 +67,19 @@ function isStartOfField(line: string): boolean {
 /** The index behind the last frame boundary in `text`; 0 when there is none. */
 export function boundaryEnd(framing: Framed, text: string): number {
   if (framing === 'ndjson') return text.lastIndexOf('\n') + 1;
+  if (framing === 'json-array') return elementEnd(text);
   if (text.includes('\r')) return blankLineEnd(text);
   const at = text.lastIndexOf('\n\n');
   return at < 0 ? 0 : at + 2;
+}
+
+/**
+ * A line that begins with a closing brace ends an element: what is inside of one is indented, and a string holds no line
+ * end. An array written otherwise has no boundary but its end, and is read whole.
+ */
+function elementEnd(text: string): number {
+  const at = Math.max(text.lastIndexOf('\n}\n'), text.lastIndexOf('\n}\r\n'));
+  return at < 0 ? 0 : text.indexOf('\n', at + 1) + 1;
 }
 
 const LF = 10;
@@ -92,6 +111,7 @@ export function isFrame(found: Found): found is Frame {
 /** Every frame in `text`, which ends on a boundary. */
 export function framesIn(framing: Framed, text: string): readonly Found[] {
   const bare = withoutMark(text);
+  if (framing === 'json-array') return elementsIn(bare);
   return framing === 'sse' ? eventsIn(bare) : linesIn(bare);
 }
 
@@ -118,8 +138,16 @@ function eventsIn(text: string): readonly Found[] {
     },
   });
   // The parser waits behind a CR for its LF; here it is known that the line is over.
-  parser.feed(text.endsWith('\r') ? `${text}\n` : text);
+  parser.feed(withBareEnd(text.endsWith('\r') ? `${text}\n` : text));
   return found;
+}
+
+/** `event: end` and nothing else, as LangServe ends a stream. */
+const BARE_END = /^(event: ?end)(\r\n|\n|\r)(?=\r\n|\n|\r)/gm;
+
+/** An event without data is none to the standard, and so to the parser; but clients that read lines act on this one. */
+function withBareEnd(text: string): string {
+  return text.includes('event:') ? text.replace(BARE_END, '$1$2data: [DONE]$2') : text;
 }
 
 /** RFC 7464 (`application/json-seq`) puts it before each text. */
@@ -134,12 +162,27 @@ function linesIn(text: string): readonly Found[] {
   return found;
 }
 
+/** Elements of an array, with the brackets and commas around them or without. */
+function elementsIn(text: string): readonly Found[] {
+  const inside = text.replace(/^[\s,]*\[?[\s,]*/, '').replace(/[\s,]*\]?\s*$/, '');
+  if (inside === '') return [];
+  const elements = parseJson(`[${inside}]`);
+  if (!Array.isArray(elements)) return [{ stray: inside }];
+  return elements.map((json: unknown) => ({
+    data: JSON.stringify(json),
+    event: undefined,
+    json,
+  }));
+}
+
 function toFrame(data: string, event: string | undefined): Frame {
   return { data, event, json: parseJson(data) };
 }
 
 /** The parsed value, or `undefined` for what is not JSON. */
 function parseJson(text: string): unknown {
+  // The one that comes in every other stream: an exception costs as much as parsing fifty frames.
+  if (text === '[DONE]') return undefined;
   try {
     return JSON.parse(text);
   } catch {

@@ -1,0 +1,126 @@
+/**
+ * What the calls on one response mean to its stream, and the methods as they were before they were wrapped.
+ */
+import { type DecidingCall, isStream } from './decide.ts';
+import type { Response } from './exchange.ts';
+import { addHeaders, forcedBy, type Head, headOf } from './head.ts';
+import { handlerBegan } from './handler.ts';
+import type { Stream } from './stream.ts';
+
+export type Method = (this: Response, ...args: unknown[]) => unknown;
+export type Callback = (error?: Error | null) => void;
+
+/** Methods that let bytes out or change what comes after them, replayed in order while a frame is held. */
+const REPLAYED = ['flush', 'flushHeaders', 'cork', 'uncork', 'addTrailers'] as const;
+export type Replayed = (typeof REPLAYED)[number];
+
+/** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7): an HTTP/2 stream that must not look finished. */
+const H2_INTERNAL_ERROR = 2;
+
+/** What becomes of a call of `write`. */
+type Fate =
+  /** It is none of the stream's business. */
+  | 'passes'
+  /** It was taken, and goes to the client. */
+  | 'flows'
+  /** It works, and nothing happens. */
+  | 'swallowed'
+  /** It comes after an end that those below do not know of. */
+  | 'too-late'
+  | 'held';
+
+/** A class, because there is one for each response. */
+export class Wrapping {
+  readonly stream: Stream;
+  readonly write: Method;
+  readonly end: Method;
+  readonly writeHead: Method;
+  readonly destroy: Method;
+  readonly others: Partial<Record<Replayed, Method>> = {};
+  readonly #onWrongOrder: () => void;
+  readonly #flushAtStart: boolean;
+
+  constructor(stream: Stream, onWrongOrder: () => void) {
+    const { res } = stream.exchange;
+    // The typings give each method its own signature; here arguments are only passed on.
+    const methods = res as unknown as Record<string, Method | undefined>;
+    const original = (name: string): Method => methods[name] ?? nothing;
+    this.stream = stream;
+    this.write = original('write');
+    this.end = original('end');
+    this.writeHead = original('writeHead');
+    this.destroy = original('destroy');
+    for (const name of REPLAYED) {
+      const method = methods[name];
+      if (method !== undefined) this.others[name] = method;
+    }
+    this.#onWrongOrder = onWrongOrder;
+    this.#flushAtStart = typeof res.flush === 'function';
+  }
+
+  /** Ends or destroys the response without asking the stream. */
+  close(how: 'end' | 'destroy'): void {
+    const { res, socket, h2 } = this.stream.exchange;
+    if (how === 'end') Reflect.apply(this.end, res, []);
+    else if (h2 === undefined) socket.destroy();
+    else h2.close(H2_INTERNAL_ERROR);
+  }
+
+  /** Asks, while it is open, whether the response is a stream; true when it has just become one. */
+  decide(call: DecidingCall, hasBody: boolean, given?: Head): boolean {
+    const { stream } = this;
+    if (stream.kind !== 'undecided') return false;
+    const { res } = stream.exchange;
+    const head = given ?? headOf(res);
+    const kind = isStream({ method: stream.method, ...head }, call, hasBody, {
+      explicitFormat: stream.settings.format !== 'auto',
+      forced: forcedBy(stream),
+    });
+    if (kind === 'later') return false;
+    if (!kind) {
+      stream.isOther();
+      return false;
+    }
+    handlerBegan(stream, head);
+    const isLate = !this.#flushAtStart && typeof res.flush === 'function';
+    if (head.contentEncoding !== '' && isLate) this.#onWrongOrder();
+    return true;
+  }
+
+  /** A chunk is being written: it is taken, if it is the stream's. */
+  fateOf(chunk: unknown, encoding: unknown): Fate {
+    const { stream } = this;
+    if (stream.kind === 'undecided' && this.decide('write', true)) addHeaders(stream);
+    if (!stream.concerned) return 'passes';
+    const { res } = stream.exchange;
+    // Its head is built, as by any first write: who asks `headersSent` must not answer a second time.
+    if (stream.gone && !res.headersSent) res.writeHead(res.statusCode);
+    if (stream.deaf) return 'swallowed';
+    if (stream.endCalled) return stream.hold.pretendsEnd ? 'too-late' : 'passes';
+    if (chunk === '') return stream.gone ? 'swallowed' : 'passes';
+    if (stream.take(chunk, encoding, false) === 'invalid') return 'passes';
+    if (stream.gone) return 'swallowed';
+    return stream.hold.active ? 'held' : 'flows';
+  }
+
+  holdWrite(args: IArguments, done: Callback | undefined): true {
+    const { hold, exchange } = this.stream;
+    const { res } = exchange;
+    if (!res.headersSent) res.writeHead(res.statusCode);
+    const kept = copied(args);
+    hold.push(() => Reflect.apply(this.write, res, kept), done);
+    return true;
+  }
+}
+
+/** What a response that lacks a method does in its place. */
+export function nothing(): undefined {
+  return undefined;
+}
+
+/** The arguments of a call that waits: bytes are copied, because handlers reuse their buffers. */
+export function copied(args: IArguments): unknown[] {
+  const [chunk, ...rest] = Array.from(args);
+  if (args.length === 0) return [];
+  return [chunk instanceof Uint8Array ? Buffer.from(chunk) : chunk, ...rest];
+}
