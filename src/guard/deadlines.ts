@@ -41,8 +41,13 @@ export function startDeadlines(clock: Clock, deadlines: Deadlines): () => void {
     if (stage === undefined || stopped) return;
     const dueMs = Math.max(startMs + stage.atMs, askedMs + stage.headMs);
     cancel = clock.after(Math.max(0, dueMs - clock.monotonicMs()), () => {
-      stage.run();
-      next(index + 1);
+      if (clock.monotonicMs() - dueMs <= stage.headMs || stage.headMs === 0) {
+        stage.run();
+        return next(index + 1);
+      }
+      // The answer may be there and wait behind this timer, or never have been on its way.
+      ask();
+      next(index);
     });
   };
   next(0);
