@@ -16,6 +16,8 @@ export interface Query {
   readonly exemplars?: boolean;
   /** The series of this query are read on an axis of their own, in this unit. */
   readonly right?: Unit;
+  /** Why a service in good health has no data here; without it, an empty answer fails a test. */
+  readonly emptyBecause?: string;
 }
 
 /** From this value on a number has this colour; the first has no `from`. */
@@ -57,8 +59,6 @@ export interface Panel {
   readonly colours?: Readonly<Record<string, Colour>>;
   /** What stands there instead of a number when there is none. */
   readonly noValue: string;
-  /** Why a service in good health has no data here; without it, an empty panel fails a test. */
-  readonly emptyBecause?: string;
 }
 
 /** Panels under one heading. */

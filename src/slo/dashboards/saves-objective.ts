@@ -206,9 +206,9 @@ function firing({ firing: alerts }: Scope): Panel {
       {
         expr: `count by (alertname, severity, job, instance, route) (${alerts()})`,
         legend: '{{alertname}}',
+        emptyBecause: 'no alert fires',
       },
     ],
     noValue: 'No alert fires.',
-    emptyBecause: 'no alert fires',
   };
 }

@@ -151,7 +151,11 @@ export function endingsRow({ rate, recorded, slo }: Scope): Row {
         unit: 'ops',
         min: 0,
         queries: [
-          { expr: `${rate('reason', 'noise')} > 0`, legend: '{{reason}}' },
+          {
+            expr: `${rate('reason', 'noise')} > 0`,
+            legend: '{{reason}}',
+            emptyBecause: 'no error was called noise',
+          },
           {
             expr: recorded(RECORDS.noiseRatio(15 * MINUTE)),
             legend: `each stream, 15m ${of}`,
