@@ -1,0 +1,75 @@
+/**
+ * Folders as `npm install` leaves them, one for each set of packages. They are kept in the system's temporary directory:
+ * a second run only renews lastchunk in them.
+ */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { ROOT } from '../support/imports.ts';
+
+/** Where everything is. */
+export const SCRATCH = join(tmpdir(), 'lastchunk-matrix');
+
+const run = promisify(execFile);
+
+/** Builds and packs lastchunk beside the source, so that nothing else that builds is in the way. Resolves to the tarball. */
+export async function packLastchunk(): Promise<string> {
+  const stage = join(SCRATCH, 'stage');
+  await rm(stage, { recursive: true, force: true });
+  await mkdir(stage, { recursive: true });
+  for (const name of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE']) {
+    await cp(join(ROOT, name), join(stage, name));
+  }
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const project = join(ROOT, 'tsconfig.build.json');
+  await run(process.execPath, [tsc, '-p', project, '--outDir', join(stage, 'dist')]);
+  await npm(stage, ['pack', '--ignore-scripts', '--pack-destination', SCRATCH]);
+  const [tarball] = (await readdir(SCRATCH)).filter((name) => /^lastchunk-.*\.tgz$/.test(name));
+  if (tarball === undefined) throw new Error('npm pack made no tarball');
+  return join(SCRATCH, tarball);
+}
+
+/** A folder in which lastchunk and these packages are installed, with the programs of the matrix in it. */
+export async function installSet(tarball: string, packages: readonly string[]): Promise<string> {
+  const manifest = await readFile(join(ROOT, 'package.json'), 'utf8');
+  const stamp = JSON.stringify([packages, manifest]);
+  const folder = join(
+    SCRATCH,
+    'sets',
+    createHash('sha256').update(stamp).digest('hex').slice(0, 12),
+  );
+  if ((await readFile(join(folder, 'stamp'), 'utf8').catch(() => '')) === stamp) {
+    const target = join(folder, 'node_modules/lastchunk');
+    await rm(target, { recursive: true });
+    await mkdir(target);
+    await run('tar', ['-xzf', tarball, '-C', target, '--strip-components=1']);
+  } else {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'package.json'), '{ "private": true }\n');
+    await npm(folder, ['install', '--prefer-offline', tarball, ...packages]);
+    await writeFile(join(folder, 'stamp'), stamp);
+  }
+  await cp(join(ROOT, 'test/matrix/program'), folder, { recursive: true });
+  return folder;
+}
+
+/** The binary of a major version of Node: the one that runs here, or the newest that npm has. */
+export async function installNode(major: string): Promise<string> {
+  if (process.versions.node.startsWith(`${major}.`)) return process.execPath;
+  const name = `node-${process.platform}-${process.arch}`;
+  const folder = join(SCRATCH, 'nodes', major);
+  const binary = join(folder, 'node_modules', name, 'bin/node');
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'package.json'), '{ "private": true }\n');
+  await npm(folder, ['install', '--prefer-offline', `${name}@${major}`]);
+  return binary;
+}
+
+async function npm(cwd: string, args: readonly string[]): Promise<void> {
+  const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+  await run('npm', [...args, ...quiet], { cwd });
+}

@@ -1,0 +1,79 @@
+// One app and its clients in one process, on the packages that import.mjs or require.cjs loads: an answer that is
+// completed, one whose client leaves, one that is stopped. Prints what database, Prometheus and SDK know of them.
+import { EventEmitter, once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export async function run({ express, pg, lastchunk, postgres, prometheus, spans }) {
+  const connectionString = process.env.DATABASE_URL;
+  const metrics = prometheus();
+  const keep = lastchunk({
+    store: postgres({ connectionString, migrate: true }),
+    journal: process.env.JOURNAL,
+    metrics,
+  });
+  const gates = new EventEmitter();
+  const app = express();
+  app.use(keep.observe());
+  const message = (req) => ({ conversationId: req.params.id });
+  app.post('/chat/:id', keep.guard({ message }), async (req, res) => {
+    res.setHeader('Content-Type', 'text/event-stream');
+    res.write('data: {"text":"one"}\n\n');
+    const { signal } = keep.stream(res);
+    if (req.query.waits !== undefined) {
+      await once(gates, req.params.id, { signal }).catch(() => undefined);
+    }
+    if (signal.aborted) return res.end();
+    res.write('data: {"text":" two"}\n\n');
+    res.end('data: [DONE]\n\n');
+  });
+  app.delete('/streams/:streamId', keep.stopHandler({ authorize: () => true }));
+  app.get('/metrics', metrics.handler());
+  const server = app.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${server.address().port}`;
+  const ask = (path, init) => fetch(url + path, { method: 'POST', ...init });
+
+  const seen = await (await ask('/chat/1-completed')).text();
+
+  const leave = new AbortController();
+  const connections = new Set();
+  server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  const headers = { connection: 'close' };
+  const left = await ask('/chat/2-left?waits', { signal: leave.signal, headers });
+  await left.body.getReader().read();
+  leave.abort();
+  while (connections.size > 0) await new Promise((resolve) => setImmediate(resolve));
+  gates.emit('2-left');
+
+  const stopped = await ask('/chat/3-stopped?waits');
+  const stop = `/streams/${stopped.headers.get('x-stream-id')}`;
+  const { status: stopStatus } = await ask(stop, { method: 'DELETE' });
+  await stopped.text().catch(() => undefined);
+
+  await keep.flush();
+  const scraped = await (await fetch(`${url}/metrics`)).text();
+  server.close();
+  server.closeAllConnections();
+  await keep.close();
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  const { rows } = await client.query(
+    'SELECT conversation_id, content, outcome, complete FROM lastchunk_messages ORDER BY conversation_id',
+  );
+  await client.end();
+  const report = { seen, stopStatus, scraped, rows, versions: versions(), spans: spans?.() };
+  process.stdout.write(JSON.stringify(report), () => process.exit(0));
+}
+
+function versions() {
+  const packages = JSON.parse(process.env.PACKAGES);
+  const found = packages.map((name) => {
+    const path = join(process.cwd(), 'node_modules', name, 'package.json');
+    return [name, JSON.parse(readFileSync(path, 'utf8')).version];
+  });
+  return { node: process.versions.node, ...Object.fromEntries(found) };
+}
