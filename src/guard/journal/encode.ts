@@ -48,8 +48,13 @@ export function putSettled(batch: Batch, log: Log): void {
 /** UTF-8 bytes of what waits. */
 export function pendingBytes(log: Log): number {
   if (log.parts === undefined) return Buffer.byteLength(log.text);
+  return bytesOf(log.parts);
+}
+
+/** UTF-8 bytes of a body. */
+export function bytesOf(pieces: readonly Piece[]): number {
   let bytes = 0;
-  for (const part of log.parts) bytes += Buffer.byteLength(part);
+  for (const piece of pieces) bytes += Buffer.byteLength(piece);
   return bytes;
 }
 
@@ -62,7 +67,7 @@ function putOpen(batch: Batch, log: Log, openJson: string): void {
 function putEnd(batch: Batch, log: Log): void {
   log.endPending = false;
   if (log.endJson === undefined) return;
-  batch.put(log, KIND.end, log.endJson);
+  batch.put(log, KIND.end, log.endJson, log.endsAt);
   log.endAt = batch.lastPlace();
 }
 

@@ -55,6 +55,8 @@ export class Log implements StreamLog {
   offset = 0;
   /** Revision of the last `end`; -1 before it. */
   revision = -1;
+  /** Where the last `end` stands in the body; more may have come after it. */
+  endsAt = 0;
 
   extents: Extent<Log>[] = [];
   openAt: Place<Log> | undefined = undefined;

@@ -4,6 +4,7 @@
  */
 import type { OpenedStream, Piece } from '../../keeper.ts';
 import type { Ending, Journal } from '../journal-port.ts';
+import { bytesOf, pendingBytes } from './encode.ts';
 import type { Engine } from './engine.ts';
 import { Log, endJson, openJson } from './log.ts';
 import type { LogHost } from './log.ts';
@@ -85,6 +86,9 @@ export function createStreams({ writer, residence }: Engine, flushMs: number): S
 }
 
 function noteEnd(log: Log, ending: Ending): void {
+  // Of a log that is not whole on disk, only its memory knows how long the body is.
+  const whole = log.stale ? log.body?.() : undefined;
+  log.endsAt = whole === undefined ? log.offset + pendingBytes(log) : bytesOf(whole);
   log.endJson = endJson(ending);
   log.revision = ending.revision;
   log.endPending = true;

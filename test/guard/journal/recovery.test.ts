@@ -10,6 +10,7 @@ import {
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { diskFiles } from '../../../src/guard/journal/files.ts';
 import { until } from '../../support/until.ts';
 import { startChild } from './children.ts';
 import {
@@ -170,6 +171,13 @@ describe('recovery', () => {
 });
 
 describe('a stream that went on after its end', () => {
+  const fullWhen = (isFull: () => boolean): Partial<typeof diskFiles> => ({
+    write: (...args) => {
+      if (isFull()) throw Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' });
+      return diskFiles.write(...args);
+    },
+  });
+
   it('and died before the next one comes back with that end, and with where it stood', async () => {
     const path = emptyDirectory();
     const before = open(path);
@@ -183,6 +191,34 @@ describe('a stream that went on after its end', () => {
     const ending = { revision: 0, complete: true, outcome: 'completed' };
     expect(back?.entry).toMatchObject({ ending, endsAt: 'answer'.length });
   });
+
+  it.each(['before it went on', 'after it went on', 'while the disk was full'])(
+    'keeps the place of its end when it is written again, %s',
+    async (when) => {
+      const path = emptyDirectory();
+      const disk = { full: false };
+      const before = open(path, {}, { files: fullWhen(() => disk.full) });
+      const move = async (): Promise<void> => {
+        const [home = ''] = homes(path);
+        renameSync(home, join(path, 'elsewhere'));
+        expect(await before.journal.sync(one.log)).toBe(true);
+      };
+      const one = speaker(before.journal, 1);
+      one.say('ánswer');
+      disk.full = when === 'while the disk was full';
+      await nextTurn();
+      one.end({ complete: true, outcome: 'completed' });
+      if (when === 'before it went on') await move();
+      one.say(' and more');
+      disk.full = false;
+      if (when === 'after it went on') await move();
+      await until('it is on disk', () => before.journal.sync(one.log));
+      await before.journal.close();
+      const [back] = await recoverAll(open(path).journal);
+      expect(back?.text).toBe('ánswer and more');
+      expect(back?.entry).toMatchObject({ ending: { revision: 0 }, endsAt: 7 });
+    },
+  );
 });
 
 describe('a damaged journal', () => {
