@@ -1,7 +1,7 @@
 /** Every format that ships with lastchunk, and how one is found by name or by content. */
 import { aiSdk } from './ai-sdk.ts';
 import { anthropic } from './anthropic.ts';
-import type { BuiltInFormat, Format, Frame } from './format.ts';
+import type { BuiltInFormat, Format, Frame, Framing } from './format.ts';
 import { gemini } from './gemini.ts';
 import { genericNdjson, genericSse } from './generic.ts';
 import { ollama } from './ollama.ts';
@@ -25,6 +25,11 @@ export const FALLBACK = {
   ndjson: genericNdjson,
   text: plainText,
 } as const;
+
+/** That, for every framing; the elements of an array are lines without their line ends. */
+export function fallbackOf(framing: Framing | 'json-array'): BuiltInFormat {
+  return FALLBACK[framing === 'json-array' ? 'ndjson' : framing];
+}
 
 /** All of them. */
 export const BUILT_INS: readonly BuiltInFormat[] = [

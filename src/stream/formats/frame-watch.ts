@@ -3,10 +3,10 @@
  * before the message is saved. It runs for every chunk of every stream, so the common chunk (whole frames,
  * nothing suspicious in them) costs one regular expression and no allocation; only a suspicious one is parsed.
  */
-import { asBuiltIn, BUILT_INS, FALLBACK, formatNamed, recognise } from './built-ins.ts';
-import type { Format, Frame, Framing } from './format.ts';
+import { asBuiltIn, BUILT_INS, fallbackOf, formatNamed, recognise } from './built-ins.ts';
+import type { Format, Frame } from './format.ts';
 import { boundaryEnd, framesIn, framingFor, isFrame, sniff, unfinishedIn } from './framing.ts';
-import type { Found, Framed } from './framing.ts';
+import type { BodyFraming, Found, Framed } from './framing.ts';
 import { SEAM_CHARS, suspectsOf } from './suspects.ts';
 
 /** The first terminal fact in a chunk. */
@@ -51,7 +51,7 @@ class Watch implements FrameWatch {
   readonly #given: Format | undefined;
   readonly #suspects: RegExp | undefined;
   #onError: (error: unknown) => void;
-  #framing: Framing | undefined;
+  #framing: BodyFraming | undefined;
   #guess: Format | undefined;
   /** What is left to look through for a guess; 0 when there is one, or none is to be had. */
   #guessChars: number;
@@ -79,7 +79,7 @@ class Watch implements FrameWatch {
   }
 
   get format(): string {
-    return (this.#guess ?? FALLBACK[this.#framing ?? 'text']).name;
+    return (this.#guess ?? fallbackOf(this.#framing ?? 'text')).name;
   }
 
   get needsFinish(): boolean {

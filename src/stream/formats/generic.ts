@@ -11,6 +11,12 @@ const TEXT_KEYS = ['content', 'text', 'delta', 'token', 'response'];
 const SIDE_KEYS =
   /(?:id|reason|status)$|^(?:type|event|role|model|object|usage|created_at|timestamp)$/i;
 const HEARTBEATS = new Set(['ping', 'heartbeat', 'keepalive', 'keep-alive']);
+/** Names by which an SSE event says that it is the last one; LangServe's is `end`. */
+const END_EVENTS: ReadonlySet<string> = new Set(['end', 'done']);
+/** In every frame with one of these names. */
+const END_EVENT = String.raw`event: ?(?:end|done)[\r\n]`;
+/** Events that are about the stream: LangServe's first one names its run. */
+const ABOUT = new Set(['metadata', ...END_EVENTS]);
 
 /** Generic SSE: `data:` lines, and `[DONE]` or `"done": true` where the app sends one. */
 export const genericSse: BuiltInFormat = generic('sse');
@@ -23,10 +29,11 @@ function generic(framing: 'sse' | 'ndjson'): BuiltInFormat {
     name: framing,
     framing,
     finishMarker: 'accepted',
-    suspects: [DONE, DONE_TRUE, ERROR],
+    suspects: [DONE, DONE_TRUE, ERROR, END_EVENT],
     // It is what is left when no other format recognises anything.
     recognises: () => false,
-    terminal: (frame) => isDone(frame) || member(frame.json, 'done') === true,
+    terminal: (frame) =>
+      isDone(frame) || member(frame.json, 'done') === true || END_EVENTS.has(frame.event ?? ''),
     text: (frame) => textOf(frame) ?? '',
     carries,
     toolCall: () => false,
@@ -57,12 +64,13 @@ function carries(frame: Frame): Carries {
   if (isErrorObject(frame)) return 'error';
   if (text === '') return 'nothing';
   if (frame.event !== undefined && HEARTBEATS.has(frame.event)) return 'nothing';
-  return isBareFinish(frame.json) ? 'nothing' : 'unknown';
+  const saysSo = member(frame.json, 'done') === true || ABOUT.has(frame.event ?? '');
+  return saysSo && isBare(frame.json) ? 'nothing' : 'unknown';
 }
 
-/** `{"done": true}` with numbers and ids beside it. With any other words it could be the whole answer. */
-function isBareFinish(json: unknown): boolean {
-  if (!isRecord(json) || json['done'] !== true) return false;
+/** Numbers and ids, as they stand beside `"done": true`. With any other words it could be the whole answer. */
+function isBare(json: unknown): boolean {
+  if (!isRecord(json)) return false;
   return Object.entries(json).every(
     ([key, value]) =>
       SIDE_KEYS.test(key) || value === null || ['number', 'boolean'].includes(typeof value),

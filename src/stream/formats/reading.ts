@@ -2,7 +2,7 @@
  * Reads a body into a message: once, when the stream is over or its end is held. Frames are parsed here and
  * not while they pass, so that a chunk costs nothing but its bytes.
  */
-import { FALLBACK, formatNamed, recognise, VENDORS } from './built-ins.ts';
+import { FALLBACK, fallbackOf, formatNamed, recognise, VENDORS } from './built-ins.ts';
 import type { BuiltInFormat, FinishMarker, Format, Frame } from './format.ts';
 import { boundaryEnd, framesIn, framingFor, isFrame, sniff, unfinishedIn } from './framing.ts';
 import type { Found, Framed } from './framing.ts';
@@ -171,8 +171,11 @@ function readFrames(
  */
 const MAX_LESSONS = 32;
 
-/** A frame ends with a line end behind a line end, so no more than one can be left over from the piece before. */
-const SEAM_CHARS = 1;
+/**
+ * What ends a frame has at most four characters, and the last of them is new: in an event stream a line end behind a line
+ * end, in an array a line with a closing brace.
+ */
+const SEAM_CHARS = 3;
 
 /** Payloads that each could be anybody's (`{"type":"start"}`), but that one vendor knows them all. */
 function lateChoice(framing: Framed, open: readonly Found[]): BuiltInFormat {
@@ -181,7 +184,7 @@ function lateChoice(framing: Framed, open: readonly Found[]): BuiltInFormat {
     frames.every((frame) => format.carries(frame) !== 'unknown'),
   );
   const isJson = frames.some((frame) => frame.json !== undefined);
-  return isJson && knowing !== undefined ? knowing : FALLBACK[framing];
+  return isJson && knowing !== undefined ? knowing : fallbackOf(framing);
 }
 
 /** A cut payload that was to be JSON, or `[DONE]`: no text, whatever the format makes of text that is not JSON. */

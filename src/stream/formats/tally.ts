@@ -71,7 +71,9 @@ export function addText(tally: Tally, text: string, piece: string): void {
 export function eventsOf(framing: Framed, payloads: readonly unknown[]): readonly unknown[] {
   return payloads.flatMap((payload) => {
     if (!(payload instanceof Unparsed)) return [payload];
-    return framesIn(framing, payload.piece).filter(isFrame).map((frame) => frame.json);
+    return framesIn(framing, payload.piece)
+      .filter(isFrame)
+      .map((frame) => frame.json);
   });
 }
 
