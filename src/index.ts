@@ -9,7 +9,15 @@ export type { CloseOptions, Lastchunk, LastchunkOptions } from './lastchunk.ts';
 export type { Logger } from './logger.ts';
 export type { Message, MessageStore, Outcome, SaveResult, Side, SkipReason } from './message.ts';
 export type { Classification } from './noise/classify.ts';
-export type { Noise, Observer, SaveReport, StreamSummary, StreamView } from './observer.ts';
+export type {
+  Noise,
+  Observer,
+  PoolFinding,
+  SaveReport,
+  StreamSummary,
+  StreamView,
+} from './observer.ts';
+export type { WatchedPool, WatchPoolOptions } from './postgres/watch-options.ts';
 export type { NoiseReason } from './telemetry/names/labels.ts';
 export type { ErrorMiddleware, Middleware, StopOptions } from './stream/express.ts';
 export type { Carries, FinishMarker, Format, Frame, Framing } from './stream/formats/index.ts';

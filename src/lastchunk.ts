@@ -8,6 +8,7 @@ import type { Logger } from './logger.ts';
 import type { Classification } from './noise/classify.ts';
 import { type FoundNoise, noiseOf } from './noise/noise-of.ts';
 import { wholeNumber } from './options.ts';
+import type { WatchedPool, WatchPoolOptions } from './postgres/watch-options.ts';
 import { streamOf } from './stream/attach.ts';
 import { drain } from './stream/drain.ts';
 import {
@@ -76,6 +77,12 @@ export interface Lastchunk extends AsyncDisposable {
    * response that has begun ends here, with a log line at debug: nobody is there to be answered.
    */
   errorHandler(): ErrorMiddleware;
+  /**
+   * Watches a `pg.Pool` of the app: gauges of it, and a warning for each place that holds a client across a stream, for longer
+   * than `heldMs`, or loses one. Replaces `connect` of this pool object, whose clients are stand-ins for the pool's own from then
+   * on; what it returns puts that back. Watch a pool before it is used. Throws `bad-option`.
+   */
+  watchPool(pool: WatchedPool, options: WatchPoolOptions): () => void;
   /** What is known of the saving of messages now. */
   health(): Health;
   /** `health()` over HTTP: 200, or 503 when failing. Shows no message text and no ids. */
@@ -96,7 +103,7 @@ export interface Lastchunk extends AsyncDisposable {
  * directory given by hand that cannot be used; a database that does not answer is not an error.
  */
 export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
-  const { environment, keeper, logger, monitor, state } = wire(options);
+  const { environment, keeper, logger, monitor, pools, state } = wire(options);
   let closing: Promise<CloseSummary> | undefined;
 
   const close = async (deadlineMs: number): Promise<CloseSummary> => {
@@ -108,6 +115,7 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
       keeper?.close(deadlineMs, () => drained) ?? { saved: 0, journaled: 0, lost: 0 },
       expected,
     ]);
+    pools.close();
     // Last: what telemetry says of these saves is part of it, and a collector that hangs may cost no message.
     await flushTelemetry(Math.max(0, until - performance.now()));
     return summary;
@@ -125,6 +133,7 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
     track: (res, save) => trackSave(environment, res, save),
     classify: (error, res) => answerOf(noiseOf(error, res)),
     errorHandler: () => errorMiddleware(swallowNoise(logger)),
+    watchPool: (pool, given) => pools.watch(pool, given),
     health: () => monitor.health(),
     healthHandler: () => createHealthHandler(() => monitor.health()),
     flush: async () => keeper?.flush(),

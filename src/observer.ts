@@ -88,6 +88,23 @@ export interface Noise {
   readonly signature: string;
 }
 
+/** A connection of a watched pool that the app did not give back in time. */
+export interface PoolFinding {
+  /** The name given to `watchPool()`. */
+  readonly pool: string;
+  /**
+   * `across-stream`: held from before the first chunk until after the last, or longer than `heldMs` while a stream was on
+   * its way; `long`: longer than `heldMs` without a stream; `leaked`: nobody can release it any more.
+   */
+  readonly kind: 'across-stream' | 'long' | 'leaked';
+  /** `file:line` of the app where it was taken, or `unknown`. */
+  readonly place: string;
+  /** Until now. */
+  readonly heldMs: number;
+  /** Of the stream, with `across-stream`. */
+  readonly route: string | undefined;
+}
+
 /** What happens, told after the fact. Every callback is optional and may throw without harm. */
 export interface Observer {
   /** A guard knows its route: its series can exist from now on. May be called often with the same route. */
@@ -123,6 +140,10 @@ export interface Observer {
   onEnd?(summary: StreamSummary): void;
   /** An error of this stream was called noise; once for each error object. It may come after `onEnd`. */
   onNoise?(stream: StreamView, noise: Noise): void;
+  /** A pool is watched: its series can exist from now on. */
+  onPoolWatched?(pool: string): void;
+  /** Once for a client that was held too long, and once more if it is lost. */
+  onPoolFinding?(finding: PoolFinding): void;
   /** Something inside lastchunk failed. `error` is for the log; it holds no message text. */
   onInternalError?(where: InternalErrorPlace, error: unknown): void;
 }
@@ -165,6 +186,8 @@ export function combine(
     onFinishRefused: (stream, reason) => tell((to) => to.onFinishRefused?.(stream, reason)),
     onEnd: (summary) => tell((to) => to.onEnd?.(summary)),
     onNoise: (stream, noise) => tell((to) => to.onNoise?.(stream, noise)),
+    onPoolWatched: (pool) => tell((to) => to.onPoolWatched?.(pool)),
+    onPoolFinding: (finding) => tell((to) => to.onPoolFinding?.(finding)),
     onInternalError: (where, error) => tell((to) => to.onInternalError?.(where, error)),
   };
 }

@@ -12,12 +12,14 @@ import { watchRequests } from './noise/destroyed-requests.ts';
 import { noiseOf } from './noise/noise-of.ts';
 import { combine, type FullObserver, type Observer } from './observer.ts';
 import { bad, record, refuseUnknown } from './options.ts';
+import { createPoolWatch, type PoolWatch } from './postgres/watch.ts';
 import type { Environment } from './stream/stream.ts';
 import { readBody } from './stream/read-body.ts';
 import { createDiagLogger } from './telemetry/diag-logger.ts';
 import { createLogLines } from './telemetry/log-lines.ts';
 import { otelSink } from './telemetry/otel.ts';
 import type { PrometheusMetrics } from './telemetry/prometheus.ts';
+import { createPoolLines } from './telemetry/pool-lines.ts';
 import { createRecorder } from './telemetry/recorder.ts';
 import type { PoolState } from './telemetry/sources.ts';
 import { createSpans, type Spans } from './telemetry/spans.ts';
@@ -54,6 +56,7 @@ export interface Wiring {
   /** The app's, made safe. */
   readonly logger: Logger;
   readonly monitor: HealthMonitor;
+  readonly pools: PoolWatch;
   /** Shared with health, which is failing from the moment that closing begins. */
   readonly state: { closing: boolean };
 }
@@ -75,12 +78,24 @@ export function wire(options: LastchunkOptions): Wiring {
     closing: () => state.closing,
     probe: probeOf(store),
   });
+  const pools = createPoolWatch({
+    onWatched: (pool) => observer.onPoolWatched(pool),
+    onFinding: (finding) => observer.onPoolFinding(finding),
+  });
   const recorder = createRecorder(sinksOf(options.metrics), {
     journal: () => journal?.state(),
     pool: store?.pool && (() => store.pool?.()),
+    pools: () => pools.gauges(),
     sampledTraceIdOf: (stream) => spans.sampledTraceIdOf(stream),
   });
-  const own = [spans, recorder, monitor, createLogLines(logger)];
+  const own = [
+    spans,
+    recorder,
+    monitor,
+    pools.observer,
+    createLogLines(logger),
+    createPoolLines(logger),
+  ];
   const observer = combineAll(own, options.observer);
   if (store !== undefined) {
     journal = journalFor(options.journal, observer, logger);
@@ -93,14 +108,7 @@ export function wire(options: LastchunkOptions): Wiring {
       around: (save, work) => spans.around(save, () => outside(work)),
       aroundReplay: (messages, work) => spans.aroundReplay(messages, () => outside(work)),
     });
-    store.listen?.({
-      onIdConflict: (conflict) => observer.onInternalError('id-conflict', conflict),
-      onError: (error) =>
-        logger.warn(
-          { errorType: errorTypeOf(error), reason: tellingMessage(error) },
-          'lastchunk: the store has trouble beside a save',
-        ),
-    });
+    listenTo(store, observer, logger);
     keeper.start();
   }
   return {
@@ -108,8 +116,21 @@ export function wire(options: LastchunkOptions): Wiring {
     keeper,
     logger,
     monitor,
+    pools,
     state,
   };
+}
+
+/** What the store has to say beside its results. */
+function listenTo(store: WellConnectedStore, observer: FullObserver, logger: Logger): void {
+  store.listen?.({
+    onIdConflict: (conflict) => observer.onInternalError('id-conflict', conflict),
+    onError: (error) =>
+      logger.warn(
+        { errorType: errorTypeOf(error), reason: tellingMessage(error) },
+        'lastchunk: the store has trouble beside a save',
+      ),
+  });
 }
 
 const NOTHING_SAVED = {

@@ -1,5 +1,5 @@
 /** Metrics out of what the observer is told: one recorder for each `lastchunk()`, read by every sink. */
-import type { Observer } from '../observer.ts';
+import type { Observer, PoolFinding } from '../observer.ts';
 import { createBoard, type Board } from './board.ts';
 import type { Counter } from './names/metric.ts';
 import { METRICS } from './names.ts';
@@ -29,6 +29,13 @@ const FIXED: readonly Counter[] = [
   METRICS.internalErrors,
 ];
 
+/** What the pool watcher finds. */
+const FINDINGS = {
+  'across-stream': METRICS.poolHeldAcrossStreams,
+  long: METRICS.poolHeldLong,
+  leaked: METRICS.poolLeaked,
+} as const satisfies Record<PoolFinding['kind'], Counter>;
+
 /** Counts for every sink. Throws nothing of its own, at an event or at a scrape. */
 export function createRecorder(sinks: readonly Sink[], sources: RecorderSources = {}): Recorder {
   const board = createBoard();
@@ -46,7 +53,12 @@ export function createRecorder(sinks: readonly Sink[], sources: RecorderSources 
     return board.readings();
   };
 
+  const watchPool = (pool: string): void => {
+    for (const metric of Object.values(FINDINGS)) board.zero(metric, { pool });
+  };
+
   for (const metric of FIXED) board.zero(metric, {});
+  watchPool('lastchunk');
   board.set(METRICS.streamsFinishing, {}, 0);
   for (const sink of sinks) {
     sink.prepare(METRICS.holdDuration, {});
@@ -58,6 +70,8 @@ export function createRecorder(sinks: readonly Sink[], sources: RecorderSources 
     ...saves,
     onRoute: (route) => void routeOf(route),
     onNoise: (_stream, { reason }) => board.add(METRICS.noise, { reason }),
+    onPoolWatched: watchPool,
+    onPoolFinding: ({ pool, kind }) => board.add(FINDINGS[kind], { pool }),
     onInternalError: (where) => board.add(METRICS.internalErrors, { where }),
   };
 }

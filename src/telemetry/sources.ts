@@ -5,7 +5,7 @@ import { VERSION } from '../version.ts';
 import type { Board } from './board.ts';
 import { METRICS } from './names.ts';
 
-/** The guard's own pool, as it is now. */
+/** A pool of connections, as it is now. */
 export interface PoolState {
   readonly total: number;
   readonly idle: number;
@@ -17,6 +17,8 @@ export interface PoolState {
 export interface RecorderSources {
   readonly journal?: (() => JournalState | undefined) | undefined;
   readonly pool?: (() => PoolState | undefined) | undefined;
+  /** The app's own pools, by the names it gave them. */
+  readonly pools?: (() => Iterable<PoolState & { readonly name: string }>) | undefined;
   /** The stream's trace, if it is sampled: the exemplar of its observations. */
   readonly sampledTraceIdOf?: ((stream: StreamView) => string | undefined) | undefined;
 }
@@ -37,11 +39,14 @@ export function readSources(board: Board, sources: RecorderSources): void {
     board.set(METRICS.journalDegraded, {}, journal.degraded === undefined ? 0 : 1);
     board.set(METRICS.journalCorrupt, {}, journal.corruptRecords);
   }
-  const pool = sources.pool?.();
-  if (pool === undefined) return;
-  const name = { pool: 'lastchunk' } as const;
-  board.set(METRICS.poolClients, { ...name, state: 'active' }, pool.total - pool.idle);
-  board.set(METRICS.poolClients, { ...name, state: 'idle' }, pool.idle);
-  board.set(METRICS.poolMax, name, pool.max);
-  board.set(METRICS.poolWaiting, name, pool.waiting);
+  const own = sources.pool?.();
+  if (own !== undefined) readPool(board, 'lastchunk', own);
+  for (const pool of sources.pools?.() ?? []) readPool(board, pool.name, pool);
+}
+
+function readPool(board: Board, pool: string, { total, idle, waiting, max }: PoolState): void {
+  board.set(METRICS.poolClients, { pool, state: 'active' }, total - idle);
+  board.set(METRICS.poolClients, { pool, state: 'idle' }, idle);
+  board.set(METRICS.poolMax, { pool }, max);
+  board.set(METRICS.poolWaiting, { pool }, waiting);
 }
