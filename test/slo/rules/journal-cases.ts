@@ -39,7 +39,7 @@ export const journalCases: readonly Case[] = [
     }),
     firing: {
       '1h4m': [],
-      '1h20m': [`${TIMELINESS} 1h`, `${TIMELINESS} 6h`, `${BACKLOG} warning`],
+      '1h30m': [`${TIMELINESS} 1h`, `${TIMELINESS} 6h`, `${BACKLOG} warning`],
       // A fifth is full after an hour, and the line ends above the bound.
       '2h30m': [
         `${TIMELINESS} 1h`,

@@ -36,7 +36,8 @@ export async function failures(
   const directory = mkdtempSync(join(tmpdir(), 'lastchunk-rules-'));
   try {
     writeFileSync(join(directory, 'rules.yml'), rules);
-    const files = testFiles(cases).map((file, index) => {
+    const groups = [...rules.matchAll(/^ {2}- name: (\S+)$/gm)].map(([, name = '']) => name);
+    const files = testFiles(cases, groups).map((file, index) => {
       writeFileSync(join(directory, `test-${index}.yml`), stringify(file, { lineWidth: 0 }));
       return `test-${index}.yml`;
     });

@@ -4,8 +4,8 @@
  */
 import type { Case } from './case.ts';
 
-/** The test files for these cases, as data. */
-export function testFiles(cases: readonly Case[]): object[] {
+/** The test files for these cases, as data; `groups` are the rule groups in their order, which promtool does not keep. */
+export function testFiles(cases: readonly Case[], groups: readonly string[]): object[] {
   const kinds = new Map<string, Case[]>();
   for (const one of cases) {
     const kind = `${one.every ?? 1} ${one.alone === true ? one.name : ''}`;
@@ -13,6 +13,7 @@ export function testFiles(cases: readonly Case[]): object[] {
   }
   return [...kinds.values()].map((kind) => ({
     rule_files: ['rules.yml'],
+    group_eval_order: groups,
     evaluation_interval: `${kind[0]?.every ?? 1}m`,
     tests: [{ interval: '1m', ...merged(kind) }],
   }));

@@ -1,0 +1,74 @@
+/** The service as a process: started, killed, started again on the same journal. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** One process of the service. */
+export interface App {
+  /** `host:port` while it listens. */
+  readonly address: string | undefined;
+  start(): Promise<void>;
+  /** SIGKILL; returns when it is gone. */
+  kill(): Promise<void>;
+  /** Its save code stops working, behind the back of what counts. */
+  silence(): void;
+}
+
+/** How to start it. */
+export interface AppOptions {
+  readonly connectionString: string;
+  readonly journal: string;
+  readonly journalBytes: number;
+  /** What it prints is appended there. */
+  readonly log: string;
+  /** Told where it listens, whenever that changes. */
+  readonly onAddress: (address: string) => void;
+}
+
+const MAIN = fileURLToPath(new URL('app-main.ts', import.meta.url));
+
+/** A service that is not started yet. */
+export function createApp(options: AppOptions): App {
+  let child: ChildProcess | undefined;
+  let address: string | undefined;
+  return {
+    get address() {
+      return address;
+    },
+    start: async () => {
+      child = launch(options);
+      const gone = once(child, 'exit').then(() => {
+        throw new Error(`the app ended:\n${readFileSync(options.log, 'utf8').slice(-2_000)}`);
+      });
+      // The only message that app-main.ts sends.
+      const listening = once(child, 'message') as Promise<[{ address: string }]>;
+      const [found] = await Promise.race([listening, gone]);
+      // From here on its end is the doing of `kill`.
+      gone.catch(() => undefined);
+      ({ address } = found);
+      options.onAddress(address);
+    },
+    kill: async () => {
+      const dying = child;
+      address = undefined;
+      if (dying === undefined || dying.exitCode !== null || dying.signalCode !== null) return;
+      const gone = once(dying, 'exit');
+      dying.kill('SIGKILL');
+      await gone;
+    },
+    silence: () => void child?.send({ silence: true }),
+  };
+}
+
+function launch({ connectionString, journal, journalBytes, log }: AppOptions): ChildProcess {
+  const output = openSync(log, 'a', 0o600);
+  const settings = { DATABASE_URL: connectionString, JOURNAL: journal };
+  const env = { ...process.env, ...settings, JOURNAL_BYTES: String(journalBytes) };
+  try {
+    const execArgv = ['--import', 'tsx'];
+    return fork(MAIN, { env, execArgv, stdio: ['ignore', output, output, 'ipc'] });
+  } finally {
+    closeSync(output);
+  }
+}
