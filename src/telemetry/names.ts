@@ -18,13 +18,13 @@ import {
   NOISE_REASONS,
   ONE,
   PLACES,
-  POOLS,
   REPLAYED,
   ROUTE,
   SKIP_REASONS,
   STORE_ERRORS,
 } from './names/labels.ts';
 import { counter, gauge, seconds, type Metric } from './names/metric.ts';
+import { POOL_METRICS } from './names/pool-metrics.ts';
 
 /** 2.5 s is the bound of the timeliness objective, and a bucket so that the objective needs no interpolation. */
 const SHORT = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -231,42 +231,7 @@ export const METRICS = {
     WRITES,
     'Time of one write to the journal, for all streams of one tick.',
   ),
-  poolClients: gauge(
-    'lastchunk.pool.clients',
-    '{client}',
-    { pool: POOLS, state: ['active', 'idle'] },
-    'Connections of a pool; lastchunk is the one that saves go through, the others are those of watchPool().',
-  ),
-  poolMax: gauge(
-    'lastchunk.pool.clients_max',
-    '{client}',
-    { pool: POOLS },
-    'Connections that a pool may have.',
-  ),
-  poolWaiting: gauge(
-    'lastchunk.pool.waiting',
-    '{client}',
-    { pool: POOLS },
-    'Callers that wait for a connection of a pool.',
-  ),
-  poolHeldAcrossStreams: counter(
-    'lastchunk.pool.held_across_streams',
-    '{client}',
-    { pool: POOLS },
-    'Connections that were held while a stream was written, from its beginning to its end or for too long.',
-  ),
-  poolHeldLong: counter(
-    'lastchunk.pool.held_long',
-    '{client}',
-    { pool: POOLS },
-    'Connections that were held longer than heldMs, without a stream.',
-  ),
-  poolLeaked: counter(
-    'lastchunk.pool.leaked',
-    '{client}',
-    { pool: POOLS },
-    'Connections that nobody can release any more: the app lost them.',
-  ),
+  ...POOL_METRICS,
   noise: counter(
     'lastchunk.noise',
     '{error}',

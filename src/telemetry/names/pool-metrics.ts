@@ -1,0 +1,42 @@
+/** The rows of connection pools: the guard's own, and those that the app has watched. */
+import { POOLS } from './labels.ts';
+import { counter, gauge, type Metric } from './metric.ts';
+
+export const POOL_METRICS = {
+  poolClients: gauge(
+    'lastchunk.pool.clients',
+    '{client}',
+    { pool: POOLS, state: ['active', 'idle'] },
+    'Connections of a pool; lastchunk is the one that saves go through, the others are those of watchPool().',
+  ),
+  poolMax: gauge(
+    'lastchunk.pool.clients_max',
+    '{client}',
+    { pool: POOLS },
+    'Connections that a pool may have.',
+  ),
+  poolWaiting: gauge(
+    'lastchunk.pool.waiting',
+    '{client}',
+    { pool: POOLS },
+    'Callers that wait for a connection of a pool.',
+  ),
+  poolHeldAcrossStreams: counter(
+    'lastchunk.pool.held_across_streams',
+    '{client}',
+    { pool: POOLS },
+    'Connections that were held while a stream was written, from its beginning to its end or for too long.',
+  ),
+  poolHeldLong: counter(
+    'lastchunk.pool.held_long',
+    '{client}',
+    { pool: POOLS },
+    'Connections that were held longer than heldMs, without a stream.',
+  ),
+  poolLeaked: counter(
+    'lastchunk.pool.leaked',
+    '{client}',
+    { pool: POOLS },
+    'Connections that nobody can release any more: the app lost them.',
+  ),
+} as const satisfies Readonly<Record<string, Metric>>;
