@@ -40,14 +40,6 @@ export function render(board: Board, scope: Scope): Dashboard {
         .icon('external link')
         .keepTime(true)
         .includeVars(true),
-    )
-    .link(
-      new DashboardLinkBuilder('Runbooks')
-        .type(DashboardLinkType.Link)
-        .icon('doc')
-        .tooltip('One page for each alert')
-        .url(`${runbookUrl}/README.md`)
-        .targetBlank(true),
     );
   const runbook = (alert: string): string => `${runbookUrl}/${alert}.md`;
   for (const row of board.rows) {

@@ -1,0 +1,170 @@
+/** docker-compose.yml and what it mounts, checked without an engine: by reading, and by the programs that would run. */
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { ROOT } from '../../support/imports.ts';
+
+interface Service {
+  readonly image?: string;
+  readonly build?: { readonly context: string; readonly dockerfile: string };
+  readonly command?: readonly string[];
+  readonly ports?: readonly string[];
+  readonly volumes?: readonly string[];
+  readonly healthcheck?: { readonly test: readonly string[] };
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+const at = (path: string): string => join(ROOT, path);
+const read = (path: string): unknown => parse(readFileSync(at(path), 'utf8'));
+// Compose itself looks at the form, below.
+const stack = read('docker-compose.yml') as {
+  readonly services: Readonly<Record<string, Service>>;
+  readonly volumes: Readonly<Record<string, unknown>>;
+};
+const services = Object.entries(stack.services);
+
+const scratch = mkdtempSync(join(tmpdir(), 'lastchunk-stack-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+describe('docker-compose.yml', () => {
+  it('has the six parts of the picture', () => {
+    expect(Object.keys(stack.services)).toEqual([
+      'postgres',
+      'demo',
+      'prometheus',
+      'alertmanager',
+      'grafana',
+      'jaeger',
+    ]);
+  });
+
+  it.each(services)('pins the version of %s', (_, { image, build }) => {
+    expect(image).toMatch(build === undefined ? /^[\w./-]+:v?\d[\d.]*$/ : /:local$/);
+    if (build !== undefined) expect(existsSync(at(build.dockerfile))).toBe(true);
+  });
+
+  it.each(services)('puts ports of %s on loopback only', (_, { ports = [] }) => {
+    expect(ports.filter((port) => !/^127\.0\.0\.1:\d+:\d+$/.test(port))).toEqual([]);
+  });
+
+  it('gives every port of the machine once', () => {
+    const ports = services.flatMap(
+      ([, service]) => service.ports?.map((one) => one.split(':')[1]) ?? [],
+    );
+    expect(new Set(ports).size).toBe(ports.length);
+  });
+
+  it.each(services)('asks %s how it is', (_, { healthcheck }) => {
+    expect(healthcheck?.test[0]).toMatch(/^CMD(?:-SHELL)?$/);
+  });
+
+  it('mounts what is there, read-only, and volumes that it declares', () => {
+    const mounts = services.flatMap(([, { volumes = [] }]) => volumes.map((one) => one.split(':')));
+    const binds = mounts.filter(([source = '']) => source.startsWith('.'));
+    expect(binds.length).toBeGreaterThan(5);
+    expect(binds.filter(([source = '']) => !existsSync(at(source)))).toEqual([]);
+    expect(binds.filter(([, , mode]) => mode !== 'ro')).toEqual([]);
+    const named = mounts.map(([source = '']) => source).filter((source) => !source.startsWith('.'));
+    expect(named.toSorted()).toEqual(Object.keys(stack.volumes).toSorted());
+  });
+
+  it('keeps metrics longer than the window of the budget, and exemplars', () => {
+    expect(stack.services['prometheus']?.command).toEqual(
+      expect.arrayContaining([
+        '--storage.tsdb.retention.time=35d',
+        '--enable-feature=exemplar-storage',
+      ]),
+    );
+  });
+
+  const compose = [['docker', 'compose'], ['docker-compose']].find(
+    ([program = '', ...args]) => spawnSync(program, [...args, 'version']).status === 0,
+  );
+  if (compose === undefined)
+    process.stdout.write('no docker compose here: its own check is left out\n');
+  it.runIf(compose !== undefined)('is right in the eyes of docker compose', () => {
+    const [program = '', ...args] = compose ?? [];
+    const { status, stderr } = spawnSync(program, [
+      ...args,
+      '-f',
+      at('docker-compose.yml'),
+      'config',
+      '-q',
+    ]);
+    expect({ status, stderr: String(stderr) }).toEqual({ status: 0, stderr: '' });
+  });
+});
+
+describe('the configuration', () => {
+  const has = (program: string): boolean =>
+    spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined;
+  for (const program of ['promtool', 'amtool']) {
+    if (!has(program)) process.stdout.write(`no ${program} here: what it checks is left out\n`);
+  }
+
+  it.runIf(has('promtool'))(
+    'of Prometheus is right in the eyes of promtool, with its rules',
+    () => {
+      // The files lie elsewhere in the container: here they lie in one folder.
+      for (const file of ['deploy/prometheus/watchdog.rules.yml', 'alerts/lastchunk.rules.yml']) {
+        cpSync(at(file), join(scratch, file.split('/').at(-1) ?? ''));
+      }
+      const config = readFileSync(at('deploy/prometheus/prometheus.yml'), 'utf8');
+      writeFileSync(join(scratch, 'p.yml'), config.replace('/etc/prometheus/rules', scratch));
+      const { status, stdout } = spawnSync('promtool', ['check', 'config', join(scratch, 'p.yml')]);
+      expect(String(stdout)).toContain('2 rule files found');
+      expect(status).toBe(0);
+    },
+  );
+
+  it.runIf(has('amtool'))('of Alertmanager is right in the eyes of amtool', () => {
+    const file = at('deploy/alertmanager/alertmanager.yml');
+    expect(spawnSync('amtool', ['check-config', file]).status).toBe(0);
+  });
+
+  it.runIf(has('amtool')).each([
+    ['pager', 'alertname=LastchunkMessagesLost', 'severity=critical'],
+    ['ticket', 'alertname=LastchunkJournalBacklogOld', 'severity=warning'],
+    ['nobody', 'alertname=LastchunkCapturesCut', 'severity=info'],
+    ['dead-mans-switch', 'alertname=Watchdog', 'severity=none'],
+  ])('of Alertmanager sends to %s what has %s, %s', (receiver, ...labels) => {
+    const file = at('deploy/alertmanager/alertmanager.yml');
+    const args = [
+      'config',
+      'routes',
+      'test',
+      `--config.file=${file}`,
+      `--verify.receivers=${receiver}`,
+    ];
+    expect(spawnSync('amtool', [...args, ...labels]).status).toBe(0);
+  });
+
+  it('of Grafana has the data sources that the dashboards and the exemplars name', () => {
+    // The form is Grafana's; what is looked at is compared.
+    const { datasources } = read('deploy/grafana/provisioning/datasources/lastchunk.yml') as {
+      datasources: {
+        uid: string;
+        jsonData?: { exemplarTraceIdDestinations?: { name: string; datasourceUid: string }[] };
+      }[];
+    };
+    expect(datasources.map(({ uid }) => uid)).toEqual(['prometheus', 'jaeger', 'alertmanager']);
+    expect(datasources[0]?.jsonData?.exemplarTraceIdDestinations).toEqual([
+      expect.objectContaining({ name: 'trace_id', datasourceUid: 'jaeger' }),
+    ]);
+  });
+
+  it('of Grafana looks for dashboards and runbooks where they are mounted', () => {
+    const { providers } = read('deploy/grafana/provisioning/dashboards/lastchunk.yml') as {
+      providers: { options: { path: string } }[];
+    };
+    const mounts = stack.services['grafana']?.volumes ?? [];
+    expect(mounts).toContain(`./dashboards:${providers[0]?.options.path}:ro`);
+    expect(mounts).toContain('./docs/runbooks:/usr/share/grafana/public/runbooks:ro');
+    const home =
+      stack.services['grafana']?.environment?.['GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH'];
+    expect(existsSync(at(`dashboards/${home?.split('/').at(-1)}`))).toBe(true);
+  });
+});
