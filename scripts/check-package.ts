@@ -3,7 +3,7 @@
  * empty folder, with every peer at the lowest version that we claim. Prints one line for each check and
  * exits non-zero at the first that fails. Needs a registry for the consumer's packages.
  */
-import { execFileSync, type StdioOptions } from 'node:child_process';
+import { execFileSync, spawnSync, type StdioOptions } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ const COMPILERS: Readonly<Record<string, string>> = {
   'typescript-7': 'typescript-7@npm:typescript@7.0.2',
 };
 
+const REGISTER = 'lastchunk/register';
 const LOWEST_API = '@opentelemetry/api@1.9.0';
 const LOWEST_OPTIONAL_PEERS = ['express@4.18.0', 'pg@8.11.0', 'prom-client@15.1.0'];
 
@@ -41,7 +42,9 @@ try {
   const { name, exports } = readManifest();
   const entries = Object.entries(exports)
     .filter(([, target]) => typeof target === 'object')
-    .map(([path]) => path.replace('.', name));
+    .map(([path]) => path.replace('.', name))
+    // Has no names: it is a program that starts the app's SDK, or says what is missing.
+    .filter((entry) => entry !== REGISTER);
   const tarball = checkContents();
   checkWithLinters(tarball);
   installWithoutOptionalPeers(tarball);
@@ -49,6 +52,7 @@ try {
   checkLoads(entries);
   checkProgram();
   checkPeers('missing-peer,missing-peer');
+  checkRegister();
   install(LOWEST_OPTIONAL_PEERS);
   checkPeers('works,works');
 } finally {
@@ -143,6 +147,15 @@ function checkPeers(expected: string): void {
   const found = run(process.execPath, ['peers.mjs']).trim();
   if (found !== expected) throw new Error(`postgres() and prometheus(): ${found}, not ${expected}`);
   said(`postgres() and prometheus(): ${found}`);
+}
+
+/** Without an SDK the app is not started, and told what to install. */
+function checkRegister(): void {
+  const flags = ['--import', REGISTER, '--eval', '0'];
+  const { stderr } = spawnSync(process.execPath, flags, { cwd: consumer, encoding: 'utf8' });
+  const command = 'npm install @opentelemetry/sdk-node @opentelemetry/instrumentation-http';
+  if (!stderr.includes(command)) throw new Error(`${REGISTER} said: ${stderr}`);
+  said(`${REGISTER} names what it needs`);
 }
 
 function install(packages: readonly string[]): void {

@@ -14,7 +14,7 @@ import { registeredProviders } from '../telemetry/providers.ts';
 
 /** Where a provider keeps its processors, from the provider inwards. */
 const SPAN_PROCESSORS = ['_activeSpanProcessor', '_spanProcessors'];
-const LOG_RECORD_PROCESSORS = ['_sharedState', 'processors'];
+const LOG_RECORD_PROCESSORS = ['_sharedState', 'activeProcessor', 'processors'];
 
 /** Takes the ERROR off spans and log records that are noise. False when a provider of the SDK keeps its list elsewhere. */
 export function relabelNoise(): boolean {

@@ -51,6 +51,8 @@ async function runImported(task: Task): Promise<Verdict> {
     const report = await runProgram(task, ['--import', 'lastchunk/register', 'import.mjs'], {
       OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+      // The default of every SDK but the oldest of line 2.x, which exports metrics only when asked.
+      OTEL_METRICS_EXPORTER: 'otlp',
     });
     const counted = receiver.metrics.some((body) => body.includes('lastchunk.saves'));
     const silent = counted ? [] : ['the SDK exported no metrics'];

@@ -51,7 +51,9 @@ function judgeMetrics(text: string): readonly string[] {
 
 function judgeSpans(spans: readonly ReceivedSpan[]): readonly string[] {
   const streams = spans.filter(({ name }) => name === 'stream /chat/:id');
-  const outcomes = streams.map(({ attributes }) => attributes['lastchunk.outcome']).toSorted();
+  const outcomes = streams
+    .map(({ attributes }) => String(attributes['lastchunk.outcome']))
+    .toSorted();
   const saves = spans.filter(({ name }) => name === 'save');
   const orphans = saves.filter(
     ({ parentSpanId }) => !streams.some(({ spanId }) => spanId === parentSpanId),
