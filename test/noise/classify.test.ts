@@ -1,0 +1,234 @@
+/** The classifier as a function, row by row; real errors are in the corpus. */
+import { describe, expect, it } from 'vitest';
+import { markSaveError, type StreamFacts } from '../../src/current.ts';
+import { classify } from '../../src/noise/classify.ts';
+import { FAILURES, type Look, SIGNATURES } from '../../src/noise/signatures.ts';
+import { NOISE_REASONS } from '../../src/telemetry/names/labels.ts';
+
+const reason = new DOMException('lastchunk: the client left', 'AbortError');
+
+/** A stream whose client has left, and whose signal is aborted. */
+const LEFT: StreamFacts = {
+  departure: 'client',
+  departedAtMs: 1,
+  closed: true,
+  abortReason: reason,
+  ownErrors: [],
+};
+const THERE: StreamFacts = {
+  departure: undefined,
+  departedAtMs: undefined,
+  closed: false,
+  abortReason: undefined,
+  ownErrors: [],
+};
+
+/** An error that looks as this row says, and like nothing else. */
+function looking({ code, name, className, message, syscall }: Look): Error {
+  const made =
+    className === undefined || className === 'Error'
+      ? new Error('something')
+      : new ({ [className]: class extends Error {} }[className] ?? Error)('something');
+  if (typeof message === 'string') made.message = message;
+  const set = { ...(name && { name }), ...(code !== undefined && { code }) };
+  return Object.assign(made, set, syscall === true && { syscall: 'read' });
+}
+
+const aborted = () => looking({ name: 'AbortError', code: 'ABORT_ERR' });
+
+describe('the table', () => {
+  it('has names of its own, a source for each row, and reasons that each have a row', () => {
+    const ids = SIGNATURES.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { source } of [...SIGNATURES, ...FAILURES])
+      expect(source.length).toBeGreaterThan(10);
+    const reasons = new Set(['own-abort', ...SIGNATURES.map((row) => row.reason)]);
+    expect([...reasons].toSorted()).toEqual(NOISE_REASONS.toSorted());
+  });
+
+  it('has few enough reasons for a label', () => {
+    expect(NOISE_REASONS.length).toBeLessThanOrEqual(25);
+  });
+});
+
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'left'))('$id', (row) => {
+  it('is noise when nobody waits any more', () => {
+    const found = { noise: true, reason: row.reason, signature: row.id };
+    for (const departure of ['client', 'stopped', 'closing'] as const) {
+      expect(classify(looking(row), { ...LEFT, departure })).toEqual(found);
+    }
+  });
+
+  it('is a failure while somebody does', () => {
+    expect(classify(looking(row), THERE)).toEqual({ noise: false });
+  });
+
+  it('is a failure when its cause is one', () => {
+    const error = looking(row);
+    error.cause = looking({ name: 'TimeoutError' });
+    expect(classify(error, LEFT)).toEqual({ noise: false });
+  });
+});
+
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'own'))('$id', (row) => {
+  it("is noise when it is the very error of the stream's own connection", () => {
+    const error = looking(row);
+    const found = { noise: true, reason: row.reason, signature: row.id };
+    expect(classify(error, { ...LEFT, ownErrors: [looking(row), error] })).toEqual(found);
+  });
+
+  it('is a failure when it only looks the same', () => {
+    expect(classify(looking(row), { ...LEFT, ownErrors: [looking(row)] })).toEqual({
+      noise: false,
+    });
+  });
+
+  it('is a failure when nobody has left, though it is its own', () => {
+    const error = looking(row);
+    expect(classify(error, { ...THERE, ownErrors: [error] })).toEqual({ noise: false });
+  });
+});
+
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'closed'))('$id', (row) => {
+  it('is noise after the close only', () => {
+    expect(classify(looking(row), LEFT)).toMatchObject({ noise: true, reason: row.reason });
+    expect(classify(looking(row), { ...LEFT, departure: 'stopped', closed: false })).toEqual({
+      noise: false,
+    });
+  });
+});
+
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-reason'))('$id', (row) => {
+  it("is noise only with the reason of the stream's own signal among its causes", () => {
+    const [mine, other] = [looking(row), looking(row)];
+    mine.cause = new Error('broken off', { cause: reason });
+    other.cause = new DOMException('lastchunk: the client left', 'AbortError');
+    expect(classify(mine, LEFT)).toMatchObject({ noise: true, reason: row.reason });
+    expect(classify(other, LEFT)).toEqual({ noise: false });
+    expect(classify(looking(row), LEFT)).toEqual({ noise: false });
+  });
+});
+
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-destroy'))('$id', (row) => {
+  it('is a failure where nothing tells that this process destroyed the request', () => {
+    expect(classify(looking(row), LEFT)).toEqual({ noise: false });
+  });
+});
+
+describe.each(FAILURES.map((row, i) => ({ row, i })))('the failure of row $i', ({ row }) => {
+  it('makes a failure of what it is a cause of', () => {
+    const example = { ...row, code: exampleOf(row.code), message: messageOf(row.message) };
+    const error = aborted();
+    error.cause = looking(example as Look);
+    expect(classify(error, LEFT)).toEqual({ noise: false });
+  });
+});
+
+const EXAMPLES = [
+  'UND_ERR_SOCKET',
+  'ECONNREFUSED',
+  'ERR_HTTP_HEADERS_SENT',
+  'HPE_INVALID_METHOD',
+  '57P01',
+];
+
+function exampleOf(code: Look['code']): Look['code'] {
+  return code instanceof RegExp ? EXAMPLES.find((example) => code.test(example)) : code;
+}
+
+function messageOf(message: Look['message']): Look['message'] {
+  return message === undefined ? undefined : 'Connection terminated unexpectedly';
+}
+
+describe('the reason that the stream was aborted with', () => {
+  it('is noise by itself, whatever it looks like', () => {
+    const own = new Error('enough');
+    const found = { noise: true, reason: 'own-abort', signature: 'own abort reason' };
+    expect(classify(own, { ...LEFT, abortReason: own })).toEqual(found);
+    expect(classify(new Error('no answer', { cause: own }), { ...LEFT, abortReason: own })).toEqual(
+      found,
+    );
+  });
+
+  it('is a failure after a time-out, when nobody had left', () => {
+    expect(classify(reason, { ...LEFT, departure: undefined })).toEqual({ noise: false });
+  });
+});
+
+describe('errors around errors', () => {
+  it('are followed five causes deep', () => {
+    const wrap = (depth: number): Error =>
+      depth === 0 ? aborted() : new Error('layer', { cause: wrap(depth - 1) });
+    expect(classify(wrap(5), LEFT)).toMatchObject({ noise: true });
+    expect(classify(wrap(6), LEFT)).toEqual({ noise: false });
+  });
+
+  it('may be cyclic, and their own cause', () => {
+    const [one, other] = [new Error('aborted'), aborted()];
+    one.cause = other;
+    other.cause = one;
+    expect(classify(one, LEFT)).toMatchObject({ noise: true });
+    const self = new Error('aborted');
+    self.cause = self;
+    expect(classify(self, LEFT)).toEqual({ noise: false });
+  });
+
+  it('are noise together only if each of them is', () => {
+    const one = aborted();
+    expect(classify(new AggregateError([one, one, reason]), LEFT)).toMatchObject({ noise: true });
+    expect(classify(new AggregateError([one, new Error('broken')]), LEFT)).toEqual({
+      noise: false,
+    });
+    expect(classify(new AggregateError([one, undefined]), LEFT)).toEqual({ noise: false });
+    expect(classify(new AggregateError([]), LEFT)).toEqual({ noise: false });
+    const nested = new AggregateError([
+      one,
+      new AggregateError([looking({ code: 'ECONNREFUSED' })]),
+    ]);
+    expect(classify(nested, LEFT)).toEqual({ noise: false });
+    const self = new AggregateError([one]);
+    self.errors.push(self);
+    expect(classify(self, LEFT)).toEqual({ noise: false });
+  });
+
+  it('are no noise where there are too many to look at', () => {
+    const many = Array.from({ length: 1000 }, aborted);
+    expect(classify(new AggregateError(many), LEFT)).toEqual({ noise: false });
+  });
+
+  it('are a failure where one is a save that failed', () => {
+    const save = aborted();
+    markSaveError(save);
+    expect(classify(save, LEFT)).toEqual({ noise: false });
+    expect(classify(Object.assign(aborted(), { cause: save }), LEFT)).toEqual({ noise: false });
+  });
+});
+
+describe('things that are hardly errors', () => {
+  const endless: object = new Proxy({}, { get: () => endless, getPrototypeOf: () => endless });
+  it.each([
+    ['undefined', undefined],
+    ['null', null],
+    ['a string', 'aborted'],
+    ['a symbol', Symbol('aborted')],
+    ['an object without a prototype', Object.create(null)],
+    ['a function', () => 'aborted'],
+    ['a proxy without an end', endless],
+    ['a proxy that throws', new Proxy({}, { get: refuse, getPrototypeOf: refuse, has: refuse })],
+    ['a revoked proxy', revoked()],
+    ['an error whose getters throw', Object.defineProperty(aborted(), 'cause', { get: refuse })],
+    ['an error whose name is an object', Object.assign(aborted(), { name: {} })],
+  ])('%s is no noise, and no trouble', (_, thing: unknown) => {
+    expect(classify(thing, LEFT)).toEqual({ noise: false });
+  });
+});
+
+function refuse(): never {
+  throw new Error('no');
+}
+
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}
