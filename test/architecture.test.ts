@@ -164,6 +164,7 @@ const OTHER_TESTED_FOLDERS = [
   'handlers',
   'browser',
   'guide',
+  'faults',
   'demo',
   'bench',
   'scripts',
