@@ -20,6 +20,8 @@ export interface StreamView {
   readonly startedAtMs: number;
   readonly chunks: number;
   readonly bytes: number;
+  /** What the app named; user data, so it is no label, and in spans only if the app asks for it. */
+  readonly conversationId?: string | null;
 }
 
 /** One stream, when the response is over and the last save has its result. */

@@ -11,7 +11,7 @@ import type { MessageStore } from './message.ts';
 import { watchRequests } from './noise/destroyed-requests.ts';
 import { noiseOf } from './noise/noise-of.ts';
 import { combine, type FullObserver, type Observer } from './observer.ts';
-import { bad, record, refuseUnknown } from './options.ts';
+import { bad, flag, record, refuseUnknown } from './options.ts';
 import { createPoolWatch, type PoolWatch } from './postgres/watch.ts';
 import type { Environment } from './stream/stream.ts';
 import { readBody } from './stream/read-body.ts';
@@ -37,11 +37,13 @@ export interface LastchunkOptions {
   readonly metrics?: PrometheusMetrics;
   /** pino-shaped; default OpenTelemetry's `diag`. Never given message text. */
   readonly logger?: Logger;
+  /** Spans of streams get `gen_ai.conversation.id`; default false, because it is user data. */
+  readonly conversationIdInSpans?: boolean;
   /** Is told everything that happens; what it throws is counted and goes no further. */
   readonly observer?: Observer;
 }
 
-const KEYS = ['store', 'journal', 'metrics', 'logger', 'observer'];
+const KEYS = ['store', 'journal', 'metrics', 'logger', 'conversationIdInSpans', 'observer'];
 
 /** What a store may offer beyond saving; `postgres()` does. */
 interface WellConnectedStore extends MessageStore {
@@ -71,17 +73,16 @@ export function wire(options: LastchunkOptions): Wiring {
   watchRequests();
   let journal: Journal | undefined;
   let keeper: GuardKeeper | undefined;
-  const spans = createSpans();
+  const spans = spansFor(options);
   const monitor = createHealth({
     saver: store && (() => keeper?.state() ?? NOTHING_SAVED),
     journal: () => journal?.state(),
     closing: () => state.closing,
-    probe: probeOf(store),
+    pending: () => recorder.pending(),
+    pool: store?.pool && (() => store.pool?.()),
+    probe: probeOf(store, spans),
   });
-  const pools = createPoolWatch({
-    onWatched: (pool) => observer.onPoolWatched(pool),
-    onFinding: (finding) => observer.onPoolFinding(finding),
-  });
+  const pools = poolWatchFor(() => observer);
   const recorder = createRecorder(sinksOf(options.metrics), {
     journal: () => journal?.state(),
     pool: store?.pool && (() => store.pool?.()),
@@ -119,6 +120,20 @@ export function wire(options: LastchunkOptions): Wiring {
     pools,
     state,
   };
+}
+
+function spansFor({ conversationIdInSpans }: LastchunkOptions): Spans {
+  return createSpans({
+    conversationId: flag('conversationIdInSpans', conversationIdInSpans, false),
+  });
+}
+
+/** The observer is made from the watch too, so it is asked for when there is something to tell. */
+function poolWatchFor(observer: () => FullObserver): PoolWatch {
+  return createPoolWatch({
+    onWatched: (pool) => observer().onPoolWatched(pool),
+    onFinding: (finding) => observer().onPoolFinding(finding),
+  });
 }
 
 /** What the store has to say beside its results. */
@@ -207,10 +222,14 @@ function sinksOf(metrics: PrometheusMetrics | undefined): Parameters<typeof crea
 }
 
 /** A sign of life of the store, for health: a rejection says that there is none. */
-function probeOf(store: WellConnectedStore | undefined): (() => Promise<unknown>) | undefined {
+function probeOf(
+  store: WellConnectedStore | undefined,
+  spans: Spans,
+): (() => Promise<unknown>) | undefined {
   if (store?.ping === undefined) return undefined;
   return async () => {
-    if ((await store.ping?.()) !== true) throw new Error('the database does not answer');
+    if ((await spans.quietly(() => store.ping?.())) !== true)
+      throw new Error('the database does not answer');
   };
 }
 

@@ -4,7 +4,10 @@
  */
 import type { JournalState } from '../guard/journal-port.ts';
 import type { Observer } from '../observer.ts';
+import type { PendingSaves } from '../telemetry/save-metrics.ts';
+import type { PoolState } from '../telemetry/sources.ts';
 import { createProbe, type Probed } from './probe.ts';
+import { createSaveRates, type SaveRate } from './save-rate.ts';
 
 /** `degraded`: nothing is lost, but less stands between you and a loss than should. */
 export type HealthStatus = 'healthy' | 'degraded' | 'failing';
@@ -15,6 +18,8 @@ export type HealthReason =
   | 'closing'
   /** A message was lost in the last 5 minutes. Failing. */
   | 'message-lost'
+  /** A message had no result in time, in the last 5 minutes. Degraded: it may still arrive. */
+  | 'message-missing'
   /** The store is away. Degraded while the journal takes the messages, failing otherwise. */
   | 'store-away'
   /** The journal cannot be relied on: `journal.degraded` says why. Degraded. */
@@ -31,13 +36,19 @@ export interface Health {
   /** Saves without a result, and the age of the oldest; 0 when none is pending. */
   readonly pending: number;
   readonly oldestPendingSeconds: number;
+  /** Shares of messages that are safe, by the counting of the durability objective. */
+  readonly saveRate: SaveRate;
   /** `undefined` without a journal. */
   readonly journal: JournalHealth | undefined;
+  /** The connections that saves go through; `undefined` where the store does not tell. */
+  readonly pool: PoolState | undefined;
 }
 
 export interface StoreHealth {
   /** What the last call said; `undefined` while nothing was sent to it. */
   readonly reachable: boolean | undefined;
+  /** `open`: the store did not work, and is tried again with growing waits. */
+  readonly circuit: 'closed' | 'open';
   readonly lastSuccess: Date | undefined;
   readonly lastFailure: { readonly at: Date; readonly errorType: string } | undefined;
 }
@@ -68,6 +79,9 @@ export interface HealthSources {
   /** Absent without a journal. */
   readonly journal?: (() => JournalState | undefined) | undefined;
   readonly closing?: (() => boolean) | undefined;
+  /** Saves without a result, the app's own included; default what the saver says. */
+  readonly pending?: (() => PendingSaves) | undefined;
+  readonly pool?: (() => PoolState | undefined) | undefined;
   /**
    * Asks the store for a sign of life; rejects when there is none. Run in the background when somebody asks for health,
    * at most every 5 s, never two at once; the answer shows in the next health.
@@ -87,20 +101,28 @@ const FAILING: readonly HealthReason[] = ['closing', 'message-lost'];
 
 export function createHealth(sources: HealthSources = {}): HealthMonitor {
   const probe = createProbe(sources.probe);
+  const rates = createSaveRates();
   let lastLossMs = Number.NEGATIVE_INFINITY;
+  let lastMissingMs = Number.NEGATIVE_INFINITY;
   return {
-    onSave({ result }) {
-      if (result === 'lost') lastLossMs = Date.now();
+    onSave(report) {
+      if (report.result === 'lost') lastLossMs = Date.now();
+      if (report.result === 'missing') lastMissingMs = Date.now();
+      rates.onSave?.(report);
     },
+    onReplayed: (result, message) => rates.onReplayed?.(result, message),
+    onRecovered: (result, message) => rates.onRecovered?.(result, message),
     health() {
       probe.ask();
       const now = Date.now();
       const saver = sources.saver?.();
       const journal = sources.journal?.();
+      const pending = sources.pending?.();
       const store = saver === undefined ? undefined : storeHealth(saver, probe.last());
       const reasons: HealthReason[] = [];
       if (sources.closing?.() === true) reasons.push('closing');
       if (now - lastLossMs < LOSS_SHOWS_MS) reasons.push('message-lost');
+      if (now - lastMissingMs < LOSS_SHOWS_MS) reasons.push('message-missing');
       if (store?.reachable === false) reasons.push('store-away');
       if (journal?.degraded !== undefined) reasons.push('journal-degraded');
       if (journal !== undefined && isUndeclared(journal)) reasons.push('journal-ephemeral');
@@ -108,9 +130,11 @@ export function createHealth(sources: HealthSources = {}): HealthMonitor {
         status: statusOf(reasons, journal),
         reasons,
         store,
-        pending: saver?.pending ?? 0,
-        oldestPendingSeconds: ageSeconds(saver?.oldestPendingMs ?? 0, now),
+        pending: pending?.count ?? saver?.pending ?? 0,
+        oldestPendingSeconds: ageSeconds(pending?.oldestMs ?? saver?.oldestPendingMs ?? 0, now),
+        saveRate: rates.now(),
         journal: journal === undefined ? undefined : journalHealth(journal, now),
+        pool: sources.pool?.(),
       };
     },
   };
@@ -135,6 +159,7 @@ function storeHealth(saver: SaverFacts, probed: Probed | undefined): StoreHealth
   const said = lastCallMs === 0 ? undefined : circuit === 'closed';
   return {
     reachable: newer?.ok ?? said,
+    circuit,
     lastSuccess: successMs === 0 ? undefined : new Date(successMs),
     lastFailure: failure && { at: new Date(failure.atMs), errorType: failure.errorType },
   };

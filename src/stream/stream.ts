@@ -4,8 +4,7 @@
  * is seen, and a later one counts only when the stream went on after it. Where the facts come from is elsewhere: what the
  * handler does in `handler.ts`, how a client leaves in `leaving.ts`, how a stream is ended on purpose in `halting.ts`.
  *
- * A class, unlike most of the project: there is one of these per live stream, and methods on a prototype cost
- * nothing per stream.
+ * A class, unlike most of the project: one for each live stream, and methods on a prototype cost nothing.
  */
 import type { SaveProgress } from '../keeper.ts';
 import type { Outcome, SaveResult, SkipReason } from '../message.ts';
@@ -68,7 +67,6 @@ export class Stream implements StreamView {
   /** The response is over; its message may still be on its way. */
   over = false;
   body: Body | undefined;
-  /** Of an app that saves by itself; never under a guard. */
   expectation: Expectation | undefined;
   /** What is done about this stream by those who made it; set by `attach`. */
   hooks: StreamHooks = NO_HOOKS;
@@ -109,6 +107,10 @@ export class Stream implements StreamView {
 
   get format(): string {
     return this.body?.format ?? 'auto';
+  }
+
+  get conversationId(): string | null {
+    return this.guarded ? this.identity.conversationId : null;
   }
 
   get bytes(): number {

@@ -265,6 +265,8 @@ export const ATTRIBUTES = {
   method: 'http.request.method',
   /** Only with status ERROR: an SQLSTATE, a Node code, `timeout`, `truncated`, a class name, `_OTHER`. */
   errorType: 'error.type',
+  /** Only with the option `conversationIdInSpans`: it is user data. */
+  conversationId: 'gen_ai.conversation.id',
   streamId: 'lastchunk.stream.id',
   guarded: 'lastchunk.guarded',
   format: 'lastchunk.format',

@@ -14,6 +14,7 @@ import {
   TraceFlags,
   type Attributes,
   type Context,
+  type Link,
   type Span,
   type SpanContext,
   type Tracer,
@@ -38,12 +39,19 @@ export interface Spans extends Observer {
   around<T>(save: Pick<Save, 'stream'>, work: () => T): T;
   /** Runs the store call of a replayed batch in a span of its own, linked to the streams it is about. */
   aroundReplay<T>(messages: readonly JournaledMessage[], work: () => Promise<T>): Promise<T>;
+  /** Runs background work that no request asked for: what it calls makes no spans. */
+  quietly<T>(work: () => T): T;
   /** W3C `traceparent` of the stream's span; `null` when there is no trace. */
   traceparentOf(stream: StreamView): string | null;
   /** The trace id as 32 hex digits; `null` when there is no trace. */
   traceIdOf(stream: StreamView): string | null;
   /** The trace id, if the trace is sampled: an exemplar must lead to a trace that exists. */
   sampledTraceIdOf(stream: StreamView): string | undefined;
+}
+
+export interface SpansOptions {
+  /** Whether a stream's span says which conversation it belongs to; default false, because it is user data. */
+  readonly conversationId?: boolean;
 }
 
 /** The outcomes that are errors, and what `error.type` is where nothing better is known. */
@@ -65,8 +73,14 @@ interface Traced {
 /** Under this key `@opentelemetry/core` keeps the request's span, whatever span is active (its `rpc-metadata.ts`). */
 const RPC_METADATA = createContextKey('OpenTelemetry SDK Context Key RPC_METADATA');
 
+/** `suppressTracing` of `@opentelemetry/core` sets this key; instrumentations and SDK make no spans under it. */
+const QUIET = ROOT_CONTEXT.setValue(
+  createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING'),
+  true,
+);
+
 /** Nothing here throws but what `work` throws. */
-export function createSpans(): Spans {
+export function createSpans({ conversationId = false }: SpansOptions = {}): Spans {
   const streams = new WeakMap<StreamView, Traced>();
   const contextOf = (stream: StreamView): SpanContext | undefined => {
     const span = streams.get(stream)?.span.spanContext();
@@ -79,8 +93,11 @@ export function createSpans(): Spans {
       const traced = { span, context: trace.setSpan(parent, span), server: serverSpan(parent) };
       streams.set(stream, { ...traced, save: undefined });
     },
-    onDisconnect: (stream) =>
-      void streams.get(stream)?.server?.setAttribute(ATTRIBUTES.outcome, 'disconnected'),
+    onDisconnect(stream) {
+      const server = streams.get(stream)?.server;
+      // An SDK warns of what is written to a span that has ended.
+      if (server?.isRecording() === true) server.setAttribute(ATTRIBUTES.outcome, 'disconnected');
+    },
     onDue(stream) {
       const traced = streams.get(stream);
       if (traced !== undefined) traced.save ??= startSave(traced);
@@ -91,7 +108,10 @@ export function createSpans(): Spans {
     },
     onEnd(summary) {
       const span = streams.get(summary.stream)?.span;
-      if (span !== undefined) endStream(span, summary);
+      if (span === undefined) return;
+      const named = conversationId ? summary.stream.conversationId : undefined;
+      if (typeof named === 'string') span.setAttribute(ATTRIBUTES.conversationId, named);
+      endStream(span, summary);
     },
     onNoise(stream, { reason }) {
       const span = streams.get(stream)?.span;
@@ -105,6 +125,8 @@ export function createSpans(): Spans {
       return context.with(trace.setSpan(traced.context, traced.save), work);
     },
     aroundReplay,
+    quietly: (work) => context.with(QUIET, work),
+    onRecovered: recordRecovery,
     traceparentOf(stream) {
       const span = contextOf(stream);
       return span === undefined ? null : (traceparentFrom(span) ?? null);
@@ -195,10 +217,7 @@ async function aroundReplay<T>(
   messages: readonly JournaledMessage[],
   work: () => Promise<T>,
 ): Promise<T> {
-  const links = messages.flatMap(({ traceparent }) => {
-    const linked = parseTraceparent(traceparent);
-    return linked === undefined ? [] : [{ context: linked }];
-  });
+  const links = messages.flatMap(linksTo);
   const attributes = { [ATTRIBUTES.messages]: messages.length };
   const span = tracer().startSpan(
     SPANS.replay,
@@ -206,13 +225,30 @@ async function aroundReplay<T>(
     ROOT_CONTEXT,
   );
   try {
-    return await context.with(trace.setSpan(ROOT_CONTEXT, span), work);
+    // Not sampled: then the database's spans would be roots of their own, one for each try of a database that is away.
+    const quiet = !isSampled(span.spanContext());
+    return await context.with(quiet ? QUIET : trace.setSpan(ROOT_CONTEXT, span), work);
   } catch (error) {
     fail(span, errorTypeOf(error));
     throw error;
   } finally {
     span.end();
   }
+}
+
+/** The span of a dead process's stream has never ended; this one says what became of its message. */
+function recordRecovery(result: 'saved' | 'refused', message: JournaledMessage): void {
+  const options = { kind: SpanKind.INTERNAL, links: linksTo(message) };
+  const span = tracer().startSpan(SPANS.save, options, ROOT_CONTEXT);
+  span.setAttribute(ATTRIBUTES.streamId, message.streamId);
+  span.setAttribute(ATTRIBUTES.saveResult, result === 'saved' ? 'saved' : 'lost');
+  if (result === 'refused') fail(span, '_OTHER');
+  span.end();
+}
+
+function linksTo({ traceparent }: JournaledMessage): Link[] {
+  const linked = parseTraceparent(traceparent);
+  return linked === undefined ? [] : [{ context: linked }];
 }
 
 /** No description: an error's message may repeat what a user wrote. */

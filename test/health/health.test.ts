@@ -84,6 +84,29 @@ describe('status', () => {
 });
 
 describe('facts', () => {
+  it('of pool, circuit and save rate are in it', () => {
+    const pool = { total: 4, idle: 1, waiting: 2, max: 4 };
+    const monitor = createHealth({ saver: () => AWAY, pool: () => pool });
+    monitor.onSave?.(aSave(aStream(), { result: 'journaled' }));
+    const saveRate = { fiveMinutes: 1, oneHour: 1 };
+    expect(monitor.health()).toMatchObject({ pool, saveRate, store: { circuit: 'open' } });
+  });
+
+  it('of what is pending include the saves of the app itself', () => {
+    const pending = () => ({ count: 3, oldestMs: NOW - 2000 });
+    const health = createHealth({ pending }).health();
+    expect(health).toMatchObject({ pending: 3, oldestPendingSeconds: 2 });
+  });
+
+  it('say for five minutes that a message had no result, which is no loss yet', () => {
+    const monitor = createHealth({ saver: () => WORKS });
+    monitor.onSave?.(aSave(aStream(), { result: 'missing' }));
+    const missing = { status: 'degraded', reasons: ['message-missing'] };
+    expect(monitor.health()).toMatchObject(missing);
+    vi.advanceTimersByTime(5 * 60_000);
+    expect(monitor.health().status).toBe('healthy');
+  });
+
   it('are what the saver and the journal know, ages in seconds', () => {
     const health = createHealth({ saver: () => AWAY, journal: () => JOURNAL }).health();
     expect(health).toMatchObject({

@@ -378,3 +378,82 @@ describe('without a working SDK', () => {
     expect(exporter.getFinishedSpans()).toEqual([]);
   });
 });
+
+describe('the span of a recovery', () => {
+  it.each(['saved', 'refused'] as const)(
+    'says that a message was %s, linked to its stream',
+    (result) => {
+      const { tell } = createBench();
+      const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+      const about = { streamId: 's', messageId: 'm', route: '/chat/:id', traceparent };
+      const server = serverContext();
+      context.with(server.context, () => tell.onRecovered(result, about));
+      const span = ended('save');
+      expect(span.parentSpanContext).toBeUndefined();
+      expect(span.links.map((link) => link.context.traceId)).toEqual(['a'.repeat(32)]);
+      const isError = result === 'refused';
+      expect(span.status.code).toBe(isError ? SpanStatusCode.ERROR : SpanStatusCode.UNSET);
+    },
+  );
+});
+
+describe('work in the background', () => {
+  const inside = (): unknown => {
+    const span = trace.getTracer('pg').startSpan('pg.query');
+    span.end();
+    return span.isRecording() || span.spanContext().traceFlags;
+  };
+  const batch = [{ streamId: 's', messageId: 'm', route: '/', traceparent: null }];
+
+  it('makes no spans where nobody asked for it', () => {
+    createBench().spans.quietly(inside);
+    expect(exporter.getFinishedSpans()).toEqual([]);
+  });
+
+  it('has spans of the database below a replay that is sampled', async () => {
+    await createBench().spans.aroundReplay(batch, async () => inside());
+    expect(ended('pg.query').parentSpanContext?.spanId).toBe(ended('replay').spanContext().spanId);
+  });
+
+  it('has none where the replay is not sampled, whatever becomes of roots', async () => {
+    startSdk({
+      shouldSample: (_context, _traceId, name) => ({ decision: name === 'replay' ? 0 : 2 }),
+      toString: () => 'all but replays',
+    });
+    await createBench().spans.aroundReplay(batch, async () => inside());
+    expect(exporter.getFinishedSpans()).toEqual([]);
+  });
+});
+
+it('a server span that has ended is left alone, without a warning of the SDK', () => {
+  const warnings: unknown[] = [];
+  const warn = (...args: unknown[]): void => void warnings.push(args);
+  const none = (): void => undefined;
+  diag.setLogger({ warn, error: warn, info: none, debug: none, verbose: none });
+  const { tell } = createBench();
+  const server = serverContext();
+  const stream = aStream();
+  context.with(server.context, () => tell.onStart(stream));
+  trace.getSpan(server.context)?.end();
+  tell.onDisconnect(stream);
+  tell.onDue(stream);
+  tell.onSave(aSave(stream));
+  tell.onEnd(anEnd(stream, { outcome: 'disconnected', side: 'client' }));
+  tell.onSave(aSave(stream, { kind: 'late' }));
+  expect(warnings).toEqual([]);
+  expect(exporter.getFinishedSpans().filter(({ name }) => !name.startsWith('POST'))).toHaveLength(
+    2,
+  );
+});
+
+it.each([true, false])(
+  'the conversation is in the span only if asked for: %s',
+  (conversationId) => {
+    const spans = createSpans({ conversationId });
+    const stream = aStream({ conversationId: 'c1' });
+    spans.onStart?.(stream);
+    spans.onEnd?.(anEnd(stream));
+    const { attributes } = ended('stream /chat/:id');
+    expect(attributes['gen_ai.conversation.id']).toBe(conversationId ? 'c1' : undefined);
+  },
+);
