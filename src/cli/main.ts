@@ -85,6 +85,11 @@ const COMMANDS: readonly {
     summary: 'print or write the Grafana dashboards',
     load: async () => (await import('./dashboards.ts')).runDashboards,
   },
+  {
+    name: 'probe',
+    summary: 'leave real streams of a running app in every way, and ask what was kept',
+    load: async () => (await import('./probe.ts')).runProbe,
+  },
 ];
 
 const HELP = `usage: lastchunk <command> [options]

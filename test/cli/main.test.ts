@@ -18,7 +18,7 @@ it.each(['--help', '-h'])('prints every command once for %s', async (flag) => {
   expect(exitCode).toBe(0);
   expect(stdout).toMatch(/^usage: lastchunk <command>/);
   const commands = [...stdout.matchAll(/^ {2}(\w+) +\w/gm)].map(([, name]) => name);
-  expect(commands).toEqual(['migrate', 'journal', 'doctor', 'rules', 'dashboards']);
+  expect(commands).toEqual(['migrate', 'journal', 'doctor', 'rules', 'dashboards', 'probe']);
   expect(stderr).toBe('');
 });
 
@@ -46,7 +46,7 @@ it('refuses an option that it does not know', async () => {
   expect(stderr).toMatch(/^lastchunk: .*--verbose/);
 });
 
-it.each(['migrate', 'journal'])(
+it.each(['migrate', 'journal', 'probe'])(
   'gives %s its own options and says who refused one',
   async (name) => {
     expect(await run(name, '--help')).toMatchObject({

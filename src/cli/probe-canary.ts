@@ -1,0 +1,106 @@
+/** A probe that goes on: a round at an interval, and its counts for Prometheus. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Io } from './io.ts';
+import { allKept, report } from './probe-report.ts';
+import { type Finding, probeRound, type Plan, RESULTS } from './probe-round.ts';
+
+export interface CanaryOptions {
+  readonly intervalMs: number;
+  /** 0 is any free port; `undefined` is none. */
+  readonly metricsPort: number | undefined;
+}
+
+/** Runs until SIGINT or SIGTERM. Resolves to true when every stream of every round was kept. */
+export async function runCanary(plan: Plan, options: CanaryOptions, io: Io): Promise<boolean> {
+  const stop = new AbortController();
+  const end = (): void => stop.abort();
+  process.once('SIGINT', end).once('SIGTERM', end);
+  const counts = createCounts(plan);
+  let server: Server | undefined;
+  let good = true;
+  try {
+    if (options.metricsPort !== undefined) server = await serve(counts, options.metricsPort, io);
+    while (!stop.signal.aborted) {
+      const findings = await probeRound(plan);
+      counts.add(findings);
+      good &&= allKept(findings);
+      io.stdout.write(
+        allKept(findings)
+          ? `${time()} all ${findings.length} kept\n`
+          : `${time()}\n${report(findings)}`,
+      );
+      await sleep(options.intervalMs, undefined, { signal: stop.signal }).catch(() => {
+        // Told to end: that is what the loop asks next.
+      });
+    }
+    return good;
+  } finally {
+    process.off('SIGINT', end).off('SIGTERM', end);
+    server?.close();
+    server?.closeAllConnections();
+  }
+}
+
+interface Counts {
+  add(findings: readonly Finding[]): void;
+  /** In the text format of Prometheus. */
+  text(): string;
+}
+
+/** Every series is there at 0 from the start. */
+function createCounts({ ways }: Plan): Counts {
+  const streams = new Map<string, number>(
+    ways.flatMap((way) => RESULTS.map((result) => [`way="${way}",result="${result}"`, 0] as const)),
+  );
+  let lastRoundMs = 0;
+  return {
+    add(findings) {
+      lastRoundMs = Date.now();
+      for (const { way, result } of findings) {
+        const series = `way="${way}",result="${result}"`;
+        streams.set(series, (streams.get(series) ?? 0) + 1);
+      }
+    },
+    text: () =>
+      [
+        ...head(STREAMS, 'counter', 'Streams that were opened and left, by what was kept of them.'),
+        ...[...streams].map(([labels, count]) => `${STREAMS}{${labels}} ${count}`),
+        ...head(
+          LAST_ROUND,
+          'gauge',
+          'When the last round ended, as Unix time; 0 before the first.',
+        ),
+        `${LAST_ROUND} ${lastRoundMs / 1000}`,
+        '',
+      ].join('\n'),
+  };
+}
+
+/** They belong to a process of their own, which is why they are not in the table of the app's metrics. */
+const STREAMS = 'lastchunk_probe_streams_total';
+const LAST_ROUND = 'lastchunk_probe_last_round_timestamp_seconds';
+
+function head(name: string, type: string, help: string): string[] {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`];
+}
+
+async function serve(counts: Counts, port: number, io: Io): Promise<Server> {
+  const server = createServer((req, res) => {
+    const found = req.url?.split('?', 1)[0] === '/metrics';
+    res.writeHead(found ? 200 : 404, { 'content-type': 'text/plain; version=0.0.4' });
+    res.end(found ? counts.text() : 'metrics are at /metrics\n');
+  });
+  server.listen(port);
+  await once(server, 'listening');
+  // A TCP server that listens has an AddressInfo.
+  const { port: bound } = server.address() as AddressInfo;
+  io.stdout.write(`metrics at http://localhost:${bound}/metrics\n`);
+  return server;
+}
+
+function time(): string {
+  return new Date().toISOString();
+}

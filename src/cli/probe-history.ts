@@ -1,0 +1,153 @@
+/**
+ * Where a probe looks for what was kept: the app's own history over HTTP, or a query. Both give texts; whether one of them
+ * is the answer is decided by whoever asks.
+ */
+import { bad } from '../options.ts';
+import { loadPg } from '../postgres/pg.ts';
+import { parseTable } from '../postgres/table.ts';
+
+/** By what the message of a visit is found. */
+export interface Sought {
+  /** The text that this visit put into its request. */
+  readonly id: string;
+  /** `X-Message-Id`, where the answer had one. */
+  readonly messageId: string | undefined;
+}
+
+/** A place where messages are kept. */
+export interface History {
+  /** Every text that is kept of this message or its conversation. Rejects when the place cannot be asked. */
+  texts(sought: Sought): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+/** What stands for the id, and for the message's id, in URLs, bodies and queries. */
+export const ID = '{id}';
+export const MESSAGE_ID = '{message}';
+
+/** How long one question may take; it is asked again. */
+const ASK_MS = 10_000;
+
+/** The app's history: a GET of `url`, with both placeholders filled in. */
+export function httpHistory(url: string, headers: Readonly<Record<string, string>>): History {
+  return {
+    async texts({ id, messageId }) {
+      const filled = url
+        .replaceAll(ID, encodeURIComponent(id))
+        .replaceAll(MESSAGE_ID, () => encodeURIComponent(required(messageId)));
+      const signal = AbortSignal.timeout(ASK_MS);
+      const answer = await fetch(filled, { headers, signal });
+      const text = await answer.text();
+      // No conversation yet is an answer: nothing is kept.
+      if (answer.status === 404) return [];
+      if (!answer.ok) throw new Error(`the history was answered with status ${answer.status}`);
+      return textsIn(parsed(text), messageId);
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** `sql` with the placeholders as parameters; without it, lastchunk's own table. */
+export function sqlHistory(options: {
+  readonly connectionString: string;
+  readonly sql: string | undefined;
+  readonly table: string | undefined;
+}): History {
+  const { sql, connectionString } = options;
+  const table = parseTable(options.table).sql;
+  const { Pool } = loadPg();
+  const pool = new Pool({
+    connectionString,
+    max: 2,
+    application_name: 'lastchunk-probe',
+    connectionTimeoutMillis: ASK_MS,
+    query_timeout: ASK_MS,
+  });
+  pool.on('error', () => {
+    // An idle connection died; the next question makes a new one.
+  });
+  const queryFor = (messageId: string | undefined): string => {
+    if (sql !== undefined) return sql;
+    const by = messageId === undefined ? `conversation_id = ${ID}` : `id = ${MESSAGE_ID}`;
+    return `SELECT content FROM ${table} WHERE ${by}`;
+  };
+  return {
+    async texts({ id, messageId }) {
+      const values: string[] = [];
+      const text = queryFor(messageId).replaceAll(/\{id\}|\{message\}/g, (placeholder) => {
+        values.push(placeholder === ID ? id : required(messageId));
+        return `$${values.length}`;
+      });
+      const client = await pool.connect();
+      try {
+        return textsIn((await client.query(text, values)).rows, undefined);
+      } finally {
+        client.release();
+      }
+    },
+    close: () => pool.end(),
+  };
+}
+
+function required(messageId: string | undefined): string {
+  if (messageId !== undefined) return messageId;
+  throw new Error(`the answer had no X-Message-Id for ${MESSAGE_ID}`);
+}
+
+/** JSON, or the text as it stands. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // A history that is not JSON is one text.
+    return text;
+  }
+}
+
+/**
+ * Every string in it. Where a record has the message's id, only that record's; never what a record with the role of a
+ * user says, because a prompt that the model repeats is not an answer.
+ */
+function textsIn(history: unknown, messageId: string | undefined): readonly string[] {
+  const own = messageId === undefined ? undefined : recordWith(history, messageId);
+  const texts: string[] = [];
+  walk(own ?? history, (value) => {
+    if (typeof value === 'string') texts.push(value);
+    return !isAsking(value);
+  });
+  return texts;
+}
+
+function recordWith(history: unknown, messageId: string): object | undefined {
+  let found: object | undefined;
+  walk(history, (value) => {
+    if (isRecord(value) && Object.values(value).includes(messageId)) found ??= value;
+    return found === undefined;
+  });
+  return found;
+}
+
+function isAsking(value: unknown): boolean {
+  return isRecord(value) && ['user', 'human', 'system'].includes(String(value['role']));
+}
+
+/** Calls `visit` with every value in it; what it returns false for is not looked into. */
+function walk(value: unknown, visit: (value: unknown) => boolean): void {
+  if (!visit(value) || typeof value !== 'object' || value === null) return;
+  for (const inner of Object.values(value)) walk(inner, visit);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Refuses a place in which one visit could not be told from another. */
+export function checkPlaceholders(asking: string, place: string | undefined): void {
+  if (place === undefined) return;
+  if (place.includes(ID) && !asking.includes(ID)) {
+    throw bad(`${ID} stands in the history but in neither URL, header nor body of the request`);
+  }
+  if (!place.includes(ID) && !place.includes(MESSAGE_ID)) {
+    throw bad(`the history must hold ${ID} or ${MESSAGE_ID}, so that one answer is asked for`);
+  }
+}

@@ -1,0 +1,365 @@
+/** `lastchunk probe` against real apps: what it calls lost is lost, and it leaves in the ways it says it does. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import express, { type RequestHandler } from 'express';
+import OpenAI from 'openai';
+import pg from 'pg';
+import { Registry } from 'prom-client';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { createApp } from '../../demo/app.ts';
+import { startUpstream } from '../../demo/upstream.ts';
+import { main } from '../../src/cli/main.ts';
+import { lastchunk } from '../../src/index.ts';
+import { postgres } from '../../src/postgres/index.ts';
+import { prometheus } from '../../src/telemetry/prometheus.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { parseScrape } from '../support/scrape.ts';
+import { serve, type Site } from '../support/site.ts';
+import { soon, until } from '../support/until.ts';
+
+const PROMPT = 'say these seven words to me now';
+
+/** Runs the command; `env` holds nothing else. */
+async function probe(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const written = { stdout: '', stderr: '' };
+  const stream = (name: keyof typeof written) => ({
+    write: (text: string) => {
+      written[name] += text;
+    },
+  });
+  const io = { stdout: stream('stdout'), stderr: stream('stderr'), env };
+  return { exitCode: await main(['probe', ...argv], io), ...written };
+}
+
+/** The report's table: results by way. */
+function counts(stdout: string): Record<string, Record<string, number>> {
+  const [head = '', ...rows] = stdout.split('\n');
+  const [, , ...names] = head.toLowerCase().split(/ +/);
+  return Object.fromEntries(
+    rows
+      .filter((row) => /^[a-z-]+ +\d/.test(row))
+      .map((row) => {
+        const [way, , ...cells] = row.split(/ +/);
+        const counted = names.map((name, index): [string, number] => [name, Number(cells[index])]);
+        return [way, Object.fromEntries(counted.filter(([, count]) => count > 0))];
+      }),
+  );
+}
+
+const ALL_KEPT = {
+  close: { kept: 1 },
+  reset: { kept: 1 },
+  'stop-reading': { kept: 1 },
+  'last-frame': { kept: 1 },
+  complete: { kept: 1 },
+};
+
+describe('against the demo’s app', () => {
+  let database: TestPostgres;
+  beforeAll(async () => {
+    database = await startPostgres();
+  });
+  afterAll(() => database.remove());
+
+  async function serveDemo(): Promise<{ site: Site; connectionString: string; client: pg.Client }> {
+    const connectionString = await database.newDatabase();
+    const upstream = await startUpstream();
+    const pool = new pg.Pool({ connectionString });
+    await pool.query(
+      'create table lastchunk_demo_answers (conversation_id text not null, text text not null)',
+    );
+    const store = postgres({ connectionString, migrate: true });
+    await store.migrate();
+    const metrics = prometheus({ registry: new Registry() });
+    const keep = lastchunk({ store, journal: false, metrics });
+    const openai = new OpenAI({ baseURL: upstream.url, apiKey: 'none' });
+    const site = await serve(createApp({ openai, model: 'demo', pool, keep, metrics }));
+    const client = new pg.Client({ connectionString });
+    await client.connect();
+    onTestFinished(async () => {
+      await client.end();
+      upstream.close();
+      await keep.close({ deadlineMs: 2000 });
+      await pool.end();
+    });
+    return { site, connectionString, client };
+  }
+
+  const asking = (url: string): string[] => {
+    const quick = ['--stall', '0', '--wait', '20'];
+    return [url, '--body', JSON.stringify({ prompt: PROMPT }), ...quick];
+  };
+
+  it('loses nothing on the guarded route, by the history and by the table', async () => {
+    const { site, connectionString } = await serveDemo();
+    const url = `${site.url}/guarded/{id}`;
+    const byHistory = await probe([...asking(url), '--history', url]);
+    expect(byHistory).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(counts(byHistory.stdout)).toEqual(ALL_KEPT);
+    const byTable = await probe(asking(url), { DATABASE_URL: connectionString });
+    expect(byTable).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(counts(byTable.stdout)).toEqual(ALL_KEPT);
+  });
+
+  it('shows what the naive route loses while its table cannot be written to', async () => {
+    const { site, connectionString, client } = await serveDemo();
+    const url = `${site.url}/naive/{id}`;
+    const sql = 'select text from lastchunk_demo_answers where conversation_id = {id}';
+    const where = ['--database-url', connectionString, '--sql', sql];
+    // Inserts wait, reads do not.
+    await client.query('begin');
+    await client.query('lock table lastchunk_demo_answers in exclusive mode');
+    const ways = ['--ways', 'close,last-frame', '--wait', '1'];
+    const lost = await probe([...asking(url), ...where, ...ways]);
+    expect(lost.exitCode).toBe(1);
+    expect(counts(lost.stdout)).toEqual({ close: { lost: 1 }, 'last-frame': { lost: 1 } });
+    expect(lost.stdout).toMatch(
+      new RegExp(`lost: last-frame: ${PROMPT.length} characters seen, 0 of them kept \\(probe-`),
+    );
+    // While the guarded one, beside it in the same process, has it when its last frame arrives.
+    const last = ['--ways', 'last-frame'];
+    const guarded = await probe([...asking(`${site.url}/guarded/{id}`), ...last], {
+      DATABASE_URL: connectionString,
+    });
+    expect(counts(guarded.stdout)).toEqual({ 'last-frame': { kept: 1 } });
+    await client.query('rollback');
+    const kept = await probe([...asking(url), ...where, '--ways', 'close,reset']);
+    expect(counts(kept.stdout)).toEqual({ close: { kept: 1 }, reset: { kept: 1 } });
+    expect(lost.stdout + kept.stdout + guarded.stdout).not.toContain('seven');
+  });
+});
+
+/** An app that keeps what its handler gives to `keep`, and serves it as a chat's history. */
+async function serveOwn(
+  handler: (
+    keep: (text: string) => void,
+    ...args: Parameters<RequestHandler<{ id: string }>>
+  ) => unknown,
+  transport: 'http' | 'https' = 'http',
+) {
+  const kept = new Map<string, string>();
+  const asked: string[] = [];
+  const app = express();
+  app.use(express.json());
+  app.post('/chat/:id', (req, res, next) =>
+    handler((text) => void kept.set(req.params.id, text), req, res, next),
+  );
+  app.get('/chat/:id', (req, res) => {
+    asked.push(req.params.id);
+    const content = kept.get(req.params.id);
+    const answer = content === undefined ? [] : [{ role: 'assistant', parts: [{ content }] }];
+    res.json({ messages: [{ role: 'user', content: 'one two three' }, ...answer] });
+  });
+  const site = await serve(app, transport);
+  const url = `${site.url}/chat/{id}`;
+  const argv = [url, '--method', 'POST', '--history', url, '--wait', '1', '--stall', '0'];
+  return { site, kept, asked, argv };
+}
+
+describe('an app', () => {
+  it('that saves at the end of a handler which its client’s leaving ends loses what was seen', async () => {
+    const { argv } = await serveOwn(async (keep, _req, res) => {
+      res.type('text/plain');
+      let said = '';
+      for (let count = 0; count < 20 && !res.destroyed; count += 1) {
+        said += 'one ';
+        res.write('one ');
+        await sleep(10);
+      }
+      if (res.destroyed) return;
+      keep(said);
+      res.end();
+    });
+    const { exitCode, stdout } = await probe(argv);
+    expect(exitCode).toBe(1);
+    // What its history says of the user is no answer, although it reads like one.
+    expect(counts(stdout)).toEqual({
+      close: { lost: 1 },
+      reset: { lost: 1 },
+      'stop-reading': { lost: 1 },
+      'last-frame': { kept: 1 },
+      complete: { kept: 1 },
+    });
+  });
+
+  it('that keeps less than was seen loses it', async () => {
+    const { argv } = await serveOwn((keep, _req, res) => {
+      keep('one ');
+      res.type('text/plain').end('one two ');
+    });
+    const { stdout } = await probe([...argv, '--ways', 'complete']);
+    expect(counts(stdout)).toEqual({ complete: { lost: 1 } });
+    expect(stdout).toContain('lost: complete: 8 characters seen, 4 of them kept (probe-');
+  });
+
+  it('whose history does not know the conversation has lost it', async () => {
+    const { argv, site } = await serveOwn((keep, _req, res) => {
+      keep('one ');
+      res.type('text/plain').end('one ');
+    });
+    const elsewhere = ['--history', `${site.url}/nowhere/{id}`, '--ways', 'complete'];
+    expect(counts((await probe([...argv, ...elsewhere])).stdout)).toEqual({
+      complete: { lost: 1 },
+    });
+  });
+
+  it('that saves after its last frame is late for a client that asks at once', async () => {
+    const { argv, asked } = await serveOwn(async (keep, req, res) => {
+      res.type('text/event-stream');
+      res.write('data: {"text":"one two"}\n\n');
+      res.write('data: [DONE]\n\n');
+      await until('somebody has asked', () => asked.includes(req.params.id));
+      keep('one two');
+      res.end();
+    });
+    const { exitCode, stdout } = await probe([...argv, '--ways', 'last-frame']);
+    expect(exitCode).toBe(1);
+    expect(counts(stdout)).toEqual({ 'last-frame': { late: 1 } });
+  });
+
+  it('that cannot be judged is not called good', async () => {
+    const broken = await serveOwn((_keep, _req, res) => void res.status(503).end('busy'));
+    const { exitCode, stdout } = await probe([...broken.argv, '--ways', 'complete']);
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('failed: complete: was answered with status 503');
+
+    const silent = await serveOwn((_keep, _req, res) => {
+      res.type('text/event-stream').end(': nothing\n\n');
+    });
+    expect((await probe([...silent.argv, '--ways', 'complete'])).stdout).toContain(
+      'failed: complete: read no text in the answer',
+    );
+
+    const stuck = await serveOwn((_keep, _req, res) => res.type('text/plain').flushHeaders());
+    expect((await probe([...stuck.argv, '--ways', 'close', '--timeout', '1'])).stdout).toContain(
+      'failed: close: did not get to its end in time',
+    );
+
+    const { site } = await serveOwn(() => undefined);
+    site.server.close();
+    site.server.closeAllConnections();
+    const nobody = [`${site.url}/{id}`, '--history', `${site.url}/{id}`, '--ways', 'close'];
+    expect((await probe(nobody)).stdout).toContain('failed: close: broke off (ECONNREFUSED)');
+  });
+});
+
+it('finds a message by the id that its answer was given', async () => {
+  const store = createMemoryStore();
+  const keep = lastchunk({ store, journal: false });
+  onTestFinished(async () => void (await keep.close({ deadlineMs: 1000 })));
+  const app = express();
+  app.get('/chat', keep.guard(), (_req, res) => {
+    res.type('text/event-stream').write('data: {"text":"one two"}\n\n');
+    res.end('data: [DONE]\n\n');
+  });
+  // All messages there are: without the id in them, one answer could be taken for another.
+  app.get('/messages', (_req, res) => {
+    res.json([{ id: 'another', content: 'one two' }, ...store.rows.values()]);
+  });
+  const site = await serve(app);
+  const history = `${site.url}/messages?id={message}`;
+  const { exitCode, stdout } = await probe([
+    `${site.url}/chat`,
+    '--history',
+    history,
+    '--stall',
+    '0',
+  ]);
+  expect(counts(stdout)).toEqual(ALL_KEPT);
+  expect(exitCode).toBe(0);
+});
+
+describe('leaves', () => {
+  it.each(['http', 'https'] as const)('over %s as it says', async (transport) => {
+    // As with curl -k; the certificate is the test's own.
+    process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+    onTestFinished(() => void delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']);
+    const { argv, site } = await serveOwn((keep, _req, res) => {
+      keep('one');
+      res.type('text/plain').write('one');
+    }, transport);
+    const errorAfter = async (way: string): Promise<string | undefined> => {
+      site.forgetSockets();
+      const { exitCode } = await probe([...argv, '--ways', way]);
+      expect(exitCode).toBe(0);
+      const [socket] = site.sockets;
+      await until('the server has met the close', () => socket?.closed);
+      return (socket?.errored as NodeJS.ErrnoException | null | undefined)?.code;
+    };
+    expect(await errorAfter('close')).toBeUndefined();
+    expect(await errorAfter('reset')).toBe('ECONNRESET');
+  });
+
+  it('by not reading: the server is left with what it cannot send', async () => {
+    let stuck = false;
+    const { argv } = await serveOwn(async (keep, _req, res) => {
+      const chunk = 'x'.repeat(65_536);
+      keep(chunk.repeat(8));
+      res.type('text/plain');
+      while (!res.destroyed) {
+        if (res.write(chunk)) continue;
+        const taken = once(res, 'drain').then(() => true);
+        stuck = !(await Promise.race([taken, once(res, 'close').then(() => false)]));
+      }
+    });
+    const { exitCode } = await probe([...argv, '--ways', 'stop-reading', '--stall', '1']);
+    await until('the server has met the close', () => stuck);
+    expect(exitCode).toBe(0);
+  });
+});
+
+describe('a call that is wrong ends with 2 and says what is wrong', () => {
+  const URL = 'http://localhost:1/{id}';
+  const HISTORY = ['--history', URL];
+  it.each<[readonly string[], RegExp]>([
+    [[], /say which URL/],
+    [[URL, URL], /say which URL/],
+    [['ftp://x', ...HISTORY], /the URL must begin with http/],
+    [[URL], /say where to look: `--history URL`, `--database-url URL`, or DATABASE_URL/],
+    [[URL, '--history', 'nowhere'], /`--history` must begin with http/],
+    [[URL, '--history', 'http://localhost:1/all'], /must hold \{id\} or \{message\}/],
+    [['http://localhost:1/', ...HISTORY], /in neither URL, header nor body/],
+    [[URL, ...HISTORY, '--sql', 'select'], /two answers to one question/],
+    [[URL, ...HISTORY, '--ways', 'close,jump'], /`--ways` takes close, .*not "jump"/],
+    [[URL, ...HISTORY, '--rounds', '0'], /`--rounds` must be a whole number from 1 to 1000/],
+    [[URL, ...HISTORY, '--wait', 'long'], /`--wait` must be a whole number .*not "long"/],
+    [[URL, ...HISTORY, '--header', 'token abc'], /`--header` must be 'Name: value'\n/],
+    [[URL, ...HISTORY, '--metrics-port', '0'], /`--metrics-port` needs `--interval`/],
+    [[URL, ...HISTORY, '--no-such-option'], /--no-such-option/],
+  ])('%j', async (argv, message) => {
+    const { exitCode, stdout, stderr } = await probe(argv);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toMatch(message);
+  });
+});
+
+it('goes on at an interval, counts for Prometheus, and ends by SIGTERM', async () => {
+  let keeps = true;
+  const { argv } = await serveOwn((keep, _req, res) => {
+    if (keeps) keep('one ');
+    res.type('text/plain').end('one ');
+  });
+  const flags = ['--ways', 'complete', '--wait', '0', '--interval', '1', '--metrics-port', '0'];
+  const command = ['--import', 'tsx', 'src/cli/bin.ts', 'probe', ...argv, ...flags];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const lines: string[] = [];
+  createInterface(child.stdout).on('line', (line) => lines.push(line));
+  const found = await until('it says where its metrics are', () =>
+    lines.map((line) => /http:\S+/.exec(line)?.[0]).find((url) => url !== undefined),
+  );
+  const scrape = async () => parseScrape(await (await fetch(found)).text());
+  const total = async (result: string): Promise<number> =>
+    (await scrape()).sum('lastchunk_probe_streams_total', { way: 'complete', result });
+  expect((await scrape()).has('lastchunk_probe_streams_total', { result: 'late' })).toBe(true);
+  await until('two rounds were kept', async () => (await total('kept')) >= 2);
+  keeps = false;
+  await until('one was lost', async () => (await total('lost')) >= 1);
+  expect((await scrape()).sum('lastchunk_probe_last_round_timestamp_seconds')).toBeGreaterThan(1e9);
+  expect(lines.join('\n')).toMatch(/Z all 1 kept\n/);
+  child.kill('SIGTERM');
+  expect(await soon('its end', once(child, 'exit'))).toEqual([1, null]);
+});
