@@ -11,6 +11,8 @@ export interface App {
   start(): Promise<void>;
   /** SIGKILL; returns when it is gone. */
   kill(): Promise<void>;
+  /** SIGKILL, with a new process that listens already: how long a start takes is no part of the fault. */
+  replace(): Promise<void>;
   /** Its save code stops working, behind the back of what counts. */
   silence(): void;
 }
@@ -32,7 +34,13 @@ const MAIN = fileURLToPath(new URL('app-main.ts', import.meta.url));
 export function createApp(options: AppOptions): App {
   let child: ChildProcess | undefined;
   let address: string | undefined;
-  return {
+  const end = async (dying: ChildProcess | undefined): Promise<void> => {
+    if (dying === undefined || dying.exitCode !== null || dying.signalCode !== null) return;
+    const gone = once(dying, 'exit');
+    dying.kill('SIGKILL');
+    await gone;
+  };
+  const app: App = {
     get address() {
       return address;
     },
@@ -50,15 +58,17 @@ export function createApp(options: AppOptions): App {
       options.onAddress(address);
     },
     kill: async () => {
-      const dying = child;
       address = undefined;
-      if (dying === undefined || dying.exitCode !== null || dying.signalCode !== null) return;
-      const gone = once(dying, 'exit');
-      dying.kill('SIGKILL');
-      await gone;
+      await end(child);
+    },
+    replace: async () => {
+      const dying = child;
+      await app.start();
+      await end(dying);
     },
     silence: () => void child?.send({ silence: true }),
   };
+  return app;
 }
 
 function launch({ connectionString, journal, journalBytes, log }: AppOptions): ChildProcess {

@@ -63,8 +63,7 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: ['LastchunkInstanceRestarting warning'],
     fault: async ({ app, random, over, told }) => {
       while (!over.aborted && !told()) {
-        await app.kill();
-        await app.start();
+        await app.replace();
         await sleep(random.int(3_000, 5_000));
       }
     },

@@ -72,8 +72,8 @@ export const journalCases: readonly Case[] = [
     firing: { '28m': [], '1h': [] },
   },
   {
-    name: 'without a journal there is nothing to fill',
-    series: process({ [BYTES]: '0x900', lastchunk_journal_capacity_bytes: '0x900' }),
+    name: 'a journal whose bound is not known cannot be full',
+    series: process({ [BYTES]: '1000x900', lastchunk_journal_capacity_bytes: '0x900' }),
     firing: { '1h': [] },
     values: [{ at: '1h', query: 'count(ALERTS{job="chat"})', value: undefined }],
   },

@@ -127,9 +127,9 @@ export const streamCases: readonly Case[] = [
     firing: { '1h16m': [] },
   },
   {
-    name: 'a pool of no clients is no pool',
+    name: 'a pool whose size is not known cannot be full',
     series: process({
-      ...pool(0, '1x900'),
+      ...pool(1, '1x900'),
       [`lastchunk_pool_clients_max{${APP_POOL}}`]: '0x900',
     }),
     firing: { '1h16m': [] },

@@ -1,0 +1,66 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { main } from '../../src/cli/main.ts';
+import { rulesYaml } from '../../src/slo/index.ts';
+
+async function run(...argv: string[]) {
+  const written = { stdout: '', stderr: '' };
+  const stream = (name: keyof typeof written) => ({
+    write: (text: string) => {
+      written[name] += text;
+    },
+  });
+  const io = { stdout: stream('stdout'), stderr: stream('stderr'), env: {} };
+  return { exitCode: await main(['rules', ...argv], io), ...written };
+}
+
+it('prints the rules as they are shipped', async () => {
+  expect(await run()).toEqual({ exitCode: 0, stdout: rulesYaml(), stderr: '' });
+  expect(rulesYaml()).toBe(await readFile('alerts/lastchunk.rules.yml', 'utf8'));
+});
+
+it('prints the rules for another objective, window and labels', async () => {
+  const flags = [
+    '--objective',
+    '99.5',
+    '--window',
+    '28d',
+    '--label',
+    'cluster',
+    '--label',
+    'region',
+  ];
+  const options = { objective: 99.5, windowDays: 28, labels: ['cluster', 'region'] };
+  expect((await run(...flags)).stdout).toBe(rulesYaml(options));
+});
+
+it('writes them into a file', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'lastchunk-cli-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const file = join(directory, 'rules.yml');
+  expect(await run('--out', file)).toEqual({ exitCode: 0, stdout: `${file}\n`, stderr: '' });
+  expect(await readFile(file, 'utf8')).toBe(rulesYaml());
+});
+
+it.each([
+  ['--objective', '42', '`objective`'],
+  ['--objective', 'high', '`--objective`'],
+  ['--window', '3d', '`windowDays`'],
+  ['--window', 'month', '`--window`'],
+  ['--label', 'instance', '`labels`'],
+  ['--min-failures', '0', '`minFailures`'],
+  ['--speed', '1000', '`speed`'],
+])('calls %s %s a mistake', async (flag, value, named) => {
+  const { exitCode, stdout, stderr } = await run(flag, value);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+  expect(stderr).toMatch(/^lastchunk rules: /);
+  expect(stderr).toContain(named);
+});
+
+it('says why a file cannot be written', async () => {
+  const { exitCode, stderr } = await run('--out', '/no/such/directory/rules.yml');
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/^lastchunk rules: ENOENT/);
+});
