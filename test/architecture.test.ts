@@ -37,7 +37,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   '@opentelemetry/api': ['telemetry/'],
   'eventsource-parser': ['stream/formats/'],
   uuid: ['stream/'],
-  yaml: ['slo/', 'cli/'],
+  yaml: ['slo/'],
   '@grafana/grafana-foundation-sdk': ['slo/dashboards/'],
   // `createRequire` loads what may not be there: `pg`, and the Prometheus clients.
   'node:module': ['postgres/pg.ts', 'telemetry/prometheus-client.ts', 'register/', 'cli/doctor'],
