@@ -23,7 +23,7 @@ const FAILURE: Classification = { noise: false };
 export function classify(error: unknown, facts: StreamFacts): Classification {
   if (facts.departure === undefined) return FAILURE;
   try {
-    const noise = judge(error, { facts, seen: new Set() }, 0);
+    const noise = judge(error, { facts, looks: 0 }, 0);
     return typeof noise === 'object' ? { noise: true, ...noise } : FAILURE;
   } catch {
     // A getter or a proxy that throws: whatever that is, it is no cancellation that we know.
@@ -33,17 +33,17 @@ export function classify(error: unknown, facts: StreamFacts): Classification {
 
 interface Case {
   readonly facts: StreamFacts;
-  /** Against cycles, and against trees that are too large. */
-  readonly seen: Set<unknown>;
+  /** How many errors were looked at: depth alone does not bound a tree. */
+  looks: number;
 }
 
 /** What one error says: noise, a failure, or nothing, which is a failure too unless its cause says more. */
 type Judgement = Noise | 'failure' | 'nothing';
 
 function judge(error: unknown, about: Case, depth: number): Judgement {
-  if (!isObject(error) || depth > MAX_DEPTH || about.seen.has(error)) return 'nothing';
-  if (isSaveError(error) || about.seen.size >= MAX_ERRORS) return 'failure';
-  about.seen.add(error);
+  if (!isObject(error) || depth > MAX_DEPTH) return 'nothing';
+  if (isSaveError(error) || about.looks >= MAX_ERRORS) return 'failure';
+  about.looks += 1;
   const { abortReason } = about.facts;
   if (error === abortReason) return { reason: 'own-abort', signature: 'own abort reason' };
   const cause = judge(property(error, 'cause'), about, depth + 1);

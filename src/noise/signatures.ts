@@ -234,8 +234,10 @@ export const FAILURES: readonly Failure[] = [
   },
   { code: /^ERR_/, source: 'nodejs.org/api/errors.html: misuse, ERR_HTTP_HEADERS_SENT among them' },
   { code: /^HPE_/, source: 'llhttp: a client that does not speak HTTP' },
-  { className: 'DatabaseError', source: 'pg-protocol: whatever the database answers' },
-  { code: /^[0-9A-Z]{5}$/, source: 'PostgreSQL, appendix A, by drivers other than pg' },
+  {
+    code: /^[0-9A-Z]{5}$/,
+    source: 'PostgreSQL, appendix A: whatever the database answers, by any driver',
+  },
   {
     className: 'Error',
     message:

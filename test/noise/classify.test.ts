@@ -180,6 +180,8 @@ describe('errors around errors', () => {
       noise: false,
     });
     expect(classify(new AggregateError([one, undefined]), LEFT)).toEqual({ noise: false });
+    const again = new AggregateError([one, new Error('no answer', { cause: one })]);
+    expect(classify(again, LEFT)).toMatchObject({ noise: true });
     expect(classify(new AggregateError([]), LEFT)).toEqual({ noise: false });
     const nested = new AggregateError([
       one,

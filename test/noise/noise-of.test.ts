@@ -167,6 +167,65 @@ describe('an error of a stream that was left', () => {
   });
 });
 
+describe('an error that tells of the leaving itself', () => {
+  it.each(['fin', 'rst'] as const)(
+    'is noise before the response closes, after a %s',
+    async (how) => {
+      const { keep } = createNoisy();
+      const observe = keep.observe();
+      const answers: unknown[] = [];
+      const site = await serve((req, res) => {
+        req.on('error', () => {
+          // Reading a body that does not come whole.
+        });
+        void observe(req, res, () => {
+          site.server.once('clientError', (error, socket) => {
+            answers.push(res.closed, keep.classify(error, res));
+            socket.destroy();
+          });
+          res.writeHead(200, { 'content-type': 'text/plain' });
+          res.write('one ');
+        });
+      });
+      const asking = { method: 'POST', headers: { 'content-length': '100' }, body: 'half' };
+      const visitor = await visit(site, '/', asking);
+      await visitor.sees('one ');
+      visitor[how]();
+      await until('the parser has said so', () => answers.length > 0);
+      const reason = how === 'fin' ? 'invalid-eof' : 'connection-reset';
+      expect(answers).toEqual([false, expect.objectContaining({ noise: true, reason })]);
+    },
+  );
+});
+
+describe('a stream that timed out', () => {
+  it('makes no noise, also when its client leaves then', async () => {
+    const { keep, told } = createNoisy({ store: createMemoryStore() });
+    const answers: boolean[] = [];
+    let done = false;
+    const guard = keep.guard({ format: 'text', idleTimeoutMs: 20 });
+    const site = await serve((req, res) => {
+      const act = async (): Promise<void> => {
+        res.writeHead(200, { 'content-type': 'text/plain' });
+        res.write('one ');
+        const signal = keep.stream(res)?.signal;
+        await until('the time-out', () => signal?.aborted === true);
+        answers.push(keep.classify(signal?.reason, res).noise);
+        visitor.fin();
+        await until('the close', () => req.socket.destroyed);
+        await turns();
+        answers.push(keep.classify(abortError(), res).noise);
+        done = true;
+      };
+      void guard(req, res, () => void act());
+    });
+    const visitor = await visit(site, '/');
+    await until('the handler is through', () => done);
+    expect(answers).toEqual([false, false]);
+    expect(told).toEqual([]);
+  });
+});
+
 describe('an error of a save', () => {
   it('is not taken for one of the stream that it saves', async () => {
     followStreams();
