@@ -1,10 +1,10 @@
 /** Chromium, where the machine has one: npm brings the driver, not the browser. */
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { chromium, type BrowserContext } from 'playwright-core';
 
-const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
 /** It talks to nobody but us. */
 const FLAGS = [
@@ -19,7 +19,10 @@ const FLAGS = [
 
 /** The path of the browser, or `undefined`. */
 export function findChromium(): string | undefined {
-  return PLACES.find((path) => {
+  // Found as any program is: its starter is a script that calls others.
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  const paths = folders.flatMap((folder) => NAMES.map((name) => join(folder, name)));
+  return paths.find((path) => {
     try {
       accessSync(path, constants.X_OK);
       return true;
