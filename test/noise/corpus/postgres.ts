@@ -1,4 +1,5 @@
 /** `pg` against a real PostgreSQL. None of it is noise: lastchunk cancels no query and ends no pool of the app's. */
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { onTestFinished } from 'vitest';
@@ -82,10 +83,11 @@ export const POSTGRES: readonly Case[] = [
     provoke: async (stage) => {
       const { other, pid, error } = await running(stage);
       return ours(stage, async (signal) => {
-        signal.addEventListener('abort', () => {
-          void other.query('SELECT pg_cancel_backend($1)', [pid]);
-        });
-        await error;
+        // Before the abort: both answers are waited for, since the connections end with the test.
+        const cancelled = once(signal, 'abort').then(() =>
+          other.query('SELECT pg_cancel_backend($1)', [pid]),
+        );
+        await Promise.all([error, cancelled]);
         throw new Error('the lookup was cancelled', { cause: signal.reason });
       });
     },
