@@ -1,14 +1,5 @@
 /** The one table that the live proof ends with. */
-
-/** What came of one service. */
-export interface Verdict {
-  readonly title: string;
-  readonly streams: number;
-  /** Alerts that arrived, with how long after the fault. */
-  readonly alerts: readonly string[];
-  /** What is not as it should be. */
-  readonly wrong: readonly string[];
-}
+import type { Verdict } from './verdict.ts';
 
 /** Renders verdicts as lines of text; an alert has a line of its own. */
 export function renderTable(verdicts: readonly Verdict[]): string {

@@ -1,0 +1,19 @@
+import { expect, it } from 'vitest';
+import { readArgs } from './args.ts';
+
+const NAMES = ['plain', 'storm'];
+
+it('runs everything with a seed that is drawn, unless it is told otherwise', () => {
+  expect(readArgs([], NAMES)).toEqual({ seed: expect.any(Number), only: [] });
+  const argv = ['--seed', '7', '--only', 'storm', '--only', 'plain'];
+  expect(readArgs(argv, NAMES)).toEqual({ seed: 7, only: ['storm', 'plain'] });
+});
+
+it.each([
+  [['--only', 'strom'], '--only must be one of plain, storm, not strom'],
+  [['--seed', '4294967296'], '--seed must be a whole number below 4294967296, not "4294967296"'],
+  [['--seed', 'x'], '--seed must be a whole number below 4294967296, not "x"'],
+  [['--onyl', 'storm'], "Unknown option '--onyl'"],
+])('refuses %j and says what would be right', (argv, message) => {
+  expect(() => readArgs(argv, NAMES)).toThrow(message);
+});
