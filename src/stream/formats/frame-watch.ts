@@ -160,12 +160,12 @@ class Watch implements FrameWatch {
   }
 
   /**
-   * Every end and every error of a built-in format closes with a bracket. Only a custom one, and
-   * text behind `event: error`, may look otherwise.
+   * Every end and every error of a built-in format closes with a bracket, which may stand in quotes. Only a custom one,
+   * and text behind `event: error`, may look otherwise.
    */
   #mayBeWhole(): boolean {
     const custom = this.#given !== undefined && asBuiltIn(this.#given) === undefined;
-    return custom || /[\]}]$/.test(this.#seam.trimEnd()) || this.#seam.includes('error');
+    return custom || /[\]}]"?$/.test(this.#seam.trimEnd()) || this.#seam.includes('error');
   }
 
   #judge(found: readonly Found[], skipFirst: boolean): Sighting | undefined {

@@ -36,9 +36,12 @@ export function typeOf(frame: Frame): string {
   return stringOr(member(frame.json, 'type'));
 }
 
-/** `data: [DONE]`, which OpenAI began and which many streams of other shapes end with too. */
+/**
+ * `data: [DONE]`, which OpenAI began and which many streams of other shapes end with too; in quotes where the writer makes
+ * JSON of everything (better-sse).
+ */
 export function isDone(frame: Frame): boolean {
-  return frame.data.trim() === '[DONE]';
+  return frame.json === '[DONE]' || frame.data.trim() === '[DONE]';
 }
 
 /** In every frame of which `isDone` is true; for `suspects`. */

@@ -31,7 +31,8 @@ export class Template {
     if (!this.#frame.test(piece)) return undefined;
     const inside = piece.slice(this.#from, piece.length - this.#behind);
     if (inside.includes('\\')) return unescaped(inside);
-    return inside === '' ? undefined : inside;
+    // Where the whole payload is a string, this one is the end and no text: its format knows.
+    return inside === '' || inside === '[DONE]' ? undefined : inside;
   }
 }
 

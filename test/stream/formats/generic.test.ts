@@ -46,6 +46,35 @@ describe('LangServe', () => {
   });
 });
 
+describe('a stream whose writer makes JSON of everything, better-sse for one,', () => {
+  const body = 'data: "It "\n\ndata: "is"\n\ndata: "[DONE]"\n\n';
+
+  it.each(['auto', 'sse'])(
+    'ends by "[DONE]" in quotes, which is no text, with format %s',
+    (format) => {
+      for (const size of [1, 2, 7, 12, 1000]) {
+        expect(read(body, SSE, format, size)).toMatchObject({ text: 'It is', finished: true });
+      }
+      expect(markerIn(body, SSE, format)?.endsWith('"[DONE]"')).toBe(true);
+    },
+  );
+
+  it('does so when every frame is a chunk of its own', () => {
+    const reading = createReading('auto', SSE);
+    const watch = createFrameWatch('auto', SSE);
+    const frames = body.split(/(?<=\n\n)/);
+    for (const frame of frames) reading.feed(frame);
+    expect(reading.result()).toMatchObject({ text: 'It is', finished: true, unknownText: false });
+    expect(frames.map((frame) => watch.see(frame))).toEqual([undefined, undefined, 'finish']);
+  });
+
+  it('may talk about it', () => {
+    const talk = 'data: "then "\n\ndata: "comes "\n\ndata: "[DONE], quoted"\n\n';
+    expect(read(talk, SSE)).toMatchObject({ text: 'then comes [DONE], quoted', finished: false });
+    expect(markerIn(talk, SSE)).toBeUndefined();
+  });
+});
+
 describe('named events', () => {
   it('end a stream by done and by end, whatever data they have', () => {
     expect(read('data: "hi"\n\nevent: done\ndata: {}\n\n', SSE)).toMatchObject({
