@@ -12,7 +12,10 @@ const REFUSED: readonly { readonly code: string; readonly why: string }[] = [
   { code: '54000', why: 'program limit exceeded: an index row or a jsonb value that is too large' },
 ];
 
-/** Codes of those classes that may pass: a unique violation is met by two writers of one id, and a retry ends it. */
+/**
+ * Refusals that a second try may end: a unique violation is also what two writers of one id meet, and by then the other's
+ * row can be seen. One that stays is a constraint of the app's, or SQL of its own that is not idempotent.
+ */
 const MAY_PASS: ReadonlySet<string> = new Set(['23505']);
 
 /** An SQLSTATE that a store's rejection carries as `code`; `undefined` for everything else. */
@@ -25,6 +28,11 @@ export function sqlstateOf(error: unknown): string | undefined {
 /** The SQLSTATE of a rejection that refuses the message, or `undefined` when the store is merely away. */
 export function refusal(error: unknown): string | undefined {
   const sqlstate = sqlstateOf(error);
-  if (sqlstate === undefined || MAY_PASS.has(sqlstate)) return undefined;
-  return REFUSED.some(({ code }) => sqlstate.startsWith(code)) ? sqlstate : undefined;
+  const refused = REFUSED.some(({ code }) => sqlstate?.startsWith(code));
+  return refused ? sqlstate : undefined;
+}
+
+/** Whether a message that was refused like this deserves a second try before it is set aside. */
+export function mayPass(sqlstate: string): boolean {
+  return MAY_PASS.has(sqlstate);
 }

@@ -8,7 +8,7 @@ import type { Message, MessageStore } from '../message.ts';
 import type { FullObserver } from '../observer.ts';
 import type { Logger } from '../logger.ts';
 import { within, type Clock } from './clock.ts';
-import { refusal } from './refused.ts';
+import { mayPass, refusal } from './refused.ts';
 import { tellingMessage } from './telling-message.ts';
 
 /**
@@ -90,8 +90,12 @@ export function createSender({ store, observer, logger, clock }: SenderOptions):
     return answer;
   };
   const send: Send = async (parcels, wrap) => {
-    const answer = await call(parcels, wrap);
-    if (answer.kind !== 'refused' || parcels.length === 1) {
+    let answer = await call(parcels, wrap);
+    const isAlone = parcels.length === 1;
+    if (answer.kind === 'refused' && isAlone && mayPass(answer.sqlstate)) {
+      answer = await call(parcels, wrap);
+    }
+    if (answer.kind !== 'refused' || isAlone) {
       for (const parcel of parcels) parcel.onAnswer(answer);
       return answer.kind === 'refused' ? undefined : errorTypeIn(answer);
     }

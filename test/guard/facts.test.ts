@@ -14,7 +14,7 @@ test.each([
   ['23503', true, 'a foreign key'],
   ['23514', true, 'a check'],
   ['54000', true, 'a program limit'],
-  ['23505', false, 'a unique violation'],
+  ['23505', true, 'a unique violation'],
   ['54001', false, 'a statement too complex'],
   ['40001', false, 'a serialization failure'],
   ['42P01', false, 'a missing table'],

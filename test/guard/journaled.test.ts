@@ -144,14 +144,32 @@ test('a refused message that cannot be moved aside is lost, and tried again from
   expect(journal.backlog(9)).toHaveLength(1);
 });
 
-test('our own unique violation is no refusal', async () => {
+test('a unique violation that two writers of one id met is no refusal: the next try sees the row', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
-  bench.store.behave = (call) => call.reject(sqlError('23505'));
+  bench.store.behave = (call) =>
+    bench.store.calls.length === 1 ? call.reject(sqlError('23505')) : call.commit();
   const save = bench.save();
   await settled();
-  expect(save.result).toBe('journaled');
+  expect(save.result).toBe('saved');
   expect(journal.refused).toEqual([]);
+  expect(bench.store.calls).toHaveLength(2);
+});
+
+test('a unique violation that stays is a refusal, and holds nobody else back', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.store.behave = (call) =>
+    call.messages.some(({ text }) => text === 'taken')
+      ? call.reject(sqlError('23505'))
+      : call.commit();
+  const save = bench.save({ text: 'taken' });
+  const others = [bench.save(), bench.save(), bench.save({ text: 'taken' }), bench.save()];
+  await settled();
+  expect(save.result).toBe('journaled');
+  expect(journal.refused).toEqual([save.message.id, others[2]?.message.id]);
+  expect(others.map(({ result }) => result)).toEqual(['saved', 'saved', 'journaled', 'saved']);
+  expect(bench.keeper.state().circuit).toBe('closed');
 });
 
 test('an answer that comes when replay has already saved the message counts no second time', async () => {
