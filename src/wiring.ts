@@ -1,6 +1,7 @@
 /** Makes the parts of one instance, each once, and tells each of them only what it needs of the others. */
 import { errorTypeOf } from './error-type.ts';
 import { createKeeper, type GuardKeeper } from './guard/keeper.ts';
+import { MAX_PENDING_BYTES } from './guard/room.ts';
 import { type JournalOption, openJournal, resolveJournalOptions } from './guard/journal/index.ts';
 import type { Journal } from './guard/journal-port.ts';
 import { tellingMessage } from './guard/telling-message.ts';
@@ -11,7 +12,7 @@ import type { MessageStore } from './message.ts';
 import { watchRequests } from './noise/destroyed-requests.ts';
 import { noiseOf } from './noise/noise-of.ts';
 import { combine, type FullObserver, type Observer } from './observer.ts';
-import { bad, flag, record, refuseUnknown } from './options.ts';
+import { bad, flag, record, refuseUnknown, wholeNumber } from './options.ts';
 import { createPoolWatch, type PoolWatch } from './postgres/watch.ts';
 import type { Environment } from './stream/stream.ts';
 import { readBody } from './stream/read-body.ts';
@@ -33,6 +34,11 @@ export interface LastchunkOptions {
    * for none. Default `./.lastchunk`.
    */
   readonly journal?: JournalOption;
+  /**
+   * Estimated bytes of messages that may wait in memory while neither store nor journal takes them; then the oldest are
+   * lost. Default 256 MiB, from 1 MiB to 1 TiB.
+   */
+  readonly maxPendingBytes?: number;
   /** What `prometheus()` returned. OpenTelemetry's metrics and spans need no option. */
   readonly metrics?: PrometheusMetrics;
   /** pino-shaped; default OpenTelemetry's `diag`. Never given message text. */
@@ -43,7 +49,17 @@ export interface LastchunkOptions {
   readonly observer?: Observer;
 }
 
-const KEYS = ['store', 'journal', 'metrics', 'logger', 'conversationIdInSpans', 'observer'];
+const KEYS = [
+  'store',
+  'journal',
+  'maxPendingBytes',
+  'metrics',
+  'logger',
+  'conversationIdInSpans',
+  'observer',
+];
+
+const PENDING_BYTES = { min: 2 ** 20, max: 2 ** 40, fallback: MAX_PENDING_BYTES };
 
 /** What a store may offer beyond saving; `postgres()` does. */
 interface WellConnectedStore extends MessageStore {
@@ -69,6 +85,7 @@ export function wire(options: LastchunkOptions): Wiring {
   const store: WellConnectedStore | undefined = checkStore(options.store);
   const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
   if (options.observer !== undefined) record('observer', options.observer);
+  const maxPendingBytes = wholeNumber('maxPendingBytes', options.maxPendingBytes, PENDING_BYTES);
   const state = { closing: false };
   watchRequests();
   let journal: Journal | undefined;
@@ -103,6 +120,7 @@ export function wire(options: LastchunkOptions): Wiring {
     keeper = createKeeper({
       store,
       journal,
+      maxPendingBytes,
       read: readBody,
       observer,
       logger,

@@ -58,6 +58,8 @@ describe('an impossible option', () => {
 
   it.each([
     ['stor', { stor: createMemoryStore() }],
+    ['maxPendingBytes', { maxPendingBytes: 1000 }],
+    ['maxPendingBytes', { maxPendingBytes: '256 MiB' }],
     ['store', { store: 'postgres://localhost/db' }],
     ['store', { store: { save: 'no function' } }],
     ['journal', { journal: 7, store: createMemoryStore() }],

@@ -13,6 +13,7 @@ import type { AroundReplay } from './delivery.ts';
 import type { Journal } from './journal-port.ts';
 import { createReports } from './reports.ts';
 import { createReturning, type ReplaySummary } from './returning.ts';
+import { MAX_PENDING_BYTES } from './room.ts';
 import { createSaver, type Around } from './saver.ts';
 import { createSender } from './sender.ts';
 
@@ -38,6 +39,8 @@ export interface KeeperOptions {
   readonly around?: Around;
   /** The same for a batch out of the journal. */
   readonly aroundReplay?: AroundReplay;
+  /** Estimated bytes of messages that may wait in memory; default 256 MiB. Then the oldest are given up. */
+  readonly maxPendingBytes?: number;
   readonly clock?: Clock;
   /** For the jitter of waits: from 0 up to 1. Default `Math.random`. */
   readonly random?: () => number;
@@ -71,7 +74,7 @@ export interface GuardKeeper extends Keeper {
 }
 
 export function createKeeper(options: KeeperOptions): GuardKeeper {
-  const { store, journal, observer } = options;
+  const { store, journal, observer, maxPendingBytes = MAX_PENDING_BYTES } = options;
   const { clock = systemClock, random = Math.random } = options;
   const { around = (_save, work) => work(), aroundReplay = (_messages, work) => work() } = options;
   const logger = safeLogger(options.logger);
@@ -95,6 +98,7 @@ export function createKeeper(options: KeeperOptions): GuardKeeper {
   const saver = createSaver({
     ...shared,
     around,
+    maxPendingBytes,
     lanes: LANES,
     signal: waits.signal,
     reports: createReports({ observer, logger, clock, opened: (log) => opened.get(log) }),

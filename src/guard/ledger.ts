@@ -9,6 +9,7 @@ import type { SaveResult } from '../message.ts';
 import type { Entry } from './entry.ts';
 import type { Journal } from './journal-port.ts';
 import type { Reports } from './reports.ts';
+import { sizeOf } from './size.ts';
 
 export interface LedgerOptions {
   readonly journal: Journal | undefined;
@@ -21,6 +22,8 @@ export interface LedgerOptions {
 export interface Ledger {
   /** Saves without a result, oldest first. */
   readonly pending: ReadonlySet<Entry>;
+  /** Estimated bytes of their messages. */
+  readonly pendingBytes: number;
   /** Results so far. */
   readonly results: Readonly<Record<SaveResult, number>>;
   add(entry: Entry): void;
@@ -42,6 +45,7 @@ export interface Ledger {
 export function createLedger(options: LedgerOptions): Ledger {
   const { journal, reports, onSettled, onHandedOver } = options;
   const pending = new Set<Entry>();
+  let pendingBytes = 0;
   /** By stream id: its newest save, while it is neither in the store nor handed over. */
   const newest = new Map<string, Entry>();
   const results = { saved: 0, journaled: 0, lost: 0, missing: 0 };
@@ -58,6 +62,9 @@ export function createLedger(options: LedgerOptions): Ledger {
 
   return {
     pending,
+    get pendingBytes() {
+      return pendingBytes;
+    },
     results,
     isNewest,
     letGo,
@@ -68,6 +75,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     },
     add(entry) {
       pending.add(entry);
+      pendingBytes += sizeOf(entry.message);
       newest.set(entry.message.streamId, entry);
     },
     settle(entry, result) {
@@ -75,6 +83,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       results[result] += 1;
       entry.cancelDeadlines();
       pending.delete(entry);
+      pendingBytes -= sizeOf(entry.message);
       onSettled(entry);
       reports.result(entry, result);
       const { errorType, attempts } = entry;

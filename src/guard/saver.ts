@@ -8,10 +8,12 @@ import type { Circuit } from './circuit.ts';
 import { within, type Clock } from './clock.ts';
 import { startDeadlines } from './deadlines.ts';
 import { createEntry, type Entry } from './entry.ts';
+import type { Logger } from '../logger.ts';
 import type { Journal } from './journal-port.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { createQueue } from './queue.ts';
 import type { Reports } from './reports.ts';
+import { createRoom } from './room.ts';
 import type { Send, Wrap } from './sender.ts';
 import { createShelf, type Shelf } from './shelf.ts';
 
@@ -24,7 +26,10 @@ export interface SaverOptions {
   readonly send: Send;
   readonly reports: Reports;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly around: Around;
+  /** Estimated bytes of messages that may wait in memory. */
+  readonly maxPendingBytes: number;
   /** Batches on their way at once. */
   readonly lanes: number;
   /** Ends the waits for the store. */
@@ -57,6 +62,7 @@ export function createSaver(options: SaverOptions): Saver {
     onHandedOver: options.onHandedOver,
   });
   const shelf = createShelf(journal, ledger);
+  const makeRoom = createRoom({ ...options, ledger, shelf });
   const handlers = createAnswers({
     journal,
     ledger,
@@ -90,13 +96,11 @@ export function createSaver(options: SaverOptions): Saver {
         return entry.progress;
       }
       ledger.add(entry);
-      if (journal !== undefined && save.log !== undefined) {
-        const { text: _text, events: _events, ...ending } = save.message;
-        journal.end(save.log, ending);
-      }
+      writeEnding(journal, save);
       entry.cancelDeadlines = watch(entry, { clock, ledger, shelf, reports });
       if (circuit.facts.isOpen) void shelf.put(entry);
       queue.add(entry);
+      makeRoom(entry);
       return entry.progress;
     },
     async finish(ms) {
@@ -107,6 +111,13 @@ export function createSaver(options: SaverOptions): Saver {
       ledger.handOverAll();
     },
   };
+}
+
+/** The message less what its log has already. */
+function writeEnding(journal: Journal | undefined, { log, message }: Save): void {
+  if (journal === undefined || log === undefined) return;
+  const { text: _text, events: _events, ...ending } = message;
+  journal.end(log, ending);
 }
 
 function sendBatch(

@@ -1,0 +1,85 @@
+/** What waits in memory is bounded by bytes: the journal is asked in time, and without one the oldest is lost, loudly. */
+import { expect, test } from 'vitest';
+import { createBench, createFakeJournal, settled, sqlError } from './fakes.ts';
+
+const MIB = 1024 * 1024;
+const AWAY = sqlError('57P01');
+const text = 'x'.repeat(MIB);
+
+test('while the store is away, without a journal, the oldest messages make room for the newest', async () => {
+  const bench = createBench({ maxPendingBytes: 4 * MIB });
+  bench.store.behave = (call) => call.reject(AWAY);
+  const saves = [];
+  for (let count = 0; count < 8; count += 1) {
+    saves.push(bench.save({ text }));
+    await settled();
+  }
+  expect(saves.map(({ result }) => result)).toEqual([
+    ...Array(5).fill('lost'),
+    ...Array(3).fill(undefined),
+  ]);
+  expect(saves[0]?.confirmed).toBe('unconfirmed');
+  expect(bench.account.saves.every(({ errorType }) => errorType !== undefined)).toBe(true);
+  expect(bench.errors().filter((line) => line.includes('too much waits in memory'))).toHaveLength(
+    1,
+  );
+  bench.store.behave = (call) => call.commit();
+  await bench.clock.advance(5_000);
+  expect([...bench.store.rows.keys()]).toEqual(saves.slice(5).map(({ message }) => message.id));
+  expect(bench.keeper.state().pending).toBe(0);
+});
+
+test('a message that is on its way to the store is not given up: its answer is near', async () => {
+  const bench = createBench({ maxPendingBytes: 2 * MIB });
+  bench.store.behave = () => undefined;
+  const first = bench.save({ text });
+  await settled();
+  const second = bench.save({ text });
+  await settled();
+  const third = bench.save({ text });
+  const fourth = bench.save({ text });
+  await settled();
+  const results = () => [first, second, third, fourth].map(({ result }) => result);
+  expect(results()).toEqual([undefined, undefined, 'lost', undefined]);
+  bench.store.behave = (call) => call.commit();
+  for (const call of bench.store.calls) call.commit();
+  await settled();
+  expect(results()).toEqual(['saved', 'saved', 'lost', 'saved']);
+});
+
+test('the journal is asked for all of it when half of the room is taken, and nothing is lost', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal, maxPendingBytes: 8 * MIB });
+  bench.store.behave = () => undefined;
+  const saves = [];
+  for (let count = 0; count < 12; count += 1) {
+    saves.push(bench.save({ text }, { confirmTimeoutMs: 60_000, missingAfterMs: 120_000 }));
+    await settled();
+  }
+  expect(saves.filter(({ result }) => result === 'lost')).toEqual([]);
+  expect(saves.filter(({ result }) => result === 'journaled').length).toBeGreaterThan(6);
+});
+
+test('a journal that cannot take it, or does not answer, is not waited for', async () => {
+  for (const syncs of [() => false, () => new Promise<boolean>(() => undefined)]) {
+    const journal = createFakeJournal();
+    journal.syncs = syncs;
+    const bench = createBench({ journal, maxPendingBytes: 4 * MIB });
+    bench.store.behave = (call) => call.reject(AWAY);
+    const saves = [];
+    for (let count = 0; count < 8; count += 1) {
+      saves.push(bench.save({ text }));
+      await settled();
+    }
+    expect(saves.filter(({ result }) => result === 'lost')).toHaveLength(5);
+    // What the disk has after all is the replay's.
+    expect(journal.backlog(99)).toHaveLength(5);
+  }
+});
+
+test('an answer larger than the room is tried all the same', async () => {
+  const bench = createBench({ maxPendingBytes: MIB });
+  const save = bench.save({ text: text + text });
+  await settled();
+  expect(save.result).toBe('saved');
+});
