@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { rulesYaml } from '../../../src/slo/index.ts';
 import { ROOT } from '../../support/imports.ts';
-import { startPostgres } from '../../support/postgres.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { until } from '../../support/until.ts';
 
 /** A series of an answer: labels, and one value or many. */
@@ -25,10 +25,12 @@ export interface Answer {
 export interface Live {
   /** Asks for this moment. Rejects with what Prometheus says about a wrong query. */
   query(expr: string): Promise<readonly Answer[]>;
-  /** Asks for the last minute, second by second. */
-  queryRange(expr: string): Promise<readonly Answer[]>;
+  /** Asks for the last minute or another span, second by second. */
+  queryRange(expr: string, seconds?: number): Promise<readonly Answer[]>;
   /** Traces that observations of these series point to. */
   exemplars(expr: string): Promise<readonly unknown[]>;
+  /** What the app saves to. */
+  readonly database: TestPostgres;
   close(): Promise<void>;
 }
 
@@ -72,9 +74,9 @@ export async function startLive(): Promise<Live> {
     get(new URL(`/api/v1/${path}?${String(new URLSearchParams(parameters))}`, `http://${address}`));
   return {
     query: async (query) => resultOf(await ask('query', { query })),
-    queryRange: async (query) => {
+    queryRange: async (query, seconds = 60) => {
       const now = Date.now() / 1_000;
-      const range = { start: String(now - 60), end: String(now), step: '1' };
+      const range = { start: String(now - seconds), end: String(now), step: '1' };
       return resultOf(await ask('query_range', { query, ...range }));
     },
     exemplars: async (query) => {
@@ -83,6 +85,7 @@ export async function startLive(): Promise<Live> {
       // What `query_exemplars` documents.
       return (await ask('query_exemplars', { query, ...range })) as unknown[];
     },
+    database: postgres,
     close: async () => {
       await Promise.all([ended(app, 'SIGKILL'), ended(prometheus, 'SIGTERM')]);
       await Promise.all([postgres.remove(), rm(home, { recursive: true, force: true })]);

@@ -17,6 +17,15 @@ interface Service {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
+/** As compose itself writes them out. */
+interface Port {
+  readonly host_ip: string;
+}
+interface Volume {
+  readonly type: string;
+  readonly source: string;
+}
+
 const at = (path: string): string => join(ROOT, path);
 const read = (path: string): unknown => parse(readFileSync(at(path), 'utf8'));
 // Compose itself looks at the form, below.
@@ -87,14 +96,26 @@ describe('docker-compose.yml', () => {
     process.stdout.write('no docker compose here: its own check is left out\n');
   it.runIf(compose !== undefined)('is right in the eyes of docker compose', () => {
     const [program = '', ...args] = compose ?? [];
-    const { status, stderr } = spawnSync(program, [
+    const file = ['-f', at('docker-compose.yml')];
+    const { status, stdout, stderr } = spawnSync(program, [
       ...args,
-      '-f',
-      at('docker-compose.yml'),
+      ...file,
       'config',
-      '-q',
+      '--format=json',
     ]);
     expect({ status, stderr: String(stderr) }).toEqual({ status: 0, stderr: '' });
+    // The form is that of the Compose specification, with everything written out.
+    const { services: resolved } = JSON.parse(String(stdout)) as {
+      services: Record<string, { ports?: Port[]; volumes?: Volume[] }>;
+    };
+    const all = Object.values(resolved);
+    const mounted = all
+      .flatMap(({ volumes = [] }) => volumes)
+      .filter(({ type }) => type === 'bind');
+    expect(mounted.length).toBeGreaterThan(5);
+    expect(mounted.filter(({ source }) => !existsSync(source))).toEqual([]);
+    const ports = all.flatMap((one) => one.ports ?? []);
+    expect(new Set(ports.map((port) => port.host_ip))).toEqual(new Set(['127.0.0.1']));
   });
 });
 
