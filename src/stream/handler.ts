@@ -29,8 +29,11 @@ export function handlerEnded(stream: Stream, callback: (() => void) | undefined)
 export function handlerFailed(stream: Stream, error: unknown): void {
   stream.environment.sawError(error, stream.exchange.res);
   // Once it is being closed, what its handler makes of that is no news.
-  if (stream.over || stream.endCalled || stream.cut !== undefined) return;
+  if (stream.over || stream.cut !== undefined) return;
   if (stream.waiting === 'grace') return graceOver(stream, 'failed');
+  if (toldToEnd(stream)) return;
+  // An end that is held is still to come, and the message can still say how it came about.
+  if (stream.endCalled && !stream.hold.active) return;
   if (stream.gone) {
     if (stream.finishing?.active === true) cutFinishing(stream, 'failed');
     return;
@@ -40,17 +43,26 @@ export function handlerFailed(stream: Stream, error: unknown): void {
   stream.conclude(stream.failure, true);
 }
 
-/** It called `res.destroy()`. True when the wrapper must not do it: we end this response. */
-export function handlerDestroyed(stream: Stream, error: unknown): boolean {
-  if (stream.cut !== undefined) return true;
+/**
+ * It called `res.destroy()`. That is done now; or it waits behind what is held, which without us would have been sent by
+ * now; or never, because we end this response.
+ */
+export function handlerDestroyed(stream: Stream, error: unknown): 'now' | 'held' | 'never' {
+  if (stream.cut !== undefined) return 'never';
   if (stream.waiting === 'grace') {
     graceOver(stream, 'failed');
-    return true;
+    return 'never';
   }
   if (stream.gone || (error !== undefined && error !== null)) handlerFailed(stream, error);
-  if (stream.gone || stream.kind !== 'stream' || stream.endCalled) return false;
+  if (stream.holdsFrame) return 'held';
+  if (stream.gone || stream.kind !== 'stream' || stream.endCalled) return 'now';
   stream.dropHeld();
   if (stream.fix({ outcome: 'failed', side: 'server', errorType: '_OTHER' })) stream.settle();
   stream.finish();
-  return false;
+  return 'now';
+}
+
+/** It was stopped, or its time was over, and it has answered that: what it throws now is a consequence. */
+function toldToEnd({ fact, gone }: Stream): boolean {
+  return !gone && (fact?.outcome === 'stopped' || fact?.outcome === 'timed-out');
 }

@@ -81,8 +81,10 @@ function wrappedMethods(wrapping: Wrapping): Record<string, Method> {
       return Reflect.apply(wrapping.writeHead, this, begins ? withHeaders(args, stream) : args);
     },
     destroy(error) {
-      if (stream.concerned && handlerDestroyed(stream, error)) return this;
-      return Reflect.apply(wrapping.destroy, this, arguments);
+      const when = stream.concerned ? handlerDestroyed(stream, error) : 'now';
+      if (when === 'now') return Reflect.apply(wrapping.destroy, this, arguments);
+      if (when === 'held') wrapping.destroyLater(Array.from(arguments));
+      return this;
     },
     flush(...args) {
       return replay(wrapping, 'flush', this, args);

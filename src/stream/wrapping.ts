@@ -66,6 +66,12 @@ export class Wrapping {
     else h2.close(H2_INTERNAL_ERROR);
   }
 
+  /** Destroys the response after what is held, a turn later: Node sends what was written when the tick is over. */
+  destroyLater(args: unknown[]): void {
+    const { res } = this.stream.exchange;
+    this.stream.hold.push(() => setImmediate(() => Reflect.apply(this.destroy, res, args)));
+  }
+
   /** Asks, while it is open, whether the response is a stream; true when it has just become one. */
   decide(call: DecidingCall, hasBody: boolean, given?: Head): boolean {
     const { stream } = this;

@@ -4,28 +4,29 @@
  * handler makes of that is its own affair, and where it makes nothing of it a note says so.
  */
 import { once } from 'node:events';
-import { get, type IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import Anthropic from '@anthropic-ai/sdk';
 import { createOpenAI } from '@ai-sdk/openai';
+import { GoogleGenAI } from '@google/genai';
 import { ChatOpenAI } from '@langchain/openai';
 import { streamText } from 'ai';
 import { createSession } from 'better-sse';
 import compression from 'compression';
 import type { Request, RequestHandler, Response } from 'express';
 import httpProxy from 'http-proxy';
-import OpenAI from 'openai';
 import type { Outcome } from '../../src/message.ts';
+import type { Api } from '../support/upstream.ts';
+import { ask, deltas, openai, upstreamOf, webBody } from './asking.ts';
 
 /** A way to answer with a model's words. */
 export interface ChatHandler {
   readonly name: string;
   /** Whose API the provider behind it speaks; default OpenAI's. */
-  readonly api?: 'openai' | 'anthropic';
+  readonly api?: Api;
   /** Middleware that belongs in front of the guard. */
   readonly before?: () => RequestHandler;
-  readonly onCut: Extract<Outcome, 'failed' | 'truncated' | 'timed-out' | 'completed'>;
+  readonly onCut: Extract<Outcome, 'failed' | 'truncated' | 'timed-out'>;
   /** For the table of docs/compatibility.md: what its users have to know. */
   readonly note?: string;
   /** True where it listens to the response and cancels the provider when its client leaves. */
@@ -36,26 +37,6 @@ export interface ChatHandler {
 const EVENTS = 'text/event-stream';
 
 const HANGS = 'Does not notice that the provider is gone, and waits: set idleTimeoutMs.';
-
-const ask = { model: 'm', messages: [{ role: 'user' as const, content: 'hello' }] };
-
-function openai(baseURL: string): OpenAI {
-  return new OpenAI({ baseURL, apiKey: 'none', maxRetries: 0 });
-}
-
-/** The answer as the openai client gives it, for the handlers that differ in how they write. */
-async function deltas(baseURL: string, signal?: AbortSignal): Promise<AsyncIterable<string>> {
-  const stream = await openai(baseURL).chat.completions.create(
-    { ...ask, stream: true },
-    signal === undefined ? {} : { signal },
-  );
-  return (async function* () {
-    for await (const chunk of stream) {
-      const content = chunk.choices[0]?.delta.content ?? '';
-      if (content !== '') yield content;
-    }
-  })();
-}
 
 function frame(content: string): string {
   return `data: ${JSON.stringify({ content })}\n\n`;
@@ -72,20 +53,6 @@ function abortsOn(
     for await (const content of await deltas(baseURL, gone.signal)) res.write(frame(content));
     res.end('data: [DONE]\n\n');
   };
-}
-
-async function upstreamOf(baseURL: string): Promise<IncomingMessage> {
-  // An EventEmitter's promise of its event is a list of what was emitted.
-  const [answer] = (await once(get(`${baseURL}/chat/completions`), 'response')) as [
-    IncomingMessage,
-  ];
-  return answer;
-}
-
-async function webBody(baseURL: string): Promise<Readable> {
-  const { body } = await fetch(`${baseURL}/chat/completions`);
-  if (body === null) throw new Error('no body');
-  return Readable.fromWeb(body);
 }
 
 /** Every handler. */
@@ -127,9 +94,23 @@ export const HANDLERS: readonly ChatHandler[] = [
     },
   },
   {
+    name: '@google/genai: generateContentStream()',
+    api: 'gemini',
+    onCut: 'failed',
+    make: (baseURL) => async (_req, res) => {
+      const baseUrl = baseURL.replace(/\/v1$/, '');
+      const { models } = new GoogleGenAI({ apiKey: 'none', httpOptions: { baseUrl } });
+      const chunks = await models.generateContentStream({ model: 'm', contents: 'hello' });
+      res.type(EVENTS);
+      for await (const { candidates } of chunks)
+        res.write(`data: ${JSON.stringify({ candidates })}\n\n`);
+      res.end();
+    },
+  },
+  {
     name: 'AI SDK 6: pipeUIMessageStreamToResponse()',
-    onCut: 'truncated',
-    note: 'Ends the response normally when the provider breaks; the missing finish frame tells.',
+    onCut: 'failed',
+    note: 'Ends the response normally when the provider breaks, and then rejects: return its promise. Without it the missing finish frame tells.',
     make: (baseURL) => (_req, res) => {
       const provider = createOpenAI({ baseURL, apiKey: 'none' });
       const result = streamText({
@@ -143,8 +124,8 @@ export const HANDLERS: readonly ChatHandler[] = [
   },
   {
     name: 'AI SDK 6: pipeTextStreamToResponse()',
-    onCut: 'completed',
-    note: 'Ends the text normally when the provider breaks, and plain text has no mark of its end: nobody can tell. Use the UI message stream.',
+    onCut: 'failed',
+    note: 'Ends the text normally when the provider breaks, and then rejects: return its promise, for plain text has no mark of its end that would tell.',
     make: (baseURL) => (_req, res) => {
       const provider = createOpenAI({ baseURL, apiKey: 'none' });
       const result = streamText({
@@ -242,7 +223,6 @@ export const HANDLERS: readonly ChatHandler[] = [
   {
     name: "aborting on req.on('close')",
     onCut: 'failed',
-    note: 'The request closes when its body has been read, on some versions of Node long before the client leaves: listen to the response.',
     cancels: true,
     make: abortsOn((req) => req),
   },

@@ -218,6 +218,81 @@ describe('35: a stream that goes on after its released terminal frame', () => {
   });
 });
 
+describe('a handler that ends its answer, and then, while the end still waits for the message,', () => {
+  const answer = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
+
+  it.each(FAILURES)('%s: it has failed, and its client is cut off by nobody', async (_, fail) => {
+    const { house, ask } = await open((req, res, next) => {
+      res.type('text/event-stream').end(answer);
+      return fail(req, res, next);
+    });
+    const reply = await ask();
+    expect(reply).toMatchObject({ status: 200, whole: true });
+    expect(reply.body.toString()).toBe(answer);
+    await house.agree({
+      outcome: 'failed',
+      side: 'server',
+      text: 'hello',
+      complete: false,
+      revision: 1,
+    });
+    const revised = (await house.scrape()).sum('lastchunk_saves_revised_total', {
+      result: 'saved',
+    });
+    expect(revised).toBe(1);
+  });
+
+  it('destroys it: as without us, the client has all of it', async () => {
+    const { house, ask } = await open((_, res) => {
+      res.type('text/event-stream').end(answer);
+      res.destroy();
+    });
+    const reply = await ask();
+    expect(reply.whole).toBe(true);
+    expect(reply.body.toString()).toBe(answer);
+    await house.agree({ outcome: 'completed', side: 'server', text: 'hello', complete: true });
+  });
+
+  it('destroys it with an error: it has failed, and the client has all of it', async () => {
+    const { house, ask } = await open((_, res) => {
+      res.on('error', () => undefined);
+      res.type('text/event-stream').end(answer);
+      res.destroy(mistake);
+    });
+    expect((await ask()).whole).toBe(true);
+    await house.agree({ outcome: 'failed', side: 'server', complete: false, revision: 1 });
+  });
+
+  it('fails because it was stopped: it is stopped all the same', async () => {
+    const house = await createHouse(database, spans);
+    const chat = await createChat(house, async (_, res) => {
+      const signal = house.keep.stream(res)?.signal;
+      res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+      await until('it is stopped', () => signal?.aborted);
+      res.write(chatChunk({}, 'stop'));
+      res.end();
+      throw mistake;
+    });
+    const visitor = await chat.ask();
+    await visitor.sees('hello');
+    expect((await chat.stop(visitor)).status).toBe(200);
+    expect((await visitor.over()).whole).toBe(true);
+    await house.agree({ outcome: 'stopped', side: 'client', text: 'hello', revision: 0 });
+  });
+});
+
+it('a terminal frame that waits when its response is destroyed reaches its client first', async () => {
+  const { house, ask } = await open((_, res) => {
+    res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+    res.write(chatChunk({}, 'stop'));
+    setImmediate(() => res.destroy());
+  });
+  const reply = await ask();
+  expect(reply.whole).toBe(false);
+  expect(reply.body.toString()).toBe(chatChunk({ content: 'hello' }) + chatChunk({}, 'stop'));
+  await house.agree({ outcome: 'completed', side: 'server', text: 'hello', complete: true });
+});
+
 async function open(handler: RequestHandler) {
   const house = await createHouse(database, spans);
   const { site, ask } = await createChat(house, handler);

@@ -100,7 +100,7 @@ it('a handler that rejects while its end is held cuts nobody off', async () => {
   });
   expect((await visitor.over()).whole).toBe(true);
   expect(visitor.text).toContain('[DONE]');
-  expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed' });
+  expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', side: 'server' });
 });
 
 it('a client that reads nothing is cut after end() too', async () => {
