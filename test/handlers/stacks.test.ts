@@ -4,57 +4,24 @@
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { connect, constants } from 'node:http2';
 import { fileURLToPath } from 'node:url';
-import { Writable } from 'node:stream';
-import compression from 'compression';
-import cors from 'cors';
 import express5, { type RequestHandler, type Router } from 'express';
 import express4 from 'express4';
-import rateLimit from 'express-rate-limit';
-import session from 'express-session';
-import helmet from 'helmet';
-import morgan from 'morgan';
-import { pinoHttp } from 'pino-http';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createKept } from '../support/kept.ts';
-import { serve, type Transport } from '../support/site.ts';
+import { serve, serveHttp2, type Transport } from '../support/site.ts';
 import { createTap } from '../support/tap.ts';
 import { until } from '../support/until.ts';
 import { dial, request, visit } from '../support/visitor.ts';
+import { MIDDLEWARE, PLACES } from './stacks.ts';
 
-const nowhere = new Writable({ write: (_piece, _encoding, done) => done() });
-
-/** Each in the place its documentation gives it: before the routes. */
-const MIDDLEWARE: ReadonlyArray<readonly [name: string, make: () => readonly RequestHandler[]]> = [
-  ['nothing', () => []],
-  ['compression', () => [compression()]],
-  ['helmet', () => [helmet()]],
-  ['cors', () => [cors()]],
-  [
-    'express-session',
-    () => [session({ secret: 'none', resave: true, saveUninitialized: true, rolling: true })],
-  ],
-  ['morgan', () => [morgan('combined', { stream: nowhere })]],
-  ['pino-http', () => [pinoHttp({}, nowhere)]],
-  ['express-rate-limit', () => [rateLimit({ limit: 100, standardHeaders: true })]],
-  [
-    'all of them',
-    () => [
-      helmet(),
-      cors(),
-      morgan('combined', { stream: nowhere }),
-      pinoHttp({}, nowhere),
-      session({ secret: 'none', resave: true, saveUninitialized: true }),
-      rateLimit({ limit: 100 }),
-      compression(),
-    ],
-  ],
-];
-
-describe.each([
+const EXPRESSES = [
   ['Express 4', express4],
   ['Express 5', express5],
-] as const)('%s', (_version, express) => {
+] as const;
+
+describe.each(EXPRESSES)('%s', (_version, express) => {
   describe.each(MIDDLEWARE)('behind %s', (_name, make) => {
     async function open() {
       const kept = createKept();
@@ -93,57 +60,95 @@ describe.each([
       expect(kept.store.row).toMatchObject({ text: 'one two', complete: true });
     });
   });
+});
 
-  it('a router mounted under a parameter gives the pattern of the route, never the URL', async () => {
+/** How each place is shown. */
+const SHOWN: Readonly<Record<keyof typeof PLACES, () => Promise<void>>> = {
+  router: async () => {
+    for (const [, express] of EXPRESSES) {
+      const kept = createKept();
+      const tap = createTap();
+      const app = express();
+      const router: Router = express.Router({ mergeParams: true });
+      const message: RequestHandler = kept.keep.guard({
+        message: (req) => ({ conversationId: `${req.params['tenant']}/${req.params['id']}` }),
+      });
+      router.get('/chat/:id', message, answerWith(tap));
+      app.use('/t/:tenant', router);
+      const client = await visit(await serve(app), '/t/acme/chat/42');
+      tap.push('one');
+      tap.end();
+      await client.over();
+      expect(await kept.witness.ended()).toMatchObject({ route: '/chat/:id' });
+      expect(kept.store.row.conversationId).toBe('acme/42');
+    }
+  },
+  http: () => pipelined('http'),
+  https: () => pipelined('https'),
+  http2: async () => {
     const kept = createKept();
     const tap = createTap();
-    const app = express();
-    const router: Router = express.Router({ mergeParams: true });
-    const message: RequestHandler = kept.keep.guard({
-      message: (req) => ({ conversationId: `${req.params['tenant']}/${req.params['id']}` }),
-    });
-    router.get('/chat/:id', message, answerWith(tap));
-    app.use('/t/:tenant', router);
-    const client = await visit(await serve(app), '/t/acme/chat/42');
-    tap.push('one');
-    tap.end();
-    await client.over();
-    expect(await kept.witness.ended()).toMatchObject({ route: '/chat/:id' });
-    expect(kept.store.row.conversationId).toBe('acme/42');
-  });
-});
-
-describe.each(['http', 'https'] as const satisfies readonly Transport[])('over %s', (transport) => {
-  it('requests on one connection, one after the other and piped, are streams of their own', async () => {
-    const kept = createKept();
-    const app = express5();
-    app.get('/chat/:id', kept.keep.guard({ message: idOf }), (req, res) => {
-      res.type('text/event-stream');
-      res.write(frame(`answer ${req.params.id}`));
+    const guarded = kept.keep.guard({}, async (_req, res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      for await (const text of tap) res.write(frame(text));
       res.end('data: [DONE]\n\n');
     });
-    const client = await dial(await serve(app, transport));
-    client.send(request('/chat/1'));
-    await client.sees('answer 1');
-    client.send(request('/chat/2') + request('/chat/3'));
-    await until('all three are answered', () => client.raw.includes('answer 3'));
-    await until('all three have ended', () => kept.witness.ends.length === 3);
-    const rows = [...kept.store.rows.values()];
-    expect(rows.map(({ conversationId, text }) => `${conversationId}: ${text}`).toSorted()).toEqual(
-      ['1: answer 1', '2: answer 2', '3: answer 3'],
-    );
-    expect(kept.witness.ends.map(({ outcome }) => outcome)).toEqual(Array(3).fill('completed'));
-  });
-});
+    const { url } = await serveHttp2((req, res) => void guarded(req, res));
+    const session = connect(url);
+    onTestFinished(() => session.destroy());
+    const stream = session.request({ ':path': '/' });
+    tap.push('one');
+    await once(stream, 'data');
+    stream.close(constants.NGHTTP2_CANCEL);
+    await until('the guard has noticed', () => kept.witness.finishing.length > 0);
+    tap.push(' two');
+    tap.end();
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+    expect(kept.store.row).toMatchObject({ text: 'one two', complete: true });
+  },
+  cluster: async () => {
+    const primary = fork(fileURLToPath(new URL('cluster-child.ts', import.meta.url)), {
+      execArgv: ['--import', 'tsx'],
+    });
+    onTestFinished(() => void primary.kill('SIGKILL'));
+    const [report] = (await once(primary, 'message')) as [unknown];
+    // Every answer that was seen is kept, and each worker has a journal of its own.
+    expect(report).toEqual({ workers: 2, seen: 20, kept: 20, journals: 2 });
+  },
+};
 
-it('workers of a cluster keep what their clients saw, and each its own journal', async () => {
-  const primary = fork(fileURLToPath(new URL('cluster-child.ts', import.meta.url)), {
-    execArgv: ['--import', 'tsx'],
+it.each(keysOf(PLACES).map((place) => [PLACES[place], SHOWN[place]] as const))('%s', (_, shown) =>
+  shown(),
+);
+
+/** Requests on one connection are streams of their own. */
+async function pipelined(transport: Transport): Promise<void> {
+  const kept = createKept();
+  const app = express5();
+  app.get('/chat/:id', kept.keep.guard({ message: idOf }), (req, res) => {
+    res.type('text/event-stream');
+    res.write(frame(`answer ${req.params.id}`));
+    res.end('data: [DONE]\n\n');
   });
-  onTestFinished(() => void primary.kill('SIGKILL'));
-  const [report] = (await once(primary, 'message')) as [unknown];
-  expect(report).toEqual({ workers: 2, seen: 20, kept: 20, journals: 2 });
-});
+  const client = await dial(await serve(app, transport));
+  client.send(request('/chat/1'));
+  await client.sees('answer 1');
+  client.send(request('/chat/2') + request('/chat/3'));
+  await until('all three are answered', () => client.raw.includes('answer 3'));
+  await until('all three have ended', () => kept.witness.ends.length === 3);
+  const rows = [...kept.store.rows.values()];
+  expect(rows.map(({ conversationId, text }) => `${conversationId}: ${text}`).toSorted()).toEqual([
+    '1: answer 1',
+    '2: answer 2',
+    '3: answer 3',
+  ]);
+  expect(kept.witness.ends.map(({ outcome }) => outcome)).toEqual(Array(3).fill('completed'));
+}
+
+function keysOf<K extends string>(table: Readonly<Record<K, unknown>>): readonly K[] {
+  // A literal object has the keys of its type and no others.
+  return Object.keys(table) as K[];
+}
 
 function answerWith(tap: ReturnType<typeof createTap>): RequestHandler {
   return async (_req, res) => {

@@ -1,6 +1,6 @@
 /**
- * A model provider on a local socket that speaks the streaming API of OpenAI, or of Anthropic, and does on request
- * what providers do on bad days.
+ * A model provider on a local socket that speaks the streaming API of OpenAI, of Anthropic, or of Gemini, and does on
+ * request what providers do on bad days.
  */
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -70,9 +70,23 @@ const ANTHROPIC: Voice = {
     event('message_stop', {}),
 };
 
+const candidate = (text: string, rest: object = {}): string =>
+  sse({ candidates: [{ index: 0, content: { role: 'model', parts: [{ text }] }, ...rest }] });
+
+const GEMINI: Voice = {
+  start: '',
+  delta: (text) => candidate(text),
+  finish: (finishReason = 'STOP') => candidate('', { finishReason }),
+};
+
+const VOICES = { openai: OPENAI, anthropic: ANTHROPIC, gemini: GEMINI } as const;
+
+/** Whose streaming API a provider speaks. */
+export type Api = keyof typeof VOICES;
+
 /** Starts a provider that lives until the end of the test. */
-export async function createUpstream(api: 'openai' | 'anthropic' = 'openai'): Promise<Upstream> {
-  const voice = api === 'openai' ? OPENAI : ANTHROPIC;
+export async function createUpstream(api: Api = 'openai'): Promise<Upstream> {
+  const voice = VOICES[api];
   const calls: Call[] = [];
   const server = createServer((req, res) => {
     req.resume();

@@ -1,0 +1,130 @@
+/** What docs/compatibility.md says of limits, one test for each: a limit that is gone fails here and leaves the page. */
+import compression from 'compression';
+import express, { type Response } from 'express';
+import { expect, it } from 'vitest';
+import { createKept } from '../support/kept.ts';
+import { serve } from '../support/site.ts';
+import { createTap } from '../support/tap.ts';
+import { turns, until } from '../support/until.ts';
+import { visit } from '../support/visitor.ts';
+import { LIMITS, NOTES } from './limits.ts';
+
+const EVENTS = 'text/event-stream';
+
+/** How each is shown. */
+const SHOWN: Readonly<Record<keyof typeof NOTES | keyof typeof LIMITS, () => Promise<void>>> = {
+  bodyParser: async () => {
+    const events: string[] = [];
+    const app = express();
+    app.post('/', express.json(), async (req, res) => {
+      req.on('close', () => events.push('the request closed'));
+      res.write('one');
+      await until('the request closes', () => events.length > 0);
+      events.push('the handler goes on');
+      res.end(' two');
+    });
+    const headers = { 'content-type': 'application/json' };
+    const client = await visit(await serve(app), '/', { method: 'POST', headers, body: '{}' });
+    expect(await client.over()).toMatchObject({ whole: true, body: Buffer.from('one two') });
+    expect(events).toEqual(['the request closed', 'the handler goes on']);
+  },
+  wrongOrder: async () => {
+    const { kept, tap, client } = await open((app, guard) => app.use(guard, compression()));
+    tap.push('one');
+    tap.end();
+    await client.over();
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+    expect(kept.store.row).toMatchObject({ text: 'one', complete: true });
+    expect(kept.logbook.lines.map(({ text }) => text)).toContainEqual(
+      expect.stringContaining('compression() must stand before'),
+    );
+  },
+  earlyListener: async () => {
+    const told: string[] = [];
+    const { kept, tap, client } = await open((app, guard) => {
+      app.use((_req, res, next) => {
+        res.on('close', () => told.push('before'));
+        next();
+      });
+      app.use(guard);
+      app.use((_req, res, next) => {
+        res.on('close', () => told.push('after'));
+        next();
+      });
+    });
+    tap.push('one');
+    await client.sees('one');
+    client.rst();
+    await until('the early listener is told', () => told.length > 0);
+    await turns();
+    expect(told).toEqual(['before']);
+    tap.end();
+    await kept.witness.ended();
+    await until('so is the late one', () => told.length > 1);
+  },
+  json: async () => {
+    const { kept, tap, client } = await open((app, guard) => app.use(guard), 'application/json');
+    tap.push('one');
+    tap.end();
+    expect(await client.over()).toMatchObject({ whole: true });
+    await turns();
+    expect([kept.witness.starts, kept.store.asked]).toEqual([0, []]);
+  },
+  rawWrite: async () => {
+    const kept = createKept();
+    const app = express();
+    app.get('/', kept.keep.guard(), (_req, res: Response) => {
+      res.type(EVENTS).set('Connection', 'close').removeHeader('Transfer-Encoding');
+      res.write(frame('one'));
+      res.socket?.write(frame('beside it'));
+      res.end();
+    });
+    const client = await visit(await serve(app), '/');
+    await client.over();
+    expect(client.raw.toString()).toContain('beside it');
+    await kept.witness.ended();
+    expect(kept.store.row.text).toBe('one');
+  },
+  upgrade: async () => {
+    const kept = createKept();
+    const app = express().use(kept.keep.observe(), kept.keep.guard());
+    const site = await serve(app);
+    site.server.on('upgrade', (_req, socket) => {
+      socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\r\nhello');
+    });
+    const headers = { connection: 'Upgrade', upgrade: 'websocket' };
+    const client = await visit(site, '/', { headers });
+    await until('the answer is there', () => client.raw.includes('hello'));
+    expect([kept.witness.starts, kept.store.asked]).toEqual([0, []]);
+  },
+};
+
+it.each([...Object.entries({ ...NOTES, ...LIMITS }).map(([key, { what }]) => ({ key, what }))])(
+  '$what',
+  ({ key }) => {
+    // The keys of both tables are those of this one.
+    return SHOWN[key as keyof typeof SHOWN]();
+  },
+);
+
+/** A client in front of a route whose guard stands where `arrange` puts it. */
+async function open(
+  arrange: (app: express.Express, guard: express.RequestHandler) => unknown,
+  type = EVENTS,
+) {
+  const kept = createKept();
+  const tap = createTap();
+  const app = express();
+  arrange(app, kept.keep.guard());
+  app.get('/', async (_req, res) => {
+    res.type(type);
+    for await (const text of tap) res.write(frame(text));
+    res.end('data: [DONE]\n\n');
+  });
+  const headers = { 'accept-encoding': 'gzip' };
+  return { kept, tap, client: await visit(await serve(app), '/', { headers }) };
+}
+
+function frame(content: string): string {
+  return `data: ${JSON.stringify({ content })}\n\n`;
+}
