@@ -1,13 +1,14 @@
 /**
  * Looks at each chunk on its way out for the frame that ends the answer, because that frame must not leave
  * before the message is saved. It runs for every chunk of every stream, so the common chunk (whole frames,
- * nothing suspicious in them) costs one regular expression and no allocation; only a suspicious one is parsed.
+ * nothing suspicious in them) costs two comparisons or one regular expression; only a suspicious one is parsed.
  */
 import { asBuiltIn, BUILT_INS, fallbackOf, formatNamed, recognise } from './built-ins.ts';
 import type { Format, Frame } from './format.ts';
 import { boundaryEnd, framesIn, framingFor, isFrame, sniff, unfinishedIn } from './framing.ts';
 import type { BodyFraming, Found, Framed } from './framing.ts';
 import { SEAM_CHARS, suspectsOf } from './suspects.ts';
+import { type Template, templateOf } from './template.ts';
 
 /** The first terminal fact in a chunk. */
 export type Sighting = 'finish' | 'error';
@@ -32,6 +33,9 @@ const MAX_FRAME_CHARS = 1_048_576;
 const MAX_REREAD_CHARS = 1_048_576;
 /** After so many characters without a vendor's frame the format is taken for generic. */
 const GUESS_CHARS = 8_192;
+/** So many frames are looked at for a template: the first ones carry a role, or a text that stands in them twice. */
+const MAX_LESSONS = 4;
+
 /**
  * Begins to watch a stream. `choice` is a format, its name, or `auto`; `contentType` is without parameters, in
  * lower case, or ''. `onError` is told, once, when a custom format throws; its frame then ends nothing.
@@ -67,6 +71,9 @@ class Watch implements FrameWatch {
   /** The open frame has been told already; its end says nothing new. */
   #told = false;
   #rereadChars = MAX_REREAD_CHARS;
+  /** What the frames of this stream look like that hold nothing but text. */
+  #template: Template | undefined;
+  #lessons = MAX_LESSONS;
 
   constructor(given: Format | undefined, contentType: string, onError: (error: unknown) => void) {
     this.#given = given;
@@ -89,8 +96,13 @@ class Watch implements FrameWatch {
   see(piece: string): Sighting | undefined {
     const framing = this.#framing;
     if (framing === 'text') return undefined;
-    if (this.#idle && endsFrame(framing, piece) && this.#suspects?.test(piece) === false)
-      return undefined;
+    if (this.#idle && endsFrame(framing, piece)) {
+      if (this.#template?.fits(piece) === true) return undefined;
+      if (this.#suspects?.test(piece) === false) {
+        if (this.#lessons > 0) this.#learn(piece);
+        return undefined;
+      }
+    }
     const sighting = framing === undefined ? this.#sniff(piece) : this.#cut(framing, piece);
     this.#guessChars = Math.max(0, this.#guessChars - piece.length);
     this.#idle = this.#framing !== undefined && this.#tail === '' && this.#guessChars === 0;
@@ -166,6 +178,20 @@ class Watch implements FrameWatch {
   #mayBeWhole(): boolean {
     const custom = this.#given !== undefined && asBuiltIn(this.#given) === undefined;
     return custom || /[\]}]"?$/.test(this.#seam.trimEnd()) || this.#seam.includes('error');
+  }
+
+  /** Most frames differ in nothing but their text; to see that of one is cheaper than to look for what is suspect. */
+  #learn(piece: string): void {
+    const framing = this.#framing;
+    if (framing === undefined || framing === 'text') return;
+    this.#lessons -= 1;
+    const [frame, ...others] = framesIn(framing, piece);
+    if (frame === undefined || others.length > 0 || !isFrame(frame)) return;
+    const format = this.#guess ?? fallbackOf(framing);
+    const template = templateOf(framing, format, piece, frame, (one) => !this.#sightingIn(one));
+    if (template === undefined) return;
+    this.#template = template;
+    this.#lessons = 0;
   }
 
   #judge(found: readonly Found[], skipFirst: boolean): Sighting | undefined {
