@@ -21,8 +21,9 @@ export async function runDashboards(argv: readonly string[], io: Io): Promise<nu
     io.stdout.write(HELP);
     return 0;
   }
+  const options = sloOptionsOf(values);
   const { dashboardFiles } = await loadDashboards();
-  const files = dashboardFiles(sloOptionsOf(values));
+  const files = dashboardFiles(options);
   if (values.out === undefined) {
     io.stdout.write(
       `${JSON.stringify(

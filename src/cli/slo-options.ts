@@ -1,6 +1,8 @@
 /** The options that `lastchunk rules` and `lastchunk dashboards` have in common: the objectives as flags. */
+import { LastchunkError } from '../errors.ts';
 import { bad } from '../options.ts';
 import type { SloOptions } from '../slo/index.ts';
+import { resolveSlo } from '../slo/settings.ts';
 
 /** For `parseArgs`. */
 export const SLO_OPTIONS = {
@@ -28,11 +30,11 @@ export type SloFlags = {
   readonly [K in keyof typeof SLO_OPTIONS]?: K extends 'label' ? string[] : string;
 };
 
-/** The options of `lastchunk/slo`. Throws `bad-option` for a value that is no number; its range is checked there. */
+/** The options of `lastchunk/slo`. Throws `bad-option`, which names the flag and its range, for a value outside of it. */
 export function sloOptionsOf(flags: SloFlags): SloOptions {
   const { objective, timeliness, window, label, runbooks, speed } = flags;
   const minFailures = flags['min-failures'];
-  return {
+  const options: SloOptions = {
     ...(objective !== undefined && { objective: numberOf('--objective', objective) }),
     ...(timeliness !== undefined && { timeliness: numberOf('--timeliness', timeliness) }),
     ...(window !== undefined && { windowDays: numberOf('--window', window.replace(/d$/, '')) }),
@@ -41,7 +43,31 @@ export function sloOptionsOf(flags: SloFlags): SloOptions {
     ...(runbooks !== undefined && { runbookUrl: runbooks }),
     ...(speed !== undefined && { speed: numberOf('--speed', speed) }),
   };
+  try {
+    resolveSlo(options);
+  } catch (error) {
+    throw error instanceof LastchunkError ? bad(asTyped(error.message)) : error;
+  }
+  return options;
 }
+
+/** The message of an option with the flag in its place: whoever typed `--window` has not heard of `windowDays`. */
+function asTyped(message: string): string {
+  return message.replace(/`(\w+)`/, (quoted, name: string) => {
+    const flag = FLAGS[name];
+    return flag === undefined ? quoted : `\`${flag}\``;
+  });
+}
+
+const FLAGS: Readonly<Record<string, string>> = {
+  objective: '--objective',
+  timeliness: '--timeliness',
+  windowDays: '--window',
+  labels: '--label',
+  minFailures: '--min-failures',
+  runbookUrl: '--runbooks',
+  speed: '--speed',
+} satisfies Record<keyof SloOptions, string>;
 
 function numberOf(flag: string, text: string): number {
   if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import { rulesYaml } from '../../src/slo/index.ts';
+import { MISTAKES } from './slo-mistakes.ts';
 
 async function run(...argv: string[]) {
   const written = { stdout: '', stderr: '' };
@@ -44,19 +45,19 @@ it('writes them into a file', async () => {
   expect(await readFile(file, 'utf8')).toBe(rulesYaml());
 });
 
-it.each([
-  ['--objective', '42', '`objective`'],
-  ['--objective', 'high', '`--objective`'],
-  ['--window', '3d', '`windowDays`'],
-  ['--window', 'month', '`--window`'],
-  ['--label', 'instance', '`labels`'],
-  ['--min-failures', '0', '`minFailures`'],
-  ['--speed', '1000', '`speed`'],
-])('calls %s %s a mistake', async (flag, value, named) => {
+it.each(MISTAKES)('calls %s %j a mistake and says what is right', async (flag, value, said) => {
   const { exitCode, stdout, stderr } = await run(flag, value);
   expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
-  expect(stderr).toMatch(/^lastchunk rules: /);
-  expect(stderr).toContain(named);
+  expect(stderr).toContain(`lastchunk rules: \`${flag}\` must `);
+  expect(stderr).toContain(said);
+});
+
+it('refuses what it does not know', async () => {
+  for (const argument of ['--bogus', 'file.yml']) {
+    const { exitCode, stdout, stderr } = await run(argument);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain(argument);
+  }
 });
 
 it('says why a file cannot be written', async () => {

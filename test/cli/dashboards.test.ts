@@ -1,0 +1,101 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { main } from '../../src/cli/main.ts';
+import { dashboardFiles } from '../../src/slo/dashboards/index.ts';
+import { createAppFolder } from '../support/package.ts';
+import { MISTAKES } from './slo-mistakes.ts';
+
+async function run(...argv: string[]) {
+  const written = { stdout: '', stderr: '' };
+  const stream = (name: keyof typeof written) => ({
+    write: (text: string) => {
+      written[name] += text;
+    },
+  });
+  const io = { stdout: stream('stdout'), stderr: stream('stderr'), env: {} };
+  return { exitCode: await main(['dashboards', ...argv], io), ...written };
+}
+
+async function scratch(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'lastchunk-cli-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  return directory;
+}
+
+it('prints both dashboards as they are shipped, in one array', async () => {
+  const { exitCode, stdout, stderr } = await run();
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  const shipped = ['lastchunk-saves', 'lastchunk-streams'].map((name) =>
+    readFile(`dashboards/${name}.json`, 'utf8'),
+  );
+  const parsed = (await Promise.all(shipped)).map((text): unknown => JSON.parse(text));
+  expect(JSON.parse(stdout)).toEqual(parsed);
+});
+
+it('writes each into a file of a folder that it makes', async () => {
+  const directory = join(await scratch(), 'new', 'dashboards');
+  const { exitCode, stdout, stderr } = await run('--out', directory);
+  const names = ['lastchunk-saves.json', 'lastchunk-streams.json'];
+  const paths = names.map((name) => `${join(directory, name)}\n`);
+  expect({ exitCode, stdout, stderr }).toEqual({ exitCode: 0, stdout: paths.join(''), stderr: '' });
+  expect((await readdir(directory)).toSorted()).toEqual(names);
+  for (const name of names) {
+    expect(await readFile(join(directory, name), 'utf8')).toBe(
+      await readFile(`dashboards/${name}`, 'utf8'),
+    );
+  }
+});
+
+it('makes them for another objective, window, label and place of the runbooks', async () => {
+  const place = 'https://wiki.example/runbooks';
+  const flags = `--objective 99.5 --window 28d --label cluster --runbooks ${place}`;
+  const { stdout } = await run(...flags.split(' '));
+  const options = { objective: 99.5, windowDays: 28, labels: ['cluster'], runbookUrl: place };
+  expect(JSON.parse(stdout)).toEqual(
+    dashboardFiles(options).map(([, text]): unknown => JSON.parse(text)),
+  );
+  for (const text of ['28d', 'label_values(', 'cluster=~', `${place}/LastchunkMessagesLost.md`]) {
+    expect(stdout).toContain(text);
+  }
+});
+
+it.each(MISTAKES)('calls %s %j a mistake and says what is right', async (flag, value, said) => {
+  const { exitCode, stdout, stderr } = await run(flag, value);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+  expect(stderr).toContain(`lastchunk dashboards: \`${flag}\` must `);
+  expect(stderr).toContain(said);
+});
+
+it('refuses what it does not know', async () => {
+  for (const argument of ['--bogus', 'saves.json']) {
+    const { exitCode, stdout, stderr } = await run(argument);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain(argument);
+  }
+});
+
+it('says why a folder cannot be made', async () => {
+  const { exitCode, stderr } = await run('--out', '/dev/null/dashboards');
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/^lastchunk dashboards: ENOTDIR/);
+});
+
+it('names the package to install where it is missing, and needs it for nothing else', async () => {
+  const folder = await createAppFolder(['yaml']);
+  onTestFinished(() => folder.remove());
+  const program = join(folder.path, 'node_modules/lastchunk/dist/cli/bin.js');
+  const call = (...argv: string[]) =>
+    spawnSync(process.execPath, [program, ...argv], { encoding: 'utf8' });
+  const { status, stdout, stderr } = call('dashboards');
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  expect(stderr).toBe(
+    'lastchunk dashboards: dashboards are made with @grafana/grafana-foundation-sdk@0.0.21, which is not installed: ' +
+      'npm install --save-dev @grafana/grafana-foundation-sdk@0.0.21\n',
+  );
+  expect(call('dashboards', '--help').status).toBe(0);
+  expect(call('dashboards', '--objective', '42').stderr).toContain('`--objective` must be');
+  expect(call('rules').status).toBe(0);
+});

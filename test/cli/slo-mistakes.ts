@@ -1,0 +1,16 @@
+/** Wrong values of what `lastchunk rules` and `lastchunk dashboards` have in common, with what the message says of them. */
+export const MISTAKES: readonly (readonly [flag: string, value: string, said: string])[] = [
+  ['--objective', '42', 'a percentage from 93.1 to below 100'],
+  ['--objective', '100', 'a percentage from 93.1 to below 100'],
+  ['--objective', 'high', 'a number, not "high"'],
+  ['--timeliness', '12', 'a percentage from 93.1 to below 100'],
+  ['--window', '3d', 'a whole number from 7 to 90, not 3'],
+  ['--window', '91', 'a whole number from 7 to 90, not 91'],
+  ['--window', 'month', 'a number, not "month"'],
+  ['--label', 'instance', 'not name "instance": the rules use it already'],
+  ['--label', '9x', 'names of Prometheus labels, not "9x"'],
+  ['--min-failures', '0', 'a whole number from 1 to 1000, not 0'],
+  ['--min-failures', '1.5', 'a whole number from 1 to 1000, not 1.5'],
+  ['--runbooks', 'two words', 'a URL or a path, not "two words"'],
+  ['--speed', '1000', 'a whole number from 1 to 60, not 1000'],
+];
