@@ -1,6 +1,6 @@
 /**
- * The package as its users get it: compiled to plain JavaScript, so that no loader stands between the bench and what
- * it measures. It is built anew for each run, into a directory of its own.
+ * The package as its users get it, and the servers of the bench: compiled to plain JavaScript, so that no loader stands
+ * between the bench and what it measures. Built anew for each run, into a directory of its own.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -13,11 +13,14 @@ import type * as guardKeeper from '../src/guard/keeper.ts';
 import type * as journal from '../src/guard/journal/index.ts';
 import type * as postgres from '../src/postgres/index.ts';
 import type * as table from '../src/postgres/table.ts';
+import type * as prometheus from '../src/telemetry/prometheus.ts';
 
 /** Where the compiled package lies. */
 export interface Built {
   /** The directory that takes the place of `src`. */
   readonly directory: string;
+  /** The directory that takes the place of `bench/servers`. */
+  readonly servers: string;
   remove(): void;
 }
 
@@ -27,18 +30,17 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export function build(): Built {
   const home = mkdtempSync(join(tmpdir(), 'lastchunk-bench-'));
   const remove = (): void => rmSync(home, { recursive: true, force: true });
-  const directory = join(home, 'dist');
   const modules = join(ROOT, 'node_modules');
   symlinkSync(modules, join(home, 'node_modules'));
   writeFileSync(join(home, 'package.json'), '{ "type": "module" }\n');
   const tsc = join(modules, '.bin', 'tsc');
-  const flags = ['-p', 'tsconfig.build.json', '--outDir', directory];
+  const flags = ['-p', 'bench/tsconfig.json', '--outDir', home];
   const { status, stdout } = spawnSync(tsc, flags, { cwd: ROOT, encoding: 'utf8' });
   if (status !== 0) {
     remove();
     throw new Error(`the package does not compile:\n${stdout}`);
   }
-  return { directory, remove };
+  return { directory: join(home, 'src'), servers: join(home, 'bench', 'servers'), remove };
 }
 
 /** The modules that the bench uses, by their path in `src`. */
@@ -49,7 +51,11 @@ interface Modules {
   'guard/journal/index.js': typeof journal;
   'postgres/index.js': typeof postgres;
   'postgres/table.js': typeof table;
+  'telemetry/prometheus.js': typeof prometheus;
 }
+
+/** `load` for one compiled package. */
+export type Load = <Name extends keyof Modules>(name: Name) => Promise<Modules[Name]>;
 
 /** Loads one compiled module. */
 export async function load<Name extends keyof Modules>(

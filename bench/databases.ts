@@ -1,15 +1,33 @@
 /** The databases that saves are measured on: as it is run in production, and with a disk that costs nothing. */
-import { startPostgres } from '../test/support/postgres.ts';
+import { startPostgres, type TestPostgres } from '../test/support/postgres.ts';
 
 /** `fsync` as it is set. */
 export const FSYNC = ['on', 'off'] as const;
+export type Fsync = (typeof FSYNC)[number];
 
-/** Runs `work` on a cluster of its own. */
-export async function onDatabase(
-  fsync: (typeof FSYNC)[number],
-  work: (connectionString: string) => Promise<void>,
-): Promise<void> {
-  const server = await startPostgres({
+/** Clusters that are started when they are first needed. */
+export interface Databases {
+  /** A new, empty database; its connection string. */
+  open(fsync: Fsync): Promise<string>;
+  remove(): Promise<void>;
+}
+
+export function createDatabases(): Databases {
+  const clusters = new Map<Fsync, Promise<TestPostgres>>();
+  return {
+    open: async (fsync) => {
+      const cluster = clusters.get(fsync) ?? start(fsync);
+      clusters.set(fsync, cluster);
+      return (await cluster).newDatabase();
+    },
+    remove: async () => {
+      for (const cluster of clusters.values()) await (await cluster).remove();
+    },
+  };
+}
+
+function start(fsync: Fsync): Promise<TestPostgres> {
+  return startPostgres({
     fsync,
     full_page_writes: fsync,
     // The default of PostgreSQL; the test cluster has less.
@@ -18,9 +36,4 @@ export async function onDatabase(
     max_wal_size: '8GB',
     checkpoint_timeout: '1h',
   });
-  try {
-    await work(await server.newDatabase());
-  } finally {
-    await server.remove();
-  }
 }

@@ -2,53 +2,88 @@
  * What lastchunk costs, measured beside what it is compared with. Exits with 0 when every goal is met, with 1 when
  * one is missed (never with `--quick`) or the bench broke, with 2 for wrong arguments.
  */
-import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
-import { readArgs, USAGE, type Args } from './args.ts';
+import { readArgs, usage, type Args } from './args.ts';
 import { build } from './built.ts';
-import { isMissed, line, type Figure } from './figures.ts';
+import { createDatabases } from './databases.ts';
+import type { Figure } from './figures.ts';
 import { machine } from './machine.ts';
-import { PARTS } from './parts.ts';
+import type { Part } from './part.ts';
+import { PARTS } from './parts/index.ts';
+import { publish } from './publish.ts';
+import { goalLines, line } from './report.ts';
+import { anyMissed, writeResults, type PartResult } from './results.ts';
 
 const args = argsOrExit();
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 say('building');
 const built = build();
+const databases = createDatabases();
 try {
-  const figures: Figure[] = [];
-  const started = new Date();
-  for (const { name, run } of PARTS) {
-    if (!args.parts.includes(name)) continue;
-    say(`\n${name} (load ${loadavg()[0]?.toFixed(1)})`);
-    await run({
-      built,
-      quick: args.quick,
-      found(figure) {
-        figures.push(figure);
-        say(line(figure));
-      },
-      say,
-    });
+  const results: PartResult[] = [];
+  for (const part of PARTS) {
+    if (args.parts.includes(part.name)) results.push(await run(part));
+    if (args.json !== undefined) writeResults(args.json, results);
   }
-  say(`\nload at the end ${loadavg()[0]?.toFixed(1)}`);
-  if (args.json !== undefined) {
-    const facts = { ...machine(), started, ended: new Date(), quick: args.quick, figures };
-    writeFileSync(args.json, `${JSON.stringify(facts, null, 2)}\n`);
+  if (args.write) await publish(results);
+  if (!args.quick) {
+    say(['\ngoals', ...goalLines(results)].join('\n'));
+    if (anyMissed(results)) process.exitCode = 1;
   }
-  process.exitCode = !args.quick && figures.some(isMissed) ? 1 : 0;
 } finally {
+  await databases.remove();
   built.remove();
+}
+
+async function run(part: Part): Promise<PartResult> {
+  const { quick, minutes } = args;
+  const figures: Figure[] = [];
+  const notes: string[] = [];
+  const started = new Date();
+  const before = load();
+  say(`\n${part.name} (load ${before})`);
+  await part.run({
+    built,
+    databases,
+    quick,
+    minutes,
+    found(figure) {
+      figures.push(figure);
+      say(line(figure));
+    },
+    note(text) {
+      notes.push(text);
+      say(`  ${text}`);
+    },
+  });
+  const seconds = Math.round((Date.now() - started.getTime()) / 1_000);
+  say(`  ${seconds} s`);
+  return {
+    part: part.name,
+    started: started.toISOString(),
+    seconds,
+    load: { before, after: load() },
+    machine: machine(),
+    figures,
+    notes,
+  };
+}
+
+/** Of one minute. */
+function load(): number {
+  return Number((loadavg()[0] ?? 0).toFixed(1));
 }
 
 function argsOrExit(): Args {
   try {
     const read = readArgs(process.argv.slice(2), PARTS);
     if (!read.help) return read;
-    process.stdout.write(USAGE);
+    process.stdout.write(usage(PARTS));
     return process.exit(0);
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${message}\n\n${usage(PARTS)}`);
     return process.exit(2);
   }
 }

@@ -47,10 +47,7 @@ export async function createSavers(built: Built, connectionString: string): Prom
       const saved = await result;
       if (saved.result !== 'saved') throw new Error(`${saved.result}: ${saved.errorType}`);
     },
-    byHand: async (message) => {
-      const { rowCount } = await pool.query(upsertOne, values(message));
-      if (rowCount !== 1) throw new Error('not written');
-    },
+    byHand: (message) => saveByHand(pool, upsertOne, message),
     empty: async () => void (await pool.query('TRUNCATE lastchunk_messages')),
     count: async () => {
       const { rows } = await pool.query<{ count: string }>(
@@ -71,6 +68,16 @@ const SAVE = {
   confirmTimeoutMs: 60_000,
   missingAfterMs: 600_000,
 } as const;
+
+/** One message, by the statement for one. */
+export async function saveByHand(
+  pool: pg.Pool,
+  upsertOne: string,
+  message: Message,
+): Promise<void> {
+  const { rowCount } = await pool.query(upsertOne, values(message));
+  if (rowCount !== 1) throw new Error('not written');
+}
 
 /** What an app would write: each field in its place, nothing checked. */
 function values(message: Message): unknown[] {

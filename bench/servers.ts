@@ -2,86 +2,81 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Built } from './built.ts';
 
-/** What stands in front of the handler. */
-export const VARIANTS = ['express', 'observe', 'guard', 'guard+journal'] as const;
-export type Variant = (typeof VARIANTS)[number];
+/** The modules in `servers/` that can be started. */
+export type ServerModule = 'variant' | 'chat' | 'upstream' | 'frame' | 'scrape' | 'endurance';
 
-/** One token, as OpenAI sends it. */
-export const CHUNK =
-  'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":" word"}}]}\n\n';
+/** How a server is started. */
+export interface ServerOptions {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** For Node. */
+  readonly flags?: readonly string[];
+}
 
-/** What a server may be asked. */
-export type Question = 'usage';
-
-/** What a server has used since it was started; with `--expose-gc`, after a collection. */
+/** What a server has used since it was started, by the accounting of the operating system. */
 export interface Usage {
   /** User and system, microseconds, of all threads. */
   readonly cpuUs: number;
+  /** The largest its resident set has been. */
+  readonly peakBytes: number;
+}
+
+/** Bytes; with `--expose-gc`, after a collection. */
+export interface Memory {
   readonly rss: number;
   readonly heapUsed: number;
-  /** Size of the journal when the last stream had written everything. */
-  readonly journalBytes: number;
 }
 
 /** A running server. */
 export interface Server {
+  readonly port: number;
   usage(): Promise<Usage>;
-  /** Opens a stream and reads it to its end. */
-  read(path: string): Promise<void>;
-  /** Opens a stream and returns when its first chunk is there. */
-  open(path: string): Promise<Socket>;
-  /** Ends it as Ctrl-C would not: by its own exit, so that a profile is written. */
+  memory(): Promise<Memory>;
+  /** The 99th percentile of the event loop's delay since it was last asked; starts with the first question. */
+  loopDelayMs(): Promise<number>;
+  /** A question of this server's own; the caller knows what is answered. */
+  ask(question: string): Promise<unknown>;
+  /** Ends it by its own exit, so that a profile is written, and deletes its directory. */
   stop(): Promise<void>;
 }
 
-/** Starts a server of one variant. `flags` are for Node. */
+/** Starts a server. */
 export async function startServer(
-  { directory }: Built,
-  variant: Variant,
-  flags: readonly string[] = [],
+  { directory, servers }: Built,
+  module: ServerModule,
+  { args = [], env = {}, flags = [] }: ServerOptions = {},
 ): Promise<Server> {
   const home = mkdtempSync(join(tmpdir(), 'lastchunk-bench-'));
-  const journal = variant === 'guard+journal' ? join(home, 'journal') : '';
-  const script = fileURLToPath(new URL('./server.ts', import.meta.url));
-  const child = fork(script, [directory, variant, journal], {
-    execArgv: [...process.execArgv, ...flags],
+  const child = fork(join(servers, `${module}.js`), [directory, home, ...args], {
+    env: { ...process.env, ...env },
+    execArgv: [...flags],
   });
   const failed = once(child, 'exit').then(([code]) => {
-    throw new Error(`the server ended with ${String(code)}`);
+    throw new Error(`the server ${[module, ...args].join(' ')} ended with ${String(code)}`);
   });
   failed.catch(() => undefined); // Reported to whoever waits for an answer.
-  const answer = async (): Promise<unknown> => {
+  const heard = async (): Promise<unknown> => {
     const [message] = await Promise.race([once(child, 'message'), failed]);
     return message;
   };
-  // The first message of server.ts is its port, all others are its usage.
-  const { port } = (await answer()) as { port: number };
-  const request = (path: string): Socket => {
-    const socket = connect(port, '127.0.0.1');
-    socket.write(`GET /stream/${path} HTTP/1.1\r\nHost: bench\r\n\r\n`);
-    return socket;
+  // The first message of child.ts is its port, all others are answers.
+  const { port } = (await heard()) as { port: number };
+  const ask = async (question: string): Promise<unknown> => {
+    const answered = heard();
+    child.send(question);
+    return ((await answered) as { answer: unknown }).answer;
   };
   return {
-    usage: async () => {
-      const answered = answer();
-      child.send('usage' satisfies Question);
-      return (await answered) as Usage;
-    },
-    read: async (path) => {
-      const socket = request(path).resume();
-      await once(socket, 'close');
-    },
-    open: async (path) => {
-      const socket = request(path);
-      await once(socket, 'data');
-      return socket;
-    },
+    port,
+    ask,
+    // What child.ts answers to these has these types.
+    usage: async () => (await ask('usage')) as Usage,
+    memory: async () => (await ask('memory')) as Memory,
+    loopDelayMs: async () => (await ask('loopDelayMs')) as number,
     stop: async () => {
       const gone = once(child, 'exit');
       child.disconnect();
@@ -89,4 +84,14 @@ export async function startServer(
       rmSync(home, { recursive: true, force: true });
     },
   };
+}
+
+/** Starts one server for each name, all at once. */
+export async function startServers<Name extends string>(
+  names: readonly Name[],
+  start: (name: Name) => Promise<Server>,
+): Promise<Readonly<Record<Name, Server>>> {
+  const entries = await Promise.all(names.map(async (name) => [name, await start(name)] as const));
+  // Every name has its server now.
+  return Object.fromEntries(entries) as Record<Name, Server>;
 }

@@ -4,51 +4,43 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { load } from './built.ts';
-import { onDatabase } from './databases.ts';
-import { figure } from './figures.ts';
-import type { Bench } from './parts.ts';
+import { load } from '../built.ts';
+import { figure } from '../figures.ts';
+import { inTurn } from '../rounds.ts';
+import type { Bench } from '../part.ts';
 
 const STREAMS = 10_000;
-const ROUNDS = 3;
+const ROUNDS = { rounds: 3 };
 const QUICK = { streams: 500, rounds: 1 };
 
-/** Seconds for all of them. */
-const GOAL = { atMost: 10 };
-
 export async function benchRecovery(bench: Bench): Promise<void> {
-  const { quick, found, say } = bench;
+  const { quick, found, note, databases } = bench;
   const count = quick ? QUICK.streams : STREAMS;
-  await onDatabase('on', async (connectionString) => {
-    const database = new pg.Pool({ connectionString, max: 1 });
-    const { postgres } = await load(bench.built.directory, 'postgres/index.js');
-    const store = postgres({ connectionString });
-    await store.migrate();
-    await store.close();
-    const seconds: Record<keyof typeof WAYS, number[]> = { command: [], restart: [] };
-    let said = '';
-    for (let round = 0; round < (quick ? QUICK.rounds : ROUNDS); round++) {
-      for (const [name, way] of Object.entries(WAYS)) {
-        const path = mkdtempSync(join(tmpdir(), 'lastchunk-bench-'));
-        await leaveStreams(bench, path, count);
-        const startMs = performance.now();
-        const output = await way({ bench, path, connectionString, count });
-        // True: these are the keys of WAYS.
-        seconds[name as keyof typeof WAYS].push((performance.now() - startMs) / 1_000);
-        await check(database, count);
-        await database.query('TRUNCATE lastchunk_messages');
-        rmSync(path, { recursive: true });
-        if (name === 'command') said = output;
-      }
-    }
-    await database.end();
-    const what = `${count} streams of 4 KiB, fsync on`;
-    found(figure(`${what}: journal replay`, 's', seconds.command, GOAL));
-    found(figure(`${what}: started again`, 's', seconds.restart, GOAL));
-    say(`  journal replay said: ${said.trim().split('\n').join(' | ')}`);
+  const connectionString = await databases.open('on');
+  const database = new pg.Pool({ connectionString, max: 1 });
+  const { postgres } = await load(bench.built.directory, 'postgres/index.js');
+  const store = postgres({ connectionString });
+  await store.migrate();
+  await store.close();
+  let said = '';
+  // The keys of WAYS.
+  const names = Object.keys(WAYS) as (keyof typeof WAYS)[];
+  const seconds = await inTurn(names, quick ? QUICK : ROUNDS, async (name) => {
+    const path = mkdtempSync(join(tmpdir(), 'lastchunk-bench-'));
+    await leaveStreams(bench, path, count);
+    const startMs = performance.now();
+    said = (await WAYS[name]({ bench, path, connectionString, count })) || said;
+    const took = (performance.now() - startMs) / 1_000;
+    await check(database, count);
+    await database.query('TRUNCATE lastchunk_messages');
+    rmSync(path, { recursive: true });
+    return took;
   });
+  await database.end();
+  found(figure('lastchunk journal replay', 's', seconds.command));
+  found(figure('started again', 's', seconds.restart));
+  note(`lastchunk journal replay said: ${said.trim().split('\n').join(' | ')}`);
 }
 
 interface Task {
@@ -102,8 +94,9 @@ async function startAgain({ bench, path, connectionString, count }: Task): Promi
 
 /** A process that writes the streams and is killed. */
 async function leaveStreams({ built }: Bench, path: string, count: number): Promise<void> {
-  const script = fileURLToPath(new URL('./casualty.ts', import.meta.url));
-  const child = fork(script, [built.directory, path, String(count)]);
+  const child = fork(join(built.servers, 'casualty.js'), [built.directory, path, String(count)], {
+    execArgv: [],
+  });
   const exited = once(child, 'exit');
   const died = exited.then(([code]) => {
     throw new Error(`the process to be killed ended with ${String(code)}`);

@@ -1,6 +1,6 @@
 /** A process that dies with streams in its journal. Arguments: the compiled package, the journal, how many. */
-import { load } from './built.ts';
-import { words } from './messages.ts';
+import { load } from '../built.ts';
+import { words } from '../messages.ts';
 
 const [directory = '', path = '', count = '0'] = process.argv.slice(2);
 

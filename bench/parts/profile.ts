@@ -2,22 +2,26 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import type { Bench } from './parts.ts';
-import { startServer } from './servers.ts';
+import { readOnce } from '../client.ts';
+import { startServer } from '../servers.ts';
+import { WITH_JOURNAL } from '../servers/variants.ts';
+import type { Bench } from '../part.ts';
 
 const TOP = 10;
 const STREAMS = 10;
 
-export async function benchProfile({ built, quick, say }: Bench): Promise<void> {
+export async function benchProfile({ built, quick, note }: Bench): Promise<void> {
   for (const aTick of [8, 1]) {
     const directory = mkdtempSync(join(tmpdir(), 'lastchunk-bench-'));
     const flags = ['--cpu-prof', `--cpu-prof-dir=${directory}`];
-    const server = await startServer(built, 'guard+journal', flags);
-    for (let one = 0; one < (quick ? 1 : STREAMS); one++) await server.read(`20000/${aTick}`);
+    const server = await startServer(built, 'variant', { args: [WITH_JOURNAL], flags });
+    for (let one = 0; one < (quick ? 1 : STREAMS); one++) {
+      await readOnce(server.port, `/stream/20000/${aTick}`);
+    }
     await server.stop();
-    say(`  guard+journal, ${aTick} a tick, self time without idle`);
+    note(`guard(), journal every tick, ${aTick} a tick, self time without idle`);
     for (const { name, share } of top(directory)) {
-      say(`    ${(share * 100).toFixed(1).padStart(5)} %  ${name}`);
+      note(`  ${(share * 100).toFixed(1).padStart(5)} %  ${name}`);
     }
     rmSync(directory, { recursive: true, force: true });
   }

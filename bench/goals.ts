@@ -1,0 +1,166 @@
+/** What has to be reached. Each goal is about one figure of one part, by its name. */
+import type { Figure } from './figures.ts';
+import { CHUNK } from './frames.ts';
+
+/** A bound for the median of a figure. */
+export interface Goal {
+  readonly what: string;
+  readonly part: string;
+  readonly figure: string;
+  readonly bound: Bound;
+}
+
+/** In the figure's unit. */
+export type Bound = { readonly atMost: number } | { readonly atLeast: number };
+
+const KIB = 1_024;
+
+/** What the journal may write: a tenth more than the handler, and so many bytes for each chunk. */
+const JOURNAL_BYTES = { atMost: CHUNK.length * 1.1 + 32 };
+
+const cpu = 'server CPU a chunk, 8 a tick, to bare Express';
+const pairs = 'one save at a time, saver to by hand';
+
+/** In the order in which they are shown. */
+export const GOALS: readonly Goal[] = [
+  goal(`observe(): ${cpu}`, 'chunks', '8 a tick: observe() to bare', { atMost: 1.05 }),
+  goal(`guard(), no journal: ${cpu}`, 'chunks', '8 a tick: guard(), no journal to bare', {
+    atMost: 1.12,
+  }),
+  goal(
+    `guard(), journal every tick: ${cpu}`,
+    'chunks',
+    '8 a tick: guard(), journal every tick to bare',
+    { atMost: 1.25 },
+  ),
+  goal(
+    `guard(), journal every 20 ms: ${cpu}`,
+    'chunks',
+    '8 a tick: guard(), journal every 20 ms to bare',
+    { atMost: 1.15 },
+  ),
+  goal(
+    'everything on: server CPU a chunk, 200 chunks a stream, 8 a tick, to bare Express',
+    'chunks',
+    '200 a stream, 8 a tick: guard(), everything on to bare',
+    { atMost: 1.35 },
+  ),
+  goal(
+    'journal: CPU a chunk on top of guard(), 8 a tick',
+    'chunks',
+    '8 a tick: journal on top of guard()',
+    { atMost: 0.35 },
+  ),
+  goal(
+    'journal: CPU a chunk on top of guard(), 1 a tick',
+    'chunks',
+    '1 a tick: journal on top of guard()',
+    { atMost: 1 },
+  ),
+  goal(
+    `journal: bytes written for a chunk of ${CHUNK.length}, 8 a tick`,
+    'chunks',
+    '8 a tick: bytes written to the journal, a chunk',
+    JOURNAL_BYTES,
+  ),
+  goal(
+    `journal: bytes written for a chunk of ${CHUNK.length}, 1 a tick`,
+    'chunks',
+    '1 a tick: bytes written to the journal, a chunk',
+    JOURNAL_BYTES,
+  ),
+  goal(
+    'guard(), journal every tick: added latency of a chunk, p99, unloaded',
+    'delay',
+    'p99 added: guard(), journal every tick',
+    { atMost: 50 },
+  ),
+  ...['a token now and then', 'as fast as it goes'].flatMap((pace) => [
+    goal(
+      `plain fetch handler, ${pace}: CPU a token under guard() to bare`,
+      'chat',
+      `${pace}: under guard() to plain fetch handler`,
+      { atMost: 1.1 },
+    ),
+    goal(
+      `AI SDK 6, ${pace}: CPU a token to the plain handler under guard()`,
+      'chat',
+      `${pace}: AI SDK 6 to under guard()`,
+      { atLeast: 6 },
+    ),
+  ]),
+  ...['on', 'off'].flatMap((fsync) => [
+    goal(
+      `saver to one upsert a message, 500 at a time, fsync ${fsync}`,
+      'saves',
+      `fsync ${fsync}, 500 at a time: saver to by hand`,
+      { atLeast: 5 },
+    ),
+    goal(`${pairs}, p50, fsync ${fsync}`, 'latency', `fsync ${fsync}, p50: saver to by hand`, {
+      atMost: 1.1,
+    }),
+    goal(`${pairs}, p99, fsync ${fsync}`, 'latency', `fsync ${fsync}, p99: saver to by hand`, {
+      atMost: 1.1,
+    }),
+    goal(
+      `terminal frame: added time, p99, unloaded, fsync ${fsync}`,
+      'frame',
+      `fsync ${fsync}, p99 added: guard()`,
+      { atMost: 5 },
+    ),
+  ]),
+  goal(
+    'memory of an idle guarded stream beyond bare Express, heap, 5000 streams',
+    'scale',
+    '5000 streams, heap beyond bare: guard(), no journal',
+    { atMost: 4 * KIB },
+  ),
+  goal(
+    'the same with a journal',
+    'scale',
+    '5000 streams, heap beyond bare: guard(), journal every tick',
+    { atMost: 4 * KIB },
+  ),
+  goal(
+    'event-loop delay, p99, 10000 streams of a chunk a second, to bare Express',
+    'scale',
+    '10000 streams, loop delay to bare: guard(), journal every tick',
+    { atMost: 1.2 },
+  ),
+  goal(
+    'answers of 1 KB to 1 MB: how CPU grows (1 is linear)',
+    'growth',
+    'exponent: guard(), journal every tick',
+    { atMost: 1.05 },
+  ),
+  goal('scrape of /metrics with 100 routes', 'scrape', '100 routes, p50', { atMost: 10 }),
+  goal(
+    'recovery of 10000 streams of 4 KiB: lastchunk journal replay',
+    'recovery',
+    'lastchunk journal replay',
+    { atMost: 10 },
+  ),
+  goal('recovery of 10000 streams of 4 KiB: an app started again', 'recovery', 'started again', {
+    atMost: 10,
+  }),
+  goal('endurance: heap above the baseline, MiB', 'endurance', 'heap: growth', { atMost: 4 }),
+  // Of the journal, a segment that is not full may remain.
+  goal('endurance: journal above the baseline, MiB', 'endurance', 'journal: growth', {
+    atMost: 8,
+  }),
+  ...['listeners', 'timers', 'active resources', 'file descriptors'].map((name) =>
+    goal(`endurance: ${name} above the baseline`, 'endurance', `${name}: growth`, { atMost: 0 }),
+  ),
+  ...['lost', 'missing', 'not in the database'].map((name) =>
+    goal(`endurance: messages ${name}`, 'endurance', name, { atMost: 0 }),
+  ),
+];
+
+function goal(what: string, part: string, name: string, bound: Bound): Goal {
+  return { what, part, figure: name, bound };
+}
+
+/** Whether the median of a figure is on the right side. */
+export function isMet({ median }: Figure, bound: Bound): boolean {
+  return 'atMost' in bound ? median <= bound.atMost : median >= bound.atLeast;
+}

@@ -1,0 +1,93 @@
+/** Server CPU for each chunk, and chunks a second, of every variant: the hot path. */
+import { connectTo } from '../client.ts';
+import { figure } from '../figures.ts';
+import { CHUNK } from '../frames.ts';
+import { startReceiver } from '../receiver.ts';
+import { differences, inTurn, pick, ratios } from '../rounds.ts';
+import { startServer, startServers, type Server } from '../servers.ts';
+import { VARIANT_NAMES, VARIANTS, WITH_JOURNAL, type VariantName } from '../servers/variants.ts';
+import type { Bench } from '../part.ts';
+
+/** Streams that are read one after the other, in each round. */
+interface Shape {
+  readonly name: string;
+  readonly chunks: number;
+  readonly aTick: number;
+  readonly streams: number;
+}
+
+const LONG = [
+  { name: '8 a tick', chunks: 20_000, aTick: 8, streams: 3 },
+  { name: '1 a tick', chunks: 20_000, aTick: 1, streams: 2 },
+] as const satisfies readonly Shape[];
+const SHORT: Shape = { name: '200 a stream, 8 a tick', chunks: 200, aTick: 8, streams: 200 };
+
+const ROUNDS = { rounds: 9, warmUp: 2 };
+const QUICK = { rounds: 1, streams: { long: 1, short: 10 } };
+
+export async function benchChunks(bench: Bench): Promise<void> {
+  const receiver = await startReceiver();
+  const servers = await startServers(VARIANT_NAMES, (name) =>
+    startServer(bench.built, 'variant', { args: [name], env: receiver.env }),
+  );
+  for (const shape of [...LONG, SHORT]) await measure(bench, servers, shape);
+  for (const shape of LONG) await measureBytes(bench, shape);
+  for (const name of VARIANT_NAMES) {
+    const { peakBytes } = await servers[name].usage();
+    bench.found(figure(`peak memory: ${VARIANTS[name].title}`, 'MiB', [peakBytes / 2 ** 20]));
+    await servers[name].stop();
+  }
+  receiver.close();
+  if (receiver.bytes === 0) throw new Error('no span has reached the receiver');
+}
+
+interface Cost {
+  readonly cpuUs: number;
+  readonly perSecond: number;
+}
+
+async function measure(
+  { quick, found }: Bench,
+  servers: Readonly<Record<VariantName, Server>>,
+  shape: Shape,
+): Promise<void> {
+  const { long, short } = QUICK.streams;
+  const streams = !quick ? shape.streams : shape === SHORT ? short : long;
+  const costs = await inTurn(VARIANT_NAMES, quick ? QUICK : ROUNDS, (name) =>
+    costOf(servers[name], { ...shape, streams }),
+  );
+  const cpu = pick(costs, ({ cpuUs }) => cpuUs);
+  const perSecond = pick(costs, (cost) => cost.perSecond);
+  for (const name of VARIANT_NAMES) {
+    const what = `${shape.name}: ${VARIANTS[name].title}`;
+    found(figure(what, 'µs/chunk', cpu[name]));
+    if (name !== 'express') found(figure(`${what} to bare`, 'x', ratios(cpu[name], cpu.express)));
+    found(figure(`${what}, throughput`, 'chunks/s', perSecond[name]));
+  }
+  const onTop = differences(cpu[WITH_JOURNAL], cpu.guard);
+  found(figure(`${shape.name}: journal on top of guard()`, 'µs/chunk', onTop));
+}
+
+async function costOf(server: Server, { chunks, aTick, streams }: Shape): Promise<Cost> {
+  const connection = await connectTo(server.port);
+  const before = await server.usage();
+  const startMs = performance.now();
+  for (let one = 0; one < streams; one++) await connection.read(`/stream/${chunks}/${aTick}`);
+  const seconds = (performance.now() - startMs) / 1_000;
+  const after = await server.usage();
+  connection.close();
+  const count = streams * chunks;
+  return { cpuUs: (after.cpuUs - before.cpuUs) / count, perSecond: count / seconds };
+}
+
+/** The size of a journal that holds nothing but one stream. */
+async function measureBytes({ built, found }: Bench, { name, chunks, aTick }: Shape) {
+  const server = await startServer(built, 'variant', { args: [WITH_JOURNAL] });
+  const connection = await connectTo(server.port);
+  await connection.read(`/measured/${chunks}/${aTick}`);
+  connection.close();
+  const bytes = Number(await server.ask('journalBytes'));
+  await server.stop();
+  if (bytes < CHUNK.length * chunks) throw new Error('the journal does not hold the stream');
+  found(figure(`${name}: bytes written to the journal, a chunk`, 'bytes', [bytes / chunks]));
+}
