@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { readArgs } from './args.ts';
+import { readArgs } from './live/args.ts';
 
 const NAMES = ['plain', 'storm'];
 

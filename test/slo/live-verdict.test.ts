@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import type { Arrived } from './monitoring.ts';
-import { SCENARIOS, type Scenario } from './scenarios.ts';
-import { renderTable } from './table.ts';
-import { judge, missing } from './verdict.ts';
+import type { Arrived } from './live/monitoring.ts';
+import { SCENARIOS, type Scenario } from './live/scenarios.ts';
+import { renderTable } from './live/table.ts';
+import { judge, missing } from './live/verdict.ts';
 
 const scenario: Scenario = {
   name: 'storm',
