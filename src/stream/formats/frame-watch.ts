@@ -188,7 +188,7 @@ class Watch implements FrameWatch {
     const [frame, ...others] = framesIn(framing, piece);
     if (frame === undefined || others.length > 0 || !isFrame(frame)) return;
     const format = this.#guess ?? fallbackOf(framing);
-    const template = templateOf(framing, format, piece, frame, (one) => !this.#sightingIn(one));
+    const template = templateOf(framing, format, { piece, frame }, (one) => !this.#sightingIn(one));
     if (template === undefined) return;
     this.#template = template;
     this.#lessons = 0;

@@ -131,7 +131,7 @@ function readFrames(
     const isOne = first !== undefined && others.length === 0 && isFrame(first);
     if (!isOne || format === undefined || lessons === 0) return;
     lessons -= 1;
-    template = templateOf(framing, format, piece, first) ?? template;
+    template = templateOf(framing, format, { piece, frame: first }) ?? template;
   };
 
   return {

@@ -9,6 +9,7 @@ import { type Framed, framesIn, isFrame } from './framing.ts';
 import { isRecord } from './json.ts';
 
 /** What may stand in a JSON string and means itself (RFC 8259, section 7); a line end, of any framing, may not. */
+// oxlint-disable-next-line no-control-regex -- they are what must not be there
 const PLAIN = /^[^"\\\u0000-\u001f]*$/;
 
 /** No text of a real answer, so that what a format says about it is said about any text. */
@@ -49,17 +50,21 @@ export class Template {
   }
 }
 
+/** A piece that holds one frame and nothing else, and the frame. */
+export interface Lesson {
+  readonly piece: string;
+  readonly frame: Frame;
+}
+
 /**
- * The template that `piece` gives, which holds the one frame `frame` and nothing else. `undefined` where its text does
- * not stand in it just once and as it is, where the format says more about it than its text, or where `holds` is not
- * true of it with any text: then it says little about the next. A custom format has no template, because what it says
- * may depend on anything.
+ * The template that `piece` gives. `undefined` where its text does not stand in it just once and as it is, where the
+ * format says more about it than its text, or where `holds` is not true of it with any text: then it says little about
+ * the next. A custom format has no template, because what it says may depend on anything.
  */
 export function templateOf(
   framing: Framed,
   format: Format,
-  piece: string,
-  frame: Frame,
+  { piece, frame }: Lesson,
   holds: (frame: Frame) => boolean = () => true,
 ): Template | undefined {
   // Where the payload is nothing but a string, its text may be `[DONE]`.
