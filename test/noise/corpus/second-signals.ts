@@ -8,7 +8,7 @@ import { connect } from 'node:http2';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline/promises';
-import { addAbortSignal, PassThrough, Readable, Writable } from 'node:stream';
+import { addAbortSignal, PassThrough, Readable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { setImmediate, setInterval, setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -178,21 +178,6 @@ const streams: readonly Case[] = [
     'web streams',
     'AbortError AbortError ABORT_ERR',
     (signal) => Readable.toWeb(addAbortSignal(signal, new PassThrough())).getReader().read(),
-  ),
-  under(
-    'a sink of Node as a web stream',
-    'web streams',
-    'AbortError AbortError ABORT_ERR',
-    (signal) => {
-      const stuck = new Writable({ highWaterMark: 1, write: () => {} });
-      const writer = Writable.toWeb(addAbortSignal(signal, stuck)).getWriter();
-      for (const promise of [writer.closed, writer.ready]) {
-        promise.catch(() => {
-          // The same error as that of the write.
-        });
-      }
-      return writer.write('x');
-    },
   ),
 ];
 
