@@ -35,8 +35,8 @@ export interface Home {
   readonly directory: string;
   /** False when somebody renamed the directory: it was taken over. */
   isMine(): Promise<boolean>;
-  /** Makes the owner file young again. Rejects with what the disk says. */
-  renew(): Promise<void>;
+  /** Makes the owner file young again. False when the directory was taken over; rejects with what the disk says. */
+  renew(): Promise<boolean>;
   /** Fsyncs the directory's entries. */
   sync(): Promise<void>;
   /** Gives the directory away: removed when nothing is in it that somebody needs, else marked as left. */
@@ -74,7 +74,7 @@ export function openHome(path: string): Home {
       return now.dev === dev && now.ino === ino;
     } catch (error) {
       // Only a missing directory says that it was taken; a disk that cannot answer says nothing.
-      return !(error instanceof Error && 'code' in error && error.code === 'ENOENT');
+      return !isMissing(error);
     }
   };
   // The socket's path leads through the open directory: it has to be closed before the directory is.
@@ -89,16 +89,38 @@ export function openHome(path: string): Home {
     id,
     directory,
     isMine,
-    renew: () => replaceOwner(directory, { ...owner, renewed: Date.now(), released: false }),
+    renew: () =>
+      unlessTaken(() =>
+        replaceOwner(directory, { ...owner, renewed: Date.now(), released: false }),
+      ),
     sync: () => syncDirectory(fd),
     abandon,
     async release() {
-      const mine = await isMine();
-      if (mine) await replaceOwner(directory, { ...owner, renewed: Date.now(), released: true });
-      await abandon();
-      if (mine) removeIfEmpty(directory);
+      const last = { ...owner, renewed: Date.now(), released: true };
+      let mine = false;
+      try {
+        mine = (await isMine()) && (await unlessTaken(() => replaceOwner(directory, last)));
+      } finally {
+        await abandon();
+      }
+      if (mine) await unlessTaken(() => removeIfEmpty(directory));
     },
   };
+}
+
+/** Does something in a directory that may be taken over at any moment. False when it was. */
+async function unlessTaken(work: () => Promise<void> | void): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 /** Removes a home in which nothing is left but what its owner said about itself. */

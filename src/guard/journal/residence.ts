@@ -77,7 +77,7 @@ export function createResidence(options: ResidenceOptions): Residence {
       try {
         if (home === undefined) return true;
         if (!(await home.isMine())) return false;
-        await home.renew();
+        return await home.renew();
       } catch (error) {
         onError(error);
       }
