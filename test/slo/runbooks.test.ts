@@ -23,6 +23,9 @@ const STRANGERS = [
 /** Labels that every scraped series has, and those of buckets. */
 const SCRAPED = ['job', 'instance', 'le'];
 
+/** Whom a severity tells, in the words of the index. */
+const TELLS = { critical: 'page', warning: 'ticket', info: 'nobody' } as const;
+
 async function readRunbook(name: string): Promise<string> {
   return readFile(join(FOLDER, `${name}.md`), 'utf8');
 }
@@ -69,7 +72,25 @@ const OTHER_NAMES = ['lastchunk_messages', 'lastchunk_'];
 describe('alerts and runbooks', () => {
   it('belong together, one by one', async () => {
     const pages = (await readdir(FOLDER)).map((file) => file.replace(/\.md$/, ''));
-    expect(pages.toSorted()).toEqual(names.toSorted());
+    expect(pages.toSorted()).toEqual([...names, 'README'].toSorted());
+  });
+
+  it('are listed once each, with what they mean and whom they tell', async () => {
+    const index = await readRunbook('README');
+    const lines = [
+      ...index.matchAll(/^\| (.+?\.) +\| ([\w, ]+?) +\| \[(\w+)\]\((\w+)\.md\) +\|$/gm),
+    ];
+    expect(lines.map(([, , , name = '']) => name).toSorted()).toEqual(names.toSorted());
+    for (const [, , tells, name, file] of lines) {
+      const severities = alerts.flatMap(({ alert, labels }) =>
+        alert === name ? TELLS[labels.severity] : [],
+      );
+      expect({ name, tells, file }).toEqual({
+        name,
+        tells: [...new Set(severities)].toSorted().join(', '),
+        file: name,
+      });
+    }
   });
 
   it.each(names)('%s has a runbook with all its parts', async (name) => {
