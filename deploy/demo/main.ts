@@ -36,6 +36,8 @@ await pool.query(`create table if not exists lastchunk_demo_answers (
 
 const metrics = prometheus();
 const keep = lastchunk({ store: postgres({ connectionString, migrate: true }), journal, metrics });
+// The pool of the handlers: how full it is, and who holds a connection while streaming.
+keep.watchPool(pool, { name: 'app' });
 const openai = new OpenAI({ baseURL: upstream.url, apiKey: 'not needed', maxRetries: 0 });
 const app = createApp({ openai, model: 'demo', pool, keep, metrics });
 
