@@ -6,6 +6,7 @@ import { createHealthHandler } from './health/handler.ts';
 import type { Health } from './health/health.ts';
 import type { Logger } from './logger.ts';
 import type { Classification } from './noise/classify.ts';
+import { fieldsOf } from './noise/line.ts';
 import { type FoundNoise, noiseOf } from './noise/noise-of.ts';
 import { wholeNumber } from './options.ts';
 import type { WatchedPool, WatchPoolOptions } from './postgres/watch-options.ts';
@@ -160,7 +161,7 @@ function swallowNoise(logger: Logger): (error: unknown, res: object) => boolean 
   return (error, res) => {
     const found = noiseOf(error, res);
     if (found !== undefined) {
-      logger.debug({ noise: true, ...found }, 'lastchunk: an error of a stream that was left');
+      logger.debug(fieldsOf(found), 'lastchunk: an error of a stream that was left');
     }
     return found !== undefined;
   };

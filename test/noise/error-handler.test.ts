@@ -58,7 +58,7 @@ describe.each(frameworks)('on %s', (_, framework) => {
     expect(passedOn).toEqual([]);
     expect(noise()).toHaveLength(1);
     await until('the message is saved', () => store.rows.size === 1);
-    expect(noise()[0]).toContain('"reason":"abort-error"');
+    expect(noise()[0]).toContain('"noise":true,"noiseReason":"abort-error"');
     expect(noise()[0]).toContain(`"streamId":"${store.row.streamId}"`);
     expect(store.row).toMatchObject({ outcome: 'disconnected', text: 'one ' });
   });
