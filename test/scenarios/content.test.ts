@@ -19,7 +19,7 @@ afterAll(() => database.remove());
 
 const COMPLETED = { outcome: 'completed', side: 'server', complete: true, revision: 0 } as const;
 
-describe('18: what PostgreSQL does not store', () => {
+describe('what PostgreSQL does not store', () => {
   it.each([
     ['a NUL', 'a\0b', 'a\uFFFDb', '1'],
     ['lone surrogates', 'a\uD83Db\uDE00c', 'a\uFFFDb\uFFFDc', '2'],
@@ -63,7 +63,7 @@ describe('18: what PostgreSQL does not store', () => {
   });
 });
 
-describe('31: the upstream changes its JSON', () => {
+describe('the upstream changes its JSON', () => {
   it('and the answer is kept as it came, and counted as not understood', async () => {
     const frames = [{ v2: { kind: 'fragment', body: ['hello'] } }, { v2: { kind: 'end' } }];
     const { house, ask } = await open((_, res) => {
@@ -93,7 +93,7 @@ describe('31: the upstream changes its JSON', () => {
   });
 });
 
-describe('32: one buffer for every write', () => {
+describe('one buffer for every write', () => {
   it('and the stored text is what the client saw', async () => {
     const { house, ask } = await open(async (_, res) => {
       const shared = Buffer.alloc(1024);
@@ -112,7 +112,7 @@ describe('32: one buffer for every write', () => {
   });
 });
 
-describe('34: ids from the URL', () => {
+describe('ids from the URL', () => {
   const long = 'x'.repeat(12 * 1024);
   const lone = '\uD83D';
 

@@ -27,7 +27,7 @@ afterAll(() => database.remove());
 
 const MIB = 1024 * 1024;
 
-describe('28: a journal that cannot be used', () => {
+describe('a journal that cannot be used', () => {
   it.each([
     ['is a file', makeFile],
     ['lies below a file', async () => join(await makeFile(), 'journal')],
@@ -53,7 +53,7 @@ describe('28: a journal that cannot be used', () => {
   }
 });
 
-describe('28: the disk of the journal is full while answers stream', () => {
+describe('the disk of the journal is full while answers stream', () => {
   it('and they go on, are saved to the database, and the journal is well again', async () => {
     const { journal, room } = await smallDisk();
     const house = await createHouse(database, spans, { journal });

@@ -29,7 +29,7 @@ afterAll(() => database.remove());
 
 const LIVE = 200;
 
-describe('14: close() with 200 live streams', () => {
+describe('close() with 200 live streams', () => {
   it('resolves when all partials are in the database and all clients are cut off', async () => {
     const { house, chat, visitors } = await openLive();
     const report = await house.keep.close({ deadlineMs: 4000 });
@@ -113,7 +113,7 @@ describe('14: close() with 200 live streams', () => {
   }
 });
 
-describe('15: SIGKILL mid-stream', () => {
+describe('SIGKILL mid-stream', () => {
   it('and the next instance saves what every client had seen, once, as interrupted', async () => {
     const connectionString = await database.newDatabase();
     const journal = await mkdtemp(join(tmpdir(), 'lastchunk-killed-'));

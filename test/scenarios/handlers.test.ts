@@ -39,7 +39,7 @@ const FAILURES: ReadonlyArray<readonly [string, RequestHandler]> = [
   ['calls next(err)', (_, __, next) => next(mistake)],
 ];
 
-describe('25: write after end, end twice, and end on a destroyed response', () => {
+describe('write after end, end twice, and end on a destroyed response', () => {
   it('are what they are without us, and settle once', async () => {
     const said: string[] = [];
     const handler: RequestHandler = (_, res) => {
@@ -102,7 +102,7 @@ describe('25: write after end, end twice, and end on a destroyed response', () =
   });
 });
 
-describe.each(FRAMEWORKS)('26: in %s', (_, framework) => {
+describe.each(FRAMEWORKS)('in %s', (_, framework) => {
   it.each(FAILURES)('a handler that %s after the headers has failed', async (_name, fail) => {
     const house = await createHouse(database, spans);
     const visitor = await failing(house, framework, async (req, res, next) => {
@@ -135,7 +135,7 @@ describe.each(FRAMEWORKS)('26: in %s', (_, framework) => {
   });
 });
 
-describe('33: what is a stream and what is not', () => {
+describe('what is a stream and what is not', () => {
   it('in one app: a cached answer, errors in all dresses, and bodies of known length', async () => {
     const house = await createHouse(database, spans);
     const answer = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
@@ -175,7 +175,7 @@ describe('33: what is a stream and what is not', () => {
   });
 });
 
-describe('35: a stream that goes on after its released terminal frame', () => {
+describe('a stream that goes on after its released terminal frame', () => {
   it('by more text: one row, revision 1, and all signals agree', async () => {
     const go = createGate();
     const { house, site } = await open(async (_, res) => {

@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(() => database.remove());
 
-describe('1: a tab is closed mid-stream', () => {
+describe('a tab is closed mid-stream', () => {
   it('and under finish the whole answer is kept', async () => {
     const { house, tap, chat, visitor } = await openRelay();
     tap.push('The ', 'answer ');
@@ -70,7 +70,7 @@ describe('1: a tab is closed mid-stream', () => {
   });
 });
 
-describe('4: a client vanishes while its handler waits for drain', () => {
+describe('a client vanishes while its handler waits for drain', () => {
   it.each(['finish', 'keep'] as const)('and nothing is parked under %s', async (disconnected) => {
     const big = 'x'.repeat(12 * 1024 * 1024);
     const returned = createGate();
@@ -97,7 +97,7 @@ describe('4: a client vanishes while its handler waits for drain', () => {
   });
 });
 
-describe('6: a client leaves before there is anything to read', () => {
+describe('a client leaves before there is anything to read', () => {
   it('and what a finish handler then streams is kept', async () => {
     const { house, chat, visitor, go } = await openLate(stream);
     await leave(chat, visitor, house);
@@ -145,7 +145,7 @@ describe('6: a client leaves before there is anything to read', () => {
   };
 });
 
-describe('10: a browser leaves at [DONE] and asks for the history at once', () => {
+describe('a browser leaves at [DONE] and asks for the history at once', () => {
   it('and the row is there, every time', async () => {
     const house = await createHouse(database, spans);
     const chat = await createChat(house, (req, res) => {
@@ -177,7 +177,7 @@ describe('10: a browser leaves at [DONE] and asks for the history at once', () =
   });
 });
 
-describe('17: thousands of deltas, then an abort, with Unicode at the end', () => {
+describe('thousands of deltas, then an abort, with Unicode at the end', () => {
   it.each(['finish', 'keep'] as const)(
     'and the text is byte-exact under %s',
     async (disconnected) => {

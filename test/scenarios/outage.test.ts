@@ -32,7 +32,7 @@ const answer: RequestHandler = (req, res) => {
 /** Longer than any test waits: what is released before was released by something else. */
 const NEVER_MS = 600_000;
 
-describe('11: PostgreSQL crashes before a stream begins and is back long after its end', () => {
+describe('PostgreSQL crashes before a stream begins and is back long after its end', () => {
   it('and each answer is journaled at once, and is in the database once when it is back', async () => {
     const house = await createHouse(database, spans);
     const taps = new Map<string, Tap>();
@@ -101,7 +101,7 @@ describe('11: PostgreSQL crashes before a stream begins and is back long after i
   });
 });
 
-describe('16: the network is cut between a commit and its answer', () => {
+describe('the network is cut between a commit and its answer', () => {
   it.each([
     ['the replay', {}, 'journaled'],
     ['the retry', { journal: false }, 'saved'],
@@ -139,7 +139,7 @@ describe('16: the network is cut between a commit and its answer', () => {
   });
 });
 
-describe('20: the save fails on the stop path', () => {
+describe('the save fails on the stop path', () => {
   it.each([
     ['refuses the message', refuseContent],
     ['is away', () => database.stopImmediate()],

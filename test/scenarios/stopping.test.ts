@@ -52,7 +52,7 @@ const byPipeline: MakeHandler = (upstream, house) => async (_, res) => {
   await pipeline(Readable.fromWeb(body), res);
 };
 
-describe('2: Stop is pressed while the handler waits for its upstream', () => {
+describe('Stop is pressed while the handler waits for its upstream', () => {
   it.each([
     ['uses the signal', bySignal],
     ["listens to 'close'", byClose],
@@ -126,7 +126,7 @@ describe('2: Stop is pressed while the handler waits for its upstream', () => {
   });
 });
 
-describe('3: Stop, and at once a new message in the same conversation', () => {
+describe('Stop, and at once a new message in the same conversation', () => {
   it('makes two rows in order, and nothing of the first is in the second', async () => {
     const { house, chat, upstream } = await open(bySignal);
     const first = await chat.ask('talk');

@@ -30,7 +30,7 @@ const answer: RequestHandler = (_, res) => {
   res.end('data: [DONE]\n\n');
 };
 
-describe('11: PostgreSQL is down for a whole stream', () => {
+describe('PostgreSQL is down for a whole stream', () => {
   it('and the answer is journaled, the client served, and replayed when it is back', async () => {
     const house = await createHouse(database, spans);
     const chat = await createChat(house, answer);
@@ -67,7 +67,7 @@ describe('11: PostgreSQL is down for a whole stream', () => {
   });
 });
 
-describe('12: a failover kills idle and checked-out clients', () => {
+describe('a failover kills idle and checked-out clients', () => {
   it('and the process lives, and the next save works', async () => {
     const house = await createHouse(database, spans);
     const tap = createTap();
@@ -110,7 +110,7 @@ describe('12: a failover kills idle and checked-out clients', () => {
   });
 });
 
-describe("13: the app's own pool is exhausted", () => {
+describe("the app's own pool is exhausted", () => {
   it('and guarded streams save all the same, and hold no connection while they stream', async () => {
     const house = await createHouse(database, spans);
     const pool = new pg.Pool({ connectionString: house.connectionString, max: 2 });
@@ -140,7 +140,7 @@ describe("13: the app's own pool is exhausted", () => {
   });
 });
 
-describe('16: a commit whose answer is lost', () => {
+describe('a commit whose answer is lost', () => {
   it.each([
     ['the retry', { journal: false }, 'saved'],
     ['the replay', {}, 'journaled'],

@@ -66,7 +66,7 @@ const HANDLERS = [
   ['node:http and pipeline', byHttpAndPipeline],
 ] as const;
 
-describe('7: the upstream dies mid-body', () => {
+describe('the upstream dies mid-body', () => {
   it.each(HANDLERS)(
     'and the partial is kept, as a failure of the upstream: %s',
     async (_, make) => {
@@ -122,7 +122,7 @@ describe('7: the upstream dies mid-body', () => {
   });
 });
 
-describe('8: the upstream stalls', () => {
+describe('the upstream stalls', () => {
   it('and idleTimeoutMs cuts the client off: timed-out, once', async () => {
     const { house, chat, upstream } = await open(byFetchAndPipeline, { idleTimeoutMs: 100 });
     const visitor = await chat.ask();
@@ -187,7 +187,7 @@ describe('8: the upstream stalls', () => {
   });
 });
 
-describe('9: the upstream ends cleanly without its finish marker', () => {
+describe('the upstream ends cleanly without its finish marker', () => {
   it.each(FAMILIES.filter(({ needsFinish }) => needsFinish))(
     'and $name is truncated',
     async ({ contentType, delta }) => {
@@ -242,7 +242,7 @@ describe('9: the upstream ends cleanly without its finish marker', () => {
   });
 });
 
-describe('27: whichever way the handler is written', () => {
+describe('whichever way the handler is written', () => {
   it.each([...HANDLERS, ["an SDK's own writer", byAiSdk] as const])(
     'a whole answer is kept whole: %s',
     async (_, make) => {

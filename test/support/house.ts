@@ -13,7 +13,7 @@ import { Registry } from 'prom-client';
 import { expect, onTestFinished } from 'vitest';
 import { lastchunk, type LastchunkOptions, type MessageStore } from '../../src/index.ts';
 import type { Outcome, SaveResult, Side, SkipReason } from '../../src/message.ts';
-import { postgres } from '../../src/postgres/index.ts';
+import { postgres, type PostgresOptions } from '../../src/postgres/index.ts';
 import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { createLogbook } from './logbook.ts';
 import type { TestPostgres } from './postgres.ts';
@@ -56,6 +56,8 @@ export interface HouseOptions extends Omit<
   LastchunkOptions,
   'observer' | 'logger' | 'metrics' | 'store'
 > {
+  /** Of the store, beside its database. Default: the table is made. */
+  readonly postgres?: Omit<PostgresOptions, 'connectionString' | 'connection'>;
   /** Wraps the store, for faults at our own seam. */
   readonly around?: (store: MessageStore) => MessageStore;
 }
@@ -64,7 +66,7 @@ export interface HouseOptions extends Omit<
 export async function createHouse(
   database: TestPostgres,
   spans: () => readonly ReadableSpan[],
-  { around = (store) => store, ...options }: HouseOptions = {},
+  { around = (store) => store, postgres: given = { migrate: true }, ...options }: HouseOptions = {},
 ) {
   const connectionString = await database.newDatabase();
   const journal = await mkdtemp(join(tmpdir(), 'lastchunk-house-'));
@@ -72,7 +74,7 @@ export async function createHouse(
   const witness = createWitness();
   const logbook = createLogbook();
   const keep = lastchunk({
-    store: around(postgres({ connectionString, migrate: true })),
+    store: around(postgres({ connectionString, ...given })),
     journal,
     ...options,
     metrics,
@@ -112,6 +114,7 @@ export async function createHouse(
     expect(await witness.ended()).toMatchObject({ outcome, side, save });
     expectSpan(await until('the span has ended', () => streamSpans()[0]), verdict);
     expectMetrics(await scrape(), verdict);
+    expectLines(logbook, witness.attempts, verdict);
     const all = save === 'journaled' ? await replayed() : await rows();
     expect(witness.ends).toHaveLength(1);
     expect(streamSpans().filter(({ name }) => name.startsWith('stream'))).toHaveLength(1);
@@ -173,6 +176,23 @@ function factsOf(verdict: Verdict): (row: Row) => Facts {
   // The names are columns: they come from the line above.
   const names = Object.keys(factsIn(verdict)) as ReadonlyArray<keyof Facts>;
   return (row) => Object.fromEntries(names.map((name) => [name, row[name]]));
+}
+
+/** One line of the stream's end, at debug; what is an error for an operator is one, and nothing else is. */
+function expectLines(
+  { lines, errors }: ReturnType<typeof createLogbook>,
+  attempts: ReadonlyArray<string | undefined>,
+  { outcome, save = 'saved' }: Verdict,
+): void {
+  const ended = lines.filter(({ text }) => text.includes('lastchunk: stream ended'));
+  expect(ended).toMatchObject([{ level: 'debug' }]);
+  expect(ended[0]?.text).toContain(`"outcome":"${outcome}"`);
+  const given = save === 'lost' || save === 'missing';
+  const calm = attempts.every((errorType) => errorType === undefined);
+  if (calm && !given) expect(errors()).toEqual([]);
+  if (given) expect(errors()).not.toEqual([]);
+  const journaled = lines.filter(({ text }) => text.includes('lastchunk: message in the journal'));
+  expect(journaled.map(({ level }) => level)).toEqual(save === 'journaled' ? ['warn'] : []);
 }
 
 const ERRONEOUS: ReadonlySet<Outcome> = new Set(['failed', 'timed-out', 'truncated']);
