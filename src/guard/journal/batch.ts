@@ -48,120 +48,128 @@ export interface BatchOptions {
 }
 
 export function createBatch(options: BatchOptions): Batch {
-  const { segments } = options;
-  const state = newState();
-
-  return {
-    put(log, kind, payload, offset = log.offset) {
-      if (state.broken) return -1;
-      try {
-        state.target ??= segments.current();
-      } catch (error) {
-        breakUp(options, state, error);
-        return -1;
-      }
-      const { target } = state;
-      state.lastSegment = target;
-      state.lastPosition = target.size + state.fill;
-      const { head } = state;
-      head.kind = kind;
-      head.stream = log.number;
-      head.offset = offset;
-      const bytes = encode(state, payload, target.salt);
-      segments.charge(log, target, HEADER_BYTES + bytes);
-      if (state.fill < WRITE_AT_BYTES) return bytes;
-      return writeOut(options, state) ? bytes : -1;
-    },
-    finish() {
-      writeOut(options, state);
-      const whole = !state.broken;
-      state.broken = false;
-      return whole;
-    },
-    lastPlace: () =>
-      state.lastSegment && { segment: state.lastSegment, position: state.lastPosition },
-    get writes() {
-      return state.writes;
-    },
-    takeSpentMs() {
-      const spent = state.spentMs;
-      state.spentMs = 0;
-      return spent;
-    },
-  };
+  return new TickBatch(options);
 }
 
-interface State {
-  buffer: Buffer;
-  fill: number;
+/** A class, because it is used at every tick, and an accessor of an object literal is a slow one. */
+class TickBatch implements Batch {
+  writes = 0;
+  readonly #options: BatchOptions;
+  /** Filled again for each record. */
+  readonly #head: RecordHead = { kind: KIND.open, stream: 0, offset: 0, payloadBytes: 0 };
+  #buffer = Buffer.allocUnsafeSlow(START_BYTES);
+  #fill = 0;
   /** A write failed; nothing is taken until `finish` has said so. */
-  broken: boolean;
-  target: Segment<Log> | undefined;
-  lastSegment: Segment<Log> | undefined;
-  lastPosition: number;
-  readonly head: RecordHead;
-  writes: number;
-  slowWrites: number;
-  spentMs: number;
-}
+  #broken = false;
+  #target: Segment<Log> | undefined;
+  #lastSegment: Segment<Log> | undefined;
+  #lastPosition = 0;
+  #slowWrites = 0;
+  #spentMs = 0;
 
-function newState(): State {
-  return {
-    buffer: Buffer.allocUnsafeSlow(START_BYTES),
-    fill: 0,
-    broken: false,
-    target: undefined,
-    lastSegment: undefined,
-    lastPosition: 0,
-    head: { kind: KIND.open, stream: 0, offset: 0, payloadBytes: 0 },
-    writes: 0,
-    slowWrites: 0,
-    spentMs: 0,
-  };
-}
-
-function encode(state: State, payload: string | Uint8Array, salt: number): number {
-  // A UTF-16 unit takes three bytes of UTF-8 at most.
-  const most = typeof payload === 'string' ? payload.length * 3 : payload.length;
-  makeRoom(state, HEADER_BYTES + most);
-  const { buffer, head, fill } = state;
-  const payloadAt = fill + HEADER_BYTES;
-  let bytes = payload.length;
-  if (typeof payload === 'string') bytes = buffer.write(payload, payloadAt);
-  else buffer.set(payload, payloadAt);
-  head.payloadBytes = bytes;
-  seal(buffer, fill, head, salt);
-  state.fill = payloadAt + bytes;
-  return bytes;
-}
-
-function makeRoom(state: State, bytes: number): void {
-  const { buffer, fill } = state;
-  if (buffer.length - fill >= bytes) return;
-  const larger = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, fill + bytes));
-  buffer.copy(larger, 0, 0, fill);
-  state.buffer = larger;
-}
-
-/** False when the write failed. */
-function writeOut(options: BatchOptions, state: State): boolean {
-  const { target: segment, fill } = state;
-  if (fill === 0 || segment === undefined) return true;
-  const before = performance.now();
-  try {
-    writeFully(options.files, segment, state.buffer, fill);
-  } catch (error) {
-    if (!cutBack(options, segment)) options.onTornSegment(segment);
-    breakUp(options, state, error);
-    return false;
+  constructor(options: BatchOptions) {
+    this.#options = options;
   }
-  options.segments.grew(fill);
-  state.fill = 0;
-  state.target = undefined;
-  state.writes++;
-  options.onWrote();
-  noteSpeed(options.condition, state, performance.now() - before);
-  return true;
+
+  put(log: Log, kind: Kind, payload: string | Uint8Array, offset = log.offset): number {
+    if (this.#broken) return -1;
+    const { segments } = this.#options;
+    try {
+      this.#target ??= segments.current();
+    } catch (error) {
+      this.#breakUp(error);
+      return -1;
+    }
+    const target = this.#target;
+    this.#lastSegment = target;
+    this.#lastPosition = target.size + this.#fill;
+    this.#head.kind = kind;
+    this.#head.stream = log.number;
+    this.#head.offset = offset;
+    const bytes = this.#encode(payload, target.salt);
+    segments.charge(log, target, HEADER_BYTES + bytes);
+    if (this.#fill < WRITE_AT_BYTES) return bytes;
+    return this.#writeOut() ? bytes : -1;
+  }
+
+  finish(): boolean {
+    this.#writeOut();
+    const whole = !this.#broken;
+    this.#broken = false;
+    return whole;
+  }
+
+  lastPlace(): Place<Log> | undefined {
+    const segment = this.#lastSegment;
+    return segment && { segment, position: this.#lastPosition };
+  }
+
+  takeSpentMs(): number {
+    const spent = this.#spentMs;
+    this.#spentMs = 0;
+    return spent;
+  }
+
+  #encode(payload: string | Uint8Array, salt: number): number {
+    // A UTF-16 unit takes three bytes of UTF-8 at most.
+    const most = typeof payload === 'string' ? payload.length * 3 : payload.length;
+    const from = this.#fill;
+    const payloadAt = from + HEADER_BYTES;
+    if (this.#buffer.length < payloadAt + most) this.#enlarge(payloadAt + most);
+    const buffer = this.#buffer;
+    let bytes = payload.length;
+    if (typeof payload === 'string') bytes = buffer.write(payload, payloadAt);
+    else buffer.set(payload, payloadAt);
+    this.#head.payloadBytes = bytes;
+    seal(buffer, from, this.#head, salt);
+    this.#fill = payloadAt + bytes;
+    return bytes;
+  }
+
+  #enlarge(bytes: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, bytes));
+    this.#buffer.copy(larger, 0, 0, this.#fill);
+    this.#buffer = larger;
+  }
+
+  /** False when the write failed. */
+  #writeOut(): boolean {
+    const segment = this.#target;
+    if (this.#fill === 0 || segment === undefined) return true;
+    const { files, segments, onWrote, onTornSegment } = this.#options;
+    const before = performance.now();
+    try {
+      writeFully(files, segment, this.#buffer, this.#fill);
+    } catch (error) {
+      if (!cutBack(this.#options, segment)) onTornSegment(segment);
+      this.#breakUp(error);
+      return false;
+    }
+    segments.grew(this.#fill);
+    this.#fill = 0;
+    this.#target = undefined;
+    this.writes++;
+    onWrote();
+    this.#noteSpeed(performance.now() - before);
+    return true;
+  }
+
+  #breakUp(error: unknown): void {
+    const { condition, onError } = this.#options;
+    this.#broken = true;
+    this.#fill = 0;
+    this.#target = undefined;
+    onError(error);
+    condition.block(troubleOf(error));
+  }
+
+  #noteSpeed(ms: number): void {
+    this.#spentMs += ms;
+    this.#slowWrites = ms > SLOW_WRITE_MS ? this.#slowWrites + 1 : 0;
+    if (this.#slowWrites < SLOW_STRIKES) return;
+    this.#slowWrites = 0;
+    this.#options.condition.block('slow');
+  }
 }
 
 /** `writeSync` may write less than asked and say nothing; it throws at the next call when the disk is full. */
@@ -184,20 +192,4 @@ function cutBack({ files, onError }: BatchOptions, segment: Segment<Log>): boole
     onError(error);
     return false;
   }
-}
-
-function breakUp({ condition, onError }: BatchOptions, state: State, error: unknown): void {
-  state.broken = true;
-  state.fill = 0;
-  state.target = undefined;
-  onError(error);
-  condition.block(troubleOf(error));
-}
-
-function noteSpeed(condition: Condition, state: State, ms: number): void {
-  state.spentMs += ms;
-  state.slowWrites = ms > SLOW_WRITE_MS ? state.slowWrites + 1 : 0;
-  if (state.slowWrites < SLOW_STRIKES) return;
-  state.slowWrites = 0;
-  condition.block('slow');
 }

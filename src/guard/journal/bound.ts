@@ -12,7 +12,7 @@ export interface Bound {
   /** Tells the condition when the share for pieces would be used up by so many bytes more, or has room again. */
   review(moreBytes: number): void;
   /** Not even an ending fits. */
-  readonly reached: boolean;
+  isReached(): boolean;
   /** So many bytes more fit into the share for pieces; into all of it, when they make room for others. */
   fits(bytes: number, share: 'pieces' | 'all'): boolean;
 }
@@ -30,9 +30,7 @@ export function createBound(
         condition.setOver(!condition.over);
       }
     },
-    get reached() {
-      return usedBytes() >= maxBytes;
-    },
+    isReached: () => usedBytes() >= maxBytes,
     fits: (bytes, share) => usedBytes() + bytes <= maxBytes * (share === 'pieces' ? BODY_SHARE : 1),
   };
 }

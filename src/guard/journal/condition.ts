@@ -58,60 +58,62 @@ export interface ConditionOptions {
 }
 
 export function createCondition(options: ConditionOptions): Condition {
-  const { stale, heal, onDegraded, slowPauseMs = SLOW_PAUSE_MS } = options;
-  let trouble: Trouble | undefined;
-  let blocked = false;
-  let over = false;
-  let told: Trouble | undefined;
-  let delayMs = HEAL_FIRST_MS;
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
+  return new JournalCondition(options);
+}
 
-  const reason = (): Trouble | undefined => {
-    if (blocked) return trouble;
-    if (over) return 'full';
-    return stale() > 0 ? told : undefined;
-  };
-  const review = (): void => {
-    const now = reason();
-    if (now === undefined) delayMs = HEAL_FIRST_MS;
-    if (now === told) return;
-    told = now;
-    onDegraded(now);
-  };
+/** A class, because it is asked at every tick, and an accessor of an object literal is a slow one (V8, Node 20 to 26). */
+class JournalCondition implements Condition {
+  blocked = false;
+  over = false;
+  readonly #options: ConditionOptions;
+  #trouble: Trouble | undefined;
+  #told: Trouble | undefined;
+  #delayMs = HEAL_FIRST_MS;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
 
-  return {
-    get blocked() {
-      return blocked;
-    },
-    get over() {
-      return over;
-    },
-    get reason() {
-      return reason();
-    },
-    block(found) {
-      trouble = found;
-      blocked = true;
-      review();
-      if (stopped) return;
-      clearTimeout(timer);
-      timer = setTimeout(heal, found === 'slow' ? slowPauseMs : delayMs);
-      timer.unref();
-      delayMs = Math.min(delayMs * 2, HEAL_MAX_MS);
-    },
-    setOver(is) {
-      over = is;
-      review();
-    },
-    unblock() {
-      blocked = false;
-      review();
-    },
-    review,
-    stop() {
-      stopped = true;
-      clearTimeout(timer);
-    },
-  };
+  constructor(options: ConditionOptions) {
+    this.#options = options;
+  }
+
+  get reason(): Trouble | undefined {
+    if (this.blocked) return this.#trouble;
+    if (this.over) return 'full';
+    return this.#options.stale() > 0 ? this.#told : undefined;
+  }
+
+  block(found: Trouble): void {
+    const { heal, slowPauseMs = SLOW_PAUSE_MS } = this.#options;
+    this.#trouble = found;
+    this.blocked = true;
+    this.review();
+    if (this.#stopped) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(heal, found === 'slow' ? slowPauseMs : this.#delayMs);
+    this.#timer.unref();
+    this.#delayMs = Math.min(this.#delayMs * 2, HEAL_MAX_MS);
+  }
+
+  setOver(over: boolean): void {
+    this.over = over;
+    this.review();
+  }
+
+  unblock(): void {
+    this.blocked = false;
+    this.review();
+  }
+
+  review(): void {
+    const now = this.reason;
+    if (now === undefined) this.#delayMs = HEAL_FIRST_MS;
+    if (now === this.#told) return;
+    this.#told = now;
+    this.#options.onDegraded(now);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
 }

@@ -57,76 +57,89 @@ export interface SegmentsOptions {
 
 /** Keeps the segments of one directory. */
 export function createSegments(options: SegmentsOptions): Segments {
-  const state: State = { all: [], open: undefined, bytes: 0, made: false, lastNumber: 0 };
-  return {
-    current: () => (state.open ??= makeSegment(options, state)),
-    seal: () => (state.open = undefined),
-    grew(added) {
-      const { open } = state;
-      if (open === undefined) return;
-      open.size += added;
-      open.dirty = true;
-      state.bytes += added;
-      if (open.size >= options.segmentBytes * SEAL_AT) state.open = undefined;
-    },
-    charge,
-    release,
-    sweep(durable) {
-      for (let first = state.all[0]; first !== undefined; first = state.all[0]) {
-        if (first === state.open || first.tenants.size > 0 || first.movedAt > durable) return;
-        state.all.shift();
-        state.bytes -= first.size;
-        close(options, first, true);
-      }
-    },
-    wasteful: (isFull) => (isFull ? wastefulFirst(state) : wastefulRun(state)),
-    get all() {
-      return state.all;
-    },
-    get bytes() {
-      return state.bytes;
-    },
-    tookNew() {
-      const { made } = state;
-      state.made = false;
-      return made;
-    },
-    forget(remove) {
-      for (const segment of state.all) close(options, segment, remove);
-      state.all = [];
-      state.open = undefined;
-      state.bytes = 0;
-    },
-  };
+  return new OwnSegments(options);
 }
 
-interface State {
-  all: Segment<Log>[];
-  open: Segment<Log> | undefined;
-  bytes: number;
-  made: boolean;
-  lastNumber: number;
-}
+/** A class, because it is asked at every tick, and an accessor of an object literal is a slow one. */
+class OwnSegments implements Segments {
+  all: Segment<Log>[] = [];
+  bytes = 0;
+  readonly charge = charge;
+  readonly release = release;
+  readonly #options: SegmentsOptions;
+  #open: Segment<Log> | undefined;
+  #made = false;
+  #lastNumber = 0;
 
-function makeSegment({ files, directory }: SegmentsOptions, state: State): Segment<Log> {
-  const name = segmentName(state.lastNumber + 1);
-  const path = segmentPath(directory(), name);
-  const segment: Segment<Log> = {
-    number: name.number,
-    salt: name.salt,
-    path,
-    fd: files.create(path),
-    size: 0,
-    live: 0,
-    tenants: new Set(),
-    dirty: false,
-    suspect: false,
-    movedAt: 0,
-  };
-  state.lastNumber = name.number;
-  state.all.push(segment);
-  state.made = true;
-  return segment;
+  constructor(options: SegmentsOptions) {
+    this.#options = options;
+  }
+
+  current(): Segment<Log> {
+    this.#open ??= this.#make();
+    return this.#open;
+  }
+
+  seal(): void {
+    this.#open = undefined;
+  }
+
+  grew(added: number): void {
+    const open = this.#open;
+    if (open === undefined) return;
+    open.size += added;
+    open.dirty = true;
+    this.bytes += added;
+    if (open.size >= this.#options.segmentBytes * SEAL_AT) this.#open = undefined;
+  }
+
+  sweep(durable: number): void {
+    for (let first = this.all[0]; first !== undefined; first = this.all[0]) {
+      if (first === this.#open || first.tenants.size > 0 || first.movedAt > durable) return;
+      this.all.shift();
+      this.bytes -= first.size;
+      close(this.#options, first, true);
+    }
+  }
+
+  wasteful(isFull: boolean): readonly Segment<Log>[] {
+    return isFull ? wastefulFirst(this.all, this.#open) : wastefulRun(this.all, this.#open);
+  }
+
+  tookNew(): boolean {
+    const made = this.#made;
+    this.#made = false;
+    return made;
+  }
+
+  forget(remove: boolean): void {
+    for (const segment of this.all) close(this.#options, segment, remove);
+    this.all = [];
+    this.#open = undefined;
+    this.bytes = 0;
+  }
+
+  #make(): Segment<Log> {
+    const { files, directory } = this.#options;
+    const name = segmentName(this.#lastNumber + 1);
+    const path = segmentPath(directory(), name);
+    const segment: Segment<Log> = {
+      number: name.number,
+      salt: name.salt,
+      path,
+      fd: files.create(path),
+      size: 0,
+      live: 0,
+      tenants: new Set(),
+      dirty: false,
+      suspect: false,
+      movedAt: 0,
+    };
+    this.#lastNumber = name.number;
+    this.all.push(segment);
+    this.#made = true;
+    return segment;
+  }
 }
 
 function close({ files, onError }: SegmentsOptions, segment: Segment<Log>, remove: boolean): void {
@@ -160,7 +173,10 @@ function release(log: Log, extents: readonly Extent<Log>[], movedAt: number): vo
 }
 
 /** The longest run of oldest segments that is mostly unneeded. */
-function wastefulRun({ all, open }: State): readonly Segment<Log>[] {
+function wastefulRun(
+  all: readonly Segment<Log>[],
+  open: Segment<Log> | undefined,
+): readonly Segment<Log>[] {
   let size = 0;
   let live = 0;
   let run = 0;
@@ -173,7 +189,10 @@ function wastefulRun({ all, open }: State): readonly Segment<Log>[] {
   return all.slice(0, run);
 }
 
-function wastefulFirst({ all, open }: State): readonly Segment<Log>[] {
+function wastefulFirst(
+  all: readonly Segment<Log>[],
+  open: Segment<Log> | undefined,
+): readonly Segment<Log>[] {
   return all
     .slice(0, 1)
     .filter((first) => first !== open && first.live < first.size * EMPTY_BELOW_WHEN_FULL);

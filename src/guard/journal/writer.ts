@@ -51,7 +51,6 @@ export function createWriter(options: WriterOptions): Writer {
   const { flushMs, onError } = options;
   const shared: Shared = { ...options, stale: new Set(), members: new Set() };
   let pending: Log[] = [];
-  let spare: Log[] = [];
   let scheduled = false;
   let flushing = false;
 
@@ -61,7 +60,7 @@ export function createWriter(options: WriterOptions): Writer {
     if (pending.length === 0) return;
     flushing = true;
     const logs = pending;
-    pending = spare;
+    pending = [];
     for (const log of logs) log.queued = false;
     try {
       writeAll(shared, logs);
@@ -70,8 +69,6 @@ export function createWriter(options: WriterOptions): Writer {
       for (const log of logs) miss(shared, log);
       onError(error);
     }
-    logs.length = 0;
-    spare = logs;
     flushing = false;
   };
 
@@ -107,7 +104,7 @@ interface Shared extends WriterOptions {
 function writeAll(shared: Shared, logs: readonly Log[]): void {
   const { batch, condition, bound, onWrite } = shared;
   bound.review(mostBytes(logs));
-  if (condition.blocked || bound.reached) for (const log of logs) miss(shared, log);
+  if (condition.blocked || bound.isReached()) for (const log of logs) miss(shared, log);
   else rewriteSome(shared, encodeAll(shared, logs));
   const spentMs = batch.takeSpentMs();
   if (spentMs > 0) onWrite(spentMs / 1000);
