@@ -1,0 +1,129 @@
+/** What stands around a guard in a real app: compression on either side of it, and a histogram of request latency. */
+import { createGunzip } from 'node:zlib';
+import { get, type IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import compression from 'compression';
+import type { RequestHandler, Response } from 'express';
+import { Histogram, Registry } from 'prom-client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { chatChunk, readDeltas } from '../support/frames.ts';
+import { createApp, createHouse } from '../support/house.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { parseScrape } from '../support/scrape.ts';
+import { serve, type Site } from '../support/site.ts';
+import { createGate } from '../support/tap.ts';
+import { installTracing } from '../support/tracing.ts';
+import { until } from '../support/until.ts';
+
+const spans = installTracing();
+let database: TestPostgres;
+
+beforeAll(async () => {
+  database = await startPostgres();
+});
+
+afterAll(() => database.remove());
+
+const WHOLE = { outcome: 'completed', side: 'server', text: 'The answer', complete: true } as const;
+
+describe('a client of a compressed answer', () => {
+  it.each([
+    ['is in front of the guard, and the handler flushes', true, ['compression', 'guard'], true],
+    ['is not there, and neither is flush', false, ['guard'], true],
+    ['is in front of the guard, and nobody flushes', true, ['compression', 'guard'], false],
+    ['is behind the guard, and the handler flushes', true, ['guard', 'compression'], true],
+  ] as const)(
+    'gets each frame once it is flushed, and the row has all of it, when compression() %s',
+    async (_, compressed, order, frameByFrame) => {
+      const house = await createHouse(database, spans);
+      const go = createGate();
+      const handler: RequestHandler = async (_req, res) => {
+        const say = (frame: string): void => {
+          res.write(frame);
+          if (frameByFrame) flushOf(res)?.();
+        };
+        res.type('text/event-stream');
+        say(chatChunk({ content: 'The ' }));
+        await go.promise;
+        say(chatChunk({ content: 'answer' }));
+        say(chatChunk({}, 'stop'));
+        say('data: [DONE]\n\n');
+        res.end();
+      };
+      const layers = { compression: compression({ threshold: 0 }), guard: house.keep.guard({}) };
+      const app = createApp();
+      app.get('/', ...order.map((name) => layers[name]), handler);
+      const reader = await read(await serve(app));
+      expect(reader.encoding).toBe(compressed ? 'gzip' : undefined);
+      if (frameByFrame) {
+        await until('the first frame is there, and no other', () => reader.text !== '');
+        expect(readDeltas(reader.text)).toBe('The ');
+      }
+      go.open();
+      await until('all of it is there', () => reader.over);
+      expect(readDeltas(reader.text)).toBe('The answer');
+      expect(reader.text.endsWith('data: [DONE]\n\n')).toBe(true);
+      await house.agree(WHOLE);
+      const warnings = house.logbook.lines.filter(({ level }) => level === 'warn');
+      const isWrong = order[0] === 'guard' && order.length === 2;
+      expect(warnings.filter(({ text }) => text.includes('compression()'))).toHaveLength(
+        isWrong ? 1 : 0,
+      );
+    },
+  );
+});
+
+describe("an app's own histogram of request latency", () => {
+  it('can leave streams out, and what is said of them stands apart', async () => {
+    const house = await createHouse(database, spans);
+    const registry = new Registry();
+    const latency = new Histogram({
+      name: 'http_request_duration_seconds',
+      help: 'Of requests that are not streams.',
+      registers: [registry],
+    });
+    const app = createApp();
+    app.use((_, res, next) => {
+      const stop = latency.startTimer();
+      res.once('close', () => {
+        if (!res.hasHeader('X-Stream-Id')) stop();
+      });
+      next();
+    });
+    app.get('/plain', house.keep.guard({}), (_, res) => void res.json({ ok: true }));
+    app.get('/chat', house.keep.guard({ route: '/chat' }), (_, res) => {
+      res.type('text/event-stream').write(chatChunk({ content: 'The answer' }));
+      res.end(chatChunk({}, 'stop'));
+    });
+    const site = await serve(app);
+    expect(await (await fetch(`${site.url}/plain`)).json()).toEqual({ ok: true });
+    expect(readDeltas(await (await fetch(`${site.url}/chat`)).text())).toBe('The answer');
+    await house.agree(WHOLE);
+    const own = parseScrape(await registry.metrics());
+    expect(own.sum('http_request_duration_seconds_count')).toBe(1);
+    const ours = await house.scrape();
+    expect(ours.sum('lastchunk_stream_duration_seconds_count', { route: '/chat' })).toBe(1);
+    expect(ours.sum('lastchunk_stream_duration_seconds_count')).toBe(1);
+    expect(ours.has('http_request_duration_seconds_count')).toBe(false);
+  });
+});
+
+/** Present behind compression only. */
+function flushOf(res: Response): (() => void) | undefined {
+  const flush: unknown = Reflect.get(res, 'flush');
+  return typeof flush === 'function' ? () => void Reflect.apply(flush, res, []) : undefined;
+}
+
+/** A client that unpacks what it gets as it gets it. */
+async function read(site: Site) {
+  const headers = { 'accept-encoding': 'gzip' };
+  // `once` resolves to the arguments of the event: the response.
+  const [reply] = (await once(get(site.url, { headers }), 'response')) as [IncomingMessage];
+  const encoding = reply.headers['content-encoding'];
+  const body = encoding === 'gzip' ? reply.pipe(createGunzip()) : reply;
+  const reader = { encoding, text: '', over: false };
+  body.setEncoding('utf8');
+  body.on('data', (piece: string) => (reader.text += piece));
+  body.on('end', () => (reader.over = true));
+  return reader;
+}
