@@ -2,8 +2,13 @@
 import { startPostgres, type TestPostgres } from '../test/support/postgres.ts';
 
 /** `fsync` as it is set. */
-export const FSYNC = ['on', 'off'] as const;
+const FSYNC = ['on', 'off'] as const;
 export type Fsync = (typeof FSYNC)[number];
+
+/** The settings that saves are measured with: to see that it works, one is enough. */
+export function fsyncs(quick: boolean): readonly Fsync[] {
+  return quick ? ['off'] : FSYNC;
+}
 
 /** Clusters that are started when they are first needed. */
 export interface Databases {

@@ -151,7 +151,8 @@ export const GOALS: readonly Goal[] = [
   ...['listeners', 'timers', 'active resources', 'file descriptors'].map((name) =>
     goal(`endurance: ${name} above the baseline`, 'endurance', `${name}: growth`, { atMost: 0 }),
   ),
-  ...['lost', 'missing', 'not in the database'].map((name) =>
+  goal('endurance: streams still on their way', 'endurance', 'still on their way', { atMost: 0 }),
+  ...['not yet saved', 'lost', 'missing', 'not in the database'].map((name) =>
     goal(`endurance: messages ${name}`, 'endurance', name, { atMost: 0 }),
   ),
 ];

@@ -8,17 +8,17 @@ import { inTurn, pick, ratios } from '../rounds.ts';
 import { startServer, startServers, type Server } from '../servers.ts';
 import { CHAT_NAMES, CHATS, type Chat, type ChatName } from '../servers/chats.ts';
 
-/** Tokens of an answer. */
-const TOKENS = 200;
-
 /** How the model speaks, and how many listen at a time. */
 const PACES = [
-  { name: 'a token now and then', model: `paced-${TOKENS}`, together: 20, streams: 20 },
-  { name: 'as fast as it goes', model: `fast-${TOKENS}`, together: 4, streams: 40 },
+  { name: 'a token now and then', how: 'paced', together: 20, streams: 20 },
+  { name: 'as fast as it goes', how: 'fast', together: 4, streams: 40 },
 ] as const;
 
+/** Of an answer. */
+const TOKENS = 200;
+
 const ROUNDS = { rounds: 7, warmUp: 1 };
-const QUICK = { rounds: 1, streams: 4 };
+const QUICK = { rounds: 1, streams: 2, tokens: 40 };
 
 export async function benchChat(bench: Bench): Promise<void> {
   const connectionString = await bench.databases.open('off');
@@ -29,7 +29,10 @@ export async function benchChat(bench: Bench): Promise<void> {
   const servers = await startServers(CHAT_NAMES, (name) =>
     startServer(bench.built, 'chat', { args: [name, connectionString, baseURL] }),
   );
-  for (const pace of PACES) await measure(bench, servers, { ...pace, database });
+  for (const pace of PACES) {
+    const tokens = bench.quick ? QUICK.tokens : TOKENS;
+    await measure(bench, servers, { ...pace, tokens, database });
+  }
   for (const name of CHAT_NAMES) {
     const { peakBytes } = await servers[name].usage();
     bench.found(figure(`peak memory: ${CHATS[name].title}`, 'MiB', [peakBytes / 2 ** 20]));
@@ -40,8 +43,9 @@ export async function benchChat(bench: Bench): Promise<void> {
 }
 
 interface Task {
+  readonly tokens: number;
   readonly name: string;
-  readonly model: string;
+  readonly how: string;
   readonly together: number;
   readonly streams: number;
   readonly database: pg.Pool;
@@ -71,18 +75,18 @@ async function measure(
 
 /** Asks, reads, and waits until everything that is to be saved is there: saving belongs to the cost. */
 async function run(server: Server, { title, table }: Chat, task: Task) {
-  const { model, together, streams, database } = task;
+  const { how, tokens, together, streams, database } = task;
   const before = await server.usage();
   const startMs = performance.now();
   await atATime(together, streams, async () => {
     const connection = await connectTo(server.port);
-    await connection.read(`/chat/${model}`);
+    await connection.read(`/chat/${how}-${tokens}`);
     connection.close();
   });
   const seconds = (performance.now() - startMs) / 1_000;
   if (table !== undefined) await rowsOf(database, table, { title, streams });
   const after = await server.usage();
-  const count = streams * TOKENS;
+  const count = streams * tokens;
   return { cpuUs: (after.cpuUs - before.cpuUs) / count, perSecond: count / seconds };
 }
 

@@ -23,7 +23,7 @@ const LONG = [
 const SHORT: Shape = { name: '200 a stream, 8 a tick', chunks: 200, aTick: 8, streams: 200 };
 
 const ROUNDS = { rounds: 9, warmUp: 2 };
-const QUICK = { rounds: 1, streams: { long: 1, short: 10 } };
+const QUICK = { rounds: 1, chunks: 2_000 };
 
 export async function benchChunks(bench: Bench): Promise<void> {
   const receiver = await startReceiver();
@@ -51,10 +51,10 @@ async function measure(
   servers: Readonly<Record<VariantName, Server>>,
   shape: Shape,
 ): Promise<void> {
-  const { long, short } = QUICK.streams;
-  const streams = !quick ? shape.streams : shape === SHORT ? short : long;
+  const count = quick ? QUICK.chunks : shape.chunks * shape.streams;
+  const chunks = Math.min(shape.chunks, count);
   const costs = await inTurn(VARIANT_NAMES, quick ? QUICK : ROUNDS, (name) =>
-    costOf(servers[name], { ...shape, streams }),
+    costOf(servers[name], { ...shape, chunks, streams: count / chunks }),
   );
   const cpu = pick(costs, ({ cpuUs }) => cpuUs);
   const perSecond = pick(costs, (cost) => cost.perSecond);

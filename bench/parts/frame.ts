@@ -1,6 +1,6 @@
 /** How much later a client is told that the answer is whole, because it is saved first. */
 import { connectTo, type Connection } from '../client.ts';
-import { FSYNC, type Fsync } from '../databases.ts';
+import { fsyncs, type Fsync } from '../databases.ts';
 import { figure, quantile } from '../figures.ts';
 import { agesUs } from '../frames.ts';
 import type { Bench } from '../part.ts';
@@ -18,7 +18,7 @@ const PARTS_OF_ALL = { p50: 0.5, p99: 0.99 } as const;
 const WAYS = ['bare', 'byHand', 'guarded'] as const;
 
 export async function benchFrame(bench: Bench): Promise<void> {
-  for (const fsync of FSYNC) await measure(bench, fsync);
+  for (const fsync of fsyncs(bench.quick)) await measure(bench, fsync);
 }
 
 async function measure({ built, databases, quick, found }: Bench, fsync: Fsync): Promise<void> {

@@ -1,6 +1,6 @@
 /** One save at a time: how long it takes through the saver, beside the same statement sent by hand. */
 import type { Message } from '../../src/message.ts';
-import { FSYNC } from '../databases.ts';
+import { fsyncs } from '../databases.ts';
 import { figure, quantile } from '../figures.ts';
 import { newMessage } from '../messages.ts';
 import { ratios } from '../rounds.ts';
@@ -14,7 +14,7 @@ const QUICK = { rounds: 1, pairs: 200 };
 const PARTS_OF_ALL = { p50: 0.5, p99: 0.99 } as const;
 
 export async function benchLatency(bench: Bench): Promise<void> {
-  for (const fsync of FSYNC) {
+  for (const fsync of fsyncs(bench.quick)) {
     const savers = await createSavers(bench.built, await bench.databases.open(fsync));
     await measure(bench, savers, `fsync ${fsync}`);
     await savers.close();

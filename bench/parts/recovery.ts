@@ -17,7 +17,7 @@ const QUICK = { streams: 500, rounds: 1 };
 export async function benchRecovery(bench: Bench): Promise<void> {
   const { quick, found, note, databases } = bench;
   const count = quick ? QUICK.streams : STREAMS;
-  const connectionString = await databases.open('on');
+  const connectionString = await databases.open(quick ? 'off' : 'on');
   const database = new pg.Pool({ connectionString, max: 1 });
   const { postgres } = await load(bench.built.directory, 'postgres/index.js');
   const store = postgres({ connectionString });

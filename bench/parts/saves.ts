@@ -1,7 +1,7 @@
 /** Messages per second, with so many saves at a time: group commit against one statement per message. */
 import type { Message } from '../../src/message.ts';
 import { atATime } from '../client.ts';
-import { FSYNC } from '../databases.ts';
+import { fsyncs } from '../databases.ts';
 import { figure } from '../figures.ts';
 import { newMessage } from '../messages.ts';
 import { inTurn, ratios } from '../rounds.ts';
@@ -23,7 +23,7 @@ const QUICK = { rounds: 1, messages: 500 };
 const WAYS = ['guarded', 'byHand'] as const satisfies readonly (keyof Savers)[];
 
 export async function benchSaves(bench: Bench): Promise<void> {
-  for (const fsync of FSYNC) {
+  for (const fsync of fsyncs(bench.quick)) {
     const savers = await createSavers(bench.built, await bench.databases.open(fsync));
     for (const load of LOADS) await measure(bench, savers, { ...load, fsync });
     await savers.close();
