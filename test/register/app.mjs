@@ -31,6 +31,8 @@ const guard = keep.guard({ message: (req) => ({ conversationId: req.params.id })
 app.post('/chat/:id', DATABASE_URL === undefined ? keep.observe() : guard, async (req, res) => {
   res.type('text/event-stream').write('data: {"text":"one"}\n\n');
   if (req.query.waits !== undefined) await once(signals, req.params.id);
+  // The raw socket, which tells the truth while the guard does not.
+  if (req.query.leaves !== undefined) await once(req.socket, 'close');
   res.write('data: {"text":" two"}\n\n');
   res.end('data: [DONE]\n\n');
 });

@@ -1,0 +1,91 @@
+/** What an app's own options make of spans and exemplars, from `lastchunk()` to the SDK and the scrape. */
+import { context, trace, TraceFlags } from '@opentelemetry/api';
+import express, { type RequestHandler } from 'express';
+import * as promClient from 'prom-client';
+import { describe, expect, it } from 'vitest';
+import type { LastchunkOptions } from '../../src/index.ts';
+import { prometheus } from '../../src/telemetry/prometheus.ts';
+import { createKept } from '../support/kept.ts';
+import { serve } from '../support/site.ts';
+import { installTracing } from '../support/tracing.ts';
+import { until } from '../support/until.ts';
+
+const spans = installTracing();
+
+/** One whole answer; the span of its stream. */
+async function answerOnce(options: LastchunkOptions, around: readonly RequestHandler[] = []) {
+  const kept = createKept(options);
+  const app = express();
+  const guard = kept.keep.guard({
+    message: ({ params }) => ({ conversationId: params['id'] }),
+  });
+  app.post('/chat/:id', ...around, guard, (_req, res) => {
+    res.type('text/event-stream').write('data: one\n\n');
+    res.end('data: [DONE]\n\n');
+  });
+  if (options.metrics !== undefined) app.get('/metrics', options.metrics.handler());
+  const { url } = await serve(app);
+  await (await fetch(`${url}/chat/room-7`, { method: 'POST' })).text();
+  const { id } = await kept.witness.ended();
+  const own = () => spans().filter((span) => span.attributes['lastchunk.stream.id'] === id);
+  const scrape = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
+  return { kept, own, scrape };
+}
+
+describe('the conversation', () => {
+  it('is in the span of its stream where the app asked for it, and in no other', async () => {
+    const { kept, own } = await answerOnce({ conversationIdInSpans: true });
+    const span = await until('the span has ended', () => own()[0]);
+    expect(span.attributes['gen_ai.conversation.id']).toBe('room-7');
+    expect(kept.store.row.conversationId).toBe('room-7');
+    const { traceId } = span.spanContext();
+    const others = spans().filter((one) => one !== span && one.spanContext().traceId === traceId);
+    expect(others.map(({ name }) => name)).toEqual(['save']);
+    expect(JSON.stringify(others.map(({ attributes }) => attributes))).not.toContain('room-7');
+  });
+
+  it('is in none by default', async () => {
+    const { own } = await answerOnce({});
+    const span = await until('the span has ended', () => own()[0]);
+    expect(JSON.stringify(span.attributes)).not.toContain('room-7');
+  });
+});
+
+/** A request whose caller has sampled its trace out. */
+const sampledOut: RequestHandler = (_req, _res, next) => {
+  const parent = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: TraceFlags.NONE };
+  context.with(trace.setSpanContext(context.active(), { ...parent, isRemote: true }), next);
+};
+
+describe('an exemplar', () => {
+  it('is the trace of the stream in a registry of our own', async () => {
+    const { own, scrape } = await answerOnce({ metrics: prometheus() });
+    const { traceId } = (await until('the span has ended', () => own()[0])).spanContext();
+    const text = await scrape();
+    for (const name of ['time_to_first_chunk', 'stream_duration', 'save_duration']) {
+      expect(text).toMatch(
+        new RegExp(`^lastchunk_${name}_seconds_bucket.* # \\{trace_id="${traceId}"\\}`, 'm'),
+      );
+    }
+    // The trace and nothing else: labels of exemplars are for finding it.
+    expect(new Set(text.match(/(?<= # )\{.*?\}/g))).toEqual(new Set([`{trace_id="${traceId}"}`]));
+  });
+
+  it('is in no registry of the app, which keeps its own format', async () => {
+    const registry = new promClient.Registry();
+    const { own, scrape } = await answerOnce({ metrics: prometheus({ registry }) });
+    const { traceId } = (await until('the span has ended', () => own()[0])).spanContext();
+    const text = await scrape();
+    expect(text).toMatch(/^lastchunk_time_to_first_chunk_seconds_count\{route="\/chat\/:id"\} 1$/m);
+    expect(text).not.toContain(traceId);
+    expect(text).not.toContain('# {');
+  });
+
+  it('is of no trace that was sampled out', async () => {
+    const { own, scrape } = await answerOnce({ metrics: prometheus() }, [sampledOut]);
+    const text = await scrape();
+    expect(text).toMatch(/^lastchunk_time_to_first_chunk_seconds_count\{route="\/chat\/:id"\} 1$/m);
+    expect(text).not.toContain('# {');
+    expect(own()).toEqual([]);
+  });
+});
