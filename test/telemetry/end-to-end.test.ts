@@ -82,7 +82,8 @@ describe('an exemplar', () => {
   });
 
   it('is of no trace that was sampled out', async () => {
-    const { own, scrape } = await answerOnce({ metrics: prometheus() }, [sampledOut]);
+    const { kept, own, scrape } = await answerOnce({ metrics: prometheus() }, [sampledOut]);
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
     const text = await scrape();
     expect(text).toMatch(/^lastchunk_time_to_first_chunk_seconds_count\{route="\/chat\/:id"\} 1$/m);
     expect(text).not.toContain('# {');
