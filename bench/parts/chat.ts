@@ -17,7 +17,7 @@ const PACES = [
 /** Of an answer. */
 const TOKENS = 200;
 
-const ROUNDS = { rounds: 7, warmUp: 1 };
+const ROUNDS = { rounds: 6, warmUp: 1 };
 const QUICK = { rounds: 1, streams: 2, tokens: 40 };
 
 export async function benchChat(bench: Bench): Promise<void> {

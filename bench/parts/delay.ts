@@ -8,7 +8,7 @@ import { startServer, startServers } from '../servers.ts';
 import { VARIANT_NAMES, VARIANTS } from '../servers/variants.ts';
 import type { Bench } from '../part.ts';
 
-const ROUNDS = { rounds: 9, warmUp: 1 };
+const ROUNDS = { rounds: 7, warmUp: 1 };
 const CHUNKS = 1_000;
 const QUICK = { rounds: 1, chunks: 100 };
 

@@ -16,7 +16,7 @@ const LOADS = [
 ] as const;
 
 /** The first warms up. */
-const ROUNDS = { rounds: 7, warmUp: 1 };
+const ROUNDS = { rounds: 5, warmUp: 1 };
 const QUICK = { rounds: 1, messages: 500 };
 
 /** Ways of saving. */

@@ -16,10 +16,10 @@ const ROUNDS = { rounds: 3 };
 const QUICK = { streams: [100], rounds: 1, windowMs: 500 };
 
 /** For so long they are watched. */
-const WINDOW_MS = 6_000;
+const WINDOW_MS = 4_000;
 
 /** Until all of them say something, and what the collection before has left is done. */
-const SETTLE_MS = 1_500;
+const SETTLE_MS = 1_200;
 
 /** Streams that come and go first, so that what is made once is there. */
 const WARM_UP = 100;
