@@ -1,13 +1,10 @@
 /** A process that goes down with streams alive, by `close()` or by SIGKILL: what clients have seen is in the database. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { RequestHandler } from 'express';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { listen, startApp } from '../support/apart.ts';
 import { createChat } from '../support/chat.ts';
 import { chatChunk, readDeltas } from '../support/frames.ts';
 import { createHouse, type House, type Row } from '../support/house.ts';
@@ -171,43 +168,4 @@ async function recovered(house: House, count: number): Promise<void> {
     const scrape = await house.scrape();
     return scrape.sum('lastchunk_journal_recovered_total', { result: 'saved' }) === count;
   });
-}
-
-/** An app of its own process. */
-async function startApp(connectionString: string, journal: string) {
-  const script = fileURLToPath(new URL('going-down-child.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', script, connectionString, journal], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  // `once` resolves to the arguments of the event: a line, the URL.
-  const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  const exited = once(child, 'exit');
-  return {
-    url,
-    kill: async () => {
-      child.kill('SIGKILL');
-      await exited;
-    },
-  };
-}
-
-/** A client that reads as long as there is something. */
-function listen(url: string) {
-  const seen = { text: '', whole: false, over: false };
-  const read = async (): Promise<void> => {
-    const { body } = await fetch(url, { method: 'POST' });
-    if (body === null) throw new Error('no body');
-    const decoder = new TextDecoder();
-    for await (const part of body) seen.text += decoder.decode(part, { stream: true });
-    seen.whole = true;
-  };
-  void read()
-    .catch(() => {
-      // The server was killed.
-    })
-    .finally(() => {
-      seen.over = true;
-    });
-  return seen;
 }

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import express from 'express';
 import { lastchunk } from '../../src/index.ts';
 import { postgres } from '../../src/postgres/index.ts';
-import { chatChunk } from '../support/frames.ts';
+import { chatChunk } from './frames.ts';
 
 const [connectionString = '', journal = ''] = process.argv.slice(2);
 const keep = lastchunk({ store: postgres({ connectionString, migrate: true }), journal });

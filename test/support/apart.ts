@@ -1,0 +1,67 @@
+/** An app in a process of its own, which can be killed and stopped, clients that read what it says, and who comes after it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+/** A running app. */
+export interface App {
+  readonly url: string;
+  kill(): Promise<void>;
+  /** Stops it in the midst of whatever it does. */
+  freeze(): void;
+  thaw(): void;
+}
+
+/**
+ * Serves `POST /chat/:id` as the README has it. Every fourth conversation comes to an end; the others talk for ever. Gone
+ * when the test is.
+ */
+export async function startApp(connectionString: string, journal: string): Promise<App> {
+  const script = fileURLToPath(new URL('apart-child.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--import', 'tsx', script, connectionString, journal], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  // `once` resolves to the arguments of the event: a line, the URL.
+  const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const exited = once(child, 'exit');
+  return {
+    url,
+    kill: async () => {
+      child.kill('SIGKILL');
+      await exited;
+    },
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+  };
+}
+
+/** What a client has got so far. */
+export interface Listener {
+  readonly text: string;
+  /** It had a proper end. */
+  readonly whole: boolean;
+  readonly over: boolean;
+}
+
+/** A client that reads as long as there is something. */
+export function listen(url: string): Listener {
+  const seen = { text: '', whole: false, over: false };
+  const read = async (): Promise<void> => {
+    const { body } = await fetch(url, { method: 'POST' });
+    if (body === null) throw new Error('no body');
+    const decoder = new TextDecoder();
+    for await (const part of body) seen.text += decoder.decode(part, { stream: true });
+    seen.whole = true;
+  };
+  void read()
+    .catch(() => {
+      // The server was killed.
+    })
+    .finally(() => {
+      seen.over = true;
+    });
+  return seen;
+}
