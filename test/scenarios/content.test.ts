@@ -3,6 +3,7 @@ import type { RequestHandler } from 'express';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GuardOptions } from '../../src/index.ts';
 import { createChat } from '../support/chat.ts';
+import { coded } from '../support/errors.ts';
 import { chatChunk, readDeltas, sse } from '../support/frames.ts';
 import { createHouse } from '../support/house.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
@@ -90,6 +91,36 @@ describe('the upstream changes its JSON', () => {
     await ask();
     const verdict = { outcome: 'completed', side: 'server', save: 'empty' } as const;
     expect(await house.agree(verdict)).toBeUndefined();
+  });
+});
+
+describe('an answer that is cut inside the arguments of a tool call', () => {
+  it('is kept with its events, as a part, so that the history can be replayed', async () => {
+    const call = (index: number, rest: object): object => ({ tool_calls: [{ index, ...rest }] });
+    const deltas = [
+      { role: 'assistant', content: 'I look it up.' },
+      call(0, { id: 'call_1', type: 'function', function: { name: 'search', arguments: '' } }),
+      call(0, { function: { arguments: '{"city":"Ber' } }),
+    ];
+    const house = await createHouse(database, spans);
+    const chat = await createChat(house, async (_, res) => {
+      res.type('text/event-stream');
+      for (const delta of deltas) res.write(chatChunk(delta));
+      await new Promise(setImmediate);
+      throw new TypeError('terminated', { cause: coded('other side closed', 'UND_ERR_SOCKET') });
+    });
+    const reply = await (await chat.ask()).over();
+    expect(reply.whole).toBe(false);
+    const row = await house.agree({
+      outcome: 'failed',
+      side: 'upstream',
+      text: 'I look it up.',
+      complete: false,
+      revision: 0,
+    });
+    const frames = deltas.map((delta) => JSON.parse(chatChunk(delta).slice('data: '.length)));
+    expect(row?.events).toEqual(frames);
+    expect(reply.body.toString()).toBe(deltas.map((delta) => chatChunk(delta)).join(''));
   });
 });
 
