@@ -3,8 +3,14 @@ import { writeFile } from 'node:fs/promises';
 import { dashboardFiles } from '../src/slo/dashboards/index.ts';
 import { rulesYaml } from '../src/slo/index.ts';
 import { metricsDoc } from '../src/telemetry/metrics-doc.ts';
+import { promised } from '../test/matrix/jobs.ts';
+import { compatibilityPage } from '../test/matrix/page.ts';
 
 await writeFile(new URL('../docs/metrics.md', import.meta.url), metricsDoc());
+await writeFile(
+  new URL('../docs/compatibility.md', import.meta.url),
+  compatibilityPage(promised()),
+);
 await writeFile(new URL('../alerts/lastchunk.rules.yml', import.meta.url), rulesYaml());
 for (const [name, json] of dashboardFiles()) {
   await writeFile(new URL(`../dashboards/${name}`, import.meta.url), json);

@@ -18,6 +18,7 @@ import httpProxy from 'http-proxy';
 import type { Outcome } from '../../src/message.ts';
 import type { Api } from '../support/upstream.ts';
 import { ask, deltas, openai, upstreamOf, webBody } from './asking.ts';
+import { HANGS, TEXT_STREAM, UI_STREAM } from './notes.ts';
 
 /** A way to answer with a model's words. */
 export interface ChatHandler {
@@ -35,8 +36,6 @@ export interface ChatHandler {
 }
 
 const EVENTS = 'text/event-stream';
-
-const HANGS = 'Does not notice that the provider is gone, and waits: set idleTimeoutMs.';
 
 function frame(content: string): string {
   return `data: ${JSON.stringify({ content })}\n\n`;
@@ -110,7 +109,7 @@ export const HANDLERS: readonly ChatHandler[] = [
   {
     name: 'AI SDK 6: pipeUIMessageStreamToResponse()',
     onCut: 'failed',
-    note: 'Ends the response normally when the provider breaks, and then rejects: return its promise. Without it the missing finish frame tells.',
+    note: UI_STREAM,
     make: (baseURL) => (_req, res) => {
       const provider = createOpenAI({ baseURL, apiKey: 'none' });
       const result = streamText({
@@ -125,7 +124,7 @@ export const HANDLERS: readonly ChatHandler[] = [
   {
     name: 'AI SDK 6: pipeTextStreamToResponse()',
     onCut: 'failed',
-    note: 'Ends the text normally when the provider breaks, and then rejects: return its promise, for plain text has no mark of its end that would tell.',
+    note: TEXT_STREAM,
     make: (baseURL) => (_req, res) => {
       const provider = createOpenAI({ baseURL, apiKey: 'none' });
       const result = streamText({

@@ -1,11 +1,14 @@
-/** Runs the program in one combination, twice: as an ES module under lastchunk/register, and as CommonJS. */
+/** Runs the programs of the matrix; that of a combination twice: as an ES module under lastchunk/register, and as CommonJS. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { startOtlpReceiver } from '../support/otlp.ts';
+import { type ClientReport, judgeClient, type ModelClient } from './clients.ts';
 import { judge, type Report } from './judge.ts';
+import { judgeScrapes, type ScrapeReport } from './scrapes.ts';
 
 /** What is run. */
 export interface Task {
@@ -35,6 +38,22 @@ export async function runCell(task: Task): Promise<Verdict> {
   };
 }
 
+/** The same for a client of a model. */
+export function runClient(task: Task, client: ModelClient): Promise<Verdict> {
+  return attempt(client.key, async () => {
+    const report = await runProgram<ClientReport>(task, ['clients.mjs', client.key], {});
+    return { versions: report.versions, wrong: judgeClient(client, report) };
+  });
+}
+
+/** The same for the two Prometheus clients beside each other. */
+export function runScrapes(task: Task): Promise<Verdict> {
+  return attempt('scrapes', async () => {
+    const report = await runProgram<ScrapeReport>(task, ['scrape.mjs'], {});
+    return { versions: report.versions, wrong: judgeScrapes(report) };
+  });
+}
+
 async function attempt(way: string, work: () => Promise<Verdict>): Promise<Verdict> {
   try {
     const { versions, wrong } = await work();
@@ -48,12 +67,16 @@ async function attempt(way: string, work: () => Promise<Verdict>): Promise<Verdi
 async function runImported(task: Task): Promise<Verdict> {
   const receiver = await startOtlpReceiver();
   try {
-    const report = await runProgram(task, ['--import', 'lastchunk/register', 'import.mjs'], {
-      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
-      // The default of every SDK but the oldest of line 2.x, which exports metrics only when asked.
-      OTEL_METRICS_EXPORTER: 'otlp',
-    });
+    const report = await runProgram<Report>(
+      task,
+      ['--import', 'lastchunk/register', 'import.mjs'],
+      {
+        OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+        OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+        // The default of every SDK but the oldest of line 2.x, which exports metrics only when asked.
+        OTEL_METRICS_EXPORTER: 'otlp',
+      },
+    );
     const counted = receiver.metrics.some((body) => body.includes('lastchunk.saves'));
     const silent = counted ? [] : ['the SDK exported no metrics'];
     return { versions: report.versions, wrong: [...judge(report, receiver.spans), ...silent] };
@@ -64,16 +87,17 @@ async function runImported(task: Task): Promise<Verdict> {
 
 async function runRequired(task: Task): Promise<Verdict> {
   const off = { OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' };
-  const report = await runProgram(task, ['require.cjs'], off);
+  const report = await runProgram<Report>(task, ['require.cjs'], off);
   return { versions: report.versions, wrong: judge(report, report.spans ?? []) };
 }
 
-async function runProgram(
+async function runProgram<R>(
   { node, folder, packages, newDatabase }: Task,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
-): Promise<Report> {
-  const journal = await mkdtemp(join(folder, 'journal-'));
+): Promise<R> {
+  // Not in the folder, which may be copied meanwhile.
+  const journal = await mkdtemp(join(tmpdir(), 'lastchunk-journal-'));
   const child = spawn(node, args, {
     cwd: folder,
     env: {
@@ -96,8 +120,8 @@ async function runProgram(
   if (code !== 0 || stderr !== '') {
     throw new Error(`exit code ${String(code)}: ${stderr.slice(0, 2000)}`);
   }
-  // What chat.mjs writes, and nothing else writes to its output.
-  return JSON.parse(stdout) as Report;
+  // What the programs write, and nothing else writes to their output.
+  return JSON.parse(stdout) as R;
 }
 
 /** A limit for a hanging program, not an expectation. */

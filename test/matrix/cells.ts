@@ -12,19 +12,20 @@ export interface Cell {
 export const NODES = ['20', '22', '24', '26'] as const;
 
 /** Each line with the instrumentations that belong to it. */
-const SDKS = {
+export const SDKS = {
   '2.x': otel('1.9.1', '0.223.0', ['express@0.71.1', 'pg@0.76.0']),
   '3.x': otel('1.10.0', '0.301.0', ['express@0.72.0', 'pg@0.77.0']),
 } as const;
 
-const EXPRESSES = { '4': ['express@4.22.3'], '5': ['express@5.3.0'] } as const;
+export const EXPRESSES = { '4': ['express@4.22.3'], '5': ['express@5.3.0'] } as const;
 
-const CLIENTS = {
+export const CLIENTS = {
   'prom-client': ['prom-client@15.1.3'],
   '@prometheus-io/client': ['@prometheus-io/client@0.16.1'],
 } as const;
 
-const PG = 'pg@8.23.1';
+/** The driver of all of them. */
+export const PG = 'pg@8.23.1';
 
 /** The lowest version of every peer in package.json. */
 export const LOWEST = [
@@ -34,8 +35,18 @@ export const LOWEST = [
   'prom-client@15.1.0',
 ];
 
-/** The SDK and Prometheus client that are made for Node 22 and later only. */
-const NOT_ON_20: readonly string[] = ['3.x', '@prometheus-io/client'];
+/** What is made for Node 22 and later only, and by which package's word. */
+const NOT_ON_20: Readonly<Record<string, string>> = {
+  '3.x': '@opentelemetry/sdk-node',
+  '@prometheus-io/client': '@prometheus-io/client',
+};
+
+/** Why something cannot be. */
+export interface Refusal {
+  readonly why: string;
+  /** Packages that say so by their `engines`; the run looks whether they still do. */
+  readonly by: readonly string[];
+}
 
 /** Every combination, in the order of the table. */
 export function allCells(): readonly Cell[] {
@@ -49,10 +60,20 @@ export function allCells(): readonly Cell[] {
 }
 
 /** Why a combination cannot be; `undefined` when it can. */
-export function whyNot({ node, sdk, prometheus }: Cell): string | undefined {
+export function whyNot({ node, sdk, prometheus }: Cell): Refusal | undefined {
   if (node !== '20') return undefined;
-  const found = [sdk, prometheus].filter((part) => NOT_ON_20.includes(part));
-  return found.length === 0 ? undefined : `${found.join(' and ')}: made for Node 22 and later`;
+  const found = [sdk, prometheus].filter((part) => part in NOT_ON_20);
+  if (found.length === 0) return undefined;
+  const names = found.map((part) => (part === '3.x' ? 'OpenTelemetry SDK 3.x' : part));
+  return madeForNode22(
+    names.join(' and '),
+    found.map((part) => NOT_ON_20[part] ?? part),
+  );
+}
+
+/** The one reason that there is. */
+export function madeForNode22(what: string, by: readonly string[]): Refusal {
+  return { why: `${what}: made for Node 22 and later`, by };
 }
 
 /** The packages of a combination, with exact versions. */
@@ -80,7 +101,8 @@ function otel(api: string, sdk: string, instrumentations: readonly string[]): re
   ];
 }
 
-function keys<K extends string>(table: Readonly<Record<K, unknown>>): readonly K[] {
+/** The keys of a literal object. */
+export function keys<K extends string>(table: Readonly<Record<K, unknown>>): readonly K[] {
   // A literal object has the keys of its type and no others.
   return Object.keys(table) as K[];
 }

@@ -32,15 +32,14 @@ export async function packLastchunk(): Promise<string> {
   return join(SCRATCH, tarball);
 }
 
-/** A folder in which lastchunk and these packages are installed, with the programs of the matrix in it. */
+/**
+ * A folder in which lastchunk and these packages are installed, with the programs of the matrix in it. A set that differs from
+ * one that is there by a package or two is a copy of that, in which npm then changes the rest, as an upgrade would.
+ */
 export async function installSet(tarball: string, packages: readonly string[]): Promise<string> {
   const manifest = await readFile(join(ROOT, 'package.json'), 'utf8');
   const stamp = JSON.stringify([packages, manifest]);
-  const folder = join(
-    SCRATCH,
-    'sets',
-    createHash('sha256').update(stamp).digest('hex').slice(0, 12),
-  );
+  const folder = folderOf(stamp);
   if ((await readFile(join(folder, 'stamp'), 'utf8').catch(() => '')) === stamp) {
     const target = join(folder, 'node_modules/lastchunk');
     await rm(target, { recursive: true });
@@ -48,13 +47,35 @@ export async function installSet(tarball: string, packages: readonly string[]): 
     await run('tar', ['-xzf', tarball, '-C', target, '--strip-components=1']);
   } else {
     await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, 'package.json'), '{ "private": true }\n');
-    await npm(folder, ['install', '--prefer-offline', tarball, ...packages]);
+    const near = installed.find((set) => isNear(set.packages, packages));
+    if (near === undefined) await mkdir(folder, { recursive: true });
+    else await run('cp', ['-a', near.folder, folder]);
+    const dependencies = Object.fromEntries(['lastchunk@file:' + tarball, ...packages].map(split));
+    await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies }));
+    await npm(folder, ['install', '--prefer-offline']);
     await writeFile(join(folder, 'stamp'), stamp);
   }
   await cp(join(ROOT, 'test/matrix/program'), folder, { recursive: true });
+  installed.push({ folder, packages });
   return folder;
+}
+
+/** What this run has installed. */
+const installed: { readonly folder: string; readonly packages: readonly string[] }[] = [];
+
+function folderOf(stamp: string): string {
+  return join(SCRATCH, 'sets', createHash('sha256').update(stamp).digest('hex').slice(0, 12));
+}
+
+function isNear(one: readonly string[], other: readonly string[]): boolean {
+  const missing = other.filter((name) => !one.includes(name)).length;
+  return one.length === other.length && missing <= 2;
+}
+
+/** `name@version`, where a name may begin with an `@`. */
+function split(spec: string): readonly [name: string, version: string] {
+  const at = spec.indexOf('@', 1);
+  return [spec.slice(0, at), spec.slice(at + 1)];
 }
 
 /** The binary of a major version of Node: the one that runs here, or the newest that npm has. */

@@ -1,55 +1,36 @@
 /**
  * `npm run test:matrix`: the packed package with every combination of versions that it is promised to work with: an app, its
- * SDK and a PostgreSQL, all real. Prints a table; exits with 0 only if every combination works, 2 for wrong arguments.
+ * SDK and a PostgreSQL, all real. Prints a table and compares it with docs/compatibility.md; exits with 0 only if every
+ * combination works and the page says the same, 2 for wrong arguments.
  */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ROOT } from '../support/imports.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { readArgs, USAGE, type Args } from './args.ts';
-import { runCell, type Verdict } from './cell.ts';
-import {
-  allCells,
-  type Cell,
-  LOWEST,
-  NODES,
-  packagesOf,
-  titleOf,
-  whyNot,
-  wordsOf,
-} from './cells.ts';
 import { installNode, installSet, packLastchunk } from './install.ts';
-import { checkTypes, COMPILERS, TYPED_PACKAGES } from './types.ts';
+import { type Finding, type Job, JOBS, stillRefused } from './jobs.ts';
 
-/** One line of the table. */
-interface Result {
-  readonly what: string;
+/** One line of the table, with what was really there. */
+interface Result extends Finding {
   readonly versions: Readonly<Record<string, string>>;
-  /** `null`: it cannot be. */
-  readonly ok: boolean | null;
-  /** What is wrong, or why it cannot be; else empty. */
-  readonly note: string;
-}
-
-/** Something to be found out. */
-interface Job {
-  readonly what: string;
-  readonly words: readonly string[];
-  /** Its packages, and how to look at them once they are installed. */
-  readonly packages: readonly string[];
-  /** Why it cannot be. */
-  readonly not: string | undefined;
-  run(folder: string): Promise<Verdict>;
 }
 
 const started = Date.now();
-const jobs: readonly Job[] = [...allCells().map(cellJob), lowestJob(), ...COMPILERS.map(typesJob)];
 const args = argsOrExit();
-const chosen = jobs.filter(({ words }) => args.only.every((word) => words.includes(word)));
+const chosen = JOBS.filter(({ words }) => args.only.every((word) => words.includes(word)));
 say(`${chosen.filter(({ not }) => not === undefined).length} combinations`);
 
 const [server, tarball] = await Promise.all([startPostgres(), packLastchunk()]);
 say('packed');
-const folders = new Map<string, Promise<string>>();
-const nodes = new Map<string, Promise<string>>();
+const folders = inTurn(
+  chosen.map(({ packages }) => packages.join(' ')),
+  (key) => installSet(tarball, key.split(' ')),
+);
+const nodes = inTurn(
+  chosen.flatMap(({ words }) => words.filter((word) => /^node\d/.test(word))),
+  (word) => installNode(word.slice('node'.length)),
+);
 const results = await inTwos(chosen, runJob);
 await server.remove();
 
@@ -57,15 +38,24 @@ const failed = results.filter(({ ok }) => ok === false);
 if (args.json !== undefined) await writeFile(args.json, `${JSON.stringify(results, null, 2)}\n`);
 process.stdout.write(`\n${results.map(line).join('\n')}\n\n`);
 for (const { what, note } of failed) process.stdout.write(`FAILED: ${what}: ${note}\n`);
+const differs = args.only.length === 0 && (await differsFromPage());
 const passed = results.filter(({ ok }) => ok === true).length;
 process.stdout.write(`${Math.round((Date.now() - started) / 1000)} s\n`);
 process.stdout.write(`${passed} passed, ${failed.length} failed\n`);
-process.exitCode = failed.length === 0 && passed > 0 ? 0 : 1;
+process.exitCode = failed.length === 0 && passed > 0 && !differs ? 0 : 1;
 
 async function runJob({ what, not, packages, run }: Job): Promise<Result> {
-  if (not !== undefined) return { what, versions: {}, ok: null, note: not };
   try {
-    const { versions, wrong } = await run(await folderOf(packages));
+    const folder = await there(folders, packages.join(' '));
+    const { versions, wrong } =
+      not === undefined
+        ? await run({
+            folder,
+            newDatabase: () => server.newDatabase(),
+            node: (major) => there(nodes, `node${major}`),
+          })
+        : { versions: {}, wrong: await stillRefused(folder, not) };
+    if (not !== undefined && wrong.length === 0) return { what, versions, ok: null, note: not.why };
     say(`${wrong.length === 0 ? 'ok' : 'FAILED'}: ${what}`);
     return { what, versions, ok: wrong.length === 0, note: wrong.join('; ') };
   } catch (error) {
@@ -75,50 +65,34 @@ async function runJob({ what, not, packages, run }: Job): Promise<Result> {
   }
 }
 
-function cellJob(cell: Cell): Job {
-  const packages = packagesOf(cell);
-  return {
-    what: titleOf(cell),
-    words: wordsOf(cell),
-    packages,
-    not: whyNot(cell),
-    run: async (folder) => runOn(cell.node, folder, packages),
-  };
+/** The page must be what this run would make of it. */
+async function differsFromPage(): Promise<boolean> {
+  // Its tables load every client of a model that is tested, which takes a while.
+  const { compatibilityPage } = await import('./page.ts');
+  const page = await readFile(join(ROOT, 'docs/compatibility.md'), 'utf8');
+  const differs = page !== compatibilityPage(results);
+  if (differs) process.stdout.write('FAILED: docs/compatibility.md says something else\n');
+  return differs;
 }
 
-function lowestJob(): Job {
-  const [node] = NODES;
-  return {
-    what: `Node ${node}, every peer at its lowest version`,
-    words: [`node${node}`, 'lowest'],
-    packages: LOWEST,
-    not: undefined,
-    run: (folder) => runOn(node, folder, LOWEST),
-  };
+/** Each key once, one after the other, in the background of what does not need them yet. */
+function inTurn(
+  keys: readonly string[],
+  make: (key: string) => Promise<string>,
+): ReadonlyMap<string, Promise<string>> {
+  const made = new Map<string, Promise<string>>();
+  let before: Promise<unknown> = Promise.resolve();
+  for (const key of new Set(keys)) {
+    const one = before.then(() => make(key));
+    made.set(key, one);
+    // Whoever asks for it hears of a failure; the next is made all the same.
+    before = one.catch(() => undefined);
+  }
+  return made;
 }
 
-function typesJob(version: string): Job {
-  return {
-    what: `TypeScript ${version}`,
-    words: ['types'],
-    packages: TYPED_PACKAGES,
-    not: undefined,
-    run: (folder) => checkTypes(folder, version),
-  };
-}
-
-async function runOn(major: string, folder: string, packages: readonly string[]): Promise<Verdict> {
-  let node = nodes.get(major);
-  if (node === undefined) nodes.set(major, (node = installNode(major)));
-  return runCell({ node: await node, folder, packages, newDatabase: () => server.newDatabase() });
-}
-
-/** Every set is installed once, by the first who needs it. */
-function folderOf(packages: readonly string[]): Promise<string> {
-  const key = packages.join(' ');
-  let folder = folders.get(key);
-  if (folder === undefined) folders.set(key, (folder = installSet(tarball, packages)));
-  return folder;
+function there(made: ReadonlyMap<string, Promise<string>>, key: string): Promise<string> {
+  return made.get(key) ?? Promise.reject(new Error(`nobody asked for ${key}`));
 }
 
 /** All of them, two at a time, results in their order. */
@@ -148,7 +122,7 @@ function say(what: string): void {
 
 function argsOrExit(): Args {
   try {
-    return readArgs(process.argv.slice(2), new Set(jobs.flatMap(({ words }) => words)));
+    return readArgs(process.argv.slice(2), new Set(JOBS.flatMap(({ words }) => words)));
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
     process.exit(2);
