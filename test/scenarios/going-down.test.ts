@@ -12,7 +12,7 @@ import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
 
-const spans = installTracing();
+const spans = installTracing('hangs');
 let database: TestPostgres;
 
 beforeAll(async () => {
@@ -26,7 +26,7 @@ afterAll(() => database.remove());
 
 const LIVE = 200;
 
-describe('close() with 200 live streams', () => {
+describe('close() with 200 live streams, while the collector of spans hangs,', () => {
   it('resolves when all partials are in the database and all clients are cut off', async () => {
     const { house, chat, visitors } = await openLive();
     const report = await house.keep.close({ deadlineMs: 4000 });
