@@ -23,26 +23,26 @@ const pairs = 'one save at a time, saver to by hand';
 
 /** In the order in which they are shown. */
 export const GOALS: readonly Goal[] = [
-  goal(`observe(): ${cpu}`, 'chunks', '8 a tick: observe() to bare', { atMost: 1.05 }),
-  goal(`guard(), no journal: ${cpu}`, 'chunks', '8 a tick: guard(), no journal to bare', {
+  goal(`observe(): ${cpu}`, 'chunks', '8 a tick, to bare: observe()', { atMost: 1.05 }),
+  goal(`guard(), no journal: ${cpu}`, 'chunks', '8 a tick, to bare: guard(), no journal', {
     atMost: 1.12,
   }),
   goal(
     `guard(), journal every tick: ${cpu}`,
     'chunks',
-    '8 a tick: guard(), journal every tick to bare',
+    '8 a tick, to bare: guard(), journal every tick',
     { atMost: 1.25 },
   ),
   goal(
     `guard(), journal every 20 ms: ${cpu}`,
     'chunks',
-    '8 a tick: guard(), journal every 20 ms to bare',
+    '8 a tick, to bare: guard(), journal every 20 ms',
     { atMost: 1.15 },
   ),
   goal(
     'everything on: server CPU a chunk, 200 chunks a stream, 8 a tick, to bare Express',
     'chunks',
-    '200 a stream, 8 a tick: guard(), everything on to bare',
+    '8 a tick in streams of 200, to bare: guard(), everything on',
     { atMost: 1.35 },
   ),
   goal(
@@ -79,13 +79,13 @@ export const GOALS: readonly Goal[] = [
     goal(
       `plain fetch handler, ${pace}: CPU a token under guard() to bare`,
       'chat',
-      `${pace}: under guard() to plain fetch handler`,
+      `${pace}, to plain fetch handler: under guard()`,
       { atMost: 1.1 },
     ),
     goal(
       `AI SDK 6, ${pace}: CPU a token to the plain handler under guard()`,
       'chat',
-      `${pace}: AI SDK 6 to under guard()`,
+      `${pace}, to under guard(): AI SDK 6`,
       { atLeast: 6 },
     ),
   ]),

@@ -35,7 +35,7 @@ export async function benchChat(bench: Bench): Promise<void> {
   }
   for (const name of CHAT_NAMES) {
     const { peakBytes } = await servers[name].usage();
-    bench.found(figure(`peak memory: ${CHATS[name].title}`, 'MiB', [peakBytes / 2 ** 20]));
+    bench.found(figure(`memory, peak: ${CHATS[name].title}`, 'MiB', [peakBytes / 2 ** 20]));
     await servers[name].stop();
   }
   await upstream.stop();
@@ -63,13 +63,13 @@ async function measure(
   const cpu = pick(results, ({ cpuUs }) => cpuUs);
   const perSecond = pick(results, (result) => result.perSecond);
   for (const name of CHAT_NAMES) {
-    const what = `${task.name}: ${CHATS[name].title}`;
-    found(figure(what, 'µs/token', cpu[name]));
+    const of = (what: string): string => `${task.name}, ${what}: ${CHATS[name].title}`;
+    found(figure(of('CPU'), 'µs/token', cpu[name]));
     for (const other of ['plain', 'guarded'] as const) {
       if (name === other) continue;
-      found(figure(`${what} to ${CHATS[other].title}`, 'x', ratios(cpu[name], cpu[other])));
+      found(figure(of(`to ${CHATS[other].title}`), 'x', ratios(cpu[name], cpu[other])));
     }
-    found(figure(`${what}, throughput`, 'tokens/s', perSecond[name]));
+    found(figure(of('throughput'), 'tokens/s', perSecond[name]));
   }
 }
 

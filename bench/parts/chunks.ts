@@ -20,7 +20,7 @@ const LONG = [
   { name: '8 a tick', chunks: 20_000, aTick: 8, streams: 3 },
   { name: '1 a tick', chunks: 20_000, aTick: 1, streams: 2 },
 ] as const satisfies readonly Shape[];
-const SHORT: Shape = { name: '200 a stream, 8 a tick', chunks: 200, aTick: 8, streams: 200 };
+const SHORT: Shape = { name: '8 a tick in streams of 200', chunks: 200, aTick: 8, streams: 200 };
 
 const ROUNDS = { rounds: 9, warmUp: 2 };
 const QUICK = { rounds: 1, chunks: 2_000 };
@@ -34,7 +34,7 @@ export async function benchChunks(bench: Bench): Promise<void> {
   for (const shape of LONG) await measureBytes(bench, shape);
   for (const name of VARIANT_NAMES) {
     const { peakBytes } = await servers[name].usage();
-    bench.found(figure(`peak memory: ${VARIANTS[name].title}`, 'MiB', [peakBytes / 2 ** 20]));
+    bench.found(figure(`memory, peak: ${VARIANTS[name].title}`, 'MiB', [peakBytes / 2 ** 20]));
     await servers[name].stop();
   }
   receiver.close();
@@ -59,10 +59,10 @@ async function measure(
   const cpu = pick(costs, ({ cpuUs }) => cpuUs);
   const perSecond = pick(costs, (cost) => cost.perSecond);
   for (const name of VARIANT_NAMES) {
-    const what = `${shape.name}: ${VARIANTS[name].title}`;
-    found(figure(what, 'µs/chunk', cpu[name]));
-    if (name !== 'express') found(figure(`${what} to bare`, 'x', ratios(cpu[name], cpu.express)));
-    found(figure(`${what}, throughput`, 'chunks/s', perSecond[name]));
+    const of = (what: string): string => `${shape.name}, ${what}: ${VARIANTS[name].title}`;
+    found(figure(of('CPU'), 'µs/chunk', cpu[name]));
+    if (name !== 'express') found(figure(of('to bare'), 'x', ratios(cpu[name], cpu.express)));
+    found(figure(of('throughput'), 'chunks/s', perSecond[name]));
   }
   const onTop = differences(cpu[WITH_JOURNAL], cpu.guard);
   found(figure(`${shape.name}: journal on top of guard()`, 'µs/chunk', onTop));

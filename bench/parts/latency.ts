@@ -35,7 +35,7 @@ async function measure({ quick, found }: Bench, savers: Savers, what: string): P
     const byHand = rounds.map((round) => of(round.byHand));
     found(figure(`${what}, ${name}: saver`, 'ms', guarded));
     found(figure(`${what}, ${name}: by hand`, 'ms', byHand));
-    found(figure(`${what}, ${name}, by round: saver to by hand`, 'x', ratios(guarded, byHand)));
+    found(figure(`${what}, ${name} by round: saver to by hand`, 'x', ratios(guarded, byHand)));
     // Over all pairs at once: a percentile of many says more than many percentiles of few.
     const all = ratios(
       [of(rounds.flatMap((round) => round.guarded))],
