@@ -106,8 +106,8 @@ export function createHealth(sources: HealthSources = {}): HealthMonitor {
   let lastMissingMs = Number.NEGATIVE_INFINITY;
   return {
     onSave(report) {
-      if (report.result === 'lost') lastLossMs = Date.now();
-      if (report.result === 'missing') lastMissingMs = Date.now();
+      if (report.result === 'lost') lastLossMs = performance.now();
+      if (report.result === 'missing') lastMissingMs = performance.now();
       rates.onSave?.(report);
     },
     onReplayed: (result, message) => rates.onReplayed?.(result, message),
@@ -115,14 +115,16 @@ export function createHealth(sources: HealthSources = {}): HealthMonitor {
     health() {
       probe.ask();
       const now = Date.now();
+      // The wall clock may be set; five minutes are five minutes.
+      const monotonicMs = performance.now();
       const saver = sources.saver?.();
       const journal = sources.journal?.();
       const pending = sources.pending?.();
       const store = saver === undefined ? undefined : storeHealth(saver, probe.last());
       const reasons: HealthReason[] = [];
       if (sources.closing?.() === true) reasons.push('closing');
-      if (now - lastLossMs < LOSS_SHOWS_MS) reasons.push('message-lost');
-      if (now - lastMissingMs < LOSS_SHOWS_MS) reasons.push('message-missing');
+      if (monotonicMs - lastLossMs < LOSS_SHOWS_MS) reasons.push('message-lost');
+      if (monotonicMs - lastMissingMs < LOSS_SHOWS_MS) reasons.push('message-missing');
       if (store?.reachable === false) reasons.push('store-away');
       if (journal?.degraded !== undefined) reasons.push('journal-degraded');
       if (journal !== undefined && isUndeclared(journal)) reasons.push('journal-ephemeral');

@@ -36,7 +36,7 @@ export function createProbe(run: (() => Promise<unknown>) | undefined): Probe {
   return {
     last: () => last,
     ask() {
-      const now = Date.now();
+      const now = performance.now();
       if (run === undefined || running || now - askedMs < PROBE_EVERY_MS) return;
       askedMs = now;
       void probe(run);

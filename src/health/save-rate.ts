@@ -18,7 +18,7 @@ const SLOT_MS = 30_000;
 const SLOTS = 120;
 
 interface Slot {
-  /** Which half minute since 1970 it counts; others have had its place before. */
+  /** Which half minute of the process it counts; others have had its place before. */
   number: number;
   /** First results. */
   due: number;
@@ -29,7 +29,7 @@ interface Slot {
 export function createSaveRates(): SaveRates {
   const ring: Slot[] = Array.from({ length: SLOTS }, () => ({ number: -1, due: 0, errors: 0 }));
   const count = (due: number, errors: number): void => {
-    const number = Math.floor(Date.now() / SLOT_MS);
+    const number = currentSlot();
     const slot = ring[number % SLOTS];
     if (slot === undefined) return;
     if (slot.number !== number) Object.assign(slot, { number, due: 0, errors: 0 });
@@ -37,7 +37,7 @@ export function createSaveRates(): SaveRates {
     slot.errors += errors;
   };
   const rate = (ms: number): number | undefined => {
-    const newest = Math.floor(Date.now() / SLOT_MS);
+    const newest = currentSlot();
     const oldest = newest - ms / SLOT_MS;
     let due = 0;
     let errors = 0;
@@ -59,4 +59,9 @@ export function createSaveRates(): SaveRates {
     onRecovered: (result) => count(0, result === 'refused' ? 1 : 0),
     now: () => ({ fiveMinutes: rate(5 * 60_000), oneHour: rate(60 * 60_000) }),
   };
+}
+
+/** Not of the wall clock, which may be set. */
+function currentSlot(): number {
+  return Math.floor(performance.now() / SLOT_MS);
 }

@@ -83,6 +83,35 @@ describe('status', () => {
   });
 });
 
+describe('a wall clock that is set', () => {
+  it.each([
+    ['back', -3_600_000],
+    ['forward', 3_600_000],
+  ])('%s by an hour changes nothing of what five minutes are', (_, by) => {
+    const monitor = createHealth({ saver: () => WORKS });
+    monitor.onSave?.(aSave(aStream(), { result: 'lost' }));
+    vi.advanceTimersByTime(60_000);
+    vi.setSystemTime(NOW + by);
+    expect(monitor.health()).toMatchObject({
+      reasons: ['message-lost'],
+      saveRate: { fiveMinutes: 0, oneHour: 0 },
+    });
+    vi.advanceTimersByTime(4.5 * 60_000);
+    expect(monitor.health()).toMatchObject({ reasons: [], saveRate: { oneHour: 0 } });
+  });
+
+  it('back keeps nobody from asking the store', async () => {
+    const probe = vi.fn<() => Promise<void>>(() => Promise.resolve());
+    const monitor = createHealth({ saver: () => WORKS, probe });
+    monitor.health();
+    vi.setSystemTime(NOW - 3_600_000);
+    for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+    vi.advanceTimersByTime(5000);
+    monitor.health();
+    expect(probe).toHaveBeenCalledTimes(2);
+  });
+});
+
 describe('facts', () => {
   it('of pool, circuit and save rate are in it', () => {
     const pool = { total: 4, idle: 1, waiting: 2, max: 4 };
