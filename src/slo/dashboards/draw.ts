@@ -73,7 +73,7 @@ const lastValue = (): ReduceDataOptionsBuilder =>
 
 function plot(panel: Panel): TimeSeries {
   const builder = new TimeSeries()
-    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic))
+    .colorScheme(seriesColours(panel))
     .legend(
       // The SDK turns the legend off as soon as anything is said about it.
       new VizLegendOptionsBuilder()
@@ -107,6 +107,11 @@ function plot(panel: Panel): TimeSeries {
     ]);
   }
   return builder;
+}
+
+function seriesColours({ shadesOf }: Panel): FieldColorBuilder {
+  if (shadesOf === undefined) return new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic);
+  return new FieldColorBuilder().mode(FieldColorModeId.Shades).fixedColor(shadesOf);
 }
 
 /** The name of a query in its panel: A, B, C. */

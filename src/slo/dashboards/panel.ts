@@ -57,6 +57,8 @@ export interface Panel {
   readonly steps?: readonly Step[];
   /** Fixed colours of series by their name. */
   readonly colours?: Readonly<Record<string, Colour>>;
+  /** The series without a fixed colour are shades of this one. */
+  readonly shadesOf?: Colour;
   /** What stands there instead of a number when there is none. */
   readonly noValue: string;
 }

@@ -129,6 +129,7 @@ function storeErrors({ rate }: Scope): Panel {
     min: 0,
     queries: [{ expr: `${rate('error_type', 'saveAttempts')} > 0`, legend: '{{error_type}}' }],
     colours: { none: 'green' },
+    shadesOf: 'red',
     noValue: 'no attempts',
   };
 }
