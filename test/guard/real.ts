@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished } from 'vitest';
+import type { Files } from '../../src/guard/journal/files.ts';
 import { openJournal, resolveJournalOptions } from '../../src/guard/journal/index.ts';
 import { createKeeper } from '../../src/guard/keeper.ts';
 import type { Message } from '../../src/message.ts';
@@ -57,9 +58,13 @@ export interface Guard {
 
 /** A keeper as the composition makes it, over the proxy. */
 export async function createGuard(
-  options: Partial<PostgresOptions> & { readonly journal?: false } = {},
+  options: Partial<PostgresOptions> & {
+    readonly journal?: false;
+    /** A disk that fails when it is told to. */
+    readonly files?: Partial<Files>;
+  } = {},
 ): Promise<Guard> {
-  const { journal: wanted, ...storeOptions } = options;
+  const { journal: wanted, files, ...storeOptions } = options;
   const url = new URL(world.connectionString);
   url.port = String(world.proxy.port);
   const store = postgres({ connectionString: url.href, migrate: true, ...storeOptions });
@@ -75,6 +80,7 @@ export async function createGuard(
       onCorrupt: () => undefined,
       onDegraded: () => undefined,
       log: () => undefined,
+      ...(files && { seams: { files } }),
     });
   const { observer } = account;
   const keeper = createKeeper({ store, journal, read: readText, observer, logger: logbook.logger });
