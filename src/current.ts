@@ -12,12 +12,23 @@ import type { Noise } from './observer.ts';
 /** Why nobody waits for the answer any more: its client left, it was stopped, or `close()` interrupted it. */
 export type Departure = 'client' | 'stopped' | 'closing';
 
+/**
+ * A point in time. Two things of which one brought about the other are at most one turn of the event loop apart, however
+ * slow the machine is: a socket that is destroyed says so in this turn or in the next.
+ */
+export interface Moment {
+  /** `performance.now()`. */
+  readonly atMs: number;
+  /** How many turns the event loop has taken. */
+  readonly turn: number;
+}
+
 /** What a stream knows that decides whether an error is noise. Read at the moment of asking. */
 export interface StreamFacts {
   /** `undefined` while the answer is wanted, and after a time-out or a failure of this process. */
   readonly departure: Departure | undefined;
-  /** When that was, by `performance.now()`; `undefined` also while it is just happening. */
-  readonly departedAtMs: number | undefined;
+  /** When that was; `undefined` also while it is just happening. */
+  readonly departedAt: Moment | undefined;
   /** The connection of the response is closed, or its client has ended it. */
   readonly closed: boolean;
   /** What the stream's own signal was aborted with; `undefined` while it is not. */
@@ -38,6 +49,7 @@ interface Shared {
   readonly storage: AsyncLocalStorage<CurrentStream | undefined>;
   readonly places: WeakMap<object, CurrentStream>;
   readonly saveErrors: WeakSet<object>;
+  readonly stopReasons: WeakSet<object>;
   following: boolean;
 }
 
@@ -70,6 +82,19 @@ export function isSaveError(error: object): boolean {
   return shared().saveErrors.has(error);
 }
 
+/** What the signal of a stream, whichever, is aborted with. */
+export function markStopReason(reason: object): void {
+  shared().stopReasons.add(reason);
+}
+
+export function isStopReason(error: object): boolean {
+  return shared().stopReasons.has(error);
+}
+
+export function thisMoment(): Moment {
+  return { atMs: performance.now(), turn: performance.nodeTiming.uvMetricsInfo.loopCount };
+}
+
 /** The stream of this response; without one, the stream that the caller runs in. */
 export function currentStream(res?: object): CurrentStream | undefined {
   const { places, storage } = shared();
@@ -87,6 +112,7 @@ function shared(): Shared {
     storage: new AsyncLocalStorage(),
     places: new WeakMap(),
     saveErrors: new WeakSet(),
+    stopReasons: new WeakSet(),
     following: false,
   };
   return global[SHARED];

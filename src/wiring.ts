@@ -9,7 +9,7 @@ import { outside } from './current.ts';
 import { createHealth, type HealthMonitor } from './health/health.ts';
 import { type Logger, LOG_LEVELS, safeLogger } from './logger.ts';
 import type { MessageStore } from './message.ts';
-import { watchRequests } from './noise/destroyed-requests.ts';
+import { watchRequests } from './noise/request-errors.ts';
 import { noiseOf } from './noise/noise-of.ts';
 import { combine, type FullObserver, type Observer } from './observer.ts';
 import { bad, flag, record, refuseUnknown, wholeNumber } from './options.ts';

@@ -3,11 +3,12 @@
  * with its causes: one failure among them makes it a failure, whatever it is wrapped in.
  */
 import type { StreamFacts } from '../current.ts';
-import { isSaveError } from '../current.ts';
+import { isSaveError, isStopReason } from '../current.ts';
 import type { Noise } from '../observer.ts';
-import { destroyedRequestAtMs } from './destroyed-requests.ts';
+import { FAILURES } from './failures.ts';
 import { isObject, isOfClass, looksLike, property } from './look.ts';
-import { FAILURES, type Need, type Signature, SIGNATURES } from './signatures.ts';
+import { requestErrorOf } from './request-errors.ts';
+import { type Need, type Signature, SIGNATURES } from './signatures.ts';
 
 /** The answer. */
 export type Classification = ({ readonly noise: true } & Noise) | { readonly noise: false };
@@ -44,14 +45,39 @@ function judge(error: unknown, about: Case, depth: number): Judgement {
   if (!isObject(error) || depth > MAX_DEPTH) return 'nothing';
   if (isSaveError(error) || about.looks >= MAX_ERRORS) return 'failure';
   about.looks += 1;
-  const { abortReason } = about.facts;
-  if (error === abortReason) return { reason: 'own-abort', signature: 'own abort reason' };
+  if (isOwnAbort(error, about.facts)) return OWN_ABORT;
+  if (isStopReason(error) || isFromBefore(error, about.facts)) return 'failure';
   const cause = judge(property(error, 'cause'), about, depth + 1);
   if (cause === 'failure') return 'failure';
   const own = isOfClass(error, 'AggregateError')
     ? judgeAll(property(error, 'errors'), about, depth)
     : judgeOne(error, about.facts, cause);
   return own === 'nothing' ? cause : own;
+}
+
+const OWN_ABORT: Noise = { reason: 'own-abort', signature: 'own abort reason' };
+
+/** What the stream's own signal was aborted with, or the event that told of it. */
+function isOwnAbort(error: object, { abortReason }: StreamFacts): boolean {
+  if (abortReason === undefined) return false;
+  if (error === abortReason) return true;
+  const target = property(error, 'type') === 'abort' ? property(error, 'target') : undefined;
+  return isObject(target) && property(target, 'reason') === abortReason;
+}
+
+/** A request failed with it while the answer was wanted, whoever says so only now. */
+function isFromBefore(error: object, { departedAt }: StreamFacts): boolean {
+  const at = requestErrorOf(error)?.at;
+  // In the turn before, it may have met the close earlier than the stream did.
+  return at !== undefined && departedAt !== undefined && at.turn < departedAt.turn - 1;
+}
+
+/** This process destroyed the request when the stream's signal was aborted; later it may have had other reasons. */
+function isOwnDestroy(error: object, { departedAt, abortReason }: StreamFacts): boolean {
+  const seen = requestErrorOf(error);
+  if (seen?.destroyed !== true || departedAt === undefined || abortReason === undefined)
+    return false;
+  return seen.at.atMs >= departedAt.atMs && seen.at.turn <= departedAt.turn + 1;
 }
 
 /** One failure among them is a failure, and so is none at all. */
@@ -83,14 +109,13 @@ function meets(need: Need, error: object, facts: StreamFacts, cause: Judgement):
       return true;
     case 'own':
       return facts.ownErrors.includes(error);
+    case 'aborted':
+      return facts.abortReason !== undefined;
     case 'closed':
       return facts.closed;
     case 'our-reason':
       return typeof cause === 'object' && cause.reason === 'own-abort';
-    case 'our-destroy': {
-      const atMs = destroyedRequestAtMs(error);
-      if (atMs === undefined || facts.abortReason === undefined) return false;
-      return facts.departedAtMs !== undefined && atMs >= facts.departedAtMs;
-    }
+    case 'our-destroy':
+      return isOwnDestroy(error, facts);
   }
 }

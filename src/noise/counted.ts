@@ -10,6 +10,8 @@ export interface WrittenException {
   /** `exception.type`: the error's code where it has one, else its name. */
   readonly type: string;
   readonly message: string;
+  /** As V8 writes it. */
+  readonly stacktrace?: string | undefined;
 }
 
 /** By stream, then by what is written: `text` while only a text was counted, whose error may still come. */

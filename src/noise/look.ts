@@ -3,11 +3,13 @@ import type { Look } from './signatures.ts';
 
 /** True when everything that `look` names agrees. May throw what a getter or a proxy throws. */
 export function looksLike(error: object, look: Look): boolean {
-  const { code, name, className, message, syscall } = look;
+  const { code, name, className, message, syscall, type, stack } = look;
   return (
     agrees(code, error, 'code') &&
     agrees(name, error, 'name') &&
     agrees(message, error, 'message') &&
+    agrees(type, error, 'type') &&
+    agrees(stack, error, 'stack') &&
     (syscall === undefined || syscall === (property(error, 'syscall') !== undefined)) &&
     (className === undefined || isOfClass(error, className))
   );

@@ -169,7 +169,12 @@ function withoutError<Ended extends EndedSpan>(span: Ended, noise: FoundNoise): 
 
 /** A record never holds the error: the SDK takes its text, and drops an error that is given as an attribute. */
 function noiseOfRecord({ attributes }: EmittedLogRecord): FoundNoise | undefined {
-  const { 'exception.type': type, 'exception.message': message } = attributes;
+  const {
+    'exception.type': type,
+    'exception.message': message,
+    'exception.stacktrace': stack,
+  } = attributes;
   if (typeof type !== 'string' || typeof message !== 'string') return undefined;
-  return noiseOfWritten({ type, message });
+  const stacktrace = typeof stack === 'string' ? stack : undefined;
+  return noiseOfWritten({ type, message, stacktrace });
 }

@@ -3,16 +3,18 @@
  * its stream must know besides. The error's text is never enough, and where nothing better tells, its row needs most.
  */
 import type { NoiseReason } from '../telemetry/names/labels.ts';
+import { BEFORE_ASKING, OF_ABORT, OF_RESPONSE, OF_SERVER } from './stacks.ts';
 
 /**
  * What has to be true of the stream, besides the look of the error:
  * - `left`: its client left, or it was stopped or interrupted;
  * - `own`: that, and this very object is what its own request or connection failed with;
+ * - `aborted`: that, and its own signal is aborted;
  * - `closed`: that, and its connection is closed;
  * - `our-reason`: that, and among the causes is what the stream's own signal was aborted with;
- * - `our-destroy`: that, and this process destroyed the request after the stream's own signal was aborted.
+ * - `our-destroy`: that, and this process destroyed the request when the stream's own signal was aborted, not later.
  */
-export type Need = 'left' | 'own' | 'closed' | 'our-reason' | 'our-destroy';
+export type Need = 'left' | 'own' | 'aborted' | 'closed' | 'our-reason' | 'our-destroy';
 
 /** What an error looks like; everything that is given must agree. */
 export interface Look {
@@ -21,6 +23,10 @@ export interface Look {
   /** A class in its prototype chain: some libraries set no name and no code. */
   readonly className?: string;
   readonly message?: string | RegExp;
+  /** What some libraries call their code. */
+  readonly type?: string;
+  /** The stack trace: it tells whose error it is where nothing else does. Without one the row does not fit. */
+  readonly stack?: RegExp;
   /** Whether a system call failed. */
   readonly syscall?: boolean;
 }
@@ -32,11 +38,6 @@ export interface Signature extends Look {
   readonly reason: NoiseReason;
   readonly needs: Need;
   /** Where the look comes from. */
-  readonly source: string;
-}
-
-/** A look that is a failure, and makes one of everything that it is a cause of. */
-export interface Failure extends Look {
   readonly source: string;
 }
 
@@ -83,6 +84,33 @@ export const SIGNATURES: readonly Signature[] = [
     source: 'openai and @anthropic-ai/sdk, core/error; openai sets no name',
   },
   {
+    id: 'AbortError of an abort',
+    name: 'AbortError',
+    stack: OF_ABORT,
+    reason: 'abort-error',
+    needs: 'left',
+    source:
+      'node-fetch, @smithy/node-http-handler, @azure/abort-controller: classes of their own, by convention of this name; ioredis and p-retry use the name for failures',
+  },
+  {
+    id: 'AbortError of node-fetch',
+    name: 'AbortError',
+    type: 'aborted',
+    stack: BEFORE_ASKING,
+    reason: 'abort-error',
+    needs: 'aborted',
+    source: 'node-fetch lib/index.js: under a signal that was aborted before it was called',
+  },
+  {
+    id: 'AbortError of LangChain',
+    className: 'Error',
+    name: 'AbortError',
+    message: 'Request was aborted.',
+    reason: 'sdk-aborted',
+    needs: 'left',
+    source: '@langchain/openai, utils/client.js: what it makes of an APIUserAbortError',
+  },
+  {
     id: 'ResponseAborted',
     className: 'ResponseAborted',
     name: 'ResponseAborted',
@@ -99,6 +127,25 @@ export const SIGNATURES: readonly Signature[] = [
     needs: 'own',
     source:
       'Node lib/_http_server.js, abortIncoming; a response of an upstream fails with its twin',
+  },
+  {
+    id: 'request.aborted',
+    code: 'ECONNABORTED',
+    type: 'request.aborted',
+    stack: OF_SERVER,
+    reason: 'request-aborted',
+    needs: 'left',
+    source: 'raw-body index.js: body-parser; the same for the body of an answer that is cut off',
+  },
+  {
+    id: 'Request aborted',
+    name: 'Error',
+    code: 'ECONNABORTED',
+    message: 'Request aborted',
+    syscall: false,
+    reason: 'request-aborted',
+    needs: 'left',
+    source: 'express lib/response.js, sendfile: res.sendFile and res.download',
   },
   {
     id: 'ECONNRESET',
@@ -127,6 +174,7 @@ export const SIGNATURES: readonly Signature[] = [
   {
     id: 'ERR_STREAM_DESTROYED',
     code: 'ERR_STREAM_DESTROYED',
+    stack: OF_RESPONSE,
     reason: 'stream-destroyed',
     needs: 'left',
     source: 'nodejs.org/api/errors.html: write callbacks of a response that was left',
@@ -134,20 +182,15 @@ export const SIGNATURES: readonly Signature[] = [
   {
     id: 'ERR_STREAM_PREMATURE_CLOSE',
     code: 'ERR_STREAM_PREMATURE_CLOSE',
+    stack: OF_RESPONSE,
     reason: 'premature-close',
     needs: 'left',
     source: 'nodejs.org/api/errors.html: pipeline and finished',
   },
   {
-    id: 'ERR_STREAM_UNABLE_TO_PIPE',
-    code: 'ERR_STREAM_UNABLE_TO_PIPE',
-    reason: 'unable-to-pipe',
-    needs: 'left',
-    source: 'nodejs.org/api/errors.html: pipeline into a closed response',
-  },
-  {
     id: 'ERR_HTTP2_INVALID_STREAM',
     code: 'ERR_HTTP2_INVALID_STREAM',
+    stack: OF_RESPONSE,
     reason: 'http2-invalid-stream',
     needs: 'left',
     source: 'nodejs.org/api/errors.html: writes to a stream that was reset',
@@ -169,6 +212,7 @@ export const SIGNATURES: readonly Signature[] = [
   {
     id: 'ERR_STREAM_WRITE_AFTER_END',
     code: 'ERR_STREAM_WRITE_AFTER_END',
+    stack: OF_RESPONSE,
     reason: 'write-after-end',
     needs: 'closed',
     source: 'nodejs.org/api/errors.html; while the connection is open it is a bug of the handler',
@@ -176,16 +220,19 @@ export const SIGNATURES: readonly Signature[] = [
   {
     id: 'ERR_STREAM_ALREADY_FINISHED',
     code: 'ERR_STREAM_ALREADY_FINISHED',
+    stack: OF_RESPONSE,
     reason: 'already-finished',
     needs: 'closed',
     source: 'nodejs.org/api/errors.html; Node 20 and 22, a second end()',
   },
   {
     id: 'HPE_INVALID_EOF_STATE',
+    name: 'Error',
     code: 'HPE_INVALID_EOF_STATE',
     reason: 'invalid-eof',
     needs: 'left',
-    source: 'llhttp: the client left inside a body that it was sending',
+    source:
+      'llhttp: the client left inside a body that it was sending; undici gives it a name of its own',
   },
   {
     id: 'socket hang up',
@@ -214,6 +261,22 @@ export const SIGNATURES: readonly Signature[] = [
     source: 'undici lib/web/fetch: a request that got no response',
   },
   {
+    id: 'SseError',
+    className: 'SseError',
+    message: /^better-sse: Cannot push data to a non-active session/,
+    reason: 'write-after-end',
+    needs: 'closed',
+    source: 'better-sse, Session.push; its other errors are mistakes of the handler',
+  },
+  {
+    id: 'ECANCELLED',
+    code: 'ECANCELLED',
+    syscall: true,
+    reason: 'upstream-aborted',
+    needs: 'left',
+    source: 'nodejs.org/api/dns.html#error-codes: only resolver.cancel() gives it',
+  },
+  {
     id: '57014',
     className: 'DatabaseError',
     code: '57014',
@@ -221,28 +284,5 @@ export const SIGNATURES: readonly Signature[] = [
     needs: 'our-reason',
     source:
       'PostgreSQL, appendix A; only its text, which is translated, tells a time-out from a cancel',
-  },
-];
-
-/** Asked when no signature fits. Nothing here can be noise; as a cause it makes a failure of its wrapper. */
-export const FAILURES: readonly Failure[] = [
-  { name: 'TimeoutError', source: 'DOM standard, AbortSignal.timeout(): code 23' },
-  { code: /^UND_ERR_/, source: 'undici lib/core/errors.js: time-outs, sockets, protocol' },
-  {
-    code: /^E[A-Z]+$/,
-    source: 'nodejs.org/api/errors.html#common-system-errors, resolver included',
-  },
-  { code: /^ERR_/, source: 'nodejs.org/api/errors.html: misuse, ERR_HTTP_HEADERS_SENT among them' },
-  { code: /^HPE_/, source: 'llhttp: a client that does not speak HTTP' },
-  {
-    code: /^[0-9A-Z]{5}$/,
-    source: 'PostgreSQL, appendix A: whatever the database answers, by any driver',
-  },
-  {
-    className: 'Error',
-    message:
-      /^(?:Connection terminated|Client (?:has encountered|was closed)|Cannot use a pool|Query read timeout|timeout exceeded when trying to connect)/,
-    source:
-      'pg and pg-pool, which set no code: a connection or a pool that is gone, also under close()',
   },
 ];

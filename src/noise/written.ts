@@ -22,13 +22,15 @@ export function noiseOfWritten(exception: WrittenException): FoundNoise | undefi
 }
 
 /** An error that would be written so. Our own reason is known by its message, which nobody else has. */
-function standIn({ type, message }: WrittenException, abortReason: unknown): unknown {
-  if (type !== 'AbortError' && type !== DOM_ABORT_ERR) {
-    const name = type.includes('ABORT') ? 'AbortError' : type;
-    return Object.assign(new Error(message), { name, code: type });
+function standIn(exception: WrittenException, abortReason: unknown): unknown {
+  const { type, message, stacktrace: stack } = exception;
+  const isDom = type === DOM_ABORT_ERR;
+  if ((isDom || type === 'AbortError') && abortReason instanceof Error) {
+    if (abortReason.message === message) return abortReason;
   }
-  const isOurs = abortReason instanceof Error && abortReason.message === message;
-  return isOurs ? abortReason : new DOMException(message, 'AbortError');
+  if (isDom) return new DOMException(message, 'AbortError');
+  const name = type.includes('ABORT') ? 'AbortError' : type;
+  return Object.assign(new Error(message), { name, code: type, stack });
 }
 
 /** A `DOMException` has a code, and so its code is what is written: 20 for an AbortError. */

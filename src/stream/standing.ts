@@ -30,7 +30,7 @@ class Standing implements CurrentStream {
     const failed = this.#stream.fact?.outcome === 'timed-out';
     return {
       departure: failed ? undefined : (departed?.how ?? this.#leaving()),
-      departedAtMs: departed?.atMs,
+      departedAt: departed?.at,
       closed: h2 === undefined ? socket.destroyed || socket.readableEnded : h2.destroyed,
       abortReason: reason,
       ownErrors: [erroredOf(exchange.req), socket.errored, h2?.errored].filter(Boolean),

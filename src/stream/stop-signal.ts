@@ -1,13 +1,13 @@
 /** The `AbortSignal` that tells a handler that its work is no longer wanted; made when somebody asks for it. */
-import type { Departure } from '../current.ts';
+import { type Departure, markStopReason, type Moment, thisMoment } from '../current.ts';
 import type { RoutedRequest } from './exchange.ts';
 
 export interface StopSignal {
   readonly signal: AbortSignal;
   /** What it was aborted with; `undefined` while it is not. */
   readonly reason: unknown;
-  /** Who does not wait for the answer any more, and since when (`performance.now()`). */
-  readonly departed: { readonly how: Departure; readonly atMs: number } | undefined;
+  /** Who does not wait for the answer any more, and since when. */
+  readonly departed: { readonly how: Departure; readonly at: Moment } | undefined;
   /** Aborts with a reason of our own; the first call counts. */
   abort(why: string): void;
   /** Nobody waits for the answer; the first call counts. */
@@ -38,13 +38,14 @@ class LazySignal implements StopSignal {
   }
 
   left(how: Departure): void {
-    this.departed ??= { how, atMs: performance.now() };
+    this.departed ??= { how, at: thisMoment() };
   }
 
   abort(why: string): void {
     if (this.reason !== undefined) return;
     // An AbortError, because that is what LLM clients take for a cancellation.
     this.reason = new DOMException(`lastchunk: ${why}`, 'AbortError');
+    markStopReason(this.reason);
     this.#controller?.abort(this.reason);
   }
 }

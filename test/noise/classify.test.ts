@@ -1,8 +1,10 @@
 /** The classifier as a function, row by row; real errors are in the corpus. */
 import { describe, expect, it } from 'vitest';
-import { markSaveError, type StreamFacts } from '../../src/current.ts';
+import { markSaveError, markStopReason, type StreamFacts } from '../../src/current.ts';
 import { classify } from '../../src/noise/classify.ts';
-import { FAILURES, type Look, SIGNATURES } from '../../src/noise/signatures.ts';
+import { FAILURES } from '../../src/noise/failures.ts';
+import { type Look, SIGNATURES } from '../../src/noise/signatures.ts';
+import { BEFORE_ASKING, OF_ABORT, OF_RESPONSE, OF_SERVER } from '../../src/noise/stacks.ts';
 import { NOISE_REASONS } from '../../src/telemetry/names/labels.ts';
 
 const reason = new DOMException('lastchunk: the client left', 'AbortError');
@@ -10,29 +12,112 @@ const reason = new DOMException('lastchunk: the client left', 'AbortError');
 /** A stream whose client has left, and whose signal is aborted. */
 const LEFT: StreamFacts = {
   departure: 'client',
-  departedAtMs: 1,
+  departedAt: { atMs: 1, turn: 1 },
   closed: true,
   abortReason: reason,
   ownErrors: [],
 };
 const THERE: StreamFacts = {
   departure: undefined,
-  departedAtMs: undefined,
+  departedAt: undefined,
   closed: false,
   abortReason: undefined,
   ownErrors: [],
 };
 
 /** An error that looks as this row says, and like nothing else. */
-function looking({ code, name, className, message, syscall }: Look): Error {
+function looking({ code, name, className, message, syscall, type, stack }: Look): Error {
   const made =
     className === undefined || className === 'Error'
       ? new Error('something')
       : new ({ [className]: class extends Error {} }[className] ?? Error)('something');
-  if (typeof message === 'string') made.message = message;
+  const text = message instanceof RegExp ? messageOf(message) : message;
+  if (text !== undefined) made.message = text;
   const set = { ...(name && { name }), ...(code !== undefined && { code }) };
-  return Object.assign(made, set, syscall === true && { syscall: 'read' });
+  const more = { ...(type && { type }), ...(stack && { stack: traceOf(stack) }) };
+  return Object.assign(made, set, more, syscall === true && { syscall: 'read' });
 }
+
+/** Frames as Node 20 to 26 write them. */
+const TRACES = {
+  response: `Error [ERR_STREAM_PREMATURE_CLOSE]: Premature close
+    at getEosOnCloseError (node:internal/streams/end-of-stream:103:14)
+    at ServerResponse.onclose (node:internal/streams/end-of-stream:265:19)
+    at ServerResponse.emit (node:events:526:24)`,
+  'response, by name': `Error [ERR_STREAM_DESTROYED]: Cannot call write after a stream was destroyed
+    at new NodeError (/app/node_modules/readable-stream/errors.js:1:1)
+    at write_ (node:_http_outgoing:913:11)
+    at ServerResponse.write (node:_http_outgoing:860:15)`,
+  'response over HTTP/2': `Error [ERR_HTTP2_INVALID_STREAM]: The stream has been destroyed
+    at Http2ServerResponse.write (node:internal/http2/compat:794:13)`,
+  'stream of HTTP/2': `Error [ERR_STREAM_PREMATURE_CLOSE]: Premature close
+    at ServerHttp2Stream.onclose (node:internal/streams/end-of-stream:159:30)`,
+  file: `Error [ERR_STREAM_DESTROYED]: Cannot call write after a stream was destroyed
+    at _write (node:internal/streams/writable:491:11)
+    at Writable.write (node:internal/streams/writable:510:10)
+    at ServerResponse.<anonymous> (/app/log.js:1:1)
+    at ServerResponse.emit (node:events:536:35)`,
+  'stream of the app': `Error [ERR_STREAM_PREMATURE_CLOSE]: Premature close
+    at PassThrough.onclose (node:internal/streams/end-of-stream:154:30)
+    at PassThrough.emit (node:events:536:35)
+    at ServerResponse.emit (node:events:536:35)`,
+  request: `BadRequestError: request aborted
+    at IncomingMessage.onAborted (/app/node_modules/raw-body/index.js:245:10)
+    at abortIncoming (node:_http_server:922:9)`,
+  answer: `BadRequestError: request aborted
+    at IncomingMessage.onAborted (/app/node_modules/raw-body/index.js:245:10)
+    at Socket.socketCloseListener (node:_http_client:464:11)`,
+  abort: `AbortError: The user aborted a request.
+    at abort (/app/node_modules/node-fetch/lib/index.js:1:1)
+    at runAbort (node:internal/abort_controller:561:10)
+    at AbortController.abort (node:internal/abort_controller:580:5)`,
+  'time-out': `AbortError: The user aborted a request.
+    at abort (/app/node_modules/node-fetch/lib/index.js:1:1)
+    at runAbort (node:internal/abort_controller:561:10)
+    at Timeout._onTimeout (node:internal/abort_controller:140:7)`,
+  'signal that was aborted already': `AbortError: The user aborted a request.
+    at abort (/app/node_modules/node-fetch/lib/index.js:1:1)
+    at new Promise (<anonymous>)`,
+  'no frames': 'Error [ERR_STREAM_PREMATURE_CLOSE]: Premature close',
+};
+
+/** The trace by which this row knows its error. */
+function traceOf(stack: RegExp): string {
+  return Object.values(TRACES).find((trace) => stack.test(trace)) ?? '';
+}
+
+describe('a stack trace', () => {
+  const whose = (stack: RegExp): string[] =>
+    Object.entries(TRACES).flatMap(([name, trace]) => (stack.test(trace) ? [name] : []));
+
+  it('is that of a response only if the first stream in it is one', () => {
+    expect(whose(OF_RESPONSE)).toEqual([
+      'response',
+      'response, by name',
+      'response over HTTP/2',
+      'stream of HTTP/2',
+    ]);
+  });
+
+  it('tells a request that was broken off from an answer that was', () => {
+    expect(whose(OF_SERVER)).toEqual(['request']);
+  });
+
+  it('tells an abort from a time-out', () => {
+    expect(whose(OF_ABORT)).toEqual(['abort']);
+    expect(whose(BEFORE_ASKING)).toEqual(['signal that was aborted already']);
+  });
+
+  it('is asked for: without frames an error stays a failure', () => {
+    const rows = SIGNATURES.filter(({ stack }) => stack !== undefined);
+    expect(rows.length).toBeGreaterThan(5);
+    for (const row of rows) {
+      expect(classify(looking(row), LEFT)).toMatchObject({ noise: true });
+      const bare = Object.assign(looking(row), { stack: TRACES['no frames'] });
+      expect(classify(bare, LEFT)).toEqual({ noise: false });
+    }
+  });
+});
 
 const aborted = () => looking({ name: 'AbortError', code: 'ABORT_ERR' });
 
@@ -98,6 +183,13 @@ describe.each(SIGNATURES.filter(({ needs }) => needs === 'closed'))('$id', (row)
   });
 });
 
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'aborted'))('$id', (row) => {
+  it("is noise once the stream's own signal is aborted, and not while it outlives its client", () => {
+    expect(classify(looking(row), LEFT)).toMatchObject({ noise: true, reason: row.reason });
+    expect(classify(looking(row), { ...LEFT, abortReason: undefined })).toEqual({ noise: false });
+  });
+});
+
 describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-reason'))('$id', (row) => {
   it("is noise only with the reason of the stream's own signal among its causes", () => {
     const [mine, other] = [looking(row), looking(row)];
@@ -117,7 +209,7 @@ describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-destroy'))('$id', 
 
 describe.each(FAILURES.map((row, i) => ({ row, i })))('the failure of row $i', ({ row }) => {
   it('makes a failure of what it is a cause of', () => {
-    const example = { ...row, code: exampleOf(row.code), message: messageOf(row.message) };
+    const example = { ...row, code: exampleOf(row.code) };
     const error = aborted();
     error.cause = looking(example as Look);
     expect(classify(error, LEFT)).toEqual({ noise: false });
@@ -136,8 +228,13 @@ function exampleOf(code: Look['code']): Look['code'] {
   return code instanceof RegExp ? EXAMPLES.find((example) => code.test(example)) : code;
 }
 
-function messageOf(message: Look['message']): Look['message'] {
-  return message === undefined ? undefined : 'Connection terminated unexpectedly';
+const MESSAGES = [
+  'Connection terminated unexpectedly',
+  'better-sse: Cannot push data to a non-active session. Ensure',
+];
+
+function messageOf(message: RegExp): string | undefined {
+  return MESSAGES.find((example) => message.test(example));
 }
 
 describe('the reason that the stream was aborted with', () => {
@@ -148,6 +245,28 @@ describe('the reason that the stream was aborted with', () => {
     expect(classify(new Error('no answer', { cause: own }), { ...LEFT, abortReason: own })).toEqual(
       found,
     );
+  });
+
+  it('is noise as the event that told of it', () => {
+    const own = AbortSignal.abort(reason);
+    const event = new Event('abort');
+    own.dispatchEvent(event);
+    expect(classify(event, LEFT)).toMatchObject({ noise: true, reason: 'own-abort' });
+    const other = new Event('abort');
+    AbortSignal.abort().dispatchEvent(other);
+    expect(classify(other, LEFT)).toEqual({ noise: false });
+    expect(classify(event, { ...LEFT, abortReason: undefined })).toEqual({ noise: false });
+    expect(classify(new Event('abort'), { ...LEFT, abortReason: undefined })).toEqual({
+      noise: false,
+    });
+  });
+
+  it('is a failure in another stream: what they shared was wanted there', () => {
+    const other = new DOMException('lastchunk: the client left', 'AbortError');
+    expect(classify(other, LEFT)).toMatchObject({ noise: true });
+    markStopReason(other);
+    expect(classify(other, LEFT)).toEqual({ noise: false });
+    expect(classify(new Error('no answer', { cause: other }), LEFT)).toEqual({ noise: false });
   });
 
   it('is a failure after a time-out, when nobody had left', () => {

@@ -29,7 +29,8 @@ for (const set of ['first', 'second']) {
 }
 
 describe.each(sets)('the $set corpus', ({ set, cases }) => {
-  const judged: Judged[] = [];
+  /** By case and scene: a second try takes the place of the first. */
+  const judged = new Map<string, Judged>();
   // The keys of a case's labels are scenes.
   const plays = cases.flatMap((one) =>
     (Object.keys(one.noise) as Scene[]).map((scene) => ({ one, scene })),
@@ -40,19 +41,22 @@ describe.each(sets)('the $set corpus', ({ set, cases }) => {
     it(`${one.source}: ${one.what} is ${label ? '' : 'not '}noise when ${SCENES[scene]}`, async () => {
       const { error, answer } = await perform(one, scene, database.connectionString);
       expect([one.look].flat()).toContain(lookOf(error));
-      const what = `${one.source}: ${one.what}, ${scene}`;
-      judged.push({ source: one.source, label, found: answer.noise, what });
+      const { source, undecidable } = one;
+      const what = `${source}: ${one.what}, ${scene}`;
+      const found = answer.noise;
+      judged.set(what, { source, label, found, what, undecidable: undecidable !== undefined });
       // Noise that is missed costs a log line and shows in the score; a failure that is hidden costs a message.
-      expect(answer.noise && !label).toBe(false);
+      expect(found && !label && undecidable === undefined).toBe(false);
     });
   }
 
   it('is called right', () => {
-    console.log(`\nThe ${set} corpus:\n${tableOf(judged)}`);
-    const { all, missed } = scoreOf(judged);
-    expect(judged).toHaveLength(plays.length);
-    expect(all.precision).toBe(1);
-    expect(missed.length === 0 || all.recall >= RECALL_AT_LEAST, missed.join('\n')).toBe(true);
+    const all = [...judged.values()];
+    const { decidable, missed } = scoreOf(all);
+    console.log(`\nThe ${set} corpus:\n${tableOf(all)}\n${['missed:', ...missed].join('\n  ')}`);
+    expect(all).toHaveLength(plays.length);
+    expect(decidable.precision).toBe(1);
+    expect(decidable.recall, missed.join('\n')).toBeGreaterThanOrEqual(RECALL_AT_LEAST);
   });
 });
 

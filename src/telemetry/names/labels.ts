@@ -78,7 +78,6 @@ export const NOISE_REASONS = [
   'connection-timed-out',
   'stream-destroyed',
   'premature-close',
-  'unable-to-pipe',
   'http2-invalid-stream',
   'http2-cancelled',
   'write-after-end',

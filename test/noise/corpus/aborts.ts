@@ -6,6 +6,7 @@ import { get } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay, setInterval as ticks } from 'node:timers/promises';
+import { turns } from '../../support/until.ts';
 import type { Case, Scene } from './case.ts';
 import { abortAfter, errorEvent, meanwhile, nobody, ours, rejection, upstream } from './provoke.ts';
 
@@ -230,6 +231,25 @@ const timeouts: readonly Case[] = [
       const error = rejection(fetch(url, { signal: controller.signal }));
       await stage.depart();
       controller.abort(new Error('aborted: out of credits'));
+      return error;
+    },
+  },
+  {
+    what: 'fetch aborted by the handler in the midst of an answer, before its client left',
+    source: 'fetch',
+    look: DOM_ABORT,
+    noise: { left: false, reset: false },
+    provoke: async (stage) => {
+      const controller = new AbortController();
+      const { body } = await fetch(await upstream('speaking'), { signal: controller.signal });
+      const reader = body?.getReader();
+      await reader?.read();
+      const error = rejection(Promise.resolve(reader?.read()));
+      controller.abort();
+      await error;
+      // The handler is told at once; that it tells nobody for a while is the point.
+      await turns();
+      await stage.depart();
       return error;
     },
   },

@@ -44,6 +44,10 @@ export interface Case {
   readonly look: string | readonly string[];
   /** The scenes to play, and whether the error is noise in each. */
   readonly noise: Partial<Record<Scene, boolean>>;
+  /**
+   * Why nothing that can be seen of it tells noise from a failure. Such cases are scored apart.
+   */
+  readonly undecidable?: string;
   /** Plays, and gives the error back. */
   readonly provoke: (stage: Stage) => Promise<unknown>;
   /** What the client asks; default a GET. */

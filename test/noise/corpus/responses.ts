@@ -104,6 +104,19 @@ export const RESPONSES: readonly Case[] = [
       const { socket } = stage.req;
       await stage.depart();
       await until('the close', () => socket.destroyed);
+      return callbackError((done) => stage.res.write('two ', done));
+    },
+  },
+  {
+    what: 'a write to the connection after the close that close() brought',
+    source: 'node:http server',
+    look: 'Error Error ERR_STREAM_DESTROYED',
+    noise: { closing: true },
+    undecidable: 'a socket gives the same error as a file, and no frame names it',
+    provoke: async (stage) => {
+      const { socket } = stage.req;
+      await stage.depart();
+      await until('the close', () => socket.destroyed);
       return callbackError((done) => socket.write('two ', done));
     },
   },
@@ -169,6 +182,8 @@ export const RESPONSES: readonly Case[] = [
     source: 'node:stream',
     look: ['Error Error ERR_STREAM_PREMATURE_CLOSE', 'Error Error ERR_STREAM_UNABLE_TO_PIPE'],
     noise: { left: true, there: false },
+    undecidable:
+      'a pipeline into a file that is closed gives the same error, and no frame names either',
     provoke: async (stage) => {
       await endOf(stage);
       await turns();
@@ -231,6 +246,8 @@ export const RESPONSES: readonly Case[] = [
     source: 'node:stream',
     look: 'Error Error ERR_STREAM_ALREADY_FINISHED',
     noise: { left: true, stopped: false, there: false },
+    undecidable:
+      'a stream stands in for the response, and a mistake with such a stream looks the same',
     provoke: async (stage) => {
       await stage.depart();
       const other = new PassThrough().resume();

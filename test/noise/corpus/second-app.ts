@@ -206,6 +206,7 @@ const signals: readonly Case[] = [
     source: 'app',
     look: 'ClientGone ClientGone -',
     noise: { left: true, there: false },
+    undecidable: 'a failure that the handler aborts with looks the same, but for a name of its own',
     provoke: (stage) => {
       const own = new AbortController();
       stage.res.once('close', () => own.abort(new ClientGone('the tab is closed')));
@@ -233,6 +234,7 @@ const signals: readonly Case[] = [
     source: 'app',
     look: 'DOMException AbortError 20',
     noise: FAILURE,
+    undecidable: 'no request has been sent yet, so nothing tells when it was aborted',
     provoke: (stage) =>
       beforehand(stage, () => {
         const watchdog = new AbortController();

@@ -85,6 +85,7 @@ export const DATABASE: readonly Case[] = [
     source: 'pg',
     look: 'DatabaseError error 57014',
     noise: { left: true, stopped: true, there: false },
+    undecidable: 'an administrator’s pg_cancel_backend gives the same error',
     provoke: (stage) => disturbed(stage, 'pg_cancel_backend'),
   },
   {
