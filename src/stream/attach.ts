@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { streamPlaces } from '../current.ts';
 import type { FinishRefusal } from '../observer.ts';
+import { VERSION } from '../version.ts';
 import { exchangeOf, type Response, type RoutedRequest } from './exchange.ts';
 import type { StreamHooks } from './hooks.ts';
 import { newId } from './ids.ts';
@@ -14,8 +15,11 @@ import { type Environment, Stream } from './stream.ts';
 import { wrapResponse } from './wrap.ts';
 import type { Wrapping } from './wrapping.ts';
 
-/** Shared by all copies of this package in a process, so that two of them never wrap one response twice. */
-const PLACES = Symbol.for('lastchunk.streams');
+/**
+ * Shared by all copies of this version in a process, so that two of them never wrap one response twice. Copies of another
+ * version have streams of another make, on which ours would call what they do not have.
+ */
+const PLACES = Symbol.for(`lastchunk.streams@${VERSION}`);
 
 /** The stream of a response; nothing is stuck onto the response itself. */
 export function streamOf(res: object): Stream | undefined {

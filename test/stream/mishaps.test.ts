@@ -110,6 +110,22 @@ describe('a second guard on one response', () => {
   });
 });
 
+it("another version's stream of the same response, whatever it is made of, is not taken for ours", async () => {
+  const kept = createKept();
+  const guard = kept.keep.guard({});
+  const site = await serve((req, res) => {
+    const global = globalThis as { [key: symbol]: WeakMap<object, object> | undefined };
+    for (const name of ['lastchunk.streams', 'lastchunk.streams@0.0.1']) {
+      const places = (global[Symbol.for(name)] ??= new WeakMap());
+      places.set(res, { guarded: true, kind: 'undecided', hooks: {} });
+    }
+    void guard(req, res, () => answer(res));
+  });
+  expect((await (await visit(site, '/')).over()).whole).toBe(true);
+  expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+  expect(kept.store.row.text).toBe('hello');
+});
+
 describe('what goes wrong inside', () => {
   it('is a message that the store refuses: lost without a journal, at once, and loudly', async () => {
     const kept = createKept();
