@@ -12,6 +12,8 @@ export async function createChat(house: House, handler: RequestHandler, options?
   const app = createApp();
   const guard = house.keep.guard({
     message: (req) => ({ conversationId: req.params['id'] }),
+    // A busy machine is no outage: what is journaled here is so because the store is away.
+    confirmTimeoutMs: 30_000,
     ...options,
   });
   app.post('/chat/:id', guard, handler);
