@@ -7,6 +7,8 @@
  * hooks for every promise of the process, for good.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+// Not the global one, which test suites replace by a clock of their own.
+import { performance } from 'node:perf_hooks';
 import type { Noise } from './observer.ts';
 
 /** Why nobody waits for the answer any more: its client left, it was stopped, or `close()` interrupted it. */

@@ -8,7 +8,8 @@ import type { Noise } from '../observer.ts';
 import { FAILURES } from './failures.ts';
 import { isObject, isOfClass, looksLike, property } from './look.ts';
 import { requestErrorOf } from './request-errors.ts';
-import { type Need, type Signature, SIGNATURES } from './signatures.ts';
+import type { Need, Signature } from './rows.ts';
+import { SIGNATURES } from './signatures.ts';
 
 /** The answer. */
 export type Classification = ({ readonly noise: true } & Noise) | { readonly noise: false };

@@ -1,5 +1,5 @@
 /** What a failure looks like, as a table: looks that are never noise. */
-import type { Look } from './signatures.ts';
+import type { Look } from './rows.ts';
 
 /** A look that is a failure, and makes one of everything that it is a cause of. */
 export interface Failure extends Look {

@@ -1,5 +1,5 @@
 /** Does this thing look like that row? Reads nothing but what it is asked for, from objects that nobody vouches for. */
-import type { Look } from './signatures.ts';
+import type { Look } from './rows.ts';
 
 /** True when everything that `look` names agrees. May throw what a getter or a proxy throws. */
 export function looksLike(error: object, look: Look): boolean {

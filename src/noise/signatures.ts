@@ -2,47 +2,12 @@
  * What a cancellation looks like, as a table. A row is half of a verdict: it says what an error looks like, and what
  * its stream must know besides. The error's text is never enough, and where nothing better tells, its row needs most.
  */
-import type { NoiseReason } from '../telemetry/names/labels.ts';
-import { BEFORE_ASKING, OF_ABORT, OF_RESPONSE, OF_SERVER } from './stacks.ts';
+import { OF_LIBRARIES } from './libraries.ts';
+import type { Signature } from './rows.ts';
+import { OF_RESPONSE } from './stacks.ts';
 
-/**
- * What has to be true of the stream, besides the look of the error:
- * - `left`: its client left, or it was stopped or interrupted;
- * - `own`: that, and this very object is what its own request or connection failed with;
- * - `aborted`: that, and its own signal is aborted;
- * - `closed`: that, and its connection is closed;
- * - `our-reason`: that, and among the causes is what the stream's own signal was aborted with;
- * - `our-destroy`: that, and this process destroyed the request when the stream's own signal was aborted, not later.
- */
-export type Need = 'left' | 'own' | 'aborted' | 'closed' | 'our-reason' | 'our-destroy';
-
-/** What an error looks like; everything that is given must agree. */
-export interface Look {
-  readonly code?: string | number | RegExp;
-  readonly name?: string;
-  /** A class in its prototype chain: some libraries set no name and no code. */
-  readonly className?: string;
-  readonly message?: string | RegExp;
-  /** What some libraries call their code. */
-  readonly type?: string;
-  /** The stack trace: it tells whose error it is where nothing else does. Without one the row does not fit. */
-  readonly stack?: RegExp;
-  /** Whether a system call failed. */
-  readonly syscall?: boolean;
-}
-
-/** A look that can be noise. */
-export interface Signature extends Look {
-  /** The name of the row. */
-  readonly id: string;
-  readonly reason: NoiseReason;
-  readonly needs: Need;
-  /** Where the look comes from. */
-  readonly source: string;
-}
-
-/** The first row that an error looks like counts. */
-export const SIGNATURES: readonly Signature[] = [
+/** What Node itself gives, and what the platform does. */
+const OF_NODE: readonly Signature[] = [
   {
     id: 'AbortError 20',
     className: 'DOMException',
@@ -61,64 +26,6 @@ export const SIGNATURES: readonly Signature[] = [
     source: 'nodejs.org/api/errors.html#abort_err: http.request, timers, events, pipeline',
   },
   {
-    id: 'UND_ERR_ABORTED',
-    name: 'AbortError',
-    code: 'UND_ERR_ABORTED',
-    reason: 'undici-aborted',
-    needs: 'left',
-    source: 'undici lib/core/errors.js, RequestAbortedError',
-  },
-  {
-    id: 'UND_ERR_ABORT',
-    name: 'AbortError',
-    code: 'UND_ERR_ABORT',
-    reason: 'undici-aborted',
-    needs: 'left',
-    source: 'undici lib/core/errors.js, AbortError',
-  },
-  {
-    id: 'APIUserAbortError',
-    className: 'APIUserAbortError',
-    reason: 'sdk-aborted',
-    needs: 'left',
-    source: 'openai and @anthropic-ai/sdk, core/error; openai sets no name',
-  },
-  {
-    id: 'AbortError of an abort',
-    name: 'AbortError',
-    stack: OF_ABORT,
-    reason: 'abort-error',
-    needs: 'left',
-    source:
-      'node-fetch, @smithy/node-http-handler, @azure/abort-controller: classes of their own, by convention of this name; ioredis and p-retry use the name for failures',
-  },
-  {
-    id: 'AbortError of node-fetch',
-    name: 'AbortError',
-    type: 'aborted',
-    stack: BEFORE_ASKING,
-    reason: 'abort-error',
-    needs: 'aborted',
-    source: 'node-fetch lib/index.js: under a signal that was aborted before it was called',
-  },
-  {
-    id: 'AbortError of LangChain',
-    className: 'Error',
-    name: 'AbortError',
-    message: 'Request was aborted.',
-    reason: 'sdk-aborted',
-    needs: 'left',
-    source: '@langchain/openai, utils/client.js: what it makes of an APIUserAbortError',
-  },
-  {
-    id: 'ResponseAborted',
-    className: 'ResponseAborted',
-    name: 'ResponseAborted',
-    reason: 'response-aborted',
-    needs: 'left',
-    source: 'Next.js, web/spec-extension/adapters/next-request.ts',
-  },
-  {
     id: 'ECONNRESET aborted',
     code: 'ECONNRESET',
     message: 'aborted',
@@ -127,25 +34,6 @@ export const SIGNATURES: readonly Signature[] = [
     needs: 'own',
     source:
       'Node lib/_http_server.js, abortIncoming; a response of an upstream fails with its twin',
-  },
-  {
-    id: 'request.aborted',
-    code: 'ECONNABORTED',
-    type: 'request.aborted',
-    stack: OF_SERVER,
-    reason: 'request-aborted',
-    needs: 'left',
-    source: 'raw-body index.js: body-parser; the same for the body of an answer that is cut off',
-  },
-  {
-    id: 'Request aborted',
-    name: 'Error',
-    code: 'ECONNABORTED',
-    message: 'Request aborted',
-    syscall: false,
-    reason: 'request-aborted',
-    needs: 'left',
-    source: 'express lib/response.js, sendfile: res.sendFile and res.download',
   },
   {
     id: 'ECONNRESET',
@@ -245,30 +133,6 @@ export const SIGNATURES: readonly Signature[] = [
       'Node lib/_http_client.js: the same error for a request that was destroyed and for one cut off',
   },
   {
-    id: 'terminated',
-    className: 'TypeError',
-    message: 'terminated',
-    reason: 'upstream-aborted',
-    needs: 'our-reason',
-    source: 'undici lib/web/fetch: a body cut off',
-  },
-  {
-    id: 'fetch failed',
-    className: 'TypeError',
-    message: 'fetch failed',
-    reason: 'upstream-aborted',
-    needs: 'our-reason',
-    source: 'undici lib/web/fetch: a request that got no response',
-  },
-  {
-    id: 'SseError',
-    className: 'SseError',
-    message: /^better-sse: Cannot push data to a non-active session/,
-    reason: 'write-after-end',
-    needs: 'closed',
-    source: 'better-sse, Session.push; its other errors are mistakes of the handler',
-  },
-  {
     id: 'ECANCELLED',
     code: 'ECANCELLED',
     syscall: true,
@@ -276,13 +140,7 @@ export const SIGNATURES: readonly Signature[] = [
     needs: 'left',
     source: 'nodejs.org/api/dns.html#error-codes: only resolver.cancel() gives it',
   },
-  {
-    id: '57014',
-    className: 'DatabaseError',
-    code: '57014',
-    reason: 'query-cancelled',
-    needs: 'our-reason',
-    source:
-      'PostgreSQL, appendix A; only its text, which is translated, tells a time-out from a cancel',
-  },
 ];
+
+/** The first row that an error looks like counts. */
+export const SIGNATURES: readonly Signature[] = [...OF_NODE, ...OF_LIBRARIES];

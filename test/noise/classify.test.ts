@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { markSaveError, markStopReason, type StreamFacts } from '../../src/current.ts';
 import { classify } from '../../src/noise/classify.ts';
 import { FAILURES } from '../../src/noise/failures.ts';
-import { type Look, SIGNATURES } from '../../src/noise/signatures.ts';
+import type { Look } from '../../src/noise/rows.ts';
+import { SIGNATURES } from '../../src/noise/signatures.ts';
 import { BEFORE_ASKING, OF_ABORT, OF_RESPONSE, OF_SERVER } from '../../src/noise/stacks.ts';
 import { NOISE_REASONS } from '../../src/telemetry/names/labels.ts';
 

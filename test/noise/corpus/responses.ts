@@ -8,6 +8,7 @@ import type { Case, Scene, Stage } from './case.ts';
 import { callbackError, errorEvent, meanwhile, rejection } from './provoke.ts';
 
 const NEVER: Partial<Record<Scene, boolean>> = { left: false, stopped: false, there: false };
+const NODE = Number(process.versions.node.split('.')[0]);
 const RESET = 'Error Error ECONNRESET';
 
 /** `left` and `reset` are the client's doing; where it is there, the handler destroys its own response. */
@@ -253,6 +254,20 @@ export const RESPONSES: readonly Case[] = [
       const other = new PassThrough().resume();
       await new Promise<void>((done) => other.end(done));
       return callbackError((done) => other.end(done));
+    },
+  },
+  {
+    what: 'a second end() of the response',
+    source: 'node:http server',
+    look: 'Error Error ERR_STREAM_ALREADY_FINISHED',
+    // From Node 24 on a response that was left says nothing of a second end.
+    noise: { ...(NODE < 24 && { left: true }), there: false },
+    provoke: async (stage) => {
+      await stage.depart();
+      const { res } = stage;
+      res.end();
+      await until('the first end', () => res.writableFinished);
+      return callbackError((done) => res.end(done));
     },
   },
   {
