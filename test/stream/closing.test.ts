@@ -37,6 +37,36 @@ describe('close()', () => {
     expect(kept.witness.internalErrors).toEqual([]);
   });
 
+  it.each([
+    ['ends its answer tidily', (res: ServerResponse) => void res.end('late')],
+    ['destroys its response', (res: ServerResponse) => void res.destroy()],
+    ['rejects', () => Promise.reject(new Error('aborted'))],
+  ])(
+    'cuts a client off whose handler, told of it, %s: no clean end says that it was all',
+    async (_, act) => {
+      const { kept, visitor } = await open(async (_req, res, { keep }) => {
+        const signal = keep.stream(res)?.signal;
+        res.setHeader('content-type', 'text/plain');
+        res.write('one ');
+        await new Promise<void>((resolve) => {
+          signal?.addEventListener('abort', () => resolve());
+        });
+        return act(res);
+      });
+      await visitor.sees('one ');
+      kept.store.hold();
+      const closing = kept.keep.close({ deadlineMs: 2000 });
+      await until('its message is on its way', () => kept.store.waiting === 1);
+      await turns();
+      kept.store.answer();
+      expect(await closing).toEqual({ saved: 1, journaled: 0, lost: 0 });
+      expect(await kept.witness.ended()).toMatchObject({ outcome: 'interrupted', side: 'server' });
+      expect((await visitor.over()).whole).toBe(false);
+      expect(visitor.text).toBe('one ');
+      expect(kept.store.row).toMatchObject({ text: 'one ', complete: false, revision: 0 });
+    },
+  );
+
   it('waits for a stream that ends by itself', async () => {
     const go = createGate();
     const { kept, visitor } = await open(async (_, res) => {
@@ -139,6 +169,9 @@ async function open(act: Act) {
   const guard = kept.keep.guard({ confirmTimeoutMs: 60_000 }, (req: IncomingMessage, res) =>
     act(req, res, kept),
   );
-  const site = await serve((req, res) => void guard(req, res));
+  const site = await serve((req, res) => {
+    // What a handler rejects with is its app's to meet.
+    Promise.resolve(guard(req, res)).catch(() => undefined);
+  });
   return { kept, site, visitor: await visit(site, '/') };
 }
