@@ -2,6 +2,7 @@
 import compression from 'compression';
 import express, { type Response } from 'express';
 import { expect, it } from 'vitest';
+import type { GuardOptions } from '../../src/index.ts';
 import { createKept } from '../support/kept.ts';
 import { serve } from '../support/site.ts';
 import { createTap } from '../support/tap.ts';
@@ -61,6 +62,44 @@ const SHOWN: Readonly<Record<keyof typeof NOTES | keyof typeof LIMITS, () => Pro
     tap.end();
     await kept.witness.ended();
     await until('so is the late one', () => told.length > 1);
+  },
+  plainLoop: async () => {
+    const { keep, store, witness } = createKept();
+    const tap = createTap();
+    let ended = false;
+    const app = express();
+    const guard = keep.guard({ policy: { disconnected: 'keep' } });
+    app.get('/', guard, async (_req, res) => {
+      res.type(EVENTS);
+      for await (const text of tap) res.write(frame(text));
+      ended = !res.writableEnded;
+      res.end();
+    });
+    const client = await visit(await serve(app), '/');
+    tap.push('one');
+    await client.sees('one');
+    client.rst();
+    expect(await witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+    tap.push(' two');
+    tap.end();
+    await until('the loop has come to its end', () => ended);
+    expect(store.row).toMatchObject({ text: 'one', complete: false });
+  },
+  plainHead: async () => {
+    const headersOf = async (options: GuardOptions) => {
+      const { keep, store } = createKept();
+      const app = express();
+      app.get('/', keep.guard(options), (_req, res) => {
+        res.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).write('one');
+        res.end(' two');
+      });
+      const { headers } = await (await visit(await serve(app), '/')).over();
+      await until('it is saved', () => store.rows.size === 1);
+      expect(store.row.text).toBe('one two');
+      return headers;
+    };
+    expect(await headersOf({})).not.toHaveProperty('x-stream-id');
+    expect(await headersOf({ stream: true })).toHaveProperty('x-stream-id');
   },
   json: async () => {
     const { kept, tap, client } = await open((app, guard) => app.use(guard), 'application/json');

@@ -21,6 +21,14 @@ export const NOTES = {
     what: '`close` listeners that were added before the guard',
     why: 'They hear of the leaving when it happens, also under `finish`. Put the guard first.',
   },
+  plainLoop: {
+    what: 'A plain loop under `keep` or `discard`',
+    why: 'Nothing tells it that its client has left: it goes on to its end, and what it writes then is neither sent nor stored. Let it look at the signal of `keep.stream(res)`.',
+  },
+  plainHead: {
+    what: 'Plain text behind an explicit `writeHead()`, as the text streams of the AI SDK begin',
+    why: 'It is known to be a stream at its first write, when its headers are built: it has no `X-Stream-Id` and no `X-Message-Id`. Say so in the guard (`stream: true`), or tell the client the id of `keep.stream(res)`.',
+  },
   json: {
     what: '`application/json` over time',
     why: 'Any JSON answer would be a stream: it counts as one only where the guard has an explicit `format`.',

@@ -58,7 +58,9 @@ export function judgeClient({ onCut }: ModelClient, report: ClientReport): reado
   const wanted = [
     ['1-completed', 'one two', 'completed', true],
     ['2-left', 'one two', 'disconnected', true],
-    ['3-cut', 'one', onCut, false],
+    ['3-kept', 'one', 'disconnected', false],
+    ['4-stopped', 'one', 'stopped', false],
+    ['5-cut', 'one', onCut, false],
   ].map(([conversation_id, content, outcome, complete]) => ({
     conversation_id,
     content,

@@ -3,6 +3,7 @@
 import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { leave } from './leave.mjs';
 
 export async function run({ express, pg, lastchunk, postgres, prometheus, spans }) {
   const connectionString = process.env.DATABASE_URL;
@@ -36,17 +37,7 @@ export async function run({ express, pg, lastchunk, postgres, prometheus, spans 
 
   const seen = await (await ask('/chat/1-completed')).text();
 
-  const leave = new AbortController();
-  const connections = new Set();
-  server.on('connection', (socket) => {
-    connections.add(socket);
-    socket.once('close', () => connections.delete(socket));
-  });
-  const headers = { connection: 'close' };
-  const left = await ask('/chat/2-left?waits', { signal: leave.signal, headers });
-  await left.body.getReader().read();
-  leave.abort();
-  while (connections.size > 0) await new Promise((resolve) => setImmediate(resolve));
+  await leave(server, '/chat/2-left?waits');
   gates.emit('2-left');
 
   const stopped = await ask('/chat/3-stopped?waits');

@@ -1,5 +1,6 @@
-// One chat route whose handler uses a model client as its documentation says, in front of a provider that is no model:
-// an answer that is completed, one whose reader leaves, one whose provider drops the connection. Prints what was stored.
+// A chat whose handler uses a model client as its documentation says, in front of a provider that is no model: an answer
+// that is completed, two whose readers leave, one that is stopped, one whose provider drops the connection. Prints what was
+// stored.
 import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -8,6 +9,7 @@ import express from 'express';
 import { lastchunk } from 'lastchunk';
 import { postgres } from 'lastchunk/postgres';
 import pg from 'pg';
+import { leave } from './leave.mjs';
 
 const frame = (data) => `data: ${JSON.stringify(data)}\n\n`;
 const openai = {
@@ -49,28 +51,30 @@ const answer = await make(await addressOf(provider));
 const app = express().set('env', 'test');
 app.use(keep.observe());
 const message = (req) => ({ conversationId: req.params.id });
-app.post('/chat/:id', keep.guard({ message, idleTimeoutMs: 20_000 }), (req, res) =>
-  answer(`id ${req.params.id}`, res),
-);
+const ids = new Map();
+const chat = (req, res) => {
+  ids.set(req.params.id, keep.stream(res).id);
+  return answer(`id ${req.params.id}`, res);
+};
+app.post('/chat/:id', keep.guard({ message }), chat);
+app.post('/kept/:id', keep.guard({ message, policy: { disconnected: 'keep' } }), chat);
+app.delete('/streams/:streamId', keep.stopHandler({ authorize: () => true }));
 app.use(keep.errorHandler());
 const server = createServer(app);
-const connections = new Set();
-server.on('connection', (socket) => {
-  connections.add(socket);
-  socket.once('close', () => connections.delete(socket));
-});
 const url = await addressOf(server);
 
-const seen = await (await ask('1-completed')).text();
+const seen = await (await ask('/chat/1-completed')).text();
 
-const leave = new AbortController();
-await sees('one', await ask('2-left', leave.signal));
-leave.abort();
-while (connections.size > 0) await new Promise((resolve) => setImmediate(resolve));
+await leave(server, '/chat/2-left');
 gates.emit('2-left');
 
-const cut = await ask('3-cut');
-await sees('one', cut, () => gates.emit('3-cut', true));
+await leave(server, '/kept/3-kept');
+
+await sees('one', await ask('/chat/4-stopped'), () =>
+  fetch(`${url}/streams/${ids.get('4-stopped')}`, { method: 'DELETE' }),
+);
+
+await sees('one', await ask('/chat/5-cut'), () => gates.emit('5-cut', true));
 
 await keep.close();
 const db = new pg.Client({ connectionString });
@@ -81,18 +85,16 @@ const { rows } = await db.query(
 await db.end();
 process.stdout.write(JSON.stringify({ seen, rows, versions: versions() }), () => process.exit(0));
 
-function ask(id, signal) {
-  const headers = { connection: 'close' };
-  return fetch(`${url}/chat/${id}`, { method: 'POST', headers, signal });
+function ask(path) {
+  return fetch(url + path, { method: 'POST' });
 }
 
-/** Reads until the text is there; with `then`, calls it and reads on to the end, however that comes. */
+/** Reads until the text is there, calls `then`, and reads on to the end, however that comes. */
 async function sees(text, response, then) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let read = '';
   while (!read.includes(text)) read += (await reader.read()).value;
-  if (then === undefined) return;
-  then();
+  await then();
   while (!(await reader.read().catch(() => ({ done: true }))).done);
 }
 
