@@ -50,7 +50,9 @@ export function clientLeft(stream: Stream): void {
   if (concluded) stream.environment.observer.onDisconnect(stream);
   // The client has every byte: there is nothing to finish.
   if (stream.body?.whole === true && !concluded) return stream.finish();
-  if (stream.cut === undefined && stream.finishing?.begin() === true) {
+  // A handler that has failed will not go on.
+  const goesOn = stream.cut === undefined && stream.failure === undefined;
+  if (goesOn && stream.finishing?.begin() === true) {
     if (concluded) stream.waiting = 'world';
     if (!stream.endCalled) return;
     stream.finishing.end(undefined);

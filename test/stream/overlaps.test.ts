@@ -123,6 +123,20 @@ it('a close() ends what is whole and never ends by itself', async () => {
   expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
 });
 
+it('a handler that fails after the FIN of its client has nothing left that could be finished', async () => {
+  const { kept, visitor } = await open(async (req, res) => {
+    res.setHeader('content-type', SSE);
+    res.write('data: one\n\n');
+    await once(req.socket, 'end');
+    throw new Error('the model broke');
+  });
+  await visitor.sees('one');
+  visitor.fin();
+  expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', save: 'saved' });
+  expect(kept.witness.finishing).toEqual([]);
+  expect(kept.store.row).toMatchObject({ outcome: 'failed', text: 'one', complete: false });
+});
+
 async function open(act: Act, deaf = false): Promise<{ kept: Kept; visitor: Visitor }> {
   const kept = createKept();
   const app = express();
