@@ -132,9 +132,13 @@ function mark(finding: Finding | undefined, what: string): string {
   return finding?.ok === null ? '–' : `FAILED: ${what}`;
 }
 
+/** A call, whose arguments may hold spaces and calls, or names joined by dots. */
+const CALL_OR_PATH =
+  /(?<![^ ])(?:(?:[^ (]*\((?:[^()]|\([^()]*\))*\))+|[a-z][\w$]*(?:\.[\w$]+)+)(?=[ :,]|$)/g;
+
 /** What is code in a name as code: `res.write`, but waiting for drain. */
 function code(name: string): string {
-  return name.replaceAll(/(?<![^ ])[^ ]*[.(](?:[^ :]|, )*(?![^ ])/g, (text) => `\`${text}\``);
+  return name.replaceAll(CALL_OR_PATH, (text) => `\`${text}\``);
 }
 
 function table(head: Row, rows: readonly Row[]): string {
