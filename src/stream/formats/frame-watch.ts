@@ -5,7 +5,15 @@
  */
 import { asBuiltIn, BUILT_INS, fallbackOf, formatNamed, recognise } from './built-ins.ts';
 import type { Format, Frame } from './format.ts';
-import { boundaryEnd, framesIn, framingFor, isFrame, sniff, unfinishedIn } from './framing.ts';
+import {
+  boundaryEnd,
+  framesApart,
+  framesIn,
+  framingFor,
+  isFrame,
+  sniff,
+  unfinishedIn,
+} from './framing.ts';
 import type { BodyFraming, Found, Framed } from './framing.ts';
 import { SEAM_CHARS, suspectsOf } from './suspects.ts';
 import { type Template, templateOf } from './template.ts';
@@ -131,7 +139,7 @@ class Watch implements FrameWatch {
     const worthIt = this.#suspect || this.#isSuspect(window);
     // The first frame is the one that was open: what it had to say may have been told.
     const sighting = worthIt
-      ? this.#judge(framesIn(framing, whole.slice(0, cut)), this.#told && !this.#overlong)
+      ? this.#judgeEach(framing, whole.slice(0, cut), this.#told && !this.#overlong)
       : undefined;
     this.#open(whole.slice(cut));
     return sighting ?? this.#peek(framing);
@@ -185,13 +193,29 @@ class Watch implements FrameWatch {
     const framing = this.#framing;
     if (framing === undefined || framing === 'text') return;
     this.#lessons -= 1;
-    const [frame, ...others] = framesIn(framing, piece);
+    const last = framesApart(framing, piece).at(-1) ?? '';
+    const [frame, ...others] = framesIn(framing, last);
     if (frame === undefined || others.length > 0 || !isFrame(frame)) return;
     const format = this.#guess ?? fallbackOf(framing);
-    const template = templateOf(framing, format, { piece, frame }, (one) => !this.#sightingIn(one));
+    const lesson = { piece: last, frame };
+    const template = templateOf(framing, format, lesson, (one) => !this.#sightingIn(one));
     if (template === undefined) return;
     this.#template = template;
     this.#lessons = 0;
+  }
+
+  /** Of many frames that came at once only the suspicious ones are parsed. */
+  #judgeEach(framing: Framed, text: string, skipFirst: boolean): Sighting | undefined {
+    let first: Sighting | undefined;
+    let skips = skipFirst;
+    for (const frame of framesApart(framing, text)) {
+      const sighting = this.#isSuspect(frame)
+        ? this.#judge(framesIn(framing, frame), skips)
+        : undefined;
+      first ??= sighting;
+      skips = false;
+    }
+    return first;
   }
 
   #judge(found: readonly Found[], skipFirst: boolean): Sighting | undefined {

@@ -100,6 +100,24 @@ function blankLineEnd(text: string): number {
   return 0;
 }
 
+/**
+ * The frames of a text that ends on a boundary, each by itself as far as its boundaries can be seen without reading it.
+ * What comes in a few large pieces, because its reader was slow, is then looked at frame by frame all the same.
+ */
+export function framesApart(framing: Framed, text: string): readonly string[] {
+  if (text === '') return [];
+  if (framing === 'json-array' || text.includes('\r')) return [text];
+  const boundary = framing === 'sse' ? '\n\n' : '\n';
+  const frames: string[] = [];
+  let from = 0;
+  for (let at = text.indexOf(boundary); at >= 0; at = text.indexOf(boundary, from)) {
+    frames.push(text.slice(from, at + boundary.length));
+    from = at + boundary.length;
+  }
+  if (from < text.length) frames.push(text.slice(from));
+  return frames;
+}
+
 /** What is found where a frame is looked for: a frame, or a line that no frame can hold. */
 export type Found = Frame | { readonly stray: string };
 

@@ -4,7 +4,15 @@
  */
 import { FALLBACK, fallbackOf, formatNamed, recognise, VENDORS } from './built-ins.ts';
 import type { BuiltInFormat, FinishMarker, Format, Frame } from './format.ts';
-import { boundaryEnd, framesIn, framingFor, isFrame, sniff, unfinishedIn } from './framing.ts';
+import {
+  boundaryEnd,
+  framesApart,
+  framesIn,
+  framingFor,
+  isFrame,
+  sniff,
+  unfinishedIn,
+} from './framing.ts';
 import type { Found, Framed } from './framing.ts';
 import { add, addText, eventsOf, newTally } from './tally.ts';
 import type { Tally } from './tally.ts';
@@ -104,9 +112,7 @@ function readFrames(
   report: (error: unknown) => void,
 ): Reading {
   let format = given;
-  // `tail` is a rope; its end is kept flat beside it, because looking into a rope copies it.
-  let tail = '';
-  let seam = '';
+  const cutter = new Cutter(framing);
   const tally = newTally();
   // Under `auto`: what came before a vendor's format was recognised.
   let waiting: Found[] = [];
@@ -134,25 +140,22 @@ function readFrames(
     template = templateOf(framing, format, { piece, frame: first }) ?? template;
   };
 
+  const read = (piece: string): void => {
+    const text = template?.textIn(piece);
+    if (text !== undefined) return addText(tally, text, piece);
+    const found = framesIn(framing, piece);
+    for (const one of found) take(one);
+    learn(piece, found);
+  };
+
   return {
     feed: (piece) => {
-      const text = tail === '' ? template?.textIn(piece) : undefined;
+      const text = cutter.tail === '' ? template?.textIn(piece) : undefined;
       if (text !== undefined) return addText(tally, text, piece);
-      const isWhole = tail === '';
-      // Only the seam and the new piece can hold a new boundary; looking at all of `tail` would be quadratic.
-      const window = seam + piece;
-      const end = boundaryEnd(framing, window);
-      const whole = tail + piece;
-      const cut = end === 0 ? 0 : tail.length - seam.length + end;
-      tail = cut === 0 ? whole : whole.slice(cut);
-      seam = (cut === 0 ? window : tail).slice(-SEAM_CHARS);
-      if (cut === 0) return;
-      const found = framesIn(framing, whole.slice(0, cut));
-      for (const one of found) take(one);
-      if (isWhole && tail === '') learn(piece, found);
+      for (const frame of framesApart(framing, cutter.feed(piece))) read(frame);
     },
     result: () => {
-      const last = unfinishedIn(framing, tail).map((found) =>
+      const last = unfinishedIn(framing, cutter.tail).map((found) =>
         isBroken(found) ? { stray: found.data } : found,
       );
       const open = [...waiting, ...last];
@@ -163,6 +166,31 @@ function readFrames(
       return toReading(sum, chosen, framing);
     },
   };
+}
+
+/** Cuts a body behind its last boundary so far: what stands before it can be read for good. */
+class Cutter {
+  /** What waits for its boundary: a rope. */
+  tail = '';
+  /** The end of it, flat, because looking into a rope copies it. */
+  #seam = '';
+  readonly #framing: Framed;
+
+  constructor(framing: Framed) {
+    this.#framing = framing;
+  }
+
+  /** Takes the next piece; returns everything up to its last boundary, or ''. */
+  feed(piece: string): string {
+    // Only the seam and the new piece can hold a new boundary; looking at all of `tail` would be quadratic.
+    const window = this.#seam + piece;
+    const end = boundaryEnd(this.#framing, window);
+    const whole = this.tail + piece;
+    const cut = end === 0 ? 0 : this.tail.length - this.#seam.length + end;
+    this.tail = cut === 0 ? whole : whole.slice(cut);
+    this.#seam = (cut === 0 ? window : this.tail).slice(-SEAM_CHARS);
+    return whole.slice(0, cut);
+  }
 }
 
 /**

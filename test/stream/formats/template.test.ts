@@ -68,6 +68,13 @@ describe.each(FAMILIES.map((family) => [family.name, family] as const))('%s', (_
     for (const frame of framesOf(family)) expect(watch.see(frame)).toBeUndefined();
     expect(watch.see(family.finish)).toBe('finish');
   });
+
+  it('sees the same in frames that come at once', () => {
+    const frames = framesOf(family);
+    const watch = createFrameWatch('auto', family.contentType);
+    expect(watch.see(frames.join(''))).toBeUndefined();
+    expect(watch.see([...frames, family.finish, ...frames].join(''))).toBe('finish');
+  });
 });
 
 describe('a frame that only looks like the one before it', () => {
