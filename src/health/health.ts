@@ -113,6 +113,8 @@ export function createHealth(sources: HealthSources = {}): HealthMonitor {
     onReplayed: (result, message) => rates.onReplayed?.(result, message),
     onRecovered: (result, message) => rates.onRecovered?.(result, message),
     health() {
+      // Before the probe, which is about to wait for a connection itself.
+      const pool = sources.pool?.();
       probe.ask();
       const now = Date.now();
       // The wall clock may be set; five minutes are five minutes.
@@ -136,7 +138,7 @@ export function createHealth(sources: HealthSources = {}): HealthMonitor {
         oldestPendingSeconds: ageSeconds(pending?.oldestMs ?? saver?.oldestPendingMs ?? 0, now),
         saveRate: rates.now(),
         journal: journal === undefined ? undefined : journalHealth(journal, now),
-        pool: sources.pool?.(),
+        pool,
       };
     },
   };

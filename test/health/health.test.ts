@@ -113,6 +113,17 @@ describe('a wall clock that is set', () => {
 });
 
 describe('facts', () => {
+  it('of the pool are those from before it asked for a sign of life', () => {
+    let waiting = 0;
+    const monitor = createHealth({
+      pool: () => ({ total: 1, idle: 1, waiting, max: 4 }),
+      probe: async () => {
+        waiting = 1;
+      },
+    });
+    expect(monitor.health().pool?.waiting).toBe(0);
+  });
+
   it('of pool, circuit and save rate are in it', () => {
     const pool = { total: 4, idle: 1, waiting: 2, max: 4 };
     const monitor = createHealth({ saver: () => AWAY, pool: () => pool });
