@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { waitUntil } from '../../faults/wait.ts';
+import { freePort } from '../../support/free-port.ts';
 
 /** An alert as it arrived, once for every start. */
 export interface Arrived {
@@ -177,15 +178,4 @@ async function answers(port: number): Promise<boolean> {
     // Not listening yet: asked again.
     return false;
   }
-}
-
-/** Neither program tells which port it was given when asked for any. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  // A TCP server that listens has an AddressInfo.
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
