@@ -1,9 +1,8 @@
 // One app and its clients in one process, on the packages that import.mjs or require.cjs loads: an answer that is
 // completed, one whose client leaves, one that is stopped. Prints what database, Prometheus and SDK know of them.
 import { EventEmitter, once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { leave } from './leave.mjs';
+import { storedRows, versions } from './report.mjs';
 
 export async function run({ express, pg, lastchunk, postgres, prometheus, spans }) {
   const connectionString = process.env.DATABASE_URL;
@@ -50,21 +49,7 @@ export async function run({ express, pg, lastchunk, postgres, prometheus, spans 
   server.close();
   server.closeAllConnections();
   await keep.close();
-  const client = new pg.Client({ connectionString });
-  await client.connect();
-  const { rows } = await client.query(
-    'SELECT conversation_id, content, outcome, complete FROM lastchunk_messages ORDER BY conversation_id',
-  );
-  await client.end();
+  const rows = await storedRows(pg, connectionString);
   const report = { seen, stopStatus, scraped, rows, versions: versions(), spans: spans?.() };
   process.stdout.write(JSON.stringify(report), () => process.exit(0));
-}
-
-function versions() {
-  const packages = JSON.parse(process.env.PACKAGES);
-  const found = packages.map((name) => {
-    const path = join(process.cwd(), 'node_modules', name, 'package.json');
-    return [name, JSON.parse(readFileSync(path, 'utf8')).version];
-  });
-  return { node: process.versions.node, ...Object.fromEntries(found) };
 }

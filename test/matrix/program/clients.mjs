@@ -2,14 +2,13 @@
 // that is completed, two whose readers leave, one that is stopped, one whose provider drops the connection. Prints what was
 // stored.
 import { EventEmitter, once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { join } from 'node:path';
 import express from 'express';
 import { lastchunk } from 'lastchunk';
 import { postgres } from 'lastchunk/postgres';
 import pg from 'pg';
 import { leave } from './leave.mjs';
+import { storedRows, versions } from './report.mjs';
 
 const frame = (data) => `data: ${JSON.stringify(data)}\n\n`;
 const openai = {
@@ -77,12 +76,7 @@ await sees('one', await ask('/chat/4-stopped'), () =>
 await sees('one', await ask('/chat/5-cut'), () => gates.emit('5-cut', true));
 
 await keep.close();
-const db = new pg.Client({ connectionString });
-await db.connect();
-const { rows } = await db.query(
-  'SELECT conversation_id, content, outcome, complete FROM lastchunk_messages ORDER BY conversation_id',
-);
-await db.end();
+const rows = await storedRows(pg, connectionString);
 process.stdout.write(JSON.stringify({ seen, rows, versions: versions() }), () => process.exit(0));
 
 function ask(path) {
@@ -123,13 +117,4 @@ async function addressOf(listener) {
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
   return `http://127.0.0.1:${listener.address().port}`;
-}
-
-function versions() {
-  const packages = JSON.parse(process.env.PACKAGES);
-  const found = packages.map((name) => {
-    const path = join(process.cwd(), 'node_modules', name, 'package.json');
-    return [name, JSON.parse(readFileSync(path, 'utf8')).version];
-  });
-  return { node: process.versions.node, ...Object.fromEntries(found) };
 }
