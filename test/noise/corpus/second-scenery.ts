@@ -158,3 +158,19 @@ export async function neighbour({ keep }: Stage): Promise<Neighbour> {
     },
   };
 }
+
+/** Work that ends with what `start` rejects with once its signal is aborted. */
+export function under(
+  what: string,
+  source: string,
+  look: Case['look'],
+  start: (signal: AbortSignal) => PromiseLike<unknown>,
+): Case {
+  return {
+    what,
+    source,
+    look,
+    noise: CONSEQUENCE,
+    provoke: (stage) => cancelled(stage, start),
+  };
+}

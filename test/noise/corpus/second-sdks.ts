@@ -14,27 +14,11 @@ import { until } from '../../support/until.ts';
 import { createUpstream } from '../../support/upstream.ts';
 import type { Case } from './case.ts';
 import { meanwhile, nobody, rejection, upstream } from './provoke.ts';
-import { broken, cancelled, CONSEQUENCE, drain } from './second-scenery.ts';
+import { broken, CONSEQUENCE, drain, under } from './second-scenery.ts';
 
 const messages = [{ role: 'user' as const, content: 'hi' }];
 const asked = { model: 'm', messages };
 const claude = { ...asked, max_tokens: 10 };
-
-/** Work that its signal ends. */
-function under(
-  what: string,
-  source: string,
-  look: Case['look'],
-  start: (signal: AbortSignal) => PromiseLike<unknown>,
-): Case {
-  return {
-    what,
-    source,
-    look,
-    noise: CONSEQUENCE,
-    provoke: (stage) => cancelled(stage, start),
-  };
-}
 
 /** The address of a provider that says this and no more. */
 async function saying(body: string, type = 'text/event-stream'): Promise<string> {

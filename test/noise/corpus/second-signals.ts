@@ -16,7 +16,7 @@ import { onTestFinished } from 'vitest';
 import { serveHttp2 } from '../../support/site.ts';
 import type { Case } from './case.ts';
 import { errorEvent, upstream } from './provoke.ts';
-import { called, cancelled, CONSEQUENCE, drain, reasonOf, tooLate } from './second-scenery.ts';
+import { called, CONSEQUENCE, drain, reasonOf, tooLate, under } from './second-scenery.ts';
 
 const LONG_MS = 60_000;
 
@@ -26,22 +26,6 @@ async function* ticks(): AsyncGenerator<number> {
     yield tick;
     await setImmediate();
   }
-}
-
-/** Work that ends with what `start` rejects with once its signal is aborted. */
-function under(
-  what: string,
-  source: string,
-  look: Case['look'],
-  start: (signal: AbortSignal) => PromiseLike<unknown>,
-): Case {
-  return {
-    what,
-    source,
-    look,
-    noise: CONSEQUENCE,
-    provoke: (stage) => cancelled(stage, start),
-  };
 }
 
 const timersAndEvents: readonly Case[] = [
