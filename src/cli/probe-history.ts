@@ -5,6 +5,7 @@
 import { bad } from '../options.ts';
 import { loadPg } from '../postgres/pg.ts';
 import { parseTable } from '../postgres/table.ts';
+import { isRecord } from '../stream/formats/json.ts';
 
 /** By what the message of a visit is found. */
 export interface Sought {
@@ -135,10 +136,6 @@ function isAsking(value: unknown): boolean {
 function walk(value: unknown, visit: (value: unknown) => boolean): void {
   if (!visit(value) || typeof value !== 'object' || value === null) return;
   for (const inner of Object.values(value)) walk(inner, visit);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Refuses a place in which one visit could not be told from another. */

@@ -1,7 +1,7 @@
 /**
  * Most frames of a stream differ in nothing but their text. Once one of them was parsed, the next one is compared
  * with it: the same characters before and behind the text, and between them what JSON takes for the inside of one
- * string. Then it says the same with another text, and need not be parsed. That is an eighth of the work.
+ * string. Then it says the same with another text, and need not be parsed.
  */
 import { asBuiltIn } from './built-ins.ts';
 import type { Format, Frame } from './format.ts';
