@@ -30,14 +30,19 @@ export interface OpenedStream {
 /** A piece of a body: text, or the bytes of an encoded one. */
 export type Piece = string | Uint8Array;
 
+/**
+ * When a piece is written. `now`: with everything appended so far, before `append` returns, because its bytes leave at once.
+ * `tick`: with everything else of this tick, by a `process.nextTick`. `turn`: with the next write, for which the
+ * caller sees to it before the bytes leave.
+ */
+export type WriteTime = 'now' | 'tick' | 'turn';
+
 /** The write-ahead log of one stream. Every method returns at once and none throws. */
 export interface StreamLog {
-  /**
-   * Takes a piece before its bytes go toward the socket. Written with everything else of this tick by a
-   * `process.nextTick`; with `now`, everything appended so far is written before this returns (the
-   * socket is corked, or the next call will not be).
-   */
-  append(piece: Piece, now: boolean): void;
+  /** Takes a piece before its bytes go toward the socket. */
+  append(piece: Piece, when: WriteTime): void;
+  /** Bytes may leave only after they are written. False where a delay was asked for: then they need not wait. */
+  readonly ahead: boolean;
   /** True when nothing of this stream waits to be written. */
   readonly clean: boolean;
   /** Writes everything that waits, of every stream. */

@@ -2,7 +2,7 @@
  * The body of one stream on its way out: captured, written ahead, watched for the frame that ends it, and read again
  * when its message is due.
  */
-import type { OpenedStream, StreamLog } from '../keeper.ts';
+import type { OpenedStream, StreamLog, WriteTime } from '../keeper.ts';
 import { type Capture, createCapture, isEncoded } from './capture.ts';
 import type { StreamEnvironment } from './environment.ts';
 import { createFrameWatch, type FrameWatch, type Sighting } from './formats/index.ts';
@@ -11,6 +11,7 @@ import type { StreamSettings } from './settings.ts';
 import type { Exchange } from './exchange.ts';
 import type { Identity } from './identity.ts';
 import type { Pulse } from './pulse.ts';
+import { inCompany, streamNumber } from './turn.ts';
 import type { StreamView } from '../observer.ts';
 
 /** What the headers say of a body, once they are known. */
@@ -73,6 +74,9 @@ class StreamBody implements Body {
   readonly #capture: Capture;
   readonly #watch: FrameWatch | undefined;
   readonly #log: StreamLog | undefined;
+  readonly #number = streamNumber();
+  /** Its socket is kept corked until the end of this turn. */
+  #waits = false;
 
   constructor(owner: BodyOwner, opening: Opening) {
     const { settings, environment } = owner;
@@ -121,15 +125,42 @@ class StreamBody implements Body {
     const { kept, text } = capture;
     // From the first write of a tick on, until Node lets all of its bytes go at once.
     const corked = (exchange.h2 ?? exchange.socket).writableCorked > 0;
-    pulse.beat(text, corked);
-    const log = this.#log;
-    // The journal has it before the socket does; see `StreamLog.append`.
-    if (kept !== undefined && log !== undefined) log.append(kept, now || (corked && log.clean));
+    const atMs = pulse.beat(text, corked);
+    if (kept !== undefined && this.#log !== undefined) {
+      this.#log.append(kept, now ? 'now' : this.#writeTime(this.#log, corked, atMs));
+    }
     return text === undefined ? undefined : this.#watch?.see(text);
   }
 
   flushLog(): void {
     if (this.#log?.clean === false) this.#log.flush();
+    if (this.#waits) this.#letGo();
+  }
+
+  /** The journal has a piece before the socket does, whoever takes the socket's cork away, and when. */
+  #writeTime(log: StreamLog, corked: boolean, atMs: number): WriteTime {
+    if (this.#waits) return 'turn';
+    // Corked by somebody else: when that ends nobody knows.
+    if (corked) return log.clean ? 'now' : 'tick';
+    const { socket, h2, res } = this.#owner.exchange;
+    const others = inCompany(this.#number, atMs);
+    // A response that stands behind another one on its connection has no socket yet.
+    if (!others || !log.ahead || h2 !== undefined || res.socket !== socket) return 'tick';
+    socket.cork();
+    this.#waits = true;
+    // One for each stream, so that what its own socket tells is told in the handler's own async context.
+    setImmediate(() => this.flushLog());
+    return 'turn';
+  }
+
+  /** What waited for the end of the turn goes. */
+  #letGo(): void {
+    this.#waits = false;
+    try {
+      this.#owner.exchange.socket.uncork();
+    } catch (error) {
+      this.#owner.environment.onInternalError('stream', error);
+    }
   }
 
   drop(): void {

@@ -57,6 +57,8 @@ export function handlerDestroyed(stream: Stream, error: unknown): 'now' | 'held'
   if (stream.holdsFrame) return 'held';
   if (stream.gone || stream.kind !== 'stream' || stream.endCalled) return 'now';
   stream.dropHeld();
+  // What it wrote in an earlier tick of this turn would have left by now.
+  stream.body?.flushLog();
   if (stream.fix({ outcome: 'failed', side: 'server', errorType: '_OTHER' })) stream.settle();
   stream.finish();
   return 'now';

@@ -22,9 +22,9 @@ export interface Pulse {
   start(): void;
   /**
    * A body write; `text` tells a comment from data. `corked`: its bytes wait for those of earlier writes, to go with
-   * them, so that its time is theirs.
+   * them, so that its time is theirs. Returns that time, in milliseconds of `performance.now()`.
    */
-  beat(text: string | undefined, corked: boolean): void;
+  beat(text: string | undefined, corked: boolean): number;
   /** A write found the response over its high-water mark. */
   full(): void;
   /** The socket's `'timeout'`. */
@@ -100,17 +100,18 @@ class Clocks implements Pulse {
     if (this.#settings.idleTimeoutMs > 0) this.#armIdle(this.#settings.idleTimeoutMs);
   }
 
-  beat(text: string | undefined, corked: boolean): void {
+  beat(text: string | undefined, corked: boolean): number {
     this.timedOut = false;
     const { idleTimeoutMs } = this.#settings;
     // The clock is the dearest thing here: once for all chunks of a tick is enough, where nobody counts silence.
-    if (corked && idleTimeoutMs === 0 && this.#chunks > 1) return;
+    if (corked && idleTimeoutMs === 0 && this.#chunks > 1) return this.#lastChunkAt;
     const now = performance.now();
     if (this.#chunks === 0) this.#firstChunkAt = now;
     else this.#maxGapMs = Math.max(this.#maxGapMs, now - this.#lastChunkAt);
     this.#chunks += 1;
     this.#lastChunkAt = now;
     if (idleTimeoutMs > 0 && (text === undefined || !isComment(text))) this.#lastDataAt = now;
+    return now;
   }
 
   full(): void {

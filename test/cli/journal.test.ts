@@ -62,7 +62,7 @@ function open(): Journal {
 async function leave(journal: Journal, id: string, text: string) {
   const opened = openedStream({ messageId: id });
   const log = journal.open(opened, () => [text]);
-  log.append(text, true);
+  log.append(text, 'now');
   const { text: _text, events: _events, ...ending } = messageOf(opened);
   journal.end(log, ending);
   expect(await journal.sync(log)).toBe(true);

@@ -38,7 +38,7 @@ for (let round = 0; ; round += 1) {
     const hasEnded = index % 3 === 0 && round >= 30;
     if (!hasEnded) {
       pieces.push(`${index}.${round} `);
-      log?.append(`${index}.${round} `, true);
+      log?.append(`${index}.${round} `, 'now');
     }
     const seen = { id: opened.messageId, text: pieces.join(''), hasEnded };
     if (hasEnded && round === 30) {

@@ -183,6 +183,7 @@ export function createFakeJournal(): FakeJournal {
     open(opened, body) {
       const log: StreamLog = {
         append: () => undefined,
+        ahead: true,
         clean: true,
         flush: () => undefined,
         drop: () => void records.delete(opened.id),

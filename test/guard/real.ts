@@ -95,7 +95,7 @@ export async function createGuard(
     async answer(text, over) {
       const opened = openedStream();
       const log = keeper.open(opened, () => [text]);
-      log?.append(text, true);
+      log?.append(text, 'now');
       const message = messageOf(opened, { text, ...over });
       due.push(message);
       const { confirmed } = keeper.save({

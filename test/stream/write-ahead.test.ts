@@ -2,6 +2,7 @@
  * Whatever way a handler writes, the journal has a chunk before the connection's handle is given its bytes. Shown by the
  * log of the handle's writes against the journal's files at that moment, without a clock.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { connect, createServer } from 'node:http2';
@@ -11,10 +12,11 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createKept } from '../support/kept.ts';
 import { serve } from '../support/site.ts';
-import { soon } from '../support/until.ts';
+import { soon, until } from '../support/until.ts';
 import { visit } from '../support/visitor.ts';
 import { watchHandle } from '../support/wire.ts';
 
@@ -174,6 +176,71 @@ describe('over HTTP/2 the journal is ahead of the wire', () => {
   });
 });
 
+describe.each(['http', 'https'] as const)('in company over %s', (transport) => {
+  it.each(WAYS)('the journal is ahead of the wire with $name', async ({ act, marks }) => {
+    const { guard, log } = journaled();
+    const talks = await talkative(guard);
+    const site = await serve((req, res) => {
+      watchHandle(req.socket, log);
+      void guard(act)(req, res);
+    }, transport);
+    const visitor = await visit(site, '/');
+    expect((await visitor.over()).whole).toBe(true);
+    expect(log.ahead).toEqual(Object.fromEntries(marks.map((mark) => [mark, true])));
+    talks.stop();
+  });
+});
+
+describe('streams that write in one turn of the event loop', () => {
+  const STREAMS = 40;
+
+  it('share one write to the journal', async () => {
+    const { guard, writes } = journaled();
+    const { all, visits } = await gather(guard, STREAMS);
+    const before = writes();
+    // Each in a tick of its own, all in one turn.
+    for (const res of all) setImmediate(() => res.write('<1>'));
+    await nextTurn();
+    await nextTurn();
+    // One more for each that the machine kept waiting for longer than company lasts.
+    expect(writes() - before).toBeLessThan(STREAMS / 2);
+    for (const res of all) res.end();
+    for (const visitor of visits) await visitor.sees('<1>');
+  });
+
+  it('are each told of their bytes in their own async context', async () => {
+    const { guard } = journaled();
+    const { all, visits } = await gather(guard, STREAMS);
+    const context = new AsyncLocalStorage<number>();
+    const told: (number | undefined)[] = [];
+    for (const [number, res] of all.entries()) {
+      context.run(number, () => {
+        setImmediate(() => res.write('<1>', () => told.push(context.getStore())));
+      });
+    }
+    await until('all are told', () => told.length === STREAMS);
+    expect(told.toSorted((a = 0, b = 0) => a - b)).toEqual([...all.keys()]);
+    for (const res of all) res.end();
+    for (const visitor of visits) await visitor.over();
+  });
+
+  it('have sent what they wrote before one of them is destroyed', async () => {
+    const { guard } = journaled();
+    const { all, visits } = await gather(guard, STREAMS);
+    for (const res of all) {
+      setImmediate(() => {
+        res.write('<1>');
+        // Behind the tick in which Node would let it go, in the same turn.
+        queueMicrotask(() => process.nextTick(() => queueMicrotask(() => res.destroy())));
+      });
+    }
+    for (const visitor of visits) {
+      await until('it is gone', () => visitor.gone);
+      expect(visitor.text).toContain('<1>');
+    }
+  });
+});
+
 it('the log sees it when a chunk passes the guard by', async () => {
   const { guard, log } = journaled();
   const site = await serve((req, res) => {
@@ -198,7 +265,7 @@ function write(res: Res, chunk: string | Buffer): void {
 function journaled() {
   const path = mkdtempSync(join(tmpdir(), 'lastchunk-ahead-'));
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
-  const { keep } = createKept({ journal: path });
+  const { keep, witness } = createKept({ journal: path });
   const ahead: Record<string, boolean> = {};
   const log = (text: string): void => {
     const onDisk = filesIn(path);
@@ -209,7 +276,44 @@ function journaled() {
       if (!res.hasHeader('content-type')) res.setHeader('content-type', 'text/event-stream');
       act(res);
     });
-  return { guard, log: Object.assign(log, { ahead }) };
+  const writes = (): number => witness.journalWrites;
+  return { guard, writes, log: Object.assign(log, { ahead }) };
+}
+
+type Guard = ReturnType<typeof journaled>['guard'];
+
+/** A stream that says something in every turn, so that others are in company. */
+async function talkative(guard: Guard) {
+  let talking = true;
+  const site = await serve((req, res) => {
+    const talk = (): void => {
+      if (!talking) return void res.end();
+      write(res, ': more\n\n');
+      setImmediate(talk);
+    };
+    void guard(talk)(req, res);
+  });
+  await visit(site, '/');
+  const stop = (): void => {
+    talking = false;
+  };
+  onTestFinished(stop);
+  return { stop };
+}
+
+/** Streams that have begun and wait. */
+async function gather(guard: Guard, count: number) {
+  const all: ServerResponse[] = [];
+  const site = await serve((req, res) => {
+    void guard(() => {
+      res.write(': begun\n\n');
+      all.push(res);
+    })(req, res);
+  });
+  const visits = await Promise.all(Array.from({ length: count }, () => visit(site, '/')));
+  await until('all have begun', () => all.length === count);
+  await nextTurn();
+  return { all, visits };
 }
 
 /**

@@ -14,7 +14,7 @@ export interface Ended extends Omit<StreamSummary, 'stream'> {
 /** What was told, in the order it was told. */
 export interface Witness {
   readonly observer: Observer;
-  /** Names of all callbacks but `onRoute` and `onAttempt`, in order. */
+  /** Names of all callbacks but `onRoute`, `onAttempt` and `onJournalWrite`, in order. */
   readonly told: readonly string[];
   readonly starts: number;
   readonly dues: number;
@@ -24,6 +24,7 @@ export interface Witness {
   readonly finishing: readonly boolean[];
   readonly refusals: readonly string[];
   readonly attempts: ReadonlyArray<string | undefined>;
+  readonly journalWrites: number;
   readonly facts: ReadonlyArray<{ readonly unknownText: boolean; readonly cut: boolean }>;
   readonly internalErrors: ReadonlyArray<{ readonly where: string; readonly error: unknown }>;
   readonly ends: readonly Ended[];
@@ -43,6 +44,7 @@ export function createWitness(): Witness {
   const facts: Array<{ unknownText: boolean; cut: boolean }> = [];
   const internalErrors: Array<{ where: string; error: unknown }> = [];
   const ends: Ended[] = [];
+  let journalWrites = 0;
   const count = (name: string): number => told.filter((entry) => entry === name).length;
   const observer: Observer = {
     onStart: () => void told.push('onStart'),
@@ -52,6 +54,7 @@ export function createWitness(): Witness {
     onMessage: (_, fact) => void (told.push('onMessage'), facts.push(fact)),
     onSave: ({ stream: _stream, ...report }) => void (told.push('onSave'), saves.push(report)),
     onAttempt: (errorType) => void attempts.push(errorType),
+    onJournalWrite: () => void (journalWrites += 1),
     onHold: (_, released) => void (told.push('onHold'), holds.push(released)),
     onFinishing: (_, begins) => void (told.push('onFinishing'), finishing.push(begins)),
     onFinishRefused: (_, reason) => void (told.push('onFinishRefused'), refusals.push(reason)),
@@ -80,6 +83,9 @@ export function createWitness(): Witness {
     finishing,
     refusals,
     attempts,
+    get journalWrites() {
+      return journalWrites;
+    },
     facts,
     internalErrors,
     ends,

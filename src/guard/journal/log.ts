@@ -7,14 +7,14 @@
  * bytes go to the wire: a lone surrogate was replaced before it came here, so no two halves can meet in the string
  * and become a character that the client was never sent.
  */
-import type { OpenedStream, Piece, StreamLog } from '../../keeper.ts';
+import type { OpenedStream, Piece, StreamLog, WriteTime } from '../../keeper.ts';
 import type { Ending } from '../journal-port.ts';
 import type { Extent, Place } from './segment.ts';
 
 /** What a log needs of the writer. */
 export interface LogHost {
-  /** Puts the log on the list of this tick. */
-  enqueue(log: Log): void;
+  /** Puts the log on the list, and `schedules` that the list is written, unless the caller sees to it. */
+  enqueue(log: Log, schedules: boolean): void;
   flush(): void;
   /** A stream goes on that was kept or settled. */
   reopen(log: Log): void;
@@ -38,8 +38,7 @@ export class Log implements StreamLog {
   queued = false;
   /** A text piece may simply be added to `text`. */
   plain = true;
-  /** The piece just appended must be written before `append` returns, when asked. */
-  readonly immediate: boolean;
+  readonly ahead: boolean;
 
   state: LogState = 'live';
   /** Everything captured so far; gone once the saver let go. */
@@ -76,21 +75,21 @@ export class Log implements StreamLog {
       number: number;
       openJson: string;
       body: () => readonly Piece[];
-      immediate: boolean;
+      ahead: boolean;
     },
   ) {
     this.host = host;
     this.number = start.number;
     this.openJson = start.openJson;
     this.body = start.body;
-    this.immediate = start.immediate;
+    this.ahead = start.ahead;
   }
 
-  append(piece: Piece, now: boolean): void {
+  append(piece: Piece, when: WriteTime): void {
     if (this.plain && typeof piece === 'string') this.text += piece;
     else this.appendOther(piece);
-    if (!this.queued) this.host.enqueue(this);
-    if (now && this.immediate) this.host.flush();
+    if (!this.queued) this.host.enqueue(this, when !== 'turn');
+    if (when === 'now' && this.ahead) this.host.flush();
   }
 
   get clean(): boolean {

@@ -23,9 +23,9 @@ export function createStreams({ writer, residence }: Engine, flushMs: number): S
   let lastNumber = 0;
   let closed = false;
 
-  const enqueue = (log: Log): void => {
+  const enqueue = (log: Log, schedules = true): void => {
     if (closed) log.clearPending();
-    else if (!log.queued) writer.enqueue(log);
+    else if (!log.queued) writer.enqueue(log, schedules);
   };
   const finish = (log: Log): void => {
     if (log.state === 'over') return;
@@ -61,7 +61,7 @@ export function createStreams({ writer, residence }: Engine, flushMs: number): S
         openJson: openJson(stream, residence.home()?.id ?? ''),
         body,
         // With a timer in place of ticks, the app has said that some milliseconds may be lost.
-        immediate: flushMs === 0,
+        ahead: flushMs === 0,
       }),
     end(log, ending) {
       if (!(log instanceof Log)) return;

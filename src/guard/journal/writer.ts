@@ -1,6 +1,6 @@
 /**
- * Writes what the logs hold. Every log that took a piece in this tick is on one list; the flush that the first of
- * them queued encodes them all and writes once, before Node takes any socket's cork away.
+ * Writes what the logs hold. Every log that took a piece is on one list; the flush that the first of them queued for
+ * the end of its tick, or of its turn, encodes them all and writes once, before any socket's cork is taken away.
  *
  * A log that could not be written, or whose records are no longer trusted, is *stale*: what it takes is not written
  * piece by piece any more (there would be a gap before it) but whole, from memory, as soon as writing works.
@@ -17,8 +17,8 @@ import type { Segments } from './segments.ts';
 const REWRITE_BYTES_PER_TICK = 1024 * 1024;
 
 export interface Writer {
-  /** Puts a log on the list of this tick, and queues the flush. */
-  enqueue(log: Log): void;
+  /** Puts a log on the list, and queues the flush unless the caller sees to that. */
+  enqueue(log: Log, schedules?: boolean): void;
   /** Writes everything on the list now. */
   readonly flush: () => void;
   /** Writes a whole stream again from memory and lets its old records go. False when that failed. */
@@ -73,10 +73,10 @@ export function createWriter(options: WriterOptions): Writer {
   };
 
   return {
-    enqueue(log) {
+    enqueue(log, schedules = true) {
       log.queued = true;
       pending.push(log);
-      if (scheduled) return;
+      if (scheduled || !schedules) return;
       scheduled = true;
       if (flushMs === 0) process.nextTick(flush);
       else setTimeout(flush, flushMs).unref();

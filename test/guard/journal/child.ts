@@ -31,7 +31,7 @@ async function write(): Promise<void> {
     for (const { log, said } of streams) {
       const piece = `${name}${round} `;
       said.push(piece);
-      log.append(piece, false);
+      log.append(piece, 'tick');
     }
     if (round === 20) {
       for (const { log, opened } of streams.slice(0, 3)) journal.end(log, ending(opened));

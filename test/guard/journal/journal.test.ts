@@ -200,7 +200,7 @@ describe('sync', () => {
 
   it('is false for a log of another journal', async () => {
     const { journal } = open(emptyDirectory());
-    const foreign = { append() {}, clean: true, flush() {}, drop() {} };
+    const foreign = { append() {}, ahead: true, clean: true, flush() {}, drop() {} };
     expect(await journal.sync(foreign)).toBe(false);
   });
 });

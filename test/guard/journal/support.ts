@@ -91,7 +91,7 @@ export function speaker(
     said,
     say(piece, now = false) {
       said.push(piece);
-      log.append(piece, now);
+      log.append(piece, now ? 'now' : 'tick');
     },
     end: (facts) => journal.end(log, ending(opened, facts)),
   };
