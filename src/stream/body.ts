@@ -98,6 +98,7 @@ class StreamBody implements Body {
       opened,
       settings,
       capture,
+      watch: this.#watch,
       keeper,
       log: this.#log,
       observer: environment.observer,
@@ -129,7 +130,10 @@ class StreamBody implements Body {
     if (kept !== undefined && this.#log !== undefined) {
       this.#log.append(kept, now ? 'now' : this.#writeTime(this.#log, corked, atMs));
     }
-    return text === undefined ? undefined : this.#watch?.see(text);
+    if (text === undefined || this.#watch === undefined) return undefined;
+    const sighting = this.#watch.see(text);
+    if (this.#watch.fitted) capture.noteAlike();
+    return sighting;
   }
 
   flushLog(): void {

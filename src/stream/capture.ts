@@ -3,6 +3,7 @@
  * same call, because handlers reuse their buffers, and a character split over two chunks comes out whole. A body that
  * the handler encoded itself (gzip and the like) is kept as copied bytes and decoded when the message is read.
  */
+import { Buffer } from 'node:buffer';
 import { StringDecoder } from 'node:string_decoder';
 import type { Piece } from '../keeper.ts';
 
@@ -25,6 +26,11 @@ export interface Capture {
   readonly kept: Piece | undefined;
   /** The whole of the last write as text, to look for frames in; undefined where there is none. */
   readonly text: string | undefined;
+  /** The pieces from the one to before the other are frames that look alike: they were compared as they were written. */
+  readonly alikeFrom: number;
+  readonly alikeTo: number;
+  /** The last write is such a frame. */
+  noteAlike(): void;
   /** Takes one body write. False for what Node itself will refuse. */
   take(chunk: unknown, encoding: unknown): boolean;
 }
@@ -46,6 +52,8 @@ class BodyCapture implements Capture {
   droppedBytes = 0;
   kept: Piece | undefined;
   text: string | undefined;
+  alikeFrom = 0;
+  alikeTo = 0;
   readonly #maxBytes: number;
   readonly #encoded: boolean;
   #decoder: StringDecoder | undefined;
@@ -68,6 +76,16 @@ class BodyCapture implements Capture {
       this.#keep(this.text, size);
     }
     return true;
+  }
+
+  noteAlike(): void {
+    // A piece that was cut is not what was compared.
+    if (this.kept !== this.text) return;
+    const count = this.pieces.length;
+    if (this.alikeTo === 0) this.alikeFrom = count - 1;
+    // One run is enough: what interrupts it is as a rule the end.
+    else if (this.alikeTo !== count - 1) return;
+    this.alikeTo = count;
   }
 
   #keep(piece: Piece | undefined, size: number): void {
@@ -106,7 +124,10 @@ function copyOf(chunk: string | Uint8Array, encoding: unknown): Buffer {
 
 function sizeOf(chunk: string | Uint8Array, encoding: unknown): number {
   if (typeof chunk !== 'string') return chunk.byteLength;
-  return Buffer.byteLength(chunk, encoding === undefined ? 'utf8' : asEncoding(encoding));
+  // Without an encoding Node need not look for it, which takes as long again.
+  return encoding === undefined
+    ? Buffer.byteLength(chunk)
+    : Buffer.byteLength(chunk, asEncoding(encoding));
 }
 
 /** The first `room` bytes of a piece, without half a character; undefined when nothing of it fits. */

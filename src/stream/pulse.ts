@@ -4,6 +4,7 @@
  * runs out looks at the last beat and, as a rule, starts again.
  */
 import type { EventEmitter } from 'node:events';
+import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
 import type { Exchange } from './exchange.ts';
 import type { StreamHooks } from './hooks.ts';

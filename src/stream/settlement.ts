@@ -7,7 +7,13 @@ import type { Message, Outcome, SaveResult, Side, SkipReason } from '../message.
 import type { FullObserver, StreamView } from '../observer.ts';
 import type { Capture } from './capture.ts';
 import { isEncoded } from './capture.ts';
-import { type BodyReading, createReading, decodeBody, type Reading } from './formats/index.ts';
+import {
+  type BodyReading,
+  createReading,
+  decodeBody,
+  type FrameWatch,
+  type Reading,
+} from './formats/index.ts';
 import type { StreamSettings } from './settings.ts';
 
 /** How a stream ended. */
@@ -43,6 +49,8 @@ export interface SettlementOptions {
   readonly opened: OpenedStream;
   readonly settings: StreamSettings;
   readonly capture: Capture;
+  /** What has looked at the pieces as they were written; none where the body is encoded. */
+  readonly watch: FrameWatch | undefined;
   readonly keeper: Keeper;
   readonly log: StreamLog | undefined;
   readonly observer: FullObserver;
@@ -177,10 +185,14 @@ class BodyReader {
   }
 
   #readOn(): BodyReading {
-    const { pieces } = this.#options.capture;
+    const { capture, watch } = this.#options;
+    const { pieces, alikeFrom, alikeTo } = capture;
     const reading = (this.#reading ??= this.#begin());
-    // An unencoded body is kept as strings only.
-    for (let at = this.#fed; at < pieces.length; at += 1) reading.feed(String(pieces[at]));
+    for (let at = this.#fed; at < pieces.length; at += 1) {
+      const known = at >= alikeFrom && at < alikeTo ? watch?.template : undefined;
+      // An unencoded body is kept as strings only.
+      reading.feed(String(pieces[at]), known);
+    }
     return reading.result();
   }
 

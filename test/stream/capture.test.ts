@@ -133,6 +133,33 @@ describe('the text that is kept', () => {
   });
 });
 
+it('frames with another look stand between those that look alike', async () => {
+  const plain = Array.from({ length: 6 }, (_, index) => ` word${index}`);
+  const deltas = [...plain, ' "quoted"', ...plain, '\n\\', ...plain];
+  const { row } = await serveOnce({}, (_, res) => {
+    res.setHeader('content-type', 'text/event-stream');
+    for (const content of deltas) res.write(chatChunk({ content }));
+    res.end(chatChunk({}, 'stop'));
+  });
+  expect(row).toMatchObject({ text: deltas.join(''), complete: true });
+});
+
+it('a frame that is cut says only what is left of it, however much it looks like the others', async () => {
+  // Every cut from before the text of a frame to behind it.
+  const frames = Array.from({ length: 20 }, (_, index) => chatChunk({ content: ` word${index}` }));
+  const size = Buffer.byteLength(frames[10] ?? '');
+  const kept = Buffer.byteLength(frames.slice(0, 10).join(''));
+  for (let room = 1; room < size; room += 7) {
+    const { row } = await serveOnce({ maxBytes: Math.max(1024, kept + room) }, (_, res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      for (const frame of frames) res.write(frame);
+      res.end();
+    });
+    const whole = frames.slice(0, 10).map((_, index) => ` word${index}`);
+    expect([whole.join(''), `${whole.join('')} word10`]).toContain(row.text);
+  }
+});
+
 describe('a payload that nobody knows', () => {
   it('is kept with its events, counted, and never called empty', async () => {
     const strange = { kind: 'fragment', v2: { body: ['hello'] } };

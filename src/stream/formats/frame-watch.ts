@@ -33,6 +33,10 @@ export interface FrameWatch {
   readonly format: string;
   /** Whether that format needs its finish marker. */
   readonly needsFinish: boolean;
+  /** What most frames of this stream look like, once that is known; it does not change any more. */
+  readonly template: Template | undefined;
+  /** The piece seen last is one frame that fits it. */
+  readonly fitted: boolean;
 }
 
 /** Characters of a frame without end that are kept. A longer frame is waited out, and not looked into. */
@@ -60,6 +64,8 @@ export function createFrameWatch(
 class Watch implements FrameWatch {
   finished = false;
   errored = false;
+  fitted = false;
+  template: Template | undefined;
   readonly #given: Format | undefined;
   readonly #suspects: RegExp | undefined;
   #onError: (error: unknown) => void;
@@ -79,8 +85,6 @@ class Watch implements FrameWatch {
   /** The open frame has been told already; its end says nothing new. */
   #told = false;
   #rereadChars = MAX_REREAD_CHARS;
-  /** What the frames of this stream look like that hold nothing but text. */
-  #template: Template | undefined;
   #lessons = MAX_LESSONS;
 
   constructor(given: Format | undefined, contentType: string, onError: (error: unknown) => void) {
@@ -104,8 +108,10 @@ class Watch implements FrameWatch {
   see(piece: string): Sighting | undefined {
     const framing = this.#framing;
     if (framing === 'text') return undefined;
+    this.fitted = false;
     if (this.#idle && endsFrame(framing, piece)) {
-      if (this.#template?.fits(piece) === true) return undefined;
+      this.fitted = this.template?.fits(piece) === true;
+      if (this.fitted) return undefined;
       if (this.#suspects?.test(piece) === false) {
         if (this.#lessons > 0) this.#learn(piece);
         return undefined;
@@ -200,7 +206,7 @@ class Watch implements FrameWatch {
     const lesson = { piece: last, frame };
     const template = templateOf(framing, format, lesson, (one) => !this.#sightingIn(one));
     if (template === undefined) return;
-    this.#template = template;
+    this.template = template;
     this.#lessons = 0;
   }
 

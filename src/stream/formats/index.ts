@@ -12,6 +12,7 @@ export { createFrameWatch } from './frame-watch.ts';
 export type { FrameWatch, Sighting } from './frame-watch.ts';
 export { createReading } from './reading.ts';
 export type { BodyReading, Reading } from './reading.ts';
+export type { Template } from './template.ts';
 
 /**
  * Checks the `format` option: a name, `auto` (also when absent), or a `Format` of your own. Throws a

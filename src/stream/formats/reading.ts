@@ -46,8 +46,8 @@ export interface BodyReading {
 
 /** A body being read. */
 export interface Reading {
-  /** Takes the next part of the body, cut anywhere. */
-  feed(text: string): void;
+  /** Takes the next part of the body, cut anywhere; `known` is what it is known to fit. */
+  feed(text: string, known?: Template): void;
   /** What was read so far, an unfinished last frame included. `feed` may be called again afterwards. */
   result(): BodyReading;
 }
@@ -80,8 +80,8 @@ function readSniffing(report: (error: unknown) => void): Reading {
     return begun;
   };
   return {
-    feed: (text) => {
-      if (reading !== undefined) return reading.feed(text);
+    feed: (text, known) => {
+      if (reading !== undefined) return reading.feed(text, known);
       head += text;
       const framing = sniff(head);
       if (framing !== undefined) reading = begin(framing);
@@ -149,9 +149,12 @@ function readFrames(
   };
 
   return {
-    feed: (piece) => {
-      const text = cutter.tail === '' ? template?.textIn(piece) : undefined;
-      if (text !== undefined) return addText(tally, text, piece);
+    feed: (piece, known) => {
+      if (cutter.tail === '') {
+        if (known !== undefined && known.format === format) template = known;
+        const text = template === known ? known?.textOf(piece) : template?.textIn(piece);
+        if (text) return addText(tally, text, piece);
+      }
       for (const frame of framesApart(framing, cutter.feed(piece))) read(frame);
     },
     result: () => {

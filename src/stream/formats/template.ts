@@ -17,10 +17,13 @@ const PROBE = 'lastchunk: any other text';
 
 /** A frame with a hole where its text was. */
 export class Template {
+  /** The format that it was read by. */
+  readonly format: Format;
   readonly #before: string;
   readonly #behind: string;
 
-  constructor(before: string, behind: string) {
+  constructor(format: Format, before: string, behind: string) {
+    this.format = format;
     this.#before = before;
     this.#behind = behind;
   }
@@ -29,6 +32,11 @@ export class Template {
   fits(piece: string): boolean {
     const inside = this.#insideOf(piece);
     return inside !== undefined && PLAIN.test(inside);
+  }
+
+  /** The text of a piece that is known to fit. */
+  textOf(piece: string): string {
+    return piece.slice(this.#before.length, piece.length - this.#behind.length);
   }
 
   /** The text of a piece that is this frame with another text; `undefined` for everything else. */
@@ -78,7 +86,7 @@ export function templateOf(
   const [probe, ...more] = framesIn(framing, before + PROBE + behind);
   if (probe === undefined || more.length > 0 || !isFrame(probe)) return undefined;
   if (!isText(format, frame, text) || !isText(format, probe, PROBE)) return undefined;
-  return holds(frame) && holds(probe) ? new Template(before, behind) : undefined;
+  return holds(frame) && holds(probe) ? new Template(format, before, behind) : undefined;
 }
 
 /** Whether a frame is this text and nothing else. */

@@ -63,6 +63,19 @@ describe.each(FAMILIES.map((family) => [family.name, family] as const))('%s', (_
     expect(one).toEqual(whole);
   });
 
+  it('reads the same by what was known when it was written', () => {
+    const frames = [...framesOf(family), family.finish];
+    const watch = createFrameWatch('auto', family.contentType);
+    const reading = createReading('auto', family.contentType);
+    for (const piece of frames) {
+      watch.see(piece);
+      reading.feed(piece, watch.fitted ? watch.template : undefined);
+    }
+    const plain = createReading('auto', family.contentType);
+    for (const piece of frames) plain.feed(piece);
+    expect(reading.result()).toEqual(plain.result());
+  });
+
   it('sees no end in any text, and the end in its own frame', () => {
     const watch = createFrameWatch('auto', family.contentType);
     for (const frame of framesOf(family)) expect(watch.see(frame)).toBeUndefined();
@@ -75,6 +88,19 @@ describe.each(FAMILIES.map((family) => [family.name, family] as const))('%s', (_
     expect(watch.see(frames.join(''))).toBeUndefined();
     expect(watch.see([...frames, family.finish, ...frames].join(''))).toBe('finish');
   });
+});
+
+it('what was known of frames of one format says nothing to the reader of another', () => {
+  const frames = DELTAS.map((content) => chatChunk({ content }));
+  const watch = createFrameWatch('openai', 'text/event-stream');
+  for (const piece of frames) watch.see(piece);
+  expect(watch.template).toBeDefined();
+  const [misled, plain] = [watch.template, undefined].map((known) => {
+    const reading = createReading('sse', 'text/event-stream');
+    for (const piece of frames) reading.feed(piece, known);
+    return reading.result();
+  });
+  expect(misled).toEqual(plain);
 });
 
 describe('a frame that only looks like the one before it', () => {
