@@ -139,9 +139,12 @@ it('frames with another look stand between those that look alike', async () => {
   const { row } = await serveOnce({}, (_, res) => {
     res.setHeader('content-type', 'text/event-stream');
     for (const content of deltas) res.write(chatChunk({ content }));
+    const halved = chatChunk({ content: ' halved' });
+    res.write(halved.slice(0, -20));
+    res.write(halved.slice(-20));
     res.end(chatChunk({}, 'stop'));
   });
-  expect(row).toMatchObject({ text: deltas.join(''), complete: true });
+  expect(row).toMatchObject({ text: `${deltas.join('')} halved`, complete: true });
 });
 
 it('a frame that is cut says only what is left of it, however much it looks like the others', async () => {
