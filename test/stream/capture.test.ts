@@ -133,18 +133,20 @@ describe('the text that is kept', () => {
   });
 });
 
-it('frames with another look stand between those that look alike', async () => {
+it.each([
+  ['in quotes', [chatChunk({ content: ' "quoted"' })], ' "quoted"'],
+  ['in halves', halves(chatChunk({ content: ' halved' })), ' halved'],
+])('a frame %s stands between those that look alike', async (_name, pieces, said) => {
   const plain = Array.from({ length: 6 }, (_, index) => ` word${index}`);
-  const deltas = [...plain, ' "quoted"', ...plain, '\n\\', ...plain];
   const { row } = await serveOnce({}, (_, res) => {
     res.setHeader('content-type', 'text/event-stream');
-    for (const content of deltas) res.write(chatChunk({ content }));
-    const halved = chatChunk({ content: ' halved' });
-    res.write(halved.slice(0, -20));
-    res.write(halved.slice(-20));
+    for (const content of plain) res.write(chatChunk({ content }));
+    for (const piece of pieces) res.write(piece);
+    for (const content of plain) res.write(chatChunk({ content }));
     res.end(chatChunk({}, 'stop'));
   });
-  expect(row).toMatchObject({ text: `${deltas.join('')} halved`, complete: true });
+  const text = [...plain, said, ...plain].join('');
+  expect(row).toMatchObject({ text, complete: true });
 });
 
 it('a frame that is cut says only what is left of it, however much it looks like the others', async () => {
@@ -211,6 +213,10 @@ describe('events', () => {
     expect(tools.row.events).toHaveLength(1);
   });
 });
+
+function halves(frame: string): string[] {
+  return [frame.slice(0, -20), frame.slice(-20)];
+}
 
 async function serveOnce(options: GuardOptions, act: Act) {
   const kept = createKept();
