@@ -10,6 +10,8 @@ import { visit } from '../support/visitor.ts';
 
 type Act = (req: IncomingMessage, res: ServerResponse) => void;
 
+/** Longer than what stands behind the text of a frame. */
+const LONG = ' word'.repeat(20);
 const EMOJI = 'naïve 👩‍🚀 ✓';
 
 const SHAPES: ReadonlyArray<readonly [name: string, act: Act]> = [
@@ -135,7 +137,7 @@ describe('the text that is kept', () => {
 
 it.each([
   ['in quotes', [chatChunk({ content: ' "quoted"' })], ' "quoted"'],
-  ['in halves', halves(chatChunk({ content: ' halved' })), ' halved'],
+  ['in halves', halves(chatChunk({ content: LONG })), LONG],
 ])('a frame %s stands between those that look alike', async (_name, pieces, said) => {
   const plain = Array.from({ length: 6 }, (_, index) => ` word${index}`);
   const { row } = await serveOnce({}, (_, res) => {
