@@ -1,5 +1,4 @@
 /** Finds the stream of a response, or makes it: once, in one place, whoever asks. */
-import { EventEmitter } from 'node:events';
 import { streamPlaces } from '../current.ts';
 import type { FinishRefusal } from '../observer.ts';
 import { VERSION } from '../version.ts';
@@ -70,7 +69,8 @@ function mayReplace(present: Stream, settings: StreamSettings, environment: Envi
 class Attachment implements StreamHooks {
   readonly #stream: Stream;
   readonly #wrapping: Wrapping;
-  readonly #onClose: () => void;
+  /** Heard from the request, the response and the connection; one function, because there is one for each live stream. */
+  readonly #onClose: (this: unknown) => void;
   readonly #onTimeout: () => void;
   /** The methods before and after they were wrapped; a guard never has to give them back. */
   readonly #methods: { readonly before: Methods; readonly wrapped: Methods } | undefined;
@@ -83,7 +83,10 @@ class Attachment implements StreamHooks {
       environment.warnOnce('order', 'compression() must stand before observe() and guard()'),
     );
     this.#methods = before && { before, wrapped: ownMethods(res) };
-    this.#onClose = () => closed(stream);
+    this.#onClose = function () {
+      stream.finishing?.tells(this);
+      if (this !== stream.exchange.req) closed(stream);
+    };
     this.#onTimeout = () => stream.pulse.socketTimedOut();
     this.#listen();
   }
@@ -122,9 +125,11 @@ class Attachment implements StreamHooks {
 
   /** Our listeners come first: the verdict has to be taken before Node changes what it rests on. */
   #listen(): void {
-    const { res, socket, h2 } = this.#stream.exchange;
-    // Past the guard's own wrapped methods, which would hold this listener back with the handler's.
-    EventEmitter.prototype.prependListener.call(res, 'close', this.#onClose);
+    const { finishing, exchange } = this.#stream;
+    const { req, res, socket, h2 } = exchange;
+    finishing?.watch(this.#onClose);
+    res.prependListener('close', this.#onClose);
+    if (finishing !== undefined) req.prependListener('close', this.#onClose);
     if (h2 === undefined) {
       socket.prependListener('close', this.#onClose);
       socket.prependListener('timeout', this.#onTimeout);

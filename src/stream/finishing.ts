@@ -5,12 +5,17 @@
 import type { FinishRefusal, FullObserver, StreamView } from '../observer.ts';
 import type { StreamEnvironment } from './environment.ts';
 import type { Exchange } from './exchange.ts';
+import type { Listener } from './gates.ts';
 import type { StreamHooks } from './hooks.ts';
 import type { StreamSettings } from './settings.ts';
 import { createWorld, type World } from './world.ts';
 
 export interface Finishing {
   readonly active: boolean;
+  /** Who listens now was there before the guard, and is told the truth; so is `own`. */
+  watch(own: Listener): void;
+  /** The `'close'` of the request or of the response is being told. */
+  tells(emitter: unknown): void;
   /** The client left: true when the handler may go on without it. */
   begin(): boolean;
   /** The response turned out to be a stream after its client had left. */
@@ -52,6 +57,14 @@ class Outliving implements Finishing {
   constructor(stream: FinishingOwner) {
     this.#stream = stream;
     this.#world = createWorld(stream.exchange);
+  }
+
+  watch(own: Listener): void {
+    this.#world.watch(own);
+  }
+
+  tells(emitter: unknown): void {
+    this.#world.tells(emitter);
   }
 
   begin(): boolean {
