@@ -185,13 +185,11 @@ class BodyReader {
   }
 
   #readOn(): BodyReading {
-    const { capture, watch } = this.#options;
-    const { pieces, alikeFrom, alikeTo } = capture;
+    const { pieces, alikeFrom, alikeTo } = this.#options.capture;
     const reading = (this.#reading ??= this.#begin());
     for (let at = this.#fed; at < pieces.length; at += 1) {
-      const known = at >= alikeFrom && at < alikeTo ? watch?.template : undefined;
       // An unencoded body is kept as strings only.
-      reading.feed(String(pieces[at]), known);
+      reading.feed(String(pieces[at]), at >= alikeFrom && at < alikeTo);
     }
     return reading.result();
   }
@@ -209,8 +207,8 @@ class BodyReader {
   }
 
   #begin(): Reading {
-    const { opened, settings, onFormatError } = this.#options;
-    return createReading(settings.format, opened.contentType, onFormatError);
+    const { opened, settings, watch, onFormatError } = this.#options;
+    return createReading(settings.format, opened.contentType, onFormatError, watch?.template);
   }
 }
 

@@ -46,8 +46,8 @@ export interface BodyReading {
 
 /** A body being read. */
 export interface Reading {
-  /** Takes the next part of the body, cut anywhere; `known` is what it is known to fit. */
-  feed(text: string, known?: Template): void;
+  /** Takes the next part of the body, cut anywhere; `fits` when it is known to be a frame like the expected one. */
+  feed(text: string, fits?: boolean): void;
   /** What was read so far, an unfinished last frame included. `feed` may be called again afterwards. */
   result(): BodyReading;
 }
@@ -55,33 +55,39 @@ export interface Reading {
 /**
  * Begins to read a body. `choice` is a format, its name, or `auto`; a name that is not known (a custom format of
  * another process) is read as `auto`. `contentType` is without parameters, in lower case, or ''. `onError` is
- * told, once, when a custom format throws; its payload then counts as unknown.
+ * told, once, when a custom format throws; its payload then counts as unknown. `expected` is what most frames look
+ * like, where somebody has found that out before.
  */
 export function createReading(
   choice: Format | string,
   contentType: string,
   onError: (error: unknown) => void = () => {},
+  expected?: Template,
 ): Reading {
   const format = typeof choice === 'string' ? formatNamed(choice) : choice;
   const framing = framingFor(format, contentType);
   const report = once(onError);
   if (framing === 'text') return readText(format ?? FALLBACK.text, report);
-  return framing === undefined ? readSniffing(report) : readFrames(framing, format, report);
+  return framing === undefined
+    ? readSniffing(report, expected)
+    : readFrames(framing, format, report, expected);
 }
 
 /** Waits for the first line to show the framing. */
-function readSniffing(report: (error: unknown) => void): Reading {
+function readSniffing(report: (error: unknown) => void, expected?: Template): Reading {
   let head = '';
   let reading: Reading | undefined;
   const begin = (framing: 'sse' | 'ndjson' | 'text'): Reading => {
     const begun =
-      framing === 'text' ? readText(FALLBACK.text, report) : readFrames(framing, undefined, report);
+      framing === 'text'
+        ? readText(FALLBACK.text, report)
+        : readFrames(framing, undefined, report, expected);
     begun.feed(head);
     return begun;
   };
   return {
-    feed: (text, known) => {
-      if (reading !== undefined) return reading.feed(text, known);
+    feed: (text, fits) => {
+      if (reading !== undefined) return reading.feed(text, fits);
       head += text;
       const framing = sniff(head);
       if (framing !== undefined) reading = begin(framing);
@@ -110,13 +116,16 @@ function readFrames(
   framing: Framed,
   given: Format | undefined,
   report: (error: unknown) => void,
+  expected: Template | undefined,
 ): Reading {
   let format = given;
   const cutter = new Cutter(framing);
   const tally = newTally();
   // Under `auto`: what came before a vendor's format was recognised.
   let waiting: Found[] = [];
-  let template: Template | undefined;
+  const expectedOf = (): Template | undefined =>
+    expected?.format === format ? expected : undefined;
+  let template = expectedOf();
   let lessons = MAX_LESSONS;
 
   const take = (found: Found): void => {
@@ -125,6 +134,7 @@ function readFrames(
       if (format !== undefined) {
         for (const earlier of waiting) add(tally, format, earlier, report);
         waiting = [];
+        template = expectedOf();
       }
     }
     if (format === undefined) waiting.push(found);
@@ -149,10 +159,10 @@ function readFrames(
   };
 
   return {
-    feed: (piece, known) => {
-      if (cutter.tail === '') {
-        if (known !== undefined && known.format === format) template = known;
-        const text = template === known ? known?.textOf(piece) : template?.textIn(piece);
+    feed: (piece, fits = false) => {
+      if (cutter.tail === '' && template !== undefined) {
+        const known = fits && template === expected;
+        const text = known ? template.textOf(piece) : template.textIn(piece);
         if (text) return addText(tally, text, piece);
       }
       for (const frame of framesApart(framing, cutter.feed(piece))) read(frame);

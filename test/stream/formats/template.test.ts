@@ -66,11 +66,12 @@ describe.each(FAMILIES.map((family) => [family.name, family] as const))('%s', (_
   it('reads the same by what was known when it was written', () => {
     const frames = [...framesOf(family), family.finish];
     const watch = createFrameWatch('auto', family.contentType);
-    const reading = createReading('auto', family.contentType);
-    for (const piece of frames) {
+    const fitted = frames.map((piece) => {
       watch.see(piece);
-      reading.feed(piece, watch.fitted ? watch.template : undefined);
-    }
+      return watch.fitted;
+    });
+    const reading = createReading('auto', family.contentType, undefined, watch.template);
+    for (const [at, piece] of frames.entries()) reading.feed(piece, fitted[at]);
     const plain = createReading('auto', family.contentType);
     for (const piece of frames) plain.feed(piece);
     expect(reading.result()).toEqual(plain.result());
@@ -96,8 +97,8 @@ it('what was known of frames of one format says nothing to the reader of another
   for (const piece of frames) watch.see(piece);
   expect(watch.template).toBeDefined();
   const [misled, plain] = [watch.template, undefined].map((known) => {
-    const reading = createReading('sse', 'text/event-stream');
-    for (const piece of frames) reading.feed(piece, known);
+    const reading = createReading('sse', 'text/event-stream', undefined, known);
+    for (const piece of frames) reading.feed(piece, true);
     return reading.result();
   });
   expect(misled).toEqual(plain);
