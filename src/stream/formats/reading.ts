@@ -168,10 +168,7 @@ function readFrames(
       for (const frame of framesApart(framing, cutter.feed(piece))) read(frame);
     },
     result: () => {
-      const last = unfinishedIn(framing, cutter.tail).map((found) =>
-        isBroken(found) ? { stray: found.data } : found,
-      );
-      const open = [...waiting, ...last];
+      const open = [...waiting, ...lastIn(framing, cutter.tail)];
       const chosen = format ?? lateChoice(framing, open);
       if (open.length === 0) return toReading(tally, chosen, framing);
       const sum = { ...tally, events: [...tally.events] };
@@ -226,6 +223,13 @@ function lateChoice(framing: Framed, open: readonly Found[]): BuiltInFormat {
   );
   const isJson = frames.some((frame) => frame.json !== undefined);
   return isJson && knowing !== undefined ? knowing : fallbackOf(framing);
+}
+
+/** What the body ends with, if it ends here. */
+function lastIn(framing: Framed, tail: string): readonly Found[] {
+  return unfinishedIn(framing, tail).map((found) =>
+    isBroken(found) ? { stray: found.data } : found,
+  );
 }
 
 /** A cut payload that was to be JSON, or `[DONE]`: no text, whatever the format makes of text that is not JSON. */
