@@ -5,7 +5,7 @@
  */
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Response } from './exchange.ts';
-import { addHeaders, headOf, withHeaders } from './head.ts';
+import { addHeaders, flattenHead, headOf, withHeaders } from './head.ts';
 import { handlerDestroyed, handlerEnded } from './handler.ts';
 import type { Stream } from './stream.ts';
 import {
@@ -78,7 +78,10 @@ function wrappedMethods(wrapping: Wrapping): Record<string, Method> {
     writeHead(...args) {
       const open = stream.kind === 'undecided' && !stream.exchange.res.headersSent;
       const begins = open && wrapping.decide('writeHead', true, headOf(stream.exchange.res, args));
-      return Reflect.apply(wrapping.writeHead, this, begins ? withHeaders(args, stream) : args);
+      const given = begins ? withHeaders(args, stream) : args;
+      const result = Reflect.apply(wrapping.writeHead, this, given);
+      if (stream.kind === 'stream') flattenHead(stream.exchange.res);
+      return result;
     },
     destroy(error) {
       const when = stream.concerned ? handlerDestroyed(stream, error) : 'now';

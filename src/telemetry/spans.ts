@@ -90,6 +90,8 @@ export function createSpans({ conversationId = false }: SpansOptions = {}): Span
     onStart(stream) {
       const parent = context.active();
       const span = startStream(stream, parent);
+      // Nobody traces: there is nothing to remember.
+      if (parent === ROOT_CONTEXT && !isSpanContextValid(span.spanContext())) return;
       const traced = { span, context: trace.setSpan(parent, span), server: serverSpan(parent) };
       streams.set(stream, { ...traced, save: undefined });
     },
