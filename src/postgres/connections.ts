@@ -1,11 +1,12 @@
 /**
- * The connections of the store: a pool that nothing else can close, exhaust or break, and the two ways to
+ * The connections of the store: a pool that nothing else can close, exhaust or break, and the ways to
  * run a transaction on it. A client that met any error is closed, never given back: what state it is in is
  * not worth guessing, and a new connection is cheap beside a message.
  */
 import { runInOneTrip, speaksProtocol } from './one-trip.ts';
 import type { PostgresSettings } from './options.ts';
 import type { PgClient, PgModule, PgPool, PgPoolClient, PgResult } from './pg.ts';
+import { createSessions } from './session.ts';
 
 /** What the pool is doing; gauges. */
 export interface PoolGauges {
@@ -20,7 +21,10 @@ export interface PoolGauges {
 
 /** The pool of one store. */
 export interface Connections {
-  /** One statement in its own transaction and one round trip. */
+  /**
+   * One statement in its own transaction and one round trip. It may be planned once for all: only for a
+   * statement whose plan is the same for an empty table and a full one.
+   */
   run(text: string, values: readonly unknown[]): Promise<PgResult>;
   /** A transaction around `work`. READ COMMITTED: each statement sees what others committed before it. */
   transaction<T>(work: (client: PgClient) => Promise<T>): Promise<T>;
@@ -58,6 +62,7 @@ export function createConnections(
   pool.on('connect', (client) => void client.on('error', () => undefined));
 
   const lend = createLender(pool, onError);
+  const sessions = createSessions(statementTimeoutMs);
   const inTransaction = async <T>(
     client: PgPoolClient,
     work: (client: PgClient) => Promise<T>,
@@ -69,11 +74,12 @@ export function createConnections(
   };
   return {
     run: (text, values) =>
-      lend((client) =>
-        speaksProtocol(client)
+      lend(async (client) => {
+        if (await sessions.isOurs(client)) return sessions.run(client, text, values);
+        return speaksProtocol(client)
           ? runInOneTrip(pg, client, { text, values }, statementTimeoutMs)
-          : inTransaction(client, () => client.query(text, values)),
-      ),
+          : inTransaction(client, () => client.query(text, values));
+      }),
     transaction: (work) => lend((client) => inTransaction(client, work)),
     ping: () =>
       pool.query('SELECT 1').then(

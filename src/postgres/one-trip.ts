@@ -1,8 +1,8 @@
 /**
- * One statement with a timeout of its own, in one transaction and one round trip.
+ * One statement with a timeout of its own, in one transaction and one round trip, for a session that is not ours.
  *
- * Nothing may be left in the session (behind PgBouncer in transaction mode the next save has another one), so
- * the timeout has to be local to the transaction of the save. `set_config` inside the statement comes too
+ * Nothing may be left there (behind PgBouncer in transaction mode the next save has another session), so the
+ * timeout has to be local to the transaction of the save. `set_config` inside the statement comes too
  * late: the server arms the timer before it runs it. A timer on this side alone would leave the server waiting
  * for its lock. BEGIN with SET LOCAL, the statement and COMMIT, sent one after the other, take twice as long
  * as the bare upsert; sent without waiting (the `pipeline` of pg 8.23) up to 1.4 times, for each of them is

@@ -19,6 +19,14 @@ export interface PgClient {
   query(text: string, values?: readonly unknown[]): Promise<PgResult>;
 }
 
+/** A statement that is planned at its first run on a connection, and known by its name from then on. */
+export interface PgPrepared {
+  /** At most 63 bytes. */
+  readonly name: string;
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
 /** A query that writes its own messages, as cursors do. */
 export interface PgQuery {
   submit(connection: PgConnectionPort): Error | null;
@@ -35,9 +43,12 @@ export interface PgConnectionPort {
 /** A client as the pool lends it. */
 export interface PgPoolClient extends PgClient {
   query(text: string, values?: readonly unknown[]): Promise<PgResult>;
+  query(statement: PgPrepared): Promise<PgResult>;
   query(query: PgQuery): unknown;
   /** Absent in the bindings of libpq. */
   readonly connection?: unknown;
+  /** The process that was named at connect, by the server or by a pooler. Absent in the bindings of libpq. */
+  readonly processID?: unknown;
   /** Gives it back; with `true` it is closed instead. */
   release(destroy?: boolean): void;
   on(event: 'error', listener: (error: Error) => void): unknown;

@@ -8,7 +8,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Connections } from './connections.ts';
-import type { PgClient, PgResult } from './pg.ts';
+import type { PgClient } from './pg.ts';
 import { underId } from './storable.ts';
 import { columnValues, rowValues } from './table.ts';
 import type { Row, Statements } from './table.ts';
@@ -68,33 +68,31 @@ async function unsettled(
 ): Promise<readonly Row[]> {
   const written = await upsert(connections, sql, rows);
   if (written === undefined) return rows;
-  if (written.length === rows.length) return [];
-  const settled = new Set(written);
-  const unwritten = rows.filter((row) => !settled.has(row.stream_id));
-  // Not written, but there under this very id: refused by rank, which is a success. One question for all of
+  if (written === rows.length) return [];
+  // Which were written is asked only now: an answer with a row for each would cost every batch. What is there under
+  // this very id was written, or refused by rank, which is a success as well. One question for all of
   // them, because after an answer that was lost a whole batch is like this.
-  const kept = await connections.run(sql.kept, [
-    unwritten.map((row) => row.id),
-    unwritten.map((row) => row.stream_id),
-  ]);
-  for (const streamId of streamIds(kept)) settled.add(streamId);
-  return unwritten.filter((row) => !settled.has(row.stream_id));
+  const kept = await connections.transaction((client) =>
+    client.query(sql.kept, [rows.map((row) => row.id), rows.map((row) => row.stream_id)]),
+  );
+  const settled = new Set(kept.rows.map((row) => row['stream_id']));
+  return rows.filter((row) => !settled.has(row.stream_id));
 }
 
-/** The streams whose rows were written; `undefined` when one of them has its row under another id. */
+/** How many rows were written; `undefined` when one of them has its row under another id. */
 async function upsert(
   connections: Connections,
   sql: Statements,
   rows: readonly Row[],
-): Promise<readonly unknown[] | undefined> {
+): Promise<number | null | undefined> {
   const [only, ...others] = rows;
-  if (only === undefined) return [];
+  if (only === undefined) return 0;
   try {
     const result =
       others.length === 0
         ? await connections.run(sql.upsertOne, rowValues(only))
         : await connections.run(sql.upsertMany, columnValues(rows));
-    return streamIds(result);
+    return result.rowCount;
   } catch (error) {
     if (codeOf(error) === UNIQUE_VIOLATION) return undefined;
     throw error;
@@ -145,10 +143,6 @@ function codePoints(text: string): number {
   let count = 0;
   for (const _ of text) count += 1;
   return count;
-}
-
-function streamIds(result: PgResult): readonly unknown[] {
-  return result.rows.map((row) => row['stream_id']);
 }
 
 function codeOf(error: unknown): unknown {

@@ -39,9 +39,9 @@ export interface Table {
 
 /** The statements of the store over one table. */
 export interface Statements {
-  /** One row, plain parameters. Returns `stream_id` of a row it wrote. */
+  /** One row, plain parameters. Touches the row that it wrote. */
   readonly upsertOne: string;
-  /** Many rows, one array for each column. Returns `stream_id` of each row it wrote. */
+  /** Many rows, one array for each column. Touches the rows that it wrote. */
   readonly upsertMany: string;
   /** Of two arrays, ids and stream ids: `stream_id` of each pair that is a row. */
   readonly kept: string;
@@ -95,7 +95,7 @@ export function statements(table: Table): Statements {
     .map((name) => `${name} = excluded.${name}`);
   const set = `${updates.join(', ')}, saved_at = now()`;
   const into = `INSERT INTO ${table.sql} AS kept (${columns})`;
-  const ranked = `ON CONFLICT (id) DO UPDATE SET ${set} WHERE ${rankSql('kept')} RETURNING stream_id`;
+  const ranked = `ON CONFLICT (id) DO UPDATE SET ${set} WHERE ${rankSql('kept')}`;
   return {
     upsertOne: `${into} VALUES (${marks}) ${ranked}`,
     upsertMany: `${into} SELECT ${cells.join(', ')} FROM unnest(${arrays}) AS r(${columns}) ${ranked}`,

@@ -1,0 +1,211 @@
+/** Sessions of our own, where a timeout and a plan may stay, and sessions that are lent, where nothing may. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { createConnections, type Connections } from '../../src/postgres/connections.ts';
+import { postgres, type PostgresOptions, type PostgresStore } from '../../src/postgres/index.ts';
+import { checkOptions } from '../../src/postgres/options.ts';
+import { loadPg } from '../../src/postgres/pg.ts';
+import { hasPgBouncer, startPgBouncer } from '../faults/pgbouncer.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { aMessage, look, withClient } from './messages.ts';
+import { startStandIn } from './stand-in.ts';
+
+let server: TestPostgres;
+let url: string;
+beforeAll(async () => {
+  server = await startPostgres();
+}, 60_000);
+afterAll(() => server.remove());
+beforeEach(async () => {
+  url = await server.newDatabase();
+  await open({ migrate: true }).save([]);
+});
+
+/** A store with one connection, which is closed after the test. */
+function open(options: Partial<PostgresOptions> = {}): PostgresStore {
+  const store = postgres({ connectionString: url, maxConnections: 1, ...options });
+  onTestFinished(() => store.close());
+  return store;
+}
+
+/** The same database, at another port. */
+function through(port: number): string {
+  const other = new URL(url);
+  other.port = String(port);
+  return other.href;
+}
+
+async function standIn(key: 'own' | 'passed on') {
+  const started = await startStandIn(server.port, { key });
+  onTestFinished(() => started.close());
+  return started;
+}
+
+async function bouncer(): Promise<string> {
+  const started = await startPgBouncer(server.port);
+  onTestFinished(() => started.stop());
+  return through(started.port);
+}
+
+const texts = () => look(url, 'SELECT content FROM lastchunk_messages ORDER BY content');
+
+/** In a session: the timeout, and how many statements of ours it knows. */
+const LEFT = `SELECT current_setting('statement_timeout') AS timeout,
+  (SELECT count(*)::int FROM pg_prepared_statements WHERE name LIKE 'lastchunk%') AS statements`;
+
+/** What is left in the session of a connection, between two transactions. */
+async function left(connections: Connections): Promise<Record<string, unknown> | undefined> {
+  const { rows } = await connections.transaction(async (client) => {
+    await client.query('COMMIT');
+    const seen = await client.query(LEFT);
+    await client.query('BEGIN');
+    return seen;
+  });
+  return rows[0];
+}
+
+function connect(connectionString: string): Connections {
+  const settings = checkOptions({ connectionString, maxConnections: 1, statementTimeoutMs: 1234 });
+  const connections = createConnections(loadPg(), settings, () => undefined);
+  onTestFinished(() => connections.close());
+  return connections;
+}
+
+describe('a connection straight to the server', () => {
+  it('keeps the timeout in its session, and plans a statement once', async () => {
+    const connections = connect(url);
+    for (const value of [1, 2, 3]) await connections.run('SELECT $1::int AS value', [value]);
+    expect(await left(connections)).toEqual({ timeout: '1234ms', statements: 1 });
+  });
+
+  it('is asked once, and then sends a save as one statement and nothing else', async () => {
+    const tap = await standIn('passed on');
+    const store = open({ connectionString: through(tap.port) });
+    for (const text of ['a', 'b', 'c']) await store.save([aMessage({ text })]);
+    await store.save([aMessage({ text: 'd' }), aMessage({ text: 'e' })]);
+    await store.save([aMessage({ text: 'f' }), aMessage({ text: 'g' })]);
+    const [question, first, again] = ['PBDES', 'PBDES', 'BDES'];
+    expect(tap.trips).toEqual([question, first, again, again, first, again]);
+    expect(await texts()).toHaveLength(7);
+  });
+
+  it('that ends is followed by one that is asked anew', async () => {
+    const connections = connect(url);
+    await connections.run('SELECT 1', []);
+    await expect(connections.run('SELECT 1 / $1::int', [0])).rejects.toMatchObject({
+      code: '22012',
+    });
+    await connections.run('SELECT 1', []);
+    expect(await left(connections)).toEqual({ timeout: '1234ms', statements: 1 });
+  });
+
+  it('whose session was emptied costs one failure, and has the timeout again', async () => {
+    const connections = connect(url);
+    const run = () => connections.run('SELECT current_setting($1)', ['statement_timeout']);
+    await run();
+    await connections.transaction(async (client) => {
+      for (const sql of ['COMMIT', 'DISCARD ALL', 'BEGIN']) await client.query(sql);
+    });
+    await expect(run()).rejects.toMatchObject({ code: '26000' });
+    expect((await run()).rows).toEqual([{ current_setting: '1234ms' }]);
+  });
+
+  it('to a server that has no answer to the question saves all the same', async () => {
+    await withClient(url, async (ask) => {
+      await ask('REVOKE EXECUTE ON FUNCTION pg_backend_pid() FROM PUBLIC');
+      await ask('CREATE ROLE simple LOGIN');
+      await ask('GRANT ALL ON lastchunk_messages TO simple');
+    });
+    await open({ connectionString: url.replace('postgres@', 'simple@') }).save([aMessage()]);
+    expect(await texts()).toHaveLength(1);
+  });
+});
+
+describe('a connection to something that lends sessions', () => {
+  it('sends the timeout with each statement, and leaves nothing', async () => {
+    const pooler = await standIn('own');
+    const connections = connect(through(pooler.port));
+    const { rows } = await connections.run('SELECT current_setting($1)', ['statement_timeout']);
+    expect(rows).toEqual([{ current_setting: '1234ms' }]);
+    expect(await left(connections)).toEqual({ timeout: '0', statements: 0 });
+    expect(pooler.trips.slice(0, 2)).toEqual(['PBDES', 'PBEPBDES']);
+  });
+
+  it('saves whichever session it has next', async () => {
+    const pooler = await standIn('own');
+    const store = open({ connectionString: through(pooler.port) });
+    await store.save([aMessage({ text: 'a' })]);
+    pooler.change();
+    await store.save([aMessage({ text: 'b' })]);
+    expect(await texts()).toEqual([{ content: 'a' }, { content: 'b' }]);
+  });
+
+  it('and passes on a key costs one save that is tried again, and is found out', async () => {
+    const pooler = await standIn('passed on');
+    const store = open({ connectionString: through(pooler.port) });
+    await store.save([aMessage({ text: 'a' })]);
+    pooler.change();
+    const message = aMessage({ text: 'b' });
+    await expect(store.save([message])).rejects.toMatchObject({ code: '26000' });
+    expect(await texts()).toEqual([{ content: 'a' }]);
+    await store.save([message]);
+    await store.save([aMessage({ text: 'c' })]);
+    expect(await texts()).toEqual([{ content: 'a' }, { content: 'b' }, { content: 'c' }]);
+    expect(pooler.trips.slice(-2)).toEqual(['PBEPBDES', 'PBEPBDES']);
+  });
+});
+
+// No package brings it.
+const present = hasPgBouncer();
+if (!present)
+  console.warn('skipped: what is left in the sessions of PgBouncer (there is no program)');
+
+describe.runIf(present)('PgBouncer in transaction mode', () => {
+  it('has nothing left in any of its sessions', async () => {
+    const pooled = await bouncer();
+    const store = open({ connectionString: pooled, maxConnections: 4, statementTimeoutMs: 1234 });
+    const batch = () => [aMessage(), aMessage()];
+    await Promise.all(
+      Array.from({ length: 20 }, (_, turn) => store.save(turn % 2 ? batch() : [aMessage()])),
+    );
+    expect(await texts()).toHaveLength(30);
+    // Two transactions at once have both of its sessions.
+    const seen = await withClient(pooled, async (one) =>
+      withClient(pooled, async (other) => {
+        for (const ask of [one, other]) await ask('BEGIN');
+        const answers = [await one(LEFT), await other(LEFT)];
+        for (const ask of [one, other]) await ask('COMMIT');
+        return answers.flat();
+      }),
+    );
+    expect(seen).toEqual(Array(2).fill({ timeout: '0', statements: 0 }));
+  });
+});
+
+describe('a save that waits for a lock is ended by the server', () => {
+  const ways: Record<string, () => Promise<string>> = {
+    'straight to it': () => Promise.resolve(url),
+    'behind a stand-in': async () => through((await standIn('own')).port),
+    ...(present && { 'behind PgBouncer': bouncer }),
+  };
+  for (const [name, way] of Object.entries(ways)) {
+    it(`${name}, alone and in a batch`, async () => {
+      const store = open({ connectionString: await way(), statementTimeoutMs: 300 });
+      const messages = [aMessage({ id: 'a' }), aMessage({ id: 'b' })];
+      await store.save(messages);
+      const revised = messages.map((message) => ({ ...message, revision: 1 }));
+      await withClient(url, async (ask) => {
+        await ask('BEGIN');
+        await ask('SELECT FROM lastchunk_messages FOR UPDATE');
+        // Canceling, as the server says it; a timeout of this side has no code.
+        for (const batch of [revised, revised.slice(1)]) {
+          await expect(store.save(batch)).rejects.toMatchObject({ code: '57014' });
+        }
+        await ask('COMMIT');
+      });
+      await store.save(revised);
+      expect(await look(url, 'SELECT DISTINCT revision FROM lastchunk_messages')).toEqual([
+        { revision: 1 },
+      ]);
+    });
+  }
+});
