@@ -31,9 +31,27 @@ export interface PrometheusClient {
 
 type Labels = Readonly<Record<string, string>>;
 
+/** One line of an instrument. */
+export interface Sample {
+  /** Those of a bucket have its bound, `le`: a number, and `+Inf`. */
+  readonly labels: Readonly<Record<string, string | number>>;
+  /** Labels whose text the client keeps, by object. What is in both is printed once. */
+  sharedLabels?: Sample['labels'];
+  readonly value: number;
+}
+
+/** All lines of an instrument. */
+export interface Family {
+  readonly values: readonly Sample[];
+}
+
 /** One instrument. Which of the methods it has depends on its type. */
 export interface Instrument {
   collect?: (() => void) | undefined;
+  /** What it has now, as JSON and for other processes. */
+  get(): Promise<Family>;
+  /** The same, to be printed; preferred where it is there. */
+  getForPromString?: (() => Promise<Family>) | undefined;
   readonly enableExemplars?: boolean;
   inc(labels: Labels, value: number): void;
   set(labels: Labels, value: number): void;

@@ -12,6 +12,7 @@ import {
   type KnownClient,
   type PrometheusRegistry,
 } from './prometheus-client.ts';
+import { shareLabels } from './prometheus-labels.ts';
 import { readTogether, seriesKey } from './series.ts';
 import type { Read, Reading, Sink } from './sink.ts';
 
@@ -122,7 +123,9 @@ function instrumentOf(
   const there = registry.getSingleMetric(metric.prometheus);
   // Whoever registered our name is another copy of this package: the name is ours.
   if (there !== undefined) return { instrument: there as Instrument, isNew: false };
-  return { instrument: create(client, registry, metric), isNew: true };
+  const instrument = create(client, registry, metric);
+  shareLabels(instrument);
+  return { instrument, isNew: true };
 }
 
 function create(client: KnownClient, registry: PrometheusRegistry, metric: Metric): Instrument {
