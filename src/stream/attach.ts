@@ -42,7 +42,7 @@ export function attach(
   const stream = new Stream(present?.id ?? newId(), exchangeOf(req, res), settings, environment);
   places().set(res, stream);
   streamPlaces().set(res, createStanding(stream));
-  stream.hooks = new Attachment(stream, environment);
+  stream.hooks = new Attachment(stream);
   // Whoever answered before us is none of our business.
   if (res.writableEnded) {
     stream.isOther();
@@ -75,13 +75,11 @@ class Attachment implements StreamHooks {
   /** The methods before and after they were wrapped; a guard never has to give them back. */
   readonly #methods: { readonly before: Methods; readonly wrapped: Methods } | undefined;
 
-  constructor(stream: Stream, environment: Environment) {
+  constructor(stream: Stream) {
     const { res } = stream.exchange;
     const before = stream.guarded ? undefined : ownMethods(res);
     this.#stream = stream;
-    this.#wrapping = wrapResponse(stream, () =>
-      environment.warnOnce('order', 'compression() must stand before observe() and guard()'),
-    );
+    this.#wrapping = wrapResponse(stream);
     this.#methods = before && { before, wrapped: ownMethods(res) };
     this.#onClose = function () {
       stream.finishing?.tells(this);

@@ -3,6 +3,7 @@
  * handler goes on meanwhile.
  */
 import type { FinishRefusal, FullObserver, StreamView } from '../observer.ts';
+import { findBystanders, NO_BYSTANDERS, withHearers } from './bystanders.ts';
 import type { StreamEnvironment } from './environment.ts';
 import type { Exchange } from './exchange.ts';
 import type { Listener } from './gates.ts';
@@ -49,22 +50,25 @@ export function createFinishing(stream: FinishingOwner): Finishing {
 class Outliving implements Finishing {
   active = false;
   readonly #stream: FinishingOwner;
-  readonly #world: World;
+  #bystanders = NO_BYSTANDERS;
+  /** Made when somebody has to be told something else than the truth. */
+  #made: World | undefined;
   #announced = false;
   #timer: NodeJS.Timeout | undefined;
   #bytesAtLeave = 0;
 
   constructor(stream: FinishingOwner) {
     this.#stream = stream;
-    this.#world = createWorld(stream.exchange);
   }
 
   watch(own: Listener): void {
-    this.#world.watch(own);
+    this.#bystanders = findBystanders(this.#stream.exchange, own);
   }
 
   tells(emitter: unknown): void {
-    this.#world.tells(emitter);
+    // Once there are gates, they know who has heard what.
+    if (this.#made !== undefined) return;
+    this.#bystanders = withHearers(this.#bystanders, this.#stream.exchange, emitter);
   }
 
   begin(): boolean {
@@ -100,7 +104,7 @@ class Outliving implements Finishing {
 
   leave(): void {
     this.done();
-    this.#world.leave();
+    this.#made?.leave();
   }
 
   fireClose(): void {
@@ -113,6 +117,11 @@ class Outliving implements Finishing {
     clearTimeout(this.#timer);
     this.#count(-1);
     if (this.#announced) this.#observer.onFinishing(this.#stream, false);
+  }
+
+  get #world(): World {
+    this.#made ??= createWorld(this.#stream.exchange, this.#bystanders);
+    return this.#made;
   }
 
   get #observer(): FullObserver {

@@ -246,18 +246,12 @@ function gatesFor(emitter: object): GatedEmitter | undefined {
   return undefined;
 }
 
-/** The methods as they are before they are wrapped; nearly always those of the emitter before. */
+/** The methods as they are before they are wrapped. */
 function methodsOf(emitter: EventEmitter): Readonly<Record<MethodName, Method>> {
-  if (!NAMES.every((name) => lastMethods[name] === emitter[name])) {
-    const methods: Partial<Record<MethodName, Method>> = {};
-    for (const name of NAMES) methods[name] = emitter[name];
-    // Each of the names was given its method.
-    lastMethods = methods as Record<MethodName, Method>;
-  }
-  return lastMethods;
+  const methods = NAMES.map((name) => [name, emitter[name]]);
+  // Each of the names was given its method.
+  return Object.fromEntries(methods) as Record<MethodName, Method>;
 }
-
-let lastMethods: Readonly<Record<MethodName, Method>> = EventEmitter.prototype;
 
 /** What a listener throws stays its app's uncaught exception, and stops neither the others nor us. */
 function callApart(call: () => void): void {

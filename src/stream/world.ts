@@ -6,34 +6,15 @@
  * Not hidden are the raw socket, and listeners that were there before the guard.
  */
 import type { EventEmitter } from 'node:events';
+import { type Bystanders, REQ_EVENTS, RES_EVENTS } from './bystanders.ts';
 import { cover } from './cover.ts';
 import type { Exchange } from './exchange.ts';
-import {
-  createGates,
-  type Gates,
-  type Listener,
-  listening,
-  type Listening,
-  NOBODY,
-} from './gates.ts';
-
-/** Events of a response that tell its handler about the connection. `finish`: HTTP/2 emits it at a reset. */
-const RES_EVENTS: ReadonlySet<string> = new Set(['close', 'finish']);
-
-/** The same of a request. */
-const REQ_EVENTS: ReadonlySet<string> = new Set(['close', 'aborted', 'error']);
-
-/** The one that both have. */
-const CLOSE = ['close'];
+import { createGates, type Gates, type Listening } from './gates.ts';
 
 /** Events that come once in a life, so that a listener called ahead of its time is not called again. */
 const ONCE: ReadonlySet<string> = new Set(['close', 'finish', 'aborted']);
 
 export interface World {
-  /** Who listens now was there before the guard, and is told the truth; so is `own`. */
-  watch(own: Listener): void;
-  /** The `'close'` of the request or of the response is being told: who hears it now need not be told again. */
-  tells(emitter: unknown): void;
   /** The client has left: from now on the handler is not told. */
   enter(): void;
   /** The handler ended its response: `callback`, `finish`, then the events that waited, each once. */
@@ -44,53 +25,35 @@ export interface World {
   fireClose(): void;
 }
 
-/** Nothing is put on request and response until somebody has to be told something else than the truth. */
-export function createWorld(exchange: Exchange): World {
-  return new FinishingWorld(exchange);
+/** Puts gates in the place of all listeners but the bystanders; until `enter` they are open. */
+export function createWorld(exchange: Exchange, bystanders: Bystanders): World {
+  return new FinishingWorld(exchange, bystanders);
 }
 
-/** A class, because there is one for each live guarded stream. */
+/** A class, because its parts share what has happened. */
 class FinishingWorld implements World {
   readonly #exchange: Exchange;
-  #resExempt = NOBODY;
-  #reqExempt = NOBODY;
-  #resGates: Gates | undefined;
-  #reqGates: Gates | undefined;
-  #own: Listener | undefined;
+  readonly #resGates: Gates;
+  readonly #reqGates: Gates;
   #covers: (() => void)[] | undefined;
   #ended = false;
   #finished = false;
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: Exchange, { req, res, own }: Bystanders) {
+    const gates = (emitter: EventEmitter, held: ReadonlySet<string>, before: Listening): Gates =>
+      createGates(emitter, { held, once: ONCE, exempt: [...before, 'close', own] });
     this.#exchange = exchange;
-  }
-
-  watch(own: Listener): void {
-    const { req, res } = this.#exchange;
-    this.#own = own;
-    this.#resExempt = listening(res, RES_EVENTS);
-    this.#reqExempt = listening(req, REQ_EVENTS);
-  }
-
-  tells(emitter: unknown): void {
-    const { req, res, h2 } = this.#exchange;
-    if (emitter === req && this.#reqGates === undefined) {
-      this.#reqExempt = [...this.#reqExempt, ...listening(req, CLOSE)];
-    }
-    if (emitter === res && this.#resGates === undefined) {
-      // HTTP/2 has told `finish` just before.
-      const told = h2 === undefined ? CLOSE : RES_EVENTS;
-      this.#resExempt = [...this.#resExempt, ...listening(res, told)];
-    }
+    this.#resGates = gates(exchange.res, RES_EVENTS, res);
+    this.#reqGates = gates(exchange.req, REQ_EVENTS, req);
   }
 
   enter(): void {
     const { req, h2 } = this.#exchange;
-    this.#gateResponse().shut();
+    this.#resGates.shut();
     this.#covers = this.#coverResponse();
     // A request whose body never came whole cannot be hidden: whoever reads it would wait for ever.
     if (req.complete || h2 !== undefined) {
-      this.#gateRequest().shut();
+      this.#reqGates.shut();
       this.#covers.push(...this.#coverRequest());
     }
   }
@@ -100,7 +63,7 @@ class FinishingWorld implements World {
     process.nextTick(() => {
       this.#finished = true;
       if (callback !== undefined) process.nextTick(callback);
-      process.nextTick(() => this.#gateResponse().fire('finish'));
+      process.nextTick(() => this.#resGates.fire('finish'));
       process.nextTick(() => this.leave());
     });
   }
@@ -109,30 +72,15 @@ class FinishingWorld implements World {
     if (this.#covers === undefined) return;
     for (const uncover of this.#covers) uncover();
     this.#covers = undefined;
-    this.#resGates?.open();
-    this.#reqGates?.open();
+    this.#resGates.open();
+    this.#reqGates.open();
     // Some may have begun to wait for it when it had come, and before the handler could know.
-    this.#resGates?.fire('close');
+    this.#resGates.fire('close');
   }
 
   fireClose(): void {
-    this.#gateResponse().fire('close');
-    this.#gateRequest().fire('close');
-  }
-
-  #gateResponse(): Gates {
-    this.#resGates ??= this.#gate(this.#exchange.res, RES_EVENTS, this.#resExempt);
-    return this.#resGates;
-  }
-
-  #gateRequest(): Gates {
-    this.#reqGates ??= this.#gate(this.#exchange.req, REQ_EVENTS, this.#reqExempt);
-    return this.#reqGates;
-  }
-
-  #gate(emitter: EventEmitter, held: ReadonlySet<string>, told: Listening): Gates {
-    const exempt = this.#own === undefined ? told : [...told, 'close', this.#own];
-    return createGates(emitter, { held, once: ONCE, exempt });
+    this.#resGates.fire('close');
+    this.#reqGates.fire('close');
   }
 
   #coverResponse(): (() => void)[] {

@@ -8,25 +8,15 @@ import type { Response } from './exchange.ts';
 import { addHeaders, flattenHead, headOf, withHeaders } from './head.ts';
 import { handlerDestroyed, handlerEnded } from './handler.ts';
 import type { Stream } from './stream.ts';
-import {
-  type Callback,
-  copied,
-  type Method,
-  nothing,
-  type Replayed,
-  Wrapping,
-} from './wrapping.ts';
+import { type Callback, copied, type Method, type Replayed, Wrapping } from './wrapping.ts';
 
 /** `NGHTTP2_CANCEL`: the stream is no longer wanted. */
 const H2_CANCEL = 8;
 
-/**
- * Wraps the response of `stream`; `onWrongOrder` is told when compression stands behind the guard. Returns what
- * ends or destroys the response without asking the stream.
- */
-export function wrapResponse(stream: Stream, onWrongOrder: () => void): Wrapping {
+/** Wraps the response of `stream`. Returns what ends or destroys it without asking the stream. */
+export function wrapResponse(stream: Stream): Wrapping {
   const { res, h2 } = stream.exchange;
-  const wrapping = new Wrapping(stream, onWrongOrder);
+  const wrapping = new Wrapping(stream);
   for (const [name, value] of Object.entries(wrappedMethods(wrapping))) {
     // Only a response behind compression has `flush`.
     if (!(name in res)) continue;
@@ -58,12 +48,12 @@ function wrappedMethods(wrapping: Wrapping): Record<string, Method> {
     write(chunk, encoding, callback) {
       switch (wrapping.fateOf(chunk, encoding)) {
         case 'flows': {
-          const flowing = Reflect.apply(wrapping.write, this, arguments);
+          const flowing = Reflect.apply(wrapping.methods.write, this, arguments);
           if (flowing === false) stream.pulse.full();
           return flowing;
         }
         case 'passes':
-          return Reflect.apply(wrapping.write, this, arguments);
+          return Reflect.apply(wrapping.methods.write, this, arguments);
         case 'swallowed':
           return swallow(lastFunction(encoding, callback));
         case 'too-late':
@@ -79,13 +69,13 @@ function wrappedMethods(wrapping: Wrapping): Record<string, Method> {
       const open = stream.kind === 'undecided' && !stream.exchange.res.headersSent;
       const begins = open && wrapping.decide('writeHead', true, headOf(stream.exchange.res, args));
       const given = begins ? withHeaders(args, stream) : args;
-      const result = Reflect.apply(wrapping.writeHead, this, given);
+      const result = Reflect.apply(wrapping.methods.writeHead, this, given);
       if (stream.kind === 'stream') flattenHead(stream.exchange.res);
       return result;
     },
     destroy(error) {
       const when = stream.concerned ? handlerDestroyed(stream, error) : 'now';
-      if (when === 'now') return Reflect.apply(wrapping.destroy, this, arguments);
+      if (when === 'now') return Reflect.apply(wrapping.methods.destroy, this, arguments);
       if (when === 'held') wrapping.destroyLater(Array.from(arguments));
       return this;
     },
@@ -114,14 +104,14 @@ function end(wrapping: Wrapping, self: Response, args: IArguments): unknown {
   const hasBody =
     typeof chunk !== 'function' && chunk !== undefined && chunk !== null && chunk !== '';
   if (stream.kind === 'undecided' && wrapping.decide('end', hasBody)) addHeaders(stream);
-  if (!stream.concerned) return Reflect.apply(wrapping.end, self, args);
+  if (!stream.concerned) return Reflect.apply(wrapping.methods.end, self, args);
   const done = lastFunction(chunk, encoding, callback);
   if (stream.endCalled) {
-    endAgain(stream, hasBody, () => Reflect.apply(wrapping.end, self, args), done);
+    endAgain(stream, hasBody, () => Reflect.apply(wrapping.methods.end, self, args), done);
     return self;
   }
   if (hasBody && !stream.deaf && stream.take(chunk, encoding, true) === 'invalid') {
-    return Reflect.apply(wrapping.end, self, args);
+    return Reflect.apply(wrapping.methods.end, self, args);
   }
   handlerEnded(stream, done);
   if (stream.gone) return self;
@@ -129,18 +119,18 @@ function end(wrapping: Wrapping, self: Response, args: IArguments): unknown {
     swallow(done);
     return self;
   }
-  if (!stream.hold.active) return Reflect.apply(wrapping.end, self, args);
+  if (!stream.hold.active) return Reflect.apply(wrapping.methods.end, self, args);
   const { res } = stream.exchange;
   const kept = copied(args);
-  stream.hold.pushEnd(() => Reflect.apply(wrapping.end, res, kept), done);
+  stream.hold.pushEnd(() => Reflect.apply(wrapping.methods.end, res, kept), done);
   return self;
 }
 
 /** A call of a method that waits while a frame is held. */
 function replay(wrapping: Wrapping, name: Replayed, self: Response, args: unknown[]): unknown {
-  const { stream, others } = wrapping;
+  const { stream, methods } = wrapping;
   const { res } = stream.exchange;
-  const method = others[name] ?? nothing;
+  const method = methods[name];
   if (name === 'flushHeaders' && !res.headersSent && wrapping.decide(name, true)) {
     addHeaders(stream);
   }

@@ -14,6 +14,12 @@ export type Callback = (error?: Error | null) => void;
 const REPLAYED = ['flush', 'flushHeaders', 'cork', 'uncork', 'addTrailers'] as const;
 export type Replayed = (typeof REPLAYED)[number];
 
+/** All that are wrapped. A response lacks some of them: only one behind compression has `flush`. */
+const NAMES = ['write', 'end', 'writeHead', 'destroy', ...REPLAYED] as const;
+
+/** The methods of a response, before they are wrapped. */
+export type Methods = Readonly<Record<(typeof NAMES)[number], Method>>;
+
 /** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7): an HTTP/2 stream that must not look finished. */
 const H2_INTERNAL_ERROR = 2;
 
@@ -32,36 +38,18 @@ type Fate =
 /** A class, because there is one for each response. */
 export class Wrapping {
   readonly stream: Stream;
-  readonly write: Method;
-  readonly end: Method;
-  readonly writeHead: Method;
-  readonly destroy: Method;
-  readonly others: Partial<Record<Replayed, Method>> = {};
-  readonly #onWrongOrder: () => void;
-  readonly #flushAtStart: boolean;
+  /** The methods below ours. */
+  readonly methods: Methods;
 
-  constructor(stream: Stream, onWrongOrder: () => void) {
-    const { res } = stream.exchange;
-    // The typings give each method its own signature; here arguments are only passed on.
-    const methods = res as unknown as Record<string, Method | undefined>;
-    const original = (name: string): Method => methods[name] ?? nothing;
+  constructor(stream: Stream) {
     this.stream = stream;
-    this.write = original('write');
-    this.end = original('end');
-    this.writeHead = original('writeHead');
-    this.destroy = original('destroy');
-    for (const name of REPLAYED) {
-      const method = methods[name];
-      if (method !== undefined) this.others[name] = method;
-    }
-    this.#onWrongOrder = onWrongOrder;
-    this.#flushAtStart = typeof res.flush === 'function';
+    this.methods = methodsOf(stream.exchange.res);
   }
 
   /** Ends or destroys the response without asking the stream. */
   close(how: 'end' | 'destroy'): void {
     const { res, socket, h2 } = this.stream.exchange;
-    if (how === 'end') Reflect.apply(this.end, res, []);
+    if (how === 'end') Reflect.apply(this.methods.end, res, []);
     else if (h2 === undefined) socket.destroy();
     else h2.close(H2_INTERNAL_ERROR);
   }
@@ -69,7 +57,7 @@ export class Wrapping {
   /** Destroys the response after what is held, a turn later: Node sends what was written when the tick is over. */
   destroyLater(args: unknown[]): void {
     const { res } = this.stream.exchange;
-    this.stream.hold.push(() => setImmediate(() => Reflect.apply(this.destroy, res, args)));
+    this.stream.hold.push(() => setImmediate(() => Reflect.apply(this.methods.destroy, res, args)));
   }
 
   /** Asks, while it is open, whether the response is a stream; true when it has just become one. */
@@ -88,8 +76,11 @@ export class Wrapping {
       return false;
     }
     handlerBegan(stream, head);
-    const isLate = !this.#flushAtStart && typeof res.flush === 'function';
-    if (head.contentEncoding !== '' && isLate) this.#onWrongOrder();
+    const isLate = this.methods.flush === nothing && typeof res.flush === 'function';
+    if (head.contentEncoding !== '' && isLate) {
+      const order = 'compression() must stand before observe() and guard()';
+      stream.environment.warnOnce('order', order);
+    }
     return true;
   }
 
@@ -114,13 +105,31 @@ export class Wrapping {
     const { res } = exchange;
     if (!res.headersSent) res.writeHead(res.statusCode);
     const kept = copied(args);
-    hold.push(() => Reflect.apply(this.write, res, kept), done);
+    hold.push(() => Reflect.apply(this.methods.write, res, kept), done);
     return true;
   }
 }
 
+/** The methods of a response; nearly always those of its class, and then one record for all of them. */
+function methodsOf(res: Response): Methods {
+  // The typings give each method its own signature; here arguments are only passed on.
+  const own = res as unknown as Record<string, Method | undefined>;
+  const known = lastMethods;
+  if (known !== undefined && NAMES.every((name) => known[name] === (own[name] ?? nothing))) {
+    return known;
+  }
+  const entries = NAMES.map((name) => [name, own[name] ?? nothing]);
+  // Each of the names was given its method.
+  const methods = Object.fromEntries(entries) as Methods;
+  // What somebody has put on the response itself would keep that response alive.
+  if (!NAMES.some((name) => Object.hasOwn(res, name))) lastMethods = methods;
+  return methods;
+}
+
+let lastMethods: Methods | undefined;
+
 /** What a response that lacks a method does in its place. */
-export function nothing(): undefined {
+function nothing(): undefined {
   return undefined;
 }
 
