@@ -49,6 +49,14 @@ describe('a registry of our own', () => {
     expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
   });
 
+  it('arrives whole where a route has letters of more than one byte', async () => {
+    const metrics = prometheus();
+    createRecorder([metrics.sink]).onStart?.(aStream({ route: '/größe/:日' }));
+    const text = await (await scrape(metrics)).text();
+    expect(text).toContain('lastchunk_streams_started_total{route="/größe/:日"} 1\n');
+    expect(text.endsWith('# EOF\n')).toBe(true);
+  });
+
   it('keeps the names of counters from scrape to scrape', async () => {
     const metrics = prometheus();
     createRecorder([metrics.sink]);
