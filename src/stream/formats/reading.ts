@@ -155,7 +155,8 @@ function readFrames(
     if (text !== undefined) return addText(tally, text, piece);
     const found = framesIn(framing, piece);
     for (const one of found) take(one);
-    learn(piece, found);
+    // The first frame shows which format it is, and only then what is expected can be asked.
+    if (template?.fits(piece) !== true) learn(piece, found);
   };
 
   return {
