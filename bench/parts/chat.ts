@@ -6,6 +6,7 @@ import { figure } from '../figures.ts';
 import type { Bench } from '../part.ts';
 import { inTurn, pick, ratios } from '../rounds.ts';
 import { startServer, startServers, type Server } from '../servers.ts';
+import { warmUp } from '../warm-up.ts';
 import { CHAT_NAMES, CHATS, type Chat, type ChatName } from '../servers/chats.ts';
 
 /** How the model speaks, and how many listen at a time. */
@@ -16,6 +17,9 @@ const PACES = [
 
 /** Of an answer. */
 const TOKENS = 200;
+
+/** What the model is asked for before anything is measured. */
+const WARM_UP = 'fast-20';
 
 const ROUNDS = { rounds: 6, warmUp: 1 };
 const QUICK = { rounds: 1, streams: 2, tokens: 40 };
@@ -29,6 +33,10 @@ export async function benchChat(bench: Bench): Promise<void> {
   const servers = await startServers(CHAT_NAMES, (name) =>
     startServer(bench.built, 'chat', { args: [name, connectionString, baseURL] }),
   );
+  for (const name of CHAT_NAMES) {
+    const streams = await warmUp(servers[name].port, `/chat/${WARM_UP}`, bench.quick);
+    await saved(database, CHATS[name], streams);
+  }
   for (const pace of PACES) {
     const tokens = bench.quick ? QUICK.tokens : TOKENS;
     await measure(bench, servers, { ...pace, tokens, database });
@@ -74,7 +82,7 @@ async function measure(
 }
 
 /** Asks, reads, and waits until everything that is to be saved is there: saving belongs to the cost. */
-async function run(server: Server, { title, table }: Chat, task: Task) {
+async function run(server: Server, chat: Chat, task: Task) {
   const { how, tokens, together, streams, database } = task;
   const before = await server.usage();
   const startMs = performance.now();
@@ -84,7 +92,7 @@ async function run(server: Server, { title, table }: Chat, task: Task) {
     connection.close();
   });
   const seconds = (performance.now() - startMs) / 1_000;
-  if (table !== undefined) await rowsOf(database, table, { title, streams });
+  await saved(database, chat, streams);
   const after = await server.usage();
   const count = streams * tokens;
   return { cpuUs: (after.cpuUs - before.cpuUs) / count, perSecond: count / seconds };
@@ -94,11 +102,8 @@ async function run(server: Server, { title, table }: Chat, task: Task) {
 const PATIENCE_MS = 20_000;
 
 /** Resolves when all rows are there, and takes them away. */
-async function rowsOf(
-  database: pg.Pool,
-  table: NonNullable<Chat['table']>,
-  { title, streams }: { readonly title: string; readonly streams: number },
-): Promise<void> {
+async function saved(database: pg.Pool, { title, table }: Chat, streams: number): Promise<void> {
+  if (table === undefined) return;
   const givesUpAt = performance.now() + PATIENCE_MS;
   for (;;) {
     const { rows } = await database.query<{ count: string }>(`SELECT count(*) FROM ${table}`);

@@ -6,6 +6,7 @@ import { startReceiver } from '../receiver.ts';
 import { differences, inTurn, pick, ratios } from '../rounds.ts';
 import { startServer, startServers, type Server } from '../servers.ts';
 import { VARIANT_NAMES, VARIANTS, WITH_JOURNAL, type VariantName } from '../servers/variants.ts';
+import { warmUp } from '../warm-up.ts';
 import type { Bench } from '../part.ts';
 
 /** Streams that are read one after the other, in each round. */
@@ -30,6 +31,9 @@ export async function benchChunks(bench: Bench): Promise<void> {
   const servers = await startServers(VARIANT_NAMES, (name) =>
     startServer(bench.built, 'variant', { args: [name], env: receiver.env }),
   );
+  for (const name of VARIANT_NAMES) {
+    await warmUp(servers[name].port, '/stream/24/8', bench.quick);
+  }
   for (const shape of [...LONG, SHORT]) await measure(bench, servers, shape);
   for (const shape of LONG) await measureBytes(bench, shape);
   for (const name of VARIANT_NAMES) {

@@ -6,6 +6,7 @@ import { startReceiver } from '../receiver.ts';
 import { differences, inTurn, pick } from '../rounds.ts';
 import { startServer, startServers } from '../servers.ts';
 import { VARIANT_NAMES, VARIANTS } from '../servers/variants.ts';
+import { warmUp } from '../warm-up.ts';
 import type { Bench } from '../part.ts';
 
 const ROUNDS = { rounds: 7, warmUp: 1 };
@@ -19,6 +20,7 @@ export async function benchDelay({ built, quick, found }: Bench): Promise<void> 
   const servers = await startServers(VARIANT_NAMES, (name) =>
     startServer(built, 'variant', { args: [name], env: receiver.env }),
   );
+  for (const name of VARIANT_NAMES) await warmUp(servers[name].port, '/stream/24/8', quick);
   const ages = await inTurn(VARIANT_NAMES, quick ? QUICK : ROUNDS, (name) =>
     agesOf(servers[name].port, quick ? QUICK.chunks : CHUNKS),
   );
