@@ -48,8 +48,7 @@ export function createHold(exchange: Exchange, environment: StreamEnvironment): 
 class HeldCalls implements Hold {
   active = false;
   corks = 0;
-  readonly #res: Response;
-  readonly #isHttp2: boolean;
+  readonly #exchange: Exchange;
   /** Below the guard there is Node's own write, not a middleware's. Asked before the guard wraps it. */
   readonly #direct: boolean;
   readonly #environment: StreamEnvironment;
@@ -58,10 +57,10 @@ class HeldCalls implements Hold {
   #ended = false;
   #showsTruth = false;
 
-  constructor({ res, h2 }: Exchange, environment: StreamEnvironment) {
-    this.#res = res;
-    this.#isHttp2 = h2 !== undefined;
-    this.#direct = !this.#isHttp2 && !Object.hasOwn(res, 'write');
+  constructor(exchange: Exchange, environment: StreamEnvironment) {
+    const { res, h2 } = exchange;
+    this.#exchange = exchange;
+    this.#direct = h2 === undefined && !Object.hasOwn(res, 'write');
     this.#environment = environment;
   }
 
@@ -89,7 +88,7 @@ class HeldCalls implements Hold {
   }
 
   endAgain(end: () => unknown): void {
-    if (this.active && !isFinished(this.#res)) return this.push(end);
+    if (this.active && !isFinished(this.#exchange.res)) return this.push(end);
     this.#showsTruth = true;
     end();
     this.#showsTruth = false;
@@ -122,11 +121,12 @@ class HeldCalls implements Hold {
 
   /** Makes the response say that it has ended; returns the undoing. */
   #sayEnded(): (() => void)[] {
-    const res = this.#res;
+    const { res, h2 } = this.#exchange;
+    const isHttp2 = h2 !== undefined;
     const undo: (() => void)[] = [];
-    if (!res.headersSent) undo.push(sealHead(res, this.#isHttp2));
+    if (!res.headersSent) undo.push(sealHead(res, isHttp2));
     undo.push(cover(res, 'writableFinished', () => this.#showsTruth && isFinished(res)));
-    if (this.#isHttp2) {
+    if (isHttp2) {
       undo.push(cover(res, 'finished', () => true));
       undo.push(cover(res, 'writableEnded', () => true));
     } else if (this.#direct) {

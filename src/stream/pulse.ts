@@ -56,7 +56,6 @@ export function createPulse(owner: PulseOwner): Pulse {
 class Clocks implements Pulse {
   timedOut = false;
   readonly #owner: PulseOwner;
-  readonly #settings: StreamSettings;
   readonly #startedAt = performance.now();
   /** Those whose time was taken. */
   #chunks = 0;
@@ -75,7 +74,6 @@ class Clocks implements Pulse {
 
   constructor(owner: PulseOwner) {
     this.#owner = owner;
-    this.#settings = owner.settings;
   }
 
   get elapsedMs(): number {
@@ -98,12 +96,12 @@ class Clocks implements Pulse {
 
   start(): void {
     this.#lastDataAt = performance.now();
-    if (this.#settings.idleTimeoutMs > 0) this.#armIdle(this.#settings.idleTimeoutMs);
+    if (this.#owner.settings.idleTimeoutMs > 0) this.#armIdle(this.#owner.settings.idleTimeoutMs);
   }
 
   beat(text: string | undefined, corked: boolean): number {
     this.timedOut = false;
-    const { idleTimeoutMs } = this.#settings;
+    const { idleTimeoutMs } = this.#owner.settings;
     // The clock is the dearest thing here: once for all chunks of a tick is enough, where nobody counts silence.
     if (corked && idleTimeoutMs === 0 && this.#chunks > 1) return this.#lastChunkAt;
     const now = performance.now();
@@ -120,7 +118,7 @@ class Clocks implements Pulse {
     this.#fullSince = performance.now();
     this.#onDrain ??= () => this.#drained();
     this.#drains ??= this.#owner.exchange.res.on('drain', this.#onDrain);
-    if (this.#settings.stallTimeoutMs > 0) this.#armStall(this.#taken());
+    if (this.#owner.settings.stallTimeoutMs > 0) this.#armStall(this.#taken());
   }
 
   socketTimedOut(): void {
@@ -169,7 +167,7 @@ class Clocks implements Pulse {
       const now = performance.now();
       // A response that cannot take data is not the handler's silence.
       if (this.#paused || this.#fullSince !== undefined) this.#lastDataAt = now;
-      const leftMs = this.#lastDataAt + this.#settings.idleTimeoutMs - now;
+      const leftMs = this.#lastDataAt + this.#owner.settings.idleTimeoutMs - now;
       if (leftMs > 0) this.#armIdle(leftMs);
       else this.#owner.hooks.idle();
     }, Math.ceil(afterMs));
@@ -181,7 +179,7 @@ class Clocks implements Pulse {
       const now = this.#taken();
       if (now !== before) this.#armStall(now);
       else this.#owner.hooks.stalled();
-    }, this.#settings.stallTimeoutMs);
+    }, this.#owner.settings.stallTimeoutMs);
   }
 
   /**

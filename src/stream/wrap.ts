@@ -17,13 +17,17 @@ const H2_CANCEL = 8;
 export function wrapResponse(stream: Stream): Wrapping {
   const { res, h2 } = stream.exchange;
   const wrapping = new Wrapping(stream);
-  for (const [name, value] of Object.entries(wrappedMethods(wrapping))) {
-    // Only a response behind compression has `flush`.
-    if (!(name in res)) continue;
-    Object.defineProperty(res, name, { value, configurable: true, writable: true });
-  }
+  put(res, wrappedMethods(wrapping));
   if (h2 !== undefined) noteReset(stream, h2);
   return wrapping;
+}
+
+/** Puts methods on a response, in the place of those that it has: only one behind compression has `flush`. */
+function put(res: Response, methods: Record<string, Method>): void {
+  for (const [name, value] of Object.entries(methods)) {
+    if (name in res)
+      Object.defineProperty(res, name, { value, configurable: true, writable: true });
+  }
 }
 
 /**
@@ -59,6 +63,7 @@ function wrappedMethods(wrapping: Wrapping): Record<string, Method> {
         case 'too-late':
           return writeAfterEnd(stream, lastFunction(encoding, callback));
         case 'held':
+          wrapForHold(wrapping);
           return wrapping.holdWrite(arguments, lastFunction(encoding, callback));
       }
     },
@@ -76,7 +81,10 @@ function wrappedMethods(wrapping: Wrapping): Record<string, Method> {
     destroy(error) {
       const when = stream.concerned ? handlerDestroyed(stream, error) : 'now';
       if (when === 'now') return Reflect.apply(wrapping.methods.destroy, this, arguments);
-      if (when === 'held') wrapping.destroyLater(Array.from(arguments));
+      if (when === 'held') {
+        wrapForHold(wrapping);
+        wrapping.destroyLater(Array.from(arguments));
+      }
       return this;
     },
     flush(...args) {
@@ -85,16 +93,24 @@ function wrappedMethods(wrapping: Wrapping): Record<string, Method> {
     flushHeaders(...args) {
       return replay(wrapping, 'flushHeaders', this, args);
     },
-    cork(...args) {
-      return replay(wrapping, 'cork', this, args);
-    },
     uncork(...args) {
       return replay(wrapping, 'uncork', this, args);
+    },
+  };
+}
+
+/** These change nothing but what comes after them: they are only wrapped when that is held. */
+function wrapForHold(wrapping: Wrapping): void {
+  if (wrapping.wrappedForHold) return;
+  wrapping.wrappedForHold = true;
+  put(wrapping.stream.exchange.res, {
+    cork(...args) {
+      return replay(wrapping, 'cork', this, args);
     },
     addTrailers(...args) {
       return replay(wrapping, 'addTrailers', this, args);
     },
-  };
+  });
 }
 
 /** A call of `end`, by whichever overload. */
@@ -122,6 +138,7 @@ function end(wrapping: Wrapping, self: Response, args: IArguments): unknown {
   if (!stream.hold.active) return Reflect.apply(wrapping.methods.end, self, args);
   const { res } = stream.exchange;
   const kept = copied(args);
+  wrapForHold(wrapping);
   stream.hold.pushEnd(() => Reflect.apply(wrapping.methods.end, res, kept), done);
   return self;
 }
@@ -135,7 +152,9 @@ function replay(wrapping: Wrapping, name: Replayed, self: Response, args: unknow
     addHeaders(stream);
   }
   if (!stream.concerned) return Reflect.apply(method, self, args);
-  if (stream.gone || stream.deaf) return undefined;
+  // Its `cork` was Node's own.
+  const isOpen = name === 'uncork' && !wrapping.wrappedForHold;
+  if ((stream.gone || stream.deaf) && !isOpen) return undefined;
   if (name === 'uncork') stream.body?.flushLog();
   if (!isHeld(stream, name)) return Reflect.apply(method, self, args);
   stream.hold.push(() => Reflect.apply(method, res, args));

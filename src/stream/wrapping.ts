@@ -40,6 +40,8 @@ export class Wrapping {
   readonly stream: Stream;
   /** The methods below ours. */
   readonly methods: Methods;
+  /** Something was held, and those methods are wrapped too that have to wait behind it. */
+  wrappedForHold = false;
 
   constructor(stream: Stream) {
     this.stream = stream;
