@@ -37,12 +37,12 @@ const PLAIN = {
 type MethodName = keyof typeof PLAIN;
 type Method = (this: EventEmitter, type: string | symbol, listener: Listener) => EventEmitter;
 
-/** Who listens to the events `types` now. A flat list of exactly its length, because each live stream keeps one. */
+/** Who listens to the events `types` now. Each live stream keeps such a list, so it is flat, and has no room to grow. */
 export function listening(emitter: EventEmitter, types: Iterable<string>): Listening {
   let found: Listening = NOBODY;
   for (const type of types) {
     if (emitter.listenerCount(type) === 0) continue;
-    for (const listener of rawListeners(emitter, type)) found = [...found, type, listener];
+    for (const listener of rawListeners(emitter, type)) found = found.concat(type, listener);
   }
   return found;
 }

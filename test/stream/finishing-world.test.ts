@@ -100,6 +100,26 @@ describe('a handler whose client left under finish', () => {
     expect(kept.store.row.text).toBe('one two three');
   });
 
+  it('finds that cork and uncork even out', async () => {
+    const corked: unknown[] = [];
+    const { leave, go, kept } = await stream({}, (_, res) => {
+      res.write('one ');
+      void go.promise.then(() => {
+        res.cork();
+        res.write('two');
+        res.uncork();
+        corked.push(res.writableCorked);
+        res.end();
+        return undefined;
+      });
+    });
+    await leave();
+    go.open();
+    await kept.witness.ended();
+    expect(corked).toEqual([0]);
+    expect(kept.store.row.text).toBe('one two');
+  });
+
   it('can take back a listener that is held, and finds it where it put it', async () => {
     let calls = 0;
     let found: unknown;
