@@ -31,12 +31,11 @@ export interface PrometheusClient {
 
 type Labels = Readonly<Record<string, string>>;
 
-/** One line of an instrument. */
+/** One line of a counter or gauge. */
 export interface Sample {
-  /** Those of a bucket have its bound, `le`: a number, and `+Inf`. */
-  readonly labels: Readonly<Record<string, string | number>>;
-  /** Labels whose text the client keeps, by object. What is in both is printed once. */
-  sharedLabels?: Sample['labels'];
+  readonly labels: Labels;
+  /** Labels whose text the client keeps, by object. */
+  readonly sharedLabels?: Labels;
   readonly value: number;
 }
 

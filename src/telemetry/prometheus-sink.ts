@@ -124,7 +124,7 @@ function instrumentOf(
   // Whoever registered our name is another copy of this package: the name is ours.
   if (there !== undefined) return { instrument: there as Instrument, isNew: false };
   const instrument = create(client, registry, metric);
-  shareLabels(instrument);
+  if (metric.type !== 'histogram') shareLabels(instrument);
   return { instrument, isNew: true };
 }
 

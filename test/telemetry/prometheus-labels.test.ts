@@ -137,7 +137,7 @@ it('hands the client the very same labels at every scrape, for their text is kep
   const shared = async (): Promise<readonly unknown[]> => {
     const found: unknown[] = [];
     for (const instrument of registry.getMetricsAsArray()) {
-      const { values } = await Reflect.get(instrument, 'getForPromString')();
+      const { values } = await Reflect.get(instrument, 'getForPromString').call(instrument);
       for (const sample of values) found.push(sample.sharedLabels);
     }
     return found;
