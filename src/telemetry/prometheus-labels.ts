@@ -5,7 +5,7 @@
 import type { Instrument, Sample } from './prometheus-client.ts';
 
 /**
- * Has the client print this counter or gauge from labels whose text it keeps: about 200 bytes a line, for as long as the
+ * Has the client print this counter or gauge from labels whose text it keeps: about 100 bytes a line, for as long as the
  * series is there. What is printed stays the same, and so does what `get()` gives.
  */
 export function shareLabels(instrument: Instrument): void {
