@@ -10,6 +10,7 @@
  * a copy of that.
  */
 import { EventEmitter } from 'node:events';
+import { along } from './along.ts';
 
 export type Listener = (...args: unknown[]) => void;
 
@@ -222,7 +223,7 @@ const WRAPPED: Readonly<Record<MethodName, PropertyDescriptor>> = {
 
 function wrapped(name: MethodName): PropertyDescriptor {
   const value: Method = function (type, listener) {
-    const gates = gatesFor(this);
+    const gates = along(gatesOf, this);
     // Called on a proxy of the emitter: what its class has for this.
     if (gates === undefined) return Reflect.apply(inherited(this, name), this, [type, listener]);
     return gates.register(this, name, type, listener);
@@ -233,17 +234,6 @@ function wrapped(name: MethodName): PropertyDescriptor {
 function inherited(emitter: EventEmitter, name: MethodName): Method {
   // Whatever is called here with this `this` has the methods of an emitter.
   return (Object.getPrototypeOf(emitter) as EventEmitter)[name];
-}
-
-/** The gates of an emitter, or of the one that it inherits the methods from. */
-function gatesFor(emitter: object): GatedEmitter | undefined {
-  let from: unknown = emitter;
-  while (typeof from === 'object' && from !== null) {
-    const gates = gatesOf.get(from);
-    if (gates !== undefined) return gates;
-    from = Object.getPrototypeOf(from);
-  }
-  return undefined;
 }
 
 /** The methods as they are before they are wrapped. */

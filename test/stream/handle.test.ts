@@ -37,6 +37,27 @@ describe('keep.stream(res)', () => {
   });
 });
 
+describe('req.signal, where this Node has it', () => {
+  it('is that of the stream, also on an object that inherits from the request', async () => {
+    const kept = createKept();
+    const seen: unknown[] = [];
+    const app = express();
+    app.use((req, _, next) => {
+      seen.push('signal' in req);
+      next();
+    });
+    app.get('/', kept.keep.guard({}), (req, res) => {
+      const requests: unknown[] = [req, Object.create(req), new Proxy(req, {})];
+      const signals = requests.map((one) => (one as { signal?: AbortSignal }).signal);
+      const own = kept.keep.stream(res)?.signal;
+      seen.push(signals[0] === own, signals[1] === own, signals[2] instanceof AbortSignal);
+      res.end();
+    });
+    await (await visit(await serve(app), '/')).over();
+    expect(seen).toEqual(Array.from({ length: 4 }, () => seen[0]));
+  });
+});
+
 describe('the route', () => {
   it('is the pattern of the router, or the option, and never the URL', async () => {
     const kept = createKept();

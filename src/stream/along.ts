@@ -1,0 +1,10 @@
+/** Finds what belongs to an object, or to the one that it inherits from: some hand on `Object.create(res)`. */
+export function along<Found>(map: WeakMap<object, Found>, object: object): Found | undefined {
+  let from: unknown = object;
+  while (typeof from === 'object' && from !== null) {
+    const found = map.get(from);
+    if (found !== undefined) return found;
+    from = Object.getPrototypeOf(from);
+  }
+  return undefined;
+}
