@@ -250,7 +250,7 @@ describe('the statement timeout', () => {
 });
 
 describe('the pool', () => {
-  it('says who it is and leaves nothing in the session', async () => {
+  it('says who it is and leaves no transaction open', async () => {
     await store.save([aMessage()]);
     await store.save([aMessage(), aMessage()]);
     const sessions = await look(
