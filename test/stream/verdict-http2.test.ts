@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createKept } from '../support/kept.ts';
 import { serveHttp2 } from '../support/site.ts';
 import { createGate } from '../support/tap.ts';
-import { until } from '../support/until.ts';
+import { turns, until } from '../support/until.ts';
 
 type Leave = (stream: ClientHttp2Stream, session: ClientHttp2Session, wire: Socket) => void;
 
@@ -133,6 +133,41 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
     expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
     expect(noticed).toEqual([0, false, false, true]);
     expect(kept.store.row).toMatchObject({ text: 'one two', complete: true });
+  });
+
+  it.each([
+    ['finish', []],
+    ['keep', ['req aborted', 'req close', 'res close', 'res finish']],
+  ] as const)('tells each listener once after a cancel, under %s', async (disconnected, early) => {
+    const kept = createKept();
+    const go = createGate();
+    const told: string[] = [];
+    let toldEarly: readonly string[] = [];
+    const guarded = kept.keep.guard(
+      { policy: { disconnected } },
+      handler(async (req, res) => {
+        for (const name of ['finish', 'close']) res.on(name, () => told.push(`res ${name}`));
+        for (const name of ['aborted', 'close']) req.on(name, () => told.push(`req ${name}`));
+        res.setHeader('content-type', 'text/plain');
+        res.write('one ');
+        await go.promise;
+        toldEarly = told.toSorted();
+        res.end('two', () => told.push('callback'));
+      }),
+    );
+    const { url, server } = await serveHttp2((req, res) => void guarded(req, res), secure);
+    let closed = 0;
+    server.on('stream', (stream) => stream.on('close', () => (closed += 1)));
+    const { stream, seen } = open(url);
+    await until('the client sees the first chunk', () => seen().includes('one '));
+    stream.close(constants.NGHTTP2_CANCEL);
+    await until('the server has met the close', () => closed === 1);
+    await turns();
+    go.open();
+    await until('the end has called back', () => told.includes('callback'));
+    await turns();
+    const all = ['callback', 'req aborted', 'req close', 'res close', 'res finish'];
+    expect([toldEarly, told.toSorted()]).toEqual([early, all]);
   });
 });
 
