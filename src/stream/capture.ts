@@ -47,7 +47,7 @@ export function createCapture(options: CaptureOptions): Capture {
 
 /** A class, because there is one for each live stream; what a write brought is in its fields, which costs no object. */
 class BodyCapture implements Capture {
-  readonly pieces: Piece[] = [];
+  pieces: Piece[] = [];
   bytes = 0;
   droppedBytes = 0;
   kept: Piece | undefined;
@@ -91,7 +91,10 @@ class BodyCapture implements Capture {
   #keep(piece: Piece | undefined, size: number): void {
     const keeps = piece !== undefined && this.#maxBytes > 0;
     this.kept = keeps ? this.#fit(piece, size) : undefined;
-    if (this.kept !== undefined) this.pieces.push(this.kept);
+    if (this.kept === undefined) return;
+    // A stream whose model is still thinking has said one thing, its role; `push` would make room for sixteen more.
+    if (this.pieces.length === 0) this.pieces = [this.kept];
+    else this.pieces.push(this.kept);
   }
 
   /** The part of a piece that still fits, on a whole character. */

@@ -29,7 +29,7 @@ export function createHealer(parts: {
   readonly onError: (error: unknown) => void;
 }): () => Promise<void> {
   const { batch, condition, files, segments, syncer } = parts;
-  const probeLog = new Log(NO_HOST, { number: 0, openJson: '', body: () => [], ahead: false });
+  const probeLog = new Log(NO_HOST, { number: 0, opening: undefined, body: () => [], ahead: false });
 
   /** False when the disk did not take it; the condition knows then. */
   const probe = async (): Promise<boolean> => {

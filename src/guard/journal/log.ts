@@ -22,6 +22,12 @@ export interface LogHost {
   discard(log: Log): void;
 }
 
+/** A stream, and the directory of the process that opened it. */
+export interface Opening {
+  readonly stream: OpenedStream;
+  readonly instance: string;
+}
+
 /** `live`: the saver or the stream has the text in memory. `kept`: only the disk has it. `over`: nobody needs it. */
 export type LogState = 'live' | 'kept' | 'over';
 
@@ -43,8 +49,8 @@ export class Log implements StreamLog {
   state: LogState = 'live';
   /** Everything captured so far; gone once the saver let go. */
   body: (() => readonly Piece[]) | undefined;
-  /** JSON of the open record; gone once the saver let go, then `openAt` says where it is. */
-  openJson: string | undefined;
+  /** What the open record says; gone once the saver let go, then `openAt` says where it is. */
+  opening: Opening | undefined;
   endJson: string | undefined = undefined;
   opened = false;
   endPending = false;
@@ -73,14 +79,14 @@ export class Log implements StreamLog {
     host: LogHost,
     start: {
       number: number;
-      openJson: string;
+      opening: Opening | undefined;
       body: () => readonly Piece[];
       ahead: boolean;
     },
   ) {
     this.host = host;
     this.number = start.number;
-    this.openJson = start.openJson;
+    this.opening = start.opening;
     this.body = start.body;
     this.ahead = start.ahead;
   }
@@ -90,6 +96,11 @@ export class Log implements StreamLog {
     else this.appendOther(piece);
     if (!this.queued) this.host.enqueue(this, when !== 'turn');
     if (when === 'now' && this.ahead) this.host.flush();
+  }
+
+  /** JSON of the open record: made when it is written, which is once for nearly every stream, and not kept. */
+  get openJson(): string | undefined {
+    return this.opening && openJson(this.opening.stream, this.opening.instance);
   }
 
   get clean(): boolean {
@@ -115,7 +126,7 @@ export class Log implements StreamLog {
   /** The saver has let go, and everything is on disk: nothing of it stays in memory. */
   letGo(): void {
     this.body = undefined;
-    this.openJson = undefined;
+    this.opening = undefined;
     this.endJson = undefined;
   }
 

@@ -155,7 +155,8 @@ function charge(log: Log, segment: Segment<Log>, added: number): void {
   let extent = log.extents[log.extents.length - 1];
   if (extent?.segment !== segment) {
     extent = { segment, bytes: 0 };
-    log.extents.push(extent);
+    // Nearly always the only one; `push` and a spread would make room for sixteen more.
+    log.extents = log.extents.concat(extent);
     segment.tenants.add(log);
   }
   extent.bytes += added;

@@ -6,7 +6,7 @@ import type { OpenedStream, Piece } from '../../keeper.ts';
 import type { Ending, Journal } from '../journal-port.ts';
 import { bytesOf, pendingBytes } from './encode.ts';
 import type { Engine } from './engine.ts';
-import { Log, endJson, openJson } from './log.ts';
+import { Log, endJson } from './log.ts';
 import type { LogHost } from './log.ts';
 
 export interface Streams extends Pick<Journal, 'open' | 'end' | 'keep'> {
@@ -58,7 +58,7 @@ export function createStreams({ writer, residence }: Engine, flushMs: number): S
     open: (stream: OpenedStream, body: () => readonly Piece[]) =>
       new Log(host, {
         number: ++lastNumber,
-        openJson: openJson(stream, residence.home()?.id ?? ''),
+        opening: { stream, instance: residence.home()?.id ?? '' },
         body,
         // With a timer in place of ticks, the app has said that some milliseconds may be lost.
         ahead: flushMs === 0,

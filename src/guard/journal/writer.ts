@@ -223,9 +223,10 @@ function trust({ stale }: Shared, log: Log): void {
 
 /** A log as its memory has it; `undefined` when only the disk does. */
 function wholeOf(log: Log, onError: (error: unknown) => void): Whole | undefined {
-  if (log.body === undefined || log.openJson === undefined) return undefined;
   try {
-    return { openJson: log.openJson, body: log.body(), endJson: log.endJson };
+    const { openJson, body, endJson } = log;
+    if (body === undefined || openJson === undefined) return undefined;
+    return { openJson, body: body(), endJson };
   } catch (error) {
     onError(error);
     return undefined;
