@@ -30,6 +30,11 @@ export interface OpenedStream {
 /** A piece of a body: text, or the bytes of an encoded one. */
 export type Piece = string | Uint8Array;
 
+/** What was written of a stream so far. */
+export interface Captured {
+  readonly pieces: readonly Piece[];
+}
+
 /**
  * When a piece is written. `now`: with everything appended so far, before `append` returns, because its bytes leave at once.
  * `tick`: with everything else of this tick, by a `process.nextTick`. `turn`: with the next write, for which the
@@ -83,7 +88,7 @@ export interface Keeper {
    * A guarded stream begins. `body` gives everything captured so far, for writing it again when a
    * segment of the journal has to go. `undefined` when there is no journal.
    */
-  open(stream: OpenedStream, body: () => readonly Piece[]): StreamLog | undefined;
+  open(stream: OpenedStream, body: Captured): StreamLog | undefined;
   /** Takes a message. A second call with the same id and a higher revision is a reopened stream. */
   save(save: Save): SaveProgress;
 }

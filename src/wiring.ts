@@ -221,6 +221,7 @@ function environmentOf(
     finishing: new WeakMap(),
     expectations: new Set(),
     onInternalError: (where, error) => observer.onInternalError(where, error),
+    onFormatError: (error) => observer.onInternalError('format', error),
     sawError: (error, res) => void noiseOf(error, res),
     warnOnce: (key, message) => {
       if (warned.has(key)) return;

@@ -22,7 +22,7 @@ const journal = openJournal({
 for (let number = 0; number < Number(count); number++) {
   const id = `00000000-0000-7000-8000-${String(number).padStart(12, '0')}`;
   const pieces: string[] = [];
-  const log = journal.open(opened(id), () => pieces);
+  const log = journal.open(opened(id), { pieces });
   const text = words(STREAM_BYTES);
   for (let at = 0; at < STREAM_BYTES; at += STREAM_BYTES / CHUNKS) {
     const piece = text.slice(at, at + STREAM_BYTES / CHUNKS);

@@ -2,7 +2,7 @@
  * What the saver asks of a journal. The journal knows files, records and owners; the saver knows when a
  * message is safe. Nothing here throws: a journal that cannot work says so by `false` and by its state.
  */
-import type { OpenedStream, Piece, StreamLog } from '../keeper.ts';
+import type { Captured, OpenedStream, Piece, StreamLog } from '../keeper.ts';
 import type { Message } from '../message.ts';
 
 /** The facts of a finished stream, written as its `end` record: the message less what the body already says. */
@@ -48,7 +48,7 @@ export interface Journal {
    * Starts the log of a stream; its `open` record is written with its first piece. `body` must give everything that
    * was ever appended (it may already hold the piece being appended), for as long as the stream may go on.
    */
-  open(stream: OpenedStream, body: () => readonly Piece[]): StreamLog;
+  open(stream: OpenedStream, body: Captured): StreamLog;
   /**
    * Appends the `end` record of a stream (again, for a higher revision). From here on the stream is an entry
    * that replay may find.

@@ -82,7 +82,7 @@ class StreamBody implements Body {
     const { settings, environment } = owner;
     const keeper = owner.guarded ? environment.keeper : undefined;
     const encoded = isEncoded(opening.contentEncoding);
-    const onFormatError = (error: unknown): void => environment.onInternalError('format', error);
+    const { onFormatError } = environment;
     const capture = createCapture({ maxBytes: keeper ? settings.maxBytes : 0, encoded });
     this.#owner = owner;
     this.#contentLength = opening.contentLength;
@@ -92,7 +92,7 @@ class StreamBody implements Body {
       : createFrameWatch(settings.format, opening.contentType, onFormatError);
     if (keeper === undefined) return;
     const opened = openedStream(owner, opening);
-    this.#log = keeper.open(opened, () => capture.pieces);
+    this.#log = keeper.open(opened, capture);
     this.settlement = createSettlement({
       view: owner,
       opened,

@@ -24,6 +24,8 @@ export interface StreamEnvironment<S = unknown> {
   sawError(error: unknown, res: object): void;
   /** Counts an internal error and logs it. */
   onInternalError(where: InternalErrorPlace, error: unknown): void;
+  /** The same, for what a format throws; a function by itself, so that no stream needs one of its own. */
+  readonly onFormatError: (error: unknown) => void;
   /** Logs a warning the first time it is asked to, per key. */
   warnOnce(key: string, message: string): void;
 }

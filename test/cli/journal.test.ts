@@ -61,7 +61,7 @@ function open(): Journal {
 /** Streams this text into the journal and ends it; the store never gets it. */
 async function leave(journal: Journal, id: string, text: string) {
   const opened = openedStream({ messageId: id });
-  const log = journal.open(opened, () => [text]);
+  const log = journal.open(opened, { pieces: [text] });
   log.append(text, 'now');
   const { text: _text, events: _events, ...ending } = messageOf(opened);
   journal.end(log, ending);

@@ -10,7 +10,7 @@ function bench(count: number) {
   const backlog = createBacklog({ journal, clock, isInMemory: (id) => inMemory.has(id) });
   const streams = Array.from({ length: count }, () => openedStream());
   for (const opened of streams) {
-    const log = journal.open(opened, () => ['x']);
+    const log = journal.open(opened, { pieces: ['x'] });
     const { text: _text, events: _events, ...ending } = messageOf(opened);
     journal.end(log, ending);
     journal.keep(log);

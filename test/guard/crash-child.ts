@@ -31,7 +31,7 @@ keeper.start();
 const streams = Array.from({ length: 12 }, (_, index) => {
   const opened = openedStream({ id: `crashed-${index}`, messageId: `answer-${index}` });
   const pieces: string[] = [];
-  return { opened, pieces, log: keeper.open(opened, () => pieces) };
+  return { opened, pieces, log: keeper.open(opened, { pieces }) };
 });
 for (let round = 0; ; round += 1) {
   for (const [index, { opened, pieces, log }] of streams.entries()) {

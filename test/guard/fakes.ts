@@ -8,7 +8,7 @@ import { createKeeper, type GuardKeeper, type KeeperOptions } from '../../src/gu
 import type { Ending, Journal, JournalEntry } from '../../src/guard/journal-port.ts';
 import type {
   OpenedStream,
-  Piece,
+  Captured,
   ReadBody,
   Save,
   SaveProgress,
@@ -130,7 +130,7 @@ function rank({ revision, complete, text }: Message): number {
 
 interface LogRecord {
   readonly opened: OpenedStream;
-  readonly body: () => readonly Piece[];
+  readonly body: Captured;
   ending: Ending | undefined;
   isKept: boolean;
 }
@@ -163,7 +163,7 @@ export function createFakeJournal(): FakeJournal {
     return {
       opened,
       ending,
-      body: () => Promise.resolve(record.body()),
+      body: () => Promise.resolve(record.body.pieces),
       settle: () => Promise.resolve(settle()),
       refuse(message) {
         refused.push(message.id);
@@ -392,7 +392,7 @@ export function createBench(over: Partial<KeeperOptions> & { store?: FaultStore 
     save(message, { of, ...save } = {}) {
       const opened = of?.opened ?? openedStream();
       const whole = messageOf(opened, message);
-      const log = of === undefined ? keeper.open(opened, () => [whole.text]) : of.log;
+      const log = of === undefined ? keeper.open(opened, { pieces: [whole.text] }) : of.log;
       const progress = keeper.save({
         message: whole,
         stream: {

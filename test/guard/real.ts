@@ -94,7 +94,7 @@ export async function createGuard(
     errors: logbook.errors,
     async answer(text, over) {
       const opened = openedStream();
-      const log = keeper.open(opened, () => [text]);
+      const log = keeper.open(opened, { pieces: [text] });
       log?.append(text, 'now');
       const message = messageOf(opened, { text, ...over });
       due.push(message);

@@ -29,7 +29,12 @@ export function createHealer(parts: {
   readonly onError: (error: unknown) => void;
 }): () => Promise<void> {
   const { batch, condition, files, segments, syncer } = parts;
-  const probeLog = new Log(NO_HOST, { number: 0, opening: undefined, body: () => [], ahead: false });
+  const probeLog = new Log(NO_HOST, {
+    number: 0,
+    opening: undefined,
+    body: { pieces: [] },
+    ahead: false,
+  });
 
   /** False when the disk did not take it; the condition knows then. */
   const probe = async (): Promise<boolean> => {

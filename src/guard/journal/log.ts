@@ -7,7 +7,7 @@
  * bytes go to the wire: a lone surrogate was replaced before it came here, so no two halves can meet in the string
  * and become a character that the client was never sent.
  */
-import type { OpenedStream, Piece, StreamLog, WriteTime } from '../../keeper.ts';
+import type { Captured, OpenedStream, Piece, StreamLog, WriteTime } from '../../keeper.ts';
 import type { Ending } from '../journal-port.ts';
 import type { Extent, Place } from './segment.ts';
 
@@ -48,7 +48,7 @@ export class Log implements StreamLog {
 
   state: LogState = 'live';
   /** Everything captured so far; gone once the saver let go. */
-  body: (() => readonly Piece[]) | undefined;
+  body: Captured | undefined;
   /** What the open record says; gone once the saver let go, then `openAt` says where it is. */
   opening: Opening | undefined;
   endJson: string | undefined = undefined;
@@ -80,7 +80,7 @@ export class Log implements StreamLog {
     start: {
       number: number;
       opening: Opening | undefined;
-      body: () => readonly Piece[];
+      body: Captured;
       ahead: boolean;
     },
   ) {

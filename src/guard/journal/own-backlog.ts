@@ -87,7 +87,7 @@ function makeEntry(log: Log, options: OwnBacklogOptions): JournalEntry | undefin
     opened,
     ending: endJson === undefined ? undefined : parseEnding(endJson, opened),
     async body() {
-      if (log.body !== undefined) return log.body();
+      if (log.body !== undefined) return log.body.pieces;
       const { pieces, bytes } = await reader.body(segmentsOf(log), log.number);
       if (bytes < offset) onCorrupt(1);
       return pieces;

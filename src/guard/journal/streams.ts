@@ -2,7 +2,7 @@
  * The life of a log: opened with its stream, ended, kept when the saver lets go of it, settled when the store has it,
  * and opened again when a stream goes on after all that.
  */
-import type { OpenedStream, Piece } from '../../keeper.ts';
+import type { Captured, OpenedStream } from '../../keeper.ts';
 import type { Ending, Journal } from '../journal-port.ts';
 import { bytesOf, pendingBytes } from './encode.ts';
 import type { Engine } from './engine.ts';
@@ -55,7 +55,7 @@ export function createStreams({ writer, residence }: Engine, flushMs: number): S
   return {
     waiting,
     finish,
-    open: (stream: OpenedStream, body: () => readonly Piece[]) =>
+    open: (stream: OpenedStream, body: Captured) =>
       new Log(host, {
         number: ++lastNumber,
         opening: { stream, instance: residence.home()?.id ?? '' },
@@ -87,7 +87,7 @@ export function createStreams({ writer, residence }: Engine, flushMs: number): S
 
 function noteEnd(log: Log, ending: Ending): void {
   // Of a log that is not whole on disk, only its memory knows how long the body is.
-  const whole = log.stale ? log.body?.() : undefined;
+  const whole = log.stale ? log.body?.pieces : undefined;
   log.endsAt = whole === undefined ? log.offset + pendingBytes(log) : bytesOf(whole);
   log.endJson = endJson(ending);
   log.revision = ending.revision;

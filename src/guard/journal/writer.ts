@@ -226,7 +226,7 @@ function wholeOf(log: Log, onError: (error: unknown) => void): Whole | undefined
   try {
     const { openJson, body, endJson } = log;
     if (body === undefined || openJson === undefined) return undefined;
-    return { openJson, body: body(), endJson };
+    return { openJson, body: body.pieces, endJson };
   } catch (error) {
     onError(error);
     return undefined;

@@ -25,7 +25,7 @@ async function write(): Promise<void> {
   const streams = Array.from({ length: 9 }, (_, n) => {
     const opened = stream(`${name}-${n}`);
     const said: string[] = [];
-    return { opened, said, log: journal.open(opened, () => said) };
+    return { opened, said, log: journal.open(opened, { pieces: said }) };
   });
   for (let round = 0; ; round++) {
     for (const { log, said } of streams) {

@@ -151,7 +151,7 @@ describe('recovery', () => {
     const before = open(path);
     const text = 'x'.repeat(400);
     for (let n = 0; n < 10_000; n++) {
-      const log = before.journal.open(stream(n), () => []);
+      const log = before.journal.open(stream(n), { pieces: [] });
       for (let piece = 0; piece < 10; piece++) log.append(text, 'tick');
       if (n % 100 === 0) await nextTurn();
     }

@@ -84,7 +84,7 @@ export function speaker(
 ): Speaker {
   const opened = stream(n, more);
   const said: Piece[] = [];
-  const log = journal.open(opened, () => said);
+  const log = journal.open(opened, { pieces: said });
   return {
     opened,
     log,
