@@ -22,6 +22,16 @@ export async function inTurn<Name extends string, T>(
   return results;
 }
 
+/** The rounds of several runs, one run behind the other. */
+export function joined<Name extends string, T>(
+  names: readonly Name[],
+  runs: readonly Rounds<Name, T>[],
+): Rounds<Name, T> {
+  const entries = names.map((name) => [name, runs.flatMap((run) => run[name])] as const);
+  // Every name has its rounds.
+  return Object.fromEntries(entries) as Record<Name, T[]>;
+}
+
 /** One value of each result, round by round. */
 export function pick<Name extends string, T>(
   results: Rounds<Name, T>,
