@@ -1,4 +1,5 @@
 /** Finds the stream of a response, or makes it: once, in one place, whoever asks. */
+import { EventEmitter } from 'node:events';
 import { streamPlaces } from '../current.ts';
 import type { FinishRefusal } from '../observer.ts';
 import { VERSION } from '../version.ts';
@@ -126,8 +127,10 @@ class Attachment implements StreamHooks {
     const { finishing, exchange } = this.#stream;
     const { req, res, socket, h2 } = exchange;
     finishing?.watch(this.#onClose);
-    res.prependListener('close', this.#onClose);
-    if (finishing !== undefined) req.prependListener('close', this.#onClose);
+    // Past whoever has wrapped the methods, as tracing does to bind its context: the gates know this very function.
+    const prepend = EventEmitter.prototype.prependListener;
+    prepend.call(res, 'close', this.#onClose);
+    if (finishing !== undefined) prepend.call(req, 'close', this.#onClose);
     if (h2 === undefined) {
       socket.prependListener('close', this.#onClose);
       socket.prependListener('timeout', this.#onTimeout);

@@ -228,3 +228,31 @@ const CLOSE_ORDER = ['prependOnce', 'on', 'once', 'past the methods', 'by a prox
 function of(raw: unknown): unknown {
   return (raw as { listener?: unknown }).listener;
 }
+
+it('a stop ends the answer where tracing has bound every listener to its context', async () => {
+  const kept = createKept();
+  const guard = kept.keep.guard({}, (_req, res: ServerResponse) => {
+    res.setHeader('content-type', 'text/event-stream');
+    res.write(': one\n\n');
+    const { signal } = kept.keep.stream(res) ?? {};
+    signal?.addEventListener('abort', () => res.end());
+    setImmediate(() => kept.keep.stream(res)?.stop());
+  });
+  const site = await serve((req, res) => {
+    for (const emitter of [req, res]) bindListeners(emitter);
+    void guard(req, res);
+  });
+  const visitor = await visit(site, '/');
+  expect((await visitor.over()).whole).toBe(true);
+  expect(await kept.witness.ended()).toMatchObject({ outcome: 'stopped' });
+});
+
+/** As a context manager of OpenTelemetry does it: what is registered is a function around the listener. */
+function bindListeners(emitter: EventEmitter): void {
+  for (const name of METHODS) {
+    const method = emitter[name].bind(emitter);
+    const value = (type: string, listener: (...args: unknown[]) => void): EventEmitter =>
+      method(type, (...args) => void Reflect.apply(listener, emitter, args));
+    Object.defineProperty(emitter, name, { value, configurable: true, writable: true });
+  }
+}
