@@ -235,7 +235,7 @@ it('a stop ends the answer where tracing has bound every listener to its context
     res.setHeader('content-type', 'text/event-stream');
     res.write(': one\n\n');
     const { signal } = kept.keep.stream(res) ?? {};
-    signal?.addEventListener('abort', () => res.end());
+    signal?.addEventListener('abort', () => setImmediate(() => res.end()));
     setImmediate(() => kept.keep.stream(res)?.stop());
   });
   const site = await serve((req, res) => {
