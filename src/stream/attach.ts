@@ -128,9 +128,9 @@ class Attachment implements StreamHooks {
     const { req, res, socket, h2 } = exchange;
     finishing?.watch(this.#onClose);
     // Past whoever has wrapped the methods, as tracing does to bind its context: the gates know this very function.
-    const prepend = EventEmitter.prototype.prependListener;
-    prepend.call(res, 'close', this.#onClose);
-    if (finishing !== undefined) prepend.call(req, 'close', this.#onClose);
+    const { prototype } = EventEmitter;
+    prototype.prependListener.call(res, 'close', this.#onClose);
+    if (finishing !== undefined) prototype.prependListener.call(req, 'close', this.#onClose);
     if (h2 === undefined) {
       socket.prependListener('close', this.#onClose);
       socket.prependListener('timeout', this.#onTimeout);

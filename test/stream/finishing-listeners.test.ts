@@ -252,7 +252,7 @@ function bindListeners(emitter: EventEmitter): void {
   for (const name of METHODS) {
     const method = emitter[name].bind(emitter);
     const value = (type: string, listener: (...args: unknown[]) => void): EventEmitter =>
-      method(type, (...args) => void Reflect.apply(listener, emitter, args));
+      method(type, (...args) => Reflect.apply(listener, emitter, args));
     Object.defineProperty(emitter, name, { value, configurable: true, writable: true });
   }
 }
