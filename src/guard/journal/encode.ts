@@ -19,7 +19,8 @@ export interface Whole {
 
 /** Puts what waits of a log: its opening if it has none, its pieces, its ending. */
 export function putPending(batch: Batch, log: Log): void {
-  if (!log.opened && log.openJson !== undefined) putOpen(batch, log, log.openJson);
+  const openJson = log.opened ? undefined : log.openJson;
+  if (openJson !== undefined) putOpen(batch, log, openJson);
   putPieces(batch, log);
   if (log.endPending) putEnd(batch, log);
   log.plain = log.state === 'live';
