@@ -4,7 +4,7 @@
  */
 import { atATime, connectTo } from './client.ts';
 
-/** Twice as many change nothing any more; with a tenth, a short chat takes half as much again. */
+/** After 2 000 a fast chat under a guard took 1.5 times what it took after 6 000; the plain handler took the same. */
 const STREAMS = 5_000;
 const QUICK_STREAMS = 20;
 
