@@ -4,6 +4,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Middleware } from '../../src/stream/express.ts';
 import { createKept } from '../support/kept.ts';
 import { serveHttp2 } from '../support/site.ts';
 import { createGate } from '../support/tap.ts';
@@ -122,13 +123,7 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
         });
       }),
     );
-    const { url, server } = await serveHttp2((req, res) => void guarded(req, res), secure);
-    let closed = 0;
-    server.on('stream', (stream) => stream.on('close', () => (closed += 1)));
-    const { stream, seen } = open(url);
-    await until('the client sees the first chunk', () => seen().includes('one '));
-    stream.close(constants.NGHTTP2_CANCEL);
-    await until('the server has met the close', () => closed === 1);
+    await cancelAfterOne(guarded, secure);
     go.open();
     expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
     expect(noticed).toEqual([0, false, false, true]);
@@ -155,13 +150,7 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
         res.end('two', () => told.push('callback'));
       }),
     );
-    const { url, server } = await serveHttp2((req, res) => void guarded(req, res), secure);
-    let closed = 0;
-    server.on('stream', (stream) => stream.on('close', () => (closed += 1)));
-    const { stream, seen } = open(url);
-    await until('the client sees the first chunk', () => seen().includes('one '));
-    stream.close(constants.NGHTTP2_CANCEL);
-    await until('the server has met the close', () => closed === 1);
+    await cancelAfterOne(guarded, secure);
     await turns();
     go.open();
     await until('the end has called back', () => told.includes('callback'));
@@ -176,6 +165,17 @@ type Handler = (req: Http2ServerRequest, res: Http2ServerResponse) => void | Pro
 /** A handler of HTTP/2, for its types' sake. */
 function handler(run: Handler): Handler {
   return run;
+}
+
+/** A client that cancels its stream when it has seen `one `; resolves when the server knows. */
+async function cancelAfterOne(guarded: Middleware, secure: boolean): Promise<void> {
+  const { url, server } = await serveHttp2((req, res) => void guarded(req, res), secure);
+  let closed = 0;
+  server.on('stream', (stream) => stream.on('close', () => (closed += 1)));
+  const { stream, seen } = open(url);
+  await until('the client sees the first chunk', () => seen().includes('one '));
+  stream.close(constants.NGHTTP2_CANCEL);
+  await until('the server has met the close', () => closed === 1);
 }
 
 function open(url: string) {

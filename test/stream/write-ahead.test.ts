@@ -147,21 +147,24 @@ const WAYS: readonly Way[] = [
   },
 ];
 
-describe.each(['http', 'https'] as const)(
-  'over %s the journal is ahead of the wire',
-  (transport) => {
-    it.each(WAYS)('with $name', async ({ act, marks }) => {
-      const { guard, log } = journaled();
-      const site = await serve((req, res) => {
-        watchHandle(req.socket, log);
-        void guard(act)(req, res);
-      }, transport);
-      const visitor = await visit(site, '/');
-      expect((await visitor.over()).whole).toBe(true);
-      expect(log.ahead).toEqual(Object.fromEntries(marks.map((mark) => [mark, true])));
-    });
-  },
-);
+describe.each([
+  ['http', 'alone'],
+  ['https', 'alone'],
+  ['http', 'in company'],
+  ['https', 'in company'],
+] as const)('over %s, %s, the journal is ahead of the wire', (transport, how) => {
+  it.each(WAYS)('with $name', async ({ act, marks }) => {
+    const { guard, log } = journaled();
+    if (how === 'in company') await talkative(guard);
+    const site = await serve((req, res) => {
+      watchHandle(req.socket, log);
+      void guard(act)(req, res);
+    }, transport);
+    const visitor = await visit(site, '/');
+    expect((await visitor.over()).whole).toBe(true);
+    expect(log.ahead).toEqual(Object.fromEntries(marks.map((mark) => [mark, true])));
+  });
+});
 
 describe('over HTTP/2 the journal is ahead of the wire', () => {
   it.each(WAYS.filter((way) => way.http1Only !== true))('with $name', async ({ act, marks }) => {
@@ -173,21 +176,6 @@ describe('over HTTP/2 the journal is ahead of the wire', () => {
     stream.resume();
     await soon('the stream ends', new Promise((resolve) => stream.once('end', resolve)));
     expect(log.ahead).toEqual(Object.fromEntries(marks.map((mark) => [mark, true])));
-  });
-});
-
-describe.each(['http', 'https'] as const)('in company over %s', (transport) => {
-  it.each(WAYS)('the journal is ahead of the wire with $name', async ({ act, marks }) => {
-    const { guard, log } = journaled();
-    const talks = await talkative(guard);
-    const site = await serve((req, res) => {
-      watchHandle(req.socket, log);
-      void guard(act)(req, res);
-    }, transport);
-    const visitor = await visit(site, '/');
-    expect((await visitor.over()).whole).toBe(true);
-    expect(log.ahead).toEqual(Object.fromEntries(marks.map((mark) => [mark, true])));
-    talks.stop();
   });
 });
 
@@ -282,8 +270,8 @@ function journaled() {
 
 type Guard = ReturnType<typeof journaled>['guard'];
 
-/** A stream that says something in every turn, so that others are in company. */
-async function talkative(guard: Guard) {
+/** A stream that says something in every turn until the test is over, so that others are in company. */
+async function talkative(guard: Guard): Promise<void> {
   let talking = true;
   const site = await serve((req, res) => {
     const talk = (): void => {
@@ -294,11 +282,9 @@ async function talkative(guard: Guard) {
     void guard(talk)(req, res);
   });
   await visit(site, '/');
-  const stop = (): void => {
+  onTestFinished(() => {
     talking = false;
-  };
-  onTestFinished(stop);
-  return { stop };
+  });
 }
 
 /** Streams that have begun and wait. */
