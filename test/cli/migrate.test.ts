@@ -1,18 +1,9 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { runMigrate } from '../../src/cli/migrate.ts';
 import { look } from '../postgres/messages.ts';
-import { startPostgres } from '../support/postgres.ts';
-import type { TestPostgres } from '../support/postgres.ts';
+import { useDatabase } from '../support/database.ts';
 
-let server: TestPostgres;
-let url: string;
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.remove());
-beforeEach(async () => {
-  url = await server.newDatabase();
-});
+const database = useDatabase();
 
 async function run(argv: readonly string[], env: Record<string, string> = {}) {
   const written = { stdout: '', stderr: '' };
@@ -25,12 +16,12 @@ async function run(argv: readonly string[], env: Record<string, string> = {}) {
 }
 
 it('makes the table and says so, then says that it is up to date', async () => {
-  expect(await run(['--database-url', url])).toEqual({
+  expect(await run(['--database-url', database.url])).toEqual({
     exitCode: 0,
     stdout: 'lastchunk_messages is now at version 1 (applied: messages)\n',
     stderr: '',
   });
-  expect(await run(['--database-url', url])).toEqual({
+  expect(await run(['--database-url', database.url])).toEqual({
     exitCode: 0,
     stdout: 'lastchunk_messages is up to date (version 1)\n',
     stderr: '',
@@ -38,26 +29,28 @@ it('makes the table and says so, then says that it is up to date', async () => {
 });
 
 it('takes the database from DATABASE_URL and the table from its option', async () => {
-  const { exitCode } = await run(['--table', 'answers'], { DATABASE_URL: url });
+  const { exitCode } = await run(['--table', 'answers'], { DATABASE_URL: database.url });
   expect(exitCode).toBe(0);
-  expect(await look(url, "SELECT to_regclass('answers') IS NOT NULL AS made")).toEqual([
+  expect(await look(database.url, "SELECT to_regclass('answers') IS NOT NULL AS made")).toEqual([
     { made: true },
   ]);
 });
 
 it('can be run many times at once', async () => {
-  const runs = await Promise.all(Array.from({ length: 8 }, () => run(['--database-url', url])));
+  const runs = await Promise.all(
+    Array.from({ length: 8 }, () => run(['--database-url', database.url])),
+  );
   expect(runs.map(({ exitCode }) => exitCode)).toEqual(Array(8).fill(0));
   expect(runs.filter(({ stdout }) => stdout.includes('applied: messages'))).toHaveLength(1);
 });
 
 it('says what the database said, without the password, and fails', async () => {
-  const wrong = url.replace('postgres@', 'nobody:secret@');
+  const wrong = database.url.replace('postgres@', 'nobody:secret@');
   const { exitCode, stdout, stderr } = await run(['--database-url', wrong]);
   expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
   expect(stderr).toMatch(/lastchunk_messages is not migrated: .*nobody.*\(28000\)\n$/);
   expect(stderr).not.toContain('secret');
-  const schema = await run(['--database-url', url, '--table', 'missing.messages']);
+  const schema = await run(['--database-url', database.url, '--table', 'missing.messages']);
   expect(schema).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('(3F000)') });
 });
 
@@ -79,8 +72,8 @@ it('rejects mistakes in how it is called', async () => {
     message: expect.stringContaining('DATABASE_URL'),
   });
   await expect(run(['--database-url', ''])).rejects.toMatchObject({ code: 'bad-option' });
-  await expect(run(['--databse-url', url])).rejects.toThrow(/--databse-url/);
-  await expect(run(['--database-url', url, '--table', 'a"b'])).rejects.toMatchObject({
+  await expect(run(['--databse-url', database.url])).rejects.toThrow(/--databse-url/);
+  await expect(run(['--database-url', database.url, '--table', 'a"b'])).rejects.toMatchObject({
     code: 'bad-option',
   });
 });

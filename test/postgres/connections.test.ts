@@ -1,26 +1,18 @@
 import { createServer, Socket } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { postgres } from '../../src/postgres/index.ts';
 import type { PostgresOptions, PostgresStore } from '../../src/postgres/index.ts';
-import { startPostgres } from '../support/postgres.ts';
-import type { TestPostgres } from '../support/postgres.ts';
+import { useDatabase } from '../support/database.ts';
 import { until } from '../support/until.ts';
 import { aMessage, look, withClient } from './messages.ts';
 import type { Look } from './messages.ts';
 
-let server: TestPostgres;
-let url: string;
+const database = useDatabase();
 let store: PostgresStore;
 let errors: unknown[];
 const extra: PostgresStore[] = [];
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.remove());
 beforeEach(async () => {
-  await server.start();
-  url = await server.newDatabase();
   errors = [];
   store = open();
   await store.save([]);
@@ -30,7 +22,7 @@ afterEach(async () => {
 });
 
 function open(options: Partial<PostgresOptions> = {}): PostgresStore {
-  const opened = postgres({ connectionString: url, migrate: true, ...options });
+  const opened = postgres({ connectionString: database.url, migrate: true, ...options });
   opened.listen({ onError: (error) => errors.push(error) });
   return opened;
 }
@@ -42,7 +34,7 @@ function openExtra(options: Partial<PostgresOptions> = {}): PostgresStore {
 }
 
 const ids = (): Promise<readonly Record<string, unknown>[]> =>
-  look(url, 'SELECT id FROM lastchunk_messages ORDER BY id');
+  look(database.url, 'SELECT id FROM lastchunk_messages ORDER BY id');
 
 /** Ends every connection of the store; resolves to how many there were. */
 async function killAll(ask: Look): Promise<number> {
@@ -69,7 +61,7 @@ function untilBlocked(ask: Look) {
 describe('a connection that is killed', () => {
   it('while idle is reported, and the next save works', async () => {
     await store.save([aMessage({ id: 'before' })]);
-    await withClient(url, async (ask) => expect(await killAll(ask)).toBeGreaterThan(0));
+    await withClient(database.url, async (ask) => expect(await killAll(ask)).toBeGreaterThan(0));
     await until('the pool hears of it', () => errors.length > 0);
     expect(errors[0]).toMatchObject({ code: '57P01' });
     expect(errors[0]).not.toHaveProperty('client');
@@ -80,7 +72,7 @@ describe('a connection that is killed', () => {
   it('in the middle of a save rejects that save, and the next one works', async () => {
     const message = aMessage({ id: 'a' });
     await store.save([message]);
-    await withClient(url, async (ask) => {
+    await withClient(database.url, async (ask) => {
       await ask('BEGIN');
       await ask('SELECT FROM lastchunk_messages FOR UPDATE');
       const saving = store.save([{ ...message, revision: 1, text: 'revised' }]).catch(codeOf);
@@ -91,7 +83,7 @@ describe('a connection that is killed', () => {
       await ask('COMMIT');
     });
     await store.save([{ ...message, revision: 1, text: 'revised' }]);
-    expect(await look(url, 'SELECT content FROM lastchunk_messages')).toEqual([
+    expect(await look(database.url, 'SELECT content FROM lastchunk_messages')).toEqual([
       { content: 'revised' },
     ]);
   });
@@ -101,7 +93,7 @@ describe('a connection that is killed', () => {
       migrate: false,
       write: async (client) => {
         await client.query('SELECT 1');
-        await withClient(url, killAll);
+        await withClient(database.url, killAll);
         await new Promise(() => undefined);
       },
     });
@@ -113,17 +105,17 @@ describe('a connection that is killed', () => {
 describe('a server', () => {
   it('that goes down and comes back costs rejected saves, nothing else', async () => {
     await store.save([aMessage({ id: '1' })]);
-    await server.stop();
+    await database.server.stop();
     await until('the pool hears of it', () => errors.length > 0);
     await expect(store.save([aMessage({ id: 'lost' })])).rejects.toMatchObject({
       code: 'ECONNREFUSED',
     });
     expect(await store.ping()).toBe(false);
-    await server.start();
+    await database.server.start();
     expect(await store.ping()).toBe(true);
     await store.save([aMessage({ id: '2' })]);
-    await server.stopImmediate();
-    await server.start();
+    await database.server.stopImmediate();
+    await database.server.start();
     await until('a save gets through', () =>
       store.save([aMessage({ id: '3' })]).then(
         () => true,
@@ -134,12 +126,12 @@ describe('a server', () => {
   });
 
   it('that is down at start is no error then; the table is made before the first save that works', async () => {
-    url = await server.newDatabase();
-    await server.stop();
+    database.url = await database.server.newDatabase();
+    await database.server.stop();
     const late = openExtra();
     await expect(late.save([aMessage()])).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     expect(await late.ping()).toBe(false);
-    await server.start();
+    await database.server.start();
     await late.save([aMessage({ id: 'late' })]);
     expect(await ids()).toEqual([{ id: 'late' }]);
   });
@@ -161,7 +153,7 @@ describe('a server', () => {
     const sockets = new Set<Socket>();
     const pipe = await listen((near) => {
       const far = new Socket();
-      far.connect(server.port, '127.0.0.1');
+      far.connect(database.server.port, '127.0.0.1');
       for (const [from, to] of [
         [near, far],
         [far, near],
@@ -176,7 +168,7 @@ describe('a server', () => {
       }
     });
     const cut = openExtra({
-      connectionString: url.replace(`:${server.port}/`, `:${pipe.port}/`),
+      connectionString: database.url.replace(`:${database.server.port}/`, `:${pipe.port}/`),
       statementTimeoutMs: 1,
       connectTimeoutMs: 100,
       migrate: false,
@@ -203,7 +195,7 @@ describe('the statement timeout', () => {
       const messages = Array.from({ length: count }, (_, index) => aMessage({ id: `${index}` }));
       await quick.save(messages);
       const revised = messages.map((message) => ({ ...message, revision: 1 }));
-      await withClient(url, async (ask) => {
+      await withClient(database.url, async (ask) => {
         await ask('BEGIN');
         await ask('SELECT FROM lastchunk_messages FOR UPDATE');
         await expect(quick.save(revised)).rejects.toMatchObject({ code: '57014' });
@@ -214,7 +206,7 @@ describe('the statement timeout', () => {
         await ask('COMMIT');
       });
       await quick.save(revised);
-      expect(await look(url, 'SELECT DISTINCT revision FROM lastchunk_messages')).toEqual([
+      expect(await look(database.url, 'SELECT DISTINCT revision FROM lastchunk_messages')).toEqual([
         { revision: 1 },
       ]);
     });
@@ -254,7 +246,7 @@ describe('the pool', () => {
     await store.save([aMessage()]);
     await store.save([aMessage(), aMessage()]);
     const sessions = await look(
-      url,
+      database.url,
       'SELECT DISTINCT application_name, state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
     );
     expect(sessions).toEqual([{ application_name: 'lastchunk', state: 'idle' }]);
@@ -264,7 +256,7 @@ describe('the pool', () => {
     const small = openExtra({ maxConnections: 2 });
     const messages = Array.from({ length: 5 }, () => aMessage());
     await small.save(messages);
-    await withClient(url, async (ask) => {
+    await withClient(database.url, async (ask) => {
       await ask('BEGIN');
       await ask('SELECT FROM lastchunk_messages FOR UPDATE');
       const saves = messages.map((message) => small.save([{ ...message, revision: 1 }]));

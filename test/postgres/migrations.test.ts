@@ -1,32 +1,23 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { postgres } from '../../src/postgres/index.ts';
-import { startPostgres } from '../support/postgres.ts';
-import type { TestPostgres } from '../support/postgres.ts';
+import { useDatabase } from '../support/database.ts';
 import { aMessage, look } from './messages.ts';
 
-let server: TestPostgres;
-let url: string;
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.remove());
-beforeEach(async () => {
-  url = await server.newDatabase();
-});
+const database = useDatabase();
 
 const applied = () =>
-  look(url, 'SELECT table_name, version, name FROM lastchunk_migrations ORDER BY 1, 2');
+  look(database.url, 'SELECT table_name, version, name FROM lastchunk_migrations ORDER BY 1, 2');
 
 describe('migrating', () => {
   it('makes the table with its index, says what it did, and does nothing the second time', async () => {
-    await using store = closing(postgres({ connectionString: url }));
+    await using store = closing(postgres({ connectionString: database.url }));
     expect(await store.migrate()).toEqual({ version: 1, applied: ['messages'] });
     expect(await store.migrate()).toEqual({ version: 1, applied: [] });
     expect(await applied()).toEqual([
       { table_name: 'lastchunk_messages', version: 1, name: 'messages' },
     ]);
     const indexes = await look(
-      url,
+      database.url,
       "SELECT indexdef FROM pg_indexes WHERE tablename = 'lastchunk_messages'",
     );
     const definitions = indexes.map((row) => String(row['indexdef']).replace(/^.* USING /, ''));
@@ -39,30 +30,30 @@ describe('migrating', () => {
 
   it('by eight pools at once makes one table', async () => {
     const stores = Array.from({ length: 8 }, () =>
-      postgres({ connectionString: url, migrate: true }),
+      postgres({ connectionString: database.url, migrate: true }),
     );
     await Promise.all(stores.map((store) => store.save([aMessage()])));
     expect(await applied()).toHaveLength(1);
-    expect(await look(url, 'SELECT FROM lastchunk_messages')).toHaveLength(8);
+    expect(await look(database.url, 'SELECT FROM lastchunk_messages')).toHaveLength(8);
     await Promise.all(stores.map((store) => store.close()));
   });
 
   it('starts at once, without waiting for a first save', async () => {
-    await using store = closing(postgres({ connectionString: url, migrate: true }));
+    await using store = closing(postgres({ connectionString: database.url, migrate: true }));
     await store.close();
     expect(await applied()).toHaveLength(1);
   });
 
   it('is tried again at the next save when it failed, and every save until then keeps the cause', async () => {
     await using store = closing(
-      postgres({ connectionString: url, migrate: true, table: 'later.messages' }),
+      postgres({ connectionString: database.url, migrate: true, table: 'later.messages' }),
     );
     await expect(store.save([aMessage()])).rejects.toMatchObject({ code: '3F000' });
     await expect(store.save([aMessage()])).rejects.toMatchObject({ code: '3F000' });
-    await look(url, 'CREATE SCHEMA later');
+    await look(database.url, 'CREATE SCHEMA later');
     await store.save([aMessage()]);
-    expect(await look(url, 'SELECT FROM later.messages')).toHaveLength(1);
-    expect(await look(url, 'SELECT table_name FROM later.lastchunk_migrations')).toEqual([
+    expect(await look(database.url, 'SELECT FROM later.messages')).toHaveLength(1);
+    expect(await look(database.url, 'SELECT table_name FROM later.lastchunk_migrations')).toEqual([
       { table_name: 'messages' },
     ]);
   });
@@ -70,55 +61,60 @@ describe('migrating', () => {
   it('keeps tables of other names apart, whatever their letters', async () => {
     const tables = ['lastchunk_messages', 'Order', 'select', 'päge-1$'];
     for (const table of tables) {
-      await using store = closing(postgres({ connectionString: url, migrate: true, table }));
+      await using store = closing(
+        postgres({ connectionString: database.url, migrate: true, table }),
+      );
       await store.save([aMessage({ id: table }), aMessage()]);
       await store.save([aMessage({ id: table })]);
-      const kept = await look(url, `SELECT id FROM "${table}" WHERE id = $1`, [table]);
+      const kept = await look(database.url, `SELECT id FROM "${table}" WHERE id = $1`, [table]);
       expect(kept).toEqual([{ id: table }]);
     }
     expect(await applied()).toHaveLength(tables.length);
   });
 
   it('needs no right to create anything once the table is there', async () => {
-    await using owner = closing(postgres({ connectionString: url }));
+    await using owner = closing(postgres({ connectionString: database.url }));
     await owner.migrate();
-    await look(url, 'CREATE ROLE writer LOGIN');
-    await look(url, 'GRANT SELECT, INSERT, UPDATE ON lastchunk_messages TO writer');
-    await look(url, 'GRANT SELECT ON lastchunk_migrations TO writer');
-    const writer = url.replace('postgres@', 'writer@');
+    await look(database.url, 'CREATE ROLE writer LOGIN');
+    await look(database.url, 'GRANT SELECT, INSERT, UPDATE ON lastchunk_messages TO writer');
+    await look(database.url, 'GRANT SELECT ON lastchunk_migrations TO writer');
+    const writer = database.url.replace('postgres@', 'writer@');
     await using store = closing(postgres({ connectionString: writer, migrate: true }));
     await store.save([aMessage({ id: 'a' })]);
     await store.save([aMessage({ id: 'a' }), aMessage()]);
-    expect(await look(url, 'SELECT FROM lastchunk_messages')).toHaveLength(3);
+    expect(await look(database.url, 'SELECT FROM lastchunk_messages')).toHaveLength(3);
   });
 
   it('leaves a table alone that a newer version has changed', async () => {
-    await using store = closing(postgres({ connectionString: url }));
+    await using store = closing(postgres({ connectionString: database.url }));
     await store.migrate();
     await look(
-      url,
+      database.url,
       "INSERT INTO lastchunk_migrations (table_name, version, name) VALUES ('lastchunk_messages', 99, 'of tomorrow')",
     );
     expect(await store.migrate()).toEqual({ version: 99, applied: [] });
   });
 
   it('that fails leaves nothing behind', async () => {
-    await look(url, 'CREATE TABLE lastchunk_messages (id int)');
-    await using store = closing(postgres({ connectionString: url }));
+    await look(database.url, 'CREATE TABLE lastchunk_messages (id int)');
+    await using store = closing(postgres({ connectionString: database.url }));
     await expect(store.migrate()).rejects.toMatchObject({ code: '42P07' });
-    const left = await look(url, "SELECT to_regclass('lastchunk_migrations') AS migrations");
+    const left = await look(
+      database.url,
+      "SELECT to_regclass('lastchunk_migrations') AS migrations",
+    );
     expect(left).toEqual([{ migrations: null }]);
   });
 });
 
 describe('a store without `migrate`', () => {
   it('rejects with the SQLSTATE of a missing table until somebody makes it', async () => {
-    await using store = closing(postgres({ connectionString: url }));
+    await using store = closing(postgres({ connectionString: database.url }));
     await expect(store.save([aMessage()])).rejects.toMatchObject({ code: '42P01' });
     await expect(store.save([aMessage(), aMessage()])).rejects.toMatchObject({ code: '42P01' });
     await store.migrate();
     await store.save([aMessage()]);
-    expect(await look(url, 'SELECT FROM lastchunk_messages')).toHaveLength(1);
+    expect(await look(database.url, 'SELECT FROM lastchunk_messages')).toHaveLength(1);
   });
 });
 

@@ -1,30 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Message } from '../../src/message.ts';
 import { postgres } from '../../src/postgres/index.ts';
 import type { IdConflict, PostgresStore } from '../../src/postgres/index.ts';
-import { startPostgres } from '../support/postgres.ts';
-import type { TestPostgres } from '../support/postgres.ts';
+import { useDatabase } from '../support/database.ts';
 import { aMessage, look, withClient } from './messages.ts';
 
-let server: TestPostgres;
-let url: string;
+const database = useDatabase();
 let store: PostgresStore;
 let conflicts: IdConflict[];
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.remove());
 beforeEach(async () => {
-  url = await server.newDatabase();
-  store = postgres({ connectionString: url, migrate: true });
+  store = postgres({ connectionString: database.url, migrate: true });
   conflicts = [];
   store.listen({ onIdConflict: (conflict) => conflicts.push(conflict) });
 });
 afterEach(() => store.close());
 
 const rows = (columns = '*') =>
-  look(url, `SELECT ${columns} FROM lastchunk_messages ORDER BY started_at, id`);
+  look(database.url, `SELECT ${columns} FROM lastchunk_messages ORDER BY started_at, id`);
 
 describe('a save', () => {
   const full: Message = aMessage({
@@ -252,7 +245,7 @@ describe('an id that belongs to another stream', () => {
   it('stays under the second id when the first becomes free', async () => {
     await store.save([owner]);
     await store.save([guest]);
-    await look(url, "DELETE FROM lastchunk_messages WHERE id = 'taken'");
+    await look(database.url, "DELETE FROM lastchunk_messages WHERE id = 'taken'");
     await store.save([{ ...guest, text: `${guest.text}, and more` }]);
     expect(await rows('id, content')).toEqual([
       { id: 'guest', content: 'longer than the owner, and more' },
@@ -265,7 +258,7 @@ describe('an id that belongs to another stream', () => {
     await store.save([guest]);
     await store.save([guest]);
     const saved = await look(
-      url,
+      database.url,
       "SELECT id, content, metadata->'lastchunk'->>'requestedId' AS asked FROM lastchunk_messages WHERE stream_id = 'guest'",
     );
     expect(saved).toEqual([
@@ -327,7 +320,7 @@ describe('the same stream under two ids', () => {
 
 describe('many batches at once', () => {
   it('with the same ids in different orders do not deadlock, from several stores', async () => {
-    const stores = [store, ...[1, 2].map(() => postgres({ connectionString: url }))];
+    const stores = [store, ...[1, 2].map(() => postgres({ connectionString: database.url }))];
     const streams = Array.from({ length: 60 }, () => randomUUID());
     const batch = (revision: number) => {
       const turned = streams.toSorted(() => Math.random() - 0.5);
@@ -345,7 +338,7 @@ describe('many batches at once', () => {
 describe('a constraint of the app’s own', () => {
   it('is the error that the save rejects with, with its SQLSTATE', async () => {
     await store.save([]);
-    await withClient(url, async (ask) => {
+    await withClient(database.url, async (ask) => {
       await ask(
         'ALTER TABLE lastchunk_messages ADD CONSTRAINT one_answer UNIQUE (conversation_id)',
       );

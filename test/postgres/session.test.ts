@@ -1,52 +1,46 @@
 /** Sessions of our own, where a timeout and a plan may stay, and sessions that are lent, where nothing may. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createConnections, type Connections } from '../../src/postgres/connections.ts';
 import { postgres, type PostgresOptions, type PostgresStore } from '../../src/postgres/index.ts';
 import { checkOptions } from '../../src/postgres/options.ts';
 import { loadPg } from '../../src/postgres/pg.ts';
 import { hasPgBouncer, startPgBouncer } from '../faults/pgbouncer.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { useDatabase } from '../support/database.ts';
 import { aMessage, look, withClient } from './messages.ts';
 import { startStandIn } from './stand-in.ts';
 
-let server: TestPostgres;
-let url: string;
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.remove());
+const database = useDatabase();
 beforeEach(async () => {
-  url = await server.newDatabase();
   await open({ migrate: true }).save([]);
 });
 
 /** A store with one connection, which is closed after the test. */
 function open(options: Partial<PostgresOptions> = {}): PostgresStore {
-  const store = postgres({ connectionString: url, maxConnections: 1, ...options });
+  const store = postgres({ connectionString: database.url, maxConnections: 1, ...options });
   onTestFinished(() => store.close());
   return store;
 }
 
 /** The same database, at another port. */
 function through(port: number): string {
-  const other = new URL(url);
+  const other = new URL(database.url);
   other.port = String(port);
   return other.href;
 }
 
 async function standIn(key: 'own' | 'passed on') {
-  const started = await startStandIn(server.port, { key });
+  const started = await startStandIn(database.server.port, { key });
   onTestFinished(() => started.close());
   return started;
 }
 
 async function bouncer(): Promise<string> {
-  const started = await startPgBouncer(server.port);
+  const started = await startPgBouncer(database.server.port);
   onTestFinished(() => started.stop());
   return through(started.port);
 }
 
-const texts = () => look(url, 'SELECT content FROM lastchunk_messages ORDER BY content');
+const texts = () => look(database.url, 'SELECT content FROM lastchunk_messages ORDER BY content');
 
 /** In a session: the timeout, and how many statements of ours it knows. */
 const LEFT = `SELECT current_setting('statement_timeout') AS timeout,
@@ -72,7 +66,7 @@ function connect(connectionString: string): Connections {
 
 describe('a connection straight to the server', () => {
   it('keeps the timeout in its session, and plans a statement once', async () => {
-    const connections = connect(url);
+    const connections = connect(database.url);
     for (const value of [1, 2, 3]) await connections.run('SELECT $1::int AS value', [value]);
     expect(await left(connections)).toEqual({ timeout: '1234ms', statements: 1 });
   });
@@ -89,7 +83,7 @@ describe('a connection straight to the server', () => {
   });
 
   it('that ends is followed by one that is asked anew', async () => {
-    const connections = connect(url);
+    const connections = connect(database.url);
     await connections.run('SELECT 1', []);
     await expect(connections.run('SELECT 1 / $1::int', [0])).rejects.toMatchObject({
       code: '22012',
@@ -99,7 +93,7 @@ describe('a connection straight to the server', () => {
   });
 
   it('whose session was emptied costs one failure, and has the timeout again', async () => {
-    const connections = connect(url);
+    const connections = connect(database.url);
     const run = () => connections.run('SELECT current_setting($1)', ['statement_timeout']);
     await run();
     await connections.transaction(async (client) => {
@@ -110,12 +104,14 @@ describe('a connection straight to the server', () => {
   });
 
   it('to a server that has no answer to the question saves all the same', async () => {
-    await withClient(url, async (ask) => {
+    await withClient(database.url, async (ask) => {
       await ask('REVOKE EXECUTE ON FUNCTION pg_backend_pid() FROM PUBLIC');
       await ask('CREATE ROLE simple LOGIN');
       await ask('GRANT ALL ON lastchunk_messages TO simple');
     });
-    await open({ connectionString: url.replace('postgres@', 'simple@') }).save([aMessage()]);
+    await open({ connectionString: database.url.replace('postgres@', 'simple@') }).save([
+      aMessage(),
+    ]);
     expect(await texts()).toHaveLength(1);
   });
 });
@@ -183,7 +179,7 @@ describe.runIf(present)('PgBouncer in transaction mode', () => {
 
 describe('a save that waits for a lock is ended by the server', () => {
   const ways: Record<string, () => Promise<string>> = {
-    'straight to it': () => Promise.resolve(url),
+    'straight to it': () => Promise.resolve(database.url),
     'behind a stand-in': async () => through((await standIn('own')).port),
     ...(present && { 'behind PgBouncer': bouncer }),
   };
@@ -193,7 +189,7 @@ describe('a save that waits for a lock is ended by the server', () => {
       const messages = [aMessage({ id: 'a' }), aMessage({ id: 'b' })];
       await store.save(messages);
       const revised = messages.map((message) => ({ ...message, revision: 1 }));
-      await withClient(url, async (ask) => {
+      await withClient(database.url, async (ask) => {
         await ask('BEGIN');
         await ask('SELECT FROM lastchunk_messages FOR UPDATE');
         // Canceling, as the server says it; a timeout of this side has no code.
@@ -203,7 +199,7 @@ describe('a save that waits for a lock is ended by the server', () => {
         await ask('COMMIT');
       });
       await store.save(revised);
-      expect(await look(url, 'SELECT DISTINCT revision FROM lastchunk_messages')).toEqual([
+      expect(await look(database.url, 'SELECT DISTINCT revision FROM lastchunk_messages')).toEqual([
         { revision: 1 },
       ]);
     });

@@ -1,25 +1,18 @@
 import pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { createConnections } from '../../src/postgres/connections.ts';
 import { postgres, rankSql } from '../../src/postgres/index.ts';
 import type { IdConflict, StorableMessage, WriteMessages } from '../../src/postgres/index.ts';
 import { checkOptions } from '../../src/postgres/options.ts';
 import { loadPg } from '../../src/postgres/pg.ts';
 import type { PgModule } from '../../src/postgres/pg.ts';
-import { startPostgres } from '../support/postgres.ts';
-import type { TestPostgres } from '../support/postgres.ts';
+import { useDatabase } from '../support/database.ts';
 import { aMessage, look } from './messages.ts';
 
-let server: TestPostgres;
-let url: string;
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.remove());
+const database = useDatabase();
 beforeEach(async () => {
-  url = await server.newDatabase();
   await look(
-    url,
+    database.url,
     'CREATE TABLE answers (id text PRIMARY KEY, stream_id text, content text, revision int, complete boolean)',
   );
 });
@@ -34,11 +27,11 @@ const insert: WriteMessages = async (client, messages) => {
     );
   }
 };
-const answers = () => look(url, 'SELECT id, content FROM answers ORDER BY id');
+const answers = () => look(database.url, 'SELECT id, content FROM answers ORDER BY id');
 
 describe('the app’s own SQL', () => {
   it('writes into its own table, by the rank it was given as SQL', async () => {
-    const store = postgres({ connectionString: url, write: insert });
+    const store = postgres({ connectionString: database.url, write: insert });
     await store.save([aMessage({ id: 'a', streamId: 's', text: 'whole' })]);
     await store.save([
       aMessage({ id: 'a', streamId: 's', text: 'partial, longer', complete: false }),
@@ -50,7 +43,7 @@ describe('the app’s own SQL', () => {
 
   it('is rolled back as a whole when it rejects, and its error comes out as it was', async () => {
     const store = postgres({
-      connectionString: url,
+      connectionString: database.url,
       write: async (client, messages) => {
         await insert(client, messages);
         await client.query("INSERT INTO answers (id) VALUES ('\\x00'::bytea::text), (NULL)");
@@ -59,14 +52,17 @@ describe('the app’s own SQL', () => {
     await expect(store.save([aMessage()])).rejects.toMatchObject({ code: '23502' });
     expect(await answers()).toEqual([]);
     const thrown = new Error('the app said no');
-    const refusing = postgres({ connectionString: url, write: () => Promise.reject(thrown) });
+    const refusing = postgres({
+      connectionString: database.url,
+      write: () => Promise.reject(thrown),
+    });
     await expect(refusing.save([aMessage()])).rejects.toBe(thrown);
     await Promise.all([store.close(), refusing.close()]);
   });
 
   it('never meets a transaction that another save left open', async () => {
     const store = postgres({
-      connectionString: url,
+      connectionString: database.url,
       maxConnections: 1,
       write: async (client, messages) => {
         await insert(client, messages);
@@ -83,7 +79,7 @@ describe('the app’s own SQL', () => {
     const seen: (readonly StorableMessage[])[] = [];
     const conflicts: IdConflict[] = [];
     const store = postgres({
-      connectionString: url,
+      connectionString: database.url,
       write: async (client, messages) => {
         seen.push(messages);
         await insert(client, messages);
@@ -123,7 +119,7 @@ describe('the app’s own SQL', () => {
 
 describe('a client that shows no protocol, as the bindings of libpq', () => {
   it('takes three round trips to the same result', async () => {
-    const settings = checkOptions({ connectionString: url, statementTimeoutMs: 4321 });
+    const settings = checkOptions({ connectionString: database.url, statementTimeoutMs: 4321 });
     // True: our types describe a part of what pg has. The pool lends real clients, less their connection.
     const native = { Pool: NarrowPool, Query: pg.Query } as unknown as PgModule;
     for (const [name, module] of Object.entries({ ours: loadPg(), native })) {
