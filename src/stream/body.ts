@@ -40,6 +40,11 @@ export interface Body {
   flushLog(): void;
   /** The stream leaves no message. */
   drop(): void;
+  /**
+   * All is said about the stream: what was captured and read is not kept for as long as somebody keeps the stream. That
+   * may be V8 itself: of a stream that is old and dead, what is young is kept, and copied, until the next full collection.
+   */
+  letGo(): void;
   /** What a normal end says about the stream. */
   endFact(): Fact;
   /** What a finish marker says about it: after an error frame it is no success. */
@@ -121,9 +126,10 @@ class StreamBody implements Body {
 
   take(chunk: unknown, encoding: unknown, now: boolean): 'invalid' | Sighting | undefined {
     const capture = this.#capture;
-    if (!capture.take(chunk, encoding)) return 'invalid';
+    const taken = capture.take(chunk, encoding);
+    if (taken === undefined) return 'invalid';
+    const { kept, text } = taken;
     const { pulse, exchange } = this.#owner;
-    const { kept, text } = capture;
     // From the first write of a tick on, until Node lets all of its bytes go at once.
     const corked = (exchange.h2 ?? exchange.socket).writableCorked > 0;
     const atMs = pulse.beat(text, corked);
@@ -169,6 +175,11 @@ class StreamBody implements Body {
 
   drop(): void {
     this.#log?.drop();
+  }
+
+  letGo(): void {
+    this.#capture.letGo();
+    this.settlement?.letGo();
   }
 
   endFact(): Fact {

@@ -22,18 +22,30 @@ export interface Capture {
   readonly bytes: number;
   /** Bytes beyond the limit. */
   readonly droppedBytes: number;
-  /** What of the last write was kept, for the write-ahead log; undefined where there is nothing. */
-  readonly kept: Piece | undefined;
-  /** The whole of the last write as text, to look for frames in; undefined where there is none. */
-  readonly text: string | undefined;
   /** The pieces from the one to before the other are frames that look alike: they were compared as they were written. */
   readonly alikeFrom: number;
   readonly alikeTo: number;
   /** The last write is such a frame. */
   noteAlike(): void;
-  /** Takes one body write. False for what Node itself will refuse. */
-  take(chunk: unknown, encoding: unknown): boolean;
+  /** Takes one body write; undefined for what Node itself will refuse. What is returned is filled anew by the next call. */
+  take(chunk: unknown, encoding: unknown): Readonly<Taken> | undefined;
+  /** Nobody reads the pieces any more. */
+  letGo(): void;
 }
+
+/** What one write brought. */
+export interface Taken {
+  /** What of it was kept, for the write-ahead log; undefined where there is nothing. */
+  kept: Piece | undefined;
+  /** All of it as text, to look for frames in; undefined where there is none. */
+  text: string | undefined;
+}
+
+/**
+ * One for all streams: a field of each would cost the collector a look at every stream that has said something since it
+ * was last there, a third of its pauses where there are ten thousand.
+ */
+const TAKEN: Taken = { kept: undefined, text: undefined };
 
 export interface CaptureOptions {
   /** 0 keeps nothing: for streams that are only observed. */
@@ -45,13 +57,11 @@ export function createCapture(options: CaptureOptions): Capture {
   return new BodyCapture(options);
 }
 
-/** A class, because there is one for each live stream; what a write brought is in its fields, which costs no object. */
+/** A class, because there is one for each live stream. */
 class BodyCapture implements Capture {
   pieces: Piece[] = [];
   bytes = 0;
   droppedBytes = 0;
-  kept: Piece | undefined;
-  text: string | undefined;
   alikeFrom = 0;
   alikeTo = 0;
   readonly #maxBytes: number;
@@ -63,24 +73,23 @@ class BodyCapture implements Capture {
     this.#encoded = encoded;
   }
 
-  take(chunk: unknown, encoding: unknown): boolean {
-    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return false;
+  take(chunk: unknown, encoding: unknown): Readonly<Taken> | undefined {
+    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return undefined;
     const size = sizeOf(chunk, encoding);
     this.bytes += size;
-    if (this.#encoded) {
-      this.text = undefined;
-      this.#keep(copyOf(chunk, encoding), size);
-    } else {
-      const text = this.#textOf(chunk, encoding);
-      this.text = text === '' ? undefined : text;
-      this.#keep(this.text, size);
-    }
-    return true;
+    const text = this.#encoded ? undefined : this.#textOf(chunk, encoding) || undefined;
+    TAKEN.text = text;
+    TAKEN.kept = this.#keep(this.#encoded ? copyOf(chunk, encoding) : text, size);
+    return TAKEN;
+  }
+
+  letGo(): void {
+    this.pieces = [];
   }
 
   noteAlike(): void {
     // A piece that was cut is not what was compared.
-    if (this.kept !== this.text) return;
+    if (this.droppedBytes > 0 || this.pieces.length === 0) return;
     const count = this.pieces.length;
     if (this.alikeTo === 0) this.alikeFrom = count - 1;
     // One run is enough: what interrupts it is as a rule the end.
@@ -88,13 +97,15 @@ class BodyCapture implements Capture {
     this.alikeTo = count;
   }
 
-  #keep(piece: Piece | undefined, size: number): void {
-    const keeps = piece !== undefined && this.#maxBytes > 0;
-    this.kept = keeps ? this.#fit(piece, size) : undefined;
-    if (this.kept === undefined) return;
+  /** Returns what of it was kept. */
+  #keep(piece: Piece | undefined, size: number): Piece | undefined {
+    if (piece === undefined || this.#maxBytes === 0) return undefined;
+    const kept = this.#fit(piece, size);
+    if (kept === undefined) return undefined;
     // A stream whose model is still thinking has said one thing, its role; `push` would make room for sixteen more.
-    if (this.pieces.length === 0) this.pieces = [this.kept];
-    else this.pieces.push(this.kept);
+    if (this.pieces.length === 0) this.pieces = [kept];
+    else this.pieces.push(kept);
+    return kept;
   }
 
   /** The part of a piece that still fits, on a whole character. */

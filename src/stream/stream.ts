@@ -292,6 +292,7 @@ export class Stream implements StreamView {
       this.environment.observer.onSkip(this, reason);
     }
     this.environment.observer.onEnd(summaryOf(this, this.fact, settlement));
+    this.body.letGo();
   }
 }
 

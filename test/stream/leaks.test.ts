@@ -2,7 +2,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import express from 'express';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { lastchunk, type Observer, type StreamView } from '../../src/index.ts';
 import { chatChunk } from '../support/frames.ts';
 import { createKept } from '../support/kept.ts';
 import { serve } from '../support/site.ts';
@@ -59,6 +60,48 @@ describe('after many streams', () => {
     });
     expect(kept.witness.ends).toHaveLength(STREAMS);
     expect(kept.witness.internalErrors).toEqual([]);
+  });
+});
+
+describe('an observer that keeps a stream it was told of', () => {
+  const BYTES = 16 * 1024 * 1024;
+
+  it.each([
+    ['frames', (text: string) => chatChunk({ content: text })],
+    ['frames that are not alike', (text: string) => chatChunk({ content: `"${text}` })],
+  ])('does not keep its answer, in %s', async (_, frame) => {
+    const views: StreamView[] = [];
+    let ended = 0;
+    const observer: Observer = {
+      onStart: (view) => void views.push(view),
+      onEnd: () => void (ended += 1),
+    };
+    const keep = lastchunk({
+      store: { save: async () => {}, close: async () => {} },
+      journal: false,
+      observer,
+    });
+    onTestFinished(async () => void (await keep.close()));
+    const guard = keep.guard({ maxBytes: 4 * BYTES });
+    const site = await serve((req, res) => {
+      const handler = (): void => {
+        res.setHeader('content-type', 'text/event-stream');
+        const count = BYTES / 1024;
+        for (let at = 0; at < count; at++) res.write(frame(String(at).padStart(1024, '.')));
+        res.end(chatChunk({}, 'stop'));
+      };
+      void guard(req, res, handler);
+    });
+    const heapAfter = async (streams: number): Promise<number> => {
+      const visitor = await visit(site, '/');
+      expect((await visitor.over()).whole).toBe(true);
+      await until('it has ended', () => ended === streams);
+      collectGarbage();
+      return process.memoryUsage().heapUsed;
+    };
+    const first = await heapAfter(1);
+    expect((await heapAfter(2)) - first).toBeLessThan(BYTES / 4);
+    expect(views.map(({ bytes }) => bytes > BYTES)).toEqual([true, true]);
   });
 });
 
