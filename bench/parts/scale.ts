@@ -9,6 +9,7 @@ import { figure } from '../figures.ts';
 import { differences, inTurn, pick, ratios } from '../rounds.ts';
 import { startServer, type Server } from '../servers.ts';
 import { VARIANTS, type VariantName } from '../servers/variants.ts';
+import { warmUp } from '../warm-up.ts';
 import type { Bench } from '../part.ts';
 
 const STREAMS = [100, 1_000, 5_000, 10_000];
@@ -20,9 +21,6 @@ const WINDOW_MS = 4_000;
 
 /** Until all of them say something, and what the collection before has left is done. */
 const SETTLE_MS = 1_200;
-
-/** Streams that come and go first, so that what is made once is there. */
-const WARM_UP = 100;
 
 /** Connections that are opened at a time. */
 const OPENED_AT_A_TIME = 50;
@@ -73,7 +71,7 @@ interface Watched {
 async function watch({ built, quick }: Bench, name: VariantName, count: number): Promise<Watched> {
   const windowMs = quick ? QUICK.windowMs : WINDOW_MS;
   const server = await startServer(built, 'variant', { args: [name], flags: ['--expose-gc'] });
-  for (const socket of await openAll(server, WARM_UP, '/stream/1/1')) socket.destroy();
+  await warmUp(server.port, '/stream/24/8', quick);
   const empty = await server.memory();
   const sockets = await openAll(server, count, '/slow');
   const full = await server.memory();

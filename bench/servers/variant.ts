@@ -52,7 +52,11 @@ app.get('/stamped/:chunks', async (req, res) => {
   finish(res);
 });
 
-/** Says one thing, and from `tick` on one more every second, each stream at a moment of its own. */
+/**
+ * Says one thing, and from `tick` on one more every second, each stream at a moment of its own. A stream that was late
+ * comes back to its moment: were it to wait a second from when it spoke, those that one pause made late would speak
+ * together for ever, and what is measured would be the worst pause so far, and not the pauses that there are.
+ */
 const SECOND_MS = 1_000;
 const GOLDEN = 0.618;
 const slow: Response[] = [];
@@ -65,10 +69,16 @@ app.get('/slow', (_req, res) => {
 await serve(app, { tick, journalBytes: () => journalBytes });
 
 function tick(): void {
+  const startMs = performance.now();
   for (const [index, res] of slow.entries()) {
     let said = 0;
-    const say = (): void => void res.write(frame(` ${index} ${said++}`));
-    setTimeout(() => setInterval(say, SECOND_MS), ((index * GOLDEN) % 1) * SECOND_MS);
+    let dueMs = startMs + ((index * GOLDEN) % 1) * SECOND_MS;
+    const say = (): void => {
+      res.write(frame(` ${index} ${said++}`));
+      dueMs += SECOND_MS;
+      setTimeout(say, dueMs - performance.now());
+    };
+    setTimeout(say, dueMs - startMs);
   }
 }
 

@@ -3,6 +3,7 @@ import { type Instrumentation } from '@opentelemetry/instrumentation';
 import type { RequestHandler } from 'express';
 import { load, type Load } from '../built.ts';
 import type { MessageStore } from '../../src/message.ts';
+import { byHand } from './by-hand.ts';
 
 /** What a variant is made from. */
 export interface Ingredients {
@@ -41,6 +42,14 @@ export const VARIANTS = {
       const { default: bundle } = await import('express-prom-bundle');
       return bundle({ includeMethod: true, includePath: true });
     },
+  },
+  byHand: {
+    title: 'the least by hand',
+    middleware: async () => byHand(),
+  },
+  oneWrite: {
+    title: 'the least, and one write a tick',
+    middleware: async ({ journal }) => byHand(journal),
   },
   observe: {
     title: 'observe()',
