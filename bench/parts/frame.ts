@@ -10,7 +10,7 @@ import { startServer } from '../servers.ts';
 const ROUNDS = 8;
 const ANSWERS = 500;
 const QUICK = { rounds: 1, answers: 50 };
-const WARM_UP = 1_000;
+const WARM_UP = 5_000;
 
 const PARTS_OF_ALL = { p50: 0.5, p99: 0.99 } as const;
 
