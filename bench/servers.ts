@@ -95,3 +95,18 @@ export async function startServers<Name extends string>(
   // Every name has its server now.
   return Object.fromEntries(entries) as Record<Name, Server>;
 }
+
+/** Stops them all; the most that each has taken, in MiB. */
+export async function stopServers<Name extends string>(
+  names: readonly Name[],
+  servers: Readonly<Record<Name, Server>>,
+): Promise<Readonly<Record<Name, number>>> {
+  const peaks: [Name, number][] = [];
+  for (const name of names) {
+    const { peakBytes } = await servers[name].usage();
+    peaks.push([name, peakBytes / 2 ** 20]);
+    await servers[name].stop();
+  }
+  // Every name has its peak now.
+  return Object.fromEntries(peaks) as Record<Name, number>;
+}

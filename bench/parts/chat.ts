@@ -4,8 +4,8 @@ import pg from 'pg';
 import { atATime, connectTo } from '../client.ts';
 import { figure } from '../figures.ts';
 import type { Bench } from '../part.ts';
-import { inTurn, pick, ratios } from '../rounds.ts';
-import { startServer, startServers, type Server } from '../servers.ts';
+import { inTurn, joined, pick, ratios, type Rounds } from '../rounds.ts';
+import { startServer, startServers, stopServers, type Server } from '../servers.ts';
 import { warmUp } from '../warm-up.ts';
 import { CHAT_NAMES, CHATS, type Chat, type ChatName } from '../servers/chats.ts';
 
@@ -21,8 +21,11 @@ const TOKENS = 200;
 /** What the model is asked for before anything is measured. */
 const WARM_UP = 'fast-20';
 
-const ROUNDS = { rounds: 6, warmUp: 1 };
-const QUICK = { rounds: 1, streams: 2, tokens: 40 };
+/** Processes of each way, one after the other: `chunks` says why. */
+const GENERATIONS = 3;
+/** Those that are not counted have answers of full length, which the warm-up has not. */
+const ROUNDS = { rounds: 3, warmUp: 2 };
+const QUICK = { generations: 1, rounds: 1, streams: 2, tokens: 40 };
 
 export async function benchChat(bench: Bench): Promise<void> {
   const connectionString = await bench.databases.open('off');
@@ -30,48 +33,71 @@ export async function benchChat(bench: Bench): Promise<void> {
   await database.query('CREATE TABLE bench_answers (text text)');
   const upstream = await startServer(bench.built, 'upstream');
   const baseURL = `http://127.0.0.1:${upstream.port}/v1`;
-  const servers = await startServers(CHAT_NAMES, (name) =>
-    startServer(bench.built, 'chat', { args: [name, connectionString, baseURL] }),
-  );
-  for (const name of CHAT_NAMES) {
-    const streams = await warmUp(servers[name].port, `/chat/${WARM_UP}`, bench.quick);
-    await saved(database, CHATS[name], streams);
+  const generations: Generation[] = [];
+  for (let one = 0; one < (bench.quick ? QUICK.generations : GENERATIONS); one++) {
+    generations.push(await live(bench, { connectionString, baseURL, database }));
   }
-  for (const pace of PACES) {
-    const tokens = bench.quick ? QUICK.tokens : TOKENS;
-    await measure(bench, servers, { ...pace, tokens, database });
+  for (const [index, pace] of PACES.entries()) {
+    const costs = generations.flatMap((generation) => generation.costs[index] ?? []);
+    report(bench, pace.name, joined(CHAT_NAMES, costs));
   }
   for (const name of CHAT_NAMES) {
-    const { peakBytes } = await servers[name].usage();
-    bench.found(figure(`memory, peak: ${CHATS[name].title}`, 'MiB', [peakBytes / 2 ** 20]));
-    await servers[name].stop();
+    const peaks = generations.map(({ peakMiB }) => peakMiB[name]);
+    bench.found(figure(`memory, peak: ${CHATS[name].title}`, 'MiB', peaks));
   }
   await upstream.stop();
   await database.end();
 }
 
-interface Task {
-  readonly tokens: number;
-  readonly name: string;
-  readonly how: string;
-  readonly together: number;
-  readonly streams: number;
+interface Cost {
+  readonly cpuUs: number;
+  readonly perSecond: number;
+}
+
+type Costs = Rounds<ChatName, Cost>;
+
+/** One process of each way, from its start to its end. */
+interface Generation {
+  /** For each pace. */
+  readonly costs: readonly Costs[];
+  readonly peakMiB: Readonly<Record<ChatName, number>>;
+}
+
+/** What all of them share. */
+interface World {
+  readonly connectionString: string;
+  readonly baseURL: string;
   readonly database: pg.Pool;
 }
 
-async function measure(
-  { quick, found }: Bench,
-  servers: Readonly<Record<ChatName, Server>>,
-  task: Task,
-): Promise<void> {
-  const streams = quick ? QUICK.streams : task.streams;
-  const results = await inTurn(CHAT_NAMES, quick ? QUICK : ROUNDS, (name) =>
-    run(servers[name], CHATS[name], { ...task, streams }),
+async function live(
+  { built, quick }: Bench,
+  { connectionString, baseURL, database }: World,
+): Promise<Generation> {
+  const servers = await startServers(CHAT_NAMES, (name) =>
+    startServer(built, 'chat', { args: [name, connectionString, baseURL] }),
   );
-  const cpu = pick(results, ({ cpuUs }) => cpuUs);
-  const perSecond = pick(results, (result) => result.perSecond);
   for (const name of CHAT_NAMES) {
-    const of = (what: string): string => `${task.name}, ${what}: ${CHATS[name].title}`;
+    const streams = await warmUp(servers[name].port, `/chat/${WARM_UP}`, quick);
+    await saved(database, CHATS[name], streams);
+  }
+  const costs: Costs[] = [];
+  for (const { how, together, streams } of PACES) {
+    const task = { how, together, tokens: TOKENS, streams, database, ...(quick && QUICK) };
+    costs.push(
+      await inTurn(CHAT_NAMES, quick ? QUICK : ROUNDS, (name) =>
+        run(servers[name], CHATS[name], task),
+      ),
+    );
+  }
+  return { costs, peakMiB: await stopServers(CHAT_NAMES, servers) };
+}
+
+function report({ found }: Bench, pace: string, costs: Costs): void {
+  const cpu = pick(costs, ({ cpuUs }) => cpuUs);
+  const perSecond = pick(costs, (cost) => cost.perSecond);
+  for (const name of CHAT_NAMES) {
+    const of = (what: string): string => `${pace}, ${what}: ${CHATS[name].title}`;
     found(figure(of('CPU'), 'µs/token', cpu[name]));
     for (const other of ['plain', 'guarded'] as const) {
       if (name === other) continue;
@@ -81,8 +107,16 @@ async function measure(
   }
 }
 
+interface Task {
+  readonly how: string;
+  readonly tokens: number;
+  readonly together: number;
+  readonly streams: number;
+  readonly database: pg.Pool;
+}
+
 /** Asks, reads, and waits until everything that is to be saved is there: saving belongs to the cost. */
-async function run(server: Server, chat: Chat, task: Task) {
+async function run(server: Server, chat: Chat, task: Task): Promise<Cost> {
   const { how, tokens, together, streams, database } = task;
   const before = await server.usage();
   const startMs = performance.now();

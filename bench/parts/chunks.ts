@@ -4,7 +4,7 @@ import { figure } from '../figures.ts';
 import { CHUNK } from '../frames.ts';
 import { startReceiver } from '../receiver.ts';
 import { differences, inTurn, joined, pick, ratios, type Rounds } from '../rounds.ts';
-import { startServer, startServers, type Server } from '../servers.ts';
+import { startServer, startServers, stopServers, type Server } from '../servers.ts';
 import { VARIANT_NAMES, VARIANTS, WITH_JOURNAL, type VariantName } from '../servers/variants.ts';
 import { warmUp } from '../warm-up.ts';
 import type { Bench } from '../part.ts';
@@ -75,14 +75,7 @@ async function live(
   for (const name of VARIANT_NAMES) await warmUp(servers[name].port, '/stream/24/8', quick);
   const costs: Costs[] = [];
   for (const shape of shapes) costs.push(await measure(quick, servers, shape));
-  const peaks: [VariantName, number][] = [];
-  for (const name of VARIANT_NAMES) {
-    const { peakBytes } = await servers[name].usage();
-    peaks.push([name, peakBytes / 2 ** 20]);
-    await servers[name].stop();
-  }
-  // Every variant has its peak now.
-  return { costs, peakMiB: Object.fromEntries(peaks) as Record<VariantName, number> };
+  return { costs, peakMiB: await stopServers(VARIANT_NAMES, servers) };
 }
 
 function pickShape(generations: readonly Generation[], index: number): readonly Costs[] {
