@@ -40,11 +40,6 @@ export interface Body {
   flushLog(): void;
   /** The stream leaves no message. */
   drop(): void;
-  /**
-   * All is said about the stream: what was captured and read is not kept for as long as somebody keeps the stream. That
-   * may be V8 itself: of a stream that is old and dead, what is young is kept, and copied, until the next full collection.
-   */
-  letGo(): void;
   /** What a normal end says about the stream. */
   endFact(): Fact;
   /** What a finish marker says about it: after an error frame it is no success. */
@@ -175,11 +170,6 @@ class StreamBody implements Body {
 
   drop(): void {
     this.#log?.drop();
-  }
-
-  letGo(): void {
-    this.#capture.letGo();
-    this.settlement?.letGo();
   }
 
   endFact(): Fact {

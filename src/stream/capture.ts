@@ -29,8 +29,6 @@ export interface Capture {
   noteAlike(): void;
   /** Takes one body write; undefined for what Node itself will refuse. What is returned is filled anew by the next call. */
   take(chunk: unknown, encoding: unknown): Readonly<Taken> | undefined;
-  /** Nobody reads the pieces any more. */
-  letGo(): void;
 }
 
 /** What one write brought. */
@@ -81,10 +79,6 @@ class BodyCapture implements Capture {
     TAKEN.text = text;
     TAKEN.kept = this.#keep(this.#encoded ? copyOf(chunk, encoding) : text, size);
     return TAKEN;
-  }
-
-  letGo(): void {
-    this.pieces = [];
   }
 
   noteAlike(): void {

@@ -42,8 +42,6 @@ export interface Settlement {
   readonly due: boolean;
   /** Called when a save has its result. */
   onResult: () => void;
-  /** Nothing more will come: what was read is not kept. */
-  letGo(): void;
 }
 
 export interface SettlementOptions {
@@ -98,11 +96,6 @@ class MessageSettlement implements Settlement {
       reading.errorFrame !== settled.errorFrame ||
       reading.unknownText !== settled.unknownText
     );
-  }
-
-  letGo(): void {
-    this.#settled = undefined;
-    this.#body.letGo();
   }
 
   settle(fact: Fact, complete: boolean): SaveProgress | undefined {
@@ -189,11 +182,6 @@ class BodyReader {
       this.#fed = capture.pieces.length;
     }
     return this.#last;
-  }
-
-  letGo(): void {
-    this.#reading = undefined;
-    this.#last = undefined;
   }
 
   #readOn(): BodyReading {

@@ -27,6 +27,10 @@ import { summaryOf } from './summary.ts';
 /** Outcomes after which what is written waits: those that a client takes for the end of an answer. */
 const HELD: ReadonlySet<Outcome> = new Set(['completed', 'truncated', 'failed']);
 
+interface Past extends Pick<Body, 'bytes' | 'format'> {
+  readonly result: SaveResult | SkipReason | undefined;
+}
+
 /** Nothing is held; one promise for all streams of which that is true. */
 const RELEASED = Promise.resolve();
 
@@ -77,6 +81,12 @@ export class Stream implements StreamView {
   /** Resolves when nothing is held any more. */
   released: Promise<void> = RELEASED;
   #reported = false;
+  /**
+   * What is asked of a body that is gone. It goes with the report, and not when nobody has the stream any more: that may
+   * be V8 itself, which copies what is young and hangs on something old and dead, and keeps it until its next full
+   * collection. The journal has the pieces for as long as it needs them.
+   */
+  #past: Past | undefined;
   #holds = 0;
   #identity: Identity | undefined;
   #route: string | undefined;
@@ -106,7 +116,7 @@ export class Stream implements StreamView {
   }
 
   get format(): string {
-    return this.body?.format ?? 'auto';
+    return (this.body ?? this.#past)?.format ?? 'auto';
   }
 
   get conversationId(): string | null {
@@ -114,7 +124,7 @@ export class Stream implements StreamView {
   }
 
   get bytes(): number {
-    return this.body?.bytes ?? 0;
+    return (this.body ?? this.#past)?.bytes ?? 0;
   }
 
   /** Whose message this is; the app is asked the first time somebody wants to know. */
@@ -245,7 +255,8 @@ export class Stream implements StreamView {
 
   /** What became of the message, once that is known. */
   whenSettled(): Promise<SaveResult | SkipReason> {
-    if (this.#hasResult()) return Promise.resolve(this.body?.settlement?.result ?? 'empty');
+    const settlement = this.body?.settlement ?? this.expectation ?? this.#past;
+    if (this.#hasResult()) return Promise.resolve(settlement?.result ?? 'empty');
     return new Promise((resolve) => (this.#settledListeners ??= []).push(resolve));
   }
 
@@ -292,7 +303,8 @@ export class Stream implements StreamView {
       this.environment.observer.onSkip(this, reason);
     }
     this.environment.observer.onEnd(summaryOf(this, this.fact, settlement));
-    this.body.letGo();
+    this.#past = { bytes: this.bytes, format: this.format, result: settlement?.result };
+    this.body = undefined;
   }
 }
 

@@ -4,9 +4,14 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { lastchunk, LastchunkError, type LastchunkOptions } from '../../src/index.ts';
+import {
+  type GuardOptions,
+  lastchunk,
+  LastchunkError,
+  type LastchunkOptions,
+} from '../../src/index.ts';
 import { createChat, relay } from '../support/chat.ts';
-import { createHouse } from '../support/house.ts';
+import { createHouse, type House } from '../support/house.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { createTap, type Tap } from '../support/tap.ts';
@@ -57,33 +62,9 @@ describe('the disk of the journal is full while answers stream', () => {
   it('and they go on, are saved to the database, and the journal is well again', async () => {
     const { journal, room } = await smallDisk();
     const house = await createHouse(database, spans, { journal });
-    const taps = new Map<string, Tap>();
-    const chat = await createChat(
-      house,
-      (req, res, next) => {
-        const tap = createTap();
-        taps.set(String(req.params['id']), tap);
-        return relay(tap)(req, res, next);
-      },
-      { maxBytes: 64 * MIB, confirmTimeoutMs: 30_000 },
-    );
-    const ask = async (id: string) => {
-      const visitor = await chat.ask(id);
-      return { visitor, tap: await until('its handler runs', () => taps.get(id)) };
-    };
-
+    const ask = await tappedChat(house, { confirmTimeoutMs: 30_000 });
     const long = await ask('long');
-    const piece = 'x'.repeat(64 * 1024);
-    let pieces = 0;
-    const degraded = async (): Promise<boolean> => {
-      if (pieces * piece.length < 2 * room) {
-        long.tap.push(piece);
-        pieces += 1;
-      }
-      const now = await house.scrape();
-      return now.sum('lastchunk_journal_degraded') === 1;
-    };
-    await until('the disk is full', degraded);
+    const filling = await fill(house, long.tap, room);
     expect(house.keep.health()).toMatchObject({
       status: 'degraded',
       reasons: ['journal-degraded'],
@@ -104,7 +85,7 @@ describe('the disk of the journal is full while answers stream', () => {
     const rows = await house.rows();
     expect(new Map(rows.map((row) => [row.conversation_id, row.content]))).toEqual(
       new Map([
-        ['long', `${piece.repeat(pieces)}the end`],
+        ['long', `${filling}the end`],
         ['short', 'said while the disk was full'],
       ]),
     );
@@ -129,7 +110,64 @@ describe('the disk of the journal is full while answers stream', () => {
     expect(scrape.sum('lastchunk_saves_pending')).toBe(0);
   });
 
-  function told(house: Awaited<ReturnType<typeof createHouse>>, what: string): string[] {
+  it('and what was given up because the database was away too is saved when both are back', async () => {
+    const { journal, room } = await smallDisk();
+    const house = await createHouse(database, spans, { journal });
+    const ask = await tappedChat(house, { confirmTimeoutMs: 500, missingAfterMs: 2_000 });
+    const long = await ask('long');
+    await fill(house, long.tap, room);
+    await database.stopImmediate();
+    const short = await ask('short');
+    short.tap.push('said while ', 'nothing worked');
+    short.tap.end();
+    expect((await short.visitor.over()).whole).toBe(true);
+    expect(['lost', 'missing']).toContain((await house.witness.ended(1)).save);
+
+    await database.start();
+    long.tap.push('the end');
+    long.tap.end();
+    await house.witness.ended(2);
+    await until('both are there', async () => (await house.rows()).length === 2);
+    const rows = await house.rows();
+    expect(rows.find((row) => row.conversation_id === 'short')).toMatchObject({
+      content: 'said while nothing worked',
+      complete: true,
+    });
+  });
+
+  /** A chat whose handlers say what is pushed into the tap of their conversation. */
+  async function tappedChat(house: House, options: GuardOptions) {
+    const taps = new Map<string, Tap>();
+    const chat = await createChat(
+      house,
+      (req, res, next) => {
+        const tap = createTap();
+        taps.set(String(req.params['id']), tap);
+        return relay(tap)(req, res, next);
+      },
+      { maxBytes: 64 * MIB, ...options },
+    );
+    return async (id: string) => {
+      const visitor = await chat.ask(id);
+      return { visitor, tap: await until('its handler runs', () => taps.get(id)) };
+    };
+  }
+
+  /** Says as much as the disk does not hold, and returns it. */
+  async function fill(house: House, tap: Tap, room: number): Promise<string> {
+    const piece = 'x'.repeat(64 * 1024);
+    let pieces = 0;
+    await until('the disk is full', async () => {
+      if (pieces * piece.length < 2 * room) {
+        tap.push(piece);
+        pieces += 1;
+      }
+      return (await house.scrape()).sum('lastchunk_journal_degraded') === 1;
+    });
+    return piece.repeat(pieces);
+  }
+
+  function told(house: House, what: string): string[] {
     return house.logbook.lines.filter(({ text }) => text.includes(what)).map(({ level }) => level);
   }
 });
