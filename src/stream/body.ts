@@ -3,6 +3,7 @@
  * when its message is due.
  */
 import type { OpenedStream, StreamLog, WriteTime } from '../keeper.ts';
+import type { SaveResult, SkipReason } from '../message.ts';
 import { type Capture, createCapture, isEncoded } from './capture.ts';
 import type { StreamEnvironment } from './environment.ts';
 import { createFrameWatch, type FrameWatch, type Sighting } from './formats/index.ts';
@@ -46,6 +47,16 @@ export interface Body {
   finishFact(): Fact;
   /** Whether the answer is all there, given that its handler came to a normal end, or did not. */
   isComplete(endedNormally: boolean): boolean;
+}
+
+/**
+ * What is still asked of a body that is gone. It goes when all is said about its stream, and not when nobody has the
+ * stream any more: that may be V8 itself, which copies what is young and hangs on something old and dead, and keeps it until
+ * its next full collection. The journal has the pieces for as long as it needs them.
+ */
+export interface PastBody extends Pick<Body, 'bytes' | 'format'> {
+  /** Of its message. */
+  readonly result: SaveResult | SkipReason | undefined;
 }
 
 /** The stream carried an error that its format knows: the upstream's word. */

@@ -2,9 +2,13 @@
  * Keeps calls on a response back until a message is saved, then replays them in order. What the handler asks of the
  * response meanwhile is answered as if nothing were held, except that it has not *finished*, which is true.
  */
+import type { Outcome } from '../message.ts';
 import { cover } from './cover.ts';
 import type { StreamEnvironment } from './environment.ts';
 import type { Exchange, Response } from './exchange.ts';
+
+/** Outcomes after which what is written waits: those that a client takes for the end of an answer. */
+export const HELD: ReadonlySet<Outcome> = new Set(['completed', 'truncated', 'failed']);
 
 interface HeldCall {
   readonly replay: () => void;

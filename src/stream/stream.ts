@@ -7,14 +7,14 @@
  * A class, unlike most of the project: one for each live stream, and methods on a prototype cost nothing.
  */
 import type { SaveProgress } from '../keeper.ts';
-import type { Outcome, SaveResult, SkipReason } from '../message.ts';
+import type { SaveResult, SkipReason } from '../message.ts';
 import type { StreamView } from '../observer.ts';
-import { type Body, createBody, ERROR_FRAME, type Opening } from './body.ts';
+import { type Body, createBody, ERROR_FRAME, type Opening, type PastBody } from './body.ts';
 import type { StreamEnvironment } from './environment.ts';
 import type { Exchange } from './exchange.ts';
 import type { Expectation } from './expectation.ts';
 import { createFinishing, type Finishing } from './finishing.ts';
-import { createHold, type Hold } from './hold.ts';
+import { createHold, HELD, type Hold } from './hold.ts';
 import { NO_HOOKS, type StreamHooks } from './hooks.ts';
 import { type Identity, identityOf } from './identity.ts';
 import { createPulse, type Pulse } from './pulse.ts';
@@ -23,13 +23,6 @@ import type { StreamSettings } from './settings.ts';
 import type { Fact } from './settlement.ts';
 import { createStopSignal, type StopSignal } from './stop-signal.ts';
 import { summaryOf } from './summary.ts';
-
-/** Outcomes after which what is written waits: those that a client takes for the end of an answer. */
-const HELD: ReadonlySet<Outcome> = new Set(['completed', 'truncated', 'failed']);
-
-interface Past extends Pick<Body, 'bytes' | 'format'> {
-  readonly result: SaveResult | SkipReason | undefined;
-}
 
 /** Nothing is held; one promise for all streams of which that is true. */
 const RELEASED = Promise.resolve();
@@ -81,12 +74,7 @@ export class Stream implements StreamView {
   /** Resolves when nothing is held any more. */
   released: Promise<void> = RELEASED;
   #reported = false;
-  /**
-   * What is asked of a body that is gone. It goes with the report, and not when nobody has the stream any more: that may
-   * be V8 itself, which copies what is young and hangs on something old and dead, and keeps it until its next full
-   * collection. The journal has the pieces for as long as it needs them.
-   */
-  #past: Past | undefined;
+  #past: PastBody | undefined;
   #holds = 0;
   #identity: Identity | undefined;
   #route: string | undefined;
