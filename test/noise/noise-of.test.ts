@@ -115,16 +115,17 @@ describe('an error of a stream that was left', () => {
       asked = until('the close', () => req.socket.destroyed).then(
         () => keep.classify(error, res).noise,
       );
-      await delay(0);
       throw error;
     });
+    let hasThrown = false;
     const site = await serve((req, res) => {
       void Promise.resolve(guarded(req, res)).catch(() => {
-        // Nobody else is there.
+        hasThrown = true;
       });
     });
     const visitor = await visit(site, '/');
     await visitor.sees('one ');
+    await until('the handler has thrown', () => hasThrown);
     visitor.fin();
     expect(await asked).toBe(false);
     expect(told).toEqual([]);
