@@ -243,8 +243,8 @@ export class Stream implements StreamView {
 
   /** What became of the message, once that is known. */
   whenSettled(): Promise<SaveResult | SkipReason> {
-    const settlement = this.body?.settlement ?? this.expectation ?? this.#past;
-    if (this.#hasResult()) return Promise.resolve(settlement?.result ?? 'empty');
+    const { result = 'empty' } = this.body?.settlement ?? this.#past ?? {};
+    if (this.#hasResult()) return Promise.resolve(result);
     return new Promise((resolve) => (this.#settledListeners ??= []).push(resolve));
   }
 
