@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { atATime, connectTo } from '../client.ts';
 import { figure } from '../figures.ts';
+import { type Cost, type Generation, inGenerations } from '../generations.ts';
 import type { Bench } from '../part.ts';
-import { inTurn, joined, pick, ratios, type Rounds } from '../rounds.ts';
+import { inTurn, pick, ratios, type Rounds } from '../rounds.ts';
 import { startServer, startServers, stopServers, type Server } from '../servers.ts';
 import { warmUp } from '../warm-up.ts';
 import { CHAT_NAMES, CHATS, type Chat, type ChatName } from '../servers/chats.ts';
@@ -21,7 +22,7 @@ const TOKENS = 200;
 /** What the model is asked for before anything is measured. */
 const WARM_UP = 'fast-20';
 
-/** Processes of each way, one after the other: `chunks` says why. */
+/** Processes of each way. */
 const GENERATIONS = 3;
 /** Those that are not counted have answers of full length, which the warm-up has not. */
 const ROUNDS = { rounds: 3, warmUp: 2 };
@@ -33,35 +34,18 @@ export async function benchChat(bench: Bench): Promise<void> {
   await database.query('CREATE TABLE bench_answers (text text)');
   const upstream = await startServer(bench.built, 'upstream');
   const baseURL = `http://127.0.0.1:${upstream.port}/v1`;
-  const generations: Generation[] = [];
-  for (let one = 0; one < (bench.quick ? QUICK.generations : GENERATIONS); one++) {
-    generations.push(await live(bench, { connectionString, baseURL, database }));
-  }
-  for (const [index, pace] of PACES.entries()) {
-    const costs = generations.flatMap((generation) => generation.costs[index] ?? []);
-    report(bench, pace.name, joined(CHAT_NAMES, costs));
-  }
-  for (const name of CHAT_NAMES) {
-    const peaks = generations.map(({ peakMiB }) => peakMiB[name]);
-    bench.found(figure(`memory, peak: ${CHATS[name].title}`, 'MiB', peaks));
-  }
+  await inGenerations(bench, {
+    subjects: CHATS,
+    things: PACES,
+    generations: bench.quick ? QUICK.generations : GENERATIONS,
+    live: () => live(bench, { connectionString, baseURL, database }),
+    report: (pace, costs) => report(bench, pace.name, costs),
+  });
   await upstream.stop();
   await database.end();
 }
 
-interface Cost {
-  readonly cpuUs: number;
-  readonly perSecond: number;
-}
-
 type Costs = Rounds<ChatName, Cost>;
-
-/** One process of each way, from its start to its end. */
-interface Generation {
-  /** For each pace. */
-  readonly costs: readonly Costs[];
-  readonly peakMiB: Readonly<Record<ChatName, number>>;
-}
 
 /** What all of them share. */
 interface World {
@@ -73,7 +57,7 @@ interface World {
 async function live(
   { built, quick }: Bench,
   { connectionString, baseURL, database }: World,
-): Promise<Generation> {
+): Promise<Generation<ChatName>> {
   const servers = await startServers(CHAT_NAMES, (name) =>
     startServer(built, 'chat', { args: [name, connectionString, baseURL] }),
   );
@@ -82,8 +66,9 @@ async function live(
     await saved(database, CHATS[name], streams);
   }
   const costs: Costs[] = [];
-  for (const { how, together, streams } of PACES) {
-    const task = { how, together, tokens: TOKENS, streams, database, ...(quick && QUICK) };
+  for (const pace of PACES) {
+    const { streams, tokens } = quick ? QUICK : { ...pace, tokens: TOKENS };
+    const task = { how: pace.how, together: pace.together, tokens, streams, database };
     costs.push(
       await inTurn(CHAT_NAMES, quick ? QUICK : ROUNDS, (name) =>
         run(servers[name], CHATS[name], task),

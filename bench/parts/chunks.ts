@@ -2,8 +2,9 @@
 import { connectTo } from '../client.ts';
 import { figure } from '../figures.ts';
 import { CHUNK } from '../frames.ts';
+import { type Cost, type Generation, inGenerations } from '../generations.ts';
 import { startReceiver } from '../receiver.ts';
-import { differences, inTurn, joined, pick, ratios, type Rounds } from '../rounds.ts';
+import { differences, inTurn, pick, ratios, type Rounds } from '../rounds.ts';
 import { startServer, startServers, stopServers, type Server } from '../servers.ts';
 import { VARIANT_NAMES, VARIANTS, WITH_JOURNAL, type VariantName } from '../servers/variants.ts';
 import { warmUp } from '../warm-up.ts';
@@ -23,10 +24,7 @@ const LONG = [
 ] as const satisfies readonly Shape[];
 const SHORT: Shape = { name: '8 a tick in streams of 200', chunks: 200, aTick: 8, streams: 200 };
 
-/**
- * Two processes that run the same code may differ by a tenth for as long as they live, by where things have come to
- * lie in memory. So every variant has so many processes, one after the other.
- */
+/** Processes of each variant. */
 const GENERATIONS = 4;
 const ROUNDS = { rounds: 3, warmUp: 1 };
 const QUICK = { generations: 1, rounds: 1, chunks: 2_000 };
@@ -34,41 +32,25 @@ const QUICK = { generations: 1, rounds: 1, chunks: 2_000 };
 export async function benchChunks(bench: Bench): Promise<void> {
   const receiver = await startReceiver();
   const shapes: readonly Shape[] = [...LONG, SHORT];
-  const generations: Generation[] = [];
-  for (let one = 0; one < (bench.quick ? QUICK.generations : GENERATIONS); one++) {
-    generations.push(await live(bench, shapes, receiver.env));
-  }
-  for (const [index, shape] of shapes.entries()) {
-    report(bench, shape, joined(VARIANT_NAMES, pickShape(generations, index)));
-  }
+  await inGenerations(bench, {
+    subjects: VARIANTS,
+    things: shapes,
+    generations: bench.quick ? QUICK.generations : GENERATIONS,
+    live: () => live(bench, shapes, receiver.env),
+    report: (shape, costs) => report(bench, shape, costs),
+  });
   for (const shape of LONG) await measureBytes(bench, shape);
-  for (const name of VARIANT_NAMES) {
-    const peaks = generations.map(({ peakMiB }) => peakMiB[name]);
-    bench.found(figure(`memory, peak: ${VARIANTS[name].title}`, 'MiB', peaks));
-  }
   receiver.close();
   if (receiver.bytes === 0) throw new Error('no span has reached the receiver');
 }
 
-interface Cost {
-  readonly cpuUs: number;
-  readonly perSecond: number;
-}
-
 type Costs = Rounds<VariantName, Cost>;
-
-/** One process of each variant, from its start to its end. */
-interface Generation {
-  /** For each shape. */
-  readonly costs: readonly Costs[];
-  readonly peakMiB: Readonly<Record<VariantName, number>>;
-}
 
 async function live(
   { built, quick }: Bench,
   shapes: readonly Shape[],
   env: Readonly<Record<string, string>>,
-): Promise<Generation> {
+): Promise<Generation<VariantName>> {
   const servers = await startServers(VARIANT_NAMES, (name) =>
     startServer(built, 'variant', { args: [name], env }),
   );
@@ -76,10 +58,6 @@ async function live(
   const costs: Costs[] = [];
   for (const shape of shapes) costs.push(await measure(quick, servers, shape));
   return { costs, peakMiB: await stopServers(VARIANT_NAMES, servers) };
-}
-
-function pickShape(generations: readonly Generation[], index: number): readonly Costs[] {
-  return generations.flatMap(({ costs }) => costs[index] ?? []);
 }
 
 function measure(

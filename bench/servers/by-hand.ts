@@ -40,7 +40,7 @@ function logIn(directory: string): (text: string) => void {
   let waiting = '';
   let at = 0;
   const flush = (): void => {
-    at = (at % FILE_BYTES) + writeSync(file, Buffer.from(waiting), 0, undefined, at % FILE_BYTES);
+    at = (at + writeSync(file, Buffer.from(waiting), 0, undefined, at)) % FILE_BYTES;
     waiting = '';
   };
   return (text) => {
