@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type * as index from '../src/index.ts';
-import type * as observer from '../src/observer.ts';
-import type * as guardKeeper from '../src/guard/keeper.ts';
-import type * as journal from '../src/guard/journal/index.ts';
+import type * as observer from '../src/core/observer.ts';
+import type * as guardKeeper from '../src/saver/keeper.ts';
+import type * as journal from '../src/journal/index.ts';
 import type * as postgres from '../src/postgres/index.ts';
 import type * as table from '../src/postgres/table.ts';
 import type * as prometheus from '../src/telemetry/prometheus.ts';
@@ -46,9 +46,9 @@ export function build(): Built {
 /** The modules that the bench uses, by their path in `src`. */
 interface Modules {
   'index.js': typeof index;
-  'observer.js': typeof observer;
-  'guard/keeper.js': typeof guardKeeper;
-  'guard/journal/index.js': typeof journal;
+  'core/observer.js': typeof observer;
+  'saver/keeper.js': typeof guardKeeper;
+  'journal/index.js': typeof journal;
   'postgres/index.js': typeof postgres;
   'postgres/table.js': typeof table;
   'telemetry/prometheus.js': typeof prometheus;

@@ -1,6 +1,6 @@
 /** Messages as a chat app makes them: 2 KB of words, no two alike. */
 import { v7 } from 'uuid';
-import type { Message } from '../src/message.ts';
+import type { Message } from '../src/core/message.ts';
 
 /** Bytes of text in one message. */
 const TEXT_BYTES = 2_048;

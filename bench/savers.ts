@@ -3,8 +3,8 @@
  * message, through a pool of the same size.
  */
 import pg from 'pg';
-import type { Message } from '../src/message.ts';
-import type { StreamView } from '../src/observer.ts';
+import type { Message } from '../src/core/message.ts';
+import type { StreamView } from '../src/core/observer.ts';
 import { load, type Built } from './built.ts';
 
 /** Connections of each of the two; what the store has by itself. */
@@ -23,8 +23,8 @@ export interface Savers {
 
 /** Makes both ways into the database, and the table. */
 export async function createSavers(built: Built, connectionString: string): Promise<Savers> {
-  const { createKeeper } = await load(built.directory, 'guard/keeper.js');
-  const { combine } = await load(built.directory, 'observer.js');
+  const { createKeeper } = await load(built.directory, 'saver/keeper.js');
+  const { combine } = await load(built.directory, 'core/observer.js');
   const { postgres } = await load(built.directory, 'postgres/index.js');
   const { parseTable, statements } = await load(built.directory, 'postgres/table.js');
   const store = postgres({ connectionString, migrate: true });

@@ -1,13 +1,20 @@
 /** The public names of `lastchunk`. */
-export { LastchunkError } from './errors.ts';
-export type { LastchunkErrorCode } from './errors.ts';
-export type { CloseSummary, ReplaySummary } from './guard/keeper.ts';
-export type { JournalOption } from './guard/journal/index.ts';
+export { LastchunkError } from './core/errors.ts';
+export type { LastchunkErrorCode } from './core/errors.ts';
+export type { CloseSummary, ReplaySummary } from './saver/keeper.ts';
+export type { JournalOption } from './journal/index.ts';
 export type { Health, HealthReason, HealthStatus } from './health/health.ts';
 export { lastchunk } from './lastchunk.ts';
 export type { CloseOptions, Lastchunk, LastchunkOptions } from './lastchunk.ts';
-export type { Logger } from './logger.ts';
-export type { Message, MessageStore, Outcome, SaveResult, Side, SkipReason } from './message.ts';
+export type { Logger } from './core/logger.ts';
+export type {
+  Message,
+  MessageStore,
+  Outcome,
+  SaveResult,
+  Side,
+  SkipReason,
+} from './core/message.ts';
 export type { Classification } from './noise/classify.ts';
 export type {
   Noise,
@@ -16,12 +23,12 @@ export type {
   SaveReport,
   StreamSummary,
   StreamView,
-} from './observer.ts';
-export type { WatchedPool, WatchPoolOptions } from './postgres/watch-options.ts';
-export type { NoiseReason } from './telemetry/names/labels.ts';
-export type { ErrorMiddleware, Middleware, StopOptions } from './stream/express.ts';
-export type { Carries, FinishMarker, Format, Frame, Framing } from './stream/formats/index.ts';
-export type { StreamHandle } from './stream/handle.ts';
+} from './core/observer.ts';
+export type { WatchedPool, WatchPoolOptions } from './pool-watch/options.ts';
+export type { NoiseReason } from './core/names/labels.ts';
+export type { ErrorMiddleware, Middleware, StopOptions } from './stream/entry/middleware.ts';
+export type { Carries, FinishMarker, Format, Frame, Framing } from './formats/index.ts';
+export type { StreamHandle } from './stream/lifecycle/stream-handle.ts';
 export type {
   AppRequest,
   FinishBudget,

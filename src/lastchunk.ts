@@ -1,17 +1,17 @@
 /** The composition: options in, every part made once and wired to the others, and the public surface out. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
-import type { CloseSummary, ReplaySummary } from './guard/keeper.ts';
+import type { CloseSummary, ReplaySummary } from './saver/keeper.ts';
 import { createHealthHandler } from './health/handler.ts';
 import type { Health } from './health/health.ts';
-import type { Logger } from './logger.ts';
+import type { Logger } from './core/logger.ts';
 import type { Classification } from './noise/classify.ts';
-import { fieldsOf } from './noise/line.ts';
-import { type FoundNoise, noiseOf } from './noise/noise-of.ts';
-import { wholeNumber } from './options.ts';
-import type { WatchedPool, WatchPoolOptions } from './postgres/watch-options.ts';
-import { streamOf } from './stream/attach.ts';
-import { drain } from './stream/drain.ts';
+import { fieldsOf } from './noise/adapters/line.ts';
+import { type FoundNoise, noiseOf } from './noise/decide.ts';
+import { wholeNumber } from './core/options.ts';
+import type { WatchedPool, WatchPoolOptions } from './pool-watch/options.ts';
+import { streamOf } from './stream/entry/attach.ts';
+import { drain } from './stream/lifecycle/drain.ts';
 import {
   type AppHandler,
   type ErrorMiddleware,
@@ -21,14 +21,14 @@ import {
   observeMiddleware,
   stopMiddleware,
   type StopOptions,
-} from './stream/express.ts';
-import { handleOf, type StreamHandle } from './stream/handle.ts';
-import { expectSave, settleExpected, trackSave } from './stream/track.ts';
+} from './stream/entry/middleware.ts';
+import { handleOf, type StreamHandle } from './stream/lifecycle/stream-handle.ts';
+import { expectSave, settleExpected, trackSave } from './stream/entry/track.ts';
 import type { AppRequest, GuardOptions, ObserveOptions } from './stream/settings.ts';
 import { flushTelemetry } from './telemetry/flush.ts';
-import { type LastchunkOptions, wire } from './wiring.ts';
+import { type LastchunkOptions, wire } from './compose.ts';
 
-export type { LastchunkOptions } from './wiring.ts';
+export type { LastchunkOptions } from './compose.ts';
 
 /** How long `close()` may take. */
 export interface CloseOptions {

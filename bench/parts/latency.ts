@@ -1,5 +1,5 @@
 /** One save at a time: how long it takes through the saver, beside the same statement sent by hand. */
-import type { Message } from '../../src/message.ts';
+import type { Message } from '../../src/core/message.ts';
 import { fsyncs } from '../databases.ts';
 import { figure, quantile } from '../figures.ts';
 import { newMessage } from '../messages.ts';

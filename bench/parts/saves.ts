@@ -1,5 +1,5 @@
 /** Messages per second, with so many saves at a time: group commit against one statement per message. */
-import type { Message } from '../../src/message.ts';
+import type { Message } from '../../src/core/message.ts';
 import { atATime } from '../client.ts';
 import { fsyncs } from '../databases.ts';
 import { figure } from '../figures.ts';

@@ -7,7 +7,7 @@ const [directory = '', path = '', count = '0'] = process.argv.slice(2);
 const STREAM_BYTES = 4_096;
 const CHUNKS = 16;
 
-const { openJournal, resolveJournalOptions } = await load(directory, 'guard/journal/index.js');
+const { openJournal, resolveJournalOptions } = await load(directory, 'journal/index.js');
 const settings = resolveJournalOptions(path);
 if (settings === undefined) throw new Error('a path is a journal');
 const journal = openJournal({

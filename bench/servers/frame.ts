@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import express, { type RequestHandler } from 'express';
 import pg from 'pg';
-import type { Message } from '../../src/message.ts';
+import type { Message } from '../../src/core/message.ts';
 import { load } from '../built.ts';
 import { given, serve } from '../child.ts';
 import { DONE, FINISH, frame, stamp } from '../frames.ts';

@@ -2,7 +2,7 @@
 import { type Instrumentation } from '@opentelemetry/instrumentation';
 import type { RequestHandler } from 'express';
 import { load, type Load } from '../built.ts';
-import type { MessageStore } from '../../src/message.ts';
+import type { MessageStore } from '../../src/core/message.ts';
 import { byHand } from './by-hand.ts';
 
 /** What a variant is made from. */

@@ -5,7 +5,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { LastchunkError } from '../errors.ts';
+import { LastchunkError } from '../core/errors.ts';
 import type * as Dashboards from '../slo/dashboards/index.ts';
 import type { Io } from './io.ts';
 import { SLO_OPTIONS, SLO_OPTIONS_HELP, sloOptionsOf } from './slo-options.ts';

@@ -1,6 +1,6 @@
 /** Whether the database answers, and whether its table is what this version of lastchunk writes into. */
 import { join } from 'node:path';
-import { LastchunkError } from '../errors.ts';
+import { LastchunkError } from '../core/errors.ts';
 import { createConnections } from '../postgres/connections.ts';
 import { versionOf } from '../postgres/migrations.ts';
 import { checkOptions } from '../postgres/options.ts';

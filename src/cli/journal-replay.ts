@@ -2,10 +2,10 @@
  * Replaying by hand: the guard's own delivery, run once and to the end instead of for ever, with progress for whoever
  * waits. A message leaves the disk only after the database has it, so this may be broken off at any time.
  */
-import { BATCH_MESSAGES } from '../guard/circuit.ts';
-import { systemClock } from '../guard/clock.ts';
-import { createDelivery, type Delivery, type Loaded } from '../guard/delivery.ts';
-import { errorTypeOf } from '../error-type.ts';
+import { BATCH_MESSAGES } from '../saver/circuit-breaker.ts';
+import { systemClock } from '../core/clock.ts';
+import { createDelivery, type Delivery, type Loaded } from '../saver/delivery.ts';
+import { errorTypeOf } from '../core/error-type.ts';
 import {
   dropRefused,
   listJournal,
@@ -13,16 +13,16 @@ import {
   openJournal,
   readRefused,
   resolveJournalOptions,
-} from '../guard/journal/index.ts';
-import type { Journal } from '../guard/journal-port.ts';
-import { BATCH_BYTES } from '../guard/queue.ts';
-import { refusal } from '../guard/refused.ts';
-import { createSender } from '../guard/sender.ts';
-import { sizeOf } from '../guard/size.ts';
-import type { Logger } from '../logger.ts';
-import type { MessageStore } from '../message.ts';
-import { combine } from '../observer.ts';
-import { readBody } from '../stream/read-body.ts';
+} from '../journal/index.ts';
+import type { Journal } from '../journal/port.ts';
+import { BATCH_BYTES } from '../saver/batcher.ts';
+import { refusal } from '../saver/refused.ts';
+import { createSender } from '../saver/store-client.ts';
+import { sizeOf } from '../saver/size.ts';
+import type { Logger } from '../core/logger.ts';
+import type { MessageStore } from '../core/message.ts';
+import { combine } from '../core/observer.ts';
+import { readBody } from '../stream/body/read-body.ts';
 import type { Io } from './io.ts';
 
 /** What was done, and what is still on disk. */

@@ -3,8 +3,8 @@
  * goes to the database and nowhere else.
  */
 import { parseArgs } from 'node:util';
-import { dropEntry, dropRefused, listJournal, listRefused } from '../guard/journal/index.ts';
-import { bad } from '../options.ts';
+import { dropEntry, dropRefused, listJournal, listRefused } from '../journal/index.ts';
+import { bad } from '../core/options.ts';
 import { postgres } from '../postgres/index.ts';
 import type { Io } from './io.ts';
 import { replayJournal, replayRefused, type ReplayReport } from './journal-replay.ts';

@@ -3,8 +3,8 @@
  * is loaded only when it is called, so that one does not need the other's packages.
  */
 import { parseArgs } from 'node:util';
-import { LastchunkError } from '../errors.ts';
-import { VERSION } from '../version.ts';
+import { LastchunkError } from '../core/errors.ts';
+import { VERSION } from '../core/version.ts';
 import type { Command, Io } from './io.ts';
 
 /**

@@ -3,7 +3,7 @@
  * itself to change the database (`migrate: true`).
  */
 import { parseArgs } from 'node:util';
-import { bad } from '../options.ts';
+import { bad } from '../core/options.ts';
 import { postgres } from '../postgres/index.ts';
 import type { Migrated } from '../postgres/index.ts';
 import type { Io } from './io.ts';

@@ -2,10 +2,10 @@
  * Where a probe looks for what was kept: the app's own history over HTTP, or a query. Both give texts; whether one of them
  * is the answer is decided by whoever asks.
  */
-import { bad } from '../options.ts';
+import { bad } from '../core/options.ts';
 import { loadPg } from '../postgres/pg.ts';
 import { parseTable } from '../postgres/table.ts';
-import { isRecord } from '../stream/formats/json.ts';
+import { isRecord } from '../formats/json.ts';
 
 /** By what the message of a visit is found. */
 export interface Sought {

@@ -6,7 +6,7 @@ import { request as httpRequest, type ClientRequest, type IncomingMessage } from
 import { request as httpsRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { createFrameWatch, createReading } from '../stream/formats/index.ts';
+import { createFrameWatch, createReading } from '../formats/index.ts';
 
 /** Every way, in the order of the report. */
 export const WAYS = ['close', 'reset', 'stop-reading', 'last-frame', 'complete'] as const;

@@ -3,7 +3,7 @@
  * It knows nothing of the app but its URLs, so it judges any endpoint, with or without a guard.
  */
 import { parseArgs } from 'node:util';
-import { bad, show } from '../options.ts';
+import { bad, show } from '../core/options.ts';
 import type { Io } from './io.ts';
 import { runCanary } from './probe-canary.ts';
 import { checkPlaceholders, type History, httpHistory, sqlHistory } from './probe-history.ts';

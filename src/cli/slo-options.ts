@@ -1,6 +1,6 @@
 /** The options that `lastchunk rules` and `lastchunk dashboards` have in common: the objectives as flags. */
-import { LastchunkError } from '../errors.ts';
-import { bad } from '../options.ts';
+import { LastchunkError } from '../core/errors.ts';
+import { bad } from '../core/options.ts';
 import type { SloOptions } from '../slo/index.ts';
 import { resolveSlo } from '../slo/settings.ts';
 

@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Lastchunk } from '../lastchunk.ts';
-import { bad, record } from '../options.ts';
+import { bad, record } from '../core/options.ts';
 import type { GuardOptions, MessageIdentity } from '../stream/settings.ts';
 
 /** What is used of Fastify's request. */

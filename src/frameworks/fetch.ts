@@ -6,7 +6,7 @@
 import { once } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import type { Lastchunk } from '../lastchunk.ts';
-import type { StreamHandle } from '../stream/handle.ts';
+import type { StreamHandle } from '../stream/lifecycle/stream-handle.ts';
 import type { GuardOptions, MessageIdentity } from '../stream/settings.ts';
 import { createBodySocket } from './body-socket.ts';
 

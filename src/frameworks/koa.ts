@@ -6,8 +6,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Lastchunk } from '../lastchunk.ts';
-import type { Middleware } from '../stream/express.ts';
-import type { StreamHandle } from '../stream/handle.ts';
+import type { Middleware } from '../stream/entry/middleware.ts';
+import type { StreamHandle } from '../stream/lifecycle/stream-handle.ts';
 import type { GuardOptions, MessageIdentity, ObserveOptions } from '../stream/settings.ts';
 
 /** What is used of Koa's context, with or without a router. */

@@ -2,8 +2,8 @@
  * Whether messages are safe right now, as data: for a readiness probe, an operator, a deploy that waits. It is made
  * from facts that are known anyway; a request for health never waits for the database.
  */
-import type { JournalState } from '../guard/journal-port.ts';
-import type { Observer } from '../observer.ts';
+import type { JournalState } from '../journal/port.ts';
+import type { Observer } from '../core/observer.ts';
 import type { PendingSaves } from '../telemetry/save-metrics.ts';
 import type { PoolState } from '../telemetry/sources.ts';
 import { createProbe, type Probed } from './probe.ts';

@@ -2,7 +2,7 @@
  * The message-save rate of the last minutes, for who asks one process and not its Prometheus. A ring of counts: an event is
  * an addition, and nothing grows.
  */
-import type { Observer } from '../observer.ts';
+import type { Observer } from '../core/observer.ts';
 
 /** Shares of messages that are safe, 0 to 1; `undefined` where none was due. JSON leaves those out. */
 export interface SaveRate {

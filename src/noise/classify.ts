@@ -2,11 +2,11 @@
  * Noise or a failure: two facts must agree, what the error looks like and what its stream knows. An error is judged
  * with its causes: one failure among them makes it a failure, whatever it is wrapped in.
  */
-import type { StreamFacts } from '../current.ts';
-import { isSaveError, isStopReason } from '../current.ts';
-import type { Noise } from '../observer.ts';
+import type { StreamFacts } from '../core/current-stream.ts';
+import { isSaveError, isStopReason } from '../core/current-stream.ts';
+import type { Noise } from '../core/observer.ts';
 import { FAILURES } from './failures.ts';
-import { isObject, isOfClass, looksLike, property } from './look.ts';
+import { isObject, isOfClass, looksLike, property } from './match.ts';
 import { requestErrorOf } from './request-errors.ts';
 import type { Need, Signature } from './rows.ts';
 import { SIGNATURES } from './signatures.ts';

@@ -1,6 +1,6 @@
 /** What a cancellation looks like in the words of libraries: the second half of the table of signatures. */
 import type { Signature } from './rows.ts';
-import { BEFORE_ASKING, OF_ABORT, OF_SERVER } from './stacks.ts';
+import { BEFORE_ASKING, OF_ABORT, OF_SERVER } from './stack-patterns.ts';
 
 /** Asked after the rows of Node: a name that a library shares with Node is Node's. */
 export const OF_LIBRARIES: readonly Signature[] = [

@@ -4,8 +4,8 @@
  * one from after it; what Node and undici tell on their diagnostics channels shows the difference.
  */
 import { subscribe } from 'node:diagnostics_channel';
-import { type Moment, thisMoment } from '../current.ts';
-import { isObject, property } from './look.ts';
+import { type Moment, thisMoment } from '../core/current-stream.ts';
+import { isObject, property } from './match.ts';
 
 /** What is known of the error of a request. */
 export interface RequestError {

@@ -1,5 +1,5 @@
 /** What a row of the tables says: how an error looks, and what its stream must know besides. */
-import type { NoiseReason } from '../telemetry/names/labels.ts';
+import type { NoiseReason } from '../core/names/labels.ts';
 
 /**
  * What has to be true of the stream, besides the look of the error:

@@ -4,7 +4,7 @@
  */
 import { OF_LIBRARIES } from './libraries.ts';
 import type { Signature } from './rows.ts';
-import { OF_RESPONSE } from './stacks.ts';
+import { OF_RESPONSE } from './stack-patterns.ts';
 
 /** What Node itself gives, and what the platform does. */
 const OF_NODE: readonly Signature[] = [

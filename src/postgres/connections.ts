@@ -5,7 +5,7 @@
  */
 import { runInOneTrip, speaksProtocol } from './one-trip.ts';
 import type { PostgresSettings } from './options.ts';
-import type { PgClient, PgModule, PgPool, PgPoolClient, PgResult } from './pg.ts';
+import type { PgClient, PgModule, PgPool, PgPoolClient, PgResult } from '../core/pg-shapes.ts';
 import { createSessions } from './session.ts';
 
 /** What the pool is doing; gauges. */

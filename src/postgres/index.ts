@@ -3,8 +3,8 @@
  * SQL. It knows nothing of streams; it keeps what it is given, once, and says clearly when it cannot.
  */
 import { once } from 'node:events';
-import { LastchunkError } from '../errors.ts';
-import type { Message, MessageStore } from '../message.ts';
+import { LastchunkError } from '../core/errors.ts';
+import type { Message, MessageStore } from '../core/message.ts';
 import { createConnections } from './connections.ts';
 import type { Connections, PoolGauges } from './connections.ts';
 import { migrate } from './migrations.ts';
@@ -12,7 +12,7 @@ import type { Migrated } from './migrations.ts';
 import { checkOptions } from './options.ts';
 import type { PgConnection, PostgresOptions, PostgresSettings, WriteMessages } from './options.ts';
 import { loadPg } from './pg.ts';
-import type { PgClient, PgResult } from './pg.ts';
+import type { PgClient, PgResult } from '../core/pg-shapes.ts';
 import { saveRows, uniqueRows } from './save.ts';
 import type { IdConflict } from './save.ts';
 import { toRow, toStorableMessage, underId } from './storable.ts';

@@ -4,7 +4,7 @@
  * with its transaction, so that it also works behind PgBouncer, lets one through at a time.
  */
 import type { Connections } from './connections.ts';
-import type { PgClient } from './pg.ts';
+import type { PgClient } from '../core/pg-shapes.ts';
 import type { Table } from './table.ts';
 
 /** What a migration did. */

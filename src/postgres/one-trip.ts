@@ -12,7 +12,7 @@
  * one Sync. All before the Sync is one transaction, which the server commits or rolls back there. `pg` does
  * not offer this itself but lets a query write its own messages, which is how its cursors work.
  */
-import type { PgModule, PgPoolClient, PgResult } from './pg.ts';
+import type { PgModule, PgPoolClient, PgResult } from '../core/pg-shapes.ts';
 
 /** Runs the statement. The client must be one that `speaksProtocol`. Resolves once it is committed. */
 export function runInOneTrip(

@@ -7,8 +7,8 @@ import {
   refuseUnknown,
   show,
   wholeNumber,
-} from '../options.ts';
-import type { PgClient } from './pg.ts';
+} from '../core/options.ts';
+import type { PgClient } from '../core/pg-shapes.ts';
 import type { StorableMessage } from './storable.ts';
 import { parseTable } from './table.ts';
 import type { Table } from './table.ts';

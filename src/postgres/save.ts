@@ -8,7 +8,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Connections } from './connections.ts';
-import type { PgClient } from './pg.ts';
+import type { PgClient } from '../core/pg-shapes.ts';
 import { underId } from './storable.ts';
 import { columnValues, rowValues } from './table.ts';
 import type { Row, Statements } from './table.ts';

@@ -16,7 +16,7 @@
  * connection is a new one, and is asked.
  */
 import { createHash } from 'node:crypto';
-import type { PgPoolClient, PgResult } from './pg.ts';
+import type { PgPoolClient, PgResult } from '../core/pg-shapes.ts';
 
 /** Which sessions are ours, and how statements run there. */
 export interface Sessions {

@@ -5,7 +5,7 @@
  */
 /// <reference lib="es2024.string" />
 import { createHash } from 'node:crypto';
-import type { Message } from '../message.ts';
+import type { Message } from '../core/message.ts';
 import { jsonbText } from './json.ts';
 import type { Row } from './table.ts';
 

@@ -2,8 +2,8 @@
  * The table: its name, its columns and the SQL over them. Every text is made once from one list of
  * columns, so that a statement cannot name a column that another forgets.
  */
-import type { Outcome, Side } from '../message.ts';
-import { bad, show } from '../options.ts';
+import type { Outcome, Side } from '../core/message.ts';
+import { bad, show } from '../core/options.ts';
 
 /** One row as parameters. Keys are column names; `events` and `metadata` are JSON texts. */
 export interface Row {

@@ -9,7 +9,7 @@ import {
   noiseSpanProcessor,
   type SpanProcessorOf,
   type StartedSpan,
-} from '../noise/otel.ts';
+} from '../noise/adapters/otel.ts';
 import { registeredProviders } from '../telemetry/providers.ts';
 
 /** Where a provider keeps its processors, from the provider inwards. */

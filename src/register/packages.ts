@@ -5,7 +5,7 @@
 import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { LastchunkError } from '../errors.ts';
+import { LastchunkError } from '../core/errors.ts';
 
 /** Loads packages of the app. */
 export interface AppPackages {

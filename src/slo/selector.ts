@@ -1,6 +1,6 @@
 /** Series by the names of the one table, so that a metric, a label or a value that is not there does not compile. */
-import type { LabelSets } from '../telemetry/names/metric.ts';
-import { METRICS } from '../telemetry/names.ts';
+import type { LabelSets } from '../core/names/metric.ts';
+import { METRICS } from '../core/names/index.ts';
 
 type Table = typeof METRICS;
 /** A metric of the table, by its key. */

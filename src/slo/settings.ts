@@ -1,6 +1,6 @@
 /** What a user may choose about objectives and rules, checked once and with its default. */
-import { bad, refuseUnknown, show, wholeNumber } from '../options.ts';
-import { METRICS } from '../telemetry/names.ts';
+import { bad, refuseUnknown, show, wholeNumber } from '../core/options.ts';
+import { METRICS } from '../core/names/index.ts';
 import { DAY, spell } from './duration.ts';
 import { BURN_WINDOWS, burnFactor, rounded } from './windows.ts';
 

@@ -1,6 +1,6 @@
 /** The options of `guard()` and `observe()`, checked once and made whole. */
 import type { IncomingMessage } from 'node:http';
-import { type Outcome, OUTCOMES } from '../message.ts';
+import { type Outcome, OUTCOMES } from '../core/message.ts';
 import {
   bad,
   flag,
@@ -10,9 +10,9 @@ import {
   refuseUnknown,
   show,
   wholeNumber,
-} from '../options.ts';
-import type { Response } from './exchange.ts';
-import { type Format, resolveFormat } from './formats/index.ts';
+} from '../core/options.ts';
+import type { Response } from './response/exchange.ts';
+import { type Format, resolveFormat } from '../formats/index.ts';
 
 /** What to do with the message of a stream that ended in some way. */
 export type Policy =

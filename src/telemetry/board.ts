@@ -2,7 +2,7 @@
  * The numbers of one recorder: plain additions in a map. A labelled series that first appears with its first
  * event hides that event from `rate()`, so series can be made to exist at 0.
  */
-import type { Counter, Gauge, LabelSets, LabelsOf } from './names/metric.ts';
+import type { Counter, Gauge, LabelSets, LabelsOf } from '../core/names/metric.ts';
 import { seriesKey } from './series.ts';
 import type { Reading } from './sink.ts';
 

@@ -1,5 +1,5 @@
 /** Holds a label to its bound: whatever an app does, the number of series stays finite. */
-import type { Bounded } from './names/metric.ts';
+import type { Bounded } from '../core/names/metric.ts';
 
 /** The value itself while there is room, else `other`. Values are never forgotten: a series must not move. */
 export function createCap(bound: Bounded): (value: string) => string {

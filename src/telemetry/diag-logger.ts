@@ -1,6 +1,6 @@
 /** The logger where the app gives none: OpenTelemetry's own, which is silent until the app turns it on. */
 import { diag } from '@opentelemetry/api';
-import type { Logger } from '../logger.ts';
+import type { Logger } from '../core/logger.ts';
 
 /** Writes to `diag` under the namespace `lastchunk`. */
 export function createDiagLogger(): Logger {

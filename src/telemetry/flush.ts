@@ -2,7 +2,7 @@
  * What the OpenTelemetry SDK still holds is sent before the process goes. Spans and metrics leave in batches, seconds
  * after they were made: an app that exits when its messages are safe would take those of its last streams with it.
  */
-import { systemClock, within } from '../guard/clock.ts';
+import { systemClock, within } from '../core/clock.ts';
 import { registeredProviders } from './providers.ts';
 
 /**

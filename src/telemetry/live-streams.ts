@@ -1,7 +1,7 @@
 /** Streams on their way, so that an answer of ten minutes does not show its chunks in one jump at its end. */
-import type { StreamView } from '../observer.ts';
+import type { StreamView } from '../core/observer.ts';
 import type { Board, Cell } from './board.ts';
-import { METRICS } from './names.ts';
+import { METRICS } from '../core/names/index.ts';
 
 export interface LiveStreams {
   start(stream: StreamView, route: string): void;

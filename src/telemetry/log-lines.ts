@@ -2,10 +2,10 @@
  * One log line per stream, and one for each save that is not in the store. Ids, codes and numbers only: what a user or
  * a model wrote is in no field. What the store refused is told by the guard, which knows why.
  */
-import { errorTypeOf } from '../error-type.ts';
-import { tellingMessage } from '../guard/telling-message.ts';
-import type { Logger } from '../logger.ts';
-import type { InternalErrorPlace, Observer, SaveReport, StreamSummary } from '../observer.ts';
+import { errorTypeOf } from '../core/error-type.ts';
+import { tellingMessage } from '../core/telling-message.ts';
+import type { Logger } from '../core/logger.ts';
+import type { InternalErrorPlace, Observer, SaveReport, StreamSummary } from '../core/observer.ts';
 
 /** An internal error that repeats is told again after so long, with how often it was not told. */
 const REPEAT_MS = 60_000;

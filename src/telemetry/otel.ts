@@ -11,9 +11,9 @@ import {
   type MeterProvider,
   type Observable,
 } from '@opentelemetry/api';
-import { VERSION } from '../version.ts';
-import type { Counter, Gauge } from './names/metric.ts';
-import { METRICS } from './names.ts';
+import { VERSION } from '../core/version.ts';
+import type { Counter, Gauge } from '../core/names/metric.ts';
+import { METRICS } from '../core/names/index.ts';
 import { readTogether } from './series.ts';
 import type { Read, Sink } from './sink.ts';
 

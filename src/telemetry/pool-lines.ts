@@ -1,6 +1,6 @@
 /** Log lines about connections that the app does not give back: where each was taken, which is all that helps. */
-import type { Logger } from '../logger.ts';
-import type { Observer, PoolFinding } from '../observer.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Observer, PoolFinding } from '../core/observer.ts';
 
 /** A line of the app that takes connections is told once; the counter has every time. More lines than this are not told. */
 const PLACES_MAX = 1_000;

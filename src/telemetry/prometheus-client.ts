@@ -5,8 +5,8 @@
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { bad } from '../options.ts';
-import { LastchunkError } from '../errors.ts';
+import { bad } from '../core/options.ts';
+import { LastchunkError } from '../core/errors.ts';
 
 /** What is asked of a registry. */
 export interface PrometheusRegistry {

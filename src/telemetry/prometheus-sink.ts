@@ -3,8 +3,8 @@
  * collect all instruments in one synchronous sweep and format afterwards, so every scrape is of one moment.
  */
 import cluster from 'node:cluster';
-import type { Gauge, Metric } from './names/metric.ts';
-import { METRICS } from './names.ts';
+import type { Gauge, Metric } from '../core/names/metric.ts';
+import { METRICS } from '../core/names/index.ts';
 import {
   OPEN_METRICS,
   type Instrument,

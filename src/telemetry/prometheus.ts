@@ -2,7 +2,7 @@
  * `lastchunk/prometheus`: the metrics for a Prometheus server, and the handler that it scrapes.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { bad, refuseUnknown } from '../options.ts';
+import { bad, refuseUnknown } from '../core/options.ts';
 import {
   findClient,
   OPEN_METRICS,

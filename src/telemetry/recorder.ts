@@ -1,8 +1,8 @@
 /** Metrics out of what the observer is told: one recorder for each `lastchunk()`, read by every sink. */
-import type { Observer, PoolFinding } from '../observer.ts';
+import type { Observer, PoolFinding } from '../core/observer.ts';
 import { createBoard, type Board } from './board.ts';
-import type { Counter } from './names/metric.ts';
-import { METRICS } from './names.ts';
+import type { Counter } from '../core/names/metric.ts';
+import { METRICS } from '../core/names/index.ts';
 import { createRoutes } from './routes.ts';
 import { createSaveMetrics, type PendingSaves } from './save-metrics.ts';
 import type { Observe, Read, Sink } from './sink.ts';

@@ -1,9 +1,9 @@
 /** Routes as labels: bounded in number, and each with all of its series from the moment it is known. */
 import type { Board } from './board.ts';
 import { createCap } from './cap.ts';
-import { ROUTE } from './names/labels.ts';
-import type { Counter, Gauge, Histogram } from './names/metric.ts';
-import { METRICS } from './names.ts';
+import { ROUTE } from '../core/names/labels.ts';
+import type { Counter, Gauge, Histogram } from '../core/names/metric.ts';
+import { METRICS } from '../core/names/index.ts';
 import type { Sink } from './sink.ts';
 
 /** Series of a route: at 0 from the moment the route is known. */

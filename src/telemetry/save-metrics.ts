@@ -2,10 +2,10 @@
  * What saves do, as numbers. `expected` and `pending` move when a message becomes due, results when a save has
  * one: two sides that are compared (`expected - saves - pending = 0`), so neither is computed from the other.
  */
-import type { Observer, SaveReport, StreamView } from '../observer.ts';
+import type { Observer, SaveReport, StreamView } from '../core/observer.ts';
 import type { Board } from './board.ts';
-import { FORMATS, STORE_ERRORS } from './names/labels.ts';
-import { METRICS } from './names.ts';
+import { FORMATS, STORE_ERRORS } from '../core/names/labels.ts';
+import { METRICS } from '../core/names/index.ts';
 import type { Observe } from './sink.ts';
 
 /** Saves without a result, and when the oldest of them became due (epoch milliseconds). */

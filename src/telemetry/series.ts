@@ -1,5 +1,5 @@
 /** Series of several recorders: two instances of lastchunk in one process are one target to Prometheus. */
-import type { Gauge, Metric } from './names/metric.ts';
+import type { Gauge, Metric } from '../core/names/metric.ts';
 import type { Read, Reading } from './sink.ts';
 
 /** What tells one series from another, in a map. */

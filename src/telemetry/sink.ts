@@ -3,8 +3,8 @@
  * what belongs together (expected, results, pending) is of one moment in every scrape, and an event costs an
  * addition instead of a call into each metrics library. Only distributions are handed over as they happen.
  */
-import type { StreamView } from '../observer.ts';
-import type { Counter, Gauge, Histogram } from './names/metric.ts';
+import type { StreamView } from '../core/observer.ts';
+import type { Counter, Gauge, Histogram } from '../core/names/metric.ts';
 
 /** The value of one series now. Counters are totals since the start, not differences. */
 export interface Reading {

@@ -1,9 +1,9 @@
 /** Numbers that somebody else keeps, asked for at the scrape. */
-import type { JournalState } from '../guard/journal-port.ts';
-import type { StreamView } from '../observer.ts';
-import { VERSION } from '../version.ts';
+import type { JournalState } from '../journal/port.ts';
+import type { StreamView } from '../core/observer.ts';
+import { VERSION } from '../core/version.ts';
 import type { Board } from './board.ts';
-import { METRICS } from './names.ts';
+import { METRICS } from '../core/names/index.ts';
 
 /** A pool of connections, as it is now. */
 export interface PoolState {

@@ -19,18 +19,18 @@ import {
   type SpanContext,
   type Tracer,
 } from '@opentelemetry/api';
-import { errorTypeOf } from '../error-type.ts';
-import type { Save } from '../keeper.ts';
-import type { Outcome } from '../message.ts';
+import { errorTypeOf } from '../core/error-type.ts';
+import type { Save } from '../core/save-port.ts';
+import type { Outcome } from '../core/message.ts';
 import type {
   JournaledMessage,
   Observer,
   SaveReport,
   StreamSummary,
   StreamView,
-} from '../observer.ts';
-import { VERSION } from '../version.ts';
-import { ATTRIBUTES, SPANS } from './names.ts';
+} from '../core/observer.ts';
+import { VERSION } from '../core/version.ts';
+import { ATTRIBUTES, SPANS } from '../core/names/index.ts';
 import { parseTraceparent, traceparentFrom } from './traceparent.ts';
 
 /** An observer that traces, and what others ask of the trace. Without an OpenTelemetry SDK all of it does nothing. */

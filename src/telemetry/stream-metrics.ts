@@ -1,8 +1,8 @@
 /** What streams do, as numbers. */
-import type { Observer } from '../observer.ts';
+import type { Observer } from '../core/observer.ts';
 import type { Board } from './board.ts';
 import { createLiveStreams } from './live-streams.ts';
-import { METRICS } from './names.ts';
+import { METRICS } from '../core/names/index.ts';
 import type { Observe } from './sink.ts';
 
 /** The callbacks of streams; `flush` counts what live streams have written, and is called at every scrape. */

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { main } from '../../src/cli/main.ts';
-import { openJournal, resolveJournalOptions } from '../../src/guard/journal/index.ts';
-import type { Journal } from '../../src/guard/journal-port.ts';
+import { openJournal, resolveJournalOptions } from '../../src/journal/index.ts';
+import type { Journal } from '../../src/journal/port.ts';
 import { postgres } from '../../src/postgres/index.ts';
-import { messageOf, openedStream } from '../guard/fakes.ts';
+import { messageOf, openedStream } from '../saver/fakes.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
 let database: TestPostgres;

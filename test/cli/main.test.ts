@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
-import { VERSION } from '../../src/version.ts';
+import { VERSION } from '../../src/core/version.ts';
 
 async function run(...argv: string[]) {
   const written = { stdout: '', stderr: '' };

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import express from 'express';
 import { expect, it, onTestFinished } from 'vitest';
 import type { Format } from '../../src/index.ts';
-import { FORMAT_NAMES } from '../../src/stream/formats/index.ts';
+import { FORMAT_NAMES } from '../../src/formats/index.ts';
 import { ROOT } from '../support/imports.ts';
 import { createKept } from '../support/kept.ts';
 import { serve } from '../support/site.ts';

@@ -15,7 +15,7 @@ import { createSession } from 'better-sse';
 import compression from 'compression';
 import type { Request, RequestHandler, Response } from 'express';
 import httpProxy from 'http-proxy';
-import type { Outcome } from '../../src/message.ts';
+import type { Outcome } from '../../src/core/message.ts';
 import type { Api } from '../support/upstream.ts';
 import { ask, deltas, openai, upstreamOf, webBody } from './asking.ts';
 import { HANGS, TEXT_STREAM, UI_STREAM } from './notes.ts';

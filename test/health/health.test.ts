@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { JournalState } from '../../src/guard/journal-port.ts';
+import type { JournalState } from '../../src/journal/port.ts';
 import { createHealth, type SaverFacts } from '../../src/health/health.ts';
 import { aSave, aStream } from '../telemetry/facts.ts';
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createSaveRates } from '../../src/health/save-rate.ts';
-import type { SaveResult } from '../../src/message.ts';
+import type { SaveResult } from '../../src/core/message.ts';
 import { aSave, aStream } from '../telemetry/facts.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_700_000_010_000 }));

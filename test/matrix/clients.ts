@@ -1,5 +1,5 @@
 /** Clients of models that the Node of this suite is too old for, each under the guard of the packed package. */
-import type { Outcome } from '../../src/message.ts';
+import type { Outcome } from '../../src/core/message.ts';
 import { TEXT_STREAM, UI_STREAM } from '../handlers/notes.ts';
 
 /** One of them. */

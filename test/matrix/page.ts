@@ -3,12 +3,12 @@
  * what they do not run cannot be on it. `npm run test:matrix` makes it again from what it has found, and fails when that
  * is another page.
  */
-import { BUILT_INS } from '../../src/stream/formats/built-ins.ts';
+import { BUILT_INS } from '../../src/formats/registry.ts';
 import { FRAMEWORKS } from '../frameworks/served.ts';
 import { HANDLERS } from '../handlers/handlers.ts';
 import { LIMITS, NOTES } from '../handlers/limits.ts';
 import { MIDDLEWARE, PLACES } from '../handlers/stacks.ts';
-import { SAMPLES } from '../stream/formats/samples.ts';
+import { SAMPLES } from '../formats/samples.ts';
 import { WAYS } from '../support/ways.ts';
 import { allCells, CLIENTS, EXPRESSES, keys, LOWEST, NODES, PG, SDKS, titleOf } from './cells.ts';
 import { MODEL_CLIENTS } from './clients.ts';

@@ -1,12 +1,12 @@
 /** The classifier as a function, row by row; real errors are in the corpus. */
 import { describe, expect, it } from 'vitest';
-import { markSaveError, markStopReason, type StreamFacts } from '../../src/current.ts';
+import { markSaveError, markStopReason, type StreamFacts } from '../../src/core/current-stream.ts';
 import { classify } from '../../src/noise/classify.ts';
 import { FAILURES } from '../../src/noise/failures.ts';
 import type { Look } from '../../src/noise/rows.ts';
 import { SIGNATURES } from '../../src/noise/signatures.ts';
-import { BEFORE_ASKING, OF_ABORT, OF_RESPONSE, OF_SERVER } from '../../src/noise/stacks.ts';
-import { NOISE_REASONS } from '../../src/telemetry/names/labels.ts';
+import { BEFORE_ASKING, OF_ABORT, OF_RESPONSE, OF_SERVER } from '../../src/noise/stack-patterns.ts';
+import { NOISE_REASONS } from '../../src/core/names/labels.ts';
 
 const reason = new DOMException('lastchunk: the client left', 'AbortError');
 

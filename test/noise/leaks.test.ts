@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { lastchunk } from '../../src/index.ts';
-import { noiseOf } from '../../src/noise/noise-of.ts';
+import { noiseOf } from '../../src/noise/decide.ts';
 import { serve } from '../support/site.ts';
 import { until } from '../support/until.ts';
 import { visit } from '../support/visitor.ts';

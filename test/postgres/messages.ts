@@ -1,7 +1,7 @@
 /** Messages for tests of the store, and a client beside the store to look at what it did. */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import type { Message } from '../../src/message.ts';
+import type { Message } from '../../src/core/message.ts';
 
 /** A complete message of a stream of its own; what is given replaces what is made up. */
 export function aMessage(given: Partial<Message> = {}): Message {

@@ -1,6 +1,6 @@
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { LastchunkError } from '../../src/errors.ts';
+import { LastchunkError } from '../../src/core/errors.ts';
 import { postgres } from '../../src/postgres/index.ts';
 import { loadPg } from '../../src/postgres/pg.ts';
 import { parseTable } from '../../src/postgres/table.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Message } from '../../src/message.ts';
+import type { Message } from '../../src/core/message.ts';
 import { postgres } from '../../src/postgres/index.ts';
 import type { IdConflict, PostgresStore } from '../../src/postgres/index.ts';
 import { useDatabase } from '../support/database.ts';

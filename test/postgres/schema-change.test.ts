@@ -10,7 +10,7 @@ import {
   useRealWorld,
   world,
   type Guard,
-} from '../guard/real.ts';
+} from '../saver/real.ts';
 
 useRealWorld();
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Message } from '../../src/message.ts';
+import type { Message } from '../../src/core/message.ts';
 import { postgres } from '../../src/postgres/index.ts';
 import type { PostgresStore } from '../../src/postgres/index.ts';
 import { jsonbText } from '../../src/postgres/json.ts';

@@ -5,7 +5,7 @@ import { postgres, rankSql } from '../../src/postgres/index.ts';
 import type { IdConflict, StorableMessage, WriteMessages } from '../../src/postgres/index.ts';
 import { checkOptions } from '../../src/postgres/options.ts';
 import { loadPg } from '../../src/postgres/pg.ts';
-import type { PgModule } from '../../src/postgres/pg.ts';
+import type { PgModule } from '../../src/core/pg-shapes.ts';
 import { useDatabase } from '../support/database.ts';
 import { aMessage, look } from './messages.ts';
 

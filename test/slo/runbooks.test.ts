@@ -2,8 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ruleGroups } from '../../src/slo/index.ts';
-import type { Metric } from '../../src/telemetry/names/metric.ts';
-import { METRICS } from '../../src/telemetry/names.ts';
+import type { Metric } from '../../src/core/names/metric.ts';
+import { METRICS } from '../../src/core/names/index.ts';
 
 const FOLDER = 'docs/runbooks';
 const HEADINGS = ['## Meaning', '## Impact', '## Diagnosis', '## Mitigation'];

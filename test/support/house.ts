@@ -12,7 +12,7 @@ import pg from 'pg';
 import { Registry } from 'prom-client';
 import { expect, onTestFinished } from 'vitest';
 import { lastchunk, type LastchunkOptions, type MessageStore } from '../../src/index.ts';
-import type { Outcome, SaveResult, Side, SkipReason } from '../../src/message.ts';
+import type { Outcome, SaveResult, Side, SkipReason } from '../../src/core/message.ts';
 import { postgres, type PostgresOptions } from '../../src/postgres/index.ts';
 import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { createLogbook } from './logbook.ts';

@@ -2,7 +2,7 @@
  * A message store in memory whose every answer the test gives: faults are put in at our own seam, not by
  * pretending to be a database.
  */
-import type { Message, MessageStore } from '../../src/message.ts';
+import type { Message, MessageStore } from '../../src/core/message.ts';
 
 /** A store that remembers, waits or refuses as it is told. */
 export interface MemoryStore extends MessageStore {

@@ -1,5 +1,5 @@
 /** An observer that remembers everything it is told, and the means to wait for it. */
-import type { Observer, SaveReport, StreamSummary } from '../../src/observer.ts';
+import type { Observer, SaveReport, StreamSummary } from '../../src/core/observer.ts';
 import { until } from './until.ts';
 
 /** A stream's summary with the stream's facts copied: a view may not be kept. */

@@ -5,7 +5,7 @@
 import cluster from 'node:cluster';
 import { once } from 'node:events';
 import * as promClient from 'prom-client';
-import type { JournalState } from '../../src/guard/journal-port.ts';
+import type { JournalState } from '../../src/journal/port.ts';
 import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { createRecorder } from '../../src/telemetry/recorder.ts';
 import { aSave, aStream } from './facts.ts';

@@ -1,5 +1,5 @@
 /** Streams and reports as the parts below would tell them; each fact can be given. */
-import type { SaveReport, StreamSummary, StreamView } from '../../src/observer.ts';
+import type { SaveReport, StreamSummary, StreamView } from '../../src/core/observer.ts';
 
 let last = 0;
 

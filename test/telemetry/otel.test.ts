@@ -9,11 +9,11 @@ import {
   type MetricData,
 } from '@opentelemetry/sdk-metrics';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Metric } from '../../src/telemetry/names/metric.ts';
-import { METRICS } from '../../src/telemetry/names.ts';
+import type { Metric } from '../../src/core/names/metric.ts';
+import { METRICS } from '../../src/core/names/index.ts';
 import { otelSink } from '../../src/telemetry/otel.ts';
 import { createRecorder } from '../../src/telemetry/recorder.ts';
-import { VERSION } from '../../src/version.ts';
+import { VERSION } from '../../src/core/version.ts';
 import { aSave, aStream, anEnd } from './facts.ts';
 
 interface Sdk {

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as promClient from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { LastchunkError } from '../../src/errors.ts';
+import { LastchunkError } from '../../src/core/errors.ts';
 import { findClient } from '../../src/telemetry/prometheus-client.ts';
 import { prometheus, type PrometheusMetrics } from '../../src/telemetry/prometheus.ts';
 import { createRecorder } from '../../src/telemetry/recorder.ts';

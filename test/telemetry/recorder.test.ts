@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { JournalState } from '../../src/guard/journal-port.ts';
-import { METRICS } from '../../src/telemetry/names.ts';
+import type { JournalState } from '../../src/journal/port.ts';
+import { METRICS } from '../../src/core/names/index.ts';
 import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { createRecorder, type Recorder } from '../../src/telemetry/recorder.ts';
 import type { Sink } from '../../src/telemetry/sink.ts';
 import type { RecorderSources } from '../../src/telemetry/sources.ts';
-import { OUTCOMES, SAVE_RESULTS } from '../../src/message.ts';
-import { combine, type FullObserver } from '../../src/observer.ts';
+import { OUTCOMES, SAVE_RESULTS } from '../../src/core/message.ts';
+import { combine, type FullObserver } from '../../src/core/observer.ts';
 import { parseScrape, type Scrape } from '../support/scrape.ts';
 import { aSave, aStream, anEnd } from './facts.ts';
 

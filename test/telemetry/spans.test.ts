@@ -10,10 +10,10 @@ import {
   type Sampler,
 } from '@opentelemetry/sdk-trace';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { OUTCOMES } from '../../src/message.ts';
-import { combine } from '../../src/observer.ts';
+import { OUTCOMES } from '../../src/core/message.ts';
+import { combine } from '../../src/core/observer.ts';
 import { createSpans } from '../../src/telemetry/spans.ts';
-import { VERSION } from '../../src/version.ts';
+import { VERSION } from '../../src/core/version.ts';
 import { aSave, aStream, anEnd } from './facts.ts';
 
 let provider: TracerProvider;

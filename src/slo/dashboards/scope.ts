@@ -2,7 +2,7 @@
  * Queries with the dashboard's variables in them. A metric is named by its key in the one table, so that a panel about
  * a series that does not exist does not compile.
  */
-import { METRICS } from '../../telemetry/names.ts';
+import { METRICS } from '../../core/names/index.ts';
 import { series, type MetricKey } from '../selector.ts';
 import type { Slo } from '../settings.ts';
 

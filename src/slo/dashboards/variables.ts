@@ -5,7 +5,7 @@ import {
   VariableRefresh,
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
-import { METRICS } from '../../telemetry/names.ts';
+import { METRICS } from '../../core/names/index.ts';
 import type { Slo } from '../settings.ts';
 
 /** The data source that the reader chose. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { PROCESS_METRICS } from '../../../src/slo/dashboards/scope.ts';
 import { ruleGroups } from '../../../src/slo/rules.ts';
-import { METRICS } from '../../../src/telemetry/names.ts';
-import type { Metric } from '../../../src/telemetry/names/metric.ts';
+import { METRICS } from '../../../src/core/names/index.ts';
+import type { Metric } from '../../../src/core/names/metric.ts';
 import { panelsOf, readDashboards } from './files.ts';
 import { parse, type Selector } from './promql.ts';
 

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import express, { type Request } from 'express';
 import { lastchunk, type MessageStore } from '../../../src/index.ts';
 import { postgres } from '../../../src/postgres/index.ts';
-import { METRICS } from '../../../src/telemetry/names.ts';
+import { METRICS } from '../../../src/core/names/index.ts';
 import { prometheus } from '../../../src/telemetry/prometheus.ts';
 import type { Reading, Sink } from '../../../src/telemetry/sink.ts';
 import { chatChunk } from '../../support/frames.ts';

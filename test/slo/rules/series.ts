@@ -2,8 +2,8 @@
  * What a healthy process shows, minute by minute, in promtool's notation; a case changes a few series of it. Every
  * metric of the table is there, so that an alert that fires for no reason is seen.
  */
-import type { Metric } from '../../../src/telemetry/names/metric.ts';
-import { METRICS } from '../../../src/telemetry/names.ts';
+import type { Metric } from '../../../src/core/names/metric.ts';
+import { METRICS } from '../../../src/core/names/index.ts';
 
 /** A series with its samples. */
 export interface InputSeries {

@@ -1,0 +1,270 @@
+/** Makes the parts of one instance, each once, and tells each of them only what it needs of the others. */
+import { errorTypeOf } from './core/error-type.ts';
+import { createKeeper, type GuardKeeper } from './saver/keeper.ts';
+import { MAX_PENDING_BYTES } from './saver/memory-limit.ts';
+import { type JournalOption, openJournal, resolveJournalOptions } from './journal/index.ts';
+import type { Journal } from './journal/port.ts';
+import { tellingMessage } from './core/telling-message.ts';
+import { outside } from './core/current-stream.ts';
+import { createHealth, type HealthMonitor } from './health/health.ts';
+import { type Logger, LOG_LEVELS, safeLogger } from './core/logger.ts';
+import type { MessageStore } from './core/message.ts';
+import { watchRequests } from './noise/request-errors.ts';
+import { noiseOf } from './noise/decide.ts';
+import { combine, type FullObserver, type Observer } from './core/observer.ts';
+import { bad, flag, record, refuseUnknown, wholeNumber } from './core/options.ts';
+import { createPoolWatch, type PoolWatch } from './pool-watch/watch.ts';
+import type { Environment } from './stream/lifecycle/stream.ts';
+import { readBody } from './stream/body/read-body.ts';
+import { createDiagLogger } from './telemetry/diag-logger.ts';
+import { createLogLines } from './telemetry/log-lines.ts';
+import { otelSink } from './telemetry/otel.ts';
+import type { PrometheusMetrics } from './telemetry/prometheus.ts';
+import { createPoolLines } from './telemetry/pool-lines.ts';
+import { createRecorder } from './telemetry/recorder.ts';
+import type { PoolState } from './telemetry/sources.ts';
+import { createSpans, type Spans } from './telemetry/spans.ts';
+
+/** Options of `lastchunk()`. */
+export interface LastchunkOptions {
+  /** Where messages go, such as `postgres()`. Without one, streams are only observed. */
+  readonly store?: MessageStore;
+  /**
+   * The write-ahead log on local disk: its directory, `{ path, maxBytes, flushMs, fsyncMs, ephemeral }`, or `false`
+   * for none. Default `./.lastchunk`.
+   */
+  readonly journal?: JournalOption;
+  /**
+   * Estimated bytes of messages that may wait in memory while neither store nor journal takes them; then the oldest are
+   * lost. Default 256 MiB, from 1 MiB to 1 TiB.
+   */
+  readonly maxPendingBytes?: number;
+  /** What `prometheus()` returned. OpenTelemetry's metrics and spans need no option. */
+  readonly metrics?: PrometheusMetrics;
+  /** pino-shaped; default OpenTelemetry's `diag`. Never given message text. */
+  readonly logger?: Logger;
+  /** Spans of streams get `gen_ai.conversation.id`; default false, because it is user data. */
+  readonly conversationIdInSpans?: boolean;
+  /** Is told everything that happens; what it throws is counted and goes no further. */
+  readonly observer?: Observer;
+}
+
+const KEYS = [
+  'store',
+  'journal',
+  'maxPendingBytes',
+  'metrics',
+  'logger',
+  'conversationIdInSpans',
+  'observer',
+];
+
+const PENDING_BYTES = { min: 2 ** 20, max: 2 ** 40, fallback: MAX_PENDING_BYTES };
+
+/** What a store may offer beyond saving; `postgres()` does. */
+interface WellConnectedStore extends MessageStore {
+  ping?(): Promise<boolean>;
+  pool?(): PoolState;
+  listen?(listener: { onIdConflict(conflict: unknown): void; onError(error: unknown): void }): void;
+}
+
+export interface Wiring {
+  readonly environment: Environment;
+  readonly keeper: GuardKeeper | undefined;
+  /** The app's, made safe. */
+  readonly logger: Logger;
+  readonly monitor: HealthMonitor;
+  readonly pools: PoolWatch;
+  /** Shared with health, which is failing from the moment that closing begins. */
+  readonly state: { closing: boolean };
+}
+
+/** Checks the options of `lastchunk()` and makes everything that they ask for. */
+export function wire(options: LastchunkOptions): Wiring {
+  refuseUnknown('lastchunk()', record('options', options), KEYS);
+  const store: WellConnectedStore | undefined = checkStore(options.store);
+  const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
+  if (options.observer !== undefined) record('observer', options.observer);
+  const maxPendingBytes = wholeNumber('maxPendingBytes', options.maxPendingBytes, PENDING_BYTES);
+  const state = { closing: false };
+  watchRequests();
+  let journal: Journal | undefined;
+  let keeper: GuardKeeper | undefined;
+  const spans = spansFor(options);
+  const monitor = createHealth({
+    saver: store && (() => keeper?.state() ?? NOTHING_SAVED),
+    journal: () => journal?.state(),
+    closing: () => state.closing,
+    pending: () => recorder.pending(),
+    pool: store?.pool && (() => store.pool?.()),
+    probe: probeOf(store, spans),
+  });
+  const pools = poolWatchFor(() => observer);
+  const recorder = createRecorder(sinksOf(options.metrics), {
+    journal: () => journal?.state(),
+    pool: store?.pool && (() => store.pool?.()),
+    pools: () => pools.gauges(),
+    sampledTraceIdOf: (stream) => spans.sampledTraceIdOf(stream),
+  });
+  const own = [
+    spans,
+    recorder,
+    monitor,
+    pools.observer,
+    createLogLines(logger),
+    createPoolLines(logger),
+  ];
+  const observer = combineAll(own, options.observer);
+  if (store !== undefined) {
+    journal = journalFor(options.journal, observer, logger);
+    keeper = createKeeper({
+      store,
+      journal,
+      maxPendingBytes,
+      read: readBody,
+      observer,
+      logger,
+      around: (save, work) => spans.around(save, () => outside(work)),
+      aroundReplay: (messages, work) => spans.aroundReplay(messages, () => outside(work)),
+    });
+    listenTo(store, observer, logger);
+    keeper.start();
+  }
+  return {
+    environment: environmentOf(observer, keeper, spans, logger),
+    keeper,
+    logger,
+    monitor,
+    pools,
+    state,
+  };
+}
+
+function spansFor({ conversationIdInSpans }: LastchunkOptions): Spans {
+  return createSpans({
+    conversationId: flag('conversationIdInSpans', conversationIdInSpans, false),
+  });
+}
+
+/** The observer is made from the watch too, so it is asked for when there is something to tell. */
+function poolWatchFor(observer: () => FullObserver): PoolWatch {
+  return createPoolWatch({
+    onWatched: (pool) => observer().onPoolWatched(pool),
+    onFinding: (finding) => observer().onPoolFinding(finding),
+  });
+}
+
+/** What the store has to say beside its results. */
+function listenTo(store: WellConnectedStore, observer: FullObserver, logger: Logger): void {
+  store.listen?.({
+    onIdConflict: (conflict) => observer.onInternalError('id-conflict', conflict),
+    onError: (error) =>
+      logger.warn(
+        { errorType: errorTypeOf(error), reason: tellingMessage(error) },
+        'lastchunk: the store has trouble beside a save',
+      ),
+  });
+}
+
+const NOTHING_SAVED = {
+  pending: 0,
+  oldestPendingMs: 0,
+  circuit: 'closed',
+  lastSuccessMs: 0,
+} as const;
+
+/** What one observer throws is told to the others, but never to the one that threw: it would throw again. */
+function combineAll(own: readonly Observer[], given: Observer | undefined): FullObserver {
+  const safe = combine(own, () => {
+    // Ours have nobody above them to tell; the recorder counts what it can.
+  });
+  if (given === undefined) return safe;
+  return combine([safe, given], (error) => safe.onInternalError('observer', error));
+}
+
+function journalFor(
+  option: JournalOption | undefined,
+  observer: FullObserver,
+  logger: Logger,
+): Journal | undefined {
+  const settings = resolveJournalOptions(option);
+  if (settings === undefined) return undefined;
+  return openJournal({
+    settings,
+    onError: (error) => observer.onInternalError('journal', error),
+    onWrite: (seconds) => observer.onJournalWrite(seconds),
+    onCorrupt: (count) => logger.error({ count }, 'lastchunk: damaged records in the journal'),
+    onDegraded: (reason) => {
+      if (reason === undefined) logger.info({}, 'lastchunk: the journal works again');
+      else logger.error({ reason }, 'lastchunk: the journal cannot be relied on');
+    },
+    log: (level, line) => logger[level]({}, `lastchunk: ${line}`),
+  });
+}
+
+function environmentOf(
+  observer: FullObserver,
+  keeper: GuardKeeper | undefined,
+  spans: Spans,
+  logger: Logger,
+): Environment {
+  const warned = new Set<string>();
+  return {
+    observer,
+    keeper,
+    live: new Map(),
+    interrupting: false,
+    trace: {
+      traceId: (stream) => spans.traceIdOf(stream),
+      traceparent: (stream) => spans.traceparentOf(stream),
+    },
+    finishing: new WeakMap(),
+    expectations: new Set(),
+    onInternalError: (where, error) => observer.onInternalError(where, error),
+    onFormatError: (error) => observer.onInternalError('format', error),
+    sawError: (error, res) => void noiseOf(error, res),
+    warnOnce: (key, message) => {
+      if (warned.has(key)) return;
+      warned.add(key);
+      logger.warn({}, `lastchunk: ${message}`);
+    },
+  };
+}
+
+function sinksOf(metrics: PrometheusMetrics | undefined): Parameters<typeof createRecorder>[0] {
+  if (metrics === undefined) return [otelSink()];
+  // Called from JavaScript too: a registry in this place is the likely mistake.
+  if (typeof (metrics as Partial<PrometheusMetrics>).sink !== 'object') {
+    throw bad('`metrics` must be what prometheus() of lastchunk/prometheus returned');
+  }
+  return [metrics.sink, otelSink()];
+}
+
+/** A sign of life of the store, for health: a rejection says that there is none. */
+function probeOf(
+  store: WellConnectedStore | undefined,
+  spans: Spans,
+): (() => Promise<unknown>) | undefined {
+  if (store?.ping === undefined) return undefined;
+  return async () => {
+    if ((await spans.quietly(() => store.ping?.())) !== true)
+      throw new Error('the database does not answer');
+  };
+}
+
+function checkStore(store: MessageStore | undefined): MessageStore | undefined {
+  if (store === undefined) return undefined;
+  const { save, close } = store as Partial<MessageStore>;
+  if (typeof save === 'function' && typeof close === 'function') return store;
+  throw bad('`store` must be a MessageStore with save() and close(), such as postgres()');
+}
+
+function checkLogger(logger: Logger | undefined): Logger | undefined {
+  if (logger === undefined) return undefined;
+  for (const level of LOG_LEVELS) {
+    if (typeof (logger as Partial<Logger>)[level] !== 'function') {
+      throw bad(`\`logger\` must have the methods ${LOG_LEVELS.join(', ')}, as pino's has`);
+    }
+  }
+  return logger;
+}

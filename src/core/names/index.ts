@@ -1,0 +1,289 @@
+/**
+ * Every name a machine will read: metrics, labels, spans, attributes. The Prometheus instruments, the
+ * OpenTelemetry instruments and the page docs/metrics.md are made from this table, and alert rules and
+ * dashboards are checked against it, so that a name is spelled once.
+ *
+ * Rules behind the rows: base units (`s`, `By`), counts as `{things}`; never `total` or a unit in an
+ * OpenTelemetry name, because the translation to Prometheus adds both; labels have closed sets of values.
+ * Names that the OpenTelemetry guide would have in the singular (`streams.active`) are plural here, because
+ * then the translation gives exactly the Prometheus name and one dashboard serves both.
+ */
+import { OUTCOMES, SAVE_RESULTS } from '../message.ts';
+import {
+  FINISH_REFUSALS,
+  FORMATS,
+  GUARDED,
+  HOLD_RELEASES,
+  JOURNALS,
+  NOISE_REASONS,
+  ONE,
+  PLACES,
+  REPLAYED,
+  ROUTE,
+  SKIP_REASONS,
+  STORE_ERRORS,
+} from './labels.ts';
+import { counter, gauge, seconds, type Metric } from './metric.ts';
+import { POOL_METRICS } from './pool-metrics.ts';
+
+/** 2.5 s is the bound of the timeliness objective, and a bucket so that the objective needs no interpolation. */
+const SHORT = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** An answer takes seconds to minutes. */
+const LONG = [0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640];
+/** A write into the page cache takes microseconds; from 50 ms on the journal calls the disk slow. */
+const WRITES = [1e-6, 1e-5, 2.5e-5, 1e-4, 2.5e-4, 1e-3, 2.5e-3, 1e-2, 5e-2, 0.25, 1];
+
+/** Every metric. A row that nobody emits fails a test. */
+export const METRICS = {
+  streamsStarted: counter(
+    'lastchunk.streams.started',
+    '{stream}',
+    { route: ROUTE },
+    'Responses that were decided to be a stream.',
+  ),
+  streamsEnded: counter(
+    'lastchunk.streams.ended',
+    '{stream}',
+    { route: ROUTE, outcome: OUTCOMES, guarded: GUARDED },
+    'Streams that ended, exactly one for each that started.',
+  ),
+  streamsActive: gauge(
+    'lastchunk.streams.active',
+    '{stream}',
+    { route: ROUTE },
+    'Streams that started and have not ended.',
+  ),
+  chunks: counter(
+    'lastchunk.chunks',
+    '{chunk}',
+    { route: ROUTE },
+    'Body writes toward clients, those of live streams included.',
+  ),
+  streamBytes: counter(
+    'lastchunk.stream.bytes',
+    'By',
+    { route: ROUTE },
+    'Bytes of body writes toward clients, those of live streams included.',
+  ),
+  timeToFirstChunk: seconds(
+    'lastchunk.time_to_first_chunk',
+    { route: ROUTE },
+    SHORT,
+    'Time from the start of the request to the first body write.',
+  ),
+  streamDuration: seconds(
+    'lastchunk.stream.duration',
+    { route: ROUTE },
+    LONG,
+    'Time from the start of the request to the end of the stream.',
+  ),
+  chunkGap: seconds(
+    'lastchunk.chunk.gap',
+    { route: ROUTE },
+    SHORT,
+    'The largest time between two chunks of a stream, one observation per stream.',
+  ),
+  holdDuration: seconds(
+    'lastchunk.hold.duration',
+    {},
+    SHORT,
+    'How long a terminal frame was held until its message was safe.',
+  ),
+  holds: counter(
+    'lastchunk.holds',
+    '{hold}',
+    { released: HOLD_RELEASES },
+    'Terminal frames that were held, by what let them go; unconfirmed means before the message was safe.',
+  ),
+  streamsFinishing: gauge(
+    'lastchunk.streams.finishing',
+    '{stream}',
+    {},
+    'Streams that outlive their client at the moment.',
+  ),
+  finishRefused: counter(
+    'lastchunk.finish.refused',
+    '{stream}',
+    { reason: FINISH_REFUSALS },
+    'Streams that were not allowed to outlive their client any longer, by the budget that was spent.',
+  ),
+  savesExpected: counter(
+    'lastchunk.saves.expected',
+    '{save}',
+    { route: ROUTE },
+    'Messages that became due, counted where a stream settles and not where saves happen.',
+  ),
+  saves: counter(
+    'lastchunk.saves',
+    '{save}',
+    { route: ROUTE, result: SAVE_RESULTS },
+    'First results of expected saves, exactly one for each.',
+  ),
+  savesPending: gauge(
+    'lastchunk.saves.pending',
+    '{save}',
+    { route: ROUTE },
+    'Expected saves without a result yet.',
+  ),
+  savesSkipped: counter(
+    'lastchunk.saves.skipped',
+    '{save}',
+    { route: ROUTE, reason: SKIP_REASONS },
+    'Streams that left no message: nothing was in them, or the policy did not want it.',
+  ),
+  savesRevised: counter(
+    'lastchunk.saves.revised',
+    '{save}',
+    { result: SAVE_RESULTS },
+    'Further saves of streams that went on after a terminal frame.',
+  ),
+  savesLate: counter(
+    'lastchunk.saves.late',
+    '{save}',
+    { result: SAVE_RESULTS },
+    'Results that came after the save had been counted as missing.',
+  ),
+  saveDuration: seconds(
+    'lastchunk.save.duration',
+    { route: ROUTE },
+    SHORT,
+    'Time from due to the commit, of first saves with the result saved.',
+  ),
+  saveAttempts: counter(
+    'lastchunk.save.attempts',
+    '{attempt}',
+    { error_type: ['none', ...STORE_ERRORS] },
+    'Writes to the store; none is a success.',
+  ),
+  saveOldestPending: {
+    ...gauge(
+      'lastchunk.save.oldest_pending_timestamp',
+      's',
+      {},
+      'When the oldest pending save became due, as Unix time; 0 when none is pending.',
+    ),
+    aggregator: 'oldest',
+  },
+  textUnknown: counter(
+    'lastchunk.text.unknown',
+    '{message}',
+    { route: ROUTE, format: FORMATS },
+    'Messages with a payload that their format did not recognise.',
+  ),
+  capturesCut: counter(
+    'lastchunk.captures.cut',
+    '{message}',
+    { route: ROUTE },
+    'Messages longer than maxBytes, of which only the beginning was kept.',
+  ),
+  journalEntries: gauge(
+    'lastchunk.journal.entries',
+    '{message}',
+    {},
+    'Messages in the journal, finished or not, that the store does not have.',
+  ),
+  journalBytes: gauge('lastchunk.journal.bytes', 'By', {}, 'Size of the journal on disk.'),
+  journalCapacity: gauge(
+    'lastchunk.journal.capacity',
+    'By',
+    {},
+    'Size to which the journal may grow.',
+  ),
+  journalOldestEntry: {
+    ...gauge(
+      'lastchunk.journal.oldest_entry_timestamp',
+      's',
+      {},
+      'When the oldest entry that waits for the store was written, as Unix time; 0 when none waits.',
+    ),
+    aggregator: 'oldest',
+  },
+  journalDegraded: {
+    ...gauge(
+      'lastchunk.journal.degraded',
+      '{journal}',
+      {},
+      '1 while the journal cannot be relied on (full, read-only, slow, failing), else 0.',
+    ),
+    aggregator: 'max',
+  },
+  journalReplayed: counter(
+    'lastchunk.journal.replayed',
+    '{message}',
+    { result: REPLAYED },
+    'Journaled messages of this process that the store took or refused.',
+  ),
+  journalRecovered: counter(
+    'lastchunk.journal.recovered',
+    '{message}',
+    { result: REPLAYED },
+    'Messages left behind by a dead process that the store took or refused.',
+  ),
+  journalCorrupt: counter(
+    'lastchunk.journal.corrupt_records',
+    '{record}',
+    {},
+    'Journal records that were cut as torn or damaged.',
+  ),
+  journalWrite: seconds(
+    'lastchunk.journal.write',
+    {},
+    WRITES,
+    'Time of one write to the journal, for all streams of one tick.',
+  ),
+  ...POOL_METRICS,
+  noise: counter(
+    'lastchunk.noise',
+    '{error}',
+    { reason: NOISE_REASONS },
+    'Errors that meant that somebody had left, once for each error; lowered where they are logged, never dropped.',
+  ),
+  internalErrors: counter(
+    'lastchunk.internal.errors',
+    '{error}',
+    { where: PLACES },
+    'Failures inside lastchunk, which must not happen.',
+  ),
+  buildInfo: {
+    ...gauge(
+      'lastchunk.build_info',
+      '{build}',
+      { version: ONE, node: ONE, journal: JOURNALS },
+      'Always 1; the labels say what runs.',
+    ),
+    aggregator: 'first',
+    onlyPrometheus: true,
+  },
+} as const satisfies Readonly<Record<string, Metric>>;
+
+/** Span names. All are INTERNAL; the stream's has the route behind it. A replay is a root, linked to its streams. */
+export const SPANS = { stream: 'stream', save: 'save', replay: 'replay' } as const;
+
+/** Span attributes, with what they hold. `http.*` and `error.type` are OpenTelemetry's own. */
+export const ATTRIBUTES = {
+  route: 'http.route',
+  method: 'http.request.method',
+  /** Only with status ERROR: an SQLSTATE, a Node code, `timeout`, `truncated`, a class name, `_OTHER`. */
+  errorType: 'error.type',
+  /** Only with the option `conversationIdInSpans`: it is user data. */
+  conversationId: 'gen_ai.conversation.id',
+  streamId: 'lastchunk.stream.id',
+  guarded: 'lastchunk.guarded',
+  format: 'lastchunk.format',
+  outcome: 'lastchunk.outcome',
+  side: 'lastchunk.side',
+  chunks: 'lastchunk.stream.chunks',
+  bytes: 'lastchunk.stream.bytes',
+  chunksAfterDisconnect: 'lastchunk.stream.chunks_after_disconnect',
+  /** Seconds, like every duration here. */
+  timeToFirstChunk: 'lastchunk.stream.time_to_first_chunk',
+  maxChunkGap: 'lastchunk.stream.max_chunk_gap',
+  backpressure: 'lastchunk.stream.backpressure.time',
+  hold: 'lastchunk.hold.duration',
+  saveResult: 'lastchunk.save.result',
+  saveAttempts: 'lastchunk.save.attempts',
+  /** What kind of cancellation an error of this stream was. */
+  noiseReason: 'lastchunk.noise.reason',
+  /** Messages of a replayed batch. */
+  messages: 'lastchunk.replay.messages',
+} as const;

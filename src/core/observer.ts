@@ -1,0 +1,195 @@
+/**
+ * The waist of lastchunk: everything that happens to streams and messages is told here, once, and
+ * metrics, spans, log lines and health are made from it. An observer is called after the fact and can
+ * change nothing: `combine` catches what it throws.
+ */
+import type { Outcome, SaveResult, Side, SkipReason } from './message.ts';
+import type { NoiseReason } from './names/labels.ts';
+
+/** A live stream, as observers see it. `chunks` and `bytes` move while it runs; read, never kept. */
+export interface StreamView {
+  readonly id: string;
+  /** The Express pattern, `unmatched` where there is none; never a URL. */
+  readonly route: string;
+  readonly method: string;
+  /** True under `guard()`, false under `observe()` alone. */
+  readonly guarded: boolean;
+  /** Name of the wire format, `auto` until it is decided. */
+  readonly format: string;
+  /** Start of the request, epoch milliseconds. */
+  readonly startedAtMs: number;
+  readonly chunks: number;
+  readonly bytes: number;
+  /** What the app named; user data, so it is no label, and in spans only if the app asks for it. */
+  readonly conversationId?: string | null;
+}
+
+/** One stream, when the response is over and the last save has its result. */
+export interface StreamSummary {
+  readonly stream: StreamView;
+  readonly outcome: Outcome;
+  readonly side: Side;
+  readonly durationMs: number;
+  /** From the request's start; `undefined` when no chunk came. */
+  readonly timeToFirstChunkMs: number | undefined;
+  /** The largest time between two chunks; `undefined` with fewer than two. */
+  readonly maxChunkGapMs: number | undefined;
+  /** Sum of the times the response was over its high-water mark. */
+  readonly backpressureMs: number;
+  /** Chunks written after the client had left, under the policy `finish`. */
+  readonly chunksAfterDisconnect: number;
+  /** How long the terminal frame was held; 0 when it was not. */
+  readonly holdMs: number;
+  /** Result of the last save; the reason where nothing was due; `undefined` for an unguarded stream. */
+  readonly save: SaveResult | SkipReason | undefined;
+  readonly saveAttempts: number;
+  /** `error.type` of the telemetry: an SQLSTATE, a Node code, `timeout`, `truncated`, a class name. */
+  readonly errorType: string | undefined;
+}
+
+/** One result of one save. */
+export interface SaveReport {
+  /** `undefined` for a message that another process left behind. */
+  readonly stream: StreamView | undefined;
+  readonly messageId: string;
+  readonly route: string;
+  readonly result: SaveResult;
+  /** `first` moves the main counter; `revised` is a reopened stream's; `late` came after `missing`. */
+  readonly kind: 'first' | 'revised' | 'late';
+  /** From due to the result. */
+  readonly durationMs: number;
+  readonly attempts: number;
+  /** SQLSTATE or error code of the last failure. */
+  readonly errorType: string | undefined;
+}
+
+/** A message that reached the store by way of the journal, or was refused by it there. */
+export interface JournaledMessage {
+  readonly streamId: string;
+  readonly messageId: string;
+  readonly route: string;
+  /** W3C `traceparent` of the stream's span, or `null`. */
+  readonly traceparent: string | null;
+}
+
+/** Where inside lastchunk something went wrong that must not. A closed set: it is a metric label. */
+export type InternalErrorPlace =
+  'message' | 'observer' | 'journal' | 'store' | 'id-conflict' | 'format' | 'stream' | 'close';
+
+/** Why a client-less stream was not allowed to go on. */
+export type FinishRefusal = 'time' | 'bytes' | 'concurrent';
+
+/** How a held terminal frame was let go. */
+export type HoldRelease = 'saved' | 'journaled' | 'unconfirmed' | 'client-gone';
+
+/** An error that means that somebody left, not that something broke. */
+export interface Noise {
+  /** The kind: a metric label. */
+  readonly reason: NoiseReason;
+  /** What the error was recognised by, such as `ERR_STREAM_DESTROYED`; never its message. */
+  readonly signature: string;
+}
+
+/** A connection of a watched pool that the app did not give back in time. */
+export interface PoolFinding {
+  /** The name given to `watchPool()`. */
+  readonly pool: string;
+  /**
+   * `across-stream`: held from before the first chunk until after the last, or longer than `heldMs` while a stream was on
+   * its way; `long`: longer than `heldMs` without a stream; `leaked`: nobody can release it any more.
+   */
+  readonly kind: 'across-stream' | 'long' | 'leaked';
+  /** `file:line` of the app where it was taken, or `unknown`. */
+  readonly place: string;
+  /** Until now. */
+  readonly heldMs: number;
+  /** Of the stream, with `across-stream`. */
+  readonly route: string | undefined;
+}
+
+/** What happens, told after the fact. Every callback is optional and may throw without harm. */
+export interface Observer {
+  /** A guard knows its route: its series can exist from now on. May be called often with the same route. */
+  onRoute?(route: string): void;
+  /** A response was decided to be a stream. Called in the handler's own async context. */
+  onStart?(stream: StreamView): void;
+  /** The first body write. */
+  onFirstChunk?(stream: StreamView, timeToFirstChunkMs: number): void;
+  /** The client left, and that is the outcome. Called while the request's own span can still be written to. */
+  onDisconnect?(stream: StreamView): void;
+  /** A message is due: exactly one `onSave` of kind `first` follows. Not called again for a reopened stream. */
+  onDue?(stream: StreamView): void;
+  /** Nothing was due, by policy or because there was nothing. */
+  onSkip?(stream: StreamView, reason: SkipReason): void;
+  /** Facts of a message about to be saved, once per message. */
+  onMessage?(
+    stream: StreamView,
+    facts: { readonly unknownText: boolean; readonly cut: boolean },
+  ): void;
+  onSave?(report: SaveReport): void;
+  /** A journaled message of this process has its last word from the store. Never moves the saves family again. */
+  onReplayed?(result: 'saved' | 'refused', message: JournaledMessage): void;
+  /** The same for a message that a dead process left behind; it was never due here. */
+  onRecovered?(result: 'saved' | 'refused', message: JournaledMessage): void;
+  /** The journal wrote, once for all streams of a tick. */
+  onJournalWrite?(seconds: number): void;
+  /** One attempt to write to the store; `errorType` is undefined when it worked. */
+  onAttempt?(errorType: string | undefined): void;
+  onHold?(stream: StreamView, released: HoldRelease, durationMs: number): void;
+  /** A stream begins (`true`) or ceases (`false`) to outlive its client. */
+  onFinishing?(stream: StreamView, begins: boolean): void;
+  onFinishRefused?(stream: StreamView, reason: FinishRefusal): void;
+  onEnd?(summary: StreamSummary): void;
+  /** An error of this stream was called noise; once for each error object. It may come after `onEnd`. */
+  onNoise?(stream: StreamView, noise: Noise): void;
+  /** A pool is watched: its series can exist from now on. */
+  onPoolWatched?(pool: string): void;
+  /** Once for a client that was held too long, and once more if it is lost. */
+  onPoolFinding?(finding: PoolFinding): void;
+  /** Something inside lastchunk failed. `error` is for the log; it holds no message text. */
+  onInternalError?(where: InternalErrorPlace, error: unknown): void;
+}
+
+/** An observer with every callback present, as `combine` returns it. */
+export type FullObserver = Required<Observer>;
+
+/**
+ * One observer out of many. What one of them throws reaches neither the caller nor the others; it is
+ * reported to `onThrow`, which must not throw itself.
+ */
+export function combine(
+  observers: readonly Observer[],
+  onThrow: (error: unknown) => void,
+): FullObserver {
+  const tell = (call: (observer: Observer) => void): void => {
+    for (const observer of observers) {
+      try {
+        call(observer);
+      } catch (error) {
+        onThrow(error);
+      }
+    }
+  };
+  return {
+    onRoute: (route) => tell((to) => to.onRoute?.(route)),
+    onStart: (stream) => tell((to) => to.onStart?.(stream)),
+    onFirstChunk: (stream, ms) => tell((to) => to.onFirstChunk?.(stream, ms)),
+    onDisconnect: (stream) => tell((to) => to.onDisconnect?.(stream)),
+    onDue: (stream) => tell((to) => to.onDue?.(stream)),
+    onSkip: (stream, reason) => tell((to) => to.onSkip?.(stream, reason)),
+    onMessage: (stream, facts) => tell((to) => to.onMessage?.(stream, facts)),
+    onSave: (report) => tell((to) => to.onSave?.(report)),
+    onReplayed: (result, message) => tell((to) => to.onReplayed?.(result, message)),
+    onRecovered: (result, message) => tell((to) => to.onRecovered?.(result, message)),
+    onJournalWrite: (seconds) => tell((to) => to.onJournalWrite?.(seconds)),
+    onAttempt: (errorType) => tell((to) => to.onAttempt?.(errorType)),
+    onHold: (stream, released, ms) => tell((to) => to.onHold?.(stream, released, ms)),
+    onFinishing: (stream, begins) => tell((to) => to.onFinishing?.(stream, begins)),
+    onFinishRefused: (stream, reason) => tell((to) => to.onFinishRefused?.(stream, reason)),
+    onEnd: (summary) => tell((to) => to.onEnd?.(summary)),
+    onNoise: (stream, noise) => tell((to) => to.onNoise?.(stream, noise)),
+    onPoolWatched: (pool) => tell((to) => to.onPoolWatched?.(pool)),
+    onPoolFinding: (finding) => tell((to) => to.onPoolFinding?.(finding)),
+    onInternalError: (where, error) => tell((to) => to.onInternalError?.(where, error)),
+  };
+}

@@ -1,0 +1,119 @@
+/**
+ * Most frames of a stream differ in nothing but their text. Once one of them was parsed, the next one is compared
+ * with it: the same characters before and behind the text, and between them what JSON takes for the inside of one
+ * string. Then it says the same with another text, and need not be parsed.
+ */
+import { asBuiltIn } from './registry.ts';
+import type { Format, Frame } from './format.ts';
+import { type Framed, framesIn, isFrame } from './frames.ts';
+import { isRecord } from './json.ts';
+
+/** What may stand in a JSON string and means itself (RFC 8259, section 7); a line end, of any framing, may not. */
+// oxlint-disable-next-line no-control-regex -- they are what must not be there
+const PLAIN = /^[^"\\\u0000-\u001f]*$/;
+
+/** What stands in no JSON string as it is. It stands between frames, too, where many came at once. */
+// oxlint-disable-next-line no-control-regex -- as above
+const CONTROL = /[\u0000-\u001f]/;
+
+/** No text of a real answer, so that what a format says about it is said about any text. */
+const PROBE = 'lastchunk: any other text';
+
+/** A frame with a hole where its text was. */
+export class Template {
+  /** The format that it was read by. */
+  readonly format: Format;
+  readonly #before: string;
+  readonly #behind: string;
+
+  constructor(format: Format, before: string, behind: string) {
+    this.format = format;
+    this.#before = before;
+    this.#behind = behind;
+  }
+
+  /** Whether a piece is this frame with another text; false too where only reading the text would tell. */
+  fits(piece: string): boolean {
+    const inside = this.#insideOf(piece);
+    return inside !== undefined && PLAIN.test(inside);
+  }
+
+  /** The text of a piece that is known to fit. */
+  textOf(piece: string): string {
+    return piece.slice(this.#before.length, piece.length - this.#behind.length);
+  }
+
+  /** The text of a piece that is this frame with another text; `undefined` for everything else. */
+  textIn(piece: string): string | undefined {
+    const inside = this.#insideOf(piece);
+    if (inside === undefined || inside === '') return undefined;
+    if (PLAIN.test(inside)) return inside;
+    // An exception of `JSON.parse` costs more than all of this.
+    return CONTROL.test(inside) ? undefined : unescaped(inside);
+  }
+
+  /**
+   * A part of a string is compared as fast as a whole one, and faster than by `startsWith`: 0.1 us against 1 us for
+   * such a frame. An expression compiled for it would be faster still, but not before the thousandth frame.
+   */
+  #insideOf(piece: string): string | undefined {
+    const from = this.#before.length;
+    const to = piece.length - this.#behind.length;
+    if (to < from || piece.slice(to) !== this.#behind) return undefined;
+    return piece.slice(0, from) === this.#before ? piece.slice(from, to) : undefined;
+  }
+}
+
+/** A piece that holds one frame and nothing else, and the frame. */
+export interface Lesson {
+  readonly piece: string;
+  readonly frame: Frame;
+}
+
+/**
+ * The template that `piece` gives. `undefined` where its text does not stand in it just once and as it is, where the
+ * format says more about it than its text, or where `holds` is not true of it with any text: then it says little about
+ * the next. A custom format has no template, because what it says may depend on anything.
+ */
+export function templateOf(
+  framing: Framed,
+  format: Format,
+  { piece, frame }: Lesson,
+  holds: (frame: Frame) => boolean = () => true,
+): Template | undefined {
+  // Where the payload is nothing but a string, its text may be `[DONE]`.
+  if (asBuiltIn(format) === undefined || !isRecord(frame.json)) return undefined;
+  const text = format.text(frame);
+  const literal = JSON.stringify(text);
+  const at = piece.indexOf(literal);
+  if (text === '' || at < 0 || piece.includes(literal, at + 1)) return undefined;
+  const before = piece.slice(0, at + 1);
+  const behind = piece.slice(at + literal.length - 1);
+  const [probe, ...more] = framesIn(framing, before + PROBE + behind);
+  if (probe === undefined || more.length > 0 || !isFrame(probe)) return undefined;
+  if (!isText(format, frame, text) || !isText(format, probe, PROBE)) return undefined;
+  return holds(frame) && holds(probe) ? new Template(format, before, behind) : undefined;
+}
+
+/** Whether a frame is this text and nothing else. */
+function isText(format: Format, frame: Frame, text: string): boolean {
+  const builtIn = asBuiltIn(format);
+  return (
+    format.text(frame) === text &&
+    format.carries(frame) === 'content' &&
+    !format.terminal(frame) &&
+    builtIn?.toolCall(frame) === false &&
+    builtIn.finishReason(frame) === undefined
+  );
+}
+
+/** The inside of a string with escapes in it; `undefined` where it is not the inside of one string. */
+function unescaped(inside: string): string | undefined {
+  try {
+    const text: unknown = JSON.parse(`"${inside}"`);
+    return typeof text === 'string' && text !== '' ? text : undefined;
+  } catch {
+    // The frame is parsed after all, and what it is then found to be is for the format to say.
+    return undefined;
+  }
+}

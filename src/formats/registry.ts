@@ -1,0 +1,58 @@
+/** Every format that ships with lastchunk, and how one is found by name or by content. */
+import { aiSdk } from './vendors/ai-sdk.ts';
+import { anthropic } from './vendors/anthropic.ts';
+import type { BuiltInFormat, Format, Frame, Framing } from './format.ts';
+import { gemini } from './vendors/gemini.ts';
+import { genericNdjson, genericSse } from './vendors/generic.ts';
+import { ollama } from './vendors/ollama.ts';
+import { openaiResponses } from './vendors/openai-responses.ts';
+import { openai } from './vendors/openai.ts';
+import { plainText } from './vendors/plain-text.ts';
+
+/** The formats that content can tell apart. Which framing they came in does not matter: both are seen in the wild. */
+export const VENDORS: readonly BuiltInFormat[] = [
+  openai,
+  aiSdk,
+  anthropic,
+  openaiResponses,
+  gemini,
+  ollama,
+];
+
+/** What a body is when no vendor's format is found in it. */
+export const FALLBACK = {
+  sse: genericSse,
+  ndjson: genericNdjson,
+  text: plainText,
+} as const;
+
+/** That, for every framing; the elements of an array are lines without their line ends. */
+export function fallbackOf(framing: Framing | 'json-array'): BuiltInFormat {
+  return FALLBACK[framing === 'json-array' ? 'ndjson' : framing];
+}
+
+/** All of them. */
+export const BUILT_INS: readonly BuiltInFormat[] = [
+  ...VENDORS,
+  genericSse,
+  genericNdjson,
+  plainText,
+];
+
+/** Values that `format` takes, besides an object. */
+export const FORMAT_NAMES: readonly string[] = ['auto', ...BUILT_INS.map((format) => format.name)];
+
+/** The built-in format of that name; `undefined` for `auto` and for the name of a custom format. */
+export function formatNamed(name: string): BuiltInFormat | undefined {
+  return BUILT_INS.find((format) => format.name === name);
+}
+
+/** The built-in format that a custom one is not. */
+export function asBuiltIn(format: Format): BuiltInFormat | undefined {
+  return BUILT_INS.find((builtIn) => builtIn === format);
+}
+
+/** The vendor format that alone would send this frame. */
+export function recognise(frame: Frame): BuiltInFormat | undefined {
+  return VENDORS.find((format) => format.recognises(frame));
+}

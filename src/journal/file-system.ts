@@ -1,0 +1,63 @@
+/**
+ * On what kind of file system a directory lies. A journal is worth what outlives the process: a tmpfs or a container's
+ * own layer does not outlive the container, and a network file system promises neither locks nor fsync as a disk does.
+ */
+import { statfsSync } from 'node:fs';
+import type { JournalState } from './port.ts';
+
+export type FileSystem = JournalState['fileSystem'];
+
+/** Magic numbers of statfs(2), from linux/magic.h and the file systems' own sources; what is not here is a disk. */
+const KIND_OF_MAGIC: ReadonlyMap<number, FileSystem> = new Map([
+  [0x794c7630, 'overlay'], // OVERLAYFS_SUPER_MAGIC
+  [0x61756673, 'overlay'], // AUFS_SUPER_MAGIC
+  [0x01021994, 'tmpfs'], // TMPFS_MAGIC
+  [0x858458f6, 'tmpfs'], // RAMFS_MAGIC
+  [0x6969, 'network'], // NFS_SUPER_MAGIC
+  [0x517b, 'network'], // SMB_SUPER_MAGIC
+  [0xff534d42, 'network'], // CIFS_SUPER_MAGIC
+  [0xfe534d42, 'network'], // SMB2_SUPER_MAGIC
+  [0x00c36400, 'network'], // CEPH_SUPER_MAGIC
+  [0x5346414f, 'network'], // AFS_FS_MAGIC
+  [0x01021997, 'network'], // V9FS_MAGIC
+  [0x65735546, 'network'], // FUSE_SUPER_MAGIC: mounts of object stores, of sshfs, of a desktop's host
+  [0x0bd00bd0, 'network'], // Lustre
+  [0x47504653, 'network'], // GPFS
+]);
+
+/** What `path` lies on. A system that does not say counts as a disk. */
+export function fileSystemOf(path: string): FileSystem {
+  try {
+    // The type is signed on some platforms.
+    return KIND_OF_MAGIC.get(statfsSync(path).type >>> 0) ?? 'disk';
+  } catch {
+    // Not there yet, or a platform without statfs: nothing is known against it.
+    return 'disk';
+  }
+}
+
+/** The one line an operator reads about it, and whether it is a warning. */
+export function describeFileSystem(
+  path: string,
+  kind: FileSystem,
+  ephemeral: boolean,
+): { level: 'info' | 'warn'; line: string } {
+  const where = `the journal is in ${path}, on ${kind}`;
+  switch (kind) {
+    case 'disk':
+      return { level: 'info', line: where };
+    case 'overlay':
+    case 'tmpfs':
+      return ephemeral
+        ? { level: 'info', line: `${where}; it is said to be ephemeral` }
+        : {
+            level: 'warn',
+            line: `${where}: what it holds is gone with the container or the machine; mount a volume, or say \`ephemeral: true\``,
+          };
+    case 'network':
+      return {
+        level: 'warn',
+        line: `${where}: a network file system; ownership and fsync are not promised there`,
+      };
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * A journal seen from outside, for an operator: what waits in it, and how to get rid of one message. Reads only, and
+ * never a text; works while an owner is alive.
+ */
+import { closeSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { nameless } from './read/stream-index.ts';
+import type { Found } from './read/stream-index.ts';
+import { HOME_NAME } from './lease/owner-directory.ts';
+import { isDead } from './lease/liveness.ts';
+import { createReader } from './read/reader.ts';
+import { dropRefused } from './dead-letters.ts';
+import { openSettlements, readDirectory, writeSettlement } from './read/orphans.ts';
+
+export { dropRefused, listRefused, readRefused } from './dead-letters.ts';
+export type { RefusedInfo } from './dead-letters.ts';
+
+/** One stream that is in a journal and not settled. */
+export interface JournalListing {
+  readonly messageId: string;
+  /** The directory it is in. */
+  readonly instance: string;
+  /** `live`: its process runs. `left`: the next start recovers it. */
+  readonly owner: 'live' | 'left';
+  /** `ended` waits for the store; `open` runs still, or its process died before it ended. */
+  readonly state: 'open' | 'ended';
+  /** Of its body. */
+  readonly bytes: number;
+  /** Epoch milliseconds; 0 when its opening cannot be read. */
+  readonly startedAtMs: number;
+}
+
+/** `in-use`: its process runs and will save it; stop that first. */
+export type DropResult = 'dropped' | 'not-found' | 'in-use';
+
+/** What is in the journal at `path`, oldest first. Throws what the disk throws when it is not there. */
+export async function listJournal(path: string): Promise<readonly JournalListing[]> {
+  const listings: JournalListing[] = [];
+  await eachStream(path, (found, { directory, alive }) => {
+    listings.push({
+      messageId: messageIdOf(found, directory),
+      instance: basename(directory),
+      owner: alive ? 'live' : 'left',
+      state: found.end === undefined ? 'open' : 'ended',
+      bytes: found.bodyEnd,
+      startedAtMs: found.startedAtMs,
+    });
+  });
+  return listings.sort((a, b) => a.startedAtMs - b.startedAtMs);
+}
+
+/** Drops a message: a refused one, or one that a dead process left. */
+export async function dropEntry(path: string, messageId: string): Promise<DropResult> {
+  if (dropRefused(path, messageId)) return 'dropped';
+  let result: DropResult = 'not-found';
+  await eachStream(path, (found, { directory, alive }) => {
+    if (messageIdOf(found, directory) !== messageId) return;
+    result = alive ? 'in-use' : 'dropped';
+    if (alive) return;
+    const settlements = openSettlements(directory);
+    try {
+      writeSettlement(settlements, found);
+    } finally {
+      closeSync(settlements.fd);
+    }
+  });
+  return result;
+}
+
+interface Where {
+  readonly directory: string;
+  readonly alive: boolean;
+}
+
+async function eachStream(
+  path: string,
+  visit: (found: Found, where: Where) => void,
+): Promise<void> {
+  const reader = createReader();
+  for (const where of await directories(path)) {
+    // A file that goes while we look was settled.
+    const { files, found } = await readDirectory(where.directory, reader, () => {});
+    try {
+      for (const stream of found) visit(stream, where);
+    } finally {
+      for (const file of files) closeSync(file.fd);
+    }
+  }
+}
+
+/** Every home, and what was taken into it. */
+async function directories(path: string): Promise<Where[]> {
+  const all: Where[] = [];
+  for (const name of readdirSync(path).filter((entry) => HOME_NAME.test(entry))) {
+    const directory = join(path, name);
+    const alive = !(await isDead(directory));
+    all.push({ directory, alive }, ...takenInside(directory, alive));
+  }
+  return all;
+}
+
+function takenInside(directory: string, alive: boolean): Where[] {
+  return readdirSync(directory)
+    .filter((name) => name.startsWith('taken-'))
+    .map((name) => join(directory, name))
+    .flatMap((inner) => [{ directory: inner, alive }, ...takenInside(inner, alive)]);
+}
+
+function messageIdOf(found: Found, directory: string): string {
+  return found.open === undefined
+    ? nameless(found, basename(directory).replace(/^taken-/, '')).messageId
+    : found.messageId;
+}

@@ -1,0 +1,75 @@
+/**
+ * What the saver asks of a journal. The journal knows files, records and owners; the saver knows when a
+ * message is safe. Nothing here throws: a journal that cannot work says so by `false` and by its state.
+ */
+import type { Captured, OpenedStream, Piece, StreamLog } from '../core/save-port.ts';
+import type { Message } from '../core/message.ts';
+
+/** The facts of a finished stream, written as its `end` record: the message less what the body already says. */
+export type Ending = Omit<Message, 'text' | 'events'>;
+
+/** A stream found in a journal: this process's own, waiting for the store, or a dead one's. */
+export interface JournalEntry {
+  readonly opened: OpenedStream;
+  /** Absent when the process died before the stream ended: the message is an `interrupted` partial. */
+  readonly ending: Ending | undefined;
+  /**
+   * How many bytes of the body the ending speaks of, where more came after it and the process died before the next
+   * end. Whether that was more of the answer, only its format can say.
+   */
+  readonly endsAt?: number | undefined;
+  /** Reads the body from disk. */
+  body(): Promise<readonly Piece[]>;
+  /** The store has it: its records may go. */
+  settle(): Promise<void>;
+  /** The store can never take it: moved to `refused/` with the SQLSTATE, kept until an operator acts. */
+  refuse(message: Message, sqlstate: string): Promise<void>;
+}
+
+/** What health, metrics and the operator are told. */
+export interface JournalState {
+  /** Messages (finished or not) whose records are on disk and not settled. */
+  readonly entries: number;
+  readonly bytes: number;
+  readonly capacityBytes: number;
+  /** Epoch milliseconds of the oldest entry that waits for the store; 0 when none does. */
+  readonly oldestEntryMs: number;
+  /** Why it cannot be relied on now: full, read-only, slow, I/O error; `undefined` when it can. */
+  readonly degraded: string | undefined;
+  /** Records cut as torn or damaged since start. */
+  readonly corruptRecords: number;
+  readonly fileSystem: 'disk' | 'overlay' | 'tmpfs' | 'network';
+  readonly ephemeral: boolean;
+}
+
+/** The append-only log on local disk that streams are written ahead to. */
+export interface Journal {
+  /**
+   * Starts the log of a stream; its `open` record is written with its first piece. `body` must give everything that
+   * was ever appended (it may already hold the piece being appended), for as long as the stream may go on.
+   */
+  open(stream: OpenedStream, body: Captured): StreamLog;
+  /**
+   * Appends the `end` record of a stream (again, for a higher revision). From here on the stream is an entry
+   * that replay may find.
+   */
+  end(log: StreamLog, ending: Ending): void;
+  /** True once everything appended to this log so far is fsynced; false when it cannot be. One fsync for all that wait. */
+  sync(log: StreamLog): Promise<boolean>;
+  /** The store has this stream's message (up to the last `end`): its records may go. */
+  settled(log: StreamLog): void;
+  /** Moves a message of a live log to `refused/`; false when that could not be written. */
+  refuse(log: StreamLog, message: Message, sqlstate: string): Promise<boolean>;
+  /** The entries of this process for which `keep` was called and that are not settled, oldest first. */
+  backlog(limit: number): readonly JournalEntry[];
+  /** The saver lets go of the message: from now on the entry is in `backlog`. What is on disk is not asked of `body` again. */
+  keep(log: StreamLog): void;
+  /**
+   * Takes over the journals of dead processes, oldest entry first. Each entry is given once, whoever asks; one that is
+   * neither settled nor refused is found again by the next process.
+   */
+  recover(signal: AbortSignal): AsyncIterable<JournalEntry>;
+  state(): JournalState;
+  /** Flushes, fsyncs, releases the directory; removes it when nothing waits in it. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,85 @@
+/**
+ * Reading back what `open` and `end` records say. They were written by a lastchunk, perhaps an older one, and their
+ * checksum held; so what is missing gets its default and nothing is refused.
+ */
+import { OUTCOMES } from '../../core/message.ts';
+import type { Outcome, Side } from '../../core/message.ts';
+import type { OpenedStream } from '../../core/save-port.ts';
+import type { Ending } from '../port.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** The opened stream of an `open` record. */
+export function parseOpened(json: string): OpenedStream {
+  const from = fields(json);
+  return {
+    id: text(from, 'id'),
+    messageId: text(from, 'messageId'),
+    conversationId: textOrNull(from, 'conversationId'),
+    role: text(from, 'role', 'assistant'),
+    metadata: metadata(from),
+    route: text(from, 'route', 'unmatched'),
+    format: text(from, 'format', 'auto'),
+    contentType: text(from, 'contentType'),
+    contentEncoding: text(from, 'contentEncoding', 'identity'),
+    events: from['events'] === true,
+    startedAtMs: number(from, 'startedAtMs'),
+    traceparent: textOrNull(from, 'traceparent'),
+  };
+}
+
+/** The ending of an `end` record; what it leaves out is as the stream was opened. */
+export function parseEnding(json: string, opened: OpenedStream): Ending {
+  const from = fields(json);
+  return {
+    id: text(from, 'id', opened.messageId),
+    streamId: text(from, 'streamId', opened.id),
+    conversationId:
+      'conversationId' in from ? textOrNull(from, 'conversationId') : opened.conversationId,
+    role: text(from, 'role', opened.role),
+    metadata: 'metadata' in from ? metadata(from) : opened.metadata,
+    complete: from['complete'] === true,
+    outcome: outcome(from['outcome']),
+    side: side(from['side']),
+    revision: number(from, 'revision'),
+    chunks: number(from, 'chunks'),
+    bytes: number(from, 'bytes'),
+    droppedBytes: number(from, 'droppedBytes'),
+    traceId: textOrNull(from, 'traceId'),
+    startedAt: new Date(number(from, 'startedAt', opened.startedAtMs)),
+    endedAt: new Date(number(from, 'endedAt')),
+  };
+}
+
+function fields(json: string): Fields {
+  const value: unknown = JSON.parse(json);
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+function text(from: Fields, name: string, fallback = ''): string {
+  const value = from[name];
+  return typeof value === 'string' ? value : fallback;
+}
+
+function textOrNull(from: Fields, name: string): string | null {
+  const value = from[name];
+  return typeof value === 'string' ? value : null;
+}
+
+function number(from: Fields, name: string, fallback = 0): number {
+  const value = from[name];
+  return typeof value === 'number' ? value : fallback;
+}
+
+function metadata(from: Fields): Readonly<Record<string, unknown>> | null {
+  const value = from['metadata'];
+  return typeof value === 'object' && value !== null ? { ...value } : null;
+}
+
+function outcome(value: unknown): Outcome {
+  return OUTCOMES.find((known) => known === value) ?? 'interrupted';
+}
+
+function side(value: unknown): Side {
+  return value === 'client' || value === 'upstream' ? value : 'server';
+}

@@ -1,0 +1,236 @@
+/**
+ * Reads bodies back from segments, for messages that no memory holds any more. A file is scanned once into an index
+ * of eight bytes a record; a body is then read record by record, wherever its pieces lie. Only a few indexes are kept,
+ * so reading a journal of a gigabyte needs some megabytes.
+ */
+import { read, readSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { HEADER_BYTES, KIND, recordAt, scan } from '../record.ts';
+import type { FoundRecord } from '../record.ts';
+import type { Piece } from '../../core/save-port.ts';
+
+/** A file of records: `size` may grow. */
+export interface RecordFile {
+  readonly fd: number;
+  readonly salt: number;
+  readonly size: number;
+}
+
+/** A body, as far as it can be read without a gap. */
+export interface ReadBack {
+  readonly pieces: readonly Piece[];
+  readonly bytes: number;
+}
+
+export interface Reader {
+  /** Visits all records of a file, and keeps its index for the bodies. Returns how many damaged places there are. */
+  scan(file: RecordFile, visit: (record: FoundRecord, bytes: Buffer) => void): Promise<number>;
+  body(files: readonly RecordFile[], stream: number): Promise<ReadBack>;
+}
+
+/** The text of the one record at `position`; `undefined` when it is damaged. */
+export function readText(file: RecordFile, position: number): string | undefined {
+  const { bytes } = readWindow(file, position, Buffer.allocUnsafe(WINDOW_BYTES));
+  const found = recordAt(bytes, 0, file.salt);
+  if (found === undefined) return undefined;
+  return bytes.toString('utf8', found.payloadAt, found.payloadAt + found.payloadBytes);
+}
+
+/** Indexes kept at a time: the largest has about 160 000 records of 50 bytes in 8 MiB, so 1.3 MB. */
+const INDEXES = 16;
+
+/** A key is `stream * POSITIONS + position`: exact in a double for 2^29 streams. */
+const POSITIONS = 2 ** 24;
+
+/** Scanned at a stretch before others get a turn. */
+const STRETCH_BYTES = 512 * 1024;
+
+/** Read at a time; a body's records often lie near each other. */
+const WINDOW_BYTES = 2 * 1024;
+const WINDOWS_PER_TURN = 256;
+const NOTHING = Buffer.alloc(0);
+
+interface Index {
+  keys: Float64Array;
+  scannedTo: number;
+}
+
+export function createReader(): Reader {
+  const indexes = new Map<RecordFile, Index>();
+
+  const use = (file: RecordFile): Index => {
+    const index = indexes.get(file) ?? { keys: new Float64Array(0), scannedTo: 0 };
+    indexes.delete(file);
+    indexes.set(file, index);
+    const [oldest] = indexes.keys();
+    if (indexes.size > INDEXES && oldest !== undefined) indexes.delete(oldest);
+    return index;
+  };
+  const indexOf = async (file: RecordFile): Promise<Index> => {
+    const index = use(file);
+    if (index.scannedTo < file.size) await extend(index, file, () => {});
+    return index;
+  };
+
+  return {
+    scan: (file, visit) => extend(use(file), file, visit),
+    async body(files, stream) {
+      const parts: Part[] = [];
+      for (const file of files) {
+        const { keys } = await indexOf(file);
+        await collect(file, positionsOf(keys, stream), stream, parts);
+      }
+      return assemble(parts);
+    },
+  };
+}
+
+/** Reads a file from where its index ends, in stretches, so that it does not hold up the event loop. */
+async function extend(
+  index: Index,
+  file: RecordFile,
+  visit: (record: FoundRecord, bytes: Buffer) => void,
+): Promise<number> {
+  const start = index.scannedTo;
+  const bytes = await readRange(file.fd, start, file.size);
+  const added: number[] = [];
+  let from = 0;
+  let damaged = 0;
+  while (from < bytes.length) {
+    const range = { from, until: from + STRETCH_BYTES, salt: file.salt };
+    const result = scan(bytes, range, (record) => {
+      const { kind, stream, at } = record;
+      if (kind === KIND.text || kind === KIND.bytes) added.push(stream * POSITIONS + start + at);
+      visit(record, bytes);
+    });
+    damaged += result.damaged;
+    from = result.next;
+    if (from < bytes.length) await nextTurn();
+  }
+  // Two bodies may be read at once: the other one may have come first.
+  if (index.scannedTo === start) {
+    index.keys = sortedKeys(index.keys, added);
+    index.scannedTo = start + bytes.length;
+  }
+  return damaged;
+}
+
+function sortedKeys(keys: Float64Array, added: readonly number[]): Float64Array {
+  const all = new Float64Array(keys.length + added.length);
+  all.set(keys);
+  all.set(added, keys.length);
+  return all.sort();
+}
+
+/** Reads `[from, to)` of a file; shorter where the file ends. */
+export async function readRange(fd: number, from: number, to: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(to - from);
+  let done = 0;
+  while (done < bytes.length) {
+    const got = await readSome(fd, bytes, done, from + done);
+    if (got === 0) break;
+    done += got;
+  }
+  return bytes.subarray(0, done);
+}
+
+function positionsOf(keys: Float64Array, stream: number): number[] {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((keys[middle] ?? 0) < stream * POSITIONS) low = middle + 1;
+    else high = middle;
+  }
+  const positions: number[] = [];
+  for (let at = low; at < keys.length; at++) {
+    const position = (keys[at] ?? 0) - stream * POSITIONS;
+    if (position >= POSITIONS) break;
+    positions.push(position);
+  }
+  return positions;
+}
+
+interface Part {
+  readonly offset: number;
+  readonly text: boolean;
+  readonly bytes: Buffer;
+}
+
+interface Window {
+  readonly start: number;
+  readonly bytes: Buffer;
+}
+
+async function collect(
+  file: RecordFile,
+  positions: readonly number[],
+  stream: number,
+  into: Part[],
+): Promise<void> {
+  let window: Window = { start: 0, bytes: NOTHING };
+  const space = Buffer.allocUnsafe(WINDOW_BYTES);
+  let windows = 0;
+  for (const position of positions) {
+    let found = recordIn(window, position, file.salt);
+    if (found === undefined) {
+      if (++windows % WINDOWS_PER_TURN === 0) await nextTurn();
+      window = readWindow(file, position, space);
+      found = recordIn(window, position, file.salt);
+    }
+    if (found?.stream !== stream) continue;
+    const { offset, kind, payloadAt, payloadBytes } = found;
+    // A copy: the window is read into again.
+    const bytes = Buffer.from(window.bytes.subarray(payloadAt, payloadAt + payloadBytes));
+    into.push({ offset, text: kind === KIND.text, bytes });
+  }
+}
+
+/** Reads at least the whole record at `position`, if there is one; into `space` when it fits. */
+function readWindow(file: RecordFile, position: number, space: Buffer): Window {
+  const bytes = readNow(file.fd, position, space);
+  if (bytes.length < HEADER_BYTES) return { start: position, bytes };
+  const length = HEADER_BYTES + bytes.readUInt32LE(4);
+  if (length <= bytes.length || position + length > file.size) return { start: position, bytes };
+  return { start: position, bytes: readNow(file.fd, position, Buffer.allocUnsafeSlow(length)) };
+}
+
+function recordIn(window: Window, position: number, salt: number): FoundRecord | undefined {
+  const at = position - window.start;
+  return at < 0 ? undefined : recordAt(window.bytes, at, salt);
+}
+
+/** The pages were read a moment ago, by the scan or by the writer: a synchronous read costs less than a turn. */
+function readNow(fd: number, position: number, into: Buffer): Buffer {
+  return into.subarray(0, readSync(fd, into, 0, into.length, position));
+}
+
+/** Puts the pieces together up to the first gap; a stream that was written twice has pieces that overlap. */
+function assemble(parts: Part[]): ReadBack {
+  parts.sort((a, b) => a.offset - b.offset || b.bytes.length - a.bytes.length);
+  const runs: { text: boolean; bytes: Buffer[] }[] = [];
+  let end = 0;
+  for (const { offset, text, bytes } of parts) {
+    if (offset > end) break;
+    const added = bytes.subarray(end - offset);
+    if (added.length === 0) continue;
+    end += added.length;
+    const run = runs.at(-1);
+    if (run?.text === text) run.bytes.push(added);
+    else runs.push({ text, bytes: [added] });
+  }
+  const pieces = runs.map(({ text, bytes }): Piece => {
+    const whole = Buffer.concat(bytes);
+    return text ? whole.toString('utf8') : whole;
+  });
+  return { pieces, bytes: end };
+}
+
+function readSome(fd: number, into: Buffer, at: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(fd, into, at, into.length - at, position, (error, got) => {
+      if (error === null) resolve(got);
+      else reject(error);
+    });
+  });
+}

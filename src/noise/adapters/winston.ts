@@ -1,0 +1,70 @@
+/**
+ * `lastchunk/winston`: lowers the lines about errors that are noise to debug. It is a format, and belongs first among
+ * the formats of the logger: `errors()` and `splat()` replace the error by its text, and `colorize()` the level by
+ * something that no level is called. Nothing of winston is imported.
+ */
+import { followStreams } from '../../core/current-stream.ts';
+import { bad, refuseUnknown, show } from '../../core/options.ts';
+import { fieldsOf, isError, noiseIn } from './line.ts';
+
+/** Under these a line keeps its level and its arguments (`triple-beam`, a package of winston's). */
+const LEVEL = Symbol.for('level');
+const SPLAT = Symbol.for('splat');
+
+/** Levels of winston's own sets that are no higher than debug: they stay. */
+const LOW = new Set(['debug', 'silly', 'trace']);
+
+/** A line, as winston hands it from format to format. */
+export interface WinstonInfo {
+  level: string;
+  message: unknown;
+  [key: string | symbol]: unknown;
+}
+
+/** A format of winston's. */
+export interface WinstonFormat {
+  transform(info: WinstonInfo): WinstonInfo;
+}
+
+export interface NoiseFormatOptions {
+  /** The level that noise gets; default `debug`. For a logger with levels of its own: one that it has. */
+  readonly level?: string;
+}
+
+/**
+ * Makes the format: `format.combine(noiseFormat(), format.errors({ stack: true }), format.json())`. Throws `bad-option`.
+ *
+ * A lowered line gets the fields `noise`, `noiseReason` and `streamId`. On the logger it stands before the transports
+ * look at levels: where they print from `info` up, noise is counted and not printed. On a transport it comes after that,
+ * and the line is printed as debug.
+ */
+export function noiseFormat(options: NoiseFormatOptions = {}): WinstonFormat {
+  refuseUnknown('noiseFormat()', options, ['level']);
+  const { level = 'debug' } = options;
+  if (typeof level !== 'string' || level === '') {
+    throw bad(`\`level\` must be the name of a level, not ${show(level)}`);
+  }
+  followStreams();
+  return {
+    transform(info) {
+      // Once is enough, and after the first time the level may be coloured.
+      if (info['noise'] === true) return info;
+      const found = noiseIn(partsOf(info));
+      if (found === undefined) return info;
+      const lowered = LOW.has(info.level) ? info.level : level;
+      return Object.assign(own(info), fieldsOf(found), { level: lowered, [LEVEL]: lowered });
+    },
+  };
+}
+
+/** Where an error may be: the line itself, its fields, its message, and the arguments behind the message. */
+function partsOf(info: WinstonInfo): readonly unknown[] {
+  const behind = info[SPLAT];
+  return [info, info.message, ...(Array.isArray(behind) ? (behind as readonly unknown[]) : [])];
+}
+
+/** `logger.error(error)` makes the error itself the line; it is not ours to write on. */
+function own(info: WinstonInfo): WinstonInfo {
+  // It has what `info` has, by itself or from the error behind it.
+  return isError(info) ? (Object.assign(Object.create(info), info) as WinstonInfo) : info;
+}

@@ -1,0 +1,58 @@
+/**
+ * One error, one count, also where it is met twice in two shapes: as an object by a logger, and as the text that a log
+ * record holds of it. Of a stream's noise it is remembered how OpenTelemetry would write it.
+ */
+import type { CurrentStream } from '../core/current-stream.ts';
+import { property } from './match.ts';
+
+/** An exception, as OpenTelemetry writes it. */
+export interface WrittenException {
+  /** `exception.type`: the error's code where it has one, else its name. */
+  readonly type: string;
+  readonly message: string;
+  /** As V8 writes it. */
+  readonly stacktrace?: string | undefined;
+}
+
+/** By stream, then by what is written: `text` while only a text was counted, whose error may still come. */
+const known = new WeakMap<CurrentStream, Map<string, 'text' | 'error'>>();
+
+/** Whether an error object, met for the first time, is to be counted: not when its text was. */
+export function countsError(stream: CurrentStream, error: object): boolean {
+  const key = keyOf(written(error));
+  const shapes = shapesOf(stream);
+  const before = shapes.get(key);
+  shapes.set(key, 'error');
+  return before !== 'text';
+}
+
+/** Whether a text is to be counted: once, and not when its error was. */
+export function countsText(stream: CurrentStream, exception: WrittenException): boolean {
+  const key = keyOf(exception);
+  const shapes = shapesOf(stream);
+  if (shapes.has(key)) return false;
+  shapes.set(key, 'text');
+  return true;
+}
+
+function shapesOf(stream: CurrentStream): Map<string, 'text' | 'error'> {
+  const shapes = known.get(stream) ?? new Map<string, 'text' | 'error'>();
+  known.set(stream, shapes);
+  return shapes;
+}
+
+/** As the SDK does it (`Span.recordException`). */
+function written(error: object): WrittenException {
+  const [code, name, message] = ['code', 'name', 'message'].map((key) => textOf(error, key));
+  return { type: code || name || '', message: message ?? '' };
+}
+
+/** Nothing of an error is called: it may be anything that was thrown. */
+function textOf(error: object, key: string): string {
+  const value = property(error, key);
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
+function keyOf({ type, message }: WrittenException): string {
+  return `${type}\n${message}`;
+}

@@ -1,0 +1,71 @@
+/**
+ * A client as the app gets it from a watched pool: a stand-in for the pool's own object, which behaves as that does. The
+ * pool holds on to every client of its own, lent or not, so that one which the app has lost is never collected; the stand-in
+ * is, and then nobody can release the client any more.
+ */
+import type { PgPoolClient } from '../core/pg-shapes.ts';
+
+/** Hands out stand-ins. */
+export interface Leases {
+  /** The stand-in of a client, the same one for as long as the client lives. `onLost` when it is collected while it is out. */
+  lend(client: PgPoolClient, onLost: () => void): PgPoolClient;
+  /** The client is back. */
+  takeBack(client: PgPoolClient): void;
+}
+
+export function createLeases(): Leases {
+  const lost = new FinalizationRegistry<() => void>((onLost) => onLost());
+  /** Held fast while the client is in the pool: apps and query builders know clients by identity. */
+  const resting = new WeakMap<PgPoolClient, PgPoolClient>();
+  const out = new WeakMap<PgPoolClient, WeakRef<PgPoolClient>>();
+  return {
+    lend(client, onLost) {
+      const lease = resting.get(client) ?? createLease(client);
+      resting.delete(client);
+      out.set(client, new WeakRef(lease));
+      lost.register(lease, onLost, client);
+      return lease;
+    },
+    takeBack(client) {
+      const lease = out.get(client)?.deref();
+      out.delete(client);
+      lost.unregister(client);
+      if (lease !== undefined) resting.set(client, lease);
+    },
+  };
+}
+
+type Method = (...args: unknown[]) => unknown;
+
+/** Calls run on the client itself; what they return of it is the stand-in again. */
+function createLease(client: PgPoolClient): PgPoolClient {
+  /** Methods as the stand-in gives them, by what they stand for; and the way back, for an app that puts one on the client. */
+  const methods = new WeakMap<Method, Method>();
+  const originals = new WeakMap<object, Method>();
+  const wrap = (method: Method): Method => {
+    const known = methods.get(method);
+    if (known !== undefined) return known;
+    const wrapped = new Proxy(method, {
+      // Refers to the stand-in: who keeps only `release` can still release.
+      apply(target, self, args) {
+        const result: unknown = Reflect.apply(target, self === lease ? client : self, args);
+        return result === client ? lease : result;
+      },
+    });
+    methods.set(method, wrapped);
+    originals.set(wrapped, method);
+    return wrapped;
+  };
+  const lease: PgPoolClient = new Proxy(client, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      // Every function of a client is a method.
+      return typeof value === 'function' && key !== 'constructor' ? wrap(value as Method) : value;
+    },
+    set(target, key, value: unknown) {
+      const original = typeof value === 'function' ? originals.get(value) : undefined;
+      return Reflect.set(target, key, original ?? value, target);
+    },
+  });
+  return lease;
+}

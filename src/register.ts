@@ -1,8 +1,0 @@
-/**
- * `lastchunk/register`: starts the app's own OpenTelemetry SDK before the app. Has no names to import:
- *
- *     node --import lastchunk/register app.js
- */
-import { startTelemetry } from './register/start.ts';
-
-startTelemetry();

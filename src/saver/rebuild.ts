@@ -1,0 +1,83 @@
+/**
+ * The message of a stream out of what the journal knows of it: the `open` record, the body, and the `end`
+ * record if the process lived to write one. Without it nobody can say that the answer was whole: the message
+ * is an `interrupted` partial.
+ */
+import type { OpenedStream, Piece, ReadBody } from '../core/save-port.ts';
+import type { Message } from '../core/message.ts';
+import type { Ending, JournalEntry } from '../journal/port.ts';
+
+/** `undefined` when there is nothing to keep: the stream never ended, and every payload carried nothing. */
+export function rebuild(
+  { opened, ending, endsAt }: Pick<JournalEntry, 'opened' | 'ending' | 'endsAt'>,
+  body: readonly Piece[],
+  { read, nowMs }: { readonly read: ReadBody; readonly nowMs: number },
+): Message | undefined {
+  const content = read(opened, body);
+  if (ending !== undefined) {
+    const settled = endsAt === undefined ? content : read(opened, upTo(body, endsAt));
+    const final = isMore(content, settled) ? interrupted(ending) : ending;
+    return { ...final, text: content.text, events: content.events };
+  }
+  if (content.empty) return undefined;
+  return {
+    id: opened.messageId,
+    streamId: opened.id,
+    conversationId: opened.conversationId,
+    role: opened.role,
+    text: content.text,
+    events: content.events,
+    metadata: merge(opened.metadata, content.metadata),
+    complete: false,
+    outcome: 'interrupted',
+    side: 'server',
+    revision: 0,
+    chunks: body.length,
+    bytes: body.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0),
+    droppedBytes: 0,
+    traceId: traceIdOf(opened.traceparent),
+    startedAt: new Date(opened.startedAtMs),
+    endedAt: new Date(nowMs),
+  };
+}
+
+/** The answer went on after this end, and its process died before the next one: that is the last thing it did. */
+function interrupted(ending: Ending): Ending {
+  const revision = ending.revision + 1;
+  return { ...ending, revision, complete: false, outcome: 'interrupted', side: 'server' };
+}
+
+/** Usage, a second terminal frame or a heartbeat after the end are no more of an answer. */
+function isMore(content: ReturnType<ReadBody>, settled: ReturnType<ReadBody>): boolean {
+  return content.text !== settled.text || content.unknownText !== settled.unknownText;
+}
+
+/** The first `bytes` bytes: the journal gives back long pieces, in the midst of which an end may stand. */
+function upTo(body: readonly Piece[], bytes: number): readonly Piece[] {
+  const pieces: Piece[] = [];
+  let left = bytes;
+  for (const piece of body) {
+    if (left <= 0) break;
+    const length = Buffer.byteLength(piece);
+    pieces.push(length <= left ? piece : cut(piece, left));
+    left -= length;
+  }
+  return pieces;
+}
+
+/** An end was written between two pieces, so never inside a character. */
+function cut(piece: Piece, bytes: number): Piece {
+  if (typeof piece !== 'string') return piece.subarray(0, bytes);
+  return Buffer.from(piece).toString('utf8', 0, bytes);
+}
+
+type Metadata = OpenedStream['metadata'];
+
+function merge(given: Metadata, found: Metadata): Metadata {
+  return given === null && found === null ? null : { ...given, ...found };
+}
+
+/** The second field of a W3C `traceparent`. */
+function traceIdOf(traceparent: string | null): string | null {
+  return traceparent?.split('-')[1] ?? null;
+}

@@ -1,0 +1,227 @@
+/**
+ * The message of one stream: read from what was captured when the stream has a terminal fact, read on when it went on
+ * after that, handed over to be saved each time it says something new.
+ */
+import type { Keeper, OpenedStream, SaveProgress, StreamLog } from '../../core/save-port.ts';
+import type { Message, Outcome, SaveResult, Side, SkipReason } from '../../core/message.ts';
+import type { FullObserver, StreamView } from '../../core/observer.ts';
+import type { Capture } from './capture.ts';
+import { isEncoded } from './capture.ts';
+import {
+  type BodyReading,
+  createReading,
+  decodeBody,
+  type FrameWatch,
+  type Reading,
+} from '../../formats/index.ts';
+import type { StreamSettings } from '../settings.ts';
+
+/** How a stream ended. */
+export interface Fact {
+  readonly outcome: Outcome;
+  readonly side: Side;
+  /** `error.type` of the telemetry, for the outcomes that are errors. */
+  readonly errorType?: string | undefined;
+}
+
+export interface Settlement {
+  /** What the captured body says now. */
+  read(): BodyReading;
+  /** Whether it says more than when it was last settled. */
+  grew(): boolean;
+  /** Hands the message over, or says that there is none to keep by returning undefined. */
+  settle(fact: Fact, complete: boolean): SaveProgress | undefined;
+  /** Saves without a result yet. */
+  readonly pending: number;
+  /** The last result; the reason where nothing was due; undefined while neither is known. */
+  readonly result: SaveResult | SkipReason | undefined;
+  readonly attempts: number;
+  /** The last failure of the last save. */
+  readonly errorType: string | undefined;
+  /** Whether a message was ever due. */
+  readonly due: boolean;
+  /** Called when a save has its result. */
+  onResult: () => void;
+}
+
+export interface SettlementOptions {
+  readonly view: StreamView & { readonly holdsFrame: boolean };
+  readonly opened: OpenedStream;
+  readonly settings: StreamSettings;
+  readonly capture: Capture;
+  /** What has looked at the pieces as they were written; none where the body is encoded. */
+  readonly watch: FrameWatch | undefined;
+  readonly keeper: Keeper;
+  readonly log: StreamLog | undefined;
+  readonly observer: FullObserver;
+  readonly traceId: string | null;
+  readonly onFormatError: (error: unknown) => void;
+}
+
+export function createSettlement(options: SettlementOptions): Settlement {
+  return new MessageSettlement(options);
+}
+
+/** A class, because there is one for each live guarded stream. */
+class MessageSettlement implements Settlement {
+  pending = 0;
+  attempts = 0;
+  result: SaveResult | SkipReason | undefined;
+  errorType: string | undefined;
+  onResult: () => void = () => {};
+  readonly #options: SettlementOptions;
+  readonly #body: BodyReader;
+  #settled: BodyReading | undefined;
+  #saves = 0;
+
+  constructor(options: SettlementOptions) {
+    this.#options = options;
+    this.#body = new BodyReader(options);
+  }
+
+  read(): BodyReading {
+    return this.#body.read();
+  }
+
+  get due(): boolean {
+    return this.#saves > 0;
+  }
+
+  grew(): boolean {
+    const reading = this.read();
+    const settled = this.#settled;
+    return (
+      settled === undefined ||
+      reading.text !== settled.text ||
+      reading.errorFrame !== settled.errorFrame ||
+      reading.unknownText !== settled.unknownText
+    );
+  }
+
+  settle(fact: Fact, complete: boolean): SaveProgress | undefined {
+    const { view, settings, capture, observer } = this.#options;
+    const reading = this.read();
+    this.#settled = reading;
+    if (this.#saves === 0) {
+      if (settings.policy[fact.outcome] === 'discard') this.result = 'discarded';
+      else if (reading.empty) this.result = 'empty';
+      else this.result = undefined;
+      if (this.result !== undefined) return undefined;
+      observer.onDue(view);
+      const cut = capture.droppedBytes + this.#body.dropped > 0;
+      observer.onMessage(view, { unknownText: reading.unknownText, cut });
+    }
+    this.#saves += 1;
+    return this.#save(this.#message(reading, fact, complete));
+  }
+
+  #save(message: Message): SaveProgress {
+    const { view, settings, keeper, log } = this.#options;
+    const { confirmTimeoutMs, missingAfterMs } = settings;
+    const progress = keeper.save({
+      message,
+      stream: view,
+      log,
+      holds: () => view.holdsFrame,
+      confirmTimeoutMs,
+      missingAfterMs,
+    });
+    this.pending += 1;
+    void progress.result.then(({ result, attempts, errorType }) => {
+      this.pending -= 1;
+      this.result = result;
+      this.attempts += attempts;
+      this.errorType = errorType;
+      this.onResult();
+    });
+    return progress;
+  }
+
+  #message(reading: BodyReading, fact: Fact, complete: boolean): Message {
+    const { view, opened, settings, capture } = this.#options;
+    const droppedBytes = capture.droppedBytes + this.#body.dropped;
+    return {
+      id: opened.messageId,
+      streamId: opened.id,
+      conversationId: opened.conversationId,
+      role: opened.role,
+      text: reading.text,
+      events: eventsOf(reading, settings),
+      metadata: withFinishReason(opened.metadata, reading.finishReason),
+      complete: complete && !reading.errorFrame && droppedBytes === 0,
+      outcome: fact.outcome,
+      side: fact.side,
+      revision: this.#saves - 1,
+      chunks: view.chunks,
+      bytes: capture.bytes,
+      droppedBytes,
+      traceId: this.#options.traceId,
+      startedAt: new Date(opened.startedAtMs),
+      endedAt: new Date(),
+    };
+  }
+}
+
+/** Reads only what is new, unless the body is encoded: then it is decoded as a whole. A class, as above. */
+class BodyReader {
+  /** Bytes of an encoded body that could not be decoded, or were too many. */
+  dropped = 0;
+  readonly #options: SettlementOptions;
+  #reading: Reading | undefined;
+  #fed = 0;
+  #last: BodyReading | undefined;
+
+  constructor(options: SettlementOptions) {
+    this.#options = options;
+  }
+
+  read(): BodyReading {
+    const { capture, opened } = this.#options;
+    if (this.#last === undefined || this.#fed < capture.pieces.length) {
+      this.#last = isEncoded(opened.contentEncoding) ? this.#decode() : this.#readOn();
+      this.#fed = capture.pieces.length;
+    }
+    return this.#last;
+  }
+
+  #readOn(): BodyReading {
+    const { pieces, alikeFrom, alikeTo } = this.#options.capture;
+    const reading = (this.#reading ??= this.#begin());
+    for (let at = this.#fed; at < pieces.length; at += 1) {
+      // An unencoded body is kept as strings only.
+      reading.feed(String(pieces[at]), at >= alikeFrom && at < alikeTo);
+    }
+    return reading.result();
+  }
+
+  #decode(): BodyReading {
+    const { capture, opened, settings } = this.#options;
+    const { text, dropped } = decodeBody(capture.pieces, opened.contentEncoding, settings.maxBytes);
+    this.dropped = dropped;
+    const reading = this.#begin();
+    reading.feed(text);
+    const result = reading.result();
+    // Bytes that nobody could decode are an answer that nobody could read, not an empty one.
+    const unreadable = text === '' && capture.pieces.length > 0;
+    return unreadable ? { ...result, empty: false, unknownText: true } : result;
+  }
+
+  #begin(): Reading {
+    const { opened, settings, watch, onFormatError } = this.#options;
+    return createReading(settings.format, opened.contentType, onFormatError, watch?.template);
+  }
+}
+
+function eventsOf(reading: BodyReading, settings: StreamSettings): readonly unknown[] | null {
+  return settings.events || reading.unknownText || reading.toolCalls || reading.wordless
+    ? reading.events
+    : null;
+}
+
+function withFinishReason(
+  metadata: OpenedStream['metadata'],
+  finishReason: string | undefined,
+): OpenedStream['metadata'] {
+  if (finishReason === undefined) return metadata;
+  return { ...metadata, lastchunk: { finishReason } };
+}

@@ -1,0 +1,255 @@
+/**
+ * Listeners that can be held back. When a client leaves and its stream is to be finished all the same, the
+ * handler must not notice; but the event itself has to reach everybody who listened before the guard (the HTTP span,
+ * compression, on-finished). So the event is never swallowed: each listener that was added after the guard is replaced,
+ * in its place, by a *gate*, a function whose `listener` is the original (which is how `off` finds it), and the gates are
+ * shut for a while.
+ *
+ * Gates are made when they are needed, which for most responses is never: until then the guard only remembers who
+ * listened before it. A response of Express has a hidden class of its own, and every property that is put on it costs
+ * a copy of that.
+ */
+import { EventEmitter } from 'node:events';
+import { along } from '../response/along.ts';
+
+export type Listener = (...args: unknown[]) => void;
+
+/** Listeners as they were registered: an event, one listener of it, an event, one of it, and so on. */
+export type Listening = readonly (string | Listener)[];
+
+export interface Gates {
+  /** From now on these events wait. */
+  shut(): void;
+  /** Everything that waited is called, in the order it came; from now on events pass again. */
+  open(): void;
+  /** Calls the gates of one event now; if it comes but once, the real one does not call them a second time. */
+  fire(type: string, args?: unknown[]): void;
+}
+
+/** The plain method by which each of them registers a gate. */
+const PLAIN = {
+  on: 'on',
+  addListener: 'on',
+  once: 'on',
+  prependListener: 'prependListener',
+  prependOnceListener: 'prependListener',
+} as const;
+
+type MethodName = keyof typeof PLAIN;
+type Method = (this: EventEmitter, type: string | symbol, listener: Listener) => EventEmitter;
+
+/** Who listens to the events `types` now. Each live stream keeps such a list, so it is flat, and has no room to grow. */
+export function listening(emitter: EventEmitter, types: Iterable<string>): Listening {
+  let found: Listening = NOBODY;
+  for (const type of types) {
+    if (emitter.listenerCount(type) === 0) continue;
+    for (const listener of rawListeners(emitter, type)) found = found.concat(type, listener);
+  }
+  return found;
+}
+
+/** Nobody listens; one list for all emitters of which that is true. */
+export const NOBODY: Listening = [];
+
+/** Which listeners are held back, and which are not. */
+export interface Rules {
+  /** The events. */
+  readonly held: ReadonlySet<string>;
+  /** Those that come at most once in the life of the emitter: a gate called ahead of its time is spent. */
+  readonly once: ReadonlySet<string>;
+  /** Who is told the truth, when it happens. */
+  readonly exempt: Listening;
+}
+
+/** Puts a gate in the place of each listener of `emitter`, and makes gates of those that are still to come. */
+export function createGates(emitter: EventEmitter, rules: Rules): Gates {
+  return new GatedEmitter(emitter, rules);
+}
+
+/** A class, because there are two for each stream that outlives its client. */
+class GatedEmitter implements Gates {
+  readonly emitter: EventEmitter;
+  readonly once: ReadonlySet<string>;
+  isShut = false;
+  parked: (() => void)[] | undefined;
+  readonly #held: ReadonlySet<string>;
+  readonly #before: Readonly<Record<MethodName, Method>>;
+
+  constructor(emitter: EventEmitter, { held, once, exempt }: Rules) {
+    this.emitter = emitter;
+    this.once = once;
+    this.#held = held;
+    this.#before = methodsOf(emitter);
+    const stays = [...exempt];
+    for (const type of held) this.#replace(type, stays);
+    gatesOf.set(emitter, this);
+    for (const name of NAMES) Object.defineProperty(emitter, name, WRAPPED[name]);
+  }
+
+  /** A call of one of the methods on the emitter, or on what stands for it. */
+  register(
+    self: EventEmitter,
+    name: MethodName,
+    type: string | symbol,
+    listener: Listener,
+  ): EventEmitter {
+    if (typeof type !== 'string' || !this.#held.has(type) || typeof listener !== 'function') {
+      // What it returns is not always the emitter: compression has a `drain` of its own.
+      return this.#before[name].call(self, type, listener);
+    }
+    const isSingle = name === 'once' || name === 'prependOnceListener';
+    const { pass } = new Gate(this, type, listener, isSingle);
+    this.#before[PLAIN[name]].call(this.emitter, type, pass);
+    return self;
+  }
+
+  /** `stays` is used up: a function that was added before the guard and once more after it is one of each. */
+  #replace(type: string, stays: (string | Listener)[]): void {
+    const present = rawListeners(this.emitter, type);
+    const replaced = present.map((listener) =>
+      take(stays, type, listener) ? listener : this.#gateOf(type, listener),
+    );
+    if (replaced.some((listener, i) => listener !== present[i])) put(this.emitter, type, replaced);
+  }
+
+  #gateOf(type: string, listener: Listener & { listener?: unknown }): Listener {
+    // What `once` registers is a function around the listener, too.
+    return new Gate(this, type, listener, typeof listener.listener === 'function').pass;
+  }
+
+  shut(): void {
+    this.isShut = true;
+  }
+
+  open(): void {
+    this.isShut = false;
+    const { parked = [] } = this;
+    this.parked = undefined;
+    for (const call of parked) callApart(call);
+  }
+
+  fire(type: string, args: unknown[] = []): void {
+    for (const listener of rawListeners(this.emitter, type)) {
+      const gate = gateOf.get(listener);
+      if (gate !== undefined) callApart(() => gate.open(args));
+    }
+  }
+}
+
+/** One listener that can be held back. */
+class Gate {
+  /** What is registered in the listener's place. */
+  readonly pass: Listener;
+  readonly #gates: GatedEmitter;
+  readonly #type: string;
+  readonly #listener: Listener;
+  readonly #isSingle: boolean;
+  #isSpent = false;
+
+  constructor(gates: GatedEmitter, type: string, listener: Listener, isSingle: boolean) {
+    this.#gates = gates;
+    this.#type = type;
+    this.#listener = listener;
+    this.#isSingle = isSingle;
+    const pass: Listener = (...args) => {
+      if (gates.isShut) (gates.parked ??= []).push(() => this.open(args));
+      else this.#call(args);
+    };
+    this.pass = Object.assign(pass, { listener: originalOf(listener) });
+    gateOf.set(pass, this);
+  }
+
+  /** Called out of turn: the listener may have been removed while it waited. */
+  open(args: unknown[]): void {
+    if (this.#gates.emitter.rawListeners(this.#type).includes(this.pass)) this.#call(args);
+  }
+
+  #call(args: unknown[]): void {
+    if (this.#isSpent) return;
+    const { emitter, once } = this.#gates;
+    if (this.#isSingle) emitter.removeListener(this.#type, this.pass);
+    this.#isSpent = this.#isSingle || once.has(this.#type);
+    this.#listener.apply(emitter, args);
+  }
+}
+
+/** The function that its owner gave, and will take back. */
+function originalOf(listener: Listener & { listener?: unknown }): unknown {
+  return typeof listener.listener === 'function' ? listener.listener : listener;
+}
+
+function rawListeners(emitter: EventEmitter, type: string): Listener[] {
+  // The typings leave open what the functions take.
+  return emitter.rawListeners(type) as Listener[];
+}
+
+/** Takes one listener out of a list, if it is there. */
+function take(from: (string | Listener)[], type: string, listener: Listener): boolean {
+  for (let i = 0; i < from.length; i += 2) {
+    if (from[i] === type && from[i + 1] === listener) return from.splice(i, 2).length > 0;
+  }
+  return false;
+}
+
+/** Past all wrapped methods, and without a second warning that they are too many: they are as many as before. */
+function put(emitter: EventEmitter, type: string, listeners: readonly Listener[]): void {
+  const most = emitter.getMaxListeners();
+  emitter.setMaxListeners(0);
+  EventEmitter.prototype.removeAllListeners.call(emitter, type);
+  for (const listener of listeners) EventEmitter.prototype.on.call(emitter, type, listener);
+  emitter.setMaxListeners(most);
+}
+
+/** Which emitters have gates, and which of their listeners are gates; weak, because both come and go. */
+const gatesOf = new WeakMap<object, GatedEmitter>();
+const gateOf = new WeakMap<object, Gate>();
+
+const NAMES: readonly MethodName[] = [
+  'on',
+  'addListener',
+  'once',
+  'prependListener',
+  'prependOnceListener',
+];
+
+/** What is put on every emitter: the same few functions, which find the gates by the emitter that they are called on. */
+const WRAPPED: Readonly<Record<MethodName, PropertyDescriptor>> = {
+  on: wrapped('on'),
+  addListener: wrapped('addListener'),
+  once: wrapped('once'),
+  prependListener: wrapped('prependListener'),
+  prependOnceListener: wrapped('prependOnceListener'),
+};
+
+function wrapped(name: MethodName): PropertyDescriptor {
+  const value: Method = function (type, listener) {
+    const gates = along(gatesOf, this);
+    // Called on a proxy of the emitter: what its class has for this.
+    if (gates === undefined) return Reflect.apply(inherited(this, name), this, [type, listener]);
+    return gates.register(this, name, type, listener);
+  };
+  return { value, configurable: true, writable: true };
+}
+
+function inherited(emitter: EventEmitter, name: MethodName): Method {
+  // Whatever is called here with this `this` has the methods of an emitter.
+  return (Object.getPrototypeOf(emitter) as EventEmitter)[name];
+}
+
+/** The methods as they are before they are wrapped. */
+function methodsOf(emitter: EventEmitter): Readonly<Record<MethodName, Method>> {
+  const methods = NAMES.map((name) => [name, emitter[name]]);
+  // Each of the names was given its method.
+  return Object.fromEntries(methods) as Record<MethodName, Method>;
+}
+
+/** What a listener throws stays its app's uncaught exception, and stops neither the others nor us. */
+function callApart(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
+  }
+}

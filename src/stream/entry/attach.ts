@@ -1,0 +1,169 @@
+/** Finds the stream of a response, or makes it: once, in one place, whoever asks. */
+import { EventEmitter } from 'node:events';
+import { streamPlaces } from '../../core/current-stream.ts';
+import type { FinishRefusal } from '../../core/observer.ts';
+import { VERSION } from '../../core/version.ts';
+import { exchangeOf, type Response, type RoutedRequest } from '../response/exchange.ts';
+import type { StreamHooks } from './hooks.ts';
+import { newId } from '../body/ids.ts';
+import { cutFinishing, stalled } from '../lifecycle/leaving.ts';
+import { finishedInGrace, timeOut } from '../lifecycle/halting.ts';
+import { closed } from '../lifecycle/closing.ts';
+import type { StreamSettings } from '../settings.ts';
+import { createStanding } from '../lifecycle/noise-facts.ts';
+import { type Environment, Stream } from '../lifecycle/stream.ts';
+import { wrapResponse } from './intercept.ts';
+import type { Wrapping } from './wrapping.ts';
+
+/**
+ * Shared by all copies of this version in a process, so that two of them never wrap one response twice. Copies of another
+ * version have streams of another make, on which ours would call what they do not have.
+ */
+const PLACES = Symbol.for(`lastchunk.streams@${VERSION}`);
+
+/** The stream of a response; nothing is stuck onto the response itself. */
+export function streamOf(res: object): Stream | undefined {
+  return places().get(res);
+}
+
+/**
+ * The stream of this response under these settings. A guard takes over from `observe()` as long as nothing was
+ * written; of two guards the first wins.
+ */
+export function attach(
+  req: RoutedRequest,
+  res: Response,
+  settings: StreamSettings,
+  environment: Environment,
+): Stream {
+  const present = streamOf(res);
+  if (present !== undefined && !mayReplace(present, settings, environment)) return present;
+  present?.isOther();
+  present?.hooks.unwrap();
+  const stream = new Stream(present?.id ?? newId(), exchangeOf(req, res), settings, environment);
+  places().set(res, stream);
+  streamPlaces().set(res, createStanding(stream));
+  stream.hooks = new Attachment(stream);
+  // Whoever answered before us is none of our business.
+  if (res.writableEnded) {
+    stream.isOther();
+    return stream;
+  }
+  if (stream.guarded) environment.live.set(stream.id, stream);
+  // The client may have left while something asynchronous stood in front of us; no event will tell.
+  if (stream.exchange.socket.destroyed) closed(stream);
+  return stream;
+}
+
+function mayReplace(present: Stream, settings: StreamSettings, environment: Environment): boolean {
+  if (!settings.guarded || environment.keeper === undefined) return false;
+  if (present.guarded) {
+    environment.warnOnce('second guard', 'a response has two guards; the first one counts');
+    return false;
+  }
+  if (present.kind === 'undecided') return true;
+  environment.warnOnce('late guard', 'a guard came after the response was begun; it does nothing');
+  return false;
+}
+
+/** A class, because there is one for each live stream. */
+class Attachment implements StreamHooks {
+  readonly #stream: Stream;
+  readonly #wrapping: Wrapping;
+  /** Heard from the request, the response and the connection; one function, because there is one for each live stream. */
+  readonly #onClose: (this: unknown) => void;
+  readonly #onTimeout: () => void;
+  /** The methods before and after they were wrapped; a guard never has to give them back. */
+  readonly #methods: { readonly before: Methods; readonly wrapped: Methods } | undefined;
+
+  constructor(stream: Stream) {
+    const { res } = stream.exchange;
+    const before = stream.guarded ? undefined : ownMethods(res);
+    this.#stream = stream;
+    this.#wrapping = wrapResponse(stream);
+    this.#methods = before && { before, wrapped: ownMethods(res) };
+    this.#onClose = function () {
+      stream.finishing?.tells(this);
+      if (this !== stream.exchange.req) closed(stream);
+    };
+    this.#onTimeout = () => stream.pulse.socketTimedOut();
+    this.#listen();
+  }
+
+  idle(): void {
+    timeOut(this.#stream);
+  }
+
+  finished(): void {
+    finishedInGrace(this.#stream);
+  }
+
+  stalled(): void {
+    stalled(this.#stream);
+  }
+
+  budgetSpent(why: FinishRefusal): void {
+    cutFinishing(this.#stream, why);
+  }
+
+  close(how: 'end' | 'destroy'): void {
+    this.#wrapping.close(how);
+  }
+
+  detach(): void {
+    const { socket, h2 } = this.#stream.exchange;
+    if (h2 !== undefined) return;
+    socket.removeListener('close', this.#onClose);
+    socket.removeListener('timeout', this.#onTimeout);
+  }
+
+  unwrap(): void {
+    if (this.#methods === undefined) return;
+    unwrap(this.#stream.exchange.res, this.#methods.before, this.#methods.wrapped);
+  }
+
+  /** Our listeners come first: the verdict has to be taken before Node changes what it rests on. */
+  #listen(): void {
+    const { finishing, exchange } = this.#stream;
+    const { req, res, socket, h2 } = exchange;
+    finishing?.watch(this.#onClose);
+    // Past whoever has wrapped the methods, as tracing does to bind its context: the gates know this very function.
+    const { prototype } = EventEmitter;
+    prototype.prependListener.call(res, 'close', this.#onClose);
+    if (finishing !== undefined) prototype.prependListener.call(req, 'close', this.#onClose);
+    if (h2 === undefined) {
+      socket.prependListener('close', this.#onClose);
+      socket.prependListener('timeout', this.#onTimeout);
+    } else {
+      h2.prependListener('close', this.#onClose);
+      h2.prependListener('aborted', this.#onClose);
+    }
+  }
+}
+
+/** What `observe()` wraps, and has to give back to a guard. */
+const WRAPPED = ['write', 'end', 'writeHead', 'destroy'];
+
+type Methods = readonly (PropertyDescriptor | undefined)[];
+
+/** The methods on the response itself, whoever put them there. */
+function ownMethods(res: Response): Methods {
+  return WRAPPED.map((name) => Object.getOwnPropertyDescriptor(res, name));
+}
+
+/** Takes our methods off again, where nobody has wrapped them since. */
+function unwrap(res: Response, before: Methods, wrapped: Methods): void {
+  for (const [i, name] of WRAPPED.entries()) {
+    const now = Object.getOwnPropertyDescriptor(res, name);
+    if (now === undefined || now.value !== wrapped[i]?.value) continue;
+    const old = before[i];
+    if (old === undefined) Reflect.deleteProperty(res, name);
+    else Object.defineProperty(res, name, old);
+  }
+}
+
+function places(): WeakMap<object, Stream> {
+  const shared = globalThis as { [PLACES]?: WeakMap<object, Stream> };
+  shared[PLACES] ??= new WeakMap();
+  return shared[PLACES];
+}

@@ -1,0 +1,84 @@
+/** The head of a response: what it says at the moment it is known, and the two headers of ours. */
+import { headerPairs, mediaType } from '../response/is-stream.ts';
+import type { Response } from '../response/exchange.ts';
+import type { Opening } from '../body/body.ts';
+import type { Stream } from '../lifecycle/stream.ts';
+
+/** Status and the headers that matter here, by which a response is found to be a stream. */
+export interface Head extends Opening {
+  readonly status: number;
+}
+
+/** The head as it would go out now; `given` are the arguments of a `writeHead` that is being called. */
+export function headOf(res: Response, given: readonly unknown[] = []): Head {
+  const [status, ...rest] = given;
+  const pairs = headerPairs(rest.find((arg) => typeof arg === 'object' && arg !== null));
+  const header = (name: string): unknown =>
+    pairs.find(([key]) => key.toLowerCase() === name)?.[1] ?? res.getHeader(name);
+  const length = Number(header('content-length') ?? Number.NaN);
+  return {
+    status: typeof status === 'number' ? status : res.statusCode,
+    contentType: mediaType(header('content-type')),
+    contentEncoding: mediaType(header('content-encoding')),
+    contentLength: Number.isInteger(length) ? length : undefined,
+  };
+}
+
+/** Puts our headers on a response whose head is not built yet. */
+export function addHeaders(stream: Stream): void {
+  const { res } = stream.exchange;
+  if (!wantsHeaders(stream) || res.headersSent) return;
+  for (const [name, value] of ownHeaders(stream)) res.setHeader(name, value);
+}
+
+/**
+ * The arguments of `writeHead` with our headers in them: in the app's own form, so that its headers keep their order
+ * and spelling.
+ */
+export function withHeaders(args: readonly unknown[], stream: Stream): unknown[] {
+  if (!wantsHeaders(stream)) return [...args];
+  const added = ownHeaders(stream);
+  const at = args.findIndex((arg) => typeof arg === 'object' && arg !== null);
+  if (at < 0) return [...args.filter((arg) => arg !== undefined), Object.fromEntries(added)];
+  const given = args[at];
+  const merged = Array.isArray(given)
+    ? [...given, ...(Array.isArray(given[0]) ? added : added.flat())]
+    : { ...(given as object), ...Object.fromEntries(added) };
+  return args.with(at, merged);
+}
+
+/**
+ * Node joins the head of dozens of strings and keeps it for as long as the response lives; V8 keeps each of them, a
+ * kilobyte more than their text, until somebody looks at what is written there.
+ */
+export function flattenHead(res: Response): void {
+  const { _header: head } = res as { _header?: string | null };
+  if (typeof head === 'string') ANY.test(head);
+}
+
+/** Looking with a regular expression is never optimised away. */
+const ANY = /\S/;
+
+function wantsHeaders(stream: Stream): boolean {
+  return stream.guarded && stream.settings.headers;
+}
+
+function ownHeaders(stream: Stream): [string, string][] {
+  // An id of the app's may hold what a header must not.
+  return [
+    ['X-Stream-Id', stream.id],
+    ['X-Message-Id', encodeURIComponent(stream.identity.id.toWellFormed()).slice(0, 512)],
+  ];
+}
+
+/** The option `stream`, asked; undefined where the default rule decides. */
+export function forcedBy(stream: Stream): boolean | undefined {
+  const option = stream.settings.stream;
+  if (option === undefined || option === true) return option;
+  try {
+    return option(stream.exchange.res) === true;
+  } catch (error) {
+    stream.environment.onInternalError('stream', error);
+    return undefined;
+  }
+}

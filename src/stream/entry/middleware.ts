@@ -1,0 +1,195 @@
+/**
+ * The stream layer as middleware. Express is never imported: a middleware is a function of a request, a response and
+ * `next`, and without `next` it is a handler of `node:http`.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { currentStream, within } from '../../core/current-stream.ts';
+import { bad } from '../../core/options.ts';
+import { attach, streamOf } from './attach.ts';
+import type { Next, Response, RoutedRequest } from '../response/exchange.ts';
+import { stop } from '../lifecycle/halting.ts';
+import { handlerFailed } from '../lifecycle/handler.ts';
+import type { Environment } from '../lifecycle/stream.ts';
+import { handleOf, type StreamHandle } from '../lifecycle/stream-handle.ts';
+import {
+  type AppRequest,
+  type GuardOptions,
+  guardSettings,
+  type ObserveOptions,
+  observeSettings,
+} from '../settings.ts';
+
+/** A middleware, or, without `next`, a handler of `node:http` or of `node:http2`'s compatibility API. */
+export type Middleware = (
+  req: IncomingMessage | Http2ServerRequest,
+  res: ServerResponse | Http2ServerResponse,
+  next?: Next,
+) => unknown;
+
+/** Express's error middleware. */
+export type ErrorMiddleware = (
+  error: unknown,
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: Next,
+) => void;
+
+/** The app's own handler, with its framework's types. */
+export type AppHandler<Req, Res> = (req: Req, res: Res, next: Next) => unknown;
+
+/** Who may stop a stream. */
+export interface StopOptions<Req = AppRequest> {
+  /** True lets this request stop that stream. Required: a stream's id is no secret. */
+  readonly authorize: (req: Req, stream: StreamHandle) => boolean | Promise<boolean>;
+}
+
+type Handler = (req: RoutedRequest, res: Response, next?: Next) => unknown;
+
+/** Counts and times every streaming response. */
+export function observeMiddleware(environment: Environment, options?: ObserveOptions): Middleware {
+  const settings = observeSettings(options);
+  const middleware: Handler = (req, res, next) => {
+    attach(req, res, settings, environment);
+    return inStream(res, () => next?.());
+  };
+  return asMiddleware(middleware);
+}
+
+/** Guards the response of the handler that follows, or of `handler`, whose failures are then seen first. */
+export function guardMiddleware<Req, Res>(
+  environment: Environment,
+  options?: GuardOptions<Req>,
+  handler?: AppHandler<Req, Res>,
+): Middleware {
+  const settings = guardSettings(options);
+  if (handler !== undefined && typeof handler !== 'function') {
+    throw bad('the second argument of guard() must be a function');
+  }
+  if (settings.route !== undefined) environment.observer.onRoute(settings.route);
+  // It is called with what its framework, or Node, calls us with.
+  const wrapped = handler as Handler | undefined;
+  return asMiddleware((req, res, next) => {
+    const stream = attach(req, res, settings, environment);
+    environment.observer.onRoute(stream.route);
+    return inStream(res, () => (wrapped === undefined ? next?.() : run(wrapped, req, res, next)));
+  });
+}
+
+/** Runs what follows so that errors which it logs are known to be of this stream, if anybody wants to know. */
+function inStream<T>(res: Response, work: () => T): T {
+  const current = currentStream(res);
+  return current === undefined ? work() : within(current, work);
+}
+
+/** Runs a handler, and tells its stream of a throw, a rejection or a `next(error)` before anybody else. */
+function run(handler: Handler, req: RoutedRequest, res: Response, next: Next | undefined): unknown {
+  const fail = (error: unknown): void => tellFailure(res, error);
+  const told =
+    next &&
+    ((error?: unknown): void => {
+      // These two are words to the router, not errors.
+      const failed = Boolean(error) && error !== 'route' && error !== 'router';
+      if (failed) passOn(res, error, next);
+      else if (error === undefined) next();
+      else next(error);
+    });
+  let result: unknown;
+  try {
+    result = handler(req, res, told);
+  } catch (error) {
+    fail(error);
+    throw error;
+  }
+  if (!(result instanceof Promise)) return result;
+  return result.catch((error: unknown) => {
+    if (next === undefined) {
+      fail(error);
+      throw error;
+    }
+    // Express 4 does not look at promises; Express 5 makes an error of a rejection without one.
+    passOn(res, error || new Error('Rejected promise'), next);
+  });
+}
+
+/**
+ * Tells the stream that its handler failed, then lets the app's own error handling go on. Not for what `swallow` takes
+ * care of when the response has begun: somebody left, and there is nobody to answer.
+ */
+export function errorMiddleware(
+  swallow: (error: unknown, res: object) => boolean,
+): ErrorMiddleware {
+  return (error, _req, res, next) => {
+    tellFailure(res, error);
+    if (res.headersSent && swallow(error, res)) return;
+    passOn(res, error, next);
+  };
+}
+
+/** Answers `DELETE /streams/:streamId`: stops that stream and says what became of its message. */
+export function stopMiddleware<Req>(
+  environment: Environment,
+  options: StopOptions<Req>,
+): Middleware {
+  // Called from JavaScript as well, where the argument can be missing.
+  const authorize = (options as StopOptions<Req> | undefined)?.authorize;
+  if (typeof authorize !== 'function') {
+    throw bad('stopHandler() needs `authorize`, a function (req, stream) => boolean');
+  }
+  const answerStop = async (req: RoutedRequest, res: Response): Promise<void> => {
+    const stream = environment.live.get(idIn(req));
+    // The app's own request type is what its framework passes here.
+    const allowed =
+      stream !== undefined && (await authorize(req as Req, handleOf(stream))) === true;
+    if (!allowed) return answer(res, 404, { error: 'not found' });
+    stop(stream, 'stopped by the client', 'client');
+    const save = await stream.whenSettled();
+    const safe = save !== 'lost' && save !== 'missing';
+    answer(res, safe ? 200 : 503, {
+      streamId: stream.id,
+      messageId: stream.identity.id,
+      outcome: stream.fact?.outcome,
+      save,
+    });
+  };
+  return asMiddleware((req, res, next) =>
+    answerStop(req, res).catch((error: unknown) => {
+      if (next === undefined) answer(res, 500, { error: 'internal error' });
+      else next(error);
+    }),
+  );
+}
+
+/** `:streamId` of the route, or the last segment of the path where there is no router. */
+function idIn(req: RoutedRequest): string {
+  const path = (req.url ?? '').split('?', 1)[0] ?? '';
+  return req.params?.['streamId'] ?? path.slice(path.lastIndexOf('/') + 1);
+}
+
+function answer(res: Response, status: number, body: object): void {
+  res.statusCode = status;
+  res.setHeader('Content-Type', 'application/json');
+  res.setHeader('Cache-Control', 'no-store');
+  res.end(JSON.stringify(body));
+}
+
+/** The compatibility API of HTTP/2 has types of its own for what is used here in the same way. */
+function asMiddleware(handler: Handler): Middleware {
+  return handler as Middleware;
+}
+
+/**
+ * Tells the stream that its handler failed, then whoever comes next. After an `end()` that is held, that waits for the
+ * release: Express's own handler cuts the connection, which on a bare response would come after the end.
+ */
+function passOn(res: object, error: unknown, next: Next): void {
+  tellFailure(res, error);
+  const stream = streamOf(res);
+  if (stream?.endCalled !== true || !stream.hold.active) return next(error);
+  void stream.released.then(() => setImmediate(next, error));
+}
+
+function tellFailure(res: object, error: unknown): void {
+  const stream = streamOf(res);
+  if (stream !== undefined) handlerFailed(stream, error);
+}

@@ -1,0 +1,107 @@
+/** `expect()` and `track()`: the app saves its messages itself and wants them counted. */
+import type { ServerResponse } from 'node:http';
+import type { Http2ServerResponse } from 'node:http2';
+import { attach, streamOf } from './attach.ts';
+import type { Response, RoutedRequest } from '../response/exchange.ts';
+import { createExpectation, type Expectation } from '../lifecycle/own-saves.ts';
+import { observeSettings } from '../settings.ts';
+import type { Environment, Stream } from '../lifecycle/stream.ts';
+
+/** A message of this response is expected, if it is a stream. Never throws. */
+export function expectSave(
+  environment: Environment,
+  res: ServerResponse | Http2ServerResponse,
+): void {
+  expectationOf(environment, res);
+}
+
+/**
+ * The same, and `save` says what became of it. Gives back what it was given. Its rejection is counted and logged,
+ * and does not end the process of an app that does not wait for it.
+ */
+export function trackSave<T>(
+  environment: Environment,
+  res: ServerResponse | Http2ServerResponse,
+  save: T,
+): T {
+  const expectation = expectationOf(environment, res);
+  if (!isThenable(save)) {
+    environment.warnOnce('track', 'track() was given no promise; the save will be missing');
+  } else if (expectation === undefined) {
+    Promise.resolve(save).catch(() => sayUncounted(environment));
+  } else expectation.track(save);
+  return save;
+}
+
+/**
+ * Waits until the app's own saves have answered, at most `patienceMs`; what has no result then is `missing`. For the end of
+ * an instance, after which nobody would count them.
+ */
+export async function settleExpected(environment: Environment, patienceMs: number): Promise<void> {
+  const waiting = [...environment.expectations];
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, patienceMs);
+  });
+  await Promise.race([Promise.all(waiting.map((one) => one.answered())), patience]);
+  clearTimeout(timer);
+  for (const one of waiting) one.giveUp();
+}
+
+/** Made at the first call; `undefined` where nothing is counted by these calls. */
+function expectationOf(environment: Environment, res: object): Expectation | undefined {
+  const stream = streamOf(res) ?? observed(environment, res);
+  if (stream === undefined) {
+    const advice = 'put observe() in front of the routes';
+    environment.warnOnce('expect', `expect() and track() came after the headers: ${advice}`);
+    return undefined;
+  }
+  if (stream.guarded) {
+    environment.warnOnce(
+      'expect under guard',
+      'expect() and track() do nothing under a guard, whose own save is the one that counts',
+    );
+    return undefined;
+  }
+  if (stream.kind === 'other') return undefined;
+  stream.expectation ??= expectationFor(stream);
+  return stream.expectation;
+}
+
+/** Without `observe()`, a response can still be watched from here on, as long as its headers are open. */
+function observed(environment: Environment, res: object): Stream | undefined {
+  // What a handler has in its hands is a response of Node's, and knows its request.
+  const response = res as Response & { readonly req: RoutedRequest };
+  if (response.headersSent) return undefined;
+  return attach(response.req, response, observeSettings(), environment);
+}
+
+function expectationFor(stream: Stream): Expectation {
+  const { environment, settings } = stream;
+  const expectation = createExpectation({
+    view: stream,
+    observer: environment.observer,
+    missingAfterMs: settings.missingAfterMs,
+    onPending: () => environment.expectations.add(expectation),
+    onUncounted: () => sayUncounted(environment),
+  });
+  expectation.onResult = () => {
+    if (expectation.pending === 0) environment.expectations.delete(expectation);
+    stream.report();
+  };
+  if (stream.fact !== undefined) expectation.settle();
+  return expectation;
+}
+
+function sayUncounted(environment: Environment): void {
+  environment.warnOnce('track failed', 'a save given to track() failed where none was counted');
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'then' in value &&
+    typeof value.then === 'function'
+  );
+}

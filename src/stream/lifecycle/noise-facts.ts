@@ -1,0 +1,65 @@
+/** What a stream tells those who judge errors: who left it, when, and which errors its own connection failed with. */
+import { Readable } from 'node:stream';
+import type { CurrentStream, Departure, StreamFacts } from '../../core/current-stream.ts';
+import type { Noise } from '../../core/observer.ts';
+import type { Exchange } from '../response/exchange.ts';
+import type { Stream } from './stream.ts';
+import { brokenByPeer } from '../client/close-verdict.ts';
+
+export function createStanding(stream: Stream): CurrentStream {
+  return new Standing(stream);
+}
+
+/** A class, because there is one for each live stream. */
+class Standing implements CurrentStream {
+  readonly #stream: Stream;
+
+  constructor(stream: Stream) {
+    this.#stream = stream;
+  }
+
+  get id(): string {
+    return this.#stream.id;
+  }
+
+  facts(): StreamFacts {
+    const { exchange, stopSignal } = this.#stream;
+    const { socket, h2 } = exchange;
+    const { departed, reason } = stopSignal;
+    // A time-out is a failure, whatever happens to the stream after it.
+    const failed = this.#stream.fact?.outcome === 'timed-out';
+    return {
+      departure: failed ? undefined : (departed?.how ?? this.#leaving()),
+      departedAt: departed?.at,
+      closed: h2 === undefined ? socket.destroyed || socket.readableEnded : h2.destroyed,
+      abortReason: reason,
+      ownErrors: [erroredOf(exchange.req), socket.errored, h2?.errored].filter(Boolean),
+    };
+  }
+
+  onNoise(noise: Noise): void {
+    this.#stream.environment.observer.onNoise(this.#stream, noise);
+  }
+
+  /**
+   * The client is leaving at this moment: Node tells request, parser and pending writes of it before the response
+   * closes, and the verdict is taken at the close.
+   */
+  #leaving(): Departure | undefined {
+    const { over, kind, exchange, resetHere } = this.#stream;
+    if (over || kind === 'other' || exchange.res.errored) return undefined;
+    return isLeaving(exchange, resetHere) ? 'client' : undefined;
+  }
+}
+
+function isLeaving({ socket, h2 }: Exchange, resetHere: boolean): boolean {
+  if (h2 !== undefined) return !resetHere && (h2.aborted || (h2.rstCode ?? 0) !== 0);
+  // A client that only says that it will send nothing more is still there, if the server was told to allow it.
+  const { server } = socket as typeof socket & { server?: { httpAllowHalfOpen?: boolean } };
+  return brokenByPeer(socket) || (socket.readableEnded && server?.httpAllowHalfOpen !== true);
+}
+
+/** Past what the finishing world tells the handler. */
+function erroredOf(stream: Readable): unknown {
+  return Reflect.get(Readable.prototype, 'errored', stream);
+}

@@ -1,0 +1,200 @@
+/**
+ * The accounting of an app that keeps its own save code: what it owes is counted where its stream ends, what it did is
+ * counted by the promise it gives. The two are compared as they are for the guard's own saves, so that a save that is
+ * never reached shows, which a promise alone never could.
+ */
+import { markSaveError } from '../../core/current-stream.ts';
+import type { SaveResult, SkipReason } from '../../core/message.ts';
+import type { FullObserver, SaveReport, StreamView } from '../../core/observer.ts';
+import { errorType } from '../client/failure.ts';
+
+/** What one stream owes. */
+export interface Expectation {
+  /** Saves without a result yet. */
+  readonly pending: number;
+  readonly result: SaveResult | SkipReason | undefined;
+  readonly attempts: number;
+  readonly errorType: string | undefined;
+  /** Whether a message was ever due. */
+  readonly due: boolean;
+  /** Called when a save has its result. */
+  onResult: () => void;
+  /** The stream has a terminal fact: its message is due, if anything was written or is being saved. */
+  settle(): void;
+  /** The app saves: the first promise is the message's, each further one a further save of it. */
+  track(save: PromiseLike<unknown>): void;
+  /** Resolves when every promise that was given has settled. */
+  answered(): Promise<void>;
+  /** Nobody waits any longer: what has no result is `missing`. */
+  giveUp(): void;
+}
+
+export interface ExpectationOptions {
+  readonly view: StreamView;
+  readonly observer: FullObserver;
+  readonly missingAfterMs: number;
+  /** A save is pending from now on, until `onResult`. */
+  readonly onPending: () => void;
+  /** A promise that was given has rejected, and no message is due, or not yet. */
+  readonly onUncounted: () => void;
+}
+
+export function createExpectation(options: ExpectationOptions): Expectation {
+  return new OwnSaves(options);
+}
+
+type Answer = { readonly ok: true } | { readonly ok: false; readonly errorType: string };
+
+/** One save of the app's. */
+interface OwnSave {
+  readonly kind: 'first' | 'revised';
+  /** Resolves when the app's promise has settled; `undefined` while it has given none. */
+  promise: Promise<void> | undefined;
+  answer: Answer | undefined;
+  result: SaveResult | undefined;
+  timer: NodeJS.Timeout | undefined;
+  /** By `performance.now()`. */
+  dueAt: number;
+}
+
+/** A class, because there is one for each live stream of an app that saves by itself. */
+class OwnSaves implements Expectation {
+  pending = 0;
+  attempts = 0;
+  due = false;
+  result: SaveResult | SkipReason | undefined;
+  errorType: string | undefined;
+  onResult: () => void = () => {};
+  readonly #options: ExpectationOptions;
+  readonly #given = new Set<unknown>();
+  readonly #saves: OwnSave[] = [];
+  #over = false;
+
+  constructor(options: ExpectationOptions) {
+    this.#options = options;
+  }
+
+  settle(): void {
+    this.#over = true;
+    if (this.due) return;
+    if (this.#saves.length > 0 || this.#options.view.chunks > 0) this.#begin();
+    else this.result = 'empty';
+  }
+
+  track(given: PromiseLike<unknown>): void {
+    if (this.#given.has(given)) return;
+    this.#given.add(given);
+    const [first] = this.#saves;
+    // Due already, before the app began to save, or said so.
+    if (first !== undefined && first.promise === undefined) return this.#listen(first, given);
+    const save = unborn(first === undefined ? 'first' : 'revised');
+    this.#listen(save, given);
+    this.#saves.push(save);
+    if (this.due) this.#start(save);
+    // The stream ended with nothing in it, as far as anybody knew.
+    else if (this.#over) this.#begin();
+  }
+
+  async answered(): Promise<void> {
+    await Promise.all(this.#saves.map(({ promise }) => promise ?? NOBODY));
+  }
+
+  giveUp(): void {
+    for (const save of this.#saves) this.#missing(save);
+  }
+
+  #begin(): void {
+    this.due = true;
+    this.result = undefined;
+    this.#options.observer.onDue(this.#options.view);
+    if (this.#saves.length === 0) this.#saves.push(unborn('first'));
+    for (const save of this.#saves) this.#start(save);
+  }
+
+  /** The app's own rejection ends here: it is counted, and must not end the process of an app that does not wait. */
+  #listen(save: OwnSave, given: PromiseLike<unknown>): void {
+    save.promise = Promise.resolve(given).then(
+      () => this.#answered(save, { ok: true }),
+      (error: unknown) => {
+        markSaveError(error);
+        this.#answered(save, { ok: false, errorType: errorType(error) });
+      },
+    );
+  }
+
+  #start(save: OwnSave): void {
+    this.pending += 1;
+    this.#options.onPending();
+    save.dueAt = performance.now();
+    save.timer = setTimeout(() => this.#missing(save), this.#options.missingAfterMs);
+    // A save that never answers is no reason for a process to stay alive.
+    save.timer.unref();
+    this.#count(save);
+  }
+
+  #answered(save: OwnSave, answer: Answer): void {
+    save.answer = answer;
+    if (save.result !== undefined) this.#tell(save, resultOf(answer), 'late');
+    else if (this.due) this.#count(save);
+    else if (!answer.ok) this.#options.onUncounted();
+  }
+
+  /** The first save's result comes first, whichever of them answers first. */
+  #count(save: OwnSave): void {
+    const waits = save.kind === 'revised' && this.#saves[0]?.result === undefined;
+    if (save.answer !== undefined && !waits) this.#settle(save, resultOf(save.answer));
+  }
+
+  #missing(save: OwnSave): void {
+    if (this.due && save.result === undefined) this.#settle(save, 'missing');
+  }
+
+  #settle(save: OwnSave, result: SaveResult): void {
+    clearTimeout(save.timer);
+    save.result = result;
+    this.pending -= 1;
+    this.result = result;
+    this.attempts += save.promise === undefined ? 0 : 1;
+    this.errorType = errorTypeOf(save);
+    this.#tell(save, result, save.kind);
+    for (const other of this.#saves) if (other.result === undefined) this.#count(other);
+    this.onResult();
+  }
+
+  #tell(save: OwnSave, result: SaveResult, kind: SaveReport['kind']): void {
+    const { view, observer } = this.#options;
+    observer.onSave({
+      stream: view,
+      messageId: view.id,
+      route: view.route,
+      result,
+      kind,
+      durationMs: performance.now() - save.dueAt,
+      attempts: save.promise === undefined ? 0 : 1,
+      errorType: errorTypeOf(save),
+    });
+  }
+}
+
+/** Of a save that the app gave no promise of. */
+const NOBODY = Promise.resolve();
+
+/** Not due yet, and nothing known of it. */
+function unborn(kind: OwnSave['kind']): OwnSave {
+  return {
+    kind,
+    promise: undefined,
+    answer: undefined,
+    result: undefined,
+    timer: undefined,
+    dueAt: 0,
+  };
+}
+
+function resultOf({ ok }: Answer): SaveResult {
+  return ok ? 'saved' : 'lost';
+}
+
+function errorTypeOf({ answer }: OwnSave): string | undefined {
+  return answer?.ok === false ? answer.errorType : undefined;
+}

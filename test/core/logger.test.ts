@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { LOG_LEVELS, safeLogger } from '../../src/core/logger.ts';
+
+test('a logger that throws harms nobody', () => {
+  const broken = (): never => {
+    throw new Error('disk full');
+  };
+  const logger = safeLogger({ debug: broken, info: broken, warn: broken, error: broken });
+  for (const level of LOG_LEVELS) expect(() => logger[level]({}, 'line')).not.toThrow();
+});
+
+test('lines reach the logger at their level, on the logger itself', () => {
+  const lines: unknown[] = [];
+  const logger = {
+    prefix: 'p',
+    debug(fields: object, message: string) {
+      lines.push(['debug', this.prefix, fields, message]);
+    },
+    info: () => undefined,
+    warn: () => undefined,
+    error: () => undefined,
+  };
+  safeLogger(logger).debug({ id: 1 }, 'line');
+  expect(lines).toEqual([['debug', 'p', { id: 1 }, 'line']]);
+});

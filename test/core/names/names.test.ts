@@ -1,0 +1,112 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { FORMAT_NAMES } from '../../../src/formats/index.ts';
+import { metricsDoc } from '../../../src/telemetry/metrics-doc.ts';
+import { FORMATS, STORE_ERRORS } from '../../../src/core/names/labels.ts';
+import type { Metric } from '../../../src/core/names/metric.ts';
+import { ATTRIBUTES, METRICS } from '../../../src/core/names/index.ts';
+
+const metrics: readonly Metric[] = Object.values(METRICS);
+
+/** What dashboards and alerts of users are written against: changing a name here breaks them. */
+const CONTRACT = [
+  'lastchunk_build_info',
+  'lastchunk_captures_cut_total',
+  'lastchunk_chunk_gap_seconds',
+  'lastchunk_chunks_total',
+  'lastchunk_finish_refused_total',
+  'lastchunk_hold_duration_seconds',
+  'lastchunk_holds_total',
+  'lastchunk_internal_errors_total',
+  'lastchunk_journal_bytes',
+  'lastchunk_journal_capacity_bytes',
+  'lastchunk_journal_corrupt_records_total',
+  'lastchunk_journal_degraded',
+  'lastchunk_journal_entries',
+  'lastchunk_journal_oldest_entry_timestamp_seconds',
+  'lastchunk_journal_recovered_total',
+  'lastchunk_journal_replayed_total',
+  'lastchunk_journal_write_seconds',
+  'lastchunk_noise_total',
+  'lastchunk_pool_clients',
+  'lastchunk_pool_clients_max',
+  'lastchunk_pool_held_across_streams_total',
+  'lastchunk_pool_held_long_total',
+  'lastchunk_pool_leaked_total',
+  'lastchunk_pool_waiting',
+  'lastchunk_save_attempts_total',
+  'lastchunk_save_duration_seconds',
+  'lastchunk_save_oldest_pending_timestamp_seconds',
+  'lastchunk_saves_expected_total',
+  'lastchunk_saves_late_total',
+  'lastchunk_saves_pending',
+  'lastchunk_saves_revised_total',
+  'lastchunk_saves_skipped_total',
+  'lastchunk_saves_total',
+  'lastchunk_stream_bytes_total',
+  'lastchunk_stream_duration_seconds',
+  'lastchunk_streams_active',
+  'lastchunk_streams_ended_total',
+  'lastchunk_streams_finishing',
+  'lastchunk_streams_started_total',
+  'lastchunk_text_unknown_total',
+  'lastchunk_time_to_first_chunk_seconds',
+];
+
+describe('the metrics table', () => {
+  it('has exactly the Prometheus names that users rely on', () => {
+    expect(metrics.map(({ prometheus }) => prometheus).toSorted()).toEqual(CONTRACT);
+  });
+
+  it('has OpenTelemetry names without a unit, without total, under one namespace', () => {
+    const names = metrics.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    for (const name of names) {
+      expect(name).toMatch(/^lastchunk(\.[a-z]+(_[a-z]+)*)+$/);
+      expect(name).not.toMatch(/total|seconds/);
+    }
+  });
+
+  it('measures in seconds, bytes, or things in braces, so that no ratio appears in a name', () => {
+    for (const { unit } of metrics) expect(unit).toMatch(/^(?:s|By|\{[a-z]+\})$/);
+  });
+
+  it('describes each metric in one sentence on one line', () => {
+    for (const { help } of metrics) expect(help).toMatch(/^[A-Z1][^\n|]*\.$/);
+  });
+
+  it('has buckets that rise, with the bound of the timeliness objective among those of saves', () => {
+    for (const metric of metrics) {
+      if (metric.type !== 'histogram') continue;
+      expect(metric.buckets).toEqual([...new Set(metric.buckets)].toSorted((a, b) => a - b));
+    }
+    expect(METRICS.saveDuration.buckets).toContain(2.5);
+  });
+
+  it('has labels with few values each', () => {
+    for (const { labels } of metrics) {
+      for (const [label, values] of Object.entries(labels)) {
+        expect(label).toMatch(/^[a-z]+(_[a-z]+)*$/);
+        expect('atMost' in values ? values.atMost : values.length).toBeLessThanOrEqual(100);
+      }
+    }
+    expect(STORE_ERRORS.length + 1).toBeLessThanOrEqual(20);
+  });
+
+  it('knows every built-in format by the name it has', () => {
+    expect(FORMATS.toSorted()).toEqual([...FORMAT_NAMES, 'custom'].toSorted());
+  });
+});
+
+it('attributes are dotted names of ours or of the semantic conventions', () => {
+  for (const name of Object.values(ATTRIBUTES)) {
+    expect(name).toMatch(
+      /^(?:lastchunk(?:\.[a-z_]+)+|http\.route|http\.request\.method|error\.type|gen_ai\.conversation\.id)$/,
+    );
+  }
+});
+
+it('docs/metrics.md is what the table says', async () => {
+  const page = await readFile(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
+  expect(page).toBe(metricsDoc());
+});

@@ -1,0 +1,320 @@
+/** What a body says: its text, whether it is whole, and that nothing unknown is ever taken for nothing. */
+import { describe, expect, it } from 'vitest';
+import { type BodyReading, createReading, type Format } from '../../src/formats/index.ts';
+import { chatChunk, line, sse } from '../support/frames.ts';
+
+const SSE = 'text/event-stream';
+const NDJSON = 'application/x-ndjson';
+
+function read(body: string, contentType = SSE, format: Format | string = 'auto'): BodyReading {
+  const reading = createReading(format, contentType);
+  reading.feed(body);
+  return reading.result();
+}
+
+describe('text', () => {
+  it('of 4 000 deltas with Unicode at the end is exact', () => {
+    const words = Array.from({ length: 4_000 }, (_, index) => ` w${index}`);
+    const answer = `${words.join('')} 世界 👩‍👩‍👧 é\u0301`;
+    const deltas = [...words, ' 世界', ' 👩‍👩‍👧', ' é\u0301'].map((content) => chatChunk({ content }));
+    const reading = createReading('auto', SSE);
+    for (const delta of deltas) reading.feed(delta);
+    expect(reading.result()).toMatchObject({ text: answer, finished: false, unknownText: false });
+    expect(reading.result().events).toHaveLength(4_003);
+  });
+
+  it('joins an emoji whose halves come in two deltas', () => {
+    const half = (unit: string): string =>
+      `data: {"choices":[{"delta":{"content":"${unit}"}}]}\n\n`;
+    expect(read(half(String.raw`\ud83d`) + half(String.raw`\ude00`)).text).toBe('😀');
+  });
+
+  it('of a NUL and of half an emoji is kept as it came, for the store to replace', () => {
+    expect(read(sse({ text: 'a\u0000b\ud83d' })).text).toBe('a\u0000b\ud83d');
+  });
+
+  it('is not disturbed by a byte order mark', () => {
+    expect(read(`\ufeff${sse({ text: 'hi' })}`)).toMatchObject({ text: 'hi', unknownText: false });
+  });
+});
+
+describe('emptiness', () => {
+  it.each([
+    ['nothing at all', ''],
+    ['comments', ': ping\n\n: ping\n\n'],
+    ['settings', 'retry: 3000\nid: 7\n\n'],
+    ['an event without data', 'event: ping\n\n'],
+    ['a heartbeat event', 'event: heartbeat\ndata: {"at":1}\n\n'],
+    ['empty data', 'data:\n\n'],
+    ['a role', chatChunk({ role: 'assistant', content: '' })],
+    [
+      'a role and usage',
+      chatChunk({ role: 'assistant' }) + sse({ choices: [], usage: { total_tokens: 1 } }),
+    ],
+    ['a start and a finish', chatChunk({}, 'stop')],
+    ['[DONE]', 'data: [DONE]\n\n'],
+    ['a done object', sse({ done: true, messageId: 'm', tokens: 4 })],
+    ['the start of an AI SDK stream', sse({ type: 'start' }) + sse({ type: 'start-step' })],
+    ['a start that only the AI SDK knows', sse({ type: 'start' })],
+    ['a ping', sse({ type: 'ping' }, 'ping')],
+  ])('%s carries nothing', (_name, body) => {
+    expect(read(body)).toMatchObject({
+      empty: true,
+      text: '',
+      unknownText: false,
+      errorFrame: false,
+    });
+  });
+
+  it.each([
+    ['a payload of another shape', sse({ answer: 'It is 42' })],
+    ['an empty object', sse({})],
+    ['an array', sse(['It is 42'])],
+    ['a number', sse(42)],
+    ['null', sse(null)],
+    ['a done object with words in it', sse({ done: true, answer: 'It is 42' })],
+    ['an OpenAI chunk with a new kind of delta', chatChunk({ hologram: 'It is 42' })],
+    ['OpenAI content that is no string', chatChunk({ content: [{ text: 'It is 42' }] })],
+    [
+      'an AI SDK chunk of a new type',
+      sse({ type: 'start-step' }) + sse({ type: 'text-burst', burst: 'It is 42' }),
+    ],
+    [
+      'an Anthropic delta of a new type',
+      sse({ type: 'content_block_delta', delta: { type: 'burst', burst: 'It' } }),
+    ],
+    ['an answer written without data:', 'It is 42.\n\nAnd so on'],
+    ['an answer without even a line end', 'It is 42'],
+    ['half a payload', 'data: {"choices":[{"delta":{"content":"It is'],
+  ])('%s is unknown, kept, and never empty', (_name, body) => {
+    const reading = read(body);
+    expect(reading).toMatchObject({ empty: false, unknownText: true, text: '' });
+    expect(reading.events.length).toBeGreaterThan(0);
+  });
+
+  it('does not lose a payload that is null', () => {
+    expect(read(sse(null)).events).toEqual([null]);
+  });
+
+  it('is told of an NDJSON upstream that changed its shape', () => {
+    const body =
+      line({ model: 'm', message: { role: 'assistant', content: '' }, done: false }) +
+      line({ out: 'hi' });
+    expect(read(body, NDJSON)).toMatchObject({
+      format: 'ollama',
+      empty: false,
+      unknownText: true,
+      events: [expect.anything(), { out: 'hi' }],
+    });
+  });
+
+  it('does not count an answer that is not text as empty', () => {
+    const thinking = chatChunk({ reasoning_content: 'hm' });
+    expect(read(thinking)).toMatchObject({
+      empty: false,
+      text: '',
+      unknownText: false,
+      wordless: true,
+    });
+  });
+});
+
+describe('auto', () => {
+  it('takes the first payload that one vendor alone would send, and reads what came before by it', () => {
+    const body = sse({ type: 'ping' }) + sse({ conversation: 'c1' }) + chatChunk({ content: 'hi' });
+    expect(read(body)).toMatchObject({ format: 'openai', text: 'hi', unknownText: true });
+    expect(read(body).events).toHaveLength(3);
+  });
+
+  it('recognises OpenAI by choices with deltas, whatever else is there or missing', () => {
+    expect(read('data: {"choices":[{"delta":{"content":"hi"}}],"x_groq":{}}\n\n')).toMatchObject({
+      format: 'openai',
+      text: 'hi',
+    });
+  });
+
+  it('does not take a home-made start for the AI SDK', () => {
+    const body =
+      sse({ type: 'start' }) + sse({ type: 'token', content: 'hi' }) + sse({ type: 'end' });
+    expect(read(body)).toMatchObject({ format: 'sse', text: 'hi', finishMarker: 'accepted' });
+  });
+
+  it('finds vendors in the other framing too', () => {
+    const chunk = { choices: [{ delta: { content: 'hi' } }] };
+    expect(read(line(chunk), NDJSON)).toMatchObject({ format: 'openai', text: 'hi' });
+    const ollama = { model: 'm', response: 'hi', done: true };
+    expect(read(sse(ollama))).toMatchObject({ format: 'ollama', text: 'hi', finished: true });
+  });
+
+  it.each([
+    ['data: {"text":"hi"}\n\n', 'sse', 'hi'],
+    ['event: a\ndata: {"text":"hi"}\n\n', 'sse', 'hi'],
+    [': hello\n\nretry: 1\ndata: hi\n\n', 'sse', 'hi'],
+    ['{"text":"hi"}\n{"text":"!"}', 'ndjson', 'hi!'],
+    ['{"text":"hi"}', 'ndjson', 'hi'],
+    ['{not JSON}\n', 'text', '{not JSON}\n'],
+    ['{"text":', 'text', '{"text":'],
+    [':) hello', 'text', ':) hello'],
+    ['dat', 'text', 'dat'],
+    ['Hello\n\ndata: x', 'text', 'Hello\n\ndata: x'],
+  ])('without a content type sniffs %j', (body, format, text) => {
+    const reading = createReading('auto', '');
+    for (const unit of body) {
+      reading.feed(unit);
+      reading.result();
+    }
+    expect(reading.result()).toMatchObject({ format, text, empty: false });
+  });
+
+  it('gives up sniffing a first line that does not end', () => {
+    const body = `{"text":"${'x'.repeat(70_000)}"}\n`;
+    const reading = createReading('auto', '');
+    reading.feed(body.slice(0, -10));
+    reading.feed(body.slice(-10));
+    expect(reading.result()).toMatchObject({ format: 'text', text: body });
+  });
+
+  it('takes plain text as it is, even if it looks like frames', () => {
+    expect(read('data: hi\n\n', 'text/plain')).toMatchObject({
+      format: 'text',
+      text: 'data: hi\n\n',
+      events: [],
+      finishMarker: 'none',
+    });
+  });
+});
+
+describe('a format by name', () => {
+  it('reads application/json line by line', () => {
+    const body =
+      line({ model: 'm', response: 'hi', done: false }) +
+      line({ model: 'm', response: '', done: true });
+    expect(read(body, 'application/json', 'ollama')).toMatchObject({ text: 'hi', finished: true });
+    expect(read(line({ text: 'hi' }), 'application/json', 'ndjson').text).toBe('hi');
+  });
+
+  it('keeps to its payloads where the content type says how they are framed', () => {
+    expect(read(line({ choices: [{ delta: { content: 'hi' } }] }), NDJSON, 'openai').text).toBe(
+      'hi',
+    );
+    expect(read(sse({ model: 'm', response: 'hi', done: false }), SSE, 'ollama').text).toBe('hi');
+  });
+
+  it('keeps to its framing where it is a framing', () => {
+    expect(read(line({ text: 'hi' }), SSE, 'ndjson').text).toBe('hi');
+    expect(read(sse({ text: 'hi' }), 'text/plain', 'sse').text).toBe('hi');
+    expect(read('data: hi\n\n', SSE, 'text').text).toBe('data: hi\n\n');
+  });
+
+  it('that nobody knows here is read as auto', () => {
+    expect(read(chatChunk({ content: 'hi' }), SSE, 'our-own')).toMatchObject({
+      format: 'openai',
+      text: 'hi',
+    });
+  });
+});
+
+describe('the unfinished last frame', () => {
+  it('is read but not consumed', () => {
+    const reading = createReading('auto', SSE);
+    reading.feed('data: {"text":"Hel"}\n\ndata: {"text":"lo"}');
+    expect(reading.result()).toMatchObject({ text: 'Hello', unknownText: false });
+    reading.feed('\n\ndata: {"text":"!"}\n\n');
+    expect(reading.result().text).toBe('Hello!');
+    expect(reading.result().events).toHaveLength(3);
+  });
+
+  it('that was to be JSON adds no text, but stays', () => {
+    const reading = read('data: Hel\n\ndata: {"text":"lo');
+    expect(reading).toMatchObject({
+      text: 'Hel',
+      unknownText: true,
+      events: ['Hel', '{"text":"lo'],
+    });
+  });
+
+  it('cut in the name of its field is nothing', () => {
+    expect(read('data: Hello\n\ndat')).toMatchObject({ text: 'Hello', unknownText: false });
+    expect(read('data: Hello\n\nevent: x')).toMatchObject({ text: 'Hello', unknownText: false });
+  });
+
+  it('without a line end finishes an NDJSON stream', () => {
+    expect(read('{"text":"hi"}\n{"done":true}', NDJSON).finished).toBe(true);
+  });
+
+  it('cut inside the arguments of a tool call leaves the call replayable', () => {
+    const call = (rest: object): string => chatChunk({ tool_calls: [{ index: 0, ...rest }] });
+    const body =
+      call({ id: 'c', function: { name: 'weather', arguments: '' } }) +
+      call({ function: { arguments: '{"city":"Be' } }) +
+      call({ function: { arguments: 'rlin"}' } }).slice(0, 60);
+    const reading = read(body);
+    expect(reading).toMatchObject({ toolCalls: true, finished: false, empty: false, text: '' });
+    expect(reading.events).toHaveLength(3);
+    expect(reading.events[1]).toMatchObject({
+      choices: [{ delta: { tool_calls: [{ function: { arguments: '{"city":"Be' } }] } }],
+    });
+  });
+});
+
+describe('a format of your own', () => {
+  const own: Format = {
+    name: 'lines',
+    framing: 'ndjson',
+    finishMarker: 'needed',
+    terminal: (frame) => frame.data === 'END',
+    text: (frame) => (frame.data === 'END' ? '' : frame.data.toUpperCase()),
+    carries: (frame) => (frame.data === 'END' ? 'nothing' : 'content'),
+  };
+
+  it('is asked three questions about each frame', () => {
+    expect(read('a\nb\nEND\n', NDJSON, own)).toMatchObject({
+      format: 'lines',
+      text: 'AB',
+      finished: true,
+      finishMarker: 'needed',
+      events: ['a', 'b', 'END'],
+    });
+  });
+
+  it('that throws loses nothing: the payload is unknown, and it is told once', () => {
+    const errors: unknown[] = [];
+    const throwing: Format = {
+      ...own,
+      text: (frame) => {
+        if (frame.data === 'b') throw new Error('boom');
+        return own.text(frame);
+      },
+    };
+    const reading = createReading(throwing, NDJSON, (error) => errors.push(error));
+    reading.feed('a\nb\nb\nc\nEND\n');
+    expect(reading.result()).toMatchObject({ text: 'AC', unknownText: true, finished: true });
+    expect(reading.result().events).toEqual(['a', 'b', 'b', 'c', 'END']);
+    expect(errors).toEqual([new Error('boom')]);
+  });
+
+  it('that answers nonsense counts as not knowing', () => {
+    const errors: unknown[] = [];
+    // What a caller without TypeScript may hand over.
+    const odd = { ...own, text: () => undefined } as unknown as Format;
+    const reading = createReading(odd, NDJSON, (error) => errors.push(error));
+    reading.feed('a\nb\n');
+    expect(reading.result()).toMatchObject({ text: '', unknownText: true, empty: false });
+    expect(errors).toHaveLength(1);
+  });
+
+  it('may take the whole body as text', () => {
+    const shouting: Format = { ...own, framing: 'text', finishMarker: 'none' };
+    expect(read('hello\nworld', SSE, shouting)).toMatchObject({ text: 'HELLO\nWORLD', events: [] });
+    const lost: Format = { ...shouting, carries: () => 'unknown' };
+    expect(read('hello', SSE, lost)).toMatchObject({ unknownText: true, events: ['hello'] });
+  });
+});
+
+it('reads a frame of many chunks without a boundary in one go', () => {
+  const reading = createReading('auto', SSE);
+  reading.feed('data: {"text":"');
+  for (let index = 0; index < 200_000; index++) reading.feed('0123456789abcdef'.repeat(2));
+  reading.feed('"}\n\n');
+  expect(reading.result().text).toHaveLength(6_400_000);
+});

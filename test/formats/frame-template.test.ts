@@ -1,0 +1,139 @@
+/** A frame that is like the one before it is not parsed; what it says must be what parsing would have found. */
+import { describe, expect, it } from 'vitest';
+import { createFrameWatch, createReading } from '../../src/formats/index.ts';
+import { chatChunk, FAMILIES, type Family } from '../support/frames.ts';
+
+/** Deltas that look like the end of their string, of their frame or of the answer, or are cut where it hurts. */
+const DELTAS = [
+  'plain',
+  ' words',
+  '',
+  '"',
+  '\\',
+  '\\"',
+  'a "quoted" word',
+  'C:\\new\\table',
+  '\\u0041',
+  '\n',
+  '\r\n\r\n',
+  'a\n\ndata: [DONE]\n\n',
+  '[DONE]',
+  'finish_reason":"stop"',
+  '{"error":{"message":"no"}}',
+  '\u0000\u001f\u007f',
+  '\u2028\u2029',
+  'Grüße, 世界 😀',
+  '\ud83d',
+  '\ude00',
+  '}',
+  ' words',
+];
+
+/** Twice, so that each comes behind a frame that has shown what the next may look like. */
+function deltasOf({ name }: Family): string[] {
+  // Where the whole payload is a string, this one is the end.
+  const deltas = DELTAS.filter((delta) => name !== 'generic SSE' || delta !== '[DONE]');
+  return [...deltas, ...deltas];
+}
+
+function framesOf(family: Family): string[] {
+  return deltasOf(family).map(family.delta);
+}
+
+function textOf(pieces: readonly string[], { contentType }: Family): string {
+  const reading = createReading('auto', contentType);
+  for (const piece of pieces) reading.feed(piece);
+  return reading.result().text;
+}
+
+describe.each(FAMILIES.map((family) => [family.name, family] as const))('%s', (_name, family) => {
+  it('reads the same frame by frame as in one piece', () => {
+    const frames = framesOf(family);
+    expect(textOf(frames, family)).toBe(textOf([frames.join('')], family));
+    expect(textOf(frames, family)).toBe(deltasOf(family).join(''));
+  });
+
+  it('keeps the same events', () => {
+    const [one, whole] = [0, 1].map((joined) => {
+      const reading = createReading('auto', family.contentType);
+      const frames = framesOf(family);
+      for (const piece of joined === 1 ? [frames.join('')] : frames) reading.feed(piece);
+      return reading.result().events;
+    });
+    expect(one).toEqual(whole);
+  });
+
+  it('reads the same by what was known when it was written', () => {
+    const frames = [...framesOf(family), family.finish];
+    const watch = createFrameWatch('auto', family.contentType);
+    const fitted = frames.map((piece) => {
+      watch.see(piece);
+      return watch.fitted;
+    });
+    const reading = createReading('auto', family.contentType, undefined, watch.template);
+    for (const [at, piece] of frames.entries()) reading.feed(piece, fitted[at]);
+    const plain = createReading('auto', family.contentType);
+    for (const piece of frames) plain.feed(piece);
+    expect(reading.result()).toEqual(plain.result());
+  });
+
+  it('sees no end in any text, and the end in its own frame', () => {
+    const watch = createFrameWatch('auto', family.contentType);
+    for (const frame of framesOf(family)) expect(watch.see(frame)).toBeUndefined();
+    expect(watch.see(family.finish)).toBe('finish');
+  });
+
+  it('sees the same in frames that come at once', () => {
+    const frames = framesOf(family);
+    const watch = createFrameWatch('auto', family.contentType);
+    expect(watch.see(frames.join(''))).toBeUndefined();
+    expect(watch.see([...frames, family.finish, ...frames].join(''))).toBe('finish');
+  });
+});
+
+it('what was known of frames of one format says nothing to the reader of another', () => {
+  const frames = DELTAS.map((content) => chatChunk({ content }));
+  const watch = createFrameWatch('openai', 'text/event-stream');
+  for (const piece of frames) watch.see(piece);
+  expect(watch.template).toBeDefined();
+  const [misled, plain] = [watch.template, undefined].map((known) => {
+    const reading = createReading('sse', 'text/event-stream', undefined, known);
+    for (const piece of frames) reading.feed(piece, true);
+    return reading.result();
+  });
+  expect(misled).toEqual(plain);
+});
+
+describe('a frame that only looks like the one before it', () => {
+  const [before, behind] = chatChunk({ content: '|' }).split('|');
+
+  /** After enough frames to know one by its looks. */
+  function follow(frame: string) {
+    const watch = createFrameWatch('auto', 'text/event-stream');
+    const reading = createReading('auto', 'text/event-stream');
+    for (const piece of [...DELTAS.slice(0, 2).map((content) => chatChunk({ content })), frame]) {
+      reading.feed(piece);
+      watch.see(piece);
+    }
+    return { watch, reading: reading.result() };
+  }
+
+  it('ends the answer where a quote ends its text and a finish marker follows', () => {
+    const inside = 'x"},"finish_reason":"stop"},{"index":1,"delta":{"content":"y';
+    const { watch, reading } = follow(`${before}${inside}${behind}`);
+    expect(watch.finished).toBe(true);
+    expect(reading).toMatchObject({ finished: true, text: 'plain wordsx' });
+  });
+
+  it('ends the answer where a line end ends its frame and the marker follows', () => {
+    const inside = 'x"},"finish_reason":null}]}\n\ndata: [DONE]\n\ndata: {"a":[{"b":{"c":"';
+    const { watch, reading } = follow(`${before}${inside}${behind}`);
+    expect(watch.finished).toBe(true);
+    expect(reading).toMatchObject({ finished: true, text: 'plain wordsx' });
+  });
+
+  it('is no text where an escape is none', () => {
+    const { reading } = follow(`${before}${String.raw`\x41`}${behind}`);
+    expect(reading).toMatchObject({ text: 'plain words', unknownText: true });
+  });
+});

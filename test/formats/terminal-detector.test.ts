@@ -1,0 +1,302 @@
+/** What the watch tells while chunks pass, and what it keeps. */
+import v8 from 'node:v8';
+import vm from 'node:vm';
+import { describe, expect, it } from 'vitest';
+import { createFrameWatch, type Format, type Sighting } from '../../src/formats/index.ts';
+import { chatChunk, FAMILIES, line, sse } from '../support/frames.ts';
+
+const SSE = 'text/event-stream';
+const NDJSON = 'application/x-ndjson';
+
+function sightings(
+  pieces: readonly string[],
+  contentType = SSE,
+  choice: Format | string = 'auto',
+): readonly (Sighting | undefined)[] {
+  const watch = createFrameWatch(choice, contentType);
+  return pieces.map((piece) => watch.see(piece));
+}
+
+describe('the finish marker', () => {
+  it.each(FAMILIES)('of $name counts under auto', (family) => {
+    const pieces = [family.delta('one'), family.delta('two'), family.finish];
+    expect(sightings(pieces, family.contentType)).toEqual([undefined, undefined, 'finish']);
+  });
+
+  it('of any format counts under auto, whatever was guessed', () => {
+    expect(sightings([chatChunk({ content: 'a' }), sse({ type: 'message_stop' })])).toEqual([
+      undefined,
+      'finish',
+    ]);
+    expect(
+      sightings(
+        [line({ model: 'm', response: 'a', done: false }), line({ type: 'finish' })],
+        NDJSON,
+      ),
+    ).toEqual([undefined, 'finish']);
+  });
+
+  it('of another format does not count where the format is given', () => {
+    const pieces = [chatChunk({ content: 'a' }), sse({ type: 'message_stop' }), 'data: [DONE]\n\n'];
+    expect(sightings(pieces, SSE, 'openai')).toEqual([undefined, undefined, 'finish']);
+    expect(sightings([sse({ type: 'start-step' }), 'data: [DONE]\n\n'], SSE, 'ai-sdk')).toEqual([
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it.each([
+    [
+      'talk about markers',
+      chatChunk({ content: 'end with [DONE], "finish_reason":"stop", "done": true' }),
+    ],
+    ['a null finish reason', chatChunk({ content: 'a' })],
+    ['an empty finish reason', chatChunk({ content: 'a' }, '')],
+    ['a tool call', chatChunk({}, 'tool_calls')],
+    ['a marker in bare text', 'data: then comes [DONE]\n\n'],
+    ['a null error', sse({ error: null, text: 'a' })],
+    ['a failed tool', sse({ type: 'tool_result', error: 'no such city' })],
+    ['an abort of the AI SDK', sse({ type: 'abort' })],
+    ['"done": false', line({ done: false, text: 'true' })],
+  ])('is not seen in %s', (_name, chunk) => {
+    expect(sightings([chunk, chunk, chunk])).toEqual([undefined, undefined, undefined]);
+    expect(sightings([chunk.slice(0, -20), chunk.slice(-20)])).toEqual([undefined, undefined]);
+  });
+
+  it.each(['"finish_reason":"stop"', '"finish_reason": "stop"', '"finish_reason" :\t"length"'])(
+    'is seen as %s',
+    (member) => {
+      expect(sightings([`data: {"choices":[{"delta":{},${member}}]}\n\n`])).toEqual(['finish']);
+    },
+  );
+
+  it('is seen before the blank line, because a client may act on the line', () => {
+    expect(sightings(['data: [DONE]', '\n\n'])).toEqual(['finish', undefined]);
+    expect(sightings(['data: [DONE]\n', '\n'])).toEqual(['finish', undefined]);
+    expect(sightings([chatChunk({}, 'stop').trimEnd(), '\n', '\n'])).toEqual([
+      'finish',
+      undefined,
+      undefined,
+    ]);
+    expect(sightings(['{"done":true}', '\n'], NDJSON)).toEqual(['finish', undefined]);
+  });
+
+  it('is seen in a payload of several lines, each written by itself', () => {
+    const pieces = [
+      'data: {"choices":[\n',
+      'data: {"delta":{},"finish_reason":"stop"}\n',
+      'data: ]}\n\n',
+    ];
+    expect(sightings(pieces, SSE, 'openai')).toEqual([undefined, undefined, 'finish']);
+  });
+
+  it('is seen there behind other frames too', () => {
+    const chunk = `${chatChunk({ content: 'a' })}data: [DONE]`;
+    expect(sightings([sse({ text: 'x'.repeat(9_000) }), chunk, '\n\n'])).toEqual([
+      undefined,
+      'finish',
+      undefined,
+    ]);
+    expect(sightings([chunk, '\n\n'])).toEqual(['finish', undefined]);
+  });
+
+  it('is tried again while its JSON is not whole', () => {
+    const frame = chatChunk({}, 'stop');
+    const cut = frame.indexOf('stop') + 2;
+    expect(sightings([frame.slice(0, cut), frame.slice(cut, -3), frame.slice(-3)])).toEqual([
+      undefined,
+      undefined,
+      'finish',
+    ]);
+  });
+
+  it('is told once for its frame, and again for the next', () => {
+    expect(sightings([chatChunk({}, 'stop').trimEnd(), '\n\ndata: [DO', 'NE]\n\n'])).toEqual([
+      'finish',
+      undefined,
+      'finish',
+    ]);
+  });
+
+  it('is found between other frames of one chunk', () => {
+    const chunk =
+      chatChunk({ content: 'a' }) +
+      chatChunk({}, 'stop') +
+      sse({ choices: [], usage: {} }) +
+      'data: ';
+    expect(sightings([chunk, '[DONE]\n\n'])).toEqual(['finish', 'finish']);
+  });
+
+  it('is never seen in plain text', () => {
+    expect(sightings(['data: [DONE]\n\n', '{"done":true}\n'], 'text/plain')).toEqual([
+      undefined,
+      undefined,
+    ]);
+    expect(sightings(['data: [DONE]\n\n'], SSE, 'text')).toEqual([undefined]);
+  });
+
+  it('is seen in a body without a content type once its first line tells what it is', () => {
+    expect(sightings(['da', 'ta: a\n\nda', 'ta: [DONE]\n\n'], '')).toEqual([
+      undefined,
+      undefined,
+      'finish',
+    ]);
+    expect(sightings(['{"text":"a"}', '\n{"done":true}\n'], '')).toEqual([undefined, 'finish']);
+    expect(sightings(['Hello\n', 'data: [DONE]\n\n'], '')).toEqual([undefined, undefined]);
+  });
+});
+
+describe('an error frame', () => {
+  it.each([
+    ['OpenAI', sse({ error: { message: 'Rate limit', code: 429 } })],
+    [
+      'OpenRouter',
+      sse({ error: { message: 'x' }, choices: [{ delta: {}, finish_reason: 'error' }] }),
+    ],
+    ['Anthropic', sse({ type: 'error', error: { type: 'overloaded_error' } }, 'error')],
+    ['Anthropic without its event', sse({ type: 'error', error: { type: 'overloaded_error' } })],
+    ['the AI SDK', sse({ type: 'error', errorText: 'An error occurred.' })],
+    ['OpenAI Responses', sse({ type: 'response.failed', response: {} }, 'response.failed')],
+    [
+      'OpenAI Responses, the other kind',
+      sse({ type: 'error', code: 'x', message: 'y', sequence_number: 3 }),
+    ],
+    ['a home-made stream', sse({ message: 'x' }, 'error')],
+    ['a home-made stream of bare text', 'event: error\ndata: it broke\n\n'],
+  ])('of %s is seen', (_name, frame) => {
+    const watch = createFrameWatch('auto', SSE);
+    expect(watch.see(frame)).toBe('error');
+    expect(watch).toMatchObject({ errored: true, finished: false });
+  });
+
+  it('of Ollama is seen', () => {
+    expect(sightings([line({ error: 'model not found' })], NDJSON)).toEqual(['error']);
+  });
+
+  it('that says so long before its end is remembered until then', () => {
+    const frame = sse({ error: { message: 'x'.repeat(300) } });
+    const pieces = [frame.slice(0, 50), frame.slice(50, 250), frame.slice(250)];
+    expect(sightings(pieces, SSE, 'openai')).toEqual([undefined, undefined, 'error']);
+  });
+
+  it('and a finish marker: the first in the chunk is told, both are remembered', () => {
+    const watch = createFrameWatch('auto', SSE);
+    expect(watch.see(sse({ type: 'error', errorText: 'x' }) + sse({ type: 'finish' }))).toBe(
+      'error',
+    );
+    expect(watch).toMatchObject({ errored: true, finished: true });
+  });
+});
+
+describe('the guess', () => {
+  it('is the first vendor frame', () => {
+    const watch = createFrameWatch('auto', SSE);
+    expect(watch).toMatchObject({ format: 'sse', needsFinish: false });
+    watch.see(`: hi\n\n${sse({ conversation: 'c' })}`);
+    expect(watch.format).toBe('sse');
+    watch.see(chatChunk({ content: 'a' }));
+    expect(watch).toMatchObject({ format: 'openai', needsFinish: true });
+    watch.see(sse({ type: 'message_stop' }));
+    expect(watch.format).toBe('openai');
+  });
+
+  it('is given up after 8 Ki characters', () => {
+    const watch = createFrameWatch('auto', SSE);
+    watch.see(sse({ text: 'x'.repeat(9_000) }));
+    watch.see(chatChunk({ content: 'a' }));
+    expect(watch).toMatchObject({ format: 'sse', needsFinish: false });
+  });
+
+  it('is not needed where the format is given', () => {
+    expect(createFrameWatch('anthropic', SSE)).toMatchObject({
+      format: 'anthropic',
+      needsFinish: true,
+    });
+    expect(createFrameWatch('auto', NDJSON)).toMatchObject({
+      format: 'ndjson',
+      needsFinish: false,
+    });
+    expect(createFrameWatch('auto', 'text/plain')).toMatchObject({
+      format: 'text',
+      needsFinish: false,
+    });
+  });
+});
+
+describe('a format of your own', () => {
+  const own: Format = {
+    name: 'own',
+    framing: 'sse',
+    finishMarker: 'needed',
+    terminal: (frame) => frame.event === 'the.end',
+    text: (frame) => frame.data,
+    carries: (frame) => (frame.event === 'oh no' ? 'error' : 'content'),
+  };
+  const pieces = ['data: a\n\n', 'event: the.', 'end\ndata: b\n\n', 'event: oh no\ndata: c\n\n'];
+
+  it('without needles has each chunk parsed', () => {
+    expect(sightings(pieces, SSE, own)).toEqual([undefined, undefined, 'finish', 'error']);
+  });
+
+  it('with needles has only the chunks with one of them parsed', () => {
+    let asked = 0;
+    const frugal: Format = {
+      ...own,
+      needles: ['the.end', 'oh no'],
+      terminal: (frame) => {
+        asked += 1;
+        return own.terminal(frame);
+      },
+    };
+    expect(sightings(pieces, SSE, frugal)).toEqual([undefined, undefined, 'finish', 'error']);
+    expect(asked).toBe(1);
+    // A needle is a string: its dot is a dot.
+    expect(sightings(['event: theXend\ndata: b\n\n'], SSE, frugal)).toEqual([undefined]);
+    expect(asked).toBe(1);
+  });
+
+  it('that throws ends nothing and is told once', () => {
+    const errors: unknown[] = [];
+    const throwing: Format = {
+      ...own,
+      terminal: () => {
+        throw new Error('boom');
+      },
+    };
+    const watch = createFrameWatch(throwing, SSE, (error) => errors.push(error));
+    expect(pieces.slice(0, 3).map((piece) => watch.see(piece))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(errors).toEqual([new Error('boom')]);
+  });
+});
+
+describe('a frame without end', () => {
+  it('is neither kept nor searched again and again, and what follows it is seen', () => {
+    v8.setFlagsFromString('--expose-gc');
+    const collect: unknown = vm.runInNewContext('gc');
+    const used = (): number => {
+      if (typeof collect === 'function') collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const watch = createFrameWatch('auto', SSE);
+    watch.see('data: {"text":"error" ');
+    const before = used();
+    for (let index = 0; index < 1_024; index++) {
+      watch.see(Buffer.alloc(65_536, `${index % 10}]`).toString('latin1'));
+    }
+    expect(used() - before).toBeLessThan(8 * 1_048_576);
+    expect(watch.see(`"}\n\n${chatChunk({ content: 'a' })}`)).toBeUndefined();
+    expect(watch.see('data: [DONE]\n\n')).toBe('finish');
+  });
+
+  it('is not parsed at every one of its chunks, even when each may be its last', () => {
+    const watch = createFrameWatch('auto', SSE);
+    watch.see('data: {"error":["');
+    for (let index = 0; index < 100_000; index++) watch.see('[x]');
+    expect(watch.see('"]}\n\n')).toBeUndefined();
+    expect(watch.see(chatChunk({}, 'stop'))).toBe('finish');
+  });
+});

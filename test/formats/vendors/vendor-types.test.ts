@@ -1,0 +1,139 @@
+/**
+ * The tables of three more formats against the types that their vendors publish. Each list is complete by its type: the
+ * compiler asks for a line here when a version of the SDK brings another kind of frame.
+ */
+import type {
+  ContentBlock,
+  RawContentBlockDelta,
+  RawMessageStreamEvent,
+} from '@anthropic-ai/sdk/resources/messages';
+import { FinishReason, type GenerateContentResponse, type Part } from '@google/genai';
+import type { ChatResponse, Message } from 'ollama';
+import { describe, expect, it } from 'vitest';
+import { anthropic } from '../../../src/formats/vendors/anthropic.ts';
+import type { Carries, Frame } from '../../../src/formats/format.ts';
+import { gemini } from '../../../src/formats/vendors/gemini.ts';
+import { ollama } from '../../../src/formats/vendors/ollama.ts';
+
+function frame(json: object): Frame {
+  return { data: JSON.stringify(json), event: undefined, json };
+}
+
+describe('Anthropic messages', () => {
+  const events: Record<RawMessageStreamEvent['type'], Carries> = {
+    message_start: 'nothing',
+    message_delta: 'nothing',
+    message_stop: 'nothing',
+    content_block_start: 'content',
+    content_block_delta: 'unknown',
+    content_block_stop: 'nothing',
+  };
+  const deltas: Record<RawContentBlockDelta['type'], Carries> = {
+    text_delta: 'content',
+    input_json_delta: 'content',
+    thinking_delta: 'content',
+    citations_delta: 'content',
+    signature_delta: 'nothing',
+  };
+  /** What a block carries when it begins: two kinds are empty then and filled by deltas. */
+  const blocks: Record<ContentBlock['type'], Carries> = {
+    text: 'nothing',
+    thinking: 'nothing',
+    redacted_thinking: 'content',
+    tool_use: 'content',
+    server_tool_use: 'content',
+    web_search_tool_result: 'content',
+    web_fetch_tool_result: 'content',
+    code_execution_tool_result: 'content',
+    bash_code_execution_tool_result: 'content',
+    text_editor_code_execution_tool_result: 'content',
+    tool_search_tool_result: 'content',
+    container_upload: 'content',
+  };
+
+  it.each(Object.entries(events))('says of a bare %s that it carries %s', (type, expected) => {
+    expect(anthropic.carries(frame({ type }))).toBe(expected);
+    expect(anthropic.recognises(frame({ type }))).toBe(true);
+  });
+
+  it.each(Object.entries(deltas))('says of %s that it carries %s', (type, expected) => {
+    expect(anthropic.carries(frame({ type: 'content_block_delta', delta: { type } }))).toBe(
+      expected,
+    );
+  });
+
+  it.each(Object.entries(blocks))('says of a block %s that it carries %s', (type, expected) => {
+    const content_block = { type, text: '' };
+    expect(anthropic.carries(frame({ type: 'content_block_start', content_block }))).toBe(expected);
+  });
+});
+
+describe('Gemini', () => {
+  /** What a part holds beside its text, and whether it belongs to the call of a tool. */
+  const parts: Record<Exclude<keyof Part, 'text' | 'thought'>, boolean> = {
+    codeExecutionResult: true,
+    executableCode: true,
+    functionCall: true,
+    functionResponse: true,
+    toolCall: true,
+    toolResponse: true,
+    fileData: false,
+    inlineData: false,
+    mediaResolution: false,
+    partMetadata: false,
+    thoughtSignature: false,
+    videoMetadata: false,
+  };
+  const withPart = (part: object): Frame =>
+    frame({ candidates: [{ content: { role: 'model', parts: [part] } }] });
+
+  it.each(Object.entries(parts))('takes a part with %s for content; a tool: %s', (key, tool) => {
+    expect(gemini.carries(withPart({ [key]: {} }))).toBe('content');
+    expect(gemini.text(withPart({ [key]: {} }))).toBe('');
+    expect(gemini.toolCall(withPart({ [key]: {} }))).toBe(tool);
+  });
+
+  it.each(Object.values(FinishReason))('is finished by %s', (finishReason) => {
+    const end = frame({
+      candidates: [{ finishReason }],
+    } satisfies Partial<GenerateContentResponse>);
+    expect([gemini.terminal(end), gemini.carries(end)]).toEqual([true, 'nothing']);
+  });
+});
+
+describe('Ollama', () => {
+  const line: ChatResponse = {
+    model: 'm',
+    created_at: new Date(0),
+    message: { role: 'assistant', content: '' },
+    done: false,
+    done_reason: '',
+    total_duration: 0,
+    load_duration: 0,
+    prompt_eval_count: 0,
+    prompt_eval_duration: 0,
+    eval_count: 0,
+    eval_duration: 0,
+  };
+  const members: Record<keyof Message, readonly [value: unknown, Carries]> = {
+    role: ['assistant', 'nothing'],
+    content: ['hi', 'content'],
+    thinking: ['hm', 'content'],
+    images: [['aGk='], 'content'],
+    tool_calls: [[{ function: { name: 'f', arguments: {} } }], 'content'],
+    tool_name: ['f', 'nothing'],
+  };
+
+  it.each(Object.entries(members))(
+    'says what a message with %s carries',
+    (key, [value, expected]) => {
+      const message = { ...line.message, [key]: value };
+      expect(ollama.carries(frame({ ...line, message }))).toBe(expected);
+    },
+  );
+
+  it('is finished by its last line', () => {
+    expect(ollama.terminal(frame(line))).toBe(false);
+    expect(ollama.terminal(frame({ ...line, done: true, done_reason: 'stop' }))).toBe(true);
+  });
+});

@@ -1,0 +1,433 @@
+/** The tables of the vendors' formats against the types that the vendors publish, and what is special in each. */
+import { createUIMessageStream, createUIMessageStreamResponse, type UIMessageChunk } from 'ai';
+import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
+import type { ResponseStreamEvent } from 'openai/resources/responses/responses';
+import { describe, expect, it } from 'vitest';
+import { type BodyReading, createReading } from '../../../src/formats/index.ts';
+import { aiSdk } from '../../../src/formats/vendors/ai-sdk.ts';
+import type { Carries, Frame } from '../../../src/formats/format.ts';
+import { openaiResponses } from '../../../src/formats/vendors/openai-responses.ts';
+import { line, sse } from '../../support/frames.ts';
+
+function frame(json: object): Frame {
+  return { data: JSON.stringify(json), event: undefined, json };
+}
+
+function read(frames: readonly string[], contentType = 'text/event-stream'): BodyReading {
+  const reading = createReading('auto', contentType);
+  for (const one of frames) reading.feed(one);
+  return reading.result();
+}
+
+describe('the AI SDK', () => {
+  type Family = `data-${string}`;
+  // The compiler asks for a line here when a version brings a type.
+  const carries: Record<Exclude<UIMessageChunk['type'], Family>, Carries> = {
+    start: 'nothing',
+    'start-step': 'nothing',
+    'finish-step': 'nothing',
+    finish: 'nothing',
+    abort: 'nothing',
+    error: 'error',
+    'message-metadata': 'nothing',
+    'text-start': 'nothing',
+    'text-delta': 'content',
+    'text-end': 'nothing',
+    'reasoning-start': 'nothing',
+    'reasoning-delta': 'content',
+    'reasoning-end': 'nothing',
+    'source-url': 'content',
+    'source-document': 'content',
+    file: 'content',
+    'tool-input-start': 'content',
+    'tool-input-delta': 'content',
+    'tool-input-available': 'content',
+    'tool-input-error': 'content',
+    'tool-approval-request': 'content',
+    'tool-output-available': 'content',
+    'tool-output-error': 'content',
+    'tool-output-denied': 'content',
+  };
+
+  it.each(Object.entries(carries))('says of %s that it carries %s', (type, expected) => {
+    expect(aiSdk.carries(frame({ type, errorText: 'x' }))).toBe(expected);
+  });
+
+  it('knows data parts and calls them content', () => {
+    expect(aiSdk.carries(frame({ type: 'data-weather', data: {} }))).toBe('content');
+  });
+
+  it('writes what is read here', async () => {
+    const stream = createUIMessageStream({
+      execute: ({ writer }) => {
+        writer.write({ type: 'start', messageId: 'm' });
+        writer.write({ type: 'text-start', id: '1' });
+        writer.write({ type: 'text-delta', id: '1', delta: 'It is ' });
+        writer.write({ type: 'text-delta', id: '1', delta: '5 °C' });
+        writer.write({ type: 'text-end', id: '1' });
+        writer.write({ type: 'tool-input-start', toolCallId: 't', toolName: 'weather' });
+        writer.write({ type: 'finish', finishReason: 'stop' });
+      },
+    });
+    const body = await createUIMessageStreamResponse({ stream }).text();
+    expect(read([body])).toMatchObject({
+      format: 'ai-sdk',
+      text: 'It is 5 °C',
+      finished: true,
+      toolCalls: true,
+      finishReason: 'stop',
+      unknownText: false,
+    });
+  });
+
+  it('does not mistake the members of every object for its types', () => {
+    expect(aiSdk.carries(frame({ type: 'constructor' }))).toBe('unknown');
+  });
+
+  it('is not finished by the [DONE] behind an abort', () => {
+    const frames = [sse({ type: 'start-step' }), sse({ type: 'abort' }), 'data: [DONE]\n\n'];
+    expect(read(frames)).toMatchObject({ format: 'ai-sdk', finished: false, empty: true });
+  });
+});
+
+describe('OpenAI chat completions', () => {
+  const chunk = (choice: Partial<ChatCompletionChunk.Choice>): string =>
+    sse({
+      id: 'c',
+      object: 'chat.completion.chunk',
+      created: 0,
+      model: 'm',
+      choices: [{ index: 0, delta: {}, finish_reason: null, ...choice }],
+    } satisfies ChatCompletionChunk);
+
+  it('finishes by [DONE] alone where the finish reason stays null', () => {
+    const frames = [chunk({ delta: { content: 'hi' } }), 'data: [DONE]\n\n'];
+    expect(read(frames)).toMatchObject({ finished: true, finishReason: undefined });
+  });
+
+  it('does not finish without either', () => {
+    expect(read([chunk({ delta: { content: 'hi' } })])).toMatchObject({
+      finished: false,
+      finishMarker: 'needed',
+    });
+  });
+
+  it('goes on after tool_calls', () => {
+    const call = chunk({ delta: { tool_calls: [{ index: 0, function: { arguments: '{}' } }] } });
+    const frames = [call, chunk({ finish_reason: 'tool_calls' })];
+    expect(read(frames)).toMatchObject({
+      finished: false,
+      toolCalls: true,
+      finishReason: 'tool_calls',
+    });
+    expect(read([...frames, chunk({ finish_reason: 'stop' })])).toMatchObject({
+      finished: true,
+      finishReason: 'stop',
+    });
+  });
+
+  it.each(['length', 'content_filter'] as const)('is finished by %s, which is kept', (reason) => {
+    expect(read([chunk({ finish_reason: reason })])).toMatchObject({
+      finished: true,
+      finishReason: reason,
+    });
+  });
+
+  it('takes a refusal for the answer', () => {
+    expect(read([chunk({ delta: { refusal: 'I cannot' } })]).text).toBe('I cannot');
+  });
+
+  it('keeps a second choice in the events', () => {
+    const frames = [
+      chunk({ delta: { content: 'A' } }),
+      chunk({ index: 1, delta: { content: 'B' } }),
+    ];
+    expect(read(frames)).toMatchObject({ text: 'A', unknownText: true });
+  });
+
+  it('takes frames without a delta for what they are once it is known', () => {
+    const filter = sse({
+      choices: [{ index: 0, finish_reason: null, content_filter_offsets: {} }],
+    });
+    expect(read([chunk({ delta: { content: 'A' } }), filter])).toMatchObject({
+      text: 'A',
+      unknownText: false,
+    });
+  });
+
+  it('does not take the end of a failed answer for its finish', () => {
+    const error = { message: 'upstream went away' };
+    const frames = [sse({ error, choices: [{ delta: {}, finish_reason: 'error' }] })];
+    expect(read(frames)).toMatchObject({ errorFrame: true, finished: false });
+  });
+
+  it('knows its error, also as the first frame', () => {
+    const error = sse({ error: { message: 'Rate limit reached', type: 'requests', code: null } });
+    expect(read([error])).toMatchObject({ errorFrame: true, finished: false, empty: false });
+    const late = [chunk({ delta: { content: 'A' } }), error, 'data: [DONE]\n\n'];
+    expect(read(late)).toMatchObject({
+      format: 'openai',
+      text: 'A',
+      errorFrame: true,
+      unknownText: false,
+    });
+  });
+});
+
+describe('OpenAI Responses', () => {
+  // The compiler asks for a line here when a version brings a type.
+  const carries: Record<ResponseStreamEvent['type'], Carries> = {
+    error: 'error',
+    'response.audio.delta': 'content',
+    'response.audio.done': 'nothing',
+    'response.audio.transcript.delta': 'content',
+    'response.audio.transcript.done': 'nothing',
+    'response.code_interpreter_call_code.delta': 'content',
+    'response.code_interpreter_call_code.done': 'nothing',
+    'response.code_interpreter_call.completed': 'nothing',
+    'response.code_interpreter_call.in_progress': 'nothing',
+    'response.code_interpreter_call.interpreting': 'nothing',
+    'response.completed': 'nothing',
+    'response.content_part.added': 'nothing',
+    'response.content_part.done': 'nothing',
+    'response.created': 'nothing',
+    'response.custom_tool_call_input.delta': 'content',
+    'response.custom_tool_call_input.done': 'nothing',
+    'response.failed': 'error',
+    'response.file_search_call.completed': 'nothing',
+    'response.file_search_call.in_progress': 'nothing',
+    'response.file_search_call.searching': 'nothing',
+    'response.function_call_arguments.delta': 'content',
+    'response.function_call_arguments.done': 'nothing',
+    'response.image_generation_call.completed': 'nothing',
+    'response.image_generation_call.generating': 'nothing',
+    'response.image_generation_call.in_progress': 'nothing',
+    'response.image_generation_call.partial_image': 'content',
+    'response.in_progress': 'nothing',
+    'response.incomplete': 'nothing',
+    'response.mcp_call_arguments.delta': 'content',
+    'response.mcp_call_arguments.done': 'nothing',
+    'response.mcp_call.completed': 'nothing',
+    'response.mcp_call.failed': 'nothing',
+    'response.mcp_call.in_progress': 'nothing',
+    'response.mcp_list_tools.completed': 'nothing',
+    'response.mcp_list_tools.failed': 'nothing',
+    'response.mcp_list_tools.in_progress': 'nothing',
+    'response.output_item.added': 'nothing',
+    'response.output_item.done': 'nothing',
+    'response.output_text.annotation.added': 'nothing',
+    'response.output_text.delta': 'content',
+    'response.output_text.done': 'nothing',
+    'response.queued': 'nothing',
+    'response.reasoning_summary_part.added': 'nothing',
+    'response.reasoning_summary_part.done': 'nothing',
+    'response.reasoning_summary_text.delta': 'content',
+    'response.reasoning_summary_text.done': 'nothing',
+    'response.reasoning_text.delta': 'content',
+    'response.reasoning_text.done': 'nothing',
+    'response.refusal.delta': 'content',
+    'response.refusal.done': 'nothing',
+    'response.web_search_call.completed': 'nothing',
+    'response.web_search_call.in_progress': 'nothing',
+    'response.web_search_call.searching': 'nothing',
+  };
+
+  it.each(Object.entries(carries))('says of %s that it carries %s', (type, expected) => {
+    expect(openaiResponses.carries(frame({ type, sequence_number: 1 }))).toBe(expected);
+  });
+
+  it('calls a new kind of event unknown', () => {
+    expect(openaiResponses.carries(frame({ type: 'response.hologram.shown' }))).toBe('unknown');
+  });
+
+  it('is finished by incomplete, with its reason', () => {
+    const frames = [
+      sse({ type: 'response.output_text.delta', delta: 'hi' }),
+      sse({
+        type: 'response.incomplete',
+        response: { incomplete_details: { reason: 'max_output_tokens' } },
+      }),
+    ];
+    expect(read(frames)).toMatchObject({
+      finished: true,
+      text: 'hi',
+      finishReason: 'max_output_tokens',
+    });
+  });
+
+  it('sees a tool call begin', () => {
+    const frames = [
+      sse({ type: 'response.output_item.added', item: { type: 'function_call', name: 'f' } }),
+    ];
+    expect(read(frames)).toMatchObject({ toolCalls: true, empty: false });
+  });
+});
+
+describe('Anthropic messages', () => {
+  const start = (content_block: object): string =>
+    sse({ type: 'content_block_start', index: 0, content_block });
+  const delta = (one: object): string => sse({ type: 'content_block_delta', index: 0, delta: one });
+
+  it('takes thinking for content that is no text', () => {
+    const frames = [
+      start({ type: 'thinking', thinking: '' }),
+      delta({ type: 'thinking_delta', thinking: 'hm' }),
+      delta({ type: 'signature_delta', signature: 'abc' }),
+    ];
+    expect(read(frames)).toMatchObject({
+      text: '',
+      empty: false,
+      wordless: true,
+      unknownText: false,
+    });
+  });
+
+  it('sees a tool call, and its reason', () => {
+    const frames = [
+      start({ type: 'tool_use', id: 't', name: 'weather', input: {} }),
+      delta({ type: 'input_json_delta', partial_json: '{"ci' }),
+      sse({ type: 'message_delta', delta: { stop_reason: 'tool_use' } }),
+    ];
+    expect(read(frames)).toMatchObject({
+      toolCalls: true,
+      finished: false,
+      finishReason: 'tool_use',
+    });
+  });
+
+  it('is empty while nothing but its frame has come', () => {
+    const frames = [sse({ type: 'message_start', message: {} }), start({ type: 'text', text: '' })];
+    expect(read(frames)).toMatchObject({ format: 'anthropic', empty: true });
+  });
+
+  it('knows its error', () => {
+    const frames = [
+      sse({ type: 'message_start', message: {} }),
+      sse({ type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }, 'error'),
+    ];
+    expect(read(frames)).toMatchObject({
+      format: 'anthropic',
+      errorFrame: true,
+      unknownText: false,
+    });
+  });
+});
+
+it('Anthropic alone knows an error by its event', () => {
+  const reading = createReading('anthropic', 'text/event-stream');
+  reading.feed('event: error\ndata: overloaded\n\n');
+  expect(reading.result()).toMatchObject({ errorFrame: true, unknownText: false });
+});
+
+describe('Gemini', () => {
+  const candidate = (rest: object): string => sse({ candidates: [rest], usageMetadata: {} });
+
+  it('adds text that comes with the finish reason', () => {
+    const frames = [
+      candidate({ content: { parts: [{ text: 'hm', thought: true }] } }),
+      candidate({ content: { parts: [{ text: 'It is ' }] } }),
+      candidate({ content: { parts: [{ text: '5' }] }, finishReason: 'MAX_TOKENS' }),
+    ];
+    expect(read(frames)).toMatchObject({
+      text: 'It is 5',
+      finished: true,
+      finishReason: 'MAX_TOKENS',
+    });
+  });
+
+  it('sees calls and images', () => {
+    const call = candidate({ content: { parts: [{ functionCall: { name: 'f', args: {} } }] } });
+    expect(read([call])).toMatchObject({ toolCalls: true, empty: false });
+    const image = candidate({ content: { parts: [{ inlineData: { mimeType: 'image/png' } }] } });
+    expect(read([image])).toMatchObject({ wordless: true, empty: false });
+  });
+
+  it('is finished by a blocked prompt', () => {
+    const frames = [sse({ promptFeedback: { blockReason: 'SAFETY' } })];
+    expect(read(frames)).toMatchObject({
+      format: 'gemini',
+      finished: true,
+      empty: true,
+      finishReason: 'SAFETY',
+    });
+  });
+});
+
+describe('Ollama', () => {
+  const ndjson = 'application/x-ndjson';
+
+  it('reads generate as well as chat', () => {
+    const frames = [
+      line({ model: 'm', response: 'It is ', done: false }),
+      line({ model: 'm', response: '5', done: false }),
+      line({ model: 'm', response: '', done: true, done_reason: 'length', eval_count: 4 }),
+    ];
+    expect(read(frames, ndjson)).toMatchObject({
+      format: 'ollama',
+      text: 'It is 5',
+      finished: true,
+      finishReason: 'length',
+    });
+    expect(read(frames.slice(0, 2), ndjson)).toMatchObject({
+      finished: false,
+      finishMarker: 'needed',
+    });
+  });
+
+  it('sees thinking and calls', () => {
+    const message = (rest: object): string =>
+      line({ model: 'm', message: { content: '', ...rest }, done: false });
+    expect(read([message({ thinking: 'hm' })], ndjson)).toMatchObject({
+      wordless: true,
+      empty: false,
+    });
+    expect(read([message({ tool_calls: [{ function: {} }] })], ndjson)).toMatchObject({
+      toolCalls: true,
+    });
+    expect(read([message({ role: 'assistant' })], ndjson)).toMatchObject({ empty: true });
+  });
+
+  it('knows its error', () => {
+    const frames = [
+      line({ model: 'm', response: 'a', done: false }),
+      line({ error: 'out of memory' }),
+    ];
+    expect(read(frames, ndjson)).toMatchObject({ format: 'ollama', errorFrame: true });
+  });
+});
+
+describe('generic formats', () => {
+  it.each([
+    ['bare text', 'hi'],
+    ['a JSON string', '"hi"'],
+    ['content', '{"content":"hi","text":"no"}'],
+    ['text', '{"delta":"no","text":"hi"}'],
+    ['delta', '{"delta":"hi"}'],
+    ['token', '{"id":1,"token":"hi"}'],
+    ['response', '{"response":"hi"}'],
+    ['message.content', '{"message":{"role":"assistant","content":"hi"}}'],
+    ['text beside done', '{"text":"hi","done":true}'],
+  ])('find the text in %s', (_name, payload) => {
+    expect(read([`data: ${payload}\n\n`])).toMatchObject({
+      format: 'sse',
+      text: 'hi',
+      unknownText: false,
+    });
+    expect(read([`${payload}\n`], 'application/x-ndjson')).toMatchObject({
+      format: 'ndjson',
+      text: 'hi',
+    });
+  });
+
+  it('accept a finish marker and do not need it', () => {
+    expect(read(['data: hi\n\n'])).toMatchObject({ finished: false, finishMarker: 'accepted' });
+    expect(read(['data: hi\n\n', 'data: [DONE]\n\n'])).toMatchObject({
+      finished: true,
+      text: 'hi',
+    });
+    expect(read(['{"text":"hi"}\n', '[DONE]\n'], 'application/jsonl')).toMatchObject({
+      finished: true,
+      text: 'hi',
+    });
+  });
+});

@@ -1,0 +1,350 @@
+import { readFileSync, statSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { until } from '../support/until.ts';
+import {
+  emptyDirectory,
+  ending,
+  homes,
+  open,
+  readBack,
+  recoverAll,
+  segmentFiles,
+  speaker,
+  stream,
+  texts,
+} from './support.ts';
+
+const bytesOnDisk = (path: string): number =>
+  segmentFiles(path).reduce((sum, file) => sum + statSync(file).size, 0);
+const onDisk = (path: string): string =>
+  segmentFiles(path)
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('');
+
+describe('a log', () => {
+  it('has on disk at the end of the tick what was appended in it, all streams with one write', async () => {
+    const path = emptyDirectory();
+    const { journal, writes } = open(path);
+    const speakers = [1, 2, 3].map((n) => speaker(journal, n));
+    for (const { say } of speakers) {
+      say('one ');
+      say('two');
+    }
+    expect(speakers.map(({ log }) => log.clean)).toEqual([false, false, false]);
+    expect(segmentFiles(path)).toEqual([]);
+    await Promise.resolve();
+    await nextTurn();
+    expect(speakers.map(({ log }) => log.clean)).toEqual([true, true, true]);
+    expect(onDisk(path).match(/one two/g)).toHaveLength(3);
+    expect(writes).toHaveLength(1);
+  });
+
+  it('has on disk before `append` returns what is appended with `now`, and all that waited', () => {
+    const path = emptyDirectory();
+    const { journal } = open(path);
+    const [first, second] = [speaker(journal, 1), speaker(journal, 2)];
+    first.say('waits');
+    second.say('hurries', true);
+    expect(onDisk(path)).toContain('waits');
+    expect(onDisk(path)).toContain('hurries');
+  });
+
+  it('joins pieces as the client was sent them: no two halves become a character', async () => {
+    const path = emptyDirectory();
+    const before = open(path);
+    const emoji = '😀';
+    const { say } = speaker(before.journal, 1);
+    // As the capture hands them over: what went to the wire as U+FFFD is U+FFFD here.
+    say(emoji.slice(0, 1).toWellFormed());
+    say(emoji.slice(1).toWellFormed());
+    say(emoji);
+    await before.journal.close();
+    const after = open(path);
+    expect(texts(await recoverAll(after.journal))).toEqual({ 'stream-1': `\ufffd\ufffd${emoji}` });
+  });
+
+  it('keeps bytes as bytes, between texts too', async () => {
+    const path = emptyDirectory();
+    const before = open(path);
+    const { say } = speaker(before.journal, 1, { contentEncoding: 'gzip' });
+    say('text ');
+    say(Uint8Array.of(0, 255, 128));
+    say(Uint8Array.of(7));
+    await nextTurn();
+    say('more');
+    await before.journal.close();
+    const [back] = await recoverAll(open(path).journal, false);
+    const body = await back?.entry.body();
+    expect(body).toEqual(['text ', Buffer.from([0, 255, 128, 7]), 'more']);
+  });
+
+  it('takes pieces larger than a record, and cuts no character', async () => {
+    const path = emptyDirectory();
+    const before = open(path);
+    const { say } = speaker(before.journal, 1);
+    const long = `a${'😀'.repeat(400_000)}`;
+    say(long);
+    say(new Uint8Array(1_500_000).fill(65));
+    await before.journal.close();
+    const [back] = await recoverAll(open(path).journal);
+    expect(back?.text === long + 'A'.repeat(1_500_000)).toBe(true);
+  });
+
+  it('waits for `flushMs` when there is one, also with `now`', async () => {
+    const path = emptyDirectory();
+    const { journal } = open(path, { flushMs: 1000 });
+    const { say, log } = speaker(journal, 1);
+    say('later', true);
+    await nextTurn();
+    expect(log.clean).toBe(false);
+    log.flush();
+    expect(onDisk(path)).toContain('later');
+  });
+
+  it('costs at most a tenth and 32 bytes a chunk more than what was written', async () => {
+    const path = emptyDirectory();
+    const { journal } = open(path);
+    let written = 0;
+    const chunks = 1_000;
+    const { say, end, log } = speaker(journal, 1);
+    for (let n = 0; n < chunks; n++) {
+      const piece = `data: {"choices":[{"delta":{"content":" w${n}"}}]}\n\n`;
+      written += Buffer.byteLength(piece);
+      say(piece);
+      await nextTurn();
+    }
+    end();
+    await journal.sync(log);
+    expect(bytesOnDisk(path)).toBeGreaterThan(written);
+    expect(bytesOnDisk(path)).toBeLessThan(written * 1.1 + 32 * chunks);
+  });
+
+  it('writes nothing for a stream that said nothing and is dropped', async () => {
+    const path = emptyDirectory();
+    const { journal } = open(path);
+    const { log } = speaker(journal, 1);
+    log.drop();
+    await nextTurn();
+    expect(segmentFiles(path)).toEqual([]);
+    expect(journal.state().entries).toBe(0);
+  });
+
+  it('takes nothing after close, and says so by being clean', async () => {
+    const { journal } = open(emptyDirectory());
+    const { say, log } = speaker(journal, 1);
+    await journal.close();
+    say('too late', true);
+    expect(log.clean).toBe(true);
+    expect(await journal.sync(log)).toBe(false);
+  });
+});
+
+describe('sync', () => {
+  it('is true once the bytes are fsynced, with one fsync for all that wait', async () => {
+    let syncs = 0;
+    const { journal } = open(
+      emptyDirectory(),
+      { fsyncMs: 60_000 },
+      {
+        files: {
+          sync: async () => {
+            syncs++;
+            await nextTurn();
+          },
+        },
+      },
+    );
+    const speakers = Array.from({ length: 50 }, (_, n) => speaker(journal, n));
+    for (const { say, end } of speakers) {
+      say('text');
+      end();
+    }
+    const results = await Promise.all(speakers.map(({ log }) => journal.sync(log)));
+    expect(results.every(Boolean)).toBe(true);
+    expect(syncs).toBe(1);
+    for (const { log } of speakers) expect(await journal.sync(log)).toBe(true);
+    expect(syncs).toBe(1);
+  });
+
+  it('does not take an fsync for its own that began before its bytes were written', async () => {
+    const finish: (() => void)[] = [];
+    const { journal } = open(
+      emptyDirectory(),
+      { fsyncMs: 60_000 },
+      { files: { sync: () => new Promise<void>((resolve) => finish.push(resolve)) } },
+    );
+    const [first, second] = [speaker(journal, 1), speaker(journal, 2)];
+    first.say('early');
+    const early = journal.sync(first.log);
+    second.say('late');
+    let lateIsDone = false;
+    const late = journal.sync(second.log).then((is) => {
+      lateIsDone = true;
+      return is;
+    });
+    finish.shift()?.();
+    expect(await early).toBe(true);
+    expect(lateIsDone).toBe(false);
+    (await until('the second fsync begins', () => finish.shift()))();
+    expect(await late).toBe(true);
+  });
+
+  it('happens in the background as well', async () => {
+    let syncs = 0;
+    const files = { sync: () => Promise.resolve(void syncs++) };
+    const { journal } = open(emptyDirectory(), { fsyncMs: 5 }, { files });
+    speaker(journal, 1).say('text');
+    await until('the background fsync comes', () => syncs > 0);
+  });
+
+  it('is false for a log of another journal', async () => {
+    const { journal } = open(emptyDirectory());
+    const foreign = { append() {}, ahead: true, clean: true, flush() {}, drop() {} };
+    expect(await journal.sync(foreign)).toBe(false);
+  });
+});
+
+describe('the backlog', () => {
+  it('gives what was kept, oldest first, read back from disk', async () => {
+    const { journal } = open(emptyDirectory());
+    const speakers = [1, 2, 3].map((n) => speaker(journal, n));
+    for (const { say } of speakers) say('first ');
+    await nextTurn();
+    for (const { say, end, log } of speakers) {
+      say('second');
+      end({ outcome: 'truncated', complete: false });
+      expect(await journal.sync(log)).toBe(true);
+      journal.keep(log);
+    }
+    // What memory held may be gone now: nothing of it is used any more.
+    for (const { said } of speakers) (said as string[]).length = 0;
+    const entries = journal.backlog(2);
+    expect(entries.map(({ opened }) => opened)).toEqual(speakers.slice(0, 2).map((s) => s.opened));
+    expect(entries[0]?.ending).toEqual(
+      ending(stream(1), { outcome: 'truncated', complete: false }),
+    );
+    expect(await Promise.all(entries.map(async (entry) => (await readBack(entry)).text))).toEqual([
+      'first second',
+      'first second',
+    ]);
+    expect(journal.state()).toMatchObject({ entries: 3, oldestEntryMs: 1_700_000_001_001 });
+    await entries[0]?.settle();
+    expect(journal.backlog(9).map(({ opened }) => opened.id)).toEqual(['stream-2', 'stream-3']);
+    expect(journal.state()).toMatchObject({ entries: 2, oldestEntryMs: 1_700_000_001_002 });
+  });
+
+  it('does not settle a stream that went on meanwhile', async () => {
+    const path = emptyDirectory();
+    const { journal } = open(path);
+    const one = speaker(journal, 1);
+    one.say('answer');
+    one.end();
+    await journal.sync(one.log);
+    journal.keep(one.log);
+    const [entry] = journal.backlog(1);
+    one.say(' and more');
+    expect(journal.backlog(1)).toEqual([]);
+    await entry?.settle();
+    one.end({ revision: 1 });
+    await journal.sync(one.log);
+    journal.keep(one.log);
+    const [again] = journal.backlog(1);
+    expect(again?.ending?.revision).toBe(1);
+    expect(again && (await readBack(again)).text).toBe('answer and more');
+  });
+});
+
+describe('a settled stream', () => {
+  it('is not found again', async () => {
+    const path = emptyDirectory();
+    const before = open(path);
+    const [saved, waits, dropped] = [1, 2, 3].map((n) => speaker(before.journal, n));
+    for (const one of [saved, waits, dropped]) one?.say(`text of ${one.opened.id}`);
+    saved?.end();
+    await nextTurn();
+    if (saved) before.journal.settled(saved.log);
+    dropped?.log.drop();
+    await before.journal.close();
+    const all = await recoverAll(open(path).journal);
+    expect(texts(all)).toEqual({ 'stream-2': 'text of stream-2' });
+  });
+
+  it('that goes on is written whole again before the tick is over', async () => {
+    const path = emptyDirectory();
+    const before = open(path);
+    const one = speaker(before.journal, 1);
+    one.say('answer');
+    one.end();
+    expect(await before.journal.sync(one.log)).toBe(true);
+    before.journal.settled(one.log);
+    one.say(' and more');
+    expect(one.log.clean).toBe(false);
+    await Promise.resolve();
+    await nextTurn();
+    expect(onDisk(path)).toContain('and more');
+    one.end({ revision: 1 });
+    expect(await before.journal.sync(one.log)).toBe(true);
+    await before.journal.close();
+    const [back] = await recoverAll(open(path).journal);
+    expect(back?.text).toBe('answer and more');
+    expect(back?.entry.ending?.revision).toBe(1);
+  });
+
+  it('that only gets another ending is found with it', async () => {
+    const path = emptyDirectory();
+    const before = open(path);
+    const one = speaker(before.journal, 1);
+    one.say('answer');
+    one.end();
+    await before.journal.sync(one.log);
+    before.journal.settled(one.log);
+    one.end({ revision: 1, outcome: 'failed', complete: false });
+    expect(await before.journal.sync(one.log)).toBe(true);
+    await before.journal.close();
+    const [back] = await recoverAll(open(path).journal);
+    expect(back?.text).toBe('answer');
+    expect(back?.entry.ending).toMatchObject({ revision: 1, outcome: 'failed' });
+  });
+});
+
+describe('closing', () => {
+  it('removes the directory when nothing waits in it', async () => {
+    const path = emptyDirectory();
+    const { journal } = open(path);
+    const one = speaker(journal, 1);
+    one.say('text');
+    one.end();
+    await journal.sync(one.log);
+    journal.settled(one.log);
+    await journal.close();
+    await journal.close();
+    expect(homes(path)).toEqual([]);
+  });
+
+  it('leaves what waits for the next start, which takes it over at once', async () => {
+    const path = emptyDirectory();
+    const before = open(path);
+    speaker(before.journal, 1).say('unfinished');
+    await before.journal.close();
+    expect(homes(path)).toHaveLength(1);
+    const after = open(path);
+    expect(texts(await recoverAll(after.journal))).toEqual({ 'stream-1': 'unfinished' });
+    await after.journal.close();
+    expect(homes(path)).toEqual([]);
+  });
+});
+
+describe('files', () => {
+  it('can be read by their owner only', async () => {
+    const path = `${emptyDirectory()}/made/by/us`;
+    const { journal } = open(path);
+    const one = speaker(journal, 1);
+    one.say('secret');
+    await journal.sync(one.log);
+    const [home = ''] = homes(path);
+    expect(statSync(home).mode & 0o777).toBe(0o700);
+    expect(statSync(`${home}/owner.json`).mode & 0o777).toBe(0o600);
+    for (const file of segmentFiles(path)) expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+});

@@ -1,0 +1,105 @@
+import { existsSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { describeFileSystem, fileSystemOf } from '../../src/journal/file-system.ts';
+import { resolveJournalOptions } from '../../src/journal/index.ts';
+import type { JournalOption } from '../../src/journal/index.ts';
+import { endJson, openJson } from '../../src/journal/stream-log.ts';
+import { parseEnding, parseOpened } from '../../src/journal/read/parse.ts';
+import { emptyDirectory, ending, open, stream } from './support.ts';
+
+const MIB = 1024 * 1024;
+
+describe('the journal option', () => {
+  it('has a default for everything', () => {
+    expect(resolveJournalOptions(undefined)).toEqual({
+      path: './.lastchunk',
+      given: false,
+      maxBytes: 1024 * MIB,
+      flushMs: 0,
+      fsyncMs: 100,
+      ephemeral: false,
+    });
+  });
+
+  it('may be a path, or off', () => {
+    expect(resolveJournalOptions('/var/journal')).toMatchObject({
+      path: '/var/journal',
+      given: true,
+    });
+    expect(resolveJournalOptions(false)).toBeUndefined();
+  });
+
+  it.each<[JournalOption, RegExp]>([
+    [{ path: '' }, /`journal\.path` must be the path of a directory/],
+    [{ flushMs: 1001 }, /`journal\.flushMs` must be a whole number from 0 to 1000, not 1001/],
+    [{ fsyncMs: 0 }, /`journal\.fsyncMs` must be a whole number from 1 to 60000, not 0/],
+    [{ maxBytes: 1 }, /`journal\.maxBytes` must be a whole number from 16777216 to /],
+  ])('refuses %o and names the range', (option, message) => {
+    expect(() => resolveJournalOptions(option)).toThrowError(
+      expect.objectContaining({ code: 'bad-option', message: expect.stringMatching(message) }),
+    );
+  });
+
+  it('refuses what it does not know', () => {
+    const option: object = { maxByte: 1 };
+    expect(() => resolveJournalOptions(option)).toThrowError(/unknown option `maxByte` of journal/);
+  });
+});
+
+describe('the file system', () => {
+  it('is named in one line at the start', () => {
+    const path = emptyDirectory();
+    const { lines, journal } = open(path);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain(`the journal is in ${path}, on ${fileSystemOf(path)}`);
+    expect(journal.state().fileSystem).toBe(fileSystemOf(path));
+  });
+
+  it('is a tmpfs where Linux keeps shared memory, and a disk where nothing is known', () => {
+    expect(fileSystemOf('/dev/shm')).toBe(existsSync('/dev/shm') ? 'tmpfs' : 'disk');
+    expect(fileSystemOf('/does/not/exist')).toBe('disk');
+  });
+
+  it('is warned about when it does not outlive the container, unless that is known', () => {
+    expect(describeFileSystem('/j', 'overlay', false)).toMatchObject({ level: 'warn' });
+    expect(describeFileSystem('/j', 'tmpfs', true)).toMatchObject({ level: 'info' });
+    expect(describeFileSystem('/j', 'network', true)).toMatchObject({ level: 'warn' });
+    expect(describeFileSystem('/j', 'disk', false)).toMatchObject({ level: 'info' });
+  });
+});
+
+describe('what open and end records say', () => {
+  it('comes back as it was', () => {
+    const opened = stream(1, { traceparent: '00-a-b-01', events: true, conversationId: null });
+    expect(parseOpened(openJson(opened, 'instance'))).toEqual(opened);
+    const facts = ending(opened, {
+      metadata: { finish: 'stop' },
+      traceId: 'abc',
+      outcome: 'failed',
+      side: 'upstream',
+    });
+    expect(parseEnding(endJson(facts), opened)).toEqual(facts);
+  });
+
+  it('leaves out metadata that JSON cannot hold, or that is larger than a record', () => {
+    const cyclic: Record<string, unknown> = {};
+    cyclic['self'] = cyclic;
+    for (const metadata of [cyclic, { big: 'x'.repeat(300_000) }, { big: 1n }]) {
+      const opened = stream(1, { metadata });
+      expect(parseOpened(openJson(opened, ''))).toEqual({ ...opened, metadata: null });
+      expect(parseEnding(endJson(ending(opened)), opened).metadata).toBeNull();
+    }
+  });
+
+  it('gets defaults where an older version said less', () => {
+    const opened = parseOpened('{"id":"s","messageId":"m"}');
+    expect(opened).toMatchObject({ role: 'assistant', format: 'auto', route: 'unmatched' });
+    expect(parseEnding('{"outcome":"unheard of"}', opened)).toMatchObject({
+      id: 'm',
+      streamId: 's',
+      outcome: 'interrupted',
+      side: 'server',
+      complete: false,
+    });
+  });
+});

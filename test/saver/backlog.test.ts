@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import { createBacklog, type Waiting } from '../../src/saver/backlog.ts';
+import { createFakeJournal, createTestClock, messageOf, openedStream } from './fakes.ts';
+
+/** A backlog with so many of our own messages, and what it gives by message id. */
+function bench(count: number) {
+  const journal = createFakeJournal();
+  const clock = createTestClock();
+  const inMemory = new Set<string>();
+  const backlog = createBacklog({ journal, clock, isInMemory: (id) => inMemory.has(id) });
+  const streams = Array.from({ length: count }, () => openedStream());
+  for (const opened of streams) {
+    const log = journal.open(opened, { pieces: ['x'] });
+    const { text: _text, events: _events, ...ending } = messageOf(opened);
+    journal.end(log, ending);
+    journal.keep(log);
+  }
+  const index = ({ entry }: Waiting): number =>
+    streams.findIndex(({ id }) => id === entry.opened.id);
+  const chosen = (limit: number): number[] => backlog.choose(limit).map(index);
+  const take = (): Waiting => {
+    const [first] = backlog.choose(1);
+    if (first === undefined) throw new Error('nobody’s turn');
+    return first;
+  };
+  return { backlog, clock, journal, inMemory, streams, chosen, take };
+}
+
+test('the oldest have their turn first, as many as are asked for', () => {
+  expect(bench(5).chosen(3)).toEqual([0, 1, 2]);
+});
+
+test('what came back stands behind the others and then goes alone', () => {
+  const { backlog, chosen } = bench(4);
+  for (const waiting of backlog.choose(2)) backlog.putBack(waiting, true);
+  expect(chosen(4)).toEqual([2, 3]);
+  for (const waiting of backlog.choose(4)) backlog.putBack(waiting, false);
+  expect(chosen(4)).toEqual([0]);
+});
+
+test('a message that fails while the store takes others is left in peace, longer each time', async () => {
+  const { backlog, clock, chosen, take } = bench(1);
+  backlog.putBack(take(), true);
+  expect(chosen(1)).toEqual([0]);
+  backlog.putBack(take(), true);
+  expect(chosen(1)).toEqual([]);
+  await clock.advance(1_000);
+  expect(chosen(1)).toEqual([0]);
+  backlog.putBack(take(), true);
+  await clock.advance(1_999);
+  expect(chosen(1)).toEqual([]);
+  expect(backlog.nextTurnMs).toBe(clock.monotonicMs() + 1);
+  await clock.advance(1);
+  expect(chosen(1)).toEqual([0]);
+});
+
+test('failing with everybody else costs no pause', () => {
+  const { backlog, chosen, take } = bench(1);
+  for (let count = 0; count < 5; count += 1) backlog.putBack(take(), false);
+  expect(chosen(1)).toEqual([0]);
+});
+
+test('what dead processes left comes before our own', () => {
+  const { backlog, chosen } = bench(2);
+  const opened = openedStream();
+  const nothing = (): Promise<void> => Promise.resolve();
+  const body = (): Promise<string[]> => Promise.resolve([]);
+  backlog.add({ opened, ending: undefined, body, settle: nothing, refuse: nothing });
+  expect(chosen(3)).toEqual([-1, 0, 1]);
+  expect([backlog.adopted, backlog.size]).toEqual([1, 3]);
+});
+
+test('a stream whose save is in memory, and one that was given up, have no turn', () => {
+  const { backlog, inMemory, streams, chosen, take } = bench(3);
+  inMemory.add(streams[0]?.id ?? '');
+  expect(chosen(1)).toEqual([1]);
+  backlog.giveUp(take());
+  expect(chosen(3)).toEqual([2]);
+});

@@ -1,0 +1,53 @@
+/** What is a refusal, what may be said about an error, how large a message is. */
+import { expect, test } from 'vitest';
+import { LastchunkError } from '../../src/core/errors.ts';
+import { tellingMessage } from '../../src/core/telling-message.ts';
+import { refusal } from '../../src/saver/refused.ts';
+import { sizeOf } from '../../src/saver/size.ts';
+import { messageOf, openedStream, sqlError } from './fakes.ts';
+
+test.each([
+  ['22001', true, 'a value too long'],
+  ['22021', true, 'an invalid byte sequence'],
+  ['22P05', true, 'an untranslatable character'],
+  ['23502', true, 'a null where none may be'],
+  ['23503', true, 'a foreign key'],
+  ['23514', true, 'a check'],
+  ['54000', true, 'a program limit'],
+  ['23505', true, 'a unique violation'],
+  ['54001', false, 'a statement too complex'],
+  ['40001', false, 'a serialization failure'],
+  ['42P01', false, 'a missing table'],
+  ['53100', false, 'a full disk'],
+  ['57P01', false, 'a shutdown'],
+  ['25006', false, 'a read-only replica'],
+  ['28P01', false, 'a wrong password'],
+])('SQLSTATE %s refuses the message: %s (%s)', (code, isRefused) => {
+  expect(refusal(sqlError(code)) === code).toBe(isRefused);
+});
+
+test('an error without an SQLSTATE is no refusal', () => {
+  for (const error of [new Error('x'), { code: 22001 }, 'no', null, undefined, { code: '2200' }]) {
+    expect(refusal(error)).toBeUndefined();
+  }
+  expect(refusal(Object.assign(new Error('x'), { code: 'EPIPE' }))).toBeUndefined();
+});
+
+test('only errors that cannot repeat a value may speak for themselves', () => {
+  expect(tellingMessage(sqlError('22P02'))).toBeUndefined();
+  expect(tellingMessage(sqlError('23505'))).toBeUndefined();
+  expect(tellingMessage(new Error('anything'))).toBeUndefined();
+  expect(tellingMessage(sqlError('42P01'))).toContain('42P01');
+  const refused = Object.assign(new Error('connect ECONNREFUSED'), { syscall: 'connect' });
+  expect(tellingMessage(refused)).toBe('connect ECONNREFUSED');
+  expect(tellingMessage(new LastchunkError('not-migrated', 'run migrate'))).toBe('run migrate');
+});
+
+test('events count in the size of a message, as long as the body they were read from', () => {
+  const opened = openedStream();
+  const plain = sizeOf(messageOf(opened, { text: 'x'.repeat(1_000) }));
+  const withEvents = sizeOf(
+    messageOf(opened, { text: 'x'.repeat(1_000), events: [{}], bytes: 9_000, droppedBytes: 1_000 }),
+  );
+  expect(withEvents - plain).toBe(8_000);
+});

@@ -1,0 +1,120 @@
+import { gzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { rebuild } from '../../src/saver/rebuild.ts';
+import type { OpenedStream } from '../../src/core/save-port.ts';
+import { readBody } from '../../src/stream/body/read-body.ts';
+import { chatChunk } from '../support/frames.ts';
+import { messageOf, openedStream, readText } from './fakes.ts';
+import { emptyDirectory, open, recoverAll, speaker } from '../journal/support.ts';
+
+const context = { read: readText, nowMs: 1_700_000_123_000 };
+
+test('an ended stream is rebuilt as it ended, even when its text is empty', () => {
+  const opened = openedStream();
+  const { text: _text, events: _events, ...ending } = messageOf(opened, { metadata: { a: 1 } });
+  expect(rebuild({ opened, ending }, [], context)).toEqual({ ...ending, text: '', events: null });
+});
+
+test('an unfinished stream is an interrupted partial with what the open record knows', () => {
+  const opened = openedStream({ metadata: { user: 7 }, traceparent: `00-${'1'.repeat(32)}-x-00` });
+  expect(rebuild({ opened, ending: undefined }, ['héllo', Buffer.from(' you')], context)).toEqual(
+    messageOf(opened, {
+      text: 'héllo you',
+      metadata: { user: 7 },
+      complete: false,
+      outcome: 'interrupted',
+      chunks: 2,
+      bytes: 10,
+      traceId: '1'.repeat(32),
+      endedAt: new Date(context.nowMs),
+    }),
+  );
+});
+
+test('what was found in the body joins the metadata that the app gave', () => {
+  const opened = openedStream({ metadata: { user: 7 } });
+  const read: typeof readText = (stream, body) => ({
+    ...readText(stream, body),
+    metadata: { lastchunk: { finishReason: 'length' } },
+  });
+  const message = rebuild({ opened, ending: undefined }, ['x'], { ...context, read });
+  expect(message?.metadata).toEqual({ user: 7, lastchunk: { finishReason: 'length' } });
+});
+
+test('an unfinished stream in which nothing was said leaves no message', () => {
+  expect(rebuild({ opened: openedStream(), ending: undefined }, [], context)).toBeUndefined();
+});
+
+test('a stream that died after its end keeps that end, unless there was more of the answer', () => {
+  const opened = openedStream();
+  const { text: _text, events: _events, ...ending } = messageOf(opened, { complete: true });
+  const entry = { opened, ending, endsAt: Buffer.byteLength('ánswer') };
+  // The format of this reader: a piece in brackets carries nothing.
+  const read: typeof readText = (stream, body) =>
+    readText(
+      stream,
+      body.filter((piece) => !String(piece).startsWith('[')),
+    );
+  const after = (...more: string[]) =>
+    rebuild(entry, ['án', 'swer', ...more], { ...context, read });
+  expect(after()).toMatchObject({ text: 'ánswer', ...ending });
+  expect(after('[DONE]')).toMatchObject({ text: 'ánswer', ...ending });
+  expect(after('[DONE]', ' more')).toMatchObject({
+    text: 'ánswer more',
+    revision: ending.revision + 1,
+    complete: false,
+    outcome: 'interrupted',
+    side: 'server',
+  });
+});
+
+/** A process that died after this was said; `'end'` stands where its answer ended. Whoever finds it rebuilds it. */
+async function rebuilt(said: readonly (string | Uint8Array)[], over: Partial<OpenedStream> = {}) {
+  const path = emptyDirectory();
+  const before = open(path);
+  const one = speaker(before.journal, 1, over);
+  for (const piece of said) {
+    if (piece === 'end') one.end();
+    else one.say(piece, true);
+  }
+  await before.journal.close();
+  const [back] = await recoverAll(open(path).journal, false);
+  if (back === undefined) throw new Error('nothing was found');
+  const body = await back.entry.body();
+  return rebuild(back.entry, body, { read: readBody, nowMs: context.nowMs });
+}
+
+const done = 'data: [DONE]\n\n';
+const answer = [
+  chatChunk({ content: 'ánswer ' }),
+  chatChunk({ content: '🍵' }),
+  chatChunk({}, 'stop'),
+];
+
+test('a process that died after the end and before its save leaves a completed answer on its disk', async () => {
+  expect(await rebuilt([...answer, 'end', done])).toMatchObject({
+    text: 'ánswer 🍵',
+    outcome: 'completed',
+    complete: true,
+    revision: 0,
+  });
+});
+
+test('an answer that went on after its end comes off the disk as interrupted, one revision later', async () => {
+  expect(await rebuilt([...answer, 'end', done, chatChunk({ content: ' more' })])).toMatchObject({
+    text: 'ánswer 🍵 more',
+    outcome: 'interrupted',
+    complete: false,
+    revision: 1,
+  });
+});
+
+test('an end stands between two bytes of an answer that the handler encoded', async () => {
+  const bytes = gzipSync(answer.join(''));
+  const encoded = { contentEncoding: 'gzip' };
+  expect(await rebuilt([bytes, 'end', gzipSync(done)], encoded)).toMatchObject({
+    text: 'ánswer 🍵',
+    outcome: 'completed',
+    revision: 0,
+  });
+});

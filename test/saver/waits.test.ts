@@ -1,0 +1,123 @@
+import { getEventListeners } from 'node:events';
+import { expect, test } from 'vitest';
+import { createBell } from '../../src/saver/wake-signal.ts';
+import { systemClock, within } from '../../src/core/clock.ts';
+import { startDeadlines } from '../../src/saver/deadlines.ts';
+import { createWaitingLine } from '../../src/saver/wait-queue.ts';
+import { createTestClock, settled } from './fakes.ts';
+
+test('a ring that comes before the sleep is not lost', async () => {
+  const bell = createBell(createTestClock(), new AbortController().signal);
+  bell.ring();
+  await bell.sleep();
+  let isAwake = false;
+  void bell.sleep().then(() => (isAwake = true));
+  await settled();
+  expect(isAwake).toBe(false);
+  bell.ring();
+  await settled();
+  expect(isAwake).toBe(true);
+});
+
+test('a sleep ends with its time or its signal and leaves neither timer nor listener', async () => {
+  const clock = createTestClock();
+  const abort = new AbortController();
+  const bell = createBell(clock, abort.signal);
+  const sleep = bell.sleep(1_000);
+  await clock.advance(1_000);
+  await sleep;
+  expect([clock.timers, getEventListeners(abort.signal, 'abort').length]).toEqual([0, 0]);
+  const second = bell.sleep(1_000);
+  abort.abort();
+  await second;
+  expect(clock.timers).toBe(0);
+  await bell.sleep();
+});
+
+test('a line admits in order, and who walks away is not admitted', async () => {
+  const line = createWaitingLine<string>();
+  const abort = new AbortController();
+  const forever = new AbortController();
+  const first = line.join(abort.signal);
+  const second = line.join(forever.signal);
+  abort.abort();
+  expect(await first).toBeUndefined();
+  line.admit(() => 'in');
+  expect(await second).toBe('in');
+  expect(line.length).toBe(0);
+  expect(getEventListeners(forever.signal, 'abort')).toHaveLength(0);
+});
+
+test('an empty line gives nothing away', () => {
+  let given = 0;
+  createWaitingLine<number>().admit(() => (given += 1));
+  expect(given).toBe(0);
+});
+
+test('within gives the value or, when the time is over, undefined, and clears its timer', async () => {
+  const clock = createTestClock();
+  expect(await within(clock, 100, Promise.resolve(7))).toBe(7);
+  expect(clock.timers).toBe(0);
+  const late = within(clock, 100, new Promise<number>(() => undefined));
+  await clock.advance(100);
+  expect(await late).toBeUndefined();
+});
+
+test('the appointments of a save come in order, each once, with a head start for the journal', async () => {
+  const clock = createTestClock();
+  const startMs = clock.monotonicMs();
+  const told: string[] = [];
+  const note = (name: string) => () => void told.push(`${name} ${clock.monotonicMs() - startMs}`);
+  startDeadlines(clock, {
+    confirmTimeoutMs: 2_000,
+    missingAfterMs: 60_000,
+    onNear: note('near'),
+    onConfirmTimeout: note('confirm'),
+    onMissing: note('missing'),
+  });
+  await clock.advance(100_000);
+  expect(told).toEqual(['near 1500', 'confirm 2000', 'near 59500', 'missing 60000']);
+});
+
+test('a process that was stopped past its appointments asks before it keeps them', async () => {
+  const clock = createTestClock();
+  const startMs = clock.monotonicMs();
+  const told: string[] = [];
+  const note = (name: string) => () => void told.push(`${name} ${clock.monotonicMs() - startMs}`);
+  startDeadlines(clock, {
+    confirmTimeoutMs: 2_000,
+    missingAfterMs: 60_000,
+    onNear: note('near'),
+    onConfirmTimeout: note('confirm'),
+    onMissing: note('missing'),
+  });
+  clock.stop(5_000);
+  await clock.advance(1_000);
+  expect(told.splice(0)).toEqual(['near 5000', 'confirm 5500']);
+  await clock.advance(53_600);
+  clock.stop(100_000);
+  await clock.advance(1_000);
+  expect(told).toEqual(['near 59500', 'near 159600', 'missing 160100']);
+});
+
+test('appointments that are cancelled do not come', async () => {
+  const clock = createTestClock();
+  const told: string[] = [];
+  const cancel = startDeadlines(clock, {
+    confirmTimeoutMs: 100,
+    missingAfterMs: 1_000,
+    onNear: () => undefined,
+    onConfirmTimeout: () => cancel(),
+    onMissing: () => void told.push('missing'),
+  });
+  await clock.advance(10_000);
+  expect([told, clock.timers]).toEqual([[], 0]);
+});
+
+test('the system’s timers keep no process alive', () => {
+  const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const cancel = systemClock.after(60_000, () => undefined);
+  const during = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  cancel();
+  expect(during).toBe(before);
+});

@@ -1,0 +1,232 @@
+/** What is kept is what the client read, however the handler wrote it. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import type { GuardOptions } from '../../../src/index.ts';
+import { chatChunk, FAMILIES, line, sse } from '../../support/frames.ts';
+import { createKept } from '../../support/kept.ts';
+import { serve } from '../../support/site.ts';
+import { visit } from '../../support/visitor.ts';
+
+type Act = (req: IncomingMessage, res: ServerResponse) => void;
+
+/** Longer than what stands behind the text of a frame. */
+const LONG = ' word'.repeat(20);
+const EMOJI = 'naïve 👩‍🚀 ✓';
+
+const SHAPES: ReadonlyArray<readonly [name: string, act: Act]> = [
+  [
+    'one buffer that is used again for every write',
+    (_, res) => {
+      const shared = Buffer.alloc(64);
+      const pieces = ['naïve ', '👩‍🚀', ' ✓'];
+      const next = (): void => {
+        const piece = pieces.shift();
+        shared.fill('#');
+        if (piece === undefined) res.end();
+        else res.write(shared.subarray(0, shared.write(piece)), () => setImmediate(next));
+      };
+      next();
+    },
+  ],
+  [
+    'a Uint8Array that is not a Buffer',
+    (_, res) => {
+      const bytes = new TextEncoder().encode(EMOJI);
+      res.write(bytes, () => {
+        bytes.fill(35);
+        res.end();
+      });
+    },
+  ],
+  [
+    'characters split over chunks',
+    (_, res) => {
+      for (const byte of Buffer.from(EMOJI)) res.write(Buffer.from([byte]));
+      res.end();
+    },
+  ],
+  [
+    'characters split over string and bytes',
+    (_, res) => {
+      const bytes = Buffer.from(EMOJI);
+      res.write(bytes.subarray(0, 3));
+      res.write(bytes.subarray(3, 8));
+      res.end(bytes.subarray(8));
+    },
+  ],
+  [
+    'base64',
+    (_, res) => {
+      res.write(Buffer.from(EMOJI).toString('base64'), 'base64');
+      res.end();
+    },
+  ],
+  [
+    'hex at the end',
+    (_, res) => {
+      res.write('naïve ');
+      res.end(Buffer.from('👩‍🚀 ✓').toString('hex'), 'hex');
+    },
+  ],
+  [
+    'latin1 and binary',
+    (_, res) => {
+      const bytes = Buffer.from(EMOJI).toString('latin1');
+      res.write(bytes.slice(0, 4), 'latin1');
+      res.write(bytes.slice(4), 'binary');
+      res.end();
+    },
+  ],
+  [
+    'callbacks with and without an encoding',
+    (_, res) => {
+      res.write('naïve ', () => {
+        res.write('👩‍🚀', 'utf8', () => void res.end(' ✓', 'utf8', () => undefined));
+      });
+    },
+  ],
+];
+
+describe('the text that is kept', () => {
+  it.each(SHAPES)('is what the client read: %s', async (_, act) => {
+    const { reply, row } = await serveOnce({}, (req, res) => {
+      res.setHeader('content-type', 'text/plain; charset=utf-8');
+      act(req, res);
+    });
+    expect(reply.body.toString()).toBe(EMOJI);
+    expect(row).toMatchObject({ text: EMOJI, complete: true });
+  });
+
+  it.each(FAMILIES)('is the sum of the deltas of $name', async (family) => {
+    const { row } = await serveOnce({}, (_, res) => {
+      res.setHeader('content-type', family.contentType);
+      const all = Array.from(EMOJI, (piece) => family.delta(piece)).join('');
+      const bytes = Buffer.from(all + family.finish + family.after);
+      for (let at = 0; at < bytes.length; at += 7) res.write(bytes.subarray(at, at + 7));
+      res.end();
+    });
+    expect(row).toMatchObject({ text: EMOJI, complete: true, outcome: 'completed', revision: 0 });
+  });
+
+  it('is read through an encoding that the handler applied itself', async () => {
+    const { row } = await serveOnce({}, (_, res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.setHeader('content-encoding', 'gzip');
+      const zipped = gzipSync(chatChunk({ content: EMOJI }) + chatChunk({}, 'stop'));
+      res.write(zipped.subarray(0, 20));
+      res.end(zipped.subarray(20));
+    });
+    expect(row).toMatchObject({ text: EMOJI, complete: true });
+  });
+
+  it('is cut at maxBytes, and the row and a counter say so', async () => {
+    const whole = 'abcdefgh'.repeat(200);
+    const { row, reply, witness } = await serveOnce({ maxBytes: 1024 }, (_, res) => {
+      res.setHeader('content-type', 'text/plain');
+      res.write(whole.slice(0, 1000));
+      res.write(whole.slice(1000, 1500));
+      res.end(whole.slice(1500));
+    });
+    expect(reply.body.toString()).toBe(whole);
+    expect(row).toMatchObject({ text: whole.slice(0, 1024), complete: false });
+    expect(row).toMatchObject({ bytes: 1600, droppedBytes: 576, outcome: 'completed' });
+    expect(witness.facts).toEqual([{ unknownText: false, cut: true }]);
+  });
+});
+
+it.each([
+  ['in quotes', [chatChunk({ content: ' "quoted"' })], ' "quoted"'],
+  ['in halves', halves(chatChunk({ content: LONG })), LONG],
+])('a frame %s stands between those that look alike', async (_name, pieces, said) => {
+  const plain = Array.from({ length: 6 }, (_, index) => ` word${index}`);
+  const { row } = await serveOnce({}, (_, res) => {
+    res.setHeader('content-type', 'text/event-stream');
+    for (const content of plain) res.write(chatChunk({ content }));
+    for (const piece of pieces) res.write(piece);
+    for (const content of plain) res.write(chatChunk({ content }));
+    res.end(chatChunk({}, 'stop'));
+  });
+  const text = [...plain, said, ...plain].join('');
+  expect(row).toMatchObject({ text, complete: true });
+});
+
+it('a frame that is cut says only what is left of it, however much it looks like the others', async () => {
+  // Every cut from before the text of a frame to behind it.
+  const frames = Array.from({ length: 20 }, (_, index) => chatChunk({ content: ` word${index}` }));
+  const size = Buffer.byteLength(frames[10] ?? '');
+  const kept = Buffer.byteLength(frames.slice(0, 10).join(''));
+  for (let room = 1; room < size; room += 7) {
+    const { row } = await serveOnce({ maxBytes: Math.max(1024, kept + room) }, (_, res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      for (const frame of frames) res.write(frame);
+      res.end();
+    });
+    const whole = frames.slice(0, 10).map((_, index) => ` word${index}`);
+    expect([whole.join(''), `${whole.join('')} word10`]).toContain(row.text);
+  }
+});
+
+describe('a payload that nobody knows', () => {
+  it('is kept with its events, counted, and never called empty', async () => {
+    const strange = { kind: 'fragment', v2: { body: ['hello'] } };
+    const { row, witness } = await serveOnce({}, (_, res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.write(sse(strange));
+      res.end();
+    });
+    expect(row).toMatchObject({ text: '', events: [strange] });
+    expect(witness.facts).toEqual([{ unknownText: true, cut: false }]);
+    expect(witness.skips).toEqual([]);
+  });
+
+  it('in NDJSON is kept too', async () => {
+    const { row } = await serveOnce({}, (_, res) => {
+      res.setHeader('content-type', 'application/x-ndjson');
+      res.write(line({ kind: 'fragment' }));
+      res.end();
+    });
+    expect(row.events).toEqual([{ kind: 'fragment' }]);
+  });
+});
+
+describe('events', () => {
+  it('are not kept when the text says it all', async () => {
+    const { row } = await serveOnce({}, (_, res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.end(chatChunk({ content: 'a' }) + chatChunk({}, 'stop'));
+    });
+    expect(row.events).toBeNull();
+  });
+
+  it('are kept with the option, and with tool calls', async () => {
+    const call = { tool_calls: [{ index: 0, id: 'c', function: { name: 'f', arguments: '{"a' } }] };
+    const asked = await serveOnce({ events: true }, (_, res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.end(chatChunk({ content: 'a' }) + chatChunk({}, 'stop'));
+    });
+    expect(asked.row.events).toHaveLength(2);
+    const tools = await serveOnce({}, (_, res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.write(chatChunk(call));
+      res.end();
+    });
+    expect(tools.row).toMatchObject({ complete: false, outcome: 'truncated', side: 'upstream' });
+    expect(tools.row.events).toHaveLength(1);
+  });
+});
+
+function halves(frame: string): string[] {
+  return [frame.slice(0, -20), frame.slice(-20)];
+}
+
+async function serveOnce(options: GuardOptions, act: Act) {
+  const kept = createKept();
+  const guard = kept.keep.guard(options, act);
+  const site = await serve((req, res) => void guard(req, res));
+  const visitor = await visit(site, '/');
+  const reply = await visitor.over();
+  await kept.witness.ended();
+  expect(kept.witness.internalErrors).toEqual([]);
+  return { reply, row: kept.store.row, witness: kept.witness };
+}

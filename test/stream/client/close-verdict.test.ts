@@ -1,0 +1,290 @@
+/** Who ended it, and how: each cause over plain sockets and TLS, observed and guarded. */
+import type { ServerResponse } from 'node:http';
+import { Readable, pipeline } from 'node:stream';
+import express from 'express';
+import express4 from 'express4';
+import { describe, expect, it } from 'vitest';
+import type { Outcome, Side } from '../../../src/core/message.ts';
+import { UPSTREAM_ERRORS } from '../../support/errors.ts';
+import { createKept } from '../../support/kept.ts';
+import { serve, type Site, type Transport } from '../../support/site.ts';
+import { createGate } from '../../support/tap.ts';
+import { until } from '../../support/until.ts';
+import { request, visit, type Visitor } from '../../support/visitor.ts';
+
+interface Cause {
+  readonly name: string;
+  readonly outcome: Outcome;
+  readonly side: Side;
+  /** What the handler does after its first frame; it may throw. */
+  readonly server?: (res: ServerResponse, site: Site) => unknown;
+  /** What the client does once it has seen what it waits for. */
+  readonly client?: (visitor: Visitor) => void;
+  /** What the client waits for. */
+  readonly sees?: string;
+}
+
+type Layer = 'observe' | 'guard';
+
+const ours = new Error('a mistake of ours');
+
+const CAUSES: readonly Cause[] = [
+  {
+    name: 'a normal end',
+    outcome: 'completed',
+    side: 'server',
+    server: (res) => res.end('data: two\n\n'),
+  },
+  {
+    name: 'a client that leaves at the terminal frame',
+    outcome: 'completed',
+    side: 'server',
+    server: (res) => res.write('data: [DONE]\n\n'),
+    sees: '[DONE]',
+    client: (visitor) => visitor.fin(),
+  },
+  {
+    name: "a client's FIN",
+    outcome: 'disconnected',
+    side: 'client',
+    client: (visitor) => visitor.fin(),
+  },
+  {
+    name: "a client's RST",
+    outcome: 'disconnected',
+    side: 'client',
+    client: (visitor) => visitor.rst(),
+  },
+  {
+    name: "a client's half-close",
+    outcome: 'disconnected',
+    side: 'client',
+    client: (visitor) => visitor.halfClose(),
+  },
+  {
+    name: 'res.destroy()',
+    outcome: 'failed',
+    side: 'server',
+    server: (res) => res.destroy(),
+  },
+  {
+    name: 'res.destroy(error)',
+    outcome: 'failed',
+    side: 'server',
+    server: (res) => res.destroy(ours),
+  },
+  {
+    name: 'socket.destroy()',
+    outcome: 'failed',
+    side: 'server',
+    server: (res) => res.socket?.destroy(),
+  },
+  {
+    name: 'a pipeline whose source fails',
+    outcome: 'failed',
+    side: 'server',
+    server: (res) => pipeline(failing(ours), res, () => undefined),
+  },
+  {
+    name: 'a throw, met by finalhandler',
+    outcome: 'failed',
+    side: 'server',
+    server: () => {
+      throw ours;
+    },
+  },
+  {
+    name: 'closeAllConnections() of a server that closes',
+    outcome: 'interrupted',
+    side: 'server',
+    server: (_, { server }) => {
+      server.close();
+      server.closeAllConnections();
+    },
+  },
+  {
+    name: 'a socket timeout',
+    outcome: 'timed-out',
+    side: 'server',
+    server: (res) => res.socket?.setTimeout(20),
+  },
+  {
+    name: "the server's timeout",
+    outcome: 'timed-out',
+    side: 'server',
+    server: (res, { server }) => {
+      server.setTimeout(20);
+      // A server's timeout counts for connections to come; this is what it does to each.
+      res.socket?.setTimeout(server.timeout);
+    },
+  },
+  ...UPSTREAM_ERRORS.flatMap(({ name, error, outcome }): Cause[] => [
+    {
+      name: `res.destroy(error): ${name}`,
+      outcome,
+      side: 'upstream',
+      server: (res) => res.destroy(error),
+    },
+    {
+      name: `a pipeline whose source fails: ${name}`,
+      outcome,
+      side: 'upstream',
+      server: (res) => pipeline(failing(error), res, () => undefined),
+    },
+  ]),
+];
+
+describe.each<Transport>(['http', 'https'])('over %s', (transport) => {
+  describe.each<Layer>(['observe', 'guard'])('through %s', (layer) => {
+    it.each(CAUSES)('$name is $outcome by the $side', async (cause) => {
+      const { kept, visitor, go } = await open(cause, layer, transport);
+      await visitor.sees('data: one\n\n');
+      go.open();
+      if (cause.sees !== undefined) await visitor.sees(cause.sees);
+      cause.client?.(visitor);
+      const ended = await kept.witness.ended();
+      expect(ended).toMatchObject({
+        outcome: cause.outcome,
+        side: cause.side,
+        save: layer === 'guard' ? 'saved' : undefined,
+      });
+      const row = {
+        text: expect.stringMatching(/^one/),
+        outcome: cause.outcome,
+        side: cause.side,
+        complete: cause.outcome === 'completed',
+      };
+      expect([...kept.store.rows.values()]).toMatchObject(layer === 'guard' ? [row] : []);
+      expect(kept.witness.starts).toBe(1);
+      expect(kept.witness.ends).toHaveLength(1);
+      expect(kept.witness.internalErrors).toEqual([]);
+    });
+  });
+});
+
+describe('a second request on a connection, whose response waits behind the first', () => {
+  it.each<Layer>(['observe', 'guard'])(
+    'is settled when the client leaves, through %s',
+    async (layer) => {
+      const kept = createKept();
+      const app = express();
+      app.get('/:name', ...middleware(kept.keep, layer), (req, res) => {
+        res.type('text/plain').write(req.params['name']);
+      });
+      const site = await serve(app);
+      const visitor = await visit(site, '/first');
+      visitor.send(request('/second'));
+      await visitor.sees('first');
+      await until('both have begun', () => kept.witness.starts === 2);
+      visitor.fin();
+      const ends = [await kept.witness.ended(1), await kept.witness.ended(2)];
+      expect(ends).toMatchObject([
+        { outcome: 'disconnected', side: 'client' },
+        { outcome: 'disconnected', side: 'client' },
+      ]);
+      const texts = [...kept.store.rows.values()].map(({ text }) => text);
+      expect(texts.toSorted()).toEqual(layer === 'guard' ? ['first', 'second'] : []);
+    },
+  );
+});
+
+it.each<Layer>(['observe', 'guard'])(
+  'a destroy() that was taken from the response before %s is seen all the same',
+  async (layer) => {
+    const kept = createKept();
+    const app = express();
+    let destroy: ((error: Error) => unknown) | undefined;
+    app.use((_, res, next) => {
+      destroy = res.destroy.bind(res);
+      next();
+    });
+    app.get('/', ...middleware(kept.keep, layer), (_, res) => {
+      res.type('text/plain').write('one');
+      setImmediate(() => destroy?.(UPSTREAM_ERRORS[0].error));
+    });
+    await visit(await serve(app), '/');
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', side: 'upstream' });
+  },
+);
+
+describe.each([
+  ['Express 5', express],
+  ['Express 4', express4],
+] as const)('a handler of %s that', (name, framework) => {
+  const failures = {
+    throws: () => {
+      throw ours;
+    },
+    rejects: () => Promise.reject(ours),
+    'calls next(err)': (next: (error: unknown) => void) => next(ours),
+  };
+
+  it.each(Object.entries(failures))('%s after the headers has failed', async (_, fail) => {
+    const kept = createKept();
+    const app = framework().set('env', 'test');
+    app.get(
+      '/',
+      kept.keep.guard({}, async (_req, res, next) => {
+        res.setHeader('content-type', 'text/plain');
+        res.write('one');
+        await until('the client has it', () => seen);
+        return fail(next);
+      }),
+    );
+    let seen = false;
+    const site = await serve(app);
+    const visitor = await visit(site, '/');
+    await visitor.sees('one');
+    seen = true;
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', side: 'server' });
+    expect((await visitor.over()).whole).toBe(false);
+    expect(kept.store.row).toMatchObject({ text: 'one', complete: false, outcome: 'failed' });
+    expect(name).toContain('Express');
+  });
+
+  it.each(UPSTREAM_ERRORS)(
+    'fails by its upstream ($name) is $outcome',
+    async ({ error, outcome }) => {
+      const kept = createKept();
+      const app = framework().set('env', 'test');
+      app.get('/', kept.keep.guard({}), (_, res, next) => {
+        res.type('text/plain').write('one');
+        setImmediate(() => next(error));
+      });
+      app.use(kept.keep.errorHandler());
+      const site = await serve(app);
+      await visit(site, '/');
+      expect(await kept.witness.ended()).toMatchObject({ outcome, side: 'upstream' });
+      expect(kept.store.row).toMatchObject({ text: 'one', complete: false });
+    },
+  );
+});
+
+/** An app whose handler writes a frame, waits for `go`, and does what the cause says. */
+async function open(cause: Cause, layer: Layer, transport: Transport) {
+  const kept = createKept();
+  const go = createGate();
+  const app = express().set('env', 'test');
+  app.get('/', ...middleware(kept.keep, layer), async (_, res) => {
+    res.type('text/event-stream').write('data: one\n\n');
+    await go.promise;
+    await cause.server?.(res, site);
+  });
+  const site: Site = await serve(app, transport);
+  const visitor = await visit(site, '/');
+  return { kept, go, visitor };
+}
+
+function middleware(keep: ReturnType<typeof createKept>['keep'], layer: Layer) {
+  return layer === 'observe'
+    ? [keep.observe()]
+    : [keep.guard({ policy: { disconnected: 'keep' } })];
+}
+
+function failing(error: Error): Readable {
+  return new Readable({
+    read() {
+      this.destroy(error);
+    },
+  });
+}

@@ -1,0 +1,243 @@
+/** The world a handler lives in after its client has left under `finish`: what is hidden, what is not, how it ends. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import express from 'express';
+import { describe, expect, it } from 'vitest';
+import { createKept } from '../../support/kept.ts';
+import { stream, type Act } from '../../support/leaver.ts';
+import { serve } from '../../support/site.ts';
+import { turns, until } from '../../support/until.ts';
+import { request, visit } from '../../support/visitor.ts';
+
+const EVENTS: ReadonlyArray<readonly [of: 'req' | 'res', name: string]> = [
+  ['res', 'finish'],
+  ['res', 'close'],
+  ['res', 'error'],
+  ['req', 'aborted'],
+  ['req', 'error'],
+  ['req', 'close'],
+];
+
+describe('a handler whose client left under finish', () => {
+  it('is told everything exactly once, after its own end', async () => {
+    const told: string[] = [];
+    let toldBeforeItsEnd: readonly string[] | undefined;
+    const { leave, go, kept } = await stream({}, (req, res) => {
+      for (const [of, name] of EVENTS) {
+        (of === 'req' ? req : res).on(name, () => told.push(`${of} ${name}`));
+      }
+      res.write('one ');
+      void go.promise.then(() => {
+        res.write('two');
+        toldBeforeItsEnd = [...told];
+        res.end(() => told.push('callback'));
+        return undefined;
+      });
+    });
+    await leave();
+    go.open();
+    await until('the world has ended', () => told.includes('res close'));
+    await turns();
+    expect(toldBeforeItsEnd).toEqual([]);
+    expect(told.slice(0, 2)).toEqual(['callback', 'res finish']);
+    expect(told.slice(2).toSorted()).toEqual([
+      'req aborted',
+      'req close',
+      'req error',
+      'res close',
+    ]);
+    await kept.witness.ended();
+    expect(kept.store.row).toMatchObject({ text: 'one two', complete: true });
+  });
+
+  it('reads the state of a response whose client is there', async () => {
+    let during: unknown;
+    let after: unknown;
+    const { leave, go, kept } = await stream({}, (req, res) => {
+      res.write('one ');
+      void go.promise.then(() => {
+        during = [stateOf(res), stateOf(req)];
+        res.end(() => {
+          after = stateOf(res);
+        });
+        return undefined;
+      });
+    });
+    await leave();
+    go.open();
+    await kept.witness.ended();
+    expect(during).toMatchObject([
+      {
+        destroyed: false,
+        closed: false,
+        errored: null,
+        writable: true,
+        writableEnded: false,
+        finished: false,
+        writableFinished: false,
+        writableNeedDrain: false,
+        writableLength: 0,
+      },
+      { destroyed: false, closed: false, errored: null, aborted: false },
+    ]);
+    expect(after).toMatchObject({ writableEnded: true, finished: true, writableFinished: true });
+  });
+
+  it('has its writes swallowed: true, and a callback without error', async () => {
+    const answers: unknown[] = [];
+    const { leave, go, kept } = await stream({}, (_, res) => {
+      res.write('one ');
+      void go.promise.then(() => {
+        answers.push(res.write('two ', (error) => answers.push(error ?? 'no error')));
+        answers.push(res.write(Buffer.from('three')));
+        res.end();
+        return undefined;
+      });
+    });
+    await leave();
+    go.open();
+    await kept.witness.ended();
+    expect(answers).toEqual([true, true, 'no error']);
+    expect(kept.store.row.text).toBe('one two three');
+  });
+
+  it('finds that cork and uncork even out', async () => {
+    const corked: unknown[] = [];
+    const { leave, go, kept } = await stream({}, (_, res) => {
+      res.write('one ');
+      void go.promise.then(() => {
+        res.cork();
+        res.write('two');
+        res.uncork();
+        corked.push(res.writableCorked);
+        res.end();
+        return undefined;
+      });
+    });
+    await leave();
+    go.open();
+    await kept.witness.ended();
+    expect(corked).toEqual([0]);
+    expect(kept.store.row.text).toBe('one two');
+  });
+
+  it('can take back a listener that is held, and finds it where it put it', async () => {
+    let calls = 0;
+    let found: unknown;
+    const hears = (): void => {
+      calls += 1;
+    };
+    const { leave, go, kept } = await stream({}, (req, res) => {
+      res.on('close', hears);
+      res.once('close', hears);
+      res.prependListener('close', hears);
+      req.prependOnceListener('aborted', hears);
+      req.addListener('close', hears);
+      res.write('one ');
+      void go.promise.then(() => {
+        found = res.listeners('close').filter((listener) => listener === hears).length;
+        for (let count = 0; count < 3; count += 1) res.off('close', hears);
+        req.removeListener('aborted', hears);
+        req.off('close', hears);
+        res.end();
+        return undefined;
+      });
+    });
+    await leave();
+    go.open();
+    await kept.witness.ended();
+    await turns();
+    expect(found).toBe(3);
+    expect(calls).toBe(0);
+  });
+
+  it('leaves listeners added before the guard in the real world', async () => {
+    const told: string[] = [];
+    const before: Act = (req, res) => {
+      res.on('close', () => told.push('early res close'));
+      req.on('aborted', () => told.push('early aborted'));
+    };
+    const { leave, go, kept } = await stream(
+      {},
+      (_, res) => {
+        res.on('close', () => told.push('late res close'));
+        res.write('one ');
+        void go.promise.then(() => res.end());
+      },
+      before,
+    );
+    await leave();
+    expect(told.toSorted()).toEqual(['early aborted', 'early res close']);
+    go.open();
+    await kept.witness.ended();
+    await until('the held event', () => told.includes('late res close'));
+    expect(told).toHaveLength(3);
+  });
+});
+
+describe('what is not a client leaving', () => {
+  it('is the close of a request whose body was read', async () => {
+    const told: string[] = [];
+    const kept = createKept();
+    const app = express();
+    app.post('/answer', kept.keep.guard({}), express.json(), (req, res) => {
+      req.on('close', () => told.push('req close'));
+      res.type('text/plain').write('one ');
+      setImmediate(() => {
+        told.push('end');
+        res.end('two');
+      });
+    });
+    const site = await serve(app);
+    const headers = { 'content-type': 'application/json' };
+    const visitor = await visit(site, '/answer', { method: 'POST', headers, body: '{}' });
+    expect((await visitor.over()).body.toString()).toBe('one two');
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed' });
+    expect(told.toSorted()).toEqual(['end', 'req close']);
+  });
+});
+
+it('leaves no listener on a connection that serves one request after the other', async () => {
+  const kept = createKept();
+  const counts: unknown[] = [];
+  const app = express();
+  app.get(
+    '/answer',
+    (req, _, next) => {
+      const names = req.socket.eventNames();
+      counts.push(Object.fromEntries(names.map((name) => [name, req.socket.listenerCount(name)])));
+      next();
+    },
+    kept.keep.guard({}),
+    (_, res) => {
+      res.type('text/plain').write('one ');
+      setImmediate(() => res.end('two'));
+    },
+  );
+  const site = await serve(app);
+  const visitor = await visit(site, '/answer');
+  for (let count = 1; count <= 4; count += 1) {
+    await kept.witness.ended(count);
+    visitor.send(request('/answer'));
+  }
+  await kept.witness.ended(5);
+  expect(site.sockets).toHaveLength(1);
+  expect(counts).toEqual(counts.map(() => counts[0]));
+});
+
+function stateOf(message: IncomingMessage | ServerResponse): Record<string, unknown> {
+  const names = [
+    'destroyed',
+    'closed',
+    'errored',
+    'aborted',
+    'writable',
+    'writableEnded',
+    'finished',
+    'writableFinished',
+    'writableNeedDrain',
+    'writableLength',
+  ];
+  return Object.fromEntries(
+    names.filter((name) => name in message).map((name) => [name, Reflect.get(message, name)]),
+  );
+}

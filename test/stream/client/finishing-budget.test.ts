@@ -1,0 +1,115 @@
+/** How the world of `finish` ends when its budget does, and what there is instead of it under `keep` and `discard`. */
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { stream } from '../../support/leaver.ts';
+import { until } from '../../support/until.ts';
+
+describe('the budget of finish', () => {
+  it.each([
+    ['time', { timeoutMs: 1000 }],
+    ['bytes', { maxBytes: 8 }],
+    ['concurrent', { maxConcurrent: 0 }],
+  ] as const)(
+    'restores the true state and tells the handler when it is spent: %s',
+    async (reason, finish) => {
+      const told: string[] = [];
+      let atClose: unknown;
+      let signal: AbortSignal | undefined;
+      const { leave, go, kept } = await stream({ finish }, (_, res) => {
+        signal = kept.keep.stream(res)?.signal;
+        res.on('close', () => {
+          atClose = res.destroyed;
+          told.push('close');
+        });
+        res.write('one ');
+        void go.promise.then(() => {
+          res.write('ten bytes.');
+          return undefined;
+        });
+      });
+      await leave();
+      go.open();
+      await until('the handler is told', () => told.length > 0);
+      const ended = await kept.witness.ended();
+      expect(atClose).toBe(true);
+      expect(signal?.aborted).toBe(true);
+      expect(told).toEqual(['close']);
+      expect(kept.witness.refusals).toEqual([reason]);
+      expect(ended).toMatchObject({ outcome: 'disconnected', side: 'client', save: 'saved' });
+      expect(kept.store.row.complete).toBe(false);
+      expect(kept.store.row.text.startsWith('one ')).toBe(true);
+    },
+  );
+
+  it('ends with close(), and the outcome stays the first', async () => {
+    const told: string[] = [];
+    const { leave, kept } = await stream({}, (_, res) => {
+      res.on('close', () => told.push('close'));
+      res.write('one ');
+    });
+    await leave();
+    const report = await kept.keep.close({ deadlineMs: 200 });
+    expect(report).toEqual({ saved: 1, journaled: 0, lost: 0 });
+    await until('the handler is told', () => told.length > 0);
+    expect(told).toEqual(['close']);
+    expect(kept.store.row).toMatchObject({
+      outcome: 'disconnected',
+      complete: false,
+      text: 'one ',
+    });
+  });
+});
+
+describe('under keep', () => {
+  it('a client that leaves is told to the handler at once, by close and by signal', async () => {
+    const told: string[] = [];
+    const { leave, kept } = await stream({ policy: { disconnected: 'keep' } }, (_, res) => {
+      const signal = kept.keep.stream(res)?.signal;
+      signal?.addEventListener('abort', () => told.push('abort'));
+      res.on('close', () => told.push('close'));
+      res.write('one ');
+    });
+    await leave();
+    expect(told.toSorted()).toEqual(['abort', 'close']);
+    await kept.witness.ended();
+  });
+
+  it('late writes are swallowed and not captured, and end comes to its end', async () => {
+    const answers: unknown[] = [];
+    const { leave, go, kept } = await stream({ policy: { disconnected: 'keep' } }, (_, res) => {
+      res.write('one ');
+      void go.promise.then(async () => {
+        answers.push(res.write('two', (error) => answers.push(error ?? 'no error')));
+        const finish = once(res, 'finish');
+        res.end('three', () => answers.push('callback'));
+        await finish;
+        answers.push('finish');
+      });
+    });
+    await leave();
+    go.open();
+    await until('finish', () => answers.includes('finish'));
+    expect(answers).toEqual([true, 'no error', 'callback', 'finish']);
+    await kept.witness.ended();
+    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false });
+  });
+});
+
+it.each(['finish', 'keep', 'discard'] as const)(
+  'under %s a handler that waits for drain gets one when its client has gone',
+  async (disconnected) => {
+    let drains = 0;
+    const { leave, go, kept } = await stream({ policy: { disconnected } }, (_, res) => {
+      res.on('drain', () => (drains += 1));
+      res.write('one ');
+      // More than the buffers of a connection hold, so that its client cannot make it drain.
+      res.write('x'.repeat(14 * 1024 * 1024));
+      void go.promise.then(() => res.end());
+    });
+    await leave();
+    await until('drain', () => drains > 0);
+    go.open();
+    await kept.witness.ended();
+    expect(drains).toBe(1);
+  },
+);

@@ -1,0 +1,157 @@
+/** What a handler hands on: to the next one, to the router, to the error handlers; and responses that were never its own. */
+import type { ServerResponse } from 'node:http';
+import express, { type NextFunction, type Request, type Response } from 'express';
+import express4 from 'express4';
+import { describe, expect, it } from 'vitest';
+import { createKept } from '../../support/kept.ts';
+import { serve } from '../../support/site.ts';
+import { createGate } from '../../support/tap.ts';
+import { turns, until } from '../../support/until.ts';
+import { request, visit } from '../../support/visitor.ts';
+
+const FRAMEWORKS = [
+  ['Express 5', express],
+  ['Express 4', express4],
+] as const;
+
+describe.each(FRAMEWORKS)('a guarded handler of %s', (_, framework) => {
+  it.each([
+    ['nothing', undefined, 'second'],
+    ['null', null, 'second'],
+    ["'route'", 'route', 'other route'],
+    ["'router'", 'router', 'other router'],
+  ] as const)('that begins and calls next with %s fails nothing: %s', async (_what, word, end) => {
+    const kept = createKept();
+    const ends = (text: string) => (_req: Request, res: Response) => void res.end(text);
+    const router = framework.Router();
+    router.get(
+      '/',
+      kept.keep.guard({}, (_req, res: ServerResponse, next) => {
+        res.setHeader('content-type', 'text/plain');
+        res.write('one ');
+        next(word);
+      }),
+      ends('second'),
+    );
+    router.get('/', ends('other route'));
+    const app = framework().set('env', 'test').use(router).get('/', ends('other router'));
+    app.use(kept.keep.errorHandler());
+    const { body, whole } = await (await visit(await serve(app), '/')).over();
+    expect([whole, body.toString()]).toEqual([true, `one ${end}`]);
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
+    expect(kept.store.row).toMatchObject({ text: `one ${end}`, complete: true, revision: 0 });
+  });
+
+  it.each([
+    ['undefined', undefined],
+    ['null', null],
+    ['false', false],
+    ['an empty string', ''],
+  ])('that rejects with %s has failed, and its client is cut off', async (_what, reason) => {
+    const kept = createKept();
+    const met: unknown[] = [];
+    const app = framework().set('env', 'test');
+    app.get(
+      '/',
+      kept.keep.guard({}, (_req, res: ServerResponse) => {
+        res.setHeader('content-type', 'text/plain');
+        res.write('one ');
+        return Promise.reject(reason);
+      }),
+    );
+    app.use(kept.keep.errorHandler());
+    app.use((error: unknown, _req: Request, res: Response, _next: NextFunction) => {
+      met.push(error);
+      res.destroy();
+    });
+    const visitor = await visit(await serve(app), '/');
+    expect((await visitor.over()).whole).toBe(false);
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', side: 'server' });
+    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false });
+    expect(met).toHaveLength(1);
+    expect(met[0]).toBeInstanceOf(Error);
+  });
+});
+
+describe('a guard on a response that has ended', () => {
+  it.each(['json', 'text/event-stream'])('leaves it alone: %s', async (type) => {
+    const kept = createKept();
+    const later: unknown[] = [];
+    const app = express();
+    app.use((_req, res, next) => {
+      res.type(type).end('data: all\n\n');
+      next();
+    });
+    app.get('/', kept.keep.guard({}), (_req, res) => {
+      later.push(
+        kept.keep.stream(res)?.outcome,
+        res.writableEnded,
+        res.write('late', () => {}),
+      );
+      res.on('error', (error) => later.push(error.message));
+    });
+    const reply = await (await visit(await serve(app), '/')).over();
+    expect(reply.body.toString()).toBe('data: all\n\n');
+    expect(reply.headers['x-stream-id']).toBeUndefined();
+    await until('the handler has met the error', () => later.length === 4);
+    expect(later).toEqual([undefined, true, false, 'write after end']);
+    expect(kept.witness.told.filter((name) => name !== 'onRoute')).toEqual([]);
+  });
+});
+
+describe("write('') when the client has gone", () => {
+  it.each(['finish', 'keep'] as const)('works and says nothing, under %s', async (disconnected) => {
+    const kept = createKept();
+    const go = createGate();
+    const said: unknown[] = [];
+    const guard = kept.keep.guard(
+      { route: '/', policy: { disconnected } },
+      async (_req, res: ServerResponse) => {
+        res.setHeader('content-type', 'text/plain');
+        res.write('one ');
+        await go.promise;
+        said.push(res.write('', (error) => said.push(error ?? 'no error')));
+        said.push(res.write(new Uint8Array(), (error) => said.push(error ?? 'no error')));
+        res.end('', () => said.push('ended'));
+      },
+    );
+    const site = await serve((req, res) => void guard(req, res));
+    const visitor = await visit(site, '/');
+    await visitor.sees('one ');
+    visitor.fin();
+    await until('the server has met the close', () => site.closedSockets === 1);
+    await turns();
+    go.open();
+    await until('the handler is done', () => said.length === 5);
+    expect(said).toEqual([true, true, 'no error', 'no error', 'ended']);
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected' });
+    expect(kept.store.row).toMatchObject({ text: 'one ', complete: disconnected === 'finish' });
+  });
+});
+
+it('fifty answers on one connection leave as many listeners as one', async () => {
+  const kept = createKept();
+  const counts: unknown[] = [];
+  const app = express();
+  app.use((req, _res, next) => {
+    const { socket } = req;
+    const names = socket.eventNames();
+    counts.push(Object.fromEntries(names.map((name) => [name, socket.listenerCount(name)])));
+    next();
+  });
+  const guard = kept.keep.guard({ stallTimeoutMs: 60_000, idleTimeoutMs: 60_000 });
+  app.get('/', kept.keep.observe(), guard, (_req, res) => {
+    res.type('text/plain').write('one ');
+    setImmediate(() => res.end('two'));
+  });
+  const site = await serve(app);
+  const visitor = await visit(site, '/');
+  for (let count = 1; count <= 50; count += 1) {
+    await kept.witness.ended(count);
+    visitor.send(request('/'));
+  }
+  await kept.witness.ended(51);
+  expect(site.sockets).toHaveLength(1);
+  expect(counts).toHaveLength(51);
+  expect(counts).toEqual(counts.map(() => counts[0]));
+});

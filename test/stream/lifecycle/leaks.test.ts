@@ -1,0 +1,110 @@
+/** What an ended stream leaves behind: nothing. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import express from 'express';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { lastchunk, type Observer, type StreamView } from '../../../src/index.ts';
+import { chatChunk } from '../../support/frames.ts';
+import { createKept } from '../../support/kept.ts';
+import { serve } from '../../support/site.ts';
+import { until } from '../../support/until.ts';
+import { visit } from '../../support/visitor.ts';
+
+setFlagsFromString('--expose-gc');
+// The flag adds this function to every context that is made after it.
+const collectGarbage = runInNewContext('gc') as () => void;
+
+const STREAMS = 200;
+
+const options = {
+  confirmTimeoutMs: 60_000,
+  missingAfterMs: 3_600_000,
+  idleTimeoutMs: 3_600_000,
+  stallTimeoutMs: 3_600_000,
+};
+
+describe('after many streams', () => {
+  it.each([
+    ['that ended', 'finish', false],
+    ['that were left, under finish', 'finish', true],
+    ['that were left, under keep', 'keep', true],
+    ['that were left, under discard', 'discard', true],
+  ] as const)('%s no response and no timer is left', async (_, disconnected, leaves) => {
+    const kept = createKept();
+    const responses: Array<WeakRef<object>> = [];
+    const app = express();
+    const guard = kept.keep.guard({ ...options, policy: { disconnected } });
+    app.get('/', kept.keep.observe(), guard, (req, res) => {
+      responses.push(new WeakRef(res), new WeakRef(req));
+      res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+      const end = (): void => void res.end(chatChunk({}, 'stop'));
+      if (leaves) req.socket.once('close', () => setImmediate(end));
+      else setImmediate(end);
+    });
+    const site = await serve(app);
+    const before = timers();
+    for (let count = 0; count < STREAMS; count += 20) {
+      const visitors = await Promise.all(Array.from({ length: 20 }, () => visit(site, '/')));
+      for (const visitor of visitors) {
+        await visitor.sees('hello');
+        visitor[count % 40 === 0 ? 'fin' : 'rst']();
+      }
+    }
+    await kept.witness.ended(STREAMS);
+    await until('the connections are closed', () => site.closedSockets === STREAMS);
+    site.forgetSockets();
+    await until('no timer is left', () => timers() <= before);
+    await until('the responses are collected', () => {
+      collectGarbage();
+      return responses.every((one) => one.deref() === undefined);
+    });
+    expect(kept.witness.ends).toHaveLength(STREAMS);
+    expect(kept.witness.internalErrors).toEqual([]);
+  });
+});
+
+describe('an observer that keeps a stream it was told of', () => {
+  const BYTES = 16 * 1024 * 1024;
+
+  it.each([
+    ['frames', (text: string) => chatChunk({ content: text })],
+    ['frames that are not alike', (text: string) => chatChunk({ content: `"${text}` })],
+  ])('does not keep its answer, in %s', async (_, frame) => {
+    const views: StreamView[] = [];
+    let ended = 0;
+    const observer: Observer = {
+      onStart: (view) => void views.push(view),
+      onEnd: () => void (ended += 1),
+    };
+    const keep = lastchunk({
+      store: { save: async () => {}, close: async () => {} },
+      journal: false,
+      observer,
+    });
+    onTestFinished(async () => void (await keep.close()));
+    const guard = keep.guard({ maxBytes: 4 * BYTES });
+    const site = await serve((req, res) => {
+      const handler = (): void => {
+        res.setHeader('content-type', 'text/event-stream');
+        const count = BYTES / 1024;
+        for (let at = 0; at < count; at++) res.write(frame(String(at).padStart(1024, '.')));
+        res.end(chatChunk({}, 'stop'));
+      };
+      void guard(req, res, handler);
+    });
+    const heapAfter = async (streams: number): Promise<number> => {
+      const visitor = await visit(site, '/');
+      expect((await visitor.over()).whole).toBe(true);
+      await until('it has ended', () => ended === streams);
+      collectGarbage();
+      return process.memoryUsage().heapUsed;
+    };
+    const first = await heapAfter(1);
+    expect((await heapAfter(2)) - first).toBeLessThan(BYTES / 4);
+    expect(views.map(({ bytes }) => bytes > BYTES)).toEqual([true, true]);
+  });
+});
+
+function timers(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+}

@@ -1,0 +1,178 @@
+/** Streams that a clock ends: silent handlers, clients that take nothing; and when the clocks stand still. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import type { GuardOptions } from '../../../src/index.ts';
+import { chatChunk } from '../../support/frames.ts';
+import { createKept, type Kept } from '../../support/kept.ts';
+import { serve } from '../../support/site.ts';
+import { createGate } from '../../support/tap.ts';
+import { soon, turns, until } from '../../support/until.ts';
+import { visit } from '../../support/visitor.ts';
+
+type Act = (req: IncomingMessage, res: ServerResponse, kept: Kept) => unknown;
+
+const MIB = 1024 * 1024;
+
+describe('idleTimeoutMs', () => {
+  it('ends a stream whose handler says nothing, and tells it by signal and close', async () => {
+    const told: string[] = [];
+    const { kept, visitor } = await open({ idleTimeoutMs: 50 }, (_, res, { keep }) => {
+      const signal = keep.stream(res)?.signal;
+      signal?.addEventListener('abort', () => told.push('abort'));
+      res.on('close', () => told.push('close'));
+      res.setHeader('content-type', 'text/plain');
+      res.write('one ');
+    });
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'timed-out', side: 'upstream' });
+    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false, revision: 0 });
+    expect((await visitor.over()).whole).toBe(false);
+    expect(new Set(told)).toEqual(new Set(['abort', 'close']));
+    expect(told).toHaveLength(2);
+  });
+
+  it('swallows what comes after the grace, and calls back', async () => {
+    const go = createGate();
+    const said: unknown[] = [];
+    const { kept, visitor } = await open({ idleTimeoutMs: 50 }, async (_, res) => {
+      res.setHeader('content-type', 'text/plain');
+      res.write('one ');
+      await go.promise;
+      said.push(res.write('late', (error) => said.push(error ?? 'no error')));
+      res.end(() => said.push('callback'));
+    });
+    await kept.witness.ended();
+    go.open();
+    await until('the handler is done', () => said.length === 3);
+    expect(said).toEqual([true, 'no error', 'callback']);
+    expect((await visitor.over()).body.toString()).toBe('one ');
+    expect(kept.store.row.text).toBe('one ');
+  });
+
+  it('stands still during a hold and after end()', async () => {
+    const { kept, visitor } = await open({ idleTimeoutMs: 50 }, (_, res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.write(chatChunk({ content: 'one' }));
+      res.write(chatChunk({}, 'stop'));
+      setTimeout(() => res.end('data: [DONE]\n\n'), 200);
+    });
+    kept.store.hold();
+    await until('the store was asked', () => kept.store.waiting === 1);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(kept.witness.ends).toEqual([]);
+    kept.store.answer();
+    expect((await visitor.over()).whole).toBe(true);
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed' });
+    expect(kept.store.row).toMatchObject({ complete: true, revision: 0 });
+  });
+
+  it('stands still while the client takes nothing', async () => {
+    const { kept, visitor, site } = await open({ idleTimeoutMs: 100 }, async (_, res) => {
+      res.setHeader('content-type', 'text/plain');
+      if (!res.write('x'.repeat(14 * MIB))) await once(res, 'drain');
+      res.end('end');
+    });
+    visitor.pause();
+    await until('the socket is full', () => site.sockets[0]?.writableNeedDrain === true);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(kept.witness.ends).toEqual([]);
+    visitor.resume();
+    expect((await visitor.over()).whole).toBe(true);
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed' });
+  });
+
+  it('runs on when the client has left: disconnected, and not complete', async () => {
+    const { kept, visitor } = await open({ idleTimeoutMs: 200 }, (_, res) => {
+      res.setHeader('content-type', 'text/plain');
+      res.write('one ');
+    });
+    await visitor.sees('one ');
+    visitor.fin();
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false });
+    expect(kept.witness.finishing).toEqual([true, false]);
+  });
+});
+
+describe('stallTimeoutMs', () => {
+  it.each(['finish', 'keep'] as const)(
+    'treats a client that takes nothing as one that left, under %s',
+    async (disconnected) => {
+      const returned = createGate();
+      const options = { stallTimeoutMs: 100, policy: { disconnected } } as const;
+      const big = 'x'.repeat(14 * MIB);
+      const { kept, visitor, site } = await open(options, async (_, res) => {
+        res.setHeader('content-type', 'text/plain');
+        if (!res.write(big)) await once(res, 'drain');
+        res.end('end');
+        returned.open();
+      });
+      visitor.pause();
+      const ended = await kept.witness.ended();
+      expect(ended).toMatchObject({ outcome: 'disconnected', side: 'client', save: 'saved' });
+      await soon('the handler', returned.promise);
+      await until('the socket is closed', () => site.closedSockets === 1);
+      const finished = disconnected === 'finish';
+      expect(kept.store.row.complete).toBe(finished);
+      expect(kept.store.row.text.length).toBe(big.length + (finished ? 3 : 0));
+    },
+  );
+
+  it('is patient with one that is slow', async () => {
+    const { kept, visitor } = await open({ stallTimeoutMs: 400 }, async (_, res) => {
+      res.setHeader('content-type', 'text/plain');
+      if (!res.write('x'.repeat(14 * MIB))) await once(res, 'drain');
+      res.end('end');
+    });
+    while (visitor.reply?.whole !== true && !visitor.gone) {
+      visitor.pause();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      visitor.resume();
+      await turns(2);
+    }
+    expect(visitor.reply?.whole).toBe(true);
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed' });
+  });
+});
+
+describe('stop()', () => {
+  it('by the server is stopped by the server, once', async () => {
+    const answers: unknown[] = [];
+    const { kept, visitor } = await open({}, (_, res, { keep }) => {
+      const handle = keep.stream(res);
+      res.setHeader('content-type', 'text/plain');
+      res.write('one ');
+      handle?.signal.addEventListener('abort', () => res.end());
+      setImmediate(() => answers.push(handle?.stop('enough'), handle?.stop('again')));
+    });
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'stopped', side: 'server' });
+    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false, outcome: 'stopped' });
+    expect(answers[0]).toBe(true);
+    await visitor.over();
+  });
+
+  it('changes nothing once the finish marker has passed', async () => {
+    let stopped: unknown;
+    const { kept, visitor } = await open({}, (_, res, { keep }) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.write(chatChunk({ content: 'one' }));
+      res.write(chatChunk({}, 'stop'));
+      stopped = keep.stream(res)?.stop();
+      res.end();
+    });
+    expect((await visitor.over()).whole).toBe(true);
+    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
+    expect(kept.store.row).toMatchObject({ text: 'one', complete: true, revision: 0 });
+    expect(stopped).toBe(false);
+  });
+});
+
+async function open(options: GuardOptions<IncomingMessage>, act: Act) {
+  const kept = createKept();
+  const guard = kept.keep.guard(
+    { confirmTimeoutMs: 60_000, maxBytes: 64 * MIB, finish: { maxBytes: 64 * MIB }, ...options },
+    (req: IncomingMessage, res) => act(req, res, kept),
+  );
+  const site = await serve((req, res) => void guard(req, res));
+  return { kept, site, visitor: await visit(site, '/') };
+}
