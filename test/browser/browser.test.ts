@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type express from 'express';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createApp, createHouse, type House } from '../support/house.ts';
+import { createApp, createFullFixture, type FullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { serve } from '../support/site.ts';
+import { serve } from '../support/test-server.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
 import { findChromium, startChromium } from './program.ts';
@@ -57,8 +57,8 @@ describe.skipIf(path === undefined && !inCi)('a browser', () => {
       },
     ],
   ])('that %s in the middle keeps what it was shown, and the rest', async (_way, leave) => {
-    const { page, house, site } = await open();
-    await page.goto(`${site.url}/page?next`);
+    const { page, fixture, testServer } = await open();
+    await page.goto(`${testServer.url}/page?next`);
     let shown = '';
     await page.exposeFunction('show', (word: string) => (shown += word));
     await page.evaluate(`
@@ -67,9 +67,9 @@ describe.skipIf(path === undefined && !inCi)('a browser', () => {
     `);
     await until('it shows the first words', () => shown.includes(WORDS[1]));
     await leave(page);
-    const row = await until('the answer is stored', async () => (await house.rows())[0]);
+    const row = await until('the answer is stored', async () => (await fixture.rows())[0]);
     expect(row.content.startsWith(shown)).toBe(true);
-    const [ended] = house.witness.ends;
+    const [ended] = fixture.recorded.ends;
     // An EventSource that has only lost its network goes on listening if the connection survived that.
     expect(['disconnected', 'completed']).toContain(ended?.outcome);
     expect(row).toMatchObject({ content: `${WORDS.join('')}.`, complete: true });
@@ -77,20 +77,20 @@ describe.skipIf(path === undefined && !inCi)('a browser', () => {
 
   /** A page, and the app it is of. */
   async function open() {
-    const house = await createHouse(database, spans);
-    const site = await serve(chatApp(house));
+    const fixture = await createFullFixture(database, spans);
+    const testServer = await serve(chatApp(fixture));
     const page = await chromium.context.newPage();
-    await page.goto(`${site.url}/page`);
-    return { house, site, page };
+    await page.goto(`${testServer.url}/page`);
+    return { fixture, testServer, page };
   }
 });
 
 const WORDS = ['The', ' last', ' chunk', ' is', ' here'] as const;
 
-function chatApp(house: House): express.Express {
+function chatApp(fixture: FullFixture): express.Express {
   const app = createApp();
   const naive = new Map<string, string>();
-  const guard = house.keep.guard({
+  const guard = fixture.keep.guard({
     message: ({ params }) => ({ conversationId: params['id'] }),
   });
   const answer =
@@ -115,7 +115,7 @@ function chatApp(house: House): express.Express {
   );
   app.get('/history/guarded/:id', async (req, res) => {
     const query = 'SELECT content FROM lastchunk_messages WHERE conversation_id = $1';
-    const { rows } = await house.reader.query<{ content: string }>(query, [req.params.id]);
+    const { rows } = await fixture.reader.query<{ content: string }>(query, [req.params.id]);
     res.json(rows[0]?.content ?? null);
   });
   app.get('/history/naive/:id', (req, res) => {

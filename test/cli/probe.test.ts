@@ -17,7 +17,7 @@ import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { parseScrape } from '../support/scrape.ts';
-import { serve, type Site } from '../support/site.ts';
+import { serve, type TestServer } from '../support/test-server.ts';
 import { soon, until } from '../support/until.ts';
 
 const PROMPT = 'say these seven words to me now';
@@ -64,7 +64,11 @@ describe('against the demo’s app', () => {
   });
   afterAll(() => database.remove());
 
-  async function serveDemo(): Promise<{ site: Site; connectionString: string; client: pg.Client }> {
+  async function serveDemo(): Promise<{
+    testServer: TestServer;
+    connectionString: string;
+    client: pg.Client;
+  }> {
     const connectionString = await database.newDatabase();
     const upstream = await startUpstream();
     const pool = new pg.Pool({ connectionString });
@@ -76,7 +80,7 @@ describe('against the demo’s app', () => {
     const metrics = prometheus({ registry: new Registry() });
     const keep = lastchunk({ store, journal: false, metrics });
     const openai = new OpenAI({ baseURL: upstream.url, apiKey: 'none' });
-    const site = await serve(createApp({ openai, model: 'demo', pool, keep, metrics }));
+    const testServer = await serve(createApp({ openai, model: 'demo', pool, keep, metrics }));
     const client = new pg.Client({ connectionString });
     await client.connect();
     onTestFinished(async () => {
@@ -85,7 +89,7 @@ describe('against the demo’s app', () => {
       await keep.close({ deadlineMs: 2000 });
       await pool.end();
     });
-    return { site, connectionString, client };
+    return { testServer, connectionString, client };
   }
 
   const asking = (url: string): string[] => {
@@ -94,8 +98,8 @@ describe('against the demo’s app', () => {
   };
 
   it('loses nothing on the guarded route, by the history and by the table', async () => {
-    const { site, connectionString } = await serveDemo();
-    const url = `${site.url}/guarded/{id}`;
+    const { testServer, connectionString } = await serveDemo();
+    const url = `${testServer.url}/guarded/{id}`;
     const byHistory = await probe([...asking(url), '--history', url]);
     expect(byHistory).toMatchObject({ exitCode: 0, stderr: '' });
     expect(counts(byHistory.stdout)).toEqual(ALL_KEPT);
@@ -105,8 +109,8 @@ describe('against the demo’s app', () => {
   });
 
   it('shows what the naive route loses while its table cannot be written to', async () => {
-    const { site, connectionString, client } = await serveDemo();
-    const url = `${site.url}/naive/{id}`;
+    const { testServer, connectionString, client } = await serveDemo();
+    const url = `${testServer.url}/naive/{id}`;
     const sql = 'select text from lastchunk_demo_answers where conversation_id = {id}';
     const where = ['--database-url', connectionString, '--sql', sql];
     // Inserts wait, reads do not.
@@ -121,7 +125,7 @@ describe('against the demo’s app', () => {
     );
     // While the guarded one, beside it in the same process, has it when its last frame arrives.
     const last = ['--ways', 'last-frame'];
-    const guarded = await probe([...asking(`${site.url}/guarded/{id}`), ...last], {
+    const guarded = await probe([...asking(`${testServer.url}/guarded/{id}`), ...last], {
       DATABASE_URL: connectionString,
     });
     expect(counts(guarded.stdout)).toEqual({ 'last-frame': { kept: 1 } });
@@ -153,10 +157,10 @@ async function serveOwn(
     const answer = content === undefined ? [] : [{ role: 'assistant', parts: [{ content }] }];
     res.json({ messages: [{ role: 'user', content: 'one two three' }, ...answer] });
   });
-  const site = await serve(app, transport);
-  const url = `${site.url}/chat/{id}`;
+  const testServer = await serve(app, transport);
+  const url = `${testServer.url}/chat/{id}`;
   const argv = [url, '--method', 'POST', '--history', url, '--wait', '1', '--stall', '0'];
-  return { site, kept, asked, argv };
+  return { testServer, kept, asked, argv };
 }
 
 describe('an app', () => {
@@ -196,11 +200,11 @@ describe('an app', () => {
   });
 
   it('whose history does not know the conversation has lost it', async () => {
-    const { argv, site } = await serveOwn((keep, _req, res) => {
+    const { argv, testServer } = await serveOwn((keep, _req, res) => {
       keep('one ');
       res.type('text/plain').end('one ');
     });
-    const elsewhere = ['--history', `${site.url}/nowhere/{id}`, '--ways', 'complete'];
+    const elsewhere = ['--history', `${testServer.url}/nowhere/{id}`, '--ways', 'complete'];
     expect(counts((await probe([...argv, ...elsewhere])).stdout)).toEqual({
       complete: { lost: 1 },
     });
@@ -238,10 +242,16 @@ describe('an app', () => {
       'failed: close: did not get to its end in time',
     );
 
-    const { site } = await serveOwn(() => undefined);
-    site.server.close();
-    site.server.closeAllConnections();
-    const nobody = [`${site.url}/{id}`, '--history', `${site.url}/{id}`, '--ways', 'close'];
+    const { testServer } = await serveOwn(() => undefined);
+    testServer.server.close();
+    testServer.server.closeAllConnections();
+    const nobody = [
+      `${testServer.url}/{id}`,
+      '--history',
+      `${testServer.url}/{id}`,
+      '--ways',
+      'close',
+    ];
     expect((await probe(nobody)).stdout).toContain('failed: close: broke off (ECONNREFUSED)');
   });
 });
@@ -259,10 +269,10 @@ it('finds a message by the id that its answer was given', async () => {
   app.get('/messages', (_req, res) => {
     res.json([{ id: 'another', content: 'one two' }, ...store.rows.values()]);
   });
-  const site = await serve(app);
-  const history = `${site.url}/messages?id={message}`;
+  const testServer = await serve(app);
+  const history = `${testServer.url}/messages?id={message}`;
   const { exitCode, stdout } = await probe([
-    `${site.url}/chat`,
+    `${testServer.url}/chat`,
     '--history',
     history,
     '--stall',
@@ -277,15 +287,15 @@ describe('leaves', () => {
     // As with curl -k; the certificate is the test's own.
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
     onTestFinished(() => void delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']);
-    const { argv, site } = await serveOwn((keep, _req, res) => {
+    const { argv, testServer } = await serveOwn((keep, _req, res) => {
       keep('one');
       res.type('text/plain').write('one');
     }, transport);
     const errorAfter = async (way: string): Promise<string | undefined> => {
-      site.forgetSockets();
+      testServer.forgetSockets();
       const { exitCode } = await probe([...argv, '--ways', way]);
       expect(exitCode).toBe(0);
-      const [socket] = site.sockets;
+      const [socket] = testServer.sockets;
       await until('the server has met the close', () => socket?.closed);
       return (socket?.errored as NodeJS.ErrnoException | null | undefined)?.code;
     };

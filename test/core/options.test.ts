@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { lastchunk, LastchunkError } from '../../src/index.ts';
-import { createKept } from '../support/kept.ts';
+import { createInMemoryInstance } from '../support/in-memory-instance.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 
 /** What JavaScript, or a cast, may hand us: the option, and what is wrong with it. */
@@ -41,7 +41,7 @@ const BAD_GUARDS: ReadonlyArray<readonly [name: string, options: object]> = [
 
 describe('an impossible option', () => {
   it.each(BAD_GUARDS)('of guard() throws, and the error names it: %s %j', (name, options) => {
-    const { keep } = createKept();
+    const { keep } = createInMemoryInstance();
     expect(thrownBy(() => keep.guard(options))).toMatchObject({
       code: 'bad-option',
       message: expect.stringContaining(name),
@@ -52,7 +52,7 @@ describe('an impossible option', () => {
     ['maxBytes', { maxBytes: 100 }],
     ['polcy', { policy: {} }],
   ])('of observe() throws too: %s', (_, options) => {
-    const { keep } = createKept();
+    const { keep } = createInMemoryInstance();
     expect(thrownBy(() => keep.observe(options as object))).toMatchObject({ code: 'bad-option' });
   });
 
@@ -95,7 +95,7 @@ describe('an impossible option', () => {
   it.each([[undefined], [{}], [{ authorize: true }]])(
     'is a stopHandler without authorize: %j',
     (options) => {
-      const { keep } = createKept();
+      const { keep } = createInMemoryInstance();
       // What JavaScript may hand us.
       const given = options as unknown as Parameters<typeof keep.stopHandler>[0];
       expect(thrownBy(() => keep.stopHandler(given))).toMatchObject({

@@ -5,13 +5,13 @@ import { fastifyLastchunk } from '../../src/frameworks/fastify.ts';
 import { lastchunk } from '../../src/index.ts';
 import { createLogbook } from '../support/logbook.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
-import { createWitness } from '../support/witness.ts';
+import { createRecordingObserver } from '../support/recording-observer.ts';
 
 async function open() {
   const store = createMemoryStore();
-  const witness = createWitness();
+  const recorded = createRecordingObserver();
   const { logger, lines } = createLogbook();
-  const keep = lastchunk({ store, journal: false, observer: witness.observer, logger });
+  const keep = lastchunk({ store, journal: false, observer: recorded.observer, logger });
   const app = fastify();
   await app.register(fastifyLastchunk, { keep });
   onTestFinished(async () => {
@@ -24,19 +24,19 @@ async function open() {
     const port = typeof address === 'object' ? address?.port : undefined;
     return (await fetch(`http://localhost:${port}${path}`)).text();
   };
-  return { store, witness, lines, keep, app, ask };
+  return { store, recorded, lines, keep, app, ask };
 }
 
 it('observes routes without options, under their pattern', async () => {
-  const { store, witness, app, ask } = await open();
+  const { store, recorded, app, ask } = await open();
   app.get('/plain/:id', (_request, reply) => reply.type('text/event-stream').send('data: hi\n\n'));
   expect(await ask('/plain/1')).toBe('data: hi\n\n');
-  expect(await witness.ended()).toMatchObject({ route: '/plain/:id', outcome: 'completed' });
+  expect(await recorded.ended()).toMatchObject({ route: '/plain/:id', outcome: 'completed' });
   expect(store.asked).toEqual([]);
 });
 
 it('guards a reply that is hijacked and written by hand, once, also where Fastify adds HEAD', async () => {
-  const { store, witness, lines, app, ask } = await open();
+  const { store, recorded, lines, app, ask } = await open();
   app.get('/chat/:id', { config: { lastchunk: {} } as object }, (_request, reply) => {
     reply.hijack();
     reply.raw.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -44,7 +44,7 @@ it('guards a reply that is hijacked and written by hand, once, also where Fastif
     reply.raw.end('data: [DONE]\n\n');
   });
   await ask('/chat/1');
-  expect(await witness.ended()).toMatchObject({ route: '/chat/:id', outcome: 'completed' });
+  expect(await recorded.ended()).toMatchObject({ route: '/chat/:id', outcome: 'completed' });
   expect(store.row.text).toBe('hi');
   expect(lines.filter(({ level }) => level === 'warn')).toEqual([]);
 });

@@ -4,21 +4,21 @@ import { expect, it, onTestFinished } from 'vitest';
 import { fetchGuard, type FetchHandler } from '../../src/frameworks/fetch.ts';
 import { lastchunk } from '../../src/index.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
-import { createWitness } from '../support/witness.ts';
+import { createRecordingObserver } from '../support/recording-observer.ts';
 
 const EVENTS = { 'content-type': 'text/event-stream' };
 
 function open() {
   const store = createMemoryStore();
-  const witness = createWitness();
-  const keep = lastchunk({ store, journal: false, observer: witness.observer });
+  const recorded = createRecordingObserver();
+  const keep = lastchunk({ store, journal: false, observer: recorded.observer });
   onTestFinished(async () => {
     await keep.close({ deadlineMs: 1000 });
   });
   const guard = fetchGuard(keep, { route: '/chat/:id', policy: { disconnected: 'keep' } });
   const ask = (handler: FetchHandler, init?: RequestInit): Promise<Response> =>
     guard(new Request('http://localhost/chat/7?x=1', init), handler);
-  return { store, witness, keep, ask };
+  return { store, recorded, keep, ask };
 }
 
 it('keeps status, headers and cookies, and adds its own two', async () => {
@@ -40,17 +40,17 @@ it.each([
   ['JSON', () => Response.json({ ok: true }), {}],
   ['an error', () => new Response('data: no\n\n', { status: 502, headers: EVENTS }), {}],
 ])('lets %s through and counts no stream', async (_what, answer, init) => {
-  const { witness, ask } = open();
+  const { recorded, ask } = open();
   const plain = await answer().text();
   const response = await ask(answer, init);
   expect(response.status).toBe(answer().status);
   expect(await response.text()).toBe(plain);
   await nextTurn();
-  expect(witness.starts).toBe(0);
+  expect(recorded.starts).toBe(0);
 });
 
 it('gives the handler its stream, whose signal aborts when the reader has gone', async () => {
-  const { store, witness, ask } = open();
+  const { store, recorded, ask } = open();
   let aborted: Promise<void> | undefined;
   const response = await ask((_request, stream) => {
     aborted = new Promise((resolve) => {
@@ -65,12 +65,12 @@ it('gives the handler its stream, whose signal aborts when the reader has gone',
   await reader?.read();
   await reader?.cancel();
   await aborted;
-  expect(await witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+  expect(await recorded.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
   expect(store.row).toMatchObject({ text: 'one', complete: false });
 });
 
 it('takes the signal of the request for the leaving of its client', async () => {
-  const { witness, ask } = open();
+  const { recorded, ask } = open();
   const client = new AbortController();
   const body = new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(Buffer.from('data: one\n\n')),
@@ -79,7 +79,7 @@ it('takes the signal of the request for the leaving of its client', async () => 
   const response = await ask(() => new Response(body, { headers: EVENTS }), init);
   await response.body?.getReader().read();
   client.abort();
-  expect(await witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+  expect(await recorded.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
 });
 
 it('reads no further than a reader that takes nothing needs', async () => {
@@ -101,11 +101,11 @@ it('reads no further than a reader that takes nothing needs', async () => {
 });
 
 it('passes on what the handler throws, and keeps nothing of it', async () => {
-  const { witness, ask, keep } = open();
+  const { recorded, ask, keep } = open();
   const thrown = new Error('no model');
   await expect(ask(() => Promise.reject(thrown))).rejects.toBe(thrown);
   await nextTurn();
-  expect(witness.starts).toBe(0);
+  expect(recorded.starts).toBe(0);
   expect(keep.health().status).toBe('healthy');
 });
 

@@ -8,13 +8,13 @@ import { koaGuard, koaObserve } from '../../src/frameworks/koa.ts';
 import { lastchunk } from '../../src/index.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { until } from '../support/until.ts';
-import { visit } from '../support/visitor.ts';
-import { createWitness } from '../support/witness.ts';
+import { openClient } from '../support/http-client.ts';
+import { createRecordingObserver } from '../support/recording-observer.ts';
 
 async function open(prepare: (app: Koa, keep: ReturnType<typeof lastchunk>) => void) {
   const store = createMemoryStore();
-  const witness = createWitness();
-  const keep = lastchunk({ store, journal: false, observer: witness.observer });
+  const recorded = createRecordingObserver();
+  const keep = lastchunk({ store, journal: false, observer: recorded.observer });
   const app = new Koa();
   const errors: unknown[] = [];
   app.on('error', (error) => errors.push(error));
@@ -31,8 +31,8 @@ async function open(prepare: (app: Koa, keep: ReturnType<typeof lastchunk>) => v
   });
   // A TCP server that listens has an address object.
   const { port } = server.address() as AddressInfo;
-  const client = await visit({ port, transport: 'http' }, '/chat/42');
-  return { store, witness, errors, client };
+  const client = await openClient({ port, transport: 'http' }, '/chat/42');
+  return { store, recorded, errors, client };
 }
 
 /** What @koa/router leaves on the context. */
@@ -44,7 +44,7 @@ function matched(pattern: string): Koa.Middleware {
 }
 
 it('observes under the pattern of the router, and saves nothing', async () => {
-  const { store, witness, client } = await open((app, keep) => {
+  const { store, recorded, client } = await open((app, keep) => {
     app.use(matched('/chat/:id'));
     app.use(koaObserve(keep));
     app.use((ctx) => {
@@ -53,23 +53,23 @@ it('observes under the pattern of the router, and saves nothing', async () => {
     });
   });
   expect((await client.over()).body.toString()).toBe('data: hi\n\n');
-  expect(await witness.ended()).toMatchObject({ route: '/chat/:id', outcome: 'completed' });
+  expect(await recorded.ended()).toMatchObject({ route: '/chat/:id', outcome: 'completed' });
   expect(store.asked).toEqual([]);
 });
 
 it('lets Koa have its errors, and hears of those that ctx.throw makes before a stream', async () => {
-  const { witness, errors, client } = await open((app, keep) => {
+  const { recorded, errors, client } = await open((app, keep) => {
     app.use(koaGuard(keep));
     app.use((ctx) => ctx.throw(503, 'busy', { expose: true }));
   });
   expect(await client.over()).toMatchObject({ status: 503 });
-  expect([errors, witness.starts]).toEqual([[expect.objectContaining({ status: 503 })], 0]);
+  expect([errors, recorded.starts]).toEqual([[expect.objectContaining({ status: 503 })], 0]);
 });
 
 it('lets go of the body when the rest is not wanted any more', async () => {
   const body = new Readable({ read: () => undefined });
   body.push('data: one\n\n');
-  const { store, witness, client } = await open((app, keep) => {
+  const { store, recorded, client } = await open((app, keep) => {
     app.use(koaGuard(keep, { finish: { timeoutMs: 1000 } }));
     app.use((ctx) => {
       ctx.type = 'text/event-stream';
@@ -78,9 +78,9 @@ it('lets go of the body when the rest is not wanted any more', async () => {
   });
   await client.sees('one');
   client.rst();
-  await until('the guard has noticed', () => witness.finishing.length > 0);
+  await until('the guard has noticed', () => recorded.finishing.length > 0);
   expect(body.destroyed).toBe(false);
-  expect(await witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+  expect(await recorded.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
   await until('the body is let go', () => body.destroyed);
   expect(store.row).toMatchObject({ text: 'one', complete: false });
 });

@@ -6,8 +6,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { lastchunk } from '../../src/index.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { turns, until } from '../support/until.ts';
-import { visit } from '../support/visitor.ts';
-import { createWitness } from '../support/witness.ts';
+import { openClient } from '../support/http-client.ts';
+import { createRecordingObserver } from '../support/recording-observer.ts';
 import { type Answer, type CommonOptions, FRAMEWORKS } from './served.ts';
 
 const frame = (text: string): string => `data: ${JSON.stringify({ text })}\n\n`;
@@ -17,18 +17,18 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
   /** A route that answers with `answer`, under a guard whose store is memory. */
   async function open(answer: Answer, options: CommonOptions = {}) {
     const store = createMemoryStore();
-    const witness = createWitness();
-    const keep = lastchunk({ store, journal: false, observer: witness.observer });
+    const recorded = createRecordingObserver();
+    const keep = lastchunk({ store, journal: false, observer: recorded.observer });
     onTestFinished(async () => {
       await keep.close({ deadlineMs: 1000 });
     });
     const port = await start(keep, answer, { route: '/chat/:id', ...options });
-    const client = await visit({ port, transport: 'http' }, '/chat/42');
-    return { store, witness, client };
+    const client = await openClient({ port, transport: 'http' }, '/chat/42');
+    return { store, recorded, client };
   }
 
   it('ok: is completed, and saved before the last frame is read', async () => {
-    const { store, witness, client } = await open(async function* () {
+    const { store, recorded, client } = await open(async function* () {
       yield frame('one');
       yield frame(' two');
       yield DONE;
@@ -37,14 +37,14 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
     expect(store.row).toMatchObject({ text: 'one two', conversationId: '42', complete: true });
     expect((await client.over()).body.toString()).toBe(frame('one') + frame(' two') + DONE);
     expect(client.reply?.headers['x-message-id']).toBe(store.row.id);
-    expect(await witness.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
+    expect(await recorded.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
   });
 
   it.each(['fin', 'rst'] as const)(
     'hang-up by %s: is the client’s, and the answer is finished and kept',
     async (leave) => {
       const gate = createGate();
-      const { store, witness, client } = await open(async function* () {
+      const { store, recorded, client } = await open(async function* () {
         yield frame('one');
         await gate.opened;
         yield frame(' two');
@@ -52,9 +52,9 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
       });
       await client.sees('one');
       client[leave]();
-      await until('the guard has noticed', () => witness.finishing.length > 0);
+      await until('the guard has noticed', () => recorded.finishing.length > 0);
       gate.open();
-      expect(await witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+      expect(await recorded.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
       expect(store.row).toMatchObject({ text: 'one two', complete: true });
     },
   );
@@ -72,10 +72,10 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
         released = true;
       }
     };
-    const { store, witness, client } = await open(answer, { policy: { disconnected: 'keep' } });
+    const { store, recorded, client } = await open(answer, { policy: { disconnected: 'keep' } });
     await client.sees('one');
     client.fin();
-    expect(await witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+    expect(await recorded.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
     expect(store.row).toMatchObject({ text: 'one', complete: false });
     // A plain loop is not told: it has to look at the signal.
     if (name !== 'node:http') await until('the source is released', () => released);
@@ -83,7 +83,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
 
   it('late throw: is failed, what was seen is kept, and the client is told no clean end', async () => {
     const gate = createGate();
-    const { store, witness, client } = await open(async function* () {
+    const { store, recorded, client } = await open(async function* () {
       yield frame('one');
       await gate.opened;
       throw Object.assign(new Error('the model broke'), { code: 'EBROKEN' });
@@ -91,23 +91,23 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
     await client.sees('one');
     gate.open();
     expect((await client.over()).whole).toBe(false);
-    expect(await witness.ended()).toMatchObject({ outcome: 'failed', errorType: 'EBROKEN' });
+    expect(await recorded.ended()).toMatchObject({ outcome: 'failed', errorType: 'EBROKEN' });
     expect(store.row).toMatchObject({ text: 'one', complete: false });
   });
 
   it('early throw and sync throw: the framework answers, and there is no stream', async () => {
-    const { store, witness, client } = await open(() => {
+    const { store, recorded, client } = await open(() => {
       throw new Error('no model');
     });
     const reply = await client.over();
     expect(reply).toMatchObject({ status: 500, whole: true });
     expect(reply.headers).not.toHaveProperty('x-stream-id');
     await turns();
-    expect([witness.starts, witness.dues, store.asked]).toEqual([0, 0, []]);
+    expect([recorded.starts, recorded.dues, store.asked]).toEqual([0, 0, []]);
   });
 
   it('an error before the first token is no clean end of an answer either', async () => {
-    const { store, witness, client } = await open(async function* () {
+    const { store, recorded, client } = await open(async function* () {
       await turns(1);
       yield* [];
       throw new Error('no model');
@@ -115,14 +115,14 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
     const reply = await client.over();
     expect(reply.status === 500 || !reply.whole).toBe(true);
     await turns();
-    expect(witness.ends.filter(({ outcome }) => outcome === 'completed')).toEqual([]);
+    expect(recorded.ends.filter(({ outcome }) => outcome === 'completed')).toEqual([]);
     expect(store.rows.size).toBe(0);
   });
 
   it('unread body: the client that reads nothing and leaves costs no part of the answer', async () => {
     const long = 'x'.repeat(64 * 1024);
     const gate = createGate();
-    const { store, witness, client } = await open(async function* () {
+    const { store, recorded, client } = await open(async function* () {
       yield frame('one');
       await gate.opened;
       for (let i = 0; i < 100; i += 1) yield frame(long);
@@ -133,7 +133,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
     gate.open();
     await turns(50);
     client.rst();
-    expect(await witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+    expect(await recorded.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
     expect(store.row.text).toHaveLength('one'.length + 100 * long.length);
     expect(store.row.complete).toBe(true);
   });

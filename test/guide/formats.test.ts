@@ -8,9 +8,9 @@ import { expect, it, onTestFinished } from 'vitest';
 import type { Format } from '../../src/index.ts';
 import { FORMAT_NAMES } from '../../src/formats/index.ts';
 import { ROOT } from '../support/imports.ts';
-import { createKept } from '../support/kept.ts';
-import { serve } from '../support/site.ts';
-import { visit } from '../support/visitor.ts';
+import { createInMemoryInstance } from '../support/in-memory-instance.ts';
+import { serve } from '../support/test-server.ts';
+import { openClient } from '../support/http-client.ts';
 
 const page = await readFile(join(ROOT, 'docs/formats.md'), 'utf8');
 
@@ -30,17 +30,17 @@ it.each([
   ['w hello\nnews\nend\n', { outcome: 'completed' }, { events: ['w hello', 'news', 'end'] }],
 ])('reads %j by the format of the page', async (body, ended, row) => {
   const marketFeed = await loadExample();
-  const { keep, store, witness } = createKept();
+  const { keep, store, recorded } = createInMemoryInstance();
   const app = express();
   app.get('/', keep.guard({ format: marketFeed }), (_req, res) => {
     res.type('application/x-ndjson');
     for (const line of body.split(/(?<=\n)/)) res.write(line);
     res.end();
   });
-  expect((await (await visit(await serve(app), '/')).over()).body.toString()).toBe(body);
-  expect(await witness.ended()).toMatchObject({ ...ended, format: 'market-feed' });
+  expect((await (await openClient(await serve(app), '/')).over()).body.toString()).toBe(body);
+  expect(await recorded.ended()).toMatchObject({ ...ended, format: 'market-feed' });
   expect(store.row).toMatchObject(row);
-  expect(witness.internalErrors).toEqual([]);
+  expect(recorded.internalErrors).toEqual([]);
 });
 
 async function loadExample(): Promise<Format> {

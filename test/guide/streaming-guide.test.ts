@@ -7,9 +7,9 @@ import { pathToFileURL } from 'node:url';
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from '../support/imports.ts';
-import { serve } from '../support/site.ts';
+import { serve } from '../support/test-server.ts';
 import { turns, until } from '../support/until.ts';
-import { visit } from '../support/visitor.ts';
+import { openClient } from '../support/http-client.ts';
 
 interface Part {
   readonly token?: string;
@@ -68,7 +68,7 @@ async function open(make: Make) {
     handled.push(done.catch(() => undefined));
     return done;
   });
-  const client = await visit(await serve(app), '/chat/7');
+  const client = await openClient(await serve(app), '/chat/7');
   said.push({ token: 'one' });
   await client.sees('one');
   const over = async (): Promise<void> => void (await Promise.all(handled));
@@ -136,7 +136,7 @@ describe('who ended it', () => {
   ])('%s: %s', async (how, who) => {
     let verdict: string | undefined;
     let response: ServerResponse | undefined;
-    const site = await serve((req, res) => {
+    const testServer = await serve((req, res) => {
       const { socket } = req;
       response = res;
       res.on('error', () => undefined);
@@ -145,7 +145,7 @@ describe('who ended it', () => {
       });
       res.write('one');
     });
-    const client = await visit(site, '/');
+    const client = await openClient(testServer, '/');
     await client.sees('one');
     if (how === 'fin') client.fin();
     else if (how === 'rst') client.rst();

@@ -3,11 +3,11 @@ import compression from 'compression';
 import express, { type Response } from 'express';
 import { expect, it } from 'vitest';
 import type { GuardOptions } from '../../src/index.ts';
-import { createKept } from '../support/kept.ts';
-import { serve } from '../support/site.ts';
-import { createTap } from '../support/tap.ts';
+import { createInMemoryInstance } from '../support/in-memory-instance.ts';
+import { serve } from '../support/test-server.ts';
+import { createControllableUpstream } from '../support/controllable-upstream.ts';
 import { turns, until } from '../support/until.ts';
-import { visit } from '../support/visitor.ts';
+import { openClient } from '../support/http-client.ts';
 import type { LIMITS, NOTES } from './limits.ts';
 
 const EVENTS = 'text/event-stream';
@@ -25,24 +25,26 @@ const SHOWN: Readonly<Record<keyof typeof NOTES | keyof typeof LIMITS, () => Pro
       res.end(' two');
     });
     const headers = { 'content-type': 'application/json' };
-    const client = await visit(await serve(app), '/', { method: 'POST', headers, body: '{}' });
+    const client = await openClient(await serve(app), '/', { method: 'POST', headers, body: '{}' });
     expect(await client.over()).toMatchObject({ whole: true, body: Buffer.from('one two') });
     expect(events).toEqual(['the request closed', 'the handler goes on']);
   },
   wrongOrder: async () => {
-    const { kept, tap, client } = await open((app, guard) => app.use(guard, compression()));
-    tap.push('one');
-    tap.end();
+    const { instance, upstream, client } = await open((app, guard) =>
+      app.use(guard, compression()),
+    );
+    upstream.push('one');
+    upstream.end();
     await client.over();
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
-    expect(kept.store.row).toMatchObject({ text: 'one', complete: true });
-    expect(kept.logbook.lines.map(({ text }) => text)).toContainEqual(
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+    expect(instance.store.row).toMatchObject({ text: 'one', complete: true });
+    expect(instance.logbook.lines.map(({ text }) => text)).toContainEqual(
       expect.stringContaining('compression() must stand before'),
     );
   },
   earlyListener: async () => {
     const told: string[] = [];
-    const { kept, tap, client } = await open((app, guard) => {
+    const { instance, upstream, client } = await open((app, guard) => {
       app.use((_req, res, next) => {
         res.on('close', () => told.push('before'));
         next();
@@ -53,47 +55,47 @@ const SHOWN: Readonly<Record<keyof typeof NOTES | keyof typeof LIMITS, () => Pro
         next();
       });
     });
-    tap.push('one');
+    upstream.push('one');
     await client.sees('one');
     client.rst();
     await until('the early listener is told', () => told.length > 0);
     await turns();
     expect(told).toEqual(['before']);
-    tap.end();
-    await kept.witness.ended();
+    upstream.end();
+    await instance.recorded.ended();
     await until('so is the late one', () => told.length > 1);
   },
   plainLoop: async () => {
-    const { keep, store, witness } = createKept();
-    const tap = createTap();
+    const { keep, store, recorded } = createInMemoryInstance();
+    const upstream = createControllableUpstream();
     let ended = false;
     const app = express();
     const guard = keep.guard({ policy: { disconnected: 'keep' } });
     app.get('/', guard, async (_req, res) => {
       res.type(EVENTS);
-      for await (const text of tap) res.write(frame(text));
+      for await (const text of upstream) res.write(frame(text));
       ended = !res.writableEnded;
       res.end();
     });
-    const client = await visit(await serve(app), '/');
-    tap.push('one');
+    const client = await openClient(await serve(app), '/');
+    upstream.push('one');
     await client.sees('one');
     client.rst();
-    expect(await witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
-    tap.push(' two');
-    tap.end();
+    expect(await recorded.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+    upstream.push(' two');
+    upstream.end();
     await until('the loop has come to its end', () => ended);
     expect(store.row).toMatchObject({ text: 'one', complete: false });
   },
   plainHead: async () => {
     const headersOf = async (options: GuardOptions) => {
-      const { keep, store } = createKept();
+      const { keep, store } = createInMemoryInstance();
       const app = express();
       app.get('/', keep.guard(options), (_req, res) => {
         res.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).write('one');
         res.end(' two');
       });
-      const { headers } = await (await visit(await serve(app), '/')).over();
+      const { headers } = await (await openClient(await serve(app), '/')).over();
       await until('it is saved', () => store.rows.size === 1);
       expect(store.row.text).toBe('one two');
       return headers;
@@ -102,39 +104,42 @@ const SHOWN: Readonly<Record<keyof typeof NOTES | keyof typeof LIMITS, () => Pro
     expect(await headersOf({ stream: true })).toHaveProperty('x-stream-id');
   },
   json: async () => {
-    const { kept, tap, client } = await open((app, guard) => app.use(guard), 'application/json');
-    tap.push('one');
-    tap.end();
+    const { instance, upstream, client } = await open(
+      (app, guard) => app.use(guard),
+      'application/json',
+    );
+    upstream.push('one');
+    upstream.end();
     expect(await client.over()).toMatchObject({ whole: true });
     await turns();
-    expect([kept.witness.starts, kept.store.asked]).toEqual([0, []]);
+    expect([instance.recorded.starts, instance.store.asked]).toEqual([0, []]);
   },
   rawWrite: async () => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const app = express();
-    app.get('/', kept.keep.guard(), (_req, res: Response) => {
+    app.get('/', instance.keep.guard(), (_req, res: Response) => {
       res.type(EVENTS).set('Connection', 'close').removeHeader('Transfer-Encoding');
       res.write(frame('one'));
       res.socket?.write(frame('beside it'));
       res.end();
     });
-    const client = await visit(await serve(app), '/');
+    const client = await openClient(await serve(app), '/');
     await client.over();
     expect(client.raw.toString()).toContain('beside it');
-    await kept.witness.ended();
-    expect(kept.store.row.text).toBe('one');
+    await instance.recorded.ended();
+    expect(instance.store.row.text).toBe('one');
   },
   upgrade: async () => {
-    const kept = createKept();
-    const app = express().use(kept.keep.observe(), kept.keep.guard());
-    const site = await serve(app);
-    site.server.on('upgrade', (_req, socket) => {
+    const instance = createInMemoryInstance();
+    const app = express().use(instance.keep.observe(), instance.keep.guard());
+    const testServer = await serve(app);
+    testServer.server.on('upgrade', (_req, socket) => {
       socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\r\nhello');
     });
     const headers = { connection: 'Upgrade', upgrade: 'websocket' };
-    const client = await visit(site, '/', { headers });
+    const client = await openClient(testServer, '/', { headers });
     await until('the answer is there', () => client.raw.includes('hello'));
-    expect([kept.witness.starts, kept.store.asked]).toEqual([0, []]);
+    expect([instance.recorded.starts, instance.store.asked]).toEqual([0, []]);
   },
 };
 
@@ -147,17 +152,17 @@ async function open(
   arrange: (app: express.Express, guard: express.RequestHandler) => unknown,
   type = EVENTS,
 ) {
-  const kept = createKept();
-  const tap = createTap();
+  const instance = createInMemoryInstance();
+  const upstream = createControllableUpstream();
   const app = express();
-  arrange(app, kept.keep.guard());
+  arrange(app, instance.keep.guard());
   app.get('/', async (_req, res) => {
     res.type(type);
-    for await (const text of tap) res.write(frame(text));
+    for await (const text of upstream) res.write(frame(text));
     res.end('data: [DONE]\n\n');
   });
   const headers = { 'accept-encoding': 'gzip' };
-  return { kept, tap, client: await visit(await serve(app), '/', { headers }) };
+  return { instance, upstream, client: await openClient(await serve(app), '/', { headers }) };
 }
 
 function frame(content: string): string {

@@ -9,7 +9,7 @@ import { HANDLERS } from '../handlers/handlers.ts';
 import { LIMITS, NOTES } from '../handlers/limits.ts';
 import { MIDDLEWARE, PLACES } from '../handlers/stacks.ts';
 import { SAMPLES } from '../formats/samples.ts';
-import { WAYS } from '../support/ways.ts';
+import { HANDLER_STYLES } from '../support/handler-styles.ts';
 import { allCells, CLIENTS, EXPRESSES, keys, LOWEST, NODES, PG, SDKS, titleOf } from './cells.ts';
 import { MODEL_CLIENTS } from './clients.ts';
 import type { Finding } from './jobs.ts';
@@ -75,7 +75,7 @@ function handlers(): readonly string[] {
       [...plain, ...clients].map(({ name, onCut }) => [code(name), `\`${onCut}\``]),
     ),
     'Handlers that do one of these notice nothing of a client that leaves under `finish`, and none is left waiting under any policy:',
-    list(WAYS.filter(({ sheltered }) => sheltered).map(({ name }) => code(name))),
+    list(HANDLER_STYLES.filter(({ sheltered }) => sheltered).map(({ name }) => code(name))),
   ];
 }
 
@@ -115,7 +115,7 @@ function notes(): readonly Row[] {
 }
 
 function refusals(matrix: readonly Finding[]): readonly Row[] {
-  const exposed = WAYS.filter(({ sheltered }) => !sheltered);
+  const exposed = HANDLER_STYLES.filter(({ sheltered }) => !sheltered);
   return [
     ...matrix.filter(({ ok }) => ok === null).map(({ what, note }) => [what, `${note}.`]),
     ...exposed.map(({ name }) => [

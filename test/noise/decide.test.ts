@@ -9,10 +9,10 @@ import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { NOISE_REASONS } from '../../src/core/names/labels.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { parseScrape } from '../support/scrape.ts';
-import { serve } from '../support/site.ts';
+import { serve } from '../support/test-server.ts';
 import { installTracing } from '../support/tracing.ts';
 import { soon, turns, until } from '../support/until.ts';
-import { visit } from '../support/visitor.ts';
+import { openClient } from '../support/http-client.ts';
 
 const spans = installTracing();
 const abortError = (): unknown => AbortSignal.abort().reason;
@@ -37,7 +37,7 @@ async function withLeaver(
   act: Act,
 ): Promise<void> {
   let done: Promise<void> | undefined;
-  const site = await serve((req, res) => {
+  const testServer = await serve((req, res) => {
     const left = until('the close', () => req.socket.destroyed).then(() => turns());
     void middleware(req, res, () => {
       res.writeHead(200, { 'content-type': 'text/plain' });
@@ -45,9 +45,9 @@ async function withLeaver(
       done = act(res, left);
     });
   });
-  const visitor = await visit(site, '/');
-  await visitor.sees('one ');
-  visitor.fin();
+  const httpClient = await openClient(testServer, '/');
+  await httpClient.sees('one ');
+  httpClient.fin();
   await soon('the handler', done ?? Promise.reject(new Error('no handler')));
 }
 
@@ -118,15 +118,15 @@ describe('an error of a stream that was left', () => {
       throw error;
     });
     let hasThrown = false;
-    const site = await serve((req, res) => {
+    const testServer = await serve((req, res) => {
       void Promise.resolve(guarded(req, res)).catch(() => {
         hasThrown = true;
       });
     });
-    const visitor = await visit(site, '/');
-    await visitor.sees('one ');
+    const httpClient = await openClient(testServer, '/');
+    await httpClient.sees('one ');
     await until('the handler has thrown', () => hasThrown);
-    visitor.fin();
+    httpClient.fin();
     expect(await asked).toBe(false);
     expect(told).toEqual([]);
   });
@@ -175,12 +175,12 @@ describe('an error that tells of the leaving itself', () => {
       const { keep } = createNoisy();
       const observe = keep.observe();
       const answers: unknown[] = [];
-      const site = await serve((req, res) => {
+      const testServer = await serve((req, res) => {
         req.on('error', () => {
           // Reading a body that does not come whole.
         });
         void observe(req, res, () => {
-          site.server.once('clientError', (error, socket) => {
+          testServer.server.once('clientError', (error, socket) => {
             answers.push(res.closed, keep.classify(error, res));
             socket.destroy();
           });
@@ -189,9 +189,9 @@ describe('an error that tells of the leaving itself', () => {
         });
       });
       const asking = { method: 'POST', headers: { 'content-length': '100' }, body: 'half' };
-      const visitor = await visit(site, '/', asking);
-      await visitor.sees('one ');
-      visitor[how]();
+      const httpClient = await openClient(testServer, '/', asking);
+      await httpClient.sees('one ');
+      httpClient[how]();
       await until('the parser has said so', () => answers.length > 0);
       const reason = how === 'fin' ? 'invalid-eof' : 'connection-reset';
       expect(answers).toEqual([false, expect.objectContaining({ noise: true, reason })]);
@@ -205,14 +205,14 @@ describe('a stream that timed out', () => {
     const answers: boolean[] = [];
     let done = false;
     const guard = keep.guard({ format: 'text', idleTimeoutMs: 20 });
-    const site = await serve((req, res) => {
+    const testServer = await serve((req, res) => {
       const act = async (): Promise<void> => {
         res.writeHead(200, { 'content-type': 'text/plain' });
         res.write('one ');
         const signal = keep.stream(res)?.signal;
         await until('the time-out', () => signal?.aborted === true);
         answers.push(keep.classify(signal?.reason, res).noise);
-        visitor.fin();
+        httpClient.fin();
         await until('the close', () => req.socket.destroyed);
         await turns();
         answers.push(keep.classify(abortError(), res).noise);
@@ -220,7 +220,7 @@ describe('a stream that timed out', () => {
       };
       void guard(req, res, () => void act());
     });
-    const visitor = await visit(site, '/');
+    const httpClient = await openClient(testServer, '/');
     await until('the handler is through', () => done);
     expect(answers).toEqual([false, false]);
     expect(told).toEqual([]);

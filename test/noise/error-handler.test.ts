@@ -6,9 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { lastchunk } from '../../src/index.ts';
 import { createLogbook } from '../support/logbook.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
-import { serve } from '../support/site.ts';
+import { serve } from '../support/test-server.ts';
 import { turns, until } from '../support/until.ts';
-import { visit } from '../support/visitor.ts';
+import { openClient } from '../support/http-client.ts';
 
 const frameworks: ReadonlyArray<readonly [string, () => Express]> = [
   ['Express 4', express4],
@@ -50,9 +50,9 @@ describe.each(frameworks)('on %s', (_, framework) => {
         failed = true;
       });
     });
-    const visitor = await visit(await serve(app), '/');
-    await visitor.sees('one ');
-    visitor.fin();
+    const httpClient = await openClient(await serve(app), '/');
+    await httpClient.sees('one ');
+    httpClient.fin();
     await until('the handler has failed', () => failed);
     await turns();
     expect(passedOn).toEqual([]);
@@ -69,8 +69,8 @@ describe.each(frameworks)('on %s', (_, framework) => {
       nextToken(keep.stream(res)?.signal).catch(next);
       setImmediate(() => keep.stream(res)?.stop());
     });
-    const visitor = await visit(await serve(app), '/');
-    expect((await visitor.over()).whole).toBe(true);
+    const httpClient = await openClient(await serve(app), '/');
+    expect((await httpClient.over()).whole).toBe(true);
     expect(passedOn).toEqual([]);
     expect(noise()).toHaveLength(1);
     expect(store.row).toMatchObject({ outcome: 'stopped', complete: false });
@@ -82,9 +82,9 @@ describe.each(frameworks)('on %s', (_, framework) => {
       res.type('text/plain').write('one ');
       nextToken(keep.stream(res)?.signal).catch(() => next(broken));
     });
-    const visitor = await visit(await serve(app), '/');
-    await visitor.sees('one ');
-    visitor.fin();
+    const httpClient = await openClient(await serve(app), '/');
+    await httpClient.sees('one ');
+    httpClient.fin();
     await until('it is passed on', () => passedOn.length > 0);
     expect(passedOn).toEqual([broken]);
     expect(noise()).toEqual([]);
@@ -95,8 +95,8 @@ describe.each(frameworks)('on %s', (_, framework) => {
       res.type('text/plain').write('one ');
       nextToken(AbortSignal.abort()).catch(next);
     });
-    const visitor = await visit(await serve(app), '/');
-    await visitor.over();
+    const httpClient = await openClient(await serve(app), '/');
+    await httpClient.over();
     expect(passedOn).toHaveLength(1);
     expect(noise()).toEqual([]);
     await until('the message is saved', () => store.rows.size === 1);
@@ -109,11 +109,11 @@ describe.each(frameworks)('on %s', (_, framework) => {
       nextToken(gone.signal).catch(next);
       req.socket.once('close', () => setImmediate(() => gone.abort()));
     });
-    const site = await serve(app);
-    const visitor = await visit(site, '/');
-    await until('the request is there', () => site.sockets.length === 1);
+    const testServer = await serve(app);
+    const httpClient = await openClient(testServer, '/');
+    await until('the request is there', () => testServer.sockets.length === 1);
     await turns();
-    visitor.fin();
+    httpClient.fin();
     await until('it is passed on', () => passedOn.length > 0);
     expect(noise()).toEqual([]);
   });
@@ -122,8 +122,8 @@ describe.each(frameworks)('on %s', (_, framework) => {
     const { app, passedOn } = createSite(framework, (_req, _res, next) => {
       nextToken(AbortSignal.abort()).catch(next);
     });
-    const visitor = await visit(await serve(app), '/');
-    await visitor.over();
+    const httpClient = await openClient(await serve(app), '/');
+    await httpClient.over();
     expect(passedOn).toHaveLength(1);
   });
 });

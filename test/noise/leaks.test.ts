@@ -4,9 +4,9 @@ import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { lastchunk } from '../../src/index.ts';
 import { noiseOf } from '../../src/noise/decide.ts';
-import { serve } from '../support/site.ts';
+import { serve } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
-import { visit } from '../support/visitor.ts';
+import { openClient } from '../support/http-client.ts';
 
 setFlagsFromString('--expose-gc');
 // The flag adds this function to every context that is made after it.
@@ -21,7 +21,7 @@ it('a thousand errors that the app keeps keep no stream, no response and no requ
   const kept: Error[] = [];
   const streams: Array<WeakRef<object>> = [];
   let noise = 0;
-  const site = await serve((req, res) => {
+  const testServer = await serve((req, res) => {
     void observe(req, res, () => {
       streams.push(new WeakRef(res), new WeakRef(req));
       res.writeHead(200, { 'content-type': 'text/plain' });
@@ -41,12 +41,12 @@ it('a thousand errors that the app keeps keep no stream, no response and no requ
     });
   });
   for (let i = 0; i < STREAMS; i += 1) {
-    const visitor = await visit(site, '/');
-    await visitor.sees('one ');
-    visitor.fin();
+    const httpClient = await openClient(testServer, '/');
+    await httpClient.sees('one ');
+    httpClient.fin();
   }
-  await until('all have left', () => site.closedSockets === STREAMS);
-  site.forgetSockets();
+  await until('all have left', () => testServer.closedSockets === STREAMS);
+  testServer.forgetSockets();
   expect(noise).toBe(STREAMS * ERRORS);
   await until('the streams are collected', () => {
     collectGarbage();
@@ -59,7 +59,7 @@ it('a stream that goes on keeps no error', async () => {
   const keep = lastchunk({ journal: false });
   const observe = keep.observe();
   const errors: Array<WeakRef<object>> = [];
-  const site = await serve((req, res) => {
+  const testServer = await serve((req, res) => {
     void observe(req, res, () => {
       res.writeHead(200, { 'content-type': 'text/plain' });
       res.write('one ');
@@ -70,11 +70,11 @@ it('a stream that goes on keeps no error', async () => {
       }
     });
   });
-  const visitor = await visit(site, '/');
-  await visitor.sees('one ');
+  const httpClient = await openClient(testServer, '/');
+  await httpClient.sees('one ');
   await until('the errors are collected', () => {
     collectGarbage();
     return errors.every((one) => one.deref() === undefined);
   });
-  expect(visitor.gone).toBe(false);
+  expect(httpClient.gone).toBe(false);
 });

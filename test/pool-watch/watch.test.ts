@@ -11,10 +11,10 @@ import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { createLogbook } from '../support/logbook.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { parseScrape } from '../support/scrape.ts';
-import { serve } from '../support/site.ts';
-import { createGate } from '../support/tap.ts';
+import { serve } from '../support/test-server.ts';
+import { createGate } from '../support/controllable-upstream.ts';
 import { turns, until } from '../support/until.ts';
-import { visit } from '../support/visitor.ts';
+import { openClient } from '../support/http-client.ts';
 
 let database: TestPostgres;
 beforeAll(async () => {
@@ -49,7 +49,7 @@ async function ask({ keep }: Lookout, handler: RequestHandler): Promise<void> {
     res.once('close', () => (ended = true));
     return handler(req, res, next);
   });
-  await (await visit(await serve(app), '/chat/1')).over();
+  await (await openClient(await serve(app), '/chat/1')).over();
   await until('the response is closed', () => ended);
   await turns();
 }

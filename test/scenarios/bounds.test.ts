@@ -9,10 +9,10 @@ import type { RequestHandler } from 'express';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { GuardOptions } from '../../src/index.ts';
 import { createChat } from '../support/chat.ts';
-import { createApp, createHouse } from '../support/house.ts';
+import { createApp, createFullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { serve } from '../support/site.ts';
-import { createGate } from '../support/tap.ts';
+import { serve } from '../support/test-server.ts';
+import { createGate } from '../support/controllable-upstream.ts';
 import { installTracing } from '../support/tracing.ts';
 import { soon, until } from '../support/until.ts';
 import type { LeakReport } from './leaks-child.ts';
@@ -36,40 +36,40 @@ describe('a client stops reading and sends no FIN', () => {
   it.each(['finish', 'keep'] as const)(
     'and stallTimeoutMs ends it as the leaving of its client under %s',
     async (disconnected) => {
-      const { house, chat, returned } = await open({
+      const { fixture, chat, returned } = await open({
         policy: { disconnected },
         stallTimeoutMs: 300,
       });
-      const visitor = await chat.ask();
-      await visitor.sees('begin ');
-      visitor.pause();
+      const httpClient = await chat.ask();
+      await httpClient.sees('begin ');
+      httpClient.pause();
       const socket = await until('the socket is full', () =>
-        chat.site.sockets.find(({ writableNeedDrain }) => writableNeedDrain),
+        chat.testServer.sockets.find(({ writableNeedDrain }) => writableNeedDrain),
       );
       expect(socket.writableLength).toBeLessThan(4 * PIECE);
       await soon('the handler', returned.promise);
       const all = disconnected === 'finish';
-      const row = await house.agree({ outcome: 'disconnected', side: 'client', complete: all });
+      const row = await fixture.agree({ outcome: 'disconnected', side: 'client', complete: all });
       expect(socket.destroyed).toBe(true);
       expect(row?.content.startsWith('begin xxx')).toBe(true);
       expect(row?.content.length === 'begin '.length + PIECE * PIECES).toBe(all);
-      expect(house.logbook.errors()).toEqual([]);
+      expect(fixture.logbook.errors()).toEqual([]);
     },
   );
 
   it('and a time-out of the socket ends it as timed out by the server', async () => {
-    const { house, chat } = await open({});
-    chat.site.server.setTimeout(300);
-    const visitor = await chat.ask();
-    await visitor.sees('begin ');
-    visitor.pause();
-    const socket = await until('it is connected', () => chat.site.sockets[0]);
-    const row = await house.agree({ outcome: 'timed-out', side: 'server', complete: false });
+    const { fixture, chat } = await open({});
+    chat.testServer.server.setTimeout(300);
+    const httpClient = await chat.ask();
+    await httpClient.sees('begin ');
+    httpClient.pause();
+    const socket = await until('it is connected', () => chat.testServer.sockets[0]);
+    const row = await fixture.agree({ outcome: 'timed-out', side: 'server', complete: false });
     expect(socket.destroyed).toBe(true);
     expect(row?.content.startsWith('begin xxx')).toBe(true);
-    visitor.resume();
-    await visitor.over();
-    expect(row?.content.startsWith(visitor.text)).toBe(true);
+    httpClient.resume();
+    await httpClient.over();
+    expect(row?.content.startsWith(httpClient.text)).toBe(true);
   });
 
   /** Writes until it must wait, waits, and so on to the end. */
@@ -83,8 +83,8 @@ describe('a client stops reading and sends no FIN', () => {
       res.end();
       returned.open();
     };
-    const house = await createHouse(database, spans);
-    return { house, returned, chat: await createChat(house, handler, options) };
+    const fixture = await createFullFixture(database, spans);
+    return { fixture, returned, chat: await createChat(fixture, handler, options) };
   }
 });
 
@@ -99,15 +99,15 @@ describe('one event of 64 MiB without a blank line', () => {
       }
       res.end();
     };
-    const house = await createHouse(database, spans);
+    const fixture = await createFullFixture(database, spans);
     const app = createApp();
-    app.get('/', house.keep.guard({ maxBytes: MIB }), handler);
-    const site = await serve(app);
+    app.get('/', fixture.keep.guard({ maxBytes: MIB }), handler);
+    const testServer = await serve(app);
     const seen = createHash('sha256');
     const sent = createHash('sha256').update('data: ');
     for (let count = 0; count < pieces; count += 1) sent.update(piece);
     // `once` resolves to the arguments of the event: the response.
-    const [reply] = (await once(get(site.url), 'response')) as [IncomingMessage];
+    const [reply] = (await once(get(testServer.url), 'response')) as [IncomingMessage];
     let bytes = 0;
     for await (const part of reply as AsyncIterable<Buffer>) {
       bytes += part.length;
@@ -115,14 +115,14 @@ describe('one event of 64 MiB without a blank line', () => {
     }
     expect(bytes).toBe('data: '.length + 64 * MIB);
     expect(seen.digest('hex')).toBe(sent.digest('hex'));
-    const row = await house.agree({ outcome: 'completed', side: 'server', complete: false });
+    const row = await fixture.agree({ outcome: 'completed', side: 'server', complete: false });
     expect(row?.content).toBe('abcdefgh'.repeat(MIB / 8).slice(0, MIB - 'data: '.length));
-    const { rows } = await house.reader.query(
+    const { rows } = await fixture.reader.query(
       'SELECT bytes, dropped_bytes FROM lastchunk_messages',
     );
     expect(rows).toEqual([{ bytes: String(bytes), dropped_bytes: String(bytes - MIB) }]);
-    expect((await house.scrape()).sum('lastchunk_captures_cut_total')).toBe(1);
-    expect(house.witness.ends).toMatchObject([{ bytes }]);
+    expect((await fixture.scrape()).sum('lastchunk_captures_cut_total')).toBe(1);
+    expect(fixture.recorded.ends).toMatchObject([{ bytes }]);
   });
 });
 

@@ -5,7 +5,7 @@ import type { GuardOptions } from '../../src/index.ts';
 import { createChat } from '../support/chat.ts';
 import { coded } from '../support/errors.ts';
 import { chatChunk, readDeltas, sse } from '../support/frames.ts';
-import { createHouse } from '../support/house.ts';
+import { createFullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { installTracing } from '../support/tracing.ts';
 
@@ -25,18 +25,18 @@ describe('what PostgreSQL does not store', () => {
     ['a NUL', 'a\0b', 'a\uFFFDb', '1'],
     ['lone surrogates', 'a\uD83Db\uDE00c', 'a\uFFFDb\uFFFDc', '2'],
   ])('%s is replaced, counted, and the rest is intact', async (_, content, stored, replaced) => {
-    const { house, ask } = await open((_req, res) => {
+    const { fixture, ask } = await open((_req, res) => {
       res.type('text/event-stream').write(chatChunk({ content: 'héllo 👩‍🚀 ' }));
       res.write(chatChunk({ content }));
       res.end(chatChunk({}, 'stop'));
     });
     expect((await ask()).whole).toBe(true);
-    const row = await house.agree(COMPLETED);
+    const row = await fixture.agree(COMPLETED);
     expect(row).toMatchObject({ content: `héllo 👩‍🚀 ${stored}`, replaced });
   });
 
   it('and an emoji split over chunks and over frames arrives whole', async () => {
-    const { house, ask } = await open((_, res) => {
+    const { fixture, ask } = await open((_, res) => {
       res.type('text/event-stream');
       const [high = '', low = ''] = '😀'.split('');
       const frames = chatChunk({ content: `a${high}` }) + chatChunk({ content: `${low}b👩‍🚀` });
@@ -45,7 +45,7 @@ describe('what PostgreSQL does not store', () => {
       res.end(chatChunk({}, 'stop'));
     });
     await ask();
-    expect(await house.agree(COMPLETED)).toMatchObject({ content: 'a😀b👩‍🚀✓', replaced: '0' });
+    expect(await fixture.agree(COMPLETED)).toMatchObject({ content: 'a😀b👩‍🚀✓', replaced: '0' });
   });
 
   it('and in events and metadata it is replaced as well', async () => {
@@ -53,11 +53,11 @@ describe('what PostgreSQL does not store', () => {
       events: true,
       message: () => ({ conversationId: 'c\0', metadata: { 'k\0': ['v\0', '\uD83D'] } }),
     };
-    const { house, ask } = await open((_, res) => {
+    const { fixture, ask } = await open((_, res) => {
       res.type('text/event-stream').end(chatChunk({ content: 'a\0' }) + chatChunk({}, 'stop'));
     }, options);
     await ask();
-    const row = await house.agree(COMPLETED);
+    const row = await fixture.agree(COMPLETED);
     expect(Number(row?.replaced)).toBeGreaterThan(0);
     expect(row?.events).toHaveLength(2);
     expect(row?.conversation_id).not.toContain('\0');
@@ -67,21 +67,21 @@ describe('what PostgreSQL does not store', () => {
 describe('the upstream changes its JSON', () => {
   it('and the answer is kept as it came, and counted as not understood', async () => {
     const frames = [{ v2: { kind: 'fragment', body: ['hello'] } }, { v2: { kind: 'end' } }];
-    const { house, ask } = await open((_, res) => {
+    const { fixture, ask } = await open((_, res) => {
       res.type('text/event-stream');
       for (const frame of frames) res.write(sse(frame));
       res.end();
     });
     await ask();
-    const row = await house.agree({ outcome: 'completed', side: 'server', revision: 0 });
+    const row = await fixture.agree({ outcome: 'completed', side: 'server', revision: 0 });
     expect(row?.events).toEqual(frames);
-    const scrape = await house.scrape();
+    const scrape = await fixture.scrape();
     expect(scrape.sum('lastchunk_text_unknown_total')).toBe(1);
     expect(scrape.sum('lastchunk_saves_skipped_total')).toBe(0);
   });
 
   it('and usage, roles and heartbeats alone are nothing to keep', async () => {
-    const { house, ask } = await open((_, res) => {
+    const { fixture, ask } = await open((_, res) => {
       res.type('text/event-stream').write(chatChunk({ role: 'assistant' }));
       res.write(': heartbeat\n\n');
       res.write(sse({ object: 'chat.completion.chunk', choices: [], usage: { total_tokens: 1 } }));
@@ -90,7 +90,7 @@ describe('the upstream changes its JSON', () => {
     });
     await ask();
     const verdict = { outcome: 'completed', side: 'server', save: 'empty' } as const;
-    expect(await house.agree(verdict)).toBeUndefined();
+    expect(await fixture.agree(verdict)).toBeUndefined();
   });
 });
 
@@ -102,8 +102,8 @@ describe('an answer that is cut inside the arguments of a tool call', () => {
       call(0, { id: 'call_1', type: 'function', function: { name: 'search', arguments: '' } }),
       call(0, { function: { arguments: '{"city":"Ber' } }),
     ];
-    const house = await createHouse(database, spans);
-    const chat = await createChat(house, async (_, res) => {
+    const fixture = await createFullFixture(database, spans);
+    const chat = await createChat(fixture, async (_, res) => {
       res.type('text/event-stream');
       for (const delta of deltas) res.write(chatChunk(delta));
       await new Promise(setImmediate);
@@ -111,7 +111,7 @@ describe('an answer that is cut inside the arguments of a tool call', () => {
     });
     const reply = await (await chat.ask()).over();
     expect(reply.whole).toBe(false);
-    const row = await house.agree({
+    const row = await fixture.agree({
       outcome: 'failed',
       side: 'upstream',
       text: 'I look it up.',
@@ -126,7 +126,7 @@ describe('an answer that is cut inside the arguments of a tool call', () => {
 
 describe('one buffer for every write', () => {
   it('and the stored text is what the client saw', async () => {
-    const { house, ask } = await open(async (_, res) => {
+    const { fixture, ask } = await open(async (_, res) => {
       const shared = Buffer.alloc(1024);
       res.type('text/event-stream');
       for (const content of ['The ', 'answer ', 'is 42.']) {
@@ -139,7 +139,7 @@ describe('one buffer for every write', () => {
       res.end(chatChunk({}, 'stop'));
     });
     expect(readDeltas((await ask()).body.toString())).toBe('The answer is 42.');
-    expect(await house.agree(COMPLETED)).toMatchObject({ content: 'The answer is 42.' });
+    expect(await fixture.agree(COMPLETED)).toMatchObject({ content: 'The answer is 42.' });
   });
 });
 
@@ -159,11 +159,11 @@ describe('ids from the URL', () => {
       { conversationId: 'c', metadata: { tokens: 10n, at: new Date() } },
     ],
   ])('with %s are never a reason not to save', async (_, identity) => {
-    const { house, ask } = await open(hello, { message: () => identity });
+    const { fixture, ask } = await open(hello, { message: () => identity });
     expect((await ask()).whole).toBe(true);
-    await house.witness.ended();
-    expect(house.witness.saves).toMatchObject([{ result: 'saved' }]);
-    const [row, ...others] = await house.rows();
+    await fixture.recorded.ended();
+    expect(fixture.recorded.saves).toMatchObject([{ result: 'saved' }]);
+    const [row, ...others] = await fixture.rows();
     expect(others).toEqual([]);
     expect(row).toMatchObject({ content: 'hello', complete: true });
     expect(Buffer.byteLength(row?.id ?? '')).toBeLessThanOrEqual(512);
@@ -172,19 +172,19 @@ describe('ids from the URL', () => {
   });
 
   it('keep a long value whole in the metadata, and tell long ids apart', async () => {
-    const { house, ask } = await open(hello, {
+    const { fixture, ask } = await open(hello, {
       message: (req) => ({ conversationId: long + String(req.params['id']) }),
     });
     await ask('1');
     await ask('2');
-    await house.witness.ended(2);
-    const rows = await house.rows();
+    await fixture.recorded.ended(2);
+    const rows = await fixture.rows();
     expect(new Set(rows.map(({ conversation_id }) => conversation_id)).size).toBe(2);
     expect(JSON.stringify(rows[0]?.metadata)).toContain(`${long}1`);
   });
 
   it("that are another message's, or come twice, touch nobody's row", async () => {
-    const { house, ask } = await open(
+    const { fixture, ask } = await open(
       (req, res) => {
         const content = `for ${String(req.params['id'])}`;
         res.type('text/event-stream').end(chatChunk({ content }) + chatChunk({}, 'stop'));
@@ -192,10 +192,10 @@ describe('ids from the URL', () => {
       { message: (req) => ({ id: 'shared', conversationId: req.params['id'] }) },
     );
     await ask('alice');
-    await house.witness.ended(1);
+    await fixture.recorded.ended(1);
     await Promise.all([ask('mallory'), ask('trudy')]);
-    await house.witness.ended(3);
-    const rows = await house.rows();
+    await fixture.recorded.ended(3);
+    const rows = await fixture.rows();
     expect(rows).toHaveLength(3);
     const own = rows.find(({ id }) => id === 'shared');
     expect(own).toMatchObject({ conversation_id: 'alice', content: 'for alice' });
@@ -204,7 +204,7 @@ describe('ids from the URL', () => {
       expect(row.content).toBe(`for ${row.conversation_id}`);
       expect(row.metadata).toMatchObject({ lastchunk: { requestedId: 'shared' } });
     }
-    const scrape = await house.scrape();
+    const scrape = await fixture.scrape();
     expect(scrape.sum('lastchunk_internal_errors_total', { where: 'id-conflict' })).toBe(2);
     expect(scrape.sum('lastchunk_saves_total', { result: 'saved' })).toBe(3);
   });
@@ -215,7 +215,7 @@ const hello: RequestHandler = (_, res) => {
 };
 
 async function open(handler: RequestHandler, options?: GuardOptions) {
-  const house = await createHouse(database, spans);
-  const chat = await createChat(house, handler, options);
-  return { house, ask: async (id?: string) => (await chat.ask(id)).over() };
+  const fixture = await createFullFixture(database, spans);
+  const chat = await createChat(fixture, handler, options);
+  return { fixture, ask: async (id?: string) => (await chat.ask(id)).over() };
 }

@@ -3,9 +3,9 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { listen, startApp } from '../support/apart.ts';
+import { listen, startApp } from '../support/child-process.ts';
 import { readDeltas } from '../support/frames.ts';
-import { createHouse } from '../support/house.ts';
+import { createFullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
@@ -23,10 +23,10 @@ const IDS = ['1', '2', '3'];
 
 describe('what a killed process left behind', () => {
   it('with a segment cut in the middle of a record: every stream up to there, and one damage is told', async () => {
-    const { house, clients, spoken } = await crash(async (file) => {
+    const { fixture, clients, spoken } = await crash(async (file) => {
       await truncate(file, (await readFile(file)).length - 7);
     });
-    const rows = await house.rows();
+    const rows = await fixture.rows();
     expect(rows.map((row) => String(row.conversation_id)).toSorted()).toEqual(IDS);
     for (const row of rows) {
       expect(row).toMatchObject({ outcome: 'interrupted', side: 'server', complete: false });
@@ -35,17 +35,17 @@ describe('what a killed process left behind', () => {
       const seen = readDeltas(clients.get(String(row.conversation_id))?.text ?? '');
       expect(row.content.length).toBeGreaterThan(seen.length - 5 * 'token 1.1000 '.length);
     }
-    await expectTold(house);
+    await expectTold(fixture);
   });
 
   it('with one flipped bit: the others whole, that stream without what stood there, and one damage is told', async () => {
-    const { house, clients, spoken } = await crash(async (file) => {
+    const { fixture, clients, spoken } = await crash(async (file) => {
       const bytes = await readFile(file);
       const at = bytes.indexOf('token 2.50 ');
       bytes[at] = (bytes[at] ?? 0) ^ 1;
       await writeFile(file, bytes);
     });
-    const rows = await house.rows();
+    const rows = await fixture.rows();
     expect(rows.map((row) => String(row.conversation_id)).toSorted()).toEqual(IDS);
     for (const { conversation_id, content, complete, outcome } of rows) {
       expect([outcome, complete]).toEqual(['interrupted', false]);
@@ -56,7 +56,7 @@ describe('what a killed process left behind', () => {
       const start = spoken(String(conversation_id)).slice(0, 400);
       expect(content.startsWith(start)).toBe(true);
     }
-    await expectTold(house);
+    await expectTold(fixture);
   });
 });
 
@@ -76,23 +76,23 @@ async function crash(damage: (segment: string) => Promise<void>) {
   const segments = files.filter((name) => name.endsWith('.log')).toSorted();
   await damage(join(journal, segments.at(-1) ?? ''));
   const same = { ...database, newDatabase: () => Promise.resolve(connectionString) };
-  const house = await createHouse(same, spans, { journal });
+  const fixture = await createFullFixture(same, spans, { journal });
   await until('all are recovered', async () => {
-    const scrape = await house.scrape();
+    const scrape = await fixture.scrape();
     return scrape.sum('lastchunk_journal_recovered_total', { result: 'saved' }) === IDS.length;
   });
   const spoken = (id: string): string => {
     const tokens = Array.from({ length: 100_000 }, (_, token) => `token ${id}.${token} `);
     return tokens.join('');
   };
-  return { house, clients, spoken };
+  return { fixture, clients, spoken };
 }
 
-async function expectTold(house: Awaited<ReturnType<typeof crash>>['house']): Promise<void> {
-  expect((await house.scrape()).sum('lastchunk_journal_corrupt_records_total')).toBe(1);
-  const errors = house.logbook.errors();
+async function expectTold(fixture: Awaited<ReturnType<typeof crash>>['fixture']): Promise<void> {
+  expect((await fixture.scrape()).sum('lastchunk_journal_corrupt_records_total')).toBe(1);
+  const errors = fixture.logbook.errors();
   expect(errors).toHaveLength(1);
   expect(errors[0]).toContain('damaged records in the journal');
-  expect(house.logbook.lines.filter(({ text }) => text.includes('token'))).toEqual([]);
-  expect(house.witness.internalErrors).toEqual([]);
+  expect(fixture.logbook.lines.filter(({ text }) => text.includes('token'))).toEqual([]);
+  expect(fixture.recorded.internalErrors).toEqual([]);
 }

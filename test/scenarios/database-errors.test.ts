@@ -10,7 +10,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WriteMessages } from '../../src/postgres/index.ts';
 import { createChat } from '../support/chat.ts';
 import { chatChunk, readDeltas } from '../support/frames.ts';
-import { createHouse, type House, type HouseOptions } from '../support/house.ts';
+import {
+  createFullFixture,
+  type FullFixture,
+  type FullFixtureOptions,
+} from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
@@ -33,8 +37,8 @@ const answer: RequestHandler = (req, res) => {
 interface Trouble {
   readonly what: string;
   readonly sqlstate: string;
-  readonly begin: (house: House) => Promise<unknown>;
-  readonly end: (house: House) => Promise<unknown>;
+  readonly begin: (fixture: FullFixture) => Promise<unknown>;
+  readonly end: (fixture: FullFixture) => Promise<unknown>;
 }
 
 /** A role that is no superuser, as an app's own: limits hold for it. */
@@ -44,12 +48,13 @@ const TROUBLES: readonly Trouble[] = [
   {
     what: 'has become a read-only replica',
     sqlstate: '25006',
-    begin: async (house) => {
-      const set = `ALTER DATABASE ${nameOf(house)} SET default_transaction_read_only = on`;
+    begin: async (fixture) => {
+      const set = `ALTER DATABASE ${nameOf(fixture)} SET default_transaction_read_only = on`;
       await asAdmin(set);
-      await cutOff(house);
+      await cutOff(fixture);
     },
-    end: (house) => asAdmin(`ALTER DATABASE ${nameOf(house)} RESET default_transaction_read_only`),
+    end: (fixture) =>
+      asAdmin(`ALTER DATABASE ${nameOf(fixture)} RESET default_transaction_read_only`),
   },
   {
     what: 'has no room on its disk',
@@ -67,9 +72,9 @@ const TROUBLES: readonly Trouble[] = [
   {
     what: 'has too many clients',
     sqlstate: '53300',
-    begin: async (house) => {
+    begin: async (fixture) => {
       await asAdmin(`ALTER ROLE ${ROLE} CONNECTION LIMIT 0`);
-      await cutOff(house);
+      await cutOff(fixture);
     },
     end: () => asAdmin(`ALTER ROLE ${ROLE} CONNECTION LIMIT -1`),
   },
@@ -95,48 +100,51 @@ describe('a database that', () => {
   it.each(TROUBLES)(
     '$what ($sqlstate) is waited for: each answer is on disk at once, and in the table once',
     async ({ sqlstate, begin, end }) => {
-      const house = await createHouse(forWriter(), spans);
-      const chat = await createChat(house, answer);
+      const fixture = await createFullFixture(forWriter(), spans);
+      const chat = await createChat(fixture, answer);
       expect((await (await chat.ask('before')).over()).whole).toBe(true);
-      await begin(house);
+      await begin(fixture);
       for (const id of ['first', 'second']) {
         const reply = await (await chat.ask(id)).over();
         expect([reply.whole, readDeltas(reply.body.toString())]).toEqual([true, `for ${id}`]);
       }
-      await house.witness.ended(3);
-      expect(house.witness.saves.map(({ result }) => result)).toEqual([
+      await fixture.recorded.ended(3);
+      expect(fixture.recorded.saves.map(({ result }) => result)).toEqual([
         'saved',
         'journaled',
         'journaled',
       ]);
-      const first = house.logbook.errors().filter((line) => line.includes('first of this kind'));
+      const first = fixture.logbook.errors().filter((line) => line.includes('first of this kind'));
       expect(first.filter((line) => line.includes(sqlstate))).toHaveLength(1);
-      expect(house.keep.health()).toMatchObject({ status: 'degraded', reasons: ['store-away'] });
-      await end(house);
-      await until('they are replayed', async () => (await house.rows()).length === 3);
-      const rows = await house.rows();
+      expect(fixture.keep.health()).toMatchObject({ status: 'degraded', reasons: ['store-away'] });
+      await end(fixture);
+      await until('they are replayed', async () => (await fixture.rows()).length === 3);
+      const rows = await fixture.rows();
       expect(rows.map(({ content, complete }) => [content, complete])).toEqual([
         ['for before', true],
         ['for first', true],
         ['for second', true],
       ]);
-      await accountsAddUp(house, { saved: 1, journaled: 2, replayed: { saved: 2 } });
+      await accountsAddUp(fixture, { saved: 1, journaled: 2, replayed: { saved: 2 } });
     },
   );
 
   it('has no table at the start gets one later, and what was said until then', async () => {
-    const house = await createHouse(database, spans, { postgres: { migrate: false } });
-    const chat = await createChat(house, answer);
+    const fixture = await createFullFixture(database, spans, { postgres: { migrate: false } });
+    const chat = await createChat(fixture, answer);
     expect((await (await chat.ask('early')).over()).whole).toBe(true);
-    expect(await house.witness.ended()).toMatchObject({ outcome: 'completed', save: 'journaled' });
-    expect(await house.rows()).toEqual([]);
-    const next = await createHouse(sameDatabase(house), spans);
+    expect(await fixture.recorded.ended()).toMatchObject({
+      outcome: 'completed',
+      save: 'journaled',
+    });
+    expect(await fixture.rows()).toEqual([]);
+    const next = await createFullFixture(sameDatabase(fixture), spans);
     await (await (await createChat(next, answer)).ask('elsewhere')).over();
-    await until('it is replayed', async () => (await house.rows()).length === 2);
-    expect(new Set((await house.rows()).map(({ content }) => content))).toEqual(
+    await until('it is replayed', async () => (await fixture.rows()).length === 2);
+    expect(new Set((await fixture.rows()).map(({ content }) => content))).toEqual(
       new Set(['for early', 'for elsewhere']),
     );
-    await accountsAddUp(house, { saved: 0, journaled: 1, replayed: { saved: 1 } });
+    await accountsAddUp(fixture, { saved: 0, journaled: 1, replayed: { saved: 1 } });
   });
 });
 
@@ -153,28 +161,30 @@ describe("an app's own SQL that is not idempotent, and meets an id that is there
   it.each([
     ['has the message set aside for an operator', {}, 'journaled'],
     ['loses the message, loudly, without a journal', { journal: false }, 'lost'],
-  ] as const)('%s, and no other one', async (_, options: HouseOptions, result) => {
-    const house = await createHouse(database, spans, { ...options, postgres: { write } });
-    await house.reader.query('CREATE TABLE answers (conversation text PRIMARY KEY, content text)');
-    const chat = await createChat(house, answer);
+  ] as const)('%s, and no other one', async (_, options: FullFixtureOptions, result) => {
+    const fixture = await createFullFixture(database, spans, { ...options, postgres: { write } });
+    await fixture.reader.query(
+      'CREATE TABLE answers (conversation text PRIMARY KEY, content text)',
+    );
+    const chat = await createChat(fixture, answer);
     for (const id of ['one', 'one', 'two']) {
       expect((await (await chat.ask(id)).over()).whole).toBe(true);
     }
-    await house.witness.ended(3);
-    expect(house.witness.saves.map((save) => save.result)).toEqual(['saved', result, 'saved']);
-    const { rows } = await house.reader.query('SELECT * FROM answers ORDER BY conversation');
+    await fixture.recorded.ended(3);
+    expect(fixture.recorded.saves.map((save) => save.result)).toEqual(['saved', result, 'saved']);
+    const { rows } = await fixture.reader.query('SELECT * FROM answers ORDER BY conversation');
     expect(rows).toEqual([
       { conversation: 'one', content: 'for one' },
       { conversation: 'two', content: 'for two' },
     ]);
-    const refused = house.logbook.errors().filter((line) => line.includes('refuses a message'));
+    const refused = fixture.logbook.errors().filter((line) => line.includes('refuses a message'));
     expect(refused).toHaveLength(1);
     expect(refused[0]).toContain('23505');
-    expect(house.logbook.lines.filter(({ text }) => text.includes('for one'))).toEqual([]);
-    expect(house.keep.health().store).toMatchObject({ circuit: 'closed' });
-    if (result === 'lost') return accountsAddUp(house, { saved: 2, lost: 1 });
-    await accountsAddUp(house, { saved: 2, journaled: 1, replayed: { refused: 1 } });
-    const directory = join(house.journal, 'refused');
+    expect(fixture.logbook.lines.filter(({ text }) => text.includes('for one'))).toEqual([]);
+    expect(fixture.keep.health().store).toMatchObject({ circuit: 'closed' });
+    if (result === 'lost') return accountsAddUp(fixture, { saved: 2, lost: 1 });
+    await accountsAddUp(fixture, { saved: 2, journaled: 1, replayed: { refused: 1 } });
+    const directory = join(fixture.journal, 'refused');
     const [file = ''] = await readdir(directory);
     expect(JSON.parse(await readFile(join(directory, file), 'utf8'))).toMatchObject({
       sqlstate: '23505',
@@ -192,11 +202,11 @@ interface Accounts {
 
 /** Waits until the journal has nothing left, then looks at every number that a save moves. */
 async function accountsAddUp(
-  house: House,
+  fixture: FullFixture,
   { saved, journaled = 0, lost = 0, replayed = {} }: Accounts,
 ): Promise<void> {
   const counts = async () => {
-    const now = await house.scrape();
+    const now = await fixture.scrape();
     const saves = (result: string): number => now.sum('lastchunk_saves_total', { result });
     const replays = (result: string): number =>
       now.sum('lastchunk_journal_replayed_total', { result });
@@ -216,10 +226,10 @@ async function accountsAddUp(
     waiting: 0,
     unconfirmed: lost,
   });
-  expect(house.witness.internalErrors).toEqual([]);
+  expect(fixture.recorded.internalErrors).toEqual([]);
 }
 
-function nameOf({ connectionString }: House): string {
+function nameOf({ connectionString }: FullFixture): string {
   return new URL(connectionString).pathname.slice(1);
 }
 
@@ -234,10 +244,10 @@ async function asAdmin(sql: string, url = database.connectionString): Promise<vo
 }
 
 /** Ends the store's connections, so that the next ones meet what was changed. */
-function cutOff(house: House): Promise<void> {
+function cutOff(fixture: FullFixture): Promise<void> {
   return asAdmin(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-     WHERE datname = '${nameOf(house)}' AND application_name = 'lastchunk'`,
+     WHERE datname = '${nameOf(fixture)}' AND application_name = 'lastchunk'`,
   );
 }
 
@@ -254,6 +264,6 @@ function forWriter(): TestPostgres {
   };
 }
 
-function sameDatabase({ connectionString }: House): TestPostgres {
+function sameDatabase({ connectionString }: FullFixture): TestPostgres {
   return { ...database, newDatabase: () => Promise.resolve(connectionString) };
 }

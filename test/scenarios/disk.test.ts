@@ -11,10 +11,13 @@ import {
   type LastchunkOptions,
 } from '../../src/index.ts';
 import { createChat, relay } from '../support/chat.ts';
-import { createHouse, type House } from '../support/house.ts';
+import { createFullFixture, type FullFixture } from '../support/full-fixture.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { createTap, type Tap } from '../support/tap.ts';
+import {
+  createControllableUpstream,
+  type ControllableUpstream,
+} from '../support/controllable-upstream.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
 
@@ -61,28 +64,28 @@ describe('a journal that cannot be used', () => {
 describe('the disk of the journal is full while answers stream', () => {
   it('and they go on, are saved to the database, and the journal is well again', async () => {
     const { journal, room } = await smallDisk();
-    const house = await createHouse(database, spans, { journal });
-    const ask = await tappedChat(house, { confirmTimeoutMs: 30_000 });
+    const fixture = await createFullFixture(database, spans, { journal });
+    const ask = await tappedChat(fixture, { confirmTimeoutMs: 30_000 });
     const long = await ask('long');
-    const filling = await fill(house, long.tap, room);
-    expect(house.keep.health()).toMatchObject({
+    const filling = await fill(fixture, long.upstream, room);
+    expect(fixture.keep.health()).toMatchObject({
       status: 'degraded',
       reasons: ['journal-degraded'],
       journal: { degraded: 'full' },
     });
-    expect(told(house, 'the journal cannot be relied on')).toEqual(['error']);
+    expect(told(fixture, 'the journal cannot be relied on')).toEqual(['error']);
 
     const short = await ask('short');
-    short.tap.push('said while ', 'the disk was full');
-    short.tap.end();
-    expect((await short.visitor.over()).whole).toBe(true);
-    expect(house.witness.holds).toEqual(['saved']);
-    expect((await house.scrape()).sum('lastchunk_journal_degraded')).toBe(1);
-    long.tap.push('the end');
-    long.tap.end();
-    await house.witness.ended(2);
-    expect(house.witness.holds).toEqual(['saved', 'saved']);
-    const rows = await house.rows();
+    short.upstream.push('said while ', 'the disk was full');
+    short.upstream.end();
+    expect((await short.httpClient.over()).whole).toBe(true);
+    expect(fixture.recorded.holds).toEqual(['saved']);
+    expect((await fixture.scrape()).sum('lastchunk_journal_degraded')).toBe(1);
+    long.upstream.push('the end');
+    long.upstream.end();
+    await fixture.recorded.ended(2);
+    expect(fixture.recorded.holds).toEqual(['saved', 'saved']);
+    const rows = await fixture.rows();
     expect(new Map(rows.map((row) => [row.conversation_id, row.content]))).toEqual(
       new Map([
         ['long', `${filling}the end`],
@@ -90,20 +93,20 @@ describe('the disk of the journal is full while answers stream', () => {
       ]),
     );
     expect(rows.every(({ outcome, complete }) => outcome === 'completed' && complete)).toBe(true);
-    expect((await long.visitor.over()).whole).toBe(true);
+    expect((await long.httpClient.over()).whole).toBe(true);
 
-    await until('the journal is well again', () => house.keep.health().status === 'healthy');
-    expect(told(house, 'the journal works again')).toEqual(['info']);
-    expect((await house.scrape()).sum('lastchunk_journal_degraded')).toBe(0);
+    await until('the journal is well again', () => fixture.keep.health().status === 'healthy');
+    expect(told(fixture, 'the journal works again')).toEqual(['info']);
+    expect((await fixture.scrape()).sum('lastchunk_journal_degraded')).toBe(0);
     await database.stopImmediate();
     const later = await ask('later');
-    later.tap.push('said when ', 'it had room');
-    later.tap.end();
-    expect((await later.visitor.over()).whole).toBe(true);
-    expect(await house.witness.ended(3)).toMatchObject({ save: 'journaled' });
+    later.upstream.push('said when ', 'it had room');
+    later.upstream.end();
+    expect((await later.httpClient.over()).whole).toBe(true);
+    expect(await fixture.recorded.ended(3)).toMatchObject({ save: 'journaled' });
     await database.start();
-    await until('it is replayed', async () => (await house.rows()).length === 3);
-    const scrape = await house.scrape();
+    await until('it is replayed', async () => (await fixture.rows()).length === 3);
+    const scrape = await fixture.scrape();
     expect(scrape.sum('lastchunk_saves_expected_total')).toBe(3);
     expect(scrape.sum('lastchunk_saves_total', { result: 'saved' })).toBe(2);
     expect(scrape.sum('lastchunk_saves_total', { result: 'journaled' })).toBe(1);
@@ -112,63 +115,69 @@ describe('the disk of the journal is full while answers stream', () => {
 
   it('and what was given up because the database was away too is saved when both are back', async () => {
     const { journal, room } = await smallDisk();
-    const house = await createHouse(database, spans, { journal });
-    const ask = await tappedChat(house, { confirmTimeoutMs: 500, missingAfterMs: 2_000 });
+    const fixture = await createFullFixture(database, spans, { journal });
+    const ask = await tappedChat(fixture, { confirmTimeoutMs: 500, missingAfterMs: 2_000 });
     const long = await ask('long');
-    await fill(house, long.tap, room);
+    await fill(fixture, long.upstream, room);
     await database.stopImmediate();
     const short = await ask('short');
-    short.tap.push('said while ', 'nothing worked');
-    short.tap.end();
-    expect((await short.visitor.over()).whole).toBe(true);
-    expect(['lost', 'missing']).toContain((await house.witness.ended(1)).save);
+    short.upstream.push('said while ', 'nothing worked');
+    short.upstream.end();
+    expect((await short.httpClient.over()).whole).toBe(true);
+    expect(['lost', 'missing']).toContain((await fixture.recorded.ended(1)).save);
 
     await database.start();
-    long.tap.push('the end');
-    long.tap.end();
-    await house.witness.ended(2);
-    await until('both are there', async () => (await house.rows()).length === 2);
-    const rows = await house.rows();
+    long.upstream.push('the end');
+    long.upstream.end();
+    await fixture.recorded.ended(2);
+    await until('both are there', async () => (await fixture.rows()).length === 2);
+    const rows = await fixture.rows();
     expect(rows.find((row) => row.conversation_id === 'short')).toMatchObject({
       content: 'said while nothing worked',
       complete: true,
     });
   });
 
-  /** A chat whose handlers say what is pushed into the tap of their conversation. */
-  async function tappedChat(house: House, options: GuardOptions) {
-    const taps = new Map<string, Tap>();
+  /** A chat whose handlers say what is pushed into the upstream of their conversation. */
+  async function tappedChat(fixture: FullFixture, options: GuardOptions) {
+    const upstreams = new Map<string, ControllableUpstream>();
     const chat = await createChat(
-      house,
+      fixture,
       (req, res, next) => {
-        const tap = createTap();
-        taps.set(String(req.params['id']), tap);
-        return relay(tap)(req, res, next);
+        const upstream = createControllableUpstream();
+        upstreams.set(String(req.params['id']), upstream);
+        return relay(upstream)(req, res, next);
       },
       { maxBytes: 64 * MIB, ...options },
     );
     return async (id: string) => {
-      const visitor = await chat.ask(id);
-      return { visitor, tap: await until('its handler runs', () => taps.get(id)) };
+      const httpClient = await chat.ask(id);
+      return { httpClient, upstream: await until('its handler runs', () => upstreams.get(id)) };
     };
   }
 
   /** Says as much as the disk does not hold, and returns it. */
-  async function fill(house: House, tap: Tap, room: number): Promise<string> {
+  async function fill(
+    fixture: FullFixture,
+    upstream: ControllableUpstream,
+    room: number,
+  ): Promise<string> {
     const piece = 'x'.repeat(64 * 1024);
     let pieces = 0;
     await until('the disk is full', async () => {
       if (pieces * piece.length < 2 * room) {
-        tap.push(piece);
+        upstream.push(piece);
         pieces += 1;
       }
-      return (await house.scrape()).sum('lastchunk_journal_degraded') === 1;
+      return (await fixture.scrape()).sum('lastchunk_journal_degraded') === 1;
     });
     return piece.repeat(pieces);
   }
 
-  function told(house: House, what: string): string[] {
-    return house.logbook.lines.filter(({ text }) => text.includes(what)).map(({ level }) => level);
+  function told(fixture: FullFixture, what: string): string[] {
+    return fixture.logbook.lines
+      .filter(({ text }) => text.includes(what))
+      .map(({ level }) => level);
   }
 });
 

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RequestHandler } from 'express';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { listen, startApp } from '../support/apart.ts';
+import { listen, startApp } from '../support/child-process.ts';
 import { createChat } from '../support/chat.ts';
 import { chatChunk, readDeltas } from '../support/frames.ts';
-import { createHouse, type House, type Row } from '../support/house.ts';
+import { createFullFixture, type FullFixture, type Row } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
@@ -28,27 +28,28 @@ const LIVE = 200;
 
 describe('close() with 200 live streams, while the collector of spans hangs,', () => {
   it('resolves when all partials are in the database and all clients are cut off', async () => {
-    const { house, chat, visitors } = await openLive();
-    const report = await house.keep.close({ deadlineMs: 4000 });
-    expect(await contents(house)).toEqual(seenBy(visitors));
+    const { fixture, chat, httpClients } = await openLive();
+    const report = await fixture.keep.close({ deadlineMs: 4000 });
+    expect(await contents(fixture)).toEqual(seenBy(httpClients));
     expect(report).toEqual({ saved: LIVE, journaled: 0, lost: 0 });
-    expect(chat.site.sockets.filter(({ destroyed }) => !destroyed)).toEqual([]);
-    await expectInterrupted(house, 'saved');
-    expect(house.logbook.errors()).toEqual([]);
-    for (const visitor of visitors.values()) expect((await visitor.over()).whole).toBe(false);
+    expect(chat.testServer.sockets.filter(({ destroyed }) => !destroyed)).toEqual([]);
+    await expectInterrupted(fixture, 'saved');
+    expect(fixture.logbook.errors()).toEqual([]);
+    for (const httpClient of httpClients.values())
+      expect((await httpClient.over()).whole).toBe(false);
   });
 
   it('journals all of them when the database is down, and the next instance saves them', async () => {
-    const { house, chat, visitors } = await openLive();
+    const { fixture, chat, httpClients } = await openLive();
     await database.stopImmediate();
-    const report = await house.keep.close({ deadlineMs: 4000 });
+    const report = await fixture.keep.close({ deadlineMs: 4000 });
     expect(report).toEqual({ saved: 0, journaled: LIVE, lost: 0 });
-    expect(chat.site.sockets.filter(({ destroyed }) => !destroyed)).toEqual([]);
-    await expectInterrupted(house, 'journaled');
+    expect(chat.testServer.sockets.filter(({ destroyed }) => !destroyed)).toEqual([]);
+    await expectInterrupted(fixture, 'journaled');
     await database.start();
-    const next = await nextHouse(house.connectionString, house.journal);
+    const next = await nextHouse(fixture.connectionString, fixture.journal);
     await recovered(next, LIVE);
-    expect(await contents(next)).toEqual(seenBy(visitors));
+    expect(await contents(next)).toEqual(seenBy(httpClients));
     const scrape = await next.scrape();
     // They were due in the process that is gone.
     expect(scrape.sum('lastchunk_saves_expected_total')).toBe(0);
@@ -57,39 +58,42 @@ describe('close() with 200 live streams, while the collector of spans hangs,', (
   });
 
   async function openLive() {
-    const house = await createHouse(database, spans);
+    const fixture = await createFullFixture(database, spans);
     const handler: RequestHandler = (req, res) => {
       const id = String(req.params['id']);
       res.type('text/event-stream').write(chatChunk({ content: `The answer to ${id} ` }));
       res.write(chatChunk({ content: `is ${'so '.repeat(Number(id) % 50)}` }));
     };
-    const chat = await createChat(house, handler);
+    const chat = await createChat(fixture, handler);
     const asked = Array.from({ length: LIVE }, async (_, index) => {
-      const visitor = await chat.ask(String(index));
-      await visitor.sees('is ');
-      return [String(index), visitor] as const;
+      const httpClient = await chat.ask(String(index));
+      await httpClient.sees('is ');
+      return [String(index), httpClient] as const;
     });
-    return { house, chat, visitors: new Map(await Promise.all(asked)) };
+    return { fixture, chat, httpClients: new Map(await Promise.all(asked)) };
   }
 
   function seenBy(
-    visitors: Awaited<ReturnType<typeof openLive>>['visitors'],
+    httpClients: Awaited<ReturnType<typeof openLive>>['httpClients'],
   ): ReadonlyMap<string | null, string> {
-    return new Map([...visitors].map(([id, { text }]) => [id, readDeltas(text)]));
+    return new Map([...httpClients].map(([id, { text }]) => [id, readDeltas(text)]));
   }
 
-  async function contents(house: House): Promise<ReadonlyMap<string | null, string>> {
-    const rows = await house.rows();
+  async function contents(fixture: FullFixture): Promise<ReadonlyMap<string | null, string>> {
+    const rows = await fixture.rows();
     expect(rows).toHaveLength(LIVE);
     expect(rows.map(factsOf)).toEqual(Array(LIVE).fill(INTERRUPTED));
     return new Map(rows.map((row) => [row.conversation_id, row.content]));
   }
 
-  async function expectInterrupted(house: House, save: 'saved' | 'journaled'): Promise<void> {
-    await house.witness.ended(LIVE);
-    const told = house.witness.ends.map((end) => [end.outcome, end.side, end.save]);
+  async function expectInterrupted(
+    fixture: FullFixture,
+    save: 'saved' | 'journaled',
+  ): Promise<void> {
+    await fixture.recorded.ended(LIVE);
+    const told = fixture.recorded.ends.map((end) => [end.outcome, end.side, end.save]);
     expect(told).toEqual(Array(LIVE).fill(['interrupted', 'server', save]));
-    const scrape = await house.scrape();
+    const scrape = await fixture.scrape();
     expect({
       ended: scrape.sum('lastchunk_streams_ended_total', { outcome: 'interrupted' }),
       active: scrape.sum('lastchunk_streams_active'),
@@ -105,8 +109,8 @@ describe('close() with 200 live streams, while the collector of spans hangs,', (
       all: LIVE,
       pending: 0,
     });
-    expect(house.keep.health().status).toBe('failing');
-    expect(house.keep.health().reasons).toContain('closing');
+    expect(fixture.keep.health().status).toBe('failing');
+    expect(fixture.keep.health().reasons).toContain('closing');
   }
 });
 
@@ -128,9 +132,9 @@ describe('SIGKILL mid-stream', () => {
     await child.kill();
     await until('all clients are cut off', () => [...clients.values()].every(({ over }) => over));
 
-    const house = await nextHouse(connectionString, journal);
-    await recovered(house, ids.length - ending.length);
-    const rows = await house.rows();
+    const fixture = await nextHouse(connectionString, journal);
+    await recovered(fixture, ids.length - ending.length);
+    const rows = await fixture.rows();
     expect(rows).toHaveLength(ids.length);
     expect(new Set(rows.map(({ conversation_id }) => conversation_id))).toEqual(new Set(ids));
     for (const row of rows) {
@@ -140,13 +144,13 @@ describe('SIGKILL mid-stream', () => {
       const whole = ending.includes(String(row.conversation_id));
       expect(factsOf(row)).toEqual(whole ? COMPLETED : INTERRUPTED);
     }
-    expect(house.witness.saves).toEqual([]);
-    expect(house.witness.internalErrors).toEqual([]);
+    expect(fixture.recorded.saves).toEqual([]);
+    expect(fixture.recorded.internalErrors).toEqual([]);
     // Message text is in no log.
-    expect(house.logbook.lines.filter(({ text }) => text.includes('token'))).toEqual([]);
-    const again = await house.keep.replay();
+    expect(fixture.logbook.lines.filter(({ text }) => text.includes('token'))).toEqual([]);
+    const again = await fixture.keep.replay();
     expect(again).toEqual({ saved: 0, refused: 0, left: 0 });
-    expect(await house.rows()).toEqual(rows);
+    expect(await fixture.rows()).toEqual(rows);
   });
 });
 
@@ -158,14 +162,14 @@ function factsOf({ outcome, side, complete, revision }: Row): object {
 }
 
 /** An instance on a database that another one has used, and on its journal. */
-function nextHouse(connectionString: string, journal: string): Promise<House> {
+function nextHouse(connectionString: string, journal: string): Promise<FullFixture> {
   const same = { ...database, newDatabase: () => Promise.resolve(connectionString) };
-  return createHouse(same, spans, { journal });
+  return createFullFixture(same, spans, { journal });
 }
 
-async function recovered(house: House, count: number): Promise<void> {
+async function recovered(fixture: FullFixture, count: number): Promise<void> {
   await until(`${count} messages are recovered`, async () => {
-    const scrape = await house.scrape();
+    const scrape = await fixture.scrape();
     return scrape.sum('lastchunk_journal_recovered_total', { result: 'saved' }) === count;
   });
 }

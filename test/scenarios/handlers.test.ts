@@ -4,13 +4,13 @@ import express4 from 'express4';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createChat } from '../support/chat.ts';
 import { chatChunk } from '../support/frames.ts';
-import { createApp, createHouse, type House } from '../support/house.ts';
+import { createApp, createFullFixture, type FullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { serve } from '../support/site.ts';
-import { createGate } from '../support/tap.ts';
+import { serve } from '../support/test-server.ts';
+import { createGate } from '../support/controllable-upstream.ts';
 import { installTracing } from '../support/tracing.ts';
 import { turns, until } from '../support/until.ts';
-import { visit } from '../support/visitor.ts';
+import { openClient } from '../support/http-client.ts';
 
 const spans = installTracing();
 let database: TestPostgres;
@@ -51,12 +51,12 @@ describe('write after end, end twice, and end on a destroyed response', () => {
       res.end();
       res.end('later');
     };
-    const { house, ask } = await open(handler);
+    const { fixture, ask } = await open(handler);
     const reply = await ask();
     expect(reply.body.toString()).toBe(
       `${chatChunk({ content: 'hello' })}${chatChunk({}, 'stop')}data: [DONE]\n\n`,
     );
-    await house.agree({
+    await fixture.agree({
       outcome: 'completed',
       side: 'server',
       text: 'hello',
@@ -74,22 +74,22 @@ describe('write after end, end twice, and end on a destroyed response', () => {
   it('and end(callback) on a response that the client has left calls back', async () => {
     const called = createGate();
     const go = createGate();
-    const { house, site } = await open(async (_, res) => {
+    const { fixture, testServer } = await open(async (_, res) => {
       res.type('text/plain').write('hello');
       await go.promise;
       res.end(() => called.open());
     });
-    const visitor = await visit(site, '/chat/c', { method: 'POST' });
-    await visitor.sees('hello');
-    visitor.rst();
-    await until('the server has met the close', () => site.closedSockets === 1);
+    const httpClient = await openClient(testServer, '/chat/c', { method: 'POST' });
+    await httpClient.sees('hello');
+    httpClient.rst();
+    await until('the server has met the close', () => testServer.closedSockets === 1);
     go.open();
     await called.promise;
-    await house.agree({ outcome: 'disconnected', side: 'client', text: 'hello', complete: true });
+    await fixture.agree({ outcome: 'disconnected', side: 'client', text: 'hello', complete: true });
   });
 
   it('and end() on a response that the app destroyed changes no verdict', async () => {
-    const { house, ask } = await open((_, res) => {
+    const { fixture, ask } = await open((_, res) => {
       res.type('text/plain').write('hello');
       setImmediate(() => {
         res.destroy();
@@ -98,46 +98,46 @@ describe('write after end, end twice, and end on a destroyed response', () => {
       });
     });
     expect((await ask()).whole).toBe(false);
-    await house.agree({ outcome: 'failed', side: 'server', text: 'hello', complete: false });
+    await fixture.agree({ outcome: 'failed', side: 'server', text: 'hello', complete: false });
   });
 });
 
 describe.each(FRAMEWORKS)('in %s', (_, framework) => {
   it.each(FAILURES)('a handler that %s after the headers has failed', async (_name, fail) => {
-    const house = await createHouse(database, spans);
-    const visitor = await failing(house, framework, async (req, res, next) => {
+    const fixture = await createFullFixture(database, spans);
+    const httpClient = await failing(fixture, framework, async (req, res, next) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(chatChunk({ content: 'hello' }));
       await new Promise(setImmediate);
       await fail(req, res, next);
     });
-    expect((await visitor.over()).whole).toBe(false);
-    await house.agree({
+    expect((await httpClient.over()).whole).toBe(false);
+    await fixture.agree({
       outcome: 'failed',
       side: 'server',
       text: 'hello',
       complete: false,
       revision: 0,
     });
-    expect((await house.scrape()).sum('lastchunk_noise_total')).toBe(0);
+    expect((await fixture.scrape()).sum('lastchunk_noise_total')).toBe(0);
   });
 
   it.each(FAILURES)("that %s before them gets the app's own error page", async (_name, fail) => {
-    const house = await createHouse(database, spans);
-    const visitor = await failing(house, framework, fail);
-    const { status, headers, body } = await visitor.over();
+    const fixture = await createFullFixture(database, spans);
+    const httpClient = await failing(fixture, framework, fail);
+    const { status, headers, body } = await httpClient.over();
     expect({ status, body: body.toString() }).toEqual({ status: 503, body: 'sorry' });
     expect(headers).not.toHaveProperty('x-stream-id');
     await turns();
-    expect(house.witness.told).toEqual([]);
-    expect(await house.rows()).toEqual([]);
-    expect((await house.scrape()).sum('lastchunk_streams_started_total')).toBe(0);
+    expect(fixture.recorded.told).toEqual([]);
+    expect(await fixture.rows()).toEqual([]);
+    expect((await fixture.scrape()).sum('lastchunk_streams_started_total')).toBe(0);
   });
 });
 
 describe('what is a stream and what is not', () => {
   it('in one app: a cached answer, errors in all dresses, and bodies of known length', async () => {
-    const house = await createHouse(database, spans);
+    const fixture = await createFullFixture(database, spans);
     const answer = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
     const handlers: Readonly<Record<string, RequestHandler>> = {
       cached: (_, res) => void res.type('text/event-stream').send(answer),
@@ -155,64 +155,64 @@ describe('what is a stream and what is not', () => {
       },
     };
     const app = createApp();
-    app.get('/:name', house.keep.guard({}), (req, res, next) => {
+    app.get('/:name', fixture.keep.guard({}), (req, res, next) => {
       void handlers[req.params.name]?.(req, res, next);
     });
-    const site = await serve(app);
+    const testServer = await serve(app);
     const streams: string[] = [];
     for (const name of Object.keys(handlers)) {
-      const { headers, whole } = await (await visit(site, `/${name}`)).over();
+      const { headers, whole } = await (await openClient(testServer, `/${name}`)).over();
       expect(whole).toBe(true);
       if (headers['x-stream-id'] !== undefined) streams.push(name);
     }
     expect(streams).toEqual(['cached', 'sized', 'plain']);
-    await house.witness.ended(3);
-    const rows = await house.rows();
+    await fixture.recorded.ended(3);
+    const rows = await fixture.rows();
     expect(rows.map(({ content, complete }) => [content, complete])).toEqual(
       Array(3).fill(['hello', true]),
     );
-    expect((await house.scrape()).sum('lastchunk_streams_started_total')).toBe(3);
+    expect((await fixture.scrape()).sum('lastchunk_streams_started_total')).toBe(3);
   });
 });
 
 describe('a stream that goes on after its released terminal frame', () => {
   it('by more text: one row, revision 1, and all signals agree', async () => {
     const go = createGate();
-    const { house, site } = await open(async (_, res) => {
+    const { fixture, testServer } = await open(async (_, res) => {
       res.type('text/event-stream').write(chatChunk({ content: 'The ' }));
       res.write(chatChunk({}, 'stop'));
       await go.promise;
       res.write(chatChunk({ content: 'answer' }));
       res.end();
     });
-    const visitor = await visit(site, '/chat/c', { method: 'POST' });
-    await visitor.sees('"finish_reason":"stop"');
-    expect(await house.rows()).toMatchObject([{ content: 'The ', complete: true, revision: 0 }]);
+    const httpClient = await openClient(testServer, '/chat/c', { method: 'POST' });
+    await httpClient.sees('"finish_reason":"stop"');
+    expect(await fixture.rows()).toMatchObject([{ content: 'The ', complete: true, revision: 0 }]);
     go.open();
-    const { outcome, side } = await house.witness.ended();
-    await house.agree({ outcome, side, text: 'The answer', revision: 1 });
-    expect((await house.scrape()).sum('lastchunk_saves_revised_total')).toBe(1);
+    const { outcome, side } = await fixture.recorded.ended();
+    await fixture.agree({ outcome, side, text: 'The answer', revision: 1 });
+    expect((await fixture.scrape()).sum('lastchunk_saves_revised_total')).toBe(1);
   });
 
   it.each(FAILURES)('by a handler that %s: failed, revision 1', async (_, fail) => {
     const go = createGate();
-    const { house, site } = await open(async (req, res, next) => {
+    const { fixture, testServer } = await open(async (req, res, next) => {
       res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
       res.write(chatChunk({}, 'stop'));
       await go.promise;
       await fail(req, res, next);
     });
-    const visitor = await visit(site, '/chat/c', { method: 'POST' });
-    await visitor.sees('"finish_reason":"stop"');
+    const httpClient = await openClient(testServer, '/chat/c', { method: 'POST' });
+    await httpClient.sees('"finish_reason":"stop"');
     go.open();
-    await house.agree({
+    await fixture.agree({
       outcome: 'failed',
       side: 'server',
       text: 'hello',
       complete: false,
       revision: 1,
     });
-    expect((await house.scrape()).sum('lastchunk_saves_revised_total', { result: 'saved' })).toBe(
+    expect((await fixture.scrape()).sum('lastchunk_saves_revised_total', { result: 'saved' })).toBe(
       1,
     );
   });
@@ -222,67 +222,67 @@ describe('a handler that ends its answer, and then, while the end still waits fo
   const answer = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
 
   it.each(FAILURES)('%s: it has failed, and its client is cut off by nobody', async (_, fail) => {
-    const { house, ask } = await open((req, res, next) => {
+    const { fixture, ask } = await open((req, res, next) => {
       res.type('text/event-stream').end(answer);
       return fail(req, res, next);
     });
     const reply = await ask();
     expect(reply).toMatchObject({ status: 200, whole: true });
     expect(reply.body.toString()).toBe(answer);
-    await house.agree({
+    await fixture.agree({
       outcome: 'failed',
       side: 'server',
       text: 'hello',
       complete: false,
       revision: 1,
     });
-    const revised = (await house.scrape()).sum('lastchunk_saves_revised_total', {
+    const revised = (await fixture.scrape()).sum('lastchunk_saves_revised_total', {
       result: 'saved',
     });
     expect(revised).toBe(1);
   });
 
   it('destroys it: as without us, the client has all of it', async () => {
-    const { house, ask } = await open((_, res) => {
+    const { fixture, ask } = await open((_, res) => {
       res.type('text/event-stream').end(answer);
       res.destroy();
     });
     const reply = await ask();
     expect(reply.whole).toBe(true);
     expect(reply.body.toString()).toBe(answer);
-    await house.agree({ outcome: 'completed', side: 'server', text: 'hello', complete: true });
+    await fixture.agree({ outcome: 'completed', side: 'server', text: 'hello', complete: true });
   });
 
   it('destroys it with an error: it has failed, and the client has all of it', async () => {
-    const { house, ask } = await open((_, res) => {
+    const { fixture, ask } = await open((_, res) => {
       res.on('error', () => undefined);
       res.type('text/event-stream').end(answer);
       res.destroy(mistake);
     });
     expect((await ask()).whole).toBe(true);
-    await house.agree({ outcome: 'failed', side: 'server', complete: false, revision: 1 });
+    await fixture.agree({ outcome: 'failed', side: 'server', complete: false, revision: 1 });
   });
 
   it('fails because it was stopped: it is stopped all the same', async () => {
-    const house = await createHouse(database, spans);
-    const chat = await createChat(house, async (_, res) => {
-      const signal = house.keep.stream(res)?.signal;
+    const fixture = await createFullFixture(database, spans);
+    const chat = await createChat(fixture, async (_, res) => {
+      const signal = fixture.keep.stream(res)?.signal;
       res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
       await until('it is stopped', () => signal?.aborted);
       res.write(chatChunk({}, 'stop'));
       res.end();
       throw mistake;
     });
-    const visitor = await chat.ask();
-    await visitor.sees('hello');
-    expect((await chat.stop(visitor)).status).toBe(200);
-    expect((await visitor.over()).whole).toBe(true);
-    await house.agree({ outcome: 'stopped', side: 'client', text: 'hello', revision: 0 });
+    const httpClient = await chat.ask();
+    await httpClient.sees('hello');
+    expect((await chat.stop(httpClient)).status).toBe(200);
+    expect((await httpClient.over()).whole).toBe(true);
+    await fixture.agree({ outcome: 'stopped', side: 'client', text: 'hello', revision: 0 });
   });
 });
 
 it('a terminal frame that waits when its response is destroyed reaches its client first', async () => {
-  const { house, ask } = await open((_, res) => {
+  const { fixture, ask } = await open((_, res) => {
     res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
     res.write(chatChunk({}, 'stop'));
     setImmediate(() => res.destroy());
@@ -290,24 +290,24 @@ it('a terminal frame that waits when its response is destroyed reaches its clien
   const reply = await ask();
   expect(reply.whole).toBe(false);
   expect(reply.body.toString()).toBe(chatChunk({ content: 'hello' }) + chatChunk({}, 'stop'));
-  await house.agree({ outcome: 'completed', side: 'server', text: 'hello', complete: true });
+  await fixture.agree({ outcome: 'completed', side: 'server', text: 'hello', complete: true });
 });
 
 async function open(handler: RequestHandler) {
-  const house = await createHouse(database, spans);
-  const { site, ask } = await createChat(house, handler);
-  return { house, site, ask: async () => (await ask()).over() };
+  const fixture = await createFullFixture(database, spans);
+  const { testServer, ask } = await createChat(fixture, handler);
+  return { fixture, testServer, ask: async () => (await ask()).over() };
 }
 
 /** A guarded handler, wrapped, in an app with an error page of its own. */
-async function failing(house: House, framework: typeof express, handler: RequestHandler) {
+async function failing(fixture: FullFixture, framework: typeof express, handler: RequestHandler) {
   const app = createApp(framework);
-  app.get('/', house.keep.guard({}, handler));
-  app.use(house.keep.errorHandler());
+  app.get('/', fixture.keep.guard({}, handler));
+  app.use(fixture.keep.errorHandler());
   const page: express.ErrorRequestHandler = (error, _req, res, next) => {
     if (res.headersSent) next(error);
     else res.status(503).type('text/plain').send('sorry');
   };
   app.use(page);
-  return visit(await serve(app), '/');
+  return openClient(await serve(app), '/');
 }

@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GuardOptions } from '../../src/index.ts';
 import { createChat, relay } from '../support/chat.ts';
 import { chatChunk, readDeltas } from '../support/frames.ts';
-import { createHouse } from '../support/house.ts';
+import { createFullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { createGate, createTap } from '../support/tap.ts';
+import { createGate, createControllableUpstream } from '../support/controllable-upstream.ts';
 import { installTracing } from '../support/tracing.ts';
 import { soon, turns, until } from '../support/until.ts';
 
@@ -23,14 +23,14 @@ afterAll(() => database.remove());
 
 describe('a tab is closed mid-stream', () => {
   it('and under finish the whole answer is kept', async () => {
-    const { house, tap, chat, visitor } = await openRelay();
-    tap.push('The ', 'answer ');
-    await visitor.sees('answer ');
-    visitor.fin();
-    await until('the server has met the close', () => chat.site.closedSockets === 1);
-    tap.push('is 42.');
-    tap.end();
-    const row = await house.agree({
+    const { fixture, upstream, chat, httpClient } = await openRelay();
+    upstream.push('The ', 'answer ');
+    await httpClient.sees('answer ');
+    httpClient.fin();
+    await until('the server has met the close', () => chat.testServer.closedSockets === 1);
+    upstream.push('is 42.');
+    upstream.end();
+    const row = await fixture.agree({
       outcome: 'disconnected',
       side: 'client',
       text: 'The answer is 42.',
@@ -38,7 +38,7 @@ describe('a tab is closed mid-stream', () => {
       revision: 0,
     });
     expect(row).toMatchObject({ conversation_id: 'c1', role: 'assistant', events: null });
-    const [span] = house.streamSpans();
+    const [span] = fixture.streamSpans();
     expect(span?.name).toBe('stream /chat/:id');
     expect(row?.trace_id).toBe(span?.spanContext().traceId);
     const server = spans().find(
@@ -46,27 +46,27 @@ describe('a tab is closed mid-stream', () => {
     );
     expect(server?.attributes).toMatchObject({ 'lastchunk.outcome': 'disconnected' });
     expect(server?.status.code).toBe(SpanStatusCode.UNSET);
-    expect(row?.content.startsWith(readDeltas(visitor.text))).toBe(true);
-    expect(house.logbook.errors()).toEqual([]);
+    expect(row?.content.startsWith(readDeltas(httpClient.text))).toBe(true);
+    expect(fixture.logbook.errors()).toEqual([]);
   });
 
   it('and under keep exactly what was produced until then', async () => {
-    const { house, tap, visitor } = await openRelay({ disconnected: 'keep' });
-    tap.push('The ', 'answer ');
-    await visitor.sees('answer ');
-    visitor.rst();
-    await house.witness.ended();
-    tap.push('is 42.');
-    tap.end();
-    await house.agree({
+    const { fixture, upstream, httpClient } = await openRelay({ disconnected: 'keep' });
+    upstream.push('The ', 'answer ');
+    await httpClient.sees('answer ');
+    httpClient.rst();
+    await fixture.recorded.ended();
+    upstream.push('is 42.');
+    upstream.end();
+    await fixture.agree({
       outcome: 'disconnected',
       side: 'client',
       text: 'The answer ',
       complete: false,
       revision: 0,
     });
-    expect(readDeltas(visitor.text)).toBe('The answer ');
-    expect(house.logbook.errors()).toEqual([]);
+    expect(readDeltas(httpClient.text)).toBe('The answer ');
+    expect(fixture.logbook.errors()).toEqual([]);
   });
 });
 
@@ -82,16 +82,16 @@ describe('a client vanishes while its handler waits for drain', () => {
       res.end();
       returned.open();
     };
-    const house = await createHouse(database, spans);
-    const chat = await createChat(house, handler, { policy: { disconnected } });
-    const visitor = await chat.ask();
-    visitor.pause();
-    await until('the socket is full', () => chat.site.sockets[0]?.writableNeedDrain === true);
-    visitor.rst();
+    const fixture = await createFullFixture(database, spans);
+    const chat = await createChat(fixture, handler, { policy: { disconnected } });
+    const httpClient = await chat.ask();
+    httpClient.pause();
+    await until('the socket is full', () => chat.testServer.sockets[0]?.writableNeedDrain === true);
+    httpClient.rst();
     await soon('the handler', returned.promise);
     const finished = disconnected === 'finish';
-    await house.agree({ outcome: 'disconnected', side: 'client', complete: finished });
-    const [row] = await house.rows();
+    await fixture.agree({ outcome: 'disconnected', side: 'client', complete: finished });
+    const [row] = await fixture.rows();
     expect(row?.content.length).toBe(4 + big.length + (finished ? 4 : 0));
     expect(row?.content.endsWith(finished ? ' two' : 'x')).toBe(true);
   });
@@ -99,44 +99,44 @@ describe('a client vanishes while its handler waits for drain', () => {
 
 describe('a client leaves before there is anything to read', () => {
   it('and what a finish handler then streams is kept', async () => {
-    const { house, chat, visitor, go } = await openLate(stream);
-    await leave(chat, visitor, house);
+    const { fixture, chat, httpClient, go } = await openLate(stream);
+    await leave(chat, httpClient, fixture);
     go.open();
     const verdict = { outcome: 'disconnected', side: 'client', complete: true } as const;
-    expect(await house.agree(verdict)).toMatchObject({ content: 'hello' });
+    expect(await fixture.agree(verdict)).toMatchObject({ content: 'hello' });
   });
 
   it('and under keep a stream that begins afterwards is skipped as empty', async () => {
-    const { house, chat, visitor, go } = await openLate(stream, { disconnected: 'keep' });
-    await leave(chat, visitor, house);
+    const { fixture, chat, httpClient, go } = await openLate(stream, { disconnected: 'keep' });
+    await leave(chat, httpClient, fixture);
     go.open();
     expect(
-      await house.agree({ outcome: 'disconnected', side: 'client', save: 'empty' }),
+      await fixture.agree({ outcome: 'disconnected', side: 'client', save: 'empty' }),
     ).toBeUndefined();
   });
 
   it('and an answer that never becomes a stream is not counted', async () => {
-    const { house, chat, visitor, go, returned } = await openLate((_, res) => {
+    const { fixture, chat, httpClient, go, returned } = await openLate((_, res) => {
       res.status(500).json({ error: 'no model' });
     });
-    await leave(chat, visitor, house);
+    await leave(chat, httpClient, fixture);
     go.open();
     await soon('the handler', returned.promise);
     await turns(20);
-    expect(house.witness.told).toEqual([]);
-    expect((await house.scrape()).sum('lastchunk_streams_started_total')).toBe(0);
-    expect((await house.scrape()).sum('lastchunk_streams_active')).toBe(0);
+    expect(fixture.recorded.told).toEqual([]);
+    expect((await fixture.scrape()).sum('lastchunk_streams_started_total')).toBe(0);
+    expect((await fixture.scrape()).sum('lastchunk_streams_active')).toBe(0);
   });
 
   it('and after the headers, before the first token, no empty row is left', async () => {
-    const { house, tap, chat, visitor } = await openRelay({ disconnected: 'keep' }, true);
-    await until('the headers', () => visitor.reply?.status === 200);
-    visitor.fin();
-    await until('the server has met the close', () => chat.site.closedSockets === 1);
+    const { fixture, upstream, chat, httpClient } = await openRelay({ disconnected: 'keep' }, true);
+    await until('the headers', () => httpClient.reply?.status === 200);
+    httpClient.fin();
+    await until('the server has met the close', () => chat.testServer.closedSockets === 1);
     expect(
-      await house.agree({ outcome: 'disconnected', side: 'client', save: 'empty' }),
+      await fixture.agree({ outcome: 'disconnected', side: 'client', save: 'empty' }),
     ).toBeUndefined();
-    tap.end();
+    upstream.end();
   });
 
   const stream: RequestHandler = (_, res) => {
@@ -147,8 +147,8 @@ describe('a client leaves before there is anything to read', () => {
 
 describe('a browser leaves at [DONE] and asks for the history at once', () => {
   it('and the row is there, every time', async () => {
-    const house = await createHouse(database, spans);
-    const chat = await createChat(house, (req, res) => {
+    const fixture = await createFullFixture(database, spans);
+    const chat = await createChat(fixture, (req, res) => {
       res.type('text/event-stream');
       res.write(chatChunk({ content: `hello ${String(req.params['id'])}` }));
       res.write(chatChunk({}, 'stop'));
@@ -157,10 +157,10 @@ describe('a browser leaves at [DONE] and asks for the history at once', () => {
       setImmediate(() => res.end());
     });
     for (let count = 1; count <= 20; count += 1) {
-      const visitor = await chat.ask(`c${count}`);
-      await visitor.sees('[DONE]');
-      visitor.fin();
-      const { rows } = await house.reader.query(
+      const httpClient = await chat.ask(`c${count}`);
+      await httpClient.sees('[DONE]');
+      httpClient.fin();
+      const { rows } = await fixture.reader.query(
         'SELECT content, complete, outcome, side FROM lastchunk_messages WHERE conversation_id = $1',
         [`c${count}`],
       );
@@ -168,12 +168,12 @@ describe('a browser leaves at [DONE] and asks for the history at once', () => {
         { content: `hello c${count}`, complete: true, outcome: 'completed', side: 'server' },
       ]);
     }
-    await house.witness.ended(20);
-    const scrape = await house.scrape();
+    await fixture.recorded.ended(20);
+    const scrape = await fixture.scrape();
     expect(scrape.sum('lastchunk_streams_ended_total', { outcome: 'completed' })).toBe(20);
     expect(scrape.sum('lastchunk_holds_total', { released: 'saved' })).toBe(20);
     expect(scrape.sum('lastchunk_saves_total', { result: 'saved' })).toBe(20);
-    expect(house.logbook.errors()).toEqual([]);
+    expect(fixture.logbook.errors()).toEqual([]);
   });
 });
 
@@ -183,19 +183,19 @@ describe('thousands of deltas, then an abort, with Unicode at the end', () => {
     async (disconnected) => {
       const deltas = Array.from({ length: 4000 }, (_, index) => `t${index} `);
       const text = `${deltas.join('')}— “naïve” 👩‍🚀`;
-      const { house, tap, chat, visitor } = await openRelay({ disconnected });
-      tap.push(...deltas, '— “naïve” ', '👩‍🚀');
-      await visitor.sees('👩‍🚀');
-      visitor.rst();
-      await until('the server has met the close', () => chat.site.closedSockets === 1);
-      tap.end();
-      await house.agree({
+      const { fixture, upstream, chat, httpClient } = await openRelay({ disconnected });
+      upstream.push(...deltas, '— “naïve” ', '👩‍🚀');
+      await httpClient.sees('👩‍🚀');
+      httpClient.rst();
+      await until('the server has met the close', () => chat.testServer.closedSockets === 1);
+      upstream.end();
+      await fixture.agree({
         outcome: 'disconnected',
         side: 'client',
         text,
         complete: disconnected === 'finish',
       });
-      expect(readDeltas(visitor.text)).toBe(text);
+      expect(readDeltas(httpClient.text)).toBe(text);
     },
   );
 });
@@ -203,20 +203,20 @@ describe('thousands of deltas, then an abort, with Unicode at the end', () => {
 type Policies = NonNullable<GuardOptions['policy']>;
 
 async function openRelay(policy: Policies = {}, headersFirst = false) {
-  const house = await createHouse(database, spans);
-  const tap = createTap();
-  const loop = relay(tap);
+  const fixture = await createFullFixture(database, spans);
+  const upstream = createControllableUpstream();
+  const loop = relay(upstream);
   const handler: RequestHandler = (req, res, next) => {
     if (headersFirst) res.type('text/event-stream').flushHeaders();
     return loop(req, res, next);
   };
-  const chat = await createChat(house, handler, { policy });
-  return { house, tap, chat, visitor: await chat.ask() };
+  const chat = await createChat(fixture, handler, { policy });
+  return { fixture, upstream, chat, httpClient: await chat.ask() };
 }
 
 /** A handler that computes until `go`, with nothing sent. */
 async function openLate(handler: RequestHandler, policy: Policies = {}) {
-  const house = await createHouse(database, spans);
+  const fixture = await createFullFixture(database, spans);
   const go = createGate();
   const returned = createGate();
   let running = false;
@@ -226,19 +226,19 @@ async function openLate(handler: RequestHandler, policy: Policies = {}) {
     await handler(req, res, next);
     returned.open();
   };
-  const chat = await createChat(house, late, { policy });
-  const visitor = await chat.ask();
+  const chat = await createChat(fixture, late, { policy });
+  const httpClient = await chat.ask();
   await until('the handler runs', () => running);
-  return { house, chat, visitor, go, returned };
+  return { fixture, chat, httpClient, go, returned };
 }
 
 async function leave(
   chat: Awaited<ReturnType<typeof createChat>>,
-  visitor: Awaited<ReturnType<typeof chat.ask>>,
-  house: Awaited<ReturnType<typeof createHouse>>,
+  httpClient: Awaited<ReturnType<typeof chat.ask>>,
+  fixture: Awaited<ReturnType<typeof createFullFixture>>,
 ): Promise<void> {
-  visitor.fin();
-  await until('the server has met the close', () => chat.site.closedSockets === 1);
+  httpClient.fin();
+  await until('the server has met the close', () => chat.testServer.closedSockets === 1);
   await turns();
-  expect(house.witness.told).toEqual([]);
+  expect(fixture.recorded.told).toEqual([]);
 }

@@ -7,11 +7,11 @@ import type { RequestHandler, Response } from 'express';
 import { Histogram, Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chatChunk, readDeltas } from '../support/frames.ts';
-import { createApp, createHouse } from '../support/house.ts';
+import { createApp, createFullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { parseScrape } from '../support/scrape.ts';
-import { serve, type Site } from '../support/site.ts';
-import { createGate } from '../support/tap.ts';
+import { serve, type TestServer } from '../support/test-server.ts';
+import { createGate } from '../support/controllable-upstream.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
 
@@ -35,7 +35,7 @@ describe('a client of a compressed answer', () => {
   ] as const)(
     'gets each frame once it is flushed, and the row has all of it, when compression() %s',
     async (_, compressed, order, frameByFrame) => {
-      const house = await createHouse(database, spans);
+      const fixture = await createFullFixture(database, spans);
       const go = createGate();
       const handler: RequestHandler = async (_req, res) => {
         const say = (frame: string): void => {
@@ -50,7 +50,7 @@ describe('a client of a compressed answer', () => {
         say('data: [DONE]\n\n');
         res.end();
       };
-      const layers = { compression: compression({ threshold: 0 }), guard: house.keep.guard({}) };
+      const layers = { compression: compression({ threshold: 0 }), guard: fixture.keep.guard({}) };
       const app = createApp();
       app.get('/', ...order.map((name) => layers[name]), handler);
       const reader = await read(await serve(app));
@@ -61,8 +61,8 @@ describe('a client of a compressed answer', () => {
       await until('all of it is there', () => reader.over);
       expect(readDeltas(reader.text)).toBe('The answer');
       expect(reader.text.endsWith('data: [DONE]\n\n')).toBe(true);
-      await house.agree(WHOLE);
-      const warnings = house.logbook.lines.filter(({ level }) => level === 'warn');
+      await fixture.agree(WHOLE);
+      const warnings = fixture.logbook.lines.filter(({ level }) => level === 'warn');
       const isWrong = order[0] === 'guard' && order.length === 2;
       expect(warnings.filter(({ text }) => text.includes('compression()'))).toHaveLength(
         isWrong ? 1 : 0,
@@ -73,7 +73,7 @@ describe('a client of a compressed answer', () => {
 
 describe("an app's own histogram of request latency", () => {
   it('can leave streams out, and what is said of them stands apart', async () => {
-    const house = await createHouse(database, spans);
+    const fixture = await createFullFixture(database, spans);
     const registry = new Registry();
     const latency = new Histogram({
       name: 'http_request_duration_seconds',
@@ -88,18 +88,18 @@ describe("an app's own histogram of request latency", () => {
       });
       next();
     });
-    app.get('/plain', house.keep.guard({}), (_, res) => void res.json({ ok: true }));
-    app.get('/chat', house.keep.guard({ route: '/chat' }), (_, res) => {
+    app.get('/plain', fixture.keep.guard({}), (_, res) => void res.json({ ok: true }));
+    app.get('/chat', fixture.keep.guard({ route: '/chat' }), (_, res) => {
       res.type('text/event-stream').write(chatChunk({ content: 'The answer' }));
       res.end(chatChunk({}, 'stop'));
     });
-    const site = await serve(app);
-    expect(await (await fetch(`${site.url}/plain`)).json()).toEqual({ ok: true });
-    expect(readDeltas(await (await fetch(`${site.url}/chat`)).text())).toBe('The answer');
-    await house.agree(WHOLE);
+    const testServer = await serve(app);
+    expect(await (await fetch(`${testServer.url}/plain`)).json()).toEqual({ ok: true });
+    expect(readDeltas(await (await fetch(`${testServer.url}/chat`)).text())).toBe('The answer');
+    await fixture.agree(WHOLE);
     const own = parseScrape(await registry.metrics());
     expect(own.sum('http_request_duration_seconds_count')).toBe(1);
-    const ours = await house.scrape();
+    const ours = await fixture.scrape();
     expect(ours.sum('lastchunk_stream_duration_seconds_count', { route: '/chat' })).toBe(1);
     expect(ours.sum('lastchunk_stream_duration_seconds_count')).toBe(1);
     expect(ours.has('http_request_duration_seconds_count')).toBe(false);
@@ -113,10 +113,10 @@ function flushOf(res: Response): (() => void) | undefined {
 }
 
 /** A client that unpacks what it gets as it gets it. */
-async function read(site: Site) {
+async function read(testServer: TestServer) {
   const headers = { 'accept-encoding': 'gzip' };
   // `once` resolves to the arguments of the event: the response.
-  const [reply] = (await once(get(site.url, { headers }), 'response')) as [IncomingMessage];
+  const [reply] = (await once(get(testServer.url, { headers }), 'response')) as [IncomingMessage];
   const encoding = reply.headers['content-encoding'];
   const body = encoding === 'gzip' ? reply.pipe(createGunzip()) : reply;
   const reader = { encoding, text: '', over: false };

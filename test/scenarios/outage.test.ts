@@ -4,9 +4,16 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createChat, relay } from '../support/chat.ts';
 import { chatChunk, readDeltas } from '../support/frames.ts';
-import { createHouse, type House, type HouseOptions } from '../support/house.ts';
+import {
+  createFullFixture,
+  type FullFixture,
+  type FullFixtureOptions,
+} from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { createTap, type Tap } from '../support/tap.ts';
+import {
+  createControllableUpstream,
+  type ControllableUpstream,
+} from '../support/controllable-upstream.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
@@ -34,54 +41,54 @@ const NEVER_MS = 600_000;
 
 describe('PostgreSQL crashes before a stream begins and is back long after its end', () => {
   it('and each answer is journaled at once, and is in the database once when it is back', async () => {
-    const house = await createHouse(database, spans);
-    const taps = new Map<string, Tap>();
+    const fixture = await createFullFixture(database, spans);
+    const upstreams = new Map<string, ControllableUpstream>();
     const streaming: RequestHandler = (req, res, next) => {
-      const tap = createTap();
-      taps.set(String(req.params['id']), tap);
-      return relay(tap)(req, res, next);
+      const upstream = createControllableUpstream();
+      upstreams.set(String(req.params['id']), upstream);
+      return relay(upstream)(req, res, next);
     };
-    const chat = await createChat(house, streaming, { confirmTimeoutMs: NEVER_MS });
+    const chat = await createChat(fixture, streaming, { confirmTimeoutMs: NEVER_MS });
     const ask = async (id: string, begin: string) => {
-      const visitor = await chat.ask(id);
-      (await until('its handler runs', () => taps.get(id))).push(begin);
-      await visitor.sees(begin);
-      return visitor;
+      const httpClient = await chat.ask(id);
+      (await until('its handler runs', () => upstreams.get(id))).push(begin);
+      await httpClient.sees(begin);
+      return httpClient;
     };
     const finish = (id: string, rest: string): void => {
-      taps.get(id)?.push(rest);
-      taps.get(id)?.end();
+      upstreams.get(id)?.push(rest);
+      upstreams.get(id)?.end();
     };
 
     const early = await ask('early', 'before the crash, ');
     await database.stopImmediate();
     const names = Array.from({ length: 12 }, (_, index) => `down-${index}`);
-    const visitors = await Promise.all(names.map((id) => ask(id, `${id} begins, `)));
+    const httpClients = await Promise.all(names.map((id) => ask(id, `${id} begins, `)));
     const long = await ask('long', 'all the time, ');
     for (const id of names) finish(id, 'and ends');
-    const replies = await Promise.all(visitors.map((visitor) => visitor.over()));
+    const replies = await Promise.all(httpClients.map((httpClient) => httpClient.over()));
     expect(replies.map((reply) => [reply.whole, readDeltas(reply.body.toString())])).toEqual(
       names.map((id) => [true, `${id} begins, and ends`]),
     );
-    await house.witness.ended(12);
-    expect(house.witness.holds).toEqual(Array(12).fill('journaled'));
-    expect(house.keep.health()).toMatchObject({ status: 'degraded', reasons: ['store-away'] });
+    await fixture.recorded.ended(12);
+    expect(fixture.recorded.holds).toEqual(Array(12).fill('journaled'));
+    expect(fixture.keep.health()).toMatchObject({ status: 'degraded', reasons: ['store-away'] });
     // Those that stream meanwhile notice nothing.
-    taps.get('long')?.push('as if nothing were, ');
+    upstreams.get('long')?.push('as if nothing were, ');
     await long.sees('as if nothing were, ');
-    const down = await house.scrape();
+    const down = await fixture.scrape();
     expect(down.sum('lastchunk_saves_total', { result: 'journaled' })).toBe(12);
     expect(down.sum('lastchunk_saves_pending')).toBe(0);
     expect(down.sum('lastchunk_journal_entries')).toBe(14);
 
     await database.start();
-    await until('they are replayed', async () => (await house.rows()).length === 12);
+    await until('they are replayed', async () => (await fixture.rows()).length === 12);
     finish('long', 'to the end');
     finish('early', 'after it');
     expect((await long.over()).whole).toBe(true);
     expect((await early.over()).whole).toBe(true);
-    await house.witness.ended(14);
-    const rows = await house.rows();
+    await fixture.recorded.ended(14);
+    const rows = await fixture.rows();
     expect(new Map(rows.map((row) => [row.conversation_id, row.content]))).toEqual(
       new Map([
         ['early', 'before the crash, after it'],
@@ -91,11 +98,11 @@ describe('PostgreSQL crashes before a stream begins and is back long after its e
     );
     expect(rows).toHaveLength(14);
     expect(rows.every(({ outcome, complete }) => outcome === 'completed' && complete)).toBe(true);
-    await settled(house, { journaled: 12, saved: 2 });
-    const internal = (await house.scrape()).sum('lastchunk_internal_errors_total');
-    expect([internal, house.witness.internalErrors]).toEqual([0, []]);
+    await settled(fixture, { journaled: 12, saved: 2 });
+    const internal = (await fixture.scrape()).sum('lastchunk_internal_errors_total');
+    expect([internal, fixture.recorded.internalErrors]).toEqual([0, []]);
     // One line for each kind of failure, not one for each try.
-    const errors = house.logbook.errors();
+    const errors = fixture.logbook.errors();
     expect(new Set(errors).size).toBe(errors.length);
     expect(errors.length).toBeGreaterThan(0);
   });
@@ -106,10 +113,10 @@ describe('the network is cut between a commit and its answer', () => {
     ['the replay', {}, 'journaled'],
     ['the retry', { journal: false }, 'saved'],
   ] as const)('and %s meets the row that is there', async (_, options, save) => {
-    const { house, proxy } = await behindProxy(options);
-    const chat = await createChat(house, answer, { confirmTimeoutMs: NEVER_MS });
+    const { fixture, proxy } = await behindProxy(options);
+    const chat = await createChat(fixture, answer, { confirmTimeoutMs: NEVER_MS });
     await (await chat.ask('first')).over();
-    await house.witness.ended(1);
+    await fixture.recorded.ended(1);
     proxy.loseAnswers();
     const second = await chat.ask('second');
     const written = await until('it is committed', () => versionOf('second'));
@@ -117,11 +124,11 @@ describe('the network is cut between a commit and its answer', () => {
     proxy.resume();
     proxy.cut();
     expect((await second.over()).whole).toBe(true);
-    expect(await house.witness.ended(2)).toMatchObject({ outcome: 'completed', save });
-    await settled(house, save === 'saved' ? { saved: 2 } : { saved: 1, journaled: 1 });
-    expect(house.witness.attempts.at(-1)).toBeUndefined();
-    expect(house.witness.attempts.filter((error) => error !== undefined)).not.toEqual([]);
-    const rows = await house.rows();
+    expect(await fixture.recorded.ended(2)).toMatchObject({ outcome: 'completed', save });
+    await settled(fixture, save === 'saved' ? { saved: 2 } : { saved: 1, journaled: 1 });
+    expect(fixture.recorded.attempts.at(-1)).toBeUndefined();
+    expect(fixture.recorded.attempts.filter((error) => error !== undefined)).not.toEqual([]);
+    const rows = await fixture.rows();
     expect(rows.map(({ content, complete, revision }) => [content, complete, revision])).toEqual([
       ['for first', true, 0],
       ['for second', true, 0],
@@ -130,7 +137,7 @@ describe('the network is cut between a commit and its answer', () => {
     expect(await versionOf('second')).toBe(written);
 
     async function versionOf(id: string): Promise<string | undefined> {
-      const { rows: found } = await house.direct.query<{ version: string }>(
+      const { rows: found } = await fixture.direct.query<{ version: string }>(
         'SELECT xmin::text AS version FROM lastchunk_messages WHERE conversation_id = $1',
         [id],
       );
@@ -146,12 +153,12 @@ describe('the save fails on the stop path', () => {
   ])(
     'a store that %s, without a journal: the caller hears 503, the operator an error',
     async (_, spoil) => {
-      const { house, chat } = await openStoppable({ journal: false });
-      await spoil(house);
-      const visitor = await chat.ask();
-      await visitor.sees('The ');
-      const reply = await chat.stop(visitor);
-      const headers = visitor.reply?.headers;
+      const { fixture, chat } = await openStoppable({ journal: false });
+      await spoil(fixture);
+      const httpClient = await chat.ask();
+      await httpClient.sees('The ');
+      const reply = await chat.stop(httpClient);
+      const headers = httpClient.reply?.headers;
       expect(reply.status).toBe(503);
       expect(await reply.json()).toEqual({
         streamId: headers?.['x-stream-id'],
@@ -159,27 +166,27 @@ describe('the save fails on the stop path', () => {
         outcome: 'stopped',
         save: 'lost',
       });
-      expect(await house.witness.ended()).toMatchObject({ outcome: 'stopped', save: 'lost' });
+      expect(await fixture.recorded.ended()).toMatchObject({ outcome: 'stopped', save: 'lost' });
       await database.start();
-      await house.agree({ outcome: 'stopped', side: 'client', save: 'lost' });
-      const errors = house.logbook.errors();
+      await fixture.agree({ outcome: 'stopped', side: 'client', save: 'lost' });
+      const errors = fixture.logbook.errors();
       expect(errors.filter((line) => line.includes('lastchunk: message lost'))).toHaveLength(1);
       expect(errors.some((line) => line.includes(headers?.['x-message-id'] ?? '?'))).toBe(true);
-      expect(house.keep.health()).toMatchObject({ status: 'failing' });
-      expect(house.keep.health().reasons).toContain('message-lost');
+      expect(fixture.keep.health()).toMatchObject({ status: 'failing' });
+      expect(fixture.keep.health().reasons).toContain('message-lost');
     },
   );
 
   it('and with a journal a store that is away costs nothing: the caller hears where it is', async () => {
-    const { house, chat } = await openStoppable({});
+    const { fixture, chat } = await openStoppable({});
     await database.stopImmediate();
-    const visitor = await chat.ask();
-    await visitor.sees('The ');
-    const reply = await chat.stop(visitor);
+    const httpClient = await chat.ask();
+    await httpClient.sees('The ');
+    const reply = await chat.stop(httpClient);
     expect(reply.status).toBe(200);
     expect(await reply.json()).toMatchObject({ outcome: 'stopped', save: 'journaled' });
     await database.start();
-    await house.agree({
+    await fixture.agree({
       outcome: 'stopped',
       side: 'client',
       save: 'journaled',
@@ -189,13 +196,13 @@ describe('the save fails on the stop path', () => {
   });
 
   /** A table that does not take what the handler says. */
-  async function refuseContent(house: House): Promise<void> {
-    await house.reader.query('ALTER TABLE lastchunk_messages ADD CHECK (role <> $$assistant$$)');
+  async function refuseContent(fixture: FullFixture): Promise<void> {
+    await fixture.reader.query('ALTER TABLE lastchunk_messages ADD CHECK (role <> $$assistant$$)');
   }
 
-  async function openStoppable(options: HouseOptions) {
+  async function openStoppable(options: FullFixtureOptions) {
     let ready: Promise<unknown> = Promise.resolve();
-    const house = await createHouse(database, spans, {
+    const fixture = await createFullFixture(database, spans, {
       ...options,
       around: (store) => {
         ready = store.save([]);
@@ -207,17 +214,17 @@ describe('the save fails on the stop path', () => {
       res.on('close', () => res.end());
       res.type('text/event-stream').write(chatChunk({ content: 'The ' }));
     };
-    return { house, chat: await createChat(house, handler, { missingAfterMs: 800 }) };
+    return { fixture, chat: await createChat(fixture, handler, { missingAfterMs: 800 }) };
   }
 });
 
 /** Waits until nothing is owed any more, then looks at the whole family of numbers. */
 async function settled(
-  house: House,
+  fixture: FullFixture,
   { saved, journaled = 0 }: { readonly saved: number; readonly journaled?: number },
 ): Promise<void> {
   const counts = async () => {
-    const now = await house.scrape();
+    const now = await fixture.scrape();
     const saves = (result: string): number => now.sum('lastchunk_saves_total', { result });
     return {
       expected: now.sum('lastchunk_saves_expected_total'),
@@ -246,8 +253,8 @@ async function settled(
   });
 }
 
-/** A house whose way to the database a test can cut; `direct` goes past it. */
-async function behindProxy(options: HouseOptions) {
+/** A fixture whose way to the database a test can cut; `direct` goes past it. */
+async function behindProxy(options: FullFixtureOptions) {
   const proxy: TcpProxy = await startTcpProxy(database.port);
   onTestFinished(() => proxy.close());
   let direct = '';
@@ -260,8 +267,8 @@ async function behindProxy(options: HouseOptions) {
       return url.href;
     },
   };
-  const house = await createHouse(proxied, spans, options);
+  const fixture = await createFullFixture(proxied, spans, options);
   const pool = new pg.Pool({ connectionString: direct, max: 1 });
   onTestFinished(() => pool.end());
-  return { house: { ...house, direct: pool }, proxy };
+  return { fixture: { ...fixture, direct: pool }, proxy };
 }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { hasPgBouncer, startPgBouncer, type PgBouncer } from '../faults/pgbouncer.ts';
 import { createChat } from '../support/chat.ts';
 import { chatChunk, readDeltas } from '../support/frames.ts';
-import { createHouse } from '../support/house.ts';
+import { createFullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { installTracing } from '../support/tracing.ts';
 
@@ -34,32 +34,32 @@ const answer: RequestHandler = (req, res) => {
 it.runIf(present)(
   'forty streams at a time are saved through two connections of the pooler',
   async () => {
-    const house = await createHouse(pooled(), spans);
-    const chat = await createChat(house, answer);
+    const fixture = await createFullFixture(pooled(), spans);
+    const chat = await createChat(fixture, answer);
     const names = Array.from({ length: 40 }, (_, index) => `c${index}`);
     const replies = await Promise.all(names.map(async (id) => (await chat.ask(id)).over()));
     expect(replies.map(({ whole, body }) => [whole, readDeltas(body.toString())])).toEqual(
       names.map((id) => [true, `for ${id}`]),
     );
-    await house.witness.ended(40);
-    const rows = await house.rows();
+    await fixture.recorded.ended(40);
+    const rows = await fixture.rows();
     expect(new Set(rows.map(({ content }) => content))).toEqual(
       new Set(names.map((id) => `for ${id}`)),
     );
     expect(rows).toHaveLength(40);
-    expect(house.witness.attempts.filter((errorType) => errorType !== undefined)).toEqual([]);
-    const scrape = await house.scrape();
+    expect(fixture.recorded.attempts.filter((errorType) => errorType !== undefined)).toEqual([]);
+    const scrape = await fixture.scrape();
     expect(scrape.sum('lastchunk_saves_total', { result: 'saved' })).toBe(40);
     expect(scrape.sum('lastchunk_saves_expected_total')).toBe(40);
-    expect(house.logbook.errors()).toEqual([]);
+    expect(fixture.logbook.errors()).toEqual([]);
   },
 );
 
 it.runIf(present)('one stream says the same in row, span, numbers and log', async () => {
-  const house = await createHouse(pooled(), spans);
-  const chat = await createChat(house, answer);
+  const fixture = await createFullFixture(pooled(), spans);
+  const chat = await createChat(fixture, answer);
   expect((await (await chat.ask('c')).over()).whole).toBe(true);
-  await house.agree({ outcome: 'completed', side: 'server', text: 'for c', complete: true });
+  await fixture.agree({ outcome: 'completed', side: 'server', text: 'for c', complete: true });
 });
 
 /** The same databases, through the pooler. */

@@ -3,12 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { listen, startApp, type App } from '../support/apart.ts';
+import { listen, startApp, type App } from '../support/child-process.ts';
 import { createChat, relay } from '../support/chat.ts';
 import { readDeltas } from '../support/frames.ts';
-import { createHouse, type House } from '../support/house.ts';
+import { createFullFixture, type FullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { createTap } from '../support/tap.ts';
+import { createControllableUpstream } from '../support/controllable-upstream.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
 
@@ -28,21 +28,21 @@ describe('of two processes on one journal', () => {
   it('the one that is killed is taken over, and the one that streams on notices nothing', async () => {
     const shared = await createShared();
     const dying = await startApp(shared.connectionString, shared.journal);
-    const living = await shared.house();
-    const tap = createTap();
-    const visitor = await (await createChat(living, relay(tap))).ask('living');
-    tap.push('said before, ');
-    await visitor.sees('said before');
+    const living = await shared.fixture();
+    const upstream = createControllableUpstream();
+    const httpClient = await (await createChat(living, relay(upstream))).ask('living');
+    upstream.push('said before, ');
+    await httpClient.sees('said before');
     const clients = await listenTo(dying, ['1', '2', '3']);
     await dying.kill();
     await until('all clients are cut off', () => [...clients.values()].every(({ over }) => over));
 
-    const successor = await shared.house();
+    const successor = await shared.fixture();
     await until('what it left is recovered', () => recovered(successor, 3));
-    tap.push('and after');
-    tap.end();
-    expect((await visitor.over()).whole).toBe(true);
-    expect(await living.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+    upstream.push('and after');
+    upstream.end();
+    expect((await httpClient.over()).whole).toBe(true);
+    expect(await living.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
     expect(await recovered(living, 0)).toBe(true);
 
     const rows = await successor.rows();
@@ -53,7 +53,7 @@ describe('of two processes on one journal', () => {
       'living',
     ]);
     for (const row of rows) {
-      const seen = readDeltas(clients.get(String(row.conversation_id))?.text ?? visitor.text);
+      const seen = readDeltas(clients.get(String(row.conversation_id))?.text ?? httpClient.text);
       expect(seen.length).toBeGreaterThan(10);
       expect(row.content.startsWith(seen)).toBe(true);
       const { outcome, side, complete } = row;
@@ -63,7 +63,7 @@ describe('of two processes on one journal', () => {
           : { outcome: 'interrupted', side: 'server', complete: false },
       );
     }
-    expect([living, successor].flatMap(({ witness }) => witness.internalErrors)).toEqual([]);
+    expect([living, successor].flatMap(({ recorded }) => recorded.internalErrors)).toEqual([]);
     expect([living, successor].flatMap(({ logbook }) => logbook.errors())).toEqual([]);
   });
 
@@ -74,13 +74,13 @@ describe('of two processes on one journal', () => {
     stopped.freeze();
     onTestFinished(() => stopped.thaw());
 
-    const neighbour = await shared.house();
-    const tap = createTap();
-    const visitor = await (await createChat(neighbour, relay(tap))).ask('neighbour');
-    tap.push('hello');
-    tap.end();
-    expect((await visitor.over()).whole).toBe(true);
-    await neighbour.witness.ended();
+    const neighbour = await shared.fixture();
+    const upstream = createControllableUpstream();
+    const httpClient = await (await createChat(neighbour, relay(upstream))).ask('neighbour');
+    upstream.push('hello');
+    upstream.end();
+    expect((await httpClient.over()).whole).toBe(true);
+    await neighbour.recorded.ended();
     // It has looked around by now: what it says about its own stream comes after that.
     expect(await neighbour.keep.replay()).toEqual({ saved: 0, refused: 0, left: 0 });
     expect(await recovered(neighbour, 0)).toBe(true);
@@ -92,7 +92,7 @@ describe('of two processes on one journal', () => {
     );
     await stopped.kill();
     await until('all clients are cut off', () => [...clients.values()].every(({ over }) => over));
-    const successor = await shared.house();
+    const successor = await shared.fixture();
     await until('what it left is recovered', () => recovered(successor, 2));
     const rows = await successor.rows();
     expect(rows).toHaveLength(3);
@@ -107,15 +107,15 @@ describe('of two processes on one journal', () => {
 describe('two instances in one process, on one journal', () => {
   it('keep what is theirs through an outage, and what the one leaves at its end the next one finds', async () => {
     const shared = await createShared();
-    const houses = [await shared.house(), await shared.house()];
+    const houses = [await shared.fixture(), await shared.fixture()];
     await database.stopImmediate();
-    for (const [index, house] of houses.entries()) {
-      const tap = createTap();
-      const visitor = await (await createChat(house, relay(tap))).ask(`of-${index}`);
-      tap.push(`words of ${index}`);
-      tap.end();
-      expect((await visitor.over()).whole).toBe(true);
-      expect(await house.witness.ended()).toMatchObject({ save: 'journaled' });
+    for (const [index, fixture] of houses.entries()) {
+      const upstream = createControllableUpstream();
+      const httpClient = await (await createChat(fixture, relay(upstream))).ask(`of-${index}`);
+      upstream.push(`words of ${index}`);
+      upstream.end();
+      expect((await httpClient.over()).whole).toBe(true);
+      expect(await fixture.recorded.ended()).toMatchObject({ save: 'journaled' });
     }
     const [first, second] = houses;
     if (first === undefined || second === undefined) throw new Error('there are two');
@@ -126,7 +126,7 @@ describe('two instances in one process, on one journal', () => {
       const replayed = (await second.scrape()).sum('lastchunk_journal_replayed_total');
       return replayed === 1 && (await second.rows()).length === 1;
     });
-    const third = await shared.house();
+    const third = await shared.fixture();
     await until('and a third what was left', async () => (await third.rows()).length === 2);
     const rows = await third.rows();
     expect(new Set(rows.map(({ content }) => content))).toEqual(
@@ -135,7 +135,7 @@ describe('two instances in one process, on one journal', () => {
     expect(rows.every(({ complete, outcome }) => complete && outcome === 'completed')).toBe(true);
     await until('it is counted', () => recovered(third, 1));
     expect(await recovered(second, 0)).toBe(true);
-    expect([first, second, third].flatMap(({ witness }) => witness.internalErrors)).toEqual([]);
+    expect([first, second, third].flatMap(({ recorded }) => recorded.internalErrors)).toEqual([]);
   });
 });
 
@@ -145,7 +145,7 @@ async function createShared() {
   const journal = await mkdtemp(join(tmpdir(), 'lastchunk-shared-'));
   onTestFinished(() => rm(journal, { recursive: true, force: true }));
   const same = { ...database, newDatabase: () => Promise.resolve(connectionString) };
-  return { connectionString, journal, house: () => createHouse(same, spans, { journal }) };
+  return { connectionString, journal, fixture: () => createFullFixture(same, spans, { journal }) };
 }
 
 /** Clients of endless conversations that have all read a good deal. */
@@ -157,7 +157,7 @@ async function listenTo(app: App, ids: readonly string[]) {
   return clients;
 }
 
-async function recovered(house: House, count: number): Promise<boolean> {
-  const scrape = await house.scrape();
+async function recovered(fixture: FullFixture, count: number): Promise<boolean> {
+  const scrape = await fixture.scrape();
   return scrape.sum('lastchunk_journal_recovered_total', { result: 'saved' }) === count;
 }

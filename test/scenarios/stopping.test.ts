@@ -6,9 +6,9 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createChat } from '../support/chat.ts';
 import { chatChunk, readDeltas } from '../support/frames.ts';
-import { createHouse, type House } from '../support/house.ts';
+import { createFullFixture, type FullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { createGate } from '../support/tap.ts';
+import { createGate } from '../support/controllable-upstream.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
 import { createUpstream, type Upstream } from '../support/upstream.ts';
@@ -22,11 +22,11 @@ beforeAll(async () => {
 
 afterAll(() => database.remove());
 
-type MakeHandler = (upstream: Upstream, house: House) => RequestHandler;
+type MakeHandler = (upstream: Upstream, fixture: FullFixture) => RequestHandler;
 
 /** Gives the stream's signal to the client of the upstream. */
-const bySignal: MakeHandler = (upstream, house) => async (_, res) => {
-  const signal = house.keep.stream(res)?.signal;
+const bySignal: MakeHandler = (upstream, fixture) => async (_, res) => {
+  const signal = fixture.keep.stream(res)?.signal;
   const stream = await complete(upstream, signal);
   res.type('text/event-stream');
   for await (const chunk of stream) res.write(`data: ${JSON.stringify(chunk)}\n\n`);
@@ -44,8 +44,8 @@ const byClose: MakeHandler = (upstream) => async (_, res) => {
 };
 
 /** Hands the whole to `pipeline`, which destroys the response when it hears of a close. */
-const byPipeline: MakeHandler = (upstream, house) => async (_, res) => {
-  const signal = house.keep.stream(res)?.signal ?? null;
+const byPipeline: MakeHandler = (upstream, fixture) => async (_, res) => {
+  const signal = fixture.keep.stream(res)?.signal ?? null;
   const { body } = await fetch(`${upstream.baseURL}/chat/completions`, { signal });
   if (body === null) throw new Error('no body');
   res.type('text/event-stream');
@@ -60,75 +60,75 @@ describe('Stop is pressed while the handler waits for its upstream', () => {
   ])(
     'and a handler that %s aborts it; the partial is stopped, not disconnected',
     async (_, make) => {
-      const { house, chat, upstream } = await open(make);
-      const visitor = await chat.ask();
+      const { fixture, chat, upstream } = await open(make);
+      const httpClient = await chat.ask();
       const call = await upstream.call();
       call.say('The ', 'answer ');
-      await visitor.sees('answer ');
-      const reply = await chat.stop(visitor);
+      await httpClient.sees('answer ');
+      const reply = await chat.stop(httpClient);
       expect(reply.status).toBe(200);
       await until('the upstream is aborted', () => call.aborted);
-      await house.agree({
+      await fixture.agree({
         outcome: 'stopped',
         side: 'client',
         text: 'The answer ',
         complete: false,
         revision: 0,
       });
-      await visitor.over();
-      expect(readDeltas(visitor.text)).toBe('The answer ');
-      expect(house.logbook.errors()).toEqual([]);
+      await httpClient.over();
+      expect(readDeltas(httpClient.text)).toBe('The answer ');
+      expect(fixture.logbook.errors()).toEqual([]);
     },
   );
 
   it('and a handler that does not listen is not waited for longer than a moment', async () => {
     const go = createGate();
     const returned = createGate();
-    const { house, chat } = await open(() => async (_, res) => {
+    const { fixture, chat } = await open(() => async (_, res) => {
       res.type('text/event-stream').write(chatChunk({ content: 'The ' }));
       await go.promise;
       res.write(chatChunk({ content: 'late ' }));
       res.end(() => returned.open());
     });
-    const visitor = await chat.ask();
-    await visitor.sees('The ');
-    expect((await chat.stop(visitor)).status).toBe(200);
-    await house.agree({ outcome: 'stopped', side: 'client', text: 'The ', complete: false });
-    expect((await visitor.over()).body.toString()).not.toContain('late');
+    const httpClient = await chat.ask();
+    await httpClient.sees('The ');
+    expect((await chat.stop(httpClient)).status).toBe(200);
+    await fixture.agree({ outcome: 'stopped', side: 'client', text: 'The ', complete: false });
+    expect((await httpClient.over()).body.toString()).not.toContain('late');
     go.open();
     await returned.promise;
-    expect(visitor.text).not.toContain('late');
-    expect((await house.rows())[0]).toMatchObject({ content: 'The ', revision: 0 });
+    expect(httpClient.text).not.toContain('late');
+    expect((await fixture.rows())[0]).toMatchObject({ content: 'The ', revision: 0 });
   });
 
   it('and who may not, or asks for what is not there, is told the same', async () => {
-    const { house, chat, upstream } = await open(bySignal);
-    chat.app.delete('/mine/:streamId', house.keep.stopHandler({ authorize: () => false }));
+    const { fixture, chat, upstream } = await open(bySignal);
+    chat.app.delete('/mine/:streamId', fixture.keep.stopHandler({ authorize: () => false }));
     chat.app.delete(
       '/odd/:streamId',
-      house.keep.stopHandler({ authorize: () => Promise.resolve(false) }),
+      fixture.keep.stopHandler({ authorize: () => Promise.resolve(false) }),
     );
-    const visitor = await chat.ask();
+    const httpClient = await chat.ask();
     const call = await upstream.call();
     call.say('The ');
-    await visitor.sees('The ');
-    const id = visitor.reply?.headers['x-stream-id'] ?? '';
+    await httpClient.sees('The ');
+    const id = httpClient.reply?.headers['x-stream-id'] ?? '';
     const answers = await Promise.all(
       [`mine/${id}`, `odd/${id}`, 'streams/none', 'streams/..%2f'].map(async (path) => {
-        const reply = await fetch(`${chat.site.url}/${path}`, { method: 'DELETE' });
+        const reply = await fetch(`${chat.testServer.url}/${path}`, { method: 'DELETE' });
         return [reply.status, await reply.text()];
       }),
     );
     expect(new Set(answers.map(String)).size).toBe(1);
     expect(answers[0]?.[0]).toBe(404);
     call.finish();
-    await house.agree({ outcome: 'completed', side: 'server', text: 'The ', complete: true });
+    await fixture.agree({ outcome: 'completed', side: 'server', text: 'The ', complete: true });
   });
 });
 
 describe('Stop, and at once a new message in the same conversation', () => {
   it('makes two rows in order, and nothing of the first is in the second', async () => {
-    const { house, chat, upstream } = await open(bySignal);
+    const { fixture, chat, upstream } = await open(bySignal);
     const first = await chat.ask('talk');
     const firstCall = await upstream.call(1);
     firstCall.say('first ', 'answer ');
@@ -141,13 +141,13 @@ describe('Stop, and at once a new message in the same conversation', () => {
     secondCall.say('answer');
     secondCall.finish();
     expect((await stopping).status).toBe(200);
-    await house.witness.ended(2);
-    expect(await house.rows()).toMatchObject([
+    await fixture.recorded.ended(2);
+    expect(await fixture.rows()).toMatchObject([
       { content: 'first answer ', outcome: 'stopped', side: 'client', conversation_id: 'talk' },
       { content: 'second answer', outcome: 'completed', complete: true, conversation_id: 'talk' },
     ]);
     expect(readDeltas((await second.over()).body.toString())).toBe('second answer');
-    const scrape = await house.scrape();
+    const scrape = await fixture.scrape();
     expect(scrape.sum('lastchunk_streams_ended_total', { outcome: 'stopped' })).toBe(1);
     expect(scrape.sum('lastchunk_streams_ended_total', { outcome: 'completed' })).toBe(1);
     expect(scrape.sum('lastchunk_saves_total', { result: 'saved' })).toBe(2);
@@ -164,8 +164,8 @@ function complete(upstream: Upstream, signal: AbortSignal | undefined) {
 }
 
 async function open(make: MakeHandler) {
-  const house = await createHouse(database, spans);
+  const fixture = await createFullFixture(database, spans);
   const upstream = await createUpstream();
-  const chat = await createChat(house, make(upstream, house));
-  return { house, upstream, chat };
+  const chat = await createChat(fixture, make(upstream, fixture));
+  return { fixture, upstream, chat };
 }

@@ -6,9 +6,9 @@ import type { Message, MessageStore } from '../../src/index.ts';
 import { createChat, relay } from '../support/chat.ts';
 import { coded } from '../support/errors.ts';
 import { chatChunk } from '../support/frames.ts';
-import { createHouse } from '../support/house.ts';
+import { createFullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { createTap } from '../support/tap.ts';
+import { createControllableUpstream } from '../support/controllable-upstream.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
 
@@ -32,78 +32,83 @@ const answer: RequestHandler = (_, res) => {
 
 describe('PostgreSQL is down for a whole stream', () => {
   it('and the answer is journaled, the client served, and replayed when it is back', async () => {
-    const house = await createHouse(database, spans);
-    const chat = await createChat(house, answer);
+    const fixture = await createFullFixture(database, spans);
+    const chat = await createChat(fixture, answer);
     await (await chat.ask('before')).over();
-    await house.witness.ended(1);
+    await fixture.recorded.ended(1);
     await database.stop();
-    const visitors = await Promise.all(['a', 'b', 'c'].map((id) => chat.ask(id)));
-    for (const visitor of visitors) expect((await visitor.over()).whole).toBe(true);
-    await house.witness.ended(4);
-    expect(house.witness.saves.map(({ result }) => result)).toEqual([
+    const httpClients = await Promise.all(['a', 'b', 'c'].map((id) => chat.ask(id)));
+    for (const httpClient of httpClients) expect((await httpClient.over()).whole).toBe(true);
+    await fixture.recorded.ended(4);
+    expect(fixture.recorded.saves.map(({ result }) => result)).toEqual([
       'saved',
       'journaled',
       'journaled',
       'journaled',
     ]);
     await database.start();
-    await until('they are replayed', async () => (await house.rows()).length === 4);
-    const rows = await house.rows();
+    await until('they are replayed', async () => (await fixture.rows()).length === 4);
+    const rows = await fixture.rows();
     expect(new Set(rows.map(({ conversation_id }) => conversation_id))).toEqual(
       new Set(['a', 'b', 'before', 'c']),
     );
     expect(rows.every(({ content, complete }) => content === 'hello' && complete)).toBe(true);
-    const scrape = await house.scrape();
+    const scrape = await fixture.scrape();
     expect(scrape.sum('lastchunk_saves_expected_total')).toBe(4);
     expect(scrape.sum('lastchunk_saves_total', { result: 'saved' })).toBe(1);
     expect(scrape.sum('lastchunk_saves_total', { result: 'journaled' })).toBe(3);
     await until('the replay is counted', async () => {
-      const now = await house.scrape();
+      const now = await fixture.scrape();
       return now.sum('lastchunk_journal_replayed_total', { result: 'saved' }) === 3;
     });
-    expect((await house.scrape()).sum('lastchunk_journal_entries')).toBe(0);
-    expect(house.witness.holds.slice(1)).toEqual(['journaled', 'journaled', 'journaled']);
-    expect(house.witness.internalErrors).toEqual([]);
+    expect((await fixture.scrape()).sum('lastchunk_journal_entries')).toBe(0);
+    expect(fixture.recorded.holds.slice(1)).toEqual(['journaled', 'journaled', 'journaled']);
+    expect(fixture.recorded.internalErrors).toEqual([]);
   });
 });
 
 describe('a failover kills idle and checked-out clients', () => {
   it('and the process lives, and the next save works', async () => {
-    const house = await createHouse(database, spans);
-    const tap = createTap();
-    const chat = await createChat(house, relay(tap));
-    const visitor = await chat.ask();
-    tap.push('The ');
-    await visitor.sees('The ');
-    await house.keep.flush();
+    const fixture = await createFullFixture(database, spans);
+    const upstream = createControllableUpstream();
+    const chat = await createChat(fixture, relay(upstream));
+    const httpClient = await chat.ask();
+    upstream.push('The ');
+    await httpClient.sees('The ');
+    await fixture.keep.flush();
     await database.stop();
     await database.start();
-    tap.push('answer');
-    tap.end();
-    expect((await visitor.over()).whole).toBe(true);
-    await house.agree({ outcome: 'completed', side: 'server', text: 'The answer', complete: true });
+    upstream.push('answer');
+    upstream.end();
+    expect((await httpClient.over()).whole).toBe(true);
+    await fixture.agree({
+      outcome: 'completed',
+      side: 'server',
+      text: 'The answer',
+      complete: true,
+    });
   });
 
   it('and backends that are killed while they work cost nothing either', async () => {
-    const house = await createHouse(database, spans);
-    const chat = await createChat(house, answer);
+    const fixture = await createFullFixture(database, spans);
+    const chat = await createChat(fixture, answer);
     await (await chat.ask('warm')).over();
-    await house.witness.ended();
+    await fixture.recorded.ended();
     const killer = new pg.Client({ connectionString: database.connectionString });
     await killer.connect();
     onTestFinished(() => killer.end());
     const asked = Array.from({ length: 40 }, async (_, index) => {
-      const visitor = await chat.ask(`k${index}`);
+      const httpClient = await chat.ask(`k${index}`);
       await killer.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lastchunk'",
       );
-      return visitor.over();
+      return httpClient.over();
     });
     for (const reply of await Promise.all(asked)) expect(reply.whole).toBe(true);
-    await house.witness.ended(41);
-    await until('all are saved', async () => (await house.rows()).length === 41);
-    expect(house.witness.saves.filter(({ result }) => result === 'lost')).toEqual([]);
-    const scrape = await house.scrape();
+    await fixture.recorded.ended(41);
+    await until('all are saved', async () => (await fixture.rows()).length === 41);
+    expect(fixture.recorded.saves.filter(({ result }) => result === 'lost')).toEqual([]);
+    const scrape = await fixture.scrape();
     expect(scrape.sum('lastchunk_saves_expected_total')).toBe(41);
     expect(scrape.sum('lastchunk_saves_total')).toBe(41);
     expect(scrape.sum('lastchunk_saves_pending')).toBe(0);
@@ -112,31 +117,36 @@ describe('a failover kills idle and checked-out clients', () => {
 
 describe("the app's own pool is exhausted", () => {
   it('and guarded streams save all the same, and hold no connection while they stream', async () => {
-    const house = await createHouse(database, spans);
-    const pool = new pg.Pool({ connectionString: house.connectionString, max: 2 });
+    const fixture = await createFullFixture(database, spans);
+    const pool = new pg.Pool({ connectionString: fixture.connectionString, max: 2 });
     const taken = await Promise.all([pool.connect(), pool.connect()]);
     onTestFinished(async () => {
       for (const client of taken) client.release();
       await pool.end();
     });
-    const tap = createTap();
-    const chat = await createChat(house, relay(tap));
-    const visitor = await chat.ask();
-    tap.push('The ');
-    await visitor.sees('The ');
+    const upstream = createControllableUpstream();
+    const chat = await createChat(fixture, relay(upstream));
+    const httpClient = await chat.ask();
+    upstream.push('The ');
+    await httpClient.sees('The ');
     // The table is made while the first stream runs; then nothing of ours is busy.
     await until('no connection works for the stream', async () => {
-      const { rows } = await house.reader.query<{ busy: number }>(
+      const { rows } = await fixture.reader.query<{ busy: number }>(
         `SELECT count(*)::int AS busy FROM pg_stat_activity
          WHERE datname = current_database() AND application_name = 'lastchunk' AND state <> 'idle'`,
       );
       return rows[0]?.busy === 0;
     });
     expect(pool.idleCount).toBe(0);
-    tap.push('answer');
-    tap.end();
-    expect((await visitor.over()).whole).toBe(true);
-    await house.agree({ outcome: 'completed', side: 'server', text: 'The answer', complete: true });
+    upstream.push('answer');
+    upstream.end();
+    expect((await httpClient.over()).whole).toBe(true);
+    await fixture.agree({
+      outcome: 'completed',
+      side: 'server',
+      text: 'The answer',
+      complete: true,
+    });
   });
 });
 
@@ -154,13 +164,13 @@ describe('a commit whose answer is lost', () => {
         if (calls === 1) throw coded('Connection terminated unexpectedly', 'ECONNRESET');
       },
     });
-    const house = await createHouse(database, spans, { around, ...options });
-    const chat = await createChat(house, answer);
+    const fixture = await createFullFixture(database, spans, { around, ...options });
+    const chat = await createChat(fixture, answer);
     expect((await (await chat.ask()).over()).whole).toBe(true);
     const verdict = { outcome: 'completed', side: 'server', save } as const;
-    await house.agree({ ...verdict, text: 'hello', complete: true, revision: 0 });
+    await fixture.agree({ ...verdict, text: 'hello', complete: true, revision: 0 });
     await until('it was sent again', () => calls === 2);
-    expect(await house.rows()).toHaveLength(1);
+    expect(await fixture.rows()).toHaveLength(1);
   });
 
   it('and a complete answer is never replaced by a partial one', async () => {
@@ -176,14 +186,14 @@ describe('a commit whose answer is lost', () => {
         },
       };
     };
-    const house = await createHouse(database, spans, { around });
-    const chat = await createChat(house, answer);
+    const fixture = await createFullFixture(database, spans, { around });
+    const chat = await createChat(fixture, answer);
     await (await chat.ask()).over();
-    await house.witness.ended();
+    await fixture.recorded.ended();
     if (inner === undefined || kept === undefined) throw new Error('nothing was saved');
     await inner.save([{ ...kept, text: 'hel', complete: false, outcome: 'interrupted' }]);
     await inner.save([{ ...kept, text: 'somebody else', streamId: 'another', revision: 9 }]);
-    const rows = await house.rows();
+    const rows = await fixture.rows();
     expect(rows.find(({ id }) => id === kept?.id)).toMatchObject({
       content: 'hello',
       complete: true,

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GuardOptions } from '../../src/index.ts';
 import { createChat } from '../support/chat.ts';
 import { chatChunk, FAMILIES, readDeltas, sse } from '../support/frames.ts';
-import { createHouse, type House } from '../support/house.ts';
+import { createFullFixture, type FullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { installTracing } from '../support/tracing.ts';
 import { createUpstream, type Upstream } from '../support/upstream.ts';
@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 afterAll(() => database.remove());
 
-type MakeHandler = (upstream: Upstream, house: House) => RequestHandler;
+type MakeHandler = (upstream: Upstream, fixture: FullFixture) => RequestHandler;
 
 const byOpenAi: MakeHandler = (upstream) => async (_, res) => {
   const openai = new OpenAI({ baseURL: upstream.baseURL, apiKey: 'none', maxRetries: 0 });
@@ -70,50 +70,50 @@ describe('the upstream dies mid-body', () => {
   it.each(HANDLERS)(
     'and the partial is kept, as a failure of the upstream: %s',
     async (_, make) => {
-      const { house, chat, upstream } = await open(make);
-      const visitor = await chat.ask();
+      const { fixture, chat, upstream } = await open(make);
+      const httpClient = await chat.ask();
       const call = await upstream.call();
       call.say('The ', 'answer ');
-      await visitor.sees('answer ');
+      await httpClient.sees('answer ');
       call.cut();
-      await house.agree({
+      await fixture.agree({
         outcome: 'failed',
         side: 'upstream',
         text: 'The answer ',
         complete: false,
         revision: 0,
       });
-      expect((await visitor.over()).whole).toBe(false);
-      expect(readDeltas(visitor.text)).toBe('The answer ');
-      expect((await house.scrape()).sum('lastchunk_noise_total')).toBe(0);
+      expect((await httpClient.over()).whole).toBe(false);
+      expect(readDeltas(httpClient.text)).toBe('The answer ');
+      expect((await fixture.scrape()).sum('lastchunk_noise_total')).toBe(0);
     },
   );
 
   it('and an SDK that then ends its own stream cleanly does not make it whole', async () => {
-    const { house, chat, upstream } = await open(byAiSdk);
-    const visitor = await chat.ask();
+    const { fixture, chat, upstream } = await open(byAiSdk);
+    const httpClient = await chat.ask();
     const call = await upstream.call();
     call.say('The ', 'answer ');
-    await visitor.sees('answer ');
+    await httpClient.sees('answer ');
     call.cut();
     // The SDK calls `end()` and then rejects.
     const verdict = { outcome: 'failed', side: 'upstream', complete: false } as const;
-    await house.agree({ ...verdict, text: 'The answer ', revision: 1 });
-    expect((await visitor.over()).whole).toBe(true);
+    await fixture.agree({ ...verdict, text: 'The answer ', revision: 1 });
+    expect((await httpClient.over()).whole).toBe(true);
   });
 
   it.each([
     ['passed on', byFetchAndPipeline],
     ['rewritten by an SDK', byAiSdk],
   ])('and so is one that says so in an error frame, %s', async (_, make) => {
-    const { house, chat, upstream } = await open(make);
-    const visitor = await chat.ask();
+    const { fixture, chat, upstream } = await open(make);
+    const httpClient = await chat.ask();
     const call = await upstream.call();
     call.say('The ', 'answer ');
     call.send(sse({ error: { message: 'overloaded', type: 'server_error' } }));
     call.end();
-    expect((await visitor.over()).body.toString()).toContain('error');
-    await house.agree({
+    expect((await httpClient.over()).body.toString()).toContain('error');
+    await fixture.agree({
       outcome: 'failed',
       side: 'upstream',
       text: 'The answer ',
@@ -124,35 +124,35 @@ describe('the upstream dies mid-body', () => {
 
 describe('the upstream stalls', () => {
   it('and idleTimeoutMs cuts the client off: timed-out, once', async () => {
-    const { house, chat, upstream } = await open(byFetchAndPipeline, { idleTimeoutMs: 100 });
-    const visitor = await chat.ask();
+    const { fixture, chat, upstream } = await open(byFetchAndPipeline, { idleTimeoutMs: 100 });
+    const httpClient = await chat.ask();
     (await upstream.call()).say('The ', 'answer ');
-    await house.agree({
+    await fixture.agree({
       outcome: 'timed-out',
       side: 'upstream',
       text: 'The answer ',
       complete: false,
       revision: 0,
     });
-    expect((await visitor.over()).whole).toBe(false);
-    expect(readDeltas(visitor.text)).toBe('The answer ');
+    expect((await httpClient.over()).whole).toBe(false);
+    expect(readDeltas(httpClient.text)).toBe('The answer ');
   });
 
   it('and a heartbeat is no life sign', async () => {
-    const { house, chat, upstream } = await open(byFetchAndPipeline, { idleTimeoutMs: 100 });
-    const visitor = await chat.ask();
+    const { fixture, chat, upstream } = await open(byFetchAndPipeline, { idleTimeoutMs: 100 });
+    const httpClient = await chat.ask();
     const call = await upstream.call();
     call.say('The ');
     const beating = setInterval(() => call.send(': still here\n\n'), 10);
-    await house.agree({ outcome: 'timed-out', side: 'upstream', text: 'The ', complete: false });
+    await fixture.agree({ outcome: 'timed-out', side: 'upstream', text: 'The ', complete: false });
     clearInterval(beating);
-    expect((await visitor.over()).whole).toBe(false);
+    expect((await httpClient.over()).whole).toBe(false);
   });
 
   it('and what its own handler says when the signal aborts reaches the client', async () => {
     const frame = 'data: {"error":{"message":"too slow"}}\n\n';
-    const make: MakeHandler = (upstream, house) => async (_, res) => {
-      const signal = house.keep.stream(res)?.signal ?? null;
+    const make: MakeHandler = (upstream, fixture) => async (_, res) => {
+      const signal = fixture.keep.stream(res)?.signal ?? null;
       const { body } = await fetch(`${upstream.baseURL}/chat/completions`, { signal });
       res.type('text/event-stream');
       try {
@@ -162,12 +162,12 @@ describe('the upstream stalls', () => {
       }
       res.end();
     };
-    const { house, chat, upstream } = await open(make, { idleTimeoutMs: 100 });
-    const visitor = await chat.ask();
+    const { fixture, chat, upstream } = await open(make, { idleTimeoutMs: 100 });
+    const httpClient = await chat.ask();
     (await upstream.call()).say('The ');
-    const reply = await visitor.over();
+    const reply = await httpClient.over();
     expect(reply.body.toString()).toContain(frame);
-    await house.agree({ outcome: 'timed-out', side: 'upstream', text: 'The ', complete: false });
+    await fixture.agree({ outcome: 'timed-out', side: 'upstream', text: 'The ', complete: false });
   });
 
   it("and the handler's own timeout counts as one", async () => {
@@ -178,12 +178,12 @@ describe('the upstream stalls', () => {
       res.type('text/event-stream');
       await pipeline(Readable.fromWeb(body), res);
     };
-    const { house, chat, upstream } = await open(make);
-    const visitor = await chat.ask();
+    const { fixture, chat, upstream } = await open(make);
+    const httpClient = await chat.ask();
     (await upstream.call()).say('The ');
-    await house.agree({ outcome: 'timed-out', side: 'upstream', text: 'The ', complete: false });
-    expect((await visitor.over()).whole).toBe(false);
-    expect((await house.scrape()).sum('lastchunk_noise_total')).toBe(0);
+    await fixture.agree({ outcome: 'timed-out', side: 'upstream', text: 'The ', complete: false });
+    expect((await httpClient.over()).whole).toBe(false);
+    expect((await fixture.scrape()).sum('lastchunk_noise_total')).toBe(0);
   });
 });
 
@@ -191,7 +191,7 @@ describe('the upstream ends cleanly without its finish marker', () => {
   it.each(FAMILIES.filter(({ needsFinish }) => needsFinish))(
     'and $name is truncated',
     async ({ contentType, delta }) => {
-      const { house, chat } = await open(() => (_, res) => {
+      const { fixture, chat } = await open(() => (_, res) => {
         res.setHeader('content-type', contentType);
         res.write(delta('The '));
         res.end(delta('answer '));
@@ -199,38 +199,38 @@ describe('the upstream ends cleanly without its finish marker', () => {
       const reply = await (await chat.ask()).over();
       expect(reply.whole).toBe(true);
       const verdict = { outcome: 'truncated', side: 'upstream', complete: false } as const;
-      expect(await house.agree(verdict)).toMatchObject({ content: 'The answer ' });
+      expect(await fixture.agree(verdict)).toMatchObject({ content: 'The answer ' });
     },
   );
 
   it('and a null finish reason with [DONE] is complete', async () => {
-    const { house, chat, upstream } = await open(byFetchAndPipeline);
-    const visitor = await chat.ask();
+    const { fixture, chat, upstream } = await open(byFetchAndPipeline);
+    const httpClient = await chat.ask();
     const call = await upstream.call();
     call.say('The ', 'answer');
     call.send('data: [DONE]\n\n');
     call.end();
-    expect((await visitor.over()).whole).toBe(true);
+    expect((await httpClient.over()).whole).toBe(true);
     const verdict = { outcome: 'completed', side: 'server', complete: true } as const;
-    expect(await house.agree(verdict)).toMatchObject({ content: 'The answer' });
+    expect(await fixture.agree(verdict)).toMatchObject({ content: 'The answer' });
   });
 
   it.each(['length', 'content_filter'])(
     'and finish reason %s is completed, and kept',
     async (reason) => {
-      const { house, chat, upstream } = await open(byOpenAi);
+      const { fixture, chat, upstream } = await open(byOpenAi);
       await chat.ask();
       const call = await upstream.call();
       call.say('The ');
       call.finish(reason);
       const verdict = { outcome: 'completed', side: 'server', complete: true } as const;
-      const row = await house.agree(verdict);
+      const row = await fixture.agree(verdict);
       expect(JSON.stringify(row?.metadata)).toContain(reason);
     },
   );
 
   it('and a call for tools is not the end of the answer', async () => {
-    const { house, chat, upstream } = await open(byFetchAndPipeline);
+    const { fixture, chat, upstream } = await open(byFetchAndPipeline);
     await chat.ask();
     const call = await upstream.call();
     call.send(chatChunk({ tool_calls: [{ index: 0, function: { name: 'f', arguments: '{}' } }] }));
@@ -238,7 +238,7 @@ describe('the upstream ends cleanly without its finish marker', () => {
     call.say('The ', 'answer');
     call.finish();
     const verdict = { outcome: 'completed', side: 'server', revision: 0 } as const;
-    expect(await house.agree(verdict)).toMatchObject({ content: 'The answer', complete: true });
+    expect(await fixture.agree(verdict)).toMatchObject({ content: 'The answer', complete: true });
   });
 });
 
@@ -246,29 +246,29 @@ describe('whichever way the handler is written', () => {
   it.each([...HANDLERS, ["an SDK's own writer", byAiSdk] as const])(
     'a whole answer is kept whole: %s',
     async (_, make) => {
-      const { house, chat, upstream } = await open(make);
-      const visitor = await chat.ask();
+      const { fixture, chat, upstream } = await open(make);
+      const httpClient = await chat.ask();
       const call = await upstream.call();
       call.say('The ', 'answer ', 'is 42.');
       call.finish();
-      const reply = await visitor.over();
+      const reply = await httpClient.over();
       expect(reply.whole).toBe(true);
       expect(reply.body.toString()).toContain('is 42.');
-      await house.agree({
+      await fixture.agree({
         outcome: 'completed',
         side: 'server',
         text: 'The answer is 42.',
         complete: true,
         revision: 0,
       });
-      expect((await house.scrape()).sum('lastchunk_holds_total', { released: 'saved' })).toBe(1);
+      expect((await fixture.scrape()).sum('lastchunk_holds_total', { released: 'saved' })).toBe(1);
     },
   );
 });
 
 async function open(make: MakeHandler, options?: GuardOptions) {
-  const house = await createHouse(database, spans);
+  const fixture = await createFullFixture(database, spans);
   const upstream = await createUpstream();
-  const chat = await createChat(house, make(upstream, house), options);
-  return { house, upstream, chat };
+  const chat = await createChat(fixture, make(upstream, fixture), options);
+  return { fixture, upstream, chat };
 }

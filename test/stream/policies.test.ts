@@ -5,14 +5,14 @@ import { describe, expect, it } from 'vitest';
 import type { GuardOptions, Outcome } from '../../src/index.ts';
 import { coded } from '../support/errors.ts';
 import { chatChunk, family, line, sse, type Family } from '../support/frames.ts';
-import { createKept, type Kept } from '../support/kept.ts';
-import { serve } from '../support/site.ts';
-import { createGate } from '../support/tap.ts';
+import { createInMemoryInstance, type InMemoryInstance } from '../support/in-memory-instance.ts';
+import { serve } from '../support/test-server.ts';
+import { createGate } from '../support/controllable-upstream.ts';
 import { until } from '../support/until.ts';
-import { visit } from '../support/visitor.ts';
+import { openClient } from '../support/http-client.ts';
 
 type Options = GuardOptions<IncomingMessage>;
-type Act = (req: IncomingMessage, res: ServerResponse, kept: Kept) => unknown;
+type Act = (req: IncomingMessage, res: ServerResponse, instance: InMemoryInstance) => unknown;
 
 const chat = (res: ServerResponse): void => {
   res.setHeader('content-type', 'text/event-stream');
@@ -39,21 +39,24 @@ const ENDINGS: ReadonlyArray<readonly [Outcome, Options, Act]> = [
 
 describe("the policy 'discard'", () => {
   it.each(ENDINGS)('keeps nothing of what is %s', async (outcome, options, act) => {
-    const { kept, visitor } = await open({ ...options, policy: { [outcome]: 'discard' } }, act);
-    expect(await kept.witness.ended()).toMatchObject({ outcome, save: 'discarded' });
-    await visitor.over();
-    expect(kept.store.asked).toEqual([]);
-    expect(kept.witness.skips).toEqual(['discarded']);
-    expect(kept.witness.dues).toBe(0);
-    expect(kept.witness.holds).toEqual([]);
+    const { instance, httpClient } = await open(
+      { ...options, policy: { [outcome]: 'discard' } },
+      act,
+    );
+    expect(await instance.recorded.ended()).toMatchObject({ outcome, save: 'discarded' });
+    await httpClient.over();
+    expect(instance.store.asked).toEqual([]);
+    expect(instance.recorded.skips).toEqual(['discarded']);
+    expect(instance.recorded.dues).toBe(0);
+    expect(instance.recorded.holds).toEqual([]);
   });
 
   it.each(ENDINGS)('is not the default: %s is kept', async (outcome, options, act) => {
-    const { kept, visitor } = await open(options, act);
-    expect(await kept.witness.ended()).toMatchObject({ outcome, save: 'saved' });
-    await visitor.over();
-    expect(kept.store.row).toMatchObject({ text: 'hello', outcome });
-    expect(kept.store.row.complete).toBe(outcome === 'completed');
+    const { instance, httpClient } = await open(options, act);
+    expect(await instance.recorded.ended()).toMatchObject({ outcome, save: 'saved' });
+    await httpClient.over();
+    expect(instance.store.row).toMatchObject({ text: 'hello', outcome });
+    expect(instance.store.row.complete).toBe(outcome === 'completed');
   });
 });
 
@@ -73,26 +76,26 @@ describe('an error frame', () => {
   ];
 
   it.each(FRAMES)('of $name makes the stream a failure of the upstream', async (known, frame) => {
-    const { kept, visitor } = await open({}, (_, res) => {
+    const { instance, httpClient } = await open({}, (_, res) => {
       res.setHeader('content-type', known.contentType);
       res.write(known.delta('hello'));
       res.write(frame);
       res.end();
     });
-    expect((await visitor.over()).body.toString()).toBe(known.delta('hello') + frame);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', side: 'upstream' });
-    expect(kept.store.row).toMatchObject({ text: 'hello', complete: false, outcome: 'failed' });
-    expect(kept.witness.saves).toHaveLength(1);
+    expect((await httpClient.over()).body.toString()).toBe(known.delta('hello') + frame);
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'failed', side: 'upstream' });
+    expect(instance.store.row).toMatchObject({ text: 'hello', complete: false, outcome: 'failed' });
+    expect(instance.recorded.saves).toHaveLength(1);
   });
 
   it.each(FRAMES)('of $name is not undone by a finish marker after it', async (known, frame) => {
-    const { kept } = await open({}, (_, res) => {
+    const { instance } = await open({}, (_, res) => {
       res.setHeader('content-type', known.contentType);
       res.write(known.delta('hello') + frame);
       res.end(known.finish + known.after);
     });
-    expect((await kept.witness.ended()).save).toBe('saved');
-    expect(kept.store.row).toMatchObject({ text: 'hello', complete: false });
+    expect((await instance.recorded.ended()).save).toBe('saved');
+    expect(instance.store.row).toMatchObject({ text: 'hello', complete: false });
   });
 });
 
@@ -109,7 +112,7 @@ describe('a handler that fails after its client has left, under finish', () => {
   ])('(it %s) is disconnected, and not complete', async (_, fail) => {
     const told: string[] = [];
     const go = createGate();
-    const { kept, visitor, site } = await open({}, async (_req, res) => {
+    const { instance, httpClient, testServer } = await open({}, async (_req, res) => {
       res.on('close', () => told.push('close'));
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
@@ -117,36 +120,42 @@ describe('a handler that fails after its client has left, under finish', () => {
       res.write('two');
       fail(res);
     });
-    await visitor.sees('one ');
-    visitor.fin();
-    await until('the server has met the close', () => site.closedSockets === 1);
+    await httpClient.sees('one ');
+    httpClient.fin();
+    await until('the server has met the close', () => testServer.closedSockets === 1);
     go.open();
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
-    expect(kept.store.row).toMatchObject({ text: 'one two', complete: false, revision: 0 });
+    expect(await instance.recorded.ended()).toMatchObject({
+      outcome: 'disconnected',
+      side: 'client',
+    });
+    expect(instance.store.row).toMatchObject({ text: 'one two', complete: false, revision: 0 });
     await until('the handler is told', () => told.length > 0);
     expect(told).toEqual(['close']);
-    expect(kept.witness.finishing).toEqual([true, false]);
+    expect(instance.recorded.finishing).toEqual([true, false]);
   });
 
   it('(it rejects, in front of errorHandler()) is saved at once', async () => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const go = createGate();
     const app = express().set('env', 'test');
-    app.get('/', kept.keep.guard({}), async (_, res) => {
+    app.get('/', instance.keep.guard({}), async (_, res) => {
       res.type('text/plain').write('one ');
       await go.promise;
       throw new Error('no');
     });
-    app.use(kept.keep.errorHandler());
-    const site = await serve(app);
-    const visitor = await visit(site, '/');
-    await visitor.sees('one ');
-    visitor.fin();
-    await until('the server has met the close', () => site.closedSockets === 1);
+    app.use(instance.keep.errorHandler());
+    const testServer = await serve(app);
+    const httpClient = await openClient(testServer, '/');
+    await httpClient.sees('one ');
+    httpClient.fin();
+    await until('the server has met the close', () => testServer.closedSockets === 1);
     go.open();
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
-    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false });
-    expect(kept.logbook.errors()).toEqual([]);
+    expect(await instance.recorded.ended()).toMatchObject({
+      outcome: 'disconnected',
+      side: 'client',
+    });
+    expect(instance.store.row).toMatchObject({ text: 'one ', complete: false });
+    expect(instance.logbook.errors()).toEqual([]);
   });
 });
 
@@ -154,9 +163,9 @@ describe('a client that leaves in its own request body', () => {
   it.each(['finish', 'keep'] as const)(
     'leaves nobody reading it for ever, under %s',
     async (disconnected) => {
-      const kept = createKept();
+      const instance = createInMemoryInstance();
       let outcome: string | undefined;
-      const guard = kept.keep.guard(
+      const guard = instance.keep.guard(
         { policy: { disconnected } },
         async (req: IncomingMessage, res) => {
           try {
@@ -168,25 +177,27 @@ describe('a client that leaves in its own request body', () => {
           res.end();
         },
       );
-      const site = await serve((req, res) => void guard(req, res));
+      const testServer = await serve((req, res) => void guard(req, res));
       const headers = { 'content-length': '100' };
-      const visitor = await visit(site, '/', { method: 'POST', headers });
-      visitor.send('ten bytes.');
+      const httpClient = await openClient(testServer, '/', { method: 'POST', headers });
+      httpClient.send('ten bytes.');
       await until('the body is being read', () => outcome === 'reading');
-      visitor.fin();
+      httpClient.fin();
       await until('the reader is told', () => outcome !== 'reading');
       expect(outcome).toBe('aborted');
-      expect(kept.witness.told).toEqual([]);
+      expect(instance.recorded.told).toEqual([]);
     },
   );
 });
 
 async function open(options: Options, act: Act) {
-  const kept = createKept();
-  const guard = kept.keep.guard(options, (req: IncomingMessage, res) => act(req, res, kept));
-  const site = await serve((req, res) => {
+  const instance = createInMemoryInstance();
+  const guard = instance.keep.guard(options, (req: IncomingMessage, res) =>
+    act(req, res, instance),
+  );
+  const testServer = await serve((req, res) => {
     // Without a router a failure comes back to whoever called.
     Promise.resolve(guard(req, res)).catch(() => res.destroy());
   });
-  return { kept, site, visitor: await visit(site, '/') };
+  return { instance, testServer, httpClient: await openClient(testServer, '/') };
 }

@@ -1,42 +1,47 @@
-/** A chat app as the README has it, over a house. */
+/** A chat app as the README has it, over a fixture. */
 import type { RequestHandler } from 'express';
 import type { GuardOptions } from '../../src/index.ts';
 import { chatChunk } from './frames.ts';
-import { createApp, type House } from './house.ts';
-import { serve } from './site.ts';
-import type { Tap } from './tap.ts';
-import { visit, type Visitor } from './visitor.ts';
+import { createApp, type FullFixture } from './full-fixture.ts';
+import { serve } from './test-server.ts';
+import type { ControllableUpstream } from './controllable-upstream.ts';
+import { openClient, type HttpClient } from './http-client.ts';
 
 /** Serves `POST /chat/:id` and `DELETE /streams/:streamId`; `ask` posts to a conversation. */
-export async function createChat(house: House, handler: RequestHandler, options?: GuardOptions) {
+export async function createChat(
+  fixture: FullFixture,
+  handler: RequestHandler,
+  options?: GuardOptions,
+) {
   const app = createApp();
-  const guard = house.keep.guard({
+  const guard = fixture.keep.guard({
     message: (req) => ({ conversationId: req.params['id'] }),
     // A busy machine is no outage: what is journaled here is so because the store is away.
     confirmTimeoutMs: 30_000,
     ...options,
   });
   app.post('/chat/:id', guard, handler);
-  app.delete('/streams/:streamId', house.keep.stopHandler({ authorize: () => true }));
-  app.use(house.keep.errorHandler());
-  const site = await serve(app);
+  app.delete('/streams/:streamId', fixture.keep.stopHandler({ authorize: () => true }));
+  app.use(fixture.keep.errorHandler());
+  const testServer = await serve(app);
   return {
     app,
-    site,
-    ask: (id = 'c1'): Promise<Visitor> => visit(site, `/chat/${id}`, { method: 'POST' }),
+    testServer,
+    ask: (id = 'c1'): Promise<HttpClient> =>
+      openClient(testServer, `/chat/${id}`, { method: 'POST' }),
     /** What a Stop button does. */
-    stop: async (visitor: Visitor): Promise<Response> => {
-      const id = visitor.reply?.headers['x-stream-id'] ?? 'none';
-      return fetch(`${site.url}/streams/${id}`, { method: 'DELETE' });
+    stop: async (httpClient: HttpClient): Promise<Response> => {
+      const id = httpClient.reply?.headers['x-stream-id'] ?? 'none';
+      return fetch(`${testServer.url}/streams/${id}`, { method: 'DELETE' });
     },
   };
 }
 
 /** The handler of the oldest tutorials: a loop, a write, an end. */
-export function relay(tap: Tap): RequestHandler {
+export function relay(upstream: ControllableUpstream): RequestHandler {
   return async (_, res) => {
     if (!res.headersSent) res.setHeader('content-type', 'text/event-stream');
-    for await (const content of tap) res.write(chatChunk({ content }));
+    for await (const content of upstream) res.write(chatChunk({ content }));
     res.write(chatChunk({}, 'stop'));
     res.write('data: [DONE]\n\n');
     res.end();

@@ -2,18 +2,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express from 'express';
 import type { GuardOptions } from '../../src/index.ts';
-import { createKept } from './kept.ts';
-import { serve } from './site.ts';
-import { createGate } from './tap.ts';
+import { createInMemoryInstance } from './in-memory-instance.ts';
+import { serve } from './test-server.ts';
+import { createGate } from './controllable-upstream.ts';
 import { soon, turns, until } from './until.ts';
-import { visit } from './visitor.ts';
+import { openClient } from './http-client.ts';
 
 /** What a handler does. */
 export type Act = (req: IncomingMessage, res: ServerResponse) => void;
 
 /** A guarded plain-text stream whose handler is `act`; `leave` resolves when the server has met the close. */
 export async function stream(options: GuardOptions, act: Act, before?: Act) {
-  const kept = createKept();
+  const instance = createInMemoryInstance();
   const go = createGate();
   const app = express();
   app.get(
@@ -22,22 +22,22 @@ export async function stream(options: GuardOptions, act: Act, before?: Act) {
       before?.(req, res);
       next();
     },
-    kept.keep.guard(options),
+    instance.keep.guard(options),
     (req, res) => {
       res.type('text/plain');
       act(req, res);
     },
   );
-  const site = await serve(app);
-  const visitor = await visit(site, '/answer');
+  const testServer = await serve(app);
+  const httpClient = await openClient(testServer, '/answer');
   const leave = async (): Promise<void> => {
-    await visitor.sees('one ');
-    visitor.fin();
+    await httpClient.sees('one ');
+    httpClient.fin();
     await soon(
       'the close',
-      until('the server has met the close', () => site.closedSockets === 1),
+      until('the server has met the close', () => testServer.closedSockets === 1),
     );
     await turns();
   };
-  return { kept, go, leave };
+  return { instance, go, leave };
 }

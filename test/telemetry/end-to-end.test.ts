@@ -5,8 +5,8 @@ import * as promClient from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import type { LastchunkOptions } from '../../src/index.ts';
 import { prometheus } from '../../src/telemetry/prometheus.ts';
-import { createKept } from '../support/kept.ts';
-import { serve } from '../support/site.ts';
+import { createInMemoryInstance } from '../support/in-memory-instance.ts';
+import { serve } from '../support/test-server.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
 
@@ -14,9 +14,9 @@ const spans = installTracing();
 
 /** One whole answer; the span of its stream. */
 async function answerOnce(options: LastchunkOptions, around: readonly RequestHandler[] = []) {
-  const kept = createKept(options);
+  const instance = createInMemoryInstance(options);
   const app = express();
-  const guard = kept.keep.guard({
+  const guard = instance.keep.guard({
     message: ({ params }) => ({ conversationId: params['id'] }),
   });
   app.post('/chat/:id', ...around, guard, (_req, res) => {
@@ -26,18 +26,18 @@ async function answerOnce(options: LastchunkOptions, around: readonly RequestHan
   if (options.metrics !== undefined) app.get('/metrics', options.metrics.handler());
   const { url } = await serve(app);
   await (await fetch(`${url}/chat/room-7`, { method: 'POST' })).text();
-  const { id } = await kept.witness.ended();
+  const { id } = await instance.recorded.ended();
   const own = () => spans().filter((span) => span.attributes['lastchunk.stream.id'] === id);
   const scrape = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
-  return { kept, own, scrape };
+  return { instance, own, scrape };
 }
 
 describe('the conversation', () => {
   it('is in the span of its stream where the app asked for it, and in no other', async () => {
-    const { kept, own } = await answerOnce({ conversationIdInSpans: true });
+    const { instance, own } = await answerOnce({ conversationIdInSpans: true });
     const span = await until('the span has ended', () => own()[0]);
     expect(span.attributes['gen_ai.conversation.id']).toBe('room-7');
-    expect(kept.store.row.conversationId).toBe('room-7');
+    expect(instance.store.row.conversationId).toBe('room-7');
     const { traceId } = span.spanContext();
     const others = spans().filter((one) => one !== span && one.spanContext().traceId === traceId);
     expect(others.map(({ name }) => name)).toEqual(['save']);
@@ -82,8 +82,8 @@ describe('an exemplar', () => {
   });
 
   it('is of no trace that was sampled out', async () => {
-    const { kept, own, scrape } = await answerOnce({ metrics: prometheus() }, [sampledOut]);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+    const { instance, own, scrape } = await answerOnce({ metrics: prometheus() }, [sampledOut]);
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
     const text = await scrape();
     expect(text).toMatch(/^lastchunk_time_to_first_chunk_seconds_count\{route="\/chat\/:id"\} 1$/m);
     expect(text).not.toContain('# {');

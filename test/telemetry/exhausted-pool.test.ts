@@ -5,9 +5,9 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { createChat, relay } from '../support/chat.ts';
-import { createHouse } from '../support/house.ts';
+import { createFullFixture } from '../support/full-fixture.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { createTap } from '../support/tap.ts';
+import { createControllableUpstream } from '../support/controllable-upstream.ts';
 import { installTracing } from '../support/tracing.ts';
 import { until } from '../support/until.ts';
 
@@ -19,9 +19,9 @@ beforeAll(async () => {
 afterAll(() => database.remove());
 
 it('an exhausted pool of the app is seen, and costs no message', async () => {
-  const house = await createHouse(database, spans);
-  const pool = new pg.Pool({ connectionString: house.connectionString, max: 2 });
-  const unwatch = house.keep.watchPool(pool, { name: 'app' });
+  const fixture = await createFullFixture(database, spans);
+  const pool = new pg.Pool({ connectionString: fixture.connectionString, max: 2 });
+  const unwatch = fixture.keep.watchPool(pool, { name: 'app' });
   const taken = await Promise.all([pool.connect(), pool.connect()]);
   const waiting = pool.query('SELECT 1');
   onTestFinished(async () => {
@@ -30,18 +30,18 @@ it('an exhausted pool of the app is seen, and costs no message', async () => {
     unwatch();
     await pool.end();
   });
-  const tap = createTap();
-  const chat = await createChat(house, relay(tap));
-  const visitor = await chat.ask();
-  tap.push('The answer');
-  tap.end();
-  expect((await visitor.over()).whole).toBe(true);
-  await house.agree({ outcome: 'completed', side: 'server', text: 'The answer', complete: true });
+  const upstream = createControllableUpstream();
+  const chat = await createChat(fixture, relay(upstream));
+  const httpClient = await chat.ask();
+  upstream.push('The answer');
+  upstream.end();
+  expect((await httpClient.over()).whole).toBe(true);
+  await fixture.agree({ outcome: 'completed', side: 'server', text: 'The answer', complete: true });
   await until('our own connections are idle again', async () => {
-    const now = await house.scrape();
+    const now = await fixture.scrape();
     return now.sum('lastchunk_pool_clients', { pool: 'lastchunk', state: 'active' }) === 0;
   });
-  const scrape = await house.scrape();
+  const scrape = await fixture.scrape();
   const gauges = (name: string) => ({
     active: scrape.sum('lastchunk_pool_clients', { pool: name, state: 'active' }),
     max: scrape.sum('lastchunk_pool_clients_max', { pool: name }),

@@ -8,10 +8,10 @@ import pino from 'pino';
 import { expect, it, onTestFinished } from 'vitest';
 import { lastchunk, type LastchunkOptions } from '../../src/index.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
-import { serve } from '../support/site.ts';
+import { serve } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
-import { visit } from '../support/visitor.ts';
-import { createWitness } from '../support/witness.ts';
+import { openClient } from '../support/http-client.ts';
+import { createRecordingObserver } from '../support/recording-observer.ts';
 
 type Line = Readonly<Record<string, unknown>>;
 
@@ -28,9 +28,9 @@ async function createAppWith(options: Omit<LastchunkOptions, 'logger' | 'observe
     },
   });
   const store = createMemoryStore();
-  const witness = createWitness();
+  const recorded = createRecordingObserver();
   const logger = pino({ level: 'debug' }, into);
-  const keep = lastchunk({ ...options, store, logger, observer: witness.observer });
+  const keep = lastchunk({ ...options, store, logger, observer: recorded.observer });
   onTestFinished(async () => {
     store.fail(undefined);
     store.answer();
@@ -47,19 +47,19 @@ async function createAppWith(options: Omit<LastchunkOptions, 'logger' | 'observe
     res.write(`data: ${JSON.stringify({ text: SECRET })}\n\n`);
     res.end('data: [DONE]\n\n');
   });
-  const site = await serve(app);
+  const testServer = await serve(app);
   /** Asks once, and gives the lines once the stream's own is among them. */
   const ask = async (): Promise<readonly Line[]> => {
-    const visitor = await visit(site, '/chat/c-1', { method: 'POST' });
-    expect((await visitor.over()).body.toString()).toContain(SECRET);
-    await witness.ended();
+    const httpClient = await openClient(testServer, '/chat/c-1', { method: 'POST' });
+    expect((await httpClient.over()).body.toString()).toContain(SECRET);
+    await recorded.ended();
     return until('the line of the stream', () => {
       // Each piece that pino writes is one line of JSON.
       const lines = printed.map((line) => JSON.parse(line) as Line);
       return lines.some(({ msg }) => msg === 'lastchunk: stream ended') && lines;
     });
   };
-  return { store, witness, ask, printed };
+  return { store, recorded, ask, printed };
 }
 
 async function aDirectory(): Promise<string> {
@@ -69,9 +69,9 @@ async function aDirectory(): Promise<string> {
 }
 
 it('says of a saved stream one thing, at debug: how it ended', async () => {
-  const { ask, witness, printed } = await createAppWith({ journal: false });
+  const { ask, recorded, printed } = await createAppWith({ journal: false });
   const lines = await ask();
-  const [end] = witness.ends;
+  const [end] = recorded.ends;
   expect(lines).toEqual([
     {
       level: LEVEL.debug,

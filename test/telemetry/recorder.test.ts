@@ -273,7 +273,7 @@ describe('saves', () => {
   it('count unknown text under the format, those of the app together', async () => {
     const { tell, scrape } = createBench();
     tell.onMessage(aStream({ format: 'gemini' }), { unknownText: true, cut: true });
-    tell.onMessage(aStream({ format: 'house-made' }), { unknownText: true, cut: false });
+    tell.onMessage(aStream({ format: 'fixture-made' }), { unknownText: true, cut: false });
     tell.onMessage(aStream(), { unknownText: false, cut: false });
     const seen = await scrape();
     expect(seen.sum('lastchunk_text_unknown_total', { format: 'gemini' })).toBe(1);

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Lastchunk, StreamHandle } from '../../../src/index.ts';
-import type { Asking, Visitor } from '../../support/visitor.ts';
+import type { Asking, HttpClient } from '../../support/http-client.ts';
 
 /** What happens to the stream that the error belongs to. */
 export const SCENES = {
@@ -24,7 +24,7 @@ export interface Stage {
   readonly res: ServerResponse;
   readonly handle: StreamHandle;
   /** The client; there is none over HTTP/2. */
-  readonly visitor: Visitor;
+  readonly httpClient: HttpClient;
   readonly scene: Scene;
   /** Plays the scene; resolves when this process has met it. Nothing happens where the client stays. */
   depart(): Promise<void>;

@@ -4,9 +4,9 @@ import { connect, type ClientHttp2Stream } from 'node:http2';
 import { onTestFinished } from 'vitest';
 import { type Classification, type Lastchunk, lastchunk } from '../../../src/index.ts';
 import { createMemoryStore } from '../../support/memory-store.ts';
-import { serve, serveHttp2 } from '../../support/site.ts';
+import { serve, serveHttp2 } from '../../support/test-server.ts';
 import { soon, turns, until } from '../../support/until.ts';
-import { visit, type Visitor } from '../../support/visitor.ts';
+import { openClient, type HttpClient } from '../../support/http-client.ts';
 import type { Case, Scene, Stage } from './case.ts';
 
 /** The error, and what the classifier made of it. */
@@ -34,18 +34,18 @@ type Given = Pick<Stage, 'keep' | 'connectionString'>;
 async function overHttp(one: Case, scene: Scene, given: Given): Promise<Performance> {
   const middleware = middlewareOf(one, given.keep);
   const performed = promised<Performance>();
-  const visitor = promised<Visitor>();
-  const site = await serve((req, res) => {
+  const httpClient = promised<HttpClient>();
+  const testServer = await serve((req, res) => {
     ignoreErrors(req, res);
     const { socket } = req;
     void middleware(req, res, () => {
       const act = async (): Promise<Performance> => {
         begin(one, res);
-        const client = await visitor.promise;
+        const client = await httpClient.promise;
         if (one.unanswered !== true) await client.sees('one ');
         const stage = stageOf(
           scene,
-          { ...given, req, res, visitor: client },
+          { ...given, req, res, httpClient: client },
           () => socket.destroyed,
         );
         return judge(one, stage);
@@ -53,7 +53,7 @@ async function overHttp(one: Case, scene: Scene, given: Given): Promise<Performa
       performed.resolve(act());
     });
   });
-  visitor.resolve(await visit(site, '/', one.asking));
+  httpClient.resolve(await openClient(testServer, '/', one.asking));
   return performed.promise;
 }
 
@@ -71,11 +71,11 @@ async function overHttp2(one: Case, scene: Scene, given: Given): Promise<Perform
         const client = await asked.promise;
         const fin = (): void => client.close(8);
         // All that is asked of it over HTTP/2.
-        const visitor = { fin } as unknown as Visitor;
+        const httpClient = { fin } as unknown as HttpClient;
         const h2 = h2res.stream;
         return judge(
           one,
-          stageOf(scene, { ...given, req, res, visitor }, () => h2.destroyed),
+          stageOf(scene, { ...given, req, res, httpClient }, () => h2.destroyed),
         );
       };
       performed.resolve(act());
@@ -115,13 +115,13 @@ function stageOf(
   given: Omit<Stage, 'scene' | 'depart' | 'handle'>,
   isClosed: () => boolean,
 ): Stage {
-  const { keep, res, visitor } = given;
+  const { keep, res, httpClient } = given;
   const handle = keep.stream(res);
   if (handle === undefined) throw new Error('there is no stream');
   const depart = async (): Promise<void> => {
     if (scene === 'there') return;
-    if (scene === 'left') visitor.fin();
-    else if (scene === 'reset') visitor.rst();
+    if (scene === 'left') httpClient.fin();
+    else if (scene === 'reset') httpClient.rst();
     else if (scene === 'stopped') handle.stop();
     else void keep.close({ deadlineMs: 0 });
     if (scene === 'left' || scene === 'reset') {

@@ -2,7 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import type { RequestListener } from 'node:http';
 import { chatChunk } from '../../support/frames.ts';
-import { serve } from '../../support/site.ts';
+import { serve } from '../../support/test-server.ts';
 import { soon } from '../../support/until.ts';
 import type { Stage } from './case.ts';
 
@@ -106,9 +106,9 @@ export async function upstream(manners: keyof typeof MANNERS): Promise<string> {
 
 /** An address where nobody listens. */
 export async function nobody(): Promise<string> {
-  const site = await serve(MANNERS.silent);
+  const testServer = await serve(MANNERS.silent);
   await new Promise((resolve) => {
-    site.server.close(resolve);
+    testServer.server.close(resolve);
   });
-  return site.url;
+  return testServer.url;
 }

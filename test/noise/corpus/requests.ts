@@ -1,7 +1,7 @@
 /** Requests and sockets of a handler to somewhere else, by Node's own means. */
 import { get, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
-import { serve } from '../../support/site.ts';
+import { serve } from '../../support/test-server.ts';
 import { soon } from '../../support/until.ts';
 import type { Case, Scene } from './case.ts';
 import { errorEvent, meanwhile, nobody, upstream } from './provoke.ts';

@@ -56,7 +56,7 @@ export const RESPONSES: readonly Case[] = [
     unanswered: true,
     provoke: async (stage) => {
       const error = rejection(pipeline(stage.req, new PassThrough()));
-      stage.visitor.fin();
+      stage.httpClient.fin();
       return error;
     },
   },
@@ -77,7 +77,7 @@ export const RESPONSES: readonly Case[] = [
     look: RESET,
     noise: { reset: true },
     provoke: async (stage) => {
-      stage.visitor.rst();
+      stage.httpClient.rst();
       return callbackError((done) => {
         const write = (): void => {
           stage.res.write('x'.repeat(100_000), (error) => (error ? done(error) : write()));
@@ -303,7 +303,7 @@ export const RESPONSES: readonly Case[] = [
     noise: { there: false },
     provoke: async (stage) => {
       const error = clientError(stage);
-      stage.visitor.send('\r\nnonsense \0\r\n\r\n');
+      stage.httpClient.send('\r\nnonsense \0\r\n\r\n');
       return error;
     },
   },

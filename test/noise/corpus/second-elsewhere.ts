@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, gzipSync } from 'node:zlib';
 import httpProxy from 'http-proxy';
 import { onTestFinished } from 'vitest';
-import { serve } from '../../support/site.ts';
+import { serve } from '../../support/test-server.ts';
 import { soon, until } from '../../support/until.ts';
 import type { Case, Stage } from './case.ts';
 import { callbackError, errorEvent, meanwhile, nobody } from './provoke.ts';

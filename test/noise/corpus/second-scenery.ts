@@ -2,9 +2,9 @@
 import { createServer } from 'node:net';
 import { onTestFinished } from 'vitest';
 import type { StreamHandle } from '../../../src/index.ts';
-import { serve } from '../../support/site.ts';
+import { serve } from '../../support/test-server.ts';
 import { until } from '../../support/until.ts';
-import { visit } from '../../support/visitor.ts';
+import { openClient } from '../../support/http-client.ts';
 import type { Case, Stage } from './case.ts';
 import { abortAfter, meanwhile, ours, rejection } from './provoke.ts';
 
@@ -140,20 +140,20 @@ export interface Neighbour {
 export async function neighbour({ keep }: Stage): Promise<Neighbour> {
   let found: StreamHandle | undefined;
   const middleware = keep.observe();
-  const site = await serve((req, res) => {
+  const testServer = await serve((req, res) => {
     void middleware(req, res, () => {
       res.writeHead(200, { 'content-type': 'text/plain' });
       res.write('other ');
       found = keep.stream(res);
     });
   });
-  const visitor = await visit(site, '/');
-  await visitor.sees('other ');
+  const httpClient = await openClient(testServer, '/');
+  await httpClient.sees('other ');
   const handle = await until('the other stream is there', () => found);
   return {
     handle,
     leave: async () => {
-      visitor.fin();
+      httpClient.fin();
       await until('the other stream is left', () => handle.signal.aborted);
     },
   };

@@ -9,7 +9,7 @@ import { Ollama } from 'ollama';
 import OpenAI from 'openai';
 import { setTimeout } from 'node:timers/promises';
 import { line, sse } from '../../support/frames.ts';
-import { serve } from '../../support/site.ts';
+import { serve } from '../../support/test-server.ts';
 import { until } from '../../support/until.ts';
 import { createUpstream } from '../../support/upstream.ts';
 import type { Case } from './case.ts';
@@ -22,11 +22,11 @@ const claude = { ...asked, max_tokens: 10 };
 
 /** The address of a provider that says this and no more. */
 async function saying(body: string, type = 'text/event-stream'): Promise<string> {
-  const site = await serve((_, res) => {
+  const testServer = await serve((_, res) => {
     res.writeHead(200, { 'content-type': type });
     res.end(body);
   });
-  return site.url;
+  return testServer.url;
 }
 
 function openai(baseURL: string, timeout = 60_000): OpenAI {
@@ -208,11 +208,11 @@ const rest: readonly Case[] = [
     look: 'DOMException AbortError 20',
     noise: CONSEQUENCE,
     provoke: async (stage) => {
-      const site = await serve((_, res) => {
+      const testServer = await serve((_, res) => {
         res.writeHead(200, { 'content-type': 'application/x-ndjson' });
         res.write(line({ message: { role: 'assistant', content: 'hi' }, done: false }));
       });
-      const ollama = new Ollama({ host: site.url });
+      const ollama = new Ollama({ host: testServer.url });
       const answer = await ollama.chat({ ...asked, stream: true });
       return meanwhile(stage, () => {
         const read = drain(answer);

@@ -13,7 +13,7 @@ import { finished, pipeline } from 'node:stream/promises';
 import { setImmediate, setInterval, setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
-import { serveHttp2 } from '../../support/site.ts';
+import { serveHttp2 } from '../../support/test-server.ts';
 import type { Case } from './case.ts';
 import { errorEvent, upstream } from './provoke.ts';
 import { called, CONSEQUENCE, drain, reasonOf, tooLate, under } from './second-scenery.ts';

@@ -105,7 +105,7 @@ const responses: readonly Case[] = [
     provoke: async (stage) => {
       const session = await createSession(stage.req, stage.res);
       session.push('one ');
-      await stage.visitor.sees('one ');
+      await stage.httpClient.sees('one ');
       await depart(stage, () => stage.res.emit('close'));
       return meanwhile(
         // The scene has been played.

@@ -7,7 +7,7 @@ import { get as getSecurely } from 'node:https';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { onTestFinished } from 'vitest';
-import { serve, serveHttp2 } from '../../support/site.ts';
+import { serve, serveHttp2 } from '../../support/test-server.ts';
 import { until } from '../../support/until.ts';
 import type { Case } from './case.ts';
 import { errorEvent, meanwhile, nobody, upstream } from './provoke.ts';

@@ -35,7 +35,7 @@ export function webBody({ body }: Response): Readable {
 /** Whether the client stays. */
 export const isThere = ({ scene }: Stage): boolean => scene === 'there';
 
-/** The stream's signal and the house's own limit, which is what ends the work where the client stays. */
+/** The stream's signal and the fixture's own limit, which is what ends the work where the client stays. */
 export function limited(stage: Stage): AbortSignal {
   const limit = AbortSignal.timeout(isThere(stage) ? 50 : 600_000);
   return AbortSignal.any([stage.handle.signal, limit]);

@@ -11,7 +11,7 @@ import { createOpenAI } from '@ai-sdk/openai';
 import Anthropic from '@anthropic-ai/sdk';
 import { generateText } from 'ai';
 import { request } from 'undici';
-import { serve } from '../../support/site.ts';
+import { serve } from '../../support/test-server.ts';
 import type { Case, Stage } from './case.ts';
 import { callbackError, meanwhile, nobody, ours, rejection, upstream } from './provoke.ts';
 import {
@@ -124,7 +124,7 @@ const NOISE: readonly Case[] = [
     asking: { method: 'POST', headers: { 'content-length': '10' }, body: '{"ask"' },
     provoke: (stage) =>
       ours(stage, async () => {
-        if (isThere(stage)) stage.visitor.send('oops');
+        if (isThere(stage)) stage.httpClient.send('oops');
         let text = '';
         for await (const piece of stage.req) text += String(piece);
         JSON.parse(text);
@@ -233,7 +233,7 @@ const FAILURES: readonly Case[] = [
   ),
   given(
     'fetch',
-    "the house's time limit, and then the departure",
+    "the fixture's time limit, and then the departure",
     'DOMException TimeoutError 23',
     async (stage) => {
       const limit = AbortSignal.any([stage.handle.signal, AbortSignal.timeout(50)]);
@@ -256,7 +256,7 @@ const FAILURES: readonly Case[] = [
   ),
   failure(
     'node:events',
-    "an abort that the house's time limit caused",
+    "an abort that the fixture's time limit caused",
     'AbortError AbortError ABORT_ERR',
     () => once(new EventEmitter(), 'ready', { signal: AbortSignal.timeout(50) }),
   ),

@@ -10,11 +10,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import { Registry } from 'prom-client';
 import { prometheus } from '../../../src/telemetry/prometheus.ts';
-import { createKept } from '../../support/kept.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
 import { parseScrape } from '../../support/scrape.ts';
-import { serve } from '../../support/site.ts';
+import { serve } from '../../support/test-server.ts';
 import { turns, until } from '../../support/until.ts';
-import { visit } from '../../support/visitor.ts';
+import { openClient } from '../../support/http-client.ts';
 
 /** Logs an error that a handler caught. */
 export type Report = (error: unknown, req: Request, res: Response) => void;
@@ -58,7 +58,7 @@ export interface NoisyOptions {
 export async function createNoisyApp(report: Report, options: NoisyOptions = {}) {
   const { before, disconnected = 'keep' } = options;
   const metrics = prometheus({ registry: new Registry() });
-  const { keep, witness } = createKept({ metrics });
+  const { keep, recorded } = createInMemoryInstance({ metrics });
   const app = express().set('env', 'test');
   const silent = await serve((_req, res) => res.flushHeaders());
   SILENT.url = silent.url;
@@ -85,28 +85,28 @@ export async function createNoisyApp(report: Report, options: NoisyOptions = {})
       res.end();
     },
   );
-  const site = await serve(app);
+  const testServer = await serve(app);
   const reports = (): Promise<unknown> => until('the handler has reported', () => reported > 0);
   return {
     keep,
-    witness,
+    recorded,
     get streamId(): string {
       if (streamId === undefined) throw new Error('there was no stream');
       return streamId;
     },
     /** Asks, leaves when it has seen a beginning, and waits until the handler has logged what it caught. */
     leaves: async (work: Work): Promise<void> => {
-      const visitor = await visit(site, `/${encodeURIComponent(work)}`);
-      await visitor.sees('one ');
-      visitor.fin();
+      const httpClient = await openClient(testServer, `/${encodeURIComponent(work)}`);
+      await httpClient.sees('one ');
+      httpClient.fin();
       await reports();
-      await witness.ended();
+      await recorded.ended();
       await turns();
     },
     /** Asks and stays. */
     stays: async (work: Work): Promise<void> => {
-      const visitor = await visit(site, `/${encodeURIComponent(work)}`);
-      await visitor.over();
+      const httpClient = await openClient(testServer, `/${encodeURIComponent(work)}`);
+      await httpClient.over();
       await reports();
     },
     /** `lastchunk_noise_total`, of all reasons. */

@@ -4,9 +4,9 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { GuardOptions } from '../../../src/index.ts';
 import { chatChunk, FAMILIES, line, sse } from '../../support/frames.ts';
-import { createKept } from '../../support/kept.ts';
-import { serve } from '../../support/site.ts';
-import { visit } from '../../support/visitor.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
+import { openClient } from '../../support/http-client.ts';
 
 type Act = (req: IncomingMessage, res: ServerResponse) => void;
 
@@ -122,7 +122,7 @@ describe('the text that is kept', () => {
 
   it('is cut at maxBytes, and the row and a counter say so', async () => {
     const whole = 'abcdefgh'.repeat(200);
-    const { row, reply, witness } = await serveOnce({ maxBytes: 1024 }, (_, res) => {
+    const { row, reply, recorded } = await serveOnce({ maxBytes: 1024 }, (_, res) => {
       res.setHeader('content-type', 'text/plain');
       res.write(whole.slice(0, 1000));
       res.write(whole.slice(1000, 1500));
@@ -131,7 +131,7 @@ describe('the text that is kept', () => {
     expect(reply.body.toString()).toBe(whole);
     expect(row).toMatchObject({ text: whole.slice(0, 1024), complete: false });
     expect(row).toMatchObject({ bytes: 1600, droppedBytes: 576, outcome: 'completed' });
-    expect(witness.facts).toEqual([{ unknownText: false, cut: true }]);
+    expect(recorded.facts).toEqual([{ unknownText: false, cut: true }]);
   });
 });
 
@@ -155,9 +155,9 @@ it('a frame that is cut says only what is left of it, however much it looks like
   // Every cut from before the text of a frame to behind it.
   const frames = Array.from({ length: 20 }, (_, index) => chatChunk({ content: ` word${index}` }));
   const size = Buffer.byteLength(frames[10] ?? '');
-  const kept = Buffer.byteLength(frames.slice(0, 10).join(''));
+  const instance = Buffer.byteLength(frames.slice(0, 10).join(''));
   for (let room = 1; room < size; room += 7) {
-    const { row } = await serveOnce({ maxBytes: Math.max(1024, kept + room) }, (_, res) => {
+    const { row } = await serveOnce({ maxBytes: Math.max(1024, instance + room) }, (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       for (const frame of frames) res.write(frame);
       res.end();
@@ -170,14 +170,14 @@ it('a frame that is cut says only what is left of it, however much it looks like
 describe('a payload that nobody knows', () => {
   it('is kept with its events, counted, and never called empty', async () => {
     const strange = { kind: 'fragment', v2: { body: ['hello'] } };
-    const { row, witness } = await serveOnce({}, (_, res) => {
+    const { row, recorded } = await serveOnce({}, (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(sse(strange));
       res.end();
     });
     expect(row).toMatchObject({ text: '', events: [strange] });
-    expect(witness.facts).toEqual([{ unknownText: true, cut: false }]);
-    expect(witness.skips).toEqual([]);
+    expect(recorded.facts).toEqual([{ unknownText: true, cut: false }]);
+    expect(recorded.skips).toEqual([]);
   });
 
   it('in NDJSON is kept too', async () => {
@@ -221,12 +221,12 @@ function halves(frame: string): string[] {
 }
 
 async function serveOnce(options: GuardOptions, act: Act) {
-  const kept = createKept();
-  const guard = kept.keep.guard(options, act);
-  const site = await serve((req, res) => void guard(req, res));
-  const visitor = await visit(site, '/');
-  const reply = await visitor.over();
-  await kept.witness.ended();
-  expect(kept.witness.internalErrors).toEqual([]);
-  return { reply, row: kept.store.row, witness: kept.witness };
+  const instance = createInMemoryInstance();
+  const guard = instance.keep.guard(options, act);
+  const testServer = await serve((req, res) => void guard(req, res));
+  const httpClient = await openClient(testServer, '/');
+  const reply = await httpClient.over();
+  await instance.recorded.ended();
+  expect(instance.recorded.internalErrors).toEqual([]);
+  return { reply, row: instance.store.row, recorded: instance.recorded };
 }

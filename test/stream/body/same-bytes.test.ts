@@ -9,9 +9,9 @@ import express, { type RequestHandler } from 'express';
 import { describe, expect, it } from 'vitest';
 import { chatChunk, family, FAMILIES } from '../../support/frames.ts';
 import { joinChunks } from '../../support/join-chunks.ts';
-import { createKept } from '../../support/kept.ts';
-import { serve } from '../../support/site.ts';
-import { dial, request, type Asking } from '../../support/visitor.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
+import { dial, request, type Asking } from '../../support/http-client.ts';
 
 type Act = (req: IncomingMessage, res: ServerResponse) => void | Promise<void>;
 
@@ -230,22 +230,22 @@ const SHAPES: readonly Shape[] = [
 ];
 
 const layers = {
-  'observe()': ({ keep }: ReturnType<typeof createKept>) => keep.observe(),
-  'guard()': ({ keep }: ReturnType<typeof createKept>) => keep.guard({}),
-  both: ({ keep }: ReturnType<typeof createKept>) => [keep.observe(), keep.guard({})],
+  'observe()': ({ keep }: ReturnType<typeof createInMemoryInstance>) => keep.observe(),
+  'guard()': ({ keep }: ReturnType<typeof createInMemoryInstance>) => keep.guard({}),
+  both: ({ keep }: ReturnType<typeof createInMemoryInstance>) => [keep.observe(), keep.guard({})],
 };
 
 describe.each(Object.entries(layers))('%s changes no byte of', (_, layer) => {
   it.each(SHAPES)('$name', async ({ act, asking, wire }) => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const app = express();
     app.disable('x-powered-by');
-    app.all('/', layer(kept), act);
+    app.all('/', layer(instance), act);
     const bytes = wire ?? request('/', asking);
     const expected = await bytesOf(plain(act), bytes);
     const actual = await bytesOf(app, bytes);
     expect(actual).toBe(expected);
-    expect(kept.witness.internalErrors).toEqual([]);
+    expect(instance.recorded.internalErrors).toEqual([]);
   });
 });
 
@@ -264,18 +264,18 @@ describe('Express under guard() sends what it sends without it:', () => {
   };
 
   it.each(Object.entries(helpers))('%s', async (_, helper) => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const bare = express().set('env', 'test').get('/', helper);
-    const guarded = express().set('env', 'test').get('/', kept.keep.guard({}), helper);
-    guarded.use(kept.keep.errorHandler());
+    const guarded = express().set('env', 'test').get('/', instance.keep.guard({}), helper);
+    guarded.use(instance.keep.errorHandler());
     const bytes = request('/');
     expect(await bytesOf(guarded, bytes)).toBe(await bytesOf(bare, bytes));
   });
 
   it('compressed', async () => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const bare = express().use(compression()).get('/', chat);
-    const guarded = express().use(compression()).get('/', kept.keep.guard({}), chat);
+    const guarded = express().use(compression()).get('/', instance.keep.guard({}), chat);
     const bytes = request('/', { headers: { 'accept-encoding': 'gzip' } });
     expect(await bytesOf(guarded, bytes)).toBe(await bytesOf(bare, bytes));
   });
@@ -287,10 +287,10 @@ function plain(act: Act): RequestListener {
 
 /** Every byte that comes for a request, but for the date and our two headers. */
 async function bytesOf(listener: RequestListener, bytes: string): Promise<string> {
-  const site = await serve(listener);
-  const visitor = await dial(site);
-  visitor.send(bytes);
-  await visitor.over();
-  visitor.fin();
-  return joinChunks(visitor.raw).replaceAll(/^(?:date|x-stream-id|x-message-id): .*\r\n/gim, '');
+  const testServer = await serve(listener);
+  const httpClient = await dial(testServer);
+  httpClient.send(bytes);
+  await httpClient.over();
+  httpClient.fin();
+  return joinChunks(httpClient.raw).replaceAll(/^(?:date|x-stream-id|x-message-id): .*\r\n/gim, '');
 }

@@ -14,10 +14,10 @@ import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createKept } from '../../support/kept.ts';
-import { serve } from '../../support/site.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
 import { soon, until } from '../../support/until.ts';
-import { visit } from '../../support/visitor.ts';
+import { openClient } from '../../support/http-client.ts';
 import { watchHandle } from '../../support/wire.ts';
 
 type Res = ServerResponse | Http2ServerResponse;
@@ -156,12 +156,12 @@ describe.each([
   it.each(WAYS)('with $name', async ({ act, marks }) => {
     const { guard, log } = journaled();
     if (how === 'in company') await talkative(guard);
-    const site = await serve((req, res) => {
+    const testServer = await serve((req, res) => {
       watchHandle(req.socket, log);
       void guard(act)(req, res);
     }, transport);
-    const visitor = await visit(site, '/');
-    expect((await visitor.over()).whole).toBe(true);
+    const httpClient = await openClient(testServer, '/');
+    expect((await httpClient.over()).whole).toBe(true);
     expect(log.ahead).toEqual(Object.fromEntries(marks.map((mark) => [mark, true])));
   });
 });
@@ -193,7 +193,7 @@ describe('streams that write in one turn of the event loop', () => {
     // One more for each that the machine kept waiting for longer than company lasts.
     expect(writes() - before).toBeLessThan(STREAMS / 2);
     for (const res of all) res.end();
-    for (const visitor of visits) await visitor.sees('<1>');
+    for (const httpClient of visits) await httpClient.sees('<1>');
   });
 
   it('are each told of their bytes in their own async context', async () => {
@@ -209,7 +209,7 @@ describe('streams that write in one turn of the event loop', () => {
     await until('all are told', () => told.length === STREAMS);
     expect(told.toSorted((a = 0, b = 0) => a - b)).toEqual([...all.keys()]);
     for (const res of all) res.end();
-    for (const visitor of visits) await visitor.over();
+    for (const httpClient of visits) await httpClient.over();
   });
 
   it('have sent what they wrote before one of them is destroyed', async () => {
@@ -222,16 +222,16 @@ describe('streams that write in one turn of the event loop', () => {
         queueMicrotask(() => process.nextTick(() => queueMicrotask(() => res.destroy())));
       });
     }
-    for (const visitor of visits) {
-      await until('it is gone', () => visitor.gone);
-      expect(visitor.text).toContain('<1>');
+    for (const httpClient of visits) {
+      await until('it is gone', () => httpClient.gone);
+      expect(httpClient.text).toContain('<1>');
     }
   });
 });
 
 it('the log sees it when a chunk passes the guard by', async () => {
   const { guard, log } = journaled();
-  const site = await serve((req, res) => {
+  const testServer = await serve((req, res) => {
     watchHandle(req.socket, log);
     const past = res.write.bind(res);
     void guard(() => {
@@ -240,7 +240,7 @@ it('the log sees it when a chunk passes the guard by', async () => {
       setImmediate(() => res.end());
     })(req, res);
   });
-  await (await visit(site, '/')).over();
+  await (await openClient(testServer, '/')).over();
   expect(log.ahead).toEqual({ '<1>': false });
 });
 
@@ -253,7 +253,7 @@ function write(res: Res, chunk: string | Buffer): void {
 function journaled() {
   const path = mkdtempSync(join(tmpdir(), 'lastchunk-ahead-'));
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
-  const { keep, witness } = createKept({ journal: path });
+  const { keep, recorded } = createInMemoryInstance({ journal: path });
   const ahead: Record<string, boolean> = {};
   const log = (text: string): void => {
     const onDisk = filesIn(path);
@@ -264,7 +264,7 @@ function journaled() {
       if (!res.hasHeader('content-type')) res.setHeader('content-type', 'text/event-stream');
       act(res);
     });
-  const writes = (): number => witness.journalWrites;
+  const writes = (): number => recorded.journalWrites;
   return { guard, writes, log: Object.assign(log, { ahead }) };
 }
 
@@ -273,7 +273,7 @@ type Guard = ReturnType<typeof journaled>['guard'];
 /** A stream that says something in every turn until the test is over, so that others are in company. */
 async function talkative(guard: Guard): Promise<void> {
   let talking = true;
-  const site = await serve((req, res) => {
+  const testServer = await serve((req, res) => {
     const talk = (): void => {
       if (!talking) return void res.end();
       write(res, ': more\n\n');
@@ -281,7 +281,7 @@ async function talkative(guard: Guard): Promise<void> {
     };
     void guard(talk)(req, res);
   });
-  await visit(site, '/');
+  await openClient(testServer, '/');
   onTestFinished(() => {
     talking = false;
   });
@@ -290,13 +290,15 @@ async function talkative(guard: Guard): Promise<void> {
 /** Streams that have begun and wait. */
 async function gather(guard: Guard, count: number) {
   const all: ServerResponse[] = [];
-  const site = await serve((req, res) => {
+  const testServer = await serve((req, res) => {
     void guard(() => {
       res.write(': begun\n\n');
       all.push(res);
     })(req, res);
   });
-  const visits = await Promise.all(Array.from({ length: count }, () => visit(site, '/')));
+  const visits = await Promise.all(
+    Array.from({ length: count }, () => openClient(testServer, '/')),
+  );
   await until('all have begun', () => all.length === count);
   await nextTurn();
   return { all, visits };

@@ -5,9 +5,9 @@ import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Middleware } from '../../../src/stream/entry/middleware.ts';
-import { createKept } from '../../support/kept.ts';
-import { serveHttp2 } from '../../support/site.ts';
-import { createGate } from '../../support/tap.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serveHttp2 } from '../../support/test-server.ts';
+import { createGate } from '../../support/controllable-upstream.ts';
 import { turns, until } from '../../support/until.ts';
 
 type Leave = (stream: ClientHttp2Stream, session: ClientHttp2Session, wire: Socket) => void;
@@ -73,9 +73,9 @@ const CAUSES = [
 
 describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
   it.each(CAUSES)('$name is $outcome by the $side', async (cause) => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const go = createGate();
-    const guarded = kept.keep.guard(
+    const guarded = instance.keep.guard(
       { route: '/', policy: { disconnected: 'keep' } },
       handler(async (_, res) => {
         res.setHeader('content-type', 'text/plain');
@@ -94,22 +94,22 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
     await until('the client sees the first chunk', () => seen().includes('one '));
     go.open();
     if ('client' in cause) (cause.client as Leave)(stream, session, wire);
-    const ended = await kept.witness.ended();
+    const ended = await instance.recorded.ended();
     expect(ended).toMatchObject({ outcome: cause.outcome, side: cause.side, save: 'saved' });
     const whole = cause.outcome === 'completed';
-    expect(kept.store.row).toMatchObject({
+    expect(instance.store.row).toMatchObject({
       text: whole ? 'one two' : 'one ',
       complete: whole,
       outcome: cause.outcome,
     });
-    expect(kept.witness.ends).toHaveLength(1);
+    expect(instance.recorded.ends).toHaveLength(1);
   });
 
   it('runs to its end under finish after its stream was cancelled', async () => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const go = createGate();
     let noticed: unknown;
-    const guarded = kept.keep.guard(
+    const guarded = instance.keep.guard(
       {},
       handler(async (_, res) => {
         let closes = 0;
@@ -125,20 +125,23 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
     );
     await cancelAfterOne(guarded, secure);
     go.open();
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
+    expect(await instance.recorded.ended()).toMatchObject({
+      outcome: 'disconnected',
+      side: 'client',
+    });
     expect(noticed).toEqual([0, false, false, true]);
-    expect(kept.store.row).toMatchObject({ text: 'one two', complete: true });
+    expect(instance.store.row).toMatchObject({ text: 'one two', complete: true });
   });
 
   it.each([
     ['finish', []],
     ['keep', ['req aborted', 'req close', 'res close', 'res finish']],
   ] as const)('tells each listener once after a cancel, under %s', async (disconnected, early) => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const go = createGate();
     const told: string[] = [];
     let toldEarly: readonly string[] = [];
-    const guarded = kept.keep.guard(
+    const guarded = instance.keep.guard(
       { policy: { disconnected } },
       handler(async (req, res) => {
         for (const name of ['finish', 'close']) res.on(name, () => told.push(`res ${name}`));

@@ -6,20 +6,20 @@ import express4 from 'express4';
 import { describe, expect, it } from 'vitest';
 import type { Outcome, Side } from '../../../src/core/message.ts';
 import { UPSTREAM_ERRORS } from '../../support/errors.ts';
-import { createKept } from '../../support/kept.ts';
-import { serve, type Site, type Transport } from '../../support/site.ts';
-import { createGate } from '../../support/tap.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve, type TestServer, type Transport } from '../../support/test-server.ts';
+import { createGate } from '../../support/controllable-upstream.ts';
 import { until } from '../../support/until.ts';
-import { request, visit, type Visitor } from '../../support/visitor.ts';
+import { request, openClient, type HttpClient } from '../../support/http-client.ts';
 
 interface Cause {
   readonly name: string;
   readonly outcome: Outcome;
   readonly side: Side;
   /** What the handler does after its first frame; it may throw. */
-  readonly server?: (res: ServerResponse, site: Site) => unknown;
+  readonly server?: (res: ServerResponse, testServer: TestServer) => unknown;
   /** What the client does once it has seen what it waits for. */
-  readonly client?: (visitor: Visitor) => void;
+  readonly client?: (httpClient: HttpClient) => void;
   /** What the client waits for. */
   readonly sees?: string;
 }
@@ -41,25 +41,25 @@ const CAUSES: readonly Cause[] = [
     side: 'server',
     server: (res) => res.write('data: [DONE]\n\n'),
     sees: '[DONE]',
-    client: (visitor) => visitor.fin(),
+    client: (httpClient) => httpClient.fin(),
   },
   {
     name: "a client's FIN",
     outcome: 'disconnected',
     side: 'client',
-    client: (visitor) => visitor.fin(),
+    client: (httpClient) => httpClient.fin(),
   },
   {
     name: "a client's RST",
     outcome: 'disconnected',
     side: 'client',
-    client: (visitor) => visitor.rst(),
+    client: (httpClient) => httpClient.rst(),
   },
   {
     name: "a client's half-close",
     outcome: 'disconnected',
     side: 'client',
-    client: (visitor) => visitor.halfClose(),
+    client: (httpClient) => httpClient.halfClose(),
   },
   {
     name: 'res.destroy()',
@@ -137,12 +137,12 @@ const CAUSES: readonly Cause[] = [
 describe.each<Transport>(['http', 'https'])('over %s', (transport) => {
   describe.each<Layer>(['observe', 'guard'])('through %s', (layer) => {
     it.each(CAUSES)('$name is $outcome by the $side', async (cause) => {
-      const { kept, visitor, go } = await open(cause, layer, transport);
-      await visitor.sees('data: one\n\n');
+      const { instance, httpClient, go } = await open(cause, layer, transport);
+      await httpClient.sees('data: one\n\n');
       go.open();
-      if (cause.sees !== undefined) await visitor.sees(cause.sees);
-      cause.client?.(visitor);
-      const ended = await kept.witness.ended();
+      if (cause.sees !== undefined) await httpClient.sees(cause.sees);
+      cause.client?.(httpClient);
+      const ended = await instance.recorded.ended();
       expect(ended).toMatchObject({
         outcome: cause.outcome,
         side: cause.side,
@@ -154,10 +154,10 @@ describe.each<Transport>(['http', 'https'])('over %s', (transport) => {
         side: cause.side,
         complete: cause.outcome === 'completed',
       };
-      expect([...kept.store.rows.values()]).toMatchObject(layer === 'guard' ? [row] : []);
-      expect(kept.witness.starts).toBe(1);
-      expect(kept.witness.ends).toHaveLength(1);
-      expect(kept.witness.internalErrors).toEqual([]);
+      expect([...instance.store.rows.values()]).toMatchObject(layer === 'guard' ? [row] : []);
+      expect(instance.recorded.starts).toBe(1);
+      expect(instance.recorded.ends).toHaveLength(1);
+      expect(instance.recorded.internalErrors).toEqual([]);
     });
   });
 });
@@ -166,23 +166,23 @@ describe('a second request on a connection, whose response waits behind the firs
   it.each<Layer>(['observe', 'guard'])(
     'is settled when the client leaves, through %s',
     async (layer) => {
-      const kept = createKept();
+      const instance = createInMemoryInstance();
       const app = express();
-      app.get('/:name', ...middleware(kept.keep, layer), (req, res) => {
+      app.get('/:name', ...middleware(instance.keep, layer), (req, res) => {
         res.type('text/plain').write(req.params['name']);
       });
-      const site = await serve(app);
-      const visitor = await visit(site, '/first');
-      visitor.send(request('/second'));
-      await visitor.sees('first');
-      await until('both have begun', () => kept.witness.starts === 2);
-      visitor.fin();
-      const ends = [await kept.witness.ended(1), await kept.witness.ended(2)];
+      const testServer = await serve(app);
+      const httpClient = await openClient(testServer, '/first');
+      httpClient.send(request('/second'));
+      await httpClient.sees('first');
+      await until('both have begun', () => instance.recorded.starts === 2);
+      httpClient.fin();
+      const ends = [await instance.recorded.ended(1), await instance.recorded.ended(2)];
       expect(ends).toMatchObject([
         { outcome: 'disconnected', side: 'client' },
         { outcome: 'disconnected', side: 'client' },
       ]);
-      const texts = [...kept.store.rows.values()].map(({ text }) => text);
+      const texts = [...instance.store.rows.values()].map(({ text }) => text);
       expect(texts.toSorted()).toEqual(layer === 'guard' ? ['first', 'second'] : []);
     },
   );
@@ -191,19 +191,19 @@ describe('a second request on a connection, whose response waits behind the firs
 it.each<Layer>(['observe', 'guard'])(
   'a destroy() that was taken from the response before %s is seen all the same',
   async (layer) => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const app = express();
     let destroy: ((error: Error) => unknown) | undefined;
     app.use((_, res, next) => {
       destroy = res.destroy.bind(res);
       next();
     });
-    app.get('/', ...middleware(kept.keep, layer), (_, res) => {
+    app.get('/', ...middleware(instance.keep, layer), (_, res) => {
       res.type('text/plain').write('one');
       setImmediate(() => destroy?.(UPSTREAM_ERRORS[0].error));
     });
-    await visit(await serve(app), '/');
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', side: 'upstream' });
+    await openClient(await serve(app), '/');
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'failed', side: 'upstream' });
   },
 );
 
@@ -220,11 +220,11 @@ describe.each([
   };
 
   it.each(Object.entries(failures))('%s after the headers has failed', async (_, fail) => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const app = framework().set('env', 'test');
     app.get(
       '/',
-      kept.keep.guard({}, async (_req, res, next) => {
+      instance.keep.guard({}, async (_req, res, next) => {
         res.setHeader('content-type', 'text/plain');
         res.write('one');
         await until('the client has it', () => seen);
@@ -232,50 +232,50 @@ describe.each([
       }),
     );
     let seen = false;
-    const site = await serve(app);
-    const visitor = await visit(site, '/');
-    await visitor.sees('one');
+    const testServer = await serve(app);
+    const httpClient = await openClient(testServer, '/');
+    await httpClient.sees('one');
     seen = true;
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', side: 'server' });
-    expect((await visitor.over()).whole).toBe(false);
-    expect(kept.store.row).toMatchObject({ text: 'one', complete: false, outcome: 'failed' });
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'failed', side: 'server' });
+    expect((await httpClient.over()).whole).toBe(false);
+    expect(instance.store.row).toMatchObject({ text: 'one', complete: false, outcome: 'failed' });
     expect(name).toContain('Express');
   });
 
   it.each(UPSTREAM_ERRORS)(
     'fails by its upstream ($name) is $outcome',
     async ({ error, outcome }) => {
-      const kept = createKept();
+      const instance = createInMemoryInstance();
       const app = framework().set('env', 'test');
-      app.get('/', kept.keep.guard({}), (_, res, next) => {
+      app.get('/', instance.keep.guard({}), (_, res, next) => {
         res.type('text/plain').write('one');
         setImmediate(() => next(error));
       });
-      app.use(kept.keep.errorHandler());
-      const site = await serve(app);
-      await visit(site, '/');
-      expect(await kept.witness.ended()).toMatchObject({ outcome, side: 'upstream' });
-      expect(kept.store.row).toMatchObject({ text: 'one', complete: false });
+      app.use(instance.keep.errorHandler());
+      const testServer = await serve(app);
+      await openClient(testServer, '/');
+      expect(await instance.recorded.ended()).toMatchObject({ outcome, side: 'upstream' });
+      expect(instance.store.row).toMatchObject({ text: 'one', complete: false });
     },
   );
 });
 
 /** An app whose handler writes a frame, waits for `go`, and does what the cause says. */
 async function open(cause: Cause, layer: Layer, transport: Transport) {
-  const kept = createKept();
+  const instance = createInMemoryInstance();
   const go = createGate();
   const app = express().set('env', 'test');
-  app.get('/', ...middleware(kept.keep, layer), async (_, res) => {
+  app.get('/', ...middleware(instance.keep, layer), async (_, res) => {
     res.type('text/event-stream').write('data: one\n\n');
     await go.promise;
-    await cause.server?.(res, site);
+    await cause.server?.(res, testServer);
   });
-  const site: Site = await serve(app, transport);
-  const visitor = await visit(site, '/');
-  return { kept, go, visitor };
+  const testServer: TestServer = await serve(app, transport);
+  const httpClient = await openClient(testServer, '/');
+  return { instance, go, httpClient };
 }
 
-function middleware(keep: ReturnType<typeof createKept>['keep'], layer: Layer) {
+function middleware(keep: ReturnType<typeof createInMemoryInstance>['keep'], layer: Layer) {
   return layer === 'observe'
     ? [keep.observe()]
     : [keep.guard({ policy: { disconnected: 'keep' } })];

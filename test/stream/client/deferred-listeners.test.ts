@@ -4,16 +4,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { finished } from 'node:stream';
 import express from 'express';
 import { expect, it } from 'vitest';
-import { createKept } from '../../support/kept.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
 import { stream } from '../../support/leaver.ts';
-import { serve } from '../../support/site.ts';
+import { serve } from '../../support/test-server.ts';
 import { turns, until } from '../../support/until.ts';
-import { visit } from '../../support/visitor.ts';
+import { openClient } from '../../support/http-client.ts';
 
 it('a guard puts no listener method on a request or a response whose client is there', async () => {
   const before: unknown[] = [];
   const after: unknown[] = [];
-  const { leave, go, kept } = await stream(
+  const { leave, go, instance } = await stream(
     {},
     (req, res) => {
       after.push(...METHODS.map((name) => [Object.hasOwn(req, name), Object.hasOwn(res, name)]));
@@ -26,14 +26,14 @@ it('a guard puts no listener method on a request or a response whose client is t
   );
   await leave();
   go.open();
-  await kept.witness.ended();
+  await instance.recorded.ended();
   expect(after).toEqual(before);
 });
 
 it('a listener that is held is called once, in its place, whichever way it was added', async () => {
   const told: string[] = [];
   const hears = (name: string) => () => void told.push(name);
-  const { leave, go, kept } = await stream({}, (_, res) => {
+  const { leave, go, instance } = await stream({}, (_, res) => {
     res.on('close', hears('on'));
     res.once('close', hears('once'));
     res.prependOnceListener('close', hears('prependOnce'));
@@ -51,7 +51,7 @@ it('a listener that is held is called once, in its place, whichever way it was a
   await leave();
   expect(told).toEqual([]);
   go.open();
-  await kept.witness.ended();
+  await instance.recorded.ended();
   await until('the events have come', () => told.includes('events.once'));
   expect(told.toSorted()).toEqual(
     [
@@ -76,7 +76,7 @@ it('a held listener is still found, counted and taken back as what it is', async
     const mine = res.rawListeners('close').filter((raw) => raw === hears || of(raw) === hears);
     seen.push([res.listenerCount('close'), res.listenerCount('close', hears), mine.length]);
   };
-  const { leave, go, kept } = await stream({}, (_, res) => {
+  const { leave, go, instance } = await stream({}, (_, res) => {
     res.on('close', hears).once('close', hears);
     look(res);
     res.write('one ');
@@ -91,7 +91,7 @@ it('a held listener is still found, counted and taken back as what it is', async
   });
   await leave();
   go.open();
-  await kept.witness.ended();
+  await instance.recorded.ended();
   await turns();
   expect(seen[1]).toEqual(seen[0]);
   expect(seen[2]).toMatchObject([expect.anything(), 0, 0]);
@@ -101,7 +101,7 @@ it('a held listener is still found, counted and taken back as what it is', async
 it('a function that listened before the guard and again after it is told at once, and later', async () => {
   let calls = 0;
   const hears = (): void => void (calls += 1);
-  const { leave, go, kept } = await stream(
+  const { leave, go, instance } = await stream(
     {},
     (_, res) => {
       res.on('close', hears);
@@ -113,13 +113,13 @@ it('a function that listened before the guard and again after it is told at once
   await leave();
   expect(calls).toBe(1);
   go.open();
-  await kept.witness.ended();
+  await instance.recorded.ended();
   await until('the held one is told', () => calls === 2);
 });
 
 it('listeners that come while the client is gone are held with the others', async () => {
   const told: string[] = [];
-  const { leave, go, kept } = await stream({}, (_, res) => {
+  const { leave, go, instance } = await stream({}, (_, res) => {
     res.write('one ');
     void go.promise.then(() => {
       res.once('finish', () => told.push('finish'));
@@ -131,7 +131,7 @@ it('listeners that come while the client is gone are held with the others', asyn
   });
   await leave();
   go.open();
-  await kept.witness.ended();
+  await instance.recorded.ended();
   await until('the finish has come', () => told.includes('finish'));
   expect(told).toEqual(['end', 'finish']);
 });
@@ -140,7 +140,7 @@ it.each(['finish', 'keep'] as const)(
   'a close that is waited for after the end of a response comes, under %s',
   async (disconnected) => {
     let closes = 0;
-    const { leave, go, kept } = await stream({ policy: { disconnected } }, (_, res) => {
+    const { leave, go, instance } = await stream({ policy: { disconnected } }, (_, res) => {
       res.write('one ');
       void go.promise.then(() => {
         res.on('close', () => (closes += 1));
@@ -150,7 +150,7 @@ it.each(['finish', 'keep'] as const)(
     });
     await leave();
     go.open();
-    await kept.witness.ended();
+    await instance.recorded.ended();
     await turns();
     expect(closes).toBe(disconnected === 'finish' ? 1 : 0);
   },
@@ -158,31 +158,35 @@ it.each(['finish', 'keep'] as const)(
 
 it('a stop calls those who wait for the close of a request, but nobody who has heard it', async () => {
   const told: string[] = [];
-  const kept = createKept();
+  const instance = createInMemoryInstance();
   const app = express();
-  app.post('/', express.json(), kept.keep.guard({}), async (req, res) => {
+  app.post('/', express.json(), instance.keep.guard({}), async (req, res) => {
     req.on('close', () => told.push('early'));
     res.on('close', () => told.push('response'));
     res.type('text/plain').write('one ');
     await until('the request has closed', () => told.length === 1);
     req.on('close', () => told.push('late'));
-    kept.keep.stream(res)?.stop();
+    instance.keep.stream(res)?.stop();
     told.push('stopped');
     res.end();
   });
   const headers = { 'content-type': 'application/json' };
-  const visitor = await visit(await serve(app), '/', { method: 'POST', headers, body: '{}' });
-  await visitor.over();
-  expect(await kept.witness.ended()).toMatchObject({ outcome: 'stopped' });
+  const httpClient = await openClient(await serve(app), '/', {
+    method: 'POST',
+    headers,
+    body: '{}',
+  });
+  await httpClient.over();
+  expect(await instance.recorded.ended()).toMatchObject({ outcome: 'stopped' });
   await turns();
   expect(told).toEqual(['early', 'response', 'late', 'stopped']);
 });
 
 it('a close that somebody makes by hand is told to all, as ever', async () => {
   const told: string[] = [];
-  const kept = createKept();
+  const instance = createInMemoryInstance();
   const app = express();
-  app.get('/', kept.keep.guard({}), (req: IncomingMessage, res) => {
+  app.get('/', instance.keep.guard({}), (req: IncomingMessage, res) => {
     res.on('close', () => told.push('close'));
     res.type('text/plain').write('one ');
     req.socket.once('end', () => {
@@ -191,29 +195,29 @@ it('a close that somebody makes by hand is told to all, as ever', async () => {
       res.end('two');
     });
   });
-  const site = await serve(app);
-  const visitor = await visit(site, '/');
-  await visitor.sees('one ');
-  visitor.fin();
-  expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected' });
-  await until('the connection is closed', () => site.closedSockets === 1);
+  const testServer = await serve(app);
+  const httpClient = await openClient(testServer, '/');
+  await httpClient.sees('one ');
+  httpClient.fin();
+  expect(await instance.recorded.ended()).toMatchObject({ outcome: 'disconnected' });
+  await until('the connection is closed', () => testServer.closedSockets === 1);
   await turns();
   expect(told).toEqual(['close', 'by hand', 'close']);
-  expect(kept.store.row.text).toBe('one two');
+  expect(instance.store.row.text).toBe('one two');
 });
 
 it('many listeners are held without a second warning of too many', async () => {
   const warnings: string[] = [];
   const warned = ({ name }: Error): void => void warnings.push(name);
   process.on('warning', warned);
-  const { leave, go, kept } = await stream({}, (_, res) => {
+  const { leave, go, instance } = await stream({}, (_, res) => {
     for (let count = 0; count < 20; count += 1) res.on('close', () => {});
     res.write('one ');
     void go.promise.then(() => res.end());
   });
   await leave();
   go.open();
-  await kept.witness.ended();
+  await instance.recorded.ended();
   await turns();
   process.off('warning', warned);
   expect(warnings).toEqual(['MaxListenersExceededWarning']);
@@ -230,21 +234,21 @@ function of(raw: unknown): unknown {
 }
 
 it('a stop ends the answer where tracing has bound every listener to its context', async () => {
-  const kept = createKept();
-  const guard = kept.keep.guard({}, (_req, res: ServerResponse) => {
+  const instance = createInMemoryInstance();
+  const guard = instance.keep.guard({}, (_req, res: ServerResponse) => {
     res.setHeader('content-type', 'text/event-stream');
     res.write(': one\n\n');
-    const { signal } = kept.keep.stream(res) ?? {};
+    const { signal } = instance.keep.stream(res) ?? {};
     signal?.addEventListener('abort', () => setImmediate(() => res.end()));
-    setImmediate(() => kept.keep.stream(res)?.stop());
+    setImmediate(() => instance.keep.stream(res)?.stop());
   });
-  const site = await serve((req, res) => {
+  const testServer = await serve((req, res) => {
     for (const emitter of [req, res]) bindListeners(emitter);
     void guard(req, res);
   });
-  const visitor = await visit(site, '/');
-  expect((await visitor.over()).whole).toBe(true);
-  expect(await kept.witness.ended()).toMatchObject({ outcome: 'stopped' });
+  const httpClient = await openClient(testServer, '/');
+  expect((await httpClient.over()).whole).toBe(true);
+  expect(await instance.recorded.ended()).toMatchObject({ outcome: 'stopped' });
 });
 
 /** As a context manager of OpenTelemetry does it: what is registered is a function around the listener. */

@@ -2,11 +2,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express from 'express';
 import { describe, expect, it } from 'vitest';
-import { createKept } from '../../support/kept.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
 import { stream, type Act } from '../../support/leaver.ts';
-import { serve } from '../../support/site.ts';
+import { serve } from '../../support/test-server.ts';
 import { turns, until } from '../../support/until.ts';
-import { request, visit } from '../../support/visitor.ts';
+import { request, openClient } from '../../support/http-client.ts';
 
 const EVENTS: ReadonlyArray<readonly [of: 'req' | 'res', name: string]> = [
   ['res', 'finish'],
@@ -21,7 +21,7 @@ describe('a handler whose client left under finish', () => {
   it('is told everything exactly once, after its own end', async () => {
     const told: string[] = [];
     let toldBeforeItsEnd: readonly string[] | undefined;
-    const { leave, go, kept } = await stream({}, (req, res) => {
+    const { leave, go, instance } = await stream({}, (req, res) => {
       for (const [of, name] of EVENTS) {
         (of === 'req' ? req : res).on(name, () => told.push(`${of} ${name}`));
       }
@@ -45,14 +45,14 @@ describe('a handler whose client left under finish', () => {
       'req error',
       'res close',
     ]);
-    await kept.witness.ended();
-    expect(kept.store.row).toMatchObject({ text: 'one two', complete: true });
+    await instance.recorded.ended();
+    expect(instance.store.row).toMatchObject({ text: 'one two', complete: true });
   });
 
   it('reads the state of a response whose client is there', async () => {
     let during: unknown;
     let after: unknown;
-    const { leave, go, kept } = await stream({}, (req, res) => {
+    const { leave, go, instance } = await stream({}, (req, res) => {
       res.write('one ');
       void go.promise.then(() => {
         during = [stateOf(res), stateOf(req)];
@@ -64,7 +64,7 @@ describe('a handler whose client left under finish', () => {
     });
     await leave();
     go.open();
-    await kept.witness.ended();
+    await instance.recorded.ended();
     expect(during).toMatchObject([
       {
         destroyed: false,
@@ -84,7 +84,7 @@ describe('a handler whose client left under finish', () => {
 
   it('has its writes swallowed: true, and a callback without error', async () => {
     const answers: unknown[] = [];
-    const { leave, go, kept } = await stream({}, (_, res) => {
+    const { leave, go, instance } = await stream({}, (_, res) => {
       res.write('one ');
       void go.promise.then(() => {
         answers.push(res.write('two ', (error) => answers.push(error ?? 'no error')));
@@ -95,14 +95,14 @@ describe('a handler whose client left under finish', () => {
     });
     await leave();
     go.open();
-    await kept.witness.ended();
+    await instance.recorded.ended();
     expect(answers).toEqual([true, true, 'no error']);
-    expect(kept.store.row.text).toBe('one two three');
+    expect(instance.store.row.text).toBe('one two three');
   });
 
   it('finds that cork and uncork even out', async () => {
     const corked: unknown[] = [];
-    const { leave, go, kept } = await stream({}, (_, res) => {
+    const { leave, go, instance } = await stream({}, (_, res) => {
       res.write('one ');
       void go.promise.then(() => {
         res.cork();
@@ -115,9 +115,9 @@ describe('a handler whose client left under finish', () => {
     });
     await leave();
     go.open();
-    await kept.witness.ended();
+    await instance.recorded.ended();
     expect(corked).toEqual([0]);
-    expect(kept.store.row.text).toBe('one two');
+    expect(instance.store.row.text).toBe('one two');
   });
 
   it('can take back a listener that is held, and finds it where it put it', async () => {
@@ -126,7 +126,7 @@ describe('a handler whose client left under finish', () => {
     const hears = (): void => {
       calls += 1;
     };
-    const { leave, go, kept } = await stream({}, (req, res) => {
+    const { leave, go, instance } = await stream({}, (req, res) => {
       res.on('close', hears);
       res.once('close', hears);
       res.prependListener('close', hears);
@@ -144,7 +144,7 @@ describe('a handler whose client left under finish', () => {
     });
     await leave();
     go.open();
-    await kept.witness.ended();
+    await instance.recorded.ended();
     await turns();
     expect(found).toBe(3);
     expect(calls).toBe(0);
@@ -156,7 +156,7 @@ describe('a handler whose client left under finish', () => {
       res.on('close', () => told.push('early res close'));
       req.on('aborted', () => told.push('early aborted'));
     };
-    const { leave, go, kept } = await stream(
+    const { leave, go, instance } = await stream(
       {},
       (_, res) => {
         res.on('close', () => told.push('late res close'));
@@ -168,7 +168,7 @@ describe('a handler whose client left under finish', () => {
     await leave();
     expect(told.toSorted()).toEqual(['early aborted', 'early res close']);
     go.open();
-    await kept.witness.ended();
+    await instance.recorded.ended();
     await until('the held event', () => told.includes('late res close'));
     expect(told).toHaveLength(3);
   });
@@ -177,9 +177,9 @@ describe('a handler whose client left under finish', () => {
 describe('what is not a client leaving', () => {
   it('is the close of a request whose body was read', async () => {
     const told: string[] = [];
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const app = express();
-    app.post('/answer', kept.keep.guard({}), express.json(), (req, res) => {
+    app.post('/answer', instance.keep.guard({}), express.json(), (req, res) => {
       req.on('close', () => told.push('req close'));
       res.type('text/plain').write('one ');
       setImmediate(() => {
@@ -187,17 +187,21 @@ describe('what is not a client leaving', () => {
         res.end('two');
       });
     });
-    const site = await serve(app);
+    const testServer = await serve(app);
     const headers = { 'content-type': 'application/json' };
-    const visitor = await visit(site, '/answer', { method: 'POST', headers, body: '{}' });
-    expect((await visitor.over()).body.toString()).toBe('one two');
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed' });
+    const httpClient = await openClient(testServer, '/answer', {
+      method: 'POST',
+      headers,
+      body: '{}',
+    });
+    expect((await httpClient.over()).body.toString()).toBe('one two');
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed' });
     expect(told.toSorted()).toEqual(['end', 'req close']);
   });
 });
 
 it('leaves no listener on a connection that serves one request after the other', async () => {
-  const kept = createKept();
+  const instance = createInMemoryInstance();
   const counts: unknown[] = [];
   const app = express();
   app.get(
@@ -207,20 +211,20 @@ it('leaves no listener on a connection that serves one request after the other',
       counts.push(Object.fromEntries(names.map((name) => [name, req.socket.listenerCount(name)])));
       next();
     },
-    kept.keep.guard({}),
+    instance.keep.guard({}),
     (_, res) => {
       res.type('text/plain').write('one ');
       setImmediate(() => res.end('two'));
     },
   );
-  const site = await serve(app);
-  const visitor = await visit(site, '/answer');
+  const testServer = await serve(app);
+  const httpClient = await openClient(testServer, '/answer');
   for (let count = 1; count <= 4; count += 1) {
-    await kept.witness.ended(count);
-    visitor.send(request('/answer'));
+    await instance.recorded.ended(count);
+    httpClient.send(request('/answer'));
   }
-  await kept.witness.ended(5);
-  expect(site.sockets).toHaveLength(1);
+  await instance.recorded.ended(5);
+  expect(testServer.sockets).toHaveLength(1);
   expect(counts).toEqual(counts.map(() => counts[0]));
 });
 

@@ -15,8 +15,8 @@ describe('the budget of finish', () => {
       const told: string[] = [];
       let atClose: unknown;
       let signal: AbortSignal | undefined;
-      const { leave, go, kept } = await stream({ finish }, (_, res) => {
-        signal = kept.keep.stream(res)?.signal;
+      const { leave, go, instance } = await stream({ finish }, (_, res) => {
+        signal = instance.keep.stream(res)?.signal;
         res.on('close', () => {
           atClose = res.destroyed;
           told.push('close');
@@ -30,29 +30,29 @@ describe('the budget of finish', () => {
       await leave();
       go.open();
       await until('the handler is told', () => told.length > 0);
-      const ended = await kept.witness.ended();
+      const ended = await instance.recorded.ended();
       expect(atClose).toBe(true);
       expect(signal?.aborted).toBe(true);
       expect(told).toEqual(['close']);
-      expect(kept.witness.refusals).toEqual([reason]);
+      expect(instance.recorded.refusals).toEqual([reason]);
       expect(ended).toMatchObject({ outcome: 'disconnected', side: 'client', save: 'saved' });
-      expect(kept.store.row.complete).toBe(false);
-      expect(kept.store.row.text.startsWith('one ')).toBe(true);
+      expect(instance.store.row.complete).toBe(false);
+      expect(instance.store.row.text.startsWith('one ')).toBe(true);
     },
   );
 
   it('ends with close(), and the outcome stays the first', async () => {
     const told: string[] = [];
-    const { leave, kept } = await stream({}, (_, res) => {
+    const { leave, instance } = await stream({}, (_, res) => {
       res.on('close', () => told.push('close'));
       res.write('one ');
     });
     await leave();
-    const report = await kept.keep.close({ deadlineMs: 200 });
+    const report = await instance.keep.close({ deadlineMs: 200 });
     expect(report).toEqual({ saved: 1, journaled: 0, lost: 0 });
     await until('the handler is told', () => told.length > 0);
     expect(told).toEqual(['close']);
-    expect(kept.store.row).toMatchObject({
+    expect(instance.store.row).toMatchObject({
       outcome: 'disconnected',
       complete: false,
       text: 'one ',
@@ -63,20 +63,20 @@ describe('the budget of finish', () => {
 describe('under keep', () => {
   it('a client that leaves is told to the handler at once, by close and by signal', async () => {
     const told: string[] = [];
-    const { leave, kept } = await stream({ policy: { disconnected: 'keep' } }, (_, res) => {
-      const signal = kept.keep.stream(res)?.signal;
+    const { leave, instance } = await stream({ policy: { disconnected: 'keep' } }, (_, res) => {
+      const signal = instance.keep.stream(res)?.signal;
       signal?.addEventListener('abort', () => told.push('abort'));
       res.on('close', () => told.push('close'));
       res.write('one ');
     });
     await leave();
     expect(told.toSorted()).toEqual(['abort', 'close']);
-    await kept.witness.ended();
+    await instance.recorded.ended();
   });
 
   it('late writes are swallowed and not captured, and end comes to its end', async () => {
     const answers: unknown[] = [];
-    const { leave, go, kept } = await stream({ policy: { disconnected: 'keep' } }, (_, res) => {
+    const { leave, go, instance } = await stream({ policy: { disconnected: 'keep' } }, (_, res) => {
       res.write('one ');
       void go.promise.then(async () => {
         answers.push(res.write('two', (error) => answers.push(error ?? 'no error')));
@@ -90,8 +90,8 @@ describe('under keep', () => {
     go.open();
     await until('finish', () => answers.includes('finish'));
     expect(answers).toEqual([true, 'no error', 'callback', 'finish']);
-    await kept.witness.ended();
-    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false });
+    await instance.recorded.ended();
+    expect(instance.store.row).toMatchObject({ text: 'one ', complete: false });
   });
 });
 
@@ -99,7 +99,7 @@ it.each(['finish', 'keep', 'discard'] as const)(
   'under %s a handler that waits for drain gets one when its client has gone',
   async (disconnected) => {
     let drains = 0;
-    const { leave, go, kept } = await stream({ policy: { disconnected } }, (_, res) => {
+    const { leave, go, instance } = await stream({ policy: { disconnected } }, (_, res) => {
       res.on('drain', () => (drains += 1));
       res.write('one ');
       // More than the buffers of a connection hold, so that its client cannot make it drain.
@@ -109,7 +109,7 @@ it.each(['finish', 'keep', 'discard'] as const)(
     await leave();
     await until('drain', () => drains > 0);
     go.open();
-    await kept.witness.ended();
+    await instance.recorded.ended();
     expect(drains).toBe(1);
   },
 );

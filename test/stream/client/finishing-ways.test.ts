@@ -5,118 +5,133 @@
  */
 import express from 'express';
 import { describe, expect, it } from 'vitest';
-import { createKept, type Kept } from '../../support/kept.ts';
-import { serve } from '../../support/site.ts';
-import { createGate, createTap } from '../../support/tap.ts';
+import { createInMemoryInstance, type InMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
+import { createGate, createControllableUpstream } from '../../support/controllable-upstream.ts';
 import { soon, turns, until } from '../../support/until.ts';
-import { visit, WAYS_TO_LEAVE, type Visitor } from '../../support/visitor.ts';
-import { WAYS, type Way } from '../../support/ways.ts';
+import { openClient, EXIT_MODES, type HttpClient } from '../../support/http-client.ts';
+import { HANDLER_STYLES, type HandlerStyle } from '../../support/handler-styles.ts';
 
 type Policy = 'finish' | 'keep' | 'discard';
-type Leaving = (typeof WAYS_TO_LEAVE)[number];
+type Leaving = (typeof EXIT_MODES)[number];
 
 const MIB = 1024 * 1024;
-const sheltered = WAYS.filter((way) => way.sheltered);
-const exposed = WAYS.filter((way) => !way.sheltered);
+const sheltered = HANDLER_STYLES.filter((style) => style.sheltered);
+const exposed = HANDLER_STYLES.filter((style) => !style.sheltered);
 
-describe.each(sheltered)('a handler that is $name', (way) => {
+describe.each(sheltered)('a handler that is $name', (style) => {
   it('gives a client that stays its whole answer', async () => {
-    const { kept, tap, visitor, done } = await open(way, 'finish');
-    tap.push('one ', 'two ', 'three ');
-    tap.end();
-    const reply = await visitor.over();
+    const { instance, upstream, httpClient, done } = await open(style, 'finish');
+    upstream.push('one ', 'two ', 'three ');
+    upstream.end();
+    const reply = await httpClient.over();
     expect(await soon('the handler', done)).toBeUndefined();
     expect(reply.whole).toBe(true);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
-    expect(kept.store.row).toMatchObject({ text: 'one two three ', complete: true, revision: 0 });
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
+    expect(instance.store.row).toMatchObject({
+      text: 'one two three ',
+      complete: true,
+      revision: 0,
+    });
   });
 
-  it.each(WAYS_TO_LEAVE)('runs to its end under finish after a %s', async (leaving) => {
-    const { kept, noticed, before } = await leaveMidStream(way, 'finish', leaving);
+  it.each(EXIT_MODES)('runs to its end under finish after a %s', async (leaving) => {
+    const { instance, noticed, before } = await leaveMidStream(style, 'finish', leaving);
     expect(noticed).toBeUndefined();
-    const ended = await kept.witness.ended();
+    const ended = await instance.recorded.ended();
     expect(ended).toMatchObject({ outcome: 'disconnected', side: 'client', save: 'saved' });
     expect(ended.chunksAfterDisconnect).toBeGreaterThan(0);
-    expect(kept.store.row).toMatchObject({ outcome: 'disconnected', complete: true, revision: 0 });
-    expectText(kept.store.row.text, `${before}three four `);
-    expect(kept.witness.finishing).toEqual([true, false]);
-    expectNothingOdd(kept);
+    expect(instance.store.row).toMatchObject({
+      outcome: 'disconnected',
+      complete: true,
+      revision: 0,
+    });
+    expectText(instance.store.row.text, `${before}three four `);
+    expect(instance.recorded.finishing).toEqual([true, false]);
+    expectNothingOdd(instance);
   });
 
-  it.each(WAYS_TO_LEAVE)('keeps under keep what it wrote until a %s', async (leaving) => {
-    const { kept, before } = await leaveMidStream(way, 'keep', leaving);
-    const ended = await kept.witness.ended();
+  it.each(EXIT_MODES)('keeps under keep what it wrote until a %s', async (leaving) => {
+    const { instance, before } = await leaveMidStream(style, 'keep', leaving);
+    const ended = await instance.recorded.ended();
     expect(ended).toMatchObject({ outcome: 'disconnected', side: 'client', save: 'saved' });
     expect(ended.chunksAfterDisconnect).toBe(0);
-    expect(kept.store.row).toMatchObject({ outcome: 'disconnected', complete: false, revision: 0 });
-    expectText(kept.store.row.text, before);
-    expectNothingOdd(kept);
+    expect(instance.store.row).toMatchObject({
+      outcome: 'disconnected',
+      complete: false,
+      revision: 0,
+    });
+    expectText(instance.store.row.text, before);
+    expectNothingOdd(instance);
   });
 
-  it.each(WAYS_TO_LEAVE)('leaves no row under discard after a %s', async (leaving) => {
-    const { kept } = await leaveMidStream(way, 'discard', leaving);
-    const ended = await kept.witness.ended();
+  it.each(EXIT_MODES)('leaves no row under discard after a %s', async (leaving) => {
+    const { instance } = await leaveMidStream(style, 'discard', leaving);
+    const ended = await instance.recorded.ended();
     expect(ended).toMatchObject({ outcome: 'disconnected', side: 'client', save: 'discarded' });
-    expect(kept.witness.skips).toEqual(['discarded']);
-    expect(kept.witness.dues).toBe(0);
-    expect(kept.store.asked).toEqual([]);
-    expectNothingOdd(kept);
+    expect(instance.recorded.skips).toEqual(['discarded']);
+    expect(instance.recorded.dues).toBe(0);
+    expect(instance.store.asked).toEqual([]);
+    expectNothingOdd(instance);
   });
 });
 
-describe.each(exposed)('a handler that is $name', (way) => {
-  it.each(WAYS_TO_LEAVE)('sees through the world of finish after a %s', async (leaving) => {
-    const { kept, noticed } = await leaveMidStream(way, 'finish', leaving);
+describe.each(exposed)('a handler that is $name', (style) => {
+  it.each(EXIT_MODES)('sees through the world of finish after a %s', async (leaving) => {
+    const { instance, noticed } = await leaveMidStream(style, 'finish', leaving);
     expect(noticed).toBeDefined();
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
-    expect(kept.store.row.text).toBe('one two ');
-    expectNothingOdd(kept);
+    expect(await instance.recorded.ended()).toMatchObject({
+      outcome: 'disconnected',
+      side: 'client',
+    });
+    expect(instance.store.row.text).toBe('one two ');
+    expectNothingOdd(instance);
   });
 });
 
-/** An app with one guarded route that is written in this way, and a client who has asked for it. */
-async function open(way: Way, disconnected: Policy) {
-  const kept = createKept();
-  const tap = createTap();
+/** An app with one guarded route that is written in this style, and a client who has asked for it. */
+async function open(style: HandlerStyle, disconnected: Policy) {
+  const instance = createInMemoryInstance();
+  const upstream = createControllableUpstream();
   const done = createGate<Promise<string | undefined>>();
   const app = express();
-  const guard = kept.keep.guard({
+  const guard = instance.keep.guard({
     route: '/answer',
     policy: { disconnected },
     maxBytes: 64 * MIB,
     finish: { maxBytes: 64 * MIB },
   });
   app.get('/answer', guard, (req, res) => {
-    done.open(way.run(req, res, tap));
+    done.open(style.run(req, res, upstream));
   });
-  const site = await serve(app);
-  const visitor = await visit(site, '/answer');
-  return { kept, tap, site, visitor, done: done.promise };
+  const testServer = await serve(app);
+  const httpClient = await openClient(testServer, '/answer');
+  return { instance, upstream, testServer, httpClient, done: done.promise };
 }
 
 /** Lets the client see a beginning, leave, and the handler go on. */
-async function leaveMidStream(way: Way, policy: Policy, leaving: Leaving) {
-  const { kept, tap, site, visitor, done } = await open(way, policy);
-  const before = way.stalls ? 'x'.repeat(16 * MIB) : 'one two ';
-  if (way.stalls) {
-    visitor.pause();
-    tap.push(before);
-    await until('the socket is full', () => site.sockets[0]?.writableNeedDrain === true);
+async function leaveMidStream(style: HandlerStyle, policy: Policy, leaving: Leaving) {
+  const { instance, upstream, testServer, httpClient, done } = await open(style, policy);
+  const before = style.stalls ? 'x'.repeat(16 * MIB) : 'one two ';
+  if (style.stalls) {
+    httpClient.pause();
+    upstream.push(before);
+    await until('the socket is full', () => testServer.sockets[0]?.writableNeedDrain === true);
   } else {
-    tap.push('one ', 'two ');
-    await visitor.sees('two ');
+    upstream.push('one ', 'two ');
+    await httpClient.sees('two ');
   }
-  leave(visitor, leaving);
-  await until('the server has met the close', () => site.closedSockets === 1);
+  leave(httpClient, leaving);
+  await until('the server has met the close', () => testServer.closedSockets === 1);
   await turns();
-  tap.push('three ', 'four ');
-  tap.end();
-  return { kept, before, noticed: await soon('the handler to come to its end', done) };
+  upstream.push('three ', 'four ');
+  upstream.end();
+  return { instance, before, noticed: await soon('the handler to come to its end', done) };
 }
 
-function leave(visitor: Visitor, leaving: Leaving): void {
-  if (leaving === 'fin') visitor.fin();
-  else visitor.rst();
+function leave(httpClient: HttpClient, leaving: Leaving): void {
+  if (leaving === 'fin') httpClient.fin();
+  else httpClient.rst();
 }
 
 /** Long texts are compared without being printed. */
@@ -126,10 +141,10 @@ function expectText(actual: string, expected: string): void {
   expect(actual === expected).toBe(true);
 }
 
-function expectNothingOdd({ witness, store, logbook }: Kept): void {
-  expect(witness.starts).toBe(1);
-  expect(witness.ends).toHaveLength(1);
-  expect(witness.internalErrors).toEqual([]);
+function expectNothingOdd({ recorded, store, logbook }: InMemoryInstance): void {
+  expect(recorded.starts).toBe(1);
+  expect(recorded.ends).toHaveLength(1);
+  expect(recorded.internalErrors).toEqual([]);
   expect(store.rows.size).toBeLessThanOrEqual(1);
   expect(logbook.errors()).toEqual([]);
 }

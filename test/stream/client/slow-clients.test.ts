@@ -7,10 +7,10 @@ import compression from 'compression';
 import express from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Lastchunk } from '../../../src/index.ts';
-import { createKept } from '../../support/kept.ts';
-import { serve, serveHttp2 } from '../../support/site.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve, serveHttp2 } from '../../support/test-server.ts';
 import { soon, turns, until } from '../../support/until.ts';
-import { visit } from '../../support/visitor.ts';
+import { openClient } from '../../support/http-client.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -41,48 +41,50 @@ describe('a stop, while the client takes nothing,', () => {
   it.each(['plain', 'through compression()'])(
     'lets the handler go on that waits for drain: %s',
     async (how) => {
-      const kept = createKept();
+      const instance = createInMemoryInstance();
       const compressed = how !== 'plain';
       let said: ReturnType<typeof sayAll> | undefined;
       const app = express();
       if (compressed) app.use(compression({ threshold: 0 }));
-      app.get('/', kept.keep.guard({ maxBytes: 64 * MIB }), (_, res) => {
+      app.get('/', instance.keep.guard({ maxBytes: 64 * MIB }), (_, res) => {
         res.type('text/plain');
-        said = sayAll(kept.keep, res);
+        said = sayAll(instance.keep, res);
       });
-      app.delete('/streams/:streamId', kept.keep.stopHandler({ authorize: () => true }));
-      const site = await serve(app);
-      const visitor = await visit(site, '/', { headers: { 'accept-encoding': 'gzip' } });
-      const id = await until('the head', () => visitor.reply?.headers['x-stream-id']);
-      visitor.pause();
-      await until('the socket is full', () => site.sockets[0]?.writableNeedDrain === true);
-      const answer = await fetch(`${site.url}/streams/${id}`, { method: 'DELETE' });
+      app.delete('/streams/:streamId', instance.keep.stopHandler({ authorize: () => true }));
+      const testServer = await serve(app);
+      const httpClient = await openClient(testServer, '/', {
+        headers: { 'accept-encoding': 'gzip' },
+      });
+      const id = await until('the head', () => httpClient.reply?.headers['x-stream-id']);
+      httpClient.pause();
+      await until('the socket is full', () => testServer.sockets[0]?.writableNeedDrain === true);
+      const answer = await fetch(`${testServer.url}/streams/${id}`, { method: 'DELETE' });
       expect(answer.status).toBe(200);
       expect(await answer.json()).toMatchObject({ outcome: 'stopped', save: 'saved' });
       const { written, over } = await until('the handler runs', () => said);
       await soon('the handler', over);
       expect(written.length).toBeLessThan(PIECES.length);
-      expect(kept.store.row).toMatchObject({ outcome: 'stopped', complete: false });
-      expect(kept.store.row.text === written.join('')).toBe(true);
-      visitor.resume();
-      const { body, whole } = await visitor.over();
+      expect(instance.store.row).toMatchObject({ outcome: 'stopped', complete: false });
+      expect(instance.store.row.text === written.join('')).toBe(true);
+      httpClient.resume();
+      const { body, whole } = await httpClient.over();
       expect(whole).toBe(true);
       const text = compressed ? gunzipSync(body).toString() : body.toString();
       expect(text === written.join('')).toBe(true);
-      expect(await kept.witness.ended()).toMatchObject({ outcome: 'stopped', save: 'saved' });
+      expect(await instance.recorded.ended()).toMatchObject({ outcome: 'stopped', save: 'saved' });
     },
   );
 });
 
 describe('stallTimeoutMs over HTTP/2', () => {
   it('ends a stream that its client does not read, whatever else moves on the connection', async () => {
-    const kept = createKept();
-    const slow = kept.keep.guard(
+    const instance = createInMemoryInstance();
+    const slow = instance.keep.guard(
       { route: '/slow', stallTimeoutMs: 300, policy: { disconnected: 'keep' } },
       async (_, res: ServerResponse) => {
         res.setHeader('content-type', 'text/plain');
         // As most handlers do: without a look at what write() returns.
-        while (kept.keep.stream(res)?.outcome === undefined) {
+        while (instance.keep.stream(res)?.outcome === undefined) {
           res.write('x'.repeat(4 * KIB));
           await new Promise((resolve) => setTimeout(resolve, 5));
         }
@@ -110,7 +112,7 @@ describe('stallTimeoutMs over HTTP/2', () => {
       // The server resets it.
     });
     stalled.pause();
-    expect(await kept.witness.ended()).toMatchObject({
+    expect(await instance.recorded.ended()).toMatchObject({
       outcome: 'disconnected',
       side: 'client',
       save: 'saved',
@@ -121,8 +123,8 @@ describe('stallTimeoutMs over HTTP/2', () => {
   });
 
   it('is patient with one that reads slowly', async () => {
-    const kept = createKept();
-    const guarded = kept.keep.guard(
+    const instance = createInMemoryInstance();
+    const guarded = instance.keep.guard(
       { route: '/', stallTimeoutMs: 300, maxBytes: 64 * MIB },
       (_, res: ServerResponse) => {
         res.setHeader('content-type', 'text/plain');
@@ -146,6 +148,6 @@ describe('stallTimeoutMs over HTTP/2', () => {
       await turns(1);
     }
     expect(bytes).toBe(PIECES.slice(0, 8).join('').length);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed' });
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed' });
   });
 });

@@ -3,11 +3,11 @@ import type { ServerResponse } from 'node:http';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import express4 from 'express4';
 import { describe, expect, it } from 'vitest';
-import { createKept } from '../../support/kept.ts';
-import { serve } from '../../support/site.ts';
-import { createGate } from '../../support/tap.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
+import { createGate } from '../../support/controllable-upstream.ts';
 import { turns, until } from '../../support/until.ts';
-import { request, visit } from '../../support/visitor.ts';
+import { request, openClient } from '../../support/http-client.ts';
 
 const FRAMEWORKS = [
   ['Express 5', express],
@@ -21,12 +21,12 @@ describe.each(FRAMEWORKS)('a guarded handler of %s', (_, framework) => {
     ["'route'", 'route', 'other route'],
     ["'router'", 'router', 'other router'],
   ] as const)('that begins and calls next with %s fails nothing: %s', async (_what, word, end) => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const ends = (text: string) => (_req: Request, res: Response) => void res.end(text);
     const router = framework.Router();
     router.get(
       '/',
-      kept.keep.guard({}, (_req, res: ServerResponse, next) => {
+      instance.keep.guard({}, (_req, res: ServerResponse, next) => {
         res.setHeader('content-type', 'text/plain');
         res.write('one ');
         next(word);
@@ -35,11 +35,11 @@ describe.each(FRAMEWORKS)('a guarded handler of %s', (_, framework) => {
     );
     router.get('/', ends('other route'));
     const app = framework().set('env', 'test').use(router).get('/', ends('other router'));
-    app.use(kept.keep.errorHandler());
-    const { body, whole } = await (await visit(await serve(app), '/')).over();
+    app.use(instance.keep.errorHandler());
+    const { body, whole } = await (await openClient(await serve(app), '/')).over();
     expect([whole, body.toString()]).toEqual([true, `one ${end}`]);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
-    expect(kept.store.row).toMatchObject({ text: `one ${end}`, complete: true, revision: 0 });
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
+    expect(instance.store.row).toMatchObject({ text: `one ${end}`, complete: true, revision: 0 });
   });
 
   it.each([
@@ -48,26 +48,26 @@ describe.each(FRAMEWORKS)('a guarded handler of %s', (_, framework) => {
     ['false', false],
     ['an empty string', ''],
   ])('that rejects with %s has failed, and its client is cut off', async (_what, reason) => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const met: unknown[] = [];
     const app = framework().set('env', 'test');
     app.get(
       '/',
-      kept.keep.guard({}, (_req, res: ServerResponse) => {
+      instance.keep.guard({}, (_req, res: ServerResponse) => {
         res.setHeader('content-type', 'text/plain');
         res.write('one ');
         return Promise.reject(reason);
       }),
     );
-    app.use(kept.keep.errorHandler());
+    app.use(instance.keep.errorHandler());
     app.use((error: unknown, _req: Request, res: Response, _next: NextFunction) => {
       met.push(error);
       res.destroy();
     });
-    const visitor = await visit(await serve(app), '/');
-    expect((await visitor.over()).whole).toBe(false);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', side: 'server' });
-    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false });
+    const httpClient = await openClient(await serve(app), '/');
+    expect((await httpClient.over()).whole).toBe(false);
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'failed', side: 'server' });
+    expect(instance.store.row).toMatchObject({ text: 'one ', complete: false });
     expect(met).toHaveLength(1);
     expect(met[0]).toBeInstanceOf(Error);
   });
@@ -75,36 +75,36 @@ describe.each(FRAMEWORKS)('a guarded handler of %s', (_, framework) => {
 
 describe('a guard on a response that has ended', () => {
   it.each(['json', 'text/event-stream'])('leaves it alone: %s', async (type) => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const later: unknown[] = [];
     const app = express();
     app.use((_req, res, next) => {
       res.type(type).end('data: all\n\n');
       next();
     });
-    app.get('/', kept.keep.guard({}), (_req, res) => {
+    app.get('/', instance.keep.guard({}), (_req, res) => {
       later.push(
-        kept.keep.stream(res)?.outcome,
+        instance.keep.stream(res)?.outcome,
         res.writableEnded,
         res.write('late', () => {}),
       );
       res.on('error', (error) => later.push(error.message));
     });
-    const reply = await (await visit(await serve(app), '/')).over();
+    const reply = await (await openClient(await serve(app), '/')).over();
     expect(reply.body.toString()).toBe('data: all\n\n');
     expect(reply.headers['x-stream-id']).toBeUndefined();
     await until('the handler has met the error', () => later.length === 4);
     expect(later).toEqual([undefined, true, false, 'write after end']);
-    expect(kept.witness.told.filter((name) => name !== 'onRoute')).toEqual([]);
+    expect(instance.recorded.told.filter((name) => name !== 'onRoute')).toEqual([]);
   });
 });
 
 describe("write('') when the client has gone", () => {
   it.each(['finish', 'keep'] as const)('works and says nothing, under %s', async (disconnected) => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const go = createGate();
     const said: unknown[] = [];
-    const guard = kept.keep.guard(
+    const guard = instance.keep.guard(
       { route: '/', policy: { disconnected } },
       async (_req, res: ServerResponse) => {
         res.setHeader('content-type', 'text/plain');
@@ -115,22 +115,22 @@ describe("write('') when the client has gone", () => {
         res.end('', () => said.push('ended'));
       },
     );
-    const site = await serve((req, res) => void guard(req, res));
-    const visitor = await visit(site, '/');
-    await visitor.sees('one ');
-    visitor.fin();
-    await until('the server has met the close', () => site.closedSockets === 1);
+    const testServer = await serve((req, res) => void guard(req, res));
+    const httpClient = await openClient(testServer, '/');
+    await httpClient.sees('one ');
+    httpClient.fin();
+    await until('the server has met the close', () => testServer.closedSockets === 1);
     await turns();
     go.open();
     await until('the handler is done', () => said.length === 5);
     expect(said).toEqual([true, true, 'no error', 'no error', 'ended']);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected' });
-    expect(kept.store.row).toMatchObject({ text: 'one ', complete: disconnected === 'finish' });
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'disconnected' });
+    expect(instance.store.row).toMatchObject({ text: 'one ', complete: disconnected === 'finish' });
   });
 });
 
 it('fifty answers on one connection leave as many listeners as one', async () => {
-  const kept = createKept();
+  const instance = createInMemoryInstance();
   const counts: unknown[] = [];
   const app = express();
   app.use((req, _res, next) => {
@@ -139,19 +139,19 @@ it('fifty answers on one connection leave as many listeners as one', async () =>
     counts.push(Object.fromEntries(names.map((name) => [name, socket.listenerCount(name)])));
     next();
   });
-  const guard = kept.keep.guard({ stallTimeoutMs: 60_000, idleTimeoutMs: 60_000 });
-  app.get('/', kept.keep.observe(), guard, (_req, res) => {
+  const guard = instance.keep.guard({ stallTimeoutMs: 60_000, idleTimeoutMs: 60_000 });
+  app.get('/', instance.keep.observe(), guard, (_req, res) => {
     res.type('text/plain').write('one ');
     setImmediate(() => res.end('two'));
   });
-  const site = await serve(app);
-  const visitor = await visit(site, '/');
+  const testServer = await serve(app);
+  const httpClient = await openClient(testServer, '/');
   for (let count = 1; count <= 50; count += 1) {
-    await kept.witness.ended(count);
-    visitor.send(request('/'));
+    await instance.recorded.ended(count);
+    httpClient.send(request('/'));
   }
-  await kept.witness.ended(51);
-  expect(site.sockets).toHaveLength(1);
+  await instance.recorded.ended(51);
+  expect(testServer.sockets).toHaveLength(1);
   expect(counts).toHaveLength(51);
   expect(counts).toEqual(counts.map(() => counts[0]));
 });

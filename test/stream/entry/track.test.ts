@@ -3,29 +3,29 @@ import { Registry } from 'prom-client';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { lastchunk, type ObserveOptions } from '../../../src/index.ts';
 import { prometheus } from '../../../src/telemetry/prometheus.ts';
-import { createKept } from '../../support/kept.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
 import { createLogbook } from '../../support/logbook.ts';
 import { parseScrape } from '../../support/scrape.ts';
-import { serve, serveHttp2 } from '../../support/site.ts';
-import { createGate, type Gate } from '../../support/tap.ts';
+import { serve, serveHttp2 } from '../../support/test-server.ts';
+import { createGate, type Gate } from '../../support/controllable-upstream.ts';
 import { soon, turns, until } from '../../support/until.ts';
-import { visit } from '../../support/visitor.ts';
-import { createWitness } from '../../support/witness.ts';
+import { openClient } from '../../support/http-client.ts';
+import { createRecordingObserver } from '../../support/recording-observer.ts';
 
 type Keep = ReturnType<typeof lastchunk>;
 
 /** An app that saves by itself, observed; `accounts` asserts the balance of the scrape and gives what was counted. */
 async function createShop(handler: (keep: Keep) => RequestHandler, options?: ObserveOptions) {
   const metrics = prometheus({ registry: new Registry() });
-  const witness = createWitness();
+  const recorded = createRecordingObserver();
   const logbook = createLogbook();
   const { logger } = logbook;
-  const keep = lastchunk({ metrics, observer: witness.observer, logger });
+  const keep = lastchunk({ metrics, observer: recorded.observer, logger });
   onTestFinished(async () => void (await keep.close({ deadlineMs: 100 })));
   const app = express().set('env', 'test');
   app.use(keep.observe(options));
   app.get('/answer', handler(keep));
-  const site = await serve(app);
+  const testServer = await serve(app);
   const accounts = async () => {
     const scrape = parseScrape(await metrics.registry.metrics());
     const [expected, pending, saves] = ['expected_total', 'pending', 'total'].map((name) =>
@@ -38,7 +38,7 @@ async function createShop(handler: (keep: Keep) => RequestHandler, options?: Obs
       scrape.sum('lastchunk_saves_revised_total', { result });
     return { expected, pending, of, late, revised, scrape };
   };
-  return { keep, site, accounts, witness, logbook };
+  return { keep, testServer, accounts, recorded, logbook };
 }
 
 /** Writes a short answer; what comes before, between and after is the test's. */
@@ -60,11 +60,11 @@ describe('track()', () => {
     'counts a fulfilled promise as saved, given %s',
     async (when) => {
       const saving = createGate();
-      const { site, accounts } = await createShop((keep) => (_, res) => {
+      const { testServer, accounts } = await createShop((keep) => (_, res) => {
         const track = (): void => void keep.track(res, saving.promise);
         answer(res, when.startsWith('before') ? { before: track } : { after: track });
       });
-      await (await visit(site, '/answer')).over();
+      await (await openClient(testServer, '/answer')).over();
       await until('it is expected', async () => (await accounts()).expected === 1);
       expect((await accounts()).pending).toBe(1);
       saving.open();
@@ -76,21 +76,21 @@ describe('track()', () => {
   );
 
   it('counts a promise that was fulfilled before its message was due', async () => {
-    const { site, accounts } = await createShop((keep) => async (_, res) => {
+    const { testServer, accounts } = await createShop((keep) => async (_, res) => {
       await keep.track(res, Promise.resolve());
       answer(res);
     });
-    await (await visit(site, '/answer')).over();
+    await (await openClient(testServer, '/answer')).over();
     await until('it is saved', async () => (await accounts()).of('saved') === 1);
   });
 
   it('counts a rejection as lost, says so, and keeps it from ending the process', async () => {
-    const { site, accounts, witness, logbook } = await createShop((keep) => (_, res) => {
+    const { testServer, accounts, recorded, logbook } = await createShop((keep) => (_, res) => {
       const error = Object.assign(new Error('of a user'), { code: '53100' });
       answer(res, { after: () => void keep.track(res, Promise.reject(error)) });
     });
-    await (await visit(site, '/answer')).over();
-    expect(await witness.ended()).toMatchObject({ save: 'lost', errorType: '53100' });
+    await (await openClient(testServer, '/answer')).over();
+    expect(await recorded.ended()).toMatchObject({ save: 'lost', errorType: '53100' });
     expect((await accounts()).of('lost')).toBe(1);
     expect(logbook.errors().join()).toContain('message lost');
     expect(logbook.errors().join()).not.toContain('of a user');
@@ -99,21 +99,21 @@ describe('track()', () => {
   it('gives back the promise, whose rejection the app still meets', async () => {
     const met = createGate<unknown>();
     const error = new Error('no room');
-    const { site } = await createShop((keep) => async (_, res) => {
+    const { testServer } = await createShop((keep) => async (_, res) => {
       answer(res);
       await Promise.resolve(keep.track(res, Promise.reject(error))).catch(met.open);
     });
-    await (await visit(site, '/answer')).over();
+    await (await openClient(testServer, '/answer')).over();
     expect(await soon('the rejection', met.promise)).toBe(error);
   });
 
   it('counts no answer in time as missing, and the answer after that as late', async () => {
     const saving = createGate();
-    const { site, accounts } = await createShop(
+    const { testServer, accounts } = await createShop(
       (keep) => (_, res) => answer(res, { after: () => void keep.track(res, saving.promise) }),
       { missingAfterMs: 20 },
     );
-    await (await visit(site, '/answer')).over();
+    await (await openClient(testServer, '/answer')).over();
     await until('it is missing', async () => (await accounts()).of('missing') === 1);
     saving.open();
     await until('it is late', async () => (await accounts()).late('saved') === 1);
@@ -122,13 +122,13 @@ describe('track()', () => {
 
   it('counts a second promise as a further save, after the first', async () => {
     const savings: readonly Gate[] = [createGate(), createGate()];
-    const { site, accounts, witness } = await createShop((keep) => (_, res) => {
+    const { testServer, accounts, recorded } = await createShop((keep) => (_, res) => {
       const track = (): void => {
         for (const { promise } of savings) void keep.track(res, promise);
       };
       answer(res, { before: track, after: track });
     });
-    await (await visit(site, '/answer')).over();
+    await (await openClient(testServer, '/answer')).over();
     savings[1]?.open();
     await turns();
     expect((await accounts()).revised('saved')).toBe(0);
@@ -136,45 +136,45 @@ describe('track()', () => {
     await until('both are counted', async () => (await accounts()).revised('saved') === 1);
     const { expected, of } = await accounts();
     expect({ expected, saved: of('saved') }).toEqual({ expected: 1, saved: 1 });
-    expect(witness.saves.map(({ kind }) => kind)).toEqual(['first', 'revised']);
+    expect(recorded.saves.map(({ kind }) => kind)).toEqual(['first', 'revised']);
   });
 
   it('expects the message of a stream whose client left it', async () => {
     const saving = createGate();
-    const { site, accounts, witness } = await createShop((keep) => (_, res) => {
+    const { testServer, accounts, recorded } = await createShop((keep) => (_, res) => {
       keep.expect(res);
       res.type('text/plain').write('one ');
       res.on('close', () => void keep.track(res, saving.promise));
     });
-    const visitor = await visit(site, '/answer');
-    await visitor.sees('one ');
-    visitor.fin();
+    const httpClient = await openClient(testServer, '/answer');
+    await httpClient.sees('one ');
+    httpClient.fin();
     await until('it is expected', async () => (await accounts()).pending === 1);
     saving.open();
-    expect(await witness.ended()).toMatchObject({ outcome: 'disconnected', save: 'saved' });
+    expect(await recorded.ended()).toMatchObject({ outcome: 'disconnected', save: 'saved' });
     await accounts();
   });
 
   it('takes no promise for a save that will be missing, and says so', async () => {
-    const { site, accounts, logbook } = await createShop(
+    const { testServer, accounts, logbook } = await createShop(
       (keep) => (_, res) => {
         // A forgotten `return`, in JavaScript.
         answer(res, { after: () => void keep.track(res, undefined as unknown as Promise<void>) });
       },
       { missingAfterMs: 5 },
     );
-    await (await visit(site, '/answer')).over();
+    await (await openClient(testServer, '/answer')).over();
     await until('it is missing', async () => (await accounts()).of('missing') === 1);
     expect(logbook.lines.some(({ text }) => text.includes('no promise'))).toBe(true);
   });
 
   it('counts nothing for a response that is no stream, and lets its rejection pass', async () => {
-    const { site, accounts, logbook } = await createShop((keep) => (_, res) => {
+    const { testServer, accounts, logbook } = await createShop((keep) => (_, res) => {
       keep.track(res, Promise.reject(new Error('no room')));
       res.status(500).json({ error: 'x' });
       keep.track(res, Promise.reject(new Error('no room')));
     });
-    await (await visit(site, '/answer')).over();
+    await (await openClient(testServer, '/answer')).over();
     await until('it is said', () => logbook.lines.some(({ text }) => text.includes('none was')));
     const { expected, scrape } = await accounts();
     expect(expected).toBe(0);
@@ -183,12 +183,12 @@ describe('track()', () => {
 
   it('is waited for by close(), and missing where it does not answer until then', async () => {
     const saving = createGate();
-    const { keep, site, accounts } = await createShop((keep) => (req, res) => {
+    const { keep, testServer, accounts } = await createShop((keep) => (req, res) => {
       const save = 'never' in req.query ? NOT_NEVER : saving.promise;
       answer(res, { after: () => void keep.track(res, save) });
     });
-    await (await visit(site, '/answer')).over();
-    await (await visit(site, '/answer?never')).over();
+    await (await openClient(testServer, '/answer')).over();
+    await (await openClient(testServer, '/answer?never')).over();
     await until('both are due', async () => (await accounts()).pending === 2);
     const closing = keep.close({ deadlineMs: 1000 });
     await turns();
@@ -205,56 +205,56 @@ describe('track()', () => {
 
 describe('expect()', () => {
   it('alone makes a save that nobody reports missing', async () => {
-    const { site, accounts } = await createShop(
+    const { testServer, accounts } = await createShop(
       (keep) => (_, res) => answer(res, { before: () => keep.expect(res) }),
       { missingAfterMs: 5 },
     );
-    await (await visit(site, '/answer')).over();
+    await (await openClient(testServer, '/answer')).over();
     await until('it is missing', async () => (await accounts()).of('missing') === 1);
   });
 
   it('then track() is one message, also when it comes last', async () => {
-    const { site, accounts } = await createShop((keep) => (_, res) => {
+    const { testServer, accounts } = await createShop((keep) => (_, res) => {
       keep.expect(res);
       keep.expect(res);
       const after = (): void => void keep.track(res, Promise.resolve());
       answer(res, { after: () => setTimeout(after, 5) });
     });
-    await (await visit(site, '/answer')).over();
+    await (await openClient(testServer, '/answer')).over();
     await until('it is saved', async () => (await accounts()).of('saved') === 1);
     expect((await accounts()).expected).toBe(1);
   });
 
   it('expects nothing of a stream that nothing was written to', async () => {
-    const { site, accounts, witness } = await createShop((keep) => (_, res) => {
+    const { testServer, accounts, recorded } = await createShop((keep) => (_, res) => {
       keep.expect(res);
       res.type('text/event-stream').flushHeaders();
     });
-    const visitor = await visit(site, '/answer');
-    await until('the headers are there', () => visitor.reply);
-    visitor.fin();
-    expect(await witness.ended()).toMatchObject({ save: 'empty' });
+    const httpClient = await openClient(testServer, '/answer');
+    await until('the headers are there', () => httpClient.reply);
+    httpClient.fin();
+    expect(await recorded.ended()).toMatchObject({ save: 'empty' });
     expect((await accounts()).expected).toBe(0);
   });
 
   it('needs no observe() as long as the headers are open, and says so after that', async () => {
-    const { keep, witness, logbook } = createKept();
-    const site = await serve((req, res) => {
+    const { keep, recorded, logbook } = createInMemoryInstance();
+    const testServer = await serve((req, res) => {
       if (req.url === '/late') res.writeHead(200, { 'content-type': 'text/plain' });
       keep.expect(res);
       res.write('one ');
       keep.track(res, Promise.resolve());
       res.end();
     });
-    await (await visit(site, '/soon')).over();
-    expect(await witness.ended()).toMatchObject({ save: 'saved' });
-    await (await visit(site, '/late')).over();
+    await (await openClient(testServer, '/soon')).over();
+    expect(await recorded.ended()).toMatchObject({ save: 'saved' });
+    await (await openClient(testServer, '/late')).over();
     expect(logbook.lines.some(({ text }) => text.includes('after the headers'))).toBe(true);
-    expect(witness.dues).toBe(1);
+    expect(recorded.dues).toBe(1);
   });
 
   it('works over HTTP/2', async () => {
-    const { keep, witness } = createKept();
+    const { keep, recorded } = createInMemoryInstance();
     const observe = keep.observe();
     const { url } = await serveHttp2((req, res) => {
       observe(req, res);
@@ -266,12 +266,12 @@ describe('expect()', () => {
     const session = connect(url);
     onTestFinished(() => session.destroy());
     session.request({ ':path': '/' }).resume();
-    expect(await witness.ended()).toMatchObject({ save: 'saved' });
+    expect(await recorded.ended()).toMatchObject({ save: 'saved' });
   });
 });
 
 it('a guarded stream is counted once, by its guard', async () => {
-  const { keep, witness, logbook, store } = createKept();
+  const { keep, recorded, logbook, store } = createInMemoryInstance();
   const app = express().use(keep.observe());
   app.get('/answer', (_, res, next) => {
     keep.expect(res);
@@ -281,10 +281,10 @@ it('a guarded stream is counted once, by its guard', async () => {
     keep.track(res, Promise.reject(new Error('its own')));
     answer(res);
   });
-  await (await visit(await serve(app), '/answer')).over();
-  expect(await witness.ended()).toMatchObject({ save: 'saved' });
+  await (await openClient(await serve(app), '/answer')).over();
+  expect(await recorded.ended()).toMatchObject({ save: 'saved' });
   expect(store.row.text).toBe('one two');
-  expect(witness.dues).toBe(1);
-  expect(witness.saves).toHaveLength(1);
+  expect(recorded.dues).toBe(1);
+  expect(recorded.saves).toHaveLength(1);
   expect(logbook.lines.filter(({ text }) => text.includes('under a guard'))).toHaveLength(1);
 });

@@ -5,10 +5,10 @@ import express from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { lastchunk, type Observer, type StreamView } from '../../../src/index.ts';
 import { chatChunk } from '../../support/frames.ts';
-import { createKept } from '../../support/kept.ts';
-import { serve } from '../../support/site.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
 import { until } from '../../support/until.ts';
-import { visit } from '../../support/visitor.ts';
+import { openClient } from '../../support/http-client.ts';
 
 setFlagsFromString('--expose-gc');
 // The flag adds this function to every context that is made after it.
@@ -30,36 +30,38 @@ describe('after many streams', () => {
     ['that were left, under keep', 'keep', true],
     ['that were left, under discard', 'discard', true],
   ] as const)('%s no response and no timer is left', async (_, disconnected, leaves) => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const responses: Array<WeakRef<object>> = [];
     const app = express();
-    const guard = kept.keep.guard({ ...options, policy: { disconnected } });
-    app.get('/', kept.keep.observe(), guard, (req, res) => {
+    const guard = instance.keep.guard({ ...options, policy: { disconnected } });
+    app.get('/', instance.keep.observe(), guard, (req, res) => {
       responses.push(new WeakRef(res), new WeakRef(req));
       res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
       const end = (): void => void res.end(chatChunk({}, 'stop'));
       if (leaves) req.socket.once('close', () => setImmediate(end));
       else setImmediate(end);
     });
-    const site = await serve(app);
+    const testServer = await serve(app);
     const before = timers();
     for (let count = 0; count < STREAMS; count += 20) {
-      const visitors = await Promise.all(Array.from({ length: 20 }, () => visit(site, '/')));
-      for (const visitor of visitors) {
-        await visitor.sees('hello');
-        visitor[count % 40 === 0 ? 'fin' : 'rst']();
+      const httpClients = await Promise.all(
+        Array.from({ length: 20 }, () => openClient(testServer, '/')),
+      );
+      for (const httpClient of httpClients) {
+        await httpClient.sees('hello');
+        httpClient[count % 40 === 0 ? 'fin' : 'rst']();
       }
     }
-    await kept.witness.ended(STREAMS);
-    await until('the connections are closed', () => site.closedSockets === STREAMS);
-    site.forgetSockets();
+    await instance.recorded.ended(STREAMS);
+    await until('the connections are closed', () => testServer.closedSockets === STREAMS);
+    testServer.forgetSockets();
     await until('no timer is left', () => timers() <= before);
     await until('the responses are collected', () => {
       collectGarbage();
       return responses.every((one) => one.deref() === undefined);
     });
-    expect(kept.witness.ends).toHaveLength(STREAMS);
-    expect(kept.witness.internalErrors).toEqual([]);
+    expect(instance.recorded.ends).toHaveLength(STREAMS);
+    expect(instance.recorded.internalErrors).toEqual([]);
   });
 });
 
@@ -83,7 +85,7 @@ describe('an observer that keeps a stream it was told of', () => {
     });
     onTestFinished(async () => void (await keep.close()));
     const guard = keep.guard({ maxBytes: 4 * BYTES });
-    const site = await serve((req, res) => {
+    const testServer = await serve((req, res) => {
       const handler = (): void => {
         res.setHeader('content-type', 'text/event-stream');
         const count = BYTES / 1024;
@@ -93,8 +95,8 @@ describe('an observer that keeps a stream it was told of', () => {
       void guard(req, res, handler);
     });
     const heapAfter = async (streams: number): Promise<number> => {
-      const visitor = await visit(site, '/');
-      expect((await visitor.over()).whole).toBe(true);
+      const httpClient = await openClient(testServer, '/');
+      expect((await httpClient.over()).whole).toBe(true);
       await until('it has ended', () => ended === streams);
       collectGarbage();
       return process.memoryUsage().heapUsed;

@@ -3,59 +3,59 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import express from 'express';
 import { describe, expect, it } from 'vitest';
-import { createKept, type Kept } from '../../support/kept.ts';
-import { serve } from '../../support/site.ts';
+import { createInMemoryInstance, type InMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
 import { until } from '../../support/until.ts';
-import { visit, type Visitor } from '../../support/visitor.ts';
+import { openClient, type HttpClient } from '../../support/http-client.ts';
 
 const SSE = 'text/event-stream';
 const DONE = 'data: [DONE]\n\n';
 const MIB = 1024 * 1024;
 
-type Act = (req: IncomingMessage, res: ServerResponse, kept: Kept) => unknown;
+type Act = (req: IncomingMessage, res: ServerResponse, instance: InMemoryInstance) => unknown;
 
 describe('observe() in front of a guard', () => {
   it('leaves a stream that outlives its client to close()', async () => {
-    const { kept, visitor } = await open((_, res) => {
+    const { instance, httpClient } = await open((_, res) => {
       res.setHeader('content-type', SSE);
       res.write('data: one\n\n');
     });
-    await visitor.sees('one');
-    visitor.fin();
-    await until('it outlives its client', () => kept.witness.finishing.length === 1);
-    expect(await kept.keep.close({ deadlineMs: 100 })).toMatchObject({ saved: 1 });
-    expect(kept.store.row).toMatchObject({ outcome: 'disconnected', text: 'one' });
+    await httpClient.sees('one');
+    httpClient.fin();
+    await until('it outlives its client', () => instance.recorded.finishing.length === 1);
+    expect(await instance.keep.close({ deadlineMs: 100 })).toMatchObject({ saved: 1 });
+    expect(instance.store.row).toMatchObject({ outcome: 'disconnected', text: 'one' });
   });
 
   it('lets a held end look like an end', async () => {
     const said: unknown[] = [];
-    const { kept, visitor } = await open((_, res, { store }) => {
+    const { instance, httpClient } = await open((_, res, { store }) => {
       store.hold();
       res.setHeader('content-type', SSE);
       res.write('data: one\n\n');
       res.end(DONE);
       said.push(res.writableEnded, res.writableFinished);
     });
-    await until('the store was asked', () => kept.store.waiting === 1);
-    kept.store.answer();
-    await visitor.over();
+    await until('the store was asked', () => instance.store.waiting === 1);
+    instance.store.answer();
+    await httpClient.over();
     expect(said).toEqual([true, false]);
   });
 });
 
 describe('a stop', () => {
   it('before the first byte counts when the stream begins', async () => {
-    const { kept, visitor } = await open((_, res, { keep }) => {
+    const { instance, httpClient } = await open((_, res, { keep }) => {
       keep.stream(res)?.stop();
       res.setHeader('content-type', SSE);
       res.write('data: one\n\n');
     });
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'stopped', side: 'server' });
-    expect((await visitor.over()).body.toString()).toContain('one');
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'stopped', side: 'server' });
+    expect((await httpClient.over()).body.toString()).toContain('one');
   });
 
   it('holds the finish marker that the handler answers it with', async () => {
-    const { kept, visitor } = await open((_, res, { keep, store }) => {
+    const { instance, httpClient } = await open((_, res, { keep, store }) => {
       store.hold();
       res.setHeader('content-type', SSE);
       res.write('data: one\n\n');
@@ -66,17 +66,17 @@ describe('a stop', () => {
       });
       setImmediate(() => keep.stream(res)?.stop());
     });
-    await until('the store was asked', () => kept.store.waiting === 1);
-    await visitor.sees('one');
-    expect(visitor.text).not.toContain('[DONE]');
-    kept.store.answer();
-    expect((await visitor.over()).body.toString()).toContain('[DONE]');
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'stopped' });
+    await until('the store was asked', () => instance.store.waiting === 1);
+    await httpClient.sees('one');
+    expect(httpClient.text).not.toContain('[DONE]');
+    instance.store.answer();
+    expect((await httpClient.over()).body.toString()).toContain('[DONE]');
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'stopped' });
   });
 
   it('lets a handler go on that waits for a client which takes nothing', async () => {
     let drained = false;
-    const { kept } = await open(async (_, res, { keep }) => {
+    const { instance } = await open(async (_, res, { keep }) => {
       res.setHeader('content-type', SSE);
       for (let i = 0; i < 20; i += 1) res.write(`data: ${'x'.repeat(MIB)}\n\n`);
       keep.stream(res)?.stop();
@@ -84,12 +84,12 @@ describe('a stop', () => {
       drained = true;
     }, true);
     await until('the handler goes on', () => drained);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'stopped' });
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'stopped' });
   });
 });
 
 it('a handler that rejects while its end is held cuts nobody off', async () => {
-  const { kept, visitor } = await open(async (_, res, { store }) => {
+  const { instance, httpClient } = await open(async (_, res, { store }) => {
     store.hold();
     res.setHeader('content-type', SSE);
     res.write('data: one\n\n');
@@ -98,57 +98,60 @@ it('a handler that rejects while its end is held cuts nobody off', async () => {
     setTimeout(() => store.answer(), 20);
     throw new Error('after the end');
   });
-  expect((await visitor.over()).whole).toBe(true);
-  expect(visitor.text).toContain('[DONE]');
-  expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', side: 'server' });
+  expect((await httpClient.over()).whole).toBe(true);
+  expect(httpClient.text).toContain('[DONE]');
+  expect(await instance.recorded.ended()).toMatchObject({ outcome: 'failed', side: 'server' });
 });
 
 it('a client that reads nothing is cut after end() too', async () => {
-  const { kept } = await open((_, res) => {
+  const { instance } = await open((_, res) => {
     res.setHeader('content-type', SSE);
     for (let i = 0; i < 20; i += 1) res.write(`data: ${'x'.repeat(MIB)}\n\n`);
     res.end(DONE);
   }, true);
-  expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed' });
+  expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed' });
 });
 
 it('a close() ends what is whole and never ends by itself', async () => {
-  const { kept, visitor } = await open((_, res) => {
+  const { instance, httpClient } = await open((_, res) => {
     res.setHeader('content-type', SSE);
     res.write('data: one\n\n');
     res.write(DONE);
   });
-  await visitor.sees('[DONE]');
-  await kept.keep.close({ deadlineMs: 100 });
-  expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+  await httpClient.sees('[DONE]');
+  await instance.keep.close({ deadlineMs: 100 });
+  expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
 });
 
 it('a handler that fails after the FIN of its client has nothing left that could be finished', async () => {
-  const { kept, visitor } = await open(async (req, res) => {
+  const { instance, httpClient } = await open(async (req, res) => {
     res.setHeader('content-type', SSE);
     res.write('data: one\n\n');
     await once(req.socket, 'end');
     throw new Error('the model broke');
   });
-  await visitor.sees('one');
-  visitor.fin();
-  expect(await kept.witness.ended()).toMatchObject({ outcome: 'failed', save: 'saved' });
-  expect(kept.witness.finishing).toEqual([]);
-  expect(kept.store.row).toMatchObject({ outcome: 'failed', text: 'one', complete: false });
+  await httpClient.sees('one');
+  httpClient.fin();
+  expect(await instance.recorded.ended()).toMatchObject({ outcome: 'failed', save: 'saved' });
+  expect(instance.recorded.finishing).toEqual([]);
+  expect(instance.store.row).toMatchObject({ outcome: 'failed', text: 'one', complete: false });
 });
 
-async function open(act: Act, deaf = false): Promise<{ kept: Kept; visitor: Visitor }> {
-  const kept = createKept();
+async function open(
+  act: Act,
+  deaf = false,
+): Promise<{ instance: InMemoryInstance; httpClient: HttpClient }> {
+  const instance = createInMemoryInstance();
   const app = express();
   app.set('env', 'test');
-  app.use(kept.keep.observe());
+  app.use(instance.keep.observe());
   app.get(
     '/',
-    kept.keep.guard({ stallTimeoutMs: 300 }, (req: IncomingMessage, res: ServerResponse) =>
-      act(req, res, kept),
+    instance.keep.guard({ stallTimeoutMs: 300 }, (req: IncomingMessage, res: ServerResponse) =>
+      act(req, res, instance),
     ),
   );
-  const visitor = await visit(await serve(app), '/');
-  if (deaf) visitor.pause();
-  return { kept, visitor };
+  const httpClient = await openClient(await serve(app), '/');
+  if (deaf) httpClient.pause();
+  return { instance, httpClient };
 }

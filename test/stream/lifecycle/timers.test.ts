@@ -4,29 +4,32 @@ import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { GuardOptions } from '../../../src/index.ts';
 import { chatChunk } from '../../support/frames.ts';
-import { createKept, type Kept } from '../../support/kept.ts';
-import { serve } from '../../support/site.ts';
-import { createGate } from '../../support/tap.ts';
+import { createInMemoryInstance, type InMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
+import { createGate } from '../../support/controllable-upstream.ts';
 import { soon, turns, until } from '../../support/until.ts';
-import { visit } from '../../support/visitor.ts';
+import { openClient } from '../../support/http-client.ts';
 
-type Act = (req: IncomingMessage, res: ServerResponse, kept: Kept) => unknown;
+type Act = (req: IncomingMessage, res: ServerResponse, instance: InMemoryInstance) => unknown;
 
 const MIB = 1024 * 1024;
 
 describe('idleTimeoutMs', () => {
   it('ends a stream whose handler says nothing, and tells it by signal and close', async () => {
     const told: string[] = [];
-    const { kept, visitor } = await open({ idleTimeoutMs: 50 }, (_, res, { keep }) => {
+    const { instance, httpClient } = await open({ idleTimeoutMs: 50 }, (_, res, { keep }) => {
       const signal = keep.stream(res)?.signal;
       signal?.addEventListener('abort', () => told.push('abort'));
       res.on('close', () => told.push('close'));
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
     });
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'timed-out', side: 'upstream' });
-    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false, revision: 0 });
-    expect((await visitor.over()).whole).toBe(false);
+    expect(await instance.recorded.ended()).toMatchObject({
+      outcome: 'timed-out',
+      side: 'upstream',
+    });
+    expect(instance.store.row).toMatchObject({ text: 'one ', complete: false, revision: 0 });
+    expect((await httpClient.over()).whole).toBe(false);
     expect(new Set(told)).toEqual(new Set(['abort', 'close']));
     expect(told).toHaveLength(2);
   });
@@ -34,63 +37,69 @@ describe('idleTimeoutMs', () => {
   it('swallows what comes after the grace, and calls back', async () => {
     const go = createGate();
     const said: unknown[] = [];
-    const { kept, visitor } = await open({ idleTimeoutMs: 50 }, async (_, res) => {
+    const { instance, httpClient } = await open({ idleTimeoutMs: 50 }, async (_, res) => {
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
       await go.promise;
       said.push(res.write('late', (error) => said.push(error ?? 'no error')));
       res.end(() => said.push('callback'));
     });
-    await kept.witness.ended();
+    await instance.recorded.ended();
     go.open();
     await until('the handler is done', () => said.length === 3);
     expect(said).toEqual([true, 'no error', 'callback']);
-    expect((await visitor.over()).body.toString()).toBe('one ');
-    expect(kept.store.row.text).toBe('one ');
+    expect((await httpClient.over()).body.toString()).toBe('one ');
+    expect(instance.store.row.text).toBe('one ');
   });
 
   it('stands still during a hold and after end()', async () => {
-    const { kept, visitor } = await open({ idleTimeoutMs: 50 }, (_, res) => {
+    const { instance, httpClient } = await open({ idleTimeoutMs: 50 }, (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(chatChunk({ content: 'one' }));
       res.write(chatChunk({}, 'stop'));
       setTimeout(() => res.end('data: [DONE]\n\n'), 200);
     });
-    kept.store.hold();
-    await until('the store was asked', () => kept.store.waiting === 1);
+    instance.store.hold();
+    await until('the store was asked', () => instance.store.waiting === 1);
     await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(kept.witness.ends).toEqual([]);
-    kept.store.answer();
-    expect((await visitor.over()).whole).toBe(true);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed' });
-    expect(kept.store.row).toMatchObject({ complete: true, revision: 0 });
+    expect(instance.recorded.ends).toEqual([]);
+    instance.store.answer();
+    expect((await httpClient.over()).whole).toBe(true);
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed' });
+    expect(instance.store.row).toMatchObject({ complete: true, revision: 0 });
   });
 
   it('stands still while the client takes nothing', async () => {
-    const { kept, visitor, site } = await open({ idleTimeoutMs: 100 }, async (_, res) => {
-      res.setHeader('content-type', 'text/plain');
-      if (!res.write('x'.repeat(14 * MIB))) await once(res, 'drain');
-      res.end('end');
-    });
-    visitor.pause();
-    await until('the socket is full', () => site.sockets[0]?.writableNeedDrain === true);
+    const { instance, httpClient, testServer } = await open(
+      { idleTimeoutMs: 100 },
+      async (_, res) => {
+        res.setHeader('content-type', 'text/plain');
+        if (!res.write('x'.repeat(14 * MIB))) await once(res, 'drain');
+        res.end('end');
+      },
+    );
+    httpClient.pause();
+    await until('the socket is full', () => testServer.sockets[0]?.writableNeedDrain === true);
     await new Promise((resolve) => setTimeout(resolve, 400));
-    expect(kept.witness.ends).toEqual([]);
-    visitor.resume();
-    expect((await visitor.over()).whole).toBe(true);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed' });
+    expect(instance.recorded.ends).toEqual([]);
+    httpClient.resume();
+    expect((await httpClient.over()).whole).toBe(true);
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed' });
   });
 
   it('runs on when the client has left: disconnected, and not complete', async () => {
-    const { kept, visitor } = await open({ idleTimeoutMs: 200 }, (_, res) => {
+    const { instance, httpClient } = await open({ idleTimeoutMs: 200 }, (_, res) => {
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
     });
-    await visitor.sees('one ');
-    visitor.fin();
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
-    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false });
-    expect(kept.witness.finishing).toEqual([true, false]);
+    await httpClient.sees('one ');
+    httpClient.fin();
+    expect(await instance.recorded.ended()).toMatchObject({
+      outcome: 'disconnected',
+      side: 'client',
+    });
+    expect(instance.store.row).toMatchObject({ text: 'one ', complete: false });
+    expect(instance.recorded.finishing).toEqual([true, false]);
   });
 });
 
@@ -101,78 +110,78 @@ describe('stallTimeoutMs', () => {
       const returned = createGate();
       const options = { stallTimeoutMs: 100, policy: { disconnected } } as const;
       const big = 'x'.repeat(14 * MIB);
-      const { kept, visitor, site } = await open(options, async (_, res) => {
+      const { instance, httpClient, testServer } = await open(options, async (_, res) => {
         res.setHeader('content-type', 'text/plain');
         if (!res.write(big)) await once(res, 'drain');
         res.end('end');
         returned.open();
       });
-      visitor.pause();
-      const ended = await kept.witness.ended();
+      httpClient.pause();
+      const ended = await instance.recorded.ended();
       expect(ended).toMatchObject({ outcome: 'disconnected', side: 'client', save: 'saved' });
       await soon('the handler', returned.promise);
-      await until('the socket is closed', () => site.closedSockets === 1);
+      await until('the socket is closed', () => testServer.closedSockets === 1);
       const finished = disconnected === 'finish';
-      expect(kept.store.row.complete).toBe(finished);
-      expect(kept.store.row.text.length).toBe(big.length + (finished ? 3 : 0));
+      expect(instance.store.row.complete).toBe(finished);
+      expect(instance.store.row.text.length).toBe(big.length + (finished ? 3 : 0));
     },
   );
 
   it('is patient with one that is slow', async () => {
-    const { kept, visitor } = await open({ stallTimeoutMs: 400 }, async (_, res) => {
+    const { instance, httpClient } = await open({ stallTimeoutMs: 400 }, async (_, res) => {
       res.setHeader('content-type', 'text/plain');
       if (!res.write('x'.repeat(14 * MIB))) await once(res, 'drain');
       res.end('end');
     });
-    while (visitor.reply?.whole !== true && !visitor.gone) {
-      visitor.pause();
+    while (httpClient.reply?.whole !== true && !httpClient.gone) {
+      httpClient.pause();
       await new Promise((resolve) => setTimeout(resolve, 20));
-      visitor.resume();
+      httpClient.resume();
       await turns(2);
     }
-    expect(visitor.reply?.whole).toBe(true);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed' });
+    expect(httpClient.reply?.whole).toBe(true);
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed' });
   });
 });
 
 describe('stop()', () => {
   it('by the server is stopped by the server, once', async () => {
     const answers: unknown[] = [];
-    const { kept, visitor } = await open({}, (_, res, { keep }) => {
+    const { instance, httpClient } = await open({}, (_, res, { keep }) => {
       const handle = keep.stream(res);
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
       handle?.signal.addEventListener('abort', () => res.end());
       setImmediate(() => answers.push(handle?.stop('enough'), handle?.stop('again')));
     });
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'stopped', side: 'server' });
-    expect(kept.store.row).toMatchObject({ text: 'one ', complete: false, outcome: 'stopped' });
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'stopped', side: 'server' });
+    expect(instance.store.row).toMatchObject({ text: 'one ', complete: false, outcome: 'stopped' });
     expect(answers[0]).toBe(true);
-    await visitor.over();
+    await httpClient.over();
   });
 
   it('changes nothing once the finish marker has passed', async () => {
     let stopped: unknown;
-    const { kept, visitor } = await open({}, (_, res, { keep }) => {
+    const { instance, httpClient } = await open({}, (_, res, { keep }) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(chatChunk({ content: 'one' }));
       res.write(chatChunk({}, 'stop'));
       stopped = keep.stream(res)?.stop();
       res.end();
     });
-    expect((await visitor.over()).whole).toBe(true);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
-    expect(kept.store.row).toMatchObject({ text: 'one', complete: true, revision: 0 });
+    expect((await httpClient.over()).whole).toBe(true);
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
+    expect(instance.store.row).toMatchObject({ text: 'one', complete: true, revision: 0 });
     expect(stopped).toBe(false);
   });
 });
 
 async function open(options: GuardOptions<IncomingMessage>, act: Act) {
-  const kept = createKept();
-  const guard = kept.keep.guard(
+  const instance = createInMemoryInstance();
+  const guard = instance.keep.guard(
     { confirmTimeoutMs: 60_000, maxBytes: 64 * MIB, finish: { maxBytes: 64 * MIB }, ...options },
-    (req: IncomingMessage, res) => act(req, res, kept),
+    (req: IncomingMessage, res) => act(req, res, instance),
   );
-  const site = await serve((req, res) => void guard(req, res));
-  return { kept, site, visitor: await visit(site, '/') };
+  const testServer = await serve((req, res) => void guard(req, res));
+  return { instance, testServer, httpClient: await openClient(testServer, '/') };
 }

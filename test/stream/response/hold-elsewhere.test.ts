@@ -8,10 +8,10 @@ import express from 'express';
 import express4 from 'express4';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { chatChunk } from '../../support/frames.ts';
-import { createKept, type Kept } from '../../support/kept.ts';
-import { serve, serveHttp2, type Transport } from '../../support/site.ts';
+import { createInMemoryInstance, type InMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve, serveHttp2, type Transport } from '../../support/test-server.ts';
 import { turns, until } from '../../support/until.ts';
-import { dial, request } from '../../support/visitor.ts';
+import { dial, request } from '../../support/http-client.ts';
 
 const CONTENT = chatChunk({ content: 'hello' });
 const FINISH = `${chatChunk({}, 'stop')}data: [DONE]\n\n`;
@@ -29,7 +29,9 @@ function answer(res: Answering): void {
   res.end();
 }
 
-const SERVERS: ReadonlyArray<readonly [string, Transport, (kept: Kept) => RequestListener]> = [
+const SERVERS: ReadonlyArray<
+  readonly [string, Transport, (instance: InMemoryInstance) => RequestListener]
+> = [
   ['node:http', 'http', bare],
   ['TLS', 'https', bare],
   [
@@ -60,28 +62,28 @@ describe.each([
   ['HTTP/1.0', 'GET / HTTP/1.0\r\n\r\n'],
 ])('over %s', (_, bytes) => {
   it.each(SERVERS)('a finish marker waits for the store: %s', async (_name, transport, make) => {
-    const kept = createKept();
-    kept.store.hold();
-    const visitor = await dial(await serve(make(kept), transport));
-    visitor.send(bytes);
-    await visitor.sees(CONTENT);
-    await until('the store was asked', () => kept.store.waiting === 1);
+    const instance = createInMemoryInstance();
+    instance.store.hold();
+    const httpClient = await dial(await serve(make(instance), transport));
+    httpClient.send(bytes);
+    await httpClient.sees(CONTENT);
+    await until('the store was asked', () => instance.store.waiting === 1);
     await turns(20);
-    expect(visitor.text).toBe(CONTENT);
-    expect(visitor.gone).toBe(false);
-    kept.store.answer();
-    expect((await visitor.over()).body.toString()).toBe(CONTENT + FINISH);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
-    expect(kept.store.row).toMatchObject({ text: 'hello', complete: true, revision: 0 });
+    expect(httpClient.text).toBe(CONTENT);
+    expect(httpClient.gone).toBe(false);
+    instance.store.answer();
+    expect((await httpClient.over()).body.toString()).toBe(CONTENT + FINISH);
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+    expect(instance.store.row).toMatchObject({ text: 'hello', complete: true, revision: 0 });
   });
 });
 
 describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
   it('a finish marker waits for the store', async () => {
-    const kept = createKept();
-    kept.store.hold();
+    const instance = createInMemoryInstance();
+    instance.store.hold();
     const called: string[] = [];
-    const guard = kept.keep.guard(slow, (_req: IncomingMessage, res: Http2ServerResponse) => {
+    const guard = instance.keep.guard(slow, (_req: IncomingMessage, res: Http2ServerResponse) => {
       res.on('finish', () => called.push('finish'));
       res.setHeader('content-type', 'text/event-stream');
       res.write(CONTENT);
@@ -97,16 +99,16 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
     let over = false;
     stream.setEncoding('utf8').on('data', (piece: string) => (text += piece));
     stream.on('end', () => (over = true));
-    await until('the store was asked', () => kept.store.waiting === 1);
+    await until('the store was asked', () => instance.store.waiting === 1);
     await until('the client sees the content', () => text === CONTENT);
     await turns(20);
     expect(text).toBe(CONTENT);
     expect(over).toBe(false);
     expect(called).toEqual(['ended: true']);
-    kept.store.answer();
+    instance.store.answer();
     await until('the response is over', () => over);
     expect(text).toBe(CONTENT + FINISH);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
     expect(new Set(called)).toEqual(new Set(['ended: true', 'callback', 'finish']));
     expect(called).toHaveLength(3);
   });
@@ -114,30 +116,30 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
 
 describe('compression() after the guard', () => {
   it('is said once; the answer is decoded, kept, and reaches its client unchanged', async () => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const app = express();
-    app.get('/', kept.keep.guard({}), compression({ threshold: 0 }), (_, res) => answer(res));
-    const site = await serve(app);
+    app.get('/', instance.keep.guard({}), compression({ threshold: 0 }), (_, res) => answer(res));
+    const testServer = await serve(app);
     for (let count = 1; count <= 2; count += 1) {
-      const visitor = await dial(site);
-      visitor.send(request('/', { headers: { 'accept-encoding': 'gzip' } }));
-      const { body, headers, whole } = await visitor.over();
+      const httpClient = await dial(testServer);
+      httpClient.send(request('/', { headers: { 'accept-encoding': 'gzip' } }));
+      const { body, headers, whole } = await httpClient.over();
       expect(whole).toBe(true);
       expect(headers['content-encoding']).toBe('gzip');
       expect(gunzipSync(body).toString()).toBe(CONTENT + FINISH);
-      await kept.witness.ended(count);
+      await instance.recorded.ended(count);
     }
-    expect([...kept.store.rows.values()]).toMatchObject([
+    expect([...instance.store.rows.values()]).toMatchObject([
       { text: 'hello', complete: true, outcome: 'completed' },
       { text: 'hello', complete: true, outcome: 'completed' },
     ]);
-    const warnings = kept.logbook.lines.filter(({ level }) => level === 'warn');
+    const warnings = instance.logbook.lines.filter(({ level }) => level === 'warn');
     expect(warnings).toHaveLength(1);
     expect(warnings[0]?.text).toContain('compression');
   });
 });
 
-function bare({ keep }: Kept): RequestListener {
+function bare({ keep }: InMemoryInstance): RequestListener {
   const guard = keep.guard(slow, (_, res) => answer(res));
   return (req, res) => void guard(req, res);
 }

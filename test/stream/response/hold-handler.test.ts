@@ -3,13 +3,13 @@ import type { ServerResponse } from 'node:http';
 import express from 'express';
 import { describe, expect, it } from 'vitest';
 import { chatChunk } from '../../support/frames.ts';
-import { createKept } from '../../support/kept.ts';
-import { serve } from '../../support/site.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
 import { turns, until } from '../../support/until.ts';
-import { visit } from '../../support/visitor.ts';
+import { openClient } from '../../support/http-client.ts';
 
 type Say = (...words: readonly unknown[]) => void;
-type Middleware = ReturnType<ReturnType<typeof createKept>['keep']['guard']>;
+type Middleware = ReturnType<ReturnType<typeof createInMemoryInstance>['keep']['guard']>;
 type Script = (res: ServerResponse, say: Say) => void;
 
 const FINISH = chatChunk({}, 'stop');
@@ -98,18 +98,18 @@ const SCRIPTS: ReadonlyArray<readonly [name: string, script: Script]> = [
 describe('from end() on a held response answers as a bare one does at once:', () => {
   it.each(SCRIPTS)('%s', async (_, script) => {
     const expected = await record(script, undefined);
-    const kept = createKept();
-    kept.store.hold();
-    const guard = kept.keep.guard({ confirmTimeoutMs: 60_000 });
-    const { words, visitor } = await record(script, guard);
-    expect(kept.store.waiting).toBe(1);
+    const instance = createInMemoryInstance();
+    instance.store.hold();
+    const guard = instance.keep.guard({ confirmTimeoutMs: 60_000 });
+    const { words, httpClient } = await record(script, guard);
+    expect(instance.store.waiting).toBe(1);
     expect(words).toEqual(expected.words);
-    kept.store.answer();
-    expect((await visitor.over()).body.toString()).toBe('one two');
-    expect((await expected.visitor.over()).body.toString()).toBe('one two');
-    await kept.witness.ended();
-    expect(kept.store.row).toMatchObject({ text: 'one two', revision: 0, complete: true });
-    expect(kept.witness.internalErrors).toEqual([]);
+    instance.store.answer();
+    expect((await httpClient.over()).body.toString()).toBe('one two');
+    expect((await expected.httpClient.over()).body.toString()).toBe('one two');
+    await instance.recorded.ended();
+    expect(instance.store.row).toMatchObject({ text: 'one two', revision: 0, complete: true });
+    expect(instance.recorded.internalErrors).toEqual([]);
   });
 });
 
@@ -130,18 +130,18 @@ describe('an answer that one end() sends whole', () => {
 
   it('cannot be changed any more while it is held', async () => {
     const bare = await record(WHOLE, undefined, 'whole');
-    const kept = createKept();
-    kept.store.hold();
-    const guard = kept.keep.guard({ confirmTimeoutMs: 60_000 });
+    const instance = createInMemoryInstance();
+    instance.store.hold();
+    const guard = instance.keep.guard({ confirmTimeoutMs: 60_000 });
     const held = await record(WHOLE, guard, 'whole');
-    expect(kept.store.waiting).toBe(1);
+    expect(instance.store.waiting).toBe(1);
     expect(held.words).toEqual(bare.words);
-    kept.store.answer();
-    const reply = await held.visitor.over();
+    instance.store.answer();
+    const reply = await held.httpClient.over();
     expect(reply.status).toBe(200);
     expect(reply.headers).not.toHaveProperty('x-late');
     expect(reply.body.toString()).toBe('data: one\n\n');
-    expect(kept.store.row).toMatchObject({ text: 'one', complete: true, revision: 0 });
+    expect(instance.store.row).toMatchObject({ text: 'one', complete: true, revision: 0 });
   });
 });
 
@@ -156,41 +156,41 @@ describe('the real end', () => {
   it('brings callbacks, finish and close in the order of a bare response, once', async () => {
     const bare = await record(LIFE, undefined, 'chat');
     await until('the end', () => bare.words.some(([word]) => word === 'close'));
-    const kept = createKept();
-    kept.store.hold();
-    const guard = kept.keep.guard({ confirmTimeoutMs: 60_000 });
+    const instance = createInMemoryInstance();
+    instance.store.hold();
+    const guard = instance.keep.guard({ confirmTimeoutMs: 60_000 });
     const held = await record(LIFE, guard, 'chat');
-    await until('the store was asked', () => kept.store.waiting === 1);
+    await until('the store was asked', () => instance.store.waiting === 1);
     await turns();
     expect(held.words).toEqual([]);
-    kept.store.answer();
+    instance.store.answer();
     await until('the end', () => held.words.some(([word]) => word === 'close'));
     await turns();
     expect(held.words).toEqual(bare.words);
   });
 
   it('calls back a second end() too', async () => {
-    const kept = createKept();
-    kept.store.hold();
+    const instance = createInMemoryInstance();
+    instance.store.hold();
     const { words } = await record(
       (res, say) => {
         res.end('two', () => say('first'));
         res.end(() => say('second'));
       },
-      kept.keep.guard({ confirmTimeoutMs: 60_000 }),
+      instance.keep.guard({ confirmTimeoutMs: 60_000 }),
     );
     expect(words).toEqual([]);
-    kept.store.answer();
+    instance.store.answer();
     await until('both are called', () => words.length === 2);
     expect(new Set(words.flat())).toEqual(new Set(['first', 'second']));
   });
 
   it('is not reached while a held write is waited for, and comes all the same', async () => {
-    const kept = createKept();
-    kept.store.hold();
+    const instance = createInMemoryInstance();
+    instance.store.hold();
     const said: unknown[] = [];
     const app = express();
-    app.get('/', kept.keep.guard({ confirmTimeoutMs: 60_000 }), async (_, res) => {
+    app.get('/', instance.keep.guard({ confirmTimeoutMs: 60_000 }), async (_, res) => {
       res.type('text/event-stream').write(chatChunk({ content: 'a' }));
       await new Promise<void>((resolve) => {
         said.push(res.write(FINISH, () => resolve()));
@@ -199,16 +199,16 @@ describe('the real end', () => {
       said.push('released');
       res.end();
     });
-    const site = await serve(app);
-    const visitor = await visit(site, '/');
-    await until('the store was asked', () => kept.store.waiting === 1);
+    const testServer = await serve(app);
+    const httpClient = await openClient(testServer, '/');
+    await until('the store was asked', () => instance.store.waiting === 1);
     await turns();
     expect(said).toEqual([true, false, false]);
-    kept.store.answer();
-    expect((await visitor.over()).whole).toBe(true);
+    instance.store.answer();
+    expect((await httpClient.over()).whole).toBe(true);
     expect(said).toEqual([true, false, false, 'released']);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
-    expect(kept.store.row.revision).toBe(0);
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+    expect(instance.store.row.revision).toBe(0);
   });
 });
 
@@ -236,14 +236,14 @@ async function record(script: Script, guard: Middleware | undefined, kind: Kind 
     script(res, (...said) => words.push([...said]));
     ran = true;
   };
-  const site = await serve((req, res) => {
+  const testServer = await serve((req, res) => {
     if (guard === undefined) act(res);
     else void guard(req, res, () => act(res));
   });
-  const visitor = await visit(site, '/');
+  const httpClient = await openClient(testServer, '/');
   await until('the script has run', () => ran);
   await turns();
-  return { words, visitor };
+  return { words, httpClient };
 }
 
 /** Calls a method with what its type forbids. */

@@ -8,14 +8,14 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { GuardOptions } from '../../../src/index.ts';
 import { coded } from '../../support/errors.ts';
 import { chatChunk } from '../../support/frames.ts';
-import { createKept } from '../../support/kept.ts';
-import { serve } from '../../support/site.ts';
-import { createGate } from '../../support/tap.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
+import { createGate } from '../../support/controllable-upstream.ts';
 import { turns, until } from '../../support/until.ts';
-import { visit, WAYS_TO_LEAVE } from '../../support/visitor.ts';
+import { openClient, EXIT_MODES } from '../../support/http-client.ts';
 
 type Act = (req: IncomingMessage, res: ServerResponse) => void;
-type Options = Parameters<typeof createKept>[0];
+type Options = Parameters<typeof createInMemoryInstance>[0];
 
 const FINISH = chatChunk({}, 'stop');
 const DONE = 'data: [DONE]\n\n';
@@ -28,146 +28,158 @@ const answer: Act = (_, res) => {
 };
 
 describe('a client that goes during a hold', () => {
-  it.each(WAYS_TO_LEAVE)(
-    'by %s changes nothing: completed, saved, nothing released',
-    async (way) => {
-      const told: string[] = [];
-      const kept = await open({}, (_, res) => {
-        res.on('close', () => told.push('close'));
-        res.setHeader('content-type', 'text/event-stream');
-        res.write(chatChunk({ content: 'hello' }));
-        res.write(FINISH);
-        res.end(DONE, () => told.push('callback'));
-      });
-      kept.store.hold();
-      const { site, visitor } = await kept.ask();
-      await visitor.sees('hello');
-      await until('the store was asked', () => kept.store.waiting === 1);
-      visitor[way]();
-      await until('the server has met the close', () => site.closedSockets === 1);
-      await turns();
-      kept.store.answer();
-      expect(await kept.witness.ended()).toMatchObject({
-        outcome: 'completed',
-        side: 'server',
-        save: 'saved',
-      });
-      expect(visitor.text).not.toContain('finish_reason":"stop');
-      expect(kept.witness.holds).toEqual(['client-gone']);
-      expect(kept.store.row).toMatchObject({ text: 'hello', complete: true, revision: 0 });
-      await until('the handler was told', () => told.length === 2);
-      expect(told.toSorted()).toEqual(['callback', 'close']);
-    },
-  );
+  it.each(EXIT_MODES)('by %s changes nothing: completed, saved, nothing released', async (way) => {
+    const told: string[] = [];
+    const instance = await open({}, (_, res) => {
+      res.on('close', () => told.push('close'));
+      res.setHeader('content-type', 'text/event-stream');
+      res.write(chatChunk({ content: 'hello' }));
+      res.write(FINISH);
+      res.end(DONE, () => told.push('callback'));
+    });
+    instance.store.hold();
+    const { testServer, httpClient } = await instance.ask();
+    await httpClient.sees('hello');
+    await until('the store was asked', () => instance.store.waiting === 1);
+    httpClient[way]();
+    await until('the server has met the close', () => testServer.closedSockets === 1);
+    await turns();
+    instance.store.answer();
+    expect(await instance.recorded.ended()).toMatchObject({
+      outcome: 'completed',
+      side: 'server',
+      save: 'saved',
+    });
+    expect(httpClient.text).not.toContain('finish_reason":"stop');
+    expect(instance.recorded.holds).toEqual(['client-gone']);
+    expect(instance.store.row).toMatchObject({ text: 'hello', complete: true, revision: 0 });
+    await until('the handler was told', () => told.length === 2);
+    expect(told.toSorted()).toEqual(['callback', 'close']);
+  });
 
   it('after a plain end() leaves a complete answer too', async () => {
-    const kept = await open({ policy: { disconnected: 'keep' } }, (_, res) => {
+    const instance = await open({ policy: { disconnected: 'keep' } }, (_, res) => {
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
       res.end('two');
     });
-    kept.store.hold();
-    const { visitor } = await kept.ask();
-    await visitor.sees('one ');
-    await until('the store was asked', () => kept.store.waiting === 1);
-    visitor.fin();
-    await until('the client has gone', () => kept.witness.holds.length === 1);
-    kept.store.answer();
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
-    expect(kept.store.row).toMatchObject({ text: 'one two', complete: true });
+    instance.store.hold();
+    const { httpClient } = await instance.ask();
+    await httpClient.sees('one ');
+    await until('the store was asked', () => instance.store.waiting === 1);
+    httpClient.fin();
+    await until('the client has gone', () => instance.recorded.holds.length === 1);
+    instance.store.answer();
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
+    expect(instance.store.row).toMatchObject({ text: 'one two', complete: true });
   });
 });
 
 describe('a store that does not answer', () => {
   it('delays the frame by confirmTimeoutMs, and the message is saved when it answers', async () => {
-    const kept = await open({ confirmTimeoutMs: 30 }, answer);
-    kept.store.hold();
-    const { visitor } = await kept.ask();
-    const reply = await visitor.over();
+    const instance = await open({ confirmTimeoutMs: 30 }, answer);
+    instance.store.hold();
+    const { httpClient } = await instance.ask();
+    const reply = await httpClient.over();
     expect(reply.whole).toBe(true);
     expect(reply.body.toString()).toContain(FINISH + DONE);
-    expect(kept.witness.holds).toEqual(['unconfirmed']);
-    expect(kept.witness.saves).toEqual([]);
-    expect(kept.witness.ends).toEqual([]);
-    expect(kept.logbook.errors()).not.toEqual([]);
-    expect(kept.logbook.errors().join(' ')).not.toContain('hello');
-    kept.store.answer();
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
-    expect(kept.store.row).toMatchObject({ text: 'hello', complete: true });
-    expect(kept.witness.saves).toMatchObject([{ result: 'saved', kind: 'first' }]);
+    expect(instance.recorded.holds).toEqual(['unconfirmed']);
+    expect(instance.recorded.saves).toEqual([]);
+    expect(instance.recorded.ends).toEqual([]);
+    expect(instance.logbook.errors()).not.toEqual([]);
+    expect(instance.logbook.errors().join(' ')).not.toContain('hello');
+    instance.store.answer();
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+    expect(instance.store.row).toMatchObject({ text: 'hello', complete: true });
+    expect(instance.recorded.saves).toMatchObject([{ result: 'saved', kind: 'first' }]);
   });
 
   it('for missingAfterMs makes the message missing, and its late answer is counted as such', async () => {
-    const kept = await open({ confirmTimeoutMs: 20, missingAfterMs: 1000 }, answer);
-    kept.store.hold();
-    await kept.ask();
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'missing' });
-    kept.store.answer();
-    await until('the late answer', () => kept.witness.saves.length === 2);
-    expect(kept.witness.saves).toMatchObject([
+    const instance = await open({ confirmTimeoutMs: 20, missingAfterMs: 1000 }, answer);
+    instance.store.hold();
+    await instance.ask();
+    expect(await instance.recorded.ended()).toMatchObject({
+      outcome: 'completed',
+      save: 'missing',
+    });
+    instance.store.answer();
+    await until('the late answer', () => instance.recorded.saves.length === 2);
+    expect(instance.recorded.saves).toMatchObject([
       { result: 'missing', kind: 'first' },
       { result: 'saved', kind: 'late' },
     ]);
-    expect(kept.store.row.text).toBe('hello');
+    expect(instance.store.row.text).toBe('hello');
   });
 
   it('says nothing of a frame when nothing was held', async () => {
     const policy = { disconnected: 'keep' } as const;
-    const kept = await open({ confirmTimeoutMs: 20, missingAfterMs: 1000, policy }, (_, res) => {
-      res.setHeader('content-type', 'text/event-stream');
-      res.write(chatChunk({ content: 'hello' }));
+    const instance = await open(
+      { confirmTimeoutMs: 20, missingAfterMs: 1000, policy },
+      (_, res) => {
+        res.setHeader('content-type', 'text/event-stream');
+        res.write(chatChunk({ content: 'hello' }));
+      },
+    );
+    instance.store.hold();
+    const { httpClient } = await instance.ask();
+    await httpClient.sees('hello');
+    httpClient.fin();
+    expect(await instance.recorded.ended()).toMatchObject({
+      outcome: 'disconnected',
+      save: 'missing',
     });
-    kept.store.hold();
-    const { visitor } = await kept.ask();
-    await visitor.sees('hello');
-    visitor.fin();
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'disconnected', save: 'missing' });
-    expect(kept.witness.holds).toEqual([]);
-    expect(kept.logbook.errors().join()).not.toContain('before its message was safe');
+    expect(instance.recorded.holds).toEqual([]);
+    expect(instance.logbook.errors().join()).not.toContain('before its message was safe');
   });
 
   it('but refuses, without a journal, leaves the message to be tried until it works', async () => {
-    const kept = await open({ confirmTimeoutMs: 20 }, answer);
-    kept.store.fail(coded('connect', 'ECONNREFUSED'));
-    const { visitor } = await kept.ask();
-    expect((await visitor.over()).whole).toBe(true);
-    expect(kept.witness.holds).toEqual(['unconfirmed']);
-    await until('it was tried again', () => kept.store.asked.length > 1);
-    kept.store.fail(undefined);
-    const ended = await kept.witness.ended();
+    const instance = await open({ confirmTimeoutMs: 20 }, answer);
+    instance.store.fail(coded('connect', 'ECONNREFUSED'));
+    const { httpClient } = await instance.ask();
+    expect((await httpClient.over()).whole).toBe(true);
+    expect(instance.recorded.holds).toEqual(['unconfirmed']);
+    await until('it was tried again', () => instance.store.asked.length > 1);
+    instance.store.fail(undefined);
+    const ended = await instance.recorded.ended();
     expect(ended).toMatchObject({ save: 'saved' });
     expect(ended.saveAttempts).toBeGreaterThan(1);
-    expect(kept.store.row.text).toBe('hello');
+    expect(instance.store.row.text).toBe('hello');
   });
 
   it('and goes on refusing, without a journal, loses the message loudly', async () => {
-    const kept = await open({ confirmTimeoutMs: 20, missingAfterMs: 1000 }, answer);
-    kept.store.fail(coded('connect', 'ECONNREFUSED'));
-    await kept.ask();
-    expect(await kept.witness.ended()).toMatchObject({ save: 'lost', errorType: 'ECONNREFUSED' });
-    expect(kept.logbook.errors().join(' ')).toContain('lost');
-    expect(kept.logbook.errors().join(' ')).not.toContain('hello');
+    const instance = await open({ confirmTimeoutMs: 20, missingAfterMs: 1000 }, answer);
+    instance.store.fail(coded('connect', 'ECONNREFUSED'));
+    await instance.ask();
+    expect(await instance.recorded.ended()).toMatchObject({
+      save: 'lost',
+      errorType: 'ECONNREFUSED',
+    });
+    expect(instance.logbook.errors().join(' ')).toContain('lost');
+    expect(instance.logbook.errors().join(' ')).not.toContain('hello');
   });
 
   it('is no hindrance with a journal: the frame goes once the message is on disk', async () => {
     const journal = await mkdtemp(join(tmpdir(), 'lastchunk-hold-'));
     onTestFinished(() => rm(journal, { recursive: true, force: true }));
-    const kept = await open({ confirmTimeoutMs: 30_000 }, answer, { journal });
-    kept.store.fail(coded('connect', 'ECONNREFUSED'));
-    const { visitor } = await kept.ask();
-    expect((await visitor.over()).whole).toBe(true);
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'journaled' });
-    expect(kept.witness.holds).toEqual(['journaled']);
-    kept.store.fail(undefined);
-    await until('it was replayed', () => kept.store.rows.size === 1);
-    expect(kept.store.row).toMatchObject({ text: 'hello', complete: true });
+    const instance = await open({ confirmTimeoutMs: 30_000 }, answer, { journal });
+    instance.store.fail(coded('connect', 'ECONNREFUSED'));
+    const { httpClient } = await instance.ask();
+    expect((await httpClient.over()).whole).toBe(true);
+    expect(await instance.recorded.ended()).toMatchObject({
+      outcome: 'completed',
+      save: 'journaled',
+    });
+    expect(instance.recorded.holds).toEqual(['journaled']);
+    instance.store.fail(undefined);
+    await until('it was replayed', () => instance.store.rows.size === 1);
+    expect(instance.store.row).toMatchObject({ text: 'hello', complete: true });
   });
 });
 
 describe('a stream that goes on after its terminal frame', () => {
   it('is reopened by more text: one row, revision 1, the last fact wins', async () => {
     const go = createGate();
-    const kept = await open({}, async (_, res) => {
+    const instance = await open({}, async (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(chatChunk({ content: 'one ' }) + FINISH);
       await go.promise;
@@ -175,22 +187,22 @@ describe('a stream that goes on after its terminal frame', () => {
       res.write(FINISH);
       res.end(DONE);
     });
-    const { visitor } = await kept.ask();
-    await visitor.sees(FINISH);
-    expect(kept.store.row).toMatchObject({ text: 'one ', revision: 0, complete: true });
-    expect(kept.witness.ends).toEqual([]);
+    const { httpClient } = await instance.ask();
+    await httpClient.sees(FINISH);
+    expect(instance.store.row).toMatchObject({ text: 'one ', revision: 0, complete: true });
+    expect(instance.recorded.ends).toEqual([]);
     go.open();
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
-    expect((await visitor.over()).whole).toBe(true);
-    expect(kept.store.row).toMatchObject({ text: 'one two', revision: 1, complete: true });
-    expect(kept.witness.saves).toMatchObject([{ kind: 'first' }, { kind: 'revised' }]);
-    expect(kept.witness.dues).toBe(1);
-    expect(kept.witness.ends).toHaveLength(1);
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+    expect((await httpClient.over()).whole).toBe(true);
+    expect(instance.store.row).toMatchObject({ text: 'one two', revision: 1, complete: true });
+    expect(instance.recorded.saves).toMatchObject([{ kind: 'first' }, { kind: 'revised' }]);
+    expect(instance.recorded.dues).toBe(1);
+    expect(instance.recorded.ends).toHaveLength(1);
   });
 
   it('is not reopened by what carries no text', async () => {
     const go = createGate();
-    const kept = await open({}, async (_, res) => {
+    const instance = await open({}, async (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(chatChunk({ content: 'one' }) + FINISH);
       await go.promise;
@@ -200,12 +212,12 @@ describe('a stream that goes on after its terminal frame', () => {
       );
       res.end(DONE);
     });
-    const { visitor } = await kept.ask();
-    await visitor.sees(FINISH);
+    const { httpClient } = await instance.ask();
+    await httpClient.sees(FINISH);
     go.open();
-    expect(await kept.witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
-    expect(kept.store.row).toMatchObject({ text: 'one', revision: 0, complete: true });
-    expect(kept.witness.saves).toHaveLength(1);
+    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+    expect(instance.store.row).toMatchObject({ text: 'one', revision: 0, complete: true });
+    expect(instance.recorded.saves).toHaveLength(1);
   });
 
   it.each([
@@ -218,29 +230,29 @@ describe('a stream that goes on after its terminal frame', () => {
     ['destroy(error)', (res: ServerResponse): void => void res.destroy(new Error('after the end'))],
   ] as const)('has failed by %s: revision 1, and everything agrees', async (_name, fail) => {
     const go = createGate();
-    const kept = await open({}, async (_, res) => {
+    const instance = await open({}, async (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(chatChunk({ content: 'one' }) + FINISH);
       await go.promise;
       fail(res);
     });
-    const { visitor } = await kept.ask();
-    await visitor.sees(FINISH);
+    const { httpClient } = await instance.ask();
+    await httpClient.sees(FINISH);
     go.open();
-    expect(await kept.witness.ended()).toMatchObject({
+    expect(await instance.recorded.ended()).toMatchObject({
       outcome: 'failed',
       side: 'server',
       save: 'saved',
     });
-    expect(kept.store.row).toMatchObject({
+    expect(instance.store.row).toMatchObject({
       text: 'one',
       revision: 1,
       complete: false,
       outcome: 'failed',
       side: 'server',
     });
-    expect(kept.witness.ends).toHaveLength(1);
-    expect((await visitor.over()).whole).toBe(false);
+    expect(instance.recorded.ends).toHaveLength(1);
+    expect((await httpClient.over()).whole).toBe(false);
   });
 });
 
@@ -250,9 +262,12 @@ async function open(
   act: Act | ((...given: Parameters<Act>) => Promise<void>),
   all: Options = {},
 ) {
-  const kept = createKept(all);
+  const instance = createInMemoryInstance(all);
   const app = express().set('env', 'test');
-  app.get('/', kept.keep.guard({ confirmTimeoutMs: 60_000, ...options }, act));
-  const site = await serve(app);
-  return { ...kept, ask: async () => ({ site, visitor: await visit(site, '/') }) };
+  app.get('/', instance.keep.guard({ confirmTimeoutMs: 60_000, ...options }, act));
+  const testServer = await serve(app);
+  return {
+    ...instance,
+    ask: async () => ({ testServer, httpClient: await openClient(testServer, '/') }),
+  };
 }

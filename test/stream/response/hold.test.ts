@@ -6,10 +6,10 @@ import express, { type RequestHandler } from 'express';
 import { describe, expect, it } from 'vitest';
 import { chatChunk, FAMILIES } from '../../support/frames.ts';
 import { joinChunks } from '../../support/join-chunks.ts';
-import { createKept } from '../../support/kept.ts';
-import { serve, type Site } from '../../support/site.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve, type TestServer } from '../../support/test-server.ts';
 import { until } from '../../support/until.ts';
-import { visit } from '../../support/visitor.ts';
+import { openClient } from '../../support/http-client.ts';
 
 type Act = (req: IncomingMessage, res: ServerResponse) => void;
 
@@ -18,37 +18,37 @@ const DONE = 'data: [DONE]\n\n';
 
 describe('a terminal frame', () => {
   it.each(FAMILIES)('of $name is not on the wire until the store has answered', async (family) => {
-    const { visitor, store, witness, settle } = await hold((_, res) => {
+    const { httpClient, store, recorded, settle } = await hold((_, res) => {
       res.setHeader('content-type', family.contentType);
       res.write(family.delta('hello'));
       res.write(family.finish);
       if (family.after !== '') res.write(family.after);
       res.end();
     });
-    await visitor.sees(family.delta('hello'));
+    await httpClient.sees(family.delta('hello'));
     await settle();
-    expect(visitor.text).toBe(family.delta('hello'));
-    expect(visitor.reply?.whole).toBe(false);
+    expect(httpClient.text).toBe(family.delta('hello'));
+    expect(httpClient.reply?.whole).toBe(false);
     store.answer();
-    const reply = await visitor.over();
+    const reply = await httpClient.over();
     expect(reply.whole).toBe(true);
     expect(reply.body.toString()).toBe(family.delta('hello') + family.finish + family.after);
-    expect(await witness.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
-    expect(witness.holds).toEqual(['saved']);
+    expect(await recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
+    expect(recorded.holds).toEqual(['saved']);
     expect(store.row).toMatchObject({ text: 'hello', complete: true, revision: 0 });
   });
 
   it('is held with the content that came in the same chunk', async () => {
-    const { visitor, store, settle } = await hold((_, res) => {
+    const { httpClient, store, settle } = await hold((_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(chatChunk({ content: 'a' }));
       res.end(chatChunk({ content: 'b' }) + FINISH + DONE);
     });
     await settle();
-    expect(visitor.text).not.toContain('"finish_reason":"stop"');
+    expect(httpClient.text).not.toContain('"finish_reason":"stop"');
     store.answer();
-    await visitor.over();
-    expect(visitor.text).toContain('"finish_reason":"stop"');
+    await httpClient.over();
+    expect(httpClient.text).toContain('"finish_reason":"stop"');
     expect(store.row).toMatchObject({ text: 'ab', complete: true });
   });
 
@@ -58,23 +58,23 @@ describe('a terminal frame', () => {
     ['with carriage returns', 'data: [DONE]\r\n', '\r\n'],
     ['after every byte', ...DONE.split('')],
   ] as const)('split %s is held', async (_name, ...pieces) => {
-    const { visitor, store, settle } = await hold((_, res) => {
+    const { httpClient, store, settle } = await hold((_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(chatChunk({ content: 'a' }));
       for (const piece of pieces) res.write(piece);
       res.end();
     });
     await settle();
-    expect(visitor.text).not.toMatch(/\[DONE\]\r?\n\r?\n/);
+    expect(httpClient.text).not.toMatch(/\[DONE\]\r?\n\r?\n/);
     store.answer();
-    expect((await visitor.over()).body.toString()).toBe(
+    expect((await httpClient.over()).body.toString()).toBe(
       chatChunk({ content: 'a' }) + pieces.join(''),
     );
     expect(store.row).toMatchObject({ text: 'a', complete: true });
   });
 
   it('is what the handler wrote, also when its buffer is used again meanwhile', async () => {
-    const { visitor, store, settle } = await hold((_, res) => {
+    const { httpClient, store, settle } = await hold((_, res) => {
       const shared = Buffer.alloc(1024);
       const write = (text: string): boolean => res.write(shared.subarray(0, shared.write(text)));
       res.setHeader('content-type', 'text/event-stream');
@@ -89,7 +89,7 @@ describe('a terminal frame', () => {
     });
     await settle();
     store.answer();
-    expect((await visitor.over()).body.toString()).toBe(chatChunk({ content: 'a' }) + FINISH);
+    expect((await httpClient.over()).body.toString()).toBe(chatChunk({ content: 'a' }) + FINISH);
   });
 
   it('is released in order with everything that was written after it', async () => {
@@ -109,7 +109,7 @@ describe('a terminal frame', () => {
   });
 
   it('behind compression() arrives with the rest when it is released, flushed or not', async () => {
-    const { visitor, store, settle } = await hold(
+    const { httpClient, store, settle } = await hold(
       (_, res) => {
         const flush: unknown = Reflect.get(res, 'flush');
         if (typeof flush !== 'function') throw new TypeError('compression() gives a flush');
@@ -123,10 +123,10 @@ describe('a terminal frame', () => {
       { before: compression(), headers: { 'accept-encoding': 'gzip' } },
     );
     await settle();
-    const early = visitor.reply?.body.length ?? 0;
+    const early = httpClient.reply?.body.length ?? 0;
     expect(early).toBeGreaterThan(10);
     store.answer();
-    const { body, headers } = await visitor.over();
+    const { body, headers } = await httpClient.over();
     expect(headers['content-encoding']).toBe('gzip');
     expect(gunzipSync(body).toString()).toBe(chatChunk({ content: 'a' }) + FINISH + DONE);
     expect(store.row).toMatchObject({ text: 'a', complete: true });
@@ -135,43 +135,43 @@ describe('a terminal frame', () => {
 
 describe('end()', () => {
   it('is held whole, chunk and all', async () => {
-    const { visitor, store, settle } = await hold((_, res) => {
+    const { httpClient, store, settle } = await hold((_, res) => {
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
       res.end('two');
     });
-    await visitor.sees('one ');
+    await httpClient.sees('one ');
     await settle();
-    expect(visitor.text).toBe('one ');
+    expect(httpClient.text).toBe('one ');
     store.answer();
-    expect((await visitor.over()).body.toString()).toBe('one two');
+    expect((await httpClient.over()).body.toString()).toBe('one two');
     expect(store.row).toMatchObject({ text: 'one two', complete: true });
   });
 
   it('of an answer sent in one call is held with the headers', async () => {
-    const { visitor, store, settle } = await hold((_, res) => {
+    const { httpClient, store, settle } = await hold((_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.end(chatChunk({ content: 'cached' }) + FINISH + DONE);
     });
     await settle();
-    expect(visitor.text).toBe('');
+    expect(httpClient.text).toBe('');
     store.answer();
-    const { headers, body } = await visitor.over();
+    const { headers, body } = await httpClient.over();
     // Sent in one call, Node counts it itself.
     expect(headers['content-length']).toBe(String(body.length));
     expect(store.row).toMatchObject({ text: 'cached', complete: true });
   });
 
   it('is not held when there is nothing to keep', async () => {
-    const { visitor, store, witness } = await hold((_, res) => {
+    const { httpClient, store, recorded } = await hold((_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(': nothing\n\n');
       res.end();
     });
-    expect((await visitor.over()).whole).toBe(true);
-    expect(await witness.ended()).toMatchObject({ save: 'empty', outcome: 'completed' });
-    expect(witness.skips).toEqual(['empty']);
-    expect(witness.holds).toEqual([]);
+    expect((await httpClient.over()).whole).toBe(true);
+    expect(await recorded.ended()).toMatchObject({ save: 'empty', outcome: 'completed' });
+    expect(recorded.skips).toEqual(['empty']);
+    expect(recorded.holds).toEqual([]);
     expect(store.asked).toEqual([]);
   });
 });
@@ -185,19 +185,19 @@ describe('a Content-Length', () => {
     ],
     ['a list', (res: ServerResponse): void => void res.writeHead(200, ['Content-Length', '10'])],
   ] as const)('given by %s makes the chunk that completes it terminal', async (_name, head) => {
-    const { visitor, store, settle, witness } = await hold((_, res) => {
+    const { httpClient, store, settle, recorded } = await hold((_, res) => {
       res.setHeader('content-type', 'application/x-ndjson');
       head(res);
       res.write('"aaa"\n');
       res.write('"b"\n');
       res.end();
     });
-    await visitor.sees('"aaa"\n');
+    await httpClient.sees('"aaa"\n');
     await settle();
-    expect(visitor.text).toBe('"aaa"\n');
+    expect(httpClient.text).toBe('"aaa"\n');
     store.answer();
-    expect((await visitor.over()).body.toString()).toBe('"aaa"\n"b"\n');
-    expect(await witness.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
+    expect((await httpClient.over()).body.toString()).toBe('"aaa"\n"b"\n');
+    expect(await recorded.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
     expect(store.row.complete).toBe(true);
   });
 });
@@ -207,38 +207,38 @@ async function hold(
   act: Act,
   { before, headers = {} }: { before?: RequestHandler; headers?: Record<string, string> } = {},
 ) {
-  const kept = createKept();
-  kept.store.hold();
+  const instance = createInMemoryInstance();
+  instance.store.hold();
   const app = express();
   if (before !== undefined) app.use(before);
   app.get('/ping', (_, res) => void res.send('pong'));
-  app.get('/', kept.keep.guard({ confirmTimeoutMs: 60_000 }), act);
-  const site = await serve(app);
-  const visitor = await visit(site, '/', { headers });
+  app.get('/', instance.keep.guard({ confirmTimeoutMs: 60_000 }), act);
+  const testServer = await serve(app);
+  const httpClient = await openClient(testServer, '/', { headers });
   const settle = async (): Promise<void> => {
-    await until('the store was asked', () => kept.store.waiting === 1);
-    for (let count = 0; count < 3; count += 1) await ping(site);
+    await until('the store was asked', () => instance.store.waiting === 1);
+    for (let count = 0; count < 3; count += 1) await ping(testServer);
   };
-  return { ...kept, site, visitor, settle };
+  return { ...instance, testServer, httpClient, settle };
 }
 
 /** A whole other request, so that what was on its way to the client has arrived. */
-async function ping(site: Site): Promise<void> {
-  const visitor = await visit(site, '/ping');
-  await visitor.sees('pong');
-  visitor.fin();
+async function ping(testServer: TestServer): Promise<void> {
+  const httpClient = await openClient(testServer, '/ping');
+  await httpClient.sees('pong');
+  httpClient.fin();
 }
 
 /** Compares the bytes of a bare and of a guarded, held response; returns the guarded one's. */
 async function sameBytes(act: Act): Promise<string> {
   const bare = await serve(act);
-  const expected = await visit(bare, '/');
+  const expected = await openClient(bare, '/');
   await expected.over();
-  const { visitor, store, settle } = await hold(act);
+  const { httpClient, store, settle } = await hold(act);
   await settle();
   store.answer();
-  await visitor.over();
+  await httpClient.over();
   const body = (raw: Buffer): string => joinChunks(raw).split('\r\n\r\n').slice(1).join();
-  expect(body(visitor.raw)).toBe(body(expected.raw));
-  return visitor.raw.toString();
+  expect(body(httpClient.raw)).toBe(body(expected.raw));
+  return httpClient.raw.toString();
 }

@@ -4,9 +4,9 @@ import express from 'express';
 import { describe, expect, it } from 'vitest';
 import type { GuardOptions } from '../../../src/index.ts';
 import { chatChunk, line } from '../../support/frames.ts';
-import { createKept } from '../../support/kept.ts';
-import { serve } from '../../support/site.ts';
-import { visit } from '../../support/visitor.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
+import { openClient } from '../../support/http-client.ts';
 
 type Act = (req: IncomingMessage, res: ServerResponse) => void;
 
@@ -150,45 +150,48 @@ const OTHERS: readonly Shape[] = [
 
 describe('is a stream:', () => {
   it.each(STREAMS)('$name', async ({ act, options, method = 'GET', named = true }) => {
-    const kept = createKept();
-    const guard = kept.keep.guard(options ?? {}, act);
-    const site = await serve((req, res) => void guard(req, res));
-    const visitor = await visit(site, '/', { method });
-    const { headers } = await visitor.over();
-    const ended = await kept.witness.ended();
-    expect(kept.witness.starts).toBe(1);
+    const instance = createInMemoryInstance();
+    const guard = instance.keep.guard(options ?? {}, act);
+    const testServer = await serve((req, res) => void guard(req, res));
+    const httpClient = await openClient(testServer, '/', { method });
+    const { headers } = await httpClient.over();
+    const ended = await instance.recorded.ended();
+    expect(instance.recorded.starts).toBe(1);
     expect(ended).toMatchObject({ outcome: 'completed', save: 'saved' });
-    expect(headers['x-stream-id']).toBe(named ? kept.store.row.streamId : undefined);
-    expect(headers['x-message-id']).toBe(named ? kept.store.row.id : undefined);
+    expect(headers['x-stream-id']).toBe(named ? instance.store.row.streamId : undefined);
+    expect(headers['x-message-id']).toBe(named ? instance.store.row.id : undefined);
   });
 });
 
 describe('is not a stream:', () => {
   it.each(OTHERS)('$name', async ({ act, options, method = 'GET' }) => {
-    const kept = createKept();
-    const guard = kept.keep.guard({ message: () => asked(), ...options }, act);
+    const instance = createInMemoryInstance();
+    const guard = instance.keep.guard({ message: () => asked(), ...options }, act);
     let questions = 0;
     const asked = () => {
       questions += 1;
       return { conversationId: 'c' };
     };
-    const site = await serve((req, res) => void guard(req, res));
-    const visitor = await visit(site, '/', { method, headers: { connection: 'close' } });
-    const { headers } = await visitor.over();
-    visitor.fin();
-    await kept.keep.close({ deadlineMs: 100 });
-    expect(kept.witness.told).toEqual([]);
-    expect(kept.store.asked).toEqual([]);
+    const testServer = await serve((req, res) => void guard(req, res));
+    const httpClient = await openClient(testServer, '/', {
+      method,
+      headers: { connection: 'close' },
+    });
+    const { headers } = await httpClient.over();
+    httpClient.fin();
+    await instance.keep.close({ deadlineMs: 100 });
+    expect(instance.recorded.told).toEqual([]);
+    expect(instance.store.asked).toEqual([]);
     expect(questions).toBe(0);
     expect(headers).not.toHaveProperty('x-stream-id');
     expect(headers).not.toHaveProperty('x-message-id');
   });
 
   it("whatever Express's own helpers send", async () => {
-    const kept = createKept();
+    const instance = createInMemoryInstance();
     const app = express().set('env', 'test');
-    app.use(kept.keep.observe());
-    const guard = kept.keep.guard({});
+    app.use(instance.keep.observe());
+    const guard = instance.keep.guard({});
     app.get('/json', guard, (_, res) => void res.json({ a: 1 }));
     app.get('/text', guard, (_, res) => void res.type('text').send('hello'));
     app.get('/html', guard, (_, res) => void res.send('<p>hello</p>'));
@@ -198,30 +201,36 @@ describe('is not a stream:', () => {
     app.get('/throws', guard, () => {
       throw new Error('before the headers');
     });
-    const site = await serve(app);
+    const testServer = await serve(app);
     for (const path of ['json', 'text', 'html', 'bytes', 'status', 'redirect', 'throws', 'none']) {
-      const visitor = await visit(site, `/${path}`);
-      const { headers, whole } = await visitor.over();
+      const httpClient = await openClient(testServer, `/${path}`);
+      const { headers, whole } = await httpClient.over();
       expect(whole).toBe(true);
       expect(headers).not.toHaveProperty('x-stream-id');
     }
-    await kept.keep.close({ deadlineMs: 100 });
-    expect(kept.witness.told).toEqual([]);
+    await instance.keep.close({ deadlineMs: 100 });
+    expect(instance.recorded.told).toEqual([]);
   });
 });
 
 describe('the two headers', () => {
   it('are left out with headers: false', async () => {
-    const { headers, kept } = await ask({ headers: false });
+    const { headers, instance } = await ask({ headers: false });
     expect(headers).not.toHaveProperty('x-stream-id');
     expect(headers).not.toHaveProperty('x-message-id');
-    expect(kept.store.row.text).toBe('hello');
+    expect(instance.store.row.text).toBe('hello');
   });
 
   it("hold the app's own message id", async () => {
-    const { headers, kept } = await ask({ message: () => ({ id: 'mine', conversationId: 'c' }) });
+    const { headers, instance } = await ask({
+      message: () => ({ id: 'mine', conversationId: 'c' }),
+    });
     expect(headers['x-message-id']).toBe('mine');
-    expect(kept.store.row).toMatchObject({ id: 'mine', conversationId: 'c', role: 'assistant' });
+    expect(instance.store.row).toMatchObject({
+      id: 'mine',
+      conversationId: 'c',
+      role: 'assistant',
+    });
   });
 
   it.each([
@@ -229,49 +238,51 @@ describe('the two headers', () => {
     ['a NUL', 'a\0b'],
     ['letters that no header holds', 'ключ'],
   ])('never break a response: an id with %s', async (_, id) => {
-    const { headers, whole, kept } = await ask({ message: () => ({ id, conversationId: 'c' }) });
+    const { headers, whole, instance } = await ask({
+      message: () => ({ id, conversationId: 'c' }),
+    });
     expect(whole).toBe(true);
     expect(headers).not.toHaveProperty('set-cookie');
-    expect(kept.store.row.text).toBe('hello');
+    expect(instance.store.row.text).toBe('hello');
   });
 });
 
 it('asks message() once, for its first reader, and gives a handle before the headers', async () => {
-  const kept = createKept();
+  const instance = createInMemoryInstance();
   let questions = 0;
   let handle: unknown;
   const app = express();
   app.get(
     '/:id',
-    kept.keep.guard({
+    instance.keep.guard({
       message: (req) => {
         questions += 1;
         return { conversationId: new URL(req.url ?? '', 'http://x').pathname };
       },
     }),
     (_, res) => {
-      const stream = kept.keep.stream(res);
+      const stream = instance.keep.stream(res);
       handle = { id: stream?.id, message: stream?.messageId, conversation: stream?.conversationId };
       typed(SSE, writes)(_, res);
     },
   );
-  const site = await serve(app);
-  const { headers } = await (await visit(site, '/talk')).over();
-  await kept.witness.ended();
+  const testServer = await serve(app);
+  const { headers } = await (await openClient(testServer, '/talk')).over();
+  await instance.recorded.ended();
   expect(questions).toBe(1);
   expect(handle).toEqual({
     id: headers['x-stream-id'],
     message: headers['x-message-id'],
     conversation: '/talk',
   });
-  expect(kept.store.row).toMatchObject({ conversationId: '/talk' });
+  expect(instance.store.row).toMatchObject({ conversationId: '/talk' });
 });
 
 async function ask(options: GuardOptions) {
-  const kept = createKept();
-  const guard = kept.keep.guard(options, typed(SSE, writes));
-  const site = await serve((req, res) => void guard(req, res));
-  const { headers, whole } = await (await visit(site, '/')).over();
-  await kept.witness.ended();
-  return { headers, whole, kept };
+  const instance = createInMemoryInstance();
+  const guard = instance.keep.guard(options, typed(SSE, writes));
+  const testServer = await serve((req, res) => void guard(req, res));
+  const { headers, whole } = await (await openClient(testServer, '/')).over();
+  await instance.recorded.ended();
+  return { headers, whole, instance };
 }

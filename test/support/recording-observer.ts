@@ -12,7 +12,7 @@ export interface Ended extends Omit<StreamSummary, 'stream'> {
 }
 
 /** What was told, in the order it was told. */
-export interface Witness {
+export interface RecordingObserver {
   readonly observer: Observer;
   /** Names of all callbacks but `onRoute`, `onAttempt` and `onJournalWrite`, in order. */
   readonly told: readonly string[];
@@ -32,8 +32,8 @@ export interface Witness {
   ended(count?: number): Promise<Ended>;
 }
 
-/** Creates a witness that has seen nothing. */
-export function createWitness(): Witness {
+/** Creates a recorded that has seen nothing. */
+export function createRecordingObserver(): RecordingObserver {
   const told: string[] = [];
   const skips: string[] = [];
   const saves: Array<Omit<SaveReport, 'stream'>> = [];

@@ -3,18 +3,20 @@ import { onTestFinished } from 'vitest';
 import { lastchunk, type LastchunkOptions } from '../../src/index.ts';
 import { createLogbook } from './logbook.ts';
 import { createMemoryStore } from './memory-store.ts';
-import { createWitness } from './witness.ts';
+import { createRecordingObserver } from './recording-observer.ts';
 
 /** Creates an instance without a journal that is closed when the test is over. */
-export function createKept(options: Omit<LastchunkOptions, 'observer' | 'logger'> = {}) {
+export function createInMemoryInstance(
+  options: Omit<LastchunkOptions, 'observer' | 'logger'> = {},
+) {
   const store = createMemoryStore();
-  const witness = createWitness();
+  const recorded = createRecordingObserver();
   const logbook = createLogbook();
   const keep = lastchunk({
     store,
     journal: false,
     ...options,
-    observer: witness.observer,
+    observer: recorded.observer,
     logger: logbook.logger,
   });
   onTestFinished(async () => {
@@ -22,8 +24,8 @@ export function createKept(options: Omit<LastchunkOptions, 'observer' | 'logger'
     store.answer();
     await keep.close({ deadlineMs: 1000 });
   });
-  return { keep, store, witness, logbook };
+  return { keep, store, recorded, logbook };
 }
 
-/** What `createKept` returns. */
-export type Kept = ReturnType<typeof createKept>;
+/** What `createInMemoryInstance` returns. */
+export type InMemoryInstance = ReturnType<typeof createInMemoryInstance>;

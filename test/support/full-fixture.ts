@@ -19,7 +19,7 @@ import { createLogbook } from './logbook.ts';
 import type { TestPostgres } from './postgres.ts';
 import { parseScrape, type Scrape } from './scrape.ts';
 import { until } from './until.ts';
-import { createWitness } from './witness.ts';
+import { createRecordingObserver } from './recording-observer.ts';
 
 /** A row of `lastchunk_messages`, as `pg` reads it. */
 export interface Row {
@@ -39,7 +39,7 @@ export interface Row {
   readonly trace_id: string | null;
 }
 
-/** What all signals are to say about the only stream of a house. */
+/** What all signals are to say about the only stream of a fixture. */
 export interface Verdict {
   readonly outcome: Outcome;
   readonly side: Side;
@@ -51,8 +51,8 @@ export interface Verdict {
   readonly revision?: number;
 }
 
-/** What a house may be given. */
-export interface HouseOptions extends Omit<
+/** What a fixture may be given. */
+export interface FullFixtureOptions extends Omit<
   LastchunkOptions,
   'observer' | 'logger' | 'metrics' | 'store'
 > {
@@ -62,23 +62,27 @@ export interface HouseOptions extends Omit<
   readonly around?: (store: MessageStore) => MessageStore;
 }
 
-/** Builds a house on a database of its own; everything is gone when the test is. */
-export async function createHouse(
+/** Builds a fixture on a database of its own; everything is gone when the test is. */
+export async function createFullFixture(
   database: TestPostgres,
   spans: () => readonly ReadableSpan[],
-  { around = (store) => store, postgres: given = { migrate: true }, ...options }: HouseOptions = {},
+  {
+    around = (store) => store,
+    postgres: given = { migrate: true },
+    ...options
+  }: FullFixtureOptions = {},
 ) {
   const connectionString = await database.newDatabase();
-  const journal = await mkdtemp(join(tmpdir(), 'lastchunk-house-'));
+  const journal = await mkdtemp(join(tmpdir(), 'lastchunk-fixture-'));
   const metrics = prometheus({ registry: new Registry() });
-  const witness = createWitness();
+  const recorded = createRecordingObserver();
   const logbook = createLogbook();
   const keep = lastchunk({
     store: around(postgres({ connectionString, ...given })),
     journal,
     ...options,
     metrics,
-    observer: witness.observer,
+    observer: recorded.observer,
     logger: logbook.logger,
   });
   const reader = new pg.Pool({ connectionString, max: 2 });
@@ -104,21 +108,21 @@ export async function createHouse(
     });
   const scrape = async (): Promise<Scrape> => parseScrape(await metrics.registry.metrics());
   const streamSpans = (): readonly ReadableSpan[] => {
-    const ids = new Set(witness.ends.map(({ id }) => id));
+    const ids = new Set(recorded.ends.map(({ id }) => id));
     return spans().filter(({ attributes }) => ids.has(String(attributes['lastchunk.stream.id'])));
   };
 
-  /** Asserts that row, metrics, span, summary and log agree on the house's only stream. */
+  /** Asserts that row, metrics, span, summary and log agree on the fixture's only stream. */
   const agree = async (verdict: Verdict): Promise<Row | undefined> => {
     const { outcome, side, save = 'saved' } = verdict;
-    expect(await witness.ended()).toMatchObject({ outcome, side, save });
+    expect(await recorded.ended()).toMatchObject({ outcome, side, save });
     expectSpan(await until('the span has ended', () => streamSpans()[0]), verdict);
     expectMetrics(await scrape(), verdict);
-    expectLines(logbook, witness.attempts, verdict);
+    expectLines(logbook, recorded.attempts, verdict);
     const all = save === 'journaled' ? await replayed() : await rows();
-    expect(witness.ends).toHaveLength(1);
+    expect(recorded.ends).toHaveLength(1);
     expect(streamSpans().filter(({ name }) => name.startsWith('stream'))).toHaveLength(1);
-    expect(witness.internalErrors).toEqual([]);
+    expect(recorded.internalErrors).toEqual([]);
     const { text } = verdict;
     if (text !== undefined && text.length > 3) {
       expect(logbook.lines.filter((line) => line.text.includes(text))).toEqual([]);
@@ -130,7 +134,7 @@ export async function createHouse(
   };
   return {
     keep,
-    witness,
+    recorded,
     logbook,
     reader,
     rows,
@@ -142,8 +146,8 @@ export async function createHouse(
   };
 }
 
-/** What `createHouse` resolves to. */
-export type House = Awaited<ReturnType<typeof createHouse>>;
+/** What `createFullFixture` resolves to. */
+export type FullFixture = Awaited<ReturnType<typeof createFullFixture>>;
 
 /** An Express app with a server span around each request, as HTTP instrumentation makes one. */
 export function createApp(framework: () => Express = express): Express {

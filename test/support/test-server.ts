@@ -12,11 +12,11 @@ import type { AddressInfo, Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { selfSigned } from './self-signed.ts';
 
-/** How clients reach a site. */
+/** How clients reach a test server. */
 export type Transport = 'http' | 'https';
 
 /** A listening server. */
-export interface Site {
+export interface TestServer {
   readonly port: number;
   readonly transport: Transport;
   readonly server: Server;
@@ -33,7 +33,7 @@ export interface Site {
 export async function serve(
   listener: RequestListener,
   transport: Transport = 'http',
-): Promise<Site> {
+): Promise<TestServer> {
   const server =
     transport === 'http' ? createServer(listener) : createTlsServer(selfSigned(), listener);
   const sockets: Socket[] = [];

@@ -1,5 +1,5 @@
 /**
- * The ways people write a streaming handler. Each copies a tap into a response in its own manner and says what it
+ * The ways people write a streaming handler. Each copies a upstream into a response in its own manner and says what it
  * noticed of its client's leaving before it was done; a handler that notices nothing says `undefined`.
  */
 import { once } from 'node:events';
@@ -10,84 +10,88 @@ import { ReadableStream, TextEncoderStream } from 'node:stream/web';
 import { streamText } from 'ai';
 import { MockLanguageModelV3 } from 'ai/test';
 import { createSession } from 'better-sse';
-import type { Tap } from './tap.ts';
+import type { ControllableUpstream } from './controllable-upstream.ts';
 
 /** One way of writing a handler. */
-export interface Way {
+export interface HandlerStyle {
   readonly name: string;
   /** False for the two that look at the raw socket, which nothing hides from them. */
   readonly sheltered: boolean;
   /** True when the client has to stop reading before it leaves. */
   readonly stalls: boolean;
-  /** Copies `tap` into `res`; resolves when the handler is done with its work. */
-  run(req: IncomingMessage, res: ServerResponse, tap: Tap): Promise<string | undefined>;
+  /** Copies `upstream` into `res`; resolves when the handler is done with its work. */
+  run(
+    req: IncomingMessage,
+    res: ServerResponse,
+    upstream: ControllableUpstream,
+  ): Promise<string | undefined>;
 }
 
-type Run = Way['run'];
+type Run = HandlerStyle['run'];
 
-const plainLoop: Run = (_, res, tap) => copyWhile(res, tap, () => undefined);
+const plainLoop: Run = (_, res, upstream) => copyWhile(res, upstream, () => undefined);
 
-const pipelineCallback: Run = (_, res, tap) =>
+const pipelineCallback: Run = (_, res, upstream) =>
   new Promise((resolve) => {
-    pipelineWithCallback(Readable.from(tap), asText(res), (error) => resolve(codeOf(error)));
+    pipelineWithCallback(Readable.from(upstream), asText(res), (error) => resolve(codeOf(error)));
   });
 
-const pipelinePromise: Run = async (_, res, tap) => {
+const pipelinePromise: Run = async (_, res, upstream) => {
   try {
-    await pipeline(Readable.from(tap), asText(res));
+    await pipeline(Readable.from(upstream), asText(res));
     return undefined;
   } catch (error) {
     return codeOf(error);
   }
 };
 
-const webPipe: Run = (_, res, tap) =>
+const webPipe: Run = (_, res, upstream) =>
   new Promise((resolve) => {
     res.once('finish', () => resolve(undefined));
     res.once('close', () => resolve('close'));
-    Readable.fromWeb(webStream(tap)).pipe(asText(res));
+    Readable.fromWeb(webStream(upstream)).pipe(asText(res));
   });
 
-const webPipeTo: Run = async (_, res, tap) => {
+const webPipeTo: Run = async (_, res, upstream) => {
   try {
-    await webStream(tap).pipeTo(Writable.toWeb(asText(res)));
+    await webStream(upstream).pipeTo(Writable.toWeb(asText(res)));
     return undefined;
   } catch (error) {
     return codeOf(error);
   }
 };
 
-const awaitEnd: Run = async (_, res, tap) => {
+const awaitEnd: Run = async (_, res, upstream) => {
   asText(res);
-  for await (const chunk of tap) res.write(chunk);
+  for await (const chunk of upstream) res.write(chunk);
   await new Promise<void>((resolve) => {
     res.end(() => resolve());
   });
   return undefined;
 };
 
-const awaitFinished: Run = async (req, res, tap) => {
+const awaitFinished: Run = async (req, res, upstream) => {
   const over = finished(res).then(() => undefined, codeOf);
-  await plainLoop(req, res, tap);
+  await plainLoop(req, res, upstream);
   return over;
 };
 
-const onceFinish: Run = async (req, res, tap) => {
+const onceFinish: Run = async (req, res, upstream) => {
   const finish = once(res, 'finish');
-  await plainLoop(req, res, tap);
+  await plainLoop(req, res, upstream);
   await finish;
   return undefined;
 };
 
-/** Pushes the tap through the AI SDK as a model's answer would come. */
-const aiSdk: Run = async (_, res, tap) => {
+/** Pushes the upstream through the AI SDK as a model's answer would come. */
+const aiSdk: Run = async (_, res, upstream) => {
   let noticed: string | undefined;
   res.once('close', () => {
     if (!res.writableFinished) noticed = 'close';
   });
   const result = streamText({
     model: new MockLanguageModelV3({
-      doStream: () => Promise.resolve({ stream: ReadableStream.from(modelParts(tap)) }),
+      doStream: () => Promise.resolve({ stream: ReadableStream.from(modelParts(upstream)) }),
     }),
     prompt: 'hello',
   });
@@ -95,9 +99,9 @@ const aiSdk: Run = async (_, res, tap) => {
   return noticed;
 };
 
-const betterSse: Run = async (req, res, tap) => {
+const betterSse: Run = async (req, res, upstream) => {
   const session = await createSession(req, res, { keepAlive: null, retry: null });
-  for await (const chunk of tap) {
+  for await (const chunk of upstream) {
     if (!session.isConnected) return (res.end(), 'disconnected');
     session.push(chunk);
   }
@@ -106,52 +110,54 @@ const betterSse: Run = async (req, res, tap) => {
   return noticed;
 };
 
-const waitsForDrain: Run = async (_, res, tap) => {
+const waitsForDrain: Run = async (_, res, upstream) => {
   asText(res);
-  for await (const chunk of tap) if (!res.write(chunk)) await once(res, 'drain');
+  for await (const chunk of upstream) if (!res.write(chunk)) await once(res, 'drain');
   res.end();
   return undefined;
 };
 
-const requestClose: Run = (req, res, tap) => copyUntilEvent(res, tap, req, 'close');
-const responseClose: Run = (_, res, tap) => copyUntilEvent(res, tap, res, 'close');
+const requestClose: Run = (req, res, upstream) => copyUntilEvent(res, upstream, req, 'close');
+const responseClose: Run = (_, res, upstream) => copyUntilEvent(res, upstream, res, 'close');
 
-const requestAborted: Run = async (req, res, tap) => {
+const requestAborted: Run = async (req, res, upstream) => {
   let event: string | undefined;
   req.once('aborted', () => {
     event = 'aborted event';
   });
-  return copyWhile(res, tap, () => event ?? (req.aborted ? 'req.aborted' : undefined));
+  return copyWhile(res, upstream, () => event ?? (req.aborted ? 'req.aborted' : undefined));
 };
 
-const responseDestroyed: Run = (_, res, tap) =>
-  copyWhile(res, tap, () => (res.destroyed || res.closed ? 'res.destroyed' : undefined));
+const responseDestroyed: Run = (_, res, upstream) =>
+  copyWhile(res, upstream, () => (res.destroyed || res.closed ? 'res.destroyed' : undefined));
 
-const requestDestroyed: Run = (req, res, tap) =>
-  copyWhile(res, tap, () => (req.destroyed || req.closed ? 'req.destroyed' : undefined));
+const requestDestroyed: Run = (req, res, upstream) =>
+  copyWhile(res, upstream, () => (req.destroyed || req.closed ? 'req.destroyed' : undefined));
 
 /** Node 24 gave requests a signal; before that there is nothing to look at. */
-const requestSignal: Run = (req, res, tap) => {
+const requestSignal: Run = (req, res, upstream) => {
   const { signal } = req as IncomingMessage & { readonly signal?: AbortSignal };
-  return copyWhile(res, tap, () => (signal?.aborted === true ? 'req.signal' : undefined));
+  return copyWhile(res, upstream, () => (signal?.aborted === true ? 'req.signal' : undefined));
 };
 
-const writableState: Run = (_, res, tap) =>
-  copyWhile(res, tap, () => {
+const writableState: Run = (_, res, upstream) =>
+  copyWhile(res, upstream, () => {
     if (!res.writable) return 'writable';
     if (res.writableEnded || res.writableFinished || res.finished) return 'ended';
     return (res.errored ?? res.writableNeedDrain) ? 'errored or full' : undefined;
   });
 
-const socketClose: Run = (req, res, tap) => copyUntilEvent(res, tap, req.socket, 'close');
+const socketClose: Run = (req, res, upstream) => copyUntilEvent(res, upstream, req.socket, 'close');
 
-const socketDestroyed: Run = (_, res, tap) => {
+const socketDestroyed: Run = (_, res, upstream) => {
   const { socket } = res;
-  return copyWhile(res, tap, () => (socket?.destroyed === true ? 'socket.destroyed' : undefined));
+  return copyWhile(res, upstream, () =>
+    socket?.destroyed === true ? 'socket.destroyed' : undefined,
+  );
 };
 
-/** Every way. */
-export const WAYS: readonly Way[] = [
+/** Every style. */
+export const HANDLER_STYLES: readonly HandlerStyle[] = [
   sheltered('a plain for-loop', plainLoop),
   sheltered('pipeline with a callback', pipelineCallback),
   sheltered('pipeline as a promise', pipelinePromise),
@@ -174,18 +180,18 @@ export const WAYS: readonly Way[] = [
   { name: 'polling socket.destroyed', sheltered: false, stalls: false, run: socketDestroyed },
 ];
 
-function sheltered(name: string, run: Run): Way {
+function sheltered(name: string, run: Run): HandlerStyle {
   return { name, sheltered: true, stalls: false, run };
 }
 
 /** The loop most people write: look whether anybody is there, write, and end. */
 async function copyWhile(
   res: ServerResponse,
-  tap: Tap,
+  upstream: ControllableUpstream,
   whatIsWrong: () => string | undefined,
 ): Promise<string | undefined> {
   asText(res);
-  for await (const chunk of tap) {
+  for await (const chunk of upstream) {
     const wrong = whatIsWrong();
     if (wrong !== undefined) return (res.end(), wrong);
     res.write(chunk);
@@ -197,7 +203,7 @@ async function copyWhile(
 
 async function copyUntilEvent(
   res: ServerResponse,
-  tap: Tap,
+  upstream: ControllableUpstream,
   source: NodeJS.EventEmitter,
   event: string,
 ): Promise<string | undefined> {
@@ -205,7 +211,7 @@ async function copyUntilEvent(
   source.once(event, () => {
     noticed = event;
   });
-  return copyWhile(res, tap, () => noticed);
+  return copyWhile(res, upstream, () => noticed);
 }
 
 function asText(res: ServerResponse): ServerResponse {
@@ -213,14 +219,14 @@ function asText(res: ServerResponse): ServerResponse {
   return res;
 }
 
-function webStream(tap: Tap): ReadableStream<Uint8Array> {
-  return ReadableStream.from(tap).pipeThrough(new TextEncoderStream());
+function webStream(upstream: ControllableUpstream): ReadableStream<Uint8Array> {
+  return ReadableStream.from(upstream).pipeThrough(new TextEncoderStream());
 }
 
-async function* modelParts(tap: Tap): AsyncGenerator<ModelPart> {
+async function* modelParts(upstream: ControllableUpstream): AsyncGenerator<ModelPart> {
   yield { type: 'stream-start', warnings: [] };
   yield { type: 'text-start', id: '1' };
-  for await (const delta of tap) yield { type: 'text-delta', id: '1', delta };
+  for await (const delta of upstream) yield { type: 'text-delta', id: '1', delta };
   yield { type: 'text-end', id: '1' };
   yield {
     type: 'finish',

@@ -1,7 +1,7 @@
 /** A source of chunks under the test's control: what a model would say, when the test wants it said. */
 
 /** An async iterable that is filled by hand. */
-export interface Tap extends AsyncIterable<string> {
+export interface ControllableUpstream extends AsyncIterable<string> {
   push(...chunks: readonly string[]): void;
   end(): void;
   fail(error: unknown): void;
@@ -9,8 +9,8 @@ export interface Tap extends AsyncIterable<string> {
   readonly cancelled: boolean;
 }
 
-/** Creates a tap that holds what is pushed until it is read. */
-export function createTap(): Tap {
+/** Creates a controlled that holds what is pushed until it is read. */
+export function createControllableUpstream(): ControllableUpstream {
   const waiting: string[] = [];
   let over: { readonly error?: unknown } | undefined;
   let cancelled = false;

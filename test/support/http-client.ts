@@ -5,7 +5,7 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { onTestFinished } from 'vitest';
-import type { Site } from './site.ts';
+import type { TestServer } from './test-server.ts';
 import { soon, until } from './until.ts';
 
 /** What a client may ask for. */
@@ -30,7 +30,7 @@ export interface Reply {
 }
 
 /** One connection that has asked for one thing. */
-export interface Visitor {
+export interface HttpClient {
   readonly socket: Socket;
   /** Every byte so far. */
   readonly raw: Buffer;
@@ -54,18 +54,22 @@ export interface Visitor {
   send(bytes: string): void;
 }
 
-/** What has to be known of a server to visit it. */
-export type Address = Pick<Site, 'port' | 'transport'>;
+/** What has to be known of a server to openClient it. */
+export type Address = Pick<TestServer, 'port' | 'transport'>;
 
-/** Opens a connection to `site` and asks for `path`. */
-export async function visit(site: Address, path: string, asking: Asking = {}): Promise<Visitor> {
-  const visitor = await dial(site);
-  visitor.send(request(path, asking));
-  return visitor;
+/** Opens a connection to `testServer` and asks for `path`. */
+export async function openClient(
+  testServer: Address,
+  path: string,
+  asking: Asking = {},
+): Promise<HttpClient> {
+  const httpClient = await dial(testServer);
+  httpClient.send(request(path, asking));
+  return httpClient;
 }
 
 /** Ways a client goes away. */
-export const WAYS_TO_LEAVE = ['fin', 'rst'] as const;
+export const EXIT_MODES = ['fin', 'rst'] as const;
 
 /** The bytes of a request. */
 export function request(path: string, { method = 'GET', headers = {}, body }: Asking = {}): string {
@@ -78,10 +82,12 @@ export function request(path: string, { method = 'GET', headers = {}, body }: As
 }
 
 /** Opens a connection and asks for nothing yet. */
-export async function dial(site: Address): Promise<Visitor> {
-  const plain = connect({ port: site.port, host: 'localhost', allowHalfOpen: true });
+export async function dial(testServer: Address): Promise<HttpClient> {
+  const plain = connect({ port: testServer.port, host: 'localhost', allowHalfOpen: true });
   const socket =
-    site.transport === 'https' ? connectTls({ socket: plain, rejectUnauthorized: false }) : plain;
+    testServer.transport === 'https'
+      ? connectTls({ socket: plain, rejectUnauthorized: false })
+      : plain;
   const pieces: Buffer[] = [];
   let gone = false;
   let ended = false;
@@ -104,7 +110,7 @@ export async function dial(site: Address): Promise<Visitor> {
   await soon(
     'the connection',
     new Promise<void>((resolve) => {
-      socket.once(site.transport === 'https' ? 'secureConnect' : 'connect', () => resolve());
+      socket.once(testServer.transport === 'https' ? 'secureConnect' : 'connect', () => resolve());
     }),
   );
   const raw = (): Buffer => {
@@ -112,7 +118,7 @@ export async function dial(site: Address): Promise<Visitor> {
     return pieces[0] ?? Buffer.alloc(0);
   };
   const reply = (): Reply | undefined => parseReply(raw(), gone || ended);
-  const visitor: Visitor = {
+  const httpClient: HttpClient = {
     socket,
     get raw() {
       return raw();
@@ -128,7 +134,7 @@ export async function dial(site: Address): Promise<Visitor> {
     },
     sees: async (text) => {
       await until(`the client sees ${JSON.stringify(text.slice(0, 60))}`, () =>
-        visitor.text.includes(text),
+        httpClient.text.includes(text),
       );
     },
     over: () =>
@@ -144,7 +150,7 @@ export async function dial(site: Address): Promise<Visitor> {
     resume: () => socket.resume(),
     send: (bytes) => socket.write(bytes),
   };
-  return visitor;
+  return httpClient;
 }
 
 const nothing: Reply = {
