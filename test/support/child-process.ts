@@ -19,7 +19,7 @@ export interface App {
  * when the test is.
  */
 export async function startApp(connectionString: string, journal: string): Promise<App> {
-  const script = fileURLToPath(new URL('apart-child.ts', import.meta.url));
+  const script = fileURLToPath(new URL('child-process-app.ts', import.meta.url));
   const child = spawn(process.execPath, ['--import', 'tsx', script, connectionString, journal], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
