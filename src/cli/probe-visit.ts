@@ -6,7 +6,7 @@ import { request as httpRequest, type ClientRequest, type IncomingMessage } from
 import { request as httpsRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { createFrameWatch, createReading } from '../formats/index.ts';
+import { TerminalDetector, BodyReader } from '../formats/index.ts';
 
 /** Every way, in the order of the report. */
 export const WAYS = ['close', 'reset', 'stop-reading', 'last-frame', 'complete'] as const;
@@ -101,8 +101,8 @@ interface Answer {
 function readAnswer(response: IncomingMessage, { way, stallMs }: Asking, dialed: Dialed): Answer {
   const { headers } = response;
   const contentType = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  const reading = createReading('auto', contentType);
-  const watch = createFrameWatch('auto', contentType);
+  const reading = new BodyReader('auto', contentType);
+  const watch = new TerminalDetector('auto', contentType);
   const messageId = headers['x-message-id'];
   let left: string | undefined;
   const answer = {
@@ -118,7 +118,7 @@ function readAnswer(response: IncomingMessage, { way, stallMs }: Asking, dialed:
   response.on('data', (piece: string) => {
     if (left !== undefined) return;
     reading.feed(piece);
-    const finishes = watch.see(piece) === 'finish';
+    const finishes = watch.inspect(piece) === 'finish';
     answer.finished ||= finishes;
     if (!isTime(finishes)) return;
     left = answer.seen();

@@ -5,66 +5,53 @@ import { framesIn, isFrame } from './frames.ts';
 import type { Found, Framed } from './frames.ts';
 
 /** What the frames so far amount to. */
-export interface Tally {
-  text: string;
+export class Accumulator {
+  text = '';
   /** Payloads in order: parsed, as they stood on the wire, or as the whole frame that is still to be parsed. */
-  events: unknown[];
-  empty: boolean;
-  finished: boolean;
-  errorFrame: boolean;
-  unknownText: boolean;
-  toolCalls: boolean;
-  wordless: boolean;
+  events: unknown[] = [];
+  empty = true;
+  finished = false;
+  errorFrame = false;
+  unknownText = false;
+  toolCalls = false;
+  wordless = false;
   finishReason: string | undefined;
-}
 
-/** Nothing yet. */
-export function newTally(): Tally {
-  return {
-    text: '',
-    events: [],
-    empty: true,
-    finished: false,
-    errorFrame: false,
-    unknownText: false,
-    toolCalls: false,
-    wordless: false,
-    finishReason: undefined,
-  };
-}
-
-/** Counts one more frame in, or a stray line: content that no format can know. */
-export function add(
-  tally: Tally,
-  format: Format,
-  found: Found,
-  report: (error: unknown) => void,
-): void {
-  if (!isFrame(found)) {
-    tally.events.push(found.stray);
-    tally.empty = false;
-    tally.unknownText = true;
-    return;
+  /** One that goes on from here by itself. */
+  copy(): Accumulator {
+    const copy = Object.assign(new Accumulator(), this);
+    copy.events = [...this.events];
+    return copy;
   }
-  const { carries, text, terminal } = ask(format, found, report);
-  tally.events.push(found.json === undefined ? found.data : found.json);
-  tally.text += text;
-  tally.empty &&= carries === 'nothing';
-  tally.unknownText ||= carries === 'unknown';
-  tally.errorFrame ||= carries === 'error';
-  tally.finished ||= terminal && carries !== 'error';
-  const builtIn = asBuiltIn(format);
-  const toolCall = builtIn?.toolCall(found) ?? false;
-  tally.toolCalls ||= toolCall;
-  tally.wordless ||= carries === 'content' && text === '' && !toolCall;
-  tally.finishReason = builtIn?.finishReason(found) ?? tally.finishReason;
-}
 
-/** Counts a frame in of which only the text is new, and which was not parsed: `piece` holds it and nothing else. */
-export function addText(tally: Tally, text: string, piece: string): void {
-  tally.text += text;
-  tally.empty = false;
-  tally.events.push(new Unparsed(piece));
+  /** Counts one more frame in, or a stray line: content that no format can know. */
+  add(format: Format, found: Found, report: (error: unknown) => void): void {
+    if (!isFrame(found)) {
+      this.events.push(found.stray);
+      this.empty = false;
+      this.unknownText = true;
+      return;
+    }
+    const { carries, text, terminal } = ask(format, found, report);
+    this.events.push(found.json === undefined ? found.data : found.json);
+    this.text += text;
+    this.empty &&= carries === 'nothing';
+    this.unknownText ||= carries === 'unknown';
+    this.errorFrame ||= carries === 'error';
+    this.finished ||= terminal && carries !== 'error';
+    const builtIn = asBuiltIn(format);
+    const toolCall = builtIn?.toolCall(found) ?? false;
+    this.toolCalls ||= toolCall;
+    this.wordless ||= carries === 'content' && text === '' && !toolCall;
+    this.finishReason = builtIn?.finishReason(found) ?? this.finishReason;
+  }
+
+  /** Counts a frame in of which only the text is new, and which was not parsed: `piece` holds it and nothing else. */
+  addText(text: string, piece: string): void {
+    this.text += text;
+    this.empty = false;
+    this.events.push(new Unparsed(piece));
+  }
 }
 
 /** The payloads, all of them parsed. */

@@ -14,9 +14,8 @@ import {
   unfinishedIn,
 } from './frames.ts';
 import type { Found, Framed } from './frames.ts';
-import { add, addText, eventsOf, newTally } from './accumulator.ts';
-import type { Tally } from './accumulator.ts';
-import { type Template, templateOf } from './frame-template.ts';
+import { Accumulator, eventsOf } from './accumulator.ts';
+import { type FrameTemplate, TemplateLearner } from './frame-template.ts';
 
 /** What a body says. */
 export interface BodyReading {
@@ -44,37 +43,48 @@ export interface BodyReading {
   readonly finishReason: string | undefined;
 }
 
-/** A body being read. */
-export interface Reading {
-  /** Takes the next part of the body, cut anywhere; `fits` when it is known to be a frame like the expected one. */
+/** How a body of one framing is read. */
+interface Reading {
   feed(text: string, fits?: boolean): void;
-  /** What was read so far, an unfinished last frame included. `feed` may be called again afterwards. */
   result(): BodyReading;
 }
 
 /**
- * Begins to read a body. `choice` is a format, its name, or `auto`; a name that is not known (a custom format of
- * another process) is read as `auto`. `contentType` is without parameters, in lower case, or ''. `onError` is
- * told, once, when a custom format throws; its payload then counts as unknown. `expected` is what most frames look
- * like, where somebody has found that out before.
+ * Reads one body. `choice` is a format, its name, or `auto`; a name that is not known (a custom format of another
+ * process) is read as `auto`. `contentType` is without parameters, in lower case, or ''. `onError` is told, once, when
+ * a custom format throws; its payload then counts as unknown. `expected` is what most frames look like, where somebody
+ * has found that out before.
  */
-export function createReading(
-  choice: Format | string,
-  contentType: string,
-  onError: (error: unknown) => void = () => {},
-  expected?: Template,
-): Reading {
-  const format = typeof choice === 'string' ? formatNamed(choice) : choice;
-  const framing = framingFor(format, contentType);
-  const report = once(onError);
-  if (framing === 'text') return readText(format ?? FALLBACK.text, report);
-  return framing === undefined
-    ? readSniffing(report, expected)
-    : readFrames(framing, format, report, expected);
+export class BodyReader {
+  readonly #reading: Reading;
+
+  constructor(
+    choice: Format | string,
+    contentType: string,
+    onError: (error: unknown) => void = () => {},
+    expected?: FrameTemplate,
+  ) {
+    const format = typeof choice === 'string' ? formatNamed(choice) : choice;
+    const framing = framingFor(format, contentType);
+    const report = once(onError);
+    if (framing === 'text') this.#reading = readText(format ?? FALLBACK.text, report);
+    else if (framing === undefined) this.#reading = readSniffing(report, expected);
+    else this.#reading = readFrames(framing, format, report, expected);
+  }
+
+  /** Takes the next part of the body, cut anywhere; `fits` when it is known to be a frame like the expected one. */
+  feed(text: string, fits = false): void {
+    this.#reading.feed(text, fits);
+  }
+
+  /** What was read so far, an unfinished last frame included. `feed` may be called again afterwards. */
+  result(): BodyReading {
+    return this.#reading.result();
+  }
 }
 
 /** Waits for the first line to show the framing. */
-function readSniffing(report: (error: unknown) => void, expected?: Template): Reading {
+function readSniffing(report: (error: unknown) => void, expected?: FrameTemplate): Reading {
   let head = '';
   let reading: Reading | undefined;
   const begin = (framing: 'sse' | 'ndjson' | 'text'): Reading => {
@@ -105,9 +115,10 @@ function readText(format: Format, report: (error: unknown) => void): Reading {
       text += piece;
     },
     result: () => {
-      const tally = newTally();
-      add(tally, format, { data: text, event: undefined, json: undefined }, report);
-      return toReading(tally.unknownText ? tally : { ...tally, events: [] }, format, 'ndjson');
+      const accumulator = new Accumulator();
+      accumulator.add(format, { data: text, event: undefined, json: undefined }, report);
+      if (!accumulator.unknownText) accumulator.events = [];
+      return toReading(accumulator, format, 'ndjson');
     },
   };
 }
@@ -116,47 +127,40 @@ function readFrames(
   framing: Framed,
   given: Format | undefined,
   report: (error: unknown) => void,
-  expected: Template | undefined,
+  expected: FrameTemplate | undefined,
 ): Reading {
   let format = given;
   const cutter = new Cutter(framing);
-  const tally = newTally();
+  const accumulator = new Accumulator();
   // Under `auto`: what came before a vendor's format was recognised.
   let waiting: Found[] = [];
-  const expectedOf = (): Template | undefined =>
+  const expectedOf = (): FrameTemplate | undefined =>
     expected?.format === format ? expected : undefined;
   let template = expectedOf();
-  let lessons = MAX_LESSONS;
+  const learner = new TemplateLearner(MAX_SAMPLES);
 
   const take = (found: Found): void => {
     if (format === undefined && isFrame(found)) {
       format = recognise(found);
       if (format !== undefined) {
-        for (const earlier of waiting) add(tally, format, earlier, report);
+        for (const earlier of waiting) accumulator.add(format, earlier, report);
         waiting = [];
         template = expectedOf();
       }
     }
     if (format === undefined) waiting.push(found);
-    else add(tally, format, found, report);
-  };
-
-  /** What was taken from a piece of whole frames shows what the next may look like. */
-  const learn = (piece: string, found: readonly Found[]): void => {
-    const [first, ...others] = found;
-    const isOne = first !== undefined && others.length === 0 && isFrame(first);
-    if (!isOne || format === undefined || lessons === 0) return;
-    lessons -= 1;
-    template = templateOf(framing, format, { piece, frame: first }) ?? template;
+    else accumulator.add(format, found, report);
   };
 
   const read = (piece: string): void => {
     const text = template?.textIn(piece);
-    if (text !== undefined) return addText(tally, text, piece);
+    if (text !== undefined) return accumulator.addText(text, piece);
     const found = framesIn(framing, piece);
     for (const one of found) take(one);
     // The first frame shows which format it is, and only then what is expected can be asked.
-    if (template?.fits(piece) !== true) learn(piece, found);
+    if (template?.fits(piece) === true || format === undefined || !learner.open) return;
+    learner.learn(framing, format, piece);
+    template = learner.template ?? template;
   };
 
   return {
@@ -164,16 +168,16 @@ function readFrames(
       if (cutter.tail === '' && template !== undefined) {
         const known = fits && template === expected;
         const text = known ? template.textOf(piece) : template.textIn(piece);
-        if (text) return addText(tally, text, piece);
+        if (text) return accumulator.addText(text, piece);
       }
       for (const frame of framesApart(framing, cutter.feed(piece))) read(frame);
     },
     result: () => {
       const open = [...waiting, ...lastIn(framing, cutter.tail)];
       const chosen = format ?? lateChoice(framing, open);
-      if (open.length === 0) return toReading(tally, chosen, framing);
-      const sum = { ...tally, events: [...tally.events] };
-      for (const found of open) add(sum, chosen, found, report);
+      if (open.length === 0) return toReading(accumulator, chosen, framing);
+      const sum = accumulator.copy();
+      for (const found of open) sum.add(chosen, found, report);
       return toReading(sum, chosen, framing);
     },
   };
@@ -184,7 +188,7 @@ class Cutter {
   /** What waits for its boundary: a rope. */
   tail = '';
   /** The end of it, flat, because looking into a rope copies it. */
-  #seam = '';
+  #overlap = '';
   readonly #framing: Framed;
 
   constructor(framing: Framed) {
@@ -193,13 +197,13 @@ class Cutter {
 
   /** Takes the next piece; returns everything up to its last boundary, or ''. */
   feed(piece: string): string {
-    // Only the seam and the new piece can hold a new boundary; looking at all of `tail` would be quadratic.
-    const window = this.#seam + piece;
+    // Only the overlap and the new piece can hold a new boundary; looking at all of `tail` would be quadratic.
+    const window = this.#overlap + piece;
     const end = boundaryEnd(this.#framing, window);
     const whole = this.tail + piece;
-    const cut = end === 0 ? 0 : this.tail.length - this.#seam.length + end;
+    const cut = end === 0 ? 0 : this.tail.length - this.#overlap.length + end;
     this.tail = cut === 0 ? whole : whole.slice(cut);
-    this.#seam = (cut === 0 ? window : this.tail).slice(-SEAM_CHARS);
+    this.#overlap = (cut === 0 ? window : this.tail).slice(-OVERLAP_CHARS);
     return whole.slice(0, cut);
   }
 }
@@ -208,13 +212,13 @@ class Cutter {
  * So many frames are looked at for a template, so that a stream whose frames are all different pays for no more. Two or
  * three are enough where there is one: the first frames carry a role, or a text that stands in them twice.
  */
-const MAX_LESSONS = 32;
+const MAX_SAMPLES = 32;
 
 /**
  * What ends a frame has at most four characters, and the last of them is new: in an event stream a line end behind a line
  * end, in an array a line with a closing brace.
  */
-const SEAM_CHARS = 3;
+const OVERLAP_CHARS = 3;
 
 /** Payloads that each could be anybody's (`{"type":"start"}`), but that one vendor knows them all. */
 function lateChoice(framing: Framed, open: readonly Found[]): BuiltInFormat {
@@ -243,11 +247,20 @@ function isBroken(found: Found): found is Frame {
   );
 }
 
-function toReading(tally: Tally, format: Format, framing: Framed): BodyReading {
-  const { events: payloads, ...rest } = tally;
+function toReading(accumulator: Accumulator, format: Format, framing: Framed): BodyReading {
+  const { events: payloads } = accumulator;
   const count = payloads.length;
+  const { text, empty, finished, errorFrame, unknownText, toolCalls, wordless, finishReason } =
+    accumulator;
   return {
-    ...rest,
+    text,
+    empty,
+    finished,
+    errorFrame,
+    unknownText,
+    toolCalls,
+    wordless,
+    finishReason,
     get events() {
       return eventsOf(framing, payloads.slice(0, count));
     },

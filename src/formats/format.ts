@@ -51,7 +51,7 @@ export interface BuiltInFormat extends Format {
    * frame, and none in many others. They run over every chunk, so they begin with a letter that tells. A match
    * that a cut may have hidden (a look-ahead at the end of the text) must count as a match.
    */
-  readonly suspects: readonly string[];
+  readonly prefilter: readonly string[];
   /** True for a payload that this format alone would send; enough to choose it. */
   recognises(frame: Frame): boolean;
   /** True for a frame that is part of a tool call. */

@@ -20,7 +20,7 @@ const CONTROL = /[\u0000-\u001f]/;
 const PROBE = 'lastchunk: any other text';
 
 /** A frame with a hole where its text was. */
-export class Template {
+export class FrameTemplate {
   /** The format that it was read by. */
   readonly format: Format;
   readonly #before: string;
@@ -64,23 +64,53 @@ export class Template {
   }
 }
 
+/** Makes the template of a stream out of its first frames. */
+export class TemplateLearner {
+  template: FrameTemplate | undefined;
+  #samplesLeft: number;
+
+  /** After `maxSamples` frames without a template it gives up, so that a stream of unlike frames costs no more. */
+  constructor(maxSamples: number) {
+    this.#samplesLeft = maxSamples;
+  }
+
+  /** Whether another frame may still bring a template, or a better one. */
+  get open(): boolean {
+    return this.#samplesLeft > 0;
+  }
+
+  /** Takes a piece; it brings a template where it is one frame with a text, of which with any text `holds` is true. */
+  learn(
+    framing: Framed,
+    format: Format,
+    piece: string,
+    holds: (frame: Frame) => boolean = () => true,
+  ): void {
+    if (!this.open) return;
+    const frame = onlyFrame(framing, piece);
+    if (frame === undefined) return;
+    this.#samplesLeft -= 1;
+    this.template = templateOf(framing, format, { piece, frame }, holds) ?? this.template;
+  }
+}
+
 /** A piece that holds one frame and nothing else, and the frame. */
-export interface Lesson {
+interface Sample {
   readonly piece: string;
   readonly frame: Frame;
 }
 
 /**
- * The template that `piece` gives. `undefined` where its text does not stand in it just once and as it is, where the
+ * The template that a sample gives. `undefined` where its text does not stand in it just once and as it is, where the
  * format says more about it than its text, or where `holds` is not true of it with any text: then it says little about
  * the next. A custom format has no template, because what it says may depend on anything.
  */
-export function templateOf(
+function templateOf(
   framing: Framed,
   format: Format,
-  { piece, frame }: Lesson,
-  holds: (frame: Frame) => boolean = () => true,
-): Template | undefined {
+  { piece, frame }: Sample,
+  holds: (frame: Frame) => boolean,
+): FrameTemplate | undefined {
   // Where the payload is nothing but a string, its text may be `[DONE]`.
   if (asBuiltIn(format) === undefined || !isRecord(frame.json)) return undefined;
   const text = format.text(frame);
@@ -89,10 +119,15 @@ export function templateOf(
   if (text === '' || at < 0 || piece.includes(literal, at + 1)) return undefined;
   const before = piece.slice(0, at + 1);
   const behind = piece.slice(at + literal.length - 1);
-  const [probe, ...more] = framesIn(framing, before + PROBE + behind);
-  if (probe === undefined || more.length > 0 || !isFrame(probe)) return undefined;
+  const probe = onlyFrame(framing, before + PROBE + behind);
+  if (probe === undefined) return undefined;
   if (!isText(format, frame, text) || !isText(format, probe, PROBE)) return undefined;
-  return holds(frame) && holds(probe) ? new Template(format, before, behind) : undefined;
+  return holds(frame) && holds(probe) ? new FrameTemplate(format, before, behind) : undefined;
+}
+
+function onlyFrame(framing: Framed, piece: string): Frame | undefined {
+  const [first, ...others] = framesIn(framing, piece);
+  return first !== undefined && others.length === 0 && isFrame(first) ? first : undefined;
 }
 
 /** Whether a frame is this text and nothing else. */

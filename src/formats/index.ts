@@ -3,16 +3,16 @@ import { bad, show } from '../core/options.ts';
 import { FORMAT_NAMES, formatNamed } from './registry.ts';
 import type { Format } from './format.ts';
 import { isRecord } from './json.ts';
-import { SEAM_CHARS } from './prefilter.ts';
+import { OVERLAP_CHARS } from './prefilter.ts';
 
 export { FORMAT_NAMES } from './registry.ts';
 export { decodeBody } from './decode-body.ts';
 export type { Carries, FinishMarker, Format, Frame, Framing } from './format.ts';
-export { createFrameWatch } from './terminal-detector.ts';
-export type { FrameWatch, Sighting } from './terminal-detector.ts';
-export { createReading } from './body-reader.ts';
-export type { BodyReading, Reading } from './body-reader.ts';
-export type { Template } from './frame-template.ts';
+export { TerminalDetector } from './terminal-detector.ts';
+export type { TerminalSignal } from './terminal-detector.ts';
+export { BodyReader } from './body-reader.ts';
+export type { BodyReading } from './body-reader.ts';
+export type { FrameTemplate } from './frame-template.ts';
 
 /**
  * Checks the `format` option: a name, `auto` (also when absent), or a `Format` of your own. Throws a
@@ -43,7 +43,7 @@ const MUST: readonly (readonly [string, (value: unknown) => boolean, string])[] 
   ['terminal', isFunction, 'a function'],
   ['text', isFunction, 'a function'],
   ['carries', isFunction, 'a function'],
-  ['needles', isNeedles, `absent, or a list of strings of 1 to ${SEAM_CHARS} characters`],
+  ['needles', isNeedles, `absent, or a list of strings of 1 to ${OVERLAP_CHARS} characters`],
 ];
 
 function checked(option: Record<string, unknown>): Format {
@@ -69,7 +69,7 @@ function isNeedles(value: unknown): boolean {
     Array.isArray(value) &&
     value.length > 0 &&
     value.every(
-      (needle) => typeof needle === 'string' && needle !== '' && needle.length <= SEAM_CHARS,
+      (needle) => typeof needle === 'string' && needle !== '' && needle.length <= OVERLAP_CHARS,
     )
   );
 }

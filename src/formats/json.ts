@@ -44,7 +44,7 @@ export function isDone(frame: Frame): boolean {
   return frame.json === '[DONE]' || frame.data.trim() === '[DONE]';
 }
 
-/** In every frame of which `isDone` is true; for `suspects`. */
+/** In every frame of which `isDone` is true; for `prefilter`. */
 export const DONE = String.raw`DONE\]`;
 /** In every frame with `"done": true`. */
 export const DONE_TRUE = String.raw`done"\s*:\s*true`;

@@ -1,7 +1,7 @@
 /**
  * Looks at each chunk on its way out for the frame that ends the answer, because that frame must not leave
  * before the message is saved. It runs for every chunk of every stream, so the common chunk (whole frames,
- * nothing suspicious in them) costs two comparisons or one regular expression; only a suspicious one is parsed.
+ * nothing that may be terminal in them) costs two comparisons or one regular expression; only other chunks are parsed.
  */
 import { asBuiltIn, BUILT_INS, fallbackOf, formatNamed, recognise } from './registry.ts';
 import type { Format, Frame } from './format.ts';
@@ -15,29 +15,11 @@ import {
   unfinishedIn,
 } from './frames.ts';
 import type { BodyFraming, Found, Framed } from './frames.ts';
-import { SEAM_CHARS, suspectsOf } from './prefilter.ts';
-import { type Template, templateOf } from './frame-template.ts';
+import { OVERLAP_CHARS, prefilterOf } from './prefilter.ts';
+import { type FrameTemplate, TemplateLearner } from './frame-template.ts';
 
 /** The first terminal fact in a chunk. */
-export type Sighting = 'finish' | 'error';
-
-/** Watches one stream. */
-export interface FrameWatch {
-  /** Takes the next chunk, cut anywhere; says what it brought to light, if anything. Never throws. */
-  see(piece: string): Sighting | undefined;
-  /** A finish marker was seen. Under `auto`, that of any format. */
-  readonly finished: boolean;
-  /** An error frame was seen. */
-  readonly errored: boolean;
-  /** The format as far as the first 8 Ki characters show it; the generic one of the framing until then. */
-  readonly format: string;
-  /** Whether that format needs its finish marker. */
-  readonly needsFinish: boolean;
-  /** What most frames of this stream look like, once that is known; it does not change any more. */
-  readonly template: Template | undefined;
-  /** The piece seen last is one frame that fits it. */
-  readonly fitted: boolean;
-}
+export type TerminalSignal = 'finish' | 'error';
 
 /** Characters of a frame without end that are kept. A longer frame is waited out, and not looked into. */
 const MAX_FRAME_CHARS = 1_048_576;
@@ -45,29 +27,22 @@ const MAX_FRAME_CHARS = 1_048_576;
 const MAX_REREAD_CHARS = 1_048_576;
 /** After so many characters without a vendor's frame the format is taken for generic. */
 const GUESS_CHARS = 8_192;
-/** So many frames are looked at for a template: the first ones carry a role, or a text that stands in them twice. */
-const MAX_LESSONS = 4;
+/** Frames tried for a template: the first ones carry a role, or a text that stands in them twice. */
+const MAX_SAMPLES = 4;
 
 /**
- * Begins to watch a stream. `choice` is a format, its name, or `auto`; `contentType` is without parameters, in
- * lower case, or ''. `onError` is told, once, when a custom format throws; its frame then ends nothing.
+ * Looks for terminal frames in one stream. `choice` is a format, its name, or `auto`; `contentType` is without parameters,
+ * in lower case, or ''. `onError` is told, once, when a custom format throws; its frame then ends nothing.
  */
-export function createFrameWatch(
-  choice: Format | string,
-  contentType: string,
-  onError: (error: unknown) => void = () => {},
-): FrameWatch {
-  return new Watch(typeof choice === 'string' ? formatNamed(choice) : choice, contentType, onError);
-}
-
-/** A class, because its methods share a dozen hot fields, and there is one for each live stream. */
-class Watch implements FrameWatch {
+export class TerminalDetector {
+  /** A finish marker was seen. Under `auto`, that of any format. */
   finished = false;
+  /** An error frame was seen. */
   errored = false;
+  /** The piece seen last is one frame that fits the template. */
   fitted = false;
-  template: Template | undefined;
   readonly #given: Format | undefined;
-  readonly #suspects: RegExp | undefined;
+  readonly #prefilter: RegExp | undefined;
   #onError: (error: unknown) => void;
   #framing: BodyFraming | undefined;
   #guess: Format | undefined;
@@ -78,53 +53,66 @@ class Watch implements FrameWatch {
   /** The frame that has begun and not ended: a rope, which must not be searched, because that copies it. */
   #tail = '';
   /** The end of it, flat. */
-  #seam = '';
+  #overlap = '';
   /** Something in the open frame may make it terminal. */
-  #suspect = false;
+  #candidate = false;
   #overlong = false;
   /** The open frame has been told already; its end says nothing new. */
   #told = false;
   #rereadChars = MAX_REREAD_CHARS;
-  #lessons = MAX_LESSONS;
+  readonly #learner = new TemplateLearner(MAX_SAMPLES);
 
-  constructor(given: Format | undefined, contentType: string, onError: (error: unknown) => void) {
+  constructor(
+    choice: Format | string,
+    contentType: string,
+    onError: (error: unknown) => void = () => {},
+  ) {
+    const given = typeof choice === 'string' ? formatNamed(choice) : choice;
     this.#given = given;
     this.#guess = given;
     this.#guessChars = given === undefined ? GUESS_CHARS : 0;
-    this.#suspects = suspectsOf(given);
+    this.#prefilter = prefilterOf(given);
     this.#framing = framingFor(given, contentType);
     this.#idle = this.#framing !== undefined && given !== undefined;
     this.#onError = onError;
   }
 
+  /** The format as far as the first 8 Ki characters show it; the generic one of the framing until then. */
   get format(): string {
     return (this.#guess ?? fallbackOf(this.#framing ?? 'text')).name;
   }
 
+  /** Whether that format needs its finish marker. */
   get needsFinish(): boolean {
     return this.#guess?.finishMarker === 'needed';
   }
 
-  see(piece: string): Sighting | undefined {
+  /** What most frames of this stream look like, once that is known; it does not change any more. */
+  get template(): FrameTemplate | undefined {
+    return this.#learner.template;
+  }
+
+  /** Takes the next chunk, cut anywhere; returns the first terminal signal in it, if any. Never throws. */
+  inspect(piece: string): TerminalSignal | undefined {
     const framing = this.#framing;
     if (framing === 'text') return undefined;
     this.fitted = false;
     if (this.#idle && endsFrame(framing, piece)) {
       this.fitted = this.template?.fits(piece) === true;
       if (this.fitted) return undefined;
-      if (this.#suspects?.test(piece) === false) {
-        if (this.#lessons > 0) this.#learn(piece);
+      if (this.#prefilter?.test(piece) === false) {
+        if (this.#learner.open) this.#learn(piece);
         return undefined;
       }
     }
-    const sighting = framing === undefined ? this.#sniff(piece) : this.#cut(framing, piece);
+    const signal = framing === undefined ? this.#sniff(piece) : this.#cut(framing, piece);
     this.#guessChars = Math.max(0, this.#guessChars - piece.length);
     this.#idle = this.#framing !== undefined && this.#tail === '' && this.#guessChars === 0;
-    return sighting;
+    return signal;
   }
 
   /** Without a content type nothing is looked at before the first line shows what it is; `#tail` holds the head. */
-  #sniff(piece: string): Sighting | undefined {
+  #sniff(piece: string): TerminalSignal | undefined {
     const head = this.#tail + piece;
     this.#framing = sniff(head);
     this.#tail = this.#framing === undefined ? head : '';
@@ -133,27 +121,27 @@ class Watch implements FrameWatch {
       : this.#cut(this.#framing, head);
   }
 
-  #cut(framing: Framed, piece: string): Sighting | undefined {
-    const window = this.#seam + piece;
+  #cut(framing: Framed, piece: string): TerminalSignal | undefined {
+    const window = this.#overlap + piece;
     const end = boundaryEnd(framing, window);
     if (end === 0) {
       this.#grow(piece, window);
       return this.#peek(framing);
     }
     const whole = this.#tail + piece;
-    const cut = this.#tail.length - this.#seam.length + end;
-    const worthIt = this.#suspect || this.#isSuspect(window);
+    const cut = this.#tail.length - this.#overlap.length + end;
+    const worthIt = this.#candidate || this.#isCandidate(window);
     // The first frame is the one that was open: what it had to say may have been told.
-    const sighting = worthIt
+    const signal = worthIt
       ? this.#judgeEach(framing, whole.slice(0, cut), this.#told && !this.#overlong)
       : undefined;
     this.#open(whole.slice(cut));
-    return sighting ?? this.#peek(framing);
+    return signal ?? this.#peek(framing);
   }
 
   #open(rest: string): void {
     this.#tail = '';
-    this.#suspect = false;
+    this.#candidate = false;
     this.#overlong = false;
     this.#told = false;
     this.#rereadChars = MAX_REREAD_CHARS;
@@ -161,28 +149,29 @@ class Watch implements FrameWatch {
   }
 
   #grow(piece: string, window: string): void {
-    this.#seam = window.slice(-SEAM_CHARS);
+    this.#overlap = window.slice(-OVERLAP_CHARS);
     this.#overlong ||= this.#tail.length + piece.length > MAX_FRAME_CHARS;
-    this.#tail = this.#overlong ? this.#seam : this.#tail + piece;
-    this.#suspect = !this.#overlong && (this.#suspect || (piece !== '' && this.#isSuspect(window)));
+    this.#tail = this.#overlong ? this.#overlap : this.#tail + piece;
+    this.#candidate =
+      !this.#overlong && (this.#candidate || (piece !== '' && this.#isCandidate(window)));
   }
 
   /** While the format is still to be guessed, every frame is worth a look. */
-  #isSuspect(window: string): boolean {
-    return this.#guessChars > 0 || this.#suspects?.test(window) !== false;
+  #isCandidate(window: string): boolean {
+    return this.#guessChars > 0 || this.#prefilter?.test(window) !== false;
   }
 
   /**
    * Reads the open frame as if it ended here, because a client may too: one that splits lines acts on
    * `data: [DONE]` before the blank line. JSON that is not whole yet is tried again with the next chunk.
    */
-  #peek(framing: Framed): Sighting | undefined {
-    const tries = this.#suspect && !this.#told && this.#rereadChars > 0 && this.#mayBeWhole();
+  #peek(framing: Framed): TerminalSignal | undefined {
+    const tries = this.#candidate && !this.#told && this.#rereadChars > 0 && this.#mayBeWhole();
     if (!tries) return undefined;
     this.#rereadChars -= this.#tail.length;
-    const sighting = this.#judge(unfinishedIn(framing, this.#tail), false);
-    this.#told = sighting !== undefined;
-    return sighting;
+    const signal = this.#judge(unfinishedIn(framing, this.#tail), false);
+    this.#told = signal !== undefined;
+    return signal;
   }
 
   /**
@@ -191,48 +180,41 @@ class Watch implements FrameWatch {
    */
   #mayBeWhole(): boolean {
     const custom = this.#given !== undefined && asBuiltIn(this.#given) === undefined;
-    return custom || /[\]}]"?$/.test(this.#seam.trimEnd()) || this.#seam.includes('error');
+    return custom || /[\]}]"?$/.test(this.#overlap.trimEnd()) || this.#overlap.includes('error');
   }
 
   /** Most frames differ in nothing but their text; to see that of one is cheaper than to look for what is suspect. */
   #learn(piece: string): void {
     const framing = this.#framing;
     if (framing === undefined || framing === 'text') return;
-    this.#lessons -= 1;
     const last = framesApart(framing, piece).at(-1) ?? '';
-    const [frame, ...others] = framesIn(framing, last);
-    if (frame === undefined || others.length > 0 || !isFrame(frame)) return;
     const format = this.#guess ?? fallbackOf(framing);
-    const lesson = { piece: last, frame };
-    const template = templateOf(framing, format, lesson, (one) => !this.#sightingIn(one));
-    if (template === undefined) return;
-    this.template = template;
-    this.#lessons = 0;
+    this.#learner.learn(framing, format, last, (frame) => !this.#signalIn(frame));
   }
 
-  /** Of many frames that came at once only the suspicious ones are parsed. */
-  #judgeEach(framing: Framed, text: string, skipFirst: boolean): Sighting | undefined {
-    let first: Sighting | undefined;
+  /** Of many frames that came at once only the candidate ones are parsed. */
+  #judgeEach(framing: Framed, text: string, skipFirst: boolean): TerminalSignal | undefined {
+    let first: TerminalSignal | undefined;
     let skips = skipFirst;
     for (const frame of framesApart(framing, text)) {
-      const sighting = this.#isSuspect(frame)
+      const signal = this.#isCandidate(frame)
         ? this.#judge(framesIn(framing, frame), skips)
         : undefined;
-      first ??= sighting;
+      first ??= signal;
       skips = false;
     }
     return first;
   }
 
-  #judge(found: readonly Found[], skipFirst: boolean): Sighting | undefined {
-    let first: Sighting | undefined;
+  #judge(found: readonly Found[], skipFirst: boolean): TerminalSignal | undefined {
+    let first: TerminalSignal | undefined;
     const frames = found.filter(isFrame);
     for (const frame of skipFirst ? frames.slice(1) : frames) {
       this.#recognise(frame);
-      const sighting = this.#sightingIn(frame);
-      if (sighting === 'finish') this.finished = true;
-      if (sighting === 'error') this.errored = true;
-      first ??= sighting;
+      const signal = this.#signalIn(frame);
+      if (signal === 'finish') this.finished = true;
+      if (signal === 'error') this.errored = true;
+      first ??= signal;
     }
     return first;
   }
@@ -243,7 +225,7 @@ class Watch implements FrameWatch {
     if (this.#guess !== undefined) this.#guessChars = 0;
   }
 
-  #sightingIn(frame: Frame): Sighting | undefined {
+  #signalIn(frame: Frame): TerminalSignal | undefined {
     const formats = this.#given === undefined ? BUILT_INS : [this.#given];
     try {
       if (formats.some((format) => format.carries(frame) === 'error')) return 'error';

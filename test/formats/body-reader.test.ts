@@ -1,13 +1,13 @@
 /** What a body says: its text, whether it is whole, and that nothing unknown is ever taken for nothing. */
 import { describe, expect, it } from 'vitest';
-import { type BodyReading, createReading, type Format } from '../../src/formats/index.ts';
+import { type BodyReading, BodyReader, type Format } from '../../src/formats/index.ts';
 import { chatChunk, line, sse } from '../support/frames.ts';
 
 const SSE = 'text/event-stream';
 const NDJSON = 'application/x-ndjson';
 
 function read(body: string, contentType = SSE, format: Format | string = 'auto'): BodyReading {
-  const reading = createReading(format, contentType);
+  const reading = new BodyReader(format, contentType);
   reading.feed(body);
   return reading.result();
 }
@@ -17,7 +17,7 @@ describe('text', () => {
     const words = Array.from({ length: 4_000 }, (_, index) => ` w${index}`);
     const answer = `${words.join('')} 世界 👩‍👩‍👧 é\u0301`;
     const deltas = [...words, ' 世界', ' 👩‍👩‍👧', ' é\u0301'].map((content) => chatChunk({ content }));
-    const reading = createReading('auto', SSE);
+    const reading = new BodyReader('auto', SSE);
     for (const delta of deltas) reading.feed(delta);
     expect(reading.result()).toMatchObject({ text: answer, finished: false, unknownText: false });
     expect(reading.result().events).toHaveLength(4_003);
@@ -158,7 +158,7 @@ describe('auto', () => {
     ['dat', 'text', 'dat'],
     ['Hello\n\ndata: x', 'text', 'Hello\n\ndata: x'],
   ])('without a content type sniffs %j', (body, format, text) => {
-    const reading = createReading('auto', '');
+    const reading = new BodyReader('auto', '');
     for (const unit of body) {
       reading.feed(unit);
       reading.result();
@@ -168,7 +168,7 @@ describe('auto', () => {
 
   it('gives up sniffing a first line that does not end', () => {
     const body = `{"text":"${'x'.repeat(70_000)}"}\n`;
-    const reading = createReading('auto', '');
+    const reading = new BodyReader('auto', '');
     reading.feed(body.slice(0, -10));
     reading.feed(body.slice(-10));
     expect(reading.result()).toMatchObject({ format: 'text', text: body });
@@ -216,7 +216,7 @@ describe('a format by name', () => {
 
 describe('the unfinished last frame', () => {
   it('is read but not consumed', () => {
-    const reading = createReading('auto', SSE);
+    const reading = new BodyReader('auto', SSE);
     reading.feed('data: {"text":"Hel"}\n\ndata: {"text":"lo"}');
     expect(reading.result()).toMatchObject({ text: 'Hello', unknownText: false });
     reading.feed('\n\ndata: {"text":"!"}\n\n');
@@ -286,7 +286,7 @@ describe('a format of your own', () => {
         return own.text(frame);
       },
     };
-    const reading = createReading(throwing, NDJSON, (error) => errors.push(error));
+    const reading = new BodyReader(throwing, NDJSON, (error) => errors.push(error));
     reading.feed('a\nb\nb\nc\nEND\n');
     expect(reading.result()).toMatchObject({ text: 'AC', unknownText: true, finished: true });
     expect(reading.result().events).toEqual(['a', 'b', 'b', 'c', 'END']);
@@ -297,7 +297,7 @@ describe('a format of your own', () => {
     const errors: unknown[] = [];
     // What a caller without TypeScript may hand over.
     const odd = { ...own, text: () => undefined } as unknown as Format;
-    const reading = createReading(odd, NDJSON, (error) => errors.push(error));
+    const reading = new BodyReader(odd, NDJSON, (error) => errors.push(error));
     reading.feed('a\nb\n');
     expect(reading.result()).toMatchObject({ text: '', unknownText: true, empty: false });
     expect(errors).toHaveLength(1);
@@ -312,7 +312,7 @@ describe('a format of your own', () => {
 });
 
 it('reads a frame of many chunks without a boundary in one go', () => {
-  const reading = createReading('auto', SSE);
+  const reading = new BodyReader('auto', SSE);
   reading.feed('data: {"text":"');
   for (let index = 0; index < 200_000; index++) reading.feed('0123456789abcdef'.repeat(2));
   reading.feed('"}\n\n');

@@ -1,6 +1,6 @@
 /** A frame that is like the one before it is not parsed; what it says must be what parsing would have found. */
 import { describe, expect, it } from 'vitest';
-import { createFrameWatch, createReading } from '../../src/formats/index.ts';
+import { TerminalDetector, BodyReader } from '../../src/formats/index.ts';
 import { chatChunk, FAMILIES, type Family } from '../support/frames.ts';
 
 /** Deltas that look like the end of their string, of their frame or of the answer, or are cut where it hurts. */
@@ -41,7 +41,7 @@ function framesOf(family: Family): string[] {
 }
 
 function textOf(pieces: readonly string[], { contentType }: Family): string {
-  const reading = createReading('auto', contentType);
+  const reading = new BodyReader('auto', contentType);
   for (const piece of pieces) reading.feed(piece);
   return reading.result().text;
 }
@@ -55,7 +55,7 @@ describe.each(FAMILIES.map((family) => [family.name, family] as const))('%s', (_
 
   it('keeps the same events', () => {
     const [one, whole] = [0, 1].map((joined) => {
-      const reading = createReading('auto', family.contentType);
+      const reading = new BodyReader('auto', family.contentType);
       const frames = framesOf(family);
       for (const piece of joined === 1 ? [frames.join('')] : frames) reading.feed(piece);
       return reading.result().events;
@@ -65,39 +65,39 @@ describe.each(FAMILIES.map((family) => [family.name, family] as const))('%s', (_
 
   it('reads the same by what was known when it was written', () => {
     const frames = [...framesOf(family), family.finish];
-    const watch = createFrameWatch('auto', family.contentType);
+    const watch = new TerminalDetector('auto', family.contentType);
     const fitted = frames.map((piece) => {
-      watch.see(piece);
+      watch.inspect(piece);
       return watch.fitted;
     });
-    const reading = createReading('auto', family.contentType, undefined, watch.template);
+    const reading = new BodyReader('auto', family.contentType, undefined, watch.template);
     for (const [at, piece] of frames.entries()) reading.feed(piece, fitted[at]);
-    const plain = createReading('auto', family.contentType);
+    const plain = new BodyReader('auto', family.contentType);
     for (const piece of frames) plain.feed(piece);
     expect(reading.result()).toEqual(plain.result());
   });
 
   it('sees no end in any text, and the end in its own frame', () => {
-    const watch = createFrameWatch('auto', family.contentType);
-    for (const frame of framesOf(family)) expect(watch.see(frame)).toBeUndefined();
-    expect(watch.see(family.finish)).toBe('finish');
+    const watch = new TerminalDetector('auto', family.contentType);
+    for (const frame of framesOf(family)) expect(watch.inspect(frame)).toBeUndefined();
+    expect(watch.inspect(family.finish)).toBe('finish');
   });
 
   it('sees the same in frames that come at once', () => {
     const frames = framesOf(family);
-    const watch = createFrameWatch('auto', family.contentType);
-    expect(watch.see(frames.join(''))).toBeUndefined();
-    expect(watch.see([...frames, family.finish, ...frames].join(''))).toBe('finish');
+    const watch = new TerminalDetector('auto', family.contentType);
+    expect(watch.inspect(frames.join(''))).toBeUndefined();
+    expect(watch.inspect([...frames, family.finish, ...frames].join(''))).toBe('finish');
   });
 });
 
 it('what was known of frames of one format says nothing to the reader of another', () => {
   const frames = DELTAS.map((content) => chatChunk({ content }));
-  const watch = createFrameWatch('openai', 'text/event-stream');
-  for (const piece of frames) watch.see(piece);
+  const watch = new TerminalDetector('openai', 'text/event-stream');
+  for (const piece of frames) watch.inspect(piece);
   expect(watch.template).toBeDefined();
   const [misled, plain] = [watch.template, undefined].map((known) => {
-    const reading = createReading('sse', 'text/event-stream', undefined, known);
+    const reading = new BodyReader('sse', 'text/event-stream', undefined, known);
     for (const piece of frames) reading.feed(piece, true);
     return reading.result();
   });
@@ -109,11 +109,11 @@ describe('a frame that only looks like the one before it', () => {
 
   /** After enough frames to know one by its looks. */
   function follow(frame: string) {
-    const watch = createFrameWatch('auto', 'text/event-stream');
-    const reading = createReading('auto', 'text/event-stream');
+    const watch = new TerminalDetector('auto', 'text/event-stream');
+    const reading = new BodyReader('auto', 'text/event-stream');
     for (const piece of [...DELTAS.slice(0, 2).map((content) => chatChunk({ content })), frame]) {
       reading.feed(piece);
-      watch.see(piece);
+      watch.inspect(piece);
     }
     return { watch, reading: reading.result() };
   }

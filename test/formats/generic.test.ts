@@ -1,20 +1,20 @@
 /** The streams of nobody in particular: named events, LangServe's, sequences and arrays of JSON. */
 import { describe, expect, it } from 'vitest';
-import { createFrameWatch, createReading } from '../../src/formats/index.ts';
+import { TerminalDetector, BodyReader } from '../../src/formats/index.ts';
 
 const SSE = 'text/event-stream';
 
 function read(body: string, contentType: string, format = 'auto', size = body.length) {
-  const reading = createReading(format, contentType);
+  const reading = new BodyReader(format, contentType);
   for (let at = 0; at < body.length; at += size) reading.feed(body.slice(at, at + size));
   return reading.result();
 }
 
 /** What has been written when the finish marker is seen. */
 function markerIn(body: string, contentType: string, format = 'auto'): string | undefined {
-  const watch = createFrameWatch(format, contentType);
+  const watch = new TerminalDetector(format, contentType);
   for (let at = 1; at <= body.length; at += 1) {
-    if (watch.see(body.slice(at - 1, at)) === 'finish') return body.slice(0, at);
+    if (watch.inspect(body.slice(at - 1, at)) === 'finish') return body.slice(0, at);
   }
   return undefined;
 }
@@ -60,12 +60,12 @@ describe('a stream whose writer makes JSON of everything, better-sse for one,', 
   );
 
   it('does so when every frame is a chunk of its own', () => {
-    const reading = createReading('auto', SSE);
-    const watch = createFrameWatch('auto', SSE);
+    const reading = new BodyReader('auto', SSE);
+    const watch = new TerminalDetector('auto', SSE);
     const frames = body.split(/(?<=\n\n)/);
     for (const frame of frames) reading.feed(frame);
     expect(reading.result()).toMatchObject({ text: 'It is', finished: true, unknownText: false });
-    expect(frames.map((frame) => watch.see(frame))).toEqual([undefined, undefined, 'finish']);
+    expect(frames.map((frame) => watch.inspect(frame))).toEqual([undefined, undefined, 'finish']);
   });
 
   it('may talk about it', () => {

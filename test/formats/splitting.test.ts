@@ -1,7 +1,7 @@
 /** A chunk boundary means nothing: wherever a stream is cut, it reads the same and its end is seen. */
 import { StringDecoder } from 'node:string_decoder';
 import { describe, expect, it } from 'vitest';
-import { type BodyReading, createFrameWatch, createReading } from '../../src/formats/index.ts';
+import { type BodyReading, TerminalDetector, BodyReader } from '../../src/formats/index.ts';
 import { SAMPLES, type Sample } from './samples.ts';
 
 /** The body as chunks of bytes, each decoded as it comes. */
@@ -13,7 +13,7 @@ function decoded(body: string, cuts: readonly number[]): readonly string[] {
 }
 
 function read(sample: Sample, pieces: readonly string[], resultAfterEach = false): BodyReading {
-  const reading = createReading('auto', sample.contentType);
+  const reading = new BodyReader('auto', sample.contentType);
   for (const piece of pieces) {
     reading.feed(piece);
     if (resultAfterEach) reading.result();
@@ -65,11 +65,11 @@ describe.each(SAMPLES)('$name', (sample) => {
     const frameEnd = finish === undefined ? Infinity : body.indexOf(finish) + finish.length;
     const payloadEnd = frameEnd - (finish ?? '').length + (finish ?? '').trimEnd().length;
     for (let seed = 1; seed <= 200; seed++) {
-      const watch = createFrameWatch('auto', sample.contentType);
+      const watch = new TerminalDetector('auto', sample.contentType);
       let seen = '';
       for (const piece of decoded(body, randomCuts(seed, length))) {
         const before = watch.finished;
-        const sighting = watch.see(piece);
+        const sighting = watch.inspect(piece);
         seen += piece;
         const at = `seed ${seed} at ${seen.length}`;
         expect(watch.finished && seen.length < payloadEnd, `${at}: too early`).toBe(false);
@@ -81,8 +81,8 @@ describe.each(SAMPLES)('$name', (sample) => {
   });
 
   it('sees it in single characters too, and guesses the format', () => {
-    const watch = createFrameWatch('auto', sample.contentType);
-    for (const unit of body) watch.see(unit);
+    const watch = new TerminalDetector('auto', sample.contentType);
+    for (const unit of body) watch.inspect(unit);
     expect(watch.finished).toBe(finish !== undefined);
     expect(watch.format).toBe(sample.format);
     expect(watch.needsFinish).toBe(whole.finishMarker === 'needed');

@@ -2,7 +2,7 @@
 import v8 from 'node:v8';
 import vm from 'node:vm';
 import { describe, expect, it } from 'vitest';
-import { createFrameWatch, type Format, type Sighting } from '../../src/formats/index.ts';
+import { TerminalDetector, type Format, type TerminalSignal } from '../../src/formats/index.ts';
 import { chatChunk, FAMILIES, line, sse } from '../support/frames.ts';
 
 const SSE = 'text/event-stream';
@@ -12,9 +12,9 @@ function sightings(
   pieces: readonly string[],
   contentType = SSE,
   choice: Format | string = 'auto',
-): readonly (Sighting | undefined)[] {
-  const watch = createFrameWatch(choice, contentType);
-  return pieces.map((piece) => watch.see(piece));
+): readonly (TerminalSignal | undefined)[] {
+  const watch = new TerminalDetector(choice, contentType);
+  return pieces.map((piece) => watch.inspect(piece));
 }
 
 describe('the finish marker', () => {
@@ -164,8 +164,8 @@ describe('an error frame', () => {
     ['a home-made stream', sse({ message: 'x' }, 'error')],
     ['a home-made stream of bare text', 'event: error\ndata: it broke\n\n'],
   ])('of %s is seen', (_name, frame) => {
-    const watch = createFrameWatch('auto', SSE);
-    expect(watch.see(frame)).toBe('error');
+    const watch = new TerminalDetector('auto', SSE);
+    expect(watch.inspect(frame)).toBe('error');
     expect(watch).toMatchObject({ errored: true, finished: false });
   });
 
@@ -180,8 +180,8 @@ describe('an error frame', () => {
   });
 
   it('and a finish marker: the first in the chunk is told, both are remembered', () => {
-    const watch = createFrameWatch('auto', SSE);
-    expect(watch.see(sse({ type: 'error', errorText: 'x' }) + sse({ type: 'finish' }))).toBe(
+    const watch = new TerminalDetector('auto', SSE);
+    expect(watch.inspect(sse({ type: 'error', errorText: 'x' }) + sse({ type: 'finish' }))).toBe(
       'error',
     );
     expect(watch).toMatchObject({ errored: true, finished: true });
@@ -190,33 +190,33 @@ describe('an error frame', () => {
 
 describe('the guess', () => {
   it('is the first vendor frame', () => {
-    const watch = createFrameWatch('auto', SSE);
+    const watch = new TerminalDetector('auto', SSE);
     expect(watch).toMatchObject({ format: 'sse', needsFinish: false });
-    watch.see(`: hi\n\n${sse({ conversation: 'c' })}`);
+    watch.inspect(`: hi\n\n${sse({ conversation: 'c' })}`);
     expect(watch.format).toBe('sse');
-    watch.see(chatChunk({ content: 'a' }));
+    watch.inspect(chatChunk({ content: 'a' }));
     expect(watch).toMatchObject({ format: 'openai', needsFinish: true });
-    watch.see(sse({ type: 'message_stop' }));
+    watch.inspect(sse({ type: 'message_stop' }));
     expect(watch.format).toBe('openai');
   });
 
   it('is given up after 8 Ki characters', () => {
-    const watch = createFrameWatch('auto', SSE);
-    watch.see(sse({ text: 'x'.repeat(9_000) }));
-    watch.see(chatChunk({ content: 'a' }));
+    const watch = new TerminalDetector('auto', SSE);
+    watch.inspect(sse({ text: 'x'.repeat(9_000) }));
+    watch.inspect(chatChunk({ content: 'a' }));
     expect(watch).toMatchObject({ format: 'sse', needsFinish: false });
   });
 
   it('is not needed where the format is given', () => {
-    expect(createFrameWatch('anthropic', SSE)).toMatchObject({
+    expect(new TerminalDetector('anthropic', SSE)).toMatchObject({
       format: 'anthropic',
       needsFinish: true,
     });
-    expect(createFrameWatch('auto', NDJSON)).toMatchObject({
+    expect(new TerminalDetector('auto', NDJSON)).toMatchObject({
       format: 'ndjson',
       needsFinish: false,
     });
-    expect(createFrameWatch('auto', 'text/plain')).toMatchObject({
+    expect(new TerminalDetector('auto', 'text/plain')).toMatchObject({
       format: 'text',
       needsFinish: false,
     });
@@ -263,8 +263,8 @@ describe('a format of your own', () => {
         throw new Error('boom');
       },
     };
-    const watch = createFrameWatch(throwing, SSE, (error) => errors.push(error));
-    expect(pieces.slice(0, 3).map((piece) => watch.see(piece))).toEqual([
+    const watch = new TerminalDetector(throwing, SSE, (error) => errors.push(error));
+    expect(pieces.slice(0, 3).map((piece) => watch.inspect(piece))).toEqual([
       undefined,
       undefined,
       undefined,
@@ -281,22 +281,22 @@ describe('a frame without end', () => {
       if (typeof collect === 'function') collect();
       return process.memoryUsage().heapUsed;
     };
-    const watch = createFrameWatch('auto', SSE);
-    watch.see('data: {"text":"error" ');
+    const watch = new TerminalDetector('auto', SSE);
+    watch.inspect('data: {"text":"error" ');
     const before = used();
     for (let index = 0; index < 1_024; index++) {
-      watch.see(Buffer.alloc(65_536, `${index % 10}]`).toString('latin1'));
+      watch.inspect(Buffer.alloc(65_536, `${index % 10}]`).toString('latin1'));
     }
     expect(used() - before).toBeLessThan(8 * 1_048_576);
-    expect(watch.see(`"}\n\n${chatChunk({ content: 'a' })}`)).toBeUndefined();
-    expect(watch.see('data: [DONE]\n\n')).toBe('finish');
+    expect(watch.inspect(`"}\n\n${chatChunk({ content: 'a' })}`)).toBeUndefined();
+    expect(watch.inspect('data: [DONE]\n\n')).toBe('finish');
   });
 
   it('is not parsed at every one of its chunks, even when each may be its last', () => {
-    const watch = createFrameWatch('auto', SSE);
-    watch.see('data: {"error":["');
-    for (let index = 0; index < 100_000; index++) watch.see('[x]');
-    expect(watch.see('"]}\n\n')).toBeUndefined();
-    expect(watch.see(chatChunk({}, 'stop'))).toBe('finish');
+    const watch = new TerminalDetector('auto', SSE);
+    watch.inspect('data: {"error":["');
+    for (let index = 0; index < 100_000; index++) watch.inspect('[x]');
+    expect(watch.inspect('"]}\n\n')).toBeUndefined();
+    expect(watch.inspect(chatChunk({}, 'stop'))).toBe('finish');
   });
 });

@@ -35,7 +35,7 @@ export const aiSdk: BuiltInFormat = {
   name: 'ai-sdk',
   framing: 'sse',
   finishMarker: 'needed',
-  suspects: ['finish"', ERROR],
+  prefilter: ['finish"', ERROR],
   // `start` or `error` could be anybody's; the types with a hyphen are the SDK's own.
   recognises: (frame) => {
     const type = typeOf(frame);

@@ -33,7 +33,7 @@ export const anthropic: BuiltInFormat = {
   name: 'anthropic',
   framing: 'sse',
   finishMarker: 'needed',
-  suspects: ['message_stop', ERROR],
+  prefilter: ['message_stop', ERROR],
   // `ping` and `error` could be anybody's.
   recognises: (frame) => typeOf(frame).includes('_') && rowOf(CARRIES, typeOf(frame)) !== undefined,
   terminal: (frame) => typeOf(frame) === 'message_stop',

@@ -16,7 +16,7 @@ export const gemini: BuiltInFormat = {
   name: 'gemini',
   framing: 'sse',
   finishMarker: 'needed',
-  suspects: ['finishReason', 'blockReason', ERROR],
+  prefilter: ['finishReason', 'blockReason', ERROR],
   recognises: (frame) =>
     Array.isArray(member(frame.json, 'candidates')) || blockReason(frame) !== undefined,
   // A blocked prompt has no candidates, and nothing follows.

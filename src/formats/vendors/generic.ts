@@ -29,7 +29,7 @@ function generic(framing: 'sse' | 'ndjson'): BuiltInFormat {
     name: framing,
     framing,
     finishMarker: 'accepted',
-    suspects: [DONE, DONE_TRUE, ERROR, END_EVENT],
+    prefilter: [DONE, DONE_TRUE, ERROR, END_EVENT],
     // It is what is left when no other format recognises anything.
     recognises: () => false,
     terminal: (frame) =>

@@ -16,7 +16,7 @@ export const ollama: BuiltInFormat = {
   name: 'ollama',
   framing: 'ndjson',
   finishMarker: 'needed',
-  suspects: [DONE_TRUE, ERROR],
+  prefilter: [DONE_TRUE, ERROR],
   recognises: (frame) =>
     typeof member(frame.json, 'done') === 'boolean' &&
     (typeof member(frame.json, 'response') === 'string' || isRecord(member(frame.json, 'message'))),

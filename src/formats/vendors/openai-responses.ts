@@ -26,7 +26,7 @@ export const openaiResponses: BuiltInFormat = {
   name: 'openai-responses',
   framing: 'sse',
   finishMarker: 'needed',
-  suspects: [String.raw`response\.(?:completed|incomplete|failed)`, ERROR],
+  prefilter: [String.raw`response\.(?:completed|incomplete|failed)`, ERROR],
   recognises: (frame) => typeOf(frame).startsWith('response.'),
   terminal: (frame) => FINISH.has(typeOf(frame)),
   text: (frame) => (TEXT.has(typeOf(frame)) ? stringOr(member(frame.json, 'delta')) : ''),

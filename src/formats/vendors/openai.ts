@@ -36,7 +36,7 @@ export const openai: BuiltInFormat = {
   framing: 'sse',
   finishMarker: 'needed',
   // Every chunk has `"finish_reason":null`, so it is anything but null that is suspect.
-  suspects: [DONE, String.raw`finish_reason"(?!\s*:\s*null)`, ERROR],
+  prefilter: [DONE, String.raw`finish_reason"(?!\s*:\s*null)`, ERROR],
   recognises: (frame) => {
     const choices = member(frame.json, 'choices');
     return Array.isArray(choices) && choices.every((choice) => isRecord(member(choice, 'delta')));

@@ -6,7 +6,7 @@ export const plainText: BuiltInFormat = {
   name: 'text',
   framing: 'text',
   finishMarker: 'none',
-  suspects: [],
+  prefilter: [],
   recognises: () => false,
   terminal: () => false,
   text: (frame) => frame.data,

@@ -6,8 +6,8 @@ import type { OpenedStream, StreamLog, WriteTime } from '../../core/save-port.ts
 import type { SaveResult, SkipReason } from '../../core/message.ts';
 import { type Capture, createCapture, isEncoded } from './capture.ts';
 import type { StreamEnvironment } from '../lifecycle/environment.ts';
-import { createFrameWatch, type FrameWatch, type Sighting } from '../../formats/index.ts';
-import { createSettlement, type Fact, type Settlement } from './message-builder.ts';
+import { TerminalDetector, type TerminalSignal } from '../../formats/index.ts';
+import { MessageBuilder, type Fact } from './message-builder.ts';
 import type { StreamSettings } from '../settings.ts';
 import type { Exchange } from '../response/exchange.ts';
 import type { Identity } from './identity.ts';
@@ -31,12 +31,12 @@ export interface Body {
   /** Every byte that a Content-Length promised is there. */
   readonly whole: boolean;
   /** Present under a guard. */
-  readonly settlement: Settlement | undefined;
+  readonly builder: MessageBuilder | undefined;
   /**
    * Takes one body write, before its bytes go anywhere; with `now` it is in the journal when this returns. Says what
    * a client will make of it; `invalid` is what Node itself will refuse.
    */
-  take(chunk: unknown, encoding: unknown, now: boolean): 'invalid' | Sighting | undefined;
+  take(chunk: unknown, encoding: unknown, now: boolean): 'invalid' | TerminalSignal | undefined;
   /** Before a call that lets bytes out at once. */
   flushLog(): void;
   /** The stream leaves no message. */
@@ -79,11 +79,11 @@ export function createBody(owner: BodyOwner, opening: Opening): Body {
 
 /** A class, because there is one for each live stream. */
 class StreamBody implements Body {
-  readonly settlement: Settlement | undefined;
+  readonly builder: MessageBuilder | undefined;
   readonly #owner: BodyOwner;
   readonly #contentLength: number | undefined;
   readonly #capture: Capture;
-  readonly #watch: FrameWatch | undefined;
+  readonly #watch: TerminalDetector | undefined;
   readonly #log: StreamLog | undefined;
   readonly #number = streamNumber();
   /** Its socket is kept corked until the end of this turn. */
@@ -100,11 +100,11 @@ class StreamBody implements Body {
     this.#capture = capture;
     this.#watch = encoded
       ? undefined
-      : createFrameWatch(settings.format, opening.contentType, onFormatError);
+      : new TerminalDetector(settings.format, opening.contentType, onFormatError);
     if (keeper === undefined) return;
     const opened = openedStream(owner, opening);
     this.#log = keeper.open(opened, capture);
-    this.settlement = createSettlement({
+    this.builder = new MessageBuilder({
       view: owner,
       opened,
       settings,
@@ -130,7 +130,7 @@ class StreamBody implements Body {
     return this.#contentLength !== undefined && this.bytes >= this.#contentLength;
   }
 
-  take(chunk: unknown, encoding: unknown, now: boolean): 'invalid' | Sighting | undefined {
+  take(chunk: unknown, encoding: unknown, now: boolean): 'invalid' | TerminalSignal | undefined {
     const capture = this.#capture;
     const taken = capture.take(chunk, encoding);
     if (taken === undefined) return 'invalid';
@@ -143,7 +143,7 @@ class StreamBody implements Body {
       this.#log.append(kept, now ? 'now' : this.#writeTime(this.#log, corked, atMs));
     }
     if (text === undefined || this.#watch === undefined) return undefined;
-    const sighting = this.#watch.see(text);
+    const sighting = this.#watch.inspect(text);
     if (this.#watch.fitted) capture.noteAlike();
     return sighting;
   }
@@ -184,7 +184,7 @@ class StreamBody implements Body {
   }
 
   endFact(): Fact {
-    const reading = this.settlement?.read();
+    const reading = this.builder?.read();
     const watch = this.#watch;
     if (reading?.errorFrame ?? watch?.errored) return ERROR_FRAME;
     const finished = reading?.finished ?? watch?.finished ?? true;
@@ -199,7 +199,7 @@ class StreamBody implements Body {
   }
 
   isComplete(endedNormally: boolean): boolean {
-    const reading = this.settlement?.read();
+    const reading = this.builder?.read();
     if (reading === undefined || reading.finished) return true;
     return reading.finishMarker !== 'needed' && (endedNormally || this.whole);
   }

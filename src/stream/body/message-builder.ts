@@ -8,11 +8,10 @@ import type { FullObserver, StreamView } from '../../core/observer.ts';
 import type { Capture } from './capture.ts';
 import { isEncoded } from './capture.ts';
 import {
+  BodyReader,
   type BodyReading,
-  createReading,
   decodeBody,
-  type FrameWatch,
-  type Reading,
+  type TerminalDetector,
 } from '../../formats/index.ts';
 import type { StreamSettings } from '../settings.ts';
 
@@ -24,33 +23,13 @@ export interface Fact {
   readonly errorType?: string | undefined;
 }
 
-export interface Settlement {
-  /** What the captured body says now. */
-  read(): BodyReading;
-  /** Whether it says more than when it was last settled. */
-  grew(): boolean;
-  /** Hands the message over, or says that there is none to keep by returning undefined. */
-  settle(fact: Fact, complete: boolean): SaveProgress | undefined;
-  /** Saves without a result yet. */
-  readonly pending: number;
-  /** The last result; the reason where nothing was due; undefined while neither is known. */
-  readonly result: SaveResult | SkipReason | undefined;
-  readonly attempts: number;
-  /** The last failure of the last save. */
-  readonly errorType: string | undefined;
-  /** Whether a message was ever due. */
-  readonly due: boolean;
-  /** Called when a save has its result. */
-  onResult: () => void;
-}
-
-export interface SettlementOptions {
+export interface MessageBuilderParts {
   readonly view: StreamView & { readonly holdsFrame: boolean };
   readonly opened: OpenedStream;
   readonly settings: StreamSettings;
   readonly capture: Capture;
   /** What has looked at the pieces as they were written; none where the body is encoded. */
-  readonly watch: FrameWatch | undefined;
+  readonly watch: TerminalDetector | undefined;
   readonly keeper: Keeper;
   readonly log: StreamLog | undefined;
   readonly observer: FullObserver;
@@ -58,35 +37,38 @@ export interface SettlementOptions {
   readonly onFormatError: (error: unknown) => void;
 }
 
-export function createSettlement(options: SettlementOptions): Settlement {
-  return new MessageSettlement(options);
-}
-
-/** A class, because there is one for each live guarded stream. */
-class MessageSettlement implements Settlement {
+/** Makes the messages of one stream and hands them over. */
+export class MessageBuilder {
+  /** Saves without a result yet. */
   pending = 0;
   attempts = 0;
+  /** The last result; the reason where nothing was due; undefined while neither is known. */
   result: SaveResult | SkipReason | undefined;
+  /** The last failure of the last save. */
   errorType: string | undefined;
+  /** Called when a save has its result. */
   onResult: () => void = () => {};
-  readonly #options: SettlementOptions;
-  readonly #body: BodyReader;
+  readonly #parts: MessageBuilderParts;
+  readonly #body: CapturedBody;
   #settled: BodyReading | undefined;
   #saves = 0;
 
-  constructor(options: SettlementOptions) {
-    this.#options = options;
-    this.#body = new BodyReader(options);
+  constructor(parts: MessageBuilderParts) {
+    this.#parts = parts;
+    this.#body = new CapturedBody(parts);
   }
 
+  /** What the captured body says now. */
   read(): BodyReading {
     return this.#body.read();
   }
 
+  /** Whether a message was ever due. */
   get due(): boolean {
     return this.#saves > 0;
   }
 
+  /** Whether it says more than when it was last settled. */
   grew(): boolean {
     const reading = this.read();
     const settled = this.#settled;
@@ -98,8 +80,9 @@ class MessageSettlement implements Settlement {
     );
   }
 
+  /** Hands the message over, or says that there is none to keep by returning undefined. */
   settle(fact: Fact, complete: boolean): SaveProgress | undefined {
-    const { view, settings, capture, observer } = this.#options;
+    const { view, settings, capture, observer } = this.#parts;
     const reading = this.read();
     this.#settled = reading;
     if (this.#saves === 0) {
@@ -116,7 +99,7 @@ class MessageSettlement implements Settlement {
   }
 
   #save(message: Message): SaveProgress {
-    const { view, settings, keeper, log } = this.#options;
+    const { view, settings, keeper, log } = this.#parts;
     const { confirmTimeoutMs, missingAfterMs } = settings;
     const progress = keeper.save({
       message,
@@ -138,7 +121,7 @@ class MessageSettlement implements Settlement {
   }
 
   #message(reading: BodyReading, fact: Fact, complete: boolean): Message {
-    const { view, opened, settings, capture } = this.#options;
+    const { view, opened, settings, capture } = this.#parts;
     const droppedBytes = capture.droppedBytes + this.#body.dropped;
     return {
       id: opened.messageId,
@@ -155,7 +138,7 @@ class MessageSettlement implements Settlement {
       chunks: view.chunks,
       bytes: capture.bytes,
       droppedBytes,
-      traceId: this.#options.traceId,
+      traceId: this.#parts.traceId,
       startedAt: new Date(opened.startedAtMs),
       endedAt: new Date(),
     };
@@ -163,20 +146,20 @@ class MessageSettlement implements Settlement {
 }
 
 /** Reads only what is new, unless the body is encoded: then it is decoded as a whole. A class, as above. */
-class BodyReader {
+class CapturedBody {
   /** Bytes of an encoded body that could not be decoded, or were too many. */
   dropped = 0;
-  readonly #options: SettlementOptions;
-  #reading: Reading | undefined;
+  readonly #parts: MessageBuilderParts;
+  #reading: BodyReader | undefined;
   #fed = 0;
   #last: BodyReading | undefined;
 
-  constructor(options: SettlementOptions) {
-    this.#options = options;
+  constructor(parts: MessageBuilderParts) {
+    this.#parts = parts;
   }
 
   read(): BodyReading {
-    const { capture, opened } = this.#options;
+    const { capture, opened } = this.#parts;
     if (this.#last === undefined || this.#fed < capture.pieces.length) {
       this.#last = isEncoded(opened.contentEncoding) ? this.#decode() : this.#readOn();
       this.#fed = capture.pieces.length;
@@ -185,7 +168,7 @@ class BodyReader {
   }
 
   #readOn(): BodyReading {
-    const { pieces, alikeFrom, alikeTo } = this.#options.capture;
+    const { pieces, alikeFrom, alikeTo } = this.#parts.capture;
     const reading = (this.#reading ??= this.#begin());
     for (let at = this.#fed; at < pieces.length; at += 1) {
       // An unencoded body is kept as strings only.
@@ -195,7 +178,7 @@ class BodyReader {
   }
 
   #decode(): BodyReading {
-    const { capture, opened, settings } = this.#options;
+    const { capture, opened, settings } = this.#parts;
     const { text, dropped } = decodeBody(capture.pieces, opened.contentEncoding, settings.maxBytes);
     this.dropped = dropped;
     const reading = this.#begin();
@@ -206,9 +189,9 @@ class BodyReader {
     return unreadable ? { ...result, empty: false, unknownText: true } : result;
   }
 
-  #begin(): Reading {
-    const { opened, settings, watch, onFormatError } = this.#options;
-    return createReading(settings.format, opened.contentType, onFormatError, watch?.template);
+  #begin(): BodyReader {
+    const { opened, settings, watch, onFormatError } = this.#parts;
+    return new BodyReader(settings.format, opened.contentType, onFormatError, watch?.template);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Rebuilds what a body says, for a process that finds it in a journal: the same reading as in the process that wrote it. */
 import type { ReadBody } from '../../core/save-port.ts';
 import { isEncoded } from './capture.ts';
-import { createReading, decodeBody, resolveFormat } from '../../formats/index.ts';
+import { BodyReader, decodeBody, resolveFormat } from '../../formats/index.ts';
 
 /** Far above any capture limit: what is in a journal was bounded when it was written. */
 const MAX_DECODED_BYTES = 1_073_741_824;
@@ -11,7 +11,7 @@ const MAX_DECODED_BYTES = 1_073_741_824;
  * its content shows.
  */
 export const readBody: ReadBody = (stream, body) => {
-  const reading = createReading(formatOf(stream.format), stream.contentType, () => undefined);
+  const reading = new BodyReader(formatOf(stream.format), stream.contentType, () => undefined);
   if (isEncoded(stream.contentEncoding)) {
     reading.feed(decodeBody(body, stream.contentEncoding, MAX_DECODED_BYTES).text);
   } else {

@@ -26,7 +26,7 @@ export function beginGone(stream: Stream): void {
 /** The finishing world is over, in whichever way: what the handler wrote is the message. */
 export function worldOver(stream: Stream): void {
   if (stream.waiting === 'world') stream.settle();
-  else if (stream.body?.settlement?.grew() === true && stream.fix(LEFT)) stream.settle();
+  else if (stream.body?.builder?.grew() === true && stream.fix(LEFT)) stream.settle();
   stream.finish();
 }
 

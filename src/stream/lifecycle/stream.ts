@@ -144,7 +144,7 @@ export class Stream implements StreamView {
     this.environment.live.set(this.id, this);
     this.environment.observer.onStart(this);
     this.body = createBody(this, opening);
-    if (this.body.settlement !== undefined) this.body.settlement.onResult = () => this.report();
+    if (this.body.builder !== undefined) this.body.builder.onResult = () => this.report();
     this.pulse.start();
   }
 
@@ -188,7 +188,7 @@ export class Stream implements StreamView {
   /** Fixes outcome and side. False when an earlier fact stands. */
   fix(fact: Fact, reopens = false): boolean {
     if (this.waiting !== undefined || this.#reported) return false;
-    if (this.fact !== undefined && this.body?.settlement?.grew() !== true) {
+    if (this.fact !== undefined && this.body?.builder?.grew() !== true) {
       if (!reopens || this.fact.outcome === fact.outcome) return false;
     }
     this.fact = fact;
@@ -202,7 +202,7 @@ export class Stream implements StreamView {
     clearTimeout(this.graceTimer);
     if (this.fact === undefined) return undefined;
     this.expectation?.settle();
-    return this.body?.settlement?.settle(this.fact, this.#isComplete(this.fact));
+    return this.body?.builder?.settle(this.fact, this.#isComplete(this.fact));
   }
 
   #isComplete({ outcome }: Fact): boolean {
@@ -243,7 +243,7 @@ export class Stream implements StreamView {
 
   /** What became of the message, once that is known. */
   whenSettled(): Promise<SaveResult | SkipReason> {
-    const { result = 'empty' } = this.body?.settlement ?? this.#past ?? {};
+    const { result = 'empty' } = this.body?.builder ?? this.#past ?? {};
     if (this.#hasResult()) return Promise.resolve(result);
     return new Promise((resolve) => (this.#settledListeners ??= []).push(resolve));
   }
@@ -267,31 +267,31 @@ export class Stream implements StreamView {
   }
 
   #hasResult(): boolean {
-    const { pending, result } = this.body?.settlement ?? this.expectation ?? {};
+    const { pending, result } = this.body?.builder ?? this.expectation ?? {};
     const settled = this.fact !== undefined && this.waiting === undefined;
     return this.#reported || (settled && pending === 0 && result !== undefined);
   }
 
   /** Once, when the response is over and the last save has its result. */
   report(): void {
-    const settlement = this.body?.settlement ?? this.expectation;
-    if (this.#reported || (settlement?.pending ?? 0) > 0) return;
+    const builder = this.body?.builder ?? this.expectation;
+    if (this.#reported || (builder?.pending ?? 0) > 0) return;
     this.#reported = this.over;
     if (this.#hasResult()) {
-      for (const tell of this.#settledListeners ?? []) tell(settlement?.result ?? 'empty');
+      for (const tell of this.#settledListeners ?? []) tell(builder?.result ?? 'empty');
       this.#settledListeners = undefined;
     }
     if (!this.over) return;
     this.#release();
     if (this.body === undefined) return;
     this.fact ??= this.body.endFact();
-    if (settlement?.due === false) {
+    if (builder?.due === false) {
       this.body.drop();
-      const reason = settlement.result === 'discarded' ? 'discarded' : 'empty';
+      const reason = builder.result === 'discarded' ? 'discarded' : 'empty';
       this.environment.observer.onSkip(this, reason);
     }
-    this.environment.observer.onEnd(summaryOf(this, this.fact, settlement));
-    this.#past = { bytes: this.bytes, format: this.format, result: settlement?.result };
+    this.environment.observer.onEnd(summaryOf(this, this.fact, builder));
+    this.#past = { bytes: this.bytes, format: this.format, result: builder?.result };
     this.body = undefined;
   }
 }

@@ -2,7 +2,7 @@
 import type { Outcome } from '../../core/message.ts';
 import type { StreamSummary, StreamView } from '../../core/observer.ts';
 import type { Pulse } from '../body/timings.ts';
-import type { Fact, Settlement } from '../body/message-builder.ts';
+import type { Fact, MessageBuilder } from '../body/message-builder.ts';
 
 /** Outcomes that are errors; a client that leaves and a stop are not. */
 const ERRORS: ReadonlySet<Outcome> = new Set(['failed', 'timed-out', 'truncated']);
@@ -15,9 +15,9 @@ export interface Ended extends StreamView {
 }
 
 /** What became of its message, whoever saves it. */
-type Saved = Pick<Settlement, 'result' | 'attempts' | 'errorType'>;
+type Saved = Pick<MessageBuilder, 'result' | 'attempts' | 'errorType'>;
 
-export function summaryOf(stream: Ended, fact: Fact, settlement: Saved | undefined): StreamSummary {
+export function summaryOf(stream: Ended, fact: Fact, builder: Saved | undefined): StreamSummary {
   const { pulse } = stream;
   return {
     stream,
@@ -29,14 +29,14 @@ export function summaryOf(stream: Ended, fact: Fact, settlement: Saved | undefin
     backpressureMs: pulse.backpressureMs,
     chunksAfterDisconnect: stream.chunksAfterDisconnect,
     holdMs: stream.holdMs,
-    save: settlement === undefined ? undefined : (settlement.result ?? 'empty'),
-    saveAttempts: settlement?.attempts ?? 0,
-    errorType: errorTypeOf(fact, settlement),
+    save: builder === undefined ? undefined : (builder.result ?? 'empty'),
+    saveAttempts: builder?.attempts ?? 0,
+    errorType: errorTypeOf(fact, builder),
   };
 }
 
 /** Why the stream failed; where it did not, why its message was lost. */
-function errorTypeOf(fact: Fact, settlement: Saved | undefined): string | undefined {
+function errorTypeOf(fact: Fact, builder: Saved | undefined): string | undefined {
   if (ERRORS.has(fact.outcome)) return fact.errorType ?? '_OTHER';
-  return settlement?.result === 'lost' ? (settlement.errorType ?? '_OTHER') : undefined;
+  return builder?.result === 'lost' ? (builder.errorType ?? '_OTHER') : undefined;
 }

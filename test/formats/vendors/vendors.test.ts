@@ -3,7 +3,7 @@ import { createUIMessageStream, createUIMessageStreamResponse, type UIMessageChu
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions';
 import type { ResponseStreamEvent } from 'openai/resources/responses/responses';
 import { describe, expect, it } from 'vitest';
-import { type BodyReading, createReading } from '../../../src/formats/index.ts';
+import { type BodyReading, BodyReader } from '../../../src/formats/index.ts';
 import { aiSdk } from '../../../src/formats/vendors/ai-sdk.ts';
 import type { Carries, Frame } from '../../../src/formats/format.ts';
 import { openaiResponses } from '../../../src/formats/vendors/openai-responses.ts';
@@ -14,7 +14,7 @@ function frame(json: object): Frame {
 }
 
 function read(frames: readonly string[], contentType = 'text/event-stream'): BodyReading {
-  const reading = createReading('auto', contentType);
+  const reading = new BodyReader('auto', contentType);
   for (const one of frames) reading.feed(one);
   return reading.result();
 }
@@ -314,7 +314,7 @@ describe('Anthropic messages', () => {
 });
 
 it('Anthropic alone knows an error by its event', () => {
-  const reading = createReading('anthropic', 'text/event-stream');
+  const reading = new BodyReader('anthropic', 'text/event-stream');
   reading.feed('event: error\ndata: overloaded\n\n');
   expect(reading.result()).toMatchObject({ errorFrame: true, unknownText: false });
 });
