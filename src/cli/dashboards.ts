@@ -47,7 +47,7 @@ async function loadDashboards(): Promise<typeof Dashboards> {
   try {
     return await import('../slo/dashboards/index.ts');
   } catch (error) {
-    if (!isMissing(error)) throw error;
+    if (!isSdkMissing(error)) throw error;
     throw new LastchunkError(
       'missing-peer',
       `dashboards are made with ${SDK}, which is not installed: npm install --save-dev ${SDK}`,
@@ -56,7 +56,7 @@ async function loadDashboards(): Promise<typeof Dashboards> {
   }
 }
 
-function isMissing(error: unknown): boolean {
+function isSdkMissing(error: unknown): boolean {
   return (
     error instanceof Error &&
     'code' in error &&

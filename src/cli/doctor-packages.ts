@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { relative } from 'node:path';
 import { type Finding, note, wrong } from './doctor-finding.ts';
 import { findInstalled, type Installed, listScope, readPackage } from './installed.ts';
-import { isInRange } from './version-range.ts';
+import { coerce, satisfies, validRange } from 'semver';
 
 const API = '@opentelemetry/api';
 /** With the first of these the SDK is started; the others are what apps build on by hand. */
@@ -11,6 +11,12 @@ const SDKS = ['sdk-node', 'sdk-trace', 'sdk-trace-node', 'sdk-trace-base', 'sdk-
   (name) => `@opentelemetry/${name}`,
 );
 const PROMETHEUS = ['prom-client', '@prometheus-io/client'] as const;
+
+/** The numbers of a version decide, not what a pre-release is called; of a range like `latest` nothing is claimed. */
+function isInRange(version: string, range: string): boolean {
+  const numbers = coerce(version);
+  return numbers === null || validRange(range) === null || satisfies(numbers, range);
+}
 
 /** Everything that is found about the packages of the app in `app`, an absolute path. */
 export function examinePackages(app: string, nodeVersion: string): readonly Finding[] {

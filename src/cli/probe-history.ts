@@ -5,7 +5,7 @@
 import { bad } from '../core/options.ts';
 import { loadPg } from '../postgres/pg.ts';
 import { parseTable } from '../postgres/table.ts';
-import { isRecord } from '../formats/json.ts';
+import { isObject, isRecord } from '../core/values.ts';
 
 /** By what the message of a visit is found. */
 export interface Sought {
@@ -134,7 +134,7 @@ function isAsking(value: unknown): boolean {
 
 /** Calls `visit` with every value in it; what it returns false for is not looked into. */
 function walk(value: unknown, visit: (value: unknown) => boolean): void {
-  if (!visit(value) || typeof value !== 'object' || value === null) return;
+  if (!visit(value) || !isObject(value)) return;
   for (const inner of Object.values(value)) walk(inner, visit);
 }
 

@@ -10,6 +10,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 // Not the global one, which test suites replace by a clock of their own.
 import { performance } from 'node:perf_hooks';
 import type { Noise } from './observer.ts';
+import { isObject } from './values.ts';
 
 /** Why nobody waits for the answer any more: its client left, it was stopped, or `close()` interrupted it. */
 export type Departure = 'client' | 'stopped' | 'closing';
@@ -77,7 +78,7 @@ export function outside<T>(work: () => T): T {
 
 /** An error with which a save failed is never noise, whatever it looks like and wherever it turns up. */
 export function markSaveError(error: unknown): void {
-  if (typeof error === 'object' && error !== null) shared().saveErrors.add(error);
+  if (isObject(error)) shared().saveErrors.add(error);
 }
 
 export function isSaveError(error: object): boolean {

@@ -2,13 +2,14 @@
  * The short name of an error, for labels, spans and log lines. It is made of what a programmer wrote (a code, a class),
  * never of the message, which may hold what a user wrote.
  */
+import { isObject } from './values.ts';
 
 /** Node's codes, SQLSTATEs and ours (`not-migrated`); nothing that could be a sentence. */
 const CODE = /^[\w-]{1,64}$/;
 
 /** The `code` of an error, where it is one that can stand in a label; else `undefined`. */
 export function errorCodeOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  if (!isObject(error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' && CODE.test(error.code) ? error.code : undefined;
 }
 
@@ -27,7 +28,6 @@ export function errorTypeOf(error: unknown): string {
 
 /** An SQLSTATE that a store's rejection carries as `code`; `undefined` for everything else. */
 export function sqlstateOf(error: unknown): string | undefined {
-  const code: unknown =
-    typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  const code = isObject(error) && 'code' in error ? error.code : undefined;
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }

@@ -4,6 +4,7 @@
  * and the accepted range.
  */
 import { LastchunkError } from './errors.ts';
+import { isObject, isRecord } from './values.ts';
 
 /** Throws `bad-option` for a key that `known` does not list, naming the closest thing: the list. */
 export function refuseUnknown(where: string, options: object, known: readonly string[]): void {
@@ -58,9 +59,7 @@ export function optionalFunction<F>(name: string, value: F | undefined): F | und
 /** A plain object of further options. */
 export function record(name: string, value: unknown): Record<string, unknown> {
   if (value === undefined) return {};
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return { ...value };
-  }
+  if (isRecord(value)) return { ...value };
   throw bad(`\`${name}\` must be an object of options, not ${show(value)}`);
 }
 
@@ -72,8 +71,7 @@ export function bad(message: string): LastchunkError {
 /** A value as it can stand in a message: short, and never the inside of an object (it may be secret). */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
-  if (typeof value === 'object' && value !== null)
-    return Array.isArray(value) ? 'an array' : 'an object';
+  if (isObject(value)) return Array.isArray(value) ? 'an array' : 'an object';
   if (typeof value === 'function') return 'a function';
   return String(value);
 }

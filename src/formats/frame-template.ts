@@ -6,7 +6,7 @@
 import { asBuiltIn } from './registry.ts';
 import type { Format, Frame } from './format.ts';
 import { type Framed, framesIn, isFrame } from './frames.ts';
-import { isRecord } from './json.ts';
+import { isRecord } from '../core/values.ts';
 
 /** What may stand in a JSON string and means itself (RFC 8259, section 7); a line end, of any framing, may not. */
 // oxlint-disable-next-line no-control-regex -- they are what must not be there

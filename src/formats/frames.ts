@@ -6,7 +6,8 @@ import { createParser } from 'eventsource-parser';
 import { asBuiltIn, FALLBACK } from './registry.ts';
 import type { Format, Frame, Framing } from './format.ts';
 import { gemini } from './vendors/gemini.ts';
-import { isRecord, rowOf } from './json.ts';
+import { rowOf } from './json.ts';
+import { isRecord } from '../core/values.ts';
 
 /** How a body is cut: `json-array` is not to be chosen, it follows from the format and the content type. */
 export type BodyFraming = Framing | 'json-array';

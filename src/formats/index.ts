@@ -2,7 +2,7 @@
 import { bad, show } from '../core/options.ts';
 import { FORMAT_NAMES, formatNamed } from './registry.ts';
 import type { Format } from './format.ts';
-import { isRecord } from './json.ts';
+import { isRecord } from '../core/values.ts';
 import { OVERLAP_CHARS } from './prefilter.ts';
 
 export { FORMAT_NAMES } from './registry.ts';

@@ -1,10 +1,6 @@
 /** Looking into parsed JSON of unknown shape, without a cast at every step. */
 import type { Frame } from './format.ts';
-
-/** A JSON object (not an array, not null). */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+import { isRecord } from '../core/values.ts';
 
 /** The member `key`, or `undefined` where `value` is no object or has none. */
 export function member(value: unknown, key: string): unknown {

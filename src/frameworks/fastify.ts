@@ -8,6 +8,7 @@ import { Readable } from 'node:stream';
 import type { Lastchunk } from '../lastchunk.ts';
 import { bad, record } from '../core/options.ts';
 import type { GuardOptions, MessageIdentity } from '../stream/settings.ts';
+import { isObject } from '../core/values.ts';
 
 /** What is used of Fastify's request. */
 export interface FastifyRequestLike {
@@ -111,7 +112,7 @@ Object.defineProperty(fastifyLastchunk, Symbol.for('skip-override'), { value: tr
 type Next = (error: null, payload: unknown) => void;
 
 function optionsOf({ config }: FastifyRouteLike): FastifyGuardOptions | undefined {
-  if (typeof config !== 'object' || config === null || !('lastchunk' in config)) return undefined;
+  if (!isObject(config) || !('lastchunk' in config)) return undefined;
   // Checked by `guard()`, key by key.
   return record('config.lastchunk', config.lastchunk) as FastifyGuardOptions;
 }

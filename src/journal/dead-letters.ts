@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Message } from '../core/message.ts';
+import { isObject } from '../core/values.ts';
 
 /** What an operator is told about a refused message: never its text. */
 export interface RefusedInfo {
@@ -110,8 +111,6 @@ function readFile(file: string): RefusedFile | undefined {
 
 /** Written by `writeRefused`, so that what stands inside the message is a message. */
 function isRefusedFile(value: unknown): value is RefusedFile {
-  if (typeof value !== 'object' || value === null || !('sqlstate' in value)) return false;
-  if (!('message' in value)) return false;
-  const { message } = value;
-  return typeof message === 'object' && message !== null && 'id' in message;
+  if (!isObject(value) || !('sqlstate' in value) || !('message' in value)) return false;
+  return isObject(value.message) && 'id' in value.message;
 }

@@ -2,6 +2,7 @@
  * Whether the journal can be relied on. It degrades for a reason out of a closed set, tells so once, and tries by
  * itself to be well again: a full disk is emptied, a volume comes back, and nobody restarts a process for that.
  */
+import { isObject } from '../core/values.ts';
 
 /** Why it cannot be relied on. */
 export type Trouble = 'full' | 'read-only' | 'slow' | 'io-error';
@@ -26,7 +27,7 @@ const SLOW_PAUSE_MS = 10_000;
 
 /** Which trouble an error is. */
 export function troubleOf(error: unknown): Trouble {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : '';
+  const code = isObject(error) && 'code' in error ? error.code : '';
   return (typeof code === 'string' ? TROUBLE_OF_CODE[code] : undefined) ?? 'io-error';
 }
 

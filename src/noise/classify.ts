@@ -6,10 +6,11 @@ import type { StreamFacts } from '../core/current-stream.ts';
 import { isSaveError, isStopReason } from '../core/current-stream.ts';
 import type { Noise } from '../core/observer.ts';
 import { FAILURES } from './failures.ts';
-import { isObject, isOfClass, looksLike, property } from './match.ts';
+import { isOfClass, looksLike, property } from './match.ts';
 import { requestErrorOf } from './request-errors.ts';
 import type { Need, Signature } from './rows.ts';
 import { SIGNATURES } from './signatures.ts';
+import { isReference } from '../core/values.ts';
 
 /** The answer. */
 export type Classification = ({ readonly noise: true } & Noise) | { readonly noise: false };
@@ -43,7 +44,7 @@ interface Case {
 type Judgement = Noise | 'failure' | 'nothing';
 
 function judge(error: unknown, about: Case, depth: number): Judgement {
-  if (!isObject(error) || depth > MAX_DEPTH) return 'nothing';
+  if (!isReference(error) || depth > MAX_DEPTH) return 'nothing';
   if (isSaveError(error) || about.looks >= MAX_ERRORS) return 'failure';
   about.looks += 1;
   if (isOwnAbort(error, about.facts)) return OWN_ABORT;
@@ -63,7 +64,7 @@ function isOwnAbort(error: object, { abortReason }: StreamFacts): boolean {
   if (abortReason === undefined) return false;
   if (error === abortReason) return true;
   const target = property(error, 'type') === 'abort' ? property(error, 'target') : undefined;
-  return isObject(target) && property(target, 'reason') === abortReason;
+  return isReference(target) && property(target, 'reason') === abortReason;
 }
 
 /** A request failed with it while the answer was wanted, whoever says so only now. */

@@ -7,9 +7,9 @@ import { type CurrentStream, currentStream, followStreams } from '../core/curren
 import type { NoiseReason } from '../core/names/labels.ts';
 import { classify } from './classify.ts';
 import { countsError } from './dedup.ts';
-import { isObject } from './match.ts';
 
 export type { NoiseReason } from '../core/names/labels.ts';
+import { isReference } from '../core/values.ts';
 
 /** An error that was called noise. */
 export interface FoundNoise {
@@ -34,7 +34,7 @@ const decided = new WeakMap<object, WeakMap<CurrentStream, FoundNoise | false>>(
 export function noiseOf(error: unknown, res?: object): FoundNoise | undefined {
   if (res === undefined) followStreams();
   const stream = currentStream(res);
-  if (stream === undefined || !isObject(error)) return undefined;
+  if (stream === undefined || !isReference(error)) return undefined;
   let decisions = decided.get(error);
   if (decisions === undefined) decided.set(error, (decisions = new WeakMap()));
   let decision = decisions.get(stream);

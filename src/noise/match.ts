@@ -1,5 +1,6 @@
 /** Does this thing look like that row? Reads nothing but what it is asked for, from objects that nobody vouches for. */
 import type { Look } from './rows.ts';
+import { isReference } from '../core/values.ts';
 
 /** True when everything that `look` names agrees. May throw what a getter or a proxy throws. */
 export function looksLike(error: object, look: Look): boolean {
@@ -19,7 +20,7 @@ export function looksLike(error: object, look: Look): boolean {
 export function isOfClass(error: object, className: string): boolean {
   let prototype: unknown = Object.getPrototypeOf(error);
   // Real chains are short; a proxy's may have no end.
-  for (let depth = 0; depth < 10 && isObject(prototype); depth += 1) {
+  for (let depth = 0; depth < 10 && isReference(prototype); depth += 1) {
     const made = property(prototype, 'constructor');
     if (typeof made === 'function' && made.name === className) return true;
     prototype = Object.getPrototypeOf(prototype);
@@ -29,10 +30,6 @@ export function isOfClass(error: object, className: string): boolean {
 
 export function property(of: object, key: string): unknown {
   return Reflect.get(of, key);
-}
-
-export function isObject(value: unknown): value is object {
-  return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
 
 function agrees(wanted: string | number | RegExp | undefined, error: object, key: string): boolean {

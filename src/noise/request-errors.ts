@@ -5,7 +5,8 @@
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { type Moment, thisMoment } from '../core/current-stream.ts';
-import { isObject, property } from './match.ts';
+import { property } from './match.ts';
+import { isReference } from '../core/values.ts';
 
 /** What is known of the error of a request. */
 export interface RequestError {
@@ -31,7 +32,7 @@ export function watchRequests(): void {
 
 function note(event: unknown): void {
   const { request, error } = event as { request?: unknown; error?: unknown };
-  if (!isObject(request) || !isObject(error) || seen.has(error)) return;
+  if (!isReference(request) || !isReference(error) || seen.has(error)) return;
   const destroyed = property(request, 'destroyed') === true;
   seen.set(error, { at: thisMoment(), destroyed });
 }

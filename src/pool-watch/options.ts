@@ -1,5 +1,6 @@
 /** What `watchPool()` is given, and the check of it. */
 import { bad, record, refuseUnknown, show, wholeNumber } from '../core/options.ts';
+import { isObject } from '../core/values.ts';
 
 /** A `pg.Pool`, as far as it is watched. */
 export interface WatchedPool {
@@ -47,6 +48,6 @@ export function checkWatchOptions(
 }
 
 function isPool(pool: unknown): boolean {
-  if (typeof pool !== 'object' || pool === null) return false;
+  if (!isObject(pool)) return false;
   return 'connect' in pool && 'on' in pool && 'totalCount' in pool && 'waitingCount' in pool;
 }

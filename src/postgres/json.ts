@@ -3,6 +3,7 @@
  * payload must never be the reason that a message cannot be stored, so a value that has no place in jsonb
  * is replaced by a word that says so.
  */
+import { isObject } from '../core/values.ts';
 
 /** A JSON text, and how many characters of its strings and keys had to be replaced by U+FFFD. */
 export interface JsonbText {
@@ -73,7 +74,7 @@ function endOfString(json: string, start: number): number {
 /** A copy that `JSON.stringify` takes. `ancestors` are the objects around it; their number is the depth. */
 function tame(value: unknown, ancestors: readonly object[]): unknown {
   if (typeof value === 'bigint') return value.toString();
-  if (typeof value !== 'object' || value === null) return value;
+  if (!isObject(value)) return value;
   if (ancestors.includes(value)) return CIRCULAR;
   if (ancestors.length >= MAX_DEPTH) return TOO_DEEP;
   const around = [...ancestors, value];

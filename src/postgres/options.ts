@@ -12,6 +12,7 @@ import type { PgClient } from '../core/pg-shapes.ts';
 import type { StorableMessage } from './storable.ts';
 import { parseTable } from './table.ts';
 import type { Table } from './table.ts';
+import { isObject } from '../core/values.ts';
 
 /** Where the database is, for an app that has it in parts. What is absent comes from `PGHOST` and the like. */
 export interface PgConnection {
@@ -138,7 +139,7 @@ const PARTS: Readonly<Record<keyof PgConnection, Part>> = {
   database: { words: 'a name', accepts: isText },
   ssl: {
     words: 'true, false or an object of TLS options',
-    accepts: (value) => typeof value === 'boolean' || (typeof value === 'object' && value !== null),
+    accepts: (value) => typeof value === 'boolean' || isObject(value),
   },
 };
 

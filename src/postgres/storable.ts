@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import type { Message } from '../core/message.ts';
 import { jsonbText } from './json.ts';
 import type { Row } from './table.ts';
+import { toRecord } from '../core/values.ts';
 
 /** A message with everything in it storable, as an app's own `write` gets it. */
 export interface StorableMessage extends Message {
@@ -60,7 +61,7 @@ export function toStorableMessage(row: Row): StorableMessage {
     text: row.content,
     // True: a row's events are the JSON text of an array.
     events: row.events === null ? null : (JSON.parse(row.events) as unknown[]),
-    metadata: row.metadata === null ? null : parseRecord(row.metadata),
+    metadata: row.metadata === null ? null : toRecord(JSON.parse(row.metadata)),
     complete: row.complete,
     outcome: row.outcome,
     side: row.side,
@@ -77,8 +78,8 @@ export function toStorableMessage(row: Row): StorableMessage {
 
 /** The same row under another id; what was asked for stays in `metadata.lastchunk.requestedId`. */
 export function underId(row: Row, id: string): Row {
-  const metadata = parseRecord(row.metadata ?? '{}');
-  const noted = { ...asRecord(metadata[NOTES]), requestedId: row.id };
+  const metadata = toRecord(JSON.parse(row.metadata ?? '{}'));
+  const noted = { ...toRecord(metadata[NOTES]), requestedId: row.id };
   return { ...row, id, metadata: JSON.stringify({ ...metadata, [NOTES]: noted }) };
 }
 
@@ -117,8 +118,8 @@ function metadataText(metadata: Message['metadata'], notes: Readonly<Record<stri
   const whole = jsonbText(metadata ?? {});
   const plain = Object.keys(notes).length === 0;
   if (plain && Buffer.byteLength(whole.json) <= MAX_METADATA_BYTES) return whole;
-  const given = parseRecord(whole.json);
-  const ours = { ...asRecord(given[NOTES]), ...notes };
+  const given = toRecord(JSON.parse(whole.json));
+  const ours = { ...toRecord(given[NOTES]), ...notes };
   const json = JSON.stringify({ ...given, [NOTES]: ours });
   const bytes = Buffer.byteLength(json);
   if (bytes <= MAX_METADATA_BYTES) return { ...whole, json };
@@ -132,15 +133,6 @@ function metadataText(metadata: Message['metadata'], notes: Readonly<Record<stri
 function timeText(time: Date): string {
   const known = Number.isFinite(time.getTime()) && time.getTime() >= 0;
   return (known && time.getTime() < YEAR_10000_MS ? time : new Date(0)).toISOString();
-}
-
-function parseRecord(json: string): Record<string, unknown> {
-  return asRecord(JSON.parse(json));
-}
-
-/** An object as it is; anything else has no keys that matter here. */
-function asRecord(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
 }
 
 /** Where our own notes stand in `metadata`. */

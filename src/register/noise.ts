@@ -11,6 +11,7 @@ import {
   type StartedSpan,
 } from '../noise/adapters/otel.ts';
 import { registeredProviders } from '../telemetry/providers.ts';
+import { isObject } from '../core/values.ts';
 
 /** Where a provider keeps its processors, from the provider inwards. */
 const SPAN_PROCESSORS = ['_activeSpanProcessor', '_spanProcessors'];
@@ -37,7 +38,7 @@ function isOfSdk(provider: object | undefined): boolean {
 function listIn(provider: object | undefined, path: readonly string[]): unknown[] | undefined {
   let found: unknown = provider;
   for (const name of path) {
-    if (typeof found !== 'object' || found === null) return undefined;
+    if (!isObject(found)) return undefined;
     found = Reflect.get(found, name);
   }
   return Array.isArray(found) ? found : undefined;

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { bad } from '../core/options.ts';
 import { LastchunkError } from '../core/errors.ts';
+import { isObject } from '../core/values.ts';
 
 /** What is asked of a registry. */
 export interface PrometheusRegistry {
@@ -132,7 +133,7 @@ function loadInstalled(name: string): unknown {
 
 /** Narrows to what we call; that the parts behave as named is what the peer's version range says. */
 function isClient(value: unknown): value is KnownClient {
-  if (typeof value !== 'object' || value === null) return false;
+  if (!isObject(value)) return false;
   const parts = new Map<string, unknown>(Object.entries(value));
   return PARTS.every((part) => typeof parts.get(part) === 'function');
 }

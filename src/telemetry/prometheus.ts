@@ -13,6 +13,7 @@ import { createPrometheusSink } from './prometheus-sink.ts';
 import type { Sink } from './sink.ts';
 
 export type { PrometheusClient, PrometheusRegistry } from './prometheus-client.ts';
+import { isObject } from '../core/values.ts';
 
 export interface PrometheusOptions {
   /** The module `prom-client` 15 or `@prometheus-io/client`. Default: the one that is installed. */
@@ -67,6 +68,6 @@ async function answer(registry: PrometheusRegistry, res: ServerResponse): Promis
 }
 
 function isRegistry(value: unknown): value is PrometheusRegistry {
-  if (typeof value !== 'object' || value === null) return false;
+  if (!isObject(value)) return false;
   return 'metrics' in value && 'getSingleMetric' in value && 'contentType' in value;
 }

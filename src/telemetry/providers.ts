@@ -1,5 +1,6 @@
 /** The providers of the SDK that is registered now, behind the stand-ins that the OpenTelemetry API hands out. */
 import { metrics, trace } from '@opentelemetry/api';
+import { isObject } from '../core/values.ts';
 
 /** Where `@opentelemetry/api-logs` keeps its provider: a function of the version of that API (its `global-utils.ts`). */
 const LOGS_API = Symbol.for('io.opentelemetry.js.api.logs');
@@ -38,8 +39,4 @@ function loggerProvider(): unknown {
   return typeof registered === 'function'
     ? Reflect.apply(registered, undefined, [LOGS_API_VERSION])
     : undefined;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }

@@ -1,5 +1,6 @@
 /** Whether the OpenTelemetry API that we call is the one that an SDK has registered with. */
 import { trace } from '@opentelemetry/api';
+import { isObject } from '../core/values.ts';
 
 /** Where every copy of the API of major version 1 keeps what is registered (its `global-utils.ts`). */
 const REGISTERED = Symbol.for('opentelemetry.js.api.1');
@@ -10,7 +11,6 @@ const REGISTERED = Symbol.for('opentelemetry.js.api.1');
  */
 export function sharesApi(): boolean {
   const registered: unknown = Reflect.get(globalThis, REGISTERED);
-  if (typeof registered !== 'object' || registered === null || !('trace' in registered))
-    return true;
+  if (!isObject(registered) || !('trace' in registered)) return true;
   return registered.trace === undefined || registered.trace === trace.getTracerProvider();
 }

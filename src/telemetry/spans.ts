@@ -32,6 +32,7 @@ import type {
 import { VERSION } from '../core/version.ts';
 import { ATTRIBUTES, SPANS } from '../core/names/index.ts';
 import { parseTraceparent, traceparentFrom } from './traceparent.ts';
+import { isObject } from '../core/values.ts';
 
 /** An observer that traces, and what others ask of the trace. Without an OpenTelemetry SDK all of it does nothing. */
 export interface Spans extends Observer {
@@ -144,7 +145,7 @@ export function createSpans({ conversationId = false }: SpansOptions = {}): Span
 /** The request's span as its instrumentation says, else the one that is active: without routing spans it is the same. */
 function serverSpan(parent: Context): Span | undefined {
   const metadata: unknown = parent.getValue(RPC_METADATA);
-  const known = typeof metadata === 'object' && metadata !== null && 'span' in metadata;
+  const known = isObject(metadata) && 'span' in metadata;
   // What instrumentations put there is the span of the API they share with us.
   return known ? (metadata.span as Span) : trace.getSpan(parent);
 }

@@ -1,6 +1,6 @@
 /** Apps in which something is wrong, as far as files and a database can have it, and what the doctor says of them. */
 import { spawnSync } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -136,6 +136,24 @@ describe('versions', () => {
     expect(await wrongIn(app)).toEqual([
       expect.stringMatching(/sdk-node 0\.999\.0 is not made for Node .* \(it wants >=99\.1\.0\)/),
     ]);
+  });
+
+  it.each([
+    ['5.1.0', '^5.0.0', true],
+    ['5.1.0', '^4.21.0 || >= 5', true],
+    ['5.1.0-beta.2', '^5.1.0', true],
+    ['5.1.0', '~5.0.3', false],
+    ['5.1.0', '5.0.x', false],
+    ['0.17.0', '^0.16.0', false],
+    ['5.1.0', 'latest', true],
+    ['5.1.0', 'file:../express', true],
+  ])('accepts %s for the range %j: %s', async (version, range, accepted) => {
+    const app = await anApp({ ...real(HEALTHY), express: { version } });
+    const manifest = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as object;
+    const own = { ...manifest, peerDependencies: { express: range } };
+    await writeFile(join(app, 'node_modules/lastchunk/package.json'), JSON.stringify(own));
+    const wrong = (await wrongIn(app)).join('\n');
+    expect(wrong.includes(`express ${version} is outside`)).toBe(!accepted);
   });
 
   it('of an SDK and of the API that do not go together', async () => {

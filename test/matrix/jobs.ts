@@ -1,7 +1,7 @@
 /** Everything that the matrix finds out, in the order of its table. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isInRange } from '../../src/cli/version-range.ts';
+import { satisfies } from 'semver';
 import { runCell, runClient, runScrapes, type Task, type Verdict } from './cell.ts';
 import {
   allCells,
@@ -126,7 +126,7 @@ export async function stillRefused(folder: string, { by }: Refusal): Promise<rea
       const { engines } = JSON.parse(await readFile(file, 'utf8')) as {
         readonly engines?: { readonly node?: string };
       };
-      const takes = engines?.node === undefined || isInRange('20.999.0', engines.node);
+      const takes = engines?.node === undefined || satisfies('20.999.0', engines.node);
       return takes ? [`${name} takes Node 20`] : [];
     }),
   );

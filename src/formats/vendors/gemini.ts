@@ -1,6 +1,7 @@
 /** Gemini's `streamGenerateContent?alt=sse`. Shapes: `GenerateContentResponse` of the Gemini API. */
 import type { BuiltInFormat, Frame } from '../format.ts';
-import { ERROR, isDone, isErrorObject, isRecord, items, member, stringOr, word } from '../json.ts';
+import { ERROR, isDone, isErrorObject, items, member, stringOr, word } from '../json.ts';
+import { isRecord } from '../../core/values.ts';
 
 const TOOL_PARTS = [
   'functionCall',

@@ -3,7 +3,8 @@
  * from the few member names that everybody uses; what it does not find is unknown, and so kept and counted.
  */
 import type { BuiltInFormat, Carries, Frame } from '../format.ts';
-import { DONE, DONE_TRUE, ERROR, isDone, isErrorObject, isRecord, member, word } from '../json.ts';
+import { DONE, DONE_TRUE, ERROR, isDone, isErrorObject, member, word } from '../json.ts';
+import { isRecord } from '../../core/values.ts';
 
 /** Where home-made payloads have their text, in this order; the first string counts. */
 const TEXT_KEYS = ['content', 'text', 'delta', 'token', 'response'];

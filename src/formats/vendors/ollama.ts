@@ -1,15 +1,7 @@
 /** Ollama's `/api/chat` and `/api/generate`. Shapes: its API page; the last line says `"done": true`. */
 import type { BuiltInFormat, Frame } from '../format.ts';
-import {
-  DONE_TRUE,
-  ERROR,
-  isErrorObject,
-  isRecord,
-  isVoid,
-  member,
-  stringOr,
-  word,
-} from '../json.ts';
+import { DONE_TRUE, ERROR, isErrorObject, isVoid, member, stringOr, word } from '../json.ts';
+import { isRecord } from '../../core/values.ts';
 
 /** Ollama over NDJSON. */
 export const ollama: BuiltInFormat = {

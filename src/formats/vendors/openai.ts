@@ -9,13 +9,13 @@ import {
   ERROR,
   isDone,
   isErrorObject,
-  isRecord,
   isVoid,
   items,
   member,
   stringOr,
   word,
 } from '../json.ts';
+import { isRecord } from '../../core/values.ts';
 
 /** Deltas that are content without being the answer's text. The reasoning keys are those of DeepSeek, vLLM and OpenRouter. */
 const TOOL_KEYS = ['tool_calls', 'function_call'];

@@ -7,6 +7,7 @@ import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { isObject } from '../../core/values.ts';
 
 /** What an owner says about itself in its directory. */
 export interface Owner {
@@ -120,8 +121,8 @@ function knock(path: string): Promise<Answer> {
 }
 
 function isOwner(value: unknown): value is Owner {
-  if (typeof value !== 'object' || value === null) return false;
   return (
+    isObject(value) &&
     'bootId' in value &&
     typeof value.bootId === 'string' &&
     'socket' in value &&

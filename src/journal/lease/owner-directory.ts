@@ -23,6 +23,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OWNER_FILE, bootId, shortPath } from './liveness.ts';
 import type { Owner } from './liveness.ts';
+import { isMissing } from '../../core/values.ts';
 
 /** Directories of instances, and those that were being made when their process died. */
 export const HOME_NAME = /^(?:new-)?[0-9a-f]{16}$/;
@@ -117,10 +118,6 @@ async function unlessTaken(work: () => Promise<void> | void): Promise<boolean> {
     if (isMissing(error)) return false;
     throw error;
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 /** Removes a home in which nothing is left but what its owner said about itself. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { HOME_NAME } from './owner-directory.ts';
 import type { Home } from './owner-directory.ts';
 import { bootId, isDead } from './liveness.ts';
+import { isMissing } from '../../core/values.ts';
 
 const TAKEN = /^taken-/;
 
@@ -27,7 +28,7 @@ export function take(path: string, name: string, home: Home): boolean {
     renameSync(join(path, name), join(home.directory, `taken-${name}`));
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }

@@ -6,12 +6,13 @@ import { OUTCOMES } from '../../core/message.ts';
 import type { Outcome, Side } from '../../core/message.ts';
 import type { OpenedStream } from '../../core/save-port.ts';
 import type { Ending } from '../port.ts';
+import { isObject, toRecord } from '../../core/values.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /** The opened stream of an `open` record. */
 export function parseOpened(json: string): OpenedStream {
-  const from = fields(json);
+  const from = toRecord(JSON.parse(json));
   return {
     id: text(from, 'id'),
     messageId: text(from, 'messageId'),
@@ -30,7 +31,7 @@ export function parseOpened(json: string): OpenedStream {
 
 /** The ending of an `end` record; what it leaves out is as the stream was opened. */
 export function parseEnding(json: string, opened: OpenedStream): Ending {
-  const from = fields(json);
+  const from = toRecord(JSON.parse(json));
   return {
     id: text(from, 'id', opened.messageId),
     streamId: text(from, 'streamId', opened.id),
@@ -51,11 +52,6 @@ export function parseEnding(json: string, opened: OpenedStream): Ending {
   };
 }
 
-function fields(json: string): Fields {
-  const value: unknown = JSON.parse(json);
-  return typeof value === 'object' && value !== null ? { ...value } : {};
-}
-
 function text(from: Fields, name: string, fallback = ''): string {
   const value = from[name];
   return typeof value === 'string' ? value : fallback;
@@ -73,7 +69,7 @@ function number(from: Fields, name: string, fallback = 0): number {
 
 function metadata(from: Fields): Readonly<Record<string, unknown>> | null {
   const value = from['metadata'];
-  return typeof value === 'object' && value !== null ? { ...value } : null;
+  return isObject(value) ? { ...value } : null;
 }
 
 function outcome(value: unknown): Outcome {

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { OpenedStream } from '../../core/save-port.ts';
 import { KIND } from '../record.ts';
 import type { FoundRecord } from '../record.ts';
+import { toRecord } from '../../core/values.ts';
 
 /** A segment that somebody else wrote. */
 export interface FoundFile {
@@ -157,7 +158,7 @@ function fresh(number: number): Found {
 }
 
 function openFacts(json: string): Pick<Found, 'startedAtMs' | 'messageId'> {
-  const value = parse(json);
+  const value = toRecord(JSON.parse(json));
   return {
     startedAtMs: typeof value['startedAtMs'] === 'number' ? value['startedAtMs'] : 0,
     messageId: typeof value['messageId'] === 'string' ? value['messageId'] : '',
@@ -165,11 +166,6 @@ function openFacts(json: string): Pick<Found, 'startedAtMs' | 'messageId'> {
 }
 
 function endRevision(json: string): number {
-  const { revision } = parse(json);
+  const { revision } = toRecord(JSON.parse(json));
   return typeof revision === 'number' ? revision : 0;
-}
-
-function parse(json: string): Record<string, unknown> {
-  const value: unknown = JSON.parse(json);
-  return typeof value === 'object' && value !== null ? { ...value } : {};
 }

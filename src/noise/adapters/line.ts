@@ -4,6 +4,7 @@
  */
 import { isNativeError } from 'node:util/types';
 import { type FoundNoise, noiseOf } from '../decide.ts';
+import { isRecord } from '../../core/values.ts';
 
 /** What a lowered line says of itself. */
 export interface NoiseFields {
@@ -48,18 +49,14 @@ function noiseAbout(error: Error, res: object | undefined): FoundNoise | undefin
 
 function errorsOf(value: unknown): readonly Error[] {
   if (isError(value)) return [value];
-  if (!isFields(value)) return [];
+  if (!isRecord(value)) return [];
   return ERROR_KEYS.map((key) => value[key]).filter(isError);
 }
 
 /** A line about a request has it, or its response, among its fields: pino-http's `res`, Express's `req.res`. */
 function responseOf(value: unknown): object | undefined {
-  if (!isFields(value)) return undefined;
+  if (!isRecord(value)) return undefined;
   const { req, res } = value;
-  if (isFields(res)) return res;
-  return isFields(req) && isFields(req['res']) ? req['res'] : undefined;
-}
-
-function isFields(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
+  if (isRecord(res)) return res;
+  return isRecord(req) && isRecord(req['res']) ? req['res'] : undefined;
 }

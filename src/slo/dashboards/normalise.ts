@@ -3,6 +3,7 @@
  * nobody looks, some is refused by Grafana's own schema, the rest is noise in a diff.
  */
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import { isObject } from '../../core/values.ts';
 
 /** Keys with the values that say nothing or something wrong, wherever they stand. */
 const WARTS: Readonly<Record<string, (value: unknown) => boolean>> = {
@@ -34,7 +35,7 @@ export function normalise(dashboard: Dashboard): Dashboard {
 
 function clean(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(clean);
-  if (typeof value !== 'object' || value === null) return value;
+  if (!isObject(value)) return value;
   const kept = Object.entries(value).filter(([key, inner]) => WARTS[key]?.(inner) !== true);
   return Object.fromEntries(kept.map(([key, inner]) => [key, clean(inner)]));
 }

@@ -2,6 +2,7 @@
 import type { Response, RoutedRequest } from '../response/exchange.ts';
 import { newId } from './ids.ts';
 import type { StreamSettings } from '../settings.ts';
+import { isObject, isThenable } from '../../core/values.ts';
 
 export interface Identity {
   readonly id: string;
@@ -26,7 +27,7 @@ export function identityOf(
       });
       throw new TypeError('message() returned a promise; it must answer at once');
     }
-    if (typeof given !== 'object' || given === null) {
+    if (!isObject(given)) {
       throw new TypeError('message() returned no object');
     }
     const fields: Record<string, unknown> = { ...given };
@@ -46,20 +47,11 @@ function whole(fields: Record<string, unknown>): Identity {
     id: isName(id) ? id : newId(),
     conversationId: isName(conversationId) ? conversationId : null,
     role: isName(role) ? role : 'assistant',
-    metadata: typeof metadata === 'object' && metadata !== null ? { ...metadata } : null,
+    metadata: isObject(metadata) ? { ...metadata } : null,
   };
 }
 
 /** Ids are opaque: any string that is not empty will do, and the store makes it storable. */
 function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'then' in value &&
-    typeof value.then === 'function'
-  );
 }

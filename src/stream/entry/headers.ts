@@ -3,6 +3,7 @@ import { headerPairs, mediaType } from '../response/is-stream.ts';
 import type { Response } from '../response/exchange.ts';
 import type { Opening } from '../body/body.ts';
 import type { Stream } from '../lifecycle/stream.ts';
+import { isObject } from '../../core/values.ts';
 
 /** Status and the headers that matter here, by which a response is found to be a stream. */
 export interface Head extends Opening {
@@ -12,7 +13,7 @@ export interface Head extends Opening {
 /** The head as it would go out now; `given` are the arguments of a `writeHead` that is being called. */
 export function headOf(res: Response, given: readonly unknown[] = []): Head {
   const [status, ...rest] = given;
-  const pairs = headerPairs(rest.find((arg) => typeof arg === 'object' && arg !== null));
+  const pairs = headerPairs(rest.find(isObject));
   const header = (name: string): unknown =>
     pairs.find(([key]) => key.toLowerCase() === name)?.[1] ?? res.getHeader(name);
   const length = Number(header('content-length') ?? Number.NaN);
@@ -38,7 +39,7 @@ export function addHeaders(stream: Stream): void {
 export function withHeaders(args: readonly unknown[], stream: Stream): unknown[] {
   if (!wantsHeaders(stream)) return [...args];
   const added = ownHeaders(stream);
-  const at = args.findIndex((arg) => typeof arg === 'object' && arg !== null);
+  const at = args.findIndex(isObject);
   if (at < 0) return [...args.filter((arg) => arg !== undefined), Object.fromEntries(added)];
   const given = args[at];
   const merged = Array.isArray(given)

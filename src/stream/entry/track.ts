@@ -6,6 +6,7 @@ import type { Response, RoutedRequest } from '../response/exchange.ts';
 import { createExpectation, type Expectation } from '../lifecycle/own-saves.ts';
 import { observeSettings } from '../settings.ts';
 import type { Environment, Stream } from '../lifecycle/stream.ts';
+import { isThenable } from '../../core/values.ts';
 
 /** A message of this response is expected, if it is a stream. Never throws. */
 export function expectSave(
@@ -95,13 +96,4 @@ function expectationFor(stream: Stream): Expectation {
 
 function sayUncounted(environment: Environment): void {
   environment.warnOnce('track failed', 'a save given to track() failed where none was counted');
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'then' in value &&
-    typeof value.then === 'function'
-  );
 }

@@ -1,7 +1,8 @@
 /** Finds what belongs to an object, or to the one that it inherits from: some hand on `Object.create(res)`. */
+import { isObject } from '../../core/values.ts';
 export function along<Found>(map: WeakMap<object, Found>, object: object): Found | undefined {
   let from: unknown = object;
-  while (typeof from === 'object' && from !== null) {
+  while (isObject(from)) {
     const found = map.get(from);
     if (found !== undefined) return found;
     from = Object.getPrototypeOf(from);

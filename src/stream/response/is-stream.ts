@@ -2,6 +2,7 @@
  * Is this response a stream? Decided once, when its headers are known. What is no stream is let through untouched and
  * not counted: a JSON error or an error page is not an answer.
  */
+import { isObject } from '../../core/values.ts';
 
 /** Media types that are streams by themselves, also when one call sends the whole body: a cached answer is an answer. */
 const STREAM_TYPES: ReadonlySet<string> = new Set([
@@ -73,6 +74,5 @@ export function headerPairs(headers: unknown): [string, unknown][] {
       pairs.push([String(headers[i]), headers[i + 1]]);
     return pairs;
   }
-  if (typeof headers !== 'object' || headers === null) return [];
-  return Object.entries(headers);
+  return isObject(headers) ? Object.entries(headers) : [];
 }

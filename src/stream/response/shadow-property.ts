@@ -2,6 +2,7 @@
  * Answers for a property of somebody else's object, for a while: the object's own code may go on assigning the
  * truth, which is kept and given back at the end.
  */
+import { isObject } from '../../core/values.ts';
 
 /** Shadows `target[name]` with `answer`; the returned function gives the truth back. */
 export function cover(target: object, name: string, answer: () => unknown): () => void {
@@ -26,7 +27,7 @@ export function cover(target: object, name: string, answer: () => unknown): () =
 
 function inheritedDescriptor(target: object, name: string): PropertyDescriptor | undefined {
   let prototype: unknown = Object.getPrototypeOf(target);
-  while (typeof prototype === 'object' && prototype !== null) {
+  while (isObject(prototype)) {
     const found = Object.getOwnPropertyDescriptor(prototype, name);
     if (found !== undefined) return found;
     prototype = Object.getPrototypeOf(prototype);
