@@ -119,7 +119,7 @@ const SHOWN: Readonly<Record<keyof typeof PLACES, () => Promise<void>>> = {
     onTestFinished(() => void primary.kill('SIGKILL'));
     const [report] = (await once(primary, 'message')) as [unknown];
     // Every answer that was seen is kept, and each worker has a journal of its own.
-    expect(report).toEqual({ workers: 2, seen: 20, instance: 20, journals: 2 });
+    expect(report).toEqual({ workers: 2, seen: 20, kept: 20, journals: 2 });
   },
 };
 
