@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type * as index from '../src/index.ts';
 import type * as observer from '../src/core/observer.ts';
-import type * as guardKeeper from '../src/saver/keeper.ts';
+import type * as saver from '../src/saver/index.ts';
 import type * as journal from '../src/journal/index.ts';
 import type * as postgres from '../src/postgres/index.ts';
 import type * as table from '../src/postgres/table.ts';
@@ -47,7 +47,7 @@ export function build(): Built {
 interface Modules {
   'index.js': typeof index;
   'core/observer.js': typeof observer;
-  'saver/keeper.js': typeof guardKeeper;
+  'saver/index.js': typeof saver;
   'journal/index.js': typeof journal;
   'postgres/index.js': typeof postgres;
   'postgres/table.js': typeof table;

@@ -23,13 +23,13 @@ export interface Savers {
 
 /** Makes both ways into the database, and the table. */
 export async function createSavers(built: Built, connectionString: string): Promise<Savers> {
-  const { createKeeper } = await load(built.directory, 'saver/keeper.js');
+  const { MessageKeeper } = await load(built.directory, 'saver/index.js');
   const { combine } = await load(built.directory, 'core/observer.js');
   const { postgres } = await load(built.directory, 'postgres/index.js');
   const { parseTable, statements } = await load(built.directory, 'postgres/table.js');
   const store = postgres({ connectionString, migrate: true });
   await store.migrate();
-  const keeper = createKeeper({
+  const keeper = new MessageKeeper({
     store,
     journal: undefined,
     read: () => {

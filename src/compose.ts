@@ -1,7 +1,6 @@
 /** Makes the parts of one instance, each once, and tells each of them only what it needs of the others. */
 import { errorTypeOf } from './core/error-type.ts';
-import { createKeeper, type GuardKeeper } from './saver/keeper.ts';
-import { MAX_PENDING_BYTES } from './saver/memory-limit.ts';
+import { MAX_PENDING_BYTES, MessageKeeper } from './saver/index.ts';
 import { type JournalOption, openJournal, resolveJournalOptions } from './journal/index.ts';
 import type { Journal } from './journal/port.ts';
 import { tellingMessage } from './core/telling-message.ts';
@@ -70,7 +69,7 @@ interface WellConnectedStore extends MessageStore {
 
 export interface Wiring {
   readonly environment: Environment;
-  readonly keeper: GuardKeeper | undefined;
+  readonly keeper: MessageKeeper | undefined;
   /** The app's, made safe. */
   readonly logger: Logger;
   readonly monitor: HealthMonitor;
@@ -89,7 +88,7 @@ export function wire(options: LastchunkOptions): Wiring {
   const state = { closing: false };
   watchRequests();
   let journal: Journal | undefined;
-  let keeper: GuardKeeper | undefined;
+  let keeper: MessageKeeper | undefined;
   const spans = spansFor(options);
   const monitor = createHealth({
     saver: store && (() => keeper?.state() ?? NOTHING_SAVED),
@@ -117,7 +116,7 @@ export function wire(options: LastchunkOptions): Wiring {
   const observer = combineAll(own, options.observer);
   if (store !== undefined) {
     journal = journalFor(options.journal, observer, logger);
-    keeper = createKeeper({
+    keeper = new MessageKeeper({
       store,
       journal,
       maxPendingBytes,
@@ -204,7 +203,7 @@ function journalFor(
 
 function environmentOf(
   observer: FullObserver,
-  keeper: GuardKeeper | undefined,
+  keeper: MessageKeeper | undefined,
   spans: Spans,
   logger: Logger,
 ): Environment {

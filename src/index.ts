@@ -1,7 +1,7 @@
 /** The public names of `lastchunk`. */
 export { LastchunkError } from './core/errors.ts';
 export type { LastchunkErrorCode } from './core/errors.ts';
-export type { CloseSummary, ReplaySummary } from './saver/keeper.ts';
+export type { CloseSummary, ReplaySummary } from './saver/index.ts';
 export type { JournalOption } from './journal/index.ts';
 export type { Health, HealthReason, HealthStatus } from './health/health.ts';
 export { lastchunk } from './lastchunk.ts';

@@ -1,7 +1,7 @@
 /** The composition: options in, every part made once and wired to the others, and the public surface out. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
-import type { CloseSummary, ReplaySummary } from './saver/keeper.ts';
+import type { CloseSummary, ReplaySummary } from './saver/index.ts';
 import { createHealthHandler } from './health/handler.ts';
 import type { Health } from './health/health.ts';
 import type { Logger } from './core/logger.ts';

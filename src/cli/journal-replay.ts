@@ -1,11 +1,12 @@
 /**
- * Replaying by hand: the guard's own delivery, run once and to the end instead of for ever, with progress for whoever
+ * Replaying by hand: the guard's own replay worker, run once and to the end instead of for ever, with progress for whoever
  * waits. A message leaves the disk only after the database has it, so this may be broken off at any time.
  */
-import { BATCH_MESSAGES } from '../saver/circuit-breaker.ts';
 import { systemClock } from '../core/clock.ts';
-import { createDelivery, type Delivery, type Loaded } from '../saver/delivery.ts';
 import { errorTypeOf } from '../core/error-type.ts';
+import type { Logger } from '../core/logger.ts';
+import type { MessageStore } from '../core/message.ts';
+import { combine, type Observer } from '../core/observer.ts';
 import {
   dropRefused,
   listJournal,
@@ -15,13 +16,13 @@ import {
   resolveJournalOptions,
 } from '../journal/index.ts';
 import type { Journal } from '../journal/port.ts';
-import { BATCH_BYTES } from '../saver/batcher.ts';
-import { refusal } from '../saver/refused.ts';
-import { createSender } from '../saver/store-client.ts';
-import { sizeOf } from '../saver/size.ts';
-import type { Logger } from '../core/logger.ts';
-import type { MessageStore } from '../core/message.ts';
-import { combine } from '../core/observer.ts';
+import {
+  CircuitBreaker,
+  Delivery,
+  refusedSqlstate,
+  ReplayWorker,
+  StoreClient,
+} from '../saver/index.ts';
 import { readBody } from '../stream/body/read-body.ts';
 import type { Io } from './io.ts';
 
@@ -46,32 +47,15 @@ export async function replayJournal({ path, store, io }: ReplayTask): Promise<Re
   const counts = { saved: 0, refused: 0 };
   const tellProgress = createProgress(io);
   const journal = openOnce(path, io);
-  const delivery = createDelivery({
-    read: readBody,
-    clock: systemClock,
-    logger: stderrLogger(io),
-    send: createSender({
-      store,
-      clock: systemClock,
-      logger: stderrLogger(io),
-      observer: combine([], ignore),
-    }),
-    observer: combine(
-      [
-        {
-          onRecovered(result) {
-            counts[result] += 1;
-            tellProgress(counts.saved + counts.refused);
-          },
-        },
-      ],
-      ignore,
-    ),
-    aroundReplay: (_messages, work) => work(),
+  const worker = createWorker(journal, store, io, {
+    onRecovered(result) {
+      counts[result] += 1;
+      tellProgress(counts.saved + counts.refused);
+    },
   });
   let errorType: string | undefined;
   try {
-    errorType = await deliverAll(journal, delivery);
+    errorType = await worker.recoverOnce();
   } finally {
     await journal.close();
   }
@@ -93,7 +77,8 @@ export async function replayRefused({ path, store, io }: ReplayTask): Promise<Re
       counts.saved += 1;
     } catch (error) {
       const left = waiting.length - counts.saved - counts.refused;
-      if (refusal(error) === undefined) return { ...counts, left, errorType: errorTypeOf(error) };
+      if (refusedSqlstate(error) === undefined)
+        return { ...counts, left, errorType: errorTypeOf(error) };
       counts.refused += 1;
     }
     tellProgress(counts.saved + counts.refused);
@@ -116,28 +101,27 @@ function openOnce(path: string, io: Io): Journal {
   });
 }
 
-/** Batch by batch; resolves to the error type when the database does not take one. */
-async function deliverAll(journal: Journal, delivery: Delivery): Promise<string | undefined> {
-  let batch: Loaded[] = [];
-  let bytes = 0;
-  const deliver = async (): Promise<string | undefined> => {
-    if (batch.length === 0) return undefined;
-    const { errorType } = await delivery.deliver(batch);
-    batch = [];
-    bytes = 0;
-    return errorType;
-  };
-  for await (const entry of journal.recover(new AbortController().signal)) {
-    const loaded = await delivery.load({ entry, origin: 'dead' });
-    // Nothing in it, or unreadable: settled, or told and left where it is.
-    if (typeof loaded === 'string') continue;
-    batch.push(loaded);
-    bytes += sizeOf(loaded.message);
-    if (batch.length < BATCH_MESSAGES && bytes < BATCH_BYTES) continue;
-    const errorType = await deliver();
-    if (errorType !== undefined) return errorType;
-  }
-  return deliver();
+/** The worker of a guard, for one run. What the store does not take ends the run, so no wait is ever needed. */
+function createWorker(
+  journal: Journal,
+  store: MessageStore,
+  io: Io,
+  heard: Observer,
+): ReplayWorker {
+  const clock = systemClock;
+  const logger = stderrLogger(io);
+  const observer = combine([heard], ignore);
+  const client = new StoreClient({ store, clock, logger, observer });
+  const aroundReplay = (_messages: unknown, work: () => Promise<void>): Promise<void> => work();
+  return new ReplayWorker({
+    journal,
+    circuit: new CircuitBreaker({ clock, random: Math.random, onAway: ignore, onBack: ignore }),
+    delivery: new Delivery({ read: readBody, client, observer, logger, clock, aroundReplay }),
+    observer,
+    clock,
+    isInMemory: () => false,
+    signal: new AbortController().signal,
+  });
 }
 
 /** A line once a second, so that long work is not mistaken for a hanging one. */

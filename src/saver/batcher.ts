@@ -3,72 +3,86 @@
  * its way goes together in the next. Under light load a save costs one round trip, under heavy load the batches
  * grow by themselves; there is no timer that a message could wait for.
  */
-import type { Circuit } from './circuit-breaker.ts';
-import { sizeOf } from './size.ts';
-import type { Parcel } from './store-client.ts';
+import type { Message } from '../core/message.ts';
+import type { CircuitBreaker } from './circuit-breaker.ts';
+import type { BatchItem } from './store-client.ts';
 
 /** Estimated bytes in one batch, at most; a single larger message still goes, alone. */
 export const BATCH_BYTES = 4 * 1024 * 1024;
 
-export interface QueueOptions<T extends Parcel> {
-  readonly circuit: Circuit;
+/** What a batcher is made of. */
+export interface BatcherOptions<Item extends BatchItem> {
+  readonly circuit: CircuitBreaker;
   /** Batches on their way at once. */
   readonly lanes: number;
   /** Ends the waits; what is queued stays where it is. */
   readonly signal: AbortSignal;
   /** Resolves to the error type when the store is away; never rejects. */
-  readonly send: (batch: readonly T[]) => Promise<string | undefined>;
+  readonly send: (batch: readonly Item[]) => Promise<string | undefined>;
   /** Asked after a batch: whether this one has to be sent again. It goes to the end of the queue. */
-  readonly isUnfinished: (parcel: T) => boolean;
+  readonly isQueued: (item: Item) => boolean;
 }
 
 /** Messages that wait for a batch, in the order in which they came. */
-export interface Queue<T extends Parcel> {
-  add(parcel: T): void;
-  /** Takes one out that need not be sent any more. */
-  remove(parcel: T): void;
-}
+export class Batcher<Item extends BatchItem> {
+  readonly #options: BatcherOptions<Item>;
+  readonly #queued = new Set<Item>();
+  #running = 0;
 
-export function createQueue<T extends Parcel>(options: QueueOptions<T>): Queue<T> {
-  const { circuit, lanes, signal, send, isUnfinished } = options;
-  const queued = new Set<T>();
-  let running = 0;
+  constructor(options: BatcherOptions<Item>) {
+    this.#options = options;
+  }
 
-  const take = (): T[] => {
-    const batch: T[] = [];
-    let bytes = 0;
-    for (const parcel of queued) {
-      bytes += sizeOf(parcel.message);
-      if (batch.length > 0 && (batch.length >= circuit.facts.limit || bytes > BATCH_BYTES)) break;
-      batch.push(parcel);
-      queued.delete(parcel);
-    }
-    return batch;
-  };
-  const lane = async (): Promise<void> => {
-    while (queued.size > 0) {
-      const pass = await circuit.enter(signal);
-      if (pass === undefined) break;
-      const batch = take();
+  /** Queues a message, and sends it when a lane and the store are free. */
+  add(item: Item): void {
+    this.#queued.add(item);
+    if (this.#running === this.#options.lanes) return;
+    this.#running += 1;
+    void this.#runLane();
+  }
+
+  /** Takes a message out that need not be sent any more. */
+  remove(item: Item): void {
+    this.#queued.delete(item);
+  }
+
+  async #runLane(): Promise<void> {
+    const { circuit, signal, send, isQueued } = this.#options;
+    while (this.#queued.size > 0) {
+      const permit = await circuit.acquire(signal);
+      if (permit === undefined) break;
+      const batch = this.#take(circuit.limit);
       if (batch.length === 0) {
-        pass.unused();
+        permit.release();
         continue;
       }
-      pass.done(await send(batch));
-      for (const parcel of batch) if (isUnfinished(parcel)) queued.add(parcel);
+      permit.report(await send(batch));
+      for (const item of batch) if (isQueued(item)) this.#queued.add(item);
     }
-    running -= 1;
-  };
+    this.#running -= 1;
+  }
 
-  return {
-    add(parcel) {
-      queued.add(parcel);
-      if (running === lanes) return;
-      running += 1;
-      void lane();
-    },
-    remove(parcel) {
-      queued.delete(parcel);
-    },
-  };
+  #take(limit: number): Item[] {
+    const batch: Item[] = [];
+    let bytes = 0;
+    for (const item of this.#queued) {
+      bytes += sizeOf(item.message);
+      if (batch.length > 0 && (batch.length >= limit || bytes > BATCH_BYTES)) break;
+      batch.push(item);
+      this.#queued.delete(item);
+    }
+    return batch;
+  }
+}
+
+/** Ids, numbers, times: what a row costs before its text. */
+const ROW_BYTES = 512;
+
+/**
+ * Estimated bytes of a message on its way to the store, near enough to bound a batch. The text is counted in UTF-16 units;
+ * events are about as long as the body they were read from.
+ */
+export function sizeOf(message: Message): number {
+  const eventBytes = message.events === null ? 0 : message.bytes - message.droppedBytes;
+  return ROW_BYTES + message.text.length + eventBytes;
 }

@@ -3,24 +3,28 @@
  * open: one probe at a time, with growing waits in between, so that a database in trouble is not hammered
  * and nobody waits for an answer that is known not to come. An open circuit never gives up.
  */
-import { backoffMs } from './backoff.ts';
 import type { Clock } from '../core/clock.ts';
-import { createWaitingLine } from './wait-queue.ts';
 
 /** Messages in one batch, at most: one statement over arrays. */
 export const BATCH_MESSAGES = 256;
 
+/** The shortest wait before a probe. */
+export const BACKOFF_MIN_MS = 100;
+/** The longest wait: what a recovery may take to be noticed. */
+export const BACKOFF_MAX_MS = 5_000;
+
 /** Leave to send one batch. Exactly one of its functions is called, once. */
-export interface Pass {
+export interface Permit {
   /** The store is away, and this batch finds out whether it still is. */
   readonly isProbe: boolean;
   /** The store answered (`undefined`), or did not work: the error's type. */
-  done(errorType: string | undefined): void;
+  report(errorType: string | undefined): void;
   /** There was nothing to send after all. */
-  unused(): void;
+  release(): void;
 }
 
-export interface CircuitOptions {
+/** What a circuit breaker is made of. */
+export interface CircuitBreakerOptions {
   readonly clock: Clock;
   /** From 0 up to 1; for the jitter. */
   readonly random: () => number;
@@ -30,89 +34,150 @@ export interface CircuitOptions {
   readonly onBack: () => void;
 }
 
-/** What is known of the store. */
-export interface CircuitFacts {
-  readonly isOpen: boolean;
+/** Admits batches to the store by what the last answers said. */
+export class CircuitBreaker {
+  readonly #clock: Clock;
+  readonly #options: CircuitBreakerOptions;
+  readonly #waiting = new WaitQueue<Permit>();
+  #isOpen = false;
+  #limit = BATCH_MESSAGES;
+  #lastFailure: { readonly atMs: number; readonly errorType: string } | undefined;
+  #lastSuccessMs = 0;
+  #isProbing = false;
+  #failures = 0;
+  #cancelWait: (() => void) | undefined;
+
+  constructor(options: CircuitBreakerOptions) {
+    this.#clock = options.clock;
+    this.#options = options;
+  }
+
+  /** True while the store is away. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   /**
    * How many messages the next batch may hold: one while the store is away, then twice as many with each answer. A
    * batch that was too much for the store, or held a message it chokes on, does not keep the others out.
    */
-  readonly limit: number;
-  readonly lastFailure: { readonly atMs: number; readonly errorType: string } | undefined;
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** The last failure of a batch, epoch milliseconds; `undefined` when there was none. */
+  get lastFailure(): { readonly atMs: number; readonly errorType: string } | undefined {
+    return this.#lastFailure;
+  }
+
   /** Epoch milliseconds of the last answer; 0 when there was none. */
-  readonly lastSuccessMs: number;
-}
+  get lastSuccessMs(): number {
+    return this.#lastSuccessMs;
+  }
 
-export interface Circuit {
-  /** A live view. */
-  readonly facts: CircuitFacts;
   /** Resolves when the caller may send; to `undefined` when `signal` aborts first. */
-  enter(signal: AbortSignal): Promise<Pass | undefined>;
-  /** The next probe need not wait any longer. */
-  nudge(): void;
-}
+  acquire(signal: AbortSignal): Promise<Permit | undefined> {
+    const isAdmitted = !signal.aborted && this.#waiting.length === 0 && this.#isFree();
+    return isAdmitted ? Promise.resolve(this.#permit()) : this.#waiting.wait(signal);
+  }
 
-export function createCircuit({ clock, random, onAway, onBack }: CircuitOptions): Circuit {
-  const facts = unknownYet();
-  const line = createWaitingLine<Pass>();
-  let isProbing = false;
-  let failures = 0;
-  let cancelWait: (() => void) | undefined;
+  /** Ends the wait before the next probe. */
+  probeNow(): void {
+    this.#cancelWait?.();
+    this.#cancelWait = undefined;
+    this.#admit();
+  }
 
-  const isFree = (): boolean => !facts.isOpen || (!isProbing && cancelWait === undefined);
-  const admit = (): void => {
-    while (line.length > 0 && isFree()) line.admit(pass);
-  };
-  const nudge = (): void => {
-    cancelWait?.();
-    cancelWait = undefined;
-    admit();
-  };
-  const answered = (): void => {
-    facts.lastSuccessMs = clock.epochMs();
-    facts.limit = Math.min(BATCH_MESSAGES, facts.limit * 2);
-    failures = 0;
-    const wasOpen = facts.isOpen;
-    facts.isOpen = false;
-    if (wasOpen) onBack();
-    nudge();
-  };
-  const failed = (errorType: string, isProbe: boolean): void => {
-    facts.lastFailure = { atMs: clock.epochMs(), errorType };
-    facts.limit = 1;
-    // Sent before the circuit opened: the failure is the one that is known already.
-    if (facts.isOpen && !isProbe) return;
-    const wasOpen = facts.isOpen;
-    facts.isOpen = true;
-    failures += 1;
-    cancelWait = clock.after(backoffMs(failures, random), nudge);
-    onAway(errorType, wasOpen);
-  };
-  const pass = (): Pass => {
-    const isProbe = facts.isOpen;
-    isProbing ||= isProbe;
-    const leave = (then: () => void): void => {
-      if (isProbe) isProbing = false;
-      then();
+  #isFree(): boolean {
+    return !this.#isOpen || (!this.#isProbing && this.#cancelWait === undefined);
+  }
+
+  #admit(): void {
+    while (this.#waiting.length > 0 && this.#isFree()) this.#waiting.admit(() => this.#permit());
+  }
+
+  #permit(): Permit {
+    const isProbe = this.#isOpen;
+    this.#isProbing ||= isProbe;
+    const leave = (): void => {
+      if (isProbe) this.#isProbing = false;
     };
     return {
       isProbe,
-      done: (errorType) =>
-        leave(() => (errorType === undefined ? answered() : failed(errorType, isProbe))),
-      unused: () => leave(admit),
+      report: (errorType) => {
+        leave();
+        if (errorType === undefined) this.#recordAnswer();
+        else this.#recordFailure(errorType, isProbe);
+      },
+      release: () => {
+        leave();
+        this.#admit();
+      },
     };
-  };
+  }
 
-  return {
-    facts,
-    nudge,
-    enter(signal) {
-      const mayPass = !signal.aborted && line.length === 0 && isFree();
-      return mayPass ? Promise.resolve(pass()) : line.join(signal);
-    },
-  };
+  #recordAnswer(): void {
+    this.#lastSuccessMs = this.#clock.epochMs();
+    this.#limit = Math.min(BATCH_MESSAGES, this.#limit * 2);
+    this.#failures = 0;
+    const wasOpen = this.#isOpen;
+    this.#isOpen = false;
+    if (wasOpen) this.#options.onBack();
+    this.probeNow();
+  }
+
+  #recordFailure(errorType: string, isProbe: boolean): void {
+    this.#lastFailure = { atMs: this.#clock.epochMs(), errorType };
+    this.#limit = 1;
+    // Sent before the circuit opened: the failure is the one that is known already.
+    if (this.#isOpen && !isProbe) return;
+    const wasOpen = this.#isOpen;
+    this.#isOpen = true;
+    this.#failures += 1;
+    const waitMs = backoffMs(this.#failures, this.#options.random);
+    this.#cancelWait = this.#clock.after(waitMs, () => this.probeNow());
+    this.#options.onAway(errorType, wasOpen);
+  }
 }
 
-function unknownYet(): { -readonly [Key in keyof CircuitFacts]: CircuitFacts[Key] } {
-  return { isOpen: false, limit: BATCH_MESSAGES, lastFailure: undefined, lastSuccessMs: 0 };
+/**
+ * Milliseconds to wait after the given number of failures in a row (1 is the first): a random point between the
+ * minimum and twice as much as after the failure before. The jitter spreads the replicas of an app over the interval, so
+ * that a database which has just come back is not met by all of them at once. `random` gives a number from 0 up to 1.
+ */
+export function backoffMs(failures: number, random: () => number): number {
+  const ceilingMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(failures, 10));
+  return BACKOFF_MIN_MS + random() * (ceilingMs - BACKOFF_MIN_MS);
+}
+
+/** Waits in the order of their arrival, each of which a signal can end. */
+export class WaitQueue<T> {
+  readonly #waiting: ((value: T) => void)[] = [];
+
+  /** Waits that have not ended. */
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  /** Waits until admitted, with what `admit` gave; `undefined` when the signal aborts first. */
+  wait(signal: AbortSignal): Promise<T | undefined> {
+    if (signal.aborted) return Promise.resolve(undefined);
+    return new Promise((resolve) => {
+      const leave = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(enter), 1);
+        resolve(undefined);
+      };
+      const enter = (value: T): void => {
+        signal.removeEventListener('abort', leave);
+        resolve(value);
+      };
+      this.#waiting.push(enter);
+      signal.addEventListener('abort', leave, { once: true });
+    });
+  }
+
+  /** Ends the oldest wait with a value; does nothing when nobody waits. */
+  admit(give: () => T): void {
+    this.#waiting.shift()?.(give());
+  }
 }

@@ -2,12 +2,12 @@
  * The end of a keeper, in order and in time: what is pending gets its result, then nothing waits any more, then
  * the store and the journal are let go. A part that hangs is left behind; the process has a deadline of its own.
  */
+import { within, type Clock } from '../core/clock.ts';
 import type { MessageStore } from '../core/message.ts';
 import type { FullObserver, InternalErrorPlace } from '../core/observer.ts';
-import type { Circuit } from './circuit-breaker.ts';
-import { within, type Clock } from '../core/clock.ts';
 import type { Journal } from '../journal/port.ts';
-import type { Returning } from './returning.ts';
+import type { CircuitBreaker } from './circuit-breaker.ts';
+import type { ReplayWorker } from './replay.ts';
 import type { Saver } from './saver.ts';
 
 /**
@@ -25,30 +25,59 @@ export interface CloseSummary {
   readonly lost: number;
 }
 
-export interface CloseOptions {
-  readonly deadlineMs: number;
-  /** Comes first, brings the last saves, and has a patience of its own within the deadline. */
-  readonly drain: () => Promise<void>;
+/** What is closed. */
+export interface ClosedParts {
   readonly clock: Clock;
   readonly observer: FullObserver;
   readonly store: MessageStore;
   readonly journal: Journal | undefined;
   readonly saver: Saver;
-  readonly circuit: Circuit;
-  readonly returning: Returning | undefined;
+  readonly circuit: CircuitBreaker;
+  readonly replay: ReplayWorker | undefined;
+  /** Ends replay and recovery. */
   readonly background: AbortController;
+  /** Ends the waits of live saves. */
   readonly waits: AbortController;
 }
 
-/** Never rejects. */
-export async function closeInOrder(options: CloseOptions): Promise<CloseSummary> {
-  const { deadlineMs, clock, observer, store, journal, saver, circuit, returning } = options;
+/** Never rejects. `drain` comes first, brings the last saves, and has a patience of its own within the deadline. */
+export async function closeInOrder(
+  parts: ClosedParts,
+  deadlineMs: number,
+  drain: () => Promise<void>,
+): Promise<CloseSummary> {
+  const { clock, saver, circuit, replay, background, waits } = parts;
   const endMs = clock.monotonicMs() + deadlineMs;
   const reserveMs = Math.max(RESERVE_MIN_MS, Math.min(deadlineMs / 5, RESERVE_MAX_MS));
   // Of the reserve, half is for the last fsync, a quarter for the replay, and a quarter for store and journal.
   const leftMs = (keptMs = 0): number =>
     Math.max(reserveMs / 4, endMs - keptMs - clock.monotonicMs());
-  const before = { ...saver.ledger.results };
+  const before = { ...saver.results };
+
+  await drain();
+  background.abort();
+  circuit.probeNow();
+  await within(clock, Math.max(0, endMs - reserveMs - clock.monotonicMs()), saver.flush());
+  circuit.probeNow();
+  await saver.finish(reserveMs / 2);
+  waits.abort();
+  await within(clock, leftMs(reserveMs / 4), replay?.ended() ?? Promise.resolve());
+  await releaseBoth(parts, leftMs());
+
+  const { saved, journaled, lost, missing } = saver.results;
+  return {
+    saved: saved - before.saved,
+    journaled: journaled - before.journaled,
+    lost: lost + missing - before.lost - before.missing,
+  };
+}
+
+/**
+ * Store and journal, each within `ms`. Neither waits for the other: a journal that is not released in time is taken over
+ * a minute later than it could be.
+ */
+async function releaseBoth(parts: ClosedParts, ms: number): Promise<void> {
+  const { clock, observer, store, journal } = parts;
   const release = async (where: InternalErrorPlace, work: () => Promise<void>): Promise<void> => {
     try {
       await work();
@@ -56,26 +85,9 @@ export async function closeInOrder(options: CloseOptions): Promise<CloseSummary>
       observer.onInternalError(where, error);
     }
   };
-
-  await options.drain();
-  options.background.abort();
-  circuit.nudge();
-  await within(clock, Math.max(0, endMs - reserveMs - clock.monotonicMs()), saver.flush());
-  circuit.nudge();
-  await saver.finish(reserveMs / 2);
-  options.waits.abort();
-  await within(clock, leftMs(reserveMs / 4), returning?.ended() ?? Promise.resolve());
-  // Neither waits for the other: a journal that is not released in time is taken over a minute later than it could be.
   const released = [
     release('store', () => store.close()),
     release('journal', async () => journal?.close()),
   ];
-  await Promise.all(released.map((work) => within(clock, leftMs(), work)));
-
-  const { saved, journaled, lost, missing } = saver.ledger.results;
-  return {
-    saved: saved - before.saved,
-    journaled: journaled - before.journaled,
-    lost: lost + missing - before.lost - before.missing,
-  };
+  await Promise.all(released.map((work) => within(clock, ms, work)));
 }

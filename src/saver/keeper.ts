@@ -2,22 +2,28 @@
  * The keeper of messages: everything between a stream that ended and a row that is committed. It owns the
  * store and the journal, waits for neither longer than it was told to, and forgets nothing that it took.
  */
-import type { Keeper, OpenedStream, ReadBody, StreamLog } from '../core/save-port.ts';
+import { systemClock, type Clock } from '../core/clock.ts';
 import { safeLogger, type Logger } from '../core/logger.ts';
 import type { MessageStore } from '../core/message.ts';
 import type { FullObserver } from '../core/observer.ts';
-import { createCircuit, type CircuitFacts } from './circuit-breaker.ts';
-import { systemClock, type Clock } from '../core/clock.ts';
-import { closeInOrder, type CloseSummary } from './close.ts';
-import type { AroundReplay } from './delivery.ts';
+import type {
+  Captured,
+  Keeper,
+  OpenedStream,
+  ReadBody,
+  Save,
+  SaveProgress,
+  StreamLog,
+} from '../core/save-port.ts';
 import type { Journal } from '../journal/port.ts';
-import { createReports } from './reports.ts';
-import { createReturning, type ReplaySummary } from './returning.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
+import { type ClosedParts, closeInOrder, type CloseSummary } from './close.ts';
+import { type AroundReplay, Delivery } from './delivery.ts';
 import { MAX_PENDING_BYTES } from './memory-limit.ts';
-import { createSaver, type Around } from './saver.ts';
-import { createSender } from './store-client.ts';
-
-export type { CloseSummary, ReplaySummary };
+import { type ReplaySummary, ReplayWorker } from './replay.ts';
+import { SaveReports } from './reports.ts';
+import { type Around, Saver } from './saver.ts';
+import { StoreClient } from './store-client.ts';
 
 /**
  * Batches of live saves on their way at once. Measured with PostgreSQL 18 on two cores, one, two and three in turn: no
@@ -26,7 +32,8 @@ export type { CloseSummary, ReplaySummary };
  */
 const LANES = 2;
 
-export interface KeeperOptions {
+/** What a keeper is made of. */
+export interface MessageKeeperOptions {
   /** Owned from here on: closed by `close`. */
   readonly store: MessageStore;
   /** Owned from here on. `undefined`: messages wait in memory only. */
@@ -57,91 +64,121 @@ export interface KeeperState {
   readonly lastSuccessMs: number;
 }
 
-export interface GuardKeeper extends Keeper {
-  /** Resolves when everything that is pending now has its result. */
-  flush(): Promise<void>;
-  /** Sends what waits in the journal, now; stops at the first batch that the store does not take. */
-  replay(): Promise<ReplaySummary>;
+/** The one implementation of `Keeper`. */
+export class MessageKeeper implements Keeper {
+  readonly #journal: Journal | undefined;
+  readonly #opened = new WeakMap<StreamLog, OpenedStream>();
+  readonly #circuit: CircuitBreaker;
+  readonly #saver: Saver;
+  readonly #replay: ReplayWorker | undefined;
+  readonly #parts: ClosedParts;
+  #closing: Promise<CloseSummary> | undefined;
+
+  constructor(options: MessageKeeperOptions) {
+    const { store, journal, read, observer, maxPendingBytes = MAX_PENDING_BYTES } = options;
+    const { clock = systemClock, random = Math.random } = options;
+    const { around = justRun, aroundReplay = justRun } = options;
+    const logger = safeLogger(options.logger);
+    /** Ends the waits of live saves; `background` ends before it. */
+    const waits = new AbortController();
+    const background = new AbortController();
+    const circuit = new CircuitBreaker({
+      clock,
+      random,
+      onAway: (errorType, wasOpen) => {
+        if (!wasOpen) logger.warn({ errorType }, 'lastchunk: the store is away, messages wait');
+        this.#saver.journalAllPending();
+      },
+      onBack: () => logger.info({}, 'lastchunk: the store answers again'),
+    });
+    const client = new StoreClient({ store, observer, logger, clock });
+    this.#journal = journal;
+    this.#circuit = circuit;
+    this.#saver = new Saver({
+      journal,
+      circuit,
+      client,
+      reports: new SaveReports({
+        observer,
+        logger,
+        clock,
+        openedOf: (log) => this.#opened.get(log),
+      }),
+      clock,
+      logger,
+      around,
+      maxPendingBytes,
+      lanes: LANES,
+      signal: waits.signal,
+      onHandedOver: () => this.#replay?.wake(),
+    });
+    this.#replay =
+      journal &&
+      new ReplayWorker({
+        journal,
+        circuit,
+        delivery: new Delivery({ read, client, observer, logger, clock, aroundReplay }),
+        observer,
+        clock,
+        isInMemory: (streamId) => this.#saver.has(streamId),
+        signal: background.signal,
+      });
+    const [saver, replay] = [this.#saver, this.#replay];
+    this.#parts = { clock, observer, store, journal, saver, circuit, replay, background, waits };
+  }
+
+  open(stream: OpenedStream, body: Captured): StreamLog | undefined {
+    const log = this.#journal?.open(stream, body);
+    if (log !== undefined) this.#opened.set(log, stream);
+    return log;
+  }
+
+  save(save: Save): SaveProgress {
+    return this.#saver.save(save);
+  }
+
   /** Begins to replay and to recover in the background. A second call does nothing. */
-  start(): void;
-  state(): KeeperState;
+  start(): void {
+    this.#replay?.start();
+  }
+
+  /** Resolves when everything that is pending now has its result. */
+  flush(): Promise<void> {
+    return this.#saver.flush();
+  }
+
+  /** Sends what waits in the journal, now; stops at the first batch that the store does not take. */
+  async replay(): Promise<ReplaySummary> {
+    return (await this.#replay?.replay()) ?? { saved: 0, refused: 0, left: 0 };
+  }
+
+  /** What is known of the saves and of the store now. */
+  state(): KeeperState {
+    const { pending, oldestPendingMs } = this.#saver;
+    const { isOpen, lastFailure, lastSuccessMs } = this.#circuit;
+    return {
+      pending,
+      oldestPendingMs,
+      circuit: isOpen ? 'open' : 'closed',
+      ...(lastFailure && { lastFailure }),
+      lastSuccessMs,
+    };
+  }
+
   /**
    * Everything pending is saved or, shortly before the deadline, journaled with one fsync, or else lost. Then the store
    * and the journal are closed. Never rejects; a second call gives the first one's promise. `drain` comes first, for the
    * saves that are still to come.
    */
-  close(deadlineMs: number, drain?: () => Promise<void>): Promise<CloseSummary>;
+  close(
+    deadlineMs: number,
+    drain: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<CloseSummary> {
+    this.#closing ??= closeInOrder(this.#parts, deadlineMs, drain);
+    return this.#closing;
+  }
 }
 
-export function createKeeper(options: KeeperOptions): GuardKeeper {
-  const { store, journal, observer, maxPendingBytes = MAX_PENDING_BYTES } = options;
-  const { clock = systemClock, random = Math.random } = options;
-  const { around = (_save, work) => work(), aroundReplay = (_messages, work) => work() } = options;
-  const logger = safeLogger(options.logger);
-  /** Ends the waits of live saves; `background` ends before it. */
-  const waits = new AbortController();
-  const background = new AbortController();
-  const opened = new WeakMap<StreamLog, OpenedStream>();
-  let closing: Promise<CloseSummary> | undefined;
-
-  const circuit = createCircuit({
-    clock,
-    random,
-    onAway(errorType, wasOpen) {
-      if (!wasOpen) logger.warn({ errorType }, 'lastchunk: the store is away, messages wait');
-      saver.journalAll();
-    },
-    onBack: () => logger.info({}, 'lastchunk: the store answers again'),
-  });
-  const send = createSender({ store, observer, logger, clock });
-  const shared = { journal, circuit, send, clock, observer, logger };
-  const saver = createSaver({
-    ...shared,
-    around,
-    maxPendingBytes,
-    lanes: LANES,
-    signal: waits.signal,
-    reports: createReports({ observer, logger, clock, opened: (log) => opened.get(log) }),
-    onHandedOver: () => returning?.wake(),
-  });
-  const returning =
-    journal &&
-    createReturning({
-      ...shared,
-      journal,
-      aroundReplay,
-      read: options.read,
-      signal: background.signal,
-      isInMemory: (streamId) => saver.holds(streamId),
-    });
-
-  return {
-    open(stream, body) {
-      const log = journal?.open(stream, body);
-      if (log !== undefined) opened.set(log, stream);
-      return log;
-    },
-    save: (save) => saver.save(save),
-    flush: () => saver.flush(),
-    start: () => returning?.start(),
-    replay: async () => (await returning?.replay()) ?? { saved: 0, refused: 0, left: 0 },
-    state: () => ({ ...saver.owed(), ...storeState(circuit.facts) }),
-    close(deadlineMs, drain = () => Promise.resolve()) {
-      const parts = { store, saver, returning, background, waits };
-      closing ??= closeInOrder({ ...shared, ...parts, deadlineMs, drain });
-      return closing;
-    },
-  };
-}
-
-function storeState({
-  isOpen,
-  lastFailure,
-  lastSuccessMs,
-}: CircuitFacts): Omit<KeeperState, 'pending' | 'oldestPendingMs'> {
-  return {
-    circuit: isOpen ? 'open' : 'closed',
-    ...(lastFailure && { lastFailure }),
-    lastSuccessMs,
-  };
+function justRun(_about: unknown, work: () => Promise<void>): Promise<void> {
+  return work();
 }

@@ -1,63 +1,67 @@
 /**
  * How much may wait in memory. An outage of the store can last longer than memory does, and a process that runs out of it
- * loses everything at once. So at half of the room the journal is asked to take what waits, and at the end of it the oldest
+ * loses everything at once. So at half of the limit the journal is asked to take what waits, and at the limit the oldest
  * message is given up, which has had the most tries and is the next to be given up anyway.
  */
 import type { Logger } from '../core/logger.ts';
-import type { Entry } from './pending-save.ts';
-import type { Ledger } from './pending-saves.ts';
-import type { Shelf } from './shelf.ts';
+import type { PendingSave } from './pending-save.ts';
+import type { PendingSaves } from './pending-saves.ts';
 
 /** Estimated bytes of messages without a result. */
 export const MAX_PENDING_BYTES = 256 * 1024 * 1024;
 
 /** The error type of a message that was given up before the store had said anything about it. */
-const NO_ROOM = 'no-room';
+const NO_MEMORY = 'no-room';
 
-export interface RoomOptions {
+/** What a memory limit is made of. */
+export interface MemoryLimitOptions {
   readonly maxPendingBytes: number;
-  readonly ledger: Ledger;
-  readonly shelf: Shelf;
+  readonly saves: PendingSaves;
   readonly logger: Logger;
 }
 
-/** Called with each new entry. */
-export function createRoom({
-  maxPendingBytes,
-  ledger,
-  shelf,
-  logger,
-}: RoomOptions): (entry: Entry) => void {
-  let asked = false;
-  let told = false;
+/** Keeps the messages in memory below a limit. */
+export class MemoryLimit {
+  readonly #options: MemoryLimitOptions;
+  #isJournalAsked = false;
+  #isLogged = false;
 
-  const askJournal = (entry: Entry): void => {
-    if (asked) void shelf.put(entry);
-    else shelf.putAll();
-    asked = true;
-  };
-  const giveUp = (entry: Entry): void => {
-    if (!told) {
-      const fields = { pending: ledger.pending.size, maxPendingBytes };
-      logger.error(fields, 'lastchunk: too much waits in memory, the oldest messages are given up');
-    }
-    told = true;
-    entry.errorType ??= NO_ROOM;
-    ledger.settle(entry, 'lost');
-    ledger.handOver(entry);
-  };
-  return (entry) => {
-    if (ledger.pendingBytes * 2 <= maxPendingBytes) {
-      asked = false;
-      told = false;
+  constructor(options: MemoryLimitOptions) {
+    this.#options = options;
+  }
+
+  /** To be called with each new save. */
+  enforce(added: PendingSave): void {
+    const { saves, maxPendingBytes } = this.#options;
+    if (saves.pendingBytes * 2 <= maxPendingBytes) {
+      this.#isJournalAsked = false;
+      this.#isLogged = false;
       return;
     }
-    askJournal(entry);
-    for (const oldest of ledger.pending) {
+    this.#askJournal(added);
+    for (const oldest of saves.pending) {
       // The newest gets its first try, however large it is.
-      if (ledger.pendingBytes <= maxPendingBytes || oldest === entry) return;
+      if (saves.pendingBytes <= maxPendingBytes || oldest === added) return;
       // With a batch on its way nothing would be freed, and its answer is near. What is refused is being moved.
-      if (oldest.underway === 0 && !oldest.refused) giveUp(oldest);
+      if (oldest.phase === 'queued') this.#giveUp(oldest);
     }
-  };
+  }
+
+  #askJournal(added: PendingSave): void {
+    const { saves } = this.#options;
+    if (this.#isJournalAsked) void saves.journalPending(added);
+    else saves.journalAllPending();
+    this.#isJournalAsked = true;
+  }
+
+  #giveUp(save: PendingSave): void {
+    const { saves, logger, maxPendingBytes } = this.#options;
+    if (!this.#isLogged) {
+      const fields = { pending: saves.pending.size, maxPendingBytes };
+      logger.error(fields, 'lastchunk: too much waits in memory, the oldest messages are given up');
+    }
+    this.#isLogged = true;
+    save.errorType ??= NO_MEMORY;
+    saves.handle(save, 'memory-full');
+  }
 }

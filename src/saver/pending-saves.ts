@@ -1,99 +1,209 @@
 /**
- * Who owes a result, and who is in charge of what is on disk. Every save gets its one result here and
+ * The accounts: who owes a result, and who is in charge of what is on disk. Every save gets its one result here and
  * nowhere else, so that the accounts always add up.
  *
  * A stream that went on after its terminal frame has several saves with one log. Each has a result of its
  * own; only the newest one decides what becomes of the log, because its records hold all of them.
  */
+import type { Clock } from '../core/clock.ts';
 import type { SaveResult } from '../core/message.ts';
-import type { Entry } from './pending-save.ts';
+import type { Save } from '../core/save-port.ts';
 import type { Journal } from '../journal/port.ts';
-import type { Reports } from './reports.ts';
-import { sizeOf } from './size.ts';
+import { sizeOf } from './batcher.ts';
+import { PendingSave, type SaveEffect, type SaveEvent } from './pending-save.ts';
+import type { SaveReports } from './reports.ts';
 
-export interface LedgerOptions {
+/** What the accounts are made of. */
+export interface PendingSavesOptions {
   readonly journal: Journal | undefined;
-  readonly reports: Reports;
-  readonly onSettled: (entry: Entry) => void;
+  readonly reports: SaveReports;
+  readonly clock: Clock;
+  readonly isStoreAway: () => boolean;
+  /** A save has its result. */
+  readonly onSettled: (save: PendingSave) => void;
   /** A message has left memory and is in the journal's backlog. */
   readonly onHandedOver: () => void;
 }
 
-export interface Ledger {
-  /** Saves without a result, oldest first. */
-  readonly pending: ReadonlySet<Entry>;
-  /** Estimated bytes of their messages. */
-  readonly pendingBytes: number;
-  /** Results so far. */
-  readonly results: Readonly<Record<SaveResult, number>>;
-  add(entry: Entry): void;
-  /** The one result of a save that has none yet. */
-  settle(entry: Entry, result: SaveResult): void;
-  /** A result after `missing` or `lost`; told once. */
-  late(entry: Entry, result: SaveResult): void;
-  /** Whether the log of its stream is this save's to decide about. */
-  isNewest(entry: Entry): boolean;
-  /** True while a save of this stream is in memory. */
-  holds(streamId: string): boolean;
-  /** Its message needs no more care; true when it was the newest. */
-  letGo(entry: Entry): boolean;
-  /** Leaves the message to the journal and its replay, if it was this save's. */
-  handOver(entry: Entry): void;
-  handOverAll(): void;
-}
-
-export function createLedger(options: LedgerOptions): Ledger {
-  const { journal, reports, onSettled, onHandedOver } = options;
-  const pending = new Set<Entry>();
-  let pendingBytes = 0;
+/** All saves that this process still cares for. */
+export class PendingSaves {
+  readonly #options: PendingSavesOptions;
+  readonly #pending = new Set<PendingSave>();
+  #pendingBytes = 0;
   /** By stream id: its newest save, while it is neither in the store nor handed over. */
-  const newest = new Map<string, Entry>();
-  const results = { saved: 0, journaled: 0, lost: 0, missing: 0 };
+  readonly #newest = new Map<string, PendingSave>();
+  readonly #results = { saved: 0, journaled: 0, lost: 0, missing: 0 };
 
-  const isNewest = (entry: Entry): boolean => newest.get(entry.message.streamId) === entry;
-  const letGo = (entry: Entry): boolean => isNewest(entry) && newest.delete(entry.message.streamId);
-  const handOver = (entry: Entry): void => {
-    const { log } = entry.save;
-    if (!letGo(entry) || journal === undefined || log === undefined) return;
-    entry.handedOver = true;
+  constructor(options: PendingSavesOptions) {
+    this.#options = options;
+  }
+
+  /** Saves without a result, oldest first. */
+  get pending(): ReadonlySet<PendingSave> {
+    return this.#pending;
+  }
+
+  /** Estimated bytes of their messages. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /** Results so far. */
+  get results(): Readonly<Record<SaveResult, number>> {
+    return this.#results;
+  }
+
+  /** True while a save of this stream is in memory. */
+  has(streamId: string): boolean {
+    return this.#newest.has(streamId);
+  }
+
+  /** Takes a save in, and writes its ending to the journal. */
+  add(given: Save): PendingSave {
+    const save = this.create(given);
+    this.#pending.add(save);
+    this.#pendingBytes += sizeOf(save.message);
+    this.#newest.set(save.message.streamId, save);
+    this.#writeEnding(given);
+    return save;
+  }
+
+  /** Makes a save without taking it in. */
+  create(given: Save): PendingSave {
+    return new PendingSave(given, this.#options.clock, (save, event, sqlstate) =>
+      this.handle(save, event, sqlstate),
+    );
+  }
+
+  /** Takes an event into a save and carries out what follows from it. `sqlstate` comes with `refused`. */
+  handle(save: PendingSave, event: SaveEvent, sqlstate = ''): void {
+    for (const effect of save.step(event)) this.#carryOut(effect, save, sqlstate);
+  }
+
+  /** The one result of a save that has none yet. */
+  settle(save: PendingSave, result: SaveResult): void {
+    save.result = result;
+    this.#results[result] += 1;
+    save.cancelDeadlines();
+    if (this.#pending.delete(save)) this.#pendingBytes -= sizeOf(save.message);
+    this.#options.onSettled(save);
+    this.#options.reports.recordResult(save, result);
+    save.settle(result);
+  }
+
+  /** Makes an undecided save `journaled` if the journal can; otherwise it stays as it is. May be called often. */
+  async journalPending(save: PendingSave): Promise<void> {
+    const { journal } = this.#options;
+    const { log } = save.save;
+    if (journal === undefined || log === undefined) return;
+    if (save.isSyncing || !save.isUndecided) return;
+    save.isSyncing = true;
+    const isOnDisk = await journal.sync(log);
+    save.isSyncing = false;
+    if (isOnDisk) this.handle(save, 'synced');
+  }
+
+  /** The same for all; the journal serves those of one tick with one fsync. */
+  journalAllPending(): void {
+    for (const save of this.#pending) void this.journalPending(save);
+  }
+
+  /** Nobody cares for anything any more: what has no result is lost, and what is on disk is left to replay. */
+  close(): void {
+    for (const save of [...this.#pending, ...this.#newest.values()]) this.handle(save, 'closed');
+  }
+
+  #carryOut(effect: SaveEffect, save: PendingSave, sqlstate: string): void {
+    const { reports, isStoreAway } = this.#options;
+    switch (effect) {
+      case 'result-saved':
+        return this.settle(save, 'saved');
+      case 'result-journaled':
+        return this.settle(save, 'journaled');
+      case 'result-lost':
+        return this.settle(save, 'lost');
+      case 'result-lost-or-missing':
+        return this.settle(save, save.isUnknown ? 'missing' : 'lost');
+      case 'late-saved':
+        if (save.result === 'lost' || save.result === 'missing') this.#settleLate(save, 'saved');
+        return;
+      case 'late-journaled-if-missing':
+        if (save.result === 'missing') this.#settleLate(save, 'journaled');
+        return;
+      case 'late-lost-if-missing':
+        if (save.result === 'missing' && !save.isAwaitingLateAnswer) {
+          this.#settleLate(save, 'lost');
+        }
+        return;
+      case 'replayed-saved':
+        if (save.result === 'journaled') reports.recordReplay(save, 'saved');
+        return;
+      case 'replayed-refused':
+        return reports.recordReplay(save, 'refused');
+      case 'settle-log':
+        return this.#settleLog(save);
+      case 'hand-over':
+        return this.#handOver(save);
+      case 'let-go':
+        return void this.#letGo(save);
+      case 'journal-if-away':
+        if (isStoreAway()) void this.journalPending(save);
+        return;
+      case 'set-aside':
+        reports.logRefusal(save, sqlstate);
+        return void this.#deadLetter(save, sqlstate);
+    }
+  }
+
+  /** A result after `missing` or `lost`; told once. */
+  #settleLate(save: PendingSave, result: SaveResult): void {
+    if (save.isLateTold) return;
+    save.isLateTold = true;
+    this.#options.reports.recordLate(save, result);
+  }
+
+  /** Whether the log of its stream is this save's to decide about. */
+  #isNewest(save: PendingSave): boolean {
+    return this.#newest.get(save.message.streamId) === save;
+  }
+
+  /** Its message needs no more care; true when it was the newest. */
+  #letGo(save: PendingSave): boolean {
+    return this.#isNewest(save) && this.#newest.delete(save.message.streamId);
+  }
+
+  #settleLog(save: PendingSave): void {
+    const { log } = save.save;
+    if (this.#letGo(save) && log !== undefined) this.#options.journal?.settled(log);
+  }
+
+  /** Leaves the message to the journal and its replay, if it was this save's. */
+  #handOver(save: PendingSave): void {
+    const { journal, onHandedOver } = this.#options;
+    const { log } = save.save;
+    if (!this.#letGo(save) || journal === undefined || log === undefined) return;
     journal.keep(log);
     onHandedOver();
-  };
+  }
 
-  return {
-    pending,
-    get pendingBytes() {
-      return pendingBytes;
-    },
-    results,
-    isNewest,
-    letGo,
-    handOver,
-    holds: (streamId) => newest.has(streamId),
-    handOverAll() {
-      for (const entry of newest.values()) handOver(entry);
-    },
-    add(entry) {
-      pending.add(entry);
-      pendingBytes += sizeOf(entry.message);
-      newest.set(entry.message.streamId, entry);
-    },
-    settle(entry, result) {
-      entry.result = result;
-      results[result] += 1;
-      entry.cancelDeadlines();
-      pending.delete(entry);
-      pendingBytes -= sizeOf(entry.message);
-      onSettled(entry);
-      reports.result(entry, result);
-      const { errorType, attempts } = entry;
-      entry.confirm(result === 'saved' || result === 'journaled' ? result : 'unconfirmed');
-      entry.resolve({ result, attempts, errorType });
-    },
-    late(entry, result) {
-      if (entry.lateTold) return;
-      entry.lateTold = true;
-      reports.late(entry, result);
-    },
-  };
+  /** Keeps a refused message for an operator; without a journal it is not set aside. */
+  async #deadLetter(save: PendingSave, sqlstate: string): Promise<void> {
+    const { journal } = this.#options;
+    const { log } = save.save;
+    if (journal === undefined || log === undefined) return this.handle(save, 'not-set-aside');
+    const isWithLater = !this.#isNewest(save);
+    const isOnDisk = isWithLater
+      ? await journal.sync(log)
+      : await journal.refuse(log, save.message, sqlstate);
+    if (!isOnDisk) this.handle(save, 'not-set-aside');
+    else this.handle(save, isWithLater ? 'set-aside-with-later' : 'set-aside');
+  }
+
+  /** The message less what its log has already. */
+  #writeEnding({ log, message }: Save): void {
+    const { journal } = this.#options;
+    if (journal === undefined || log === undefined) return;
+    const { text: _text, events: _events, ...ending } = message;
+    journal.end(log, ending);
+  }
 }

@@ -1,124 +1,236 @@
 /**
- * The way back from disk: what the journal holds goes to the store as soon as the store takes it. Live saves
- * are not delayed by it; while the store is away, a message from disk is as good a probe as any.
+ * The way back from disk: what the journal holds goes to the store as soon as the store takes it, what dead processes
+ * left as well. Live saves are not delayed by it; while the store is away, a message from disk is as good a probe as any.
  */
-import type { Backlog, Waiting } from './backlog.ts';
-import { createBell } from './wake-signal.ts';
-import type { Circuit } from './circuit-breaker.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Delivery, Loaded } from './delivery.ts';
-import { BATCH_BYTES } from './batcher.ts';
-import { sizeOf } from './size.ts';
+import type { FullObserver } from '../core/observer.ts';
+import type { Journal } from '../journal/port.ts';
+import { type BacklogItem, Backlog } from './backlog.ts';
+import { BATCH_BYTES, sizeOf } from './batcher.ts';
+import { BATCH_MESSAGES, type CircuitBreaker } from './circuit-breaker.ts';
+import type { Delivery, LoadedItem } from './delivery.ts';
 
-export interface ReplayOptions {
-  readonly backlog: Backlog;
+/**
+ * How often to look for dead processes: one that shares our directory may die while we live. A dead owner is found by its
+ * socket at once, one on another machine after 60 s.
+ */
+export const RECOVER_EVERY_MS = 30_000;
+
+/** What is taken over at a time: the facts of these are in memory, their bodies are not. */
+const ADOPTED_MAX = 1_024;
+
+/** What replaying did. `left` is what still waits in the journal. */
+export interface ReplaySummary {
+  readonly saved: number;
+  readonly refused: number;
+  readonly left: number;
+}
+
+/** What a replay worker is made of. */
+export interface ReplayWorkerOptions {
+  readonly journal: Journal;
+  readonly circuit: CircuitBreaker;
   readonly delivery: Delivery;
-  readonly circuit: Circuit;
+  readonly observer: FullObserver;
   readonly clock: Clock;
-  /** Ends the waits and the loop. */
+  /** A save of this stream is in memory, and decides about its log. */
+  readonly isInMemory: (streamId: string) => boolean;
+  /** Ends the waits and the loops. */
   readonly signal: AbortSignal;
-  /** The backlog may have become shorter. */
-  readonly onProgress: () => void;
 }
 
-export interface Replay {
+type Turn = { readonly did: 'batch' | 'nothing' } | { readonly did: 'away'; errorType: string };
+
+/** Sends what waits on disk. */
+export class ReplayWorker {
+  readonly #options: ReplayWorkerOptions;
+  readonly #backlog: Backlog;
+  readonly #woken: WakeSignal;
+  /** Fewer messages of dead processes are in hand. */
+  readonly #adoptedLess: WakeSignal;
+  readonly #totals = { saved: 0, refused: 0 };
+  #lastTurn: Promise<unknown> = Promise.resolve();
+  #running: Promise<unknown> | undefined;
+
+  constructor(options: ReplayWorkerOptions) {
+    const { journal, isInMemory, clock, signal } = options;
+    this.#options = options;
+    this.#backlog = new Backlog({ journal, isInMemory, clock });
+    this.#woken = new WakeSignal(clock, signal);
+    this.#adoptedLess = new WakeSignal(clock, signal);
+  }
+
+  /** Replays and recovers in the background until the signal. A second call does nothing. */
+  start(): void {
+    this.#running ??= Promise.all([this.#replayForever(), this.#recoverForever()]);
+  }
+
   /** Something was put on disk. */
-  wake(): void;
-  /** Replays in the background until the signal; never rejects. */
-  run(): Promise<void>;
-  /** Replays until nothing is left or the store does not take it; returns what was done meanwhile. */
-  drain(): Promise<{ readonly saved: number; readonly refused: number }>;
-  /** Resolves when the batch that is on its way has its answer. */
-  idle(): Promise<void>;
-}
+  wake(): void {
+    this.#woken.notify();
+  }
 
-export function createReplay(options: ReplayOptions): Replay {
-  const { backlog, circuit, clock, signal } = options;
-  const bell = createBell(clock, signal);
-  const totals = { saved: 0, refused: 0 };
-  let turn: Promise<unknown> = Promise.resolve();
+  /** Replays until nothing is left or the store does not take it. */
+  async replay(): Promise<ReplaySummary> {
+    const before = { ...this.#totals };
+    this.#options.circuit.probeNow();
+    await this.#drain();
+    return {
+      saved: this.#totals.saved - before.saved,
+      refused: this.#totals.refused - before.refused,
+      left: this.#backlog.size,
+    };
+  }
+
+  /**
+   * Takes over what dead processes left and sends it, once and to the end; resolves to the error type when the store does
+   * not take a batch. Rejects when the journal cannot be read.
+   */
+  async recoverOnce(): Promise<string | undefined> {
+    for await (const entry of this.#options.journal.recover(this.#options.signal)) {
+      this.#backlog.add(entry);
+      if (this.#backlog.adopted < BATCH_MESSAGES) continue;
+      const errorType = await this.#drain();
+      if (errorType !== undefined) return errorType;
+    }
+    return this.#drain();
+  }
+
+  /** Resolves when, after the signal, nothing is running any more. */
+  async ended(): Promise<void> {
+    await Promise.all([this.#running, this.#lastTurn]);
+  }
+
+  /** Turn after turn until there is nothing to do; resolves to the error type when the store does not take a batch. */
+  async #drain(): Promise<string | undefined> {
+    for (;;) {
+      const turn = await this.#takeTurn();
+      if (turn.did === 'away') return turn.errorType;
+      if (turn.did === 'nothing') return undefined;
+    }
+  }
+
+  async #replayForever(): Promise<void> {
+    const { signal, clock } = this.#options;
+    while (!signal.aborted) {
+      const { did } = await this.#takeTurn();
+      if (did !== 'nothing') continue;
+      const { nextTurnMs } = this.#backlog;
+      if (nextTurnMs === undefined) await this.#woken.wait();
+      else await this.#woken.wait(Math.max(1, nextTurnMs - clock.monotonicMs()));
+    }
+  }
+
+  async #recoverForever(): Promise<void> {
+    const { signal, clock } = this.#options;
+    const nextLook = new WakeSignal(clock, signal);
+    while (!signal.aborted) {
+      await this.#recover();
+      await nextLook.wait(RECOVER_EVERY_MS);
+    }
+  }
+
+  async #recover(): Promise<void> {
+    const { journal, observer, signal } = this.#options;
+    try {
+      for await (const entry of journal.recover(signal)) {
+        this.#backlog.add(entry);
+        this.#woken.notify();
+        while (this.#backlog.adopted >= ADOPTED_MAX && !signal.aborted) {
+          await this.#adoptedLess.wait();
+        }
+        if (signal.aborted) return;
+      }
+    } catch (error) {
+      observer.onInternalError('journal', error);
+    }
+  }
 
   /** One batch at a time, whoever asks for it. */
-  const step = (): Promise<Step> => {
-    const next = turn.then(() => replayBatch(options, totals));
-    turn = next;
+  #takeTurn(): Promise<Turn> {
+    const next = this.#lastTurn.then(() => this.#sendBatch());
+    this.#lastTurn = next;
     return next;
-  };
-  const rest = (): Promise<void> => {
-    const { nextTurnMs } = backlog;
-    if (nextTurnMs === undefined) return bell.sleep();
-    return bell.sleep(Math.max(1, nextTurnMs - clock.monotonicMs()));
-  };
+  }
 
-  return {
-    wake: () => bell.ring(),
-    async idle() {
-      await turn;
-    },
-    async run() {
-      while (!signal.aborted) {
-        const did = await step();
-        if (did === 'nothing') await rest();
+  /** Sends one batch, if there is anything to send; `nothing` also when the signal aborts. */
+  async #sendBatch(): Promise<Turn> {
+    const { circuit, delivery, signal } = this.#options;
+    if (this.#backlog.choose(1).length === 0) return { did: 'nothing' };
+    const permit = await circuit.acquire(signal);
+    if (permit === undefined) return { did: 'nothing' };
+    const chosen = this.#backlog.choose(circuit.limit);
+    const batch = await this.#load(chosen);
+    if (batch.length === 0) {
+      permit.release();
+      return { did: chosen.length === 0 ? 'nothing' : 'batch' };
+    }
+    const { dispositions, errorType } = await delivery.deliver(batch);
+    permit.report(errorType);
+    batch.forEach(({ item }, index) => {
+      const disposition = dispositions[index] ?? 'away';
+      if (disposition === 'away') this.#backlog.putBack(item, !permit.isProbe);
+      else if (disposition === 'stuck') this.#backlog.abandon(item);
+      else {
+        this.#totals[disposition] += 1;
+        this.#backlog.remove(item);
       }
-    },
-    async drain() {
-      const before = { ...totals };
-      circuit.nudge();
-      let did: Step = 'done';
-      while (did === 'done') did = await step();
-      return { saved: totals.saved - before.saved, refused: totals.refused - before.refused };
-    },
-  };
+    });
+    this.#adoptedLess.notify();
+    return errorType === undefined ? { did: 'batch' } : { did: 'away', errorType };
+  }
+
+  /** Reads as many as fit into one batch; the others keep their place. */
+  async #load(chosen: readonly BacklogItem[]): Promise<readonly LoadedItem[]> {
+    const batch: LoadedItem[] = [];
+    let bytes = 0;
+    for (const item of chosen) {
+      const loaded = await this.#options.delivery.load(item);
+      if (loaded === 'empty') this.#backlog.remove(item);
+      else if (loaded === 'stuck') this.#backlog.abandon(item);
+      else {
+        bytes += sizeOf(loaded.message);
+        batch.push(loaded);
+      }
+      if (bytes > BATCH_BYTES) break;
+    }
+    return batch;
+  }
 }
 
-type Step = 'done' | 'nothing' | 'away';
+/** One waiter and its wake-up. A notification that comes while nobody waits ends the next wait at once. */
+export class WakeSignal {
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  #isNotified = false;
+  #wake: (() => void) | undefined;
 
-/** Takes a turn, if there is anything to do; `nothing` also when the signal aborts. */
-async function replayBatch(
-  { backlog, delivery, circuit, signal, onProgress }: ReplayOptions,
-  totals: { saved: number; refused: number },
-): Promise<Step> {
-  if (backlog.choose(1).length === 0) return 'nothing';
-  const pass = await circuit.enter(signal);
-  if (pass === undefined) return 'nothing';
-  const chosen = backlog.choose(circuit.facts.limit);
-  const batch = await loadBatch(chosen, backlog, delivery);
-  if (batch.length === 0) {
-    pass.unused();
-    return chosen.length === 0 ? 'nothing' : 'done';
+  constructor(clock: Clock, signal: AbortSignal) {
+    this.#clock = clock;
+    this.#signal = signal;
   }
-  const { fates, errorType } = await delivery.deliver(batch);
-  pass.done(errorType);
-  batch.forEach(({ waiting }, index) => {
-    const fate = fates[index] ?? 'away';
-    if (fate === 'away') backlog.putBack(waiting, !pass.isProbe);
-    else if (fate === 'stuck') backlog.giveUp(waiting);
-    else {
-      totals[fate] += 1;
-      backlog.finish(waiting);
-    }
-  });
-  onProgress();
-  return errorType === undefined ? 'done' : 'away';
-}
 
-/** Reads as many as fit into one batch; the others keep their place. */
-async function loadBatch(
-  chosen: readonly Waiting[],
-  backlog: Backlog,
-  delivery: Delivery,
-): Promise<readonly Loaded[]> {
-  const batch: Loaded[] = [];
-  let bytes = 0;
-  for (const waiting of chosen) {
-    const loaded = await delivery.load(waiting);
-    if (loaded === 'empty') backlog.finish(waiting);
-    else if (loaded === 'stuck') backlog.giveUp(waiting);
-    else {
-      bytes += sizeOf(loaded.message);
-      batch.push(loaded);
-    }
-    if (bytes > BATCH_BYTES) break;
+  /** Ends the wait, or the next one. */
+  notify(): void {
+    if (this.#wake === undefined) this.#isNotified = true;
+    else this.#wake();
   }
-  return batch;
+
+  /** Until `notify`, until `ms` are over (if given), or until the signal aborts. One waiter at a time. */
+  wait(ms?: number): Promise<void> {
+    const isOver = this.#isNotified || this.#signal.aborted;
+    this.#isNotified = false;
+    if (isOver) return Promise.resolve();
+    return new Promise((resolve) => {
+      const notify = (): void => this.notify();
+      const cancel = ms === undefined ? undefined : this.#clock.after(ms, notify);
+      this.#wake = () => {
+        this.#wake = undefined;
+        cancel?.();
+        this.#signal.removeEventListener('abort', notify);
+        resolve();
+      };
+      this.#signal.addEventListener('abort', notify, { once: true });
+    });
+  }
 }

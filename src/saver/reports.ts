@@ -1,86 +1,96 @@
 /**
- * What the guard says about its saves, in one place: who hears of what is a contract. Observers hear of results, and
+ * What the saver says about its saves, in one place: who hears of what is a contract. Observers hear of results, and
  * make log lines of those that are bad; the log hears from here what no result says. Ids and codes only, never a word of
  * a message.
  */
-import type { OpenedStream, StreamLog } from '../core/save-port.ts';
+import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { SaveResult } from '../core/message.ts';
 import type { FullObserver, SaveReport } from '../core/observer.ts';
-import type { Clock } from '../core/clock.ts';
-import type { Entry } from './pending-save.ts';
+import type { OpenedStream, StreamLog } from '../core/save-port.ts';
+import type { PendingSave } from './pending-save.ts';
 
-export interface Reports {
-  /** The one result of a save. */
-  result(entry: Entry, result: SaveResult): void;
-  /** One that came after `missing` or `lost`. */
-  late(entry: Entry, result: SaveResult): void;
-  /** A journaled message has its last word without having left memory. */
-  replayed(entry: Entry, result: 'saved' | 'refused'): void;
-  refused(entry: Entry, sqlstate: string): void;
-  /** A frame goes out although nothing could take its message. */
-  unconfirmed(entry: Entry): void;
-}
-
-export interface ReportsOptions {
+/** Who is told. */
+export interface SaveReportsOptions {
   readonly observer: FullObserver;
   readonly logger: Logger;
   readonly clock: Clock;
   /** The stream that a log was opened for. */
-  readonly opened: (log: StreamLog) => OpenedStream | undefined;
+  readonly openedOf: (log: StreamLog) => OpenedStream | undefined;
 }
 
-export function createReports({ observer, logger, clock, opened }: ReportsOptions): Reports {
-  const tell = (entry: Entry, result: SaveResult, kind: SaveReport['kind']): void => {
+/** Tells observers and the log what became of saves. */
+export class SaveReports {
+  readonly #options: SaveReportsOptions;
+
+  constructor(options: SaveReportsOptions) {
+    this.#options = options;
+  }
+
+  /** The one result of a save. */
+  recordResult(save: PendingSave, result: SaveResult): void {
+    this.#report(save, result, save.kind);
+  }
+
+  /** A result that came after `missing` or `lost`. */
+  recordLate(save: PendingSave, result: SaveResult): void {
+    this.#report(save, result, 'late');
+    if (result === 'lost') return;
+    this.#options.logger.info(
+      { ...fieldsOf(save), result },
+      'lastchunk: a message that was given up has a result after all',
+    );
+  }
+
+  /** A journaled message has its last word without having left memory. */
+  recordReplay(save: PendingSave, result: 'saved' | 'refused'): void {
+    const { log, stream } = save.save;
+    const opened = log === undefined ? undefined : this.#options.openedOf(log);
+    this.#options.observer.onReplayed(result, {
+      streamId: save.message.streamId,
+      messageId: save.message.id,
+      route: stream.route,
+      traceparent: opened?.traceparent ?? null,
+    });
+  }
+
+  /** The store can never take it. */
+  logRefusal(save: PendingSave, sqlstate: string): void {
+    this.#options.logger.error(
+      { ...fieldsOf(save), sqlstate },
+      'lastchunk: the store refuses a message for good',
+    );
+  }
+
+  /** A frame goes out although nothing could take its message. */
+  logUnconfirmed(save: PendingSave): void {
+    this.#options.logger.error(
+      fieldsOf(save),
+      'lastchunk: an answer was ended for its client before its message was safe',
+    );
+  }
+
+  #report(save: PendingSave, result: SaveResult, kind: SaveReport['kind']): void {
+    const { observer, clock } = this.#options;
     observer.onSave({
-      stream: entry.save.stream,
-      messageId: entry.message.id,
-      route: entry.save.stream.route,
+      stream: save.save.stream,
+      messageId: save.message.id,
+      route: save.save.stream.route,
       result,
       kind,
-      durationMs: clock.monotonicMs() - entry.dueMs,
-      attempts: entry.attempts,
-      errorType: entry.errorType,
+      durationMs: clock.monotonicMs() - save.dueMs,
+      attempts: save.attempts,
+      errorType: save.errorType,
     });
-  };
-  const fields = (entry: Entry): object => ({
-    messageId: entry.message.id,
-    streamId: entry.message.streamId,
-    route: entry.save.stream.route,
-    attempts: entry.attempts,
-    errorType: entry.errorType,
-  });
+  }
+}
 
+function fieldsOf(save: PendingSave): object {
   return {
-    result: (entry, result) => tell(entry, result, entry.kind),
-    late(entry, result) {
-      tell(entry, result, 'late');
-      if (result === 'lost') return;
-      logger.info(
-        { ...fields(entry), result },
-        'lastchunk: a message that was given up has a result after all',
-      );
-    },
-    replayed(entry, result) {
-      const { log, stream } = entry.save;
-      observer.onReplayed(result, {
-        streamId: entry.message.streamId,
-        messageId: entry.message.id,
-        route: stream.route,
-        traceparent: (log === undefined ? undefined : opened(log)?.traceparent) ?? null,
-      });
-    },
-    refused(entry, sqlstate) {
-      logger.error(
-        { ...fields(entry), sqlstate },
-        'lastchunk: the store refuses a message for good',
-      );
-    },
-    unconfirmed(entry) {
-      logger.error(
-        fields(entry),
-        'lastchunk: an answer was ended for its client before its message was safe',
-      );
-    },
+    messageId: save.message.id,
+    streamId: save.message.streamId,
+    route: save.save.stream.route,
+    attempts: save.attempts,
+    errorType: save.errorType,
   };
 }

@@ -1,30 +1,30 @@
 /**
  * The life of a save, from due to its result: queued for the store, watched by its deadlines, put on disk when
- * the store does not answer. This file only wires the parts; each part holds one rule.
+ * the store does not answer. This file wires the parts; each part holds one rule.
  */
-import type { Save, SaveProgress } from '../core/save-port.ts';
-import { createAnswers } from './answers.ts';
-import type { Circuit } from './circuit-breaker.ts';
 import { within, type Clock } from '../core/clock.ts';
-import { startDeadlines } from './deadlines.ts';
-import { createEntry, type Entry } from './pending-save.ts';
 import type { Logger } from '../core/logger.ts';
+import type { SaveResult } from '../core/message.ts';
+import type { Save, SaveProgress } from '../core/save-port.ts';
 import type { Journal } from '../journal/port.ts';
-import { createLedger, type Ledger } from './pending-saves.ts';
-import { createQueue } from './batcher.ts';
-import type { Reports } from './reports.ts';
-import { createRoom } from './memory-limit.ts';
-import type { Send, Wrap } from './store-client.ts';
-import { createShelf, type Shelf } from './shelf.ts';
+import { Batcher } from './batcher.ts';
+import type { CircuitBreaker } from './circuit-breaker.ts';
+import { startDeadlines } from './deadlines.ts';
+import { MemoryLimit } from './memory-limit.ts';
+import type { PendingSave } from './pending-save.ts';
+import { PendingSaves } from './pending-saves.ts';
+import type { SaveReports } from './reports.ts';
+import type { StoreClient, Wrap } from './store-client.ts';
 
 /** Runs the store call for a batch in the context of its first save. */
 export type Around = (save: Save, work: () => Promise<void>) => Promise<void>;
 
+/** What a saver is made of. */
 export interface SaverOptions {
   readonly journal: Journal | undefined;
-  readonly circuit: Circuit;
-  readonly send: Send;
-  readonly reports: Reports;
+  readonly circuit: CircuitBreaker;
+  readonly client: StoreClient;
+  readonly reports: SaveReports;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly around: Around;
@@ -38,116 +38,108 @@ export interface SaverOptions {
   readonly onHandedOver: () => void;
 }
 
-export interface Saver {
-  save(save: Save): SaveProgress;
+/** Brings live messages to the store, or to the journal. */
+export class Saver {
+  readonly #options: SaverOptions;
+  readonly #saves: PendingSaves;
+  readonly #batcher: Batcher<PendingSave>;
+  readonly #memoryLimit: MemoryLimit;
+  #isFinished = false;
+
+  constructor(options: SaverOptions) {
+    const { journal, reports, clock, circuit, lanes, signal, logger, maxPendingBytes } = options;
+    this.#options = options;
+    this.#saves = new PendingSaves({
+      journal,
+      reports,
+      clock,
+      isStoreAway: () => circuit.isOpen,
+      onSettled: (save) => this.#batcher.remove(save),
+      onHandedOver: options.onHandedOver,
+    });
+    this.#batcher = new Batcher<PendingSave>({
+      circuit,
+      lanes,
+      signal,
+      isQueued: (save) => save.phase === 'queued',
+      send: (batch) => this.#send(batch),
+    });
+    this.#memoryLimit = new MemoryLimit({ maxPendingBytes, saves: this.#saves, logger });
+  }
+
+  /** Results so far. */
+  get results(): Readonly<Record<SaveResult, number>> {
+    return this.#saves.results;
+  }
+
+  /** Saves without a result. */
+  get pending(): number {
+    return this.#saves.pending.size;
+  }
+
+  /** When the oldest save without a result was due, epoch milliseconds; 0 when there is none. */
+  get oldestPendingMs(): number {
+    const [oldest] = this.#saves.pending;
+    return oldest?.dueAtMs ?? 0;
+  }
+
   /** True while a save of this stream is in memory: replay leaves it alone. */
-  holds(streamId: string): boolean;
+  has(streamId: string): boolean {
+    return this.#saves.has(streamId);
+  }
+
+  /** Takes a message; every one gets exactly one result. */
+  save(given: Save): SaveProgress {
+    if (this.#isFinished) {
+      const late = this.#saves.create(given);
+      this.#saves.settle(late, 'lost');
+      return late.progress;
+    }
+    const save = this.#saves.add(given);
+    save.cancelDeadlines = this.#watch(save);
+    if (this.#options.circuit.isOpen) void this.#saves.journalPending(save);
+    this.#batcher.add(save);
+    this.#memoryLimit.enforce(save);
+    return save.progress;
+  }
+
   /** Asks the journal to take everything that has no result yet. */
-  journalAll(): void;
+  journalAllPending(): void {
+    this.#saves.journalAllPending();
+  }
+
   /** Resolves when everything that is pending now has its result. */
-  flush(): Promise<void>;
+  async flush(): Promise<void> {
+    await Promise.all([...this.#saves.pending].map(({ progress }) => progress.result));
+  }
+
   /** The end: what gets a result within `ms`, by the store or the journal, has it; the rest is lost. */
-  finish(ms: number): Promise<void>;
-  /** Saves without a result, and when the oldest was due (epoch milliseconds; 0 when there is none). */
-  owed(): { readonly pending: number; readonly oldestPendingMs: number };
-  readonly ledger: Pick<Ledger, 'results'>;
-}
+  async finish(ms: number): Promise<void> {
+    this.#saves.journalAllPending();
+    await within(this.#options.clock, ms, this.flush());
+    this.#isFinished = true;
+    this.#saves.close();
+  }
 
-export function createSaver(options: SaverOptions): Saver {
-  const { journal, circuit, reports, clock } = options;
-  const ledger = createLedger({
-    journal,
-    reports,
-    onSettled: (entry) => queue.remove(entry),
-    onHandedOver: options.onHandedOver,
-  });
-  const shelf = createShelf(journal, ledger);
-  const makeRoom = createRoom({ ...options, ledger, shelf });
-  const handlers = createAnswers({
-    journal,
-    ledger,
-    shelf,
-    reports,
-    isAway: () => circuit.facts.isOpen,
-  });
-  const queue = createQueue<Entry>({
-    ...options,
-    isUnfinished: (entry) => entry.result === undefined && !entry.refused,
-    send: (batch) => sendBatch(batch, options),
-  });
-  const flush = async (): Promise<void> => {
-    await Promise.all([...ledger.pending].map((entry) => entry.progress.result));
-  };
-  let isFinished = false;
+  #send(batch: readonly PendingSave[]): Promise<string | undefined> {
+    const { client, around } = this.#options;
+    for (const save of batch) this.#saves.handle(save, 'sent');
+    const first = batch[0]?.save;
+    const wrap: Wrap = (work) => (first === undefined ? work() : around(first, work));
+    return client.send(batch, wrap);
+  }
 
-  return {
-    ledger,
-    flush,
-    owed() {
-      const [oldest] = ledger.pending;
-      return { pending: ledger.pending.size, oldestPendingMs: oldest?.dueAtMs ?? 0 };
-    },
-    holds: (streamId) => ledger.holds(streamId),
-    journalAll: () => shelf.putAll(),
-    save(save) {
-      const entry = createEntry(save, clock, handlers);
-      if (isFinished) {
-        ledger.settle(entry, 'lost');
-        return entry.progress;
-      }
-      ledger.add(entry);
-      writeEnding(journal, save);
-      entry.cancelDeadlines = watch(entry, { clock, ledger, shelf, reports });
-      if (circuit.facts.isOpen) void shelf.put(entry);
-      queue.add(entry);
-      makeRoom(entry);
-      return entry.progress;
-    },
-    async finish(ms) {
-      shelf.putAll();
-      await within(clock, ms, flush());
-      isFinished = true;
-      for (const entry of ledger.pending) ledger.settle(entry, 'lost');
-      ledger.handOverAll();
-    },
-  };
-}
-
-/** The message less what its log has already. */
-function writeEnding(journal: Journal | undefined, { log, message }: Save): void {
-  if (journal === undefined || log === undefined) return;
-  const { text: _text, events: _events, ...ending } = message;
-  journal.end(log, ending);
-}
-
-function sendBatch(
-  batch: readonly Entry[],
-  { send, around }: Pick<SaverOptions, 'send' | 'around'>,
-): Promise<string | undefined> {
-  for (const entry of batch) entry.underway += 1;
-  const first = batch[0]?.save;
-  const wrap: Wrap = (work) => (first === undefined ? work() : around(first, work));
-  return send(batch, wrap);
-}
-
-interface Watchers extends Pick<SaverOptions, 'clock' | 'reports'> {
-  readonly ledger: Ledger;
-  readonly shelf: Shelf;
-}
-
-function watch(entry: Entry, { clock, ledger, shelf, reports }: Watchers): () => void {
-  return startDeadlines(clock, {
-    confirmTimeoutMs: entry.save.confirmTimeoutMs,
-    missingAfterMs: entry.save.missingAfterMs,
-    onNear: () => void shelf.put(entry),
-    onConfirmTimeout() {
-      if (entry.save.holds()) reports.unconfirmed(entry);
-      entry.confirm('unconfirmed');
-    },
-    onMissing() {
-      // `missing` says that nothing is known; whatever the store has said since makes it a definite loss.
-      ledger.settle(entry, entry.attempts > 0 && !entry.answered ? 'missing' : 'lost');
-      if (entry.underway === 0 && !entry.refused) ledger.handOver(entry);
-    },
-  });
+  #watch(save: PendingSave): () => void {
+    const { clock, reports } = this.#options;
+    return startDeadlines(clock, {
+      confirmTimeoutMs: save.save.confirmTimeoutMs,
+      missingAfterMs: save.save.missingAfterMs,
+      onNear: () => void this.#saves.journalPending(save),
+      onConfirmTimeout: () => {
+        if (save.save.holds()) reports.logUnconfirmed(save);
+        save.confirm('unconfirmed');
+      },
+      onMissing: () => this.#saves.handle(save, 'deadline-passed'),
+    });
+  }
 }

@@ -3,12 +3,11 @@
  * the message that is refused stands alone, so that one bad message never costs another its place. A call
  * that says nothing is not waited for longer than a while: a connection can die without a word.
  */
-import { errorTypeOf } from '../core/error-type.ts';
+import { within, type Clock } from '../core/clock.ts';
+import { errorTypeOf, sqlstateOf } from '../core/error-type.ts';
+import type { Logger } from '../core/logger.ts';
 import type { Message, MessageStore } from '../core/message.ts';
 import type { FullObserver } from '../core/observer.ts';
-import type { Logger } from '../core/logger.ts';
-import { within, type Clock } from '../core/clock.ts';
-import { mayPass, refusal } from './refused.ts';
 import { tellingMessage } from '../core/telling-message.ts';
 
 /**
@@ -21,102 +20,115 @@ export const SILENT_AFTER_MS = 10_000;
 export const SILENT = 'timeout';
 
 /** What the store said to one message. */
-export type Answer =
-  | LateAnswer
+export type StoreAnswer =
+  | LateStoreAnswer
   /** Sent alone, and it can never be stored. */
   | { readonly kind: 'refused'; readonly sqlstate: string }
   /** Nothing in time; `onLate` may follow. */
   | { readonly kind: 'silent' };
 
 /** What the store said when nobody waited for it any more. */
-export type LateAnswer =
+export type LateStoreAnswer =
   { readonly kind: 'saved' } | { readonly kind: 'away'; readonly errorType: string };
 
-/** A message on its way, and whoever wants to hear about it. */
-export interface Parcel {
+/** A message in a batch, and whoever wants to hear about it. */
+export interface BatchItem {
   readonly message: Message;
   /** A store call that it is part of begins. */
   onAttempt(): void;
   /** Once for each time it was sent. */
-  onAnswer(answer: Answer): void;
+  onAnswer(answer: StoreAnswer): void;
   /** After `silent`, should the store answer after all. */
-  onLate(answer: LateAnswer): void;
+  onLate(answer: LateStoreAnswer): void;
 }
 
 /** Runs a store call in somebody's context. */
 export type Wrap = (work: () => Promise<void>) => Promise<void>;
 
-/** Sends a batch; resolves to the error type when the store is away, and never rejects. */
-export type Send = (parcels: readonly Parcel[], wrap: Wrap) => Promise<string | undefined>;
-
-export interface SenderOptions {
+/** What a store client is made of. */
+export interface StoreClientOptions {
   readonly store: MessageStore;
   readonly observer: FullObserver;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
-export function createSender({ store, observer, logger, clock }: SenderOptions): Send {
-  const noted = new Set<string>();
-  /** Each kind of failure is told loudly once; an outage of an hour is not an hour of errors. */
-  const note = (errorType: string, error: unknown): void => {
-    const fields = { errorType, reason: tellingMessage(error) };
-    if (noted.has(errorType)) logger.debug(fields, 'lastchunk: the store did not take a batch');
-    else logger.error(fields, 'lastchunk: the store did not take a batch, first of this kind');
-    noted.add(errorType);
-  };
-  const toAnswer = async (parcels: readonly Parcel[], wrap: Wrap): Promise<Answer> => {
-    try {
-      await wrap(() => store.save(parcels.map((parcel) => parcel.message)));
-      return { kind: 'saved' };
-    } catch (error) {
-      const sqlstate = refusal(error);
-      const errorType = sqlstate ?? errorTypeOf(error);
-      note(errorType, error);
-      return sqlstate === undefined ? { kind: 'away', errorType } : { kind: 'refused', sqlstate };
+/** Sends batches to one store. */
+export class StoreClient {
+  readonly #options: StoreClientOptions;
+  readonly #logged = new Set<string>();
+
+  constructor(options: StoreClientOptions) {
+    this.#options = options;
+  }
+
+  /** Sends a batch; resolves to the error type when the store is away, and never rejects. */
+  async send(items: readonly BatchItem[], wrap: Wrap): Promise<string | undefined> {
+    let answer = await this.#call(items, wrap);
+    const isAlone = items.length === 1;
+    if (answer.kind === 'refused' && isAlone && RETRIED_ONCE.has(answer.sqlstate)) {
+      answer = await this.#call(items, wrap);
     }
-  };
-  const call = async (parcels: readonly Parcel[], wrap: Wrap): Promise<Answer> => {
-    for (const parcel of parcels) parcel.onAttempt();
-    const work = toAnswer(parcels, wrap);
+    if (answer.kind !== 'refused' || isAlone) {
+      for (const item of items) item.onAnswer(answer);
+      return answer.kind === 'refused' ? undefined : errorTypeIn(answer);
+    }
+    const middle = items.length >> 1;
+    const rest = items.slice(middle);
+    const errorType = await this.send(items.slice(0, middle), wrap);
+    if (errorType === undefined) return this.send(rest, wrap);
+    for (const item of rest) item.onAnswer({ kind: 'away', errorType });
+    return errorType;
+  }
+
+  async #call(items: readonly BatchItem[], wrap: Wrap): Promise<StoreAnswer> {
+    const { clock, observer } = this.#options;
+    for (const item of items) item.onAttempt();
+    const work = this.#answerOf(items, wrap);
     const answer = (await within(clock, SILENT_AFTER_MS, work)) ?? { kind: 'silent' };
     observer.onAttempt(errorTypeIn(answer));
     if (answer.kind === 'silent') {
-      note(SILENT, undefined);
+      this.#log(SILENT, undefined);
       void work.then((late) => {
-        for (const parcel of parcels) parcel.onLate(lateAnswer(late));
+        for (const item of items) item.onLate(lateAnswer(late));
       });
     }
     return answer;
-  };
-  const send: Send = async (parcels, wrap) => {
-    let answer = await call(parcels, wrap);
-    const isAlone = parcels.length === 1;
-    if (answer.kind === 'refused' && isAlone && mayPass(answer.sqlstate)) {
-      answer = await call(parcels, wrap);
+  }
+
+  async #answerOf(items: readonly BatchItem[], wrap: Wrap): Promise<StoreAnswer> {
+    try {
+      await wrap(() => this.#options.store.save(items.map(({ message }) => message)));
+      return { kind: 'saved' };
+    } catch (error) {
+      const sqlstate = refusedSqlstate(error);
+      const errorType = sqlstate ?? errorTypeOf(error);
+      this.#log(errorType, error);
+      return sqlstate === undefined ? { kind: 'away', errorType } : { kind: 'refused', sqlstate };
     }
-    if (answer.kind !== 'refused' || isAlone) {
-      for (const parcel of parcels) parcel.onAnswer(answer);
-      return answer.kind === 'refused' ? undefined : errorTypeIn(answer);
+  }
+
+  /** Each kind of failure is an error in the log once; an outage of an hour is not an hour of errors. */
+  #log(errorType: string, error: unknown): void {
+    const { logger } = this.#options;
+    const fields = { errorType, reason: tellingMessage(error) };
+    if (this.#logged.has(errorType)) {
+      logger.debug(fields, 'lastchunk: the store did not take a batch');
+    } else {
+      logger.error(fields, 'lastchunk: the store did not take a batch, first of this kind');
     }
-    const middle = parcels.length >> 1;
-    const rest = parcels.slice(middle);
-    const errorType = await send(parcels.slice(0, middle), wrap);
-    if (errorType === undefined) return send(rest, wrap);
-    for (const parcel of rest) parcel.onAnswer({ kind: 'away', errorType });
-    return errorType;
-  };
-  return send;
+    this.#logged.add(errorType);
+  }
 }
 
 /** A refusal that comes too late to be halved: the message is put to the test again. */
-function lateAnswer(answer: Answer): LateAnswer {
+function lateAnswer(answer: StoreAnswer): LateStoreAnswer {
   return answer.kind === 'saved'
     ? answer
     : { kind: 'away', errorType: errorTypeIn(answer) ?? SILENT };
 }
 
-function errorTypeIn(answer: Answer): string | undefined {
+function errorTypeIn(answer: StoreAnswer): string | undefined {
   switch (answer.kind) {
     case 'saved':
       return undefined;
@@ -128,3 +140,30 @@ function errorTypeIn(answer: Answer): string | undefined {
       return SILENT;
   }
 }
+
+/**
+ * The SQLSTATE of a rejection that refuses the message, or `undefined` when the store is merely away. There are two
+ * classes of failure only: *refused*, this very message can never be stored, and *away*, everything else, known or not,
+ * which is tried again for ever.
+ */
+export function refusedSqlstate(error: unknown): string | undefined {
+  const sqlstate = sqlstateOf(error);
+  const isRefused = REFUSED.some(({ code }) => sqlstate?.startsWith(code));
+  return isRefused ? sqlstate : undefined;
+}
+
+/**
+ * An SQLSTATE, or the two digits of a whole class, that says the message itself is at fault. Short on purpose: what is not
+ * in it costs a retry, what is wrongly in it costs a message. Source: PostgreSQL, Appendix A "Error Codes".
+ */
+const REFUSED: readonly { readonly code: string; readonly why: string }[] = [
+  { code: '22', why: 'data exception: a value that its type cannot hold' },
+  { code: '23', why: 'integrity constraint violation: the table does not take this row' },
+  { code: '54000', why: 'program limit exceeded: an index row or a jsonb value that is too large' },
+];
+
+/**
+ * Refusals that a second try may end: a unique violation is also what two writers of one id meet, and by then the other's
+ * row can be seen. One that stays is a constraint of the app's, or SQL of its own that is not idempotent.
+ */
+const RETRIED_ONCE: ReadonlySet<string> = new Set(['23505']);

@@ -3,7 +3,7 @@ import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { CloseSummary } from '../../src/saver/keeper.ts';
+import type { CloseSummary } from '../../src/saver/index.ts';
 import { waitUntil } from './wait.ts';
 
 /** One process of the app. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createBacklog, type Waiting } from '../../src/saver/backlog.ts';
+import { Backlog, type BacklogItem } from '../../src/saver/backlog.ts';
 import { createFakeJournal, createTestClock, messageOf, openedStream } from './fakes.ts';
 
 /** A backlog with so many of our own messages, and what it gives by message id. */
@@ -7,7 +7,7 @@ function bench(count: number) {
   const journal = createFakeJournal();
   const clock = createTestClock();
   const inMemory = new Set<string>();
-  const backlog = createBacklog({ journal, clock, isInMemory: (id) => inMemory.has(id) });
+  const backlog = new Backlog({ journal, clock, isInMemory: (id) => inMemory.has(id) });
   const streams = Array.from({ length: count }, () => openedStream());
   for (const opened of streams) {
     const log = journal.open(opened, { pieces: ['x'] });
@@ -15,10 +15,10 @@ function bench(count: number) {
     journal.end(log, ending);
     journal.keep(log);
   }
-  const index = ({ entry }: Waiting): number =>
+  const index = ({ entry }: BacklogItem): number =>
     streams.findIndex(({ id }) => id === entry.opened.id);
   const chosen = (limit: number): number[] => backlog.choose(limit).map(index);
-  const take = (): Waiting => {
+  const take = (): BacklogItem => {
     const [first] = backlog.choose(1);
     if (first === undefined) throw new Error('nobody’s turn');
     return first;
@@ -70,10 +70,10 @@ test('what dead processes left comes before our own', () => {
   expect([backlog.adopted, backlog.size]).toEqual([1, 3]);
 });
 
-test('a stream whose save is in memory, and one that was given up, have no turn', () => {
+test('gives no turn to a stream whose save is in memory, nor to an abandoned one', () => {
   const { backlog, inMemory, streams, chosen, take } = bench(3);
   inMemory.add(streams[0]?.id ?? '');
   expect(chosen(1)).toEqual([1]);
-  backlog.giveUp(take());
+  backlog.abandon(take());
   expect(chosen(3)).toEqual([2]);
 });

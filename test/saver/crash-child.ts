@@ -3,7 +3,7 @@
  * says, one JSON value a line, what a client of it has seen, always after the journal has it.
  */
 import { openJournal, resolveJournalOptions } from '../../src/journal/index.ts';
-import { createKeeper } from '../../src/saver/keeper.ts';
+import { MessageKeeper } from '../../src/saver/index.ts';
 import { combine } from '../../src/core/observer.ts';
 import { postgres } from '../../src/postgres/index.ts';
 import { messageOf, openedStream, readText } from './fakes.ts';
@@ -12,7 +12,7 @@ const [connectionString = '', path = ''] = process.argv.slice(2);
 const settings = resolveJournalOptions(path);
 if (settings === undefined) throw new Error('there is a journal');
 const nothing = (): void => undefined;
-const keeper = createKeeper({
+const keeper = new MessageKeeper({
   store: postgres({ connectionString }),
   journal: openJournal({
     settings,

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { LastchunkError } from '../../src/core/errors.ts';
 import { tellingMessage } from '../../src/core/telling-message.ts';
-import { refusal } from '../../src/saver/refused.ts';
-import { sizeOf } from '../../src/saver/size.ts';
+import { sizeOf } from '../../src/saver/batcher.ts';
+import { refusedSqlstate } from '../../src/saver/store-client.ts';
 import { messageOf, openedStream, sqlError } from './fakes.ts';
 
 test.each([
@@ -23,14 +23,14 @@ test.each([
   ['25006', false, 'a read-only replica'],
   ['28P01', false, 'a wrong password'],
 ])('SQLSTATE %s refuses the message: %s (%s)', (code, isRefused) => {
-  expect(refusal(sqlError(code)) === code).toBe(isRefused);
+  expect(refusedSqlstate(sqlError(code)) === code).toBe(isRefused);
 });
 
 test('an error without an SQLSTATE is no refusal', () => {
   for (const error of [new Error('x'), { code: 22001 }, 'no', null, undefined, { code: '2200' }]) {
-    expect(refusal(error)).toBeUndefined();
+    expect(refusedSqlstate(error)).toBeUndefined();
   }
-  expect(refusal(Object.assign(new Error('x'), { code: 'EPIPE' }))).toBeUndefined();
+  expect(refusedSqlstate(Object.assign(new Error('x'), { code: 'EPIPE' }))).toBeUndefined();
 });
 
 test('only errors that cannot repeat a value may speak for themselves', () => {

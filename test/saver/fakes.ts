@@ -4,7 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../src/core/clock.ts';
-import { createKeeper, type GuardKeeper, type KeeperOptions } from '../../src/saver/keeper.ts';
+import { MessageKeeper, type MessageKeeperOptions } from '../../src/saver/index.ts';
 import type { Ending, Journal, JournalEntry } from '../../src/journal/port.ts';
 import type {
   OpenedStream,
@@ -362,7 +362,7 @@ export interface Tracked {
 
 /** A keeper with everything around it in the test's hands. */
 export interface Bench {
-  readonly keeper: GuardKeeper;
+  readonly keeper: MessageKeeper;
   readonly clock: TestClock;
   readonly store: FaultStore;
   readonly account: Account;
@@ -372,12 +372,14 @@ export interface Bench {
   save(over?: Partial<Message>, save?: Partial<Save> & { of?: Tracked }): Tracked;
 }
 
-export function createBench(over: Partial<KeeperOptions> & { store?: FaultStore } = {}): Bench {
+export function createBench(
+  over: Partial<MessageKeeperOptions> & { store?: FaultStore } = {},
+): Bench {
   const clock = createTestClock();
   const account = createAccount();
   const logbook = createLogbook();
   const store = over.store ?? createFaultStore();
-  const keeper = createKeeper({
+  const keeper = new MessageKeeper({
     journal: undefined,
     read: readText,
     observer: account.observer,

@@ -9,7 +9,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished } from 'vitest';
 import type { Files } from '../../src/journal/files.ts';
 import { openJournal, resolveJournalOptions } from '../../src/journal/index.ts';
-import { createKeeper } from '../../src/saver/keeper.ts';
+import { MessageKeeper } from '../../src/saver/index.ts';
 import type { Message } from '../../src/core/message.ts';
 import { postgres, type PostgresOptions } from '../../src/postgres/index.ts';
 import { createLogbook } from '../support/logbook.ts';
@@ -48,7 +48,7 @@ export function useRealWorld(): void {
 }
 
 export interface Guard {
-  readonly keeper: ReturnType<typeof createKeeper>;
+  readonly keeper: MessageKeeper;
   readonly account: Account;
   readonly errors: () => readonly string[];
   /** Streams an answer through the journal and hands it over; resolves when the frame may go. */
@@ -83,7 +83,13 @@ export async function createGuard(
       ...(files && { seams: { files } }),
     });
   const { observer } = account;
-  const keeper = createKeeper({ store, journal, read: readText, observer, logger: logbook.logger });
+  const keeper = new MessageKeeper({
+    store,
+    journal,
+    read: readText,
+    observer,
+    logger: logbook.logger,
+  });
   keeper.start();
   onTestFinished(async () => void (await keeper.close(2_000)));
   const due: Message[] = [];

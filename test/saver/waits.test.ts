@@ -1,56 +1,56 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
-import { createBell } from '../../src/saver/wake-signal.ts';
+import { WakeSignal } from '../../src/saver/replay.ts';
 import { systemClock, within } from '../../src/core/clock.ts';
 import { startDeadlines } from '../../src/saver/deadlines.ts';
-import { createWaitingLine } from '../../src/saver/wait-queue.ts';
+import { WaitQueue } from '../../src/saver/circuit-breaker.ts';
 import { createTestClock, settled } from './fakes.ts';
 
-test('a ring that comes before the sleep is not lost', async () => {
-  const bell = createBell(createTestClock(), new AbortController().signal);
-  bell.ring();
-  await bell.sleep();
+test('a notification that comes before the wait ends it', async () => {
+  const signal = new WakeSignal(createTestClock(), new AbortController().signal);
+  signal.notify();
+  await signal.wait();
   let isAwake = false;
-  void bell.sleep().then(() => (isAwake = true));
+  void signal.wait().then(() => (isAwake = true));
   await settled();
   expect(isAwake).toBe(false);
-  bell.ring();
+  signal.notify();
   await settled();
   expect(isAwake).toBe(true);
 });
 
-test('a sleep ends with its time or its signal and leaves neither timer nor listener', async () => {
+test('a wait ends with its time or its signal and leaves neither timer nor listener', async () => {
   const clock = createTestClock();
   const abort = new AbortController();
-  const bell = createBell(clock, abort.signal);
-  const sleep = bell.sleep(1_000);
+  const signal = new WakeSignal(clock, abort.signal);
+  const wait = signal.wait(1_000);
   await clock.advance(1_000);
-  await sleep;
+  await wait;
   expect([clock.timers, getEventListeners(abort.signal, 'abort').length]).toEqual([0, 0]);
-  const second = bell.sleep(1_000);
+  const second = signal.wait(1_000);
   abort.abort();
   await second;
   expect(clock.timers).toBe(0);
-  await bell.sleep();
+  await signal.wait();
 });
 
-test('a line admits in order, and who walks away is not admitted', async () => {
-  const line = createWaitingLine<string>();
+test('a queue admits in order and forgets an aborted wait', async () => {
+  const queue = new WaitQueue<string>();
   const abort = new AbortController();
   const forever = new AbortController();
-  const first = line.join(abort.signal);
-  const second = line.join(forever.signal);
+  const first = queue.wait(abort.signal);
+  const second = queue.wait(forever.signal);
   abort.abort();
   expect(await first).toBeUndefined();
-  line.admit(() => 'in');
+  queue.admit(() => 'in');
   expect(await second).toBe('in');
-  expect(line.length).toBe(0);
+  expect(queue.length).toBe(0);
   expect(getEventListeners(forever.signal, 'abort')).toHaveLength(0);
 });
 
-test('an empty line gives nothing away', () => {
+test('an empty queue admits nobody', () => {
   let given = 0;
-  createWaitingLine<number>().admit(() => (given += 1));
+  new WaitQueue<number>().admit(() => (given += 1));
   expect(given).toBe(0);
 });
 

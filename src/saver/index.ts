@@ -1,0 +1,8 @@
+/** The door of the room. */
+export { CircuitBreaker } from './circuit-breaker.ts';
+export type { CloseSummary } from './close.ts';
+export { Delivery } from './delivery.ts';
+export { type KeeperState, MessageKeeper, type MessageKeeperOptions } from './keeper.ts';
+export { MAX_PENDING_BYTES } from './memory-limit.ts';
+export { type ReplaySummary, ReplayWorker } from './replay.ts';
+export { refusedSqlstate, StoreClient } from './store-client.ts';
