@@ -218,7 +218,7 @@ function environmentOf(
       traceparent: (stream) => spans.traceparentOf(stream),
     },
     finishing: new WeakMap(),
-    expectations: new Set(),
+    pendingOwnSaves: new Set(),
     onInternalError: (where, error) => observer.onInternalError(where, error),
     onFormatError: (error) => observer.onInternalError('format', error),
     sawError: (error, res) => void noiseOf(error, res),

@@ -26,7 +26,8 @@ export type {
 } from './core/observer.ts';
 export type { WatchedPool, WatchPoolOptions } from './pool-watch/options.ts';
 export type { NoiseReason } from './core/names/labels.ts';
-export type { ErrorMiddleware, Middleware, StopOptions } from './stream/entry/middleware.ts';
+export type { ErrorMiddleware, Middleware } from './stream/entry/middleware.ts';
+export type { StopOptions } from './stream/entry/stop-route.ts';
 export type { Carries, FinishMarker, Format, Frame, Framing } from './formats/index.ts';
 export type { StreamHandle } from './stream/lifecycle/stream-handle.ts';
 export type {

@@ -11,7 +11,7 @@ import { type FoundNoise, noiseOf } from './noise/decide.ts';
 import { wholeNumber } from './core/options.ts';
 import type { WatchedPool, WatchPoolOptions } from './pool-watch/options.ts';
 import { streamOf } from './stream/entry/attach.ts';
-import { drain } from './stream/lifecycle/drain.ts';
+import { drainStreams } from './stream/lifecycle/ending.ts';
 import {
   type AppHandler,
   type ErrorMiddleware,
@@ -19,9 +19,8 @@ import {
   guardMiddleware,
   type Middleware,
   observeMiddleware,
-  stopMiddleware,
-  type StopOptions,
 } from './stream/entry/middleware.ts';
+import { stopMiddleware, type StopOptions } from './stream/entry/stop-route.ts';
 import { handleOf, type StreamHandle } from './stream/lifecycle/stream-handle.ts';
 import { expectSave, settleExpected, trackSave } from './stream/entry/track.ts';
 import type { AppRequest, GuardOptions, ObserveOptions } from './stream/settings.ts';
@@ -110,7 +109,7 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
   const close = async (deadlineMs: number): Promise<CloseSummary> => {
     state.closing = true;
     const until = performance.now() + deadlineMs;
-    const drained = drain(environment, deadlineMs / 2);
+    const drained = drainStreams(environment, deadlineMs / 2);
     const expected = drained.then(() => settleExpected(environment, until - performance.now()));
     const [summary] = await Promise.all([
       keeper?.close(deadlineMs, () => drained) ?? { saved: 0, journaled: 0, lost: 0 },

@@ -15,24 +15,8 @@ export function isEncoded(contentEncoding: string): boolean {
   return !IDENTITY.has(contentEncoding);
 }
 
-export interface Capture {
-  /** Everything kept so far; grows, is never changed. */
-  readonly pieces: readonly Piece[];
-  /** Bytes of all body writes, kept or not. */
-  readonly bytes: number;
-  /** Bytes beyond the limit. */
-  readonly droppedBytes: number;
-  /** The pieces from the one to before the other are frames that look alike: they were compared as they were written. */
-  readonly alikeFrom: number;
-  readonly alikeTo: number;
-  /** The last write is such a frame. */
-  noteAlike(): void;
-  /** Takes one body write; undefined for what Node itself will refuse. What is returned is filled anew by the next call. */
-  take(chunk: unknown, encoding: unknown): Readonly<Taken> | undefined;
-}
-
 /** What one write brought. */
-export interface Taken {
+export interface CapturedWrite {
   /** What of it was kept, for the write-ahead log; undefined where there is nothing. */
   kept: Piece | undefined;
   /** All of it as text, to look for frames in; undefined where there is none. */
@@ -43,23 +27,24 @@ export interface Taken {
  * One for all streams: a field of each would cost the collector a look at every stream that has said something since it
  * was last there, a third of its pauses where there are ten thousand.
  */
-const TAKEN: Taken = { kept: undefined, text: undefined };
+const LAST_WRITE: CapturedWrite = { kept: undefined, text: undefined };
 
+/** How much is kept, and as what. */
 export interface CaptureOptions {
   /** 0 keeps nothing: for streams that are only observed. */
   readonly maxBytes: number;
   readonly encoded: boolean;
 }
 
-export function createCapture(options: CaptureOptions): Capture {
-  return new BodyCapture(options);
-}
-
-/** A class, because there is one for each live stream. */
-class BodyCapture implements Capture {
+/** What one stream's handler has written so far. */
+export class Capture {
+  /** Everything kept so far; grows, is never changed. */
   pieces: Piece[] = [];
+  /** Bytes of all body writes, kept or not. */
   bytes = 0;
+  /** Bytes beyond the limit. */
   droppedBytes = 0;
+  /** The pieces from here to before `alikeTo` are frames that look alike: they were compared as they were written. */
   alikeFrom = 0;
   alikeTo = 0;
   readonly #maxBytes: number;
@@ -71,16 +56,18 @@ class BodyCapture implements Capture {
     this.#encoded = encoded;
   }
 
-  take(chunk: unknown, encoding: unknown): Readonly<Taken> | undefined {
+  /** Takes one body write; undefined for what Node itself will refuse. What is returned is filled anew by the next call. */
+  take(chunk: unknown, encoding: unknown): Readonly<CapturedWrite> | undefined {
     if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return undefined;
     const size = sizeOf(chunk, encoding);
     this.bytes += size;
     const text = this.#encoded ? undefined : this.#textOf(chunk, encoding) || undefined;
-    TAKEN.text = text;
-    TAKEN.kept = this.#keep(this.#encoded ? copyOf(chunk, encoding) : text, size);
-    return TAKEN;
+    LAST_WRITE.text = text;
+    LAST_WRITE.kept = this.#keep(this.#encoded ? copyOf(chunk, encoding) : text, size);
+    return LAST_WRITE;
   }
 
+  /** The last write is a frame that looks like those before it. */
   noteAlike(): void {
     // A piece that was cut is not what was compared.
     if (this.droppedBytes > 0 || this.pieces.length === 0) return;

@@ -1,9 +1,15 @@
 /** Whose message a stream is: the app's word for it, asked once, never a reason not to save. */
+import { v7 } from 'uuid';
 import type { Response, RoutedRequest } from '../response/exchange.ts';
-import { newId } from './ids.ts';
 import type { StreamSettings } from '../settings.ts';
 import { isObject, isThenable } from '../../core/values.ts';
 
+/** An id for a stream or a message: a UUIDv7 (RFC 9562), which sorts by the time it was made. */
+export function newId(): string {
+  return v7();
+}
+
+/** Whose message it is. */
 export interface Identity {
   readonly id: string;
   readonly conversationId: string | null;
@@ -18,7 +24,7 @@ export function identityOf(
   res: Response,
   onError: (error: unknown) => void,
 ): Identity {
-  if (settings.message === undefined) return whole({});
+  if (settings.message === undefined) return withDefaults({});
   try {
     const given = settings.message(req, res);
     if (isThenable(given)) {
@@ -34,14 +40,14 @@ export function identityOf(
     if (!isName(fields['conversationId'])) {
       onError(new TypeError('message() named no conversation: `conversationId` must be a string'));
     }
-    return whole(fields);
+    return withDefaults(fields);
   } catch (error) {
     onError(error);
-    return whole({});
+    return withDefaults({});
   }
 }
 
-function whole(fields: Record<string, unknown>): Identity {
+function withDefaults(fields: Record<string, unknown>): Identity {
   const { id, conversationId, role, metadata } = fields;
   return {
     id: isName(id) ? id : newId(),

@@ -16,7 +16,7 @@ import {
 import type { StreamSettings } from '../settings.ts';
 
 /** How a stream ended. */
-export interface Fact {
+export interface TerminalFact {
   readonly outcome: Outcome;
   readonly side: Side;
   /** `error.type` of the telemetry, for the outcomes that are errors. */
@@ -81,12 +81,12 @@ export class MessageBuilder {
   }
 
   /** Hands the message over, or says that there is none to keep by returning undefined. */
-  settle(fact: Fact, complete: boolean): SaveProgress | undefined {
+  settle(terminal: TerminalFact, complete: boolean): SaveProgress | undefined {
     const { view, settings, capture, observer } = this.#parts;
     const reading = this.read();
     this.#settled = reading;
     if (this.#saves === 0) {
-      if (settings.policy[fact.outcome] === 'discard') this.result = 'discarded';
+      if (settings.policy[terminal.outcome] === 'discard') this.result = 'discarded';
       else if (reading.empty) this.result = 'empty';
       else this.result = undefined;
       if (this.result !== undefined) return undefined;
@@ -95,7 +95,7 @@ export class MessageBuilder {
       observer.onMessage(view, { unknownText: reading.unknownText, cut });
     }
     this.#saves += 1;
-    return this.#save(this.#message(reading, fact, complete));
+    return this.#save(this.#message(reading, terminal, complete));
   }
 
   #save(message: Message): SaveProgress {
@@ -120,7 +120,7 @@ export class MessageBuilder {
     return progress;
   }
 
-  #message(reading: BodyReading, fact: Fact, complete: boolean): Message {
+  #message(reading: BodyReading, terminal: TerminalFact, complete: boolean): Message {
     const { view, opened, settings, capture } = this.#parts;
     const droppedBytes = capture.droppedBytes + this.#body.dropped;
     return {
@@ -132,8 +132,8 @@ export class MessageBuilder {
       events: eventsOf(reading, settings),
       metadata: withFinishReason(opened.metadata, reading.finishReason),
       complete: complete && !reading.errorFrame && droppedBytes === 0,
-      outcome: fact.outcome,
-      side: fact.side,
+      outcome: terminal.outcome,
+      side: terminal.side,
       revision: this.#saves - 1,
       chunks: view.chunks,
       bytes: capture.bytes,

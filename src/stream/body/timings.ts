@@ -1,61 +1,27 @@
 /**
  * The times of one stream: first chunk, largest gap, waiting for the client; and the two clocks that may end it, one
  * for a handler that says nothing and one for a client that reads nothing. No timer is touched per chunk: a clock that
- * runs out looks at the last beat and, as a rule, starts again.
+ * runs out looks at the last chunk and, as a rule, starts again.
  */
 import type { EventEmitter } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
 import type { Exchange } from '../response/exchange.ts';
-import type { StreamHooks } from '../entry/hooks.ts';
+import type { StreamHooks } from '../lifecycle/environment.ts';
 import type { StreamSettings } from '../settings.ts';
 
-export interface Pulse {
-  /** Since the request's start. */
-  readonly elapsedMs: number;
-  /** From the request's start. */
-  readonly timeToFirstChunkMs: number | undefined;
-  readonly maxGapMs: number | undefined;
-  readonly backpressureMs: number;
-  /** The socket's own time-out came after the last write. */
-  readonly timedOut: boolean;
-  /** The response is a stream from now on. */
-  start(): void;
-  /**
-   * A body write; `text` tells a comment from data. `corked`: its bytes wait for those of earlier writes, to go with
-   * them, so that its time is theirs. Returns that time, in milliseconds of `performance.now()`.
-   */
-  beat(text: string | undefined, corked: boolean): number;
-  /** A write found the response over its high-water mark. */
-  full(): void;
-  /** The socket's `'timeout'`. */
-  socketTimedOut(): void;
-  /** While a frame is held the handler need not say anything. */
-  pause(): void;
-  resume(): void;
-  /** Nobody reads any more; one `drain` lets a handler that waits for it go on. */
-  letGo(): void;
-  /** The handler has nothing more to say; its client may still have to read. */
-  ended(): void;
-  stop(): void;
-}
-
 /** What it has to know of its stream. */
-export interface PulseOwner {
+export interface TimingsOwner {
   readonly exchange: Exchange;
   readonly settings: StreamSettings;
   readonly hooks: Pick<StreamHooks, 'idle' | 'stalled'>;
 }
 
-/** Starts at the request's start, of which the making of the stream is near enough. */
-export function createPulse(owner: PulseOwner): Pulse {
-  return new Clocks(owner);
-}
-
-/** A class, because there is one for each live stream. */
-class Clocks implements Pulse {
+/** The clocks of one stream. Made at the request's start, of which the making of the stream is near enough. */
+export class StreamTimings {
+  /** The socket's own time-out came after the last write. */
   timedOut = false;
-  readonly #owner: PulseOwner;
+  readonly #owner: TimingsOwner;
   readonly #startedAt = performance.now();
   /** Those whose time was taken. */
   #chunks = 0;
@@ -72,14 +38,16 @@ class Clocks implements Pulse {
   #idleTimer: NodeJS.Timeout | undefined;
   #stallTimer: NodeJS.Timeout | undefined;
 
-  constructor(owner: PulseOwner) {
+  constructor(owner: TimingsOwner) {
     this.#owner = owner;
   }
 
+  /** Since the request's start. */
   get elapsedMs(): number {
     return performance.now() - this.#startedAt;
   }
 
+  /** From the request's start. */
   get timeToFirstChunkMs(): number | undefined {
     return this.#chunks === 0 ? undefined : this.#firstChunkAt - this.#startedAt;
   }
@@ -94,12 +62,17 @@ class Clocks implements Pulse {
       : this.#waitedMs + performance.now() - this.#fullSince;
   }
 
+  /** The response is a stream from now on. */
   start(): void {
     this.#lastDataAt = performance.now();
     if (this.#owner.settings.idleTimeoutMs > 0) this.#armIdle(this.#owner.settings.idleTimeoutMs);
   }
 
-  beat(text: string | undefined, corked: boolean): number {
+  /**
+   * A body write; `text` tells a comment from data. `corked`: its bytes wait for those of earlier writes, to go with
+   * them, so that its time is theirs. Returns that time, in milliseconds of `performance.now()`.
+   */
+  recordChunk(text: string | undefined, corked: boolean): number {
     this.timedOut = false;
     const { idleTimeoutMs } = this.#owner.settings;
     // The clock is the dearest thing here: once for all chunks of a tick is enough, where nobody counts silence.
@@ -113,18 +86,21 @@ class Clocks implements Pulse {
     return now;
   }
 
-  full(): void {
+  /** A write found the response over its high-water mark. */
+  beginBackpressure(): void {
     if (this.#fullSince !== undefined) return;
     this.#fullSince = performance.now();
-    this.#onDrain ??= () => this.#drained();
+    this.#onDrain ??= () => this.#endBackpressure();
     this.#drains ??= this.#owner.exchange.res.on('drain', this.#onDrain);
     if (this.#owner.settings.stallTimeoutMs > 0) this.#armStall(this.#taken());
   }
 
+  /** The socket's `'timeout'`. */
   socketTimedOut(): void {
     this.timedOut = true;
   }
 
+  /** While a frame is held the handler need not say anything. */
   pause(): void {
     this.#paused = true;
   }
@@ -134,26 +110,28 @@ class Clocks implements Pulse {
     this.#lastDataAt = performance.now();
   }
 
-  letGo(): void {
+  /** Nobody reads any more; one `drain` lets a handler that waits for it go on. */
+  emitDrain(): void {
     if (this.#fullSince === undefined) return;
     const emitters = new Set<EventEmitter>([
       this.#owner.exchange.res,
       this.#drains ?? this.#owner.exchange.res,
     ]);
-    this.#drained();
+    this.#endBackpressure();
     this.#forgetDrain();
     process.nextTick(() => {
       for (const emitter of emitters) emitter.emit('drain');
     });
   }
 
-  ended(): void {
+  /** The handler has nothing more to say; its client may still have to read. */
+  handlerEnded(): void {
     clearTimeout(this.#idleTimer);
   }
 
   stop(): void {
-    this.ended();
-    this.#drained();
+    this.handlerEnded();
+    this.#endBackpressure();
     this.#forgetDrain();
   }
 
@@ -194,7 +172,7 @@ class Clocks implements Pulse {
     return onItsWay > H2_WINDOW_BYTES ? takenBySocket(socket) : -onItsWay;
   }
 
-  #drained(): void {
+  #endBackpressure(): void {
     clearTimeout(this.#stallTimer);
     if (this.#fullSince === undefined) return;
     const now = performance.now();

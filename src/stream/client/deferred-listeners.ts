@@ -1,11 +1,10 @@
 /**
- * Listeners that can be held back. When a client leaves and its stream is to be finished all the same, the
+ * Listeners whose events can be deferred. When a client leaves and its stream is to be finished all the same, the
  * handler must not notice; but the event itself has to reach everybody who listened before the guard (the HTTP span,
- * compression, on-finished). So the event is never swallowed: each listener that was added after the guard is replaced,
- * in its place, by a *gate*, a function whose `listener` is the original (which is how `off` finds it), and the gates are
- * shut for a while.
+ * compression, on-finished). So the event is never swallowed: each listener that was added after the guard is replaced, in
+ * its place, by a deferrable one, a function whose `listener` is the original (which is how `off` finds it).
  *
- * Gates are made when they are needed, which for most responses is never: until then the guard only remembers who
+ * Listeners are replaced when that is needed, which for most responses is never: until then the guard only remembers who
  * listened before it. A response of Express has a hidden class of its own, and every property that is put on it costs
  * a copy of that.
  */
@@ -17,16 +16,7 @@ export type Listener = (...args: unknown[]) => void;
 /** Listeners as they were registered: an event, one listener of it, an event, one of it, and so on. */
 export type Listening = readonly (string | Listener)[];
 
-export interface Gates {
-  /** From now on these events wait. */
-  shut(): void;
-  /** Everything that waited is called, in the order it came; from now on events pass again. */
-  open(): void;
-  /** Calls the gates of one event now; if it comes but once, the real one does not call them a second time. */
-  fire(type: string, args?: unknown[]): void;
-}
-
-/** The plain method by which each of them registers a gate. */
+/** The plain method by which each of them registers a deferrable listener. */
 const PLAIN = {
   on: 'on',
   addListener: 'on',
@@ -40,7 +30,7 @@ type Method = (this: EventEmitter, type: string | symbol, listener: Listener) =>
 
 /** Who listens to the events `types` now. Each live stream keeps such a list, so it is flat, and has no room to grow. */
 export function listening(emitter: EventEmitter, types: Iterable<string>): Listening {
-  let found: Listening = NOBODY;
+  let found: Listening = NO_LISTENERS;
   for (const type of types) {
     if (emitter.listenerCount(type) === 0) continue;
     for (const listener of rawListeners(emitter, type)) found = found.concat(type, listener);
@@ -49,40 +39,37 @@ export function listening(emitter: EventEmitter, types: Iterable<string>): Liste
 }
 
 /** Nobody listens; one list for all emitters of which that is true. */
-export const NOBODY: Listening = [];
+export const NO_LISTENERS: Listening = [];
 
-/** Which listeners are held back, and which are not. */
-export interface Rules {
+/** Which listeners are deferred, and which are not. */
+export interface DeferralRules {
   /** The events. */
-  readonly held: ReadonlySet<string>;
-  /** Those that come at most once in the life of the emitter: a gate called ahead of its time is spent. */
+  readonly deferred: ReadonlySet<string>;
+  /** Those that come at most once in the life of the emitter: a listener called ahead of its time is not called again. */
   readonly once: ReadonlySet<string>;
-  /** Who is told the truth, when it happens. */
+  /** Listeners that are called when the event happens. */
   readonly exempt: Listening;
 }
 
-/** Puts a gate in the place of each listener of `emitter`, and makes gates of those that are still to come. */
-export function createGates(emitter: EventEmitter, rules: Rules): Gates {
-  return new GatedEmitter(emitter, rules);
-}
-
-/** A class, because there are two for each stream that outlives its client. */
-class GatedEmitter implements Gates {
+/** The deferrable listeners of one emitter: those present when it is made, unless exempt, and all that are added later. */
+export class DeferredListeners {
   readonly emitter: EventEmitter;
   readonly once: ReadonlySet<string>;
-  isShut = false;
-  parked: (() => void)[] | undefined;
-  readonly #held: ReadonlySet<string>;
+  /** Calls wait until `release`. */
+  isDeferring = false;
+  /** The calls that wait, in order. */
+  waiting: (() => void)[] | undefined;
+  readonly #deferred: ReadonlySet<string>;
   readonly #before: Readonly<Record<MethodName, Method>>;
 
-  constructor(emitter: EventEmitter, { held, once, exempt }: Rules) {
+  constructor(emitter: EventEmitter, { deferred, once, exempt }: DeferralRules) {
     this.emitter = emitter;
     this.once = once;
-    this.#held = held;
+    this.#deferred = deferred;
     this.#before = methodsOf(emitter);
     const stays = [...exempt];
-    for (const type of held) this.#replace(type, stays);
-    gatesOf.set(emitter, this);
+    for (const type of deferred) this.#replace(type, stays);
+    deferredOf.set(emitter, this);
     for (const name of NAMES) Object.defineProperty(emitter, name, WRAPPED[name]);
   }
 
@@ -93,13 +80,13 @@ class GatedEmitter implements Gates {
     type: string | symbol,
     listener: Listener,
   ): EventEmitter {
-    if (typeof type !== 'string' || !this.#held.has(type) || typeof listener !== 'function') {
+    if (typeof type !== 'string' || !this.#deferred.has(type) || typeof listener !== 'function') {
       // What it returns is not always the emitter: compression has a `drain` of its own.
       return this.#before[name].call(self, type, listener);
     }
     const isSingle = name === 'once' || name === 'prependOnceListener';
-    const { pass } = new Gate(this, type, listener, isSingle);
-    this.#before[PLAIN[name]].call(this.emitter, type, pass);
+    const { registered } = new DeferredListener(this, type, listener, isSingle);
+    this.#before[PLAIN[name]].call(this.emitter, type, registered);
     return self;
   }
 
@@ -107,67 +94,72 @@ class GatedEmitter implements Gates {
   #replace(type: string, stays: (string | Listener)[]): void {
     const present = rawListeners(this.emitter, type);
     const replaced = present.map((listener) =>
-      take(stays, type, listener) ? listener : this.#gateOf(type, listener),
+      take(stays, type, listener) ? listener : this.#deferrable(type, listener),
     );
     if (replaced.some((listener, i) => listener !== present[i])) put(this.emitter, type, replaced);
   }
 
-  #gateOf(type: string, listener: Listener & { listener?: unknown }): Listener {
+  #deferrable(type: string, listener: Listener & { listener?: unknown }): Listener {
     // What `once` registers is a function around the listener, too.
-    return new Gate(this, type, listener, typeof listener.listener === 'function').pass;
+    return new DeferredListener(this, type, listener, typeof listener.listener === 'function')
+      .registered;
   }
 
-  shut(): void {
-    this.isShut = true;
+  /** From now on these events wait. */
+  defer(): void {
+    this.isDeferring = true;
   }
 
-  open(): void {
-    this.isShut = false;
-    const { parked = [] } = this;
-    this.parked = undefined;
-    for (const call of parked) callApart(call);
+  /** Makes every call that waited, in the order of the events; from now on events pass again. */
+  release(): void {
+    this.isDeferring = false;
+    const { waiting = [] } = this;
+    this.waiting = undefined;
+    for (const call of waiting) callIsolated(call);
   }
 
-  fire(type: string, args: unknown[] = []): void {
-    for (const listener of rawListeners(this.emitter, type)) {
-      const gate = gateOf.get(listener);
-      if (gate !== undefined) callApart(() => gate.open(args));
+  /** Calls the listeners of one event now; if it comes but once, the real one does not call them a second time. */
+  callNow(type: string, args: unknown[] = []): void {
+    for (const registered of rawListeners(this.emitter, type)) {
+      const listener = deferrableOf.get(registered);
+      if (listener !== undefined) callIsolated(() => listener.callIfPresent(args));
     }
   }
 }
 
-/** One listener that can be held back. */
-class Gate {
+/** One listener whose calls can be deferred. */
+class DeferredListener {
   /** What is registered in the listener's place. */
-  readonly pass: Listener;
-  readonly #gates: GatedEmitter;
+  readonly registered: Listener;
+  readonly #owner: DeferredListeners;
   readonly #type: string;
   readonly #listener: Listener;
   readonly #isSingle: boolean;
   #isSpent = false;
 
-  constructor(gates: GatedEmitter, type: string, listener: Listener, isSingle: boolean) {
-    this.#gates = gates;
+  constructor(owner: DeferredListeners, type: string, listener: Listener, isSingle: boolean) {
+    this.#owner = owner;
     this.#type = type;
     this.#listener = listener;
     this.#isSingle = isSingle;
-    const pass: Listener = (...args) => {
-      if (gates.isShut) (gates.parked ??= []).push(() => this.open(args));
+    const registered: Listener = (...args) => {
+      if (owner.isDeferring) (owner.waiting ??= []).push(() => this.callIfPresent(args));
       else this.#call(args);
     };
-    this.pass = Object.assign(pass, { listener: originalOf(listener) });
-    gateOf.set(pass, this);
+    this.registered = Object.assign(registered, { listener: originalOf(listener) });
+    deferrableOf.set(registered, this);
   }
 
   /** Called out of turn: the listener may have been removed while it waited. */
-  open(args: unknown[]): void {
-    if (this.#gates.emitter.rawListeners(this.#type).includes(this.pass)) this.#call(args);
+  callIfPresent(args: unknown[]): void {
+    const { emitter } = this.#owner;
+    if (emitter.rawListeners(this.#type).includes(this.registered)) this.#call(args);
   }
 
   #call(args: unknown[]): void {
     if (this.#isSpent) return;
-    const { emitter, once } = this.#gates;
-    if (this.#isSingle) emitter.removeListener(this.#type, this.pass);
+    const { emitter, once } = this.#owner;
+    if (this.#isSingle) emitter.removeListener(this.#type, this.registered);
     this.#isSpent = this.#isSingle || once.has(this.#type);
     this.#listener.apply(emitter, args);
   }
@@ -200,9 +192,9 @@ function put(emitter: EventEmitter, type: string, listeners: readonly Listener[]
   emitter.setMaxListeners(most);
 }
 
-/** Which emitters have gates, and which of their listeners are gates; weak, because both come and go. */
-const gatesOf = new WeakMap<object, GatedEmitter>();
-const gateOf = new WeakMap<object, Gate>();
+/** Which emitters have deferrable listeners, and what is registered for each; weak, because both come and go. */
+const deferredOf = new WeakMap<object, DeferredListeners>();
+const deferrableOf = new WeakMap<object, DeferredListener>();
 
 const NAMES: readonly MethodName[] = [
   'on',
@@ -212,7 +204,7 @@ const NAMES: readonly MethodName[] = [
   'prependOnceListener',
 ];
 
-/** What is put on every emitter: the same few functions, which find the gates by the emitter that they are called on. */
+/** What is put on every emitter: the same few functions, which find the rest by the emitter that they are called on. */
 const WRAPPED: Readonly<Record<MethodName, PropertyDescriptor>> = {
   on: wrapped('on'),
   addListener: wrapped('addListener'),
@@ -223,10 +215,10 @@ const WRAPPED: Readonly<Record<MethodName, PropertyDescriptor>> = {
 
 function wrapped(name: MethodName): PropertyDescriptor {
   const value: Method = function (type, listener) {
-    const gates = along(gatesOf, this);
+    const deferred = along(deferredOf, this);
     // Called on a proxy of the emitter: what its class has for this.
-    if (gates === undefined) return Reflect.apply(inherited(this, name), this, [type, listener]);
-    return gates.register(this, name, type, listener);
+    if (deferred === undefined) return Reflect.apply(inherited(this, name), this, [type, listener]);
+    return deferred.register(this, name, type, listener);
   };
   return { value, configurable: true, writable: true };
 }
@@ -244,7 +236,7 @@ function methodsOf(emitter: EventEmitter): Readonly<Record<MethodName, Method>> 
 }
 
 /** What a listener throws stays its app's uncaught exception, and stops neither the others nor us. */
-function callApart(call: () => void): void {
+function callIsolated(call: () => void): void {
   try {
     call();
   } catch (error) {

@@ -1,89 +1,243 @@
 /**
- * The finishing world: a client has left, the answer is wanted all the same, and the handler must not notice, in
- * whichever way it asks. Its `res` and `req` answer as they did a moment before the client left, and the events that
- * would tell it wait. It lasts until the handler ends its response, or until somebody loses patience.
+ * Detached responses: a client has left, the answer is wanted all the same, and the handler must not notice, in whichever
+ * way it asks. Whether and for how long that may last is the guard's policy and budget (`Finishing`). Meanwhile `res` and
+ * `req` answer as they did a moment before the client left, and the events that would tell the handler are deferred
+ * (`DetachedResponse`). It lasts until the handler ends its response, or until the budget is spent.
  *
  * Not hidden are the raw socket, and listeners that were there before the guard.
  */
 import type { EventEmitter } from 'node:events';
-import { type Bystanders, REQ_EVENTS, RES_EVENTS } from './exempt-listeners.ts';
-import { cover } from '../response/shadow-property.ts';
+import type { FinishRefusal, FullObserver, StreamView } from '../../core/observer.ts';
+import type { StreamEnvironment, StreamHooks } from '../lifecycle/environment.ts';
 import type { Exchange } from '../response/exchange.ts';
-import { createGates, type Gates, type Listening } from './deferred-listeners.ts';
+import { cover } from '../response/shadow-property.ts';
+import type { StreamSettings } from '../settings.ts';
+import {
+  DeferredListeners,
+  type Listener,
+  listening,
+  type Listening,
+  NO_LISTENERS,
+} from './deferred-listeners.ts';
+
+/** What `Finishing` has to know of its stream. */
+export interface FinishingOwner extends StreamView {
+  readonly kind: 'undecided' | 'stream' | 'other';
+  readonly settings: StreamSettings;
+  readonly exchange: Exchange;
+  readonly environment: StreamEnvironment;
+  /** `budgetSpent` is told when the budget is. */
+  readonly hooks: Pick<StreamHooks, 'budgetSpent'>;
+}
+
+/** Whether, and for how long, one guarded stream may outlive its client. */
+export class Finishing {
+  /** The client left, and the handler goes on. */
+  active = false;
+  readonly #stream: FinishingOwner;
+  #exempt = NO_EXEMPT;
+  /** Made when the handler has to be told something else than what happens. */
+  #made: DetachedResponse | undefined;
+  #announced = false;
+  #timer: NodeJS.Timeout | undefined;
+  #bytesAtLeave = 0;
+
+  constructor(stream: FinishingOwner) {
+    this.#stream = stream;
+  }
+
+  /** Who listens now was there before the guard, and is exempt; so is `own`. */
+  exemptPresent(own: Listener): void {
+    const { req, res } = this.#stream.exchange;
+    this.#exempt = { res: listening(res, RES_EVENTS), req: listening(req, REQ_EVENTS), own };
+  }
+
+  /** The `'close'` of the request or of the response is being emitted: who hears it now need not be told again. */
+  noteClose(emitter: unknown): void {
+    // Once listeners are deferred, each of them knows whether it was called.
+    if (this.#made !== undefined) return;
+    this.#exempt = withNotified(this.#exempt, this.#stream.exchange, emitter);
+  }
+
+  /** The client left: true when the handler may go on without it. */
+  begin(): boolean {
+    const { settings } = this.#stream;
+    if (settings.policy.disconnected !== 'finish') return false;
+    if (this.#count(0) >= settings.finish.maxConcurrent) {
+      this.#observer.onFinishRefused(this.#stream, 'concurrent');
+      return false;
+    }
+    this.active = true;
+    this.#count(1);
+    this.#bytesAtLeave = this.#stream.bytes;
+    this.#timer = setTimeout(() => this.#refuse('time'), settings.finish.timeoutMs);
+    if (this.#stream.kind === 'stream') this.announce();
+    this.#detached.begin();
+    return true;
+  }
+
+  /** Tells observers; later than `begin` where the response turned out to be a stream after its client had left. */
+  announce(): void {
+    this.#announced = true;
+    this.#observer.onFinishing(this.#stream, true);
+  }
+
+  /** The stream has so many bytes now. */
+  spend(bytes: number): void {
+    const { maxBytes } = this.#stream.settings.finish;
+    if (this.active && bytes - this.#bytesAtLeave > maxBytes) this.#refuse('bytes');
+  }
+
+  /** The handler ended its response; its events come, each once. */
+  end(callback: (() => void) | undefined): void {
+    this.done();
+    this.#detached.end(callback);
+  }
+
+  /** The response shows its real state again, then the deferred events come. */
+  restore(): void {
+    this.done();
+    this.#made?.restore();
+  }
+
+  /** The handler's `'close'` listeners are called now. */
+  callCloseListeners(): void {
+    this.#detached.callCloseListeners();
+  }
+
+  /** The stream is over, or its time without a client is. */
+  done(): void {
+    if (!this.active) return;
+    this.active = false;
+    clearTimeout(this.#timer);
+    this.#count(-1);
+    if (this.#announced) this.#observer.onFinishing(this.#stream, false);
+  }
+
+  get #detached(): DetachedResponse {
+    this.#made ??= new DetachedResponse(this.#stream.exchange, this.#exempt);
+    return this.#made;
+  }
+
+  get #observer(): FullObserver {
+    return this.#stream.environment.observer;
+  }
+
+  /** How many streams of this guard outlive their client now. */
+  #count(by: number): number {
+    const { environment, settings } = this.#stream;
+    const now = (environment.finishing.get(settings) ?? 0) + by;
+    environment.finishing.set(settings, now);
+    return now;
+  }
+
+  #refuse(why: FinishRefusal): void {
+    this.#observer.onFinishRefused(this.#stream, why);
+    this.#stream.hooks.budgetSpent(why);
+  }
+}
+
+/** Events of a response that tell its handler about the connection. `finish`: HTTP/2 emits it at a reset. */
+const RES_EVENTS: ReadonlySet<string> = new Set(['close', 'finish']);
+
+/** The same of a request. */
+const REQ_EVENTS: ReadonlySet<string> = new Set(['close', 'aborted', 'error']);
+
+/** The one that both have. */
+const CLOSE = ['close'];
 
 /** Events that come once in a life, so that a listener called ahead of its time is not called again. */
 const ONCE: ReadonlySet<string> = new Set(['close', 'finish', 'aborted']);
 
-export interface World {
-  /** The client has left: from now on the handler is not told. */
-  enter(): void;
-  /** The handler ended its response: `callback`, `finish`, then the events that waited, each once. */
-  end(callback: (() => void) | undefined): void;
-  /** Patience is over: the truth is restored, then the events that waited come. */
-  leave(): void;
-  /** The listeners of `'close'` are called now, and not again at the real close. */
-  fireClose(): void;
+/**
+ * Listeners that are never deferred: they were there before the guard, or they have heard already what could be
+ * deferred.
+ */
+interface ExemptListeners {
+  readonly res: Listening;
+  readonly req: Listening;
+  /** Our own, which listens to the `'close'` of both. */
+  readonly own: Listener;
 }
 
-/** Puts gates in the place of all listeners but the bystanders; until `enter` they are open. */
-export function createWorld(exchange: Exchange, bystanders: Bystanders): World {
-  return new FinishingWorld(exchange, bystanders);
+/** Until somebody has looked. */
+const NO_EXEMPT: ExemptListeners = { res: NO_LISTENERS, req: NO_LISTENERS, own: () => {} };
+
+/** With those who hear the `'close'` of `emitter` now. */
+function withNotified(
+  before: ExemptListeners,
+  { req, res, h2 }: Exchange,
+  emitter: unknown,
+): ExemptListeners {
+  if (emitter === req) return { ...before, req: [...before.req, ...listening(req, CLOSE)] };
+  if (emitter !== res) return before;
+  // HTTP/2 has emitted `finish` just before.
+  const told = h2 === undefined ? CLOSE : RES_EVENTS;
+  return { ...before, res: [...before.res, ...listening(res, told)] };
 }
 
-/** A class, because its parts share what has happened. */
-class FinishingWorld implements World {
+/** A request and its response after their client left, as their handler sees them; until `begin` as they are. */
+class DetachedResponse {
   readonly #exchange: Exchange;
-  readonly #resGates: Gates;
-  readonly #reqGates: Gates;
-  #covers: (() => void)[] | undefined;
+  readonly #res: DeferredListeners;
+  readonly #req: DeferredListeners;
+  #restore: (() => void)[] | undefined;
   #ended = false;
   #finished = false;
 
-  constructor(exchange: Exchange, { req, res, own }: Bystanders) {
-    const gates = (emitter: EventEmitter, held: ReadonlySet<string>, before: Listening): Gates =>
-      createGates(emitter, { held, once: ONCE, exempt: [...before, 'close', own] });
+  constructor(exchange: Exchange, { req, res, own }: ExemptListeners) {
+    const listenersOf = (
+      emitter: EventEmitter,
+      deferred: ReadonlySet<string>,
+      before: Listening,
+    ): DeferredListeners =>
+      new DeferredListeners(emitter, { deferred, once: ONCE, exempt: [...before, 'close', own] });
     this.#exchange = exchange;
-    this.#resGates = gates(exchange.res, RES_EVENTS, res);
-    this.#reqGates = gates(exchange.req, REQ_EVENTS, req);
+    this.#res = listenersOf(exchange.res, RES_EVENTS, res);
+    this.#req = listenersOf(exchange.req, REQ_EVENTS, req);
   }
 
-  enter(): void {
+  /** The client has left: from now on the handler is not told. */
+  begin(): void {
     const { req, h2 } = this.#exchange;
-    this.#resGates.shut();
-    this.#covers = this.#coverResponse();
+    this.#res.defer();
+    this.#restore = this.#shadowResponse();
     // A request whose body never came whole cannot be hidden: whoever reads it would wait for ever.
     if (req.complete || h2 !== undefined) {
-      this.#reqGates.shut();
-      this.#covers.push(...this.#coverRequest());
+      this.#req.defer();
+      this.#restore.push(...this.#shadowRequest());
     }
   }
 
+  /** The handler ended its response: `callback`, `finish`, then the events that waited, each once. */
   end(callback: (() => void) | undefined): void {
     this.#ended = true;
     process.nextTick(() => {
       this.#finished = true;
       if (callback !== undefined) process.nextTick(callback);
-      process.nextTick(() => this.#resGates.fire('finish'));
-      process.nextTick(() => this.leave());
+      process.nextTick(() => this.#res.callNow('finish'));
+      process.nextTick(() => this.restore());
     });
   }
 
-  leave(): void {
-    if (this.#covers === undefined) return;
-    for (const uncover of this.#covers) uncover();
-    this.#covers = undefined;
-    this.#resGates.open();
-    this.#reqGates.open();
+  /** The real state is back, then the events that waited come. */
+  restore(): void {
+    if (this.#restore === undefined) return;
+    for (const restore of this.#restore) restore();
+    this.#restore = undefined;
+    this.#res.release();
+    this.#req.release();
     // Some may have begun to wait for it when it had come, and before the handler could know.
-    this.#resGates.fire('close');
+    this.#res.callNow('close');
   }
 
-  fireClose(): void {
-    this.#resGates.fire('close');
-    this.#reqGates.fire('close');
+  /** The listeners of `'close'` are called now, and not again at the real close. */
+  callCloseListeners(): void {
+    this.#res.callNow('close');
+    this.#req.callNow('close');
   }
 
-  #coverResponse(): (() => void)[] {
+  #shadowResponse(): (() => void)[] {
     const { res } = this.#exchange;
     const { errored, writable } = res;
     // These stay: nobody will call Node's own end() on a response whose client is gone.
@@ -101,7 +255,7 @@ class FinishingWorld implements World {
   }
 
   /** What a request says of itself is what it said a moment before. */
-  #coverRequest(): (() => void)[] {
+  #shadowRequest(): (() => void)[] {
     const { req } = this.#exchange;
     return (['destroyed', 'closed', 'errored', 'aborted'] as const).map((name) => {
       const before = req[name];

@@ -8,21 +8,40 @@ import {
 } from '../../core/current-stream.ts';
 import type { RoutedRequest } from '../response/exchange.ts';
 
-export interface StopSignal {
-  readonly signal: AbortSignal;
+/** The signal of one stream. */
+export class StopSignal {
   /** What it was aborted with; `undefined` while it is not. */
-  readonly reason: unknown;
+  reason: DOMException | undefined;
   /** Who does not wait for the answer any more, and since when. */
-  readonly departed: { readonly how: Departure; readonly at: Moment } | undefined;
-  /** Aborts with a reason of our own; the first call counts. */
-  abort(why: string): void;
+  departed: { readonly how: Departure; readonly at: Moment } | undefined;
+  #controller: AbortController | undefined;
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.reason !== undefined) this.#controller.abort(this.reason);
+    }
+    return this.#controller.signal;
+  }
+
   /** Nobody waits for the answer; the first call counts. */
-  left(how: Departure): void;
+  recordDeparture(how: Departure): void {
+    this.departed ??= { how, at: thisMoment() };
+  }
+
+  /** Aborts with a reason of our own; the first call counts. */
+  abort(why: string): void {
+    if (this.reason !== undefined) return;
+    // An AbortError, because that is what LLM clients take for a cancellation.
+    this.reason = new DOMException(`lastchunk: ${why}`, 'AbortError');
+    markStopReason(this.reason);
+    this.#controller?.abort(this.reason);
+  }
 }
 
-/** Under a guard `req.signal`, where this Node has it, is this signal from the start. */
-export function createStopSignal(req: RoutedRequest, guarded: boolean): StopSignal {
-  const stopSignal = new LazySignal();
+/** The signal of a stream. Under a guard `req.signal`, where this Node has it, is this signal from the start. */
+export function stopSignalFor(req: RoutedRequest, guarded: boolean): StopSignal {
+  const stopSignal = new StopSignal();
   if (guarded && 'signal' in req) {
     signals.set(req, stopSignal);
     Object.defineProperty(req, 'signal', SIGNAL);
@@ -47,30 +66,3 @@ const SIGNAL: PropertyDescriptor = {
       : found.signal;
   },
 };
-
-/** A class, because there is one for each live stream. */
-class LazySignal implements StopSignal {
-  reason: DOMException | undefined;
-  departed: StopSignal['departed'];
-  #controller: AbortController | undefined;
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.reason !== undefined) this.#controller.abort(this.reason);
-    }
-    return this.#controller.signal;
-  }
-
-  left(how: Departure): void {
-    this.departed ??= { how, at: thisMoment() };
-  }
-
-  abort(why: string): void {
-    if (this.reason !== undefined) return;
-    // An AbortError, because that is what LLM clients take for a cancellation.
-    this.reason = new DOMException(`lastchunk: ${why}`, 'AbortError');
-    markStopReason(this.reason);
-    this.#controller?.abort(this.reason);
-  }
-}

@@ -4,13 +4,12 @@ import { streamPlaces } from '../../core/current-stream.ts';
 import type { FinishRefusal } from '../../core/observer.ts';
 import { VERSION } from '../../core/version.ts';
 import { exchangeOf, type Response, type RoutedRequest } from '../response/exchange.ts';
-import type { StreamHooks } from './hooks.ts';
-import { newId } from '../body/ids.ts';
-import { cutFinishing, stalled } from '../lifecycle/leaving.ts';
-import { finishedInGrace, timeOut } from '../lifecycle/halting.ts';
-import { closed } from '../lifecycle/closing.ts';
+import { newId } from '../body/identity.ts';
+import { clientStalled, endDetached, finishedInGrace, timeOut } from '../lifecycle/ending.ts';
+import type { StreamHooks } from '../lifecycle/environment.ts';
+import { connectionClosed } from '../lifecycle/transitions.ts';
 import type { StreamSettings } from '../settings.ts';
-import { createStanding } from '../lifecycle/noise-facts.ts';
+import { CancellationContext } from '../lifecycle/noise-facts.ts';
 import { type Environment, Stream } from '../lifecycle/stream.ts';
 import { wrapResponse } from './intercept.ts';
 import type { Wrapping } from './wrapping.ts';
@@ -23,7 +22,7 @@ const PLACES = Symbol.for(`lastchunk.streams@${VERSION}`);
 
 /** The stream of a response; nothing is stuck onto the response itself. */
 export function streamOf(res: object): Stream | undefined {
-  return places().get(res);
+  return streams().get(res);
 }
 
 /**
@@ -38,20 +37,20 @@ export function attach(
 ): Stream {
   const present = streamOf(res);
   if (present !== undefined && !mayReplace(present, settings, environment)) return present;
-  present?.isOther();
-  present?.hooks.unwrap();
+  present?.becomeOther();
+  present?.hooks.restoreMethods();
   const stream = new Stream(present?.id ?? newId(), exchangeOf(req, res), settings, environment);
-  places().set(res, stream);
-  streamPlaces().set(res, createStanding(stream));
+  streams().set(res, stream);
+  streamPlaces().set(res, new CancellationContext(stream));
   stream.hooks = new Attachment(stream);
   // Whoever answered before us is none of our business.
   if (res.writableEnded) {
-    stream.isOther();
+    stream.becomeOther();
     return stream;
   }
   if (stream.guarded) environment.live.set(stream.id, stream);
   // The client may have left while something asynchronous stood in front of us; no event will tell.
-  if (stream.exchange.socket.destroyed) closed(stream);
+  if (stream.exchange.socket.destroyed) connectionClosed(stream);
   return stream;
 }
 
@@ -66,7 +65,7 @@ function mayReplace(present: Stream, settings: StreamSettings, environment: Envi
   return false;
 }
 
-/** A class, because there is one for each live stream. */
+/** What ties one stream to its response: our listeners and our methods. */
 class Attachment implements StreamHooks {
   readonly #stream: Stream;
   readonly #wrapping: Wrapping;
@@ -83,10 +82,10 @@ class Attachment implements StreamHooks {
     this.#wrapping = wrapResponse(stream);
     this.#methods = before && { before, wrapped: ownMethods(res) };
     this.#onClose = function () {
-      stream.finishing?.tells(this);
-      if (this !== stream.exchange.req) closed(stream);
+      stream.finishing?.noteClose(this);
+      if (this !== stream.exchange.req) connectionClosed(stream);
     };
-    this.#onTimeout = () => stream.pulse.socketTimedOut();
+    this.#onTimeout = () => stream.timings.socketTimedOut();
     this.#listen();
   }
 
@@ -94,40 +93,40 @@ class Attachment implements StreamHooks {
     timeOut(this.#stream);
   }
 
-  finished(): void {
+  finishedInGrace(): void {
     finishedInGrace(this.#stream);
   }
 
   stalled(): void {
-    stalled(this.#stream);
+    clientStalled(this.#stream);
   }
 
   budgetSpent(why: FinishRefusal): void {
-    cutFinishing(this.#stream, why);
+    endDetached(this.#stream, why);
   }
 
-  close(how: 'end' | 'destroy'): void {
+  closeResponse(how: 'end' | 'destroy'): void {
     this.#wrapping.close(how);
   }
 
-  detach(): void {
+  removeListeners(): void {
     const { socket, h2 } = this.#stream.exchange;
     if (h2 !== undefined) return;
     socket.removeListener('close', this.#onClose);
     socket.removeListener('timeout', this.#onTimeout);
   }
 
-  unwrap(): void {
+  restoreMethods(): void {
     if (this.#methods === undefined) return;
-    unwrap(this.#stream.exchange.res, this.#methods.before, this.#methods.wrapped);
+    restoreMethods(this.#stream.exchange.res, this.#methods.before, this.#methods.wrapped);
   }
 
   /** Our listeners come first: the verdict has to be taken before Node changes what it rests on. */
   #listen(): void {
     const { finishing, exchange } = this.#stream;
     const { req, res, socket, h2 } = exchange;
-    finishing?.watch(this.#onClose);
-    // Past whoever has wrapped the methods, as tracing does to bind its context: the gates know this very function.
+    finishing?.exemptPresent(this.#onClose);
+    // Past whoever has wrapped the methods, as tracing does to bind its context: deferred listeners know this very function.
     const { prototype } = EventEmitter;
     prototype.prependListener.call(res, 'close', this.#onClose);
     if (finishing !== undefined) prototype.prependListener.call(req, 'close', this.#onClose);
@@ -152,7 +151,7 @@ function ownMethods(res: Response): Methods {
 }
 
 /** Takes our methods off again, where nobody has wrapped them since. */
-function unwrap(res: Response, before: Methods, wrapped: Methods): void {
+function restoreMethods(res: Response, before: Methods, wrapped: Methods): void {
   for (const [i, name] of WRAPPED.entries()) {
     const now = Object.getOwnPropertyDescriptor(res, name);
     if (now === undefined || now.value !== wrapped[i]?.value) continue;
@@ -162,7 +161,7 @@ function unwrap(res: Response, before: Methods, wrapped: Methods): void {
   }
 }
 
-function places(): WeakMap<object, Stream> {
+function streams(): WeakMap<object, Stream> {
   const shared = globalThis as { [PLACES]?: WeakMap<object, Stream> };
   shared[PLACES] ??= new WeakMap();
   return shared[PLACES];

@@ -1,17 +1,11 @@
 /** The head of a response: what it says at the moment it is known, and the two headers of ours. */
-import { headerPairs, mediaType } from '../response/is-stream.ts';
+import { headerPairs, mediaType, type ResponseHead } from '../response/is-stream.ts';
 import type { Response } from '../response/exchange.ts';
-import type { Opening } from '../body/body.ts';
 import type { Stream } from '../lifecycle/stream.ts';
 import { isObject } from '../../core/values.ts';
 
-/** Status and the headers that matter here, by which a response is found to be a stream. */
-export interface Head extends Opening {
-  readonly status: number;
-}
-
 /** The head as it would go out now; `given` are the arguments of a `writeHead` that is being called. */
-export function headOf(res: Response, given: readonly unknown[] = []): Head {
+export function headOf(res: Response, given: readonly unknown[] = []): ResponseHead {
   const [status, ...rest] = given;
   const pairs = headerPairs(rest.find(isObject));
   const header = (name: string): unknown =>

@@ -6,7 +6,7 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Response } from '../response/exchange.ts';
 import { addHeaders, flattenHead, headOf, withHeaders } from './headers.ts';
-import { handlerDestroyed, handlerEnded } from '../lifecycle/handler.ts';
+import { handlerDestroyed, handlerEnded } from '../lifecycle/transitions.ts';
 import type { Stream } from '../lifecycle/stream.ts';
 import { type Callback, copied, type Method, type Replayed, Wrapping } from './wrapping.ts';
 
@@ -53,7 +53,7 @@ function wrappedMethods(wrapping: Wrapping): Record<string, Method> {
       switch (wrapping.fateOf(chunk, encoding)) {
         case 'flows': {
           const flowing = Reflect.apply(wrapping.methods.write, this, arguments);
-          if (flowing === false) stream.pulse.full();
+          if (flowing === false) stream.timings.beginBackpressure();
           return flowing;
         }
         case 'passes':
@@ -126,12 +126,12 @@ function end(wrapping: Wrapping, self: Response, args: IArguments): unknown {
     endAgain(stream, hasBody, () => Reflect.apply(wrapping.methods.end, self, args), done);
     return self;
   }
-  if (hasBody && !stream.deaf && stream.take(chunk, encoding, true) === 'invalid') {
+  if (hasBody && !stream.discardWrites && stream.take(chunk, encoding, true) === 'invalid') {
     return Reflect.apply(wrapping.methods.end, self, args);
   }
   handlerEnded(stream, done);
-  if (stream.gone) return self;
-  if (stream.deaf) {
+  if (stream.clientGone) return self;
+  if (stream.discardWrites) {
     swallow(done);
     return self;
   }
@@ -154,7 +154,7 @@ function replay(wrapping: Wrapping, name: Replayed, self: Response, args: unknow
   if (!stream.concerned) return Reflect.apply(method, self, args);
   // Its `cork` was Node's own.
   const isOpen = name === 'uncork' && !wrapping.wrappedForHold;
-  if ((stream.gone || stream.deaf) && !isOpen) return undefined;
+  if ((stream.clientGone || stream.discardWrites) && !isOpen) return undefined;
   if (name === 'uncork') stream.body?.flushLog();
   if (!isHeld(stream, name)) return Reflect.apply(method, self, args);
   stream.hold.push(() => Reflect.apply(method, res, args));
@@ -184,7 +184,7 @@ function endAgain(
   const { res, h2 } = stream.exchange;
   if (stream.hold.pretendsEnd) {
     if (done !== undefined && h2 !== undefined) res.once('finish', done);
-  } else if (stream.gone || stream.deaf) swallow(done);
+  } else if (stream.clientGone || stream.discardWrites) swallow(done);
   // With a body it is an error, which Node tells at once.
   else if (hasBody) end();
   else stream.hold.endAgain(end);

@@ -8,12 +8,9 @@ import { currentStream, within } from '../../core/current-stream.ts';
 import { bad } from '../../core/options.ts';
 import { attach, streamOf } from './attach.ts';
 import type { Next, Response, RoutedRequest } from '../response/exchange.ts';
-import { stop } from '../lifecycle/halting.ts';
-import { handlerFailed } from '../lifecycle/handler.ts';
+import { handlerFailed } from '../lifecycle/transitions.ts';
 import type { Environment } from '../lifecycle/stream.ts';
-import { handleOf, type StreamHandle } from '../lifecycle/stream-handle.ts';
 import {
-  type AppRequest,
   type GuardOptions,
   guardSettings,
   type ObserveOptions,
@@ -38,13 +35,8 @@ export type ErrorMiddleware = (
 /** The app's own handler, with its framework's types. */
 export type AppHandler<Req, Res> = (req: Req, res: Res, next: Next) => unknown;
 
-/** Who may stop a stream. */
-export interface StopOptions<Req = AppRequest> {
-  /** True lets this request stop that stream. Required: a stream's id is no secret. */
-  readonly authorize: (req: Req, stream: StreamHandle) => boolean | Promise<boolean>;
-}
-
-type Handler = (req: RoutedRequest, res: Response, next?: Next) => unknown;
+/** A middleware or handler, with what its framework, or Node, gives it. */
+export type Handler = (req: RoutedRequest, res: Response, next?: Next) => unknown;
 
 /** Counts and times every streaming response. */
 export function observeMiddleware(environment: Environment, options?: ObserveOptions): Middleware {
@@ -126,55 +118,8 @@ export function errorMiddleware(
   };
 }
 
-/** Answers `DELETE /streams/:streamId`: stops that stream and says what became of its message. */
-export function stopMiddleware<Req>(
-  environment: Environment,
-  options: StopOptions<Req>,
-): Middleware {
-  // Called from JavaScript as well, where the argument can be missing.
-  const authorize = (options as StopOptions<Req> | undefined)?.authorize;
-  if (typeof authorize !== 'function') {
-    throw bad('stopHandler() needs `authorize`, a function (req, stream) => boolean');
-  }
-  const answerStop = async (req: RoutedRequest, res: Response): Promise<void> => {
-    const stream = environment.live.get(idIn(req));
-    // The app's own request type is what its framework passes here.
-    const allowed =
-      stream !== undefined && (await authorize(req as Req, handleOf(stream))) === true;
-    if (!allowed) return answer(res, 404, { error: 'not found' });
-    stop(stream, 'stopped by the client', 'client');
-    const save = await stream.whenSettled();
-    const safe = save !== 'lost' && save !== 'missing';
-    answer(res, safe ? 200 : 503, {
-      streamId: stream.id,
-      messageId: stream.identity.id,
-      outcome: stream.fact?.outcome,
-      save,
-    });
-  };
-  return asMiddleware((req, res, next) =>
-    answerStop(req, res).catch((error: unknown) => {
-      if (next === undefined) answer(res, 500, { error: 'internal error' });
-      else next(error);
-    }),
-  );
-}
-
-/** `:streamId` of the route, or the last segment of the path where there is no router. */
-function idIn(req: RoutedRequest): string {
-  const path = (req.url ?? '').split('?', 1)[0] ?? '';
-  return req.params?.['streamId'] ?? path.slice(path.lastIndexOf('/') + 1);
-}
-
-function answer(res: Response, status: number, body: object): void {
-  res.statusCode = status;
-  res.setHeader('Content-Type', 'application/json');
-  res.setHeader('Cache-Control', 'no-store');
-  res.end(JSON.stringify(body));
-}
-
 /** The compatibility API of HTTP/2 has types of its own for what is used here in the same way. */
-function asMiddleware(handler: Handler): Middleware {
+export function asMiddleware(handler: Handler): Middleware {
   return handler as Middleware;
 }
 

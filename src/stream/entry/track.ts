@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import { attach, streamOf } from './attach.ts';
 import type { Response, RoutedRequest } from '../response/exchange.ts';
-import { createExpectation, type Expectation } from '../lifecycle/own-saves.ts';
+import { OwnSaves } from '../lifecycle/own-saves.ts';
 import { observeSettings } from '../settings.ts';
 import type { Environment, Stream } from '../lifecycle/stream.ts';
 import { isThenable } from '../../core/values.ts';
@@ -13,7 +13,7 @@ export function expectSave(
   environment: Environment,
   res: ServerResponse | Http2ServerResponse,
 ): void {
-  expectationOf(environment, res);
+  ownSavesOf(environment, res);
 }
 
 /**
@@ -25,12 +25,12 @@ export function trackSave<T>(
   res: ServerResponse | Http2ServerResponse,
   save: T,
 ): T {
-  const expectation = expectationOf(environment, res);
+  const ownSaves = ownSavesOf(environment, res);
   if (!isThenable(save)) {
     environment.warnOnce('track', 'track() was given no promise; the save will be missing');
-  } else if (expectation === undefined) {
+  } else if (ownSaves === undefined) {
     Promise.resolve(save).catch(() => sayUncounted(environment));
-  } else expectation.track(save);
+  } else ownSaves.track(save);
   return save;
 }
 
@@ -39,7 +39,7 @@ export function trackSave<T>(
  * an instance, after which nobody would count them.
  */
 export async function settleExpected(environment: Environment, patienceMs: number): Promise<void> {
-  const waiting = [...environment.expectations];
+  const waiting = [...environment.pendingOwnSaves];
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, patienceMs);
@@ -50,7 +50,7 @@ export async function settleExpected(environment: Environment, patienceMs: numbe
 }
 
 /** Made at the first call; `undefined` where nothing is counted by these calls. */
-function expectationOf(environment: Environment, res: object): Expectation | undefined {
+function ownSavesOf(environment: Environment, res: object): OwnSaves | undefined {
   const stream = streamOf(res) ?? observed(environment, res);
   if (stream === undefined) {
     const advice = 'put observe() in front of the routes';
@@ -65,8 +65,8 @@ function expectationOf(environment: Environment, res: object): Expectation | und
     return undefined;
   }
   if (stream.kind === 'other') return undefined;
-  stream.expectation ??= expectationFor(stream);
-  return stream.expectation;
+  stream.ownSaves ??= makeOwnSaves(stream);
+  return stream.ownSaves;
 }
 
 /** Without `observe()`, a response can still be watched from here on, as long as its headers are open. */
@@ -77,21 +77,21 @@ function observed(environment: Environment, res: object): Stream | undefined {
   return attach(response.req, response, observeSettings(), environment);
 }
 
-function expectationFor(stream: Stream): Expectation {
+function makeOwnSaves(stream: Stream): OwnSaves {
   const { environment, settings } = stream;
-  const expectation = createExpectation({
+  const ownSaves = new OwnSaves({
     view: stream,
     observer: environment.observer,
     missingAfterMs: settings.missingAfterMs,
-    onPending: () => environment.expectations.add(expectation),
+    onPending: () => environment.pendingOwnSaves.add(ownSaves),
     onUncounted: () => sayUncounted(environment),
   });
-  expectation.onResult = () => {
-    if (expectation.pending === 0) environment.expectations.delete(expectation);
+  ownSaves.onResult = () => {
+    if (ownSaves.pending === 0) environment.pendingOwnSaves.delete(ownSaves);
     stream.report();
   };
-  if (stream.fact !== undefined) expectation.settle();
-  return expectation;
+  if (stream.terminal !== undefined) ownSaves.settle();
+  return ownSaves;
 }
 
 function sayUncounted(environment: Environment): void {

@@ -1,10 +1,10 @@
 /**
  * What the calls on one response mean to its stream, and the methods as they were before they were wrapped.
  */
-import { type DecidingCall, isStream } from '../response/is-stream.ts';
+import { type DecidingCall, isStream, type ResponseHead } from '../response/is-stream.ts';
 import type { Response } from '../response/exchange.ts';
-import { addHeaders, forcedBy, type Head, headOf } from './headers.ts';
-import { handlerBegan } from '../lifecycle/handler.ts';
+import { addHeaders, forcedBy, headOf } from './headers.ts';
+import { handlerBegan } from '../lifecycle/transitions.ts';
 import type { Stream } from '../lifecycle/stream.ts';
 
 export type Method = (this: Response, ...args: unknown[]) => unknown;
@@ -63,7 +63,7 @@ export class Wrapping {
   }
 
   /** Asks, while it is open, whether the response is a stream; true when it has just become one. */
-  decide(call: DecidingCall, hasBody: boolean, given?: Head): boolean {
+  decide(call: DecidingCall, hasBody: boolean, given?: ResponseHead): boolean {
     const { stream } = this;
     if (stream.kind !== 'undecided') return false;
     const { res } = stream.exchange;
@@ -74,7 +74,7 @@ export class Wrapping {
     });
     if (kind === 'later') return false;
     if (!kind) {
-      stream.isOther();
+      stream.becomeOther();
       return false;
     }
     handlerBegan(stream, head);
@@ -93,12 +93,12 @@ export class Wrapping {
     if (!stream.concerned) return 'passes';
     const { res } = stream.exchange;
     // Its head is built, as by any first write: who asks `headersSent` must not answer a second time.
-    if (stream.gone && !res.headersSent) res.writeHead(res.statusCode);
-    if (stream.deaf) return 'swallowed';
+    if (stream.clientGone && !res.headersSent) res.writeHead(res.statusCode);
+    if (stream.discardWrites) return 'swallowed';
     if (stream.endCalled) return stream.hold.pretendsEnd ? 'too-late' : 'passes';
-    if (chunk === '') return stream.gone ? 'swallowed' : 'passes';
+    if (chunk === '') return stream.clientGone ? 'swallowed' : 'passes';
     if (stream.take(chunk, encoding, false) === 'invalid') return 'passes';
-    if (stream.gone) return 'swallowed';
+    if (stream.clientGone) return 'swallowed';
     return stream.hold.active ? 'held' : 'flows';
   }
 

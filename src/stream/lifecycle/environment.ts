@@ -1,14 +1,19 @@
-/** What every stream of one lastchunk instance shares. */
+/** What surrounds a stream: the parts that all streams of one instance share, and those who made this one. */
 import type { Keeper } from '../../core/save-port.ts';
-import type { Expectation } from './own-saves.ts';
-import type { FullObserver, InternalErrorPlace, StreamView } from '../../core/observer.ts';
+import type {
+  FinishRefusal,
+  FullObserver,
+  InternalErrorPlace,
+  StreamView,
+} from '../../core/observer.ts';
+import type { OwnSaves } from './own-saves.ts';
 
-/** `S` is the class of its streams, which this file must not know. */
+/** Shared by every stream of one instance. `S` is the class of its streams, which this file must not know. */
 export interface StreamEnvironment<S = unknown> {
   readonly observer: FullObserver;
   /** `undefined` without a store: then streams are only observed. */
   readonly keeper: Keeper | undefined;
-  /** Every response under a guard, and every observed stream, until it is over. */
+  /** By id: every response under a guard, and every observed stream, until it is over. */
   readonly live: Map<string, S>;
   /** The instance is closing and its patience is over: whatever still begins is interrupted at once. */
   interrupting: boolean;
@@ -18,8 +23,8 @@ export interface StreamEnvironment<S = unknown> {
   };
   /** Streams outliving their client now, per guard. */
   readonly finishing: WeakMap<object, number>;
-  /** What apps that save by themselves still owe. */
-  readonly expectations: Set<Expectation>;
+  /** Of apps that save by themselves: the saves that have no result yet. */
+  readonly pendingOwnSaves: Set<OwnSaves>;
   /** An error came by on its way from the handler: whether it is noise is decided when it is first seen. */
   sawError(error: unknown, res: object): void;
   /** Counts an internal error and logs it. */
@@ -29,3 +34,32 @@ export interface StreamEnvironment<S = unknown> {
   /** Logs a warning the first time it is asked to, per key. */
   warnOnce(key: string, message: string): void;
 }
+
+/** What a stream asks of those who made it, so that it need not know them. */
+export interface StreamHooks {
+  /** No data came for `idleTimeoutMs`. */
+  idle(): void;
+  /** The finish marker came after it was told to stop. */
+  finishedInGrace(): void;
+  /** A full response made no progress for `stallTimeoutMs`. */
+  stalled(): void;
+  /** It may not outlive its client any longer. */
+  budgetSpent(why: FinishRefusal): void;
+  /** Ends or destroys the response without asking the stream. */
+  closeResponse(how: 'end' | 'destroy'): void;
+  /** Our listeners come off the socket, which serves other requests. */
+  removeListeners(): void;
+  /** Our methods come off the response, for a guard that takes the place of `observe()`. */
+  restoreMethods(): void;
+}
+
+/** Until it is attached. */
+export const NO_HOOKS: StreamHooks = {
+  idle() {},
+  finishedInGrace() {},
+  stalled() {},
+  budgetSpent() {},
+  closeResponse() {},
+  removeListeners() {},
+  restoreMethods() {},
+};

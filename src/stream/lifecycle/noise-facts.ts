@@ -6,12 +6,8 @@ import type { Exchange } from '../response/exchange.ts';
 import type { Stream } from './stream.ts';
 import { brokenByPeer } from '../client/close-verdict.ts';
 
-export function createStanding(stream: Stream): CurrentStream {
-  return new Standing(stream);
-}
-
-/** A class, because there is one for each live stream. */
-class Standing implements CurrentStream {
+/** The facts of one stream by which an error is judged. */
+export class CancellationContext implements CurrentStream {
   readonly #stream: Stream;
 
   constructor(stream: Stream) {
@@ -27,7 +23,7 @@ class Standing implements CurrentStream {
     const { socket, h2 } = exchange;
     const { departed, reason } = stopSignal;
     // A time-out is a failure, whatever happens to the stream after it.
-    const failed = this.#stream.fact?.outcome === 'timed-out';
+    const failed = this.#stream.terminal?.outcome === 'timed-out';
     return {
       departure: failed ? undefined : (departed?.how ?? this.#leaving()),
       departedAt: departed?.at,
@@ -59,7 +55,7 @@ function isLeaving({ socket, h2 }: Exchange, resetHere: boolean): boolean {
   return brokenByPeer(socket) || (socket.readableEnded && server?.httpAllowHalfOpen !== true);
 }
 
-/** Past what the finishing world tells the handler. */
+/** The real one, past what a detached request shows its handler. */
 function erroredOf(stream: Readable): unknown {
   return Reflect.get(Readable.prototype, 'errored', stream);
 }

@@ -8,28 +8,8 @@ import type { SaveResult, SkipReason } from '../../core/message.ts';
 import type { FullObserver, SaveReport, StreamView } from '../../core/observer.ts';
 import { errorType } from '../client/failure.ts';
 
-/** What one stream owes. */
-export interface Expectation {
-  /** Saves without a result yet. */
-  readonly pending: number;
-  readonly result: SaveResult | SkipReason | undefined;
-  readonly attempts: number;
-  readonly errorType: string | undefined;
-  /** Whether a message was ever due. */
-  readonly due: boolean;
-  /** Called when a save has its result. */
-  onResult: () => void;
-  /** The stream has a terminal fact: its message is due, if anything was written or is being saved. */
-  settle(): void;
-  /** The app saves: the first promise is the message's, each further one a further save of it. */
-  track(save: PromiseLike<unknown>): void;
-  /** Resolves when every promise that was given has settled. */
-  answered(): Promise<void>;
-  /** Nobody waits any longer: what has no result is `missing`. */
-  giveUp(): void;
-}
-
-export interface ExpectationOptions {
+/** What they are counted by. */
+export interface OwnSavesOptions {
   readonly view: StreamView;
   readonly observer: FullObserver;
   readonly missingAfterMs: number;
@@ -37,10 +17,6 @@ export interface ExpectationOptions {
   readonly onPending: () => void;
   /** A promise that was given has rejected, and no message is due, or not yet. */
   readonly onUncounted: () => void;
-}
-
-export function createExpectation(options: ExpectationOptions): Expectation {
-  return new OwnSaves(options);
 }
 
 type Answer = { readonly ok: true } | { readonly ok: false; readonly errorType: string };
@@ -57,23 +33,25 @@ interface OwnSave {
   dueAt: number;
 }
 
-/** A class, because there is one for each live stream of an app that saves by itself. */
-class OwnSaves implements Expectation {
+/** What the app owes for one stream, and what it did. */
+export class OwnSaves {
   pending = 0;
   attempts = 0;
   due = false;
   result: SaveResult | SkipReason | undefined;
   errorType: string | undefined;
+  /** Called when a save has its result. */
   onResult: () => void = () => {};
-  readonly #options: ExpectationOptions;
+  readonly #options: OwnSavesOptions;
   readonly #given = new Set<unknown>();
   readonly #saves: OwnSave[] = [];
   #over = false;
 
-  constructor(options: ExpectationOptions) {
+  constructor(options: OwnSavesOptions) {
     this.#options = options;
   }
 
+  /** The stream has a terminal fact: its message is due, if anything was written or is being saved. */
   settle(): void {
     this.#over = true;
     if (this.due) return;
@@ -81,13 +59,14 @@ class OwnSaves implements Expectation {
     else this.result = 'empty';
   }
 
+  /** The app saves: the first promise is the message's, each further one a further save of it. */
   track(given: PromiseLike<unknown>): void {
     if (this.#given.has(given)) return;
     this.#given.add(given);
     const [first] = this.#saves;
     // Due already, before the app began to save, or said so.
     if (first !== undefined && first.promise === undefined) return this.#listen(first, given);
-    const save = unborn(first === undefined ? 'first' : 'revised');
+    const save = newSave(first === undefined ? 'first' : 'revised');
     this.#listen(save, given);
     this.#saves.push(save);
     if (this.due) this.#start(save);
@@ -95,10 +74,12 @@ class OwnSaves implements Expectation {
     else if (this.#over) this.#begin();
   }
 
+  /** Resolves when every promise that was given has settled. */
   async answered(): Promise<void> {
-    await Promise.all(this.#saves.map(({ promise }) => promise ?? NOBODY));
+    await Promise.all(this.#saves.map(({ promise }) => promise ?? NO_PROMISE));
   }
 
+  /** Nobody waits any longer: what has no result is `missing`. */
   giveUp(): void {
     for (const save of this.#saves) this.#missing(save);
   }
@@ -107,7 +88,7 @@ class OwnSaves implements Expectation {
     this.due = true;
     this.result = undefined;
     this.#options.observer.onDue(this.#options.view);
-    if (this.#saves.length === 0) this.#saves.push(unborn('first'));
+    if (this.#saves.length === 0) this.#saves.push(newSave('first'));
     for (const save of this.#saves) this.#start(save);
   }
 
@@ -177,10 +158,10 @@ class OwnSaves implements Expectation {
 }
 
 /** Of a save that the app gave no promise of. */
-const NOBODY = Promise.resolve();
+const NO_PROMISE = Promise.resolve();
 
-/** Not due yet, and nothing known of it. */
-function unborn(kind: OwnSave['kind']): OwnSave {
+/** Not due yet, no promise, no result. */
+function newSave(kind: OwnSave['kind']): OwnSave {
   return {
     kind,
     promise: undefined,

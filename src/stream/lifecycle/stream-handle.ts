@@ -1,6 +1,6 @@
 /** What an app may know of, and do to, one of its streams. */
 import type { Outcome, Side } from '../../core/message.ts';
-import { stop } from './halting.ts';
+import { stop } from './ending.ts';
 import type { Stream } from './stream.ts';
 
 export interface StreamHandle {
@@ -29,10 +29,10 @@ export function handleOf(stream: Stream): StreamHandle {
       return stream.stopSignal.signal;
     },
     get outcome() {
-      return stream.fact?.outcome;
+      return stream.terminal?.outcome;
     },
     get side() {
-      return stream.fact?.side;
+      return stream.terminal?.side;
     },
     stop: (reason = 'stopped by the server') => stop(stream, reason, 'server'),
   };

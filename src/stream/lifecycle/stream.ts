@@ -1,32 +1,31 @@
 /**
- * The state machine of one stream: from a response that may become a stream to one outcome, one message and one
- * summary. Everything that can end a stream comes in as a *fact*; the first one fixes outcome and side, in the tick it
- * is seen, and a later one counts only when the stream went on after it. Where the facts come from is elsewhere: what the
- * handler does in `handler.ts`, how a client leaves in `leaving.ts`, how a stream is ended on purpose in `halting.ts`.
- *
- * A class, unlike most of the project: one for each live stream, and methods on a prototype cost nothing.
+ * One stream: from a response that may become a stream to one outcome, one message and one summary. Everything that can end
+ * a stream comes in as a *terminal fact*; the first one fixes outcome and side, in the tick it is seen, and a later one
+ * counts only when the stream went on after it. Where the facts come from is elsewhere: what the handler and its
+ * connection do in `transitions.ts`, how a stream ends without its handler in `ending.ts`.
  */
 import type { SaveProgress } from '../../core/save-port.ts';
 import type { SaveResult, SkipReason } from '../../core/message.ts';
 import type { StreamView } from '../../core/observer.ts';
-import { type Body, createBody, ERROR_FRAME, type Opening, type PastBody } from '../body/body.ts';
-import type { StreamEnvironment } from './environment.ts';
-import type { Exchange } from '../response/exchange.ts';
-import type { Expectation } from './own-saves.ts';
-import { createFinishing, type Finishing } from '../client/finishing.ts';
-import { createHold, HELD, type Hold } from '../response/hold.ts';
-import { NO_HOOKS, type StreamHooks } from '../entry/hooks.ts';
+import { Body, ERROR_FRAME, type PastBody } from '../body/body.ts';
 import { type Identity, identityOf } from '../body/identity.ts';
-import { createPulse, type Pulse } from '../body/timings.ts';
-import { routeOf } from '../entry/route.ts';
+import type { TerminalFact } from '../body/message-builder.ts';
+import { StreamTimings } from '../body/timings.ts';
+import { Finishing } from '../client/detached.ts';
+import { type StopSignal, stopSignalFor } from '../client/stop-signal.ts';
+import type { Exchange } from '../response/exchange.ts';
+import { createHold, HELD, type Hold } from '../response/hold.ts';
+import type { ResponseHead } from '../response/is-stream.ts';
 import type { StreamSettings } from '../settings.ts';
-import type { Fact } from '../body/message-builder.ts';
-import { createStopSignal, type StopSignal } from '../client/stop-signal.ts';
-import { summaryOf } from './summary.ts';
+import { NO_HOOKS, type StreamEnvironment, type StreamHooks } from './environment.ts';
+import type { OwnSaves } from './own-saves.ts';
+import { reportEnd, StreamWaiters } from './report.ts';
+import { routeOf } from './route.ts';
 
 /** Nothing is held; one promise for all streams of which that is true. */
 const RELEASED = Promise.resolve();
 
+/** One response, and what becomes of it. */
 export class Stream implements StreamView {
   readonly id: string;
   readonly exchange: Exchange;
@@ -36,7 +35,7 @@ export class Stream implements StreamView {
   readonly startedAtMs: number = Date.now();
   readonly method: string;
   readonly hold: Hold;
-  readonly pulse: Pulse;
+  readonly timings: StreamTimings;
   readonly stopSignal: StopSignal;
   /** Present under a guard. */
   readonly finishing: Finishing | undefined;
@@ -46,31 +45,33 @@ export class Stream implements StreamView {
   chunksAfterDisconnect = 0;
   holdMs = 0;
   /** Nothing that the handler writes can reach the client any more. */
-  gone = false;
+  clientGone = false;
   /** The handler called `end()`. */
   endCalled = false;
   /** The handler closed its HTTP/2 stream with an error code. */
   resetHere = false;
-  fact: Fact | undefined;
+  /** How it ended; undefined while it has not. */
+  terminal: TerminalFact | undefined;
   /** The outcome is fixed, but the handler is still allowed to write what belongs to the message. */
-  waiting: 'world' | 'grace' | undefined;
+  phase: 'detached' | 'grace' | undefined;
   graceTimer: NodeJS.Timeout | undefined;
   /** What a stop, a time-out or a shutdown does to the response once its message is safe. */
-  cut: 'end' | 'destroy' | undefined;
+  closeMode: 'end' | 'destroy' | undefined;
   /** The handler was told to stop: its end is not the end of the answer. */
   cutShort = false;
   /** Bytes when the fact was fixed. */
-  bytesAtFact = 0;
+  bytesAtTerminal = 0;
   /** The response is over; its message may still be on its way. */
   over = false;
   body: Body | undefined;
-  expectation: Expectation | undefined;
+  /** Under `observe()`: what the app saves by itself. */
+  ownSaves: OwnSaves | undefined;
   /** What is done about this stream by those who made it; set by `attach`. */
   hooks: StreamHooks = NO_HOOKS;
   /** The handler threw: no polite end afterwards makes that a success. */
-  failure: Fact | undefined;
+  failure: TerminalFact | undefined;
   /** It was stopped before it began. */
-  stopFirst: { readonly fact: Fact; readonly reason: string } | undefined;
+  pendingStop: { readonly terminal: TerminalFact; readonly reason: string } | undefined;
   /** Resolves when nothing is held any more. */
   released: Promise<void> = RELEASED;
   #reported = false;
@@ -78,8 +79,7 @@ export class Stream implements StreamView {
   #holds = 0;
   #identity: Identity | undefined;
   #route: string | undefined;
-  #overListeners: (() => void)[] | undefined;
-  #settledListeners: ((result: SaveResult | SkipReason) => void)[] | undefined;
+  #waiters: StreamWaiters | undefined;
 
   constructor(
     id: string,
@@ -94,9 +94,9 @@ export class Stream implements StreamView {
     this.guarded = settings.guarded && environment.keeper !== undefined;
     this.method = exchange.req.method ?? 'GET';
     this.hold = createHold(exchange, environment);
-    this.stopSignal = createStopSignal(exchange.req, this.guarded);
-    this.pulse = createPulse(this);
-    this.finishing = this.guarded ? createFinishing(this) : undefined;
+    this.stopSignal = stopSignalFor(exchange.req, this.guarded);
+    this.timings = new StreamTimings(this);
+    this.finishing = this.guarded ? new Finishing(this) : undefined;
   }
 
   get route(): string {
@@ -125,12 +125,12 @@ export class Stream implements StreamView {
 
   /** Whether calls on the response are the stream's business; where they are not, Node's own answer stands. */
   get concerned(): boolean {
-    return (this.kind === 'stream' && !this.over) || (this.gone && this.guarded);
+    return (this.kind === 'stream' && !this.over) || (this.clientGone && this.guarded);
   }
 
   /** What the handler writes goes nowhere, and is not kept either. */
-  get deaf(): boolean {
-    return this.cut !== undefined || (this.gone && this.finishing?.active !== true);
+  get discardWrites(): boolean {
+    return this.closeMode !== undefined || (this.clientGone && this.finishing?.active !== true);
   }
 
   get holdsFrame(): boolean {
@@ -138,21 +138,21 @@ export class Stream implements StreamView {
   }
 
   /** Decided: it is a stream. Called before the first byte, in the handler's own call. */
-  begin(opening: Opening): void {
+  begin(head: ResponseHead): void {
     this.kind = 'stream';
     this.#route = this.route;
     this.environment.live.set(this.id, this);
     this.environment.observer.onStart(this);
-    this.body = createBody(this, opening);
+    this.body = new Body(this, head);
     if (this.body.builder !== undefined) this.body.builder.onResult = () => this.report();
-    this.pulse.start();
+    this.timings.start();
   }
 
   /** The response is no stream: nothing of ours stays on it, unless its client left and it is being finished. */
-  isOther(): void {
+  becomeOther(): void {
     this.kind = 'other';
-    this.pulse.stop();
-    if (!this.gone) this.#release();
+    this.timings.stop();
+    if (!this.clientGone) this.#release();
   }
 
   /**
@@ -166,12 +166,12 @@ export class Stream implements StreamView {
     if (seen === 'invalid') return 'invalid';
     this.chunks += 1;
     if (this.chunks === 1) {
-      this.environment.observer.onFirstChunk(this, this.pulse.timeToFirstChunkMs ?? 0);
+      this.environment.observer.onFirstChunk(this, this.timings.timeToFirstChunkMs ?? 0);
     }
-    if (this.gone) {
+    if (this.clientGone) {
       this.chunksAfterDisconnect += 1;
       this.finishing?.spend(body.bytes);
-    } else if (seen === 'finish' && this.waiting === 'grace') this.hooks.finished();
+    } else if (seen === 'finish' && this.phase === 'grace') this.hooks.finishedInGrace();
     else if (seen === 'finish') this.conclude(body.finishFact());
     else if (seen === 'error') this.conclude(ERROR_FRAME);
     else if (body.whole) this.conclude(body.endFact());
@@ -179,33 +179,33 @@ export class Stream implements StreamView {
   }
 
   /** A terminal fact while the client is there: its message is due at once, and what is written next waits for it. */
-  conclude(fact: Fact, reopens = false): void {
-    if (!this.fix(this.failure ?? fact, reopens)) return;
+  conclude(terminal: TerminalFact, reopens = false): void {
+    if (!this.fixOutcome(this.failure ?? terminal, reopens)) return;
     const progress = this.settle();
-    if (progress !== undefined && HELD.has(fact.outcome)) this.holdUntil(progress);
+    if (progress !== undefined && HELD.has(terminal.outcome)) this.holdUntil(progress);
   }
 
   /** Fixes outcome and side. False when an earlier fact stands. */
-  fix(fact: Fact, reopens = false): boolean {
-    if (this.waiting !== undefined || this.#reported) return false;
-    if (this.fact !== undefined && this.body?.builder?.grew() !== true) {
-      if (!reopens || this.fact.outcome === fact.outcome) return false;
+  fixOutcome(terminal: TerminalFact, reopens = false): boolean {
+    if (this.phase !== undefined || this.#reported) return false;
+    if (this.terminal !== undefined && this.body?.builder?.grew() !== true) {
+      if (!reopens || this.terminal.outcome === terminal.outcome) return false;
     }
-    this.fact = fact;
-    this.bytesAtFact = this.bytes;
+    this.terminal = terminal;
+    this.bytesAtTerminal = this.bytes;
     return true;
   }
 
   /** Hands the message over, if there is one. */
   settle(): SaveProgress | undefined {
-    this.waiting = undefined;
+    this.phase = undefined;
     clearTimeout(this.graceTimer);
-    if (this.fact === undefined) return undefined;
-    this.expectation?.settle();
-    return this.body?.builder?.settle(this.fact, this.#isComplete(this.fact));
+    if (this.terminal === undefined) return undefined;
+    this.ownSaves?.settle();
+    return this.body?.builder?.settle(this.terminal, this.#isComplete(this.terminal));
   }
 
-  #isComplete({ outcome }: Fact): boolean {
+  #isComplete({ outcome }: TerminalFact): boolean {
     const finishes = outcome === 'disconnected' && this.settings.policy.disconnected === 'finish';
     if (outcome !== 'completed' && !finishes) return false;
     return this.body?.isComplete(this.endCalled && !this.cutShort) === true;
@@ -213,9 +213,9 @@ export class Stream implements StreamView {
 
   /** Holds what is written from now on until the message is safe, or its time is over. */
   holdUntil(progress: SaveProgress): void {
-    if (this.gone) return;
+    if (this.clientGone) return;
     this.#holds += 1;
-    this.pulse.pause();
+    this.timings.pause();
     this.hold.begin();
     const since = performance.now();
     this.released = progress.confirmed.then((released) => {
@@ -224,7 +224,7 @@ export class Stream implements StreamView {
       this.holdMs += performance.now() - since;
       if (!this.hold.empty) this.environment.observer.onHold(this, released, this.holdMs);
       this.hold.release();
-      if (!this.endCalled) this.pulse.resume();
+      if (!this.endCalled) this.timings.resume();
     });
   }
 
@@ -238,60 +238,53 @@ export class Stream implements StreamView {
   /** When the response is over, its message may still be on its way. */
   whenOver(): Promise<void> {
     if (this.over) return Promise.resolve();
-    return new Promise((resolve) => (this.#overListeners ??= []).push(resolve));
+    return (this.#waiters ??= new StreamWaiters()).over();
   }
 
   /** What became of the message, once that is known. */
   whenSettled(): Promise<SaveResult | SkipReason> {
     const { result = 'empty' } = this.body?.builder ?? this.#past ?? {};
     if (this.#hasResult()) return Promise.resolve(result);
-    return new Promise((resolve) => (this.#settledListeners ??= []).push(resolve));
+    return (this.#waiters ??= new StreamWaiters()).settled();
   }
 
   /** The response is over. */
-  finish(): void {
+  markOver(): void {
     if (this.over) return;
     this.over = true;
-    for (const tell of this.#overListeners ?? []) tell();
-    this.pulse.stop();
+    this.#waiters?.tellOver();
+    this.timings.stop();
     clearTimeout(this.graceTimer);
     this.finishing?.done();
-    this.hooks.detach();
+    this.hooks.removeListeners();
     this.report();
   }
 
   #release(): void {
     // The guard's stream has the id of the observed one whose place it took.
     if (this.environment.live.get(this.id) === this) this.environment.live.delete(this.id);
-    this.hooks.detach();
+    this.hooks.removeListeners();
   }
 
   #hasResult(): boolean {
-    const { pending, result } = this.body?.builder ?? this.expectation ?? {};
-    const settled = this.fact !== undefined && this.waiting === undefined;
+    const { pending, result } = this.body?.builder ?? this.ownSaves ?? {};
+    const settled = this.terminal !== undefined && this.phase === undefined;
     return this.#reported || (settled && pending === 0 && result !== undefined);
   }
 
   /** Once, when the response is over and the last save has its result. */
   report(): void {
-    const builder = this.body?.builder ?? this.expectation;
-    if (this.#reported || (builder?.pending ?? 0) > 0) return;
+    const message = this.body?.builder ?? this.ownSaves;
+    if (this.#reported || (message?.pending ?? 0) > 0) return;
     this.#reported = this.over;
-    if (this.#hasResult()) {
-      for (const tell of this.#settledListeners ?? []) tell(builder?.result ?? 'empty');
-      this.#settledListeners = undefined;
-    }
+    if (this.#hasResult()) this.#waiters?.tellSettled(message?.result ?? 'empty');
     if (!this.over) return;
     this.#release();
     if (this.body === undefined) return;
-    this.fact ??= this.body.endFact();
-    if (builder?.due === false) {
-      this.body.drop();
-      const reason = builder.result === 'discarded' ? 'discarded' : 'empty';
-      this.environment.observer.onSkip(this, reason);
-    }
-    this.environment.observer.onEnd(summaryOf(this, this.fact, builder));
-    this.#past = { bytes: this.bytes, format: this.format, result: builder?.result };
+    this.terminal ??= this.body.endFact();
+    if (message?.due === false) this.body.drop();
+    reportEnd(this, this.terminal, message, this.environment.observer);
+    this.#past = { bytes: this.bytes, format: this.format, result: message?.result };
     this.body = undefined;
   }
 }

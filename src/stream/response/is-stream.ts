@@ -19,11 +19,20 @@ const OPEN_TYPES: ReadonlySet<string> = new Set(['', 'text/plain']);
 /** The call at which the question is asked. */
 export type DecidingCall = 'writeHead' | 'flushHeaders' | 'write' | 'end';
 
-export interface Head {
-  readonly method: string;
+/** What the head of a response says at the moment it is known. */
+export interface ResponseHead {
   readonly status: number;
   /** Media type without parameters, lower case, `''` when there is none. */
   readonly contentType: string;
+  /** The coding that the handler applied itself, lower case, `''` when there is none. */
+  readonly contentEncoding: string;
+  /** `undefined` when the response is chunked. */
+  readonly contentLength: number | undefined;
+}
+
+/** What the question is asked of. */
+export interface Candidate extends Pick<ResponseHead, 'status' | 'contentType'> {
+  readonly method: string;
 }
 
 /** What the guard's options say about the question. */
@@ -36,7 +45,7 @@ export interface DecideOptions {
 
 /** `later` means that the first body call has to tell. `hasBody` is whether `end` brings one. */
 export function isStream(
-  head: Head,
+  head: Candidate,
   call: DecidingCall,
   hasBody: boolean,
   options: DecideOptions,
@@ -53,7 +62,7 @@ export function isStream(
   return call !== 'end';
 }
 
-function mayHaveBody({ method, status }: Head): boolean {
+function mayHaveBody({ method, status }: Candidate): boolean {
   if (method === 'HEAD' || status === 204 || status === 205) return false;
   return status >= 200 && status <= 299;
 }
