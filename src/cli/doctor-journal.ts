@@ -1,7 +1,7 @@
 /** Whether the journal's directory can be written, and whether what is in it will be there after a crash. */
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type FileSystem, fileSystemOf } from '../journal/file-system.ts';
+import { type FileSystem, fileSystemOf } from '../journal/fs.ts';
 import { type Finding, wrong } from './doctor-finding.ts';
 
 /** Examines the directory, an absolute path, or the place where it would be made; leaves nothing behind. */

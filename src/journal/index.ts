@@ -5,6 +5,6 @@ export { openJournal } from './journal.ts';
 export type { JournalWiring } from './journal.ts';
 export { resolveJournalOptions } from './options.ts';
 export type { JournalOption, JournalSettings } from './options.ts';
-export type { Trouble } from './degraded.ts';
+export type { DegradedReason } from './write/degraded.ts';
 export { dropEntry, dropRefused, listJournal, listRefused, readRefused } from './inspect.ts';
 export type { DropResult, JournalListing, RefusedInfo } from './inspect.ts';

@@ -4,13 +4,14 @@
  */
 import { closeSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { nameless } from './read/stream-index.ts';
-import type { Found } from './read/stream-index.ts';
-import { HOME_NAME } from './lease/owner-directory.ts';
-import { isDead } from './lease/liveness.ts';
-import { createReader } from './read/reader.ts';
 import { dropRefused } from './dead-letters.ts';
-import { openSettlements, readDirectory, writeSettlement } from './read/orphans.ts';
+import { isDead } from './lease/liveness.ts';
+import { INSTANCE_NAME } from './lease/owner-directory.ts';
+import { openSettlements, readDirectory, writeSettlement } from './read/orphan-directory.ts';
+import { originalName } from './read/orphans.ts';
+import { BodyReader } from './read/reader.ts';
+import { unnamedStream } from './read/stream-index.ts';
+import type { IndexedStream } from './read/stream-index.ts';
 
 export { dropRefused, listRefused, readRefused } from './dead-letters.ts';
 export type { RefusedInfo } from './dead-letters.ts';
@@ -36,14 +37,14 @@ export type DropResult = 'dropped' | 'not-found' | 'in-use';
 /** What is in the journal at `path`, oldest first. Throws what the disk throws when it is not there. */
 export async function listJournal(path: string): Promise<readonly JournalListing[]> {
   const listings: JournalListing[] = [];
-  await eachStream(path, (found, { directory, alive }) => {
+  await eachStream(path, (stream, { directory, alive }) => {
     listings.push({
-      messageId: messageIdOf(found, directory),
+      messageId: messageIdOf(stream, directory),
       instance: basename(directory),
       owner: alive ? 'live' : 'left',
-      state: found.end === undefined ? 'open' : 'ended',
-      bytes: found.bodyEnd,
-      startedAtMs: found.startedAtMs,
+      state: stream.end === undefined ? 'open' : 'ended',
+      bytes: stream.bodyEnd,
+      startedAtMs: stream.startedAtMs,
     });
   });
   return listings.sort((a, b) => a.startedAtMs - b.startedAtMs);
@@ -53,13 +54,13 @@ export async function listJournal(path: string): Promise<readonly JournalListing
 export async function dropEntry(path: string, messageId: string): Promise<DropResult> {
   if (dropRefused(path, messageId)) return 'dropped';
   let result: DropResult = 'not-found';
-  await eachStream(path, (found, { directory, alive }) => {
-    if (messageIdOf(found, directory) !== messageId) return;
+  await eachStream(path, (stream, { directory, alive }) => {
+    if (messageIdOf(stream, directory) !== messageId) return;
     result = alive ? 'in-use' : 'dropped';
     if (alive) return;
     const settlements = openSettlements(directory);
     try {
-      writeSettlement(settlements, found);
+      writeSettlement(settlements, stream);
     } finally {
       closeSync(settlements.fd);
     }
@@ -74,24 +75,24 @@ interface Where {
 
 async function eachStream(
   path: string,
-  visit: (found: Found, where: Where) => void,
+  visit: (stream: IndexedStream, where: Where) => void,
 ): Promise<void> {
-  const reader = createReader();
+  const reader = new BodyReader();
   for (const where of await directories(path)) {
     // A file that goes while we look was settled.
-    const { files, found } = await readDirectory(where.directory, reader, () => {});
+    const { files, streams } = await readDirectory(where.directory, reader, () => {});
     try {
-      for (const stream of found) visit(stream, where);
+      for (const stream of streams) visit(stream, where);
     } finally {
       for (const file of files) closeSync(file.fd);
     }
   }
 }
 
-/** Every home, and what was taken into it. */
+/** Every instance directory, and what was taken into it. */
 async function directories(path: string): Promise<Where[]> {
   const all: Where[] = [];
-  for (const name of readdirSync(path).filter((entry) => HOME_NAME.test(entry))) {
+  for (const name of readdirSync(path).filter((entry) => INSTANCE_NAME.test(entry))) {
     const directory = join(path, name);
     const alive = !(await isDead(directory));
     all.push({ directory, alive }, ...takenInside(directory, alive));
@@ -106,8 +107,8 @@ function takenInside(directory: string, alive: boolean): Where[] {
     .flatMap((inner) => [{ directory: inner, alive }, ...takenInside(inner, alive)]);
 }
 
-function messageIdOf(found: Found, directory: string): string {
-  return found.open === undefined
-    ? nameless(found, basename(directory).replace(/^taken-/, '')).messageId
-    : found.messageId;
+function messageIdOf(stream: IndexedStream, directory: string): string {
+  return stream.open === undefined
+    ? unnamedStream(stream, originalName(directory)).messageId
+    : stream.messageId;
 }

@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { describeFileSystem, fileSystemOf } from '../../src/journal/file-system.ts';
+import { describeFileSystem, fileSystemOf } from '../../src/journal/fs.ts';
 import { resolveJournalOptions } from '../../src/journal/index.ts';
 import type { JournalOption } from '../../src/journal/index.ts';
-import { endJson, openJson } from '../../src/journal/stream-log.ts';
-import { parseEnding, parseOpened } from '../../src/journal/read/parse.ts';
+import { endJson, openJson, parseEnding, parseOpened } from '../../src/journal/record-json.ts';
 import { emptyDirectory, ending, open, stream } from './support.ts';
 
 const MIB = 1024 * 1024;

@@ -1,7 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { checksum } from '../../src/journal/checksum.ts';
-import { HEADER_BYTES, KIND, scan, seal } from '../../src/journal/record.ts';
+import { HEADER_BYTES, KIND, checksum, scan, seal } from '../../src/journal/record.ts';
 
 const SALT = 0x1234_5678;
 

@@ -1,6 +1,6 @@
 /** A journal's disk that fails while the database is away: what is called journaled is on it, and all of that comes back. */
 import { expect, test } from 'vitest';
-import { diskFiles, type Files } from '../../src/journal/files.ts';
+import { diskFiles, type Files } from '../../src/journal/fs.ts';
 import { until } from '../support/until.ts';
 import {
   createGuard,

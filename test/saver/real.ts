@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished } from 'vitest';
-import type { Files } from '../../src/journal/files.ts';
+import type { Files } from '../../src/journal/fs.ts';
 import { openJournal, resolveJournalOptions } from '../../src/journal/index.ts';
 import { MessageKeeper } from '../../src/saver/index.ts';
 import type { Message } from '../../src/core/message.ts';

@@ -21,33 +21,17 @@ import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isMissing } from '../../core/values.ts';
 import { OWNER_FILE, bootId, shortPath } from './liveness.ts';
 import type { Owner } from './liveness.ts';
-import { isMissing } from '../../core/values.ts';
 
-/** Directories of instances, and those that were being made when their process died. */
-export const HOME_NAME = /^(?:new-)?[0-9a-f]{16}$/;
+/** Names of instance directories, and of those that were being made when their process died. */
+export const INSTANCE_NAME = /^(?:new-)?[0-9a-f]{16}$/;
 
 const SOCKET_NAME = 'alive.sock';
 
-export interface Home {
-  /** 16 hex digits, new for each directory. */
-  readonly id: string;
-  readonly directory: string;
-  /** False when somebody renamed the directory: it was taken over. */
-  isMine(): Promise<boolean>;
-  /** Makes the owner file young again. False when the directory was taken over; rejects with what the disk says. */
-  renew(): Promise<boolean>;
-  /** Fsyncs the directory's entries. */
-  sync(): Promise<void>;
-  /** Gives the directory away: removed when nothing is in it that somebody needs, else marked as left. */
-  release(): Promise<void>;
-  /** Stops answering for it; it belongs to somebody else now. */
-  abandon(): Promise<void>;
-}
-
-/** Makes a home under `path`, which is made as well. Throws what the disk throws. */
-export function openHome(path: string): Home {
+/** Makes a directory under `path`, which is made as well. Throws what the disk throws. */
+export function openInstanceDirectory(path: string): InstanceDirectory {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const id = randomBytes(8).toString('hex');
   const hidden = join(path, `new-${id}`);
@@ -67,46 +51,81 @@ export function openHome(path: string): Home {
     rmSync(hidden, { recursive: true, force: true });
     throw error;
   }
-  const { dev, ino } = fstatSync(fd);
+  return new InstanceDirectory({ owner, directory, fd, server });
+}
 
-  const isMine = async (): Promise<boolean> => {
+interface OpenParts {
+  readonly owner: Omit<Owner, 'renewed' | 'released'>;
+  readonly directory: string;
+  readonly fd: number;
+  readonly server: Server | undefined;
+}
+
+/** The directory of this process. */
+export class InstanceDirectory {
+  /** 16 hex digits, new for each directory. */
+  readonly id: string;
+  readonly directory: string;
+  readonly #parts: OpenParts;
+  readonly #dev: number;
+  readonly #ino: number;
+
+  constructor(parts: OpenParts) {
+    this.#parts = parts;
+    this.id = parts.owner.instance;
+    this.directory = parts.directory;
+    const { dev, ino } = fstatSync(parts.fd);
+    this.#dev = dev;
+    this.#ino = ino;
+  }
+
+  /** False when somebody renamed the directory: it was taken over. */
+  async isMine(): Promise<boolean> {
     try {
-      const now = await stat(directory);
-      return now.dev === dev && now.ino === ino;
+      const now = await stat(this.directory);
+      return now.dev === this.#dev && now.ino === this.#ino;
     } catch (error) {
       // Only a missing directory says that it was taken; a disk that cannot answer says nothing.
       return !isMissing(error);
     }
-  };
-  // The socket's path leads through the open directory: it has to be closed before the directory is.
-  const abandon = async (): Promise<void> => {
+  }
+
+  /** Makes the owner file young again. False when the directory was taken over; rejects with what the disk says. */
+  renew(): Promise<boolean> {
+    return unlessTaken(() => this.#replaceOwner(false));
+  }
+
+  /** Fsyncs the directory's entries. */
+  sync(): Promise<void> {
+    return syncDirectory(this.#parts.fd);
+  }
+
+  /** Gives the directory away: removed when nothing is in it that somebody needs, else marked as left. */
+  async release(): Promise<void> {
+    let mine = false;
+    try {
+      mine = (await this.isMine()) && (await unlessTaken(() => this.#replaceOwner(true)));
+    } finally {
+      await this.abandon();
+    }
+    if (mine) await unlessTaken(() => removeIfEmpty(this.directory));
+  }
+
+  /** Stops answering for it; it belongs to somebody else now. */
+  async abandon(): Promise<void> {
+    const { server, fd } = this.#parts;
+    // The socket's path leads through the open directory: it has to be closed before the directory is.
     await new Promise<void>((resolve) => {
       if (server === undefined) resolve();
       else server.close(() => resolve());
     });
     closeSync(fd);
-  };
-  return {
-    id,
-    directory,
-    isMine,
-    renew: () =>
-      unlessTaken(() =>
-        replaceOwner(directory, { ...owner, renewed: Date.now(), released: false }),
-      ),
-    sync: () => syncDirectory(fd),
-    abandon,
-    async release() {
-      const last = { ...owner, renewed: Date.now(), released: true };
-      let mine = false;
-      try {
-        mine = (await isMine()) && (await unlessTaken(() => replaceOwner(directory, last)));
-      } finally {
-        await abandon();
-      }
-      if (mine) await unlessTaken(() => removeIfEmpty(directory));
-    },
-  };
+  }
+
+  #replaceOwner(released: boolean): Promise<void> {
+    const owner = { ...this.#parts.owner, renewed: Date.now(), released };
+    return replaceOwner(this.directory, owner);
+  }
 }
 
 /** Does something in a directory that may be taken over at any moment. False when it was. */
@@ -120,7 +139,7 @@ async function unlessTaken(work: () => Promise<void> | void): Promise<boolean> {
   }
 }
 
-/** Removes a home in which nothing is left but what its owner said about itself. */
+/** Removes an instance directory in which nothing is left but what its owner said about itself. */
 export function removeIfEmpty(directory: string): void {
   const own = new Set([OWNER_FILE, `${OWNER_FILE}.tmp`, SOCKET_NAME]);
   if (readdirSync(directory).every((name) => own.has(name))) {

@@ -1,31 +1,31 @@
 /**
- * Finding the directories of dead processes and taking them: one atomic rename into the taker's own home, which only
- * one process can win. A taker that dies leaves them inside its home, so whoever takes that takes them along.
+ * Finding the directories of dead processes and taking them: one atomic rename into the taker's own directory, which only
+ * one process can win. A taker that dies leaves them inside its own, so whoever takes that takes them along.
  */
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { HOME_NAME } from './owner-directory.ts';
-import type { Home } from './owner-directory.ts';
-import { bootId, isDead } from './liveness.ts';
 import { isMissing } from '../../core/values.ts';
+import { bootId, isDead } from './liveness.ts';
+import { INSTANCE_NAME } from './owner-directory.ts';
+import type { InstanceDirectory } from './owner-directory.ts';
 
 const TAKEN = /^taken-/;
 
 /** Directories under the journal's path whose owner is dead. */
-export async function deadHomes(path: string, own: string): Promise<readonly string[]> {
+export async function deadInstances(path: string, own: string): Promise<readonly string[]> {
   const here = bootId();
   const dead: string[] = [];
   for (const name of readdirSync(path)) {
-    if (!HOME_NAME.test(name) || name === own || name === `new-${own}`) continue;
+    if (!INSTANCE_NAME.test(name) || name === own || name === `new-${own}`) continue;
     if (await isDead(join(path, name), here)) dead.push(name);
   }
   return dead;
 }
 
-/** Moves one directory into `home`. False when another process was faster. */
-export function take(path: string, name: string, home: Home): boolean {
+/** Moves one directory into `into`. False when another process was faster. */
+export function take(path: string, name: string, into: InstanceDirectory): boolean {
   try {
-    renameSync(join(path, name), join(home.directory, `taken-${name}`));
+    renameSync(join(path, name), join(into.directory, `taken-${name}`));
     return true;
   } catch (error) {
     if (isMissing(error)) return false;
@@ -34,9 +34,9 @@ export function take(path: string, name: string, home: Home): boolean {
 }
 
 /** Everything taken so far, also what the dead had taken and not finished. */
-export function takenDirectories(home: Home): readonly string[] {
-  for (const name of taken(home.directory)) flatten(home.directory, name);
-  return taken(home.directory).map((name) => join(home.directory, name));
+export function takenDirectories(into: InstanceDirectory): readonly string[] {
+  for (const name of taken(into.directory)) flatten(into.directory, name);
+  return taken(into.directory).map((name) => join(into.directory, name));
 }
 
 /** Brings what a dead taker had taken up to our own level, so that paths do not grow with every crash. */

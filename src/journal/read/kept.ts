@@ -2,52 +2,60 @@
  * The messages of this process that only the disk still has, as the saver meets them: oldest first, each with the facts
  * of its records and its body on demand.
  */
-import type { JournalEntry } from '../port.ts';
-import type { Log } from '../stream-log.ts';
-import { parseEnding, parseOpened } from './parse.ts';
-import { readText } from './reader.ts';
-import type { Reader } from './reader.ts';
 import { writeRefused } from '../dead-letters.ts';
-import type { Streams } from '../streams.ts';
-
-export interface OwnBacklog {
-  /** The first `limit` of them. */
-  first(limit: number): readonly JournalEntry[];
-}
+import type { JournalEntry } from '../port.ts';
+import { parseEnding, parseOpened } from '../record-json.ts';
+import type { Log, Segment } from '../write/stream-log.ts';
+import type { StreamLogs } from '../write/streams.ts';
+import { readText } from './reader.ts';
+import type { BodyReader } from './reader.ts';
 
 export interface OwnBacklogOptions {
   readonly path: string;
-  readonly reader: Reader;
-  readonly streams: Streams;
+  readonly reader: BodyReader;
+  readonly streams: StreamLogs;
   readonly onCorrupt: (count: number) => void;
 }
 
 /** The saver asks again and again for the same ones; so many need not be read twice. */
 const REMEMBERED = 2_048;
 
-export function createOwnBacklog(options: OwnBacklogOptions): OwnBacklog {
-  const remembered = new Map<Log, Remembered>();
+export class OwnBacklog {
+  readonly #options: OwnBacklogOptions;
+  readonly #remembered = new Map<Log, Remembered>();
 
-  const entryOf = (log: Log): JournalEntry | undefined => {
-    const before = remembered.get(log);
+  constructor(options: OwnBacklogOptions) {
+    this.#options = options;
+  }
+
+  /** The first `limit` of them. */
+  first(limit: number): readonly JournalEntry[] {
+    const { waiting } = this.#options.streams;
+    const entries: JournalEntry[] = [];
+    for (const log of waiting) {
+      if (entries.length >= limit) break;
+      const entry = this.#entryOf(log);
+      if (entry !== undefined) entries.push(entry);
+    }
+    this.#forgetSome();
+    return entries;
+  }
+
+  #entryOf(log: Log): JournalEntry | undefined {
+    const before = this.#remembered.get(log);
     if (before !== undefined && isSame(log, before)) return before.entry;
-    const entry = makeEntry(log, options);
+    const entry = makeEntry(log, this.#options);
     if (entry === undefined) return undefined;
-    remembered.set(log, { entry, offset: log.offset, revision: log.revision });
+    this.#remembered.set(log, { entry, offset: log.offset, revision: log.revision });
     return entry;
-  };
-  return {
-    first(limit) {
-      const entries: JournalEntry[] = [];
-      for (const log of options.streams.waiting) {
-        if (entries.length >= limit) break;
-        const entry = entryOf(log);
-        if (entry !== undefined) entries.push(entry);
-      }
-      forgetSome(remembered, options.streams.waiting);
-      return entries;
-    },
-  };
+  }
+
+  #forgetSome(): void {
+    for (const log of this.#remembered.keys()) {
+      const isWaiting = this.#options.streams.waiting.has(log);
+      if (!isWaiting || this.#remembered.size > REMEMBERED) this.#remembered.delete(log);
+    }
+  }
 }
 
 interface Remembered {
@@ -56,18 +64,12 @@ interface Remembered {
   readonly revision: number;
 }
 
-function segmentsOf(log: Log): Log['extents'][number]['segment'][] {
+function segmentsOf(log: Log): Segment[] {
   return log.extents.map(({ segment }) => segment);
 }
 
 function isSame(log: Log, { offset, revision }: { offset: number; revision: number }): boolean {
   return log.offset === offset && log.revision === revision;
-}
-
-function forgetSome(remembered: Map<Log, Remembered>, waiting: ReadonlySet<Log>): void {
-  for (const log of remembered.keys()) {
-    if (!waiting.has(log) || remembered.size > REMEMBERED) remembered.delete(log);
-  }
 }
 
 /** `undefined` when its records cannot be read any more. */

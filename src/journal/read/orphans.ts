@@ -1,176 +1,179 @@
 /**
- * A directory of a dead process, taken over: which streams its segments hold, and which of them are settled by now.
- * Files go from the oldest on, each when nobody needs it and nobody has written to it since it was read: should its
- * owner be alive after all, nothing that it still says is lost.
+ * The journals of dead processes, taken over and read: each stream is handed out once, oldest first.
  */
-import { closeSync, fstatSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
-import { isWanted, note } from './stream-index.ts';
-import type { Found, FoundFile, FoundStreams } from './stream-index.ts';
-import { removeIfEmpty } from '../lease/owner-directory.ts';
-import type { Reader, ReadBack } from './reader.ts';
-import { HEADER_BYTES, KIND, seal } from '../record.ts';
-import { parseSegmentName, segmentName, segmentPath } from '../segment.ts';
+import { basename } from 'node:path';
+import { writeRefused } from '../dead-letters.ts';
+import type { Lease } from '../lease/lease.ts';
+import type { InstanceDirectory } from '../lease/owner-directory.ts';
+import { deadInstances, take, takenDirectories } from '../lease/takeover.ts';
+import type { JournalEntry } from '../port.ts';
+import { parseEnding, parseOpened } from '../record-json.ts';
+import { openOrphanDirectory } from './orphan-directory.ts';
+import type { OrphanDirectory } from './orphan-directory.ts';
+import { readText } from './reader.ts';
+import type { BodyReader } from './reader.ts';
+import { isCut, isReopened, unnamedStream } from './stream-index.ts';
+import type { IndexedStream } from './stream-index.ts';
 
-export interface Taken {
-  readonly directory: string;
-  /** Streams that are not settled. */
-  readonly found: ReadonlySet<Found>;
-  readonly bytes: number;
-  body(found: Found): Promise<ReadBack>;
-  /** Its message is where it belongs; nothing of it is needed here any more. */
-  settle(found: Found): void;
-  /** The directory is gone: there is nothing left to do. */
-  readonly finished: boolean;
-  close(): void;
-}
-
-/** Files of ours are never larger; what lies behind this is not read. */
-const MAX_FILE_BYTES = 2 ** 24 - 1;
-
-export interface TakenOptions {
-  readonly directory: string;
-  readonly reader: Reader;
+export interface OrphansOptions {
+  /** The journal's path. */
+  readonly path: string;
+  /** What is taken is moved into our own directory. */
+  readonly lease: Lease;
+  readonly reader: BodyReader;
   readonly onError: (error: unknown) => void;
-  /** Damaged places that were stepped over while reading. */
   readonly onCorrupt: (count: number) => void;
-  /** A file was deleted. */
+  /** There is more room on the disk. */
   readonly onFreed: () => void;
 }
 
-/** Reads what a taken directory holds. Files that cannot be opened are left where they are. */
-export async function openTaken(options: TakenOptions): Promise<Taken> {
-  const { directory, reader, onError, onCorrupt } = options;
-  const { files, found, damaged } = await readDirectory(directory, reader, onError);
-  if (damaged > 0) onCorrupt(damaged);
-  for (const stream of found) for (const file of stream.files) file.needed++;
-  const taken = manage(options, files, found);
-  if (found.size === 0) taken.sweep();
-  return taken;
-}
+export class Orphans {
+  readonly #options: OrphansOptions;
+  readonly #all = new Set<OrphanDirectory>();
+  readonly #handedOut = new WeakSet<IndexedStream>();
 
-/** The unsettled streams of a directory, dead or alive. The files stay open. */
-export async function readDirectory(
-  directory: string,
-  reader: Reader,
-  onError: (error: unknown) => void,
-): Promise<{ files: FoundFile[]; found: Set<Found>; damaged: number }> {
-  const files = openFiles(directory, onError);
-  const streams: FoundStreams = new Map();
-  let damaged = 0;
-  for (const file of files) {
-    damaged += await reader.scan(file, (record, bytes) => note(streams, file, record, bytes));
+  constructor(options: OrphansOptions) {
+    this.#options = options;
   }
-  return { files, found: new Set([...streams.values()].filter(isWanted)), damaged };
-}
 
-/**
- * Notes that a stream is settled, in a segment of its own behind the others. Returns its file's name and what is
- * needed to go on writing there.
- */
-export interface Settlements {
-  readonly fd: number;
-  readonly salt: number;
-  readonly path: string;
-  size: number;
-}
-
-/** Starts the segment of settlements of a directory that is not ours. */
-export function openSettlements(directory: string): Settlements {
-  const numbers = readdirSync(directory).map((name) => parseSegmentName(name)?.number ?? 0);
-  const name = segmentName(Math.max(0, ...numbers) + 1);
-  const path = segmentPath(directory, name);
-  return { fd: openSync(path, 'wx', 0o600), salt: name.salt, path, size: 0 };
-}
-
-/** Adds one settlement. */
-export function writeSettlement(to: Settlements, found: Found): void {
-  const record = Buffer.alloc(HEADER_BYTES + 4);
-  record.writeInt32LE(found.revision, HEADER_BYTES);
-  const { number: stream, bodyEnd: offset } = found;
-  seal(record, 0, { kind: KIND.settled, stream, offset, payloadBytes: 4 }, to.salt);
-  to.size += writeSync(to.fd, record, 0, record.length, to.size);
-}
-
-function manage(
-  { directory, reader, onError, onFreed }: TakenOptions,
-  files: FoundFile[],
-  found: Set<Found>,
-): Taken & { sweep(): void } {
-  let bytes = files.reduce((sum, { size }) => sum + size, 0);
-  let finished = false;
-  let settlements: Settlements | undefined;
-
-  const attempt = (work: () => void): void => guarded(work, onError);
-  const finish = (): void => {
-    if (settlements !== undefined) {
-      closeSync(settlements.fd);
-      rmSync(settlements.path);
-      settlements = undefined;
-    }
-    removeIfEmpty(directory);
-    finished = true;
-  };
-  const sweep = (): void => {
-    for (let first = files[0]; first !== undefined; first = files[0]) {
-      const path = join(directory, first.name);
-      if (first.needed > 0 || statSync(path).size !== first.size) return;
-      rmSync(path);
-      closeSync(first.fd);
-      bytes -= first.size;
-      files.shift();
-      onFreed();
-    }
-    finish();
-  };
-
-  return {
-    directory,
-    found,
-    get bytes() {
-      return bytes;
-    },
-    get finished() {
-      return finished;
-    },
-    body: (stream) => reader.body(stream.files, stream.number),
-    sweep: () => attempt(sweep),
-    settle(stream) {
-      if (!found.delete(stream)) return;
-      for (const file of stream.files) file.needed--;
-      // So that a second crash does not save everything again: an economy, hence no fsync.
-      attempt(() => writeSettlement((settlements ??= openSettlements(directory)), stream));
-      attempt(sweep);
-    },
-    close() {
-      for (const file of files) attempt(() => closeSync(file.fd));
-      files.length = 0;
-      if (settlements !== undefined) closeSync(settlements.fd);
-      settlements = undefined;
-    },
-  };
-}
-
-function guarded(work: () => void, onError: (error: unknown) => void): void {
-  try {
-    work();
-  } catch (error) {
-    onError(error);
-  }
-}
-
-function openFiles(directory: string, onError: (error: unknown) => void): FoundFile[] {
-  const files: FoundFile[] = [];
-  for (const entry of readdirSync(directory)) {
-    const name = parseSegmentName(entry);
-    if (name === undefined) continue;
+  /** Takes what is dead by now and yields what was not yielded yet. */
+  async *entries(signal: AbortSignal): AsyncGenerator<JournalEntry> {
+    const into = this.#options.lease.current;
+    if (into === undefined) return;
+    this.#prune();
     try {
-      const fd = openSync(segmentPath(directory, name), 'r');
-      const size = Math.min(fstatSync(fd).size, MAX_FILE_BYTES);
-      files.push({ ...name, fd, size, needed: 0 });
+      await this.#takeDead(into, signal);
+      await this.#openTaken(into, signal);
+    } catch (error) {
+      // Our own directory was taken meanwhile, or cannot be read; what is open already can still be given.
+      this.#options.onError(error);
+    }
+    for (const { stream, from } of this.#inOrder()) {
+      if (signal.aborted) return;
+      if (this.#handedOut.has(stream) || !from.streams.has(stream)) continue;
+      this.#handedOut.add(stream);
+      const entry = this.#entryOf(stream, from);
+      if (entry !== undefined) yield entry;
+    }
+    this.#prune();
+  }
+
+  /** Of all directories taken. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const one of this.#all) bytes += one.bytes;
+    return bytes;
+  }
+
+  /** Streams that are not settled yet. */
+  get count(): number {
+    let count = 0;
+    for (const { streams } of this.#all) count += streams.size;
+    return count;
+  }
+
+  /** Epoch milliseconds of the oldest of them; 0 when there is none. */
+  get oldestMs(): number {
+    let oldest = 0;
+    for (const { streams } of this.#all) {
+      for (const { startedAtMs } of streams) {
+        if (oldest === 0 || startedAtMs < oldest) oldest = startedAtMs;
+      }
+    }
+    return oldest;
+  }
+
+  /** They belong to somebody else now, or we close. */
+  forget(): void {
+    for (const one of this.#all) one.close();
+    this.#all.clear();
+  }
+
+  async #takeDead(into: InstanceDirectory, signal: AbortSignal): Promise<void> {
+    const { path, onError } = this.#options;
+    for (const name of await deadInstances(path, into.id)) {
+      if (signal.aborted) return;
+      try {
+        take(path, name, into);
+      } catch (error) {
+        onError(error);
+      }
+    }
+  }
+
+  async #openTaken(into: InstanceDirectory, signal: AbortSignal): Promise<void> {
+    const { reader, onError, onCorrupt, onFreed } = this.#options;
+    const known = new Set([...this.#all].map(({ directory }) => directory));
+    for (const directory of takenDirectories(into)) {
+      if (signal.aborted) return;
+      if (known.has(directory)) continue;
+      try {
+        this.#all.add(
+          await openOrphanDirectory({ directory, reader, onError, onCorrupt, onFreed }),
+        );
+      } catch (error) {
+        onError(error);
+      }
+    }
+  }
+
+  /** Finished ones are forgotten. One whose owner wrote on after it was read is read again at the next call. */
+  #prune(): void {
+    for (const one of this.#all) {
+      if (one.streams.size > 0) continue;
+      one.close();
+      this.#all.delete(one);
+    }
+  }
+
+  /** Every stream with its directory, oldest first. */
+  #inOrder(): { stream: IndexedStream; from: OrphanDirectory }[] {
+    return [...this.#all]
+      .flatMap((from) => [...from.streams].map((stream) => ({ stream, from })))
+      .sort((a, b) => a.stream.startedAtMs - b.stream.startedAtMs);
+  }
+
+  /** A disk that cannot give one of them does not keep back the others. */
+  #entryOf(stream: IndexedStream, from: OrphanDirectory): JournalEntry | undefined {
+    const { path, onError } = this.#options;
+    try {
+      return orphanEntry(stream, from, path);
     } catch (error) {
       onError(error);
+      return undefined;
     }
   }
-  return files.sort((a, b) => a.number - b.number);
+}
+
+/** A stream that a dead process left, as the saver meets it. */
+function orphanEntry(stream: IndexedStream, from: OrphanDirectory, path: string): JournalEntry {
+  const opened = openedOf(stream, from.directory);
+  const endJson = stream.end && readText(stream.end.file, stream.end.position);
+  const ending = endJson === undefined ? undefined : parseEnding(endJson, opened);
+  const settle = (): Promise<void> => {
+    from.settle(stream);
+    return Promise.resolve();
+  };
+  return {
+    opened,
+    // What the records do not bear out is not complete.
+    ending: ending && (isCut(stream) ? { ...ending, complete: false } : ending),
+    endsAt: isReopened(stream) ? stream.endOffset : undefined,
+    body: async () => (await from.body(stream)).pieces,
+    settle,
+    async refuse(message, sqlstate) {
+      await writeRefused(path, message, sqlstate);
+      await settle();
+    },
+  };
+}
+
+function openedOf(stream: IndexedStream, directory: string): JournalEntry['opened'] {
+  const json = stream.open && readText(stream.open.file, stream.open.position);
+  return json === undefined ? unnamedStream(stream, originalName(directory)) : parseOpened(json);
+}
+
+/** A directory is called `taken-` and its owner's name once it was taken; ids must not depend on that. */
+export function originalName(directory: string): string {
+  return basename(directory).replace(/^taken-/, '');
 }

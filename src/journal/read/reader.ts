@@ -22,12 +22,6 @@ export interface ReadBack {
   readonly bytes: number;
 }
 
-export interface Reader {
-  /** Visits all records of a file, and keeps its index for the bodies. Returns how many damaged places there are. */
-  scan(file: RecordFile, visit: (record: FoundRecord, bytes: Buffer) => void): Promise<number>;
-  body(files: readonly RecordFile[], stream: number): Promise<ReadBack>;
-}
-
 /** The text of the one record at `position`; `undefined` when it is damaged. */
 export function readText(file: RecordFile, position: number): string | undefined {
   const { bytes } = readWindow(file, position, Buffer.allocUnsafe(WINDOW_BYTES));
@@ -50,44 +44,44 @@ const WINDOW_BYTES = 2 * 1024;
 const WINDOWS_PER_TURN = 256;
 const NOTHING = Buffer.alloc(0);
 
-interface Index {
+interface PieceIndex {
   keys: Float64Array;
   scannedTo: number;
 }
 
-export function createReader(): Reader {
-  const indexes = new Map<RecordFile, Index>();
+/** Reads bodies, and keeps the indexes of the files that were used last. */
+export class BodyReader {
+  readonly #indexes = new Map<RecordFile, PieceIndex>();
 
-  const use = (file: RecordFile): Index => {
-    const index = indexes.get(file) ?? { keys: new Float64Array(0), scannedTo: 0 };
-    indexes.delete(file);
-    indexes.set(file, index);
-    const [oldest] = indexes.keys();
-    if (indexes.size > INDEXES && oldest !== undefined) indexes.delete(oldest);
-    return index;
-  };
-  const indexOf = async (file: RecordFile): Promise<Index> => {
-    const index = use(file);
-    if (index.scannedTo < file.size) await extend(index, file, () => {});
-    return index;
-  };
+  /** Visits all records of a file, and keeps its index for the bodies. Returns how many damaged places there are. */
+  scan(file: RecordFile, visit: (record: FoundRecord, bytes: Buffer) => void): Promise<number> {
+    return extend(this.#use(file), file, visit);
+  }
 
-  return {
-    scan: (file, visit) => extend(use(file), file, visit),
-    async body(files, stream) {
-      const parts: Part[] = [];
-      for (const file of files) {
-        const { keys } = await indexOf(file);
-        await collect(file, positionsOf(keys, stream), stream, parts);
-      }
-      return assemble(parts);
-    },
-  };
+  /** The body of a stream, as far as it can be read without a gap. Rejects with what the disk says. */
+  async body(files: readonly RecordFile[], stream: number): Promise<ReadBack> {
+    const parts: BodyPart[] = [];
+    for (const file of files) {
+      const index = this.#use(file);
+      if (index.scannedTo < file.size) await extend(index, file, () => {});
+      await collect(file, positionsOf(index.keys, stream), stream, parts);
+    }
+    return assemble(parts);
+  }
+
+  #use(file: RecordFile): PieceIndex {
+    const index = this.#indexes.get(file) ?? { keys: new Float64Array(0), scannedTo: 0 };
+    this.#indexes.delete(file);
+    this.#indexes.set(file, index);
+    const [oldest] = this.#indexes.keys();
+    if (this.#indexes.size > INDEXES && oldest !== undefined) this.#indexes.delete(oldest);
+    return index;
+  }
 }
 
 /** Reads a file from where its index ends, in stretches, so that it does not hold up the event loop. */
 async function extend(
-  index: Index,
+  index: PieceIndex,
   file: RecordFile,
   visit: (record: FoundRecord, bytes: Buffer) => void,
 ): Promise<number> {
@@ -151,13 +145,13 @@ function positionsOf(keys: Float64Array, stream: number): number[] {
   return positions;
 }
 
-interface Part {
+interface BodyPart {
   readonly offset: number;
   readonly text: boolean;
   readonly bytes: Buffer;
 }
 
-interface Window {
+interface ReadWindow {
   readonly start: number;
   readonly bytes: Buffer;
 }
@@ -166,9 +160,9 @@ async function collect(
   file: RecordFile,
   positions: readonly number[],
   stream: number,
-  into: Part[],
+  into: BodyPart[],
 ): Promise<void> {
-  let window: Window = { start: 0, bytes: NOTHING };
+  let window: ReadWindow = { start: 0, bytes: NOTHING };
   const space = Buffer.allocUnsafe(WINDOW_BYTES);
   let windows = 0;
   for (const position of positions) {
@@ -187,7 +181,7 @@ async function collect(
 }
 
 /** Reads at least the whole record at `position`, if there is one; into `space` when it fits. */
-function readWindow(file: RecordFile, position: number, space: Buffer): Window {
+function readWindow(file: RecordFile, position: number, space: Buffer): ReadWindow {
   const bytes = readNow(file.fd, position, space);
   if (bytes.length < HEADER_BYTES) return { start: position, bytes };
   const length = HEADER_BYTES + bytes.readUInt32LE(4);
@@ -195,7 +189,7 @@ function readWindow(file: RecordFile, position: number, space: Buffer): Window {
   return { start: position, bytes: readNow(file.fd, position, Buffer.allocUnsafeSlow(length)) };
 }
 
-function recordIn(window: Window, position: number, salt: number): FoundRecord | undefined {
+function recordIn(window: ReadWindow, position: number, salt: number): FoundRecord | undefined {
   const at = position - window.start;
   return at < 0 ? undefined : recordAt(window.bytes, at, salt);
 }
@@ -206,7 +200,7 @@ function readNow(fd: number, position: number, into: Buffer): Buffer {
 }
 
 /** Puts the pieces together up to the first gap; a stream that was written twice has pieces that overlap. */
-function assemble(parts: Part[]): ReadBack {
+function assemble(parts: BodyPart[]): ReadBack {
   parts.sort((a, b) => a.offset - b.offset || b.bytes.length - a.bytes.length);
   const runs: { text: boolean; bytes: Buffer[] }[] = [];
   let end = 0;

@@ -4,12 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import type { OpenedStream } from '../../core/save-port.ts';
+import { toRecord } from '../../core/values.ts';
 import { KIND } from '../record.ts';
 import type { FoundRecord } from '../record.ts';
-import { toRecord } from '../../core/values.ts';
 
 /** A segment that somebody else wrote. */
-export interface FoundFile {
+export interface IndexedFile {
   readonly name: string;
   readonly number: number;
   readonly salt: number;
@@ -20,19 +20,19 @@ export interface FoundFile {
 }
 
 /** Where a record begins. */
-export interface FoundPlace {
-  readonly file: FoundFile;
+export interface IndexedPlace {
+  readonly file: IndexedFile;
   readonly position: number;
 }
 
 /** One stream. */
-export interface Found {
+export interface IndexedStream {
   readonly number: number;
   /** Epoch milliseconds; 0 when no open record says it. */
   startedAtMs: number;
   messageId: string;
-  open: FoundPlace | undefined;
-  end: FoundPlace | undefined;
+  open: IndexedPlace | undefined;
+  end: IndexedPlace | undefined;
   /** Of the last end; -1 when there is none. */
   revision: number;
   /** Bytes of the body, as its end says. */
@@ -43,52 +43,55 @@ export interface Found {
   covered: number;
   settledOffset: number;
   settledRevision: number;
-  readonly files: FoundFile[];
+  readonly files: IndexedFile[];
 }
 
 /** The streams of one directory, by number. */
-export type FoundStreams = Map<number, Found>;
+export type StreamIndex = Map<number, IndexedStream>;
 
 /** Adds one record. `bytes` is what was scanned; nothing of it is kept. */
-export function note(
-  streams: FoundStreams,
-  file: FoundFile,
+export function indexRecord(
+  streams: StreamIndex,
+  file: IndexedFile,
   record: FoundRecord,
   bytes: Buffer,
 ): void {
   if (record.kind === KIND.probe) return;
-  let found = streams.get(record.stream);
-  if (found === undefined) {
-    found = fresh(record.stream);
-    streams.set(record.stream, found);
+  let stream = streams.get(record.stream);
+  if (stream === undefined) {
+    stream = fresh(record.stream);
+    streams.set(record.stream, stream);
   }
-  if (found.files.at(-1) !== file) found.files.push(file);
+  if (stream.files.at(-1) !== file) stream.files.push(file);
   const place = { file, position: record.at };
   const text = (): string =>
     bytes.toString('utf8', record.payloadAt, record.payloadAt + record.payloadBytes);
   switch (record.kind) {
     case KIND.open:
-      found.open = place;
-      Object.assign(found, openFacts(text()));
+      stream.open = place;
+      Object.assign(stream, openFacts(text()));
       return;
     case KIND.text:
     case KIND.bytes: {
       const end = record.offset + record.payloadBytes;
-      found.bodyEnd = Math.max(found.bodyEnd, end);
-      if (record.offset <= found.covered) found.covered = Math.max(found.covered, end);
+      stream.bodyEnd = Math.max(stream.bodyEnd, end);
+      if (record.offset <= stream.covered) stream.covered = Math.max(stream.covered, end);
       return;
     }
     case KIND.end: {
       const revision = endRevision(text());
-      if (revision < found.revision) return;
-      found.revision = revision;
-      found.end = place;
-      found.endOffset = record.offset;
+      if (revision < stream.revision) return;
+      stream.revision = revision;
+      stream.end = place;
+      stream.endOffset = record.offset;
       return;
     }
     case KIND.settled:
-      found.settledOffset = Math.max(found.settledOffset, record.offset);
-      found.settledRevision = Math.max(found.settledRevision, bytes.readInt32LE(record.payloadAt));
+      stream.settledOffset = Math.max(stream.settledOffset, record.offset);
+      stream.settledRevision = Math.max(
+        stream.settledRevision,
+        bytes.readInt32LE(record.payloadAt),
+      );
       return;
     default:
     // Written by a later version: what it means is not ours to say.
@@ -96,26 +99,27 @@ export function note(
 }
 
 /** Whether the stream's message has still to be saved. */
-export function isWanted(found: Found): boolean {
-  if (found.settledRevision >= found.revision && found.settledOffset >= found.bodyEnd) return false;
+export function isWanted(stream: IndexedStream): boolean {
+  if (stream.settledRevision >= stream.revision && stream.settledOffset >= stream.bodyEnd)
+    return false;
   // Without its open record a stream is wanted when its text is there from the beginning (the record was damaged),
   // not when only a rest is (the segment with its beginning was deleted because it was settled).
-  return found.open !== undefined || found.covered > 0;
+  return stream.open !== undefined || stream.covered > 0;
 }
 
 /** Whether the stream went on after its end, and has no end since. */
-export function isReopened(found: Found): boolean {
-  return found.end !== undefined && found.covered > found.endOffset;
+export function isReopened(stream: IndexedStream): boolean {
+  return stream.end !== undefined && stream.covered > stream.endOffset;
 }
 
 /** Whether the end speaks of more text than can be read. */
-export function isCut(found: Found): boolean {
-  return found.end !== undefined && found.covered < found.endOffset;
+export function isCut(stream: IndexedStream): boolean {
+  return stream.end !== undefined && stream.covered < stream.endOffset;
 }
 
 /** A stream whose open record was damaged: its text is kept under an id that every taker would give it. */
-export function nameless(found: Found, directoryName: string): OpenedStream {
-  const digits = createHash('sha256').update(`${directoryName}/${found.number}`).digest('hex');
+export function unnamedStream(stream: IndexedStream, directoryName: string): OpenedStream {
+  const digits = createHash('sha256').update(`${directoryName}/${stream.number}`).digest('hex');
   // RFC 9562, version 8: an id of our own making.
   const id = [
     digits.slice(0, 8),
@@ -135,12 +139,12 @@ export function nameless(found: Found, directoryName: string): OpenedStream {
     contentType: '',
     contentEncoding: 'identity',
     events: false,
-    startedAtMs: found.startedAtMs,
+    startedAtMs: stream.startedAtMs,
     traceparent: null,
   };
 }
 
-function fresh(number: number): Found {
+function fresh(number: number): IndexedStream {
   return {
     number,
     startedAtMs: 0,
@@ -157,7 +161,7 @@ function fresh(number: number): Found {
   };
 }
 
-function openFacts(json: string): Pick<Found, 'startedAtMs' | 'messageId'> {
+function openFacts(json: string): Pick<IndexedStream, 'startedAtMs' | 'messageId'> {
   const value = toRecord(JSON.parse(json));
   return {
     startedAtMs: typeof value['startedAtMs'] === 'number' ? value['startedAtMs'] : 0,

@@ -2,13 +2,19 @@ import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { openHome, type Home } from '../../../src/journal/lease/owner-directory.ts';
+import {
+  openInstanceDirectory,
+  type InstanceDirectory,
+} from '../../../src/journal/lease/owner-directory.ts';
 import { emptyDirectory } from '../support.ts';
 
 /** Begins to do something with a home, and has it taken by somebody else a moment later, whichever moment that is. */
-async function takenDuring<T>(work: (home: Home) => Promise<T>, turns: number): Promise<T> {
+async function takenDuring<T>(
+  work: (home: InstanceDirectory) => Promise<T>,
+  turns: number,
+): Promise<T> {
   const path = emptyDirectory();
-  const home = openHome(path);
+  const home = openInstanceDirectory(path);
   const working = work(home);
   for (let turn = 0; turn < turns; turn += 1) await nextTurn();
   if (existsSync(home.directory)) renameSync(home.directory, join(path, 'taken'));
@@ -36,7 +42,7 @@ describe('a home that is taken over', () => {
 describe('a home that is released', () => {
   it('goes when nothing is in it', async () => {
     const path = emptyDirectory();
-    await openHome(path).release();
+    await openInstanceDirectory(path).release();
     expect(readdirSync(path)).toEqual([]);
   });
 });

@@ -7,9 +7,40 @@
  * bytes go to the wire: a lone surrogate was replaced before it came here, so no two halves can meet in the string
  * and become a character that the client was never sent.
  */
-import type { Captured, OpenedStream, Piece, StreamLog, WriteTime } from '../core/save-port.ts';
-import type { Ending } from './port.ts';
-import type { Extent, Place } from './segment.ts';
+import type { Captured, OpenedStream, Piece, StreamLog, WriteTime } from '../../core/save-port.ts';
+import { openJson } from '../record-json.ts';
+
+/** A segment of the running process: one file of records, and what the writer knows about it. */
+export interface Segment {
+  readonly number: number;
+  readonly salt: number;
+  readonly path: string;
+  readonly fd: number;
+  /** Bytes of whole records. What lies behind them, if anything, is nothing. */
+  size: number;
+  /** Bytes of records that somebody still needs. */
+  live: number;
+  /** Whose records they are. */
+  readonly logs: Set<Log>;
+  /** Written since the last fsync that worked. */
+  dirty: boolean;
+  /** What is in it is not relied on: an fsync failed, or its tail is torn. */
+  invalid: boolean;
+  /** The write that moved the last record out of it: the file may go when that write is durable. */
+  movedAt: number;
+}
+
+/** Part of a segment that one log fills. */
+export interface Extent {
+  readonly segment: Segment;
+  bytes: number;
+}
+
+/** Where one record of ours begins. */
+export interface RecordPlace {
+  readonly segment: Segment;
+  readonly position: number;
+}
 
 /** What a log needs of the writer. */
 export interface LogHost {
@@ -22,8 +53,8 @@ export interface LogHost {
   discard(log: Log): void;
 }
 
-/** A stream, and the directory of the process that opened it. */
-export interface Opening {
+/** What an open record says: the stream, and the directory of the process that opened it. */
+export interface OpenFacts {
   readonly stream: OpenedStream;
   readonly instance: string;
 }
@@ -47,10 +78,10 @@ export class Log implements StreamLog {
   readonly ahead: boolean;
 
   state: LogState = 'live';
-  /** Everything captured so far; gone once the saver let go. */
+  /** Everything captured so far; gone once it is kept. */
   body: Captured | undefined;
-  /** What the open record says; gone once the saver let go, then `openAt` says where it is. */
-  opening: Opening | undefined;
+  /** What the open record says; gone once it is kept, then `openAt` says where it is. */
+  openFacts: OpenFacts | undefined;
   endJson: string | undefined = undefined;
   opened = false;
   endPending = false;
@@ -63,13 +94,13 @@ export class Log implements StreamLog {
   /** Where the last `end` stands in the body; more may have come after it. */
   endsAt = 0;
 
-  extents: Extent<Log>[] = [];
-  openAt: Place<Log> | undefined = undefined;
-  endAt: Place<Log> | undefined = undefined;
+  extents: Extent[] = [];
+  openAt: RecordPlace | undefined = undefined;
+  endAt: RecordPlace | undefined = undefined;
   /** Its records are not whole, or not to be trusted: it has to be written again before it is safe. */
-  stale = false;
+  needsRewrite = false;
   /** A piece was missed that no memory has: it can never be whole on disk again. */
-  broken = false;
+  unrecoverable = false;
   /** Number of the last write that held something of it. */
   writtenAt = 0;
   /** When it began to wait for the store; 0 when it does not. */
@@ -79,14 +110,14 @@ export class Log implements StreamLog {
     host: LogHost,
     start: {
       number: number;
-      opening: Opening | undefined;
+      openFacts: OpenFacts | undefined;
       body: Captured;
       ahead: boolean;
     },
   ) {
     this.host = host;
     this.number = start.number;
-    this.opening = start.opening;
+    this.openFacts = start.openFacts;
     this.body = start.body;
     this.ahead = start.ahead;
   }
@@ -100,7 +131,7 @@ export class Log implements StreamLog {
 
   /** JSON of the open record: made when it is written, which is once for nearly every stream, and not kept. */
   get openJson(): string | undefined {
-    return this.opening && openJson(this.opening.stream, this.opening.instance);
+    return this.openFacts && openJson(this.openFacts.stream, this.openFacts.instance);
   }
 
   get clean(): boolean {
@@ -123,10 +154,10 @@ export class Log implements StreamLog {
     this.plain = this.state === 'live';
   }
 
-  /** The saver has let go, and everything is on disk: nothing of it stays in memory. */
-  letGo(): void {
+  /** The message is kept, and everything is on disk: nothing of it stays in memory. */
+  releaseMemory(): void {
     this.body = undefined;
-    this.opening = undefined;
+    this.openFacts = undefined;
     this.endJson = undefined;
   }
 
@@ -146,33 +177,5 @@ export class Log implements StreamLog {
     }
     // Bytes are the capture's own copy; nobody writes to them again.
     this.parts.push(piece);
-  }
-}
-
-/** The JSON of an open record. What JSON cannot hold is left out rather than losing the stream. */
-export function openJson(stream: OpenedStream, instance: string): string {
-  return json({ ...stream, instance }) ?? JSON.stringify({ ...stream, metadata: null, instance });
-}
-
-/** The JSON of an end record: the ending, its dates as epoch milliseconds. */
-export function endJson(ending: Ending): string {
-  const plain = {
-    ...ending,
-    startedAt: ending.startedAt.getTime(),
-    endedAt: ending.endedAt.getTime(),
-  };
-  return json(plain) ?? JSON.stringify({ ...plain, metadata: null });
-}
-
-/** JSON records are bounded like all others; a larger `metadata` would be dropped by the store as well. */
-const MAX_JSON_CHARACTERS = 256 * 1024;
-
-function json(value: object): string | undefined {
-  try {
-    const text = JSON.stringify(value);
-    return text.length > MAX_JSON_CHARACTERS ? undefined : text;
-  } catch {
-    // A metadata value that cannot be JSON (a cycle, a BigInt): the stream is journaled without it.
-    return undefined;
   }
 }

@@ -3,9 +3,9 @@ import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { diskFiles } from '../../src/journal/files.ts';
-import type { Files } from '../../src/journal/files.ts';
-import { until } from '../support/until.ts';
+import { diskFiles } from '../../../src/journal/fs.ts';
+import type { Files } from '../../../src/journal/fs.ts';
+import { until } from '../../support/until.ts';
 import {
   afterwards,
   emptyDirectory,
@@ -15,7 +15,7 @@ import {
   segmentFiles,
   speaker,
   texts,
-} from './support.ts';
+} from '../support.ts';
 
 function diskError(code: string): Error {
   return Object.assign(new Error(`${code}: injected`), { code });

@@ -1,23 +1,23 @@
 /**
  * A log as records: what waits of it, or all of it. Nothing here touches a file; that is the batch's.
  */
-import type { Piece } from '../core/save-port.ts';
+import type { Piece } from '../../core/save-port.ts';
 import type { Batch } from './batch.ts';
+import { KIND } from '../record.ts';
 import type { Log } from './stream-log.ts';
-import { KIND } from './record.ts';
 
 /** One record holds so much of a body at most; three bytes for each UTF-16 unit still fit into a payload. */
 const TEXT_UNITS = 256 * 1024;
 const BYTES = 512 * 1024;
 
 /** A stream as it is to be written again. */
-export interface Whole {
+export interface WholeStream {
   readonly openJson: string;
   readonly body: readonly Piece[];
   readonly endJson: string | undefined;
 }
 
-/** Puts what waits of a log: its opening if it has none, its pieces, its ending. */
+/** Puts what waits of a log: its open record if it has none, its pieces, its ending. */
 export function putPending(batch: Batch, log: Log): void {
   const openJson = log.opened ? undefined : log.openJson;
   if (openJson !== undefined) putOpen(batch, log, openJson);
@@ -27,7 +27,7 @@ export function putPending(batch: Batch, log: Log): void {
 }
 
 /** Puts all of a log, in place of what there is of it on the disk. */
-export function putWhole(batch: Batch, log: Log, { openJson, body, endJson }: Whole): void {
+export function putWhole(batch: Batch, log: Log, { openJson, body, endJson }: WholeStream): void {
   const expected = log.offset + pendingBytes(log);
   log.offset = 0;
   putOpen(batch, log, openJson);

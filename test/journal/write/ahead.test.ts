@@ -8,10 +8,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { soon } from '../support/until.ts';
-import { watchHandle } from '../support/wire.ts';
-import { afterwards, emptyDirectory, open, segmentFiles, speaker } from './support.ts';
-import type { Speaker } from './support.ts';
+import { soon } from '../../support/until.ts';
+import { watchHandle } from '../../support/wire.ts';
+import { afterwards, emptyDirectory, open, segmentFiles, speaker } from '../support.ts';
+import type { Speaker } from '../support.ts';
 
 /** Serves one request with `handler`; returns for each piece whether the journal had it before the wire. */
 async function order(

@@ -1,10 +1,10 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { diskFiles } from '../../src/journal/files.ts';
-import { Log } from '../../src/journal/stream-log.ts';
-import { createSegments } from '../../src/journal/segments.ts';
-import { until } from '../support/until.ts';
+import { diskFiles } from '../../../src/journal/fs.ts';
+import { Log } from '../../../src/journal/write/stream-log.ts';
+import { Segments } from '../../../src/journal/write/segments.ts';
+import { until } from '../../support/until.ts';
 import {
   emptyDirectory,
   open,
@@ -13,7 +13,7 @@ import {
   segmentFiles,
   speaker,
   texts,
-} from './support.ts';
+} from '../support.ts';
 
 const SMALL = { segmentBytes: 20_000 };
 const sizeOf = (path: string): number =>
@@ -34,7 +34,7 @@ async function traffic(journal: ReturnType<typeof open>['journal'], count: numbe
 describe('a segment', () => {
   it('goes only when what was moved out of it is on the disk, and after all older ones', () => {
     const directory = emptyDirectory();
-    const segments = createSegments({
+    const segments = new Segments({
       files: diskFiles,
       directory: () => directory,
       segmentBytes: 100,

@@ -1,14 +1,42 @@
 /**
- * Reading back what `open` and `end` records say. They were written by a lastchunk, perhaps an older one, and their
- * checksum held; so what is missing gets its default and nothing is refused.
+ * The JSON of `open` and `end` records, written and read back. What is read was written by a lastchunk, perhaps an older
+ * one, and its checksum held; so what is missing gets its default and nothing is refused.
  */
-import { OUTCOMES } from '../../core/message.ts';
-import type { Outcome, Side } from '../../core/message.ts';
-import type { OpenedStream } from '../../core/save-port.ts';
-import type { Ending } from '../port.ts';
-import { isObject, toRecord } from '../../core/values.ts';
+import { OUTCOMES } from '../core/message.ts';
+import type { Outcome, Side } from '../core/message.ts';
+import type { OpenedStream } from '../core/save-port.ts';
+import { isObject, toRecord } from '../core/values.ts';
+import type { Ending } from './port.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
+
+/** The JSON of an open record. What JSON cannot hold is left out rather than losing the stream. */
+export function openJson(stream: OpenedStream, instance: string): string {
+  return json({ ...stream, instance }) ?? JSON.stringify({ ...stream, metadata: null, instance });
+}
+
+/** The JSON of an end record: the ending, its dates as epoch milliseconds. */
+export function endJson(ending: Ending): string {
+  const plain = {
+    ...ending,
+    startedAt: ending.startedAt.getTime(),
+    endedAt: ending.endedAt.getTime(),
+  };
+  return json(plain) ?? JSON.stringify({ ...plain, metadata: null });
+}
+
+/** JSON records are bounded like all others; a larger `metadata` would be dropped by the store as well. */
+const MAX_JSON_CHARACTERS = 256 * 1024;
+
+function json(value: object): string | undefined {
+  try {
+    const text = JSON.stringify(value);
+    return text.length > MAX_JSON_CHARACTERS ? undefined : text;
+  } catch {
+    // A metadata value that cannot be JSON (a cycle, a BigInt): the stream is journaled without it.
+    return undefined;
+  }
+}
 
 /** The opened stream of an `open` record. */
 export function parseOpened(json: string): OpenedStream {

@@ -3,14 +3,14 @@
  * A batch is whole or it is nothing: after a failed write the file is cut back to where the batch began.
  */
 import { performance } from 'node:perf_hooks';
-import type { Condition } from './degraded.ts';
-import { troubleOf } from './degraded.ts';
-import type { Files } from './files.ts';
-import type { Log } from './stream-log.ts';
-import { HEADER_BYTES, KIND, seal } from './record.ts';
-import type { Kind, RecordHead } from './record.ts';
-import type { Place, Segment } from './segment.ts';
+import type { Files } from '../fs.ts';
+import { HEADER_BYTES, KIND, seal } from '../record.ts';
+import type { Kind, RecordHead } from '../record.ts';
+import { reasonOf } from './degraded.ts';
+import type { JournalHealth } from './degraded.ts';
 import type { Segments } from './segments.ts';
+import { Log } from './stream-log.ts';
+import type { LogHost, RecordPlace, Segment } from './stream-log.ts';
 
 /** The buffer begins small; a batch is written when it has so many bytes. */
 const START_BYTES = 64 * 1024;
@@ -20,39 +20,23 @@ const WRITE_AT_BYTES = 256 * 1024;
 const SLOW_WRITE_MS = 50;
 const SLOW_STRIKES = 3;
 
-export interface Batch {
-  /**
-   * Adds a record of `log`, at the log's offset unless another is given; returns the bytes of its payload, or -1 when the batch is broken. May
-   * write out what was added before. A payload must fit into one record.
-   */
-  put(log: Log, kind: Kind, payload: string | Uint8Array, offset?: number): number;
-  /** Writes what is there. False when this or an earlier write since the last call failed. */
-  finish(): boolean;
-  /** Where the record put last begins. */
-  lastPlace(): Place<Log> | undefined;
-  /** Counts the writes that worked; moves before `put` returns when that wrote out. */
-  readonly writes: number;
-  /** Milliseconds spent in writes since this was last asked. */
-  takeSpentMs(): number;
-}
+/** A block of most file systems: a disk that takes less takes nothing. */
+const PROBE = Buffer.alloc(4096);
 
 export interface BatchOptions {
   readonly files: Files;
   readonly segments: Segments;
-  readonly condition: Condition;
+  readonly health: JournalHealth;
   readonly onError: (error: unknown) => void;
   /** After a write that worked. */
   readonly onWrote: () => void;
   /** A segment whose tail could not be cut: its logs have to be written again. */
-  readonly onTornSegment: (segment: Segment<Log>) => void;
-}
-
-export function createBatch(options: BatchOptions): Batch {
-  return new TickBatch(options);
+  readonly onTornSegment: (segment: Segment) => void;
 }
 
 /** A class, because it is used at every tick, and an accessor of an object literal is a slow one. */
-class TickBatch implements Batch {
+export class Batch {
+  /** Counts the writes that worked; moves before `put` returns when that wrote out. */
   writes = 0;
   readonly #options: BatchOptions;
   /** Filled again for each record. */
@@ -60,9 +44,9 @@ class TickBatch implements Batch {
   #buffer = Buffer.allocUnsafeSlow(START_BYTES);
   #fill = 0;
   /** A write failed; nothing is taken until `finish` has said so. */
-  #broken = false;
-  #target: Segment<Log> | undefined;
-  #lastSegment: Segment<Log> | undefined;
+  #failed = false;
+  #target: Segment | undefined;
+  #lastSegment: Segment | undefined;
   #lastPosition = 0;
   #slowWrites = 0;
   #spentMs = 0;
@@ -71,13 +55,17 @@ class TickBatch implements Batch {
     this.#options = options;
   }
 
+  /**
+   * Adds a record of `log`, at the log's offset unless another is given; returns the bytes of its payload, or -1 when
+   * the batch has failed. May write out what was added before. A payload must fit into one record.
+   */
   put(log: Log, kind: Kind, payload: string | Uint8Array, offset = log.offset): number {
-    if (this.#broken) return -1;
+    if (this.#failed) return -1;
     const { segments } = this.#options;
     try {
       this.#target ??= segments.current();
     } catch (error) {
-      this.#breakUp(error);
+      this.#fail(error);
       return -1;
     }
     const target = this.#target;
@@ -92,22 +80,50 @@ class TickBatch implements Batch {
     return this.#writeOut() ? bytes : -1;
   }
 
+  /** Writes what is there. False when this or an earlier write since the last call failed. */
   finish(): boolean {
     this.#writeOut();
-    const whole = !this.#broken;
-    this.#broken = false;
+    const whole = !this.#failed;
+    this.#failed = false;
     return whole;
   }
 
-  lastPlace(): Place<Log> | undefined {
+  /** Where the record put last begins. */
+  lastPlace(): RecordPlace | undefined {
     const segment = this.#lastSegment;
     return segment && { segment, position: this.#lastPosition };
   }
 
+  /** Milliseconds spent in writes since this was last called. */
   takeSpentMs(): number {
     const spent = this.#spentMs;
     this.#spentMs = 0;
     return spent;
+  }
+
+  /**
+   * Writes and fsyncs a record that means nothing, to see whether the disk works. False when it does not, or is slow;
+   * health is blocked then. Rejects when the fsync fails.
+   */
+  async probeDisk(): Promise<boolean> {
+    const { segments, health, files } = this.#options;
+    const log = new Log(NO_HOST, {
+      number: 0,
+      openFacts: undefined,
+      body: { pieces: [] },
+      ahead: false,
+    });
+    this.put(log, KIND.probe, PROBE);
+    const place = this.lastPlace();
+    const written = this.finish();
+    segments.releaseAll(log);
+    if (!written || place === undefined) return false;
+    if (this.takeSpentMs() > SLOW_WRITE_MS) {
+      health.block('slow');
+      return false;
+    }
+    await files.sync(place.segment.fd);
+    return true;
   }
 
   #encode(payload: string | Uint8Array, salt: number): number {
@@ -142,7 +158,7 @@ class TickBatch implements Batch {
       writeFully(files, segment, this.#buffer, this.#fill);
     } catch (error) {
       if (!cutBack(this.#options, segment)) onTornSegment(segment);
-      this.#breakUp(error);
+      this.#fail(error);
       return false;
     }
     segments.grew(this.#fill);
@@ -154,13 +170,13 @@ class TickBatch implements Batch {
     return true;
   }
 
-  #breakUp(error: unknown): void {
-    const { condition, onError } = this.#options;
-    this.#broken = true;
+  #fail(error: unknown): void {
+    const { health, onError } = this.#options;
+    this.#failed = true;
     this.#fill = 0;
     this.#target = undefined;
     onError(error);
-    condition.block(troubleOf(error));
+    health.block(reasonOf(error));
   }
 
   #noteSpeed(ms: number): void {
@@ -168,12 +184,12 @@ class TickBatch implements Batch {
     this.#slowWrites = ms > SLOW_WRITE_MS ? this.#slowWrites + 1 : 0;
     if (this.#slowWrites < SLOW_STRIKES) return;
     this.#slowWrites = 0;
-    this.#options.condition.block('slow');
+    this.#options.health.block('slow');
   }
 }
 
 /** `writeSync` may write less than asked and say nothing; it throws at the next call when the disk is full. */
-function writeFully(files: Files, segment: Segment<Log>, bytes: Buffer, length: number): void {
+function writeFully(files: Files, segment: Segment, bytes: Buffer, length: number): void {
   let done = 0;
   while (done < length) {
     const range = { from: done, length: length - done, position: segment.size + done };
@@ -184,7 +200,7 @@ function writeFully(files: Files, segment: Segment<Log>, bytes: Buffer, length: 
 }
 
 /** Takes a half-written batch away; false when even that fails. */
-function cutBack({ files, onError }: BatchOptions, segment: Segment<Log>): boolean {
+function cutBack({ files, onError }: BatchOptions, segment: Segment): boolean {
   try {
     files.truncate(segment.fd, segment.size);
     return true;
@@ -193,3 +209,11 @@ function cutBack({ files, onError }: BatchOptions, segment: Segment<Log>): boole
     return false;
   }
 }
+
+/** The probe's log is never appended to. */
+const NO_HOST: LogHost = {
+  enqueue: () => {},
+  flush: () => {},
+  reopen: () => {},
+  discard: () => {},
+};

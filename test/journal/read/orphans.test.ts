@@ -10,7 +10,7 @@ import {
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { diskFiles } from '../../../src/journal/files.ts';
+import { diskFiles } from '../../../src/journal/fs.ts';
 import { until } from '../../support/until.ts';
 import { startChild } from '../children.ts';
 import {

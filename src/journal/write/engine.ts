@@ -1,0 +1,122 @@
+/**
+ * The parts that write, made once and in order. What one of them tells another goes through here.
+ */
+import { diskFiles } from '../fs.ts';
+import type { Files } from '../fs.ts';
+import type { Lease } from '../lease/lease.ts';
+import type { JournalSettings } from '../options.ts';
+import { Batch } from './batch.ts';
+import { JournalHealth, Quota } from './degraded.ts';
+import type { DegradedReason } from './degraded.ts';
+import { Syncer } from './fsync.ts';
+import { LogSet } from './log-set.ts';
+import { Rewriter } from './rewrite.ts';
+import { Segments } from './segments.ts';
+import { StreamLogs } from './streams.ts';
+import { LogWriter } from './writer.ts';
+
+/** What tests may put in place of a real disk. */
+export interface JournalSeams {
+  readonly files?: Partial<Files>;
+  /** Default 8 MiB. */
+  readonly segmentBytes?: number;
+  /** How long a slow disk is left alone; default 10 s. */
+  readonly slowPauseMs?: number | undefined;
+}
+
+export interface WriteEngineOptions {
+  readonly settings: JournalSettings;
+  readonly seams: JournalSeams;
+  readonly lease: Lease;
+  /** Bytes that count for the bound but are not ours to write. */
+  readonly otherBytes: () => number;
+  readonly onWrite: (seconds: number) => void;
+  readonly onDegraded: (reason: DegradedReason | undefined) => void;
+  readonly onError: (error: unknown) => void;
+  readonly onCorrupt: (count: number) => void;
+}
+
+const SEGMENT_BYTES = 8 * 1024 * 1024;
+
+/** A small bound gets small segments, so that there are always enough of them to delete. */
+const SEGMENTS_AT_LEAST = 8;
+
+export class WriteEngine {
+  readonly segments: Segments;
+  readonly logs: LogSet;
+  readonly health: JournalHealth;
+  readonly writer: LogWriter;
+  readonly syncer: Syncer;
+  readonly streams: StreamLogs;
+  readonly #batch: Batch;
+
+  constructor(options: WriteEngineOptions) {
+    const { settings, seams, lease, otherBytes, onWrite, onError, onCorrupt } = options;
+    const { maxBytes, flushMs, fsyncMs } = settings;
+    const files: Files = { ...diskFiles, ...seams.files };
+    const segments = new Segments({
+      files,
+      directory: () => lease.directory,
+      segmentBytes: seams.segmentBytes ?? Math.min(SEGMENT_BYTES, maxBytes / SEGMENTS_AT_LEAST),
+      onError,
+    });
+    const logs = new LogSet(segments);
+    const health = this.#createHealth(options, logs);
+    const quota = new Quota(maxBytes, () => segments.bytes + otherBytes(), health);
+    const batch = new Batch({
+      files,
+      segments,
+      health,
+      onError,
+      onWrote: () => this.syncer.soon(),
+      onTornSegment: (segment) => logs.invalidateSegment(segment),
+    });
+    const rewriter = new Rewriter({ batch, quota, health, logs, segments, onError, onCorrupt });
+    const shared = { batch, quota, health, logs, segments, rewriter, onError };
+    const writer = new LogWriter({ ...shared, flushMs, onWrite });
+    this.segments = segments;
+    this.logs = logs;
+    this.health = health;
+    this.writer = writer;
+    this.#batch = batch;
+    this.syncer = new Syncer({ ...shared, files, writer, lease, fsyncMs });
+    this.streams = new StreamLogs({ writer, logs, lease, flushMs });
+  }
+
+  /** The directory is another process's now, and with it every stream that no memory has. */
+  abandon(): void {
+    for (const log of this.logs.abandon()) this.streams.waiting.delete(log);
+    this.segments.forget(false);
+  }
+
+  /** Writes and fsyncs what there is, and takes no more. */
+  async close(): Promise<void> {
+    await this.syncer.request();
+    this.streams.close();
+    this.syncer.stop();
+    this.health.stop();
+    // What waits stays for the next start; without it the directory goes.
+    this.segments.forget(this.logs.onDisk.size === 0);
+  }
+
+  #createHealth(options: WriteEngineOptions, logs: LogSet): JournalHealth {
+    const { lease, onDegraded, onError, seams } = options;
+    return new JournalHealth({
+      incomplete: () => logs.needRewrite.size,
+      ensureDirectory: () => lease.ensure(),
+      probeDisk: () => this.#probeDisk(),
+      // The round writes again what needs it, and fsyncs it.
+      rewrite: () => this.syncer.request(),
+      onDegraded,
+      onError,
+      slowPauseMs: seams.slowPauseMs,
+    });
+  }
+
+  #probeDisk(): Promise<boolean> {
+    this.syncer.sweep();
+    // Whatever made the last write fail may stick to its file.
+    this.segments.seal();
+    return this.#batch.probeDisk();
+  }
+}

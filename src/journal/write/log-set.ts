@@ -1,0 +1,68 @@
+/**
+ * The logs of which something is on disk, and which of them cannot be relied on there. A log that could not be written,
+ * or whose records are no longer valid, *needs a rewrite*: what it takes is not written piece by piece any more (there
+ * would be a gap before it) but whole, from memory, as soon as writing works.
+ */
+import type { Segments } from './segments.ts';
+import type { Log, Segment } from './stream-log.ts';
+
+export class LogSet {
+  /** Logs of which something is on disk. */
+  readonly onDisk = new Set<Log>();
+  /** Logs that have to be written again. One that is unrecoverable is not among them. */
+  readonly needRewrite = new Set<Log>();
+  readonly #segments: Segments;
+
+  constructor(segments: Segments) {
+    this.#segments = segments;
+  }
+
+  /** Its records cannot be relied on. */
+  invalidate(log: Log): void {
+    log.needsRewrite = true;
+    // Nothing can be done for an unrecoverable one, and the journal is not degraded for it.
+    if (!log.unrecoverable) this.needRewrite.add(log);
+  }
+
+  /** What waits of it is not written. */
+  skip(log: Log): void {
+    log.unrecoverable ||= log.body === undefined && !log.settlePending && log.state !== 'over';
+    log.clearPending();
+    this.invalidate(log);
+  }
+
+  /** Its records are whole again at the head. */
+  markWhole(log: Log): void {
+    log.needsRewrite = log.unrecoverable;
+    this.needRewrite.delete(log);
+  }
+
+  /** Nobody needs its records any more. */
+  forget(log: Log): void {
+    log.needsRewrite = false;
+    this.needRewrite.delete(log);
+    this.onDisk.delete(log);
+    this.#segments.releaseAll(log);
+  }
+
+  /** Nothing more is written to this segment, and nothing in it is relied on. */
+  invalidateSegment(segment: Segment): void {
+    if (this.#segments.all.at(-1) === segment) this.#segments.seal();
+    segment.invalid = true;
+    for (const log of segment.logs) this.invalidate(log);
+  }
+
+  /**
+   * The directory is somebody else's now. What memory holds will be written again elsewhere; the rest is returned, and
+   * is ours no more.
+   */
+  abandon(): readonly Log[] {
+    const gone: Log[] = [];
+    for (const log of Array.from(this.onDisk)) {
+      if (log.body === undefined) gone.push(log);
+      this.forget(log);
+      if (log.body !== undefined) this.invalidate(log);
+    }
+    return gone;
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * The segments of the running process, oldest first: which is written now, who needs what of them, and when one may
+ * go. A segment is deleted only after all older ones: a `settled` record stands behind the records it settles, so
+ * as long as deletion goes from the front, no crash can bring a settled or discarded stream back.
+ *
+ * Compaction: when the records still needed in the oldest segments together are under a quarter of them, those are
+ * written again at the head. So all sealed segments together never stay larger than four times what is needed. In a
+ * journal that is full every quarter counts, one segment at a time.
+ */
+import type { Files } from '../fs.ts';
+import { newSegmentName, segmentPath } from '../segment-name.ts';
+import type { Extent, Log, Segment } from './stream-log.ts';
+
+/** Segments whose needed part is smaller than this are compacted; the second is for a full journal. */
+const COMPACT_BELOW = 1 / 4;
+const COMPACT_BELOW_WHEN_FULL = 3 / 4;
+
+/** A segment is sealed when it is so full, so that one more batch does not take it over its size. */
+const SEAL_AT = 7 / 8;
+
+export interface SegmentsOptions {
+  readonly files: Files;
+  /** Asked for each new file, because an owner can move. */
+  readonly directory: () => string;
+  readonly segmentBytes: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** The segments of one directory. */
+export class Segments {
+  /** All of them, oldest first. */
+  all: Segment[] = [];
+  /** Bytes of all of them. */
+  bytes = 0;
+  readonly #options: SegmentsOptions;
+  #open: Segment | undefined;
+  #made = false;
+  #lastNumber = 0;
+
+  constructor(options: SegmentsOptions) {
+    this.#options = options;
+  }
+
+  /** The one being written; makes it when there is none. Throws what the disk throws. */
+  current(): Segment {
+    this.#open ??= this.#make();
+    return this.#open;
+  }
+
+  /** No more is written to the current one. */
+  seal(): void {
+    this.#open = undefined;
+  }
+
+  /** Bytes were added to the current segment; seals it when it is full. */
+  grew(added: number): void {
+    const open = this.#open;
+    if (open === undefined) return;
+    open.size += added;
+    open.dirty = true;
+    this.bytes += added;
+    if (open.size >= this.#options.segmentBytes * SEAL_AT) this.#open = undefined;
+  }
+
+  /** `log` has so many more bytes in `segment`. */
+  charge(log: Log, segment: Segment, added: number): void {
+    let extent = log.extents[log.extents.length - 1];
+    if (extent?.segment !== segment) {
+      extent = { segment, bytes: 0 };
+      // Nearly always the only one; `push` and a spread would make room for sixteen more.
+      log.extents = log.extents.concat(extent);
+      segment.logs.add(log);
+    }
+    extent.bytes += added;
+    segment.live += added;
+  }
+
+  /**
+   * Nobody needs these records of `log` any more (its `extents` are already what remains); `movedAt` is the write
+   * that replaced them, 0 when none did.
+   */
+  release(log: Log, extents: readonly Extent[], movedAt: number): void {
+    for (const { segment, bytes } of extents) {
+      segment.live -= bytes;
+      segment.movedAt = Math.max(segment.movedAt, movedAt);
+    }
+    for (const { segment } of extents) {
+      if (!log.extents.some((still) => still.segment === segment)) segment.logs.delete(log);
+    }
+  }
+
+  /** Nobody needs any record of `log` any more. */
+  releaseAll(log: Log): void {
+    const { extents } = log;
+    log.extents = [];
+    this.release(log, extents, 0);
+  }
+
+  /** Deletes what nobody needs, from the front. `durable` is the last write that is on the disk. */
+  sweep(durable: number): void {
+    for (let first = this.all[0]; first !== undefined; first = this.all[0]) {
+      if (first === this.#open || first.logs.size > 0 || first.movedAt > durable) return;
+      this.all.shift();
+      this.bytes -= first.size;
+      this.#close(first, true);
+    }
+  }
+
+  /** The oldest segments, when what they hold should be written again so that they can go. */
+  compactable(isFull: boolean): readonly Segment[] {
+    if (!isFull) return this.#longestUnneededRun();
+    return this.all
+      .slice(0, 1)
+      .filter((first) => first !== this.#open && first.live < first.size * COMPACT_BELOW_WHEN_FULL);
+  }
+
+  /** Whether a segment was made since this was last called. */
+  takeMade(): boolean {
+    const made = this.#made;
+    this.#made = false;
+    return made;
+  }
+
+  /** Closes every file and forgets it; deletes it too when `remove`. */
+  forget(remove: boolean): void {
+    for (const segment of this.all) this.#close(segment, remove);
+    this.all = [];
+    this.#open = undefined;
+    this.bytes = 0;
+  }
+
+  #make(): Segment {
+    const { files, directory } = this.#options;
+    const name = newSegmentName(this.#lastNumber + 1);
+    const path = segmentPath(directory(), name);
+    const segment: Segment = {
+      number: name.number,
+      salt: name.salt,
+      path,
+      fd: files.create(path),
+      size: 0,
+      live: 0,
+      logs: new Set(),
+      dirty: false,
+      invalid: false,
+      movedAt: 0,
+    };
+    this.#lastNumber = name.number;
+    this.all.push(segment);
+    this.#made = true;
+    return segment;
+  }
+
+  #close(segment: Segment, remove: boolean): void {
+    const { files, onError } = this.#options;
+    try {
+      files.close(segment.fd);
+      if (remove) files.remove(segment.path);
+    } catch (error) {
+      onError(error);
+    }
+  }
+
+  /** The longest run of oldest segments that is mostly unneeded. */
+  #longestUnneededRun(): readonly Segment[] {
+    let size = 0;
+    let live = 0;
+    let run = 0;
+    for (const [index, segment] of this.all.entries()) {
+      if (segment === this.#open) break;
+      size += segment.size;
+      live += segment.live;
+      if (live < size * COMPACT_BELOW) run = index + 1;
+    }
+    return this.all.slice(0, run);
+  }
+}

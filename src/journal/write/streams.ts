@@ -1,0 +1,119 @@
+/**
+ * The life of a log: opened with its stream, ended, kept when the saver lets go of it, settled when the store has it,
+ * and opened again when a stream goes on after all that.
+ */
+import type { Captured, OpenedStream } from '../../core/save-port.ts';
+import type { Lease } from '../lease/lease.ts';
+import type { Ending } from '../port.ts';
+import { endJson } from '../record-json.ts';
+import { bytesOf, pendingBytes } from './encode.ts';
+import type { LogSet } from './log-set.ts';
+import { Log } from './stream-log.ts';
+import type { LogHost } from './stream-log.ts';
+import type { LogWriter } from './writer.ts';
+
+export interface StreamLogsOptions {
+  readonly writer: LogWriter;
+  readonly logs: LogSet;
+  readonly lease: Lease;
+  readonly flushMs: number;
+}
+
+export class StreamLogs implements LogHost {
+  /** Kept logs, in the order in which they were kept. */
+  readonly waiting = new Set<Log>();
+  readonly #options: StreamLogsOptions;
+  #lastNumber = 0;
+  #closed = false;
+
+  constructor(options: StreamLogsOptions) {
+    this.#options = options;
+  }
+
+  /** See `Journal.open`. */
+  open(stream: OpenedStream, body: Captured): Log {
+    const { lease, flushMs } = this.#options;
+    return new Log(this, {
+      number: ++this.#lastNumber,
+      openFacts: { stream, instance: lease.current?.id ?? '' },
+      body,
+      // With a timer in place of ticks, the app has said that some milliseconds may be lost.
+      ahead: flushMs === 0,
+    });
+  }
+
+  /** See `Journal.end`. */
+  end(log: Log, ending: Ending): void {
+    if (log.settlePending) this.flush();
+    if (log.state !== 'live') this.reopen(log);
+    noteEnd(log, ending);
+    this.enqueue(log);
+  }
+
+  /** See `Journal.keep`. */
+  keep(log: Log): void {
+    if (log.state !== 'live') return;
+    this.flush();
+    log.state = 'kept';
+    log.plain = false;
+    this.waiting.add(log);
+    // Otherwise memory is all there is, and it stays until the log is written again.
+    if (!log.needsRewrite && log.opened) log.releaseMemory();
+  }
+
+  /** Its message is where it belongs, or there is none. */
+  finish(log: Log): void {
+    const { logs } = this.#options;
+    if (log.state === 'over') return;
+    log.state = 'over';
+    log.clearPending();
+    this.waiting.delete(log);
+    const isOnDisk = logs.onDisk.has(log);
+    // The records are let go at once, so that a full disk can be emptied; files go only after a later write.
+    logs.forget(log);
+    if (!isOnDisk) return;
+    log.settlePending = true;
+    this.enqueue(log);
+  }
+
+  /** Takes no more. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  enqueue(log: Log, schedules = true): void {
+    if (this.#closed) log.clearPending();
+    else if (!log.queued) this.#options.writer.enqueue(log, schedules);
+  }
+
+  flush(): void {
+    this.#options.writer.flush();
+  }
+
+  reopen(log: Log): void {
+    // What was kept is still on disk and can simply be continued; what was settled may be gone.
+    if (log.state === 'over') {
+      log.unrecoverable ||= log.body === undefined;
+      this.#options.logs.invalidate(log);
+    }
+    log.settlePending = false;
+    log.state = 'live';
+    log.waitingSinceMs = 0;
+    this.waiting.delete(log);
+  }
+
+  discard(log: Log): void {
+    this.finish(log);
+  }
+}
+
+function noteEnd(log: Log, ending: Ending): void {
+  // Of a log that is not whole on disk, only its memory knows how long the body is.
+  const whole = log.needsRewrite ? log.body?.pieces : undefined;
+  log.endsAt = whole === undefined ? log.offset + pendingBytes(log) : bytesOf(whole);
+  log.endJson = endJson(ending);
+  log.revision = ending.revision;
+  log.endPending = true;
+  log.plain = false;
+  log.waitingSinceMs = ending.endedAt.getTime();
+}
