@@ -1,4 +1,4 @@
-/** The world a handler lives in after its client has left under `finish`: what is hidden, what is not, how it ends. */
+/** A detached response: what its handler does not see after the client has left, what it sees, how it ends. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express from 'express';
 import { describe, expect, it } from 'vitest';
@@ -35,7 +35,7 @@ describe('a handler whose client left under finish', () => {
     });
     await leave();
     go.open();
-    await until('the world has ended', () => told.includes('res close'));
+    await until('the detached response has ended', () => told.includes('res close'));
     await turns();
     expect(toldBeforeItsEnd).toEqual([]);
     expect(told.slice(0, 2)).toEqual(['callback', 'res finish']);

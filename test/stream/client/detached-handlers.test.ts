@@ -1,7 +1,7 @@
 /**
  * Eighteen ways of writing a handler, three policies, two ways of leaving: under `finish` nobody notices and the
  * whole answer is kept, under `keep` what was produced until then, under `discard` nothing; and no handler is
- * ever left waiting. Two more ways look at the raw socket; those are told the truth.
+ * ever left waiting. Two more ways look at the raw socket; those see the real state.
  */
 import express from 'express';
 import { describe, expect, it } from 'vitest';
@@ -77,7 +77,7 @@ describe.each(sheltered)('a handler that is $name', (style) => {
 });
 
 describe.each(exposed)('a handler that is $name', (style) => {
-  it.each(EXIT_MODES)('sees through the world of finish after a %s', async (leaving) => {
+  it.each(EXIT_MODES)('sees that the client left, after a %s', async (leaving) => {
     const { instance, noticed } = await leaveMidStream(style, 'finish', leaving);
     expect(noticed).toBeDefined();
     expect(await instance.recorded.ended()).toMatchObject({

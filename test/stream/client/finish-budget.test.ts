@@ -1,4 +1,4 @@
-/** How the world of `finish` ends when its budget does, and what there is instead of it under `keep` and `discard`. */
+/** How a detached response ends when its budget is spent, and what there is instead of it under `keep` and `discard`. */
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { stream } from '../../support/leaver.ts';
