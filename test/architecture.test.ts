@@ -147,6 +147,7 @@ const TABLES_ONLY: readonly string[] = [];
 /** What has tests without being in `src`: the tests' own help, the package as a whole, code beside it. */
 const OTHER_TESTED_FOLDERS = [
   'support',
+  'formats/corpus',
   'package',
   'scenarios',
   'handlers',

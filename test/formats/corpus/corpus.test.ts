@@ -1,0 +1,146 @@
+/** The corpus, live: every stream through a guarded route, however it is cut, and held while the store does not answer. */
+import { describe, expect, it } from 'vitest';
+import { openClient } from '../../support/http-client.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
+import { until } from '../../support/until.ts';
+import { compare, type Mismatch } from './compare.ts';
+import { FIXTURES, type Fixture } from './fixture.ts';
+import { corpusApp, type Cut } from './serve.ts';
+
+/** Rows that are read wrongly today. They must fail, so that the list can only shrink. */
+const NOT_YET: readonly string[] = [
+  'ag-ui-error',
+  'ai-sdk-3-data-stream',
+  'ai-sdk-4-data-stream',
+  'ai-sdk-4-error',
+  'ai-sdk-4-full-stream',
+  'ai-sdk-abort',
+
+  'ai-sdk-finish-error',
+
+  'anythingllm',
+  'bedrock-converse',
+  'charset-latin1',
+  'charset-utf16',
+  'coding-contradicted',
+  'coding-utf-8',
+  'cohere-v1',
+  'cohere-v2',
+  'deepseek-reasoner',
+  'dify-agent',
+  'dify-chat',
+  'dify-error',
+  'dify-workflow',
+  'finish-on-each-chunk',
+  'flowise',
+  'gemini-malformed-call',
+  'glm-network-error',
+  'graphql-sse',
+  'graphql-yoga',
+  'label-plain-is-sse',
+  'label-plain-json-objects',
+  'label-sse-is-ndjson',
+  'label-sse-is-text',
+  'langchain-chunks',
+  'langchain-stream-events',
+  'langgraph-messages-partial',
+  'langgraph-messages-tuple',
+  'librechat',
+  'mastra',
+  'mistral-chat',
+  'mistral-magistral',
+  'openai-cached',
+  'openai-chat-goes-on',
+  'openai-chat-length',
+  'openai-chat-tools-last',
+  'openai-completions',
+  'openai-express-example',
+  'openai-responses-no-deltas',
+  'openai-responses-only-completed',
+  'openai-void-error',
+  'openrouter',
+  'own-delta-and-text',
+  'own-end-words',
+  'own-numbers',
+  'own-quoted-token',
+  'own-snapshots',
+  'own-usage',
+  'own-whole-at-end',
+  'perplexity',
+  'replicate',
+  'tgi-generate-stream',
+  'together-chat',
+  'together-completions',
+  'type-jsonlines',
+  'type-markdown',
+  'vllm-completions',
+  'vllm-error',
+  'voltagent',
+  'workers-ai',
+  'xai-live-search',
+];
+
+/** Sends the body by one route; returns what is wrong with the row. */
+async function live(fixture: Fixture, path: string): Promise<readonly Mismatch[]> {
+  const { keep, store, recorded } = createInMemoryInstance();
+  const client = await openClient(await serve(corpusApp(keep, [fixture])), path);
+  const { whole } = await client.over();
+  if (!whole) return ['the response was not whole'];
+  if (recorded.starts === 0) return ['it was not taken for a stream'];
+  await recorded.ended();
+  const unknown = recorded.facts.filter(({ unknownText }) => unknownText).length;
+  return compare(fixture, [...store.rows.values()][0], { unknown, saves: store.asked.length });
+}
+
+/** The end of the answer, and its finish marker, stay back until the store has answered. */
+async function held(fixture: Fixture, path: string): Promise<readonly Mismatch[]> {
+  const { keep, store, recorded } = createInMemoryInstance();
+  store.hold();
+  const client = await openClient(await serve(corpusApp(keep, [fixture])), path);
+  await until(
+    'the store is asked, or the response is over',
+    () => store.waiting > 0 || client.reply?.whole,
+  );
+  if (store.waiting === 0) return ['the store was not asked'];
+  const early = client.text;
+  const isOver = client.reply?.whole === true;
+  store.answer();
+  await client.over();
+  await recorded.ended();
+  if (isOver) return ['the response ended before the message was saved'];
+  if (fixture.held === undefined || fixture.compressed) return [];
+  if (!client.text.includes(fixture.held)) return [`there is no ${fixture.held}`];
+  return early.includes(fixture.held)
+    ? [`${fixture.held} was seen before the message was saved`]
+    : [];
+}
+
+async function mismatches(fixture: Fixture): Promise<readonly string[]> {
+  const wrong: string[] = [];
+  const run = async (what: typeof live, cut: Cut, format: string): Promise<void> => {
+    const found = await what(fixture, `/${cut}/${format}/${fixture.id}`);
+    wrong.push(...found.map((one) => `${what.name} ${cut} ${format}: ${one}`));
+  };
+  for (const cut of ['whole', 'bytes', 'anywhere'] as const) await run(live, cut, 'auto');
+  for (const format of fixture.formats) await run(live, 'anywhere', format);
+  if (fixture.row !== undefined) {
+    for (const cut of ['whole', 'anywhere'] as const) await run(held, cut, 'auto');
+  }
+  return wrong;
+}
+
+describe('a stream of', () => {
+  it.each(FIXTURES)('$id is stored as its client read it', async (fixture) => {
+    const wrong = await mismatches(fixture);
+    const isExpected = !NOT_YET.includes(fixture.id);
+    expect(wrong.length === 0, wrong.join('\n') || 'right: take it off NOT_YET').toBe(isExpected);
+  });
+});
+
+it('has at least 60 rows of 30 servers and SDKs, and each says where its frames are from', () => {
+  expect(FIXTURES.length).toBeGreaterThanOrEqual(60);
+  const vendors = new Set(FIXTURES.map(({ id }) => id.split('-', 1)[0]));
+  expect(vendors.size).toBeGreaterThanOrEqual(30);
+  expect(FIXTURES.filter(({ source }) => source.length < 10)).toEqual([]);
+});
