@@ -62,7 +62,7 @@ export interface Journal {
   refuse(log: StreamLog, message: Message, sqlstate: string): Promise<boolean>;
   /** The entries of this process for which `keep` was called and that are not settled, oldest first. */
   backlog(limit: number): readonly JournalEntry[];
-  /** The saver lets go of the message: from now on the entry is in `backlog`. What is on disk is not asked of `body` again. */
+  /** The saver has dropped the message from memory: from now on the entry is in `backlog`. What is on disk is not asked of `body` again. */
   keep(log: StreamLog): void;
   /**
    * Takes over the journals of dead processes, oldest entry first. Each entry is given once, whoever asks; one that is

@@ -5,7 +5,7 @@ import { until } from '../support/until.ts';
 import {
   emptyDirectory,
   ending,
-  homes,
+  instances,
   open,
   readBack,
   recoverAll,
@@ -319,7 +319,7 @@ describe('closing', () => {
     journal.settled(one.log);
     await journal.close();
     await journal.close();
-    expect(homes(path)).toEqual([]);
+    expect(instances(path)).toEqual([]);
   });
 
   it('leaves what waits for the next start, which takes it over at once', async () => {
@@ -327,11 +327,11 @@ describe('closing', () => {
     const before = open(path);
     speaker(before.journal, 1).say('unfinished');
     await before.journal.close();
-    expect(homes(path)).toHaveLength(1);
+    expect(instances(path)).toHaveLength(1);
     const after = open(path);
     expect(texts(await recoverAll(after.journal))).toEqual({ 'stream-1': 'unfinished' });
     await after.journal.close();
-    expect(homes(path)).toEqual([]);
+    expect(instances(path)).toEqual([]);
   });
 });
 
@@ -342,9 +342,9 @@ describe('files', () => {
     const one = speaker(journal, 1);
     one.say('secret');
     await journal.sync(one.log);
-    const [home = ''] = homes(path);
-    expect(statSync(home).mode & 0o777).toBe(0o700);
-    expect(statSync(`${home}/owner.json`).mode & 0o777).toBe(0o600);
+    const [instance = ''] = instances(path);
+    expect(statSync(instance).mode & 0o777).toBe(0o700);
+    expect(statSync(`${instance}/owner.json`).mode & 0o777).toBe(0o600);
     for (const file of segmentFiles(path)) expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 });

@@ -129,7 +129,7 @@ export function texts(all: readonly Back[]): Record<string, string> {
 }
 
 /** Directories of instances under a journal's path. */
-export function homes(path: string): string[] {
+export function instances(path: string): string[] {
   return readdirSync(path)
     .filter((name) => /^[0-9a-f]{16}$/.test(name))
     .map((name) => join(path, name));

@@ -1,5 +1,5 @@
 /**
- * The life of a log: opened with its stream, ended, kept when the saver lets go of it, settled when the store has it,
+ * The life of a log: opened with its stream, ended, kept when only the disk has it any more, settled when the store has it,
  * and opened again when a stream goes on after all that.
  */
 import type { Captured, OpenedStream } from '../../core/save-port.ts';

@@ -7,7 +7,7 @@ import { until } from '../../support/until.ts';
 import { startChild } from '../children.ts';
 import {
   emptyDirectory,
-  homes,
+  instances,
   open,
   recoverAll,
   segmentFiles,
@@ -18,25 +18,25 @@ import {
 const OWNER = 'owner.json';
 
 /** Changes what a directory's owner says about itself. */
-function rewriteOwner(home: string, change: Record<string, unknown>): void {
-  const file = join(home, OWNER);
+function rewriteOwner(instance: string, change: Record<string, unknown>): void {
+  const file = join(instance, OWNER);
   const owner: unknown = JSON.parse(readFileSync(file, 'utf8'));
   writeFileSync(file, JSON.stringify({ ...Object(owner), ...change }));
 }
 
 /** As if its owner had not renewed it for so long. */
-function age(home: string, seconds: number): void {
+function age(instance: string, seconds: number): void {
   const then = Date.now() / 1000 - seconds;
-  utimesSync(join(home, OWNER), then, then);
+  utimesSync(join(instance, OWNER), then, then);
 }
 
 /** A directory whose owner was killed: a socket that refuses, and a file that says it was not released. */
-async function killedHome(path: string): Promise<string> {
+async function killedInstance(path: string): Promise<string> {
   const child = startChild('write', path);
   await until('it has written', () => (child.last('round') ?? 0) >= 5);
   await child.kill('SIGKILL');
-  const [home = ''] = homes(path);
-  return home;
+  const [instance = ''] = instances(path);
+  return instance;
 }
 
 describe('two processes with one journal directory', () => {
@@ -59,7 +59,7 @@ describe('two processes with one journal directory', () => {
 
   it('that start together on what a dead one left: each stream goes to one of them', async () => {
     const path = emptyDirectory();
-    await killedHome(path);
+    await killedInstance(path);
     const takers = [open(path), open(path), open(path)];
     const found = await Promise.all(takers.map(({ journal }) => recoverAll(journal)));
     const ids = found.flat().map(({ id }) => id);
@@ -74,8 +74,8 @@ describe('an owner that is stopped by a signal', () => {
     const child = startChild('write', path);
     await until('it has written', () => (child.last('round') ?? 0) >= 10);
     child.signal('SIGSTOP');
-    const [home = ''] = homes(path);
-    age(home, 3600);
+    const [instance = ''] = instances(path);
+    age(instance, 3600);
     const { journal } = open(path);
     expect(await recoverAll(journal)).toEqual([]);
     child.signal('SIGCONT');
@@ -88,18 +88,18 @@ describe('an owner that is stopped by a signal', () => {
     const child = startChild('write', path);
     await until('it has written', () => (child.last('round') ?? 0) >= 40);
     child.signal('SIGSTOP');
-    const [home = ''] = homes(path);
+    const [instance = ''] = instances(path);
     const { journal } = open(path);
-    const own = homes(path).find((directory) => directory !== home) ?? '';
+    const own = instances(path).find((directory) => directory !== instance) ?? '';
     // The wrong takeover, as a taker on another machine would do it.
-    renameSync(home, join(own, `taken-${home.split('/').at(-1)}`));
+    renameSync(instance, join(own, `taken-${instance.split('/').at(-1)}`));
     const first = await recoverAll(journal);
     expect(first).toHaveLength(9);
     child.signal('SIGCONT');
     const moved = await until('it writes into another directory', () =>
-      homes(path).find((directory) => directory !== own && segmentFiles(directory).length > 0),
+      instances(path).find((directory) => directory !== own && segmentFiles(directory).length > 0),
     );
-    expect(moved).not.toBe(home);
+    expect(moved).not.toBe(instance);
     const movedAt = child.last('round') ?? 0;
     await until('it goes on', () => (child.last('round') ?? 0) > movedAt + 50);
     await child.kill('SIGKILL');
@@ -122,15 +122,15 @@ describe('an owner whose directory was taken', () => {
     const one = speaker(journal, 1);
     one.say('before ');
     await nextTurn();
-    const [home = ''] = homes(path);
+    const [instance = ''] = instances(path);
     const elsewhere = join(emptyDirectory(), 'taken');
-    renameSync(home, elsewhere);
+    renameSync(instance, elsewhere);
     one.say('after');
     one.end();
     expect(await journal.sync(one.log)).toBe(true);
     rmSync(elsewhere, { recursive: true });
-    const [now = ''] = homes(path);
-    expect(now).not.toBe(home);
+    const [now = ''] = instances(path);
+    expect(now).not.toBe(instance);
     await journal.close();
     const [back] = await recoverAll(open(path).journal);
     expect(back?.text).toBe('before after');
@@ -145,10 +145,10 @@ describe('an owner whose directory was taken', () => {
     kept.end();
     await journal.sync(kept.log);
     journal.keep(kept.log);
-    const [home = ''] = homes(path);
+    const [instance = ''] = instances(path);
     const taker = open(path);
-    const own = homes(path).find((directory) => directory !== home) ?? '';
-    renameSync(home, join(own, `taken-${home.split('/').at(-1)}`));
+    const own = instances(path).find((directory) => directory !== instance) ?? '';
+    renameSync(instance, join(own, `taken-${instance.split('/').at(-1)}`));
     live.say(' and more');
     expect(await journal.sync(live.log)).toBe(true);
     expect(journal.backlog(9)).toEqual([]);
@@ -162,10 +162,10 @@ describe('an owner whose directory was taken', () => {
     const one = speaker(victim.journal, 1);
     one.say('seen ');
     await nextTurn();
-    const [home = ''] = homes(path);
+    const [instance = ''] = instances(path);
     const taker = open(path);
-    const own = homes(path).find((directory) => directory !== home) ?? '';
-    renameSync(home, join(own, `taken-${home.split('/').at(-1)}`));
+    const own = instances(path).find((directory) => directory !== instance) ?? '';
+    renameSync(instance, join(own, `taken-${instance.split('/').at(-1)}`));
     const [first] = await recoverAll(taker.journal, false);
     expect(first?.text).toBe('seen ');
     one.say('later');
@@ -179,42 +179,42 @@ describe('an owner whose directory was taken', () => {
 
 describe('who is dead', () => {
   it('is a killed owner of this boot, at once', async () => {
-    const home = await killedHome(emptyDirectory());
-    expect(await isDead(home)).toBe(true);
+    const instance = await killedInstance(emptyDirectory());
+    expect(await isDead(instance)).toBe(true);
   });
 
   it('is not a live owner, whatever its file says', async () => {
     const path = emptyDirectory();
     open(path);
-    const [home = ''] = homes(path);
+    const [instance = ''] = instances(path);
     // Every container is pid 1, and another host has another boot.
-    rewriteOwner(home, { pid: 1, bootId: 'another boot' });
-    age(home, 3600);
-    expect(await isDead(home)).toBe(false);
+    rewriteOwner(instance, { pid: 1, bootId: 'another boot' });
+    age(instance, 3600);
+    expect(await isDead(instance)).toBe(false);
   });
 
   it('is an owner of another boot only when it has been silent for a minute', async () => {
-    const home = await killedHome(emptyDirectory());
-    rewriteOwner(home, { bootId: 'another boot' });
-    expect(await isDead(home)).toBe(false);
-    age(home, 61);
-    expect(await isDead(home)).toBe(true);
+    const instance = await killedInstance(emptyDirectory());
+    rewriteOwner(instance, { bootId: 'another boot' });
+    expect(await isDead(instance)).toBe(false);
+    age(instance, 61);
+    expect(await isDead(instance)).toBe(true);
   });
 
   it('is one without an owner file when it is a minute old', async () => {
-    const home = join(emptyDirectory(), 'new-0123456789abcdef');
-    mkdirSync(home);
-    expect(await isDead(home)).toBe(false);
-    utimesSync(home, Date.now() / 1000 - 61, Date.now() / 1000 - 61);
-    expect(await isDead(home)).toBe(true);
+    const instance = join(emptyDirectory(), 'new-0123456789abcdef');
+    mkdirSync(instance);
+    expect(await isDead(instance)).toBe(false);
+    utimesSync(instance, Date.now() / 1000 - 61, Date.now() / 1000 - 61);
+    expect(await isDead(instance)).toBe(true);
   });
 
   it('is one without a socket when it has been silent for a minute', async () => {
-    const home = await killedHome(emptyDirectory());
-    rmSync(join(home, 'alive.sock'));
-    expect(await isDead(home)).toBe(false);
-    age(home, 61);
-    expect(await isDead(home)).toBe(true);
+    const instance = await killedInstance(emptyDirectory());
+    rmSync(join(instance, 'alive.sock'));
+    expect(await isDead(instance)).toBe(false);
+    age(instance, 61);
+    expect(await isDead(instance)).toBe(true);
   });
 });
 
@@ -222,11 +222,11 @@ describe('a directory with a long name', () => {
   it('is owned and taken over like any other', async () => {
     const path = join(emptyDirectory(), 'a'.repeat(120), 'b'.repeat(120));
     const before = open(path);
-    const [home = ''] = homes(path);
-    expect(await isDead(home)).toBe(false);
+    const [instance = ''] = instances(path);
+    expect(await isDead(instance)).toBe(false);
     speaker(before.journal, 1).say('text');
     await before.journal.close();
-    expect(await isDead(home)).toBe(true);
+    expect(await isDead(instance)).toBe(true);
     expect(texts(await recoverAll(open(path).journal))).toEqual({ 'stream-1': 'text' });
   });
 });
@@ -239,14 +239,14 @@ describe('a taker that died', () => {
       speaker(journal, n).say(`text ${n}`);
       await journal.close();
     }
-    const [a = '', b = '', c = ''] = homes(path);
+    const [a = '', b = '', c = ''] = instances(path);
     renameSync(a, join(b, `taken-${basename(a)}`));
     renameSync(b, join(c, `taken-${basename(b)}`));
     const { journal } = open(path);
     const found = texts(await recoverAll(journal));
     expect(Object.values(found).sort()).toEqual(['text 1', 'text 2', 'text 3']);
     await journal.close();
-    expect(homes(path)).toEqual([]);
+    expect(instances(path)).toEqual([]);
   });
 
   it('is taken with all that it had taken, without paths that grow', async () => {

@@ -15,7 +15,7 @@ import { until } from '../../support/until.ts';
 import { startChild } from '../children.ts';
 import {
   emptyDirectory,
-  homes,
+  instances,
   open,
   recoverAll,
   segmentFiles,
@@ -61,7 +61,7 @@ describe('a process that is killed', () => {
     expect(corrupt()).toBe(0);
     expect(await recoverAll(journal)).toEqual([]);
     await journal.close();
-    expect(homes(path)).toEqual([]);
+    expect(instances(path)).toEqual([]);
   });
 
   it('while it recovers another one leaves what it had not settled, and only that', async () => {
@@ -79,7 +79,7 @@ describe('a process that is killed', () => {
     const ids = [...settled.map((line) => String(line['recovered'])), ...all.map(({ id }) => id)];
     expect(ids.sort()).toEqual(Array.from({ length: 9 }, (_, n) => `stream-x-${n}`));
     await journal.close();
-    expect(homes(path)).toEqual([]);
+    expect(instances(path)).toEqual([]);
   });
 });
 
@@ -199,8 +199,8 @@ describe('a stream that went on after its end', () => {
       const disk = { full: false };
       const before = open(path, {}, { files: fullWhen(() => disk.full) });
       const move = async (): Promise<void> => {
-        const [home = ''] = homes(path);
-        renameSync(home, join(path, 'elsewhere'));
+        const [instance = ''] = instances(path);
+        renameSync(instance, join(path, 'elsewhere'));
         expect(await before.journal.sync(one.log)).toBe(true);
       };
       const one = speaker(before.journal, 1);
@@ -230,10 +230,10 @@ describe('a damaged journal', () => {
     const path = emptyDirectory();
     const lengths = new Set<string>();
     for (let length = whole.length; length >= 0; length -= 7) {
-      const home = join(path, String(length).padStart(16, '0'));
-      mkdirSync(home);
-      copyFileSync(join(homes(source)[0] ?? '', 'owner.json'), join(home, 'owner.json'));
-      writeFileSync(join(home, name), whole.subarray(0, length));
+      const instance = join(path, String(length).padStart(16, '0'));
+      mkdirSync(instance);
+      copyFileSync(join(instances(source)[0] ?? '', 'owner.json'), join(instance, 'owner.json'));
+      writeFileSync(join(instance, name), whole.subarray(0, length));
       const { journal } = open(path);
       const found = texts(await recoverAll(journal));
       for (const [id, text] of Object.entries(found)) {
@@ -301,7 +301,7 @@ describe('a damaged journal', () => {
     const path = emptyDirectory();
     const file = await left(path, { a: ['the text'] });
     appendFileSync(file, Buffer.from(Array.from({ length: 5_000 }, (_, at) => (at * 37) & 0xff)));
-    writeFileSync(join(homes(path)[0] ?? '', 'notes.txt'), 'not ours');
+    writeFileSync(join(instances(path)[0] ?? '', 'notes.txt'), 'not ours');
     const { journal, corrupt } = open(path);
     expect(texts(await recoverAll(journal))).toEqual({ 'stream-a': 'the text' });
     expect(corrupt()).toBe(1);

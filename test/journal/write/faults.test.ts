@@ -9,7 +9,7 @@ import { until } from '../../support/until.ts';
 import {
   afterwards,
   emptyDirectory,
-  homes,
+  instances,
   open,
   recoverAll,
   segmentFiles,
@@ -348,6 +348,6 @@ describe('a directory that cannot be used', () => {
     expect(degraded).toEqual(['io-error', undefined]);
     expect(errors.length).toBeGreaterThan(0);
     expect(existsSync(join(path, '.lastchunk'))).toBe(true);
-    expect(homes(join(path, '.lastchunk'))).toHaveLength(1);
+    expect(instances(join(path, '.lastchunk'))).toHaveLength(1);
   });
 });
