@@ -1,9 +1,9 @@
 /** Makes the parts of one instance, each once, and tells each of them only what it needs of the others. */
-import { errorTypeOf } from './core/error-type.ts';
+import { errorTypeOf } from './core/errors.ts';
 import { MAX_PENDING_BYTES, MessageKeeper } from './saver/index.ts';
 import { type JournalOption, openJournal, resolveJournalOptions } from './journal/index.ts';
 import type { Journal } from './journal/port.ts';
-import { tellingMessage } from './core/telling-message.ts';
+import { tellingMessage } from './core/error-words.ts';
 import { outside } from './core/current-stream.ts';
 import { createHealth, type HealthMonitor } from './health/health.ts';
 import { type Logger, LOG_LEVELS, safeLogger } from './core/logger.ts';

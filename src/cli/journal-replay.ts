@@ -3,7 +3,7 @@
  * waits. A message leaves the disk only after the database has it, so this may be broken off at any time.
  */
 import { systemClock } from '../core/clock.ts';
-import { errorTypeOf } from '../core/error-type.ts';
+import { errorTypeOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { MessageStore } from '../core/message.ts';
 import { combine, type Observer } from '../core/observer.ts';

@@ -1,8 +1,8 @@
 /**
- * The one error class of lastchunk. It is thrown for mistakes that a developer can put right (an
- * unknown option, an impossible value) and never for anything that happens while a stream is
- * running: those are counted and logged, because an observer must not break what it observes.
+ * Our one error class, and the names by which any error is known in labels, spans and log lines. A name is made of what a
+ * programmer wrote (a code, a class), never of the message, which may hold what a user wrote.
  */
+import { isObject } from './values.ts';
 
 /** What went wrong, for code that has to tell errors apart; the set is part of the public contract. */
 export type LastchunkErrorCode =
@@ -17,7 +17,11 @@ export type LastchunkErrorCode =
   /** The table of the PostgreSQL store is missing or older than this version needs. */
   | 'not-migrated';
 
-/** Every error that lastchunk throws. `cause` holds the underlying error where there is one. */
+/**
+ * Every error that lastchunk throws: for mistakes that a developer can put right, never for anything that happens while a
+ * stream is running. Those are counted and logged, because an observer must not break what it observes. `cause` holds
+ * the underlying error where there is one.
+ */
 export class LastchunkError extends Error {
   override readonly name = 'LastchunkError';
   readonly code: LastchunkErrorCode;
@@ -26,4 +30,32 @@ export class LastchunkError extends Error {
     super(message, options);
     this.code = code;
   }
+}
+
+/** Node's codes, SQLSTATEs and ours (`not-migrated`); nothing that could be a sentence. */
+const CODE = /^[\w-]{1,64}$/;
+
+/** The `code` of an error, where it is one that can stand in a label; else `undefined`. */
+export function errorCodeOf(error: unknown): string | undefined {
+  if (!isObject(error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' && CODE.test(error.code) ? error.code : undefined;
+}
+
+/**
+ * `error.type` of the telemetry: the error's code, else the name that it goes by (`AbortError`), else its class,
+ * `_OTHER` for what is no error.
+ */
+export function errorTypeOf(error: unknown): string {
+  const code = errorCodeOf(error);
+  if (code !== undefined) return code;
+  if (!(error instanceof Error)) return '_OTHER';
+  // Few classes set `name`; one that does not goes by the `Error` it inherits.
+  const name: unknown = error.name === 'Error' ? error.constructor.name : error.name;
+  return typeof name === 'string' && CODE.test(name) ? name : 'Error';
+}
+
+/** An SQLSTATE that a store's rejection carries as `code`; `undefined` for everything else. */
+export function sqlstateOf(error: unknown): string | undefined {
+  const code = isObject(error) && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }

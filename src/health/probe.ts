@@ -1,5 +1,5 @@
 /** Asking a store for a sign of life, so rarely and so far in the background that nobody waits for it. */
-import { errorTypeOf } from '../core/error-type.ts';
+import { errorTypeOf } from '../core/errors.ts';
 
 const PROBE_EVERY_MS = 5_000;
 

@@ -4,12 +4,12 @@
  */
 import type { StreamFacts } from '../core/current-stream.ts';
 import { isSaveError, isStopReason } from '../core/current-stream.ts';
+import { hasFact } from '../core/error-facts.ts';
+import { errorCodeOf } from '../core/errors.ts';
 import type { Noise } from '../core/observer.ts';
-import { FAILURES } from './failures.ts';
-import { isOfClass, looksLike, property } from './match.ts';
+import { isOfClass, matches, type Need, property, type Signature } from './matcher.ts';
 import { requestErrorOf } from './request-errors.ts';
-import type { Need, Signature } from './rows.ts';
-import { SIGNATURES } from './signatures.ts';
+import { FAILURES, SIGNATURES } from './signatures.ts';
 import { isReference } from '../core/values.ts';
 
 /** The answer. */
@@ -26,7 +26,7 @@ const FAILURE: Classification = { noise: false };
 export function classify(error: unknown, facts: StreamFacts): Classification {
   if (facts.departure === undefined) return FAILURE;
   try {
-    const noise = judge(error, { facts, looks: 0 }, 0);
+    const noise = judge(error, { facts, examined: 0 }, 0);
     return typeof noise === 'object' ? { noise: true, ...noise } : FAILURE;
   } catch {
     // A getter or a proxy that throws: whatever that is, it is no cancellation that we know.
@@ -36,8 +36,8 @@ export function classify(error: unknown, facts: StreamFacts): Classification {
 
 interface Case {
   readonly facts: StreamFacts;
-  /** How many errors were looked at: depth alone does not bound a tree. */
-  looks: number;
+  /** How many errors were examined: depth alone does not bound a tree. */
+  examined: number;
 }
 
 /** What one error says: noise, a failure, or nothing, which is a failure too unless its cause says more. */
@@ -45,8 +45,8 @@ type Judgement = Noise | 'failure' | 'nothing';
 
 function judge(error: unknown, about: Case, depth: number): Judgement {
   if (!isReference(error) || depth > MAX_DEPTH) return 'nothing';
-  if (isSaveError(error) || about.looks >= MAX_ERRORS) return 'failure';
-  about.looks += 1;
+  if (isSaveError(error) || about.examined >= MAX_ERRORS) return 'failure';
+  about.examined += 1;
   if (isOwnAbort(error, about.facts)) return OWN_ABORT;
   if (isStopReason(error) || isFromBefore(error, about.facts)) return 'failure';
   const cause = judge(property(error, 'cause'), about, depth + 1);
@@ -94,11 +94,13 @@ function judgeAll(errors: unknown, about: Case, depth: number): Judgement {
   return first ?? 'failure';
 }
 
-/** By its own look, given what its cause is. */
+/** By what it matches itself, given what its cause is. */
 function judgeOne(error: object, facts: StreamFacts, cause: Judgement): Judgement {
-  const row = SIGNATURES.find((signature) => looksLike(error, signature));
+  const row = SIGNATURES.find((signature) => matches(error, signature));
   if (row !== undefined) return meets(row.needs, error, facts, cause) ? noiseOfRow(row) : 'failure';
-  return FAILURES.some((failure) => looksLike(error, failure)) ? 'failure' : 'nothing';
+  const failed =
+    hasFact(errorCodeOf(error), 'failure') || FAILURES.some((failure) => matches(error, failure));
+  return failed ? 'failure' : 'nothing';
 }
 
 function noiseOfRow({ reason, id }: Signature): Noise {

@@ -3,10 +3,10 @@
  * record holds of it. Of a stream's noise it is remembered how OpenTelemetry would write it.
  */
 import type { CurrentStream } from '../core/current-stream.ts';
-import { property } from './match.ts';
+import { property } from './matcher.ts';
 
 /** An exception, as OpenTelemetry writes it. */
-export interface WrittenException {
+export interface SerialisedException {
   /** `exception.type`: the error's code where it has one, else its name. */
   readonly type: string;
   readonly message: string;
@@ -19,7 +19,7 @@ const known = new WeakMap<CurrentStream, Map<string, 'text' | 'error'>>();
 
 /** Whether an error object, met for the first time, is to be counted: not when its text was. */
 export function countsError(stream: CurrentStream, error: object): boolean {
-  const key = keyOf(written(error));
+  const key = keyOf(serialise(error));
   const shapes = shapesOf(stream);
   const before = shapes.get(key);
   shapes.set(key, 'error');
@@ -27,7 +27,7 @@ export function countsError(stream: CurrentStream, error: object): boolean {
 }
 
 /** Whether a text is to be counted: once, and not when its error was. */
-export function countsText(stream: CurrentStream, exception: WrittenException): boolean {
+export function countsText(stream: CurrentStream, exception: SerialisedException): boolean {
   const key = keyOf(exception);
   const shapes = shapesOf(stream);
   if (shapes.has(key)) return false;
@@ -42,7 +42,7 @@ function shapesOf(stream: CurrentStream): Map<string, 'text' | 'error'> {
 }
 
 /** As the SDK does it (`Span.recordException`). */
-function written(error: object): WrittenException {
+function serialise(error: object): SerialisedException {
   const [code, name, message] = ['code', 'name', 'message'].map((key) => textOf(error, key));
   return { type: code || name || '', message: message ?? '' };
 }
@@ -53,6 +53,6 @@ function textOf(error: object, key: string): string {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
 
-function keyOf({ type, message }: WrittenException): string {
+function keyOf({ type, message }: SerialisedException): string {
   return `${type}\n${message}`;
 }

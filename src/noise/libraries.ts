@@ -1,6 +1,5 @@
 /** What a cancellation looks like in the words of libraries: the second half of the table of signatures. */
-import type { Signature } from './rows.ts';
-import { BEFORE_ASKING, OF_ABORT, OF_SERVER } from './stack-patterns.ts';
+import { BEFORE_ASKING, OF_ABORT, OF_SERVER, type Signature } from './matcher.ts';
 
 /** Asked after the rows of Node: a name that a library shares with Node is Node's. */
 export const OF_LIBRARIES: readonly Signature[] = [

@@ -5,7 +5,7 @@
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { type Moment, thisMoment } from '../core/current-stream.ts';
-import { property } from './match.ts';
+import { property } from './matcher.ts';
 import { isReference } from '../core/values.ts';
 
 /** What is known of the error of a request. */

@@ -1,10 +1,10 @@
 /**
- * What a cancellation looks like, as a table. A row is half of a verdict: it says what an error looks like, and what
- * its stream must know besides. The error's text is never enough, and where nothing better tells, its row needs most.
+ * What a cancellation looks like, and what a failure does, as tables. A row is half of a verdict: it says what an error
+ * looks like, and what its stream must know besides. The error's text is never enough, and where nothing better tells,
+ * its row needs most. What a code alone says stands in core/error-facts.ts.
  */
 import { OF_LIBRARIES } from './libraries.ts';
-import type { Signature } from './rows.ts';
-import { OF_RESPONSE } from './stack-patterns.ts';
+import { OF_RESPONSE, type Failure, type Signature } from './matcher.ts';
 
 /** What Node itself gives, and what the platform does. */
 const OF_NODE: readonly Signature[] = [
@@ -142,5 +142,17 @@ const OF_NODE: readonly Signature[] = [
   },
 ];
 
-/** The first row that an error looks like counts. */
+/** The first row that an error matches counts. */
 export const SIGNATURES: readonly Signature[] = [...OF_NODE, ...OF_LIBRARIES];
+
+/** Asked when no signature matches, beside the codes that are failures. */
+export const FAILURES: readonly Failure[] = [
+  { name: 'TimeoutError', source: 'DOM standard, AbortSignal.timeout(): code 23' },
+  {
+    className: 'Error',
+    message:
+      /^(?:Connection terminated|Client (?:has encountered|was closed)|Cannot use a pool|Query read timeout|timeout exceeded when trying to connect)/,
+    source:
+      'pg and pg-pool, which set no code: a connection or a pool that is gone, also under close()',
+  },
+];

@@ -4,11 +4,12 @@
  * that says nothing is not waited for longer than a while: a connection can die without a word.
  */
 import { within, type Clock } from '../core/clock.ts';
-import { errorTypeOf, sqlstateOf } from '../core/error-type.ts';
+import { hasFact } from '../core/error-facts.ts';
+import { errorTypeOf, sqlstateOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Message, MessageStore } from '../core/message.ts';
 import type { FullObserver } from '../core/observer.ts';
-import { tellingMessage } from '../core/telling-message.ts';
+import { tellingMessage } from '../core/error-words.ts';
 
 /**
  * A store call without an answer for so long counts as a failure. More than the built-in store can take (2 s to
@@ -66,7 +67,7 @@ export class StoreClient {
   async send(items: readonly BatchItem[], wrap: Wrap): Promise<string | undefined> {
     let answer = await this.#call(items, wrap);
     const isAlone = items.length === 1;
-    if (answer.kind === 'refused' && isAlone && RETRIED_ONCE.has(answer.sqlstate)) {
+    if (answer.kind === 'refused' && isAlone && hasFact(answer.sqlstate, 'may-pass')) {
       answer = await this.#call(items, wrap);
     }
     if (answer.kind !== 'refused' || isAlone) {
@@ -148,22 +149,5 @@ function errorTypeIn(answer: StoreAnswer): string | undefined {
  */
 export function refusedSqlstate(error: unknown): string | undefined {
   const sqlstate = sqlstateOf(error);
-  const isRefused = REFUSED.some(({ code }) => sqlstate?.startsWith(code));
-  return isRefused ? sqlstate : undefined;
+  return hasFact(sqlstate, 'refused') ? sqlstate : undefined;
 }
-
-/**
- * An SQLSTATE, or the two digits of a whole class, that says the message itself is at fault. Short on purpose: what is not
- * in it costs a retry, what is wrongly in it costs a message. Source: PostgreSQL, Appendix A "Error Codes".
- */
-const REFUSED: readonly { readonly code: string; readonly why: string }[] = [
-  { code: '22', why: 'data exception: a value that its type cannot hold' },
-  { code: '23', why: 'integrity constraint violation: the table does not take this row' },
-  { code: '54000', why: 'program limit exceeded: an index row or a jsonb value that is too large' },
-];
-
-/**
- * Refusals that a second try may end: a unique violation is also what two writers of one id meet, and by then the other's
- * row can be seen. One that stays is a constraint of the app's, or SQL of its own that is not idempotent.
- */
-const RETRIED_ONCE: ReadonlySet<string> = new Set(['23505']);

@@ -2,8 +2,8 @@
  * One log line per stream, and one for each save that is not in the store. Ids, codes and numbers only: what a user or
  * a model wrote is in no field. What the store refused is told by the guard, which knows why.
  */
-import { errorTypeOf } from '../core/error-type.ts';
-import { tellingMessage } from '../core/telling-message.ts';
+import { errorTypeOf } from '../core/errors.ts';
+import { tellingMessage } from '../core/error-words.ts';
 import type { Logger } from '../core/logger.ts';
 import type { InternalErrorPlace, Observer, SaveReport, StreamSummary } from '../core/observer.ts';
 

@@ -70,7 +70,7 @@ function formatOf(stream: StreamView): (typeof FORMATS)[number] {
   return FORMATS.find((format) => format === stream.format) ?? 'custom';
 }
 
-function attemptLabel(errorType: string | undefined): 'none' | (typeof STORE_ERRORS)[number] {
+function attemptLabel(errorType: string | undefined): string {
   if (errorType === undefined) return 'none';
   return STORE_ERRORS.find((known) => known === errorType) ?? 'other';
 }

@@ -19,7 +19,7 @@ import {
   type SpanContext,
   type Tracer,
 } from '@opentelemetry/api';
-import { errorTypeOf } from '../core/error-type.ts';
+import { errorTypeOf } from '../core/errors.ts';
 import type { Save } from '../core/save-port.ts';
 import type { Outcome } from '../core/message.ts';
 import type {

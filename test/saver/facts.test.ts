@@ -1,7 +1,7 @@
 /** What is a refusal, what may be said about an error, how large a message is. */
 import { expect, test } from 'vitest';
 import { LastchunkError } from '../../src/core/errors.ts';
-import { tellingMessage } from '../../src/core/telling-message.ts';
+import { tellingMessage } from '../../src/core/error-words.ts';
 import { sizeOf } from '../../src/saver/batcher.ts';
 import { refusedSqlstate } from '../../src/saver/store-client.ts';
 import { messageOf, openedStream, sqlError } from './fakes.ts';

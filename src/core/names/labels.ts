@@ -1,4 +1,5 @@
 /** Values of labels: closed sets, because every value is a series for ever and nothing a client chooses may make one. */
+import { codesWith } from '../error-facts.ts';
 import type { Bounded } from './metric.ts';
 
 /** Distinct routes with series of their own; a route pattern is code, so more than this is an accident. */
@@ -22,30 +23,8 @@ export const FORMATS = [
   'custom',
 ] as const;
 
-/**
- * Failures of the store that have a series of their own. PostgreSQL: appendix A of its manual; the others are
- * Node's system errors (nodejs.org/api/errors.html#common-system-errors) and our own `timeout`.
- */
-export const STORE_ERRORS = [
-  'timeout',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ENOTFOUND',
-  'EPIPE',
-  '08006', // connection_failure
-  '25006', // read_only_sql_transaction: a replica
-  '28P01', // invalid_password
-  '40001', // serialization_failure
-  '40P01', // deadlock_detected
-  '42501', // insufficient_privilege
-  '42P01', // undefined_table
-  '53100', // disk_full
-  '53300', // too_many_connections
-  '57014', // query_canceled: the statement timeout
-  '57P01', // admin_shutdown
-  '57P03', // cannot_connect_now: starting up
-  'other',
-] as const;
+/** Failures of the store that have a series of their own. */
+export const STORE_ERRORS: readonly string[] = [...codesWith('series'), 'other'];
 
 export const GUARDED = ['true', 'false'] as const;
 export const SKIP_REASONS = ['empty', 'discarded'] as const;

@@ -12,7 +12,7 @@ import {
 import { ATTRIBUTES } from '../../core/names/index.ts';
 import { isError } from './line.ts';
 import { type FoundNoise, noiseOf } from '../decide.ts';
-import { noiseOfWritten } from './serialised.ts';
+import { noiseOfSerialised } from './serialised.ts';
 
 /** A span while it lives, as far as it is used here. */
 export interface StartedSpan {
@@ -181,5 +181,5 @@ function noiseOfRecord({ attributes }: EmittedLogRecord): FoundNoise | undefined
   } = attributes;
   if (typeof type !== 'string' || typeof message !== 'string') return undefined;
   const stacktrace = typeof stack === 'string' ? stack : undefined;
-  return noiseOfWritten({ type, message, stacktrace });
+  return noiseOfSerialised({ type, message, stacktrace });
 }

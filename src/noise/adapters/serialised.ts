@@ -6,11 +6,11 @@
  */
 import { currentStream } from '../../core/current-stream.ts';
 import { classify } from '../classify.ts';
-import { countsText, type WrittenException } from '../dedup.ts';
+import { countsText, type SerialisedException } from '../dedup.ts';
 import type { FoundNoise } from '../decide.ts';
 
 /** The same question as `noiseOf`, about the stream that the caller runs in. Counts, once per stream and text. */
-export function noiseOfWritten(exception: WrittenException): FoundNoise | undefined {
+export function noiseOfSerialised(exception: SerialisedException): FoundNoise | undefined {
   const stream = currentStream();
   const facts = stream?.facts();
   if (stream === undefined || facts?.abortReason === undefined) return undefined;
@@ -22,7 +22,7 @@ export function noiseOfWritten(exception: WrittenException): FoundNoise | undefi
 }
 
 /** An error that would be written so. Our own reason is known by its message, which nobody else has. */
-function standIn(exception: WrittenException, abortReason: unknown): unknown {
+function standIn(exception: SerialisedException, abortReason: unknown): unknown {
   const { type, message, stacktrace: stack } = exception;
   const isDom = type === DOM_ABORT_ERR;
   if ((isDom || type === 'AbortError') && abortReason instanceof Error) {

@@ -2,23 +2,12 @@
  * What an error that ended a stream says about it: which side it came from, whether it is a time-out, and the
  * low-cardinality name that spans and logs carry. Recognised by code and class, never by message.
  */
-import { errorCodeOf, errorTypeOf } from '../../core/error-type.ts';
+import { hasFact } from '../../core/error-facts.ts';
+import { errorCodeOf, errorTypeOf } from '../../core/errors.ts';
 import type { Outcome, Side } from '../../core/message.ts';
 
 /** How deep a chain of causes is followed: beyond that it says nothing new, and chains may be cyclic. */
 const MAX_CAUSE_DEPTH = 5;
-
-/** Codes that only a request to somewhere else can produce: undici's own, and the resolver's and connect's. */
-const UPSTREAM_CODES: ReadonlySet<string> = new Set([
-  'ECONNREFUSED', // connect
-  'ECONNRESET', // http.request and its response, when cut by the other end
-  'ENOTFOUND', // getaddrinfo
-  'EAI_AGAIN', // getaddrinfo
-  'EHOSTUNREACH', // connect
-  'ENETUNREACH', // connect
-  'ETIMEDOUT', // connect, read
-  'EPIPE', // a request body that nobody reads any more
-]);
 
 /** Names of the classes that LLM clients throw for a bad answer of their API. */
 const UPSTREAM_CLASSES: ReadonlySet<string> = new Set([
@@ -51,8 +40,7 @@ function isTimeout(error: unknown): boolean {
 
 function isUpstream(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const code = errorCodeOf(error);
-  if (code !== undefined && (code.startsWith('UND_ERR_') || UPSTREAM_CODES.has(code))) return true;
+  if (hasFact(errorCodeOf(error), 'upstream')) return true;
   // fetch and its body: a TypeError whose cause tells; without a cause, these two texts are all there is.
   if (error instanceof TypeError && UPSTREAM_FETCH_MESSAGES.has(error.message)) return true;
   if (error.name === 'TimeoutError') return true;

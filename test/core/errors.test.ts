@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { errorTypeOf } from '../../src/core/error-type.ts';
+import { errorTypeOf } from '../../src/core/errors.ts';
 
 class UpstreamFailure extends Error {}
 
