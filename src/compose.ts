@@ -12,7 +12,7 @@ import { watchRequests } from './noise/request-errors.ts';
 import { noiseOf } from './noise/decide.ts';
 import { combine, type FullObserver, type Observer } from './core/observer.ts';
 import { bad, flag, record, refuseUnknown, wholeNumber } from './core/options.ts';
-import { createPoolWatch, type PoolWatch } from './pool-watch/watch.ts';
+import { PoolWatch } from './pool-watch/watch.ts';
 import type { Environment } from './stream/lifecycle/stream.ts';
 import { readBody } from './stream/body/read-body.ts';
 import { createDiagLogger } from './telemetry/diag-logger.ts';
@@ -147,7 +147,7 @@ function spansFor({ conversationIdInSpans }: LastchunkOptions): Spans {
 
 /** The observer is made from the watch too, so it is asked for when there is something to tell. */
 function poolWatchFor(observer: () => FullObserver): PoolWatch {
-  return createPoolWatch({
+  return new PoolWatch({
     onWatched: (pool) => observer().onPoolWatched(pool),
     onFinding: (finding) => observer().onPoolFinding(finding),
   });

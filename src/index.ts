@@ -24,7 +24,7 @@ export type {
   StreamSummary,
   StreamView,
 } from './core/observer.ts';
-export type { WatchedPool, WatchPoolOptions } from './pool-watch/options.ts';
+export type { WatchedPool, WatchPoolOptions } from './pool-watch/watch.ts';
 export type { NoiseReason } from './core/names/labels.ts';
 export type { ErrorMiddleware, Middleware } from './stream/entry/middleware.ts';
 export type { StopOptions } from './stream/entry/stop-route.ts';

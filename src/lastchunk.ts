@@ -9,7 +9,7 @@ import type { Classification } from './noise/classify.ts';
 import { fieldsOf } from './noise/adapters/line.ts';
 import { type FoundNoise, noiseOf } from './noise/decide.ts';
 import { wholeNumber } from './core/options.ts';
-import type { WatchedPool, WatchPoolOptions } from './pool-watch/options.ts';
+import type { WatchedPool, WatchPoolOptions } from './pool-watch/watch.ts';
 import { streamOf } from './stream/entry/attach.ts';
 import { drainStreams } from './stream/lifecycle/ending.ts';
 import {

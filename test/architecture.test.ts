@@ -28,7 +28,12 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   semver: ['cli/doctor'],
   '@grafana/grafana-foundation-sdk': ['slo/dashboards/'],
   // `createRequire` loads what may not be there: `pg`, and the Prometheus clients.
-  'node:module': ['postgres/pg.ts', 'telemetry/prometheus-client.ts', 'register/', 'cli/doctor'],
+  'node:module': [
+    'postgres/options.ts',
+    'telemetry/prometheus-client.ts',
+    'register/',
+    'cli/doctor',
+  ],
 };
 
 /** What an app without any optional package can load. */

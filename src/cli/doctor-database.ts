@@ -1,10 +1,9 @@
 /** Whether the database answers, and whether its table is what this version of lastchunk writes into. */
 import { join } from 'node:path';
 import { LastchunkError } from '../core/errors.ts';
-import { createConnections } from '../postgres/connections.ts';
+import { Connections } from '../postgres/connections.ts';
 import { versionOf } from '../postgres/migrations.ts';
-import { checkOptions } from '../postgres/options.ts';
-import { loadPg } from '../postgres/pg.ts';
+import { checkOptions, loadPg } from '../postgres/options.ts';
 import { type Finding, note, wrong } from './doctor-finding.ts';
 import { reason } from './migrate.ts';
 
@@ -27,7 +26,7 @@ export async function examineDatabase(question: DatabaseQuestion): Promise<reado
   const settings = checkOptions({ connectionString, table, maxConnections: 1 });
   try {
     const pg = loadPg(join(app, 'package.json'));
-    const connections = createConnections(pg, settings, () => {
+    const connections = new Connections(pg, settings, () => {
       // The query that meets it rejects, and that is told below.
     });
     try {

@@ -3,7 +3,7 @@
  * is the answer is decided by whoever asks.
  */
 import { bad } from '../core/options.ts';
-import { loadPg } from '../postgres/pg.ts';
+import { loadPg } from '../postgres/options.ts';
 import { parseTable } from '../postgres/table.ts';
 import { isObject, isRecord } from '../core/values.ts';
 

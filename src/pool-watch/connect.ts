@@ -1,13 +1,25 @@
-/** The one place of a pool that knows who takes a client: its `connect`, replaced on the instance. */
+/**
+ * The one place of a pool that knows who takes a client: its `connect`, replaced on the instance. It notes the stream of
+ * the caller and the line of the app, so that a report can name both.
+ */
 import { currentStream } from '../core/current-stream.ts';
 import type { PgPoolClient } from '../core/pg-shapes.ts';
 import type { Leases } from './lease.ts';
-import type { WatchedPool } from './options.ts';
-import { captureHere } from './place.ts';
-import type { Holding } from './streams.ts';
 
-/** Who took it. */
-export type Taker = Pick<Holding, 'place' | 'streamId'>;
+/** A `pg.Pool`, as far as it is watched. */
+export interface WatchedPool {
+  readonly totalCount: number;
+  readonly idleCount: number;
+  readonly waitingCount: number;
+  connect(...args: never[]): unknown;
+}
+
+/** Who took a client. */
+export interface Taker {
+  readonly place: Place;
+  /** The stream whose handler took it; it may not have begun. */
+  readonly streamId: string | undefined;
+}
 
 /** Told of each client that is lent; returns what to call when the app has lost it. */
 export type OnLent = (client: PgPoolClient, taker: Taker) => () => void;
@@ -37,3 +49,42 @@ export function replaceConnect(pool: WatchedPool, leases: Leases, onLent: OnLent
 }
 
 type Callback = (error: unknown, client: PgPoolClient | undefined, release: unknown) => void;
+
+/** Deep enough for a query builder between the app and its pool. */
+const FRAMES = 30;
+
+/** A place that costs little until somebody asks. */
+export interface Place {
+  /** `file:line` of the first caller outside node_modules; `unknown` where there is none. */
+  toString(): string;
+}
+
+/** The place that called `below`. */
+export function captureHere(below: (...args: never[]) => unknown): Place {
+  const { stackTraceLimit } = Error;
+  const trace: { stack?: string } = {};
+  Error.stackTraceLimit = FRAMES;
+  Error.captureStackTrace(trace, below);
+  Error.stackTraceLimit = stackTraceLimit;
+  let place: string | undefined;
+  return {
+    toString() {
+      // V8 makes the text at the first reading; until then it keeps the frames, and by them what they refer to.
+      place ??= firstOutside(trace.stack ?? '');
+      delete trace.stack;
+      return place;
+    },
+  };
+}
+
+const FRAME = /^ {4}at (?:.*? \()?(?:async )?(?:file:\/\/)?(.+?):(\d+):\d+\)?$/;
+
+function firstOutside(stack: string): string {
+  for (const line of stack.split('\n')) {
+    const [, file, number] = FRAME.exec(line) ?? [];
+    if (file === undefined || number === undefined) continue;
+    if (!/[\\/]node_modules[\\/]/.test(file) && !file.startsWith('node:'))
+      return `${file}:${number}`;
+  }
+  return 'unknown';
+}

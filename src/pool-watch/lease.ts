@@ -6,33 +6,28 @@
 import type { PgPoolClient } from '../core/pg-shapes.ts';
 
 /** Hands out stand-ins. */
-export interface Leases {
-  /** The stand-in of a client, the same one for as long as the client lives. `onLost` when it is collected while it is out. */
-  lend(client: PgPoolClient, onLost: () => void): PgPoolClient;
-  /** The client is back. */
-  takeBack(client: PgPoolClient): void;
-}
-
-export function createLeases(): Leases {
-  const lost = new FinalizationRegistry<() => void>((onLost) => onLost());
+export class Leases {
+  readonly #lost = new FinalizationRegistry<() => void>((onLost) => onLost());
   /** Held fast while the client is in the pool: apps and query builders know clients by identity. */
-  const resting = new WeakMap<PgPoolClient, PgPoolClient>();
-  const out = new WeakMap<PgPoolClient, WeakRef<PgPoolClient>>();
-  return {
-    lend(client, onLost) {
-      const lease = resting.get(client) ?? createLease(client);
-      resting.delete(client);
-      out.set(client, new WeakRef(lease));
-      lost.register(lease, onLost, client);
-      return lease;
-    },
-    takeBack(client) {
-      const lease = out.get(client)?.deref();
-      out.delete(client);
-      lost.unregister(client);
-      if (lease !== undefined) resting.set(client, lease);
-    },
-  };
+  readonly #resting = new WeakMap<PgPoolClient, PgPoolClient>();
+  readonly #out = new WeakMap<PgPoolClient, WeakRef<PgPoolClient>>();
+
+  /** The stand-in of a client, the same one for as long as the client lives. `onLost` when it is collected while it is out. */
+  lend(client: PgPoolClient, onLost: () => void): PgPoolClient {
+    const lease = this.#resting.get(client) ?? createLease(client);
+    this.#resting.delete(client);
+    this.#out.set(client, new WeakRef(lease));
+    this.#lost.register(lease, onLost, client);
+    return lease;
+  }
+
+  /** The client is back. */
+  takeBack(client: PgPoolClient): void {
+    const lease = this.#out.get(client)?.deref();
+    this.#out.delete(client);
+    this.#lost.unregister(client);
+    if (lease !== undefined) this.#resting.set(client, lease);
+  }
 }
 
 type Method = (...args: unknown[]) => unknown;

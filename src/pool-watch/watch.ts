@@ -8,12 +8,22 @@
 import type { EventEmitter } from 'node:events';
 import { followStreams } from '../core/current-stream.ts';
 import type { Observer, PoolFinding } from '../core/observer.ts';
-import { bad } from '../core/options.ts';
+import { bad, record, refuseUnknown, show, wholeNumber } from '../core/options.ts';
 import type { PgPoolClient } from '../core/pg-shapes.ts';
-import { replaceConnect } from './connect.ts';
-import { createLeases } from './lease.ts';
-import { checkWatchOptions, type WatchedPool, type WatchPoolOptions } from './options.ts';
-import { createHeldByStreams, type Holding } from './streams.ts';
+import { isObject } from '../core/values.ts';
+import { replaceConnect, type WatchedPool } from './connect.ts';
+import { Leases } from './lease.ts';
+import { HeldByStreams, type Holding } from './streams.ts';
+
+export type { WatchedPool };
+
+/** Options of `watchPool()`. */
+export interface WatchPoolOptions {
+  /** Label of its series: letters, digits, `_` and `-`, at most 40; every pool its own. */
+  readonly name: string;
+  /** A client that is out for longer is reported; default 10 000 ms, 10 to 86 400 000. */
+  readonly heldMs?: number;
+}
 
 /** What a pool is doing now. */
 export interface WatchedGauges {
@@ -24,73 +34,84 @@ export interface WatchedGauges {
   readonly max: number;
 }
 
-/** The watched pools of one instance. */
-export interface PoolWatch {
-  /** Throws `bad-option`. Returns what ends the watching. */
-  watch(pool: WatchedPool, options: WatchPoolOptions): () => void;
-  gauges(): readonly WatchedGauges[];
-  /** Has to hear of the instance's streams. */
-  readonly observer: Observer;
-  /** Ends the watching of all. */
-  close(): void;
-}
-
 /** Every pool that is watched, by whichever instance. */
 const pools = new WeakSet<WatchedPool>();
 
-export interface PoolWatchOptions {
-  readonly onWatched: (pool: string) => void;
-  readonly onFinding: (finding: PoolFinding) => void;
-}
-
-export function createPoolWatch({ onWatched, onFinding }: PoolWatchOptions): PoolWatch {
-  const watched = new Map<string, Watching>();
+/** The watched pools of one instance. */
+export class PoolWatch {
+  readonly #onWatched: (pool: string) => void;
+  readonly #onFinding: (finding: PoolFinding) => void;
+  readonly #watched = new Map<string, Watching>();
   /** Names of pools that are not watched any more: a gauge must not stay where it was. */
-  const ended = new Set<string>();
-  const tell = (holding: Holding, kind: PoolFinding['kind'], route?: string): void => {
+  readonly #ended = new Set<string>();
+  readonly #streams: HeldByStreams;
+
+  constructor(tell: {
+    readonly onWatched: (pool: string) => void;
+    readonly onFinding: (finding: PoolFinding) => void;
+  }) {
+    this.#onWatched = tell.onWatched;
+    this.#onFinding = tell.onFinding;
+    this.#streams = new HeldByStreams((holding, { route }) => {
+      if (!holding.told) this.#tell(holding, 'across-stream', route);
+    });
+  }
+
+  /** Has to hear of the instance's streams. */
+  get observer(): Observer {
+    return this.#streams;
+  }
+
+  /** Throws `bad-option`. Returns what ends the watching. */
+  watch(pool: WatchedPool, options: WatchPoolOptions): () => void {
+    const { name, heldMs } = checkWatchOptions(pool, options, [...this.#watched.keys()]);
+    if (pools.has(pool)) throw bad(`this pool is watched already; ${name} would count it twice`);
+    pools.add(pool);
+    followStreams();
+    const watching = startWatching({ pool, name, heldMs, tell: this.#events() });
+    this.#watched.set(name, watching);
+    this.#ended.delete(name);
+    this.#onWatched(name);
+    return () => {
+      watching.stop();
+      if (this.#watched.get(name) !== watching) return;
+      this.#watched.delete(name);
+      this.#ended.add(name);
+    };
+  }
+
+  gauges(): readonly WatchedGauges[] {
+    return [
+      ...[...this.#watched.values()].map((one) => one.gauges()),
+      ...[...this.#ended].map((name) => ({ name, total: 0, idle: 0, waiting: 0, max: 0 })),
+    ];
+  }
+
+  /** Ends the watching of all. */
+  close(): void {
+    for (const watching of this.#watched.values()) watching.stop();
+    this.#watched.clear();
+  }
+
+  #events(): WatchEvents {
+    const streams = this.#streams;
+    return {
+      onTaken: (holding) => streams.recordTaken(holding),
+      onReleased: (holding) => streams.recordReleased(holding),
+      onLong: (holding) => {
+        const stream = streams.streamOf(holding);
+        this.#tell(holding, stream === undefined ? 'long' : 'across-stream', stream?.route);
+      },
+      onLost: (holding) => this.#tell(holding, 'leaked'),
+    };
+  }
+
+  #tell(holding: Holding, kind: PoolFinding['kind'], route?: string): void {
     holding.told = true;
     const { pool, place, takenAt } = holding;
-    onFinding({ pool, kind, place: String(place), heldMs: performance.now() - takenAt, route });
-  };
-  const streams = createHeldByStreams((holding, { route }) => {
-    if (!holding.told) tell(holding, 'across-stream', route);
-  });
-  const events: WatchEvents = {
-    onTaken: (holding) => streams.taken(holding),
-    onReleased: (holding) => streams.released(holding),
-    onLong: (holding) => {
-      const stream = streams.streamOf(holding);
-      tell(holding, stream === undefined ? 'long' : 'across-stream', stream?.route);
-    },
-    onLost: (holding) => tell(holding, 'leaked'),
-  };
-  return {
-    observer: streams,
-    watch(pool, options) {
-      const { name, heldMs } = checkWatchOptions(pool, options, [...watched.keys()]);
-      if (pools.has(pool)) throw bad(`this pool is watched already; ${name} would count it twice`);
-      pools.add(pool);
-      followStreams();
-      const watching = startWatching({ pool, name, heldMs, tell: events });
-      watched.set(name, watching);
-      ended.delete(name);
-      onWatched(name);
-      return () => {
-        watching.stop();
-        if (watched.get(name) !== watching) return;
-        watched.delete(name);
-        ended.add(name);
-      };
-    },
-    gauges: () => [
-      ...[...watched.values()].map((one) => one.gauges()),
-      ...[...ended].map((name) => ({ name, total: 0, idle: 0, waiting: 0, max: 0 })),
-    ],
-    close() {
-      for (const watching of watched.values()) watching.stop();
-      watched.clear();
-    },
-  };
+    const heldMs = performance.now() - takenAt;
+    this.#onFinding({ pool, kind, place: String(place), heldMs, route });
+  }
 }
 
 interface WatchEvents {
@@ -116,7 +137,7 @@ interface WatchingOptions {
 
 function startWatching({ pool, name, heldMs, tell }: WatchingOptions): Watching {
   const out = new Map<PgPoolClient, Holding>();
-  const leases = createLeases();
+  const leases = new Leases();
   const sweep = createSweep(out, heldMs, tell);
   const released = (client: PgPoolClient): void => {
     const holding = out.get(client);
@@ -184,4 +205,38 @@ function countsOf(pool: WatchedPool): Omit<WatchedGauges, 'name'> {
   // Where `pg.Pool` keeps its options; its default is 10.
   const { options } = pool as { readonly options?: { readonly max?: number } };
   return { total, idle, waiting, max: options?.max ?? 10 };
+}
+
+/** More series than this are an accident. */
+const POOLS_MAX = 10;
+
+/** Names that are taken: the guard's own pool, and what a bounded label overflows into. */
+const RESERVED: ReadonlySet<string> = new Set(['lastchunk', 'other']);
+
+/** Throws `bad-option`. `watched` are the names that are taken. */
+function checkWatchOptions(
+  pool: unknown,
+  options: WatchPoolOptions,
+  watched: readonly string[],
+): { readonly name: string; readonly heldMs: number } {
+  const given = record('options', options);
+  refuseUnknown('watchPool()', given, ['name', 'heldMs']);
+  const { name } = given;
+  if (typeof name !== 'string' || !/^[\w-]{1,40}$/.test(name) || RESERVED.has(name)) {
+    const names = [...RESERVED].join(', ');
+    throw bad(
+      `\`name\` must be 1 to 40 of letters, digits, _ and -, not ${show(name)} (nor ${names})`,
+    );
+  }
+  if (watched.includes(name))
+    throw bad(`\`name\` must differ from pool to pool; ${name} is watched already`);
+  if (watched.length >= POOLS_MAX) throw bad(`watchPool() watches at most ${POOLS_MAX} pools`);
+  if (!isPool(pool)) throw bad('watchPool() needs a pg.Pool');
+  const range = { min: 10, max: 86_400_000, fallback: 10_000 };
+  return { name, heldMs: wholeNumber('heldMs', given['heldMs'], range) };
+}
+
+function isPool(pool: unknown): boolean {
+  if (!isObject(pool)) return false;
+  return 'connect' in pool && 'on' in pool && 'totalCount' in pool && 'waitingCount' in pool;
 }

@@ -3,10 +3,9 @@
  * run a transaction on it. A client that met any error is closed, never given back: what state it is in is
  * not worth guessing, and a new connection is cheap beside a message.
  */
-import { runInOneTrip, speaksProtocol } from './one-trip.ts';
 import type { PostgresSettings } from './options.ts';
 import type { PgClient, PgModule, PgPool, PgPoolClient, PgResult } from '../core/pg-shapes.ts';
-import { createSessions } from './session.ts';
+import { runInOneTrip, Sessions, speaksProtocol } from './session.ts';
 
 /** What the pool is doing; gauges. */
 export interface PoolGauges {
@@ -20,92 +19,78 @@ export interface PoolGauges {
 }
 
 /** The pool of one store. */
-export interface Connections {
+export class Connections {
+  readonly #pg: PgModule;
+  readonly #pool: PgPool;
+  readonly #sessions: Sessions;
+  readonly #settings: PostgresSettings;
+  readonly #onError: (error: unknown) => void;
+
+  /** Connects to nothing yet. `onError` gets what idle and lent connections meet between queries. */
+  constructor(pg: PgModule, settings: PostgresSettings, onError: (error: unknown) => void) {
+    this.#pg = pg;
+    this.#pool = openPool(pg, settings, onError);
+    this.#sessions = new Sessions(settings.statementTimeoutMs);
+    this.#settings = settings;
+    this.#onError = onError;
+  }
+
   /**
    * One statement in its own transaction and one round trip. It may be planned once for all: only for a
    * statement whose plan is the same for an empty table and a full one.
    */
-  run(text: string, values: readonly unknown[]): Promise<PgResult>;
+  run(text: string, values: readonly unknown[]): Promise<PgResult> {
+    const statement = { text, values };
+    return this.#lend(async (client) => {
+      if (await this.#sessions.claim(client)) return this.#sessions.runPrepared(client, statement);
+      return speaksProtocol(client)
+        ? runInOneTrip(this.#pg, client, statement, this.#settings.statementTimeoutMs)
+        : this.#inTransaction(client, () => client.query(text, values));
+    });
+  }
+
   /** A transaction around `work`. READ COMMITTED: each statement sees what others committed before it. */
-  transaction<T>(work: (client: PgClient) => Promise<T>): Promise<T>;
+  transaction<T>(work: (client: PgClient) => Promise<T>): Promise<T> {
+    return this.#lend((client) => this.#inTransaction(client, work));
+  }
+
   /** Whether the database answers. Never rejects. */
-  ping(): Promise<boolean>;
-  gauges(): PoolGauges;
+  ping(): Promise<boolean> {
+    return this.#pool.query('SELECT 1').then(
+      () => true,
+      () => false,
+    );
+  }
+
+  gauges(): PoolGauges {
+    const { totalCount: total, idleCount: idle, waitingCount: waiting } = this.#pool;
+    return { total, idle, waiting, max: this.#settings.maxConnections };
+  }
+
   /** Waits for what is running, which is bounded. */
-  close(): Promise<void>;
-}
+  close(): Promise<void> {
+    return this.#pool.end();
+  }
 
-/** Makes the pool. Connects to nothing yet. `onError` gets what idle and lent connections meet between queries. */
-export function createConnections(
-  pg: PgModule,
-  settings: PostgresSettings,
-  onError: (error: unknown) => void,
-): Connections {
-  const { maxConnections: max, statementTimeoutMs } = settings;
-  const pool = new pg.Pool({
-    ...POOL,
-    ...settings.connection,
-    max,
-    connectionTimeoutMillis: settings.connectTimeoutMs,
-    query_timeout: statementTimeoutMs + CLIENT_GRACE_MS,
-  });
-  // Without a listener, a connection that is killed while idle would end the process.
-  pool.on('error', (error) => {
-    // pg hangs the whole client onto the error; a log has no use for it.
-    Reflect.deleteProperty(error, 'client');
-    onError(error);
-  });
-
-  // The pool's listener goes in the tick a client is lent, ours comes when the promise of it is awaited. What is
-  // said in between (a server that greets and kills in one packet) needs nobody's answer, the next query
-  // fails anyway, but without a listener it would end the process.
-  pool.on('connect', (client) => void client.on('error', () => undefined));
-
-  const lend = createLender(pool, onError);
-  const sessions = createSessions(statementTimeoutMs);
-  const inTransaction = async <T>(
+  async #inTransaction<T>(
     client: PgPoolClient,
     work: (client: PgClient) => Promise<T>,
-  ): Promise<T> => {
-    await client.query(begin(statementTimeoutMs));
+  ): Promise<T> {
+    await client.query(begin(this.#settings.statementTimeoutMs));
     const result = await work(client);
     await client.query('COMMIT');
     return result;
-  };
-  return {
-    run: (text, values) =>
-      lend(async (client) => {
-        if (await sessions.isOurs(client)) return sessions.run(client, text, values);
-        return speaksProtocol(client)
-          ? runInOneTrip(pg, client, { text, values }, statementTimeoutMs)
-          : inTransaction(client, () => client.query(text, values));
-      }),
-    transaction: (work) => lend((client) => inTransaction(client, work)),
-    ping: () =>
-      pool.query('SELECT 1').then(
-        () => true,
-        () => false,
-      ),
-    gauges: () => ({
-      total: pool.totalCount,
-      idle: pool.idleCount,
-      waiting: pool.waitingCount,
-      max,
-    }),
-    close: () => pool.end(),
-  };
-}
+  }
 
-/** Lends a client to `work`: given back when it resolves, closed when it rejects or the connection breaks. */
-function createLender(pool: PgPool, onError: (error: unknown) => void) {
-  return async <T>(work: (client: PgPoolClient) => Promise<T>): Promise<T> => {
-    const client = await pool.connect();
+  /** Lends a client to `work`: given back when it resolves, closed when it rejects or the connection breaks. */
+  async #lend<T>(work: (client: PgPoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect();
     // The pool listens to idle clients only; a lent one that is killed would end the process too.
     let onBroken: (error: Error) => void = () => undefined;
     const broken = new Promise<never>((_, reject) => {
       onBroken = reject;
     });
-    broken.catch(onError);
+    broken.catch(this.#onError);
     client.on('error', onBroken);
     let healthy = false;
     try {
@@ -116,7 +101,32 @@ function createLender(pool: PgPool, onError: (error: unknown) => void) {
       client.release(!healthy);
       client.off('error', onBroken);
     }
-  };
+  }
+}
+
+function openPool(
+  pg: PgModule,
+  settings: PostgresSettings,
+  onError: (error: unknown) => void,
+): PgPool {
+  const pool = new pg.Pool({
+    ...POOL,
+    ...settings.connection,
+    max: settings.maxConnections,
+    connectionTimeoutMillis: settings.connectTimeoutMs,
+    query_timeout: settings.statementTimeoutMs + CLIENT_GRACE_MS,
+  });
+  // Without a listener, a connection that is killed while idle would end the process.
+  pool.on('error', (error) => {
+    // pg hangs the whole client onto the error; a log has no use for it.
+    Reflect.deleteProperty(error, 'client');
+    onError(error);
+  });
+  // The pool's listener goes in the tick a client is lent, ours comes when the promise of it is awaited. What is
+  // said in between (a server that greets and kills in one packet) fails the next query; without a listener it
+  // would end the process.
+  pool.on('connect', (client) => void client.on('error', () => undefined));
+  return pool;
 }
 
 /**

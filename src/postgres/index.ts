@@ -5,13 +5,12 @@
 import { once } from 'node:events';
 import { LastchunkError } from '../core/errors.ts';
 import type { Message, MessageStore } from '../core/message.ts';
-import { createConnections } from './connections.ts';
-import type { Connections, PoolGauges } from './connections.ts';
+import { Connections } from './connections.ts';
+import type { PoolGauges } from './connections.ts';
 import { migrate } from './migrations.ts';
 import type { Migrated } from './migrations.ts';
-import { checkOptions } from './options.ts';
+import { checkOptions, loadPg } from './options.ts';
 import type { PgConnection, PostgresOptions, PostgresSettings, WriteMessages } from './options.ts';
-import { loadPg } from './pg.ts';
 import type { PgClient, PgResult } from '../core/pg-shapes.ts';
 import { saveRows, uniqueRows } from './save.ts';
 import type { IdConflict } from './save.ts';
@@ -66,7 +65,7 @@ export interface PostgresStore extends MessageStore {
 export function postgres(options: PostgresOptions): PostgresStore {
   const settings = checkOptions(options);
   let listener: PostgresListener = {};
-  const connections = createConnections(loadPg(), settings, (error) => listener.onError?.(error));
+  const connections = new Connections(loadPg(), settings, (error) => listener.onError?.(error));
   const save = createSave(connections, settings);
   const ready = createReadiness(settings.migrate, () => migrate(connections, settings.table));
   const running = new Set<Promise<unknown>>();

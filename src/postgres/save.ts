@@ -7,6 +7,7 @@
  * a second row, and an id that belongs to another stream is never touched.
  */
 import { randomUUID } from 'node:crypto';
+import { sqlstateOf } from '../core/errors.ts';
 import type { Connections } from './connections.ts';
 import type { PgClient } from '../core/pg-shapes.ts';
 import { underId } from './storable.ts';
@@ -94,7 +95,7 @@ async function upsert(
         : await connections.run(sql.upsertMany, columnValues(rows));
     return result.rowCount;
   } catch (error) {
-    if (codeOf(error) === UNIQUE_VIOLATION) return undefined;
+    if (sqlstateOf(error) === UNIQUE_VIOLATION) return undefined;
     throw error;
   }
 }
@@ -143,10 +144,6 @@ function codePoints(text: string): number {
   let count = 0;
   for (const _ of text) count += 1;
   return count;
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 const UNIQUE_VIOLATION = '23505';

@@ -2,7 +2,7 @@ import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { LastchunkError } from '../../src/core/errors.ts';
 import { postgres } from '../../src/postgres/index.ts';
-import { loadPg } from '../../src/postgres/pg.ts';
+import { loadPg } from '../../src/postgres/options.ts';
 import { parseTable } from '../../src/postgres/table.ts';
 
 const url = 'postgres://user:secret@127.0.0.1:1/db';

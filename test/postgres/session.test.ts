@@ -1,9 +1,8 @@
 /** Sessions of our own, where a timeout and a plan may stay, and sessions that are lent, where nothing may. */
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { createConnections, type Connections } from '../../src/postgres/connections.ts';
+import { Connections } from '../../src/postgres/connections.ts';
 import { postgres, type PostgresOptions, type PostgresStore } from '../../src/postgres/index.ts';
-import { checkOptions } from '../../src/postgres/options.ts';
-import { loadPg } from '../../src/postgres/pg.ts';
+import { checkOptions, loadPg } from '../../src/postgres/options.ts';
 import { hasPgBouncer, startPgBouncer } from '../faults/pgbouncer.ts';
 import { useDatabase } from '../support/database.ts';
 import { aMessage, look, withClient } from './messages.ts';
@@ -59,7 +58,7 @@ async function left(connections: Connections): Promise<Record<string, unknown> |
 
 function connect(connectionString: string): Connections {
   const settings = checkOptions({ connectionString, maxConnections: 1, statementTimeoutMs: 1234 });
-  const connections = createConnections(loadPg(), settings, () => undefined);
+  const connections = new Connections(loadPg(), settings, () => undefined);
   onTestFinished(() => connections.close());
   return connections;
 }

@@ -1,10 +1,9 @@
 import pg from 'pg';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createConnections } from '../../src/postgres/connections.ts';
+import { Connections } from '../../src/postgres/connections.ts';
 import { postgres, rankSql } from '../../src/postgres/index.ts';
 import type { IdConflict, StorableMessage, WriteMessages } from '../../src/postgres/index.ts';
-import { checkOptions } from '../../src/postgres/options.ts';
-import { loadPg } from '../../src/postgres/pg.ts';
+import { checkOptions, loadPg } from '../../src/postgres/options.ts';
 import type { PgModule } from '../../src/core/pg-shapes.ts';
 import { useDatabase } from '../support/database.ts';
 import { aMessage, look } from './messages.ts';
@@ -123,7 +122,7 @@ describe('a client that shows no protocol, as the bindings of libpq', () => {
     // True: our types describe a part of what pg has. The pool lends real clients, less their connection.
     const native = { Pool: NarrowPool, Query: pg.Query } as unknown as PgModule;
     for (const [name, module] of Object.entries({ ours: loadPg(), native })) {
-      const connections = createConnections(module, settings, () => undefined);
+      const connections = new Connections(module, settings, () => undefined);
       const sql =
         "INSERT INTO answers (id, content) VALUES ($1, current_setting('statement_timeout')) RETURNING id";
       const id = `${name} 1`;
