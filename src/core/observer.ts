@@ -38,7 +38,7 @@ export interface StreamSummary {
   readonly backpressureMs: number;
   /** Chunks written after the client had left, under the policy `finish`. */
   readonly chunksAfterDisconnect: number;
-  /** How long the terminal frame was held; 0 when it was not. */
+  /** Sum of the times that terminal frames were held; 0 when none was. */
   readonly holdMs: number;
   /** Result of the last save; the reason where nothing was due; `undefined` for an unguarded stream. */
   readonly save: SaveResult | SkipReason | undefined;
@@ -135,6 +135,7 @@ export interface Observer {
   onJournalWrite?(seconds: number): void;
   /** One attempt to write to the store; `errorType` is undefined when it worked. */
   onAttempt?(errorType: string | undefined): void;
+  /** A terminal frame that was held was let go, or dropped with its client; `durationMs` is of this hold alone. */
   onHold?(stream: StreamView, released: HoldRelease, durationMs: number): void;
   /** A stream begins (`true`) or ceases (`false`) to outlive its client. */
   onFinishing?(stream: StreamView, begins: boolean): void;

@@ -21,6 +21,8 @@ export interface RecordingObserver {
   readonly skips: readonly string[];
   readonly saves: ReadonlyArray<Omit<SaveReport, 'stream'>>;
   readonly holds: readonly string[];
+  /** Of each of them, in milliseconds. */
+  readonly holdDurations: readonly number[];
   readonly finishing: readonly boolean[];
   readonly refusals: readonly string[];
   readonly attempts: ReadonlyArray<string | undefined>;
@@ -38,6 +40,7 @@ export function createRecordingObserver(): RecordingObserver {
   const skips: string[] = [];
   const saves: Array<Omit<SaveReport, 'stream'>> = [];
   const holds: string[] = [];
+  const holdDurations: number[] = [];
   const finishing: boolean[] = [];
   const refusals: string[] = [];
   const attempts: Array<string | undefined> = [];
@@ -55,7 +58,11 @@ export function createRecordingObserver(): RecordingObserver {
     onSave: ({ stream: _stream, ...report }) => void (told.push('onSave'), saves.push(report)),
     onAttempt: (errorType) => void attempts.push(errorType),
     onJournalWrite: () => void (journalWrites += 1),
-    onHold: (_, released) => void (told.push('onHold'), holds.push(released)),
+    onHold: (_, released, durationMs) => {
+      told.push('onHold');
+      holds.push(released);
+      holdDurations.push(durationMs);
+    },
     onFinishing: (_, begins) => void (told.push('onFinishing'), finishing.push(begins)),
     onFinishRefused: (_, reason) => void (told.push('onFinishRefused'), refusals.push(reason)),
     onInternalError: (where, error) => {
@@ -80,6 +87,7 @@ export function createRecordingObserver(): RecordingObserver {
     skips,
     saves,
     holds,
+    holdDurations,
     finishing,
     refusals,
     attempts,

@@ -30,7 +30,7 @@ export function stopMiddleware<Req>(
       stream !== undefined && (await authorize(req as Req, handleOf(stream))) === true;
     if (!allowed) return answer(res, 404, { error: 'not found' });
     stop(stream, 'stopped by the client', 'client');
-    const save = await stream.whenSettled();
+    const save = await stream.report.whenSettled();
     const safe = save !== 'lost' && save !== 'missing';
     answer(res, safe ? 200 : 503, {
       streamId: stream.id,

@@ -88,7 +88,7 @@ function makeOwnSaves(stream: Stream): OwnSaves {
   });
   ownSaves.onResult = () => {
     if (ownSaves.pending === 0) environment.pendingOwnSaves.delete(ownSaves);
-    stream.report();
+    stream.report.update();
   };
   if (stream.terminal !== undefined) ownSaves.settle();
   return ownSaves;

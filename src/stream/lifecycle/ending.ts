@@ -151,7 +151,7 @@ export async function drainStreams(environment: Environment, patienceMs: number)
   const patience = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, patienceMs);
   });
-  const running = streamsOf(environment).map((stream) => stream.whenOver());
+  const running = streamsOf(environment).map((stream) => stream.report.whenOver());
   await Promise.race([Promise.all(running), patience]);
   clearTimeout(timer);
   environment.interrupting = true;

@@ -4,9 +4,11 @@
  * message.
  */
 import type { Outcome, SaveResult, SkipReason } from '../../core/message.ts';
-import type { FullObserver, StreamSummary, StreamView } from '../../core/observer.ts';
+import type { StreamSummary, StreamView } from '../../core/observer.ts';
+import type { Body, PastBody } from '../body/body.ts';
 import type { StreamTimings } from '../body/timings.ts';
 import type { TerminalFact } from '../body/message-builder.ts';
+import type { StreamEnvironment } from './environment.ts';
 
 /** Outcomes that are errors; a client that leaves and a stop are not. */
 const ERRORS: ReadonlySet<Outcome> = new Set(['failed', 'timed-out', 'truncated']);
@@ -24,54 +26,93 @@ export interface MessageState {
   readonly due: boolean;
 }
 
-/** What is summed up. */
-export interface EndedStream extends StreamView {
+/** What the last word on a stream is made from. */
+export interface ReportedStream extends StreamView {
   readonly timings: StreamTimings;
   readonly chunksAfterDisconnect: number;
   readonly holdMs: number;
+  readonly over: boolean;
+  readonly phase: 'detached' | 'grace' | undefined;
+  readonly environment: StreamEnvironment;
+  /** Under `observe()`. */
+  readonly ownSaves: MessageState | undefined;
+  terminal: TerminalFact | undefined;
+  body: Body | undefined;
+  /** It is not live any more. */
+  unregister(): void;
 }
 
-/** Those who wait for one stream. */
-export class StreamWaiters {
-  #over: (() => void)[] | undefined;
-  #settled: ((result: SaveResult | SkipReason) => void)[] | undefined;
+/** The last word on one stream, and those who wait for it. */
+export class StreamReport {
+  /** It was said. */
+  done = false;
+  /** What is left of the body. */
+  past: PastBody | undefined;
+  readonly #stream: ReportedStream;
+  #overWaiters: (() => void)[] | undefined;
+  #settledWaiters: ((result: SaveResult | SkipReason) => void)[] | undefined;
+
+  constructor(stream: ReportedStream) {
+    this.#stream = stream;
+  }
 
   /** Resolves when the response is over; its message may still be on its way. */
-  over(): Promise<void> {
-    return new Promise((resolve) => (this.#over ??= []).push(resolve));
+  whenOver(): Promise<void> {
+    if (this.#stream.over) return Promise.resolve();
+    return new Promise((resolve) => (this.#overWaiters ??= []).push(resolve));
   }
 
-  /** Resolves when it is known what became of the message. */
-  settled(): Promise<SaveResult | SkipReason> {
-    return new Promise((resolve) => (this.#settled ??= []).push(resolve));
+  /** Resolves with what became of the message, once that is known. */
+  whenSettled(): Promise<SaveResult | SkipReason> {
+    const { result = 'empty' } = this.#stream.body?.builder ?? this.past ?? {};
+    if (this.#hasResult()) return Promise.resolve(result);
+    return new Promise((resolve) => (this.#settledWaiters ??= []).push(resolve));
   }
 
+  /** The response is over. */
   tellOver(): void {
-    for (const tell of this.#over ?? []) tell();
-    this.#over = undefined;
+    for (const tell of this.#overWaiters ?? []) tell();
+    this.#overWaiters = undefined;
   }
 
-  tellSettled(result: SaveResult | SkipReason): void {
-    for (const tell of this.#settled ?? []) tell(result);
-    this.#settled = undefined;
+  /** Says what can be said now; the last word once, when the response is over and the last save has its result. */
+  update(): void {
+    const stream = this.#stream;
+    const message = this.#message;
+    if (this.done || (message?.pending ?? 0) > 0) return;
+    this.done = stream.over;
+    if (this.#hasResult()) {
+      for (const tell of this.#settledWaiters ?? []) tell(message?.result ?? 'empty');
+      this.#settledWaiters = undefined;
+    }
+    if (!stream.over) return;
+    stream.unregister();
+    if (stream.body === undefined) return;
+    stream.terminal ??= stream.body.endFact();
+    const { observer } = stream.environment;
+    if (message?.due === false) {
+      stream.body.drop();
+      observer.onSkip(stream, message.result === 'discarded' ? 'discarded' : 'empty');
+    }
+    observer.onEnd(summaryOf(stream, stream.terminal, message));
+    this.past = { bytes: stream.bytes, format: stream.format, result: message?.result };
+    stream.body = undefined;
   }
-}
 
-/** Tells observers that a stream has ended; of a message that was never due, also why. */
-export function reportEnd(
-  stream: EndedStream,
-  terminal: TerminalFact,
-  message: MessageState | undefined,
-  observer: FullObserver,
-): void {
-  if (message?.due === false) {
-    observer.onSkip(stream, message.result === 'discarded' ? 'discarded' : 'empty');
+  get #message(): MessageState | undefined {
+    return this.#stream.body?.builder ?? this.#stream.ownSaves;
   }
-  observer.onEnd(summaryOf(stream, terminal, message));
+
+  #hasResult(): boolean {
+    const { terminal, phase } = this.#stream;
+    const { pending, result } = this.#message ?? {};
+    const settled = terminal !== undefined && phase === undefined;
+    return this.done || (settled && pending === 0 && result !== undefined);
+  }
 }
 
 function summaryOf(
-  stream: EndedStream,
+  stream: ReportedStream,
   terminal: TerminalFact,
   message: MessageState | undefined,
 ): StreamSummary {

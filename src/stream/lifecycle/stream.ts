@@ -5,9 +5,8 @@
  * connection do in `transitions.ts`, how a stream ends without its handler in `ending.ts`.
  */
 import type { SaveProgress } from '../../core/save-port.ts';
-import type { SaveResult, SkipReason } from '../../core/message.ts';
-import type { StreamView } from '../../core/observer.ts';
-import { Body, ERROR_FRAME, type PastBody } from '../body/body.ts';
+import type { HoldRelease, StreamView } from '../../core/observer.ts';
+import { Body, ERROR_FRAME } from '../body/body.ts';
 import { type Identity, identityOf } from '../body/identity.ts';
 import type { TerminalFact } from '../body/message-builder.ts';
 import { StreamTimings } from '../body/timings.ts';
@@ -19,7 +18,7 @@ import type { ResponseHead } from '../response/is-stream.ts';
 import type { StreamSettings } from '../settings.ts';
 import { NO_HOOKS, type StreamEnvironment, type StreamHooks } from './environment.ts';
 import type { OwnSaves } from './own-saves.ts';
-import { reportEnd, StreamWaiters } from './report.ts';
+import { StreamReport } from './report.ts';
 import { routeOf } from './route.ts';
 
 /** Nothing is held; one promise for all streams of which that is true. */
@@ -37,12 +36,14 @@ export class Stream implements StreamView {
   readonly hold: Hold;
   readonly timings: StreamTimings;
   readonly stopSignal: StopSignal;
+  readonly report: StreamReport;
   /** Present under a guard. */
   readonly finishing: Finishing | undefined;
   /** Nothing is known of the response yet; it is a stream; it is something else and none of our business. */
   kind: 'undecided' | 'stream' | 'other' = 'undecided';
   chunks = 0;
   chunksAfterDisconnect = 0;
+  /** Sum of all holds, in milliseconds. */
   holdMs = 0;
   /** Nothing that the handler writes can reach the client any more. */
   clientGone = false;
@@ -74,12 +75,11 @@ export class Stream implements StreamView {
   pendingStop: { readonly terminal: TerminalFact; readonly reason: string } | undefined;
   /** Resolves when nothing is held any more. */
   released: Promise<void> = RELEASED;
-  #reported = false;
-  #past: PastBody | undefined;
   #holds = 0;
+  /** By `performance.now()`. */
+  #heldSince = 0;
   #identity: Identity | undefined;
   #route: string | undefined;
-  #waiters: StreamWaiters | undefined;
 
   constructor(
     id: string,
@@ -96,6 +96,7 @@ export class Stream implements StreamView {
     this.hold = createHold(exchange, environment);
     this.stopSignal = stopSignalFor(exchange.req, this.guarded);
     this.timings = new StreamTimings(this);
+    this.report = new StreamReport(this);
     this.finishing = this.guarded ? new Finishing(this) : undefined;
   }
 
@@ -104,7 +105,7 @@ export class Stream implements StreamView {
   }
 
   get format(): string {
-    return (this.body ?? this.#past)?.format ?? 'auto';
+    return (this.body ?? this.report.past)?.format ?? 'auto';
   }
 
   get conversationId(): string | null {
@@ -112,7 +113,7 @@ export class Stream implements StreamView {
   }
 
   get bytes(): number {
-    return (this.body ?? this.#past)?.bytes ?? 0;
+    return (this.body ?? this.report.past)?.bytes ?? 0;
   }
 
   /** Whose message this is; the app is asked the first time somebody wants to know. */
@@ -144,7 +145,7 @@ export class Stream implements StreamView {
     this.environment.live.set(this.id, this);
     this.environment.observer.onStart(this);
     this.body = new Body(this, head);
-    if (this.body.builder !== undefined) this.body.builder.onResult = () => this.report();
+    if (this.body.builder !== undefined) this.body.builder.onResult = () => this.report.update();
     this.timings.start();
   }
 
@@ -152,7 +153,7 @@ export class Stream implements StreamView {
   becomeOther(): void {
     this.kind = 'other';
     this.timings.stop();
-    if (!this.clientGone) this.#release();
+    if (!this.clientGone) this.unregister();
   }
 
   /**
@@ -187,7 +188,7 @@ export class Stream implements StreamView {
 
   /** Fixes outcome and side. False when an earlier fact stands. */
   fixOutcome(terminal: TerminalFact, reopens = false): boolean {
-    if (this.phase !== undefined || this.#reported) return false;
+    if (this.phase !== undefined || this.report.done) return false;
     if (this.terminal !== undefined && this.body?.builder?.grew() !== true) {
       if (!reopens || this.terminal.outcome === terminal.outcome) return false;
     }
@@ -214,78 +215,50 @@ export class Stream implements StreamView {
   /** Holds what is written from now on until the message is safe, or its time is over. */
   holdUntil(progress: SaveProgress): void {
     if (this.clientGone) return;
+    if (this.#holds === 0) this.#heldSince = performance.now();
     this.#holds += 1;
     this.timings.pause();
     this.hold.begin();
-    const since = performance.now();
     this.released = progress.confirmed.then((released) => {
       this.#holds -= 1;
       if (this.#holds > 0 || !this.hold.active) return;
-      this.holdMs += performance.now() - since;
-      if (!this.hold.empty) this.environment.observer.onHold(this, released, this.holdMs);
+      this.#reportHold(released);
       this.hold.release();
       if (!this.endCalled) this.timings.resume();
     });
   }
 
+  #reportHold(released: HoldRelease): void {
+    if (this.hold.empty) return;
+    const durationMs = performance.now() - this.#heldSince;
+    this.holdMs += durationMs;
+    this.environment.observer.onHold(this, released, durationMs);
+  }
+
   /** The client is gone: what is held goes nowhere. */
   dropHeld(): void {
     if (!this.hold.active) return;
-    if (!this.hold.empty) this.environment.observer.onHold(this, 'client-gone', 0);
+    this.#reportHold('client-gone');
     this.hold.abandon();
-  }
-
-  /** When the response is over, its message may still be on its way. */
-  whenOver(): Promise<void> {
-    if (this.over) return Promise.resolve();
-    return (this.#waiters ??= new StreamWaiters()).over();
-  }
-
-  /** What became of the message, once that is known. */
-  whenSettled(): Promise<SaveResult | SkipReason> {
-    const { result = 'empty' } = this.body?.builder ?? this.#past ?? {};
-    if (this.#hasResult()) return Promise.resolve(result);
-    return (this.#waiters ??= new StreamWaiters()).settled();
   }
 
   /** The response is over. */
   markOver(): void {
     if (this.over) return;
     this.over = true;
-    this.#waiters?.tellOver();
+    this.report.tellOver();
     this.timings.stop();
     clearTimeout(this.graceTimer);
     this.finishing?.done();
     this.hooks.removeListeners();
-    this.report();
+    this.report.update();
   }
 
-  #release(): void {
+  /** It is not live any more, and our listeners come off its socket. */
+  unregister(): void {
     // The guard's stream has the id of the observed one whose place it took.
     if (this.environment.live.get(this.id) === this) this.environment.live.delete(this.id);
     this.hooks.removeListeners();
-  }
-
-  #hasResult(): boolean {
-    const { pending, result } = this.body?.builder ?? this.ownSaves ?? {};
-    const settled = this.terminal !== undefined && this.phase === undefined;
-    return this.#reported || (settled && pending === 0 && result !== undefined);
-  }
-
-  /** Once, when the response is over and the last save has its result. */
-  report(): void {
-    const message = this.body?.builder ?? this.ownSaves;
-    if (this.#reported || (message?.pending ?? 0) > 0) return;
-    this.#reported = this.over;
-    if (this.#hasResult()) this.#waiters?.tellSettled(message?.result ?? 'empty');
-    if (!this.over) return;
-    this.#release();
-    if (this.body === undefined) return;
-    this.terminal ??= this.body.endFact();
-    if (message?.due === false) this.body.drop();
-    reportEnd(this, this.terminal, message, this.environment.observer);
-    this.#past = { bytes: this.bytes, format: this.format, result: message?.result };
-    this.body = undefined;
   }
 }
 
