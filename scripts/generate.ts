@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { dashboardFiles } from '../src/slo/dashboards/index.ts';
 import { rulesYaml } from '../src/slo/index.ts';
-import { metricsDoc } from '../src/telemetry/metrics-doc.ts';
+import { metricsDoc } from './metrics-doc.ts';
 import { promised } from '../test/matrix/jobs.ts';
 import { compatibilityPage } from '../test/matrix/page.ts';
 

@@ -5,7 +5,7 @@ import { type JournalOption, openJournal, resolveJournalOptions } from './journa
 import type { Journal } from './journal/port.ts';
 import { tellingMessage } from './core/error-words.ts';
 import { outside } from './core/current-stream.ts';
-import { createHealth, type HealthMonitor } from './health/health.ts';
+import { HealthMonitor } from './health/monitor.ts';
 import { type Logger, LOG_LEVELS, safeLogger } from './core/logger.ts';
 import type { MessageStore } from './core/message.ts';
 import { watchRequests } from './noise/request-errors.ts';
@@ -15,14 +15,12 @@ import { bad, flag, record, refuseUnknown, wholeNumber } from './core/options.ts
 import { PoolWatch } from './pool-watch/watch.ts';
 import type { Environment } from './stream/lifecycle/stream.ts';
 import { readBody } from './stream/body/read-body.ts';
-import { createDiagLogger } from './telemetry/diag-logger.ts';
-import { createLogLines } from './telemetry/log-lines.ts';
-import { otelSink } from './telemetry/otel.ts';
+import { createDiagLogger, createLogLines, createPoolLines } from './telemetry/log-lines.ts';
+import { otelSink } from './telemetry/otel-sink.ts';
 import type { PrometheusMetrics } from './telemetry/prometheus.ts';
-import { createPoolLines } from './telemetry/pool-lines.ts';
 import { createRecorder } from './telemetry/recorder.ts';
 import type { PoolState } from './telemetry/sources.ts';
-import { createSpans, type Spans } from './telemetry/spans.ts';
+import { StreamSpans } from './telemetry/spans.ts';
 
 /** Options of `lastchunk()`. */
 export interface LastchunkOptions {
@@ -78,47 +76,61 @@ export interface Wiring {
   readonly state: { closing: boolean };
 }
 
-/** Checks the options of `lastchunk()` and makes everything that they ask for. */
+/** What is made after those who ask for it; each of them asks when something happens, not while it is made. */
+interface LateParts {
+  /** Set when `close()` begins: health is failing from then on. */
+  closing: boolean;
+  journal?: Journal | undefined;
+  keeper?: MessageKeeper | undefined;
+  pools?: PoolWatch | undefined;
+}
+
+/**
+ * Checks the options of `lastchunk()` and makes everything that they ask for, in this order: what reports (spans, metrics,
+ * health, log lines), what watches pools, what keeps messages (journal, keeper), what streams need.
+ */
 export function wire(options: LastchunkOptions): Wiring {
   refuseUnknown('lastchunk()', record('options', options), KEYS);
   const store: WellConnectedStore | undefined = checkStore(options.store);
   const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
   if (options.observer !== undefined) record('observer', options.observer);
   const maxPendingBytes = wholeNumber('maxPendingBytes', options.maxPendingBytes, PENDING_BYTES);
-  const state = { closing: false };
+  const conversationId = flag('conversationIdInSpans', options.conversationIdInSpans, false);
   watchRequests();
-  let journal: Journal | undefined;
-  let keeper: MessageKeeper | undefined;
-  const spans = spansFor(options);
-  const monitor = createHealth({
-    saver: store && (() => keeper?.state() ?? NOTHING_SAVED),
-    journal: () => journal?.state(),
-    closing: () => state.closing,
-    pending: () => recorder.pending(),
-    pool: store?.pool && (() => store.pool?.()),
-    probe: probeOf(store, spans),
-  });
-  const pools = poolWatchFor(() => observer);
+
+  const late: LateParts = { closing: false };
+  const pool = store?.pool && (() => store.pool?.());
+  const journalState = () => late.journal?.state();
+  const spans = new StreamSpans({ conversationId });
   const recorder = createRecorder(sinksOf(options.metrics), {
-    journal: () => journal?.state(),
-    pool: store?.pool && (() => store.pool?.()),
-    pools: () => pools.gauges(),
+    journal: journalState,
+    pool,
+    pools: () => late.pools?.gauges() ?? [],
     sampledTraceIdOf: (stream) => spans.sampledTraceIdOf(stream),
   });
-  const own = [
-    spans,
-    recorder,
-    monitor,
-    pools.observer,
-    createLogLines(logger),
-    createPoolLines(logger),
-  ];
-  const observer = combineAll(own, options.observer);
+  const monitor = new HealthMonitor({
+    saver: store && (() => late.keeper?.state() ?? NOTHING_SAVED),
+    journal: journalState,
+    closing: () => late.closing,
+    pending: () => recorder.pending(),
+    pool,
+    probe: probeOf(store, spans),
+  });
+  const reporting = combineAll(
+    [spans, recorder, monitor, createLogLines(logger), createPoolLines(logger)],
+    options.observer,
+  );
+  const pools = new PoolWatch({
+    onWatched: (name) => reporting.onPoolWatched(name),
+    onFinding: (finding) => reporting.onPoolFinding(finding),
+  });
+  late.pools = pools;
+  const observer = combineAll([reporting, pools.observer], undefined);
   if (store !== undefined) {
-    journal = journalFor(options.journal, observer, logger);
-    keeper = new MessageKeeper({
+    late.journal = journalFor(options.journal, observer, logger);
+    late.keeper = new MessageKeeper({
       store,
-      journal,
+      journal: late.journal,
       maxPendingBytes,
       read: readBody,
       observer,
@@ -127,30 +139,10 @@ export function wire(options: LastchunkOptions): Wiring {
       aroundReplay: (messages, work) => spans.aroundReplay(messages, () => outside(work)),
     });
     listenTo(store, observer, logger);
-    keeper.start();
+    late.keeper.start();
   }
-  return {
-    environment: environmentOf(observer, keeper, spans, logger),
-    keeper,
-    logger,
-    monitor,
-    pools,
-    state,
-  };
-}
-
-function spansFor({ conversationIdInSpans }: LastchunkOptions): Spans {
-  return createSpans({
-    conversationId: flag('conversationIdInSpans', conversationIdInSpans, false),
-  });
-}
-
-/** The observer is made from the watch too, so it is asked for when there is something to tell. */
-function poolWatchFor(observer: () => FullObserver): PoolWatch {
-  return new PoolWatch({
-    onWatched: (pool) => observer().onPoolWatched(pool),
-    onFinding: (finding) => observer().onPoolFinding(finding),
-  });
+  const environment = environmentOf(observer, late.keeper, spans, logger);
+  return { environment, keeper: late.keeper, logger, monitor, pools, state: late };
 }
 
 /** What the store has to say beside its results. */
@@ -204,7 +196,7 @@ function journalFor(
 function environmentOf(
   observer: FullObserver,
   keeper: MessageKeeper | undefined,
-  spans: Spans,
+  spans: StreamSpans,
   logger: Logger,
 ): Environment {
   const warned = new Set<string>();
@@ -242,7 +234,7 @@ function sinksOf(metrics: PrometheusMetrics | undefined): Parameters<typeof crea
 /** A sign of life of the store, for health: a rejection says that there is none. */
 function probeOf(
   store: WellConnectedStore | undefined,
-  spans: Spans,
+  spans: StreamSpans,
 ): (() => Promise<unknown>) | undefined {
   if (store?.ping === undefined) return undefined;
   return async () => {

@@ -2,8 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import type { CloseSummary, ReplaySummary } from './saver/index.ts';
-import { createHealthHandler } from './health/handler.ts';
-import type { Health } from './health/health.ts';
+import { createHealthHandler, type Health } from './health/health.ts';
 import type { Logger } from './core/logger.ts';
 import type { Classification } from './noise/classify.ts';
 import { fieldsOf } from './noise/adapters/line.ts';
@@ -24,7 +23,7 @@ import { stopMiddleware, type StopOptions } from './stream/entry/stop-route.ts';
 import { handleOf, type StreamHandle } from './stream/lifecycle/stream-handle.ts';
 import { expectSave, settleExpected, trackSave } from './stream/entry/track.ts';
 import type { AppRequest, GuardOptions, ObserveOptions } from './stream/settings.ts';
-import { flushTelemetry } from './telemetry/flush.ts';
+import { flushTelemetry } from './telemetry/providers.ts';
 import { type LastchunkOptions, wire } from './compose.ts';
 
 export type { LastchunkOptions } from './compose.ts';

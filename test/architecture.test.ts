@@ -25,7 +25,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   'eventsource-parser': ['formats/'],
   uuid: ['stream/'],
   yaml: ['slo/'],
-  semver: ['cli/doctor'],
+  semver: ['cli/doctor/'],
   '@grafana/grafana-foundation-sdk': ['slo/dashboards/'],
   // `createRequire` loads what may not be there: `pg`, and the Prometheus clients.
   'node:module': [

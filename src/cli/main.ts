@@ -73,7 +73,7 @@ const COMMANDS: readonly {
   {
     name: 'doctor',
     summary: 'say what would silently not work',
-    load: async () => (await import('./doctor.ts')).runDoctor,
+    load: async () => (await import('./doctor/doctor.ts')).runDoctor,
   },
   {
     name: 'rules',

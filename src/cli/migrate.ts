@@ -28,7 +28,7 @@ export async function runMigrate(argv: readonly string[], io: Io): Promise<numbe
     io.stdout.write(describe(table, await store.migrate()));
     return 0;
   } catch (error) {
-    io.stderr.write(`lastchunk migrate: ${table} is not migrated: ${reason(error)}\n`);
+    io.stderr.write(`lastchunk migrate: ${table} is not migrated: ${describeFailure(error)}\n`);
     return 1;
   } finally {
     await store.close();
@@ -41,7 +41,7 @@ function describe(table: string, { version, applied }: Migrated): string {
 }
 
 /** What the database said, with its code; never the connection string, which holds a password. */
-export function reason(error: unknown): string {
+export function describeFailure(error: unknown): string {
   // A host with several addresses refuses with one error for each, and an empty message for them all.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
   if (!(first instanceof Error)) return String(first);

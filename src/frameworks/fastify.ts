@@ -95,7 +95,7 @@ export function fastifyLastchunk(
   );
   instance.addHook(
     'onSend',
-    (request: FastifyRequestLike, reply: FastifyReplyLike, payload: unknown, next: Next) => {
+    (request: FastifyRequestLike, reply: FastifyReplyLike, payload: unknown, next: OnSendDone) => {
       // Fastify destroys the response of a stream that broke, and keeps the reason to itself.
       if (payload instanceof Readable) {
         payload.prependListener('error', (error) => tell(error, reply, request.raw));
@@ -109,7 +109,7 @@ export function fastifyLastchunk(
 /** Fastify's mark of a plugin whose hooks are for the instance that registers it, and not for a child of its own. */
 Object.defineProperty(fastifyLastchunk, Symbol.for('skip-override'), { value: true });
 
-type Next = (error: null, payload: unknown) => void;
+type OnSendDone = (error: null, payload: unknown) => void;
 
 function optionsOf({ config }: FastifyRouteLike): FastifyGuardOptions | undefined {
   if (!isObject(config) || !('lastchunk' in config)) return undefined;

@@ -3,14 +3,17 @@
  * hooks for ES modules, and an end that sends the last spans.
  */
 import { createRequire } from 'node:module';
-import { flushTelemetry } from '../telemetry/flush.ts';
-import { sharesApi } from '../telemetry/shared-api.ts';
-import { flushAtTheEnd } from './ending.ts';
-import { hookImports } from './imports.ts';
-import { relabelNoise } from './noise.ts';
+import { flushTelemetry, sharesApi } from '../telemetry/providers.ts';
 import { type AppPackages, appPackages } from './packages.ts';
+import { hookImports, relabelNoise } from './sdk-patches.ts';
 
 const SDK = '@opentelemetry/sdk-node';
+
+/** How long the end of the process may wait for a collector that hangs. */
+const FLUSH_MS = 2_000;
+
+/** The signals that end a process by Node's default and are sent on purpose. */
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 /** Instrumentations by package, with the class that each exports. Without the first there are no server spans. */
 const INSTRUMENTATIONS = [
@@ -51,6 +54,39 @@ function createInstrumentations(packages: AppPackages): readonly object[] {
     const Instrumentation = (loaded as Record<string, new () => object>)[exported];
     return Instrumentation === undefined ? [] : [new Instrumentation()];
   });
+}
+
+/**
+ * For apps that do not call `keep.close()`, which flushes by itself. Calls `flush` once before the process ends by itself, and before one of the signals ends it. Whether a signal ends it
+ * stays Node's decision: as soon as anybody else listens to it, it is theirs alone.
+ */
+function flushAtTheEnd(flush: (ms: number) => Promise<void>): void {
+  // Bounded by the exporters' own time-outs: what else may keep the process alive is not ours to cut off.
+  process.once('beforeExit', () => void flush(FLUSH_MS));
+  for (const signal of SIGNALS) {
+    // Somebody who was preloaded before us.
+    if (process.listenerCount(signal) === 0) endAfterFlush(signal, flush);
+  }
+}
+
+function endAfterFlush(
+  signal: (typeof SIGNALS)[number],
+  flush: (ms: number) => Promise<void>,
+): void {
+  const end = (): void => {
+    // Now nobody listens any more: a second signal ends the process at once, and so does the one that we send.
+    process.off(signal, end);
+    process.off('newListener', notice);
+    void flush(FLUSH_MS).then(() => process.kill(process.pid, signal));
+  };
+  const notice = (name: string | symbol): void => {
+    if (name !== signal) return;
+    process.off('newListener', notice);
+    // The other one is not among the listeners yet, and when the last one goes Node stops watching for the signal.
+    process.nextTick(() => process.off(signal, end));
+  };
+  process.on(signal, end);
+  process.on('newListener', notice);
 }
 
 const TWO_COPIES =

@@ -1,4 +1,5 @@
-/** Everything that Prometheus is to compute and to watch, as data. */
+/** Everything that Prometheus is to compute and to watch, as data and as the file that it reads. */
+import { stringify } from 'yaml';
 import { burnAlerts } from './burn-alerts.ts';
 import { journalAlerts } from './journal-alerts.ts';
 import { metaAlerts } from './meta-alerts.ts';
@@ -42,3 +43,13 @@ function ruleOf(slo: Slo, alert: Alert): AlertingRule {
     annotations: { summary, description, runbook_url: `${slo.runbookUrl}/${name}.md` },
   };
 }
+
+/** A rule file for Prometheus 2.42 and later. Throws `bad-option` for an option outside of its range. */
+export function rulesYaml(options: SloOptions = {}): string {
+  return HEADER + stringify({ groups: ruleGroups(options) }, FORMAT);
+}
+
+const HEADER = '# Made by `lastchunk rules`; what is written by hand here is lost the next time.\n';
+
+/** Long lines stay whole: they are easier to search than folded ones. */
+const FORMAT = { lineWidth: 0, singleQuote: true, aliasDuplicateObjects: false } as const;

@@ -2,12 +2,13 @@
 import type { LabelSets } from '../core/names/metric.ts';
 import { METRICS } from '../core/names/index.ts';
 
-type Table = typeof METRICS;
+type MetricTable = typeof METRICS;
 /** A metric of the table, by its key. */
-export type MetricKey = keyof Table;
+export type MetricKey = keyof MetricTable;
 
 type ValueOf<V> = V extends readonly (infer Word extends string)[] ? Word : string;
-type LabelsOfMetric<K extends MetricKey> = Table[K]['labels'] extends infer L extends LabelSets
+type LabelsOfMetric<K extends MetricKey> = MetricTable[K]['labels'] extends infer L extends
+  LabelSets
   ? { readonly [Name in keyof L]?: ValueOf<L[Name]> | readonly ValueOf<L[Name]>[] }
   : never;
 

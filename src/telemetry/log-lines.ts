@@ -1,14 +1,31 @@
 /**
- * One log line per stream, and one for each save that is not in the store. Ids, codes and numbers only: what a user or
- * a model wrote is in no field. What the store refused is told by the guard, which knows why.
+ * What is logged: one line per stream, and one for each save that is not in the store. Ids, codes and numbers only: what a user or
+ * a model wrote is in no field. What the store refused is told by the guard, which knows why. Connections that
+ * the app does not give back are told with the line of code that took them.
  */
+import { diag } from '@opentelemetry/api';
 import { errorTypeOf } from '../core/errors.ts';
 import { tellingMessage } from '../core/error-words.ts';
 import type { Logger } from '../core/logger.ts';
-import type { InternalErrorPlace, Observer, SaveReport, StreamSummary } from '../core/observer.ts';
+import type {
+  InternalErrorPlace,
+  Observer,
+  PoolFinding,
+  SaveReport,
+  StreamSummary,
+} from '../core/observer.ts';
 
 /** An internal error that repeats is told again after so long, with how often it was not told. */
 const REPEAT_MS = 60_000;
+
+/** A line of the app that takes connections is told once; the counter has every time. More lines than this are not told. */
+const PLACES_MAX = 1_000;
+
+const POOL_SENTENCES: Readonly<Record<PoolFinding['kind'], string>> = {
+  'across-stream': 'lastchunk: a database connection was held while a stream was written',
+  long: 'lastchunk: a database connection is held for long',
+  leaked: 'lastchunk: a database connection was lost without being released',
+};
 
 /** Writes the lines. Does not throw unless the logger does. */
 export function createLogLines(logger: Logger): Observer {
@@ -36,6 +53,31 @@ export function createLogLines(logger: Logger): Observer {
       const fields = { where, ...errorFields(error), untold: before?.untold ?? 0 };
       logger.error(fields, 'lastchunk: internal error');
     },
+  };
+}
+
+/** Writes a warning for each place. Does not throw unless the logger does. */
+export function createPoolLines(logger: Logger): Observer {
+  const told = new Set<string>();
+  return {
+    onPoolFinding(finding) {
+      const { kind, pool, place } = finding;
+      const key = `${kind} ${pool} ${place}`;
+      if (told.has(key) || told.size >= PLACES_MAX) return;
+      told.add(key);
+      logger.warn(finding, POOL_SENTENCES[kind]);
+    },
+  };
+}
+
+/** Writes to `diag` under the namespace `lastchunk`. */
+export function createDiagLogger(): Logger {
+  const log = diag.createComponentLogger({ namespace: 'lastchunk' });
+  return {
+    debug: (fields, message) => log.debug(message, fields),
+    info: (fields, message) => log.info(message, fields),
+    warn: (fields, message) => log.warn(message, fields),
+    error: (fields, message) => log.error(message, fields),
   };
 }
 

@@ -30,19 +30,19 @@ export interface PrometheusClient {
   collectDefaultMetrics(config: never): void;
 }
 
-type Labels = Readonly<Record<string, string>>;
+type SeriesLabels = Readonly<Record<string, string>>;
 
 /** One line of a counter or gauge. */
-export interface Sample {
-  readonly labels: Labels;
-  /** Labels whose text the client keeps, by object. */
-  readonly sharedLabels?: Labels;
+export interface PrometheusSample {
+  readonly labels: SeriesLabels;
+  /** SeriesLabels whose text the client keeps, by object. */
+  readonly sharedLabels?: SeriesLabels;
   readonly value: number;
 }
 
 /** All lines of an instrument. */
 export interface Family {
-  readonly values: readonly Sample[];
+  readonly values: readonly PrometheusSample[];
 }
 
 /** One instrument. Which of the methods it has depends on its type. */
@@ -53,15 +53,15 @@ export interface Instrument {
   /** The same, to be printed; preferred where it is there. */
   getForPromString?: (() => Promise<Family>) | undefined;
   readonly enableExemplars?: boolean;
-  inc(labels: Labels, value: number): void;
-  set(labels: Labels, value: number): void;
-  zero(labels: Labels): void;
+  inc(labels: SeriesLabels, value: number): void;
+  set(labels: SeriesLabels, value: number): void;
+  zero(labels: SeriesLabels): void;
   /** Forgets one series. */
-  remove(labels: Labels): void;
+  remove(labels: SeriesLabels): void;
   /** Forgets all series; the app does so by `registry.resetMetrics()`. */
   reset(): void;
-  observe(labels: Labels, value: number): void;
-  observe(observation: { labels: Labels; value: number; exemplarLabels: Labels }): void;
+  observe(labels: SeriesLabels, value: number): void;
+  observe(observation: { labels: SeriesLabels; value: number; exemplarLabels: SeriesLabels }): void;
 }
 
 /** What an instrument is made from. */

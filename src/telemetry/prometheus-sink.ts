@@ -11,10 +11,10 @@ import {
   type InstrumentConfig,
   type KnownClient,
   type PrometheusRegistry,
+  type PrometheusSample,
 } from './prometheus-client.ts';
-import { shareLabels } from './prometheus-labels.ts';
-import { readTogether, seriesKey } from './series.ts';
-import type { Read, Reading, Sink } from './sink.ts';
+import { seriesKey, type SeriesReading } from './metric-registry.ts';
+import { mergeReadings, type ReadSeries, type Sink } from './sink.ts';
 
 /** One sink per registry: two would overwrite each other's gauges. */
 const sinks = new WeakMap<PrometheusRegistry, Sink>();
@@ -29,10 +29,10 @@ export function createPrometheusSink(client: KnownClient, registry: PrometheusRe
 }
 
 function build(client: KnownClient, registry: PrometheusRegistry): Sink {
-  const reads: Read[] = [];
+  const reads: ReadSeries[] = [];
   const prepared = new Set<string>();
   const instruments = new Map<Metric, Instrument>();
-  const writer = createWriter(instruments);
+  const writer = new SeriesWriter(instruments);
   let fresh = false;
   /** Each instrument asks for it; the first of a sweep does the work. */
   const refresh = (): void => {
@@ -41,7 +41,7 @@ function build(client: KnownClient, registry: PrometheusRegistry): Sink {
     queueMicrotask(() => {
       fresh = false;
     });
-    writer.write(readTogether(reads));
+    writer.write(mergeReadings(reads));
   };
 
   for (const metric of Object.values(METRICS)) {
@@ -73,37 +73,38 @@ function build(client: KnownClient, registry: PrometheusRegistry): Sink {
   };
 }
 
-interface Writer {
-  /** Brings the instruments up to what the readings say. */
-  write(readings: Iterable<Reading>): void;
-  /** The client has forgotten its series: the next time all of them are written. */
-  forget(): void;
-}
+/** Most series do not change from scrape to scrape, and each call costs the client a walk over the labels. */
+class SeriesWriter {
+  readonly #instruments: ReadonlyMap<Metric, Instrument>;
+  readonly #written = new Map<string, number>();
+  #writeAll = true;
 
-/** Most series do not move from scrape to scrape, and each call costs the client a walk over the labels. */
-function createWriter(instruments: ReadonlyMap<Metric, Instrument>): Writer {
-  const written = new Map<string, number>();
-  let all = true;
-  const write = ({ key, metric, labels, value }: Reading): void => {
-    const last = written.get(key);
-    if (value === last && !all) return;
-    written.set(key, value);
-    const instrument = instruments.get(metric);
+  constructor(instruments: ReadonlyMap<Metric, Instrument>) {
+    this.#instruments = instruments;
+  }
+
+  /** Brings the instruments up to what the readings say. */
+  write(readings: Iterable<SeriesReading>): void {
+    for (const reading of readings) this.#writeOne(reading);
+    this.#writeAll = false;
+  }
+
+  /** The client has forgotten its series: the next `write` writes all of them. */
+  forget(): void {
+    this.#writeAll = true;
+  }
+
+  #writeOne({ key, metric, labels, value }: SeriesReading): void {
+    const last = this.#written.get(key);
+    if (value === last && !this.#writeAll) return;
+    this.#written.set(key, value);
+    const instrument = this.#instruments.get(metric);
     if (metric.type === 'counter') {
       // A total less what was passed on; 0 makes the series exist. A source that began anew is no reason to throw.
       instrument?.inc(labels, Math.max(0, value - (last ?? 0)));
     } else if (isAbsent(metric, value)) instrument?.remove(labels);
     else instrument?.set(labels, value);
-  };
-  return {
-    write(readings) {
-      for (const reading of readings) write(reading);
-      all = false;
-    },
-    forget() {
-      all = true;
-    },
-  };
+  }
 }
 
 /** Has `hook` called first whenever the client calls this method. */
@@ -170,4 +171,21 @@ function isAbsent({ aggregator }: Gauge, value: number): boolean {
 
 function isInCluster(): boolean {
   return cluster.isWorker || Object.keys(cluster.workers ?? {}).length > 0;
+}
+
+/**
+ * Has the client print this counter or gauge from labels whose text it keeps, by object: about 100 bytes per line, for as
+ * long as the series is there. Both clients do so for the labels that an instrument says are shared; of themselves their
+ * histograms say so of all but `le`, their counters and gauges of none. Neither output nor `get()` changes.
+ */
+function shareLabels(instrument: Instrument): void {
+  instrument.getForPromString = async () => {
+    const family = await instrument.get();
+    return { ...family, values: family.values.map(share) };
+  };
+}
+
+/** A client that prints shared labels ignores `labels`; it stays for readers that know only that. */
+function share({ labels, value }: PrometheusSample): PrometheusSample {
+  return { labels, sharedLabels: labels, value };
 }

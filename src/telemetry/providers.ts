@@ -1,6 +1,13 @@
-/** The providers of the SDK that is registered now, behind the stand-ins that the OpenTelemetry API hands out. */
+/**
+ * The OpenTelemetry SDK that the app has registered: its providers behind the API's proxies, whether our copy of the API
+ * sees them, and the flush before the process exits (spans and metrics leave in batches, seconds after they were made).
+ */
 import { metrics, trace } from '@opentelemetry/api';
+import { systemClock, within } from '../core/clock.ts';
 import { isObject } from '../core/values.ts';
+
+/** Where every copy of the API of major version 1 keeps what is registered (its `global-utils.ts`). */
+const REGISTERED = Symbol.for('opentelemetry.js.api.1');
 
 /** Where `@opentelemetry/api-logs` keeps its provider: a function of the version of that API (its `global-utils.ts`). */
 const LOGS_API = Symbol.for('io.opentelemetry.js.api.logs');
@@ -23,7 +30,32 @@ export function registeredProviders(): Providers {
   };
 }
 
-/** The stand-ins of traces and of logs name the same method differently. */
+/**
+ * False when a tracer provider is registered and our copy of the API does not accept it. It accepts what was registered
+ * through a copy of its own minor version or a later one, and says nothing when it does not.
+ */
+export function sharesApi(): boolean {
+  const registered: unknown = Reflect.get(globalThis, REGISTERED);
+  if (!isObject(registered) || !('trace' in registered)) return true;
+  return registered.trace === undefined || registered.trace === trace.getTracerProvider();
+}
+
+/**
+ * Has every registered provider export what it holds. Resolves when they have, and after `ms` at the latest; at once
+ * without an SDK. Never rejects: an SDK reports its failures to `diag` by itself.
+ */
+export async function flushTelemetry(ms: number): Promise<void> {
+  const work = Promise.allSettled(Object.values(registeredProviders()).map(forceFlush));
+  await within(systemClock, ms, work);
+}
+
+/** The API's own providers have nothing to flush. */
+async function forceFlush(provider: object | undefined): Promise<void> {
+  if (provider === undefined || !('forceFlush' in provider)) return;
+  if (typeof provider.forceFlush === 'function') await provider.forceFlush();
+}
+
+/** The proxies of traces and of logs name the same method differently. */
 function behind(provider: object): object {
   for (const name of ['getDelegate', '_getDelegate']) {
     const method: unknown = Reflect.get(provider, name);

@@ -1,21 +1,18 @@
-/** Metrics out of what the observer is told: one recorder for each `lastchunk()`, read by every sink. */
+/**
+ * Metrics made from what the observer is told: one recorder for each `lastchunk()`, read by every sink. Whatever it is
+ * told or asked, it throws nothing of its own.
+ */
 import type { Observer, PoolFinding } from '../core/observer.ts';
-import { createBoard, type Board } from './board.ts';
-import type { Counter } from '../core/names/metric.ts';
+import { ROUTE } from '../core/names/labels.ts';
+import type { Counter, Gauge, Histogram } from '../core/names/metric.ts';
 import { METRICS } from '../core/names/index.ts';
-import { createRoutes } from './routes.ts';
-import { createSaveMetrics, type PendingSaves } from './save-metrics.ts';
-import type { Observe, Read, Sink } from './sink.ts';
+import { CardinalityLimit, MetricRegistry } from './metric-registry.ts';
+import { createSaveMetrics, type SavesInFlight } from './save-metrics.ts';
+import type { Observe, ReadSeries, Sink } from './sink.ts';
 import { readSources, type RecorderSources } from './sources.ts';
 import { createStreamMetrics } from './stream-metrics.ts';
 
-/** An observer that counts. */
-export interface Recorder extends Observer {
-  /** For health: the same facts that the gauges show. */
-  pending(): PendingSaves;
-}
-
-/** Series without a label of the app's: they exist at 0 from the start. */
+/** Metrics without a label that an app chooses: their series exist at 0 from the start. */
 const FIXED: readonly Counter[] = [
   METRICS.holds,
   METRICS.finishRefused,
@@ -29,37 +26,65 @@ const FIXED: readonly Counter[] = [
   METRICS.internalErrors,
 ];
 
-/** What the pool watcher finds. */
-const FINDINGS = {
+/** Metrics whose series exist at 0 as soon as the route is known. */
+const PER_ROUTE: readonly (Counter | Gauge)[] = [
+  METRICS.streamsStarted,
+  METRICS.streamsEnded,
+  METRICS.streamsActive,
+  METRICS.chunks,
+  METRICS.streamBytes,
+  METRICS.savesExpected,
+  METRICS.saves,
+  METRICS.savesPending,
+  METRICS.savesSkipped,
+  METRICS.textUnknown,
+  METRICS.capturesCut,
+];
+
+const HISTOGRAMS_PER_ROUTE: readonly Histogram[] = [
+  METRICS.timeToFirstChunk,
+  METRICS.streamDuration,
+  METRICS.chunkGap,
+  METRICS.saveDuration,
+];
+
+/** The counter of each kind of pool finding. */
+const POOL_FINDINGS = {
   'across-stream': METRICS.poolHeldAcrossStreams,
   long: METRICS.poolHeldLong,
   leaked: METRICS.poolLeaked,
 } as const satisfies Record<PoolFinding['kind'], Counter>;
 
-/** Counts for every sink. Throws nothing of its own, at an event or at a scrape. */
-export function createRecorder(sinks: readonly Sink[], sources: RecorderSources = {}): Recorder {
-  const board = createBoard();
-  const routeOf = createRoutes(board, sinks);
+/**
+ * Makes an observer that counts for every sink, and reads `sources` when one of them is scraped. `pending()` are the facts
+ * behind the gauges of pending saves, which health reports too.
+ */
+export function createRecorder(
+  sinks: readonly Sink[],
+  sources: RecorderSources = {},
+): Observer & { pending(): SavesInFlight } {
+  const registry = new MetricRegistry();
+  const routeOf = createRouteLabels(registry, sinks);
   const observe: Observe = (metric, labels, value, stream) => {
     const traceId = stream === undefined ? undefined : sources.sampledTraceIdOf?.(stream);
     for (const sink of sinks) sink.observe(metric, labels, value, traceId);
   };
-  const { flush, ...streams } = createStreamMetrics(board, routeOf, observe);
-  const saves = createSaveMetrics(board, routeOf, observe);
-  const read: Read = () => {
-    flush();
-    board.set(METRICS.saveOldestPending, {}, (saves.pending().oldestMs ?? 0) / 1000);
-    readSafely(board, sources);
-    return board.readings();
+  const { countWritten, ...streams } = createStreamMetrics(registry, routeOf, observe);
+  const saves = createSaveMetrics(registry, routeOf, observe);
+  const read: ReadSeries = () => {
+    countWritten();
+    registry.set(METRICS.saveOldestPending, {}, (saves.pending().oldestMs ?? 0) / 1000);
+    readSourcesSafely(registry, sources);
+    return registry.readings();
   };
 
-  const watchPool = (pool: string): void => {
-    for (const metric of Object.values(FINDINGS)) board.zero(metric, { pool });
+  const zeroPool = (pool: string): void => {
+    for (const metric of Object.values(POOL_FINDINGS)) registry.zero(metric, { pool });
   };
 
-  for (const metric of FIXED) board.zero(metric, {});
-  watchPool('lastchunk');
-  board.set(METRICS.streamsFinishing, {}, 0);
+  for (const metric of FIXED) registry.zero(metric, {});
+  zeroPool('lastchunk');
+  registry.set(METRICS.streamsFinishing, {}, 0);
   for (const sink of sinks) {
     sink.prepare(METRICS.holdDuration, {});
     sink.prepare(METRICS.journalWrite, {});
@@ -69,18 +94,39 @@ export function createRecorder(sinks: readonly Sink[], sources: RecorderSources 
     ...streams,
     ...saves,
     onRoute: (route) => void routeOf(route),
-    onNoise: (_stream, { reason }) => board.add(METRICS.noise, { reason }),
-    onPoolWatched: watchPool,
-    onPoolFinding: ({ pool, kind }) => board.add(FINDINGS[kind], { pool }),
-    onInternalError: (where) => board.add(METRICS.internalErrors, { where }),
+    onNoise: (_stream, { reason }) => registry.add(METRICS.noise, { reason }),
+    onPoolWatched: zeroPool,
+    onPoolFinding: ({ pool, kind }) => registry.add(POOL_FINDINGS[kind], { pool }),
+    onInternalError: (where) => registry.add(METRICS.internalErrors, { where }),
   };
 }
 
+/** Returns the label of a route, bounded in number. At the first call with a route, its series begin at 0. */
+function createRouteLabels(
+  registry: MetricRegistry,
+  sinks: readonly Sink[],
+): (route: string) => string {
+  const limit = new CardinalityLimit(ROUTE);
+  const begun = new Set<string>();
+  const labelOf = (pattern: string): string => {
+    const route = limit.admit(pattern === '' ? 'unmatched' : pattern);
+    if (begun.has(route)) return route;
+    begun.add(route);
+    for (const metric of PER_ROUTE) registry.zero(metric, { route });
+    for (const metric of HISTOGRAMS_PER_ROUTE) {
+      for (const sink of sinks) sink.prepare(metric, { route });
+    }
+    return route;
+  };
+  for (const route of ROUTE.always) labelOf(route);
+  return labelOf;
+}
+
 /** A source that fails must not take the scrape of everything else, nor the app's own metrics, with it. */
-function readSafely(board: Board, sources: RecorderSources): void {
+function readSourcesSafely(registry: MetricRegistry, sources: RecorderSources): void {
   try {
-    readSources(board, sources);
+    readSources(registry, sources);
   } catch {
-    board.add(METRICS.internalErrors, { where: 'observer' });
+    registry.add(METRICS.internalErrors, { where: 'observer' });
   }
 }

@@ -1,45 +1,67 @@
 /**
- * Where numbers go. A recorder counts for itself and a sink reads everything in one go at the scrape, so that
+ * Where numbers go. A recorder counts for itself and a sink reads every series at once when it is scraped, so that
  * what belongs together (expected, results, pending) is of one moment in every scrape, and an event costs an
- * addition instead of a call into each metrics library. Only distributions are handed over as they happen.
+ * addition instead of a call into each metrics library. Only observations of histograms are passed on as they happen.
  */
 import type { StreamView } from '../core/observer.ts';
-import type { Counter, Gauge, Histogram } from '../core/names/metric.ts';
+import type { Gauge, Histogram } from '../core/names/metric.ts';
+import type { SeriesReading } from './metric-registry.ts';
 
-/** The value of one series now. Counters are totals since the start, not differences. */
-export interface Reading {
-  /** `seriesKey(metric, labels)`. */
-  readonly key: string;
-  readonly metric: Counter | Gauge;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
+/** Reads all series of one recorder, synchronously. */
+export type ReadSeries = () => Iterable<SeriesReading>;
 
-/** All series of one recorder, synchronously. */
-export type Read = () => Iterable<Reading>;
-
-/** A metrics library. */
+/** A metrics library. Implemented for a Prometheus client and for OpenTelemetry. */
 export interface Sink {
   /**
-   * From now on every scrape reads these numbers too. For good: the totals of a closed instance stay, because a
-   * counter must not go down.
+   * Reads this recorder too at every scrape from now on. There is no detaching: the totals of a closed instance stay,
+   * because a counter must not go down.
    */
-  attach(read: Read): void;
-  /** One observation. `traceId` is of a sampled trace, for an exemplar. */
+  attach(read: ReadSeries): void;
+  /** Records one observation. `traceId` belongs to a sampled trace and becomes the exemplar. */
   observe(
     metric: Histogram,
     labels: Readonly<Record<string, string>>,
     value: number,
     traceId: string | undefined,
   ): void;
-  /** Makes a distribution exist, empty, before its first observation. */
+  /** Makes a histogram exist, empty, before its first observation. */
   prepare(metric: Histogram, labels: Readonly<Record<string, string>>): void;
 }
 
-/** One observation for every sink; the stream is where the exemplar comes from. */
+/** Passes one observation to every sink; the exemplar is the trace of `stream`. */
 export type Observe = (
   metric: Histogram,
   labels: Readonly<Record<string, string>>,
   value: number,
   stream?: StreamView,
 ) => void;
+
+/**
+ * The series of several recorders, one value per series: to Prometheus, two instances of lastchunk in one process are one
+ * target. Counters add up, gauges follow their `aggregator`.
+ */
+export function mergeReadings(reads: readonly ReadSeries[]): Iterable<SeriesReading> {
+  const [only] = reads;
+  if (reads.length === 1 && only !== undefined) return only();
+  const merged = new Map<string, SeriesReading>();
+  for (const read of reads) {
+    for (const reading of read()) {
+      const other = merged.get(reading.key);
+      merged.set(reading.key, other === undefined ? reading : merge(other, reading));
+    }
+  }
+  return merged.values();
+}
+
+function merge(one: SeriesReading, other: SeriesReading): SeriesReading {
+  const how = one.metric.type === 'counter' ? 'sum' : one.metric.aggregator;
+  return { ...one, value: MERGE[how](one.value, other.value) };
+}
+
+const MERGE: Readonly<Record<'sum' | Gauge['aggregator'], (a: number, b: number) => number>> = {
+  sum: (a, b) => a + b,
+  max: (a, b) => Math.max(a, b),
+  first: (a) => a,
+  // 0 means that there is no such time.
+  oldest: (a, b) => (a === 0 || b === 0 ? Math.max(a, b) : Math.min(a, b)),
+};

@@ -2,8 +2,8 @@
 import type { JournalState } from '../journal/port.ts';
 import type { StreamView } from '../core/observer.ts';
 import { VERSION } from '../core/version.ts';
-import type { Board } from './board.ts';
 import { METRICS } from '../core/names/index.ts';
+import type { MetricRegistry } from './metric-registry.ts';
 
 /** A pool of connections, as it is now. */
 export interface PoolState {
@@ -23,30 +23,34 @@ export interface RecorderSources {
   readonly sampledTraceIdOf?: ((stream: StreamView) => string | undefined) | undefined;
 }
 
-/** Brings the board's gauges up to date. Throws what a source throws. */
-export function readSources(board: Board, sources: RecorderSources): void {
+/** Sets the gauges of what others keep. Throws what a source throws. */
+export function readSources(registry: MetricRegistry, sources: RecorderSources): void {
   const journal = sources.journal?.();
-  board.set(
+  registry.set(
     METRICS.buildInfo,
     { version: VERSION, node: process.version, journal: journal?.fileSystem ?? 'off' },
     1,
   );
   if (journal !== undefined) {
-    board.set(METRICS.journalEntries, {}, journal.entries);
-    board.set(METRICS.journalBytes, {}, journal.bytes);
-    board.set(METRICS.journalCapacity, {}, journal.capacityBytes);
-    board.set(METRICS.journalOldestEntry, {}, journal.oldestEntryMs / 1000);
-    board.set(METRICS.journalDegraded, {}, journal.degraded === undefined ? 0 : 1);
-    board.set(METRICS.journalCorrupt, {}, journal.corruptRecords);
+    registry.set(METRICS.journalEntries, {}, journal.entries);
+    registry.set(METRICS.journalBytes, {}, journal.bytes);
+    registry.set(METRICS.journalCapacity, {}, journal.capacityBytes);
+    registry.set(METRICS.journalOldestEntry, {}, journal.oldestEntryMs / 1000);
+    registry.set(METRICS.journalDegraded, {}, journal.degraded === undefined ? 0 : 1);
+    registry.set(METRICS.journalCorrupt, {}, journal.corruptRecords);
   }
   const own = sources.pool?.();
-  if (own !== undefined) readPool(board, 'lastchunk', own);
-  for (const pool of sources.pools?.() ?? []) readPool(board, pool.name, pool);
+  if (own !== undefined) readPool(registry, 'lastchunk', own);
+  for (const pool of sources.pools?.() ?? []) readPool(registry, pool.name, pool);
 }
 
-function readPool(board: Board, pool: string, { total, idle, waiting, max }: PoolState): void {
-  board.set(METRICS.poolClients, { pool, state: 'active' }, total - idle);
-  board.set(METRICS.poolClients, { pool, state: 'idle' }, idle);
-  board.set(METRICS.poolMax, { pool }, max);
-  board.set(METRICS.poolWaiting, { pool }, waiting);
+function readPool(
+  registry: MetricRegistry,
+  pool: string,
+  { total, idle, waiting, max }: PoolState,
+): void {
+  registry.set(METRICS.poolClients, { pool, state: 'active' }, total - idle);
+  registry.set(METRICS.poolClients, { pool, state: 'idle' }, idle);
+  registry.set(METRICS.poolMax, { pool }, max);
+  registry.set(METRICS.poolWaiting, { pool }, waiting);
 }

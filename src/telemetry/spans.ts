@@ -24,6 +24,7 @@ import type { Save } from '../core/save-port.ts';
 import type { Outcome } from '../core/message.ts';
 import type {
   JournaledMessage,
+  Noise,
   Observer,
   SaveReport,
   StreamSummary,
@@ -31,29 +32,7 @@ import type {
 } from '../core/observer.ts';
 import { VERSION } from '../core/version.ts';
 import { ATTRIBUTES, SPANS } from '../core/names/index.ts';
-import { parseTraceparent, traceparentFrom } from './traceparent.ts';
 import { isObject } from '../core/values.ts';
-
-/** An observer that traces, and what others ask of the trace. Without an OpenTelemetry SDK all of it does nothing. */
-export interface Spans extends Observer {
-  /** Runs a store call in the context of this save's span, so that the database's spans are its children. */
-  around<T>(save: Pick<Save, 'stream'>, work: () => T): T;
-  /** Runs the store call of a replayed batch in a span of its own, linked to the streams it is about. */
-  aroundReplay<T>(messages: readonly JournaledMessage[], work: () => Promise<T>): Promise<T>;
-  /** Runs background work that no request asked for: what it calls makes no spans. */
-  quietly<T>(work: () => T): T;
-  /** W3C `traceparent` of the stream's span; `null` when there is no trace. */
-  traceparentOf(stream: StreamView): string | null;
-  /** The trace id as 32 hex digits; `null` when there is no trace. */
-  traceIdOf(stream: StreamView): string | null;
-  /** The trace id, if the trace is sampled: an exemplar must lead to a trace that exists. */
-  sampledTraceIdOf(stream: StreamView): string | undefined;
-}
-
-export interface SpansOptions {
-  /** Whether a stream's span says which conversation it belongs to; default false, because it is user data. */
-  readonly conversationId?: boolean;
-}
 
 /** The outcomes that are errors, and what `error.type` is where nothing better is known. */
 const ERRORS: Partial<Record<Outcome, string>> = {
@@ -80,66 +59,120 @@ const QUIET = ROOT_CONTEXT.setValue(
   true,
 );
 
-/** Nothing here throws but what `work` throws. */
-export function createSpans({ conversationId = false }: SpansOptions = {}): Spans {
-  const streams = new WeakMap<StreamView, Traced>();
-  const contextOf = (stream: StreamView): SpanContext | undefined => {
-    const span = streams.get(stream)?.span.spanContext();
+/**
+ * An observer that traces, and what others ask of the trace. Without an OpenTelemetry SDK all of it does nothing. Throws
+ * nothing but what `work` throws.
+ */
+export class StreamSpans implements Observer {
+  readonly #streams = new WeakMap<StreamView, Traced>();
+  readonly #conversationId: boolean;
+
+  /** `conversationId`: stream spans say which conversation they belong to; default false, because it is user data. */
+  constructor({ conversationId = false }: { readonly conversationId?: boolean } = {}) {
+    this.#conversationId = conversationId;
+  }
+
+  onStart(stream: StreamView): void {
+    const parent = context.active();
+    const span = startStream(stream, parent);
+    // Nobody traces: there is nothing to remember.
+    if (parent === ROOT_CONTEXT && !isSpanContextValid(span.spanContext())) return;
+    const traced = { span, context: trace.setSpan(parent, span), server: serverSpan(parent) };
+    this.#streams.set(stream, { ...traced, save: undefined });
+  }
+
+  onDisconnect(stream: StreamView): void {
+    const server = this.#streams.get(stream)?.server;
+    // An SDK warns of what is written to a span that has ended.
+    if (server?.isRecording() === true) server.setAttribute(ATTRIBUTES.outcome, 'disconnected');
+  }
+
+  onDue(stream: StreamView): void {
+    const traced = this.#streams.get(stream);
+    if (traced !== undefined) traced.save ??= startSave(traced);
+  }
+
+  onSave(report: SaveReport): void {
+    const traced = report.stream === undefined ? undefined : this.#streams.get(report.stream);
+    if (traced !== undefined) endSave(traced, report);
+  }
+
+  onEnd(summary: StreamSummary): void {
+    const span = this.#streams.get(summary.stream)?.span;
+    if (span === undefined) return;
+    const named = this.#conversationId ? summary.stream.conversationId : undefined;
+    if (typeof named === 'string') span.setAttribute(ATTRIBUTES.conversationId, named);
+    endStream(span, summary);
+  }
+
+  onNoise(stream: StreamView, { reason }: Noise): void {
+    const span = this.#streams.get(stream)?.span;
+    // Most often the error comes before the last save has its result; afterwards there is no span to write to.
+    if (span?.isRecording() === true) span.setAttribute(ATTRIBUTES.noiseReason, reason);
+  }
+
+  /** The span of a dead process's stream has never ended; this one says what became of its message. */
+  onRecovered(result: 'saved' | 'refused', message: JournaledMessage): void {
+    const options = { kind: SpanKind.INTERNAL, links: linksTo(message) };
+    const span = tracer().startSpan(SPANS.save, options, ROOT_CONTEXT);
+    span.setAttribute(ATTRIBUTES.streamId, message.streamId);
+    span.setAttribute(ATTRIBUTES.saveResult, result === 'saved' ? 'saved' : 'lost');
+    if (result === 'refused') fail(span, '_OTHER');
+    span.end();
+  }
+
+  /** Runs a store call in the context of this save's span, so that the database's spans are its children. */
+  around<T>(save: Pick<Save, 'stream'>, work: () => T): T {
+    const traced = this.#streams.get(save.stream);
+    if (traced === undefined) return work();
+    traced.save ??= startSave(traced);
+    return context.with(trace.setSpan(traced.context, traced.save), work);
+  }
+
+  /** Runs the store call of a replayed batch in a span of its own, linked to the streams it is about. */
+  async aroundReplay<T>(messages: readonly JournaledMessage[], work: () => Promise<T>): Promise<T> {
+    const links = messages.flatMap(linksTo);
+    const attributes = { [ATTRIBUTES.messages]: messages.length };
+    const options = { kind: SpanKind.INTERNAL, links, attributes };
+    const span = tracer().startSpan(SPANS.replay, options, ROOT_CONTEXT);
+    try {
+      // Not sampled: then the database's spans would be roots of their own, one for each try of a database that is away.
+      const quiet = !isSampled(span.spanContext());
+      return await context.with(quiet ? QUIET : trace.setSpan(ROOT_CONTEXT, span), work);
+    } catch (error) {
+      fail(span, errorTypeOf(error));
+      throw error;
+    } finally {
+      span.end();
+    }
+  }
+
+  /** Runs background work that no request asked for: what it calls makes no spans. */
+  quietly<T>(work: () => T): T {
+    return context.with(QUIET, work);
+  }
+
+  /** W3C `traceparent` of the stream's span; `null` when there is no trace. */
+  traceparentOf(stream: StreamView): string | null {
+    const span = this.#validContext(stream);
+    return span === undefined ? null : (traceparentFrom(span) ?? null);
+  }
+
+  /** The trace id as 32 hex digits; `null` when there is no trace. */
+  traceIdOf(stream: StreamView): string | null {
+    return this.#validContext(stream)?.traceId ?? null;
+  }
+
+  /** The trace id, if the trace is sampled: an exemplar must lead to a trace that exists. */
+  sampledTraceIdOf(stream: StreamView): string | undefined {
+    const span = this.#validContext(stream);
+    return span !== undefined && isSampled(span) ? span.traceId : undefined;
+  }
+
+  #validContext(stream: StreamView): SpanContext | undefined {
+    const span = this.#streams.get(stream)?.span.spanContext();
     return span !== undefined && isSpanContextValid(span) ? span : undefined;
-  };
-  return {
-    onStart(stream) {
-      const parent = context.active();
-      const span = startStream(stream, parent);
-      // Nobody traces: there is nothing to remember.
-      if (parent === ROOT_CONTEXT && !isSpanContextValid(span.spanContext())) return;
-      const traced = { span, context: trace.setSpan(parent, span), server: serverSpan(parent) };
-      streams.set(stream, { ...traced, save: undefined });
-    },
-    onDisconnect(stream) {
-      const server = streams.get(stream)?.server;
-      // An SDK warns of what is written to a span that has ended.
-      if (server?.isRecording() === true) server.setAttribute(ATTRIBUTES.outcome, 'disconnected');
-    },
-    onDue(stream) {
-      const traced = streams.get(stream);
-      if (traced !== undefined) traced.save ??= startSave(traced);
-    },
-    onSave(report) {
-      const traced = report.stream === undefined ? undefined : streams.get(report.stream);
-      if (traced !== undefined) endSave(traced, report);
-    },
-    onEnd(summary) {
-      const span = streams.get(summary.stream)?.span;
-      if (span === undefined) return;
-      const named = conversationId ? summary.stream.conversationId : undefined;
-      if (typeof named === 'string') span.setAttribute(ATTRIBUTES.conversationId, named);
-      endStream(span, summary);
-    },
-    onNoise(stream, { reason }) {
-      const span = streams.get(stream)?.span;
-      // Most often the error comes before the last save has its result; afterwards there is no span to write to.
-      if (span?.isRecording() === true) span.setAttribute(ATTRIBUTES.noiseReason, reason);
-    },
-    around(save, work) {
-      const traced = streams.get(save.stream);
-      if (traced === undefined) return work();
-      traced.save ??= startSave(traced);
-      return context.with(trace.setSpan(traced.context, traced.save), work);
-    },
-    aroundReplay,
-    quietly: (work) => context.with(QUIET, work),
-    onRecovered: recordRecovery,
-    traceparentOf(stream) {
-      const span = contextOf(stream);
-      return span === undefined ? null : (traceparentFrom(span) ?? null);
-    },
-    traceIdOf: (stream) => contextOf(stream)?.traceId ?? null,
-    sampledTraceIdOf(stream) {
-      const span = contextOf(stream);
-      return span !== undefined && isSampled(span) ? span.traceId : undefined;
-    },
-  };
+  }
 }
 
 /** The request's span as its instrumentation says, else the one that is active: without routing spans it is the same. */
@@ -216,39 +249,6 @@ function endSave(traced: Traced, report: SaveReport): void {
   span.end();
 }
 
-async function aroundReplay<T>(
-  messages: readonly JournaledMessage[],
-  work: () => Promise<T>,
-): Promise<T> {
-  const links = messages.flatMap(linksTo);
-  const attributes = { [ATTRIBUTES.messages]: messages.length };
-  const span = tracer().startSpan(
-    SPANS.replay,
-    { kind: SpanKind.INTERNAL, links, attributes },
-    ROOT_CONTEXT,
-  );
-  try {
-    // Not sampled: then the database's spans would be roots of their own, one for each try of a database that is away.
-    const quiet = !isSampled(span.spanContext());
-    return await context.with(quiet ? QUIET : trace.setSpan(ROOT_CONTEXT, span), work);
-  } catch (error) {
-    fail(span, errorTypeOf(error));
-    throw error;
-  } finally {
-    span.end();
-  }
-}
-
-/** The span of a dead process's stream has never ended; this one says what became of its message. */
-function recordRecovery(result: 'saved' | 'refused', message: JournaledMessage): void {
-  const options = { kind: SpanKind.INTERNAL, links: linksTo(message) };
-  const span = tracer().startSpan(SPANS.save, options, ROOT_CONTEXT);
-  span.setAttribute(ATTRIBUTES.streamId, message.streamId);
-  span.setAttribute(ATTRIBUTES.saveResult, result === 'saved' ? 'saved' : 'lost');
-  if (result === 'refused') fail(span, '_OTHER');
-  span.end();
-}
-
 function linksTo({ traceparent }: JournaledMessage): Link[] {
   const linked = parseTraceparent(traceparent);
   return linked === undefined ? [] : [{ context: linked }];
@@ -270,4 +270,22 @@ function toSeconds(ms: number | undefined): number | undefined {
 
 function present(attributes: Attributes): Attributes {
   return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
+}
+
+/** W3C form of a span's identity (w3.org/TR/trace-context), which the journal keeps for whoever replays it. */
+const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/;
+
+/** `undefined` for an identity that is all zeros: there was no trace. */
+export function traceparentFrom(span: SpanContext): string | undefined {
+  if (!isSpanContextValid(span)) return undefined;
+  const flags = (span.traceFlags & 0xff).toString(16).padStart(2, '0');
+  return `00-${span.traceId}-${span.spanId}-${flags}`;
+}
+
+/** `undefined` for anything that is not a valid `traceparent`. */
+export function parseTraceparent(value: string | null): SpanContext | undefined {
+  const [, traceId, spanId, flags] = TRACEPARENT.exec(value ?? '') ?? [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  const span = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+  return isSpanContextValid(span) ? span : undefined;
 }

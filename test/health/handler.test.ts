@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createHealthHandler } from '../../src/health/handler.ts';
-import { createHealth, type Health } from '../../src/health/health.ts';
+import { createHealthHandler, type Health } from '../../src/health/health.ts';
+import { HealthMonitor } from '../../src/health/monitor.ts';
 
 let health: Health;
 let url = '';
@@ -24,7 +24,7 @@ describe('the health handler', () => {
     ['degraded', 200],
     ['failing', 503],
   ] as const)('answers %s with %i', async (status, code) => {
-    health = { ...createHealth().health(), status };
+    health = { ...new HealthMonitor().health(), status };
     const response = await fetch(url);
     expect(response.status).toBe(code);
     expect(response.headers.get('content-type')).toMatch(/^application\/json/);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { JournalState } from '../../src/journal/port.ts';
-import { createHealth, type SaverFacts } from '../../src/health/health.ts';
+import { HealthMonitor, type SaverFacts } from '../../src/health/monitor.ts';
 import { aSave, aStream } from '../telemetry/facts.ts';
 
 const NOW = 1_700_000_000_000;
@@ -68,11 +68,11 @@ describe('status', () => {
       { saver: () => WORKS, journal: journal({ fileSystem: 'tmpfs', ephemeral: true }) },
     ],
   ] as const)('is %s with the reasons %j', (status, reasons, sources) => {
-    expect(createHealth(sources).health()).toMatchObject({ status, reasons });
+    expect(new HealthMonitor(sources).health()).toMatchObject({ status, reasons });
   });
 
   it('is failing for five minutes after a message was lost', () => {
-    const monitor = createHealth({ saver: () => WORKS });
+    const monitor = new HealthMonitor({ saver: () => WORKS });
     monitor.onSave?.(aSave(aStream(), { result: 'journaled' }));
     expect(monitor.health().status).toBe('healthy');
     monitor.onSave?.(aSave(aStream(), { result: 'lost' }));
@@ -88,7 +88,7 @@ describe('a wall clock that is set', () => {
     ['back', -3_600_000],
     ['forward', 3_600_000],
   ])('%s by an hour changes nothing of what five minutes are', (_, by) => {
-    const monitor = createHealth({ saver: () => WORKS });
+    const monitor = new HealthMonitor({ saver: () => WORKS });
     monitor.onSave?.(aSave(aStream(), { result: 'lost' }));
     vi.advanceTimersByTime(60_000);
     vi.setSystemTime(NOW + by);
@@ -102,7 +102,7 @@ describe('a wall clock that is set', () => {
 
   it('back keeps nobody from asking the store', async () => {
     const probe = vi.fn<() => Promise<void>>(() => Promise.resolve());
-    const monitor = createHealth({ saver: () => WORKS, probe });
+    const monitor = new HealthMonitor({ saver: () => WORKS, probe });
     monitor.health();
     vi.setSystemTime(NOW - 3_600_000);
     for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
@@ -115,7 +115,7 @@ describe('a wall clock that is set', () => {
 describe('facts', () => {
   it('of the pool are those from before it asked for a sign of life', () => {
     let waiting = 0;
-    const monitor = createHealth({
+    const monitor = new HealthMonitor({
       pool: () => ({ total: 1, idle: 1, waiting, max: 4 }),
       probe: async () => {
         waiting = 1;
@@ -126,7 +126,7 @@ describe('facts', () => {
 
   it('of pool, circuit and save rate are in it', () => {
     const pool = { total: 4, idle: 1, waiting: 2, max: 4 };
-    const monitor = createHealth({ saver: () => AWAY, pool: () => pool });
+    const monitor = new HealthMonitor({ saver: () => AWAY, pool: () => pool });
     monitor.onSave?.(aSave(aStream(), { result: 'journaled' }));
     const saveRate = { fiveMinutes: 1, oneHour: 1 };
     expect(monitor.health()).toMatchObject({ pool, saveRate, store: { circuit: 'open' } });
@@ -134,12 +134,12 @@ describe('facts', () => {
 
   it('of what is pending include the saves of the app itself', () => {
     const pending = () => ({ count: 3, oldestMs: NOW - 2000 });
-    const health = createHealth({ pending }).health();
+    const health = new HealthMonitor({ pending }).health();
     expect(health).toMatchObject({ pending: 3, oldestPendingSeconds: 2 });
   });
 
   it('say for five minutes that a message had no result, which is no loss yet', () => {
-    const monitor = createHealth({ saver: () => WORKS });
+    const monitor = new HealthMonitor({ saver: () => WORKS });
     monitor.onSave?.(aSave(aStream(), { result: 'missing' }));
     const missing = { status: 'degraded', reasons: ['message-missing'] };
     expect(monitor.health()).toMatchObject(missing);
@@ -148,7 +148,7 @@ describe('facts', () => {
   });
 
   it('are what the saver and the journal know, ages in seconds', () => {
-    const health = createHealth({ saver: () => AWAY, journal: () => JOURNAL }).health();
+    const health = new HealthMonitor({ saver: () => AWAY, journal: () => JOURNAL }).health();
     expect(health).toMatchObject({
       store: {
         reachable: false,
@@ -163,7 +163,7 @@ describe('facts', () => {
 
   it('of a store that nothing was sent to are unknown', () => {
     const saver = () => ({ ...WORKS, lastSuccessMs: 0 });
-    expect(createHealth({ saver }).health()).toMatchObject({
+    expect(new HealthMonitor({ saver }).health()).toMatchObject({
       status: 'healthy',
       store: { reachable: undefined, lastSuccess: undefined, lastFailure: undefined },
       oldestPendingSeconds: 0,
@@ -171,7 +171,7 @@ describe('facts', () => {
   });
 
   it('of parts that are not there are absent', () => {
-    expect(createHealth().health()).toMatchObject({ store: undefined, journal: undefined });
+    expect(new HealthMonitor().health()).toMatchObject({ store: undefined, journal: undefined });
   });
 });
 
@@ -184,7 +184,7 @@ describe('the probe', () => {
     let answer: () => Promise<void> = () =>
       Promise.reject(Object.assign(new Error(), { code: 'EPIPE' }));
     const probe = vi.fn<() => Promise<void>>(() => answer());
-    const monitor = createHealth({ saver: () => ({ ...WORKS, lastSuccessMs: 0 }), probe });
+    const monitor = new HealthMonitor({ saver: () => ({ ...WORKS, lastSuccessMs: 0 }), probe });
     expect(monitor.health().store?.reachable).toBeUndefined();
     await flush();
     expect(monitor.health()).toMatchObject({
@@ -202,7 +202,7 @@ describe('the probe', () => {
 
   it('never runs twice at once, however long the store says nothing', () => {
     const probe = vi.fn<() => Promise<void>>(() => new Promise(() => undefined));
-    const monitor = createHealth({ saver: () => WORKS, probe });
+    const monitor = new HealthMonitor({ saver: () => WORKS, probe });
     for (let minute = 0; minute < 10; minute += 1) {
       monitor.health();
       vi.advanceTimersByTime(60_000);
@@ -212,7 +212,7 @@ describe('the probe', () => {
 
   it('gives way to what the saver met after it', async () => {
     let saver = WORKS;
-    const monitor = createHealth({ saver: () => saver, probe: () => Promise.resolve() });
+    const monitor = new HealthMonitor({ saver: () => saver, probe: () => Promise.resolve() });
     monitor.health();
     await flush();
     vi.advanceTimersByTime(100);

@@ -1,15 +1,13 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createSaveRates } from '../../src/health/save-rate.ts';
+import { SaveRates } from '../../src/health/save-rate.ts';
 import type { SaveResult } from '../../src/core/message.ts';
 import { aSave, aStream } from '../telemetry/facts.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_700_000_010_000 }));
 afterEach(() => void vi.useRealTimers());
 
-const ABOUT = { streamId: 's', messageId: 'm', route: '/', traceparent: null };
-
 function createBench() {
-  const rates = createSaveRates();
+  const rates = new SaveRates();
   const save = (result: SaveResult, kind: 'first' | 'revised' | 'late' = 'first'): void =>
     rates.onSave?.(aSave(aStream(), { result, kind }));
   return { rates, save };
@@ -32,9 +30,9 @@ it('counts what the durability objective counts besides, and nothing that is lat
   const { rates, save } = createBench();
   for (let n = 0; n < 10; n += 1) save('saved');
   save('lost', 'revised');
-  rates.onReplayed?.('refused', ABOUT);
-  rates.onRecovered?.('refused', ABOUT);
-  rates.onReplayed?.('saved', ABOUT);
+  rates.onReplayed('refused');
+  rates.onRecovered('refused');
+  rates.onReplayed('saved');
   save('lost', 'late');
   save('saved', 'revised');
   expect(rates.now().fiveMinutes).toBeCloseTo(0.7);
@@ -54,7 +52,7 @@ it('forgets after five minutes, and after an hour', () => {
 
 it('is never below 0, when old messages are refused', () => {
   const { rates } = createBench();
-  rates.onRecovered?.('refused', ABOUT);
+  rates.onRecovered('refused');
   expect(rates.now().fiveMinutes).toBe(0);
 });
 

@@ -2,7 +2,7 @@ import { diag, DiagLogLevel } from '@opentelemetry/api';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LastchunkError } from '../../src/core/errors.ts';
 import { combine } from '../../src/core/observer.ts';
-import { createDiagLogger } from '../../src/telemetry/diag-logger.ts';
+import { createDiagLogger } from '../../src/telemetry/log-lines.ts';
 import { createLogLines } from '../../src/telemetry/log-lines.ts';
 import { createLogbook } from '../support/logbook.ts';
 import { aSave, aStream, anEnd } from './facts.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { JournalState } from '../../src/journal/port.ts';
 import { METRICS } from '../../src/core/names/index.ts';
 import { prometheus } from '../../src/telemetry/prometheus.ts';
-import { createRecorder, type Recorder } from '../../src/telemetry/recorder.ts';
+import { createRecorder } from '../../src/telemetry/recorder.ts';
 import type { Sink } from '../../src/telemetry/sink.ts';
 import type { RecorderSources } from '../../src/telemetry/sources.ts';
 import { OUTCOMES, SAVE_RESULTS } from '../../src/core/message.ts';
@@ -22,7 +22,7 @@ const JOURNAL: JournalState = {
 };
 
 interface Bench {
-  readonly recorder: Recorder;
+  readonly recorder: ReturnType<typeof createRecorder>;
   readonly tell: FullObserver;
   readonly scrape: () => Promise<Scrape>;
 }

@@ -12,7 +12,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { OUTCOMES } from '../../src/core/message.ts';
 import { combine } from '../../src/core/observer.ts';
-import { createSpans } from '../../src/telemetry/spans.ts';
+import { StreamSpans } from '../../src/telemetry/spans.ts';
 import { VERSION } from '../../src/core/version.ts';
 import { aSave, aStream, anEnd } from './facts.ts';
 
@@ -39,7 +39,7 @@ afterEach(async () => {
 });
 
 function createBench() {
-  const spans = createSpans();
+  const spans = new StreamSpans();
   const tell = combine([spans], (error) => {
     throw error;
   });
@@ -449,7 +449,7 @@ it('a server span that has ended is left alone, without a warning of the SDK', (
 it.each([true, false])(
   'the conversation is in the span only if asked for: %s',
   (conversationId) => {
-    const spans = createSpans({ conversationId });
+    const spans = new StreamSpans({ conversationId });
     const stream = aStream({ conversationId: 'c1' });
     spans.onStart?.(stream);
     spans.onEnd?.(anEnd(stream));

@@ -30,13 +30,13 @@ export interface Step {
  * How it is drawn: one number now (`stat`), lines, stacked bars, the largest few (`ranking`), a distribution over time
  * (`heatmap`), or rows (`table`).
  */
-export type Kind = 'stat' | 'lines' | 'stack' | 'ranking' | 'heatmap' | 'table';
+export type PanelKind = 'stat' | 'lines' | 'stack' | 'ranking' | 'heatmap' | 'table';
 
 /** One panel. */
 export interface Panel {
   /** Part of links to the panel: unique in its dashboard, and never given to another panel. */
   readonly id: number;
-  readonly kind: Kind;
+  readonly kind: PanelKind;
   readonly title: string;
   /** What it shows, what good looks like, what to do otherwise: one sentence each. */
   readonly shows: string;
@@ -64,7 +64,7 @@ export interface Panel {
 }
 
 /** Panels under one heading. */
-export interface Row {
+export interface PanelRow {
   /** Unique in the dashboard, like a panel's. */
   readonly id: number;
   readonly title: string;
@@ -76,5 +76,5 @@ export interface Board {
   readonly uid: string;
   readonly title: string;
   readonly description: string;
-  readonly rows: readonly Row[];
+  readonly rows: readonly PanelRow[];
 }

@@ -1,12 +1,12 @@
 /** What a message goes through on its way: the journal on disk, and the connections of the database. */
 /* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
-import type { Row } from './panel.ts';
+import type { PanelRow } from './panel.ts';
 import type { Scope } from './scope.ts';
 
 const THIRD = { kind: 'lines', width: 8, height: 7 } as const;
 const HALF = { kind: 'lines', width: 12, height: 7 } as const;
 
-export function journalRow({ rate, quantile, select }: Scope): Row {
+export function journalRow({ rate, quantile, select }: Scope): PanelRow {
   const most = (selected: string): string => `max by (instance) (${selected})`;
   return {
     id: 60,
@@ -111,7 +111,7 @@ export function journalRow({ rate, quantile, select }: Scope): Row {
   };
 }
 
-export function poolRow({ rate, select }: Scope): Row {
+export function poolRow({ rate, select }: Scope): PanelRow {
   const each = (selected: string): string => `max by (instance, pool) (${selected})`;
   return {
     id: 80,

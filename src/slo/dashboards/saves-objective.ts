@@ -3,10 +3,10 @@
 import { DAY, HOUR, MINUTE, spell } from '../duration.ts';
 import { RECORDS } from '../records.ts';
 import { BURN_WINDOWS, burnFactor, rounded } from '../windows.ts';
-import type { Panel, Row, Step } from './panel.ts';
+import type { Panel, PanelRow, Step } from './panel.ts';
 import { age, RANGE, type Scope } from './scope.ts';
 
-export function durabilityRow(scope: Scope): Row {
+export function durabilityRow(scope: Scope): PanelRow {
   return {
     id: 1,
     title: 'Objective',

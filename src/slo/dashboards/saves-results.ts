@@ -1,12 +1,12 @@
 /** What became of every message that was due, and what no result would show. */
 /* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
-import type { Panel, Row } from './panel.ts';
+import type { Panel, PanelRow } from './panel.ts';
 import { age, WINDOW, type Scope } from './scope.ts';
 
 const HALF = { width: 12, height: 8 } as const;
 const THIRD = { width: 8, height: 7 } as const;
 
-export function savesRow(scope: Scope): Row {
+export function savesRow(scope: Scope): PanelRow {
   const { rate, quantile, buckets } = scope;
   return {
     id: 20,
@@ -135,7 +135,7 @@ function storeErrors({ rate }: Scope): Panel {
 }
 
 /** What the results alone would not show: messages that nobody counted. */
-export function blindSpotsRow({ rate, select }: Scope): Row {
+export function blindSpotsRow({ rate, select }: Scope): PanelRow {
   const total = (selected: string): string => `sum by (instance) (${selected})`;
   return {
     id: 40,

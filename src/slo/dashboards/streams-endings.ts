@@ -2,12 +2,12 @@
 /* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
 import { DAY, MINUTE } from '../duration.ts';
 import { RECORDS } from '../records.ts';
-import type { Row } from './panel.ts';
+import type { PanelRow } from './panel.ts';
 import type { Scope } from './scope.ts';
 
 const THIRD = { kind: 'lines', width: 8, height: 8 } as const;
 
-export function ratesRow({ rate, select }: Scope): Row {
+export function ratesRow({ rate, select }: Scope): PanelRow {
   return {
     id: 1,
     title: 'Rate',
@@ -78,7 +78,7 @@ const OUTCOME_COLOURS = {
   interrupted: 'gray',
 } as const;
 
-export function endingsRow({ rate, recorded, slo }: Scope): Row {
+export function endingsRow({ rate, recorded, slo }: Scope): PanelRow {
   const of = slo.by.map((label) => `{{${label}}}`).join(' ');
   const not = ['disconnected', 'failed', 'timed-out', 'truncated', 'interrupted'] as const;
   return {

@@ -1,12 +1,12 @@
 /** How long streams take, and the processes that they run in. */
 /* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
-import type { Panel, Row } from './panel.ts';
+import type { Panel, PanelRow } from './panel.ts';
 import { WINDOW, type Scope } from './scope.ts';
 
 const HALF = { kind: 'lines', width: 12, height: 8 } as const;
 const THIRD = { kind: 'lines', width: 8, height: 7 } as const;
 
-export function durationsRow({ quantile, buckets }: Scope): Row {
+export function durationsRow({ quantile, buckets }: Scope): PanelRow {
   return {
     id: 40,
     title: 'Duration',
@@ -59,7 +59,7 @@ export function durationsRow({ quantile, buckets }: Scope): Row {
   };
 }
 
-export function runtimeRow({ ofProcess, select }: Scope): Row {
+export function runtimeRow({ ofProcess, select }: Scope): PanelRow {
   const plain = (
     panel: Pick<Panel, 'id' | 'title' | 'shows' | 'good' | 'action' | 'unit'> & {
       readonly expr: string;

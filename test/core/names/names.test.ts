@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { FORMAT_NAMES } from '../../../src/formats/index.ts';
-import { metricsDoc } from '../../../src/telemetry/metrics-doc.ts';
+import { metricsDoc } from '../../../scripts/metrics-doc.ts';
 import { FORMATS, STORE_ERRORS } from '../../../src/core/names/labels.ts';
 import type { Metric } from '../../../src/core/names/metric.ts';
 import { ATTRIBUTES, METRICS } from '../../../src/core/names/index.ts';

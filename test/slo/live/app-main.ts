@@ -10,7 +10,8 @@ import { lastchunk, type MessageStore } from '../../../src/index.ts';
 import { postgres } from '../../../src/postgres/index.ts';
 import { METRICS } from '../../../src/core/names/index.ts';
 import { prometheus } from '../../../src/telemetry/prometheus.ts';
-import type { Reading, Sink } from '../../../src/telemetry/sink.ts';
+import type { SeriesReading } from '../../../src/telemetry/metric-registry.ts';
+import type { Sink } from '../../../src/telemetry/sink.ts';
 import { chatChunk } from '../../support/frames.ts';
 import type { Ask } from './traffic.ts';
 
@@ -60,7 +61,7 @@ process.once('disconnect', () => process.exit(0));
 
 /** Hands everything on; once silent, the numbers of saves stay what they were. */
 function stillWhenSilent(sink: Sink): Sink {
-  const still = new Map<string, Reading>();
+  const still = new Map<string, SeriesReading>();
   const keys: readonly unknown[] = [
     METRICS.saves,
     METRICS.savesExpected,

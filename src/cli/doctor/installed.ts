@@ -1,6 +1,7 @@
 /** Packages on disk, found as Node finds them: a package may be installed more than once, and who asks decides. */
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { coerce, satisfies, validRange } from 'semver';
 
 /** A package that is installed. */
 export interface Installed {
@@ -43,6 +44,15 @@ export function listScope(scope: string, from: string): readonly string[] {
     // No package of that scope is installed.
     return [];
   }
+}
+
+/**
+ * Whether `version` is in `range`, a pre-release counting as its release. True for a range that is not one of versions
+ * (`latest`, a path): nothing is claimed about it.
+ */
+export function isInRange(version: string, range: string): boolean {
+  const release = coerce(version);
+  return release === null || validRange(range) === null || satisfies(release, range);
 }
 
 interface Manifest {

@@ -5,11 +5,11 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { runDoctor } from '../../src/cli/doctor.ts';
-import { describeKind } from '../../src/cli/doctor-journal.ts';
-import { look } from '../postgres/messages.ts';
-import { ROOT } from '../support/imports.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { runDoctor } from '../../../src/cli/doctor/doctor.ts';
+import { describeKind } from '../../../src/cli/doctor/environment.ts';
+import { look } from '../../postgres/messages.ts';
+import { ROOT } from '../../support/imports.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 const HEALTHY = [
   '@opentelemetry/api',
@@ -313,7 +313,7 @@ describe('the database', () => {
         'the table lastchunk_messages has not been made. npx lastchunk migrate',
       ),
     ]);
-    const { main } = await import('../../src/cli/main.ts');
+    const { main } = await import('../../../src/cli/main.ts');
     const quiet = { write: () => undefined };
     const io = { stdout: quiet, stderr: quiet, env: { DATABASE_URL: url } };
     expect(await main(['migrate'], io)).toBe(0);

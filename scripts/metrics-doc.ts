@@ -1,6 +1,6 @@
 /** The page docs/metrics.md, made from the table, so that it cannot say anything else. */
-import type { LabelSets, Metric } from '../core/names/metric.ts';
-import { ATTRIBUTES, METRICS, SPANS } from '../core/names/index.ts';
+import type { LabelSets, Metric } from '../src/core/names/metric.ts';
+import { ATTRIBUTES, METRICS, SPANS } from '../src/core/names/index.ts';
 
 /** The whole page as Markdown. */
 export function metricsDoc(): string {

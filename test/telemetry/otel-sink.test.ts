@@ -11,7 +11,7 @@ import {
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Metric } from '../../src/core/names/metric.ts';
 import { METRICS } from '../../src/core/names/index.ts';
-import { otelSink } from '../../src/telemetry/otel.ts';
+import { otelSink } from '../../src/telemetry/otel-sink.ts';
 import { createRecorder } from '../../src/telemetry/recorder.ts';
 import { VERSION } from '../../src/core/version.ts';
 import { aSave, aStream, anEnd } from './facts.ts';

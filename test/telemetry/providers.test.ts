@@ -19,8 +19,8 @@ import {
 } from '@opentelemetry/sdk-trace';
 import { afterEach, describe, expect, it } from 'vitest';
 import { lastchunk } from '../../src/index.ts';
-import { flushTelemetry } from '../../src/telemetry/flush.ts';
-import { sharesApi } from '../../src/telemetry/shared-api.ts';
+import { flushTelemetry } from '../../src/telemetry/providers.ts';
+import { sharesApi } from '../../src/telemetry/providers.ts';
 import { soon } from '../support/until.ts';
 
 afterEach(() => {

@@ -4,11 +4,10 @@
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { examineDatabase } from './doctor-database.ts';
-import type { Finding } from './doctor-finding.ts';
-import { examineJournal } from './doctor-journal.ts';
-import { examinePackages } from './doctor-packages.ts';
-import type { Io } from './io.ts';
+import type { Io } from '../io.ts';
+import { examineDatabase, examineJournal } from './environment.ts';
+import type { DoctorFinding } from './finding.ts';
+import { examinePackages } from './packages.ts';
 
 /**
  * Runs the command and resolves to the exit code: 0 when nothing is wrong, else 1. Rejects with `bad-option` (or the error
@@ -38,13 +37,13 @@ export async function runDoctor(argv: readonly string[], io: Io): Promise<number
   return wrongCount === 0 ? 0 : 1;
 }
 
-function asText(findings: readonly Finding[], wrongCount: number): string {
+function asText(findings: readonly DoctorFinding[], wrongCount: number): string {
   const lines = findings.map(({ level, says, fix }) => `${level.padEnd(5)}  ${says}. ${fix}.\n`);
   const verdict = wrongCount === 0 ? 'nothing is wrong' : `${wrongCount} wrong`;
   return `${lines.join('')}${verdict}\n`;
 }
 
-function asJson(findings: readonly Finding[], wrongCount: number): string {
+function asJson(findings: readonly DoctorFinding[], wrongCount: number): string {
   return `${JSON.stringify({ ok: wrongCount === 0, findings }, null, 2)}\n`;
 }
 

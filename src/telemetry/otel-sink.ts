@@ -14,8 +14,7 @@ import {
 import { VERSION } from '../core/version.ts';
 import type { Counter, Gauge } from '../core/names/metric.ts';
 import { METRICS } from '../core/names/index.ts';
-import { readTogether } from './series.ts';
-import type { Read, Sink } from './sink.ts';
+import { mergeReadings, type ReadSeries, type Sink } from './sink.ts';
 
 let shared: Sink | undefined;
 
@@ -29,7 +28,7 @@ export function otelSink(): Sink {
 }
 
 function createOtelSink(): Sink {
-  const reads: Read[] = [];
+  const reads: ReadSeries[] = [];
   let provider: MeterProvider | undefined;
   let histograms = new Map<string, OtelHistogram>();
   const follow = (): void => {
@@ -68,7 +67,7 @@ function createHistograms(meter: Meter): Map<string, OtelHistogram> {
 }
 
 /** One callback for all instruments, so that an export is of one moment. */
-function observeAll(meter: Meter, reads: readonly Read[]): void {
+function observeAll(meter: Meter, reads: readonly ReadSeries[]): void {
   const made = new Map<string, Observable>();
   for (const metric of Object.values(METRICS)) {
     if (metric.type === 'histogram') continue;
@@ -77,7 +76,7 @@ function observeAll(meter: Meter, reads: readonly Read[]): void {
   }
   meter.addBatchObservableCallback(
     (result) => {
-      for (const { metric, labels, value } of readTogether(reads)) {
+      for (const { metric, labels, value } of mergeReadings(reads)) {
         const instrument = made.get(metric.name);
         if (instrument !== undefined) result.observe(instrument, value, attributesOf(labels));
       }

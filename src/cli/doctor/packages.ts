@@ -1,9 +1,8 @@
 /** What is installed and does not fit together, although every part of it loads. */
 import { fileURLToPath } from 'node:url';
 import { relative } from 'node:path';
-import { type Finding, note, wrong } from './doctor-finding.ts';
-import { findInstalled, type Installed, listScope, readPackage } from './installed.ts';
-import { coerce, satisfies, validRange } from 'semver';
+import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
+import { findInstalled, type Installed, isInRange, listScope, readPackage } from './installed.ts';
 
 const API = '@opentelemetry/api';
 /** With the first of these the SDK is started; the others are what apps build on by hand. */
@@ -12,14 +11,8 @@ const SDKS = ['sdk-node', 'sdk-trace', 'sdk-trace-node', 'sdk-trace-base', 'sdk-
 );
 const PROMETHEUS = ['prom-client', '@prometheus-io/client'] as const;
 
-/** The numbers of a version decide, not what a pre-release is called; of a range like `latest` nothing is claimed. */
-function isInRange(version: string, range: string): boolean {
-  const numbers = coerce(version);
-  return numbers === null || validRange(range) === null || satisfies(numbers, range);
-}
-
 /** Everything that is found about the packages of the app in `app`, an absolute path. */
-export function examinePackages(app: string, nodeVersion: string): readonly Finding[] {
+export function examinePackages(app: string, nodeVersion: string): readonly DoctorFinding[] {
   const own = ownPackage(app);
   const peers = Object.keys(own.peerDependencies)
     .map((name) => findInstalled(name, app))
@@ -36,17 +29,17 @@ export function examinePackages(app: string, nodeVersion: string): readonly Find
 
 /** The lastchunk that the app loads; the one that runs here where the app has none. */
 function ownPackage(app: string): Installed {
-  const running = readPackage(fileURLToPath(new URL('../..', import.meta.url)));
+  const running = readPackage(fileURLToPath(new URL('../../..', import.meta.url)));
   const own = findInstalled('lastchunk', app) ?? running;
   if (own === undefined) throw new Error('lastchunk has no package.json beside its code');
   return own;
 }
 
-function examineNode(own: Installed, nodeVersion: string): readonly Finding[] {
+function examineNode(own: Installed, nodeVersion: string): readonly DoctorFinding[] {
   const range = own.node ?? '*';
   if (isInRange(nodeVersion, range)) return [];
   const says = `Node ${nodeVersion} is not supported by lastchunk ${own.version}`;
-  return [wrong('node', says, `use Node ${range}`)];
+  return [wrongFinding('node', says, `use Node ${range}`)];
 }
 
 interface Surroundings {
@@ -56,32 +49,32 @@ interface Surroundings {
 }
 
 /** What we ask of a peer, and what it asks of Node and of the OpenTelemetry API. */
-function examinePeer(peer: Installed, { own, app, nodeVersion }: Surroundings): Finding[] {
+function examinePeer(peer: Installed, { own, app, nodeVersion }: Surroundings): DoctorFinding[] {
   const { name, version } = peer;
-  const findings: Finding[] = [];
+  const findings: DoctorFinding[] = [];
   const range = own.peerDependencies[name] ?? '*';
   if (!isInRange(version, range)) {
     const says = `${name} ${version} is outside of what lastchunk supports (${range})`;
-    findings.push(wrong('peer', says, `npm install "${name}@${range}"`));
+    findings.push(wrongFinding('peer', says, `npm install "${name}@${range}"`));
   }
   if (peer.node !== undefined && !isInRange(nodeVersion, peer.node)) {
     const says = `${name} ${version} is not made for Node ${nodeVersion} (it wants ${peer.node})`;
-    findings.push(wrong('peer', says, `use another Node, or an older ${name}`));
+    findings.push(wrongFinding('peer', says, `use another Node, or an older ${name}`));
   }
   const api = findInstalled(API, peer.path) ?? findInstalled(API, app);
   const wanted = peer.peerDependencies[API];
   if (api !== undefined && wanted !== undefined && !isInRange(api.version, wanted)) {
     const says = `${name} ${version} wants ${API} ${wanted} and gets ${api.version}`;
-    findings.push(wrong('peer', says, `npm install "${API}@${wanted}"`));
+    findings.push(wrongFinding('peer', says, `npm install "${API}@${wanted}"`));
   }
   return findings;
 }
 
 /** Who has which copy of the API: one that does not accept what the SDK registers does nothing, without a word. */
-function examineApi(own: Installed, app: string): readonly Finding[] {
+function examineApi(own: Installed, app: string): readonly DoctorFinding[] {
   const ours = findInstalled(API, own.path) ?? findInstalled(API, app);
   if (ours === undefined) {
-    return [wrong('peer', `${API} is not installed`, `npm install ${API}`)];
+    return [wrongFinding('peer', `${API} is not installed`, `npm install ${API}`)];
   }
   const users = [own, ...listScope('@opentelemetry', app).map((name) => findInstalled(name, app))];
   const copies = new Map([[ours.path, ours]]);
@@ -98,11 +91,11 @@ function examineApi(own: Installed, app: string): readonly Finding[] {
     .join(', ');
   const fix = `npm dedupe; \`npm ls ${API}\` shows who wants which`;
   if (deaf.length === 0) {
-    return [note('api-copies', `${API} is installed ${copies.size} times (${list})`, fix)];
+    return [noteFinding('api-copies', `${API} is installed ${copies.size} times (${list})`, fix)];
   }
   const lost = deaf.some(({ path }) => path === ours.path) ? 'lastchunk' : 'some instrumentations';
   const says = `${API} is installed ${copies.size} times (${list}): what ${lost} report goes nowhere`;
-  return [wrong('api-copies', says, fix)];
+  return [wrongFinding('api-copies', says, fix)];
 }
 
 /** The API's own rule (its `internal/semver`): a copy accepts what was registered by its own minor version or a later one. */
@@ -110,16 +103,16 @@ function accepts(version: string, registered: string): boolean {
   return isInRange(registered, `^${version.replace(/^(\d+\.\d+).*$/, '$1')}`);
 }
 
-function examineSdk(app: string): readonly Finding[] {
+function examineSdk(app: string): readonly DoctorFinding[] {
   const sdk = SDKS.find((name) => findInstalled(name, app) !== undefined);
   const http = '@opentelemetry/instrumentation-http';
   if (sdk === undefined) {
     const measured = PROMETHEUS.some((name) => findInstalled(name, app) !== undefined);
     const fix = `npm install @opentelemetry/sdk-node ${http}, and start with --import lastchunk/register`;
     return measured
-      ? [note('sdk', 'no OpenTelemetry SDK is installed: there are no traces', fix)]
+      ? [noteFinding('sdk', 'no OpenTelemetry SDK is installed: there are no traces', fix)]
       : [
-          wrong(
+          wrongFinding(
             'sdk',
             'neither an OpenTelemetry SDK nor prom-client is installed: nothing is measured',
             fix,
@@ -128,20 +121,20 @@ function examineSdk(app: string): readonly Finding[] {
   }
   if (findInstalled(http, app) !== undefined) return [];
   const says = `${http} is not installed: streams have no request span above them`;
-  return [note('sdk', says, `npm install ${http}`)];
+  return [noteFinding('sdk', says, `npm install ${http}`)];
 }
 
-function examinePrometheus(app: string): readonly Finding[] {
+function examinePrometheus(app: string): readonly DoctorFinding[] {
   const found = PROMETHEUS.filter((name) => findInstalled(name, app) !== undefined);
   if (found.length < PROMETHEUS.length) return [];
   const says = `${found.join(' and ')} are both installed: each has a registry of its own, and one of them is not scraped`;
-  return [wrong('prometheus-clients', says, 'remove one of them')];
+  return [wrongFinding('prometheus-clients', says, 'remove one of them')];
 }
 
 /** Whose middleware stands first is decided by code that runs, and is told when it has. */
-function examineOrder(app: string): readonly Finding[] {
+function examineOrder(app: string): readonly DoctorFinding[] {
   if (findInstalled('compression', app) === undefined) return [];
   const says =
     'whether compression() stands before observe() and guard() cannot be seen from outside';
-  return [note('order', says, 'look for a warning of lastchunk after the first stream')];
+  return [noteFinding('order', says, 'look for a warning of lastchunk after the first stream')];
 }

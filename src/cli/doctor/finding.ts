@@ -1,7 +1,7 @@
 /** What `lastchunk doctor` says. */
 
 /** One thing that was found, in one line. */
-export interface Finding {
+export interface DoctorFinding {
   /** `wrong` makes the exit code 1; a `note` is worth knowing, or says what could not be looked at. */
   readonly level: 'wrong' | 'note';
   /** What was looked at; for programs that read `--json`. */
@@ -21,11 +21,19 @@ export interface Finding {
 }
 
 /** Makes a finding that is wrong. */
-export function wrong(check: Finding['check'], says: string, fix: string): Finding {
+export function wrongFinding(
+  check: DoctorFinding['check'],
+  says: string,
+  fix: string,
+): DoctorFinding {
   return { level: 'wrong', check, says, fix };
 }
 
 /** Makes a note. */
-export function note(check: Finding['check'], says: string, fix: string): Finding {
+export function noteFinding(
+  check: DoctorFinding['check'],
+  says: string,
+  fix: string,
+): DoctorFinding {
   return { level: 'note', check, says, fix };
 }

@@ -1,0 +1,122 @@
+/**
+ * What surrounds an app: whether its database answers and has the table that this version writes into, and whether the
+ * journal's directory can be written and will be there after a crash.
+ */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { LastchunkError } from '../../core/errors.ts';
+import { type FileSystem, fileSystemOf } from '../../journal/fs.ts';
+import { Connections } from '../../postgres/connections.ts';
+import { versionOf } from '../../postgres/migrations.ts';
+import { checkOptions, loadPg } from '../../postgres/options.ts';
+import { describeFailure } from '../migrate.ts';
+import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
+
+/** Which database to examine. */
+export interface DatabaseQuestion {
+  readonly app: string;
+  /** `undefined` or empty: nobody said which. */
+  readonly connectionString: string | undefined;
+  /** `undefined` for the default. */
+  readonly table: string | undefined;
+}
+
+/** Examines the database and changes nothing. Rejects with `bad-option` for an impossible address or table. */
+export async function examineDatabase(
+  question: DatabaseQuestion,
+): Promise<readonly DoctorFinding[]> {
+  const { app, connectionString, table } = question;
+  if (connectionString === undefined || connectionString === '') {
+    const fix = 'give `--database-url URL` or set DATABASE_URL';
+    return [noteFinding('database', 'the database was not looked at', fix)];
+  }
+  const settings = checkOptions({ connectionString, table, maxConnections: 1 });
+  try {
+    const pg = loadPg(join(app, 'package.json'));
+    const connections = new Connections(pg, settings, () => {
+      // The query that meets it rejects, and that is told below.
+    });
+    try {
+      return judgeVersion(settings.table.name, await versionOf(connections, settings.table));
+    } finally {
+      await connections.close();
+    }
+  } catch (error) {
+    if (error instanceof LastchunkError) {
+      return [wrongFinding('database', 'pg is not installed', 'npm install pg')];
+    }
+    const fix = 'see that it runs and that the address and the rights are right';
+    return [
+      wrongFinding('database', `the database does not answer: ${describeFailure(error)}`, fix),
+    ];
+  }
+}
+
+function judgeVersion(table: string, { version, newest }: Awaited<ReturnType<typeof versionOf>>) {
+  if (version === newest) return [];
+  if (version > newest) {
+    const says = `the table ${table} was migrated by a newer lastchunk (version ${version}, this one knows ${newest})`;
+    return [noteFinding('database', says, 'fine while versions are mixed; else update lastchunk')];
+  }
+  const says =
+    version === 0
+      ? `the table ${table} has not been made`
+      : `the table ${table} is at version ${version} and has to be at ${newest}`;
+  return [wrongFinding('database', says, 'npx lastchunk migrate, or `migrate: true`')];
+}
+
+/** Examines the directory, an absolute path, or the place where it would be made; leaves nothing behind. */
+export function examineJournal(path: string, ephemeral: boolean): readonly DoctorFinding[] {
+  let place = path;
+  while (!existsSync(place)) place = dirname(place);
+  try {
+    // Permission bits say nothing of a read-only mount or of root: only writing tells.
+    const probe = mkdtempSync(join(place, '.lastchunk-doctor-'));
+    try {
+      writeFileSync(join(probe, 'probe'), 'x', { flush: true });
+    } finally {
+      rmSync(probe, { recursive: true });
+    }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const says = `the journal's directory ${path} cannot be written (${code})`;
+    return [
+      wrongFinding(
+        'journal',
+        says,
+        'give another one with the option `journal`, or mend its rights',
+      ),
+    ];
+  }
+  return describeKind(path, fileSystemOf(place), ephemeral);
+}
+
+/** What a kind of file system means for a journal. */
+export function describeKind(
+  path: string,
+  kind: FileSystem,
+  ephemeral: boolean,
+): readonly DoctorFinding[] {
+  switch (kind) {
+    case 'disk':
+      return [];
+    case 'overlay':
+    case 'tmpfs':
+      if (ephemeral) return [];
+      return [
+        wrongFinding(
+          'journal',
+          `the journal's directory ${path} is on ${kind}: what it holds is gone with the container or the machine`,
+          'mount a volume there, or say `ephemeral: true` (here: --ephemeral)',
+        ),
+      ];
+    case 'network':
+      return [
+        wrongFinding(
+          'journal',
+          `the journal's directory ${path} is on a network file system, where ownership and fsync are not promised`,
+          'put it on a local disk',
+        ),
+      ];
+  }
+}

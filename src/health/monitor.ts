@@ -1,0 +1,190 @@
+/** Derives the health from what saves report, what saver and journal know, and a background probe of the store. */
+import { errorTypeOf } from '../core/errors.ts';
+import type { JournalState } from '../journal/port.ts';
+import type { JournaledMessage, Observer, SaveReport } from '../core/observer.ts';
+import type { SavesInFlight } from '../telemetry/save-metrics.ts';
+import type { PoolState } from '../telemetry/sources.ts';
+import type { Health, HealthReason, HealthStatus, JournalHealth, StoreHealth } from './health.ts';
+import { SaveRates } from './save-rate.ts';
+
+/** The saver's facts. Times are epoch milliseconds, 0 for never or none. */
+export interface SaverFacts {
+  readonly pending: number;
+  readonly oldestPendingMs: number;
+  readonly circuit: 'closed' | 'open';
+  readonly lastFailure?: { readonly atMs: number; readonly errorType: string } | undefined;
+  readonly lastSuccessMs: number;
+}
+
+/** Where the facts come from. */
+export interface HealthSources {
+  /** Absent without a store. */
+  readonly saver?: (() => SaverFacts) | undefined;
+  /** Absent without a journal. */
+  readonly journal?: (() => JournalState | undefined) | undefined;
+  readonly closing?: (() => boolean) | undefined;
+  /** Saves without a result, the app's own included; default what the saver says. */
+  readonly pending?: (() => SavesInFlight) | undefined;
+  readonly pool?: (() => PoolState | undefined) | undefined;
+  /**
+   * Asks the store for a sign of life; rejects when there is none. Run in the background when somebody asks for health,
+   * at most every 5 s, never two at once; the answer shows in the next health.
+   */
+  readonly probe?: (() => Promise<unknown>) | undefined;
+}
+
+/** A loss stays in the health for so long: an orchestrator that polls every minute still sees it. */
+const LOSS_SHOWS_MS = 5 * 60_000;
+
+const PROBE_EVERY_MS = 5_000;
+
+const FAILING: readonly HealthReason[] = ['closing', 'message-lost'];
+
+/** An observer that remembers what health has to know. */
+export class HealthMonitor implements Observer {
+  readonly #sources: HealthSources;
+  readonly #probe: StoreProbe;
+  readonly #rates = new SaveRates();
+  #lastLossMs = Number.NEGATIVE_INFINITY;
+  #lastMissingMs = Number.NEGATIVE_INFINITY;
+
+  constructor(sources: HealthSources = {}) {
+    this.#sources = sources;
+    this.#probe = new StoreProbe(sources.probe);
+  }
+
+  onSave(report: SaveReport): void {
+    if (report.result === 'lost') this.#lastLossMs = performance.now();
+    if (report.result === 'missing') this.#lastMissingMs = performance.now();
+    this.#rates.onSave(report);
+  }
+
+  onReplayed(result: 'saved' | 'refused', _message: JournaledMessage): void {
+    this.#rates.onReplayed(result);
+  }
+
+  onRecovered(result: 'saved' | 'refused', _message: JournaledMessage): void {
+    this.#rates.onRecovered(result);
+  }
+
+  /** The health now. Starts a background probe of the store, if the last one is long enough ago. */
+  health(): Health {
+    const sources = this.#sources;
+    // Before the probe, which is about to wait for a connection itself.
+    const pool = sources.pool?.();
+    this.#probe.start();
+    const now = Date.now();
+    const saver = sources.saver?.();
+    const journal = sources.journal?.();
+    const pending = sources.pending?.();
+    const store = saver === undefined ? undefined : storeHealth(saver, this.#probe.last());
+    const reasons = this.#reasons(store, journal);
+    return {
+      status: statusOf(reasons, journal),
+      reasons,
+      store,
+      pending: pending?.count ?? saver?.pending ?? 0,
+      oldestPendingSeconds: ageSeconds(pending?.oldestMs ?? saver?.oldestPendingMs ?? 0, now),
+      saveRate: this.#rates.now(),
+      journal: journal === undefined ? undefined : journalHealth(journal, now),
+      pool,
+    };
+  }
+
+  #reasons(store: StoreHealth | undefined, journal: JournalState | undefined): HealthReason[] {
+    // The wall clock may be set; five minutes are five minutes.
+    const monotonicMs = performance.now();
+    const reasons: HealthReason[] = [];
+    if (this.#sources.closing?.() === true) reasons.push('closing');
+    if (monotonicMs - this.#lastLossMs < LOSS_SHOWS_MS) reasons.push('message-lost');
+    if (monotonicMs - this.#lastMissingMs < LOSS_SHOWS_MS) reasons.push('message-missing');
+    if (store?.reachable === false) reasons.push('store-away');
+    if (journal?.degraded !== undefined) reasons.push('journal-degraded');
+    if (journal !== undefined && isUndeclared(journal)) reasons.push('journal-ephemeral');
+    return reasons;
+  }
+}
+
+/** What the last probe found. */
+interface ProbeResult {
+  readonly ok: boolean;
+  readonly atMs: number;
+  /** '' when it went well. */
+  readonly errorType: string;
+}
+
+/** Asks the store for a sign of life, at most every 5 s and in the background, so that nobody waits for it. */
+class StoreProbe {
+  readonly #ask: (() => Promise<unknown>) | undefined;
+  #last: ProbeResult | undefined;
+  #running = false;
+  #startedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(ask: (() => Promise<unknown>) | undefined) {
+    this.#ask = ask;
+  }
+
+  last(): ProbeResult | undefined {
+    return this.#last;
+  }
+
+  start(): void {
+    const now = performance.now();
+    if (this.#ask === undefined || this.#running || now - this.#startedMs < PROBE_EVERY_MS) return;
+    this.#startedMs = now;
+    this.#running = true;
+    void this.#run(this.#ask);
+  }
+
+  async #run(ask: () => Promise<unknown>): Promise<void> {
+    try {
+      await ask();
+      this.#last = { ok: true, atMs: Date.now(), errorType: '' };
+    } catch (error) {
+      this.#last = { ok: false, atMs: Date.now(), errorType: errorTypeOf(error) };
+    } finally {
+      this.#running = false;
+    }
+  }
+}
+
+function statusOf(
+  reasons: readonly HealthReason[],
+  journal: JournalState | undefined,
+): HealthStatus {
+  const takesMessages = journal !== undefined && journal.degraded === undefined;
+  if (reasons.some((reason) => FAILING.includes(reason))) return 'failing';
+  if (reasons.includes('store-away') && !takesMessages) return 'failing';
+  return reasons.length === 0 ? 'healthy' : 'degraded';
+}
+
+function storeHealth(saver: SaverFacts, probed: ProbeResult | undefined): StoreHealth {
+  const { lastSuccessMs, lastFailure, circuit } = saver;
+  const lastCallMs = Math.max(lastSuccessMs, lastFailure?.atMs ?? 0);
+  const newer = probed !== undefined && probed.atMs >= lastCallMs ? probed : undefined;
+  const successMs = newer?.ok === true ? newer.atMs : lastSuccessMs;
+  const failure = newer?.ok === false ? newer : lastFailure;
+  const said = lastCallMs === 0 ? undefined : circuit === 'closed';
+  return {
+    reachable: newer?.ok ?? said,
+    circuit,
+    lastSuccess: successMs === 0 ? undefined : new Date(successMs),
+    lastFailure: failure && { at: new Date(failure.atMs), errorType: failure.errorType },
+  };
+}
+
+function journalHealth(journal: JournalState, now: number): JournalHealth {
+  const { entries, bytes, capacityBytes, degraded, fileSystem } = journal;
+  const oldestEntrySeconds = ageSeconds(journal.oldestEntryMs, now);
+  return { entries, bytes, capacityBytes, oldestEntrySeconds, degraded, fileSystem };
+}
+
+/** In a container these layers go with the container, and with them what SIGKILL left in the journal. */
+function isUndeclared(journal: JournalState): boolean {
+  const { fileSystem, ephemeral } = journal;
+  return !ephemeral && (fileSystem === 'overlay' || fileSystem === 'tmpfs');
+}
+
+function ageSeconds(sinceMs: number, now: number): number {
+  return sinceMs === 0 ? 0 : Math.max(0, now - sinceMs) / 1000;
+}

@@ -1,0 +1,103 @@
+/**
+ * The counters and gauges of one recorder: one number per series, in a map. A labelled series that first appears with its
+ * first event hides that event from `rate()`, so a series can be made to exist at 0. Imports nothing but the metric table.
+ */
+import type { Bounded, Counter, Gauge, LabelSets, LabelsOf, Metric } from '../core/names/metric.ts';
+
+/** One series: a counter's total since the start, or a gauge's value now. */
+export interface Series {
+  value: number;
+}
+
+/** A series as a sink reads it. */
+export interface SeriesReading {
+  /** `seriesKey(metric, labels)`. */
+  readonly key: string;
+  readonly metric: Counter | Gauge;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Identifies a series: the metric's name, then its label values in the order of the metric table. */
+export function seriesKey(metric: Metric, labels: Readonly<Record<string, string>>): string {
+  let key = metric.name;
+  for (const label of Object.keys(metric.labels)) key += `\n${labels[label]}`;
+  return key;
+}
+
+/** All series of one recorder. */
+export class MetricRegistry {
+  readonly #series = new Map<string, SeriesReading & Series>();
+
+  /** Adds `amount` (default 1) to a series. */
+  add<L extends LabelSets>(metric: Counter<L> | Gauge<L>, labels: LabelsOf<L>, amount = 1): void {
+    this.#find(metric, labels).value += amount;
+  }
+
+  /** Sets a series to a value that is counted elsewhere. */
+  set<L extends LabelSets>(
+    metric: Counter<L> | Gauge<L>,
+    labels: LabelsOf<L>,
+    value: number,
+  ): void {
+    this.#find(metric, labels).value = value;
+  }
+
+  /** The series itself, for a caller that changes it often: `value += n` is what `add` does. */
+  series<L extends LabelSets>(metric: Counter<L> | Gauge<L>, labels: LabelsOf<L>): Series {
+    return this.#find(metric, labels);
+  }
+
+  /** Creates at 0 every series of `metric` that has the labels of `fixed`, for each value of its other labels. */
+  zero(metric: Counter | Gauge, fixed: Readonly<Record<string, string>>): void {
+    for (const labels of labelCombinations(metric, fixed)) this.#find(metric, labels);
+  }
+
+  /** Every series with its value now. */
+  readings(): Iterable<SeriesReading> {
+    return this.#series.values();
+  }
+
+  #find(metric: Counter | Gauge, labels: Readonly<Record<string, string>>): Series {
+    const key = seriesKey(metric, labels);
+    let series = this.#series.get(key);
+    if (series === undefined) {
+      series = { key, metric, labels, value: 0 };
+      this.#series.set(key, series);
+    }
+    return series;
+  }
+}
+
+/** Keeps the number of values of a label finite, whatever an app does. */
+export class CardinalityLimit {
+  readonly #known: Set<string>;
+  readonly #max: number;
+
+  constructor(bound: Bounded) {
+    this.#known = new Set(bound.always);
+    this.#max = this.#known.size + bound.atMost;
+  }
+
+  /** The value itself while there is room, else `other`. A value that was admitted stays: a series must not move. */
+  admit(value: string): string {
+    if (this.#known.has(value)) return value;
+    if (this.#known.size >= this.#max) return 'other';
+    this.#known.add(value);
+    return value;
+  }
+}
+
+/** Every set of labels that agrees with `fixed`; a bounded label that is not fixed has no values to offer. */
+function labelCombinations(
+  metric: Counter | Gauge,
+  fixed: Readonly<Record<string, string>>,
+): Record<string, string>[] {
+  let found: Record<string, string>[] = [{}];
+  for (const [label, values] of Object.entries(metric.labels)) {
+    const given = fixed[label];
+    const choices = given !== undefined ? [given] : 'atMost' in values ? [] : values;
+    found = found.flatMap((labels) => choices.map((value) => ({ ...labels, [label]: value })));
+  }
+  return found;
+}
