@@ -6,41 +6,35 @@ import type { ExpectedRow, Fixture } from './fixture.ts';
 /** One value that is not as expected, in words. */
 export type Mismatch = string;
 
-/** What differs; `saves` and `unknown` are not compared where they are undefined. */
+/** What is compared of a stream that was cut off by the end of its process. */
+export const CONTENT_KEYS = ['text', 'events'] as const satisfies readonly (keyof ExpectedRow)[];
+/** Of one that ended. */
+export const ALL_KEYS = [...CONTENT_KEYS, 'outcome', 'complete', 'finish'] as const;
+
+/** What differs, for the keys that are asked for. */
 export function compare(
   fixture: Fixture,
   row: Message | undefined,
-  seen: { readonly unknown: number | undefined; readonly saves: number | undefined },
+  keys: readonly (keyof typeof FOUND)[] = ALL_KEYS,
 ): readonly Mismatch[] {
   const expected = fixture.row;
   if (expected === undefined) return row === undefined ? [] : ['there is a row'];
   if (row === undefined) return ['there is no row'];
-  const actual = { ...found(row), unknown: seen.unknown };
-  const keys = ['text', 'events', 'outcome', 'complete', 'finish', 'unknown'] as const;
-  const wrong = keys.filter((key) => !agrees(key, expected, actual));
-  const words = wrong.map((key) => `${key} ${show(actual[key])}, not ${show(expected[key])}`);
-  if (seen.saves === undefined || seen.saves <= fixture.saves) return words;
-  return [...words, `saved ${seen.saves} times, not ${fixture.saves}`];
+  return keys.flatMap((key) => {
+    const actual = FOUND[key](row);
+    const agrees = expected[key] === 'either' || expected[key] === actual;
+    return agrees ? [] : [`${key} ${show(actual)}, not ${show(expected[key])}`];
+  });
 }
 
-type Found = Omit<ExpectedRow, 'unknown'> & { readonly unknown: number | undefined };
-
-function agrees(key: keyof ExpectedRow, expected: ExpectedRow, actual: Found): boolean {
-  if (expected[key] === 'either') return true;
-  if (key === 'unknown' && actual.unknown === undefined) return true;
-  return expected[key] === actual[key];
-}
-
-function found(row: Message): Omit<ExpectedRow, 'unknown'> {
-  const finish = member(member(row.metadata, 'lastchunk'), 'finishReason');
-  return {
-    text: row.text,
-    events: row.events === null ? 'none' : 'kept',
-    outcome: row.outcome,
-    complete: row.complete,
-    finish: typeof finish === 'string' ? finish : undefined,
-  };
-}
+/** Where each value is in the row. */
+const FOUND = {
+  text: (row) => row.text,
+  events: (row) => (row.events === null ? 'none' : 'kept'),
+  outcome: (row) => row.outcome,
+  complete: (row) => row.complete,
+  finish: (row) => member(member(row.metadata, 'lastchunk'), 'finishReason'),
+} as const satisfies Partial<Record<keyof ExpectedRow, (row: Message) => unknown>>;
 
 function show(value: unknown): string {
   return value === undefined ? 'none' : JSON.stringify(value);

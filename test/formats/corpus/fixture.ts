@@ -29,6 +29,8 @@ export interface Fixture {
   readonly formats: readonly string[];
   /** No client may see this before the message is saved; part of the first terminal frame. */
   readonly held: string | undefined;
+  /** The cuts that are sent; all by default. */
+  readonly cuts: readonly string[];
   /** How often the message may be handed to the store. */
   readonly saves: number;
 }
@@ -39,7 +41,7 @@ export interface ExpectedRow {
   /** Whether the payloads are stored. */
   readonly events: 'kept' | 'none' | 'either';
   readonly outcome: Outcome;
-  readonly complete: boolean;
+  readonly complete: boolean | 'either';
   /** The vendor's word for the end; `either` where any or none will do. */
   readonly finish: string | undefined;
   /** What the message adds to `lastchunk_text_unknown_total`. */
@@ -48,7 +50,7 @@ export interface ExpectedRow {
 
 const KEYS = [
   'server', 'source', 'type', 'encoding', 'gzip', 'behind', 'options', 'lines', 'charset', 'unterminated',
-  'row', 'text', 'events', 'outcome', 'complete', 'finish', 'unknown', 'formats', 'held', 'saves',
+  'row', 'text', 'events', 'outcome', 'complete', 'finish', 'unknown', 'formats', 'held', 'saves', 'cuts',
 ]; // prettier-ignore
 
 function load(id: string, file: string): Fixture {
@@ -70,6 +72,7 @@ function load(id: string, file: string): Fixture {
     body: encode(head, file.slice(split + '\n---\n'.length)),
     row: head.oneOf('row', ['none'], 'one') === 'none' ? undefined : row(head),
     formats: head.list('formats'),
+    cuts: head.list('cuts', ['whole', 'bytes', 'anywhere']),
     held: head.text('held', '') || undefined,
     saves: Number(head.text('saves', '1')),
   };
@@ -81,10 +84,14 @@ function row(head: Head): ExpectedRow {
     text: head.text('text'),
     events: head.oneOf('events', ['kept', 'none', 'either']),
     outcome: head.oneOf('outcome', OUTCOMES),
-    complete: head.oneOf('complete', ['true', 'false']) === 'true',
+    complete: truth(head.oneOf('complete', ['true', 'false', 'either'])),
     finish: head.text('finish', '') || undefined,
     unknown: unknown === 'either' ? unknown : unknown === '1' ? 1 : 0,
   };
+}
+
+function truth(word: 'true' | 'false' | 'either'): boolean | 'either' {
+  return word === 'either' ? word : word === 'true';
 }
 
 /** Line ends, character set and coding, in the order in which a server applies them. */
@@ -132,8 +139,8 @@ class Head {
     return value as Word | Fallback;
   }
 
-  list(key: string): readonly string[] {
-    const value = this.#values[key] ?? [];
+  list(key: string, fallback: readonly string[] = []): readonly string[] {
+    const value = this.#values[key] ?? fallback;
     if (Array.isArray(value)) return value.map(String);
     throw new Error(`${this.#id}: ${key} must be a list`);
   }

@@ -5,7 +5,7 @@ import type { GuardOptions, Lastchunk } from '../../../src/index.ts';
 import type { Fixture } from './fixture.ts';
 
 /** How a body is cut into writes. */
-export const CUTS = {
+const CUTS = {
   /** One write. */
   whole: (body) => [body],
   /** One byte a write. */
@@ -26,12 +26,18 @@ export const CUTS = {
 
 /** A name of a cut. */
 export type Cut = keyof typeof CUTS;
+/** All of them. */
+export const CUT_NAMES = ['whole', 'bytes', 'anywhere'] as const satisfies readonly Cut[];
 
 /**
  * The routes of some streams: `GET /CUT/FORMAT/ID` answers with a body and ends; `GET /CUT/FORMAT/ID?open` writes it and
- * does not end. The conversation of the message is the path.
+ * does not end. The conversation of the message is the path, with `?open` where it was asked for.
  */
-export function corpusApp(keep: Lastchunk, fixtures: readonly Fixture[]): Express {
+export function corpusApp(
+  keep: Lastchunk,
+  fixtures: readonly Fixture[],
+  confirmTimeoutMs = 60_000,
+): Express {
   const app = express();
   for (const fixture of fixtures) {
     for (const format of ['auto', ...fixture.formats]) {
@@ -39,7 +45,7 @@ export function corpusApp(keep: Lastchunk, fixtures: readonly Fixture[]): Expres
         const path = `/${cut}/${format}/${fixture.id}`;
         app.get(
           path,
-          keep.guard(guardOptions(fixture, path, format)),
+          keep.guard({ ...guardOptions(fixture, path, format), confirmTimeoutMs }),
           ...between(fixture),
           (req, res) => {
             for (const [name, value] of Object.entries(fixture.headers)) res.setHeader(name, value);
@@ -57,9 +63,8 @@ function guardOptions(fixture: Fixture, path: string, format: string): GuardOpti
   return {
     ...(format === 'auto' ? {} : { format }),
     ...fixture.options,
-    message: () => ({ conversationId: path }),
+    message: (req) => ({ conversationId: req.url === path ? path : `${path}?open` }),
     route: fixture.id,
-    confirmTimeoutMs: 60_000,
   };
 }
 

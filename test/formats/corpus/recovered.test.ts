@@ -1,0 +1,165 @@
+/** The corpus, recovered: the process that sent the streams is killed, and another one reads its journal. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { get } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Message } from '../../../src/core/message.ts';
+import { lastchunk } from '../../../src/index.ts';
+import { createLogbook } from '../../support/logbook.ts';
+import { createMemoryStore } from '../../support/memory-store.ts';
+import { soon, until } from '../../support/until.ts';
+import { ALL_KEYS, compare, CONTENT_KEYS } from './compare.ts';
+import { FIXTURES, type Fixture } from './fixture.ts';
+
+/** Rows that are recovered wrongly today. They must fail, so that the list can only shrink. */
+const NOT_YET: readonly string[] = [
+  'ag-ui-error',
+  'ai-sdk-3-data-stream',
+  'ai-sdk-4-data-stream',
+  'ai-sdk-4-error',
+  'ai-sdk-4-full-stream',
+  'ai-sdk-abort',
+  'ai-sdk-finish-error',
+  'anthropic-whole-json',
+  'anythingllm',
+  'bedrock-converse',
+  'charset-latin1',
+  'charset-utf16',
+  'coding-contradicted',
+  'coding-nobody-knows',
+  'coding-utf-8',
+  'cohere-v1',
+  'cohere-v2',
+  'cohere-v2-error',
+  'dify-agent',
+  'dify-chat',
+  'dify-error',
+  'dify-workflow',
+  'flowise',
+  'gemini-malformed-call',
+  'gemini-whole-json',
+  'glm-network-error',
+  'graphql-sse',
+  'graphql-yoga',
+  'label-plain-is-sse',
+  'label-plain-json-objects',
+  'label-sse-is-ndjson',
+  'label-sse-is-text',
+  'langchain-chunks',
+  'langchain-stream-events',
+  'langgraph-error',
+  'langgraph-messages-partial',
+  'langgraph-messages-tuple',
+  'librechat',
+  'mastra',
+  'mastra-error',
+  'mistral-magistral',
+  'openai-cached',
+  'openai-chat-goes-on',
+  'openai-chat-tools-last',
+  'openai-completions',
+  'openai-express-example',
+  'openai-responses-no-deltas',
+  'openai-responses-only-completed',
+  'openai-responses-whole-json',
+  'openai-void-error',
+  'openai-whole-json',
+  'own-delta-and-text',
+  'own-end-words',
+  'own-numbers',
+  'own-quoted-token',
+  'own-snapshots',
+  'own-usage',
+  'own-whole-at-end',
+  'perplexity',
+  'replicate',
+  'tgi-generate-stream',
+  'together-chat',
+  'together-completions',
+  'type-jsonlines',
+  'type-markdown',
+  'vllm-completions',
+  'vllm-error',
+  'voltagent',
+  'workers-ai',
+  'xai-live-search',
+];
+
+/** By conversation: what the process that came next has saved. */
+const rows = new Map<string, Message>();
+let journal: string;
+
+beforeAll(async () => {
+  journal = await mkdtemp(join(tmpdir(), 'lastchunk-corpus-'));
+  const script = fileURLToPath(new URL('child.ts', import.meta.url));
+  const command = ['--import', 'tsx', script, journal];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exit = once(child, 'exit');
+  try {
+    // The child prints one line, its URL.
+    const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+    for (const fixture of FIXTURES) await send(url, fixture);
+  } finally {
+    child.kill('SIGKILL');
+    await exit;
+  }
+  await recover();
+});
+
+afterAll(async () => {
+  await rm(journal, { recursive: true, force: true });
+});
+
+/** One answer that ends, and one that is written and does not: what a client has of it was journaled before. */
+async function send(url: string, { id, body, compressed }: Fixture): Promise<void> {
+  await receive(`${url}/whole/auto/${id}`, Infinity);
+  if (!compressed) await receive(`${url}/whole/auto/${id}?open`, body.length);
+}
+
+/** Resolves when so many bytes have come, or the response is over. */
+async function receive(url: string, enough: number): Promise<void> {
+  const accept = { 'accept-encoding': 'gzip' };
+  const [response] = await soon(
+    'the head',
+    once(get(url, { headers: accept, agent: false }), 'response'),
+  );
+  let bytes = 0;
+  for await (const piece of response) {
+    bytes += (piece as Buffer).length;
+    if (bytes >= enough) break;
+  }
+}
+
+/** Another process's work is done when the directory of the killed one has gone, also from where it was taken to. */
+async function recover(): Promise<void> {
+  const left = await readdir(journal);
+  const store = createMemoryStore();
+  const keep = lastchunk({ store, journal, logger: createLogbook().logger });
+  await until('all of the journal is read', async () => {
+    const now = await readdir(journal, { recursive: true });
+    return !now.some((path) => left.some((name) => path.includes(name)));
+  });
+  await keep.close({ deadlineMs: 10_000 });
+  for (const row of store.rows.values()) rows.set(String(row.conversationId), row);
+}
+
+function mismatches(fixture: Fixture): readonly string[] {
+  const path = `/whole/auto/${fixture.id}`;
+  const ended = compare(fixture, rows.get(path), ALL_KEYS).map((one) => `ended: ${one}`);
+  if (fixture.compressed) return ended;
+  const cut = compare(fixture, rows.get(`${path}?open`), CONTENT_KEYS);
+  return [...ended, ...cut.map((one) => `cut off: ${one}`)];
+}
+
+describe('a stream of', () => {
+  it.each(FIXTURES)('$id is recovered as its client read it', (fixture) => {
+    const wrong = mismatches(fixture);
+    const isExpected = !NOT_YET.includes(fixture.id);
+    expect(wrong.length === 0, wrong.join('\n') || 'right: take it off NOT_YET').toBe(isExpected);
+  });
+});
