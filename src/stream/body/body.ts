@@ -13,6 +13,7 @@ import type { StreamSettings } from '../settings.ts';
 import type { Exchange } from '../response/exchange.ts';
 import type { Identity } from './identity.ts';
 import type { StreamTimings } from './timings.ts';
+import { outputOf } from '../response/connection-output.ts';
 import { inCompany, streamNumber } from './write-ahead.ts';
 import type { StreamView } from '../../core/observer.ts';
 
@@ -54,6 +55,7 @@ export class Body {
   readonly #watch: TerminalDetector | undefined;
   readonly #log: StreamLog | undefined;
   readonly #number = streamNumber();
+  readonly #endWriteAhead: (() => void) | undefined;
   /** Its socket is kept corked until the end of this turn. */
   #corked = false;
 
@@ -72,6 +74,8 @@ export class Body {
     if (keeper === undefined) return;
     const opened = openedStream(owner, head);
     this.#log = keeper.open(opened, capture);
+    const { h2, socket } = owner.exchange;
+    if (this.#log !== undefined) this.#endWriteAhead = outputOf(h2 ?? socket).writeAhead(this.#log);
     this.builder = new MessageBuilder({
       view: owner,
       opened,
@@ -102,10 +106,10 @@ export class Body {
   }
 
   /**
-   * Takes one body write, before its bytes go anywhere; with `now` it is in the journal when this returns. Says what
-   * a client will make of it; `invalid` is what Node itself will refuse.
+   * Takes one body write, before its bytes leave the connection; `last` when it came with the end. Says what a client will
+   * make of it; `invalid` is what Node itself will refuse.
    */
-  take(chunk: unknown, encoding: unknown, now: boolean): 'invalid' | TerminalSignal | undefined {
+  take(chunk: unknown, encoding: unknown, last: boolean): 'invalid' | TerminalSignal | undefined {
     const capture = this.#capture;
     const taken = capture.take(chunk, encoding);
     if (taken === undefined) return 'invalid';
@@ -115,7 +119,7 @@ export class Body {
     const corked = (exchange.h2 ?? exchange.socket).writableCorked > 0;
     const atMs = timings.recordChunk(text, corked);
     if (kept !== undefined && this.#log !== undefined) {
-      this.#log.append(kept, now ? 'now' : this.#writeTime(this.#log, corked, atMs));
+      this.#log.append(kept, last ? 'tick' : this.#writeTime(this.#log, corked, atMs));
     }
     if (text === undefined || this.#watch === undefined) return undefined;
     const sighting = this.#watch.inspect(text);
@@ -129,11 +133,10 @@ export class Body {
     if (this.#corked) this.#uncork();
   }
 
-  /** The journal has a piece before the socket does, whoever takes the socket's cork away, and when. */
+  /** With the others of this turn, where streams write in company; the connection's output sees to it that it is in time. */
   #writeTime(log: StreamLog, corked: boolean, atMs: number): WriteTime {
     if (this.#corked) return 'turn';
-    // Corked by somebody else: when that ends nobody knows.
-    if (corked) return log.clean ? 'now' : 'tick';
+    if (corked) return 'tick';
     const { socket, h2, res } = this.#owner.exchange;
     const others = inCompany(this.#number, atMs);
     // A response that stands behind another one on its connection has no socket yet.
@@ -153,6 +156,11 @@ export class Body {
     } catch (error) {
       this.#owner.environment.onInternalError('stream', error);
     }
+  }
+
+  /** Its response is over: its connection has others to care for. */
+  detach(): void {
+    this.#endWriteAhead?.();
   }
 
   /** The stream leaves no message. */

@@ -9,7 +9,7 @@
  * a copy of that.
  */
 import { EventEmitter } from 'node:events';
-import { along } from '../response/along.ts';
+import { findInPrototypeChain } from '../response/shadow-property.ts';
 
 export type Listener = (...args: unknown[]) => void;
 
@@ -215,7 +215,7 @@ const WRAPPED: Readonly<Record<MethodName, PropertyDescriptor>> = {
 
 function wrapped(name: MethodName): PropertyDescriptor {
   const value: Method = function (type, listener) {
-    const deferred = along(deferredOf, this);
+    const deferred = findInPrototypeChain(deferredOf, this);
     // Called on a proxy of the emitter: what its class has for this.
     if (deferred === undefined) return Reflect.apply(inherited(this, name), this, [type, listener]);
     return deferred.register(this, name, type, listener);

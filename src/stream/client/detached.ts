@@ -10,7 +10,7 @@ import type { EventEmitter } from 'node:events';
 import type { FinishRefusal, FullObserver, StreamView } from '../../core/observer.ts';
 import type { StreamEnvironment, StreamHooks } from '../lifecycle/environment.ts';
 import type { Exchange } from '../response/exchange.ts';
-import { cover } from '../response/shadow-property.ts';
+import { shadowProperty } from '../response/shadow-property.ts';
 import type { StreamSettings } from '../settings.ts';
 import {
   DeferredListeners,
@@ -241,16 +241,16 @@ class DetachedResponse {
     const { res } = this.#exchange;
     const { errored, writable } = res;
     // These stay: nobody will call Node's own end() on a response whose client is gone.
-    cover(res, 'writableEnded', () => this.#ended);
-    cover(res, 'finished', () => this.#ended);
-    cover(res, 'writableFinished', () => this.#finished);
+    shadowProperty(res, 'writableEnded', () => this.#ended);
+    shadowProperty(res, 'finished', () => this.#ended);
+    shadowProperty(res, 'writableFinished', () => this.#finished);
     return [
-      cover(res, 'destroyed', () => false),
-      cover(res, 'closed', () => false),
-      cover(res, 'errored', () => errored ?? null),
-      cover(res, 'writable', () => writable),
-      cover(res, 'writableNeedDrain', () => false),
-      cover(res, 'writableLength', () => 0),
+      shadowProperty(res, 'destroyed', () => false),
+      shadowProperty(res, 'closed', () => false),
+      shadowProperty(res, 'errored', () => errored ?? null),
+      shadowProperty(res, 'writable', () => writable),
+      shadowProperty(res, 'writableNeedDrain', () => false),
+      shadowProperty(res, 'writableLength', () => 0),
     ];
   }
 
@@ -259,7 +259,7 @@ class DetachedResponse {
     const { req } = this.#exchange;
     return (['destroyed', 'closed', 'errored', 'aborted'] as const).map((name) => {
       const before = req[name];
-      return cover(req, name, () => before);
+      return shadowProperty(req, name, () => before);
     });
   }
 }

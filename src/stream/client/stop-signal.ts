@@ -1,5 +1,5 @@
 /** The `AbortSignal` that tells a handler that its work is no longer wanted; made when somebody asks for it. */
-import { along } from '../response/along.ts';
+import { findInPrototypeChain } from '../response/shadow-property.ts';
 import {
   type Departure,
   markStopReason,
@@ -59,7 +59,7 @@ const signals = new WeakMap<object, StopSignal>();
 const SIGNAL: PropertyDescriptor = {
   configurable: true,
   get(this: object): unknown {
-    const found = along(signals, this);
+    const found = findInPrototypeChain(signals, this);
     // Asked of a proxy of the request: what its class has for this.
     return found === undefined
       ? Reflect.get(Object.getPrototypeOf(this), 'signal', this)

@@ -11,8 +11,7 @@ import { connectionClosed } from '../lifecycle/transitions.ts';
 import type { StreamSettings } from '../settings.ts';
 import { CancellationContext } from '../lifecycle/noise-facts.ts';
 import { type Environment, Stream } from '../lifecycle/stream.ts';
-import { wrapResponse } from './intercept.ts';
-import type { Wrapping } from './wrapping.ts';
+import { InterceptedResponse } from './intercept.ts';
 
 /**
  * Shared by all copies of this version in a process, so that two of them never wrap one response twice. Copies of another
@@ -68,7 +67,7 @@ function mayReplace(present: Stream, settings: StreamSettings, environment: Envi
 /** What ties one stream to its response: our listeners and our methods. */
 class Attachment implements StreamHooks {
   readonly #stream: Stream;
-  readonly #wrapping: Wrapping;
+  readonly #response: InterceptedResponse;
   /** Heard from the request, the response and the connection; one function, because there is one for each live stream. */
   readonly #onClose: (this: unknown) => void;
   readonly #onTimeout: () => void;
@@ -79,7 +78,7 @@ class Attachment implements StreamHooks {
     const { res } = stream.exchange;
     const before = stream.guarded ? undefined : ownMethods(res);
     this.#stream = stream;
-    this.#wrapping = wrapResponse(stream);
+    this.#response = new InterceptedResponse(stream);
     this.#methods = before && { before, wrapped: ownMethods(res) };
     this.#onClose = function () {
       stream.finishing?.noteClose(this);
@@ -106,7 +105,7 @@ class Attachment implements StreamHooks {
   }
 
   closeResponse(how: 'end' | 'destroy'): void {
-    this.#wrapping.close(how);
+    this.#response.close(how);
   }
 
   removeListeners(): void {
@@ -141,7 +140,7 @@ class Attachment implements StreamHooks {
 }
 
 /** What `observe()` wraps, and has to give back to a guard. */
-const WRAPPED = ['write', 'end', 'writeHead', 'destroy'];
+const WRAPPED = ['write', 'end', 'writeHead', 'destroy', 'flushHeaders'];
 
 type Methods = readonly (PropertyDescriptor | undefined)[];
 

@@ -1,33 +1,253 @@
 /**
  * The response's own methods, wrapped on the instance. Each wrapper asks the stream, then calls the original with the
  * caller's own arguments: never one more (compression trips over a callback that the app did not give) and never one
- * less. What the stream does not want on the wire is answered as Node would for a client that is there.
+ * less. What is held is held below Node's response, which answers for itself; here only those calls are answered that
+ * must not reach it: what is written for a client that is gone, and what comes after an end that is held.
  */
 import type { ServerHttp2Stream } from 'node:http2';
+import { type DecidingCall, isStream, type ResponseHead } from '../response/is-stream.ts';
 import type { Response } from '../response/exchange.ts';
-import { addHeaders, flattenHead, headOf, withHeaders } from './headers.ts';
-import { handlerDestroyed, handlerEnded } from '../lifecycle/transitions.ts';
+import { putMethod } from '../response/shadow-property.ts';
+import { handlerBegan, handlerDestroyed, handlerEnded } from '../lifecycle/transitions.ts';
 import type { Stream } from '../lifecycle/stream.ts';
-import { type Callback, copied, type Method, type Replayed, Wrapping } from './wrapping.ts';
+import { addHeaders, flattenHead, forcedBy, headOf, withHeaders } from './headers.ts';
+
+type Method = (this: Response, ...args: unknown[]) => unknown;
+type Callback = (error?: Error | null) => void;
+
+/** All that are wrapped. */
+const NAMES = ['write', 'end', 'writeHead', 'destroy', 'flushHeaders'] as const;
+
+/** The methods of a response, before they are wrapped. */
+type Methods = Readonly<Record<(typeof NAMES)[number], Method>>;
 
 /** `NGHTTP2_CANCEL`: the stream is no longer wanted. */
 const H2_CANCEL = 8;
 
-/** Wraps the response of `stream`. Returns what ends or destroys it without asking the stream. */
-export function wrapResponse(stream: Stream): Wrapping {
-  const { res, h2 } = stream.exchange;
-  const wrapping = new Wrapping(stream);
-  put(res, wrappedMethods(wrapping));
-  if (h2 !== undefined) noteReset(stream, h2);
-  return wrapping;
+/** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7): an HTTP/2 stream that must not look finished. */
+const H2_INTERNAL_ERROR = 2;
+
+/** What becomes of a call of `write`. */
+type WriteRoute =
+  /** Node's own answer: it is none of the stream's business, or it was taken. */
+  | 'passes'
+  /** It works, and nothing happens. */
+  | 'discarded'
+  /** It comes after an end that is held, when a bare response would be over. */
+  | 'too late';
+
+/** One response whose methods ask its stream. */
+export class InterceptedResponse {
+  readonly #stream: Stream;
+  readonly #methods: Methods;
+  /** Compression gives a response `flush`; it has to stand before us. */
+  readonly #hadFlush: boolean;
+  /** Node's own end is running, which over HTTP/2 calls `write`. */
+  #isEnding = false;
+
+  constructor(stream: Stream) {
+    const { res, h2 } = stream.exchange;
+    this.#stream = stream;
+    this.#methods = methodsOf(res);
+    this.#hadFlush = typeof res.flush === 'function';
+    this.#put(res);
+    if (h2 !== undefined) noteReset(stream, h2);
+  }
+
+  /** Ends or destroys the response without asking the stream. */
+  close(how: 'end' | 'destroy'): void {
+    const { res, socket, h2 } = this.#stream.exchange;
+    if (how === 'end') Reflect.apply(this.#methods.end, res, []);
+    else if (h2 === undefined) socket.destroy();
+    else h2.close(H2_INTERNAL_ERROR);
+  }
+
+  #put(res: Response): void {
+    const wrapped: Methods = {
+      write: wrapper((self, args) => this.#write(self, args)),
+      end: wrapper((self, args) => this.#end(self, args)),
+      writeHead: wrapper((self, args) => this.#writeHead(self, args)),
+      destroy: wrapper((self, args) => this.#destroy(self, args)),
+      flushHeaders: wrapper((self, args) => {
+        if (this.#decide('flushHeaders', true)) addHeaders(this.#stream);
+        return this.#call('flushHeaders', self, args);
+      }),
+    };
+    for (const name of NAMES) putMethod(res, name, wrapped[name]);
+  }
+
+  #call(name: keyof Methods, self: Response, args: unknown[]): unknown {
+    return Reflect.apply(this.#methods[name], self, args);
+  }
+
+  #write(self: Response, args: unknown[]): unknown {
+    const [chunk, encoding, callback] = args;
+    const stream = this.#stream;
+    const { hold } = stream;
+    switch (this.#routeOf(chunk, encoding)) {
+      case 'discarded':
+        return discard(lastFunction(encoding, callback));
+      case 'too late':
+        return this.#callLate('write', self, args);
+      case 'passes': {
+        const flowing = this.#call('write', self, hold.active ? copied(args) : args);
+        hold.wrote();
+        if (flowing === false && stream.concerned && !hold.active) {
+          stream.timings.beginBackpressure();
+        }
+        return flowing;
+      }
+    }
+  }
+
+  /** A chunk is being written: it is taken, if it is the stream's. */
+  #routeOf(chunk: unknown, encoding: unknown): WriteRoute {
+    const stream = this.#stream;
+    if (this.#decide('write', true)) addHeaders(stream);
+    if (!stream.concerned || this.#isEnding) return 'passes';
+    const { res } = stream.exchange;
+    // Its head is built, as by any first write: who asks `headersSent` must not answer a second time.
+    if (stream.clientGone && !res.headersSent) res.writeHead(res.statusCode);
+    if (stream.discardWrites) return 'discarded';
+    if (stream.endCalled) return stream.hold.isLate ? 'too late' : 'passes';
+    if (chunk === '') return stream.clientGone ? 'discarded' : 'passes';
+    if (stream.take(chunk, encoding) === 'invalid') return 'passes';
+    return stream.clientGone ? 'discarded' : 'passes';
+  }
+
+  #writeHead(self: Response, args: unknown[]): unknown {
+    const stream = this.#stream;
+    const { res } = stream.exchange;
+    const open = stream.kind === 'undecided' && !res.headersSent;
+    const begins = open && this.#decide('writeHead', true, headOf(res, args));
+    const result = this.#call('writeHead', self, begins ? withHeaders(args, stream) : args);
+    if (stream.kind === 'stream') flattenHead(res);
+    return result;
+  }
+
+  #destroy(self: Response, args: unknown[]): unknown {
+    const stream = this.#stream;
+    if (stream.concerned && !handlerDestroyed(stream, args[0])) return self;
+    // A bare response has left its connection by now, and nothing of this reaches it.
+    if (stream.hold.isLate) return self;
+    stream.hold.handlerDestroys(args[0]);
+    return this.#call('destroy', self, args);
+  }
+
+  /** A call of `end`, by whichever overload. */
+  #end(self: Response, args: unknown[]): unknown {
+    const stream = this.#stream;
+    const [chunk, encoding, callback] = args;
+    const hasBody =
+      typeof chunk !== 'function' && chunk !== undefined && chunk !== null && chunk !== '';
+    if (this.#decide('end', hasBody)) addHeaders(stream);
+    if (!stream.concerned) return this.#call('end', self, args);
+    const done = lastFunction(chunk, encoding, callback);
+    if (stream.endCalled) return this.#endAgain(self, args, hasBody, done);
+    const isDiscarded = stream.clientGone || stream.discardWrites;
+    if (!isDiscarded) return this.#endHeld(self, args, hasBody);
+    if (hasBody && !stream.discardWrites && stream.take(chunk, encoding) === 'invalid') {
+      return this.#call('end', self, args);
+    }
+    handlerEnded(stream, done);
+    if (!stream.clientGone) discard(done);
+    return self;
+  }
+
+  /** Node's own end, with its bytes kept back until the stream knows whether they have to wait. */
+  #endHeld(self: Response, args: unknown[], hasBody: boolean): unknown {
+    const stream = this.#stream;
+    const { hold } = stream;
+    if (stream.guarded) hold.begin();
+    let result: unknown;
+    this.#isEnding = true;
+    try {
+      result = this.#call('end', self, hold.active ? copied(args) : args);
+    } catch (error) {
+      // The response has not ended: what it goes on with is as if this had not been called.
+      stream.releaseUnlessWaiting();
+      throw error;
+    } finally {
+      this.#isEnding = false;
+    }
+    hold.wrote();
+    if (hasBody) stream.take(args[0], args[1], true);
+    handlerEnded(stream, undefined);
+    stream.releaseUnlessWaiting();
+    if (hold.active) hold.ended();
+    return result;
+  }
+
+  #endAgain(
+    self: Response,
+    args: unknown[],
+    hasBody: boolean,
+    done: Callback | undefined,
+  ): unknown {
+    const { clientGone, discardWrites, hold } = this.#stream;
+    if (clientGone || discardWrites) {
+      discard(done);
+      return self;
+    }
+    return hold.isLate && hasBody
+      ? this.#callLate('end', self, args)
+      : this.#call('end', self, args);
+  }
+
+  /** The answer of a response that is over: no `error` event, which nobody expects who clears a timer at `close`. */
+  #callLate(name: 'write' | 'end', self: Response, args: unknown[]): unknown {
+    const { res, h2 } = this.#stream.exchange;
+    if (h2 === undefined) {
+      // Node asks this alone whether to emit the error.
+      const { destroyed } = res;
+      res.destroyed = true;
+      try {
+        return this.#call(name, self, args);
+      } finally {
+        res.destroyed = destroyed;
+      }
+    }
+    const message = 'write after end';
+    const error = Object.assign(new Error(message), { code: 'ERR_STREAM_WRITE_AFTER_END' });
+    const callback = lastFunction(...args);
+    if (callback !== undefined && name === 'write') process.nextTick(callback, error);
+    return name === 'write' ? false : self;
+  }
+
+  /** Asks, while it is open, whether the response is a stream; true when it has just become one. */
+  #decide(call: DecidingCall, hasBody: boolean, given?: ResponseHead): boolean {
+    const stream = this.#stream;
+    const { res } = stream.exchange;
+    if (stream.kind !== 'undecided' || (call === 'flushHeaders' && res.headersSent)) return false;
+    const head = given ?? headOf(res);
+    const kind = isStream({ method: stream.method, ...head }, call, hasBody, {
+      explicitFormat: stream.settings.format !== 'auto',
+      forced: forcedBy(stream),
+    });
+    if (kind === 'later') return false;
+    if (!kind) {
+      stream.becomeOther();
+      return false;
+    }
+    this.#begin(head);
+    return true;
+  }
+
+  #begin(head: ResponseHead): void {
+    const stream = this.#stream;
+    handlerBegan(stream, head);
+    const isCompressedAfterUs = !this.#hadFlush && typeof stream.exchange.res.flush === 'function';
+    if (head.contentEncoding === '' || !isCompressedAfterUs) return;
+    const order = 'compression() must stand before observe() and guard()';
+    stream.environment.warnOnce('order', order);
+  }
 }
 
-/** Puts methods on a response, in the place of those that it has: only one behind compression has `flush`. */
-function put(res: Response, methods: Record<string, Method>): void {
-  for (const [name, value] of Object.entries(methods)) {
-    if (name in res)
-      Object.defineProperty(res, name, { value, configurable: true, writable: true });
-  }
+/** A method that is put on a response; `self` is what it is called on, which may be a proxy of it. */
+function wrapper(answer: (self: Response, args: unknown[]) => unknown): Method {
+  return function (this: Response, ...args: unknown[]) {
+    return answer(this, args);
+  };
 }
 
 /**
@@ -42,166 +262,10 @@ function noteReset(stream: Stream, h2: ServerHttp2Stream): void {
   };
 }
 
-/**
- * The methods that are put on the response. They are functions of their own, whatever `this` they are called with, and
- * share the one thing they know.
- */
-function wrappedMethods(wrapping: Wrapping): Record<string, Method> {
-  const { stream } = wrapping;
-  return {
-    write(chunk, encoding, callback) {
-      switch (wrapping.fateOf(chunk, encoding)) {
-        case 'flows': {
-          const flowing = Reflect.apply(wrapping.methods.write, this, arguments);
-          if (flowing === false) stream.timings.beginBackpressure();
-          return flowing;
-        }
-        case 'passes':
-          return Reflect.apply(wrapping.methods.write, this, arguments);
-        case 'swallowed':
-          return swallow(lastFunction(encoding, callback));
-        case 'too-late':
-          return writeAfterEnd(stream, lastFunction(encoding, callback));
-        case 'held':
-          wrapForHold(wrapping);
-          return wrapping.holdWrite(arguments, lastFunction(encoding, callback));
-      }
-    },
-    end() {
-      return end(wrapping, this, arguments);
-    },
-    writeHead(...args) {
-      const open = stream.kind === 'undecided' && !stream.exchange.res.headersSent;
-      const begins = open && wrapping.decide('writeHead', true, headOf(stream.exchange.res, args));
-      const given = begins ? withHeaders(args, stream) : args;
-      const result = Reflect.apply(wrapping.methods.writeHead, this, given);
-      if (stream.kind === 'stream') flattenHead(stream.exchange.res);
-      return result;
-    },
-    destroy(error) {
-      const when = stream.concerned ? handlerDestroyed(stream, error) : 'now';
-      if (when === 'now') return Reflect.apply(wrapping.methods.destroy, this, arguments);
-      if (when === 'held') {
-        wrapForHold(wrapping);
-        wrapping.destroyLater(Array.from(arguments));
-      }
-      return this;
-    },
-    flush(...args) {
-      return replay(wrapping, 'flush', this, args);
-    },
-    flushHeaders(...args) {
-      return replay(wrapping, 'flushHeaders', this, args);
-    },
-    uncork(...args) {
-      return replay(wrapping, 'uncork', this, args);
-    },
-  };
-}
-
-/** These change nothing but what comes after them: they are only wrapped when that is held. */
-function wrapForHold(wrapping: Wrapping): void {
-  if (wrapping.wrappedForHold) return;
-  wrapping.wrappedForHold = true;
-  put(wrapping.stream.exchange.res, {
-    cork(...args) {
-      return replay(wrapping, 'cork', this, args);
-    },
-    addTrailers(...args) {
-      return replay(wrapping, 'addTrailers', this, args);
-    },
-  });
-}
-
-/** A call of `end`, by whichever overload. */
-function end(wrapping: Wrapping, self: Response, args: IArguments): unknown {
-  const { stream } = wrapping;
-  const [chunk, encoding, callback]: unknown[] = Array.from(args);
-  const hasBody =
-    typeof chunk !== 'function' && chunk !== undefined && chunk !== null && chunk !== '';
-  if (stream.kind === 'undecided' && wrapping.decide('end', hasBody)) addHeaders(stream);
-  if (!stream.concerned) return Reflect.apply(wrapping.methods.end, self, args);
-  const done = lastFunction(chunk, encoding, callback);
-  if (stream.endCalled) {
-    endAgain(stream, hasBody, () => Reflect.apply(wrapping.methods.end, self, args), done);
-    return self;
-  }
-  if (hasBody && !stream.discardWrites && stream.take(chunk, encoding, true) === 'invalid') {
-    return Reflect.apply(wrapping.methods.end, self, args);
-  }
-  handlerEnded(stream, done);
-  if (stream.clientGone) return self;
-  if (stream.discardWrites) {
-    swallow(done);
-    return self;
-  }
-  if (!stream.hold.active) return Reflect.apply(wrapping.methods.end, self, args);
-  const { res } = stream.exchange;
-  const kept = copied(args);
-  wrapForHold(wrapping);
-  stream.hold.pushEnd(() => Reflect.apply(wrapping.methods.end, res, kept), done);
-  return self;
-}
-
-/** A call of a method that waits while a frame is held. */
-function replay(wrapping: Wrapping, name: Replayed, self: Response, args: unknown[]): unknown {
-  const { stream, methods } = wrapping;
-  const { res } = stream.exchange;
-  const method = methods[name];
-  if (name === 'flushHeaders' && !res.headersSent && wrapping.decide(name, true)) {
-    addHeaders(stream);
-  }
-  if (!stream.concerned) return Reflect.apply(method, self, args);
-  // Its `cork` was Node's own.
-  const isOpen = name === 'uncork' && !wrapping.wrappedForHold;
-  if ((stream.clientGone || stream.discardWrites) && !isOpen) return undefined;
-  if (name === 'uncork') stream.body?.flushLog();
-  if (!isHeld(stream, name)) return Reflect.apply(method, self, args);
-  stream.hold.push(() => Reflect.apply(method, res, args));
-  return undefined;
-}
-
-/**
- * Whether a call has to wait for the hold. An `uncork` whose `cork` came before the hold lets out what was written
- * before it; Node's own, a tick after each write, is one of these on Node 26.
- */
-function isHeld({ hold }: Stream, name: Replayed): boolean {
-  if (!hold.active) return false;
-  if (name === 'cork') hold.corks += 1;
-  if (name !== 'uncork') return true;
-  if (hold.corks === 0) return false;
-  hold.corks -= 1;
-  return true;
-}
-
-/** A second `end`: Node's own answer, except where Node does not know of the first. */
-function endAgain(
-  stream: Stream,
-  hasBody: boolean,
-  end: () => unknown,
-  done: Callback | undefined,
-): void {
-  const { res, h2 } = stream.exchange;
-  if (stream.hold.pretendsEnd) {
-    if (done !== undefined && h2 !== undefined) res.once('finish', done);
-  } else if (stream.clientGone || stream.discardWrites) swallow(done);
-  // With a body it is an error, which Node tells at once.
-  else if (hasBody) end();
-  else stream.hold.endAgain(end);
-}
-
-/** What `write` does on a client that is gone, or in a stream that is over: it works, and nothing happens. */
-function swallow(callback: Callback | undefined): true {
+/** What a write does on a client that is gone, or in a stream that is over: it works, and nothing happens. */
+function discard(callback: Callback | undefined): true {
   if (callback !== undefined) process.nextTick(callback);
   return true;
-}
-
-/** The answer to a write after the end, where those below do not know of the end yet; compression gives none. */
-function writeAfterEnd(stream: Stream, callback: Callback | undefined): false {
-  if (stream.exchange.h2 === undefined) return false;
-  const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' });
-  if (callback !== undefined) process.nextTick(callback, error);
-  return false;
 }
 
 /** The callback of a call, wherever its overload has it. */
@@ -210,3 +274,24 @@ function lastFunction(...args: unknown[]): Callback | undefined {
   // A function in this place is what Node would call as the callback.
   return found as Callback | undefined;
 }
+
+/** The arguments of a call that waits: bytes are copied, because handlers reuse their buffers. */
+function copied(args: unknown[]): unknown[] {
+  const [chunk, ...rest] = args;
+  return chunk instanceof Uint8Array ? [Buffer.from(chunk), ...rest] : args;
+}
+
+/** The methods of a response; nearly always those of its class, and then one record for all of them. */
+function methodsOf(res: Response): Methods {
+  // The typings give each method its own signature; here arguments are only passed on.
+  const own = res as unknown as Record<string, Method>;
+  const known = lastMethods;
+  if (known !== undefined && NAMES.every((name) => known[name] === own[name])) return known;
+  // Each of the names was given its method.
+  const methods = Object.fromEntries(NAMES.map((name) => [name, own[name]])) as Methods;
+  // What somebody has put on the response itself would keep that response alive.
+  if (!NAMES.some((name) => Object.hasOwn(res, name))) lastMethods = methods;
+  return methods;
+}
+
+let lastMethods: Methods | undefined;

@@ -123,15 +123,10 @@ export function asMiddleware(handler: Handler): Middleware {
   return handler as Middleware;
 }
 
-/**
- * Tells the stream that its handler failed, then whoever comes next. After an `end()` that is held, that waits for the
- * release: Express's own handler cuts the connection, which on a bare response would come after the end.
- */
+/** Tells the stream that its handler failed, then whoever comes next. */
 function passOn(res: object, error: unknown, next: Next): void {
   tellFailure(res, error);
-  const stream = streamOf(res);
-  if (stream?.endCalled !== true || !stream.hold.active) return next(error);
-  void stream.released.then(() => setImmediate(next, error));
+  next(error);
 }
 
 function tellFailure(res: object, error: unknown): void {

@@ -185,7 +185,9 @@ function closeAfter(
   stream.timings.emitDrain();
   const close = (): void => {
     stream.clientGone = true;
-    stream.dropHeld();
+    // What is held is safe by now; only a cut leaves it out.
+    if (how === 'end') stream.hold.release();
+    else stream.dropHeld();
     stream.hooks.closeResponse(how);
     // What is left of the answer may still wait for a client that reads nothing.
     if (how === 'end' && stream.exchange.res.writableLength > 0) stream.timings.beginBackpressure();

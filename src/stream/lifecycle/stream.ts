@@ -13,7 +13,7 @@ import { StreamTimings } from '../body/timings.ts';
 import { Finishing } from '../client/detached.ts';
 import { type StopSignal, stopSignalFor } from '../client/stop-signal.ts';
 import type { Exchange } from '../response/exchange.ts';
-import { createHold, HELD, type Hold } from '../response/hold.ts';
+import { HELD, ResponseHold } from '../response/hold.ts';
 import type { ResponseHead } from '../response/is-stream.ts';
 import type { StreamSettings } from '../settings.ts';
 import { NO_HOOKS, type StreamEnvironment, type StreamHooks } from './environment.ts';
@@ -33,7 +33,7 @@ export class Stream implements StreamView {
   readonly guarded: boolean;
   readonly startedAtMs: number = Date.now();
   readonly method: string;
-  readonly hold: Hold;
+  readonly hold: ResponseHold;
   readonly timings: StreamTimings;
   readonly stopSignal: StopSignal;
   readonly report: StreamReport;
@@ -93,7 +93,7 @@ export class Stream implements StreamView {
     this.environment = environment;
     this.guarded = settings.guarded && environment.keeper !== undefined;
     this.method = exchange.req.method ?? 'GET';
-    this.hold = createHold(exchange, environment);
+    this.hold = new ResponseHold(exchange);
     this.stopSignal = stopSignalFor(exchange.req, this.guarded);
     this.timings = new StreamTimings(this);
     this.report = new StreamReport(this);
@@ -160,10 +160,10 @@ export class Stream implements StreamView {
    * One body write, before its bytes go anywhere; `invalid` is what Node itself will refuse. When it shows that the
    * answer is over, `hold` is active afterwards, and this write belongs behind it.
    */
-  take(chunk: unknown, encoding: unknown, now: boolean): 'invalid' | 'taken' {
+  take(chunk: unknown, encoding: unknown, last = false): 'invalid' | 'taken' {
     const { body } = this;
     if (body === undefined) return 'taken';
-    const seen = body.take(chunk, encoding, now);
+    const seen = body.take(chunk, encoding, last);
     if (seen === 'invalid') return 'invalid';
     this.chunks += 1;
     if (this.chunks === 1) {
@@ -223,7 +223,7 @@ export class Stream implements StreamView {
       this.#holds -= 1;
       if (this.#holds > 0 || !this.hold.active) return;
       this.#reportHold(released);
-      this.hold.release();
+      this.#releaseHeld();
       if (!this.endCalled) this.timings.resume();
     });
   }
@@ -235,11 +235,23 @@ export class Stream implements StreamView {
     this.environment.observer.onHold(this, released, durationMs);
   }
 
+  /** A hold that was begun in case it was needed, and is not. */
+  releaseUnlessWaiting(): void {
+    if (this.#holds === 0 && this.closeMode === undefined) this.#releaseHeld();
+  }
+
+  #releaseHeld(): void {
+    const { hold, timings, exchange } = this;
+    if (!hold.active) return;
+    hold.release();
+    if (exchange.res.writableNeedDrain) timings.beginBackpressure();
+  }
+
   /** The client is gone: what is held goes nowhere. */
   dropHeld(): void {
     if (!this.hold.active) return;
-    this.#reportHold('client-gone');
-    this.hold.abandon();
+    if (this.#holds > 0) this.#reportHold('client-gone');
+    this.hold.drop();
   }
 
   /** The response is over. */
@@ -247,6 +259,7 @@ export class Stream implements StreamView {
     if (this.over) return;
     this.over = true;
     this.report.tellOver();
+    this.body?.detach();
     this.timings.stop();
     clearTimeout(this.graceTimer);
     this.finishing?.done();

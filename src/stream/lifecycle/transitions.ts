@@ -55,26 +55,24 @@ export function handlerFailed(stream: Stream, error: unknown): void {
   stream.conclude(stream.failure, true);
 }
 
-/**
- * It called `res.destroy()`. That is done now; or it waits behind what is held, which without us would have been sent by
- * now; or never, because we end this response.
- */
-export function handlerDestroyed(stream: Stream, error: unknown): 'now' | 'held' | 'never' {
-  if (stream.closeMode !== undefined) return 'never';
+/** It called `res.destroy()`. False when that is not to be done, because we end this response. */
+export function handlerDestroyed(stream: Stream, error: unknown): boolean {
+  if (stream.closeMode !== undefined) return false;
   if (stream.phase === 'grace') {
     graceOver(stream, 'failed');
-    return 'never';
+    return false;
   }
   if (stream.clientGone || (error !== undefined && error !== null)) handlerFailed(stream, error);
-  if (stream.holdsFrame) return 'held';
-  if (stream.clientGone || stream.kind !== 'stream' || stream.endCalled) return 'now';
+  // What is held would have been sent by now without us; below Node's response, it is waited for.
+  if (stream.holdsFrame) return true;
+  if (stream.clientGone || stream.kind !== 'stream' || stream.endCalled) return true;
   stream.dropHeld();
   // What it wrote in an earlier tick of this turn would have left by now.
   stream.body?.flushLog();
   const failed = { outcome: 'failed', side: 'server', errorType: '_OTHER' } as const;
   if (stream.fixOutcome(failed)) stream.settle();
   stream.markOver();
-  return 'now';
+  return true;
 }
 
 /** It was stopped, or its time was over, and it has answered that: what it throws now is a consequence. */

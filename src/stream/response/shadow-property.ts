@@ -1,27 +1,30 @@
 /**
- * Answers for a property of somebody else's object, for a while: the object's own code may go on assigning the
- * truth, which is kept and given back at the end.
+ * Properties and methods that are put on an object of Node's or of the app's, and taken away again; and what is known of
+ * such an object by a map, also through an object that inherits from it.
  */
 import { isObject } from '../../core/values.ts';
 
-/** Shadows `target[name]` with `answer`; the returned function gives the truth back. */
-export function cover(target: object, name: string, answer: () => unknown): () => void {
+/**
+ * Shadows `target[name]` with `answer`. The object's own code may go on assigning values; the returned function restores
+ * the property with the last of them.
+ */
+export function shadowProperty(target: object, name: string, answer: () => unknown): () => void {
   const own = Object.getOwnPropertyDescriptor(target, name);
   const inherited = own === undefined ? inheritedDescriptor(target, name) : undefined;
-  let truth: unknown = own?.value;
+  let assigned: unknown = own?.value;
   Object.defineProperty(target, name, {
     configurable: true,
     enumerable: own?.enumerable ?? false,
     get: answer,
     set: (value: unknown) => {
-      truth = value;
+      assigned = value;
       inherited?.set?.call(target, value);
     },
   });
   return () => {
     Reflect.deleteProperty(target, name);
     if (own === undefined) return;
-    Object.defineProperty(target, name, 'value' in own ? { ...own, value: truth } : own);
+    Object.defineProperty(target, name, 'value' in own ? { ...own, value: assigned } : own);
   };
 }
 
@@ -31,6 +34,42 @@ function inheritedDescriptor(target: object, name: string): PropertyDescriptor |
     const found = Object.getOwnPropertyDescriptor(prototype, name);
     if (found !== undefined) return found;
     prototype = Object.getPrototypeOf(prototype);
+  }
+  return undefined;
+}
+
+/** Puts `methods` in front of those that `target` has; the returned function takes them away. */
+export function shadowMethods(
+  target: object,
+  methods: Readonly<Record<string, unknown>>,
+): () => void {
+  const own = Object.keys(methods)
+    .filter((name) => typeof Reflect.get(target, name) === 'function')
+    .map((name) => ({ name, before: Object.getOwnPropertyDescriptor(target, name) }));
+  for (const { name } of own) putMethod(target, name, methods[name]);
+  return () => {
+    for (const { name, before } of own) {
+      if (before === undefined) Reflect.deleteProperty(target, name);
+      else Object.defineProperty(target, name, before);
+    }
+  };
+}
+
+/** Gives `target` a method of its own. */
+export function putMethod(target: object, name: string, value: unknown): void {
+  Object.defineProperty(target, name, { value, configurable: true, writable: true });
+}
+
+/** Finds what belongs to an object, or to one that it inherits from: some hand on `Object.create(res)`. */
+export function findInPrototypeChain<Found>(
+  map: WeakMap<object, Found>,
+  object: object,
+): Found | undefined {
+  let from: unknown = object;
+  while (isObject(from)) {
+    const found = map.get(from);
+    if (found !== undefined) return found;
+    from = Object.getPrototypeOf(from);
   }
   return undefined;
 }

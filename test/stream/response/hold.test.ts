@@ -6,6 +6,7 @@ import express, { type RequestHandler } from 'express';
 import { describe, expect, it } from 'vitest';
 import { chatChunk, FAMILIES } from '../../support/frames.ts';
 import { joinChunks } from '../../support/join-chunks.ts';
+import { createGate } from '../../support/controllable-upstream.ts';
 import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
 import { serve, type TestServer } from '../../support/test-server.ts';
 import { until } from '../../support/until.ts';
@@ -109,22 +110,33 @@ describe('a terminal frame', () => {
   });
 
   it('behind compression() arrives with the rest when it is released, flushed or not', async () => {
+    const go = createGate();
     const { httpClient, store, settle } = await hold(
       (_, res) => {
         const flush: unknown = Reflect.get(res, 'flush');
         if (typeof flush !== 'function') throw new TypeError('compression() gives a flush');
         res.setHeader('content-type', 'text/event-stream');
-        for (const frame of [chatChunk({ content: 'a' }), FINISH, DONE]) {
-          res.write(frame);
-          Reflect.apply(flush, res, []);
-        }
-        setImmediate(() => res.end());
+        const send = (...frames: readonly string[]): void => {
+          for (const frame of frames) {
+            res.write(frame);
+            Reflect.apply(flush, res, []);
+          }
+        };
+        send(chatChunk({ content: 'a' }));
+        // What zlib has not handed down by then waits with the marker.
+        void go.promise.then(() => {
+          send(FINISH, DONE);
+          setImmediate(() => res.end());
+        });
       },
       { before: compression(), headers: { 'accept-encoding': 'gzip' } },
     );
+    const sent = (): number => httpClient.reply?.body.length ?? 0;
+    await until('the content is there', () => sent() > 10);
+    const early = sent();
+    go.open();
     await settle();
-    const early = httpClient.reply?.body.length ?? 0;
-    expect(early).toBeGreaterThan(10);
+    expect(sent()).toBe(early);
     store.answer();
     const { body, headers } = await httpClient.over();
     expect(headers['content-encoding']).toBe('gzip');

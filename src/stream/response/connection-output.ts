@@ -1,0 +1,288 @@
+/**
+ * The bytes of one connection on their way out; over HTTP/2, those of one stream. Whoever writes, corks, flushes or ends
+ * above, bytes leave by `_write`, `_writev` and `_final` of this object, so two rules hold here: nothing leaves before
+ * the journal has what was captured, and while a response is held nothing leaves that was written since.
+ *
+ * Node's own response runs to its end meanwhile and answers for itself. Its bytes wait in the queue of its `Writable`;
+ * callbacks, `finish`, `drain` and the next request follow when they are let go.
+ */
+import type { ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { StreamLog } from '../../core/save-port.ts';
+import { putMethod, shadowMethods } from './shadow-property.ts';
+
+type Done = (error?: Error | null) => void;
+type Method = (...args: unknown[]) => unknown;
+
+interface Chunk {
+  readonly chunk: string | Uint8Array;
+}
+
+/** What has a `_write`, or, as some stand-ins for a socket, only a `write`. */
+export type OutputTarget = Socket | ServerHttp2Stream;
+
+/** What a log is asked before bytes leave. */
+export type WriteAhead = Pick<StreamLog, 'clean' | 'ahead' | 'flush'>;
+
+/** State of a hold. */
+interface HeldOutput {
+  /** What was written before the hold and has not left yet, in the units of `writableLength`. */
+  passing: number;
+  /** Calls that wait; a `Writable` makes one at a time. */
+  readonly waiting: HeldCall[];
+  /** The first call of `destroy` or `close`, made when the bytes have left. */
+  closing: (() => void) | undefined;
+  timeoutMs: number;
+  /** An error that the handler gave to `destroy`: not the connection's, whatever it looks like. */
+  handlersError: unknown;
+  readonly restore: () => void;
+}
+
+interface HeldCall {
+  readonly run: (done: Done) => void;
+  readonly done: Done;
+}
+
+/** After a release, `destroy` waits at most so long until the client has taken the bytes. */
+const CLOSE_LIMIT_MS = 2_000;
+
+const outputs = new WeakMap<object, ConnectionOutput>();
+
+/** The output of a connection or of an HTTP/2 stream; made, and put in its place, by the first call. */
+export function outputOf(target: OutputTarget): ConnectionOutput {
+  const output = outputs.get(target) ?? new ConnectionOutput(target);
+  outputs.set(target, output);
+  return output;
+}
+
+export class ConnectionOutput {
+  readonly #target: OutputTarget;
+  readonly #below: Readonly<Record<'write' | 'writev' | 'final', Method | undefined>>;
+  /** Of the streams on this connection: one, or as many as there are pipelined requests. */
+  #logs: readonly WriteAhead[] = [];
+  #hold: HeldOutput | undefined;
+
+  constructor(target: OutputTarget) {
+    this.#target = target;
+    const isWritable = typeof target._write === 'function';
+    this.#below = {
+      write: methodOf(target, isWritable ? '_write' : 'write'),
+      writev: methodOf(target, '_writev'),
+      final: methodOf(target, '_final'),
+    };
+    if (isWritable) {
+      putMethod(target, '_write', (chunk: Chunk['chunk'], encoding: unknown, done: Done) =>
+        this.#write(chunk, encoding, done),
+      );
+      if (this.#below.final) putMethod(target, '_final', (done: Done) => this.#final(done));
+    } else {
+      putMethod(target, 'write', (...args: unknown[]) => this.#writeToStandIn(args));
+    }
+    if (this.#below.writev) {
+      putMethod(target, '_writev', (chunks: readonly Chunk[], done: Done) =>
+        this.#writev(chunks, done),
+      );
+    }
+  }
+
+  /** From now on `log` is written before bytes leave. Returns what ends that. */
+  writeAhead(log: WriteAhead): () => void {
+    this.#logs = [...this.#logs, log];
+    return () => {
+      this.#logs = this.#logs.filter((one) => one !== log);
+    };
+  }
+
+  /** What is written from now on waits; `passing` is how much of what was written before has not left yet. */
+  hold(passing = unsent(this.#target)): void {
+    if (this.#hold !== undefined) return;
+    const target = this.#target;
+    const timeoutMs = ('timeout' in target && target.timeout) || 0;
+    if (timeoutMs > 0) target.setTimeout(0);
+    const restore = shadowMethods(target, {
+      destroy: (error: unknown) => this.#destroy(error),
+      close: (...args: unknown[]) => this.#close('close', args),
+      // A response that is over has no time-outs, and this one will have been over by then.
+      setTimeout: (ms: number, listener?: () => void) => {
+        if (this.#hold !== undefined) this.#hold.timeoutMs = ms;
+        if (listener !== undefined) target.once('timeout', listener);
+        return target;
+      },
+    });
+    this.#hold = {
+      passing,
+      waiting: [],
+      closing: undefined,
+      timeoutMs,
+      handlersError: undefined,
+      restore,
+    };
+  }
+
+  /** The handler destroys its response with `error`, which waits until the bytes have left. */
+  handlerDestroys(error: unknown): void {
+    if (this.#hold !== undefined) this.#hold.handlersError = error;
+  }
+
+  /** Lets everything go, in order, then what would have closed the connection. */
+  release(): void {
+    const hold = this.#endHold();
+    if (hold === undefined) return;
+    for (const { run, done } of hold.waiting) run(later(done));
+    if (hold.closing !== undefined) this.#closeBehind(hold.closing);
+  }
+
+  /** The connection has failed, or is about to be cut: what waits goes nowhere, and its callbacks say so. */
+  drop(): void {
+    for (const { done } of this.#endHold()?.waiting ?? []) process.nextTick(done, destroyedError());
+  }
+
+  #endHold(): HeldOutput | undefined {
+    const hold = this.#hold;
+    if (hold === undefined) return undefined;
+    this.#hold = undefined;
+    hold.restore();
+    if (hold.timeoutMs > 0) this.#target.setTimeout(hold.timeoutMs);
+    return hold;
+  }
+
+  #write(chunk: Chunk['chunk'], encoding: unknown, done: Done): void {
+    this.#flushLogs();
+    if (this.#passes(chunk.length)) this.#send(chunk, encoding, done);
+    else this.#wait((sent) => this.#write(chunk, encoding, sent), done);
+  }
+
+  #writev(chunks: readonly Chunk[], done: Done): void {
+    this.#flushLogs();
+    const first = chunks.findIndex(({ chunk }) => !this.#passes(chunk.length));
+    if (first < 0) this.#sendAll(chunks, done);
+    else if (first === 0) this.#wait((sent) => this.#writev(chunks, sent), done);
+    else {
+      this.#sendAll(chunks.slice(0, first), (error) =>
+        error ? done(error) : this.#writev(chunks.slice(first), done),
+      );
+    }
+  }
+
+  #final(done: Done): void {
+    const end = (ended: Done): void => void this.#callBelow('final', ended);
+    if (this.#hold === undefined) end(done);
+    else this.#wait(end, done);
+  }
+
+  #writeToStandIn(args: unknown[]): unknown {
+    this.#flushLogs();
+    if (this.#hold === undefined) return this.#callBelow('write', ...args);
+    this.#wait(
+      () => void this.#callBelow('write', ...args),
+      () => {},
+    );
+    return true;
+  }
+
+  #callBelow(name: 'write' | 'writev' | 'final', ...args: unknown[]): unknown {
+    const method = this.#below[name];
+    return method && Reflect.apply(method, this.#target, args);
+  }
+
+  #flushLogs(): void {
+    for (const log of this.#logs) if (!log.clean && log.ahead) log.flush();
+  }
+
+  #passes(length: number): boolean {
+    const hold = this.#hold;
+    if (hold === undefined) return true;
+    if (hold.passing <= 0) return false;
+    hold.passing -= length;
+    return true;
+  }
+
+  #wait(run: (done: Done) => void, done: Done): void {
+    this.#hold?.waiting.push({ run, done });
+  }
+
+  #send(chunk: Chunk['chunk'], encoding: unknown, done: Done): void {
+    // Node 20 and 26 send foreign memory for an empty write that is followed by an end in a later turn.
+    if (chunk.length === 0 && isHttp2(this.#target)) process.nextTick(done);
+    else this.#callBelow('write', chunk, encoding, done);
+  }
+
+  #sendAll(chunks: readonly Chunk[], done: Done): void {
+    const hasEmpty = isHttp2(this.#target) && chunks.some(({ chunk }) => chunk.length === 0);
+    const sent = hasEmpty ? chunks.filter(({ chunk }) => chunk.length > 0) : chunks;
+    if (sent.length === 0) process.nextTick(done);
+    else this.#callBelow('writev', sent, done);
+  }
+
+  /** `destroy` while held: at once when the connection has failed, and otherwise behind what is held. */
+  #destroy(error: unknown): OutputTarget {
+    const hold = this.#hold;
+    if (hold === undefined || this.#hasFailed(error, hold)) {
+      this.drop();
+      callOn(this.#target, 'destroy', [error]);
+    } else this.#close('destroy', [error]);
+    return this.#target;
+  }
+
+  #hasFailed(error: unknown, hold: HeldOutput): boolean {
+    const target = this.#target;
+    if (isHttp2(target) && (target.closed || target.session?.destroyed === true)) return true;
+    return error !== hold.handlersError && error instanceof Error && 'syscall' in error;
+  }
+
+  #close(name: 'destroy' | 'close', args: unknown[]): void {
+    const close = (): void => callOn(this.#target, name, args);
+    if (this.#hold === undefined) close();
+    else this.#hold.closing ??= close;
+  }
+
+  #closeBehind(close: () => void): void {
+    const target = this.#target;
+    const limit = setTimeout(close, CLOSE_LIMIT_MS).unref();
+    const sent = (): void => {
+      clearTimeout(limit);
+      setImmediate(close);
+    };
+    if (target.writableFinished || target.destroyed) sent();
+    else if (target.writableEnded) target.once('finish', sent);
+    else target.write('', sent);
+  }
+}
+
+/** A callback that comes in a tick of its own, also where it is called at once: its `Writable` does not expect it now. */
+function later(done: Done): Done {
+  let isNow = true;
+  queueMicrotask(() => {
+    isNow = false;
+  });
+  return (error) => (isNow ? process.nextTick(done, error) : done(error));
+}
+
+/** How much was written to `target` and is not on its way yet. */
+function unsent(target: OutputTarget): number {
+  const { _writableState: state } = target as {
+    _writableState?: { writing?: boolean; writelen?: number };
+  };
+  return (target.writableLength ?? 0) - (state?.writing === true ? (state.writelen ?? 0) : 0);
+}
+
+function isHttp2(target: OutputTarget): target is ServerHttp2Stream {
+  return 'rstCode' in target;
+}
+
+/** Calls the method that `target` has now. */
+function callOn(target: object, name: string, args: unknown[]): void {
+  const method = methodOf(target, name);
+  if (method !== undefined) Reflect.apply(method, target, args);
+}
+
+function methodOf(target: object, name: string): Method | undefined {
+  const method: unknown = Reflect.get(target, name);
+  // The typings leave open what a function takes.
+  return typeof method === 'function' ? (method as Method) : undefined;
+}
+
+function destroyedError(): Error {
+  const message = 'Cannot call write after a stream was destroyed';
+  return Object.assign(new Error(message), { code: 'ERR_STREAM_DESTROYED' });
+}
