@@ -4,14 +4,14 @@ import { MAX_PENDING_BYTES, MessageKeeper } from './saver/index.ts';
 import { type JournalOption, openJournal, resolveJournalOptions } from './journal/index.ts';
 import type { Journal } from './journal/port.ts';
 import { tellingMessage } from './core/error-words.ts';
-import { outside } from './core/current-stream.ts';
+import { runOutsideStreams } from './core/current-stream.ts';
 import { HealthMonitor } from './health/monitor.ts';
 import { type Logger, LOG_LEVELS, safeLogger } from './core/logger.ts';
 import type { MessageStore } from './core/message.ts';
 import { watchRequests } from './noise/request-errors.ts';
 import { noiseOf } from './noise/decide.ts';
 import { combine, type FullObserver, type Observer } from './core/observer.ts';
-import { bad, flag, record, refuseUnknown, wholeNumber } from './core/options.ts';
+import { bad, flag, optionGroup, refuseUnknown, wholeNumber } from './core/options.ts';
 import { PoolWatch } from './pool-watch/watch.ts';
 import type { Environment } from './stream/lifecycle/stream.ts';
 import { readBody } from './stream/body/read-body.ts';
@@ -90,10 +90,10 @@ interface LateParts {
  * health, log lines), what watches pools, what keeps messages (journal, keeper), what streams need.
  */
 export function wire(options: LastchunkOptions): Wiring {
-  refuseUnknown('lastchunk()', record('options', options), KEYS);
+  refuseUnknown('lastchunk()', optionGroup('options', options), KEYS);
   const store: WellConnectedStore | undefined = checkStore(options.store);
   const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
-  if (options.observer !== undefined) record('observer', options.observer);
+  if (options.observer !== undefined) optionGroup('observer', options.observer);
   const maxPendingBytes = wholeNumber('maxPendingBytes', options.maxPendingBytes, PENDING_BYTES);
   const conversationId = flag('conversationIdInSpans', options.conversationIdInSpans, false);
   watchRequests();
@@ -135,8 +135,8 @@ export function wire(options: LastchunkOptions): Wiring {
       read: readBody,
       observer,
       logger,
-      around: (save, work) => spans.around(save, () => outside(work)),
-      aroundReplay: (messages, work) => spans.aroundReplay(messages, () => outside(work)),
+      around: (save, work) => spans.around(save, () => runOutsideStreams(work)),
+      aroundReplay: (messages, work) => spans.aroundReplay(messages, () => runOutsideStreams(work)),
     });
     listenTo(store, observer, logger);
     late.keeper.start();

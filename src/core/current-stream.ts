@@ -65,13 +65,13 @@ export function followStreams(): void {
 }
 
 /** Runs `work` as part of `stream`, if anybody follows streams. */
-export function within<T>(stream: CurrentStream, work: () => T): T {
+export function runInStream<T>(stream: CurrentStream, work: () => T): T {
   const { following, storage } = shared();
   return following ? storage.run(stream, work) : work();
 }
 
 /** Runs `work`, which is no part of any stream: a save's errors must not be taken for those of the handler. */
-export function outside<T>(work: () => T): T {
+export function runOutsideStreams<T>(work: () => T): T {
   const { following, storage } = shared();
   return following ? storage.run(undefined, work) : work();
 }

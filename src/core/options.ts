@@ -57,7 +57,7 @@ export function optionalFunction<F>(name: string, value: F | undefined): F | und
 }
 
 /** A plain object of further options. */
-export function record(name: string, value: unknown): Record<string, unknown> {
+export function optionGroup(name: string, value: unknown): Record<string, unknown> {
   if (value === undefined) return {};
   if (isRecord(value)) return { ...value };
   throw bad(`\`${name}\` must be an object of options, not ${show(value)}`);

@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Lastchunk } from '../lastchunk.ts';
-import { bad, record } from '../core/options.ts';
+import { bad, optionGroup } from '../core/options.ts';
 import type { GuardOptions, MessageIdentity } from '../stream/settings.ts';
 import { isObject } from '../core/values.ts';
 
@@ -114,7 +114,7 @@ type OnSendDone = (error: null, payload: unknown) => void;
 function optionsOf({ config }: FastifyRouteLike): FastifyGuardOptions | undefined {
   if (!isObject(config) || !('lastchunk' in config)) return undefined;
   // Checked by `guard()`, key by key.
-  return record('config.lastchunk', config.lastchunk) as FastifyGuardOptions;
+  return optionGroup('config.lastchunk', config.lastchunk) as FastifyGuardOptions;
 }
 
 function guardHandler(

@@ -1,7 +1,7 @@
 /**
  * The `journal` option, checked at the door.
  */
-import { bad, flag, record, refuseUnknown, show, wholeNumber } from '../core/options.ts';
+import { bad, flag, optionGroup, refuseUnknown, show, wholeNumber } from '../core/options.ts';
 
 /** What an app may give: a path, a path with further settings, or `false` for no journal at all. */
 export type JournalOption =
@@ -42,7 +42,7 @@ export function resolveJournalOptions(
   option: JournalOption | undefined,
 ): JournalSettings | undefined {
   if (option === false) return undefined;
-  const options = typeof option === 'string' ? { path: option } : record('journal', option);
+  const options = typeof option === 'string' ? { path: option } : optionGroup('journal', option);
   refuseUnknown('journal', options, ['path', 'maxBytes', 'flushMs', 'fsyncMs', 'ephemeral']);
   const { path } = options;
   if (path !== undefined && (typeof path !== 'string' || path === '' || path.includes('\0'))) {

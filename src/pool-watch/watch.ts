@@ -8,7 +8,7 @@
 import type { EventEmitter } from 'node:events';
 import { followStreams } from '../core/current-stream.ts';
 import type { Observer, PoolFinding } from '../core/observer.ts';
-import { bad, record, refuseUnknown, show, wholeNumber } from '../core/options.ts';
+import { bad, optionGroup, refuseUnknown, show, wholeNumber } from '../core/options.ts';
 import type { PgPoolClient } from '../core/pg-shapes.ts';
 import { isObject } from '../core/values.ts';
 import { replaceConnect, type WatchedPool } from './connect.ts';
@@ -219,7 +219,7 @@ function checkWatchOptions(
   options: WatchPoolOptions,
   watched: readonly string[],
 ): { readonly name: string; readonly heldMs: number } {
-  const given = record('options', options);
+  const given = optionGroup('options', options);
   refuseUnknown('watchPool()', given, ['name', 'heldMs']);
   const { name } = given;
   if (typeof name !== 'string' || !/^[\w-]{1,40}$/.test(name) || RESERVED.has(name)) {

@@ -5,7 +5,7 @@ import {
   bad,
   flag,
   optionalFunction,
-  record,
+  optionGroup,
   refuseUnknown,
   show,
   wholeNumber,
@@ -68,7 +68,7 @@ export interface PostgresSettings {
 
 /** Checks the options; throws `bad-option`. Whether the database answers is not asked here. */
 export function checkOptions(options: PostgresOptions = {}): PostgresSettings {
-  refuseUnknown('postgres()', record('postgres()', options), KNOWN);
+  refuseUnknown('postgres()', optionGroup('postgres()', options), KNOWN);
   const write = optionalFunction('write', options.write);
   const migrate = flag('migrate', options.migrate, false);
   if (write && (migrate || options.table !== undefined)) {
@@ -122,7 +122,7 @@ function checkConnection({ connectionString, connection }: PostgresOptions): obj
   if (connectionString !== undefined && connection !== undefined) {
     throw bad('give `connectionString` or `connection`, not both');
   }
-  if (connection !== undefined) return checkParts(record('connection', connection));
+  if (connection !== undefined) return checkParts(optionGroup('connection', connection));
   if (typeof connectionString === 'string' && /^postgres(ql)?:\/\//.test(connectionString)) {
     return { connectionString };
   }

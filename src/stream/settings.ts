@@ -6,7 +6,7 @@ import {
   flag,
   oneOf,
   optionalFunction,
-  record,
+  optionGroup,
   refuseUnknown,
   show,
   wholeNumber,
@@ -125,13 +125,13 @@ const GIB = 1024 * MIB;
 
 /** Settings of a stream that is only counted. */
 export function observeSettings(options: ObserveOptions = {}): StreamSettings {
-  refuseUnknown('observe()', record('options', options), OBSERVE_KEYS);
+  refuseUnknown('observe()', optionGroup('options', options), OBSERVE_KEYS);
   return { ...guardDefaults(options), guarded: false, headers: false };
 }
 
 /** Settings of a guarded stream. Throws `bad-option` for anything unknown or impossible. */
 export function guardSettings<Req = AppRequest>(options: GuardOptions<Req> = {}): StreamSettings {
-  refuseUnknown('guard()', record('options', options), GUARD_KEYS);
+  refuseUnknown('guard()', optionGroup('options', options), GUARD_KEYS);
   return guardDefaults(options);
 }
 
@@ -164,7 +164,7 @@ function routeOption(route: unknown): string | undefined {
 }
 
 function policies(given: unknown): Record<Outcome, Policy> {
-  const chosen = record('policy', given);
+  const chosen = optionGroup('policy', given);
   refuseUnknown('`policy`', chosen, OUTCOMES);
   const policy = (outcome: Outcome): Policy =>
     outcome === 'disconnected'
@@ -182,7 +182,7 @@ function policies(given: unknown): Record<Outcome, Policy> {
 }
 
 function finishBudget(given: unknown): Required<FinishBudget> {
-  const chosen = record('finish', given);
+  const chosen = optionGroup('finish', given);
   refuseUnknown('`finish`', chosen, ['timeoutMs', 'maxBytes', 'maxConcurrent']);
   const budget = (key: string, fallback: number, min: number, max: number): number =>
     wholeNumber(`finish.${key}`, chosen[key], { min, max, fallback });

@@ -7,7 +7,7 @@ import {
   type CurrentStream,
   currentStream,
   followStreams,
-  within,
+  runInStream,
 } from '../../core/current-stream.ts';
 import { ATTRIBUTES } from '../../core/names/index.ts';
 import { isError } from './line.ts';
@@ -139,7 +139,7 @@ function judge(recorded: Recorded, exception: unknown): void {
   const { stream, messages } = recorded;
   // A listener of a socket runs outside the handler's context; the span remembers where it was started.
   const found =
-    stream === undefined ? noiseOf(exception) : within(stream, () => noiseOf(exception));
+    stream === undefined ? noiseOf(exception) : runInStream(stream, () => noiseOf(exception));
   recorded.noise ??= found;
   recorded.failed ||= found === undefined;
   messages.push(isError(exception) ? exception.message : undefined);

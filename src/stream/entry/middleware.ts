@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import { currentStream, within } from '../../core/current-stream.ts';
+import { currentStream, runInStream } from '../../core/current-stream.ts';
 import { bad } from '../../core/options.ts';
 import { attach, streamOf } from './attach.ts';
 import type { Next, Response, RoutedRequest } from '../response/exchange.ts';
@@ -71,7 +71,7 @@ export function guardMiddleware<Req, Res>(
 /** Runs what follows so that errors which it logs are known to be of this stream, if anybody wants to know. */
 function inStream<T>(res: Response, work: () => T): T {
   const current = currentStream(res);
-  return current === undefined ? work() : within(current, work);
+  return current === undefined ? work() : runInStream(current, work);
 }
 
 /** Runs a handler, and tells its stream of a throw, a rejection or a `next(error)` before anybody else. */
