@@ -15,7 +15,9 @@ export type LastchunkErrorCode =
   /** The instance was closed; no new work is taken. */
   | 'closed'
   /** The table of the PostgreSQL store is missing or older than this version needs. */
-  | 'not-migrated';
+  | 'not-migrated'
+  /** The database answered without an error, and its table has no such row: a trigger or a rule swallowed it. */
+  | 'not-written';
 
 /**
  * Every error that lastchunk throws: for mistakes that a developer can put right, never for anything that happens while a
@@ -54,8 +56,26 @@ export function errorTypeOf(error: unknown): string {
   return typeof name === 'string' && CODE.test(name) ? name : 'Error';
 }
 
-/** An SQLSTATE that a store's rejection carries as `code`; `undefined` for everything else. */
+/** How deep a chain of causes is followed: beyond that it says nothing new, and chains may be cyclic. */
+const MAX_CAUSE_DEPTH = 5;
+
+/** The error and its causes, outermost first, at most six. */
+export function causesOf(error: unknown): unknown[] {
+  const found: unknown[] = [];
+  let current = error;
+  while (current !== undefined && current !== null && found.length <= MAX_CAUSE_DEPTH) {
+    found.push(current);
+    current = current instanceof Error ? current.cause : undefined;
+  }
+  return found;
+}
+
+/** PostgreSQL, Appendix A: two characters of a class, three of a condition. Not `EPIPE`, not Prisma's `P2002`. */
+const SQLSTATE = /^(?:\d[0-9A-Z]|F0|HV|P0|XX)[0-9A-Z]{3}$/;
+
+/** The SQLSTATE that a store's rejection, or the nearest of its causes, carries as `code`; else `undefined`. */
 export function sqlstateOf(error: unknown): string | undefined {
-  const code = isObject(error) && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+  return causesOf(error)
+    .map(errorCodeOf)
+    .find((code) => code !== undefined && SQLSTATE.test(code));
 }

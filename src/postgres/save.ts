@@ -4,14 +4,16 @@
  * already known under another name (saved alone, under an id that is free).
  *
  * The stream is what a message is known by, its id is only what the app asked for. So a stream never gets
- * a second row, and an id that belongs to another stream is never touched.
+ * a second row, and an id that belongs to another stream is never touched, unless both wrote the same answer: one
+ * conversation, one role, and the text of the better one begins with that of the other.
  */
 import { randomUUID } from 'node:crypto';
-import { sqlstateOf } from '../core/errors.ts';
+import { LastchunkError, sqlstateOf } from '../core/errors.ts';
+import { refuse } from '../core/refusal.ts';
 import type { Connections } from './connections.ts';
 import type { PgClient } from '../core/pg-shapes.ts';
 import { underId } from './storable.ts';
-import { columnValues, rowValues } from './table.ts';
+import { columnValues, rowValues, standingValues } from './table.ts';
 import type { Row, Statements } from './table.ts';
 
 /** A message that could not have the id it asked for. */
@@ -38,8 +40,9 @@ export function uniqueRows(rows: readonly Row[]): UniqueRows {
   const byId = new Map<string, Row>();
   const clashing: Row[] = [];
   for (const row of byStream.values()) {
-    if (byId.has(row.id)) clashing.push(row);
-    else byId.set(row.id, row);
+    const other = byId.get(row.id);
+    if (other === undefined || holds(row, other)) byId.set(row.id, row);
+    else if (!holds(other, row)) clashing.push(row);
   }
   const sorted = [...byId.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
   return { rows: sorted, clashing };
@@ -74,7 +77,7 @@ async function unsettled(
   // this very id was written, or refused by rank, which is a success as well. One question for all of
   // them, because after an answer that was lost a whole batch is like this.
   const kept = await connections.transaction((client) =>
-    client.query(sql.kept, [rows.map((row) => row.id), rows.map((row) => row.stream_id)]),
+    client.query(sql.kept, standingValues(rows)),
   );
   const settled = new Set(kept.rows.map((row) => row['stream_id']));
   return rows.filter((row) => !settled.has(row.stream_id));
@@ -115,21 +118,48 @@ async function saveContested(
     return inserted.rowCount === 1;
   };
   if (await inserts(row)) return undefined;
+  if (await joins(client, sql, row)) return undefined;
   if (await inserts(underId(row, row.stream_id))) return row.stream_id;
   if (await improve(client, sql, row)) return undefined;
   // Stream ids are not secret: somebody may have asked for one as a message id. Nobody can guess this one.
   // What is in the way now is a constraint of the app's own, and 23505 will name it.
   const last = underId(row, randomUUID());
-  await client.query(sql.insert, rowValues(last));
-  return last.id;
+  const inserted = await client.query(sql.insert, rowValues(last));
+  if (inserted.rowCount === 1) return last.id;
+  throw notWritten('INSERT');
 }
 
 /** True when the stream has a row, which is now the better of the two. */
 async function improve(client: PgClient, sql: Statements, row: Row): Promise<boolean> {
   const replaced = await client.query(sql.replace, rowValues(row));
   if (replaced.rowCount === 1) return true;
-  const known = await client.query(sql.hasStream, [row.stream_id]);
-  return known.rowCount === 1;
+  const { rows } = await client.query(sql.standing, standingValues([row]));
+  if (rows.length === 0) return false;
+  if (rows[0]?.['enough'] === true) return true;
+  throw notWritten('UPDATE');
+}
+
+/** True when another stream of the same answer has the row of this id, which is now the better of the two. */
+async function joins(client: PgClient, sql: Statements, row: Row): Promise<boolean> {
+  const joined = await client.query(sql.join, rowValues(row));
+  if (joined.rowCount === 1) return true;
+  const kept = await client.query(sql.kept, standingValues([row]));
+  return kept.rows.length === 1;
+}
+
+/** No constraint failed and nothing conflicts: something in the database decided against the row, and says nothing. */
+function notWritten(command: string): Error {
+  const words = `the ${command} was answered without an error and the table took no row (a trigger or a rule swallowed it)`;
+  return refuse(new LastchunkError('not-written', words), 'not-written');
+}
+
+/** Whether `row` makes `other`, which asks for the same id, superfluous. The same condition as in SQL. */
+function holds(row: Row, other: Row): boolean {
+  const sameAnswer =
+    row.conversation_id !== null &&
+    row.conversation_id === other.conversation_id &&
+    row.role === other.role;
+  return sameAnswer && row.content.startsWith(other.content) && !outranks(other, row);
 }
 
 /** The same order as the condition in SQL. */

@@ -43,12 +43,14 @@ export interface Statements {
   readonly upsertOne: string;
   /** Many rows, one array for each column. Touches the rows that it wrote. */
   readonly upsertMany: string;
-  /** Of two arrays, ids and stream ids: `stream_id` of each pair that is a row. */
+  /** Parameters of `standingValues`: `stream_id` of each message that its row holds, or one of higher rank does. */
   readonly kept: string;
   /** Replaces the row of this stream, whatever its id, if the rank is higher. */
   readonly replace: string;
-  /** Whether this stream has a row. */
-  readonly hasStream: string;
+  /** Replaces the row of this id, if another stream wrote the same answer into it and the rank is higher. */
+  readonly join: string;
+  /** Parameters of `standingValues`: a row for each message whose stream has one; `enough` if it needs no update. */
+  readonly standing: string;
   /** A new row, or nothing when the id or the stream is there already. */
   readonly insertNew: string;
   /** A new row, or 23505. */
@@ -77,9 +79,20 @@ export function parseTable(value: unknown): Table {
  * named as in the built-in table. `table` stands in the SQL as it is given.
  */
 export function rankSql(table: string): string {
-  const rank = (row: string): string =>
-    `(${row}.revision, ${row}.complete, length(${row}.content))`;
-  return `${table}.stream_id = excluded.stream_id AND ${rank('excluded')} > ${rank(table)}`;
+  return `${table}.stream_id = excluded.stream_id AND ${rankOf('excluded')} > ${rankOf(table)}`;
+}
+
+function rankOf(row: string): string {
+  return `(${row}.revision, ${row}.complete, length(${row}.content))`;
+}
+
+/**
+ * The condition under which the row `longer` holds all that the row `shorter` does, though another stream wrote it: an
+ * answer that was asked for with POST and resumed with GET, under one id. Both must name their conversation.
+ */
+function sameAnswerSql(shorter: string, longer: string): string {
+  const same = ['conversation_id', 'role'].map((name) => `${longer}.${name} = ${shorter}.${name}`);
+  return `${same.join(' AND ')} AND starts_with(${longer}.content, ${shorter}.content)`;
 }
 
 /** Makes the statements for a table. */
@@ -94,14 +107,22 @@ export function statements(table: Table): Statements {
     .filter((name) => name !== 'id' && name !== 'stream_id')
     .map((name) => `${name} = excluded.${name}`);
   const set = `${updates.join(', ')}, saved_at = now()`;
+  const given = `(SELECT ${typed.join(', ')}) AS excluded`;
+  const standing = STANDING.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ');
+  const asked = `unnest(${standing}) AS r(${STANDING.map(([name]) => name).join(', ')})`;
+  const enough = `(kept.stream_id = r.stream_id OR ${sameAnswerSql('r', 'kept')}) AND ${rankOf('kept')} >= ${rankOf('r')}`;
   const into = `INSERT INTO ${table.sql} AS kept (${columns})`;
   const ranked = `ON CONFLICT (id) DO UPDATE SET ${set} WHERE ${rankSql('kept')}`;
   return {
     upsertOne: `${into} VALUES (${marks}) ${ranked}`,
     upsertMany: `${into} SELECT ${cells.join(', ')} FROM unnest(${arrays}) AS r(${columns}) ${ranked}`,
-    kept: `SELECT stream_id FROM ${table.sql} JOIN unnest($1::text[], $2::text[]) AS r(id, stream_id) USING (id, stream_id)`,
-    replace: `UPDATE ${table.sql} AS kept SET ${set} FROM (SELECT ${typed.join(', ')}) AS excluded WHERE ${rankSql('kept')}`,
-    hasStream: `SELECT FROM ${table.sql} WHERE stream_id = $1`,
+    kept: `SELECT r.stream_id FROM ${table.sql} AS kept JOIN ${asked} ON kept.id = r.id WHERE ${enough}`,
+    replace: `UPDATE ${table.sql} AS kept SET ${set} FROM ${given} WHERE ${rankSql('kept')}`,
+    join:
+      `UPDATE ${table.sql} AS kept SET stream_id = excluded.stream_id, ${set} FROM ${given} ` +
+      `WHERE kept.id = excluded.id AND ${sameAnswerSql('kept', 'excluded')} AND ${rankOf('excluded')} > ${rankOf('kept')} ` +
+      `AND NOT EXISTS (SELECT FROM ${table.sql} AS own WHERE own.stream_id = excluded.stream_id)`,
+    standing: `SELECT r.stream_id, ${rankOf('kept')} >= ${rankOf('r')} AS enough FROM ${table.sql} AS kept JOIN ${asked} ON kept.stream_id = r.stream_id`,
     insertNew: `${into} VALUES (${marks}) ON CONFLICT DO NOTHING`,
     insert: `${into} VALUES (${marks})`,
   };
@@ -115,6 +136,11 @@ export function rowValues(row: Row): unknown[] {
 /** The parameters of a statement over arrays: one for each column. */
 export function columnValues(rows: readonly Row[]): unknown[][] {
   return COLUMNS.map(([name]) => rows.map((row) => row[name]));
+}
+
+/** The parameters of `kept` and `standing`: one array for each column that they compare. */
+export function standingValues(rows: readonly Row[]): unknown[][] {
+  return STANDING.map(([name]) => rows.map((row) => row[name]));
 }
 
 function isTableName(parts: readonly string[]): boolean {
@@ -160,3 +186,15 @@ const COLUMNS: readonly (readonly [keyof Row, string])[] = [
   ['started_at', 'timestamptz'],
   ['ended_at', 'timestamptz'],
 ];
+
+/** What tells whether a row that is there makes a save unnecessary. */
+const STANDING_NAMES: readonly (keyof Row)[] = [
+  'id',
+  'stream_id',
+  'conversation_id',
+  'role',
+  'content',
+  'complete',
+  'revision',
+];
+const STANDING = COLUMNS.filter(([name]) => STANDING_NAMES.includes(name));

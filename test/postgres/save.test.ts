@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Message } from '../../src/core/message.ts';
+import { refusalOf } from '../../src/core/refusal.ts';
 import { postgres } from '../../src/postgres/index.ts';
 import type { IdConflict, PostgresStore } from '../../src/postgres/index.ts';
 import { useDatabase } from '../support/database.ts';
@@ -269,7 +270,7 @@ describe('an id that belongs to another stream', () => {
 
   it('goes to one of many who ask at the same time, and all of them are kept', async () => {
     const others = Array.from({ length: 20 }, (_, index) =>
-      aMessage({ id: 'taken', streamId: `stream ${index}`, text: `text ${index}` }),
+      aMessage({ id: 'taken', streamId: `stream ${index}`, text: `text ${index};` }),
     );
     await Promise.all(others.map((message) => store.save([message])));
     const saved = await rows('stream_id, content');
@@ -353,5 +354,148 @@ describe('a constraint of the app’s own', () => {
     await expect(store.save([long])).rejects.toMatchObject({ code: '23514' });
     await expect(store.save([long, aMessage()])).rejects.toMatchObject({ code: '23514' });
     expect(await rows('id')).toHaveLength(1);
+  });
+});
+
+describe('a row that the table does not take', () => {
+  /** What a trigger does to rows of the table: `NULL` swallows a row without an error. */
+  const trigger = async (when: string, body: string): Promise<void> => {
+    await store.save([]);
+    await look(
+      database.url,
+      `CREATE FUNCTION answer() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body} END $$;
+       CREATE TRIGGER answer ${when} ON lastchunk_messages FOR EACH ROW EXECUTE FUNCTION answer()`,
+    );
+  };
+  const swallow = "IF NEW.content = 'secret' THEN RETURN NULL; END IF; RETURN NEW;";
+
+  it('rejects when a trigger swallows the insert, and says so', async () => {
+    await trigger('BEFORE INSERT', swallow);
+    const save = store.save([aMessage({ text: 'secret' })]);
+    await expect(save).rejects.toThrow(/took no row .*trigger or a rule/);
+    await expect(save).rejects.toMatchObject({ code: 'not-written' });
+    expect(refusalOf(await save.catch((error: unknown) => error))).toBe('not-written');
+    expect(await rows('id')).toEqual([]);
+  });
+
+  it('rejects in a batch and leaves the others to be saved', async () => {
+    await trigger('BEFORE INSERT', swallow);
+    const others = [aMessage(), aMessage()];
+    const swallowed = aMessage({ text: 'secret' });
+    await expect(store.save([...others, swallowed])).rejects.toMatchObject({ code: 'not-written' });
+    await store.save(others);
+    expect(await rows('content')).toEqual([{ content: 'Hello' }, { content: 'Hello' }]);
+  });
+
+  it('rejects when a trigger swallows the update of a better version', async () => {
+    const message = aMessage({ text: 'the beginning' });
+    await store.save([message]);
+    await trigger('BEFORE UPDATE', 'RETURN NULL;');
+    const better = { ...message, revision: 1, text: 'the beginning and the end' };
+    await expect(store.save([better])).rejects.toMatchObject({ code: 'not-written' });
+    await expect(store.save([aMessage(), better])).rejects.toMatchObject({ code: 'not-written' });
+    await expect(store.save([{ ...better, id: 'other' }])).rejects.toMatchObject({
+      code: 'not-written',
+    });
+    // The retry of what is there is no update.
+    await store.save([message]);
+    expect(await rows('content')).toContainEqual({ content: 'the beginning' });
+    expect(conflicts).toEqual([]);
+  });
+
+  it('accepts a trigger that writes the row into a partition of its own', async () => {
+    await store.save([]);
+    await look(
+      database.url,
+      'CREATE TABLE part (LIKE lastchunk_messages INCLUDING ALL) INHERITS (lastchunk_messages)',
+    );
+    await trigger('BEFORE INSERT', 'INSERT INTO part VALUES (NEW.*); RETURN NULL;');
+    await store.save([aMessage()]);
+    await store.save([aMessage(), aMessage()]);
+    expect(await rows('id')).toHaveLength(3);
+  });
+});
+
+describe('two streams of one answer', () => {
+  const asked = { id: 'answer', conversationId: 'c', role: 'assistant' };
+  const partial = aMessage({ ...asked, streamId: 'post', text: 'Hel', complete: false });
+  const whole = aMessage({ ...asked, streamId: 'get', text: 'Hello, world' });
+
+  it.each([
+    ['the longer one comes last', [partial, whole]],
+    ['the longer one comes first', [whole, partial]],
+  ])('are one row when %s', async (_name, [first, second]) => {
+    await store.save([first ?? partial]);
+    await store.save([second ?? partial]);
+    await store.save([first ?? partial, aMessage({ id: 'x' })]);
+    const saved = await rows('id, stream_id, content, complete');
+    expect(saved.filter(({ id }) => id !== 'x')).toEqual([
+      { id: 'answer', stream_id: 'get', content: 'Hello, world', complete: true },
+    ]);
+    expect(saved).toHaveLength(2);
+    expect(conflicts).toEqual([]);
+  });
+
+  it('are one row in one batch', async () => {
+    await store.save([partial, whole]);
+    expect(await rows('stream_id, content')).toEqual([
+      { stream_id: 'get', content: 'Hello, world' },
+    ]);
+    expect(conflicts).toEqual([]);
+  });
+
+  it('are one row in batches with others', async () => {
+    await store.save([partial, aMessage({ id: 'x' })]);
+    await store.save([whole, aMessage({ id: 'y' })]);
+    await store.save([partial, aMessage({ id: 'z' })]);
+    expect(await rows('id')).toHaveLength(4);
+    expect(conflicts).toEqual([]);
+  });
+
+  it.each<[string, Partial<Message>]>([
+    ['another conversation', { conversationId: 'd' }],
+    ['no conversation', { conversationId: null }],
+    ['another role', { role: 'tool' }],
+    ['a text that is no continuation', { text: 'Help' }],
+    ['a longer text of lower rank', { text: 'Hello, world, and more', complete: false }],
+  ])('are two rows with %s', async (_name, difference) => {
+    const other = { ...whole, streamId: 'other', ...difference };
+    await store.save([whole]);
+    await store.save([other]);
+    await store.save([whole, other]);
+    expect((await rows('content')).map(({ content }) => content).toSorted()).toEqual(
+      [whole.text, other.text].toSorted(),
+    );
+    expect(conflicts).toEqual([{ requestedId: 'answer', messageId: 'other' }]);
+  });
+
+  it('keep what a later revision of the first one replaces', async () => {
+    await store.save([partial]);
+    await store.save([whole]);
+    const revised = { ...partial, revision: 1, text: 'Hell' };
+    await store.save([revised]);
+    expect((await rows('content')).map(({ content }) => content).toSorted()).toEqual([
+      'Hell',
+      'Hello, world',
+    ]);
+  });
+
+  it('are one row, the longest, when several stores save them at the same time', async () => {
+    const stores = [store, ...[1, 2].map(() => postgres({ connectionString: database.url }))];
+    await store.save([]);
+    const text = 'Hello, world, and all that is in it';
+    for (let round = 0; round < 20; round++) {
+      await Promise.all(
+        [3, 9, 20, text.length].map((length, index) => {
+          const complete = length === text.length;
+          const streamId = `${round} ${index}`;
+          const message = { ...whole, id: `${round}`, streamId, text: text.slice(0, length) };
+          return stores[index % 3]?.save([{ ...message, complete }]);
+        }),
+      );
+    }
+    expect(await rows('content')).toEqual(Array(20).fill({ content: text }));
+    expect(conflicts).toEqual([]);
+    await Promise.all(stores.slice(1).map((one) => one.close()));
   });
 });

@@ -3,11 +3,8 @@
  * low-cardinality name that spans and logs carry. Recognised by code and class, never by message.
  */
 import { hasFact } from '../../core/error-facts.ts';
-import { errorCodeOf, errorTypeOf } from '../../core/errors.ts';
+import { causesOf, errorCodeOf, errorTypeOf } from '../../core/errors.ts';
 import type { Outcome, Side } from '../../core/message.ts';
-
-/** How deep a chain of causes is followed: beyond that it says nothing new, and chains may be cyclic. */
-const MAX_CAUSE_DEPTH = 5;
 
 /** Names of the classes that LLM clients throw for a bad answer of their API. */
 const UPSTREAM_CLASSES: ReadonlySet<string> = new Set([
@@ -19,17 +16,17 @@ const UPSTREAM_CLASSES: ReadonlySet<string> = new Set([
 
 /** `upstream` if the error, or a cause of it, comes from a request that this process made; else `server`. */
 export function sideOf(error: unknown): Side {
-  return causes(error).some(isUpstream) ? 'upstream' : 'server';
+  return causesOf(error).some(isUpstream) ? 'upstream' : 'server';
 }
 
 /** `timed-out` for a time-out, `failed` for everything else. */
 export function outcomeOf(error: unknown): Extract<Outcome, 'failed' | 'timed-out'> {
-  return causes(error).some(isTimeout) ? 'timed-out' : 'failed';
+  return causesOf(error).some(isTimeout) ? 'timed-out' : 'failed';
 }
 
 /** `error.type` of a stream: `timeout` for a time-out, whichever it was, else what the error goes by. */
 export function errorType(error: unknown): string {
-  return causes(error).some(isTimeout) ? 'timeout' : errorTypeOf(error);
+  return causesOf(error).some(isTimeout) ? 'timeout' : errorTypeOf(error);
 }
 
 /** True for a `TimeoutError` and for undici's time-outs. */
@@ -49,17 +46,6 @@ function isUpstream(error: unknown): boolean {
 
 /** undici, for a fetch whose body was cut and for one that could not connect. */
 const UPSTREAM_FETCH_MESSAGES: ReadonlySet<string> = new Set(['terminated', 'fetch failed']);
-
-/** The error and its causes, at most five deep. */
-function causes(error: unknown): unknown[] {
-  const found: unknown[] = [];
-  let current = error;
-  while (current !== undefined && current !== null && found.length <= MAX_CAUSE_DEPTH) {
-    found.push(current);
-    current = current instanceof Error ? current.cause : undefined;
-  }
-  return found;
-}
 
 function classNames(error: Error): string[] {
   const names: string[] = [];
