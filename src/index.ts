@@ -1,6 +1,7 @@
 /** The public names of `lastchunk`. */
 export { LastchunkError } from './core/errors.ts';
 export type { LastchunkErrorCode } from './core/errors.ts';
+export { refuse } from './core/refusal.ts';
 export type { CloseSummary, ReplaySummary } from './saver/index.ts';
 export type { JournalOption } from './journal/index.ts';
 export type { Health, HealthReason, HealthStatus } from './health/health.ts';

@@ -5,6 +5,7 @@
 import { systemClock } from '../core/clock.ts';
 import { errorTypeOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import { refusalOf } from '../core/refusal.ts';
 import type { MessageStore } from '../core/message.ts';
 import { combine, type Observer } from '../core/observer.ts';
 import {
@@ -16,13 +17,7 @@ import {
   resolveJournalOptions,
 } from '../journal/index.ts';
 import type { Journal } from '../journal/port.ts';
-import {
-  CircuitBreaker,
-  Delivery,
-  refusedSqlstate,
-  ReplayWorker,
-  StoreClient,
-} from '../saver/index.ts';
+import { CircuitBreaker, Delivery, ReplayWorker, StoreClient } from '../saver/index.ts';
 import { readBody } from '../stream/body/read-body.ts';
 import type { Io } from './io.ts';
 
@@ -77,8 +72,7 @@ export async function replayRefused({ path, store, io }: ReplayTask): Promise<Re
       counts.saved += 1;
     } catch (error) {
       const left = waiting.length - counts.saved - counts.refused;
-      if (refusedSqlstate(error) === undefined)
-        return { ...counts, left, errorType: errorTypeOf(error) };
+      if (refusalOf(error) === undefined) return { ...counts, left, errorType: errorTypeOf(error) };
       counts.refused += 1;
     }
     tellProgress(counts.saved + counts.refused);

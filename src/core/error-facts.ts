@@ -16,6 +16,8 @@ export type Fact =
   | 'refused'
   /** Such a refusal may pass: by the second try the row of another writer of the same id can be seen. */
   | 'may-pass'
+  /** Says nothing about the message that was sent: the network, the server, another transaction. */
+  | 'transient'
   /** The message speaks of the server and its catalogue, never of a value that a user wrote. */
   | 'loggable'
   /** A failure of the store with a metric series of its own. */
@@ -35,7 +37,7 @@ function sqlClass(two: string): RegExp {
 
 /** The order of the rows is that of the metric series. */
 const ERROR_FACTS: readonly FactRow[] = [
-  { code: 'timeout', means: 'our own bound of an attempt', facts: ['series'] },
+  { code: 'timeout', means: 'our own bound of an attempt', facts: ['transient', 'series'] },
 
   // nodejs.org/api/errors.html#common-system-errors, and the resolver's of nodejs.org/api/dns.html#error-codes.
   { code: 'ECONNREFUSED', means: 'connect', facts: ['upstream', 'series'] },
@@ -60,7 +62,11 @@ const ERROR_FACTS: readonly FactRow[] = [
     means: 'a request body or a file that was cut off',
     facts: ['cancellation'],
   },
-  { code: /^E[A-Z]+$/, means: 'any system error, resolver included', facts: ['failure'] },
+  {
+    code: /^E[A-Z]+$/,
+    means: 'any system error, resolver included',
+    facts: ['transient', 'failure'],
+  },
 
   // nodejs.org/api/errors.html#nodejs-error-codes; axios uses the same prefix.
   { code: 'ABORT_ERR', means: 'an aborted signal', facts: ['cancellation'] },
@@ -83,34 +89,45 @@ const ERROR_FACTS: readonly FactRow[] = [
   { code: /^HPE_/, means: 'a client that does not speak HTTP', facts: ['failure'] },
   { code: 'UND_ERR_ABORTED', means: 'an aborted signal', facts: ['cancellation'] },
   { code: 'UND_ERR_ABORT', means: 'an aborted signal', facts: ['cancellation'] },
-  { code: /^UND_ERR_/, means: 'time-outs, sockets, protocol', facts: ['upstream', 'failure'] },
+  {
+    code: /^UND_ERR_/,
+    means: 'time-outs, sockets, protocol',
+    facts: ['upstream', 'transient', 'failure'],
+  },
 
   // PostgreSQL, Appendix A "Error Codes".
   { code: /^[0-9A-Z]{5}$/, means: 'whatever the database answers', facts: ['failure'] },
-  { code: sqlClass('08'), means: 'connection exception', facts: ['loggable'] },
+  { code: sqlClass('08'), means: 'connection exception', facts: ['transient', 'loggable'] },
   { code: '08006', means: 'connection_failure', facts: ['series'] },
+  {
+    code: sqlClass('0A'),
+    means: 'feature not supported: ON CONFLICT on a table with a rule',
+    facts: ['loggable'],
+  },
   { code: sqlClass('22'), means: 'a value that its type cannot hold', facts: ['refused'] },
   { code: sqlClass('23'), means: 'integrity constraint violation', facts: ['refused'] },
   { code: '23505', means: 'unique_violation: also two writers of one id', facts: ['may-pass'] },
-  { code: sqlClass('25'), means: 'invalid transaction state', facts: ['loggable'] },
+  { code: sqlClass('25'), means: 'invalid transaction state', facts: ['transient', 'loggable'] },
   { code: '25006', means: 'read_only_sql_transaction: a replica', facts: ['series'] },
-  { code: sqlClass('28'), means: 'invalid authorization', facts: ['loggable'] },
+  { code: sqlClass('28'), means: 'invalid authorization', facts: ['transient', 'loggable'] },
   { code: '28P01', means: 'invalid_password', facts: ['series'] },
   { code: sqlClass('3D'), means: 'no such database', facts: ['loggable'] },
+  { code: sqlClass('40'), means: 'transaction rollback', facts: ['transient'] },
   { code: '40001', means: 'serialization_failure', facts: ['series'] },
   { code: '40P01', means: 'deadlock_detected', facts: ['series'] },
   { code: sqlClass('42'), means: 'no such table, no permission', facts: ['loggable'] },
   { code: '42501', means: 'insufficient_privilege', facts: ['series'] },
   { code: '42P01', means: 'undefined_table', facts: ['series'] },
-  { code: sqlClass('53'), means: 'insufficient resources', facts: ['loggable'] },
+  { code: sqlClass('53'), means: 'insufficient resources', facts: ['transient', 'loggable'] },
   { code: '53100', means: 'disk_full', facts: ['series'] },
   { code: '53300', means: 'too_many_connections', facts: ['series'] },
   { code: '54000', means: 'an index row or a jsonb value that is too large', facts: ['refused'] },
-  { code: sqlClass('57'), means: 'operator intervention', facts: ['loggable'] },
+  { code: sqlClass('55'), means: 'a lock that was not available', facts: ['transient'] },
+  { code: sqlClass('57'), means: 'operator intervention', facts: ['transient', 'loggable'] },
   { code: '57014', means: 'query_canceled', facts: ['cancellation', 'series'] },
   { code: '57P01', means: 'admin_shutdown', facts: ['series'] },
   { code: '57P03', means: 'cannot_connect_now: starting up', facts: ['series'] },
-  { code: sqlClass('58'), means: 'system error', facts: ['loggable'] },
+  { code: sqlClass('58'), means: 'system error', facts: ['transient', 'loggable'] },
 ];
 
 /** Whether a code, or a family that it is of, has this fact. `undefined` has none. */

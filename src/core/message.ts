@@ -89,8 +89,8 @@ export interface Message {
  * Where messages go. `save` commits all of them or rejects; it must be idempotent by `message.id`
  * and never replace a row of the same stream by one of lower rank `(revision, complete, text length)`.
  *
- * A rejection whose `code` is an SQLSTATE of class 22, 23 or 54000, met when a message is sent alone, says that
- * this message can never be stored (*refused*). Every other rejection says that the store is *away*, and the message is tried again.
+ * A rejection whose `code`, or that of one of its causes, is an SQLSTATE of class 22, 23 or 54000, or that `refuse` has
+ * marked, says, met when a message is sent alone, that this message can never be stored (*refused*). Every other rejection says that the store is *away*, and the message is tried again.
  */
 export interface MessageStore {
   save(messages: readonly Message[]): Promise<void>;

@@ -5,4 +5,4 @@ export { Delivery } from './delivery.ts';
 export { type KeeperState, MessageKeeper, type MessageKeeperOptions } from './keeper.ts';
 export { MAX_PENDING_BYTES } from './memory-limit.ts';
 export { type ReplaySummary, ReplayWorker } from './replay.ts';
-export { refusedSqlstate, StoreClient } from './store-client.ts';
+export { StoreClient } from './store-client.ts';

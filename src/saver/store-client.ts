@@ -6,6 +6,7 @@
 import { within, type Clock } from '../core/clock.ts';
 import { hasFact } from '../core/error-facts.ts';
 import { errorTypeOf, sqlstateOf } from '../core/errors.ts';
+import { refusalOf } from '../core/refusal.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Message, MessageStore } from '../core/message.ts';
 import type { FullObserver } from '../core/observer.ts';
@@ -23,7 +24,7 @@ export const SILENT = 'timeout';
 /** What the store said to one message. */
 export type StoreAnswer =
   | LateStoreAnswer
-  /** Sent alone, and it can never be stored. */
+  /** Sent alone, and it can never be stored. An SQLSTATE, what the store gave to `refuse`, or an error type. */
   | { readonly kind: 'refused'; readonly sqlstate: string }
   /** Nothing in time; `onLate` may follow. */
   | { readonly kind: 'silent' };
@@ -58,6 +59,7 @@ export interface StoreClientOptions {
 export class StoreClient {
   readonly #options: StoreClientOptions;
   readonly #logged = new Set<string>();
+  readonly #loneFailures = new LoneFailures();
 
   constructor(options: StoreClientOptions) {
     this.#options = options;
@@ -70,6 +72,8 @@ export class StoreClient {
     if (answer.kind === 'refused' && isAlone && hasFact(answer.sqlstate, 'may-pass')) {
       answer = await this.#call(items, wrap);
     }
+    if (isAlone) answer = this.#judgeAlone(items, answer);
+    else if (answer.kind === 'saved') this.#loneFailures.recordSaved(items);
     if (answer.kind !== 'refused' || isAlone) {
       for (const item of items) item.onAnswer(answer);
       return answer.kind === 'refused' ? undefined : errorTypeIn(answer);
@@ -80,6 +84,20 @@ export class StoreClient {
     if (errorType === undefined) return this.send(rest, wrap);
     for (const item of rest) item.onAnswer({ kind: 'away', errorType });
     return errorType;
+  }
+
+  /** What was `away` until now is a refusal once this message has failed too often while others were saved. */
+  #judgeAlone(items: readonly BatchItem[], answer: StoreAnswer): StoreAnswer {
+    if (answer.kind === 'saved') this.#loneFailures.recordSaved(items);
+    if (answer.kind !== 'away' || hasFact(answer.errorType, 'transient')) return answer;
+    const [item] = items;
+    if (item === undefined || !this.#loneFailures.recordFailure(item.message)) return answer;
+    const { id: messageId, streamId } = item.message;
+    this.#options.logger.error(
+      { messageId, streamId, errorType: answer.errorType, failures: LONE_FAILURES },
+      'lastchunk: the store fails for this message alone while it takes others; it is set aside as refused',
+    );
+    return { kind: 'refused', sqlstate: answer.errorType };
   }
 
   async #call(items: readonly BatchItem[], wrap: Wrap): Promise<StoreAnswer> {
@@ -102,8 +120,8 @@ export class StoreClient {
       await wrap(() => this.#options.store.save(items.map(({ message }) => message)));
       return { kind: 'saved' };
     } catch (error) {
-      const sqlstate = refusedSqlstate(error);
-      const errorType = sqlstate ?? errorTypeOf(error);
+      const sqlstate = refusalOf(error);
+      const errorType = sqlstate ?? sqlstateOf(error) ?? errorTypeOf(error);
       this.#log(errorType, error);
       return sqlstate === undefined ? { kind: 'away', errorType } : { kind: 'refused', sqlstate };
     }
@@ -142,12 +160,36 @@ function errorTypeIn(answer: StoreAnswer): string | undefined {
   }
 }
 
+/** So often a message may fail alone, each time after others were saved, until it is set aside. */
+const LONE_FAILURES = 8;
+
+/** Messages that are remembered at once; the oldest is forgotten first. */
+const LONE_MESSAGES_MAX = 1_000;
+
 /**
- * The SQLSTATE of a rejection that refuses the message, or `undefined` when the store is merely away. There are two
- * classes of failure only: *refused*, this very message can never be stored, and *away*, everything else, known or not,
- * which is tried again for ever.
+ * Messages that the store failed for when they were sent alone. An outage fails for all messages; a bug in `write()`, or a
+ * policy that hides this row, fails for one, for ever, and each try opens the circuit for all the others.
  */
-export function refusedSqlstate(error: unknown): string | undefined {
-  const sqlstate = sqlstateOf(error);
-  return hasFact(sqlstate, 'refused') ? sqlstate : undefined;
+class LoneFailures {
+  /** By stream id: how often, and how many batches had been saved when it failed last. */
+  readonly #failed = new Map<string, { failures: number; savedBefore: number }>();
+  #savedBatches = 0;
+
+  recordSaved(items: readonly BatchItem[]): void {
+    this.#savedBatches += 1;
+    for (const { message } of items) this.#failed.delete(message.streamId);
+  }
+
+  /** True when it was once too often. A failure counts if another batch was saved since the one before. */
+  recordFailure({ streamId }: Message): boolean {
+    const before = this.#failed.get(streamId);
+    const counts = before === undefined || this.#savedBatches > before.savedBefore;
+    const failures = (before?.failures ?? 0) + (counts ? 1 : 0);
+    this.#failed.delete(streamId);
+    if (failures >= LONE_FAILURES) return true;
+    this.#failed.set(streamId, { failures, savedBefore: this.#savedBatches });
+    const [oldest] = this.#failed.keys();
+    if (this.#failed.size > LONE_MESSAGES_MAX && oldest !== undefined) this.#failed.delete(oldest);
+    return false;
+  }
 }

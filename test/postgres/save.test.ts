@@ -463,7 +463,7 @@ describe('two streams of one answer', () => {
     await store.save([whole]);
     await store.save([other]);
     await store.save([whole, other]);
-    expect((await rows('content')).map(({ content }) => content).toSorted()).toEqual(
+    expect((await rows('content')).map(({ content }) => String(content)).toSorted()).toEqual(
       [whole.text, other.text].toSorted(),
     );
     expect(conflicts).toEqual([{ requestedId: 'answer', messageId: 'other' }]);
@@ -474,7 +474,7 @@ describe('two streams of one answer', () => {
     await store.save([whole]);
     const revised = { ...partial, revision: 1, text: 'Hell' };
     await store.save([revised]);
-    expect((await rows('content')).map(({ content }) => content).toSorted()).toEqual([
+    expect((await rows('content')).map(({ content }) => String(content)).toSorted()).toEqual([
       'Hell',
       'Hello, world',
     ]);
@@ -486,11 +486,11 @@ describe('two streams of one answer', () => {
     const text = 'Hello, world, and all that is in it';
     for (let round = 0; round < 20; round++) {
       await Promise.all(
-        [3, 9, 20, text.length].map((length, index) => {
+        [3, 9, 20, text.length].map(async (length, index) => {
           const complete = length === text.length;
           const streamId = `${round} ${index}`;
           const message = { ...whole, id: `${round}`, streamId, text: text.slice(0, length) };
-          return stores[index % 3]?.save([{ ...message, complete }]);
+          await stores[index % 3]?.save([{ ...message, complete }]);
         }),
       );
     }

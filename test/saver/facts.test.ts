@@ -1,9 +1,9 @@
 /** What is a refusal, what may be said about an error, how large a message is. */
 import { expect, test } from 'vitest';
+import { refusalOf, refuse } from '../../src/core/refusal.ts';
 import { LastchunkError } from '../../src/core/errors.ts';
 import { tellingMessage } from '../../src/core/error-words.ts';
 import { sizeOf } from '../../src/saver/batcher.ts';
-import { refusedSqlstate } from '../../src/saver/store-client.ts';
 import { messageOf, openedStream, sqlError } from './fakes.ts';
 
 test.each([
@@ -23,14 +23,30 @@ test.each([
   ['25006', false, 'a read-only replica'],
   ['28P01', false, 'a wrong password'],
 ])('SQLSTATE %s refuses the message: %s (%s)', (code, isRefused) => {
-  expect(refusedSqlstate(sqlError(code)) === code).toBe(isRefused);
+  expect(refusalOf(sqlError(code)) === code).toBe(isRefused);
 });
 
 test('an error without an SQLSTATE is no refusal', () => {
   for (const error of [new Error('x'), { code: 22001 }, 'no', null, undefined, { code: '2200' }]) {
-    expect(refusedSqlstate(error)).toBeUndefined();
+    expect(refusalOf(error)).toBeUndefined();
   }
-  expect(refusedSqlstate(Object.assign(new Error('x'), { code: 'EPIPE' }))).toBeUndefined();
+  expect(refusalOf(Object.assign(new Error('x'), { code: 'EPIPE' }))).toBeUndefined();
+});
+
+test('an SQLSTATE is found in the causes, and the reason given to refuse() before it', () => {
+  const wrapped = new Error('Failed query', {
+    cause: new Error('x', { cause: sqlError('23503') }),
+  });
+  expect(refusalOf(wrapped)).toBe('23503');
+  expect(refusalOf(Object.assign(wrapped, { code: 'P2003' }))).toBe('23503');
+  expect(refusalOf(new Error('Failed query', { cause: sqlError('57P01') }))).toBeUndefined();
+  expect(refusalOf(refuse(sqlError('57P01'), 'too-large'))).toBe('too-large');
+  expect(refusalOf(new Error('wrapped', { cause: refuse('no', 'too-large') }))).toBe('too-large');
+  expect(refusalOf(refuse(Object.freeze(new Error('x')), 'duplicate_key'))).toBe('duplicate_key');
+  expect(refusalOf(refuse(new Error('x'), 'the text of a user'))).toBe('refused');
+  const cyclic = new Error('x');
+  cyclic.cause = cyclic;
+  expect(refusalOf(cyclic)).toBeUndefined();
 });
 
 test('only errors that cannot repeat a value may speak for themselves', () => {

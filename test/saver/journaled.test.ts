@@ -223,3 +223,42 @@ test('a message that is set aside only after it was given up is not in the backl
   await settled();
   expect(journal.refused).toEqual([save.message.id]);
 });
+
+test('a message that fails alone again and again while others are saved is set aside', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.keeper.start();
+  const poison = new TypeError('write() read a field that is not there');
+  bench.store.behave = (call) =>
+    call.messages.some(({ metadata }) => metadata !== null) ? call.reject(poison) : call.commit();
+  const { message } = bench.save({ metadata: { poison: true } });
+  for (let round = 0; round < 40; round += 1) {
+    bench.save();
+    await bench.clock.advance(6_000);
+  }
+  expect(journal.backlog(9)).toEqual([]);
+  expect(journal.refused).toEqual([message.id]);
+  expect(bench.account.replayed).toContain(`refused ${message.id}`);
+});
+
+test.each([
+  ['while nothing else is saved either', new TypeError('x'), true],
+  ['for a reason that is not its own', sqlError('55P03'), false],
+])('a message that fails alone %s is tried again for ever', async (_name, error, isOutage) => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  bench.keeper.start();
+  bench.store.behave = (call) =>
+    isOutage || call.messages.some(({ metadata }) => metadata !== null)
+      ? call.reject(error)
+      : call.commit();
+  bench.save({ metadata: { unlucky: true } });
+  for (let round = 0; round < 40; round += 1) {
+    bench.save();
+    await bench.clock.advance(6_000);
+  }
+  expect(journal.refused).toEqual([]);
+  bench.store.behave = (call) => call.commit();
+  await bench.clock.advance(60_000);
+  expect(journal.backlog(9)).toEqual([]);
+});

@@ -5,9 +5,12 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LastchunkError } from '../../core/errors.ts';
+import { refusalOf } from '../../core/refusal.ts';
 import { type FileSystem, fileSystemOf } from '../../journal/fs.ts';
 import { Connections } from '../../postgres/connections.ts';
 import { versionOf } from '../../postgres/migrations.ts';
+import { readBack } from '../../postgres/read-back.ts';
+import type { Table } from '../../postgres/table.ts';
 import { checkOptions, loadPg } from '../../postgres/options.ts';
 import { describeFailure } from '../migrate.ts';
 import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
@@ -21,7 +24,7 @@ export interface DatabaseQuestion {
   readonly table: string | undefined;
 }
 
-/** Examines the database and changes nothing. Rejects with `bad-option` for an impossible address or table. */
+/** Examines the database and changes nothing: the row that it writes is rolled back. Rejects with `bad-option` for an impossible address or table. */
 export async function examineDatabase(
   question: DatabaseQuestion,
 ): Promise<readonly DoctorFinding[]> {
@@ -37,7 +40,8 @@ export async function examineDatabase(
       // The query that meets it rejects, and that is told below.
     });
     try {
-      return judgeVersion(settings.table.name, await versionOf(connections, settings.table));
+      const found = judgeVersion(settings.table.name, await versionOf(connections, settings.table));
+      return found.length === 0 ? await examineRow(connections, settings.table) : found;
     } finally {
       await connections.close();
     }
@@ -49,6 +53,28 @@ export async function examineDatabase(
     return [
       wrongFinding('database', `the database does not answer: ${describeFailure(error)}`, fix),
     ];
+  }
+}
+
+/** A table may answer without an error and keep nothing: then every message would be refused. */
+async function examineRow(
+  connections: Connections,
+  table: Table,
+): Promise<readonly DoctorFinding[]> {
+  const fix = 'look for triggers, rules and policies: `\\d+` in psql lists them';
+  try {
+    const found = await readBack(connections, table);
+    if (found === 'kept') return [];
+    const says =
+      found === 'swallowed'
+        ? `the table ${table.name} takes a message without an error and does not keep it`
+        : `the table ${table.name} does not give back the message that was written`;
+    return [wrongFinding('database', says, fix)];
+  } catch (error) {
+    if (refusalOf(error) === undefined) throw error;
+    const says = `the table ${table.name} refuses a message without a conversation: ${describeFailure(error)}`;
+    const fine = 'fine if every message names one; else look at its constraints';
+    return [noteFinding('database', says, fine)];
   }
 }
 

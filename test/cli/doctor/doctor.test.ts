@@ -335,6 +335,34 @@ describe('the database', () => {
     expect(lines[0]).toContain('version 9000');
   });
 
+  it('that swallows, changes or refuses a message is told, and keeps nothing of the try', async () => {
+    const { main } = await import('../../../src/cli/main.ts');
+    const quiet = { write: () => undefined };
+    await main(['migrate'], { stdout: quiet, stderr: quiet, env: { DATABASE_URL: url } });
+    const app = await anApp();
+    const trigger = (body: string) =>
+      look(
+        url,
+        `CREATE OR REPLACE FUNCTION answer() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body} END $$;
+         CREATE OR REPLACE TRIGGER answer BEFORE INSERT ON lastchunk_messages
+         FOR EACH ROW EXECUTE FUNCTION answer()`,
+      );
+    await trigger('RETURN NULL;');
+    expect(await wrongIn(app, ['--database-url', url])).toEqual([
+      expect.stringContaining('takes a message without an error and does not keep it'),
+    ]);
+    await trigger("NEW.content := 'redacted'; RETURN NEW;");
+    expect(await wrongIn(app, ['--database-url', url])).toEqual([
+      expect.stringContaining('does not give back the message that was written'),
+    ]);
+    await trigger('RETURN NEW;');
+    await look(url, 'ALTER TABLE lastchunk_messages ALTER conversation_id SET NOT NULL');
+    const { exitCode, lines } = await doctor(app, ['--database-url', url]);
+    expect(exitCode).toBe(0);
+    expect(lines[0]).toMatch(/refuses a message without a conversation: .*conversation_id/);
+    expect(await look(url, 'SELECT FROM lastchunk_messages')).toEqual([]);
+  });
+
   it('that cannot be reached is wrong, and its password stays unsaid', async () => {
     const nobody = url.replace('postgres@', 'nobody:secret@');
     const [refused] = await wrongIn(await anApp(), ['--database-url', nobody]);
