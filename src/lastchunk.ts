@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import type { CloseSummary, ReplaySummary } from './saver/index.ts';
 import { createHealthHandler, type Health } from './health/health.ts';
+import { holdProcess } from './core/clock.ts';
 import type { Logger } from './core/logger.ts';
 import type { Classification } from './noise/classify.ts';
 import { fieldsOf } from './noise/adapters/line.ts';
@@ -135,11 +136,12 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
     watchPool: (pool, given) => pools.watch(pool, given),
     health: () => monitor.health(),
     healthHandler: () => createHealthHandler(() => monitor.health()),
-    flush: async () => keeper?.flush(),
-    replay: async () => (await keeper?.replay()) ?? { saved: 0, refused: 0, left: 0 },
+    flush: () => holdProcess(keeper?.flush() ?? Promise.resolve()),
+    replay: () =>
+      holdProcess(keeper?.replay() ?? Promise.resolve({ saved: 0, refused: 0, left: 0 })),
     close: (given = {}) => {
       const range = { min: 0, max: 600_000, fallback: 10_000 };
-      closing ??= close(wholeNumber('deadlineMs', given.deadlineMs, range));
+      closing ??= holdProcess(close(wholeNumber('deadlineMs', given.deadlineMs, range)));
       return closing;
     },
     [Symbol.asyncDispose]: async () => {

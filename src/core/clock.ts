@@ -26,6 +26,18 @@ export const systemClock: Clock = {
 };
 
 /**
+ * Keeps the process alive until a promise that was given to somebody has settled: all timers of `Clock` are unref'd, so
+ * without this the event loop could end first, and the promise never would. Returns the promise.
+ */
+export function holdProcess<T>(work: Promise<T>): Promise<T> {
+  const timer = setInterval(() => undefined, HOLD_TICK_MS);
+  return work.finally(() => clearInterval(timer));
+}
+
+/** The timer does nothing; any time below the largest that Node takes will do. */
+const HOLD_TICK_MS = 2 ** 30;
+
+/**
  * Waits for a promise that never rejects, but not for longer than `ms`. `undefined` when the time is over
  * first; the timer is cleared either way.
  */

@@ -70,7 +70,11 @@ class DiskJournal implements Journal {
     const lease = new Lease({
       path,
       onError,
-      onOpened: () => this.#describeFileSystem(),
+      onOpened: () => {
+        this.#describeFileSystem();
+        // What comes after `close` opened a directory of its own.
+        if (this.#closing !== undefined) this.#startRenewal();
+      },
       onTakenOver: () => this.#abandon(),
       onFailed: (error) => this.#engine.health.block(reasonOf(error)),
     });
@@ -109,7 +113,7 @@ class DiskJournal implements Journal {
       onError(error);
       this.#engine.health.block(reasonOf(error));
     }
-    this.#renewal = setInterval(() => void this.#renew(), RENEW_MS).unref();
+    this.#startRenewal();
   }
 
   open(stream: OpenedStream, body: Captured): StreamLog {
@@ -126,11 +130,9 @@ class DiskJournal implements Journal {
 
   async sync(log: StreamLog): Promise<boolean> {
     if (!(log instanceof Log)) return false;
-    const { writer, syncer } = this.#engine;
-    writer.flush();
-    if (syncer.has(log)) return true;
-    await syncer.request();
-    return syncer.has(log);
+    if (await this.#engine.sync(log)) return true;
+    // While this journal closes, its files go to the next process: then the stream is written again elsewhere.
+    return this.#closing !== undefined && this.#engine.sync(log);
   }
 
   settled(log: StreamLog): void {
@@ -171,15 +173,22 @@ class DiskJournal implements Journal {
   }
 
   close(): Promise<void> {
-    clearInterval(this.#renewal);
-    this.#closing ??= this.#close().catch(this.#wiring.onError);
+    if (this.#closing === undefined) {
+      clearInterval(this.#renewal);
+      this.#closing = this.#close().catch(this.#wiring.onError);
+    }
     return this.#closing;
   }
 
   async #close(): Promise<void> {
     await this.#engine.close();
     this.#orphans.forget();
-    await this.#lease.current?.release();
+    await this.#lease.release();
+  }
+
+  #startRenewal(): void {
+    clearInterval(this.#renewal);
+    this.#renewal = setInterval(() => void this.#renew(), RENEW_MS).unref();
   }
 
   async #renew(): Promise<void> {

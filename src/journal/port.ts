@@ -70,6 +70,9 @@ export interface Journal {
    */
   recover(signal: AbortSignal): AsyncIterable<JournalEntry>;
   state(): JournalState;
-  /** Flushes, fsyncs, releases the directory; removes it when nothing waits in it. */
+  /**
+   * Flushes, fsyncs, releases the directory; removes it when nothing waits in it. What comes after that is still written,
+   * into a directory of its own, and can be synced for as long as the process lives.
+   */
   close(): Promise<void>;
 }

@@ -27,10 +27,10 @@ export interface BacklogOptions {
 /** The messages that wait on disk, and the order of their turns. */
 export class Backlog {
   readonly #options: BacklogOptions;
-  readonly #adopted = new Map<string, BacklogItem>();
+  readonly #adopted = new Map<ItemKey, BacklogItem>();
   /** How often a message failed alone while the store took others, and when it may go again. */
-  readonly #returned = new Map<string, { failures: number; notBeforeMs: number }>();
-  readonly #abandoned = new Set<string>();
+  readonly #returned = new Map<ItemKey, { failures: number; notBeforeMs: number }>();
+  readonly #abandoned = new Set<ItemKey>();
 
   constructor(options: BacklogOptions) {
     this.#options = options;
@@ -54,20 +54,21 @@ export class Backlog {
 
   /** Takes in what a dead process left. */
   add(entry: JournalEntry): void {
-    this.#adopted.set(entry.opened.id, { entry, origin: 'dead' });
+    const item: BacklogItem = { entry, origin: 'dead' };
+    this.#adopted.set(keyOf(item), item);
   }
 
   /** Up to `limit` that may be sent now. */
   choose(limit: number): readonly BacklogItem[] {
     const all = [...this.#adopted.values(), ...this.#own(limit + this.#returned.size)];
-    const fresh = all.filter((item) => !this.#returned.has(idOf(item)));
+    const fresh = all.filter((item) => !this.#returned.has(keyOf(item)));
     if (fresh.length > 0) return fresh.slice(0, limit);
     const nowMs = this.#options.clock.monotonicMs();
-    const byId = new Map(all.map((item) => [idOf(item), item]));
+    const byKey = new Map(all.map((item) => [keyOf(item), item]));
     // A map keeps its order: the one that came back first is first again.
-    for (const [id, { notBeforeMs }] of this.#returned) {
-      const item = byId.get(id);
-      if (item === undefined) this.#returned.delete(id);
+    for (const [key, { notBeforeMs }] of this.#returned) {
+      const item = byKey.get(key);
+      if (item === undefined) this.#returned.delete(key);
       else if (notBeforeMs <= nowMs) return [item];
     }
     return [];
@@ -75,24 +76,24 @@ export class Backlog {
 
   /** It is stored or moved aside, and the journal knows. */
   remove(item: BacklogItem): void {
-    this.#adopted.delete(idOf(item));
-    this.#returned.delete(idOf(item));
+    this.#adopted.delete(keyOf(item));
+    this.#returned.delete(keyOf(item));
   }
 
   /** It stays on disk, for the next process. */
   abandon(item: BacklogItem): void {
     this.remove(item);
-    this.#abandoned.add(idOf(item));
+    this.#abandoned.add(keyOf(item));
   }
 
   /** It could not be stored. `storeWorks`: others could, at that time. */
   putBack(item: BacklogItem, storeWorks: boolean): void {
-    const before = this.#returned.get(idOf(item));
+    const before = this.#returned.get(keyOf(item));
     const failures = (before?.failures ?? 0) + (storeWorks && before !== undefined ? 1 : 0);
     const pauseMs = failures === 0 ? 0 : Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** (failures - 1));
-    this.#returned.delete(idOf(item));
+    this.#returned.delete(keyOf(item));
     const notBeforeMs = this.#options.clock.monotonicMs() + pauseMs;
-    this.#returned.set(idOf(item), { failures, notBeforeMs });
+    this.#returned.set(keyOf(item), { failures, notBeforeMs });
   }
 
   /** Entries are read from disk: no more of them than it takes to find `limit` that may have a turn. */
@@ -110,6 +111,9 @@ export class Backlog {
   }
 }
 
-function idOf({ entry }: BacklogItem): string {
-  return entry.opened.id;
+/** A stream may be in the directories of two dead processes: each of its entries is settled by itself. */
+type ItemKey = string | JournalEntry;
+
+function keyOf({ entry, origin }: BacklogItem): ItemKey {
+  return origin === 'own' ? entry.opened.id : entry;
 }

@@ -1,8 +1,10 @@
 /**
  * How much may wait in memory. An outage of the store can last longer than memory does, and a process that runs out of it
  * loses everything at once. So at half of the limit the journal is asked to take what waits, and at the limit the oldest
- * message is given up, which has had the most tries and is the next to be given up anyway.
+ * message is given up that store and journal have both failed, or have not answered in time. What arrives until then is
+ * held beyond the limit: an answer of either frees the memory without a loss.
  */
+import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { PendingSave } from './pending-save.ts';
 import type { PendingSaves } from './pending-saves.ts';
@@ -13,11 +15,19 @@ export const MAX_PENDING_BYTES = 256 * 1024 * 1024;
 /** The error type of a message that was given up before the store had said anything about it. */
 const NO_MEMORY = 'no-room';
 
+/**
+ * How long an fsync may be on its way before it counts as an answer that does not come: far more than a disk takes that
+ * works. For the store the time is `SILENT_AFTER_MS`, after which it counts as away.
+ */
+const FSYNC_PATIENCE_MS = 2_000;
+
 /** What a memory limit is made of. */
 export interface MemoryLimitOptions {
   readonly maxPendingBytes: number;
   readonly saves: PendingSaves;
   readonly logger: Logger;
+  readonly clock: Clock;
+  readonly isStoreAway: () => boolean;
 }
 
 /** Keeps the messages in memory below a limit. */
@@ -42,9 +52,17 @@ export class MemoryLimit {
     for (const oldest of saves.pending) {
       // The newest gets its first try, however large it is.
       if (saves.pendingBytes <= maxPendingBytes || oldest === added) return;
-      // With a batch on its way nothing would be freed, and its answer is near. What is refused is being moved.
-      if (oldest.phase === 'queued') this.#giveUp(oldest);
+      if (this.#isFailedByBoth(oldest)) this.#giveUp(oldest);
     }
+  }
+
+  #isFailedByBoth({ phase, attempts, sync }: PendingSave): boolean {
+    const { clock, isStoreAway } = this.#options;
+    // With a batch on its way nothing would be freed, and its answer is near. What is refused is being moved.
+    if (phase !== 'queued') return false;
+    const isStoreAsked = attempts > 0 || isStoreAway();
+    const isSyncing = sync !== undefined && clock.monotonicMs() - sync.sinceMs < FSYNC_PATIENCE_MS;
+    return isStoreAsked && !isSyncing;
   }
 
   #askJournal(added: PendingSave): void {

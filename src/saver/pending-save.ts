@@ -159,8 +159,8 @@ export class PendingSave implements BatchItem {
   attempts = 0;
   /** SQLSTATE or error type of the last failure. */
   errorType: string | undefined;
-  /** Its fsync is on the way. */
-  isSyncing = false;
+  /** Its fsync that is on the way, and since when (monotonic); `undefined` when none is. */
+  sync: { readonly done: Promise<void>; readonly sinceMs: number } | undefined;
   /** Stops its deadlines. */
   cancelDeadlines: () => void = () => undefined;
   /** The store has said something about it. */

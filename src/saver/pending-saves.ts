@@ -60,7 +60,9 @@ export class PendingSaves {
 
   /** Takes a save in, and writes its ending to the journal. */
   add(given: Save): PendingSave {
-    const save = this.create(given);
+    const save = new PendingSave(given, this.#options.clock, (of, event, sqlstate) =>
+      this.handle(of, event, sqlstate),
+    );
     this.#pending.add(save);
     this.#pendingBytes += sizeOf(save.message);
     this.#newest.set(save.message.streamId, save);
@@ -68,39 +70,26 @@ export class PendingSaves {
     return save;
   }
 
-  /** Makes a save without taking it in. */
-  create(given: Save): PendingSave {
-    return new PendingSave(given, this.#options.clock, (save, event, sqlstate) =>
-      this.handle(save, event, sqlstate),
-    );
-  }
-
   /** Takes an event into a save and carries out what follows from it. `sqlstate` comes with `refused`. */
   handle(save: PendingSave, event: SaveEvent, sqlstate = ''): void {
     for (const effect of save.step(event)) this.#carryOut(effect, save, sqlstate);
   }
 
-  /** The one result of a save that has none yet. */
-  settle(save: PendingSave, result: SaveResult): void {
-    save.result = result;
-    this.#results[result] += 1;
-    save.cancelDeadlines();
-    if (this.#pending.delete(save)) this.#pendingBytes -= sizeOf(save.message);
-    this.#options.onSettled(save);
-    this.#options.reports.recordResult(save, result);
-    save.settle(result);
-  }
-
-  /** Makes an undecided save `journaled` if the journal can; otherwise it stays as it is. May be called often. */
-  async journalPending(save: PendingSave): Promise<void> {
-    const { journal } = this.#options;
+  /**
+   * Makes an undecided save `journaled` if the journal can; otherwise it stays as it is. May be called often: resolves when
+   * the fsync that is on the way is done.
+   */
+  journalPending(save: PendingSave): Promise<void> {
+    const { journal, clock } = this.#options;
     const { log } = save.save;
-    if (journal === undefined || log === undefined) return;
-    if (save.isSyncing || !save.isUndecided) return;
-    save.isSyncing = true;
-    const isOnDisk = await journal.sync(log);
-    save.isSyncing = false;
-    if (isOnDisk) this.handle(save, 'synced');
+    if (save.sync !== undefined) return save.sync.done;
+    if (journal === undefined || log === undefined || !save.isUndecided) return Promise.resolve();
+    const done = journal.sync(log).then((isOnDisk) => {
+      save.sync = undefined;
+      if (isOnDisk) this.handle(save, 'synced');
+    });
+    save.sync = { done, sinceMs: clock.monotonicMs() };
+    return done;
   }
 
   /** The same for all; the journal serves those of one tick with one fsync. */
@@ -108,22 +97,24 @@ export class PendingSaves {
     for (const save of this.#pending) void this.journalPending(save);
   }
 
-  /** Nobody cares for anything any more: what has no result is lost, and what is on disk is left to replay. */
-  close(): void {
-    for (const save of [...this.#pending, ...this.#newest.values()]) this.handle(save, 'closed');
+  /** Leaves everything that has a result to replay, at the end. */
+  handOverAll(): void {
+    for (const save of this.#newest.values()) {
+      if (save.result !== undefined) this.handle(save, 'closed');
+    }
   }
 
   #carryOut(effect: SaveEffect, save: PendingSave, sqlstate: string): void {
     const { reports, isStoreAway } = this.#options;
     switch (effect) {
       case 'result-saved':
-        return this.settle(save, 'saved');
+        return this.#settle(save, 'saved');
       case 'result-journaled':
-        return this.settle(save, 'journaled');
+        return this.#settle(save, 'journaled');
       case 'result-lost':
-        return this.settle(save, 'lost');
+        return this.#settle(save, 'lost');
       case 'result-lost-or-missing':
-        return this.settle(save, save.isUnknown ? 'missing' : 'lost');
+        return this.#settle(save, save.isUnknown ? 'missing' : 'lost');
       case 'late-saved':
         if (save.result === 'lost' || save.result === 'missing') this.#settleLate(save, 'saved');
         return;
@@ -153,6 +144,17 @@ export class PendingSaves {
         reports.logRefusal(save, sqlstate);
         return void this.#deadLetter(save, sqlstate);
     }
+  }
+
+  /** The one result of a save that has none yet. */
+  #settle(save: PendingSave, result: SaveResult): void {
+    save.result = result;
+    this.#results[result] += 1;
+    save.cancelDeadlines();
+    if (this.#pending.delete(save)) this.#pendingBytes -= sizeOf(save.message);
+    this.#options.onSettled(save);
+    this.#options.reports.recordResult(save, result);
+    save.settle(result);
   }
 
   /** A result after `missing` or `lost`; told once. */

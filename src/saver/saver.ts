@@ -44,7 +44,7 @@ export class Saver {
   readonly #saves: PendingSaves;
   readonly #batcher: Batcher<PendingSave>;
   readonly #memoryLimit: MemoryLimit;
-  #isFinished = false;
+  #phase: 'open' | 'finishing' | 'finished' = 'open';
 
   constructor(options: SaverOptions) {
     const { journal, reports, clock, circuit, lanes, signal, logger, maxPendingBytes } = options;
@@ -64,7 +64,13 @@ export class Saver {
       isQueued: (save) => save.phase === 'queued',
       send: (batch) => this.#send(batch),
     });
-    this.#memoryLimit = new MemoryLimit({ maxPendingBytes, saves: this.#saves, logger });
+    this.#memoryLimit = new MemoryLimit({
+      maxPendingBytes,
+      saves: this.#saves,
+      logger,
+      clock,
+      isStoreAway: () => circuit.isOpen,
+    });
   }
 
   /** Results so far. */
@@ -90,14 +96,15 @@ export class Saver {
 
   /** Takes a message; every one gets exactly one result. */
   save(given: Save): SaveProgress {
-    if (this.#isFinished) {
-      const late = this.#saves.create(given);
-      this.#saves.settle(late, 'lost');
-      return late.progress;
-    }
     const save = this.#saves.add(given);
+    if (this.#phase === 'finished') {
+      void this.#saveLate(save);
+      return save.progress;
+    }
     save.cancelDeadlines = this.#watch(save);
-    if (this.#options.circuit.isOpen) void this.#saves.journalPending(save);
+    if (this.#options.circuit.isOpen || this.#phase === 'finishing') {
+      void this.#saves.journalPending(save);
+    }
     this.#batcher.add(save);
     this.#memoryLimit.enforce(save);
     return save.progress;
@@ -113,12 +120,28 @@ export class Saver {
     await Promise.all([...this.#saves.pending].map(({ progress }) => progress.result));
   }
 
-  /** The end: what gets a result within `ms`, by the store or the journal, has it; the rest is lost. */
+  /**
+   * The end: what gets a result within `ms`, by the store or the journal, has it; the rest is lost. What comes from now on
+   * is the journal's alone, for as long as the process lives.
+   */
   async finish(ms: number): Promise<void> {
+    this.#phase = 'finishing';
     this.#saves.journalAllPending();
+    const asked = new Set(this.#saves.pending);
     await within(this.#options.clock, ms, this.flush());
-    this.#isFinished = true;
-    this.#saves.close();
+    this.#phase = 'finished';
+    for (const save of this.#saves.pending) {
+      if (asked.has(save)) this.#saves.handle(save, 'closed');
+      else void this.#saveLate(save);
+    }
+    this.#saves.handOverAll();
+  }
+
+  /** The store is closed, or about to be: the fsync decides, within the time that a frame may be held for it. */
+  async #saveLate(save: PendingSave): Promise<void> {
+    const { confirmTimeoutMs } = save.save;
+    await within(this.#options.clock, confirmTimeoutMs, this.#saves.journalPending(save));
+    this.#saves.handle(save, 'closed');
   }
 
   #send(batch: readonly PendingSave[]): Promise<string | undefined> {

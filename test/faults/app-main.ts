@@ -31,11 +31,11 @@ app.use(express.json({ limit: '1mb' }));
 const message = (req: Request<{ id: string }>) => ({ conversationId: req.params.id });
 app.post('/chat/:id', keep.guard({ message }), async (req, res) => {
   // Only our own clients ask.
-  const { tokens, gapMs } = req.body as Ask;
+  const { tokens, gapMs, atOnce } = req.body as Ask;
   res.type('text/event-stream');
   for (const content of tokens) {
     res.write(chatChunk({ content }));
-    await sleep(gapMs);
+    if (atOnce !== true) await sleep(gapMs);
   }
   res.write(chatChunk({}, 'stop'));
   res.end('data: [DONE]\n\n');

@@ -87,18 +87,27 @@ export async function createBench(options: {
   const rows = (): Promise<readonly Row[]> => waitUntil('rows can be read', () => query<Row>(ROWS));
   const metric: Bench['metric'] = async (app, metricName) =>
     (await watches.get(app)?.scrape())?.sum(metricName);
-  const isIdle = async ([app, { scrape }]: [App, Watch]): Promise<boolean> => {
-    if (app.address === undefined) return true;
+  const busyGauges = async ([app, { scrape }]: [App, Watch]): Promise<readonly string[]> => {
+    if (app.address === undefined) return [];
     const found = await scrape();
-    return found !== undefined && BUSY.every((gauge) => found.sum(gauge) === 0);
+    if (found === undefined) return ['no scrape'];
+    const gauges = BUSY.map((gauge) => ({ gauge, value: found.sum(gauge) }));
+    return gauges.filter(({ value }) => value !== 0).map(({ gauge, value }) => `${gauge} ${value}`);
+  };
+  /** What is still on its way, in words; empty when nothing is. */
+  const onTheWay = async (): Promise<string> => {
+    const busy = await Promise.all(Array.from(watches, busyGauges));
+    if (busy.some((gauges) => gauges.length > 0)) return busy.flat().join(', ');
+    const stored = new Set((await rows()).map((row) => row.conversation_id));
+    const missing = all.filter(({ id, seen }) => seen !== '' && !stored.has(id));
+    return missing.length === 0 ? '' : `${missing.length} without a row`;
   };
   const settled = async (): Promise<void> => {
+    let last = '';
     await waitUntil('nothing is on its way any more', async () => {
-      const idle = await Promise.all(Array.from(watches, isIdle));
-      if (idle.includes(false)) return false;
-      const stored = new Set((await rows()).map((row) => row.conversation_id));
-      return all.every(({ id, seen }) => seen === '' || stored.has(id));
-    }).catch((error: unknown) => wrong.push(String(error)));
+      last = await onTheWay();
+      return last === '';
+    }).catch((error: unknown) => wrong.push(`${String(error)}: ${last}`));
   };
 
   const closeAll = async (): Promise<void> => {

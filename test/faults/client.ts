@@ -1,22 +1,30 @@
 /** One client: asks, reads frame by frame, leaves when it was told to, and notes what it really got. */
-import { request, type ClientRequest } from 'node:http';
+import { type Agent, request, type ClientRequest } from 'node:http';
 import { createParser } from 'eventsource-parser';
 import type { Conversation, Leave } from './conversation.ts';
 
 /** A client of an app that was stopped or killed behind a namespace would otherwise wait for ever. */
 const PATIENCE_MS = 60_000;
 
-/** Asks and reads. Resolves when the connection is over, however it ended; never rejects. */
-export function converse(conversation: Conversation, base: string): Promise<void> {
+/**
+ * Asks and reads. Resolves when the answer is over, however it ended; never rejects. `agent` keeps connections; without it
+ * each conversation has its own.
+ */
+export function converse(
+  conversation: Conversation,
+  base: string,
+  agent: Agent | false = false,
+): Promise<void> {
   return new Promise((resolve) => {
     const ask = request(new URL(`/chat/${conversation.id}`, base), {
       method: 'POST',
-      agent: false,
+      agent,
       timeout: PATIENCE_MS,
       headers: { 'content-type': 'application/json' },
     });
     const parser = createParser({ onEvent: ({ data }) => take(conversation, ask, data) });
     ask.on('response', (answer) => {
+      conversation.status = answer.statusCode;
       conversation.streamId = headerOf(answer.headers['x-stream-id']);
       conversation.messageId = headerOf(answer.headers['x-message-id']);
       answer.setEncoding('utf8').on('data', (piece: string) => parser.feed(piece));

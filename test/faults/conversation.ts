@@ -6,6 +6,8 @@ import type { Random } from '../../demo/random.ts';
 export interface Ask {
   readonly tokens: readonly string[];
   readonly gapMs: number;
+  /** All of it is written in one turn of the event loop. */
+  readonly atOnce?: boolean;
 }
 
 /** When a client leaves, and how: an orderly FIN as a closed tab, or a RST as a lost network. */
@@ -29,6 +31,8 @@ export interface Conversation {
   tokens: number;
   /** The frame that says the answer is whole has arrived. */
   sawFinish: boolean;
+  /** `undefined` when no response came. */
+  status: number | undefined;
   /** From the response's headers. */
   streamId: string | undefined;
   messageId: string | undefined;
@@ -40,25 +44,28 @@ export interface Drawing {
   readonly mayBeInterrupted?: boolean;
   /** Between two tokens; default 1 to 8 ms. */
   readonly gapMs?: readonly [min: number, max: number];
+  /** Everything in one turn, to clients that read to the end. */
+  readonly atOnce?: boolean;
 }
 
 /** Draws one: 20 to 60 tokens; half of the clients read to the end, the others leave at random. */
 export function drawConversation(
   random: Random,
   number: number,
-  { prefix, mayBeInterrupted = false, gapMs = [1, 8] }: Drawing,
+  { prefix, mayBeInterrupted = false, gapMs = [1, 8], atOnce = false }: Drawing,
 ): Conversation {
   const text = answerText(number, random);
   const tokens = cut(text, random.int(20, 60));
   return {
     id: `${prefix}-${number}`,
-    ask: { tokens, gapMs: random.int(...gapMs) },
+    ask: { tokens, gapMs: random.int(...gapMs), atOnce },
     text,
-    leave: drawLeave(random, tokens.length),
+    leave: atOnce ? undefined : drawLeave(random, tokens.length),
     mayBeInterrupted,
     seen: '',
     tokens: 0,
     sawFinish: false,
+    status: undefined,
     streamId: undefined,
     messageId: undefined,
   };

@@ -14,12 +14,13 @@ import { answersLost, connectionsKilled, pooled, stopped } from './database.ts';
 import type { Fault } from './fault.ts';
 import { full } from './full.ts';
 import { frozen, shared } from './neighbours.ts';
-import { killed, terminated } from './process.ts';
+import { keptAlive, killed, terminated } from './process.ts';
 import { renderTable, type Result } from './table.ts';
 
 const FAULTS: readonly Fault[] = [
   killed,
   terminated,
+  keptAlive,
   stopped,
   connectionsKilled,
   answersLost,

@@ -1,6 +1,9 @@
 /** The process ends: without warning, as it is asked to, and when it is asked twice. */
+import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { App } from './app.ts';
 import type { Bench } from './bench.ts';
+import { converse } from './client.ts';
 import type { Conversation } from './conversation.ts';
 import type { Fault } from './fault.ts';
 import { waitUntil } from './wait.ts';
@@ -64,4 +67,51 @@ export const terminated: Fault = {
 
 function arrived(conversations: readonly Conversation[]): number {
   return conversations.reduce((sum, { tokens }) => sum + tokens, 0);
+}
+
+/** Clients that ask again over the same connection as soon as they have their answer. */
+const KEEP_ALIVE_CLIENTS = 40;
+
+/** So many streams are one SIGTERM: a run of 2 000 has fifty. */
+const STREAMS_PER_SIGTERM = 40;
+
+/** SIGTERM again and again while 40 clients ask for answers that are written in one turn. */
+export const keptAlive: Fault = {
+  name: 'sigterm-keep-alive',
+  title: 'SIGTERM under keep-alive load, one-turn answers',
+  run: async (bench, streams) => {
+    const app = await bench.app();
+    let answers = 0;
+    for (let terms = Math.ceil(streams / STREAMS_PER_SIGTERM); terms > 0; terms -= 1) {
+      const load = { gone: false, onAnswer: () => void (answers += 1) };
+      const until = answers + KEEP_ALIVE_CLIENTS;
+      const clients = Array.from({ length: KEEP_ALIVE_CLIENTS }, () => askOn(bench, app, load));
+      await waitUntil('every client may have had an answer', () => answers >= until);
+      await sleep(bench.random.int(0, 100));
+      const { code, closed } = await app.close();
+      load.gone = true;
+      bench.check(code === 0 && closed?.lost === 0, `close(): ${code} ${JSON.stringify(closed)}`);
+      await Promise.all(clients);
+      await app.start();
+    }
+  },
+};
+
+/** One connection, one answer after the other. */
+async function askOn(
+  bench: Bench,
+  app: App,
+  load: { readonly gone: boolean; readonly onAnswer: () => void },
+): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const base = await app.url();
+  while (!load.gone) {
+    for (const conversation of bench.draw(1, { mayBeInterrupted: true, atOnce: true })) {
+      await converse(conversation, base, agent);
+      if (conversation.sawFinish) load.onAnswer();
+      // Refused or reset: nobody listens there any more.
+      if (conversation.status === undefined) await sleep(20);
+    }
+  }
+  agent.destroy();
 }

@@ -130,13 +130,40 @@ describe('a log', () => {
     expect(journal.state().entries).toBe(0);
   });
 
-  it('takes nothing after close, and says so by being clean', async () => {
-    const { journal } = open(emptyDirectory());
-    const { say, log } = speaker(journal, 1);
+  it('writes what comes after close into a directory of its own', async () => {
+    const path = emptyDirectory();
+    const { journal } = open(path);
+    const before = speaker(journal, 1);
+    before.say('begun, ', true);
     await journal.close();
-    say('too late', true);
-    expect(log.clean).toBe(true);
-    expect(await journal.sync(log)).toBe(false);
+    expect(instances(path)).toHaveLength(1);
+    before.say('and ended', true);
+    before.end();
+    const late = speaker(journal, 2);
+    late.say('said late', true);
+    expect(await Promise.all([journal.sync(before.log), journal.sync(late.log)])).toEqual([
+      true,
+      true,
+    ]);
+    expect(instances(path)).toHaveLength(2);
+    // Written again as a whole: the first directory may be somebody else's by now.
+    expect(onDisk(path)).toContain('begun, and ended');
+    expect(onDisk(path)).toContain('said late');
+  });
+
+  it('has on disk what is synced while it closes', async () => {
+    const { journal } = open(emptyDirectory(), { fsyncMs: 60_000 });
+    const speakers = [1, 2, 3, 4].map((number) => speaker(journal, number));
+    const closed = journal.close();
+    const synced: Promise<boolean>[] = [];
+    for (const { say, end, log } of speakers) {
+      say('late', true);
+      end();
+      synced.push(journal.sync(log));
+      await new Promise(setImmediate);
+    }
+    await closed;
+    expect(await Promise.all(synced)).toEqual([true, true, true, true]);
   });
 });
 

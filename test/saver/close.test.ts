@@ -147,3 +147,52 @@ test('even without any time left there is one fsync', async () => {
   expect(await closed).toEqual({ saved: 0, journaled: 1, lost: 0 });
   expect(save.result).toBe('journaled');
 });
+
+test('journals what comes after close, for as long as the journal takes it', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  const closed = bench.keeper.close(1_000);
+  await bench.clock.advance(1_000);
+  await closed;
+  const late = bench.save();
+  await settled();
+  expect([late.result, late.confirmed]).toEqual(['journaled', 'journaled']);
+  expect(journal.backlog(9)).toHaveLength(1);
+  journal.syncs = () => false;
+  const lost = bench.save();
+  await settled();
+  expect([lost.result, lost.confirmed]).toEqual(['lost', 'unconfirmed']);
+  expect(bench.account.saves.map(({ result }) => result)).toEqual(['journaled', 'lost']);
+});
+
+test('waits for the fsync of a save that came in the last moment, within its own time', async () => {
+  const journal = createFakeJournal();
+  let isOnDisk: (value: boolean) => void = () => undefined;
+  const bench = createBench({ journal });
+  bench.store.behave = () => undefined;
+  bench.save();
+  const closed = bench.keeper.close(1_000);
+  await bench.clock.advance(800);
+  journal.syncs = () => new Promise<boolean>((resolve) => (isOnDisk = resolve));
+  const late = bench.save();
+  await bench.clock.advance(1_000);
+  expect(await closed).toEqual({ saved: 0, journaled: 1, lost: 0 });
+  expect(late.result).toBeUndefined();
+  isOnDisk(true);
+  await settled();
+  expect(late.result).toBe('journaled');
+});
+
+test('gives up a late save whose fsync does not come', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  const closed = bench.keeper.close(0);
+  await bench.clock.advance(1_000);
+  await closed;
+  journal.syncs = () => new Promise<boolean>(() => undefined);
+  const late = bench.save();
+  await bench.clock.advance(1_999);
+  expect(late.result).toBeUndefined();
+  await bench.clock.advance(1);
+  expect(late.result).toBe('lost');
+});

@@ -186,6 +186,18 @@ test('recovery waits for a store that is away, and goes on when it is back', asy
   expect(entries.flatMap(({ calls }) => calls)).toEqual(['settled', 'settled', 'settled']);
 });
 
+test('settles every entry of a stream that is in two directories', async () => {
+  const journal = createFakeJournal();
+  const bench = createBench({ journal });
+  const first = deadEntry('half');
+  const second = deadEntry('half and whole', { opened: first.opened });
+  journal.dead.push(first.entry, second.entry);
+  bench.keeper.start();
+  await settled();
+  expect([first.calls, second.calls]).toEqual([['settled'], ['settled']]);
+  expect(bench.store.rows.get(first.opened.messageId)?.text).toBe('half and whole');
+});
+
 test('a process that dies while we live is found within the interval', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });

@@ -20,13 +20,15 @@ export class Lease {
   /** `undefined` while no directory can be had. */
   current: InstanceDirectory | undefined;
   readonly #options: LeaseOptions;
+  #isReleased = false;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
   }
 
-  /** Where new files go. Throws when there is no directory. */
-  get directory(): string {
+  /** Where a new file goes. After `release` a new directory is opened for it. Throws when there is none. */
+  directoryForFile(): string {
+    if (this.current === undefined && this.#isReleased) this.open();
     if (this.current === undefined) throw new Error('the journal has no directory');
     return this.current.directory;
   }
@@ -56,6 +58,14 @@ export class Lease {
       onError(error);
       onFailed(error);
     }
+  }
+
+  /** Gives the directory to whoever comes next; it goes when nothing is in it. Rejects with what the disk says. */
+  async release(): Promise<void> {
+    const left = this.current;
+    this.current = undefined;
+    this.#isReleased = true;
+    await left?.release();
   }
 
   /** Says that we live. False when the directory is not ours any more. Never rejects. */

@@ -12,6 +12,7 @@ import { Syncer } from './fsync.ts';
 import { LogSet } from './log-set.ts';
 import { Rewriter } from './rewrite.ts';
 import { Segments } from './segments.ts';
+import type { Log } from './stream-log.ts';
 import { StreamLogs } from './streams.ts';
 import { LogWriter } from './writer.ts';
 
@@ -56,7 +57,7 @@ export class WriteEngine {
     const files: Files = { ...diskFiles, ...seams.files };
     const segments = new Segments({
       files,
-      directory: () => lease.directory,
+      directory: () => lease.directoryForFile(),
       segmentBytes: seams.segmentBytes ?? Math.min(SEGMENT_BYTES, maxBytes / SEGMENTS_AT_LEAST),
       onError,
     });
@@ -89,14 +90,27 @@ export class WriteEngine {
     this.segments.forget(false);
   }
 
-  /** Writes and fsyncs what there is, and takes no more. */
+  /** True once everything appended to this log so far is fsynced; false when it cannot be. */
+  async sync(log: Log): Promise<boolean> {
+    this.streams.rewrite(log);
+    this.writer.flush();
+    if (this.syncer.has(log)) return true;
+    await this.syncer.request();
+    return this.syncer.has(log);
+  }
+
+  /**
+   * Writes and fsyncs what there is, and leaves it to the next process. What comes after that is written elsewhere: a
+   * stream that goes on is written again there, from memory.
+   */
   async close(): Promise<void> {
     await this.syncer.request();
-    this.streams.close();
+    await this.syncer.idle();
     this.syncer.stop();
     this.health.stop();
-    // What waits stays for the next start; without it the directory goes.
-    this.segments.forget(this.logs.onDisk.size === 0);
+    const isEmpty = this.logs.onDisk.size === 0;
+    for (const log of this.logs.leave()) this.streams.waiting.delete(log);
+    this.segments.forget(isEmpty);
   }
 
   #createHealth(options: WriteEngineOptions, logs: LogSet): JournalHealth {

@@ -79,6 +79,15 @@ export class Syncer {
     return !log.needsRewrite && log.clean && log.opened && log.writtenAt <= this.#durable;
   }
 
+  /** Resolves when no round runs, and none was asked for. */
+  async idle(): Promise<void> {
+    for (;;) {
+      const last = this.#next ?? this.#running;
+      if (last === undefined) return;
+      await last;
+    }
+  }
+
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);

@@ -65,4 +65,11 @@ export class LogSet {
     }
     return gone;
   }
+
+  /** The files are left to the next process: only a log that takes something more is written again, elsewhere. */
+  leave(): readonly Log[] {
+    const gone = this.abandon();
+    this.needRewrite.clear();
+    return gone;
+  }
 }

@@ -24,7 +24,6 @@ export class StreamLogs implements LogHost {
   readonly waiting = new Set<Log>();
   readonly #options: StreamLogsOptions;
   #lastNumber = 0;
-  #closed = false;
 
   constructor(options: StreamLogsOptions) {
     this.#options = options;
@@ -76,14 +75,13 @@ export class StreamLogs implements LogHost {
     this.enqueue(log);
   }
 
-  /** Takes no more. */
-  close(): void {
-    this.#closed = true;
+  /** Puts a log that is not whole on disk on the writer's list, where memory has all of it. */
+  rewrite(log: Log): void {
+    if (log.needsRewrite && log.state !== 'over') this.enqueue(log, false);
   }
 
   enqueue(log: Log, schedules = true): void {
-    if (this.#closed) log.clearPending();
-    else if (!log.queued) this.#options.writer.enqueue(log, schedules);
+    if (!log.queued) this.#options.writer.enqueue(log, schedules);
   }
 
   flush(): void {
