@@ -150,8 +150,12 @@ class DiskJournal implements Journal {
     return true;
   }
 
-  backlog(limit: number): readonly JournalEntry[] {
-    return this.#backlog.first(limit);
+  backlog(limit: number, isSkipped?: (streamId: string) => boolean): readonly JournalEntry[] {
+    return this.#backlog.first(limit, isSkipped);
+  }
+
+  backlogSize(): number {
+    return this.#engine.streams.waiting.size;
   }
 
   recover(signal: AbortSignal): AsyncIterable<JournalEntry> {

@@ -22,6 +22,8 @@ export interface JournalEntry {
   body(): Promise<readonly Piece[]>;
   /** The store has it: its records may go. */
   settle(): Promise<void>;
+  /** It stands behind all others of the backlog from now on. A dead process's entry has no place there, nor this method. */
+  postpone?(): void;
   /** The store can never take it: moved to `refused/` with the SQLSTATE, kept until an operator acts. */
   refuse(message: Message, sqlstate: string): Promise<void>;
 }
@@ -60,8 +62,14 @@ export interface Journal {
   settled(log: StreamLog): void;
   /** Moves a message of a live log to `refused/`; false when that could not be written. */
   refuse(log: StreamLog, message: Message, sqlstate: string): Promise<boolean>;
-  /** The entries of this process for which `keep` was called and that are not settled, oldest first. */
-  backlog(limit: number): readonly JournalEntry[];
+  /**
+   * The first entries of this process for which `keep` was called and that are not settled, in the order of their turns:
+   * oldest first, postponed ones behind the others. Reads no more than `limit` of them from disk; `isSkipped` is asked
+   * before that, by stream id.
+   */
+  backlog(limit: number, isSkipped?: (streamId: string) => boolean): readonly JournalEntry[];
+  /** How many entries wait there. */
+  backlogSize(): number;
   /** The saver has dropped the message from memory: from now on the entry is in `backlog`. What is on disk is not asked of `body` again. */
   keep(log: StreamLog): void;
   /**

@@ -24,13 +24,26 @@ export interface BacklogOptions {
   readonly clock: Clock;
 }
 
-/** The messages that wait on disk, and the order of their turns. */
+/** What is known of a message that came back unstored. */
+interface Returned {
+  /** How often it failed alone while the store took others. */
+  readonly failures: number;
+  /** When it may go again; monotonic milliseconds. */
+  readonly notBeforeMs: number;
+  /** Those that came back earlier have the lower one. */
+  readonly turn: number;
+}
+
+/** The messages that wait on disk, and the order of their turns. A choice costs the same however many they are. */
 export class Backlog {
   readonly #options: BacklogOptions;
   readonly #adopted = new Map<ItemKey, BacklogItem>();
-  /** How often a message failed alone while the store took others, and when it may go again. */
-  readonly #returned = new Map<ItemKey, { failures: number; notBeforeMs: number }>();
-  readonly #abandoned = new Set<ItemKey>();
+  readonly #returned = new Map<ItemKey, Returned>();
+  /** Those of them that have a pause. */
+  readonly #paused = new Map<ItemKey, Returned>();
+  /** Our own, by stream id. */
+  readonly #abandoned = new Set<string>();
+  #lastTurn = 0;
 
   constructor(options: BacklogOptions) {
     this.#options = options;
@@ -43,12 +56,12 @@ export class Backlog {
 
   /** All that wait. */
   get size(): number {
-    return this.#adopted.size + this.#own(Number.MAX_SAFE_INTEGER).length;
+    return this.#adopted.size + this.#options.journal.backlogSize() - this.#abandoned.size;
   }
 
   /** Monotonic milliseconds of the next turn of a paused one; `undefined` when none is paused. */
   get nextTurnMs(): number | undefined {
-    const turns = [...this.#returned.values()].map(({ notBeforeMs }) => notBeforeMs);
+    const turns = [...this.#paused.values()].map(({ notBeforeMs }) => notBeforeMs);
     return turns.length === 0 ? undefined : Math.min(...turns);
   }
 
@@ -58,55 +71,65 @@ export class Backlog {
     this.#adopted.set(keyOf(item), item);
   }
 
-  /** Up to `limit` that may be sent now. */
+  /** Up to `limit` that may be sent now: those that never came back together, or else one that did. */
   choose(limit: number): readonly BacklogItem[] {
-    const all = [...this.#adopted.values(), ...this.#own(limit + this.#returned.size)];
-    const fresh = all.filter((item) => !this.#returned.has(keyOf(item)));
-    if (fresh.length > 0) return fresh.slice(0, limit);
     const nowMs = this.#options.clock.monotonicMs();
-    const byKey = new Map(all.map((item) => [keyOf(item), item]));
-    // A map keeps its order: the one that came back first is first again.
-    for (const [key, { notBeforeMs }] of this.#returned) {
-      const item = byKey.get(key);
-      if (item === undefined) this.#returned.delete(key);
-      else if (notBeforeMs <= nowMs) return [item];
-    }
-    return [];
+    const adopted = [...this.#adopted.values()].filter((item) => !this.#isPaused(item, nowMs));
+    const own = this.#own(limit, nowMs);
+    const fresh = [...adopted, ...own].filter((item) => !this.#returned.has(keyOf(item)));
+    if (fresh.length > 0) return fresh.slice(0, limit);
+    // Each of the two is in the order in which it came back.
+    const turnOf = (item: BacklogItem): number => this.#returned.get(keyOf(item))?.turn ?? 0;
+    const [first] = [...adopted, ...own].sort((a, b) => turnOf(a) - turnOf(b));
+    if (first === undefined) this.#forgetGone(nowMs);
+    return first === undefined ? [] : [first];
   }
 
   /** It is stored or moved aside, and the journal knows. */
   remove(item: BacklogItem): void {
-    this.#adopted.delete(keyOf(item));
-    this.#returned.delete(keyOf(item));
+    const key = keyOf(item);
+    this.#adopted.delete(key);
+    this.#returned.delete(key);
+    this.#paused.delete(key);
   }
 
   /** It stays on disk, for the next process. */
   abandon(item: BacklogItem): void {
     this.remove(item);
-    this.#abandoned.add(keyOf(item));
+    if (item.origin === 'own') this.#abandoned.add(item.entry.opened.id);
   }
 
   /** It could not be stored. `storeWorks`: others could, at that time. */
   putBack(item: BacklogItem, storeWorks: boolean): void {
-    const before = this.#returned.get(keyOf(item));
+    const key = keyOf(item);
+    const before = this.#returned.get(key);
     const failures = (before?.failures ?? 0) + (storeWorks && before !== undefined ? 1 : 0);
     const pauseMs = failures === 0 ? 0 : Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** (failures - 1));
-    this.#returned.delete(keyOf(item));
     const notBeforeMs = this.#options.clock.monotonicMs() + pauseMs;
-    this.#returned.set(keyOf(item), { failures, notBeforeMs });
+    const returned = { failures, notBeforeMs, turn: ++this.#lastTurn };
+    this.#returned.set(key, returned);
+    this.#paused.delete(key);
+    if (pauseMs > 0) this.#paused.set(key, returned);
+    item.entry.postpone?.();
   }
 
-  /** Entries are read from disk: no more of them than it takes to find `limit` that may have a turn. */
-  #own(limit: number): BacklogItem[] {
+  #isPaused(item: BacklogItem, nowMs: number): boolean {
+    return (this.#paused.get(keyOf(item))?.notBeforeMs ?? 0) > nowMs;
+  }
+
+  #own(limit: number, nowMs: number): readonly BacklogItem[] {
     const { journal, isInMemory } = this.#options;
-    for (let window = limit; ; window *= 2) {
-      const entries = journal.backlog(window);
-      const wanted = entries.filter(
-        ({ opened }) => !this.#abandoned.has(opened.id) && !isInMemory(opened.id),
-      );
-      if (wanted.length >= limit || entries.length < window) {
-        return wanted.map((entry) => ({ entry, origin: 'own' }));
-      }
+    const isSkipped = (id: string): boolean =>
+      this.#abandoned.has(id) || isInMemory(id) || (this.#paused.get(id)?.notBeforeMs ?? 0) > nowMs;
+    return journal.backlog(limit, isSkipped).map((entry) => ({ entry, origin: 'own' }));
+  }
+
+  /** Nothing may be sent: what is due all the same has left the journal by another way. */
+  #forgetGone(nowMs: number): void {
+    for (const [key, { notBeforeMs }] of this.#returned) {
+      if (notBeforeMs > nowMs) continue;
+      this.#returned.delete(key);
+      this.#paused.delete(key);
     }
   }
 }

@@ -2,6 +2,7 @@
  * The way back from disk: what the journal holds goes to the store as soon as the store takes it, what dead processes
  * left as well. Live saves are not delayed by it; while the store is away, a message from disk is as good a probe as any.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import type { FullObserver } from '../core/observer.ts';
 import type { Journal } from '../journal/port.ts';
@@ -18,6 +19,9 @@ export const RECOVER_EVERY_MS = 30_000;
 
 /** What is taken over at a time: the facts of these are in memory, their bodies are not. */
 const ADOPTED_MAX = 1_024;
+
+/** Messages are read and rebuilt for so long at a stretch; then live streams have their turn. */
+const LOAD_STRETCH_MS = 5;
 
 /** What replaying did. `left` is what still waits in the journal. */
 export interface ReplaySummary {
@@ -182,9 +186,15 @@ export class ReplayWorker {
 
   /** Reads as many as fit into one batch; the others keep their place. */
   async #load(chosen: readonly BacklogItem[]): Promise<readonly LoadedItem[]> {
+    const { clock } = this.#options;
     const batch: LoadedItem[] = [];
     let bytes = 0;
+    let sinceMs = clock.monotonicMs();
     for (const item of chosen) {
+      if (clock.monotonicMs() - sinceMs > LOAD_STRETCH_MS) {
+        await nextTurn();
+        sinceMs = clock.monotonicMs();
+      }
       const loaded = await this.#options.delivery.load(item);
       if (loaded === 'empty') this.#backlog.remove(item);
       else if (loaded === 'stuck') this.#backlog.abandon(item);

@@ -77,3 +77,26 @@ test('gives no turn to a stream whose save is in memory, nor to an abandoned one
   backlog.abandon(take());
   expect(chosen(3)).toEqual([2]);
 });
+
+test('a choice reads the same number of entries after an hour of outage as after a second', () => {
+  const { backlog, journal, take } = bench(400);
+  const readsOf = (work: () => void): number => {
+    const before = journal.entriesGiven;
+    work();
+    return journal.entriesGiven - before;
+  };
+  const turn = (): void => backlog.putBack(take(), false);
+  const first = readsOf(turn);
+  for (let probes = 0; probes < 300; probes += 1) turn();
+  expect(readsOf(turn)).toBe(first);
+  expect(readsOf(() => backlog.choose(64))).toBeLessThanOrEqual(64);
+  expect(readsOf(() => expect(backlog.size).toBe(400))).toBe(0);
+});
+
+test('a paused message is not read again until its turn', () => {
+  const { backlog, journal, take } = bench(1);
+  for (const storeWorks of [true, true]) backlog.putBack(take(), storeWorks);
+  const before = journal.entriesGiven;
+  expect(backlog.choose(1)).toEqual([]);
+  expect(journal.entriesGiven).toBe(before);
+});

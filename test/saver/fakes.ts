@@ -149,6 +149,8 @@ export interface FakeJournal extends Journal {
   /** Records that are not settled, by stream id. */
   readonly records: ReadonlyMap<string, LogRecord>;
   readonly refused: readonly string[];
+  /** Entries that `backlog` has made, each of which is a read from disk. */
+  readonly entriesGiven: number;
   /** What the next `recover` finds. */
   readonly dead: JournalEntry[];
   readonly isClosed: boolean;
@@ -160,6 +162,7 @@ export function createFakeJournal(): FakeJournal {
   const refused: string[] = [];
   const dead: JournalEntry[] = [];
   let isClosed = false;
+  let entriesGiven = 0;
   const idOf = (log: StreamLog): string => logs.get(log)?.opened.id ?? 'nobody';
   const entryOf = (id: string, record: LogRecord): JournalEntry => {
     const { opened, ending } = record;
@@ -169,6 +172,9 @@ export function createFakeJournal(): FakeJournal {
       opened,
       ending,
       body: () => Promise.resolve(record.body.pieces),
+      postpone() {
+        if (records.delete(id)) records.set(id, record);
+      },
       settle: () => Promise.resolve(settle()),
       refuse(message) {
         refused.push(message.id);
@@ -202,6 +208,7 @@ export function createFakeJournal(): FakeJournal {
       const record = logs.get(log);
       if (record === undefined) return;
       record.ending = ending;
+      record.isKept = false;
       // A stream that went on after its first message was settled is written again.
       records.set(record.opened.id, record);
     },
@@ -213,11 +220,16 @@ export function createFakeJournal(): FakeJournal {
       records.delete(idOf(log));
       return true;
     },
-    backlog: (limit) =>
-      [...records]
-        .filter(([, { isKept }]) => isKept)
-        .slice(0, limit)
-        .map(([id, record]) => entryOf(id, record)),
+    backlog(limit, isSkipped = () => false) {
+      const kept = [...records].filter(([id, { isKept }]) => isKept && !isSkipped(id));
+      const given = kept.slice(0, limit).map(([id, record]) => entryOf(id, record));
+      entriesGiven += given.length;
+      return given;
+    },
+    backlogSize: () => [...records.values()].filter(({ isKept }) => isKept).length,
+    get entriesGiven() {
+      return entriesGiven;
+    },
     keep(log) {
       const record = records.get(idOf(log));
       if (record !== undefined) record.isKept = true;

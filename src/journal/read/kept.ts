@@ -28,12 +28,16 @@ export class OwnBacklog {
     this.#options = options;
   }
 
-  /** The first `limit` of them. */
-  first(limit: number): readonly JournalEntry[] {
+  /** The first `limit` of them that are not skipped. */
+  first(
+    limit: number,
+    isSkipped: (streamId: string) => boolean = () => false,
+  ): readonly JournalEntry[] {
     const { waiting } = this.#options.streams;
     const entries: JournalEntry[] = [];
     for (const log of waiting) {
       if (entries.length >= limit) break;
+      if (isSkipped(log.streamId)) continue;
       const entry = this.#entryOf(log);
       if (entry !== undefined) entries.push(entry);
     }
@@ -95,6 +99,10 @@ function makeEntry(log: Log, options: OwnBacklogOptions): JournalEntry | undefin
       return pieces;
     },
     settle,
+    postpone() {
+      const { waiting } = options.streams;
+      if (waiting.delete(log)) waiting.add(log);
+    },
     async refuse(message, sqlstate) {
       await writeRefused(path, message, sqlstate);
       await settle();

@@ -67,6 +67,8 @@ export class Log implements StreamLog {
   readonly host: LogHost;
   /** The stream's number in its records. */
   readonly number: number;
+  /** '' for a log without a stream. */
+  readonly streamId: string;
   /** Pending text, in order. */
   text = '';
   /** Pending pieces when some are bytes; `text` is empty then. */
@@ -117,6 +119,7 @@ export class Log implements StreamLog {
   ) {
     this.host = host;
     this.number = start.number;
+    this.streamId = start.openFacts?.stream.id ?? '';
     this.openFacts = start.openFacts;
     this.body = start.body;
     this.ahead = start.ahead;
