@@ -88,7 +88,7 @@ const COMMANDS: readonly {
   {
     name: 'probe',
     summary: 'leave real streams of a running app in every way, and ask what was kept',
-    load: async () => (await import('./probe.ts')).runProbe,
+    load: async () => (await import('./probe/probe.ts')).runProbe,
   },
 ];
 

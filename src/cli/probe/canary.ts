@@ -3,14 +3,15 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Io } from './io.ts';
-import { allKept, report } from './probe-report.ts';
-import { type Finding, probeRound, type Plan, RESULTS } from './probe-round.ts';
+import type { Io } from '../io.ts';
+import { allKept, type Finding, probeRound, type Plan, report, RESULTS } from './round.ts';
 
 export interface CanaryOptions {
   readonly intervalMs: number;
   /** 0 is any free port; `undefined` is none. */
   readonly metricsPort: number | undefined;
+  /** The address that `/metrics` listens on. */
+  readonly metricsHost: string;
 }
 
 /** Runs until SIGINT or SIGTERM. Resolves to true when every stream of every round was kept. */
@@ -22,7 +23,7 @@ export async function runCanary(plan: Plan, options: CanaryOptions, io: Io): Pro
   let server: Server | undefined;
   let good = true;
   try {
-    if (options.metricsPort !== undefined) server = await serve(counts, options.metricsPort, io);
+    if (options.metricsPort !== undefined) server = await serve(counts, options, io);
     while (!stop.signal.aborted) {
       const findings = await probeRound(plan);
       counts.add(findings);
@@ -51,16 +52,18 @@ interface Counts {
 }
 
 /** Every series is there at 0 from the start. */
-function createCounts({ ways }: Plan): Counts {
+function createCounts({ exitModes }: Plan): Counts {
   const streams = new Map<string, number>(
-    ways.flatMap((way) => RESULTS.map((result) => [`way="${way}",result="${result}"`, 0] as const)),
+    exitModes.flatMap((mode) =>
+      RESULTS.map((result) => [`way="${mode}",result="${result}"`, 0] as const),
+    ),
   );
   let lastRoundMs = 0;
   return {
     add(findings) {
       lastRoundMs = Date.now();
-      for (const { way, result } of findings) {
-        const series = `way="${way}",result="${result}"`;
+      for (const { exitMode, result } of findings) {
+        const series = `way="${exitMode}",result="${result}"`;
         streams.set(series, (streams.get(series) ?? 0) + 1);
       }
     },
@@ -87,17 +90,22 @@ function head(name: string, type: string, help: string): string[] {
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`];
 }
 
-async function serve(counts: Counts, port: number, io: Io): Promise<Server> {
+async function serve(
+  counts: Counts,
+  { metricsPort, metricsHost }: CanaryOptions,
+  io: Io,
+): Promise<Server> {
   const server = createServer((req, res) => {
     const found = req.url?.split('?', 1)[0] === '/metrics';
     res.writeHead(found ? 200 : 404, { 'content-type': 'text/plain; version=0.0.4' });
     res.end(found ? counts.text() : 'metrics are at /metrics\n');
   });
-  server.listen(port);
+  server.listen(metricsPort, metricsHost);
   await once(server, 'listening');
   // A TCP server that listens has an AddressInfo.
-  const { port: bound } = server.address() as AddressInfo;
-  io.stdout.write(`metrics at http://localhost:${bound}/metrics\n`);
+  const { address, port } = server.address() as AddressInfo;
+  const host = address.includes(':') ? `[${address}]` : address;
+  io.stdout.write(`metrics at http://${host}:${port}/metrics\n`);
   return server;
 }
 

@@ -8,17 +8,17 @@ import OpenAI from 'openai';
 import pg from 'pg';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { createApp } from '../../demo/app.ts';
-import { startUpstream } from '../../demo/upstream.ts';
-import { main } from '../../src/cli/main.ts';
-import { lastchunk } from '../../src/index.ts';
-import { postgres } from '../../src/postgres/index.ts';
-import { prometheus } from '../../src/telemetry/prometheus.ts';
-import { createMemoryStore } from '../support/memory-store.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { parseScrape } from '../support/scrape.ts';
-import { serve, type TestServer } from '../support/test-server.ts';
-import { soon, until } from '../support/until.ts';
+import { createApp } from '../../../demo/app.ts';
+import { startUpstream } from '../../../demo/upstream.ts';
+import { main } from '../../../src/cli/main.ts';
+import { lastchunk } from '../../../src/index.ts';
+import { postgres } from '../../../src/postgres/index.ts';
+import { prometheus } from '../../../src/telemetry/prometheus.ts';
+import { createMemoryStore } from '../../support/memory-store.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { parseScrape } from '../../support/scrape.ts';
+import { serve, type TestServer } from '../../support/test-server.ts';
+import { soon, until } from '../../support/until.ts';
 
 const PROMPT = 'say these seven words to me now';
 
@@ -55,6 +55,7 @@ const ALL_KEPT = {
   'stop-reading': { kept: 1 },
   'last-frame': { kept: 1 },
   complete: { kept: 1 },
+  gzip: { kept: 1 },
 };
 
 describe('against the demo’s app', () => {
@@ -121,7 +122,9 @@ describe('against the demo’s app', () => {
     expect(lost.exitCode).toBe(1);
     expect(counts(lost.stdout)).toEqual({ close: { lost: 1 }, 'last-frame': { lost: 1 } });
     expect(lost.stdout).toMatch(
-      new RegExp(`lost: last-frame: ${PROMPT.length} characters seen, 0 of them kept \\(probe-`),
+      new RegExp(
+        `lost: last-frame: ${PROMPT.length} characters seen, 0 of them kept; no X-Stream-Id`,
+      ),
     );
     // While the guarded one, beside it in the same process, has it when its last frame arrives.
     const last = ['--ways', 'last-frame'];
@@ -186,6 +189,7 @@ describe('an app', () => {
       'stop-reading': { lost: 1 },
       'last-frame': { kept: 1 },
       complete: { kept: 1 },
+      gzip: { lost: 1 },
     });
   });
 
@@ -337,6 +341,8 @@ describe('a call that is wrong ends with 2 and says what is wrong', () => {
     [[URL, ...HISTORY, '--rounds', '0'], /`--rounds` must be a whole number from 1 to 1000/],
     [[URL, ...HISTORY, '--wait', 'long'], /`--wait` must be a whole number .*not "long"/],
     [[URL, ...HISTORY, '--header', 'token abc'], /`--header` must be 'Name: value'\n/],
+    [[URL, ...HISTORY, '--format', 'html'], /`--format` takes auto, .*not "html"/],
+    [[URL, ...HISTORY, '--header-env', 'x'], /`--header-env` must be/],
     [[URL, ...HISTORY, '--metrics-port', '0'], /`--metrics-port` needs `--interval`/],
     [[URL, ...HISTORY, '--no-such-option'], /--no-such-option/],
   ])('%j', async (argv, message) => {
@@ -370,6 +376,111 @@ it('goes on at an interval, counts for Prometheus, and ends by SIGTERM', async (
   await until('one was lost', async () => (await total('lost')) >= 1);
   expect((await scrape()).sum('lastchunk_probe_last_round_timestamp_seconds')).toBeGreaterThan(1e9);
   expect(lines.join('\n')).toMatch(/Z all 1 kept\n/);
+  expect(found).toMatch(/^http:\/\/127\.0\.0\.1:/);
   child.kill('SIGTERM');
   expect(await soon('its end', once(child, 'exit'))).toEqual([1, null]);
+});
+
+describe('the second witness', () => {
+  const frames = (...texts: readonly string[]): string =>
+    texts.map((text) => `data: ${JSON.stringify({ text })}\n\n`).join('');
+  const SEEN = `${frames('It costs ', '$0.005', ' [1] today.')}data: [DONE]\n\n`;
+  const GOOD = {
+    role: 'assistant',
+    content: 'It costs $0.005 [1] today.',
+    events: null,
+    complete: true,
+    outcome: 'completed',
+  };
+
+  /** What the probe says of an app that sends `body` and has these rows. */
+  async function told(rows: readonly object[], body = SEEN, flags: readonly string[] = []) {
+    const app = express();
+    app.get('/chat/:id', (_req, res) => void res.type('text/event-stream').end(body));
+    app.get('/rows/:id', (_req, res) => void res.json(rows));
+    const { url } = await serve(app);
+    const where = [`${url}/chat/{id}`, '--history', `${url}/rows/{id}`];
+    const how = ['--wait', '0', '--ways', 'complete', ...flags];
+    const { stdout } = await probe([...where, ...how]);
+    return stdout;
+  }
+
+  it('takes the right row for kept', async () => {
+    expect(counts(await told([GOOD]))).toEqual({ complete: { kept: 1 } });
+  });
+
+  it('takes a row whose payloads hold what its text does not for kept', async () => {
+    const row = { ...GOOD, content: '', events: [{ text: 'It costs ' }, { text: '$0.005' }] };
+    const all = { ...row, events: [...row.events, { text: ' [1] today.' }] };
+    expect(counts(await told([all]))).toEqual({ complete: { kept: 1 } });
+    expect(await told([row])).toContain('1 strings that were seen are in neither text nor events');
+  });
+
+  it.each([
+    ['a wrong text', [{ ...GOOD, content: 'It costs nothing.' }], 'its text is not what was seen'],
+    [
+      'a doubled text',
+      [{ ...GOOD, content: GOOD.content.repeat(2) }],
+      'its text goes on behind what was seen',
+    ],
+    ['a missing number', [{ ...GOOD, content: 'It costs  [1] today.' }], 'not what was seen'],
+    ['an empty row', [{ ...GOOD, content: '' }], 'the row is empty'],
+    ['a wrong complete', [{ ...GOOD, complete: false }], 'not complete, although its end was seen'],
+    ['a wrong outcome', [{ ...GOOD, outcome: 'truncated' }], 'its outcome is truncated'],
+    ['a double row', [GOOD, { ...GOOD }], '2 rows of one answer'],
+    ['a partial row beside', [GOOD, { ...GOOD, content: 'It costs' }], '2 rows of one answer'],
+  ])('finds %s', async (_what, rows, reason) => {
+    const stdout = await told(rows);
+    expect(counts(stdout)).toEqual({ complete: { wrong: 1 } });
+    expect(stdout).toContain(`wrong: complete: `);
+    expect(stdout).toContain(reason);
+    expect(stdout).not.toContain('costs');
+  });
+
+  it('finds a failed answer that is called complete', async () => {
+    const body = `${frames('It costs ')}data: {"error":{"message":"upstream failed"}}\n\n`;
+    const stdout = await told([{ ...GOOD, content: 'It costs ', events: [body] }], body);
+    expect(stdout).toContain('complete, although the answer failed');
+  });
+
+  it('says why there is no row where a route is not guarded', async () => {
+    expect(await told([])).toContain(
+      'no X-Stream-Id: this route is not guarded, or its answer is not taken for a stream',
+    );
+  });
+});
+
+it('sends a header out of the environment, and follows no redirect with it', async () => {
+  const met: unknown[] = [];
+  const app = express();
+  app.get('/chat/:id', (req, res) => {
+    met.push(req.headers.authorization);
+    res.type('text/plain').end('one two');
+  });
+  app.get('/rows/:id', (_req, res) => res.redirect('/elsewhere'));
+  app.get('/elsewhere', (req, res) => {
+    met.push(`redirected: ${req.headers.authorization}`);
+    res.json([]);
+  });
+  const { url } = await serve(app);
+  const flags = ['--header-env', 'authorization: TOKEN', '--ways', 'complete', '--wait', '0'];
+  const argv = [`${url}/chat/{id}`, '--history', `${url}/rows/{id}`, ...flags];
+  const { stdout } = await probe(argv, { TOKEN: 'Bearer secret' });
+  expect(met).toEqual(['Bearer secret']);
+  expect(stdout).toContain('the history was answered with status 302');
+  expect((await probe(argv)).stderr).toContain('TOKEN is not set');
+});
+
+it('shows what a server sent without its control characters', async () => {
+  const app = express();
+  app.get('/chat/:id', (_req, res) => {
+    // Node writes a header in latin1: this is the one-character form of ESC [.
+    res.setHeader('x-message-id', 'm\u009b2J');
+    res.type('text/plain').end('one two');
+  });
+  app.get('/rows/:id', (_req, res) => void res.json([]));
+  const { url } = await serve(app);
+  const flags = ['--ways', 'complete', '--wait', '0'];
+  const { stdout } = await probe([`${url}/chat/{id}`, '--history', `${url}/rows/{id}`, ...flags]);
+  expect(stdout).toContain('\\u{9b}2J');
 });

@@ -3,13 +3,13 @@
  * It knows nothing of the app but its URLs, so it judges any endpoint, with or without a guard.
  */
 import { parseArgs } from 'node:util';
-import { bad, show } from '../core/options.ts';
-import type { Io } from './io.ts';
-import { runCanary } from './probe-canary.ts';
-import { checkPlaceholders, type History, httpHistory, sqlHistory } from './probe-history.ts';
-import { allKept, report } from './probe-report.ts';
-import { type Finding, type Plan, probeRound } from './probe-round.ts';
-import { type Way, WAYS } from './probe-visit.ts';
+import { bad, show } from '../../core/options.ts';
+import { FORMAT_NAMES } from '../../formats/index.ts';
+import type { Io } from '../io.ts';
+import { runCanary } from './canary.ts';
+import { checkPlaceholders, type History, httpHistory, sqlHistory } from './history.ts';
+import { allKept, type Finding, type Plan, probeRound, report } from './round.ts';
+import { EXIT_MODES, type ExitMode } from './visit.ts';
 
 /**
  * Runs the command and resolves to the exit code: 0 when everything that was seen was kept, 1 when something was lost,
@@ -31,7 +31,8 @@ export async function runProbe(argv: readonly string[], io: Io): Promise<number>
   const plan = planOf(values, positionals, io);
   try {
     if (intervalS !== undefined) {
-      const options = { intervalMs: intervalS * 1000, metricsPort };
+      const metricsHost = values['metrics-host'] ?? '127.0.0.1';
+      const options = { intervalMs: intervalS * 1000, metricsPort, metricsHost };
       return (await runCanary(plan, options, io)) ? 0 : 1;
     }
     const findings: Finding[] = [];
@@ -52,7 +53,10 @@ function planOf(values: Values, positionals: readonly string[], io: Io): Plan {
   if (given === undefined || others.length > 0) throw bad('say which URL to probe, one of them');
   const url = checkUrl('the URL', given);
   const { body } = values;
-  const headers = headersOf(values.header ?? [], body);
+  const headers = headersOf(
+    [...(values.header ?? []), ...fromEnvironment(values['header-env'] ?? [], io)],
+    body,
+  );
   const asking = [url, body ?? '', ...Object.values(headers)].join('\n');
   return {
     asking: {
@@ -61,9 +65,10 @@ function planOf(values: Values, positionals: readonly string[], io: Io): Plan {
       headers,
       body,
       timeoutMs: (number('--timeout', values.timeout, 1, 3_600) ?? 120) * 1000,
+      format: formatOf(values.format),
       stallMs: (number('--stall', values.stall, 0, 3_600) ?? 3) * 1000,
     },
-    ways: waysOf(values.ways),
+    exitModes: exitModesOf(values.ways),
     waitMs: (number('--wait', values.wait, 0, 3_600) ?? 30) * 1000,
     history: historyOf(values, { asking, headers }, io),
   };
@@ -89,12 +94,32 @@ function historyOf(
   return sqlHistory({ connectionString, sql, table });
 }
 
-function waysOf(list: string | undefined): readonly Way[] {
-  if (list === undefined) return WAYS;
+function exitModesOf(list: string | undefined): readonly ExitMode[] {
+  if (list === undefined) return EXIT_MODES;
   return list.split(',').map((name) => {
-    const way = WAYS.find((known) => known === name.trim());
-    if (way === undefined) throw bad(`\`--ways\` takes ${WAYS.join(', ')}, not ${show(name)}`);
-    return way;
+    const mode = EXIT_MODES.find((known) => known === name.trim());
+    if (mode === undefined) {
+      throw bad(`\`--ways\` takes ${EXIT_MODES.join(', ')}, not ${show(name)}`);
+    }
+    return mode;
+  });
+}
+
+function formatOf(name = 'auto'): string {
+  if (FORMAT_NAMES.includes(name)) return name;
+  throw bad(`\`--format\` takes ${FORMAT_NAMES.join(', ')}, not ${show(name)}`);
+}
+
+/** `Name: VARIABLE`, so that a token is in no command line. */
+function fromEnvironment(given: readonly string[], io: Io): readonly string[] {
+  return given.map((line) => {
+    const [, name, variable] = /^([^:]+):\s*([A-Za-z_][A-Za-z0-9_]*)$/.exec(line) ?? [];
+    const value = variable === undefined ? undefined : io.env[variable];
+    if (name === undefined || variable === undefined) {
+      throw bad("`--header-env` must be 'Name: VARIABLE'");
+    }
+    if (value === undefined) throw bad(`\`--header-env\`: ${variable} is not set`);
+    return `${name}: ${value}`;
   });
 }
 
@@ -148,6 +173,8 @@ const OPTIONS = {
   method: { type: 'string' },
   header: { type: 'string', multiple: true },
   body: { type: 'string' },
+  'header-env': { type: 'string', multiple: true },
+  format: { type: 'string' },
   history: { type: 'string' },
   'database-url': { type: 'string' },
   table: { type: 'string' },
@@ -159,32 +186,37 @@ const OPTIONS = {
   stall: { type: 'string' },
   interval: { type: 'string' },
   'metrics-port': { type: 'string' },
+  'metrics-host': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
 const HELP = `usage: lastchunk probe URL [options]
 
-Opens streams on a running app, leaves each in another way, and asks what was kept. A stream is kept when a
-stored text begins with what was seen of it. Every stream costs one answer of the model.
+Opens streams on a running app, leaves each in another way, and asks what was kept. A stream is kept when one
+row says what was seen of it: its text, and in text or events every string of four or more characters. Every
+stream costs one answer of the model.
 
   close          closes the connection at the first text
   reset          resets it at the first text
   stop-reading   reads nothing more after the first text, and resets later
   last-frame     closes at the frame that says that the answer is over, and asks at once
   complete       reads to the end, and asks at once
+  gzip           asks for a compressed answer, and closes at the first text
 
 {id} in URL, headers and body stands for a text that is new for each stream, {message} for the header
 X-Message-Id of its answer.
 
   --method NAME       default: POST with a body, else GET
   --header 'N: V'     may be given more than once; sent to the history too
+  --header-env 'N: V' the same, with the value of the environment variable V
   --body TEXT         sent as JSON if it is JSON
   --history URL       where the app gives a conversation or a message; must hold {id} or {message}. What stands
                       there as said by a user is no answer
   --database-url URL  in place of a history: the database (default: the environment variable DATABASE_URL)
-  --sql QUERY         gives the stored texts; {id} and {message} are parameters. Default: the content in
-                      lastchunk's table by message id, or by conversation {id} where an answer has none
+  --sql QUERY         gives the stored texts; {id} and {message} are parameters. Default: the rows of
+                      lastchunk's table with this message id or conversation {id}
   --table NAME        table or schema.table (default: lastchunk_messages)
+  --format NAME       how last-frame knows the last frame (default: auto)
   --ways LIST         of the above, with commas (default: all)
   --rounds N          streams for each way (default: 1)
   --wait S            how long a message may take to be kept (default: 30 seconds); longer than your answers
@@ -193,8 +225,10 @@ X-Message-Id of its answer.
   --stall S           how long stop-reading keeps its connection (default: 3 seconds)
   --interval S        goes on until SIGTERM or Ctrl-C, with a round every so many seconds
   --metrics-port N    with --interval: serves /metrics for Prometheus
+  --metrics-host H    address of /metrics (default: 127.0.0.1)
   -h, --help          this text
 
 The exit code is 0 when all was kept, 1 when a stream was lost, late (not there when a client that had the last
-frame asked at once) or failed (nothing to judge), and 2 for a mistake in the call.
+frame asked at once), wrong (the row says something else) or failed (nothing to judge), and 2 for a mistake in
+the call.
 `;

@@ -5,14 +5,27 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
-import { TerminalDetector, BodyReader } from '../formats/index.ts';
+import { createGunzip, constants } from 'node:zlib';
+import { resolveFormat, TerminalDetector } from '../../formats/index.ts';
+import { witness, type Witnessed } from './witness.ts';
 
-/** Every way, in the order of the report. */
-export const WAYS = ['close', 'reset', 'stop-reading', 'last-frame', 'complete'] as const;
+/** Every way to leave, in the order of the report. */
+export const EXIT_MODES = [
+  'close',
+  'reset',
+  'stop-reading',
+  'last-frame',
+  'complete',
+  'gzip',
+] as const;
 
-/** `stop-reading` reads nothing more for a while and then resets; `last-frame` closes at the finish marker. */
-export type Way = (typeof WAYS)[number];
+/**
+ * `stop-reading` reads nothing more for a while and then resets; `last-frame` closes at the finish marker; `gzip` closes as
+ * `close` does, having asked for a compressed answer.
+ */
+export type ExitMode = (typeof EXIT_MODES)[number];
 
 /** What is asked for. */
 export interface Asking {
@@ -20,7 +33,9 @@ export interface Asking {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | undefined;
-  readonly way: Way;
+  readonly exitMode: ExitMode;
+  /** By which `last-frame` knows the last frame: a name, or `auto`. Nothing is judged by it. */
+  readonly format: string;
   /** It gives up when it could not leave in its way for so long. */
   readonly timeoutMs: number;
   /** How long `stop-reading` keeps its connection. */
@@ -29,12 +44,16 @@ export interface Asking {
 
 /** What came of it. */
 export interface Visit {
-  /** The text that was read, as far as it was read when the client left. */
-  readonly seen: string;
+  /** What was received until the client left. */
+  readonly seen: Witnessed;
+  /** The whole body was received. */
+  readonly isWhole: boolean;
   /** The finish marker, or the end of the body, was read. */
   readonly finished: boolean;
   /** The header `X-Message-Id`. */
   readonly messageId: string | undefined;
+  /** Whether the answer had the header `X-Stream-Id`, which a guard sets. */
+  readonly isGuarded: boolean;
   /** What went wrong, if something did; what was seen before counts all the same. */
   readonly failure: string | undefined;
 }
@@ -62,12 +81,20 @@ export function visit(asking: Asking): Promise<Visit> {
     });
     client.on('close', () => {
       clearTimeout(limit);
-      const seen = answer?.seen() ?? '';
-      resolve({ seen, finished: answer?.finished === true, messageId: answer?.messageId, failure });
+      resolve({
+        seen: answer?.seen() ?? NOTHING,
+        isWhole: answer?.isWhole === true,
+        finished: answer?.finished === true,
+        messageId: answer?.messageId,
+        isGuarded: answer?.isGuarded === true,
+        failure,
+      });
     });
     client.end(asking.body);
   });
 }
+
+const NOTHING: Witnessed = { texts: [], strings: [], failed: false };
 
 interface Dialed {
   /** What HTTP is spoken over. */
@@ -84,53 +111,76 @@ function dial({ protocol, hostname, port }: URL): Dialed {
   return { plain, socket: secure ? connectTls({ socket: plain, servername: host }) : plain };
 }
 
-function open({ url, method, headers }: Asking, { socket }: Dialed): ClientRequest {
+function open({ url, method, headers, exitMode }: Asking, { socket }: Dialed): ClientRequest {
+  const accept = exitMode === 'gzip' ? { 'accept-encoding': 'gzip' } : {};
   const request = url.startsWith('https:') ? httpsRequest : httpRequest;
   // Not `agent: false`: that makes an agent, which makes a connection of its own.
-  return request(url, { method, headers: { ...headers }, createConnection: () => socket });
+  return request(url, {
+    method,
+    headers: { ...accept, ...headers },
+    createConnection: () => socket,
+  });
 }
 
 interface Answer {
-  /** What was read until it left, or until now. */
-  seen(): string;
+  /** What was received until it left, or until now. */
+  seen(): Witnessed;
   readonly finished: boolean;
+  readonly isWhole: boolean;
   readonly messageId: string | undefined;
+  readonly isGuarded: boolean;
 }
 
 /** Reads until it is time to leave, and leaves. */
-function readAnswer(response: IncomingMessage, { way, stallMs }: Asking, dialed: Dialed): Answer {
+function readAnswer(response: IncomingMessage, asking: Asking, dialed: Dialed): Answer {
+  const { exitMode, stallMs, format } = asking;
   const { headers } = response;
   const contentType = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  const reading = new BodyReader('auto', contentType);
-  const watch = new TerminalDetector('auto', contentType);
+  const detector = new TerminalDetector(resolveFormat(format), contentType);
   const messageId = headers['x-message-id'];
-  let left: string | undefined;
+  let body = '';
+  let left: Witnessed | undefined;
   const answer = {
-    seen: () => left ?? reading.result().text,
+    seen: () => left ?? witness(body, contentType, answer.isWhole),
     finished: false,
+    isWhole: false,
     messageId: typeof messageId === 'string' ? messageId : undefined,
+    isGuarded: headers['x-stream-id'] !== undefined,
   };
   const isTime = (finishes: boolean): boolean => {
-    if (way === 'complete') return false;
-    return way === 'last-frame' ? finishes : reading.result().text !== '';
+    if (exitMode === 'complete') return false;
+    return exitMode === 'last-frame' ? finishes : answer.seen().texts.length > 0;
   };
-  response.setEncoding('utf8');
-  response.on('data', (piece: string) => {
+  const decoded = textOf(response);
+  decoded.on('data', (piece: string) => {
     if (left !== undefined) return;
-    reading.feed(piece);
-    const finishes = watch.inspect(piece) === 'finish';
+    body += piece;
+    const finishes = detector.inspect(piece) === 'finish';
     answer.finished ||= finishes;
     if (!isTime(finishes)) return;
     left = answer.seen();
-    LEAVE[way]({ ...dialed, response, stallMs });
+    LEAVE[exitMode]({ ...dialed, response, stallMs });
   });
-  response.on('end', () => {
-    answer.finished ||= left === undefined;
+  decoded.on('end', () => {
+    answer.isWhole = left === undefined && response.complete;
+    answer.finished ||= answer.isWhole;
   });
-  response.on('error', () => {
-    // Cut off by the other side, or left by us: the request's own events tell.
-  });
+  for (const stream of [response, decoded]) {
+    stream.on('error', () => {
+      // Cut off by the other side, or left by us: the request's own events tell.
+    });
+  }
   return answer;
+}
+
+/** The body as text, decompressed as far as it has come. */
+function textOf(response: IncomingMessage): Readable {
+  if (response.headers['content-encoding'] !== 'gzip') return response.setEncoding('utf8');
+  const gunzip = createGunzip({
+    flush: constants.Z_SYNC_FLUSH,
+    finishFlush: constants.Z_SYNC_FLUSH,
+  });
+  return response.pipe(gunzip).setEncoding('utf8');
 }
 
 interface Leaving extends Dialed {
@@ -146,7 +196,7 @@ const reset = ({ plain, response }: Leaving): void => {
 };
 
 /** How each way of leaving is done, once it is time. */
-const LEAVE: Readonly<Record<Way, (leaving: Leaving) => void>> = {
+const LEAVE: Readonly<Record<ExitMode, (leaving: Leaving) => void>> = {
   close,
   reset,
   'stop-reading': (leaving) => {
@@ -155,4 +205,5 @@ const LEAVE: Readonly<Record<Way, (leaving: Leaving) => void>> = {
   },
   'last-frame': close,
   complete: () => undefined,
+  gzip: close,
 };

@@ -1,11 +1,12 @@
 /**
- * Where a probe looks for what was kept: the app's own history over HTTP, or a query. Both give texts; whether one of them
- * is the answer is decided by whoever asks.
+ * Where a probe looks for what was kept: the app's own history over HTTP, or a query. Both give what may be a row; whether one
+ * of them is the answer is decided by whoever asks.
  */
-import { bad } from '../core/options.ts';
-import { loadPg } from '../postgres/options.ts';
-import { parseTable } from '../postgres/table.ts';
-import { isObject, isRecord } from '../core/values.ts';
+import { bad } from '../../core/options.ts';
+import { loadPg } from '../../postgres/options.ts';
+import { parseTable } from '../../postgres/table.ts';
+import { isObject, isRecord } from '../../core/values.ts';
+import type { Stored } from './witness.ts';
 
 /** By what the message of a visit is found. */
 export interface Sought {
@@ -17,8 +18,8 @@ export interface Sought {
 
 /** A place where messages are kept. */
 export interface History {
-  /** Every text that is kept of this message or its conversation. Rejects when the place cannot be asked. */
-  texts(sought: Sought): Promise<readonly string[]>;
+  /** Everything that may be the row of this message. Rejects when the place cannot be asked. */
+  rows(sought: Sought): Promise<readonly Stored[]>;
   close(): Promise<void>;
 }
 
@@ -32,17 +33,18 @@ const ASK_MS = 10_000;
 /** The app's history: a GET of `url`, with both placeholders filled in. */
 export function httpHistory(url: string, headers: Readonly<Record<string, string>>): History {
   return {
-    async texts({ id, messageId }) {
+    async rows({ id, messageId }) {
       const filled = url
         .replaceAll(ID, encodeURIComponent(id))
         .replaceAll(MESSAGE_ID, () => encodeURIComponent(required(messageId)));
       const signal = AbortSignal.timeout(ASK_MS);
-      const answer = await fetch(filled, { headers, signal });
+      // Headers may hold a token, which a redirect could send to somebody else.
+      const answer = await fetch(filled, { headers, signal, redirect: 'manual' });
       const text = await answer.text();
       // No conversation yet is an answer: nothing is kept.
       if (answer.status === 404) return [];
       if (!answer.ok) throw new Error(`the history was answered with status ${answer.status}`);
-      return textsIn(parsed(text), messageId);
+      return rowsIn(parsed(text), messageId);
     },
     close: () => Promise.resolve(),
   };
@@ -69,11 +71,12 @@ export function sqlHistory(options: {
   });
   const queryFor = (messageId: string | undefined): string => {
     if (sql !== undefined) return sql;
-    const by = messageId === undefined ? `conversation_id = ${ID}` : `id = ${MESSAGE_ID}`;
-    return `SELECT content FROM ${table} WHERE ${by}`;
+    const also = messageId === undefined ? '' : ` OR id = ${MESSAGE_ID}`;
+    const columns = 'role, content, events, complete, outcome';
+    return `SELECT ${columns} FROM ${table} WHERE conversation_id = ${ID}${also}`;
   };
   return {
-    async texts({ id, messageId }) {
+    async rows({ id, messageId }) {
       const values: string[] = [];
       const text = queryFor(messageId).replaceAll(/\{id\}|\{message\}/g, (placeholder) => {
         values.push(placeholder === ID ? id : required(messageId));
@@ -81,7 +84,7 @@ export function sqlHistory(options: {
       });
       const client = await pool.connect();
       try {
-        return textsIn((await client.query(text, values)).rows, undefined);
+        return rowsIn((await client.query(text, values)).rows, undefined);
       } finally {
         client.release();
       }
@@ -106,17 +109,30 @@ function parsed(text: string): unknown {
 }
 
 /**
- * Every string in it. Where a record has the message's id, only that record's; never what a record with the role of a
- * user says, because a prompt that the model repeats is not an answer.
+ * Every string in it, or of a record with `content` only that. Where a record has the message's id, only what is in that
+ * record; never what a record with the role of a user says, because a prompt that the model repeats is not an answer.
  */
-function textsIn(history: unknown, messageId: string | undefined): readonly string[] {
+function rowsIn(history: unknown, messageId: string | undefined): readonly Stored[] {
   const own = messageId === undefined ? undefined : recordWith(history, messageId);
-  const texts: string[] = [];
+  const rows: Stored[] = [];
   walk(own ?? history, (value) => {
-    if (typeof value === 'string') texts.push(value);
+    if (typeof value === 'string') rows.push({ text: value });
+    if (isRecord(value) && typeof value['content'] === 'string' && !isAsking(value)) {
+      rows.push({ text: value['content'], isRow: true, ...facts(value) });
+      return false;
+    }
     return !isAsking(value);
   });
-  return texts;
+  return rows;
+}
+
+function facts(record: Readonly<Record<string, unknown>>): Partial<Stored> {
+  const { events, complete, outcome } = record;
+  return {
+    events,
+    complete: typeof complete === 'boolean' ? complete : undefined,
+    outcome: typeof outcome === 'string' ? outcome : undefined,
+  };
 }
 
 function recordWith(history: unknown, messageId: string): object | undefined {
