@@ -28,12 +28,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   semver: ['cli/doctor/'],
   '@grafana/grafana-foundation-sdk': ['slo/dashboards/'],
   // `createRequire` loads what may not be there: `pg`, and the Prometheus clients.
-  'node:module': [
-    'postgres/options.ts',
-    'telemetry/prometheus-client.ts',
-    'register/',
-    'cli/doctor',
-  ],
+  'node:module': ['core/load-peer.ts', 'register/'],
 };
 
 /** What an app without any optional package can load. */
@@ -223,18 +218,15 @@ function folderOf(file: string): string {
 
 /** `lastchunk/postgres` and the source it is built from, for every entry point that is code. */
 function entryPoints(manifest: unknown): [string, string][] {
-  // True for our own package.json: every entry point but itself has types and a default.
-  const { exports } = manifest as { exports: Record<string, string | { default: string }> };
-  return Object.entries(exports).flatMap(([path, target]) =>
-    typeof target === 'string'
-      ? []
-      : [
-          [
-            path.replace('.', 'lastchunk'),
-            target.default.replace('./dist/', '').replace(/\.js$/, '.ts'),
-          ],
-        ],
-  );
+  // True for our own package.json: every entry point but itself ends in a file for whoever knows no other condition.
+  type Target = string | { readonly default: string | { readonly default: string } };
+  const { exports } = manifest as { exports: Record<string, Target> };
+  return Object.entries(exports).flatMap(([path, target]) => {
+    if (typeof target === 'string') return [];
+    const file = typeof target.default === 'string' ? target.default : target.default.default;
+    const source = file.replace('./dist/', '').replace(/\.js$/, '.ts');
+    return [[path.replace('.', 'lastchunk'), source]];
+  });
 }
 
 /** The list under "Public exports": an item for each entry point, all names in backticks. */

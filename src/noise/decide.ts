@@ -10,6 +10,7 @@ import { countsError } from './dedup.ts';
 
 export type { NoiseReason } from '../core/names/labels.ts';
 import { isReference } from '../core/values.ts';
+import { sharedState } from '../core/shared-state.ts';
 
 /** An error that was called noise. */
 export interface FoundNoise {
@@ -21,7 +22,10 @@ export interface FoundNoise {
 }
 
 /** Decisions by error, then by stream. Both are held weakly: an error must not keep a stream, nor the other way round. */
-const decided = new WeakMap<object, WeakMap<CurrentStream, FoundNoise | false>>();
+const decided = sharedState(
+  'noise.decided',
+  () => new WeakMap<object, WeakMap<CurrentStream, FoundNoise | false>>(),
+);
 
 /**
  * What is known of `error` in the stream of `res`, or, without it, in the stream that the caller runs in. `undefined`

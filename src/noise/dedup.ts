@@ -4,6 +4,7 @@
  */
 import type { CurrentStream } from '../core/current-stream.ts';
 import { property } from './matcher.ts';
+import { sharedState } from '../core/shared-state.ts';
 
 /** An exception, as OpenTelemetry writes it. */
 export interface SerialisedException {
@@ -15,7 +16,10 @@ export interface SerialisedException {
 }
 
 /** By stream, then by what is written: `text` while only a text was counted, whose error may still come. */
-const known = new WeakMap<CurrentStream, Map<string, 'text' | 'error'>>();
+const known = sharedState(
+  'noise.known',
+  () => new WeakMap<CurrentStream, Map<string, 'text' | 'error'>>(),
+);
 
 /** Whether an error object, met for the first time, is to be counted: not when its text was. */
 export function countsError(stream: CurrentStream, error: object): boolean {

@@ -7,6 +7,7 @@ import { subscribe } from 'node:diagnostics_channel';
 import { type Moment, thisMoment } from '../core/current-stream.ts';
 import { property } from './matcher.ts';
 import { isReference } from '../core/values.ts';
+import { sharedState } from '../core/shared-state.ts';
 
 /** What is known of the error of a request. */
 export interface RequestError {
@@ -16,7 +17,7 @@ export interface RequestError {
 }
 
 /** By error. Holds no error. */
-const seen = new WeakMap<object, RequestError>();
+const seen = sharedState('noise.request-errors', () => new WeakMap<object, RequestError>());
 
 /** `http.client.request.error` of Node's `node:http`, `undici:request:error` of `fetch` and undici. */
 const CHANNELS = ['http.client.request.error', 'undici:request:error'] as const;

@@ -14,6 +14,7 @@ import { isObject } from '../core/values.ts';
 import { replaceConnect, type WatchedPool } from './connect.ts';
 import { Leases } from './lease.ts';
 import { HeldByStreams, type Holding } from './streams.ts';
+import { sharedState } from '../core/shared-state.ts';
 
 export type { WatchedPool };
 
@@ -35,7 +36,7 @@ export interface WatchedGauges {
 }
 
 /** Every pool that is watched, by whichever instance. */
-const pools = new WeakSet<WatchedPool>();
+const pools = sharedState('pools', () => new WeakSet<WatchedPool>());
 
 /** The watched pools of one instance. */
 export class PoolWatch {

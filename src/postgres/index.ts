@@ -10,7 +10,13 @@ import type { PoolGauges } from './connections.ts';
 import { migrate } from './migrations.ts';
 import type { Migrated } from './migrations.ts';
 import { checkOptions, loadPg } from './options.ts';
-import type { PgConnection, PostgresOptions, PostgresSettings, WriteMessages } from './options.ts';
+import type {
+  PgConnection,
+  PgDriver,
+  PostgresOptions,
+  PostgresSettings,
+  WriteMessages,
+} from './options.ts';
 import type { PgClient, PgResult } from '../core/pg-shapes.ts';
 import { saveRows, uniqueRows } from './save.ts';
 import type { IdConflict } from './save.ts';
@@ -24,6 +30,7 @@ export type {
   Migrated,
   PgClient,
   PgConnection,
+  PgDriver,
   PgResult,
   PoolGauges,
   PostgresOptions,
@@ -65,7 +72,9 @@ export interface PostgresStore extends MessageStore {
 export function postgres(options: PostgresOptions): PostgresStore {
   const settings = checkOptions(options);
   let listener: PostgresListener = {};
-  const connections = new Connections(loadPg(), settings, (error) => listener.onError?.(error));
+  const connections = new Connections(loadPg(options.pg), settings, (error) =>
+    listener.onError?.(error),
+  );
   const save = createSave(connections, settings);
   const ready = createReadiness(settings.migrate, () => migrate(connections, settings.table));
   const running = new Set<Promise<unknown>>();

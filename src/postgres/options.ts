@@ -1,6 +1,6 @@
 /** The options of `postgres()`, checked once at the start, and the driver, loaded when a store is made. */
-import { createRequire } from 'node:module';
 import { LastchunkError } from '../core/errors.ts';
+import { appPlaces, loadPeer } from '../core/load-peer.ts';
 import {
   bad,
   flag,
@@ -35,6 +35,12 @@ export type WriteMessages = (
   messages: readonly StorableMessage[],
 ) => Promise<unknown>;
 
+/** The module `pg`. Structural, so that the declarations of this package need no types of it. */
+export interface PgDriver {
+  readonly Pool: new (...args: never[]) => object;
+  readonly Query: new (...args: never[]) => object;
+}
+
 /** Options of `postgres()`. One of `connectionString` and `connection` is needed. */
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`. */
@@ -50,6 +56,8 @@ export interface PostgresOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** For each statement, on the server: 1 to 600 000 ms. Default 5 000. */
   readonly statementTimeoutMs?: number | undefined;
+  /** The module `pg`; default the one that is installed. Needed in a bundle. */
+  readonly pg?: PgDriver | undefined;
   /** Writes messages into the app's own tables; `table` and `migrate` have no use then. */
   readonly write?: WriteMessages | undefined;
 }
@@ -98,24 +106,34 @@ export function checkOptions(options: PostgresOptions = {}): PostgresSettings {
 }
 
 /**
- * Loads `pg`, seen from the module `from`, or throws `missing-peer`.
- *
- * By `require`, not by `import`: an import at the top would end the app with a module error that does not
- * say what to do, and `await import` there would make this entry point impossible to `require()`. It also is
- * the way that tracing tools patch `pg`, so the app and the store get the same one.
+ * Checks the driver that was handed in, or loads the one that is installed. Throws `bad-option` for something that is not
+ * `pg` and `missing-peer` where there is none to load, as in a bundle.
  */
-export function loadPg(from: string = import.meta.url): PgModule {
-  try {
-    const loaded: unknown = createRequire(from)('pg');
-    // True for every version of `pg` in our peer range: the module has these classes.
-    return loaded as PgModule;
-  } catch (cause) {
-    throw new LastchunkError(
-      'missing-peer',
-      '`pg` is needed by lastchunk/postgres and could not be loaded; install it: npm install pg',
-      { cause },
-    );
+export function loadPg(given?: unknown, places: readonly string[] = appPlaces()): PgModule {
+  if (given !== undefined) {
+    const driver = isObject(given) && 'default' in given ? given.default : given;
+    if (isPg(driver)) return driver;
+    throw bad("`pg` must be the module pg: `import pg from 'pg'` or `require('pg')`");
   }
+  let cause: unknown;
+  try {
+    const loaded = loadPeer('pg', places);
+    if (isPg(loaded)) return loaded;
+  } catch (error) {
+    cause = error;
+  }
+  throw new LastchunkError(
+    'missing-peer',
+    'lastchunk/postgres needs `pg` and did not find it: npm install pg. In a bundle, or where it is installed elsewhere, ' +
+      "hand it in: import pg from 'pg'; postgres({ pg, … })",
+    { cause },
+  );
+}
+
+/** Narrows to what we call; every version of `pg` in our peer range has these classes. */
+function isPg(value: unknown): value is PgModule {
+  if (!isObject(value) || !('Pool' in value) || !('Query' in value)) return false;
+  return typeof value.Pool === 'function' && typeof value.Query === 'function';
 }
 
 function checkConnection({ connectionString, connection }: PostgresOptions): object {
@@ -179,5 +197,6 @@ const KNOWN: readonly (keyof PostgresOptions)[] = [
   'maxConnections',
   'connectTimeoutMs',
   'statementTimeoutMs',
+  'pg',
   'write',
 ];

@@ -2,10 +2,8 @@
  * The app's own OpenTelemetry packages. They are loaded from where the app is, not from where we are: the SDK has to
  * be the one whose instrumentations and API the rest of the app meets.
  */
-import { realpathSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { LastchunkError } from '../core/errors.ts';
+import { appPlaces, findPeer, loadPeer } from '../core/load-peer.ts';
 
 /** Loads packages of the app. */
 export interface AppPackages {
@@ -22,25 +20,10 @@ export interface AppPackages {
  * that is run by another one (`tsx app.ts`, a process manager) the first is that other one's home.
  */
 export function appPackages(program: string | undefined = process.argv[1]): AppPackages {
-  const places = [
-    ...(program === undefined ? [] : [join(dirname(realPath(program)), 'app.js')]),
-    join(process.cwd(), 'app.js'),
-    import.meta.url,
-  ];
-  const find = (name: string): string | undefined => {
-    for (const place of places) {
-      try {
-        return createRequire(place).resolve(name);
-      } catch {
-        // Not there: the next place.
-      }
-    }
-    return undefined;
-  };
-  const loadOptional = (name: string): unknown => {
-    const file = find(name);
-    return file === undefined ? undefined : createRequire(file)(file);
-  };
+  const places = [...appPlaces(program), import.meta.url];
+  const find = (name: string): string | undefined => findPeer(name, places);
+  const loadOptional = (name: string): unknown =>
+    find(name) === undefined ? undefined : loadPeer(name, places);
   return {
     loadOptional,
     load(needed) {
@@ -62,14 +45,4 @@ function missingPeers(names: readonly string[]): LastchunkError {
     'missing-peer',
     `lastchunk/register needs what is not installed: npm install ${list}`,
   );
-}
-
-/** A program is often started by a link in `node_modules/.bin`. */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    // Not a file, as with `node -`: then its folder is not there either, and the next place is asked.
-    return path;
-  }
 }

@@ -15,16 +15,14 @@ import { VERSION } from '../core/version.ts';
 import type { Counter, Gauge } from '../core/names/metric.ts';
 import { METRICS } from '../core/names/index.ts';
 import { mergeReadings, type ReadSeries, type Sink } from './sink.ts';
-
-let shared: Sink | undefined;
+import { sharedState } from '../core/shared-state.ts';
 
 /**
  * The sink of this process, always the same: OpenTelemetry has one provider, and two sinks that observe one series would
  * overwrite each other. Without an SDK it costs a comparison.
  */
 export function otelSink(): Sink {
-  shared ??= createOtelSink();
-  return shared;
+  return sharedState('otel-sink', createOtelSink);
 }
 
 function createOtelSink(): Sink {

@@ -3,10 +3,9 @@
  * loaded from the app's installation or handed in, never brought along: two copies have two registries.
  * Types are structural, so that the declarations of this package need neither of them.
  */
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { bad } from '../core/options.ts';
 import { LastchunkError } from '../core/errors.ts';
+import { loadPeer } from '../core/load-peer.ts';
 import { isObject } from '../core/values.ts';
 
 /** What is asked of a registry. */
@@ -108,7 +107,8 @@ export function findClient(
   if (installed.length === 0) {
     throw new LastchunkError(
       'missing-peer',
-      'lastchunk/prometheus needs the package prom-client (or @prometheus-io/client): install it, or pass `client`',
+      'lastchunk/prometheus needs prom-client (or @prometheus-io/client) and did not find it: npm install prom-client. In ' +
+        "a bundle, or where it is installed elsewhere, hand it in: import client from 'prom-client'; prometheus({ client })",
     );
   }
   const found =
@@ -119,16 +119,13 @@ export function findClient(
   throw bad('`registry` was made by another copy of the client: pass that copy as `client` too');
 }
 
-/** A peer is found beside this package; in a linked checkout it is not, but the app's directory has it. */
+/** Not installed and not loadable are the same here: the other client may be there. */
 function loadInstalled(name: string): unknown {
-  for (const from of [import.meta.url, join(process.cwd(), 'package.json')]) {
-    try {
-      return createRequire(from)(name);
-    } catch {
-      // Not installed there, or not loadable: the next place, and `missing-peer` after the last.
-    }
+  try {
+    return loadPeer(name);
+  } catch {
+    return undefined;
   }
-  return undefined;
 }
 
 /** Narrows to what we call; that the parts behave as named is what the peer's version range says. */

@@ -15,9 +15,10 @@ import {
 } from './prometheus-client.ts';
 import { seriesKey, type SeriesReading } from './metric-registry.ts';
 import { mergeReadings, type ReadSeries, type Sink } from './sink.ts';
+import { sharedState } from '../core/shared-state.ts';
 
 /** One sink per registry: two would overwrite each other's gauges. */
-const sinks = new WeakMap<PrometheusRegistry, Sink>();
+const sinks = sharedState('prometheus-sinks', () => new WeakMap<PrometheusRegistry, Sink>());
 
 /** The sink of a registry, made at the first call. Instruments that are there under our names are used. */
 export function createPrometheusSink(client: KnownClient, registry: PrometheusRegistry): Sink {

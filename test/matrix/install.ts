@@ -26,6 +26,9 @@ export async function packLastchunk(): Promise<string> {
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
   const project = join(ROOT, 'tsconfig.build.json');
   await run(process.execPath, [tsc, '-p', project, '--outDir', join(stage, 'dist')]);
+  const older = join(stage, 'dist/cjs');
+  await run(process.execPath, [tsc, '-p', join(ROOT, 'tsconfig.cjs.json'), '--outDir', older]);
+  await writeFile(join(older, 'package.json'), '{ "type": "commonjs", "sideEffects": false }\n');
   await npm(stage, ['pack', '--ignore-scripts', '--pack-destination', SCRATCH]);
   const [tarball] = (await readdir(SCRATCH)).filter((name) => /^lastchunk-.*\.tgz$/.test(name));
   if (tarball === undefined) throw new Error('npm pack made no tarball');

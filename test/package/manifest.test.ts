@@ -6,7 +6,10 @@ import { ROOT } from '../support/imports.ts';
 
 interface Manifest {
   readonly type: string;
-  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+  readonly main: string;
+  readonly types: string;
+  readonly typesVersions: Readonly<Record<'*', Readonly<Record<string, readonly string[]>>>>;
+  readonly exports: Readonly<Record<string, Target>>;
   readonly bin: Readonly<Record<string, string>>;
   readonly scripts: Readonly<Record<string, string>>;
   readonly engines: { readonly node: string };
@@ -14,6 +17,8 @@ interface Manifest {
   readonly peerDependencies: Readonly<Record<string, string>>;
   readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional: boolean }>>;
 }
+
+type Target = string | { readonly [condition: string]: Target };
 
 // True for a package.json that npm has installed from; a wrong shape fails the tests below.
 const manifest = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Manifest;
@@ -31,16 +36,48 @@ it('requires no peer but the OpenTelemetry API, and installs no copy of any peer
 it('builds every entry point and program from a source file', async () => {
   const targets = [
     ...Object.values(manifest.exports).flatMap((target) =>
-      typeof target === 'string' ? [] : Object.values(target),
+      typeof target === 'string' ? [] : filesOf(target),
     ),
     ...Object.values(manifest.bin).map((target) => `./${target}`),
   ];
   const sources = targets.map((target) =>
-    target.replace('./dist/', 'src/').replace(/(?:\.d\.ts|\.js)$/, '.ts'),
+    target.replace(/^\.\/dist\/(?:cjs\/)?/, 'src/').replace(/(?:\.d\.ts|\.js)$/, '.ts'),
   );
   for (const source of sources) await access(join(ROOT, source));
   expect(sources).toContain('src/index.ts');
 });
+
+it('gives each entry point one ES module for Node and a CommonJS build for everything older', async () => {
+  const project = JSON.parse(await readFile(join(ROOT, 'tsconfig.cjs.json'), 'utf8')) as {
+    readonly files: readonly string[];
+  };
+  const built: string[] = [];
+  for (const [entry, target] of Object.entries(manifest.exports)) {
+    // The program that starts the SDK is loaded by `--import`, and by `--require` as the ES module it is.
+    if (entry === './package.json' || entry === './register') continue;
+    expect(Object.keys(target)).toEqual(['module-sync', 'require', 'default']);
+    const files = filesOf(target);
+    const [source] = files.map((file) => /^\.\/dist\/(.*)\.d\.ts$/.exec(file)?.[1]);
+    expect(files).toEqual([
+      `./dist/${source}.d.ts`,
+      `./dist/${source}.js`,
+      `./dist/cjs/${source}.d.ts`,
+      `./dist/cjs/${source}.js`,
+      `./dist/${source}.d.ts`,
+      `./dist/${source}.js`,
+    ]);
+    built.push(`src/${source}.ts`);
+    const old =
+      entry === '.' ? [manifest.types.slice(2)] : manifest.typesVersions['*'][entry.slice(2)];
+    expect(old).toEqual([`dist/cjs/${source}.d.ts`]);
+  }
+  expect(manifest.main).toBe('./dist/cjs/index.js');
+  expect(built.toSorted()).toEqual(project.files.toSorted());
+});
+
+function filesOf(target: Target): string[] {
+  return typeof target === 'string' ? [target] : Object.values(target).flatMap(filesOf);
+}
 
 it('supports only versions of Node whose require() loads an ES module', () => {
   expect(manifest.type).toBe('module');

@@ -1,4 +1,5 @@
 import { pathToFileURL } from 'node:url';
+import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { LastchunkError } from '../../src/core/errors.ts';
 import { postgres } from '../../src/postgres/index.ts';
@@ -87,9 +88,22 @@ describe('a table name', () => {
 });
 
 describe('the package pg', () => {
+  it('may be handed in, as a default import and as a namespace', async () => {
+    const namespace = await import('pg');
+    expect(loadPg(pg, [])).toBe(pg);
+    expect(loadPg(namespace, [])).toBe(pg);
+    const connectionString = 'postgres://127.0.0.1:1/none';
+    await postgres({ connectionString, pg }).close();
+    await postgres({ connectionString, pg: namespace }).close();
+  });
+
+  it('is refused when it is something else', () => {
+    expect(() => loadPg({ Pool: class {} })).toThrow(/`pg` must be the module pg/);
+  });
+
   it('is named when it is not installed', () => {
     const elsewhere = pathToFileURL('/nowhere/lastchunk/postgres.js').href;
-    expect(() => loadPg(elsewhere)).toThrow(
+    expect(() => loadPg(undefined, [elsewhere])).toThrow(
       expect.objectContaining({
         code: 'missing-peer',
         message: expect.stringContaining('npm install pg'),

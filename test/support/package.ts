@@ -1,6 +1,6 @@
 /** The built package in an empty folder, as an app has it after `npm install`, without a registry. */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,9 +14,13 @@ export interface AppFolder {
 
 /**
  * Builds the source into a new folder's `node_modules/lastchunk` and links the packages that are named, and
- * those that lastchunk depends on, from the repository's own `node_modules`.
+ * those that lastchunk depends on, from the repository's own `node_modules`. With `commonjs` the build for everything
+ * older is there too.
  */
-export async function createAppFolder(packages: readonly string[]): Promise<AppFolder> {
+export async function createAppFolder(
+  packages: readonly string[],
+  { commonjs = false }: { readonly commonjs?: boolean } = {},
+): Promise<AppFolder> {
   const path = await mkdtemp(join(tmpdir(), 'lastchunk-app-'));
   const modules = join(path, 'node_modules');
   const built = join(modules, 'lastchunk');
@@ -26,6 +30,12 @@ export async function createAppFolder(packages: readonly string[]): Promise<AppF
   const project = join(ROOT, 'tsconfig.build.json');
   // `npm run check` looks at the types; here they would only cost time.
   await run(process.execPath, [tsc, '-p', project, '--noCheck', '--outDir', join(built, 'dist')]);
+  if (commonjs) {
+    const out = join(built, 'dist/cjs');
+    const older = join(ROOT, 'tsconfig.cjs.json');
+    await run(process.execPath, [tsc, '-p', older, '--noCheck', '--outDir', out]);
+    await writeFile(join(out, 'package.json'), '{ "type": "commonjs" }\n');
+  }
   for (const name of ['eventsource-parser', 'uuid', ...packages]) {
     await mkdir(dirname(join(modules, name)), { recursive: true });
     await symlink(join(ROOT, 'node_modules', name), join(modules, name));

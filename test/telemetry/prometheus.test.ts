@@ -270,7 +270,7 @@ describe('the door', () => {
 
   it('names the package that is missing', () => {
     const find = (): unknown => findClient(undefined, undefined, () => undefined);
-    expect(find).toThrow(/prom-client.*install it/);
+    expect(find).toThrow(/npm install prom-client.*prometheus\(\{ client \}\)/);
     expect(codeOf(find)).toBe('missing-peer');
   });
 });

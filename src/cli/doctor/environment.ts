@@ -35,7 +35,7 @@ export async function examineDatabase(
   }
   const settings = checkOptions({ connectionString, table, maxConnections: 1 });
   try {
-    const pg = loadPg(join(app, 'package.json'));
+    const pg = loadPg(undefined, [join(app, 'package.json')]);
     const connections = new Connections(pg, settings, () => {
       // The query that meets it rejects, and that is told below.
     });

@@ -9,6 +9,7 @@
  * a copy of that.
  */
 import { EventEmitter } from 'node:events';
+import { sharedState } from '../../core/shared-state.ts';
 import { findInPrototypeChain } from '../response/shadow-property.ts';
 
 export type Listener = (...args: unknown[]) => void;
@@ -193,8 +194,8 @@ function put(emitter: EventEmitter, type: string, listeners: readonly Listener[]
 }
 
 /** Which emitters have deferrable listeners, and what is registered for each; weak, because both come and go. */
-const deferredOf = new WeakMap<object, DeferredListeners>();
-const deferrableOf = new WeakMap<object, DeferredListener>();
+const deferredOf = sharedState('deferred', () => new WeakMap<object, DeferredListeners>());
+const deferrableOf = sharedState('deferrable', () => new WeakMap<object, DeferredListener>());
 
 const NAMES: readonly MethodName[] = [
   'on',

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { streamPlaces } from '../../core/current-stream.ts';
 import type { FinishRefusal } from '../../core/observer.ts';
-import { VERSION } from '../../core/version.ts';
+import { sharedState } from '../../core/shared-state.ts';
 import { exchangeOf, type Response, type RoutedRequest } from '../response/exchange.ts';
 import { newId } from '../body/identity.ts';
 import { clientStalled, endDetached, finishedInGrace, timeOut } from '../lifecycle/ending.ts';
@@ -13,15 +13,12 @@ import { CancellationContext } from '../lifecycle/noise-facts.ts';
 import { type Environment, Stream } from '../lifecycle/stream.ts';
 import { InterceptedResponse } from './intercept.ts';
 
-/**
- * Shared by all copies of this version in a process, so that two of them never wrap one response twice. Copies of another
- * version have streams of another make, on which ours would call what they do not have.
- */
-const PLACES = Symbol.for(`lastchunk.streams@${VERSION}`);
+/** Streams by response. Two copies of this version in a process must not wrap one response twice. */
+const streams = sharedState('streams', () => new WeakMap<object, Stream>());
 
 /** The stream of a response; nothing is stuck onto the response itself. */
 export function streamOf(res: object): Stream | undefined {
-  return streams().get(res);
+  return streams.get(res);
 }
 
 /**
@@ -39,7 +36,7 @@ export function attach(
   present?.becomeOther();
   present?.hooks.restoreMethods();
   const stream = new Stream(present?.id ?? newId(), exchangeOf(req, res), settings, environment);
-  streams().set(res, stream);
+  streams.set(res, stream);
   streamPlaces().set(res, new CancellationContext(stream));
   stream.hooks = new Attachment(stream);
   // Whoever answered before us is none of our business.
@@ -158,10 +155,4 @@ function restoreMethods(res: Response, before: Methods, wrapped: Methods): void 
     if (old === undefined) Reflect.deleteProperty(res, name);
     else Object.defineProperty(res, name, old);
   }
-}
-
-function streams(): WeakMap<object, Stream> {
-  const shared = globalThis as { [PLACES]?: WeakMap<object, Stream> };
-  shared[PLACES] ??= new WeakMap();
-  return shared[PLACES];
 }
