@@ -4,4 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-await writeFile(join(root, 'dist/cjs/package.json'), '{ "type": "commonjs", "sideEffects": false }\n');
+await writeFile(
+  join(root, 'dist/cjs/package.json'),
+  '{ "type": "commonjs", "sideEffects": false }\n',
+);

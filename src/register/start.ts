@@ -3,8 +3,9 @@
  * hooks for ES modules, and an end that sends the last spans.
  */
 import { createRequire } from 'node:module';
+import { LastchunkError } from '../core/errors.ts';
+import { appPlaces, findPeer, loadPeer } from '../core/load-peer.ts';
 import { flushTelemetry, sharesApi } from '../telemetry/providers.ts';
-import { type AppPackages, appPackages } from './packages.ts';
 import { hookImports, relabelNoise } from './sdk-patches.ts';
 
 const SDK = '@opentelemetry/sdk-node';
@@ -28,6 +29,19 @@ const HTTP = INSTRUMENTATIONS[0].name;
 type NodeSdk = new (options: { readonly instrumentations: readonly object[] }) => { start(): void };
 
 /**
+ * Loads the app's own packages, from where the app is: the SDK has to be the one whose instrumentations and API the rest of
+ * the app meets.
+ */
+interface AppPackages {
+  /** Each package of `needed`, in order. Throws `missing-peer` that names all that are not there. */
+  load(needed: readonly string[]): readonly unknown[];
+  /** `undefined` when it is not installed. Throws what the package throws when it is loaded. */
+  loadOptional(name: string): unknown;
+  /** The file that `name` is loaded from. Throws `missing-peer`. */
+  locate(name: string): string;
+}
+
+/**
  * Starts it, unless `OTEL_SDK_DISABLED` is true. Throws `missing-peer` with the npm command for what is not installed.
  */
 export function startTelemetry(packages: AppPackages = appPackages()): void {
@@ -44,6 +58,38 @@ export function startTelemetry(packages: AppPackages = appPackages()): void {
   if (!sharesApi()) process.emitWarning(TWO_COPIES, { code: 'LASTCHUNK_TWO_APIS' });
   else if (!relabelNoise()) process.emitWarning(NO_LABELS, { code: 'LASTCHUNK_NO_NOISE_LABELS' });
   flushAtTheEnd(flushTelemetry);
+}
+
+/**
+ * Looks beside the program that was started, then where it was started, then beside lastchunk itself: for a program
+ * that is run by another one (`tsx app.ts`, a process manager) the first is that other one's home.
+ */
+function appPackages(program: string | undefined = process.argv[1]): AppPackages {
+  const places = [...appPlaces(program), import.meta.url];
+  const find = (name: string): string | undefined => findPeer(name, places);
+  const loadOptional = (name: string): unknown =>
+    find(name) === undefined ? undefined : loadPeer(name, places);
+  return {
+    loadOptional,
+    load(needed) {
+      const missing = needed.filter((name) => find(name) === undefined);
+      if (missing.length > 0) throw missingPeers(missing);
+      return needed.map(loadOptional);
+    },
+    locate(name) {
+      const file = find(name);
+      if (file === undefined) throw missingPeers([name]);
+      return file;
+    },
+  };
+}
+
+function missingPeers(names: readonly string[]): LastchunkError {
+  const list = names.join(' ');
+  return new LastchunkError(
+    'missing-peer',
+    `lastchunk/register needs what is not installed: npm install ${list}`,
+  );
 }
 
 function createInstrumentations(packages: AppPackages): readonly object[] {
