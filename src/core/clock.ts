@@ -26,6 +26,14 @@ export const systemClock: Clock = {
 };
 
 /**
+ * Epoch milliseconds of a moment of the monotonic clock, by the wall clock as it is set now: whoever subtracts it from
+ * the wall clock has the true age, also after the wall clock was set.
+ */
+export function epochOf(clock: Clock, monotonicMs: number): number {
+  return clock.epochMs() - (clock.monotonicMs() - monotonicMs);
+}
+
+/**
  * Keeps the process alive until a promise that was given to somebody has settled: all timers of `Clock` are unref'd, so
  * without this the event loop could end first, and the promise never would. Returns the promise.
  */

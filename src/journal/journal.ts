@@ -2,6 +2,7 @@
  * The journal: what streams write ahead to, so that neither a dead process nor a dead database loses what a client has
  * seen. Here its parts are made and it meets the saver.
  */
+import { epochOf, systemClock } from '../core/clock.ts';
 import { LastchunkError } from '../core/errors.ts';
 import type { Captured, OpenedStream, StreamLog } from '../core/save-port.ts';
 import type { Message } from '../core/message.ts';
@@ -222,7 +223,8 @@ class DiskJournal implements Journal {
   #oldestMs(): number {
     // The first one was kept first.
     const [own] = this.#engine.streams.waiting;
-    const times = [own?.waitingSinceMs ?? 0, this.#orphans.oldestMs].filter((time) => time > 0);
+    const ownMs = own === undefined ? 0 : Math.round(epochOf(systemClock, own.waitingSinceMs));
+    const times = [ownMs, this.#orphans.oldestMs].filter((time) => time > 0);
     return times.length === 0 ? 0 : Math.min(...times);
   }
 }

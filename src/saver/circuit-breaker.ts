@@ -3,7 +3,7 @@
  * open: one probe at a time, with growing waits in between, so that a database in trouble is not hammered
  * and nobody waits for an answer that is known not to come. An open circuit never gives up.
  */
-import type { Clock } from '../core/clock.ts';
+import { type Clock, epochOf } from '../core/clock.ts';
 
 /** Messages in one batch, at most: one statement over arrays. */
 export const BATCH_MESSAGES = 256;
@@ -42,7 +42,7 @@ export class CircuitBreaker {
   #isOpen = false;
   #limit = BATCH_MESSAGES;
   #lastFailure: { readonly atMs: number; readonly errorType: string } | undefined;
-  #lastSuccessMs = 0;
+  #lastSuccessMs: number | undefined;
   #isProbing = false;
   #failures = 0;
   #cancelWait: (() => void) | undefined;
@@ -67,12 +67,14 @@ export class CircuitBreaker {
 
   /** The last failure of a batch, epoch milliseconds; `undefined` when there was none. */
   get lastFailure(): { readonly atMs: number; readonly errorType: string } | undefined {
-    return this.#lastFailure;
+    const failure = this.#lastFailure;
+    return failure && { ...failure, atMs: epochOf(this.#clock, failure.atMs) };
   }
 
   /** Epoch milliseconds of the last answer; 0 when there was none. */
   get lastSuccessMs(): number {
-    return this.#lastSuccessMs;
+    const ms = this.#lastSuccessMs;
+    return ms === undefined ? 0 : epochOf(this.#clock, ms);
   }
 
   /** Resolves when the caller may send; to `undefined` when `signal` aborts first. */
@@ -117,7 +119,7 @@ export class CircuitBreaker {
   }
 
   #recordAnswer(): void {
-    this.#lastSuccessMs = this.#clock.epochMs();
+    this.#lastSuccessMs = this.#clock.monotonicMs();
     this.#limit = Math.min(BATCH_MESSAGES, this.#limit * 2);
     this.#failures = 0;
     const wasOpen = this.#isOpen;
@@ -127,7 +129,7 @@ export class CircuitBreaker {
   }
 
   #recordFailure(errorType: string, isProbe: boolean): void {
-    this.#lastFailure = { atMs: this.#clock.epochMs(), errorType };
+    this.#lastFailure = { atMs: this.#clock.monotonicMs(), errorType };
     this.#limit = 1;
     // Sent before the circuit opened: the failure is the one that is known already.
     if (this.#isOpen && !isProbe) return;

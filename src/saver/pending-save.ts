@@ -145,8 +145,6 @@ export class PendingSave implements BatchItem {
   readonly save: Save;
   readonly message: Message;
   readonly kind: 'first' | 'revised';
-  /** Wall clock, epoch milliseconds. */
-  readonly dueAtMs: number;
   /** Monotonic. */
   readonly dueMs: number;
   readonly progress: SaveProgress;
@@ -175,7 +173,6 @@ export class PendingSave implements BatchItem {
     this.save = save;
     this.message = save.message;
     this.kind = save.message.revision === 0 ? 'first' : 'revised';
-    this.dueAtMs = clock.epochMs();
     this.dueMs = clock.monotonicMs();
     this.progress = { confirmed: this.#confirmed.promise, result: this.#resolved.promise };
     this.#handle = handle;

@@ -37,7 +37,8 @@ export function rebuild(
     droppedBytes: 0,
     traceId: traceIdOf(opened.traceparent),
     startedAt: new Date(opened.startedAtMs),
-    endedAt: new Date(nowMs),
+    // Of another process, so there is only the wall clock, which may have been set back since.
+    endedAt: new Date(Math.max(opened.startedAtMs, nowMs)),
   };
 }
 

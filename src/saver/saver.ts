@@ -2,7 +2,7 @@
  * The life of a save, from due to its result: queued for the store, watched by its deadlines, put on disk when
  * the store does not answer. This file wires the parts; each part holds one rule.
  */
-import { within, type Clock } from '../core/clock.ts';
+import { epochOf, within, type Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { SaveResult } from '../core/message.ts';
 import type { Save, SaveProgress } from '../core/save-port.ts';
@@ -86,7 +86,8 @@ export class Saver {
   /** When the oldest save without a result was due, epoch milliseconds; 0 when there is none. */
   get oldestPendingMs(): number {
     const [oldest] = this.#saves.pending;
-    return oldest?.dueAtMs ?? 0;
+    const { clock } = this.#options;
+    return oldest === undefined ? 0 : epochOf(clock, oldest.dueMs);
   }
 
   /** True while a save of this stream is in memory: replay leaves it alone. */

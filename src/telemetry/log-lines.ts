@@ -43,7 +43,7 @@ export function createLogLines(logger: Logger): Observer {
       }
     },
     onInternalError(where, error) {
-      const now = Date.now();
+      const now = performance.now();
       const before = told.get(where);
       if (before !== undefined && now - before.atMs < REPEAT_MS) {
         before.untold += 1;

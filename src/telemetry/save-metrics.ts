@@ -2,6 +2,7 @@
  * What saves do, as numbers. `expected` and `pending` move when a message becomes due, results when a save has
  * one: two sides that are compared (`expected - saves - pending = 0`), so neither is computed from the other.
  */
+import { epochOf, systemClock } from '../core/clock.ts';
 import type { Observer, SaveReport, StreamView } from '../core/observer.ts';
 import { FORMATS, STORE_ERRORS } from '../core/names/labels.ts';
 import { METRICS } from '../core/names/index.ts';
@@ -34,13 +35,13 @@ export function createSaveMetrics(
   return {
     pending: () => {
       const [oldest] = due.values();
-      return { count: due.size, oldestMs: oldest?.dueMs };
+      return { count: due.size, oldestMs: oldest && epochOf(systemClock, oldest.dueMs) };
     },
     onDue(stream) {
       const route = routeOf(stream.route);
       registry.add(METRICS.savesExpected, { route });
       registry.add(METRICS.savesPending, { route });
-      due.set(stream.id, { route, dueMs: Date.now() });
+      due.set(stream.id, { route, dueMs: performance.now() });
     },
     onSkip(stream, reason) {
       registry.add(METRICS.savesSkipped, { route: routeOf(stream.route), reason });

@@ -29,6 +29,8 @@ export interface TestClock extends Clock {
   advance(ms: number): Promise<void>;
   /** Time goes by in which the process can do nothing: it is stopped, or busy. */
   stop(ms: number): void;
+  /** The wall clock is set, forward or back. */
+  setWallClock(byMs: number): void;
   /** Timers that are set. */
   readonly timers: number;
 }
@@ -41,8 +43,9 @@ export async function settled(): Promise<void> {
 export function createTestClock(): TestClock {
   const timers = new Set<{ atMs: number; run: () => void }>();
   let nowMs = 1_000;
+  let setByMs = 0;
   return {
-    epochMs: () => 1_700_000_000_000 + nowMs,
+    epochMs: () => 1_700_000_000_000 + setByMs + nowMs,
     monotonicMs: () => nowMs,
     after(ms, run) {
       const timer = { atMs: nowMs + ms, run };
@@ -51,6 +54,9 @@ export function createTestClock(): TestClock {
     },
     get timers() {
       return timers.size;
+    },
+    setWallClock(byMs) {
+      setByMs += byMs;
     },
     stop(ms) {
       nowMs += ms;

@@ -31,6 +31,13 @@ test('an unfinished stream is an interrupted partial with what the open record k
   );
 });
 
+test('an unfinished stream does not end before it began, whatever the wall clock says', () => {
+  const opened = openedStream();
+  const nowMs = opened.startedAtMs - 3_600_000;
+  const message = rebuild({ opened, ending: undefined }, ['x'], { ...context, nowMs });
+  expect(message?.endedAt).toEqual(message?.startedAt);
+});
+
 test('what was found in the body joins the metadata that the app gave', () => {
   const opened = openedStream({ metadata: { user: 7 } });
   const read: typeof readText = (stream, body) => ({

@@ -238,3 +238,17 @@ test('the store is called in the context of the first save of the batch', async 
   await settled();
   expect(contexts).toEqual([first.message.id]);
 });
+
+test.each([3_600_000, -3_600_000])(
+  'ages are true after the wall clock was set by %i ms',
+  async (byMs) => {
+    const bench = createBench();
+    bench.store.behave = (call) => call.reject(AWAY);
+    bench.save();
+    await bench.clock.advance(20);
+    bench.clock.setWallClock(byMs);
+    const { oldestPendingMs, lastFailure } = bench.keeper.state();
+    expect(bench.clock.epochMs() - oldestPendingMs).toBe(20);
+    expect(bench.clock.epochMs() - (lastFailure?.atMs ?? 0)).toBe(20);
+  },
+);

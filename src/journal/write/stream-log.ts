@@ -105,7 +105,7 @@ export class Log implements StreamLog {
   unrecoverable = false;
   /** Number of the last write that held something of it. */
   writtenAt = 0;
-  /** When it began to wait for the store; 0 when it does not. */
+  /** When it began to wait for the store, by `performance.now()`; 0 when it does not. */
   waitingSinceMs = 0;
 
   constructor(

@@ -113,5 +113,5 @@ function noteEnd(log: Log, ending: Ending): void {
   log.revision = ending.revision;
   log.endPending = true;
   log.plain = false;
-  log.waitingSinceMs = ending.endedAt.getTime();
+  log.waitingSinceMs = performance.now();
 }

@@ -24,7 +24,10 @@ export interface TerminalFact {
 }
 
 export interface MessageBuilderParts {
-  readonly view: StreamView & { readonly holdsFrame: boolean };
+  readonly view: StreamView & {
+    readonly holdsFrame: boolean;
+    readonly timings: { readonly elapsedMs: number };
+  };
   readonly opened: OpenedStream;
   readonly settings: StreamSettings;
   readonly capture: Capture;
@@ -140,7 +143,8 @@ export class MessageBuilder {
       droppedBytes,
       traceId: this.#parts.traceId,
       startedAt: new Date(opened.startedAtMs),
-      endedAt: new Date(),
+      // The wall clock may have been set meanwhile.
+      endedAt: new Date(opened.startedAtMs + view.timings.elapsedMs),
     };
   }
 }
