@@ -108,7 +108,7 @@ async function write(
 function usedBytes(path: string): number {
   const names = readdirSync(path, { recursive: true, encoding: 'utf8' });
   return names
-    .filter((name) => name.endsWith('.log'))
+    .filter((name) => name.endsWith('.segment'))
     .map((name) => readFileSync(join(path, name)).findLastIndex((byte) => byte !== 0) + 1)
     .reduce((bytes, used) => bytes + used, 0);
 }

@@ -63,12 +63,12 @@ export async function replayRefused({ path, store, io }: ReplayTask): Promise<Re
   const counts = { saved: 0, refused: 0 };
   const tellProgress = createProgress(io);
   const waiting = listRefused(path);
-  for (const { id } of waiting) {
-    const message = readRefused(path, id);
+  for (const { streamId } of waiting) {
+    const message = readRefused(path, streamId);
     if (message === undefined) continue;
     try {
       await store.save([message]);
-      dropRefused(path, id);
+      dropRefused(path, (info) => info.streamId === streamId);
       counts.saved += 1;
     } catch (error) {
       const left = waiting.length - counts.saved - counts.refused;

@@ -99,7 +99,7 @@ async function drop({ dir, refused }: Given, io: Io, id: string): Promise<number
 }
 
 function dropRefusedOnly(dir: string, id: string): 'dropped' | 'not-found' {
-  return dropRefused(dir, id) ? 'dropped' : 'not-found';
+  return dropRefused(dir, (info) => info.id === id) > 0 ? 'dropped' : 'not-found';
 }
 
 /** An id is whatever an app, or its client, chose: nothing of it may move the cursor of a terminal. */

@@ -23,7 +23,9 @@ export type HealthReason =
   /** The journal cannot be relied on: `journal.degraded` says why. Degraded. */
   | 'journal-degraded'
   /** The journal's directory does not outlive the container, and `ephemeral` was not set. Degraded. */
-  | 'journal-ephemeral';
+  | 'journal-ephemeral'
+  /** Something in the journal's directory needs an operator: `journal.problems` says what. Degraded. */
+  | 'journal-attention';
 
 /** What is known of the saving of messages now. Dates become ISO 8601 in JSON. */
 export interface Health {
@@ -61,6 +63,8 @@ export interface JournalHealth {
   readonly oldestEntrySeconds: number;
   readonly degraded: string | undefined;
   readonly fileSystem: JournalState['fileSystem'];
+  /** What needs an operator, and how much of it there is; empty when nothing does. */
+  readonly problems: NonNullable<JournalState['problems']>;
 }
 
 /**

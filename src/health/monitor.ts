@@ -101,6 +101,7 @@ export class HealthMonitor implements Observer {
     if (store?.reachable === false) reasons.push('store-away');
     if (journal?.degraded !== undefined) reasons.push('journal-degraded');
     if (journal !== undefined && isUndeclared(journal)) reasons.push('journal-ephemeral');
+    if (Object.keys(journal?.problems ?? {}).length > 0) reasons.push('journal-attention');
     return reasons;
   }
 }
@@ -174,9 +175,9 @@ function storeHealth(saver: SaverFacts, probed: ProbeResult | undefined): StoreH
 }
 
 function journalHealth(journal: JournalState, now: number): JournalHealth {
-  const { entries, bytes, capacityBytes, degraded, fileSystem } = journal;
+  const { entries, bytes, capacityBytes, degraded, fileSystem, problems = {} } = journal;
   const oldestEntrySeconds = ageSeconds(journal.oldestEntryMs, now);
-  return { entries, bytes, capacityBytes, oldestEntrySeconds, degraded, fileSystem };
+  return { entries, bytes, capacityBytes, oldestEntrySeconds, degraded, fileSystem, problems };
 }
 
 /** In a container these layers go with the container, and with them what SIGKILL left in the journal. */

@@ -1,17 +1,21 @@
 /**
- * Messages that the store can never take, one JSON file each, kept until an operator sends them again or drops them.
+ * Messages that the store can never take, one JSON file a stream, kept until an operator sends them again or drops them,
+ * or until they are too old or too many.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Message } from '../core/message.ts';
-import { isObject } from '../core/values.ts';
+import { isMissing, isObject } from '../core/values.ts';
+import { checkDirectory, readOurs, temporaryName } from './ours.ts';
 
 /** What an operator is told about a refused message: never its text. */
 export interface RefusedInfo {
-  /** The message's id. */
+  /** The message's id. Two streams may have had the same. */
   readonly id: string;
+  readonly streamId: string;
+  readonly conversationId: string | null;
   readonly sqlstate: string;
   /** Epoch milliseconds. */
   readonly refusedAtMs: number;
@@ -25,6 +29,12 @@ interface RefusedFile {
   readonly message: Message;
 }
 
+/** How long refused messages are kept, and how much of them. */
+export interface RefusedBound {
+  readonly maxAgeMs: number;
+  readonly maxBytes: number;
+}
+
 /** Writes a refused message and returns when it is on the disk. Rejects with what the disk says. */
 export async function writeRefused(
   path: string,
@@ -33,8 +43,10 @@ export async function writeRefused(
 ): Promise<void> {
   const directory = refusedDirectory(path);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const target = fileOf(path, message.id);
-  const file = await open(`${target}.tmp`, 'w', 0o600);
+  checkDirectory(directory);
+  const target = fileOf(path, message.streamId);
+  const temporary = temporaryName(target);
+  const file = await open(temporary, 'wx', 0o600);
   try {
     const content: RefusedFile = { sqlstate, refusedAtMs: Date.now(), message };
     await file.writeFile(JSON.stringify(content));
@@ -42,7 +54,7 @@ export async function writeRefused(
   } finally {
     await file.close();
   }
-  await rename(`${target}.tmp`, target);
+  await rename(temporary, target);
   const entries = await open(directory, 'r');
   try {
     await entries.sync();
@@ -53,28 +65,42 @@ export async function writeRefused(
 
 /** The refused messages under a journal's path, oldest first. Files that are not ours are passed over. */
 export function listRefused(path: string): readonly RefusedInfo[] {
-  return names(path)
-    .flatMap((name) => {
-      const file = join(refusedDirectory(path), name);
-      const content = readFile(file);
-      if (content === undefined) return [];
-      const { sqlstate, refusedAtMs, message } = content;
-      return [{ id: message.id, sqlstate, refusedAtMs, bytes: statSync(file).size }];
-    })
-    .sort((a, b) => a.refusedAtMs - b.refusedAtMs);
+  return readAll(path).map(({ file, content: { sqlstate, refusedAtMs, message } }) => {
+    const { id, streamId, conversationId } = message;
+    return { id, streamId, conversationId, sqlstate, refusedAtMs, bytes: statSync(file).size };
+  });
 }
 
-/** One refused message, whole; `undefined` when there is none with this id. */
+/** One refused message, whole, by its own id or by its stream's; `undefined` when there is none. */
 export function readRefused(path: string, id: string): Message | undefined {
-  return readFile(fileOf(path, id))?.message;
+  const messages = readAll(path).map(({ content }) => content.message);
+  return (
+    messages.find(({ streamId }) => streamId === id) ??
+    messages.find((message) => message.id === id)
+  );
 }
 
-/** Removes a refused message; false when there is none with this id. */
-export function dropRefused(path: string, id: string): boolean {
-  const file = fileOf(path, id);
-  if (readFile(file) === undefined) return false;
-  rmSync(file);
-  return true;
+/** Removes the refused messages that `isMeant`; returns how many. */
+export function dropRefused(path: string, isMeant: (info: RefusedInfo) => boolean): number {
+  const meant = new Set(listRefused(path).filter(isMeant));
+  const streams = new Set([...meant].map(({ streamId }) => streamId));
+  for (const { file, content } of readAll(path)) {
+    if (streams.has(content.message.streamId)) rmSync(file, { force: true });
+  }
+  return meant.size;
+}
+
+/** Removes what is too old, and the oldest of what is too much; returns how many. Throws what the disk throws. */
+export function boundRefused(path: string, { maxAgeMs, maxBytes }: RefusedBound): number {
+  const all = listRefused(path);
+  let bytes = all.reduce((sum, info) => sum + info.bytes, 0);
+  const tooMuch = new Set<string>();
+  for (const info of all) {
+    if (info.refusedAtMs >= Date.now() - maxAgeMs && bytes <= maxBytes) break;
+    bytes -= info.bytes;
+    tooMuch.add(info.streamId);
+  }
+  return tooMuch.size === 0 ? 0 : dropRefused(path, ({ streamId }) => tooMuch.has(streamId));
 }
 
 function refusedDirectory(path: string): string {
@@ -82,22 +108,38 @@ function refusedDirectory(path: string): string {
 }
 
 /** An id may be anything that an app chose, so it is not a file name; its hash is. */
-function fileOf(path: string, id: string): string {
-  return join(refusedDirectory(path), `${createHash('sha256').update(id).digest('hex')}.json`);
+function fileOf(path: string, streamId: string): string {
+  const name = createHash('sha256').update(streamId).digest('hex');
+  return join(refusedDirectory(path), `${name}.json`);
 }
 
+/** Oldest first. */
+function readAll(path: string): { file: string; content: RefusedFile }[] {
+  return names(path)
+    .flatMap((name) => {
+      const file = join(refusedDirectory(path), name);
+      const content = readFile(file);
+      return content === undefined ? [] : [{ file, content }];
+    })
+    .sort((a, b) => a.content.refusedAtMs - b.content.refusedAtMs);
+}
+
+/** Throws `NotOursError` for a directory that others could have filled. */
 function names(path: string): readonly string[] {
+  const directory = refusedDirectory(path);
   try {
-    return readdirSync(refusedDirectory(path)).filter((name) => name.endsWith('.json'));
-  } catch {
+    checkDirectory(directory);
+    return readdirSync(directory).filter((name) => name.endsWith('.json'));
+  } catch (error) {
     // Nothing was ever refused here.
-    return [];
+    if (isMissing(error)) return [];
+    throw error;
   }
 }
 
 function readFile(file: string): RefusedFile | undefined {
   try {
-    const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    const value: unknown = JSON.parse(readOurs(file));
     if (!isRefusedFile(value)) return undefined;
     const { message } = value;
     // Dates are strings in JSON.
@@ -112,5 +154,5 @@ function readFile(file: string): RefusedFile | undefined {
 /** Written by `writeRefused`, so that what stands inside the message is a message. */
 function isRefusedFile(value: unknown): value is RefusedFile {
   if (!isObject(value) || !('sqlstate' in value) || !('message' in value)) return false;
-  return isObject(value.message) && 'id' in value.message;
+  return isObject(value.message) && 'id' in value.message && 'streamId' in value.message;
 }

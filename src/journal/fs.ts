@@ -1,5 +1,5 @@
 /**
- * The file system. `Files` is the few calls through which the journal writes a segment's bytes: one small object, so
+ * The file system. `Files` is the few calls through which the journal writes and reads a segment's bytes: one small object, so
  * that a test can make a disk that is short, slow, full or fails. `fileSystemOf` says on what kind of file system a
  * directory lies: a tmpfs or a container's own layer does not outlive the container, and a network file system
  * promises neither locks nor fsync as a disk does.
@@ -7,8 +7,11 @@
 import {
   closeSync,
   fdatasync,
+  fstatSync,
   ftruncateSync,
   openSync,
+  read,
+  readSync,
   statfsSync,
   unlinkSync,
   writeSync,
@@ -24,6 +27,12 @@ export interface Files {
   truncate(fd: number, length: number): void;
   /** Resolves when everything written to `fd` so far, and its size, is on the disk. */
   sync(fd: number): Promise<void>;
+  /** Reads into `into[at, …)` from `position`; resolves to how much, 0 at the end of the file. */
+  read(fd: number, into: Buffer, at: number, position: number): Promise<number>;
+  /** The same now, from the beginning of `into`: for pages that were written or read a moment ago. */
+  readNow(fd: number, into: Buffer, position: number): number;
+  /** Size in bytes, and how many names the file has: 0 when it was deleted. */
+  stat(fd: number): { readonly size: number; readonly links: number };
   close(fd: number): void;
   remove(path: string): void;
 }
@@ -44,6 +53,17 @@ export const diskFiles: Files = {
       // The size is metadata that fdatasync does write; times are what it leaves out (fdatasync(2)).
       fdatasync(fd, (error) => (error === null ? resolve() : reject(error)));
     }),
+  read: (fd, into, at, position) =>
+    new Promise((resolve, reject) => {
+      read(fd, into, at, into.length - at, position, (error, got) =>
+        error === null ? resolve(got) : reject(error),
+      );
+    }),
+  readNow: (fd, into, position) => readSync(fd, into, 0, into.length, position),
+  stat(fd) {
+    const { size, nlink } = fstatSync(fd);
+    return { size, links: nlink };
+  },
   close: closeSync,
   remove: unlinkSync,
 };
@@ -76,6 +96,17 @@ export function fileSystemOf(path: string): FileSystem {
   } catch {
     // Not there yet, or a platform without statfs: nothing is known against it.
     return 'disk';
+  }
+}
+
+/** Bytes of the volume that `path` lies on, in use or not; `undefined` where the system does not say. */
+export function volumeBytes(path: string): number | undefined {
+  try {
+    const { blocks, bsize } = statfsSync(path);
+    return blocks * bsize;
+  } catch {
+    // A platform without statfs: nothing is known.
+    return undefined;
   }
 }
 

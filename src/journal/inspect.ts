@@ -2,16 +2,20 @@
  * A journal seen from outside, for an operator: what waits in it, and how to get rid of one message. Reads only, and
  * never a text; works while an owner is alive.
  */
-import { closeSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { dropRefused } from './dead-letters.ts';
+import { diskFiles } from './fs.ts';
 import { isDead } from './lease/liveness.ts';
 import { INSTANCE_NAME } from './lease/owner-directory.ts';
-import { openSettlements, readDirectory, writeSettlement } from './read/orphan-directory.ts';
+import { withTaken } from './lease/takeover.ts';
 import { originalName } from './read/orphans.ts';
+import { checkDirectory, isOurDirectory } from './ours.ts';
 import { BodyReader } from './read/reader.ts';
-import { unnamedStream } from './read/stream-index.ts';
-import type { IndexedStream } from './read/stream-index.ts';
+import { closeSegment, listSegments, openSegment } from './read/segment-file.ts';
+import { Settlements } from './read/settlements.ts';
+import { indexRecord, isWanted, unnamedStream } from './read/stream-index.ts';
+import type { IndexedFile, IndexedStream, StreamIndex } from './read/stream-index.ts';
 
 export { dropRefused, listRefused, readRefused } from './dead-letters.ts';
 export type { RefusedInfo } from './dead-letters.ts';
@@ -52,17 +56,17 @@ export async function listJournal(path: string): Promise<readonly JournalListing
 
 /** Drops a message: a refused one, or one that a dead process left. */
 export async function dropEntry(path: string, messageId: string): Promise<DropResult> {
-  if (dropRefused(path, messageId)) return 'dropped';
+  if (dropRefused(path, ({ id }) => id === messageId) > 0) return 'dropped';
   let result: DropResult = 'not-found';
   await eachStream(path, (stream, { directory, alive }) => {
     if (messageIdOf(stream, directory) !== messageId) return;
     result = alive ? 'in-use' : 'dropped';
     if (alive) return;
-    const settlements = openSettlements(directory);
+    const settlements = new Settlements(directory);
     try {
-      writeSettlement(settlements, stream);
+      settlements.add(stream);
     } finally {
-      closeSync(settlements.fd);
+      settlements.close();
     }
   });
   return result;
@@ -77,34 +81,44 @@ async function eachStream(
   path: string,
   visit: (stream: IndexedStream, where: Where) => void,
 ): Promise<void> {
-  const reader = new BodyReader();
+  const reader = new BodyReader(diskFiles);
   for (const where of await directories(path)) {
-    // A file that goes while we look was settled.
-    const { files, streams } = await readDirectory(where.directory, reader, () => {});
-    try {
-      for (const stream of streams) visit(stream, where);
-    } finally {
-      for (const file of files) closeSync(file.fd);
+    const index: StreamIndex = new Map();
+    for (const file of listSegments(where.directory)) {
+      await scanSegment(where.directory, file, reader, index);
     }
+    for (const stream of index.values()) if (isWanted(stream)) visit(stream, where);
+  }
+}
+
+/** A file that goes while we look was settled, and one that cannot be read is not listed. */
+async function scanSegment(
+  directory: string,
+  file: IndexedFile,
+  reader: BodyReader,
+  index: StreamIndex,
+): Promise<void> {
+  try {
+    openSegment(directory, file);
+    await reader.scan(file, (record, bytes) => indexRecord(index, file, record, bytes));
+  } catch {
+    // What else the journal holds is listed all the same.
+  } finally {
+    closeSegment(file);
   }
 }
 
 /** Every instance directory, and what was taken into it. */
 async function directories(path: string): Promise<Where[]> {
   const all: Where[] = [];
+  checkDirectory(path);
   for (const name of readdirSync(path).filter((entry) => INSTANCE_NAME.test(entry))) {
-    const directory = join(path, name);
-    const alive = !(await isDead(directory));
-    all.push({ directory, alive }, ...takenInside(directory, alive));
+    const instance = join(path, name);
+    if (!isOurDirectory(instance, () => {})) continue;
+    const alive = !(await isDead(instance));
+    all.push(...withTaken(instance).map((directory) => ({ directory, alive })));
   }
   return all;
-}
-
-function takenInside(directory: string, alive: boolean): Where[] {
-  return readdirSync(directory)
-    .filter((name) => name.startsWith('taken-'))
-    .map((name) => join(directory, name))
-    .flatMap((inner) => [{ directory: inner, alive }, ...takenInside(inner, alive)]);
 }
 
 function messageIdOf(stream: IndexedStream, directory: string): string {

@@ -7,14 +7,16 @@ import { LastchunkError } from '../core/errors.ts';
 import type { Captured, OpenedStream, StreamLog } from '../core/save-port.ts';
 import type { Message } from '../core/message.ts';
 import { writeRefused } from './dead-letters.ts';
-import { describeFileSystem, fileSystemOf } from './fs.ts';
-import type { FileSystem } from './fs.ts';
-import { Lease } from './lease/lease.ts';
+import { diskFiles } from './fs.ts';
+import type { Files } from './fs.ts';
+import { Lease, countUser } from './lease/lease.ts';
+import { Notices } from './notices.ts';
 import type { JournalSettings } from './options.ts';
-import type { Ending, Journal, JournalEntry, JournalState } from './port.ts';
+import type { Ending, Journal, JournalEntry, JournalProblem, JournalState } from './port.ts';
 import { OwnBacklog } from './read/kept.ts';
 import { Orphans } from './read/orphans.ts';
 import { BodyReader } from './read/reader.ts';
+import { SetAside } from './set-aside.ts';
 import { reasonOf } from './write/degraded.ts';
 import type { DegradedReason } from './write/degraded.ts';
 import { WriteEngine } from './write/engine.ts';
@@ -32,8 +34,8 @@ export interface JournalWiring {
   readonly onCorrupt: (count: number) => void;
   /** It cannot be relied on from now on, or it can again. */
   readonly onDegraded: (reason: DegradedReason | undefined) => void;
-  /** The one line about the file system. */
-  readonly log: (level: 'info' | 'warn', line: string) => void;
+  /** What an operator should read: about the file system, and what somebody else did to the directory. */
+  readonly log: (level: 'info' | 'warn' | 'error', line: string) => void;
   /** For tests: a disk that fails, small segments, short pauses. */
   readonly seams?: JournalSeams;
 }
@@ -53,12 +55,13 @@ export function openJournal(wiring: JournalWiring): Journal {
 
 class DiskJournal implements Journal {
   readonly #wiring: JournalWiring;
+  readonly #setAside: SetAside;
+  readonly #notices: Notices;
   readonly #lease: Lease;
   readonly #engine: WriteEngine;
   readonly #backlog: OwnBacklog;
   readonly #orphans: Orphans;
   #corruptRecords = 0;
-  #fileSystem: FileSystem | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
@@ -66,34 +69,56 @@ class DiskJournal implements Journal {
     this.#wiring = wiring;
     const { settings, seams = {}, onError, onWrite, onDegraded } = wiring;
     const { path } = settings;
+    const files: Files = { ...diskFiles, ...seams.files };
+    this.#setAside = new SetAside(path);
+    this.#notices = new Notices(wiring);
     const onCorrupt = (count: number): void => this.#noteCorrupt(count);
-    const reader = new BodyReader();
+    const reader = new BodyReader(files);
     const lease = new Lease({
       path,
       onError,
       onOpened: () => {
-        this.#describeFileSystem();
+        this.#notices.tellFileSystem();
         // What comes after `close` opened a directory of its own.
         if (this.#closing !== undefined) this.#startRenewal();
       },
-      onTakenOver: () => this.#abandon(),
+      onLost: (how, directory) => this.#noteLost(how, directory),
       onFailed: (error) => this.#engine.health.block(reasonOf(error)),
     });
     const orphans = new Orphans({
       path,
       lease,
       reader,
+      setAside: this.#setAside,
       onError,
       onCorrupt,
+      onRefused: (error) => this.#notices.tellUntrusted(error),
       // Streams that waited for room can be written now.
       onFreed: () => this.#engine.syncer.soon(),
     });
-    const otherBytes = (): number => orphans.bytes;
-    const told = { onWrite, onDegraded, onError, onCorrupt };
+    const otherBytes = (): number => orphans.bytes + this.#setAside.bytes;
+    const onDamaged = (segment: string, how: 'deleted' | 'truncated'): void =>
+      this.#notices.tellDamage(segment, how);
+    const told = { onDamaged, onWrite, onDegraded, onError, onCorrupt };
     this.#lease = lease;
     this.#orphans = orphans;
-    this.#engine = new WriteEngine({ settings, seams, lease, otherBytes, ...told });
-    this.#backlog = new OwnBacklog({ path, reader, onCorrupt, streams: this.#engine.streams });
+    this.#engine = new WriteEngine({
+      settings,
+      files,
+      seams,
+      lease,
+      setAside: this.#setAside,
+      otherBytes,
+      ...told,
+    });
+    this.#backlog = new OwnBacklog({
+      path,
+      reader,
+      onCorrupt,
+      onError,
+      streams: this.#engine.streams,
+      instance: () => lease.current?.id ?? '',
+    });
   }
 
   /** Opens the directory, and renews it from then on. */
@@ -103,7 +128,8 @@ class DiskJournal implements Journal {
     try {
       this.#lease.open();
     } catch (error) {
-      if (given) {
+      // A full disk is emptied by saving what is on it; so that is started, and the rest is tried again.
+      if (given && reasonOf(error) !== 'full') {
         const why = error instanceof Error ? error.message : String(error);
         throw new LastchunkError(
           'journal-unusable',
@@ -114,6 +140,9 @@ class DiskJournal implements Journal {
       onError(error);
       this.#engine.health.block(reasonOf(error));
     }
+    this.#refreshSetAside();
+    const users = countUser(path, 1);
+    if (users > 1) this.#notices.tellShared(users);
     this.#startRenewal();
   }
 
@@ -167,19 +196,21 @@ class DiskJournal implements Journal {
     const { maxBytes, ephemeral } = this.#wiring.settings;
     return {
       entries: this.#engine.logs.onDisk.size + this.#orphans.count,
-      bytes: this.#engine.segments.bytes + this.#orphans.bytes,
+      bytes: this.#engine.segments.bytes + this.#orphans.bytes + this.#setAside.bytes,
       capacityBytes: maxBytes,
       oldestEntryMs: this.#oldestMs(),
       degraded: this.#engine.health.reason,
       corruptRecords: this.#corruptRecords,
-      fileSystem: this.#fileSystem ?? 'disk',
+      fileSystem: this.#notices.fileSystem ?? 'disk',
       ephemeral,
+      problems: this.#problems(),
     };
   }
 
   close(): Promise<void> {
     if (this.#closing === undefined) {
       clearInterval(this.#renewal);
+      countUser(this.#wiring.settings.path, -1);
       this.#closing = this.#close().catch(this.#wiring.onError);
     }
     return this.#closing;
@@ -197,22 +228,35 @@ class DiskJournal implements Journal {
   }
 
   async #renew(): Promise<void> {
+    this.#refreshSetAside();
     // A round knows what to do about a directory that was taken.
     if (!(await this.#lease.renew())) await this.#engine.syncer.request();
   }
 
-  #abandon(): void {
+  #noteLost(how: 'taken' | 'deleted', directory: string): void {
+    if (how === 'deleted') {
+      // What was taken over stood in it as well; it is saved out of the open files.
+      this.#engine.rescue();
+      this.#notices.tellDamage(directory, 'deleted');
+      return;
+    }
     this.#engine.abandon();
     this.#orphans.forget();
   }
 
-  #describeFileSystem(): void {
-    const { settings, log } = this.#wiring;
-    const found = fileSystemOf(settings.path);
-    if (found === this.#fileSystem) return;
-    this.#fileSystem = found;
-    const { level, line } = describeFileSystem(settings.path, found, settings.ephemeral);
-    log(level, line);
+  #problems(): Partial<Record<JournalProblem, number>> {
+    const unreadable = this.#orphans.unread + this.#backlog.unread;
+    const { count: damaged } = this.#setAside;
+    const counts = { unreadable, damaged, untrusted: this.#notices.untrusted };
+    return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
+  }
+
+  #refreshSetAside(): void {
+    try {
+      this.#setAside.refresh();
+    } catch (error) {
+      this.#wiring.onError(error);
+    }
   }
 
   #noteCorrupt(count: number): void {

@@ -1,6 +1,7 @@
 /**
  * The `journal` option, checked at the door.
  */
+import { resolve } from 'node:path';
 import { bad, flag, optionGroup, refuseUnknown, show, wholeNumber } from '../core/options.ts';
 
 /** What an app may give: a path, a path with further settings, or `false` for no journal at all. */
@@ -25,6 +26,7 @@ export type JournalOption =
 
 /** The option with every default in its place. */
 export interface JournalSettings {
+  /** Absolute. */
   readonly path: string;
   /** Given by hand: then a directory that cannot be used is an error at start. */
   readonly given: boolean;
@@ -49,7 +51,8 @@ export function resolveJournalOptions(
     throw bad(`\`journal.path\` must be the path of a directory, not ${show(path)}`);
   }
   return {
-    path: path ?? DEFAULT_PATH,
+    // Now: the process may change its working directory.
+    path: resolve(path ?? DEFAULT_PATH),
     given: path !== undefined,
     maxBytes: wholeNumber('journal.maxBytes', options['maxBytes'], {
       min: 16 * MIB,

@@ -11,7 +11,10 @@ export type Ending = Omit<Message, 'text' | 'events'>;
 /** A stream found in a journal: this process's own, waiting for the store, or a dead one's. */
 export interface JournalEntry {
   readonly opened: OpenedStream;
-  /** Absent when the process died before the stream ended: the message is an `interrupted` partial. */
+  /**
+   * Absent when the process died before the stream ended: the message is an `interrupted` partial. Asked for after
+   * `body`, it is not complete where the body was found to have a hole.
+   */
   readonly ending: Ending | undefined;
   /**
    * How many bytes of the body the ending speaks of, where more came after it and the process died before the next
@@ -28,6 +31,12 @@ export interface JournalEntry {
   refuse(message: Message, sqlstate: string): Promise<void>;
 }
 
+/**
+ * `unreadable`: files and messages that the disk does not give now. `damaged`: segments set aside in `damaged/`.
+ * `untrusted`: directories that others could have written, left alone.
+ */
+export type JournalProblem = 'unreadable' | 'damaged' | 'untrusted';
+
 /** What health, metrics and the operator are told. */
 export interface JournalState {
   /** Messages (finished or not) whose records are on disk and not settled. */
@@ -42,6 +51,8 @@ export interface JournalState {
   readonly corruptRecords: number;
   readonly fileSystem: 'disk' | 'overlay' | 'tmpfs' | 'network';
   readonly ephemeral: boolean;
+  /** What an operator should look at, and how much of it there is; kinds of which there is nothing are absent. */
+  readonly problems?: Readonly<Partial<Record<JournalProblem, number>>>;
 }
 
 /** The append-only log on local disk that streams are written ahead to. */

@@ -78,10 +78,15 @@ export function seal(buffer: Buffer, at: number, head: RecordHead, salt: number)
   putUint32(buffer, at, checksum(buffer, at + 4, end, salt));
 }
 
+/** Whether a header may begin at `at`: its mark is there. */
+export function hasMark(bytes: Buffer, at: number): boolean {
+  return bytes[at + MARK_AT] === MARK[0] && bytes[at + MARK_AT + 1] === MARK[1];
+}
+
 /** The record at `at`, or `undefined` when there is no whole, undamaged one. */
 export function recordAt(bytes: Buffer, at: number, salt: number): FoundRecord | undefined {
   if (at + HEADER_BYTES > bytes.length) return undefined;
-  if (bytes[at + MARK_AT] !== MARK[0] || bytes[at + MARK_AT + 1] !== MARK[1]) return undefined;
+  if (!hasMark(bytes, at)) return undefined;
   const payloadBytes = bytes.readUInt32LE(at + 4);
   const payloadAt = at + HEADER_BYTES;
   const end = payloadAt + payloadBytes;
@@ -101,6 +106,8 @@ export function recordAt(bytes: Buffer, at: number, salt: number): FoundRecord |
 export interface ScanResult {
   readonly next: number;
   readonly damaged: number;
+  /** The last damaged place goes to the end: there is no good record behind it. */
+  readonly isTorn: boolean;
 }
 
 /**
@@ -119,12 +126,12 @@ export function scan(
     if (record === undefined) {
       damaged++;
       record = nextRecord(bytes, at + 1, range.salt);
-      if (record === undefined) return { next: bytes.length, damaged };
+      if (record === undefined) return { next: bytes.length, damaged, isTorn: true };
     }
     visit(record);
     at = record.payloadAt + record.payloadBytes;
   }
-  return { next: at, damaged };
+  return { next: at, damaged, isTorn: false };
 }
 
 function nextRecord(bytes: Buffer, from: number, salt: number): FoundRecord | undefined {

@@ -101,9 +101,17 @@ export class Backlog {
 
   /** It could not be stored. `storeWorks`: others could, at that time. */
   putBack(item: BacklogItem, storeWorks: boolean): void {
+    const before = this.#returned.get(keyOf(item));
+    this.#putBehind(item, (before?.failures ?? 0) + (storeWorks && before !== undefined ? 1 : 0));
+  }
+
+  /** It could not be read: its next turn is after a pause. */
+  pause(item: BacklogItem): void {
+    this.#putBehind(item, (this.#returned.get(keyOf(item))?.failures ?? 0) + 1);
+  }
+
+  #putBehind(item: BacklogItem, failures: number): void {
     const key = keyOf(item);
-    const before = this.#returned.get(key);
-    const failures = (before?.failures ?? 0) + (storeWorks && before !== undefined ? 1 : 0);
     const pauseMs = failures === 0 ? 0 : Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** (failures - 1));
     const notBeforeMs = this.#options.clock.monotonicMs() + pauseMs;
     const returned = { failures, notBeforeMs, turn: ++this.#lastTurn };

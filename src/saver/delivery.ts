@@ -44,14 +44,15 @@ export class Delivery {
     this.#options = options;
   }
 
-  /** `empty` has been settled without a row; `stuck` cannot be read. */
-  async load(item: BacklogItem): Promise<LoadedItem | 'empty' | 'stuck'> {
+  /** `empty` has been settled without a row; `unread` is tried again; of a `stuck` one nothing can be made. */
+  async load(item: BacklogItem): Promise<LoadedItem | 'empty' | 'unread' | 'stuck'> {
     const { read, clock } = this.#options;
     let body: readonly Piece[];
     try {
       body = await item.entry.body();
     } catch (error) {
-      return this.#reportStuck(item, 'journal', error);
+      this.#reportStuck(item, 'journal', error);
+      return 'unread';
     }
     let message: Message | undefined;
     try {

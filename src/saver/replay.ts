@@ -130,6 +130,8 @@ export class ReplayWorker {
     const nextLook = new WakeSignal(clock, signal);
     while (!signal.aborted) {
       await this.#recover();
+      // A message that the journal could not read comes back to the backlog without a word.
+      this.#woken.notify();
       await nextLook.wait(RECOVER_EVERY_MS);
     }
   }
@@ -198,6 +200,8 @@ export class ReplayWorker {
       const loaded = await this.#options.delivery.load(item);
       if (loaded === 'empty') this.#backlog.remove(item);
       else if (loaded === 'stuck') this.#backlog.abandon(item);
+      // The disk may give it another time; until then it must not hold back the others.
+      else if (loaded === 'unread') this.#backlog.pause(item);
       else {
         bytes += sizeOf(loaded.message);
         batch.push(loaded);

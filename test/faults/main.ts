@@ -12,6 +12,7 @@ import { readArgs, USAGE, type Args } from './args.ts';
 import { createBench } from './bench.ts';
 import { answersLost, connectionsKilled, pooled, stopped } from './database.ts';
 import type { Fault } from './fault.ts';
+import { deleted } from './deleted.ts';
 import { full } from './full.ts';
 import { frozen, shared } from './neighbours.ts';
 import { keptAlive, killed, terminated } from './process.ts';
@@ -26,6 +27,7 @@ const FAULTS: readonly Fault[] = [
   answersLost,
   pooled,
   full,
+  deleted,
   shared,
   frozen,
 ];

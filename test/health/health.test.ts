@@ -67,6 +67,11 @@ describe('status', () => {
       [],
       { saver: () => WORKS, journal: journal({ fileSystem: 'tmpfs', ephemeral: true }) },
     ],
+    [
+      'degraded',
+      ['journal-attention'],
+      { saver: () => WORKS, journal: journal({ problems: { damaged: 1 } }) },
+    ],
   ] as const)('is %s with the reasons %j', (status, reasons, sources) => {
     expect(new HealthMonitor(sources).health()).toMatchObject({ status, reasons });
   });

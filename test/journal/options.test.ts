@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describeFileSystem, fileSystemOf } from '../../src/journal/fs.ts';
 import { resolveJournalOptions } from '../../src/journal/index.ts';
@@ -11,7 +12,7 @@ const MIB = 1024 * 1024;
 describe('the journal option', () => {
   it('has a default for everything', () => {
     expect(resolveJournalOptions(undefined)).toEqual({
-      path: './.lastchunk',
+      path: resolve('.lastchunk'),
       given: false,
       maxBytes: 1024 * MIB,
       flushMs: 0,

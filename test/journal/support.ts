@@ -138,7 +138,7 @@ export function instances(path: string): string[] {
 /** The segments under a journal's path, those in taken directories too. */
 export function segmentFiles(path: string): string[] {
   return readdirSync(path, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.log'))
+    .filter((name) => name.endsWith('.segment'))
     .map((name) => join(path, name))
     .sort();
 }

@@ -73,7 +73,7 @@ async function crash(damage: (segment: string) => Promise<void>) {
   await app.kill();
   await until('all clients are cut off', () => [...clients.values()].every(({ over }) => over));
   const files = await readdir(journal, { recursive: true });
-  const segments = files.filter((name) => name.endsWith('.log')).toSorted();
+  const segments = files.filter((name) => name.endsWith('.segment')).toSorted();
   await damage(join(journal, segments.at(-1) ?? ''));
   const same = { ...database, newDatabase: () => Promise.resolve(connectionString) };
   const fixture = await createFullFixture(same, spans, { journal });

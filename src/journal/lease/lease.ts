@@ -10,8 +10,8 @@ export interface LeaseOptions {
   readonly onError: (error: unknown) => void;
   /** A directory was opened. */
   readonly onOpened: () => void;
-  /** Another process thinks that we are dead, and our directory is its now; a new one is opened after this. */
-  readonly onTakenOver: () => void;
+  /** The directory is ours no more; a new one is opened after this. */
+  readonly onLost: (how: 'taken' | 'deleted', directory: string) => void;
   /** No new directory could be opened. */
   readonly onFailed: (error: unknown) => void;
 }
@@ -42,16 +42,24 @@ export class Lease {
   /** Opens a directory when there is none, or when it was taken over. Rejects with what the disk says. */
   async ensure(): Promise<void> {
     if (this.current === undefined) this.open();
-    else if (!(await this.current.isMine())) this.leave();
+    else await this.check();
   }
 
-  /** Gives up a directory that is another process's now, and opens a new one. */
-  leave(): void {
-    const { onError, onTakenOver, onFailed } = this.#options;
-    const left = this.current;
+  /** Gives up a directory that is ours no more, and opens a new one. False when it did that. */
+  async check(): Promise<boolean> {
+    const { current } = this;
+    const tenure = await current?.tenure();
+    if (current === undefined || tenure === undefined || tenure === 'mine') return true;
+    // Another call may have done it meanwhile.
+    if (this.current === current) this.#leave(current, tenure);
+    return false;
+  }
+
+  #leave(left: InstanceDirectory, how: 'taken' | 'deleted'): void {
+    const { onError, onLost, onFailed } = this.#options;
     this.current = undefined;
-    onTakenOver();
-    left?.abandon().catch(onError);
+    onLost(how, left.directory);
+    left.abandon().catch(onError);
     try {
       this.open();
     } catch (error) {
@@ -72,11 +80,26 @@ export class Lease {
   async renew(): Promise<boolean> {
     try {
       if (this.current === undefined) return true;
-      if (!(await this.current.isMine())) return false;
+      if ((await this.current.tenure()) !== 'mine') return false;
       return await this.current.renew();
     } catch (error) {
       this.#options.onError(error);
     }
     return true;
   }
+}
+
+/** Journals of this process by path; shared by all copies of the package that are loaded. */
+const USERS = Symbol.for('lastchunk.journal.users');
+
+/** Adds to the journals of this process that use a path; returns how many there are now. */
+export function countUser(path: string, added: 1 | -1): number {
+  const known: unknown = Reflect.get(globalThis, USERS);
+  const users: Map<unknown, unknown> = known instanceof Map ? known : new Map();
+  Reflect.set(globalThis, USERS, users);
+  const before = users.get(path);
+  const count = (typeof before === 'number' ? before : 0) + added;
+  if (count > 0) users.set(path, count);
+  else users.delete(path);
+  return count;
 }

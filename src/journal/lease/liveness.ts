@@ -3,11 +3,12 @@
  * process that was only stopped for a while; a listening socket does: the kernel accepts for a stopped process, and
  * refuses for a dead one.
  */
-import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isObject } from '../../core/values.ts';
+import { readOurs } from '../ours.ts';
 
 /** What an owner says about itself in its directory. */
 export interface Owner {
@@ -17,7 +18,7 @@ export interface Owner {
   /** Epoch milliseconds. */
   readonly started: number;
   readonly renewed: number;
-  /** A name in the directory, or a full path where that cannot be bound; `null` where sockets do not work at all. */
+  /** A name in the directory; `null` where none can be bound. */
   readonly socket: string | null;
   /** The owner closed it and left messages for the next start. */
   readonly released: boolean;
@@ -53,7 +54,7 @@ export function shortPath(directoryFd: number, name: string): string | undefined
 /** Reads an owner file; `undefined` when there is none that can be read. */
 export function readOwner(directory: string): Owner | undefined {
   try {
-    const value: unknown = JSON.parse(readFileSync(join(directory, OWNER_FILE), 'utf8'));
+    const value: unknown = JSON.parse(readOurs(join(directory, OWNER_FILE)));
     return isOwner(value) ? value : undefined;
   } catch {
     // Absent, or damaged: then its age decides.
@@ -65,7 +66,10 @@ export function readOwner(directory: string): Owner | undefined {
 export async function isDead(directory: string, here = bootId()): Promise<boolean> {
   const owner = readOwner(directory);
   if (owner?.released === true) return true;
-  const answer = owner?.socket == null ? 'absent' : await dial(directory, owner.socket);
+  const socket = owner?.socket;
+  // What stands elsewhere may be anybody's.
+  const isInside = typeof socket === 'string' && socket === basename(socket);
+  const answer = isInside ? await dial(directory, socket) : 'absent';
   switch (answer) {
     case 'accepts':
       return false;
@@ -93,9 +97,8 @@ type Answer = 'accepts' | 'refuses' | 'absent';
 async function dial(directory: string, socket: string): Promise<Answer> {
   let fd: number | undefined;
   try {
-    fd = openSync(directory, 'r');
-    const path = isAbsolute(socket) ? socket : (shortPath(fd, socket) ?? join(directory, socket));
-    return await knock(path);
+    fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    return await knock(shortPath(fd, socket) ?? join(directory, socket));
   } catch {
     // The directory went while we looked: somebody else took it.
     return 'accepts';

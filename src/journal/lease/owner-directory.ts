@@ -19,9 +19,9 @@ import { randomBytes } from 'node:crypto';
 import { rename, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMissing } from '../../core/values.ts';
+import { checkDirectory, temporaryName } from '../ours.ts';
 import { OWNER_FILE, bootId, shortPath } from './liveness.ts';
 import type { Owner } from './liveness.ts';
 
@@ -30,15 +30,21 @@ export const INSTANCE_NAME = /^(?:new-)?[0-9a-f]{16}$/;
 
 const SOCKET_NAME = 'alive.sock';
 
-/** Makes a directory under `path`, which is made as well. Throws what the disk throws. */
+/** A longer path of a socket is cut without an error (sun_path of macOS has 104 bytes, of Linux 108). */
+const SOCKET_PATH_BYTES = 103;
+
+/** Makes a directory under `path`, which is made as well. Throws what the disk throws,
+ * and `NotOursError` where others may write there. */
 export function openInstanceDirectory(path: string): InstanceDirectory {
   mkdirSync(path, { recursive: true, mode: 0o700 });
+  checkDirectory(path);
+  ignoreInGit(path);
   const id = randomBytes(8).toString('hex');
   const hidden = join(path, `new-${id}`);
   const directory = join(path, id);
   mkdirSync(hidden, { mode: 0o700 });
   const fd = openSync(hidden, constants.O_RDONLY);
-  const { server, socket } = listen(fd, id);
+  const { server, socket } = listen(fd, hidden);
   const owner = { instance: id, bootId: bootId(), pid: process.pid, started: Date.now(), socket };
   try {
     const content = JSON.stringify({ ...owner, renewed: Date.now(), released: false });
@@ -54,12 +60,24 @@ export function openInstanceDirectory(path: string): InstanceDirectory {
   return new InstanceDirectory({ owner, directory, fd, server });
 }
 
+/** What users wrote must not be committed with the app. */
+function ignoreInGit(path: string): void {
+  try {
+    writeFileSync(join(path, '.gitignore'), '*\n', { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+}
+
 interface OpenParts {
   readonly owner: Omit<Owner, 'renewed' | 'released'>;
   readonly directory: string;
   readonly fd: number;
   readonly server: Server | undefined;
 }
+
+/** `taken`: somebody renamed it, and all that is in it is theirs. `deleted`: somebody removed it. */
+export type Tenure = 'mine' | 'taken' | 'deleted';
 
 /** The directory of this process. */
 export class InstanceDirectory {
@@ -79,15 +97,16 @@ export class InstanceDirectory {
     this.#ino = ino;
   }
 
-  /** False when somebody renamed the directory: it was taken over. */
-  async isMine(): Promise<boolean> {
+  /** Whether the directory is still where it was made. A disk that cannot answer says nothing against it. */
+  async tenure(): Promise<Tenure> {
     try {
       const now = await stat(this.directory);
-      return now.dev === this.#dev && now.ino === this.#ino;
+      if (now.dev === this.#dev && now.ino === this.#ino) return 'mine';
     } catch (error) {
-      // Only a missing directory says that it was taken; a disk that cannot answer says nothing.
-      return !isMissing(error);
+      if (!isMissing(error)) return 'mine';
     }
+    // A directory without a name is deleted; one that has another name was taken over.
+    return fstatSync(this.#parts.fd).nlink === 0 ? 'deleted' : 'taken';
   }
 
   /** Makes the owner file young again. False when the directory was taken over; rejects with what the disk says. */
@@ -104,7 +123,8 @@ export class InstanceDirectory {
   async release(): Promise<void> {
     let mine = false;
     try {
-      mine = (await this.isMine()) && (await unlessTaken(() => this.#replaceOwner(true)));
+      mine =
+        (await this.tenure()) === 'mine' && (await unlessTaken(() => this.#replaceOwner(true)));
     } finally {
       await this.abandon();
     }
@@ -141,40 +161,37 @@ async function unlessTaken(work: () => Promise<void> | void): Promise<boolean> {
 
 /** Removes an instance directory in which nothing is left but what its owner said about itself. */
 export function removeIfEmpty(directory: string): void {
-  const own = new Set([OWNER_FILE, `${OWNER_FILE}.tmp`, SOCKET_NAME]);
-  if (readdirSync(directory).every((name) => own.has(name))) {
+  const isOwn = (name: string): boolean =>
+    name === SOCKET_NAME || name === OWNER_FILE || /^owner\.json\..*tmp$/.test(name);
+  if (readdirSync(directory).every((name) => isOwn(name) || name === `${OWNER_FILE}.tmp`)) {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
 /** Binding is synchronous for a path, so the socket answers when this returns. */
-function listen(fd: number, id: string): { server: Server | undefined; socket: string | null } {
-  const near = shortPath(fd, SOCKET_NAME);
-  const far = join(tmpdir(), `lastchunk-${id}.sock`);
-  const choices = [
-    ...(near === undefined ? [] : [{ path: near, socket: SOCKET_NAME }]),
-    { path: far, socket: far },
-  ];
-  for (const { path, socket } of choices) {
-    // `exclusive`: in a cluster the worker itself listens, not the primary for it.
-    const server = createServer((peer) => peer.destroy());
-    server.on('error', () => {
-      // It cannot listen here (a file system without sockets): the next choice, or heartbeats alone.
-    });
-    server.listen({ path, exclusive: true });
-    if (server.listening) {
-      server.unref();
-      return { server, socket };
-    }
-  }
-  return { server: undefined, socket: null };
+function listen(
+  fd: number,
+  directory: string,
+): { server: Server | undefined; socket: string | null } {
+  const path = shortPath(fd, SOCKET_NAME) ?? join(directory, SOCKET_NAME);
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES) return { server: undefined, socket: null };
+  const server = createServer((peer) => peer.destroy());
+  server.on('error', () => {
+    // It cannot listen here (a file system without sockets): heartbeats alone.
+  });
+  // `exclusive`: in a cluster the worker itself listens, not the primary for it.
+  server.listen({ path, exclusive: true });
+  if (!server.listening) return { server: undefined, socket: null };
+  server.unref();
+  return { server, socket: SOCKET_NAME };
 }
 
 /** Whoever reads it sees the old one or the new one, never a half. Asynchronous: a hung disk must not stop us. */
 async function replaceOwner(directory: string, owner: Owner): Promise<void> {
   const path = join(directory, OWNER_FILE);
-  await writeFile(`${path}.tmp`, JSON.stringify(owner), { mode: 0o600 });
-  await rename(`${path}.tmp`, path);
+  const temporary = temporaryName(path);
+  await writeFile(temporary, JSON.stringify(owner), { mode: 0o600, flag: 'wx' });
+  await rename(temporary, path);
 }
 
 function syncPath(path: string): void {

@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMissing } from '../../core/values.ts';
+import { isOurDirectory } from '../ours.ts';
 import { bootId, isDead } from './liveness.ts';
 import { INSTANCE_NAME } from './owner-directory.ts';
 import type { InstanceDirectory } from './owner-directory.ts';
@@ -12,11 +13,16 @@ import type { InstanceDirectory } from './owner-directory.ts';
 const TAKEN = /^taken-/;
 
 /** Directories under the journal's path whose owner is dead. */
-export async function deadInstances(path: string, own: string): Promise<readonly string[]> {
+export async function deadInstances(
+  path: string,
+  own: string,
+  onRefused: (error: unknown) => void,
+): Promise<readonly string[]> {
   const here = bootId();
   const dead: string[] = [];
   for (const name of readdirSync(path)) {
     if (!INSTANCE_NAME.test(name) || name === own || name === `new-${own}`) continue;
+    if (!isOurDirectory(join(path, name), onRefused)) continue;
     if (await isDead(join(path, name), here)) dead.push(name);
   }
   return dead;
@@ -39,6 +45,11 @@ export function takenDirectories(into: InstanceDirectory): readonly string[] {
   return taken(into.directory).map((name) => join(into.directory, name));
 }
 
+/** A directory, and those that were taken into it, wherever they stand. */
+export function withTaken(directory: string): readonly string[] {
+  return [directory, ...taken(directory).flatMap((name) => withTaken(join(directory, name)))];
+}
+
 /** Brings what a dead taker had taken up to our own level, so that paths do not grow with every crash. */
 function flatten(into: string, name: string): void {
   for (const inner of taken(join(into, name))) {
@@ -48,6 +59,9 @@ function flatten(into: string, name: string): void {
   }
 }
 
+/** Links that are called so are passed over: they lead elsewhere. */
 function taken(directory: string): string[] {
-  return readdirSync(directory).filter((name) => TAKEN.test(name));
+  return readdirSync(directory).filter(
+    (name) => TAKEN.test(name) && isOurDirectory(join(directory, name), () => {}),
+  );
 }

@@ -2,33 +2,47 @@
  * The messages of this process that only the disk still has, as the saver meets them: oldest first, each with the facts
  * of its records and its body on demand.
  */
-import { writeRefused } from '../dead-letters.ts';
+import { performance } from 'node:perf_hooks';
 import type { JournalEntry } from '../port.ts';
-import { parseEnding, parseOpened } from '../record-json.ts';
+import { parseOpened } from '../record-json.ts';
 import type { Log, Segment } from '../write/stream-log.ts';
 import type { StreamLogs } from '../write/streams.ts';
-import { readText } from './reader.ts';
+import { StoredEntry } from './entry.ts';
 import type { BodyReader } from './reader.ts';
+import { unnamedStream } from './stream-index.ts';
 
 export interface OwnBacklogOptions {
   readonly path: string;
   readonly reader: BodyReader;
   readonly streams: StreamLogs;
   readonly onCorrupt: (count: number) => void;
+  readonly onError: (error: unknown) => void;
+  /** Name of the directory, for streams whose open record cannot be read. */
+  readonly instance: () => string;
 }
 
 /** The saver asks again and again for the same ones; so many need not be read twice. */
 const REMEMBERED = 2_048;
 
+/** One that could not be read is tried again after so long. */
+const RETRY_MS = 5_000;
+
 export class OwnBacklog {
   readonly #options: OwnBacklogOptions;
   readonly #remembered = new Map<Log, Remembered>();
+  /** Logs that could not be read, and when to try again (monotonic milliseconds). */
+  readonly #unreadable = new Map<Log, number>();
 
   constructor(options: OwnBacklogOptions) {
     this.#options = options;
   }
 
-  /** The first `limit` of them that are not skipped. */
+  /** Messages that cannot be read now and are tried again. */
+  get unread(): number {
+    return this.#unreadable.size;
+  }
+
+  /** The first `limit` of those that can be read and that are not skipped. Reads only what it returns. */
   first(
     limit: number,
     isSkipped: (streamId: string) => boolean = () => false,
@@ -37,29 +51,59 @@ export class OwnBacklog {
     const entries: JournalEntry[] = [];
     for (const log of waiting) {
       if (entries.length >= limit) break;
-      if (isSkipped(log.streamId)) continue;
-      const entry = this.#entryOf(log);
+      if (isSkipped(log.streamId) || this.#isPaused(log)) continue;
+      const entry = this.#tryEntry(log);
       if (entry !== undefined) entries.push(entry);
     }
     this.#forgetSome();
     return entries;
   }
 
-  #entryOf(log: Log): JournalEntry | undefined {
+  #isPaused(log: Log): boolean {
+    const retryAtMs = this.#unreadable.get(log);
+    return retryAtMs !== undefined && performance.now() < retryAtMs;
+  }
+
+  /** A disk that cannot give one of them does not keep back the others. */
+  #tryEntry(log: Log): JournalEntry | undefined {
+    try {
+      if (isGone(log)) {
+        this.#options.onCorrupt(1);
+        this.#options.streams.finish(log);
+        return undefined;
+      }
+      const entry = this.#entryOf(log);
+      this.#unreadable.delete(log);
+      return entry;
+    } catch (error) {
+      this.#unreadable.set(log, performance.now() + RETRY_MS);
+      this.#options.onError(error);
+      return undefined;
+    }
+  }
+
+  #entryOf(log: Log): JournalEntry {
     const before = this.#remembered.get(log);
     if (before !== undefined && isSame(log, before)) return before.entry;
     const entry = makeEntry(log, this.#options);
-    if (entry === undefined) return undefined;
     this.#remembered.set(log, { entry, offset: log.offset, revision: log.revision });
     return entry;
   }
 
   #forgetSome(): void {
+    for (const log of this.#unreadable.keys()) {
+      if (!this.#options.streams.waiting.has(log)) this.#unreadable.delete(log);
+    }
     for (const log of this.#remembered.keys()) {
       const isWaiting = this.#options.streams.waiting.has(log);
       if (!isWaiting || this.#remembered.size > REMEMBERED) this.#remembered.delete(log);
     }
   }
+}
+
+/** Somebody truncated or deleted the files that had it: nothing of it can be read any more. */
+function isGone({ body, openAt, endAt, extents }: Log): boolean {
+  return body === undefined && openAt === undefined && endAt === undefined && extents.length === 0;
 }
 
 interface Remembered {
@@ -76,36 +120,32 @@ function isSame(log: Log, { offset, revision }: { offset: number; revision: numb
   return log.offset === offset && log.revision === revision;
 }
 
-/** `undefined` when its records cannot be read any more. */
-function makeEntry(log: Log, options: OwnBacklogOptions): JournalEntry | undefined {
-  const { path, reader, onCorrupt } = options;
+/** Throws what the disk throws. */
+function makeEntry(log: Log, options: OwnBacklogOptions): JournalEntry {
+  const { path, reader, onCorrupt, streams, instance } = options;
   const { openAt, endAt, offset, revision } = log;
-  const openJson = log.openJson ?? (openAt && readText(openAt.segment, openAt.position));
-  const endJson = log.endJson ?? (endAt && readText(endAt.segment, endAt.position));
-  if (openJson === undefined) return undefined;
-  const opened = parseOpened(openJson);
-  const settle = (): Promise<void> => {
-    // Opened again meanwhile: then there is more to save than what this entry gave.
-    if (log.state === 'kept' && isSame(log, { offset, revision })) options.streams.finish(log);
-    return Promise.resolve();
-  };
-  return {
-    opened,
-    ending: endJson === undefined ? undefined : parseEnding(endJson, opened),
-    async body() {
-      if (log.body !== undefined) return log.body.pieces;
-      const { pieces, bytes } = await reader.body(segmentsOf(log), log.number);
-      if (bytes < offset) onCorrupt(1);
-      return pieces;
+  const openJson = log.openJson ?? (openAt && reader.text(openAt.segment, openAt.position));
+  return new StoredEntry({
+    path,
+    opened:
+      openJson === undefined
+        ? { ...unnamedStream(log, instance()), id: log.streamId }
+        : parseOpened(openJson),
+    endJson: log.endJson ?? (endAt && reader.text(endAt.segment, endAt.position)),
+    isCut: log.unrecoverable,
+    expectedBytes: offset,
+    endsAt: undefined,
+    async read() {
+      if (log.body !== undefined) return { pieces: log.body.pieces, bytes: offset };
+      return reader.body(segmentsOf(log), log.number);
     },
-    settle,
+    settle() {
+      // Opened again meanwhile: then there is more to save than what this entry gave.
+      if (log.state === 'kept' && isSame(log, { offset, revision })) streams.finish(log);
+    },
     postpone() {
-      const { waiting } = options.streams;
-      if (waiting.delete(log)) waiting.add(log);
+      if (streams.waiting.delete(log)) streams.waiting.add(log);
     },
-    async refuse(message, sqlstate) {
-      await writeRefused(path, message, sqlstate);
-      await settle();
-    },
-  };
+    onHole: () => onCorrupt(1),
+  });
 }

@@ -1,101 +1,102 @@
 /**
- * A directory of a dead process, taken over: which streams its segments hold, and which of them are settled by now.
- * Files go from the oldest on, each when nobody needs it and nobody has written to it since it was read: should its
- * owner be alive after all, nothing that it still says is lost.
+ * A directory of a dead process: which streams its segments hold, and which of them are settled by now. Files go from
+ * the oldest on, each when nobody needs it and nobody has written to it since it was read: should its owner be alive
+ * after all, nothing that it still says is lost. A file that cannot be read fails alone: the others are read, and it is
+ * tried again.
  */
-import { closeSync, fstatSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isMissing } from '../../core/values.ts';
 import { removeIfEmpty } from '../lease/owner-directory.ts';
-import { HEADER_BYTES, KIND, seal } from '../record.ts';
-import { newSegmentName, parseSegmentName, segmentPath } from '../segment-name.ts';
+import { isNotOurs } from '../ours.ts';
+import type { SetAside } from '../set-aside.ts';
 import type { BodyReader, ReadBack } from './reader.ts';
-import { indexRecord, isWanted } from './stream-index.ts';
+import { closeSegment, listSegments, openSegment } from './segment-file.ts';
+import { Settlements } from './settlements.ts';
+import { indexRecord, isCut, isWanted } from './stream-index.ts';
 import type { IndexedFile, IndexedStream, StreamIndex } from './stream-index.ts';
 
-/** Files of ours are never larger; what lies behind this is not read. */
-const MAX_FILE_BYTES = 2 ** 24 - 1;
+/** So often a file that cannot be read is tried; then its streams are given as far as the others have them. */
+const READ_TRIES = 5;
 
 export interface OrphanDirectoryOptions {
   readonly directory: string;
   readonly reader: BodyReader;
+  readonly setAside: SetAside;
   readonly onError: (error: unknown) => void;
   /** Damaged places that were stepped over while reading. */
   readonly onCorrupt: (count: number) => void;
-  /** A file was deleted. */
+  /** A file was deleted or moved aside. */
   readonly onFreed: () => void;
-}
-
-/** The unsettled streams of a directory, dead or alive. The files stay open. */
-export async function readDirectory(
-  directory: string,
-  reader: BodyReader,
-  onError: (error: unknown) => void,
-): Promise<{ files: IndexedFile[]; streams: Set<IndexedStream>; damaged: number }> {
-  const files = openFiles(directory, onError);
-  const index: StreamIndex = new Map();
-  let damaged = 0;
-  for (const file of files) {
-    damaged += await reader.scan(file, (record, bytes) => indexRecord(index, file, record, bytes));
-  }
-  return { files, streams: new Set([...index.values()].filter(isWanted)), damaged };
-}
-
-/** A segment behind the others of a directory that is not ours, in which settled streams are noted. */
-export interface Settlements {
-  readonly fd: number;
-  readonly salt: number;
-  readonly path: string;
-  size: number;
-}
-
-/** Starts the segment of settlements of a directory that is not ours. */
-export function openSettlements(directory: string): Settlements {
-  const numbers = readdirSync(directory).map((name) => parseSegmentName(name)?.number ?? 0);
-  const name = newSegmentName(Math.max(0, ...numbers) + 1);
-  const path = segmentPath(directory, name);
-  return { fd: openSync(path, 'wx', 0o600), salt: name.salt, path, size: 0 };
-}
-
-/** Adds one settlement. */
-export function writeSettlement(to: Settlements, settled: IndexedStream): void {
-  const record = Buffer.alloc(HEADER_BYTES + 4);
-  record.writeInt32LE(settled.revision, HEADER_BYTES);
-  const { number: stream, bodyEnd: offset } = settled;
-  seal(record, 0, { kind: KIND.settled, stream, offset, payloadBytes: 4 }, to.salt);
-  to.size += writeSync(to.fd, record, 0, record.length, to.size);
-}
-
-/** Reads what a taken directory holds. Files that cannot be opened are left where they are. */
-export async function openOrphanDirectory(
-  options: OrphanDirectoryOptions,
-): Promise<OrphanDirectory> {
-  const { directory, reader, onError, onCorrupt } = options;
-  const { files, streams, damaged } = await readDirectory(directory, reader, onError);
-  if (damaged > 0) onCorrupt(damaged);
-  for (const stream of streams) for (const file of stream.files) file.needed++;
-  const orphan = new OrphanDirectory(options, files, streams);
-  if (streams.size === 0) orphan.sweep();
-  return orphan;
 }
 
 export class OrphanDirectory {
   readonly directory: string;
-  /** Streams that are not settled. */
-  readonly streams: ReadonlySet<IndexedStream>;
-  /** Of all its files. */
-  bytes: number;
+  /** Of all files that were read. */
+  bytes = 0;
   readonly #options: OrphanDirectoryOptions;
+  readonly #index: StreamIndex = new Map();
+  readonly #streams = new Set<IndexedStream>();
+  readonly #handedOut = new Set<IndexedStream>();
   readonly #files: IndexedFile[];
-  readonly #streams: Set<IndexedStream>;
-  #settlements: Settlements | undefined;
+  readonly #settlements: Settlements;
 
-  constructor(options: OrphanDirectoryOptions, files: IndexedFile[], streams: Set<IndexedStream>) {
-    this.directory = options.directory;
+  /** Throws when the directory cannot be listed. Reads nothing yet. */
+  constructor(options: OrphanDirectoryOptions) {
     this.#options = options;
-    this.#files = files;
-    this.#streams = streams;
-    this.streams = streams;
-    this.bytes = files.reduce((sum, { size }) => sum + size, 0);
+    this.directory = options.directory;
+    this.#files = listSegments(options.directory);
+    this.#settlements = new Settlements(options.directory);
+  }
+
+  /** Streams that are not settled. */
+  get streams(): ReadonlySet<IndexedStream> {
+    return this.#streams;
+  }
+
+  /** How many files could not be read and are tried again. */
+  get unread(): number {
+    return this.#files.filter(({ isRead, failures }) => !isRead && failures < READ_TRIES).length;
+  }
+
+  /** Reads what was not read yet, each file on its own. Never rejects. */
+  async read(): Promise<void> {
+    for (const file of this.#files) {
+      if (file.isRead || file.failures >= READ_TRIES) continue;
+      try {
+        await this.#readFile(file);
+      } catch (error) {
+        // It went while we looked: whoever removed it had settled it.
+        if (isMissing(error)) file.isRead = true;
+        else this.#noteFailure(file, error);
+      }
+    }
+    this.#findWanted();
+    if (this.#streams.size === 0) this.sweep();
+  }
+
+  /**
+   * The streams that may be saved now and were not given yet. While a file is unread, only those that are whole
+   * without it: of the others more may come.
+   */
+  ready(): readonly IndexedStream[] {
+    const isWaiting = this.unread > 0;
+    return [...this.#streams].filter(
+      (stream) =>
+        !this.#handedOut.has(stream) && !(isWaiting && (stream.end === undefined || isCut(stream))),
+    );
+  }
+
+  /** False when it was given before, or is settled. */
+  handOut(stream: IndexedStream): boolean {
+    if (this.#handedOut.has(stream) || !this.#streams.has(stream)) return false;
+    this.#handedOut.add(stream);
+    return true;
+  }
+
+  /** It could not be given: it is ready again. */
+  takeBack(stream: IndexedStream): void {
+    this.#handedOut.delete(stream);
   }
 
   body(stream: IndexedStream): Promise<ReadBack> {
@@ -106,66 +107,94 @@ export class OrphanDirectory {
   settle(stream: IndexedStream): void {
     if (!this.#streams.delete(stream)) return;
     for (const file of stream.files) file.needed--;
+    stream.settledOffset = stream.bodyEnd;
+    stream.settledRevision = stream.revision;
     // So that a second crash does not save everything again: an economy, hence no fsync.
-    this.#attempt(() => {
-      this.#settlements ??= openSettlements(this.directory);
-      writeSettlement(this.#settlements, stream);
-    });
+    this.#attempt(() => this.#settlements.add(stream));
     this.sweep();
   }
 
-  /** Deletes the files that nobody needs, and the directory when it has none left. */
+  /** Removes the files that nobody needs, and the directory when it has none left. */
   sweep(): void {
-    this.#attempt(() => this.#deleteUnneeded());
+    this.#attempt(() => this.#removeUnneeded());
   }
 
   close(): void {
-    for (const file of this.#files) this.#attempt(() => closeSync(file.fd));
+    for (const file of this.#files) this.#attempt(() => closeSegment(file));
     this.#files.length = 0;
-    if (this.#settlements !== undefined) closeSync(this.#settlements.fd);
-    this.#settlements = undefined;
+    this.#attempt(() => this.#settlements.close());
   }
 
-  #deleteUnneeded(): void {
+  async #readFile(file: IndexedFile): Promise<void> {
+    const { reader, onCorrupt } = this.#options;
+    const { fd } = file;
+    openSegment(this.directory, file);
+    if (fd === -1) this.bytes += file.size;
+    // A file of which a part was indexed before it failed is indexed again: that changes nothing.
+    const damaged = await reader.scan(file, (record, bytes) =>
+      indexRecord(this.#index, file, record, bytes),
+    );
+    file.isRead = true;
+    if (damaged > 0) onCorrupt(damaged);
+  }
+
+  #noteFailure(file: IndexedFile, error: unknown): void {
+    const { onError, onCorrupt } = this.#options;
+    // What is not ours does not become so.
+    file.failures = isNotOurs(error) ? READ_TRIES : file.failures + 1;
+    onError(error);
+    if (file.failures < READ_TRIES) return;
+    // It is set aside with the directory's other damage, and what it held is missing from now on.
+    file.isDamaged = true;
+    onCorrupt(1);
+  }
+
+  #findWanted(): void {
+    for (const stream of this.#index.values()) {
+      if (this.#streams.has(stream) || !isWanted(stream)) continue;
+      this.#streams.add(stream);
+      // Settled before, and a file that was read since has more of it.
+      this.#handedOut.delete(stream);
+    }
+    for (const file of this.#files) file.needed = 0;
+    for (const { files } of this.#streams) for (const file of files) file.needed++;
+  }
+
+  #removeUnneeded(): void {
     const files = this.#files;
     for (let first = files[0]; first !== undefined; first = files[0]) {
-      const path = join(this.directory, first.name);
-      if (first.needed > 0 || statSync(path).size !== first.size) return;
-      rmSync(path);
-      closeSync(first.fd);
-      this.bytes -= first.size;
+      const isOpenCase = !first.isRead && first.failures < READ_TRIES;
+      if (first.needed > 0 || isOpenCase) return;
+      if (!this.#remove(first)) return;
       files.shift();
       this.#options.onFreed();
     }
-    if (this.#settlements !== undefined) {
-      closeSync(this.#settlements.fd);
-      rmSync(this.#settlements.path);
-      this.#settlements = undefined;
-    }
+    this.#settlements.remove();
     removeIfEmpty(this.directory);
+  }
+
+  /** False when somebody wrote to it since it was read. */
+  #remove(file: IndexedFile): boolean {
+    const path = join(this.directory, file.name);
+    try {
+      if (file.isRead && statSync(path).size !== file.statSize) return false;
+      if (file.isDamaged) this.#options.setAside.add(path);
+      else rmSync(path);
+    } catch (error) {
+      // Another process has saved the same streams and was faster.
+      if (!isMissing(error)) throw error;
+    }
+    this.bytes -= file.size;
+    closeSegment(file);
+    return true;
   }
 
   #attempt(work: () => void): void {
     try {
       work();
     } catch (error) {
-      this.#options.onError(error);
+      // Somebody removed it; what is open can still be read.
+      if (!isMissing(error)) this.#options.onError(error);
     }
   }
-}
-
-function openFiles(directory: string, onError: (error: unknown) => void): IndexedFile[] {
-  const files: IndexedFile[] = [];
-  for (const entry of readdirSync(directory)) {
-    const name = parseSegmentName(entry);
-    if (name === undefined) continue;
-    try {
-      const fd = openSync(segmentPath(directory, name), 'r');
-      const size = Math.min(fstatSync(fd).size, MAX_FILE_BYTES);
-      files.push({ ...name, fd, size, needed: 0 });
-    } catch (error) {
-      onError(error);
-    }
-  }
-  return files.sort((a, b) => a.number - b.number);
 }

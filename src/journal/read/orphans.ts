@@ -1,16 +1,16 @@
 /**
  * The journals of dead processes, taken over and read: each stream is handed out once, oldest first.
  */
-import { basename } from 'node:path';
-import { writeRefused } from '../dead-letters.ts';
+import { basename, join } from 'node:path';
 import type { Lease } from '../lease/lease.ts';
 import type { InstanceDirectory } from '../lease/owner-directory.ts';
-import { deadInstances, take, takenDirectories } from '../lease/takeover.ts';
+import { deadInstances, take, takenDirectories, withTaken } from '../lease/takeover.ts';
+import { checkDirectory } from '../ours.ts';
 import type { JournalEntry } from '../port.ts';
-import { parseEnding, parseOpened } from '../record-json.ts';
-import { openOrphanDirectory } from './orphan-directory.ts';
-import type { OrphanDirectory } from './orphan-directory.ts';
-import { readText } from './reader.ts';
+import { parseOpened } from '../record-json.ts';
+import type { SetAside } from '../set-aside.ts';
+import { StoredEntry } from './entry.ts';
+import { OrphanDirectory } from './orphan-directory.ts';
 import type { BodyReader } from './reader.ts';
 import { isCut, isReopened, unnamedStream } from './stream-index.ts';
 import type { IndexedStream } from './stream-index.ts';
@@ -21,8 +21,11 @@ export interface OrphansOptions {
   /** What is taken is moved into our own directory. */
   readonly lease: Lease;
   readonly reader: BodyReader;
+  readonly setAside: SetAside;
   readonly onError: (error: unknown) => void;
   readonly onCorrupt: (count: number) => void;
+  /** A directory that is not ours, or a look at it that failed; it is left alone. */
+  readonly onRefused: (error: unknown) => void;
   /** There is more room on the disk. */
   readonly onFreed: () => void;
 }
@@ -30,7 +33,6 @@ export interface OrphansOptions {
 export class Orphans {
   readonly #options: OrphansOptions;
   readonly #all = new Set<OrphanDirectory>();
-  readonly #handedOut = new WeakSet<IndexedStream>();
 
   constructor(options: OrphansOptions) {
     this.#options = options;
@@ -39,19 +41,20 @@ export class Orphans {
   /** Takes what is dead by now and yields what was not yielded yet. */
   async *entries(signal: AbortSignal): AsyncGenerator<JournalEntry> {
     const into = this.#options.lease.current;
-    if (into === undefined) return;
     this.#prune();
     try {
-      await this.#takeDead(into, signal);
-      await this.#openTaken(into, signal);
+      this.#open(into === undefined ? await this.#inPlace() : await this.#taken(into, signal));
+      for (const one of this.#all) {
+        if (signal.aborted) return;
+        await one.read();
+      }
     } catch (error) {
       // Our own directory was taken meanwhile, or cannot be read; what is open already can still be given.
       this.#options.onError(error);
     }
     for (const { stream, from } of this.#inOrder()) {
       if (signal.aborted) return;
-      if (this.#handedOut.has(stream) || !from.streams.has(stream)) continue;
-      this.#handedOut.add(stream);
+      if (!from.handOut(stream)) continue;
       const entry = this.#entryOf(stream, from);
       if (entry !== undefined) yield entry;
     }
@@ -63,6 +66,13 @@ export class Orphans {
     let bytes = 0;
     for (const one of this.#all) bytes += one.bytes;
     return bytes;
+  }
+
+  /** Files that cannot be read now and are tried again. */
+  get unread(): number {
+    let unread = 0;
+    for (const one of this.#all) unread += one.unread;
+    return unread;
   }
 
   /** Streams that are not settled yet. */
@@ -89,38 +99,52 @@ export class Orphans {
     this.#all.clear();
   }
 
-  async #takeDead(into: InstanceDirectory, signal: AbortSignal): Promise<void> {
-    const { path, onError } = this.#options;
-    for (const name of await deadInstances(path, into.id)) {
-      if (signal.aborted) return;
+  /** Moves what is dead into our own directory; resolves to all that is there by now. */
+  async #taken(into: InstanceDirectory, signal: AbortSignal): Promise<readonly string[]> {
+    const { path, onError, onRefused } = this.#options;
+    for (const name of await deadInstances(path, into.id, onRefused)) {
+      if (signal.aborted) return [];
+      // It is read where it is, since we had no directory; so it stays there until it is done.
+      if (this.#has(join(path, name))) continue;
       try {
         take(path, name, into);
       } catch (error) {
         onError(error);
       }
     }
+    return takenDirectories(into);
   }
 
-  async #openTaken(into: InstanceDirectory, signal: AbortSignal): Promise<void> {
-    const { reader, onError, onCorrupt, onFreed } = this.#options;
-    const known = new Set([...this.#all].map(({ directory }) => directory));
-    for (const directory of takenDirectories(into)) {
-      if (signal.aborted) return;
-      if (known.has(directory)) continue;
+  /**
+   * Where the disk has no room even for our own directory, the dead are read where they are: only what is saved makes
+   * room. Another process may do the same; saving a message twice is saving it once.
+   */
+  async #inPlace(): Promise<readonly string[]> {
+    const { path, onRefused } = this.#options;
+    checkDirectory(path);
+    const names = await deadInstances(path, '', onRefused);
+    return names.flatMap((name) => withTaken(join(path, name)));
+  }
+
+  #open(directories: readonly string[]): void {
+    for (const directory of directories) {
+      if (this.#has(directory)) continue;
       try {
-        this.#all.add(
-          await openOrphanDirectory({ directory, reader, onError, onCorrupt, onFreed }),
-        );
+        this.#all.add(new OrphanDirectory({ ...this.#options, directory }));
       } catch (error) {
-        onError(error);
+        this.#options.onError(error);
       }
     }
+  }
+
+  #has(directory: string): boolean {
+    return [...this.#all].some((one) => one.directory === directory);
   }
 
   /** Finished ones are forgotten. One whose owner wrote on after it was read is read again at the next call. */
   #prune(): void {
     for (const one of this.#all) {
-      if (one.streams.size > 0) continue;
+      if (one.streams.size > 0 || one.unread > 0) continue;
       one.close();
       this.#all.delete(one);
     }
@@ -129,48 +153,37 @@ export class Orphans {
   /** Every stream with its directory, oldest first. */
   #inOrder(): { stream: IndexedStream; from: OrphanDirectory }[] {
     return [...this.#all]
-      .flatMap((from) => [...from.streams].map((stream) => ({ stream, from })))
+      .flatMap((from) => from.ready().map((stream) => ({ stream, from })))
       .sort((a, b) => a.stream.startedAtMs - b.stream.startedAtMs);
   }
 
-  /** A disk that cannot give one of them does not keep back the others. */
+  /** `undefined` when the disk cannot give it now: it is tried again, and does not keep back the others. */
   #entryOf(stream: IndexedStream, from: OrphanDirectory): JournalEntry | undefined {
-    const { path, onError } = this.#options;
+    const { path, reader, onError, onCorrupt } = this.#options;
     try {
-      return orphanEntry(stream, from, path);
+      const { open, end, covered, endOffset } = stream;
+      const openJson = open && reader.text(open.file, open.position);
+      const opened =
+        openJson === undefined
+          ? unnamedStream(stream, originalName(from.directory))
+          : parseOpened(openJson);
+      return new StoredEntry({
+        path,
+        opened,
+        endJson: end && reader.text(end.file, end.position),
+        isCut: isCut(stream),
+        expectedBytes: Math.max(covered, endOffset),
+        endsAt: isReopened(stream) ? endOffset : undefined,
+        read: () => from.body(stream),
+        settle: () => from.settle(stream),
+        onHole: () => onCorrupt(1),
+      });
     } catch (error) {
+      from.takeBack(stream);
       onError(error);
       return undefined;
     }
   }
-}
-
-/** A stream that a dead process left, as the saver meets it. */
-function orphanEntry(stream: IndexedStream, from: OrphanDirectory, path: string): JournalEntry {
-  const opened = openedOf(stream, from.directory);
-  const endJson = stream.end && readText(stream.end.file, stream.end.position);
-  const ending = endJson === undefined ? undefined : parseEnding(endJson, opened);
-  const settle = (): Promise<void> => {
-    from.settle(stream);
-    return Promise.resolve();
-  };
-  return {
-    opened,
-    // What the records do not bear out is not complete.
-    ending: ending && (isCut(stream) ? { ...ending, complete: false } : ending),
-    endsAt: isReopened(stream) ? stream.endOffset : undefined,
-    body: async () => (await from.body(stream)).pieces,
-    settle,
-    async refuse(message, sqlstate) {
-      await writeRefused(path, message, sqlstate);
-      await settle();
-    },
-  };
-}
-
-function openedOf(stream: IndexedStream, directory: string): JournalEntry['opened'] {
-  const json = stream.open && readText(stream.open.file, stream.open.position);
-  return json === undefined ? unnamedStream(stream, originalName(directory)) : parseOpened(json);
 }
 
 /** A directory is called `taken-` and its owner's name once it was taken; ids must not depend on that. */

@@ -3,8 +3,8 @@
  * of eight bytes a record; a body is then read record by record, wherever its pieces lie. Only a few indexes are kept,
  * so reading a journal of a gigabyte needs some megabytes.
  */
-import { read, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Files } from '../fs.ts';
 import { HEADER_BYTES, KIND, recordAt, scan } from '../record.ts';
 import type { FoundRecord } from '../record.ts';
 import type { Piece } from '../../core/save-port.ts';
@@ -14,20 +14,16 @@ export interface RecordFile {
   readonly fd: number;
   readonly salt: number;
   readonly size: number;
+  /** Set when a record in it is found damaged. */
+  isDamaged: boolean;
+  /** A half-written record at its end is no damage. */
+  readonly mayBeTorn: boolean;
 }
 
 /** A body, as far as it can be read without a gap. */
 export interface ReadBack {
   readonly pieces: readonly Piece[];
   readonly bytes: number;
-}
-
-/** The text of the one record at `position`; `undefined` when it is damaged. */
-export function readText(file: RecordFile, position: number): string | undefined {
-  const { bytes } = readWindow(file, position, Buffer.allocUnsafe(WINDOW_BYTES));
-  const found = recordAt(bytes, 0, file.salt);
-  if (found === undefined) return undefined;
-  return bytes.toString('utf8', found.payloadAt, found.payloadAt + found.payloadBytes);
 }
 
 /** Indexes kept at a time: the largest has about 160 000 records of 50 bytes in 8 MiB, so 1.3 MB. */
@@ -51,11 +47,28 @@ interface PieceIndex {
 
 /** Reads bodies, and keeps the indexes of the files that were used last. */
 export class BodyReader {
+  readonly #files: Files;
   readonly #indexes = new Map<RecordFile, PieceIndex>();
+
+  constructor(files: Files) {
+    this.#files = files;
+  }
+
+  /** The text of the one record at `position`; `undefined` when it is damaged. Throws what the disk throws. */
+  text(file: RecordFile, position: number): string | undefined {
+    const space = Buffer.allocUnsafe(WINDOW_BYTES);
+    const { bytes } = readWindow(this.#files, file, position, space);
+    const found = recordAt(bytes, 0, file.salt);
+    if (found === undefined) {
+      file.isDamaged = true;
+      return undefined;
+    }
+    return bytes.toString('utf8', found.payloadAt, found.payloadAt + found.payloadBytes);
+  }
 
   /** Visits all records of a file, and keeps its index for the bodies. Returns how many damaged places there are. */
   scan(file: RecordFile, visit: (record: FoundRecord, bytes: Buffer) => void): Promise<number> {
-    return extend(this.#use(file), file, visit);
+    return extend(this.#files, this.#use(file), file, visit);
   }
 
   /** The body of a stream, as far as it can be read without a gap. Rejects with what the disk says. */
@@ -63,10 +76,36 @@ export class BodyReader {
     const parts: BodyPart[] = [];
     for (const file of files) {
       const index = this.#use(file);
-      if (index.scannedTo < file.size) await extend(index, file, () => {});
-      await collect(file, positionsOf(index.keys, stream), stream, parts);
+      if (index.scannedTo < file.size) await extend(this.#files, index, file, () => {});
+      await this.#collect(file, positionsOf(index.keys, stream), stream, parts);
     }
     return assemble(parts);
+  }
+
+  async #collect(
+    file: RecordFile,
+    positions: readonly number[],
+    stream: number,
+    into: BodyPart[],
+  ): Promise<void> {
+    let window: ReadWindow = { start: 0, bytes: NOTHING };
+    const space = Buffer.allocUnsafe(WINDOW_BYTES);
+    let windows = 0;
+    for (const position of positions) {
+      let found = recordIn(window, position, file.salt);
+      if (found === undefined) {
+        if (++windows % WINDOWS_PER_TURN === 0) await nextTurn();
+        window = readWindow(this.#files, file, position, space);
+        found = recordIn(window, position, file.salt);
+      }
+      // It stood here when the file was scanned.
+      if (found === undefined) file.isDamaged = true;
+      if (found?.stream !== stream) continue;
+      const { offset, kind, payloadAt, payloadBytes } = found;
+      // A copy: the window is read into again.
+      const bytes = Buffer.from(window.bytes.subarray(payloadAt, payloadAt + payloadBytes));
+      into.push({ offset, text: kind === KIND.text, bytes });
+    }
   }
 
   #use(file: RecordFile): PieceIndex {
@@ -81,12 +120,13 @@ export class BodyReader {
 
 /** Reads a file from where its index ends, in stretches, so that it does not hold up the event loop. */
 async function extend(
+  files: Files,
   index: PieceIndex,
   file: RecordFile,
   visit: (record: FoundRecord, bytes: Buffer) => void,
 ): Promise<number> {
   const start = index.scannedTo;
-  const bytes = await readRange(file.fd, start, file.size);
+  const bytes = await readRange(files, file.fd, start, file.size);
   const added: number[] = [];
   let from = 0;
   let damaged = 0;
@@ -98,6 +138,7 @@ async function extend(
       visit(record, bytes);
     });
     damaged += result.damaged;
+    if (result.damaged > (result.isTorn && file.mayBeTorn ? 1 : 0)) file.isDamaged = true;
     from = result.next;
     if (from < bytes.length) await nextTurn();
   }
@@ -117,11 +158,16 @@ function sortedKeys(keys: Float64Array, added: readonly number[]): Float64Array 
 }
 
 /** Reads `[from, to)` of a file; shorter where the file ends. */
-export async function readRange(fd: number, from: number, to: number): Promise<Buffer> {
+export async function readRange(
+  files: Files,
+  fd: number,
+  from: number,
+  to: number,
+): Promise<Buffer> {
   const bytes = Buffer.allocUnsafeSlow(to - from);
   let done = 0;
   while (done < bytes.length) {
-    const got = await readSome(fd, bytes, done, from + done);
+    const got = await files.read(fd, bytes, done, from + done);
     if (got === 0) break;
     done += got;
   }
@@ -156,37 +202,16 @@ interface ReadWindow {
   readonly bytes: Buffer;
 }
 
-async function collect(
-  file: RecordFile,
-  positions: readonly number[],
-  stream: number,
-  into: BodyPart[],
-): Promise<void> {
-  let window: ReadWindow = { start: 0, bytes: NOTHING };
-  const space = Buffer.allocUnsafe(WINDOW_BYTES);
-  let windows = 0;
-  for (const position of positions) {
-    let found = recordIn(window, position, file.salt);
-    if (found === undefined) {
-      if (++windows % WINDOWS_PER_TURN === 0) await nextTurn();
-      window = readWindow(file, position, space);
-      found = recordIn(window, position, file.salt);
-    }
-    if (found?.stream !== stream) continue;
-    const { offset, kind, payloadAt, payloadBytes } = found;
-    // A copy: the window is read into again.
-    const bytes = Buffer.from(window.bytes.subarray(payloadAt, payloadAt + payloadBytes));
-    into.push({ offset, text: kind === KIND.text, bytes });
-  }
-}
-
 /** Reads at least the whole record at `position`, if there is one; into `space` when it fits. */
-function readWindow(file: RecordFile, position: number, space: Buffer): ReadWindow {
-  const bytes = readNow(file.fd, position, space);
+function readWindow(files: Files, file: RecordFile, position: number, space: Buffer): ReadWindow {
+  const bytes = readNow(files, file.fd, position, space);
   if (bytes.length < HEADER_BYTES) return { start: position, bytes };
   const length = HEADER_BYTES + bytes.readUInt32LE(4);
   if (length <= bytes.length || position + length > file.size) return { start: position, bytes };
-  return { start: position, bytes: readNow(file.fd, position, Buffer.allocUnsafeSlow(length)) };
+  return {
+    start: position,
+    bytes: readNow(files, file.fd, position, Buffer.allocUnsafeSlow(length)),
+  };
 }
 
 function recordIn(window: ReadWindow, position: number, salt: number): FoundRecord | undefined {
@@ -195,8 +220,8 @@ function recordIn(window: ReadWindow, position: number, salt: number): FoundReco
 }
 
 /** The pages were read a moment ago, by the scan or by the writer: a synchronous read costs less than a turn. */
-function readNow(fd: number, position: number, into: Buffer): Buffer {
-  return into.subarray(0, readSync(fd, into, 0, into.length, position));
+function readNow(files: Files, fd: number, position: number, into: Buffer): Buffer {
+  return into.subarray(0, files.readNow(fd, into, position));
 }
 
 /** Puts the pieces together up to the first gap; a stream that was written twice has pieces that overlap. */
@@ -218,13 +243,4 @@ function assemble(parts: BodyPart[]): ReadBack {
     return text ? whole.toString('utf8') : whole;
   });
   return { pieces, bytes: end };
-}
-
-function readSome(fd: number, into: Buffer, at: number, position: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    read(fd, into, at, into.length - at, position, (error, got) => {
-      if (error === null) resolve(got);
-      else reject(error);
-    });
-  });
 }

@@ -13,16 +13,33 @@ export interface IndexedFile {
   readonly name: string;
   readonly number: number;
   readonly salt: number;
-  readonly fd: number;
-  readonly size: number;
+  /** -1 while it is not open. */
+  fd: number;
+  /** Of what is read of it. */
+  size: number;
+  /** When it was opened. */
+  statSize: number;
   /** Streams in it that are not settled. */
   needed: number;
+  /** How often reading it failed. */
+  failures: number;
+  isRead: boolean;
+  /** Records in it are damaged, or it cannot be read at all. */
+  isDamaged: boolean;
+  /** A half-written record at its end is what the end of a process leaves, not damage. */
+  readonly mayBeTorn: boolean;
 }
 
 /** Where a record begins. */
 export interface IndexedPlace {
   readonly file: IndexedFile;
   readonly position: number;
+}
+
+/** Bytes of a body that a record holds. */
+interface BodyRange {
+  readonly offset: number;
+  readonly end: number;
 }
 
 /** One stream. */
@@ -41,6 +58,8 @@ export interface IndexedStream {
   bodyEnd: number;
   /** How far the pieces go without a gap. */
   covered: number;
+  /** Pieces behind the first gap, while a segment before theirs is not read. */
+  ahead: readonly BodyRange[];
   settledOffset: number;
   settledRevision: number;
   readonly files: IndexedFile[];
@@ -75,7 +94,7 @@ export function indexRecord(
     case KIND.bytes: {
       const end = record.offset + record.payloadBytes;
       stream.bodyEnd = Math.max(stream.bodyEnd, end);
-      if (record.offset <= stream.covered) stream.covered = Math.max(stream.covered, end);
+      cover(stream, { offset: record.offset, end });
       return;
     }
     case KIND.end: {
@@ -98,6 +117,19 @@ export function indexRecord(
   }
 }
 
+/** Files are read in any order: a piece may come before those that it follows. */
+function cover(stream: IndexedStream, range: BodyRange): void {
+  if (range.offset > stream.covered) {
+    stream.ahead = [...stream.ahead, range];
+    return;
+  }
+  stream.covered = Math.max(stream.covered, range.end);
+  if (stream.ahead.length === 0) return;
+  const { ahead } = stream;
+  stream.ahead = [];
+  for (const next of ahead.toSorted((a, b) => a.offset - b.offset)) cover(stream, next);
+}
+
 /** Whether the stream's message has still to be saved. */
 export function isWanted(stream: IndexedStream): boolean {
   if (stream.settledRevision >= stream.revision && stream.settledOffset >= stream.bodyEnd)
@@ -118,7 +150,10 @@ export function isCut(stream: IndexedStream): boolean {
 }
 
 /** A stream whose open record was damaged: its text is kept under an id that every taker would give it. */
-export function unnamedStream(stream: IndexedStream, directoryName: string): OpenedStream {
+export function unnamedStream(
+  stream: { readonly number: number; readonly startedAtMs: number },
+  directoryName: string,
+): OpenedStream {
   const digits = createHash('sha256').update(`${directoryName}/${stream.number}`).digest('hex');
   // RFC 9562, version 8: an id of our own making.
   const id = [
@@ -155,6 +190,7 @@ function fresh(number: number): IndexedStream {
     endOffset: 0,
     bodyEnd: 0,
     covered: 0,
+    ahead: [],
     settledOffset: -1,
     settledRevision: -2,
     files: [],

@@ -5,7 +5,7 @@
 import { isObject } from '../../core/values.ts';
 
 /** Why it cannot be relied on. */
-export type DegradedReason = 'full' | 'read-only' | 'slow' | 'io-error';
+export type DegradedReason = 'full' | 'read-only' | 'slow' | 'io-error' | 'untrusted';
 
 /** What a file system error means for us; everything else is `io-error`. */
 const REASON_OF_CODE: Readonly<Record<string, DegradedReason>> = {
@@ -16,6 +16,8 @@ const REASON_OF_CODE: Readonly<Record<string, DegradedReason>> = {
   EROFS: 'read-only',
   EACCES: 'read-only',
   EPERM: 'read-only',
+  // See ours.ts.
+  ENOTOURS: 'untrusted',
 };
 
 /** The first probe of the disk, and the longest time between two. */

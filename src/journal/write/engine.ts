@@ -1,10 +1,10 @@
 /**
  * The parts that write, made once and in order. What one of them tells another goes through here.
  */
-import { diskFiles } from '../fs.ts';
 import type { Files } from '../fs.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { JournalSettings } from '../options.ts';
+import type { SetAside } from '../set-aside.ts';
 import { Batch } from './batch.ts';
 import { JournalHealth, Quota } from './degraded.ts';
 import type { DegradedReason } from './degraded.ts';
@@ -27,14 +27,17 @@ export interface JournalSeams {
 
 export interface WriteEngineOptions {
   readonly settings: JournalSettings;
+  readonly files: Files;
   readonly seams: JournalSeams;
   readonly lease: Lease;
+  readonly setAside: SetAside;
   /** Bytes that count for the bound but are not ours to write. */
   readonly otherBytes: () => number;
   readonly onWrite: (seconds: number) => void;
   readonly onDegraded: (reason: DegradedReason | undefined) => void;
   readonly onError: (error: unknown) => void;
   readonly onCorrupt: (count: number) => void;
+  readonly onDamaged: (path: string, how: 'deleted' | 'truncated') => void;
 }
 
 const SEGMENT_BYTES = 8 * 1024 * 1024;
@@ -52,13 +55,14 @@ export class WriteEngine {
   readonly #batch: Batch;
 
   constructor(options: WriteEngineOptions) {
-    const { settings, seams, lease, otherBytes, onWrite, onError, onCorrupt } = options;
+    const { settings, files, seams, lease, setAside, otherBytes, onWrite, onError, onCorrupt } =
+      options;
     const { maxBytes, flushMs, fsyncMs } = settings;
-    const files: Files = { ...diskFiles, ...seams.files };
     const segments = new Segments({
       files,
       directory: () => lease.directoryForFile(),
       segmentBytes: seams.segmentBytes ?? Math.min(SEGMENT_BYTES, maxBytes / SEGMENTS_AT_LEAST),
+      setAside,
       onError,
     });
     const logs = new LogSet(segments);
@@ -72,7 +76,16 @@ export class WriteEngine {
       onWrote: () => this.syncer.soon(),
       onTornSegment: (segment) => logs.invalidateSegment(segment),
     });
-    const rewriter = new Rewriter({ batch, quota, health, logs, segments, onError, onCorrupt });
+    const rewriter = new Rewriter({
+      files,
+      batch,
+      quota,
+      health,
+      logs,
+      segments,
+      onError,
+      onCorrupt,
+    });
     const shared = { batch, quota, health, logs, segments, rewriter, onError };
     const writer = new LogWriter({ ...shared, flushMs, onWrite });
     this.segments = segments;
@@ -80,8 +93,21 @@ export class WriteEngine {
     this.health = health;
     this.writer = writer;
     this.#batch = batch;
-    this.syncer = new Syncer({ ...shared, files, writer, lease, fsyncMs });
+    this.syncer = new Syncer({
+      ...shared,
+      files,
+      writer,
+      lease,
+      fsyncMs,
+      onDamaged: options.onDamaged,
+    });
     this.streams = new StreamLogs({ writer, logs, lease, flushMs });
+  }
+
+  /** The directory was deleted: what was in it is written again, from memory or out of the open files. */
+  rescue(): void {
+    for (const segment of this.segments.all) this.logs.invalidateSegment(segment);
+    this.segments.seal();
   }
 
   /** The directory is another process's now, and with it every stream that no memory has. */

@@ -6,6 +6,7 @@
  */
 import type { Files } from '../fs.ts';
 import type { Lease } from '../lease/lease.ts';
+import { HEADER_BYTES, hasMark } from '../record.ts';
 import type { Batch } from './batch.ts';
 import type { JournalHealth, Quota } from './degraded.ts';
 import type { LogSet } from './log-set.ts';
@@ -25,6 +26,8 @@ export interface SyncerOptions {
   readonly rewriter: Rewriter;
   readonly lease: Lease;
   readonly fsyncMs: number;
+  /** Somebody deleted or truncated a segment; what memory or the open file has of it is written again. */
+  readonly onDamaged: (path: string, how: 'deleted' | 'truncated') => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -120,15 +123,27 @@ export class Syncer {
       ...dirty.map((segment) => this.#syncSegment(segment)),
       this.#syncDirectory(),
     ]);
-    const isMine = await lease.current?.isMine();
-    if (isMine === false) {
-      // It was taken over: everything has to be written again elsewhere.
-      lease.leave();
-      return false;
-    }
+    // Where it was lost, everything has to be written again elsewhere.
+    if (!(await lease.check())) return false;
+    if (!this.#checkSegments(dirty)) return false;
     if (!done.every(Boolean)) return false;
     this.#durable = upTo;
     return true;
+  }
+
+  /** Looks for segments that somebody deleted or truncated. False when there is one. */
+  #checkSegments(written: readonly Segment[]): boolean {
+    const { files, segments, logs, onDamaged } = this.#options;
+    let isWhole = true;
+    for (const segment of segments.all) {
+      if (segment.invalid || segment.size === 0) continue;
+      const harm = harmTo(files, segment, written.includes(segment));
+      if (harm === undefined) continue;
+      isWhole = false;
+      onDamaged(segment.path, harm);
+      logs.invalidateSegment(segment);
+    }
+    return isWhole;
   }
 
   async #syncSegment(segment: Segment): Promise<boolean> {
@@ -157,4 +172,21 @@ export class Syncer {
       return false;
     }
   }
+}
+
+/** What was done to a segment by somebody else. A write behind a truncated end leaves zeros where it began. */
+function harmTo(
+  files: Files,
+  { fd, size }: Segment,
+  wasWritten: boolean,
+): 'deleted' | 'truncated' | undefined {
+  const now = files.stat(fd);
+  if (now.links === 0) return 'deleted';
+  if (now.size < size) return 'truncated';
+  return wasWritten && !beginsWithRecord(files, fd) ? 'truncated' : undefined;
+}
+
+function beginsWithRecord(files: Files, fd: number): boolean {
+  const head = Buffer.alloc(HEADER_BYTES);
+  return files.readNow(fd, head, 0) === HEADER_BYTES && hasMark(head, 0);
 }

@@ -3,6 +3,7 @@
  * empty or invalid, from where they are. A little at a time, so that nobody else waits long.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Files } from '../fs.ts';
 import { readRange } from '../read/reader.ts';
 import { KIND, scan } from '../record.ts';
 import type { FoundRecord, Kind } from '../record.ts';
@@ -18,6 +19,7 @@ import type { Log, RecordPlace, Segment } from './stream-log.ts';
 const STRETCH_BYTES = 256 * 1024;
 
 export interface RewriterOptions {
+  readonly files: Files;
   readonly batch: Batch;
   readonly quota: Quota;
   readonly health: JournalHealth;
@@ -98,10 +100,10 @@ export class Rewriter {
   }
 
   async #copySegment(segment: Segment): Promise<void> {
-    const { batch, onCorrupt } = this.#options;
+    const { files, batch, onCorrupt } = this.#options;
     if (segment.logs.size === 0) return;
     const logs = new Map([...segment.logs].map((log) => [log.number, log]));
-    const bytes = await readRange(segment.fd, 0, segment.size);
+    const bytes = await readRange(files, segment.fd, 0, segment.size);
     let from = 0;
     let damaged = 0;
     while (from < bytes.length) {
@@ -123,7 +125,10 @@ export class Rewriter {
       from = result.next;
       await nextTurn();
     }
-    if (damaged > 0) onCorrupt(damaged);
+    if (damaged > 0) {
+      segment.isDamaged = true;
+      onCorrupt(damaged);
+    }
     this.#releaseSegment(segment);
   }
 
@@ -133,6 +138,9 @@ export class Rewriter {
       const left = log.extents.filter((extent) => extent.segment === segment);
       log.extents = log.extents.filter((extent) => extent.segment !== segment);
       segments.release(log, left, batch.writes);
+      // A record that was not copied cannot be read any more, and its file is about to be closed.
+      if (log.openAt?.segment === segment) log.openAt = undefined;
+      if (log.endAt?.segment === segment) log.endAt = undefined;
       if (!segment.invalid) continue;
       log.writtenAt = batch.writes;
       if (log.body === undefined) logs.markWhole(log);

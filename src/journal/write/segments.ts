@@ -7,8 +7,10 @@
  * written again at the head. So all sealed segments together never stay larger than four times what is needed. In a
  * journal that is full every quarter counts, one segment at a time.
  */
+import { isMissing } from '../../core/values.ts';
 import type { Files } from '../fs.ts';
 import { newSegmentName, segmentPath } from '../segment-name.ts';
+import type { SetAside } from '../set-aside.ts';
 import type { Extent, Log, Segment } from './stream-log.ts';
 
 /** Segments whose needed part is smaller than this are compacted; the second is for a full journal. */
@@ -23,6 +25,7 @@ export interface SegmentsOptions {
   /** Asked for each new file, because an owner can move. */
   readonly directory: () => string;
   readonly segmentBytes: number;
+  readonly setAside: SetAside;
   readonly onError: (error: unknown) => void;
 }
 
@@ -143,6 +146,8 @@ export class Segments {
       logs: new Set(),
       dirty: false,
       invalid: false,
+      isDamaged: false,
+      mayBeTorn: false,
       movedAt: 0,
     };
     this.#lastNumber = name.number;
@@ -152,12 +157,14 @@ export class Segments {
   }
 
   #close(segment: Segment, remove: boolean): void {
-    const { files, onError } = this.#options;
+    const { files, setAside, onError } = this.#options;
     try {
       files.close(segment.fd);
-      if (remove) files.remove(segment.path);
+      if (remove && segment.isDamaged) setAside.add(segment.path);
+      else if (remove) files.remove(segment.path);
     } catch (error) {
-      onError(error);
+      // Somebody else deleted it.
+      if (!isMissing(error)) onError(error);
     }
   }
 

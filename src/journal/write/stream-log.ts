@@ -26,6 +26,10 @@ export interface Segment {
   dirty: boolean;
   /** What is in it is not relied on: an fsync failed, or its tail is torn. */
   invalid: boolean;
+  /** Records in it cannot be read back: it is set aside when nobody needs it, not deleted. */
+  isDamaged: boolean;
+  /** What is behind its size is not read. */
+  readonly mayBeTorn: false;
   /** The write that moved the last record out of it: the file may go when that write is durable. */
   movedAt: number;
 }
@@ -78,6 +82,8 @@ export class Log implements StreamLog {
   /** A text piece may simply be added to `text`. */
   plain = true;
   readonly ahead: boolean;
+  /** Epoch milliseconds. */
+  readonly startedAtMs: number;
 
   state: LogState = 'live';
   /** Everything captured so far; gone once it is kept. */
@@ -121,6 +127,7 @@ export class Log implements StreamLog {
     this.number = start.number;
     this.streamId = start.openFacts?.stream.id ?? '';
     this.openFacts = start.openFacts;
+    this.startedAtMs = start.openFacts?.stream.startedAtMs ?? 0;
     this.body = start.body;
     this.ahead = start.ahead;
   }

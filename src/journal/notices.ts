@@ -1,0 +1,78 @@
+/**
+ * What an operator is told about a journal's directory, each thing once: on what file system it lies, who else uses it,
+ * what is in it that is not ours, and what somebody else did to it.
+ */
+import { isMissing } from '../core/values.ts';
+import { describeFileSystem, fileSystemOf, volumeBytes } from './fs.ts';
+import type { FileSystem } from './fs.ts';
+import type { JournalSettings } from './options.ts';
+import { isNotOurs } from './ours.ts';
+
+export interface NoticesOptions {
+  readonly settings: JournalSettings;
+  readonly log: (level: 'info' | 'warn' | 'error', line: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export class Notices {
+  /** Of the directory; `undefined` before one was opened. */
+  fileSystem: FileSystem | undefined;
+  readonly #options: NoticesOptions;
+  readonly #untrusted = new Set<string>();
+
+  constructor(options: NoticesOptions) {
+    this.#options = options;
+  }
+
+  /** How many things were found that are not ours. */
+  get untrusted(): number {
+    return this.#untrusted.size;
+  }
+
+  /** A directory was opened. */
+  tellFileSystem(): void {
+    const { settings, log } = this.#options;
+    const { path, maxBytes, ephemeral } = settings;
+    const found = fileSystemOf(path);
+    if (found === this.fileSystem) return;
+    this.fileSystem = found;
+    const { level, line } = describeFileSystem(path, found, ephemeral);
+    log(level, line);
+    const volume = volumeBytes(path);
+    if (volume === undefined || volume >= maxBytes) return;
+    const sizes = `${volume} of ${maxBytes} bytes`;
+    log('warn', `the volume of the journal in ${path} is smaller than \`maxBytes\` (${sizes})`);
+  }
+
+  /** So many journals of this process have this path. */
+  tellShared(users: number): void {
+    const { log, settings } = this.#options;
+    log(
+      'warn',
+      `${users} instances in this process share the journal in ${settings.path}: each has a \`maxBytes\` of its own`,
+    );
+  }
+
+  /** Somebody else did this to a file or a directory of ours. */
+  tellDamage(path: string, how: 'deleted' | 'truncated'): void {
+    const { log } = this.#options;
+    log(
+      'error',
+      `${path} of the journal was ${how} by somebody else; what can be read of it is written again`,
+    );
+  }
+
+  /** Something was left alone, because it is not ours or could not be looked at. */
+  tellUntrusted(error: unknown): void {
+    const { log, onError } = this.#options;
+    if (!isNotOurs(error)) {
+      // It went while we looked.
+      if (!isMissing(error)) onError(error);
+      return;
+    }
+    const why = error instanceof Error ? error.message : '';
+    if (this.#untrusted.has(why)) return;
+    this.#untrusted.add(why);
+    log('error', `something in the journal is not ours, and is left alone: ${why}`);
+  }
+}

@@ -1,0 +1,45 @@
+/** The segments of a directory that somebody else wrote: found, opened, closed. */
+import { closeSync, fstatSync, readdirSync } from 'node:fs';
+import { openOurs } from '../ours.ts';
+import { parseSegmentName, segmentPath } from '../segment-name.ts';
+import type { IndexedFile } from './stream-index.ts';
+
+/** Files of ours are never larger; what lies behind this is not read. */
+const MAX_FILE_BYTES = 2 ** 24 - 1;
+
+/** The segments of a directory, oldest first, none of them open. Throws what the disk throws. */
+export function listSegments(directory: string): IndexedFile[] {
+  const names = readdirSync(directory)
+    .map(parseSegmentName)
+    .filter((name) => name !== undefined)
+    .sort((a, b) => a.number - b.number);
+  return names.map((name, index) => ({
+    ...name,
+    fd: -1,
+    size: 0,
+    statSize: 0,
+    needed: 0,
+    failures: 0,
+    isRead: false,
+    isDamaged: false,
+    // Only what was written last can have been torn by the end of its process.
+    mayBeTorn: index === names.length - 1,
+  }));
+}
+
+/** Opens a segment unless it is open. Throws what the disk throws, and `NotOursError`. */
+export function openSegment(directory: string, file: IndexedFile): void {
+  if (file.fd !== -1) return;
+  const fd = openOurs(segmentPath(directory, file));
+  file.fd = fd;
+  file.statSize = fstatSync(fd).size;
+  file.size = Math.min(file.statSize, MAX_FILE_BYTES);
+}
+
+/** Closes a segment if it is open. */
+export function closeSegment(file: IndexedFile): void {
+  if (file.fd === -1) return;
+  const { fd } = file;
+  file.fd = -1;
+  closeSync(fd);
+}

@@ -1,0 +1,53 @@
+/**
+ * The segment in which settled streams of a directory that is not ours are noted, behind the others. It is made with
+ * the first note.
+ */
+import { closeSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { HEADER_BYTES, KIND, seal } from '../record.ts';
+import { newSegmentName, parseSegmentName, segmentPath } from '../segment-name.ts';
+import type { IndexedStream } from './stream-index.ts';
+
+interface OpenSegment {
+  readonly fd: number;
+  readonly salt: number;
+  readonly path: string;
+  size: number;
+}
+
+export class Settlements {
+  readonly #directory: string;
+  #segment: OpenSegment | undefined;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** Notes that all that is known of a stream is settled. Throws what the disk throws. */
+  add({ number: stream, bodyEnd: offset, revision }: IndexedStream): void {
+    const to = (this.#segment ??= create(this.#directory));
+    const record = Buffer.alloc(HEADER_BYTES + 4);
+    record.writeInt32LE(revision, HEADER_BYTES);
+    seal(record, 0, { kind: KIND.settled, stream, offset, payloadBytes: 4 }, to.salt);
+    to.size += writeSync(to.fd, record, 0, record.length, to.size);
+  }
+
+  close(): void {
+    const segment = this.#segment;
+    this.#segment = undefined;
+    if (segment !== undefined) closeSync(segment.fd);
+  }
+
+  /** Closes it and deletes it: everything that it speaks of is gone. */
+  remove(): void {
+    const segment = this.#segment;
+    this.close();
+    if (segment !== undefined) rmSync(segment.path, { force: true });
+  }
+}
+
+function create(directory: string): OpenSegment {
+  const numbers = readdirSync(directory).map((name) => parseSegmentName(name)?.number ?? 0);
+  const name = newSegmentName(Math.max(0, ...numbers) + 1);
+  const path = segmentPath(directory, name);
+  return { fd: openSync(path, 'wx', 0o600), salt: name.salt, path, size: 0 };
+}
