@@ -3,7 +3,7 @@ import { errorTypeOf } from './core/errors.ts';
 import { MAX_PENDING_BYTES, MessageKeeper } from './saver/index.ts';
 import { type JournalOption, openJournal, resolveJournalOptions } from './journal/index.ts';
 import type { Journal } from './journal/port.ts';
-import { tellingMessage } from './core/error-words.ts';
+import { describeError } from './core/error-words.ts';
 import { runOutsideStreams } from './core/current-stream.ts';
 import { HealthMonitor } from './health/monitor.ts';
 import { type Logger, LOG_LEVELS, safeLogger } from './core/logger.ts';
@@ -151,7 +151,7 @@ function listenTo(store: WellConnectedStore, observer: FullObserver, logger: Log
     onIdConflict: (conflict) => observer.onInternalError('id-conflict', conflict),
     onError: (error) =>
       logger.warn(
-        { errorType: errorTypeOf(error), reason: tellingMessage(error) },
+        { errorType: errorTypeOf(error), reason: describeError(error) },
         'lastchunk: the store has trouble beside a save',
       ),
   });

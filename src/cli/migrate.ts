@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { bad } from '../core/options.ts';
+import { maskCredentials } from '../core/error-words.ts';
 import { postgres } from '../postgres/index.ts';
 import type { Migrated } from '../postgres/index.ts';
 import type { Io } from './io.ts';
@@ -44,9 +45,10 @@ function describe(table: string, { version, applied }: Migrated): string {
 export function describeFailure(error: unknown): string {
   // A host with several addresses refuses with one error for each, and an empty message for them all.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  if (!(first instanceof Error)) return String(first);
+  if (!(first instanceof Error)) return maskCredentials(String(first));
   const code: unknown = 'code' in first ? first.code : undefined;
-  return typeof code === 'string' ? `${first.message} (${code})` : first.message;
+  const words = maskCredentials(first.message);
+  return typeof code === 'string' ? `${words} (${code})` : words;
 }
 
 const OPTIONS = {

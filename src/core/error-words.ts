@@ -1,14 +1,108 @@
 /**
- * When an error's own words may be repeated. A database says in its message which value it did not like, and that
- * value is what a user wrote; so a log gets a code, and words only where they cannot hold it.
+ * What of an error may be said in a log. A database says in its message which value it did not like, a trigger and an
+ * app's own code say what they want, and that value is what a user wrote. So words are repeated only where nobody but a
+ * server, a driver or we can have made them; of everything else the names are said: code, constraint, table, line.
  */
 import { hasFact } from './error-facts.ts';
-import { sqlstateOf } from './errors.ts';
+import { causesOf, errorTypeOf, sqlstateOf } from './errors.ts';
+import { firstAppFrame } from './stack-frames.ts';
 
-/** The error's own words, where they cannot repeat what a user wrote; else `undefined`. */
-export function tellingMessage(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const known = hasFact(sqlstateOf(error), 'loggable');
-  // `syscall` is on every error that Node's sockets and files make.
-  return known || 'syscall' in error || error.name === 'LastchunkError' ? error.message : undefined;
+/** Marks errors made before any message was in play. Shared by all copies of this package in a process. */
+const SAYABLE = Symbol.for('lastchunk.sayable');
+
+/** Marks an error whose words cannot hold what a user wrote: of a connection, a password function. Returns it. */
+export function markSayable<E>(error: E): E {
+  if (error instanceof Error && Object.isExtensible(error)) {
+    Object.defineProperty(error, SAYABLE, { value: true });
+  }
+  return error;
 }
+
+/**
+ * One sentence about an error for a log: its own words where they cannot repeat what a user wrote, else names, and the first
+ * line of the app in its stack. Without credentials. `undefined` when there is nothing to say beyond its type.
+ */
+export function describeError(error: unknown): string | undefined {
+  const causes = causesOf(unwrapAggregate(error)).filter((cause) => cause instanceof Error);
+  const words = causes.map(wordsOf).find((found) => found !== undefined);
+  const frame = causes.every(isThrownByCode) ? causes.map(frameOf).find(Boolean) : undefined;
+  if (words === undefined && frame === undefined) return undefined;
+  const said = words ?? errorTypeOf(causes.at(-1));
+  return maskCredentials(frame === undefined ? said : `${said} at ${frame}`);
+}
+
+/** Hides the password in everything that looks like an address with one, or like `password=…`. */
+export function maskCredentials(text: string): string {
+  return text
+    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/)[^\s"'`]*@/gi, '$1***@')
+    .replaceAll(/\b(\w*passw(?:or)?d|pwd)=(?:"[^"]*"|'[^']*'|[^\s&"'`]+)/gi, '$1=***');
+}
+
+/** A host with several addresses refuses with one error for each, and an empty message for them all. */
+function unwrapAggregate(error: unknown): unknown {
+  return error instanceof AggregateError && error.message === '' ? error.errors[0] : error;
+}
+
+function wordsOf(error: Error): string | undefined {
+  if (isOurs(error) || SAYABLE in error) return error.message;
+  if ('severity' in error || sqlstateOf(error) !== undefined) return wordsOfServer(error);
+  // `syscall` is on every error that Node's sockets and files make.
+  if ('syscall' in error) return error.message;
+  return SENTENCES.some((known) => known.test(error.message)) ? error.message : undefined;
+}
+
+/** By its name: another copy of this package has a class of its own. */
+function isOurs(error: Error): boolean {
+  return error.name === 'LastchunkError';
+}
+
+/** Only of an error that is itself one of the server: a wrapper of a query builder repeats the parameters. */
+function wordsOfServer(error: Error): string | undefined {
+  const fields = new Map<string, unknown>(Object.entries(error));
+  const code = fields.get('code');
+  if (typeof code !== 'string') return undefined;
+  const isRaised = fields.get('routine') === 'exec_stmt_raise';
+  if (!isRaised && hasFact(code, 'loggable')) return error.message;
+  const names = NAMES.flatMap((name) => {
+    const value = fields.get(name);
+    return typeof value === 'string' && IDENTIFIER.test(value) ? [`${name} ${value}`] : [];
+  });
+  const raised = isRaised ? RAISED.exec(String(fields.get('where')))?.[0] : undefined;
+  if (raised !== undefined) names.push(raised);
+  return names.length === 0 ? undefined : `SQLSTATE ${code}: ${names.join(', ')}`;
+}
+
+/** Fields of a server's error that hold names of its catalogue (protocol-error-fields.html). */
+const NAMES = ['constraint', 'schema', 'table', 'column'] as const;
+const IDENTIFIER = /^[\w$.-]{1,63}$/;
+/** Which function of the database spoke: its name and line, and nothing of what it said. */
+const RAISED = /^PL\/pgSQL function [\w$.]{1,128}\([\w, .[\]]{0,256}\) line \d+ at RAISE/;
+
+/** Rather than by a server or a socket: there the line says more than the type. */
+function isThrownByCode(error: Error): boolean {
+  if ('severity' in error || 'syscall' in error || isOurs(error)) return false;
+  return sqlstateOf(error) === undefined;
+}
+
+/** The stack begins with the message, and one that looks like frames must not be taken for them. */
+function frameOf({ stack, message }: Error): string | undefined {
+  return stack === undefined || message.includes('\n') ? undefined : firstAppFrame(stack);
+}
+
+/** Whole messages of `pg`, `pg-pool`, Node's TLS and V8 that hold no value; a name in them is one of the code. */
+const SENTENCES: readonly RegExp[] = [
+  // pg lib/connection.js, lib/client.js, lib/crypto/sasl.js, and pg-pool index.js.
+  /^The server does not support SSL connections$/,
+  /^There was an error establishing an SSL connection$/,
+  /^SASL: [\w :,.'-]{1,160}$/,
+  /^Connection terminated(?: unexpectedly| due to connection timeout)?$/,
+  /^timeout e(?:xceeded|xpired)(?: when trying to connect)?$/,
+  /^Query read timeout$/,
+  /^Client (?:was closed and is not queryable|has encountered a connection error and is not queryable)$/,
+  /^Cannot use a pool after calling end on the pool$/,
+  // OpenSSL, by way of Node's TLS.
+  /^(?:self[- ]signed certificate(?: in certificate chain)?|certificate has expired|unable to (?:verify the first certificate|get local issuer certificate))$/,
+  // V8: a name of the code, never a value.
+  /^Cannot (?:read|set) properties of (?:undefined|null) \((?:reading|setting) '[\w$]{1,64}'\)$/,
+  /^[\w$.]{1,128} is not (?:a function|a constructor|defined|iterable)$/,
+];

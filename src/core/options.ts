@@ -3,6 +3,7 @@
  * met at start-up instead of at three in the morning. Every message names the option in backticks
  * and the accepted range.
  */
+import { maskCredentials } from './error-words.ts';
 import { LastchunkError } from './errors.ts';
 import { isObject, isRecord } from './values.ts';
 
@@ -63,14 +64,14 @@ export function optionGroup(name: string, value: unknown): Record<string, unknow
   throw bad(`\`${name}\` must be an object of options, not ${show(value)}`);
 }
 
-/** A `bad-option` error. */
+/** A `bad-option` error. What looks like an address with a password is masked. */
 export function bad(message: string): LastchunkError {
-  return new LastchunkError('bad-option', message);
+  return new LastchunkError('bad-option', maskCredentials(message));
 }
 
 /** A value as it can stand in a message: short, and never the inside of an object (it may be secret). */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
+  if (typeof value === 'string') return JSON.stringify(maskCredentials(value).slice(0, 80));
   if (isObject(value)) return Array.isArray(value) ? 'an array' : 'an object';
   if (typeof value === 'function') return 'a function';
   return String(value);

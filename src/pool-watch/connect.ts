@@ -4,6 +4,7 @@
  */
 import { currentStream } from '../core/current-stream.ts';
 import type { PgPoolClient } from '../core/pg-shapes.ts';
+import { firstAppFrame } from '../core/stack-frames.ts';
 import type { Leases } from './lease.ts';
 
 /** A `pg.Pool`, as far as it is watched. */
@@ -70,21 +71,9 @@ export function captureHere(below: (...args: never[]) => unknown): Place {
   return {
     toString() {
       // V8 makes the text at the first reading; until then it keeps the frames, and by them what they refer to.
-      place ??= firstOutside(trace.stack ?? '');
+      place ??= firstAppFrame(trace.stack ?? '') ?? 'unknown';
       delete trace.stack;
       return place;
     },
   };
-}
-
-const FRAME = /^ {4}at (?:.*? \()?(?:async )?(?:file:\/\/)?(.+?):(\d+):\d+\)?$/;
-
-function firstOutside(stack: string): string {
-  for (const line of stack.split('\n')) {
-    const [, file, number] = FRAME.exec(line) ?? [];
-    if (file === undefined || number === undefined) continue;
-    if (!/[\\/]node_modules[\\/]/.test(file) && !file.startsWith('node:'))
-      return `${file}:${number}`;
-  }
-  return 'unknown';
 }

@@ -4,6 +4,7 @@
  * not worth guessing, and a new connection is cheap beside a message.
  */
 import type { PostgresSettings } from './options.ts';
+import { markSayable } from '../core/error-words.ts';
 import type { PgClient, PgModule, PgPool, PgPoolClient, PgResult } from '../core/pg-shapes.ts';
 import { runInOneTrip, Sessions, speaksProtocol } from './session.ts';
 
@@ -82,9 +83,18 @@ export class Connections {
     return result;
   }
 
+  /** What fails here has seen no message yet, so the log may say it: TLS, a password function, a full pool. */
+  async #connect(): Promise<PgPoolClient> {
+    try {
+      return await this.#pool.connect();
+    } catch (error) {
+      throw markSayable(error);
+    }
+  }
+
   /** Lends a client to `work`: given back when it resolves, closed when it rejects or the connection breaks. */
   async #lend<T>(work: (client: PgPoolClient) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect();
+    const client = await this.#connect();
     // The pool listens to idle clients only; a lent one that is killed would end the process too.
     let onBroken: (error: Error) => void = () => undefined;
     const broken = new Promise<never>((_, reject) => {

@@ -76,6 +76,9 @@ export interface PostgresSettings {
 
 /** Checks the options; throws `bad-option`. Whether the database answers is not asked here. */
 export function checkOptions(options: PostgresOptions = {}): PostgresSettings {
+  if (typeof options === 'string') {
+    throw bad('postgres() takes options, not a string: postgres({ connectionString: … })');
+  }
   refuseUnknown('postgres()', optionGroup('postgres()', options), KNOWN);
   const write = optionalFunction('write', options.write);
   const migrate = flag('migrate', options.migrate, false);
@@ -142,7 +145,10 @@ function checkConnection({ connectionString, connection }: PostgresOptions): obj
   }
   if (connection !== undefined) return checkParts(optionGroup('connection', connection));
   if (typeof connectionString === 'string' && /^postgres(ql)?:\/\//.test(connectionString)) {
-    return { connectionString };
+    if (isAddress(connectionString)) return { connectionString };
+    throw bad(
+      '`connectionString` cannot be read as an address; characters such as # / ? @ in its password must be percent-encoded',
+    );
   }
   // Never shown: it holds a password, also when it is wrong.
   throw bad(
@@ -150,6 +156,12 @@ function checkConnection({ connectionString, connection }: PostgresOptions): obj
       ? '`connectionString` is missing (is the environment variable set?); for PGHOST and the like give `connection: {}`'
       : '`connectionString` must start with postgres:// or postgresql://',
   );
+}
+
+/** As `pg-connection-string` reads it: with spaces, and with no host for a socket's directory. */
+function isAddress(text: string): boolean {
+  const encoded = / |%[^a-f0-9]|%[a-f0-9][^a-f0-9]/i.test(text) ? encodeURI(text) : text;
+  return URL.canParse(encoded) || URL.canParse(encoded.replace('@/', '@host/'));
 }
 
 function checkParts(connection: Record<string, unknown>): object {

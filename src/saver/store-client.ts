@@ -10,7 +10,7 @@ import { refusalOf } from '../core/refusal.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Message, MessageStore } from '../core/message.ts';
 import type { FullObserver } from '../core/observer.ts';
-import { tellingMessage } from '../core/error-words.ts';
+import { describeError } from '../core/error-words.ts';
 
 /**
  * A store call without an answer for so long counts as a failure. More than the built-in store can take (2 s to
@@ -130,7 +130,7 @@ export class StoreClient {
   /** Each kind of failure is an error in the log once; an outage of an hour is not an hour of errors. */
   #log(errorType: string, error: unknown): void {
     const { logger } = this.#options;
-    const fields = { errorType, reason: tellingMessage(error) };
+    const fields = { errorType, reason: describeError(error) };
     if (this.#logged.has(errorType)) {
       logger.debug(fields, 'lastchunk: the store did not take a batch');
     } else {

@@ -5,7 +5,7 @@
  */
 import { diag } from '@opentelemetry/api';
 import { errorTypeOf } from '../core/errors.ts';
-import { tellingMessage } from '../core/error-words.ts';
+import { describeError } from '../core/error-words.ts';
 import type { Logger } from '../core/logger.ts';
 import type {
   InternalErrorPlace,
@@ -97,7 +97,7 @@ function errorFields(error: unknown): object {
   const frames = stack?.split('\n').filter((line) => line.startsWith('    at '));
   return {
     errorType: errorTypeOf(error),
-    reason: tellingMessage(error),
+    reason: describeError(error),
     stack: frames?.slice(0, 8).join('\n'),
   };
 }

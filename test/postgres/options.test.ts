@@ -42,6 +42,15 @@ describe('options', () => {
       '`write`',
     ],
     ['a table with a quote', { connectionString: url, table: 'a"; DROP TABLE b; --' }, '`table`'],
+    ['an address alone', url, 'takes options'],
+    ['an address as the table', { connectionString: url, table: url }, '`table`'],
+    ['an address as an option', { connectionString: url, [url]: true }, 'unknown option'],
+    ['an address as the host', { connection: { host: 'h', port: url } }, '`connection.port`'],
+    [
+      'a password that is not encoded',
+      { connectionString: 'postgres://user:se/secret#12345@host/db' },
+      'percent-encoded',
+    ],
     ['a table that is a number', { connectionString: url, table: 7 }, '`table`'],
   ];
   it.each(table)('refuse %s', (_, options, words) => {
@@ -49,6 +58,18 @@ describe('options', () => {
     expect(error.code).toBe('bad-option');
     expect(error.message).toContain(words);
     expect(error.message).not.toMatch(/secret|12345/);
+  });
+
+  it.each([
+    'postgres://user:p%23w@host:5432/db?sslmode=require',
+    'postgresql:///db?host=/var/run/postgresql',
+    'postgres://user@/db',
+    'postgres://%2Fvar%2Frun/db',
+    'postgres://user:a b@host/db',
+  ])('accept the address %s', async (connectionString) => {
+    const store = postgres({ connectionString });
+    expect(store.pool()).toMatchObject({ max: 4 });
+    await store.close();
   });
 
   it('accept a database that is not there; saves reject and pings say no', async () => {

@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { describeError, markSayable, maskCredentials } from '../../src/core/error-words.ts';
+import { LastchunkError } from '../../src/core/errors.ts';
+
+const TEXT = 'what a user wrote';
+
+/** An error as `pg` makes it. */
+function sqlError(code: string, fields: object = {}): Error {
+  return Object.assign(new Error(`it says: ${TEXT}`), { severity: 'ERROR', code, ...fields });
+}
+
+const HERE = /error-words\.test\.ts:\d+/;
+
+describe('words that nobody but a server or a driver can have made', () => {
+  it.each([
+    ['no TLS', new Error('The server does not support SSL connections')],
+    [
+      'a password that is no string',
+      new Error('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string'),
+    ],
+    ['a pool without a free connection', new Error('timeout exceeded when trying to connect')],
+    [
+      'a certificate',
+      Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }),
+    ],
+    ['a broken connection', new Error('Connection terminated unexpectedly')],
+    [
+      'a socket',
+      Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { syscall: 'connect' }),
+    ],
+    ['a message of ours', new LastchunkError('closed', 'the store is closed')],
+    [
+      'an expired token',
+      markSayable(new Error('The security token included in the request is expired')),
+    ],
+    ['a bug', new TypeError("Cannot read properties of undefined (reading 'rows')")],
+  ])('are said: %s', (_name, error) => {
+    expect(describeError(error)).toContain(error.message);
+    expect(describeError(new Error(TEXT, { cause: error }))).toContain(error.message);
+    expect(describeError(new Error(TEXT, { cause: error }))).not.toContain(TEXT);
+  });
+
+  it('are those of the first address where a host has several', () => {
+    const refused = Object.assign(new Error('connect ECONNREFUSED ::1:1'), { syscall: 'connect' });
+    expect(describeError(new AggregateError([refused]))).toBe('connect ECONNREFUSED ::1:1');
+  });
+
+  it('are said of a table that is missing, and not of what RAISE says under the same code', () => {
+    expect(describeError(sqlError('42P01'))).toBe(`it says: ${TEXT}`);
+    const where = 'PL/pgSQL function public.check_answer() line 3 at RAISE';
+    expect(describeError(sqlError('42P01', { routine: 'exec_stmt_raise', where }))).toBe(
+      `SQLSTATE 42P01: ${where}`,
+    );
+  });
+});
+
+describe('everything else', () => {
+  it('gives names of the catalogue for a value that the database did not like', () => {
+    const fields = { constraint: 'one_answer', schema: 'chat', table: 'answers', detail: TEXT };
+    expect(describeError(sqlError('23505', fields))).toBe(
+      'SQLSTATE 23505: constraint one_answer, schema chat, table answers',
+    );
+    expect(describeError(sqlError('23502', { table: 'answers', column: 'owner' }))).toBe(
+      'SQLSTATE 23502: table answers, column owner',
+    );
+    expect(describeError(sqlError('23505', { constraint: TEXT }))).toBeUndefined();
+    expect(describeError(sqlError('22P02'))).toBeUndefined();
+  });
+
+  it('gives the function of the database that raised it', () => {
+    const where = `PL/pgSQL function check_answer(text) line 7 at RAISE\nSQL statement "${TEXT}"`;
+    const raised = sqlError('P0001', { routine: 'exec_stmt_raise', where });
+    expect(describeError(raised)).toBe(
+      'SQLSTATE P0001: PL/pgSQL function check_answer(text) line 7 at RAISE',
+    );
+  });
+
+  it.each([
+    ['an error', new Error(TEXT)],
+    ['a value in a TypeError', new TypeError(`Cannot create property 'x' on string '${TEXT}'`)],
+    ['a SyntaxError', new SyntaxError(`Unexpected token 'w', "${TEXT}" is not valid JSON`)],
+  ])('gives its type and the line of the app: %s', (_name, error) => {
+    expect(describeError(error)).toMatch(HERE);
+    expect(describeError(error)).toContain(error.name);
+    expect(describeError(error)).not.toContain(TEXT);
+  });
+
+  it('takes no frame out of a message', () => {
+    const forged = new Error(`x\n    at ${TEXT} (/secret.ts:1:1)`);
+    expect(describeError(forged)).toBeUndefined();
+  });
+
+  it.each(['text', undefined, null, 7, {}])('says nothing of %j', (value) => {
+    expect(describeError(value)).toBeUndefined();
+  });
+
+  it('does not repeat the parameters that a query builder puts into its message', () => {
+    const cause = sqlError('23503', { constraint: 'fk' });
+    const wrapper = Object.assign(new Error(`Failed query: insert … params: ${TEXT}`), { cause });
+    expect(describeError(wrapper)).toContain('constraint fk');
+    expect(describeError(wrapper)).not.toContain(TEXT);
+  });
+});
+
+describe('a password', () => {
+  it.each([
+    ['postgres://user:secret@host/db', 'postgres://***@host/db'],
+    ['at postgresql://u:se@cr/et@host:5432/db?x=1', 'at postgresql://***@host:5432/db?x=1'],
+    ['"redis://:secret@host"', '"redis://***@host"'],
+    ['host=h password=secret dbname=d', 'host=h password=*** dbname=d'],
+    ["password='a b' x", 'password=*** x'],
+    ['https://example.com/a?b=c', 'https://example.com/a?b=c'],
+  ])('is hidden in %s', (text, masked) => {
+    expect(maskCredentials(text)).toBe(masked);
+  });
+
+  it('is hidden in a sentence about an error', () => {
+    const error = markSayable(new Error('cannot reach postgres://app:secret@db/chat'));
+    expect(describeError(error)).not.toContain('secret');
+  });
+});
