@@ -16,6 +16,7 @@ export function headOf(res: Response, given: readonly unknown[] = []): ResponseH
     contentType: mediaType(header('content-type')),
     contentEncoding: mediaType(header('content-encoding')),
     contentLength: Number.isInteger(length) ? length : undefined,
+    revalidates: header('etag') !== undefined || header('accept-ranges') !== undefined,
   };
 }
 

@@ -11,10 +11,21 @@ const STREAM_TYPES: ReadonlySet<string> = new Set([
   'application/ndjson',
   'application/jsonl',
   'application/json-seq',
+  'application/jsonlines', // the name that hf and others give to JSON lines
+  'application/x-jsonlines',
+  'application/x-json-stream',
+  'application/stream+json', // Spring WebFlux
+  'text/markdown',
 ]);
 
 /** Types that say nothing: the first body call tells. */
 const OPEN_TYPES: ReadonlySet<string> = new Set(['', 'text/plain']);
+
+/** Types of files too: with a length or a validator it is one, as `express.static` sends it. */
+const FILE_TYPES: ReadonlySet<string> = new Set(['', 'text/plain', 'text/markdown']);
+
+/** RFC 9110, section 15.3.7: a part of something that is already whole. */
+const PARTIAL_CONTENT = 206;
 
 /** The call at which the question is asked. */
 export type DecidingCall = 'writeHead' | 'flushHeaders' | 'write' | 'end';
@@ -28,10 +39,12 @@ export interface ResponseHead {
   readonly contentEncoding: string;
   /** `undefined` when the response is chunked. */
   readonly contentLength: number | undefined;
+  /** It has an `ETag` or says `Accept-Ranges`: a representation that can be asked for again. */
+  readonly revalidates: boolean;
 }
 
 /** What the question is asked of. */
-export interface Candidate extends Pick<ResponseHead, 'status' | 'contentType'> {
+export interface Candidate extends Omit<ResponseHead, 'contentEncoding'> {
   readonly method: string;
 }
 
@@ -52,6 +65,7 @@ export function isStream(
 ): boolean | 'later' {
   if (!mayHaveBody(head)) return false;
   if (options.forced === false) return false;
+  if (options.forced !== true && isFile(head)) return false;
   const candidate =
     options.forced === true ||
     STREAM_TYPES.has(head.contentType) ||
@@ -65,6 +79,12 @@ export function isStream(
 function mayHaveBody({ method, status }: Candidate): boolean {
   if (method === 'HEAD' || status === 204 || status === 205) return false;
   return status >= 200 && status <= 299;
+}
+
+/** A file, or a part of one. */
+function isFile({ status, contentType, contentLength, revalidates }: Candidate): boolean {
+  if (status === PARTIAL_CONTENT) return true;
+  return FILE_TYPES.has(contentType) && (contentLength !== undefined || revalidates);
 }
 
 /** `Text/Event-Stream; charset=utf-8` → `text/event-stream`. */

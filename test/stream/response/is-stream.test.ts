@@ -46,6 +46,11 @@ const STREAMING_TYPES = [
   'application/ndjson',
   'application/jsonl',
   'application/json-seq',
+  'application/jsonlines',
+  'application/x-jsonlines',
+  'application/x-json-stream',
+  'application/stream+json',
+  'text/markdown',
   'text/event-stream; charset=utf-8',
   'Text/Event-Stream;charset=UTF-8',
 ];
@@ -98,6 +103,22 @@ const STREAMS: readonly Shape[] = [
       writes(res);
     },
   },
+  {
+    name: 'text/event-stream with a length and an ETag',
+    act: typed(SSE, (res) => {
+      res.setHeader('content-length', Buffer.byteLength(FRAME));
+      res.setHeader('etag', '"1"');
+      writes(res);
+    }),
+  },
+  {
+    name: 'text/plain with a length and stream: true',
+    act: typed('text/plain', (res) => {
+      res.setHeader('content-length', Buffer.byteLength(FRAME));
+      writes(res);
+    }),
+    options: { stream: true },
+  },
   { name: 'status 201', act: typed(SSE, writes, 201) },
   { name: 'status 299', act: typed(SSE, writes, 299) },
   { name: 'a POST', act: typed(SSE, writes), method: 'POST' },
@@ -132,6 +153,21 @@ const OTHERS: readonly Shape[] = [
     name: 'no type by writeHead() and one end()',
     act: (_, res) => void res.writeHead(200).end(FRAME),
   },
+  ...['text/plain', 'text/markdown', undefined].flatMap((type): Shape[] =>
+    [
+      ['content-length', String(Buffer.byteLength(FRAME))],
+      ['ETag', '"1"'],
+      ['accept-ranges', 'bytes'],
+    ].map(([name = '', value = '']) => ({
+      name: `${type ?? 'no type'} with ${name}`,
+      act: typed(type, (res) => {
+        res.setHeader(name, value);
+        writes(res);
+      }),
+    })),
+  ),
+  { name: 'text/event-stream with status 206', act: typed(SSE, writes, 206) },
+  { name: 'text/plain with status 206', act: typed('text/plain', writes, 206) },
   { name: 'application/json by writes', act: typed('application/json', writes) },
   { name: 'text/html by writes', act: typed('text/html', writes) },
   { name: 'image/png by writes', act: typed('image/png', writes) },
