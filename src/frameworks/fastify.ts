@@ -44,7 +44,7 @@ export type FastifyHandler = (
 export interface FastifyGuardOptions<
   Request extends FastifyRequestLike = FastifyRequestLike,
 > extends Omit<GuardOptions, 'message'> {
-  /** Names the message. Called once, synchronously. Whatever it does, the message is kept. */
+  /** Names the message, synchronously; asked again at its end if it named no conversation. Whatever it does, it is kept. */
   readonly message?: (request: Request) => MessageIdentity | undefined;
 }
 

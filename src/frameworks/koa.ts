@@ -33,7 +33,7 @@ export interface KoaGuardOptions<Context extends KoaContext = KoaContext> extend
   GuardOptions,
   'message'
 > {
-  /** Names the message. Called once, synchronously. Whatever it does, the message is kept. */
+  /** Names the message, synchronously; asked again at its end if it named no conversation. Whatever it does, it is kept. */
   readonly message?: (ctx: Context) => MessageIdentity | undefined;
 }
 

@@ -68,7 +68,7 @@ export interface AppRequest extends IncomingMessage {
 
 /** Options of `guard()`. `Req` is the app's own request type. */
 export interface GuardOptions<Req = AppRequest> extends ObserveOptions {
-  /** Names the message. Called once, synchronously. Whatever it does, the message is kept. */
+  /** Names the message, synchronously; asked again at its end if it named no conversation. Whatever it does, it is kept. */
   readonly message?: (req: Req, res: Response) => MessageIdentity | undefined;
   /** Per outcome; default `finish` for `disconnected`, `keep` for all others. */
   readonly policy?: Partial<Record<Outcome, Policy>>;

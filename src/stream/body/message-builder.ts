@@ -14,6 +14,7 @@ import {
   type TerminalDetector,
 } from '../../formats/index.ts';
 import type { StreamSettings } from '../settings.ts';
+import type { Identity } from './identity.ts';
 
 /** How a stream ended. */
 export interface TerminalFact {
@@ -26,6 +27,7 @@ export interface TerminalFact {
 export interface MessageBuilderParts {
   readonly view: StreamView & {
     readonly holdsFrame: boolean;
+    readonly identity: Identity;
     readonly timings: { readonly elapsedMs: number };
   };
   readonly opened: OpenedStream;
@@ -126,14 +128,16 @@ export class MessageBuilder {
   #message(reading: BodyReading, terminal: TerminalFact, complete: boolean): Message {
     const { view, opened, settings, capture } = this.#parts;
     const droppedBytes = capture.droppedBytes + this.#body.dropped;
+    // It may have become known since the stream was opened.
+    const { conversationId, role, metadata } = view.identity;
     return {
       id: opened.messageId,
       streamId: opened.id,
-      conversationId: opened.conversationId,
-      role: opened.role,
+      conversationId,
+      role,
       text: reading.text,
       events: eventsOf(reading, settings),
-      metadata: withFinishReason(opened.metadata, reading.finishReason),
+      metadata: withFinishReason(metadata, reading.finishReason),
       complete: complete && !reading.errorFrame && droppedBytes === 0,
       outcome: terminal.outcome,
       side: terminal.side,

@@ -1,5 +1,6 @@
 /** What an app may know of, and do to, one of its streams. */
 import type { Outcome, Side } from '../../core/message.ts';
+import type { LateIdentity } from '../body/identity.ts';
 import { stop } from './ending.ts';
 import type { Stream } from './stream.ts';
 
@@ -12,6 +13,12 @@ export interface StreamHandle {
   /** `undefined` until the stream has ended. */
   readonly outcome: Outcome | undefined;
   readonly side: Side | undefined;
+  /**
+   * Says whose message this is, where the app knows it later than the option `message` is asked: any time before the message
+   * is settled (at its finish marker or its end). False after that. A process that dies before leaves a row with what was
+   * known when the stream began. Throws `bad-option` for a field of the wrong type.
+   */
+  identify(identity: LateIdentity): boolean;
   /** Ends the stream as `stopped`, by the server. False when there is nothing to stop. */
   stop(reason?: string): boolean;
 }
@@ -33,6 +40,11 @@ export function handleOf(stream: Stream): StreamHandle {
     },
     get side() {
       return stream.terminal?.side;
+    },
+    identify: (given) => {
+      const open = stream.guarded && (stream.terminal === undefined || stream.phase !== undefined);
+      if (open) stream.identity.identify(given);
+      return open;
     },
     stop: (reason = 'stopped by the server') => stop(stream, reason, 'server'),
   };

@@ -7,7 +7,7 @@
 import type { SaveProgress } from '../../core/save-port.ts';
 import type { HoldRelease, StreamView } from '../../core/observer.ts';
 import { Body, ERROR_FRAME } from '../body/body.ts';
-import { type Identity, identityOf } from '../body/identity.ts';
+import { StreamIdentity } from '../body/identity.ts';
 import type { TerminalFact } from '../body/message-builder.ts';
 import { StreamTimings } from '../body/timings.ts';
 import { Finishing } from '../client/detached.ts';
@@ -78,7 +78,7 @@ export class Stream implements StreamView {
   #holds = 0;
   /** By `performance.now()`. */
   #heldSince = 0;
-  #identity: Identity | undefined;
+  #identity: StreamIdentity | undefined;
   #route: string | undefined;
 
   constructor(
@@ -117,10 +117,9 @@ export class Stream implements StreamView {
   }
 
   /** Whose message this is; the app is asked the first time somebody wants to know. */
-  get identity(): Identity {
-    this.#identity ??= identityOf(this.settings, this.exchange.req, this.exchange.res, (error) =>
-      this.environment.onInternalError('message', error),
-    );
+  get identity(): StreamIdentity {
+    const { req, res } = this.exchange;
+    this.#identity ??= new StreamIdentity(this.settings.message, req, res);
     return this.#identity;
   }
 
@@ -203,6 +202,10 @@ export class Stream implements StreamView {
     clearTimeout(this.graceTimer);
     if (this.terminal === undefined) return undefined;
     this.ownSaves?.settle();
+    if (this.guarded) {
+      const trouble = this.identity.askAgain();
+      if (trouble !== undefined) this.environment.onInternalError('message', trouble);
+    }
     return this.body?.builder?.settle(this.terminal, this.#isComplete(this.terminal));
   }
 
