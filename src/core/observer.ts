@@ -137,6 +137,11 @@ export interface Observer {
   onAttempt?(errorType: string | undefined): void;
   /** A terminal frame that was held was let go, or dropped with its client; `durationMs` is of this hold alone. */
   onHold?(stream: StreamView, released: HoldRelease, durationMs: number): void;
+  /**
+   * An answer of a guarded route, with a status of 2xx, was not taken for a stream: nothing of it is kept. `mediaType` is
+   * without parameters, '' where there is none.
+   */
+  onUnrecognised?(stream: StreamView, mediaType: string): void;
   /** A stream begins (`true`) or ceases (`false`) to outlive its client. */
   onFinishing?(stream: StreamView, begins: boolean): void;
   onFinishRefused?(stream: StreamView, reason: FinishRefusal): void;
@@ -186,6 +191,7 @@ export function combine(
     onAttempt: (errorType) => tell((to) => to.onAttempt?.(errorType)),
     onHold: (stream, released, ms) => tell((to) => to.onHold?.(stream, released, ms)),
     onFinishing: (stream, begins) => tell((to) => to.onFinishing?.(stream, begins)),
+    onUnrecognised: (stream, mediaType) => tell((to) => to.onUnrecognised?.(stream, mediaType)),
     onFinishRefused: (stream, reason) => tell((to) => to.onFinishRefused?.(stream, reason)),
     onEnd: (summary) => tell((to) => to.onEnd?.(summary)),
     onNoise: (stream, noise) => tell((to) => to.onNoise?.(stream, noise)),

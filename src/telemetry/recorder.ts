@@ -37,6 +37,7 @@ const PER_ROUTE: readonly (Counter | Gauge)[] = [
   METRICS.saves,
   METRICS.savesPending,
   METRICS.savesSkipped,
+  METRICS.unrecognised,
   METRICS.textUnknown,
   METRICS.capturesCut,
 ];

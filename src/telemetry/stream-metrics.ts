@@ -28,6 +28,9 @@ export function createStreamMetrics(
     onFinishing(_stream, begins) {
       registry.add(METRICS.streamsFinishing, {}, begins ? 1 : -1);
     },
+    onUnrecognised({ route }) {
+      registry.add(METRICS.unrecognised, { route: routeOf(route) });
+    },
     onFinishRefused(_stream, reason) {
       registry.add(METRICS.finishRefused, { reason });
     },

@@ -25,6 +25,8 @@ export interface RecordingObserver {
   readonly holdDurations: readonly number[];
   readonly finishing: readonly boolean[];
   readonly refusals: readonly string[];
+  /** Media types of answers that were not taken for a stream; not in `told`. */
+  readonly unrecognised: readonly string[];
   readonly attempts: ReadonlyArray<string | undefined>;
   readonly journalWrites: number;
   readonly facts: ReadonlyArray<{ readonly unknownText: boolean; readonly cut: boolean }>;
@@ -43,6 +45,7 @@ export function createRecordingObserver(): RecordingObserver {
   const holdDurations: number[] = [];
   const finishing: boolean[] = [];
   const refusals: string[] = [];
+  const unrecognised: string[] = [];
   const attempts: Array<string | undefined> = [];
   const facts: Array<{ unknownText: boolean; cut: boolean }> = [];
   const internalErrors: Array<{ where: string; error: unknown }> = [];
@@ -64,6 +67,7 @@ export function createRecordingObserver(): RecordingObserver {
       holdDurations.push(durationMs);
     },
     onFinishing: (_, begins) => void (told.push('onFinishing'), finishing.push(begins)),
+    onUnrecognised: (_, mediaType) => void unrecognised.push(mediaType),
     onFinishRefused: (_, reason) => void (told.push('onFinishRefused'), refusals.push(reason)),
     onInternalError: (where, error) => {
       told.push('onInternalError');
@@ -90,6 +94,7 @@ export function createRecordingObserver(): RecordingObserver {
     holdDurations,
     finishing,
     refusals,
+    unrecognised,
     attempts,
     get journalWrites() {
       return journalWrites;

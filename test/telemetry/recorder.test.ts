@@ -349,6 +349,7 @@ it('emits every metric of the table', () => {
   tell.onAttempt('57P01');
   tell.onFinishing(stream, true);
   tell.onFinishRefused(stream, 'bytes');
+  tell.onUnrecognised(stream, 'text/html');
   tell.onReplayed('saved', about);
   tell.onRecovered('saved', about);
   tell.onJournalWrite(0.00002);

@@ -107,6 +107,12 @@ export const METRICS = {
     { reason: FINISH_REFUSALS },
     'Streams that were not allowed to outlive their client any longer, by the budget that was spent.',
   ),
+  unrecognised: counter(
+    'lastchunk.unrecognised',
+    '{response}',
+    { route: ROUTE },
+    'Answers of guarded routes, with a status of 2xx, that were not taken for a stream: nothing of them is kept.',
+  ),
   savesExpected: counter(
     'lastchunk.saves.expected',
     '{save}',

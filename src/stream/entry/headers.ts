@@ -27,6 +27,13 @@ export function addHeaders(stream: Stream): void {
   for (const [name, value] of ownHeaders(stream)) res.setHeader(name, value);
 }
 
+/** Takes them off again: the head was refused. */
+export function removeHeaders(stream: Stream): void {
+  const { res } = stream.exchange;
+  if (!wantsHeaders(stream) || res.headersSent) return;
+  for (const [name] of ownHeaders(stream)) res.removeHeader(name);
+}
+
 /**
  * The arguments of `writeHead` with our headers in them: in the app's own form, so that its headers keep their order
  * and spelling.
@@ -65,16 +72,4 @@ function ownHeaders(stream: Stream): [string, string][] {
     ['X-Stream-Id', stream.id],
     ['X-Message-Id', encodeURIComponent(stream.identity.id.toWellFormed()).slice(0, 512)],
   ];
-}
-
-/** The option `stream`, asked; undefined where the default rule decides. */
-export function forcedBy(stream: Stream): boolean | undefined {
-  const option = stream.settings.stream;
-  if (option === undefined || option === true) return option;
-  try {
-    return option(stream.exchange.res) === true;
-  } catch (error) {
-    stream.environment.onInternalError('stream', error);
-    return undefined;
-  }
 }

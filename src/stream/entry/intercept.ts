@@ -4,25 +4,25 @@
  * less. What is held is held below Node's response, which answers for itself; here only those calls are answered that
  * must not reach it: what is written for a client that is gone, and what comes after an end that is held.
  */
-import type { ServerHttp2Stream } from 'node:http2';
-import { type DecidingCall, isStream, type ResponseHead } from '../response/is-stream.ts';
+import type { ResponseHead } from '../response/is-stream.ts';
 import type { Response } from '../response/exchange.ts';
 import { putMethod } from '../response/shadow-property.ts';
 import { handlerBegan, handlerDestroyed, handlerEnded } from '../lifecycle/transitions.ts';
 import type { Stream } from '../lifecycle/stream.ts';
-import { addHeaders, flattenHead, forcedBy, headOf, withHeaders } from './headers.ts';
-
-type Method = (this: Response, ...args: unknown[]) => unknown;
-type Callback = (error?: Error | null) => void;
-
-/** All that are wrapped. */
-const NAMES = ['write', 'end', 'writeHead', 'destroy', 'flushHeaders'] as const;
-
-/** The methods of a response, before they are wrapped. */
-type Methods = Readonly<Record<(typeof NAMES)[number], Method>>;
-
-/** `NGHTTP2_CANCEL`: the stream is no longer wanted. */
-const H2_CANCEL = 8;
+import { decide, type DecidingBody } from './decide.ts';
+import {
+  type Callback,
+  copied,
+  discard,
+  isBytes,
+  lastFunction,
+  type Methods,
+  methodsOf,
+  NAMES,
+  noteReset,
+  wrapper,
+} from './methods.ts';
+import { addHeaders, flattenHead, headOf, removeHeaders, withHeaders } from './headers.ts';
 
 /** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7): an HTTP/2 stream that must not look finished. */
 const H2_INTERNAL_ERROR = 2;
@@ -42,8 +42,9 @@ export class InterceptedResponse {
   readonly #methods: Methods;
   /** Compression gives a response `flush`; it has to stand before us. */
   readonly #hadFlush: boolean;
-  /** Node's own end is running, which over HTTP/2 calls `write`. */
-  #isEnding = false;
+  /** Node's own code is running, which calls further methods of the response: `end` over HTTP/2 calls `write`. */
+  #isNested = false;
+  #givenHead: ResponseHead | undefined;
 
   constructor(stream: Stream) {
     const { res, h2 } = stream.exchange;
@@ -68,10 +69,7 @@ export class InterceptedResponse {
       end: wrapper((self, args) => this.#end(self, args)),
       writeHead: wrapper((self, args) => this.#writeHead(self, args)),
       destroy: wrapper((self, args) => this.#destroy(self, args)),
-      flushHeaders: wrapper((self, args) => {
-        if (this.#decide('flushHeaders', true)) addHeaders(this.#stream);
-        return this.#call('flushHeaders', self, args);
-      }),
+      flushHeaders: wrapper((self, args) => this.#flushHeaders(self, args)),
     };
     for (const name of NAMES) putMethod(res, name, wrapped[name]);
   }
@@ -103,8 +101,10 @@ export class InterceptedResponse {
   /** A chunk is being written: it is taken, if it is the stream's. */
   #routeOf(chunk: unknown, encoding: unknown): WriteRoute {
     const stream = this.#stream;
-    if (this.#decide('write', true)) addHeaders(stream);
-    if (!stream.concerned || this.#isEnding) return 'passes';
+    if (this.#isNested) return 'passes';
+    // Anything else is refused by Node, and may be followed by an answer.
+    if (isBytes(chunk)) this.#beginWrite();
+    if (!stream.concerned) return 'passes';
     const { res } = stream.exchange;
     // Its head is built, as by any first write: who asks `headersSent` must not answer a second time.
     if (stream.clientGone && !res.headersSent) res.writeHead(res.statusCode);
@@ -115,12 +115,41 @@ export class InterceptedResponse {
     return stream.clientGone ? 'discarded' : 'passes';
   }
 
+  /** A first write: the stream begins once Node has taken the head, which it may refuse. */
+  #beginWrite(): void {
+    const stream = this.#stream;
+    const { res } = stream.exchange;
+    const head = this.#ask({ call: 'write', hasBody: true });
+    if (head === undefined) return;
+    addHeaders(stream);
+    if (!stream.clientGone && !res.headersSent) {
+      this.#nested(() => res.writeHead(res.statusCode));
+      flattenHead(res);
+    }
+    this.#begin(head);
+  }
+
+  #flushHeaders(self: Response, args: unknown[]): unknown {
+    const stream = this.#stream;
+    const isOpen = !this.#isNested && !stream.exchange.res.headersSent;
+    const head = isOpen ? this.#ask({ call: 'flushHeaders', hasBody: true }) : undefined;
+    if (head === undefined) return this.#call('flushHeaders', self, args);
+    addHeaders(stream);
+    const result = this.#nested(() => this.#call('flushHeaders', self, args));
+    this.#begin(head);
+    return result;
+  }
+
   #writeHead(self: Response, args: unknown[]): unknown {
     const stream = this.#stream;
     const { res } = stream.exchange;
-    const open = stream.kind === 'undecided' && !res.headersSent;
-    const begins = open && this.#decide('writeHead', true, headOf(res, args));
-    const result = this.#call('writeHead', self, begins ? withHeaders(args, stream) : args);
+    const isOpen = !this.#isNested && !res.headersSent;
+    const head = isOpen
+      ? this.#ask({ call: 'writeHead', hasBody: true }, headOf(res, args))
+      : undefined;
+    const given = head === undefined ? args : withHeaders(args, stream);
+    const result = this.#call('writeHead', self, given);
+    if (head !== undefined) this.#begin(head);
     if (stream.kind === 'stream') flattenHead(res);
     return result;
   }
@@ -140,12 +169,16 @@ export class InterceptedResponse {
     const [chunk, encoding, callback] = args;
     const hasBody =
       typeof chunk !== 'function' && chunk !== undefined && chunk !== null && chunk !== '';
-    if (this.#decide('end', hasBody)) addHeaders(stream);
-    if (!stream.concerned) return this.#call('end', self, args);
+    const isAnswer = !this.#isNested && (!hasBody || isBytes(chunk));
+    const head = isAnswer ? this.#ask({ call: 'end', hasBody }) : undefined;
+    if (head !== undefined) addHeaders(stream);
+    if (head !== undefined && stream.clientGone) this.#begin(head);
+    const begins = stream.kind === 'undecided' ? head : undefined;
+    if (begins === undefined && !stream.concerned) return this.#call('end', self, args);
     const done = lastFunction(chunk, encoding, callback);
     if (stream.endCalled) return this.#endAgain(self, args, hasBody, done);
     const isDiscarded = stream.clientGone || stream.discardWrites;
-    if (!isDiscarded) return this.#endHeld(self, args, hasBody);
+    if (!isDiscarded) return this.#endHeld(self, args, { hasBody, begins });
     if (hasBody && !stream.discardWrites && stream.take(chunk, encoding) === 'invalid') {
       return this.#call('end', self, args);
     }
@@ -155,22 +188,24 @@ export class InterceptedResponse {
   }
 
   /** Node's own end, with its bytes kept back until the stream knows whether they have to wait. */
-  #endHeld(self: Response, args: unknown[], hasBody: boolean): unknown {
+  #endHeld(
+    self: Response,
+    args: unknown[],
+    { hasBody, begins }: { readonly hasBody: boolean; readonly begins: ResponseHead | undefined },
+  ): unknown {
     const stream = this.#stream;
     const { hold } = stream;
     if (stream.guarded) hold.begin();
     let result: unknown;
-    this.#isEnding = true;
     try {
-      result = this.#call('end', self, hold.active ? copied(args) : args);
+      result = this.#nested(() => this.#call('end', self, hold.active ? copied(args) : args));
     } catch (error) {
       // The response has not ended: what it goes on with is as if this had not been called.
       stream.releaseUnlessWaiting();
       throw error;
-    } finally {
-      this.#isEnding = false;
     }
     hold.wrote();
+    if (begins !== undefined) this.#begin(begins);
     if (hasBody) stream.take(args[0], args[1], true);
     handlerEnded(stream, undefined);
     stream.releaseUnlessWaiting();
@@ -214,23 +249,31 @@ export class InterceptedResponse {
     return name === 'write' ? false : self;
   }
 
-  /** Asks, while it is open, whether the response is a stream; true when it has just become one. */
-  #decide(call: DecidingCall, hasBody: boolean, given?: ResponseHead): boolean {
+  /** Asks, while it is open, whether the response is a stream; its head if it is one, which then has to begin. */
+  #ask(body: DecidingBody, given?: ResponseHead): ResponseHead | undefined {
     const stream = this.#stream;
+    if (stream.kind !== 'undecided') return undefined;
     const { res } = stream.exchange;
-    if (stream.kind !== 'undecided' || (call === 'flushHeaders' && res.headersSent)) return false;
-    const head = given ?? headOf(res);
-    const kind = isStream({ method: stream.method, ...head }, call, hasBody, {
-      explicitFormat: stream.settings.format !== 'auto',
-      forced: forcedBy(stream),
-    });
-    if (kind === 'later') return false;
-    if (!kind) {
-      stream.becomeOther();
-      return false;
+    const head = given ?? (res.headersSent ? this.#givenHead : undefined) ?? headOf(res);
+    const answer = decide(stream, head, body);
+    // The response itself cannot tell afterwards what `writeHead` was given.
+    if (answer === 'later') this.#givenHead = given;
+    return answer === 'stream' ? head : undefined;
+  }
+
+  /** Makes a call of which the stream knows already, whatever methods of the response it uses. */
+  #nested<T>(call: () => T): T {
+    const { kind } = this.#stream;
+    this.#isNested = true;
+    try {
+      return call();
+    } catch (error) {
+      // What follows is another answer, such as an error page.
+      if (kind === 'undecided') removeHeaders(this.#stream);
+      throw error;
+    } finally {
+      this.#isNested = false;
     }
-    this.#begin(head);
-    return true;
   }
 
   #begin(head: ResponseHead): void {
@@ -242,56 +285,3 @@ export class InterceptedResponse {
     stream.environment.warnOnce('order', order);
   }
 }
-
-/** A method that is put on a response; `self` is what it is called on, which may be a proxy of it. */
-function wrapper(answer: (self: Response, args: unknown[]) => unknown): Method {
-  return function (this: Response, ...args: unknown[]) {
-    return answer(this, args);
-  };
-}
-
-/**
- * A reset looks the same from either side, unless it is seen being made. `NGHTTP2_CANCEL` is not: it is what Node
- * itself closes every stream with when a client's connection goes.
- */
-function noteReset(stream: Stream, h2: ServerHttp2Stream): void {
-  const close = h2.close.bind(h2);
-  h2.close = (code, callback) => {
-    stream.resetHere = code !== undefined && code !== 0 && code !== H2_CANCEL;
-    close(code, callback);
-  };
-}
-
-/** What a write does on a client that is gone, or in a stream that is over: it works, and nothing happens. */
-function discard(callback: Callback | undefined): true {
-  if (callback !== undefined) process.nextTick(callback);
-  return true;
-}
-
-/** The callback of a call, wherever its overload has it. */
-function lastFunction(...args: unknown[]): Callback | undefined {
-  const found = args.find((arg) => typeof arg === 'function');
-  // A function in this place is what Node would call as the callback.
-  return found as Callback | undefined;
-}
-
-/** The arguments of a call that waits: bytes are copied, because handlers reuse their buffers. */
-function copied(args: unknown[]): unknown[] {
-  const [chunk, ...rest] = args;
-  return chunk instanceof Uint8Array ? [Buffer.from(chunk), ...rest] : args;
-}
-
-/** The methods of a response; nearly always those of its class, and then one record for all of them. */
-function methodsOf(res: Response): Methods {
-  // The typings give each method its own signature; here arguments are only passed on.
-  const own = res as unknown as Record<string, Method>;
-  const known = lastMethods;
-  if (known !== undefined && NAMES.every((name) => known[name] === own[name])) return known;
-  // Each of the names was given its method.
-  const methods = Object.fromEntries(NAMES.map((name) => [name, own[name]])) as Methods;
-  // What somebody has put on the response itself would keep that response alive.
-  if (!NAMES.some((name) => Object.hasOwn(res, name))) lastMethods = methods;
-  return methods;
-}
-
-let lastMethods: Methods | undefined;

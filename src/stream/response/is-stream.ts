@@ -18,6 +18,8 @@ const STREAM_TYPES: ReadonlySet<string> = new Set([
   'text/markdown',
 ]);
 
+const JSON_TYPE = 'application/json';
+
 /** Types that say nothing: the first body call tells. */
 const OPEN_TYPES: ReadonlySet<string> = new Set(['', 'text/plain']);
 
@@ -49,7 +51,7 @@ export interface Candidate extends Omit<ResponseHead, 'contentEncoding'> {
 }
 
 /** What the guard's options say about the question. */
-export interface DecideOptions {
+export interface StreamRules {
   /** An explicit `format` makes `application/json` a candidate. */
   readonly explicitFormat: boolean;
   /** The option `stream`, already asked: `true`, `false`, or undefined when not given. */
@@ -61,7 +63,7 @@ export function isStream(
   head: Candidate,
   call: DecidingCall,
   hasBody: boolean,
-  options: DecideOptions,
+  options: StreamRules,
 ): boolean | 'later' {
   if (!mayHaveBody(head)) return false;
   if (options.forced === false) return false;
@@ -69,7 +71,7 @@ export function isStream(
   const candidate =
     options.forced === true ||
     STREAM_TYPES.has(head.contentType) ||
-    (options.explicitFormat && head.contentType === 'application/json');
+    (options.explicitFormat && head.contentType === JSON_TYPE);
   if (candidate) return call !== 'end' || hasBody;
   if (!OPEN_TYPES.has(head.contentType)) return false;
   if (call === 'writeHead') return 'later';

@@ -51,6 +51,7 @@ const CONTRACT = [
   'lastchunk_streams_started_total',
   'lastchunk_text_unknown_total',
   'lastchunk_time_to_first_chunk_seconds',
+  'lastchunk_unrecognised_total',
 ];
 
 describe('the metrics table', () => {

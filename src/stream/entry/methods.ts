@@ -1,0 +1,76 @@
+/** The methods of a response that are wrapped: as they were before, and what a call of one brings. */
+import type { ServerHttp2Stream } from 'node:http2';
+import type { Stream } from '../lifecycle/stream.ts';
+import type { Response } from '../response/exchange.ts';
+
+/** A method with whatever arguments it is given. */
+export type Method = (this: Response, ...args: unknown[]) => unknown;
+/** The last argument of `write` and `end`. */
+export type Callback = (error?: Error | null) => void;
+
+/** All that are wrapped. */
+export const NAMES = ['write', 'end', 'writeHead', 'destroy', 'flushHeaders'] as const;
+
+/** The methods of a response, before they are wrapped. */
+export type Methods = Readonly<Record<(typeof NAMES)[number], Method>>;
+
+/** `NGHTTP2_CANCEL`: the stream is no longer wanted. */
+const H2_CANCEL = 8;
+
+/** A method that is put on a response; `self` is what it is called on, which may be a proxy of it. */
+export function wrapper(answer: (self: Response, args: unknown[]) => unknown): Method {
+  return function (this: Response, ...args: unknown[]) {
+    return answer(this, args);
+  };
+}
+
+/**
+ * A reset looks the same from either side, unless it is seen being made. `NGHTTP2_CANCEL` is not: it is what Node
+ * itself closes every stream with when a client's connection goes.
+ */
+export function noteReset(stream: Stream, h2: ServerHttp2Stream): void {
+  const close = h2.close.bind(h2);
+  h2.close = (code, callback) => {
+    stream.resetHere = code !== undefined && code !== 0 && code !== H2_CANCEL;
+    close(code, callback);
+  };
+}
+
+/** What a write does on a client that is gone, or in a stream that is over: it works, and nothing happens. */
+export function discard(callback: Callback | undefined): true {
+  if (callback !== undefined) process.nextTick(callback);
+  return true;
+}
+
+/** The callback of a call, wherever its overload has it. */
+export function lastFunction(...args: unknown[]): Callback | undefined {
+  const found = args.find((arg) => typeof arg === 'function');
+  // A function in this place is what Node would call as the callback.
+  return found as Callback | undefined;
+}
+
+/** What Node takes as a chunk. */
+export function isBytes(chunk: unknown): boolean {
+  return typeof chunk === 'string' || chunk instanceof Uint8Array;
+}
+
+/** The arguments of a call that waits: bytes are copied, because handlers reuse their buffers. */
+export function copied(args: unknown[]): unknown[] {
+  const [chunk, ...rest] = args;
+  return chunk instanceof Uint8Array ? [Buffer.from(chunk), ...rest] : args;
+}
+
+/** The methods of a response; nearly always those of its class, and then one record for all of them. */
+export function methodsOf(res: Response): Methods {
+  // The typings give each method its own signature; here arguments are only passed on.
+  const own = res as unknown as Record<string, Method>;
+  const known = lastMethods;
+  if (known !== undefined && NAMES.every((name) => known[name] === own[name])) return known;
+  // Each of the names was given its method.
+  const methods = Object.fromEntries(NAMES.map((name) => [name, own[name]])) as Methods;
+  // What somebody has put on the response itself would keep that response alive.
+  if (!NAMES.some((name) => Object.hasOwn(res, name))) lastMethods = methods;
+  return methods;
+}
+
+let lastMethods: Methods | undefined;
