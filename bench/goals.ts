@@ -1,4 +1,5 @@
 /** What has to be reached. Each goal is about one figure of one part, by its name. */
+import { ADVERSARIAL } from './adversarial-bodies.ts';
 import type { Figure } from './figures.ts';
 import { CHUNK } from './frames.ts';
 
@@ -19,6 +20,8 @@ const KIB = 1_024;
 const JOURNAL_BYTES = { atMost: CHUNK.length * 1.1 + 32 };
 
 const cpu = 'server CPU a chunk, 8 a tick, to bare Express';
+/** Their bounds are wide: they tell linear from what is not, on any machine. */
+const ADVERSARIAL_NAMES = Object.keys(ADVERSARIAL);
 const pairs = 'one save at a time, saver to by hand';
 
 /** In the order in which they are shown. */
@@ -133,6 +136,12 @@ export const GOALS: readonly Goal[] = [
     'exponent: guard(), journal every tick',
     { atMost: 1.05 },
   ),
+  ...ADVERSARIAL_NAMES.flatMap((name) => [
+    goal(`adversarial: ${name}, CPU`, 'adversarial', `${name}: CPU`, { atMost: 2_000 }),
+    goal(`adversarial: ${name}, longest loop delay`, 'adversarial', `${name}: longest loop delay`, {
+      atMost: 250,
+    }),
+  ]),
   goal('scrape of /metrics with 100 routes', 'scrape', '100 routes, p50', { atMost: 10 }),
   goal(
     'recovery of 10000 streams of 4 KiB: lastchunk journal replay',

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import type { Built } from './built.ts';
 
 /** The modules in `servers/` that can be started. */
-export type ServerModule = 'variant' | 'chat' | 'upstream' | 'frame' | 'scrape' | 'endurance';
+export type ServerModule =
+  'variant' | 'chat' | 'upstream' | 'frame' | 'scrape' | 'endurance' | 'adversarial';
 
 /** How a server is started. */
 export interface ServerOptions {

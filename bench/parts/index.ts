@@ -1,5 +1,6 @@
 /** The parts of the bench, in the order in which they run. */
 import type { Part } from '../part.ts';
+import { benchAdversarial } from './adversarial.ts';
 import { benchChat } from './chat.ts';
 import { benchChunks } from './chunks.ts';
 import { benchDelay } from './delay.ts';
@@ -22,6 +23,7 @@ export const PARTS: readonly Part[] = [
   { name: 'frame', about: 'added time of the terminal frame', run: benchFrame },
   { name: 'scale', about: '100 to 10000 slow streams', run: benchScale },
   { name: 'growth', about: 'answers of 1 KB to 1 MB', run: benchGrowth },
+  { name: 'adversarial', about: 'hostile and unlucky bodies', run: benchAdversarial },
   { name: 'scrape', about: '/metrics with 100 routes', run: benchScrape },
   { name: 'recovery', about: 'the journal of a dead process', run: benchRecovery },
   { name: 'profile', about: 'where the time of a guarded stream goes', run: benchProfile },
