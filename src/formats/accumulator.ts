@@ -1,57 +1,236 @@
-/** Adding frames up to a message, by the answers that a format gives about each. */
-import { asBuiltIn } from './registry.ts';
-import type { Carries, Format, Frame } from './format.ts';
-import { framesIn, isFrame } from './frames.ts';
-import type { Found, Framed } from './frames.ts';
+/** Adding frames up to a message, by what a format says of each and by the account of its leaves. */
+import { account, FieldTable, type Leaf } from './account.ts';
+import { AnswerText } from './answer-text.ts';
+import {
+  type Carries,
+  type BuiltInFormat,
+  type Format,
+  type Frame,
+  payloadOf,
+  textTest,
+} from './format.ts';
+import { framesIn, isFrame, type Found } from './frames.ts';
+import type { Framed } from './framing.ts';
+import { isObject } from '../core/values.ts';
+import { asBuiltIn, isNobodys } from './registry.ts';
+import { RepeatedLeaves, type Weight } from './repeated-leaves.ts';
+import { kindOf } from './vendors/generic.ts';
+
+/** A stream with more bytes of payloads than this has an answer, even if nobody can see one. */
+const EMPTY_MAX_BYTES = 512;
 
 /** What the frames so far amount to. */
 export class Accumulator {
-  text = '';
   /** Payloads in order: parsed, as they stood on the wire, or as the whole frame that is still to be parsed. */
   events: unknown[] = [];
-  empty = true;
-  finished = false;
   errorFrame = false;
-  unknownText = false;
   toolCalls = false;
-  wordless = false;
   finishReason: string | undefined;
+  #finished = false;
+  /** Content that is no text, and known as such. */
+  #wordless = false;
+  #unknown = false;
+  #hasText = false;
+  /** Of payloads; beyond `EMPTY_MAX_BYTES` it is not counted on. */
+  #bytes = 0;
+  /** The text of a vendor's format, behind that of nobody's. */
+  #text = '';
+  #answer = new AnswerText();
+  #repeated = new RepeatedLeaves();
 
   /** One that goes on from here by itself. */
   copy(): Accumulator {
-    const copy = Object.assign(new Accumulator(), this);
+    const copy = new Accumulator();
     copy.events = [...this.events];
+    copy.errorFrame = this.errorFrame;
+    copy.toolCalls = this.toolCalls;
+    copy.finishReason = this.finishReason;
+    copy.#finished = this.#finished;
+    copy.#wordless = this.#wordless;
+    copy.#unknown = this.#unknown;
+    copy.#hasText = this.#hasText;
+    copy.#bytes = this.#bytes;
+    copy.#text = this.#text;
+    copy.#answer = this.#answer.copy();
+    copy.#repeated = this.#repeated.copy();
     return copy;
+  }
+
+  get text(): string {
+    return this.#answer.text + this.#text;
+  }
+
+  /** The last word was a finish marker, and no error came. */
+  get finished(): boolean {
+    return this.#finished && !this.errorFrame;
+  }
+
+  /** A payload has leaves that nobody knows. */
+  get unknownText(): boolean {
+    return this.#unknown || this.#answer.hasStrangeValue || this.#repeated.content === 'unknown';
+  }
+
+  /** Content that is no text is there, or it cannot be told what is. */
+  get wordless(): boolean {
+    return this.#wordless || this.#answer.isAmbiguous || this.#repeated.content === 'known';
+  }
+
+  /** Every payload is accounted for and carries nothing, and they are few. */
+  get empty(): boolean {
+    const isContent = this.#hasText || this.#wordless || this.toolCalls || this.errorFrame;
+    return !isContent && this.#bytes <= EMPTY_MAX_BYTES && !this.unknownText && !this.wordless;
   }
 
   /** Counts one more frame in, or a stray line: content that no format can know. */
   add(format: Format, found: Found, report: (error: unknown) => void): void {
     if (!isFrame(found)) {
       this.events.push(found.stray);
-      this.empty = false;
-      this.unknownText = true;
+      this.#countBytes(found.stray);
+      this.#unknown = true;
+      this.#finished = false;
       return;
     }
-    const { carries, text, terminal } = ask(format, found, report);
     this.events.push(found.json === undefined ? found.data : found.json);
-    this.text += text;
-    this.empty &&= carries === 'nothing';
-    this.unknownText ||= carries === 'unknown';
-    this.errorFrame ||= carries === 'error';
-    this.finished ||= terminal && carries !== 'error';
+    this.#countBytes(found.data);
     const builtIn = asBuiltIn(format);
-    const toolCall = builtIn?.toolCall(found) ?? false;
-    this.toolCalls ||= toolCall;
-    this.wordless ||= carries === 'content' && text === '' && !toolCall;
-    this.finishReason = builtIn?.finishReason(found) ?? this.finishReason;
+    if (builtIn === undefined) this.#addCustom(format, found, report);
+    else if (isNobodys(builtIn)) this.#addNobodys(builtIn, found);
+    else this.#addVendors(builtIn, found);
   }
 
   /** Counts a frame in of which only the text is new, and which was not parsed: `piece` holds it and nothing else. */
-  addText(text: string, piece: string): void {
-    this.text += text;
-    this.empty = false;
+  addText(format: Format, text: string, piece: string, leaves: readonly object[]): void {
     this.events.push(new Unparsed(piece));
+    this.#hasText = true;
+    this.#finished = false;
+    if (!isNobodys(format)) {
+      this.#text += text;
+      return;
+    }
+    this.#answer.add(text);
+    this.#repeated.repeat(leaves);
   }
+
+  /** What of the frame that was added last another one like it has too; for `addText`. */
+  get lastLeaves(): readonly object[] {
+    return this.#repeated.last;
+  }
+
+  #countBytes(data: string): void {
+    if (this.#bytes <= EMPTY_MAX_BYTES) this.#bytes += Buffer.byteLength(data);
+  }
+
+  #addVendors(format: BuiltInFormat, frame: Frame): void {
+    const texts = format.texts(frame);
+    const added = texts.join('');
+    this.#text += added;
+    const whole = format.whole(frame);
+    const repeats = this.#takeWhole(whole, added);
+    const isText = textTest(repeats ? [...texts, ...whole] : texts);
+    const found = account(payloadOf(frame), format.fields(frame), isText);
+    const failed = format.failed(frame);
+    this.toolCalls ||= found.tool;
+    this.#wordless ||= found.wordless || (failed && found.unknown);
+    this.#unknown ||= found.unknown && !failed;
+    const carries = added !== '' || found.tool || found.wordless || found.unknown;
+    this.#mark(format, frame, { failed, carries: carries && !repeats });
+  }
+
+  /** Text that is there once more; all of it, where none came before. */
+  #takeWhole(whole: readonly string[], added: string): boolean {
+    if (whole.length === 0) return false;
+    const text = whole.join('');
+    if (this.#text === '' && added === '') {
+      this.#text = text;
+      this.#hasText ||= text !== '';
+      return true;
+    }
+    return this.#text.endsWith(text);
+  }
+
+  #addNobodys(format: BuiltInFormat, frame: Frame): void {
+    const failed = format.failed(frame);
+    const ends = format.terminal(frame);
+    const isObjectFrame = isObject(frame.json);
+    // Behind `event: error` stands what went wrong, and not more of the answer.
+    const [text] = failed && !isObjectFrame ? [] : format.texts(frame);
+    if (isObjectFrame && text === undefined) this.#answer.noteObject();
+    else if (isObjectFrame) this.#answer.add(text ?? '', ends);
+    else if (frame.json !== undefined && (text !== undefined || !(ends || failed))) {
+      this.#answer.addPrimitive(frame.data, frame.json);
+    } else if (text !== undefined) this.#answer.addBare(text);
+    const hasText = text !== undefined && text !== '';
+    if (isObjectFrame || (failed && !hasText)) {
+      this.#addLeaves(format.fields(frame), frame, this.#textOr(text), {
+        hasText,
+        weight: failed ? 'known' : 'unknown',
+      });
+    }
+    const isValue = !isObjectFrame && frame.json !== undefined && !ends;
+    this.#mark(format, frame, { failed, carries: hasText || isValue });
+  }
+
+  /** Some repeat in each payload what the ones before it said. */
+  #textOr(text: string | undefined): (leaf: Leaf) => boolean {
+    if (text === undefined || text === '') return () => false;
+    const isText = textTest([text]);
+    return (leaf) => isText(leaf) || (typeof leaf === 'string' && this.#answer.isWhole(leaf));
+  }
+
+  #addLeaves(
+    table: FieldTable,
+    frame: Frame,
+    isText: (leaf: Leaf) => boolean,
+    { hasText, weight }: { readonly hasText: boolean; readonly weight: Weight },
+  ): void {
+    const leaves: (readonly [string, Leaf])[] = [];
+    const found = account(payloadOf(frame), table, isText, (path, leaf) => {
+      leaves.push([path, leaf]);
+    });
+    this.toolCalls ||= found.tool;
+    this.#wordless ||= found.wordless;
+    this.#repeated.add(leaves, hasText, weight);
+  }
+
+  #addCustom(format: Format, frame: Frame, report: (error: unknown) => void): void {
+    const { carries, text, terminal } = ask(format, frame, report);
+    this.#text += text;
+    const failed = carries === 'error';
+    this.#unknown ||= carries === 'unknown';
+    this.#wordless ||= carries === 'content' && text === '';
+    // What is no JSON object only the format can look into.
+    if (isObject(frame.json) && carries !== 'unknown') {
+      this.#addLeaves(tableOf(format, report), frame, partOf(text), {
+        hasText: text !== '',
+        weight: carries === 'nothing' ? 'unknown' : 'known',
+      });
+    }
+    if (text !== '' || carries === 'content' || carries === 'unknown') this.#finished = false;
+    this.#hasText ||= text !== '' || carries === 'content';
+    this.errorFrame ||= failed;
+    if (terminal && !failed) this.#finished = true;
+  }
+
+  /** The last word counts: content behind a finish marker takes it back. */
+  #mark(
+    format: BuiltInFormat,
+    frame: Frame,
+    { failed, carries }: { readonly failed: boolean; readonly carries: boolean },
+  ): void {
+    if (carries) this.#finished = false;
+    this.#hasText ||= carries;
+    this.errorFrame ||= failed;
+    if (!failed && (format.terminal(frame) || format.ends(frame))) this.#finished = true;
+    this.finishReason = format.finishReason(frame) ?? this.finishReason;
+  }
+}
+
+/** Leaves are looked for in a text of so many characters at most, of a longer one they have to be all. */
+const MAX_SEARCHED_CHARS = 16_384;
+
+function partOf(text: string): (leaf: Leaf) => boolean {
+  if (text.length > MAX_SEARCHED_CHARS) return textTest([text]);
+  return (leaf) => text.includes(String(leaf));
 }
 
 /** The payloads, all of them parsed. */
@@ -71,6 +250,22 @@ class Unparsed {
   constructor(piece: string) {
     this.piece = piece;
   }
+}
+
+const TABLES = new WeakMap<Format, FieldTable>();
+
+/** The rows that an app gave with its format. */
+function tableOf(format: Format, report: (error: unknown) => void): FieldTable {
+  const known = TABLES.get(format);
+  if (known !== undefined) return known;
+  let table = new FieldTable({}, kindOf);
+  try {
+    table = new FieldTable({ plumbing: format.plumbing ?? [] }, kindOf);
+  } catch (error) {
+    report(error);
+  }
+  TABLES.set(format, table);
+  return table;
 }
 
 interface Answer {

@@ -4,8 +4,9 @@
  * string. Then it says the same with another text, and need not be parsed.
  */
 import { asBuiltIn } from './registry.ts';
-import type { Format, Frame } from './format.ts';
-import { type Framed, framesIn, isFrame } from './frames.ts';
+import type { BuiltInFormat, Format, Frame } from './format.ts';
+import { framesIn, isFrame } from './frames.ts';
+import type { Framed } from './framing.ts';
 import { isRecord } from '../core/values.ts';
 
 /** What may stand in a JSON string and means itself (RFC 8259, section 7); a line end, of any framing, may not. */
@@ -112,7 +113,8 @@ function templateOf(
   holds: (frame: Frame) => boolean,
 ): FrameTemplate | undefined {
   // Where the payload is nothing but a string, its text may be `[DONE]`.
-  if (asBuiltIn(format) === undefined || !isRecord(frame.json)) return undefined;
+  const builtIn = asBuiltIn(format);
+  if (builtIn === undefined || !isRecord(frame.json)) return undefined;
   const text = format.text(frame);
   const literal = JSON.stringify(text);
   const at = piece.indexOf(literal);
@@ -121,7 +123,7 @@ function templateOf(
   const behind = piece.slice(at + literal.length - 1);
   const probe = onlyFrame(framing, before + PROBE + behind);
   if (probe === undefined) return undefined;
-  if (!isText(format, frame, text) || !isText(format, probe, PROBE)) return undefined;
+  if (!isText(builtIn, frame, text) || !isText(builtIn, probe, PROBE)) return undefined;
   return holds(frame) && holds(probe) ? new FrameTemplate(format, before, behind) : undefined;
 }
 
@@ -130,15 +132,16 @@ function onlyFrame(framing: Framed, piece: string): Frame | undefined {
   return first !== undefined && others.length === 0 && isFrame(first) ? first : undefined;
 }
 
-/** Whether a frame is this text and nothing else. */
-function isText(format: Format, frame: Frame, text: string): boolean {
-  const builtIn = asBuiltIn(format);
+/** Whether a frame is this text and nothing else that moves a stream on. What else is in it is the same in every such frame. */
+function isText(format: BuiltInFormat, frame: Frame, text: string): boolean {
   return (
     format.text(frame) === text &&
-    format.carries(frame) === 'content' &&
+    format.whole(frame).length === 0 &&
+    !format.failed(frame) &&
     !format.terminal(frame) &&
-    builtIn?.toolCall(frame) === false &&
-    builtIn.finishReason(frame) === undefined
+    !format.ends(frame) &&
+    !format.toolCall(frame) &&
+    format.finishReason(frame) === undefined
   );
 }
 

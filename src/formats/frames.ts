@@ -1,113 +1,25 @@
 /**
- * Cutting a body into frames. Everything here works on text that came in pieces cut anywhere: it finds the
- * last boundary, so that what is before it can be parsed for good and what is after it waits.
+ * Cutting a body into frames. Everything here works on text that came in pieces cut anywhere: it finds the last boundary, so
+ * that what is before it can be parsed for good and what is after it waits. Lines end in LF here.
  */
 import { createParser } from 'eventsource-parser';
-import { asBuiltIn, FALLBACK } from './registry.ts';
-import type { Format, Frame, Framing } from './format.ts';
-import { gemini } from './vendors/gemini.ts';
-import { rowOf } from './json.ts';
-import { isRecord } from '../core/values.ts';
+import type { Frame } from './format.ts';
+import { elementsIn, ElementScanner } from './elements.ts';
+import type { Framed } from './framing.ts';
+import { parseJson } from './json.ts';
 
-/** How a body is cut: `json-array` is not to be chosen, it follows from the format and the content type. */
-export type BodyFraming = Framing | 'json-array';
-
-/** Framings that have frames. */
-export type Framed = Exclude<BodyFraming, 'text'>;
-
-/** Content types that say how their body is framed. `application/json` is one line, or several. */
-const BY_CONTENT_TYPE: Readonly<Record<string, Framing>> = {
-  'text/event-stream': 'sse',
-  'application/x-ndjson': 'ndjson',
-  'application/ndjson': 'ndjson',
-  'application/jsonl': 'ndjson',
-  'application/json-seq': 'ndjson',
-  'application/json': 'ndjson',
-};
-
-/**
- * How the body is framed; `undefined` where only its first line can tell. A custom format and the generic
- * ones mean what they say. A vendor's payloads are met in both framings, so there the content type decides
- * where it says anything.
- */
-export function framingFor(
-  format: Format | undefined,
-  contentType: string,
-): BodyFraming | undefined {
-  const told = rowOf(BY_CONTENT_TYPE, contentType);
-  // `streamGenerateContent` without `alt=sse`: one array, an element at a time.
-  if (format === gemini && contentType === 'application/json') return 'json-array';
-  if (format === undefined) return told ?? (contentType.startsWith('text/') ? 'text' : undefined);
-  const fixed = asBuiltIn(format) === undefined || format === FALLBACK[format.framing];
-  return fixed ? format.framing : (told ?? format.framing);
-}
-
-/** A body without any sign of its framing after so many characters is text. */
-const SNIFF_CHARS = 65_536;
-
-/** The framing that the first lines show, or `undefined` while they show none yet. */
-export function sniff(head: string): Framing | undefined {
-  const lines = withoutMark(head).split(/\r\n|\n|\r/);
-  const unfinished = lines.pop() ?? '';
-  for (const line of lines) {
-    // Comments and settings come before the first event, and prove nothing: a text may begin with a colon.
-    if (line === '' || /^(?::|id:|retry:)/.test(line)) continue;
-    if (/^(?:data|event):/.test(line)) return 'sse';
-    return isRecord(parseJson(line)) ? 'ndjson' : 'text';
-  }
-  if (/^(?:data|event):/.test(unfinished)) return 'sse';
-  const open = /^(?:\{|:|id:|retry:)/.test(unfinished) || isStartOfField(unfinished);
-  return open && head.length < SNIFF_CHARS ? undefined : 'text';
-}
-
-/** A cut line that may still become a field of an SSE frame. */
-function isStartOfField(line: string): boolean {
-  return ['data:', 'event:', 'id:', 'retry:'].some((field) => field.startsWith(line));
-}
-
-/** The index behind the last frame boundary in `text`; 0 when there is none. */
+/** The index behind the last frame boundary in `text`; 0 when there is none. Elements are found by their scanner. */
 export function boundaryEnd(framing: Framed, text: string): number {
-  if (framing === 'ndjson') return text.lastIndexOf('\n') + 1;
-  if (framing === 'json-array') return elementEnd(text);
-  if (text.includes('\r')) return blankLineEnd(text);
+  if (framing === 'elements') return 0;
+  if (framing !== 'sse') return text.lastIndexOf('\n') + 1;
   const at = text.lastIndexOf('\n\n');
   return at < 0 ? 0 : at + 2;
 }
 
-/**
- * A line that begins with a closing brace ends an element: what is inside of one is indented, and a string holds no line
- * end. An array written otherwise has no boundary but its end, and is read whole.
- */
-function elementEnd(text: string): number {
-  const at = Math.max(text.lastIndexOf('\n}\n'), text.lastIndexOf('\n}\r\n'));
-  return at < 0 ? 0 : text.indexOf('\n', at + 1) + 1;
-}
-
-const LF = 10;
-const CR = 13;
-
-/**
- * The same where lines end in CRLF or CR. A final CR counts: if it turns out to be half of a CRLF, the other half
- * only begins the next frame with an empty line.
- */
-function blankLineEnd(text: string): number {
-  for (let end = text.length; end > 1; end--) {
-    const last = text.charCodeAt(end - 1);
-    if (last !== LF && last !== CR) continue;
-    const start = last === LF && text.charCodeAt(end - 2) === CR ? end - 2 : end - 1;
-    const before = text.charCodeAt(start - 1);
-    if (before === LF || before === CR) return end;
-  }
-  return 0;
-}
-
-/**
- * The frames of a text that ends on a boundary, each by itself as far as its boundaries can be seen without reading it.
- * What comes in a few large pieces, because its reader was slow, is then looked at frame by frame all the same.
- */
+/** The frames of a text that ends on a boundary, each by itself. */
 export function framesApart(framing: Framed, text: string): readonly string[] {
   if (text === '') return [];
-  if (framing === 'json-array' || text.includes('\r')) return [text];
+  if (framing === 'elements') return elementsIn(text);
   const boundary = framing === 'sse' ? '\n\n' : '\n';
   const frames: string[] = [];
   let from = 0;
@@ -130,22 +42,26 @@ export function isFrame(found: Found): found is Frame {
 /** Every frame in `text`, which ends on a boundary. */
 export function framesIn(framing: Framed, text: string): readonly Found[] {
   const bare = withoutMark(text);
-  if (framing === 'json-array') return elementsIn(bare);
-  return framing === 'sse' ? eventsIn(bare) : linesIn(bare);
+  if (framing === 'sse') return eventsIn(bare);
+  if (framing === 'elements') return elementsIn(bare).map(toElement);
+  return linesIn(framing, bare);
 }
 
 /** What is found behind the last boundary if the body is cut here: one frame, and strays. */
 export function unfinishedIn(framing: Framed, tail: string): readonly Found[] {
   if (tail === '') return [];
-  const found = framesIn(framing, `${tail}\n\n`);
+  const found = framesIn(framing, framing === 'elements' ? tail : `${tail}\n\n`);
   const last = found.at(-1);
-  const cutField =
+  const isCutField =
     last !== undefined &&
     'stray' in last &&
     tail.endsWith(last.stray) &&
-    isStartOfField(last.stray);
-  return cutField ? found.slice(0, -1) : found;
+    FIELDS.some((field) => field.startsWith(last.stray));
+  return isCutField ? found.slice(0, -1) : found;
 }
+
+/** Of an SSE frame. */
+const FIELDS = ['data:', 'event:', 'id:', 'retry:'];
 
 function eventsIn(text: string): readonly Found[] {
   const found: Found[] = [];
@@ -153,64 +69,112 @@ function eventsIn(text: string): readonly Found[] {
     onEvent: ({ data, event }) => found.push(toFrame(data, event)),
     // A line without a known field: a client ignores it, but an answer written without `data:` is all such lines.
     onError: ({ type, line }) => {
-      if (type === 'unknown-field' && line !== undefined) found.push({ stray: line });
+      if (type === 'unknown-field' && line !== undefined && !isEmptyField(line)) {
+        found.push({ stray: line });
+      }
     },
   });
-  // The parser waits behind a CR for its LF; here it is known that the line is over.
-  parser.feed(withBareEnd(text.endsWith('\r') ? `${text}\n` : text));
+  parser.feed(withBareEnd(text));
   return found;
 }
 
+/** `message:`, as Flowise writes before each event. */
+function isEmptyField(line: string): boolean {
+  return line.length < 32 && /^\w+:?\s*$/.test(line) && line.endsWith(':');
+}
+
 /** `event: end` and nothing else, as LangServe ends a stream. */
-const BARE_END = /^(event: ?end)(\r\n|\n|\r)(?=\r\n|\n|\r)/gm;
+const BARE_END = /^(event: ?(?:end|done|complete))\n(?=\n)/gm;
 
 /** An event without data is none to the standard, and so to the parser; but clients that read lines act on this one. */
 function withBareEnd(text: string): string {
-  return text.includes('event:') ? text.replace(BARE_END, '$1$2data: [DONE]$2') : text;
+  return text.includes('event:') ? text.replace(BARE_END, '$1\ndata: [DONE]\n') : text;
 }
 
 /** RFC 7464 (`application/json-seq`) puts it before each text. */
 const RECORD_SEPARATOR = '\u001e';
 
-function linesIn(text: string): readonly Found[] {
+function linesIn(framing: 'ndjson' | 'parts', text: string): readonly Found[] {
   const found: Found[] = [];
   for (const line of text.split('\n')) {
-    const data = (line.startsWith(RECORD_SEPARATOR) ? line.slice(1) : line).replace(/\r$/, '');
-    if (data.trim() !== '') found.push(toFrame(data, undefined));
+    if (line.trim() === '') continue;
+    if (framing === 'parts') found.push(toPart(line));
+    else found.push(...framesOfLine(line.startsWith(RECORD_SEPARATOR) ? line.slice(1) : line));
   }
   return found;
 }
 
-/** Elements of an array, with the brackets and commas around them or without. */
-function elementsIn(text: string): readonly Found[] {
-  const inside = text.replace(/^[\s,]*\[?[\s,]*/, '').replace(/[\s,]*\]?\s*$/, '');
-  if (inside === '') return [];
-  const elements = parseJson(`[${inside}]`);
-  if (!Array.isArray(elements)) return [{ stray: inside }];
-  return elements.map((json: unknown) => ({
-    data: JSON.stringify(json),
-    event: undefined,
-    json,
-  }));
+/** A line is one frame, unless several objects stand in it. */
+function framesOfLine(line: string): readonly Frame[] {
+  const frame = toFrame(line, undefined);
+  if (frame.json !== undefined || !line.startsWith('{') || !line.endsWith('}')) return [frame];
+  const scanner = new ElementScanner();
+  const objects = scanner.feed(line).map((text) => toFrame(text, undefined));
+  const areAll = scanner.tail === '' && objects.every(({ json }) => json !== undefined);
+  return areAll && objects.length > 1 ? objects : [frame];
+}
+
+/** A code, a colon, and JSON. */
+function toPart(line: string): Found {
+  const json = line.charAt(1) === ':' ? parseJson(line.slice(2)) : undefined;
+  return json === undefined
+    ? { stray: line }
+    : { data: line.slice(2), event: line.charAt(0), json };
+}
+
+/** Between values a line is text; a value that is broken is none. */
+function toElement(text: string): Found {
+  const frame = toFrame(text, undefined);
+  const isBroken = frame.json === undefined && /^[[{"]/.test(text);
+  return isBroken ? { stray: text } : frame;
 }
 
 function toFrame(data: string, event: string | undefined): Frame {
   return { data, event, json: parseJson(data) };
 }
 
-/** The parsed value, or `undefined` for what is not JSON. */
-function parseJson(text: string): unknown {
-  // The one that comes in every other stream: an exception costs as much as parsing fifty frames.
-  if (text === '[DONE]') return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Not JSON is an answer, not a failure: many streams send bare text.
-    return undefined;
-  }
-}
-
 /** Without the byte order mark, which clients drop too. */
 function withoutMark(head: string): string {
   return head.charCodeAt(0) === 0xfeff ? head.slice(1) : head;
 }
+
+/** Cuts a body behind its last boundary so far: what stands before it can be read for good. */
+export class Cutter {
+  readonly #framing: Framed;
+  readonly #scanner: ElementScanner | undefined;
+  /** What waits for its boundary: a rope. */
+  #tail = '';
+  /** The end of it, flat, because looking into a rope copies it. */
+  #overlap = '';
+
+  constructor(framing: Framed) {
+    this.#framing = framing;
+    this.#scanner = framing === 'elements' ? new ElementScanner() : undefined;
+  }
+
+  /** What waits for its boundary. */
+  get tail(): string {
+    return this.#scanner?.tail ?? this.#tail;
+  }
+
+  /** Takes the next piece; returns the frames that end in it, each by itself. */
+  feed(piece: string): readonly string[] {
+    if (this.#scanner !== undefined) return this.#scanner.feed(piece);
+    // Only the overlap and the new piece can hold a new boundary; looking at all of the tail would be quadratic.
+    const window = this.#overlap + piece;
+    const end = boundaryEnd(this.#framing, window);
+    if (end === 0) {
+      this.#tail += piece;
+      this.#overlap = window.slice(-OVERLAP_CHARS);
+      return [];
+    }
+    const whole = this.#tail + piece;
+    const cut = this.#tail.length - this.#overlap.length + end;
+    this.#tail = whole.slice(cut);
+    this.#overlap = this.#tail.slice(-OVERLAP_CHARS);
+    return framesApart(this.#framing, whole.slice(0, cut));
+  }
+}
+
+/** A boundary has at most two characters, and the last of them is new. */
+const OVERLAP_CHARS = 1;

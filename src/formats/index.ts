@@ -9,7 +9,7 @@ export { FORMAT_NAMES } from './registry.ts';
 export { decodeBody } from './decode-body.ts';
 export type { Carries, FinishMarker, Format, Frame, Framing } from './format.ts';
 export { TerminalDetector } from './terminal-detector.ts';
-export type { TerminalSignal } from './terminal-detector.ts';
+export type { TerminalSignal } from './prefilter.ts';
 export { BodyReader } from './body-reader.ts';
 export type { BodyReading } from './body-reader.ts';
 export type { FrameTemplate } from './frame-template.ts';
@@ -43,6 +43,7 @@ const MUST: readonly (readonly [string, (value: unknown) => boolean, string])[] 
   ['terminal', isFunction, 'a function'],
   ['text', isFunction, 'a function'],
   ['carries', isFunction, 'a function'],
+  ['plumbing', isPaths, 'absent, or a list of key paths'],
   ['needles', isNeedles, `absent, or a list of strings of 1 to ${OVERLAP_CHARS} characters`],
 ];
 
@@ -61,6 +62,11 @@ function oneOfWords(...words: readonly string[]): (value: unknown) => boolean {
 
 function isFunction(value: unknown): boolean {
   return typeof value === 'function';
+}
+
+function isPaths(value: unknown): boolean {
+  if (value === undefined) return true;
+  return Array.isArray(value) && value.every((path) => typeof path === 'string' && path !== '');
 }
 
 function isNeedles(value: unknown): boolean {

@@ -1,10 +1,10 @@
-/** Looking into parsed JSON of unknown shape, without a cast at every step. */
+/** Looking into parsed JSON of unknown shape, without a cast at every step, and without an exception for what is none. */
 import type { Frame } from './format.ts';
 import { isRecord } from '../core/values.ts';
 
 /** The member `key`, or `undefined` where `value` is no object or has none. */
 export function member(value: unknown, key: string): unknown {
-  return isRecord(value) ? value[key] : undefined;
+  return isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined;
 }
 
 /** A row of a table, by a name that came over the wire (`constructor` is no row). */
@@ -27,6 +27,17 @@ export function word(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
+/** What stands where a format has its text: a string, the digits of a number; `undefined` for anything else. */
+export function textAt(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' ? String(value) : undefined;
+}
+
+/** A list of texts without those that are not there. */
+export function present(...texts: readonly (string | undefined)[]): readonly string[] {
+  return texts.filter((text) => text !== undefined);
+}
+
 /** The `type` of a payload, or `''`: half of the formats are tables over it. */
 export function typeOf(frame: Frame): string {
   return stringOr(member(frame.json, 'type'));
@@ -37,33 +48,73 @@ export function typeOf(frame: Frame): string {
  * JSON of everything (better-sse).
  */
 export function isDone(frame: Frame): boolean {
-  return frame.json === '[DONE]' || frame.data.trim() === '[DONE]';
+  if (frame.json !== undefined) return frame.json === '[DONE]';
+  return frame.data.length < 32 && frame.data.trim() === '[DONE]';
 }
 
 /** In every frame of which `isDone` is true; for `prefilter`. */
 export const DONE = String.raw`DONE\]`;
 /** In every frame with `"done": true`. */
 export const DONE_TRUE = String.raw`done"\s*:\s*true`;
-/** In `{"error":…}`, `"type":"error"`, and a line `event: error`. */
-export const ERROR = String.raw`error["\r\n]`;
+/** In `{"error":…}` that is not null, `"type":"error"`, and a line `event: error`. */
+export const ERROR = String.raw`error["\r\n](?!\s*:\s*(?:null|\{\}|false))`;
 
-/**
- * `{"error": …}` with something in it: OpenAI, Gemini, Ollama, and most home-made streams. With a `type` of its
- * own it is news of a part (a tool that failed), and the answer goes on.
- */
-export function isErrorObject(frame: Frame): boolean {
-  const type = member(frame.json, 'type');
-  if (type !== undefined && type !== 'error') return false;
-  const error = member(frame.json, 'error');
-  return isRecord(error) || word(error) !== undefined;
+/** Null, `''`, `[]`, `{}` and absent: what servers write for a field that has nothing to say. */
+export function isVoid(value: unknown): boolean {
+  if (value === undefined || value === null || value === '') return true;
+  if (typeof value !== 'object') return false;
+  return Array.isArray(value) ? value.length === 0 : Object.keys(value).length === 0;
 }
 
-/** Null, `''`, `[]` and absent: what servers write for a field that has nothing to say. */
-export function isVoid(value: unknown): boolean {
-  return (
-    value === undefined ||
-    value === null ||
-    value === '' ||
-    (Array.isArray(value) && value.length === 0)
-  );
+/** RFC 8259, section 6. */
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const WORDS: Readonly<Record<string, unknown>> = { true: true, false: false, null: null };
+/** What may stand behind an opening bracket (RFC 8259, sections 4 and 5). */
+const INSIDE_OBJECT = '"}';
+const INSIDE_ARRAY = '[{"]-0123456789tfn';
+
+/** The parsed value, or `undefined` for what is not JSON. An exception costs as much as fifty frames: so it is looked at first. */
+export function parseJson(text: string): unknown {
+  const from = skipSpace(text, 0);
+  const first = text.charAt(from);
+  if (first !== '{' && first !== '[' && first !== '"') return parsePrimitive(text);
+  if (first !== '"') {
+    const second = text.charAt(skipSpace(text, from + 1));
+    if (second === '' || !(first === '{' ? INSIDE_OBJECT : INSIDE_ARRAY).includes(second)) {
+      return undefined;
+    }
+  }
+  if (CLOSING[first] !== text.charAt(lastOf(text))) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON is an answer, not a failure: many streams send bare text.
+    return undefined;
+  }
+}
+
+const CLOSING: Readonly<Record<string, string>> = { '{': '}', '[': ']', '"': '"' };
+
+function parsePrimitive(text: string): unknown {
+  if (text.length > 64) return undefined;
+  const bare = text.trim();
+  if (NUMBER.test(bare)) return Number(bare);
+  return rowOf(WORDS, bare);
+}
+
+function skipSpace(text: string, from: number): number {
+  let at = from;
+  while (isSpace(text.charCodeAt(at))) at += 1;
+  return at;
+}
+
+function lastOf(text: string): number {
+  let at = text.length - 1;
+  while (isSpace(text.charCodeAt(at))) at -= 1;
+  return at;
+}
+
+/** RFC 8259, section 2. */
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
 }

@@ -1,6 +1,10 @@
-/** Which chunks are worth parsing while they pass: one regular expression for each choice of format. */
-import { asBuiltIn, BUILT_INS } from './registry.ts';
-import type { Format } from './format.ts';
+/** Which chunks are worth parsing while they pass, and what a frame is that is too long for that. */
+import { asBuiltIn, BUILT_INS, FALLBACK } from './registry.ts';
+import type { Format, Frame } from './format.ts';
+import type { BodyFraming } from './framing.ts';
+
+/** The first terminal fact in a chunk. */
+export type TerminalSignal = 'finish' | 'error';
 
 /**
  * Characters of an unfinished frame that are searched again with the next chunk: at least the longest needle,
@@ -18,7 +22,7 @@ const ANY = anyOf(BUILT_INS.flatMap((format) => format.prefilter));
 export function prefilterOf(given: Format | undefined): RegExp | undefined {
   if (given === undefined) return ANY;
   const builtIn = asBuiltIn(given);
-  if (builtIn !== undefined) return anyOf(builtIn.prefilter);
+  if (builtIn !== undefined) return anyOf([...builtIn.prefilter, ...FALLBACK.parts.prefilter]);
   if (given.needles === undefined) return undefined;
   return anyOf(
     given.needles.map((needle) => needle.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)),
@@ -29,3 +33,66 @@ export function prefilterOf(given: Format | undefined): RegExp | undefined {
 function anyOf(sources: readonly string[]): RegExp {
   return new RegExp([...new Set(sources)].join('|'));
 }
+
+/** Names of terminal frames, as they stand in an `event:` line or a type. */
+const FINISH_NAMES =
+  /(?:event: ?|"type"\s*:\s*")(?:response\.completed|response\.incomplete|message_stop|finish|message-end|RUN_FINISHED|end|done|complete)["\n]/;
+const ERROR_NAMES = /(?:event: ?|"type"\s*:\s*")(?:response\.failed|error|RUN_ERROR)["\n]/;
+
+/** What a frame is that is too long to be parsed. */
+export function signalOfBeginning(beginning: string): TerminalSignal | undefined {
+  if (ERROR_NAMES.test(beginning)) return 'error';
+  return FINISH_NAMES.test(beginning) ? 'finish' : undefined;
+}
+
+/** Asks formats whether a frame ends the answer. */
+export class SignalJudge {
+  #formats: readonly Format[];
+  #onError: (error: unknown) => void;
+
+  /** `given` is the format, `undefined` for all built-in ones; `onError` is told, once, when a custom format throws. */
+  constructor(given: Format | undefined, onError: (error: unknown) => void) {
+    this.#formats = given === undefined ? BY_CONTENT : [given];
+    this.#onError = onError;
+  }
+
+  /** The stream is one of the AI SDK's parts. */
+  useParts(): void {
+    this.#formats = [FALLBACK.parts];
+  }
+
+  signalIn(frame: Frame): TerminalSignal | undefined {
+    try {
+      if (this.#formats.some((format) => isFailed(format, frame))) return 'error';
+      return this.#formats.some((format) => format.terminal(frame)) ? 'finish' : undefined;
+    } catch (error) {
+      this.report(error);
+      return undefined;
+    }
+  }
+
+  /** Only the first error is told. */
+  report(error: unknown): void {
+    this.#onError(error);
+    this.#onError = () => {};
+  }
+}
+
+/** The AI SDK's parts are known by their framing alone. */
+const BY_CONTENT = BUILT_INS.filter((format) => format !== FALLBACK.parts);
+
+function isFailed(format: Format, frame: Frame): boolean {
+  return asBuiltIn(format)?.failed(frame) ?? format.carries(frame) === 'error';
+}
+
+/** Whether the chunk ends where a frame ends. That it begins where one begins has to be known. */
+export function endsFrame(framing: BodyFraming | undefined, piece: string): boolean {
+  const last = piece.length - 1;
+  if (piece.charCodeAt(last) !== LF) return false;
+  if (framing === 'ndjson' || framing === 'parts') return true;
+  const before = piece.charCodeAt(last - 1);
+  return before === LF || (before === CR && piece.charCodeAt(last - 2) === LF);
+}
+
+const LF = 10;
+const CR = 13;

@@ -1,7 +1,8 @@
 /** Every format that ships with lastchunk, and how one is found by name or by content. */
 import { aiSdk } from './vendors/ai-sdk.ts';
+import { aiSdkData } from './vendors/ai-sdk-data.ts';
 import { anthropic } from './vendors/anthropic.ts';
-import type { BuiltInFormat, Format, Frame, Framing } from './format.ts';
+import type { BuiltInFormat, Format, Frame } from './format.ts';
 import { gemini } from './vendors/gemini.ts';
 import { genericNdjson, genericSse } from './vendors/generic.ts';
 import { ollama } from './vendors/ollama.ts';
@@ -19,21 +20,19 @@ export const VENDORS: readonly BuiltInFormat[] = [
   ollama,
 ];
 
-/** What a body is when no vendor's format is found in it. */
+/** What a body is when no vendor's format is found in it, by its framing. */
 export const FALLBACK = {
   sse: genericSse,
   ndjson: genericNdjson,
+  elements: genericNdjson,
+  parts: aiSdkData,
   text: plainText,
 } as const;
-
-/** That, for every framing; the elements of an array are lines without their line ends. */
-export function fallbackOf(framing: Framing | 'json-array'): BuiltInFormat {
-  return FALLBACK[framing === 'json-array' ? 'ndjson' : framing];
-}
 
 /** All of them. */
 export const BUILT_INS: readonly BuiltInFormat[] = [
   ...VENDORS,
+  aiSdkData,
   genericSse,
   genericNdjson,
   plainText,
@@ -42,6 +41,10 @@ export const BUILT_INS: readonly BuiltInFormat[] = [
 /** Values that `format` takes, besides an object. */
 export const FORMAT_NAMES: readonly string[] = ['auto', ...BUILT_INS.map((format) => format.name)];
 
+const BY_IDENTITY: ReadonlyMap<Format, BuiltInFormat> = new Map(
+  BUILT_INS.map((format) => [format, format] as const),
+);
+
 /** The built-in format of that name; `undefined` for `auto` and for the name of a custom format. */
 export function formatNamed(name: string): BuiltInFormat | undefined {
   return BUILT_INS.find((format) => format.name === name);
@@ -49,10 +52,16 @@ export function formatNamed(name: string): BuiltInFormat | undefined {
 
 /** The built-in format that a custom one is not. */
 export function asBuiltIn(format: Format): BuiltInFormat | undefined {
-  return BUILT_INS.find((builtIn) => builtIn === format);
+  return BY_IDENTITY.get(format);
+}
+
+/** Whether it is what is left when no vendor's format is found. */
+export function isNobodys(format: Format): boolean {
+  return format === genericSse || format === genericNdjson;
 }
 
 /** The vendor format that alone would send this frame. */
 export function recognise(frame: Frame): BuiltInFormat | undefined {
+  if (frame.json === undefined) return undefined;
   return VENDORS.find((format) => format.recognises(frame));
 }

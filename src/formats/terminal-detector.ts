@@ -3,28 +3,27 @@
  * before the message is saved. It runs for every chunk of every stream, so the common chunk (whole frames,
  * nothing that may be terminal in them) costs two comparisons or one regular expression; only other chunks are parsed.
  */
-import { asBuiltIn, BUILT_INS, fallbackOf, formatNamed, recognise } from './registry.ts';
+import { asBuiltIn, FALLBACK, formatNamed, recognise } from './registry.ts';
 import type { Format, Frame } from './format.ts';
+import { boundaryEnd, framesApart, framesIn, isFrame, unfinishedIn, type Found } from './frames.ts';
+import { type BodyFraming, declaredFraming, type Framed, LineEnds, Sniffer } from './framing.ts';
 import {
-  boundaryEnd,
-  framesApart,
-  framesIn,
-  framingFor,
-  isFrame,
-  sniff,
-  unfinishedIn,
-} from './frames.ts';
-import type { BodyFraming, Found, Framed } from './frames.ts';
-import { OVERLAP_CHARS, prefilterOf } from './prefilter.ts';
+  endsFrame,
+  OVERLAP_CHARS,
+  prefilterOf,
+  SignalJudge,
+  signalOfBeginning,
+  type TerminalSignal,
+} from './prefilter.ts';
+import { ElementScanner } from './elements.ts';
 import { type FrameTemplate, TemplateLearner } from './frame-template.ts';
 
-/** The first terminal fact in a chunk. */
-export type TerminalSignal = 'finish' | 'error';
-
-/** Characters of a frame without end that are kept. A longer frame is waited out, and not looked into. */
-const MAX_FRAME_CHARS = 1_048_576;
+/** A longer frame is not parsed: what it is, it says at its beginning. */
+const MAX_FRAME_CHARS = 262_144;
+/** So much of it is its beginning. */
+const BEGINNING_CHARS = 1_024;
 /** Characters of one unfinished frame that are parsed, over all tries, before only its end is waited for. */
-const MAX_REREAD_CHARS = 1_048_576;
+const MAX_REREAD_CHARS = 262_144;
 /** After so many characters without a vendor's frame the format is taken for generic. */
 const GUESS_CHARS = 8_192;
 /** Frames tried for a template: the first ones carry a role, or a text that stands in them twice. */
@@ -35,7 +34,7 @@ const MAX_SAMPLES = 4;
  * in lower case, or ''. `onError` is told, once, when a custom format throws; its frame then ends nothing.
  */
 export class TerminalDetector {
-  /** A finish marker was seen. Under `auto`, that of any format. */
+  /** A finish marker was seen, and no content behind it. Under `auto`, that of any format. */
   finished = false;
   /** An error frame was seen. */
   errored = false;
@@ -43,8 +42,12 @@ export class TerminalDetector {
   fitted = false;
   readonly #given: Format | undefined;
   readonly #prefilter: RegExp | undefined;
-  #onError: (error: unknown) => void;
+  readonly #lineEnds = new LineEnds();
+  readonly #learner = new TemplateLearner(MAX_SAMPLES);
+  readonly #judge: SignalJudge;
   #framing: BodyFraming | undefined;
+  #sniffer: Sniffer | undefined;
+  #scanner: ElementScanner | undefined;
   #guess: Format | undefined;
   /** What is left to look through for a guess; 0 when there is one, or none is to be had. */
   #guessChars: number;
@@ -56,11 +59,11 @@ export class TerminalDetector {
   #overlap = '';
   /** Something in the open frame may make it terminal. */
   #candidate = false;
-  #overlong = false;
+  /** What the open frame says at its beginning, once it is too long to be parsed. */
+  #overlong: TerminalSignal | 'unknown' | undefined;
   /** The open frame has been told already; its end says nothing new. */
   #told = false;
   #rereadChars = MAX_REREAD_CHARS;
-  readonly #learner = new TemplateLearner(MAX_SAMPLES);
 
   constructor(
     choice: Format | string,
@@ -68,23 +71,25 @@ export class TerminalDetector {
     onError: (error: unknown) => void = () => {},
   ) {
     const given = typeof choice === 'string' ? formatNamed(choice) : choice;
+    const { framing, certain } = declaredFraming(given, contentType);
     this.#given = given;
     this.#guess = given;
     this.#guessChars = given === undefined ? GUESS_CHARS : 0;
     this.#prefilter = prefilterOf(given);
-    this.#framing = framingFor(given, contentType);
+    this.#judge = new SignalJudge(given, onError);
+    if (certain) this.#framing = framing;
+    else this.#sniffer = new Sniffer(framing);
     this.#idle = this.#framing !== undefined && given !== undefined;
-    this.#onError = onError;
   }
 
   /** The format as far as the first 8 Ki characters show it; the generic one of the framing until then. */
   get format(): string {
-    return (this.#guess ?? fallbackOf(this.#framing ?? 'text')).name;
+    return (this.#guess ?? FALLBACK[this.#framing ?? this.#sniffer?.declared ?? 'text']).name;
   }
 
   /** Whether that format needs its finish marker. */
   get needsFinish(): boolean {
-    return this.#guess?.finishMarker === 'needed';
+    return (this.#guess ?? FALLBACK[this.#framing ?? 'text']).finishMarker === 'needed';
   }
 
   /** What most frames of this stream look like, once that is known; it does not change any more. */
@@ -94,31 +99,55 @@ export class TerminalDetector {
 
   /** Takes the next chunk, cut anywhere; returns the first terminal signal in it, if any. Never throws. */
   inspect(piece: string): TerminalSignal | undefined {
-    const framing = this.#framing;
-    if (framing === 'text') return undefined;
+    if (this.#framing === 'text') return undefined;
     this.fitted = false;
-    if (this.#idle && endsFrame(framing, piece)) {
+    if (this.#idle && endsFrame(this.#framing, piece)) {
       this.fitted = this.template?.fits(piece) === true;
-      if (this.fitted) return undefined;
-      if (this.#prefilter?.test(piece) === false) {
+      if (this.fitted) {
+        this.finished = false;
+        return undefined;
+      }
+      if (!this.finished && this.#prefilter?.test(piece) === false) {
         if (this.#learner.open) this.#learn(piece);
         return undefined;
       }
     }
-    const signal = framing === undefined ? this.#sniff(piece) : this.#cut(framing, piece);
+    try {
+      return this.#inspect(piece);
+    } catch (error) {
+      this.#judge.report(error);
+      return undefined;
+    }
+  }
+
+  #inspect(piece: string): TerminalSignal | undefined {
+    const signal =
+      this.#framing === undefined ? this.#sniff(piece) : this.#look(this.#framing, piece);
     this.#guessChars = Math.max(0, this.#guessChars - piece.length);
-    this.#idle = this.#framing !== undefined && this.#tail === '' && this.#guessChars === 0;
+    const isOpen = this.#tail !== '' || this.#scanner !== undefined;
+    this.#idle = this.#framing !== undefined && !isOpen && this.#guessChars === 0;
     return signal;
   }
 
-  /** Without a content type nothing is looked at before the first line shows what it is; `#tail` holds the head. */
+  /** Nothing is looked at before the first lines show what it is; `#tail` holds them. */
   #sniff(piece: string): TerminalSignal | undefined {
-    const head = this.#tail + piece;
-    this.#framing = sniff(head);
-    this.#tail = this.#framing === undefined ? head : '';
-    return this.#framing === undefined || this.#framing === 'text'
-      ? undefined
-      : this.#cut(this.#framing, head);
+    this.#tail += piece;
+    const framing = this.#sniffer?.feed(piece);
+    if (framing === undefined) return undefined;
+    const head = this.#tail;
+    this.#tail = '';
+    this.#framing = framing;
+    this.#sniffer = undefined;
+    if (framing === 'elements') this.#scanner = new ElementScanner();
+    if (framing === 'parts') this.#judge.useParts();
+    return this.#look(framing, head);
+  }
+
+  #look(framing: BodyFraming, piece: string): TerminalSignal | undefined {
+    if (framing === 'text') return undefined;
+    const text = this.#lineEnds.normalise(piece);
+    if (this.#scanner === undefined) return this.#cut(framing, text);
+    return this.#judgeEach(framing, this.#scanner.feed(text), false);
   }
 
   #cut(framing: Framed, piece: string): TerminalSignal | undefined {
@@ -128,13 +157,19 @@ export class TerminalDetector {
       this.#grow(piece, window);
       return this.#peek(framing);
     }
+    const told = this.#told;
+    const named = this.#overlong;
     const whole = this.#tail + piece;
     const cut = this.#tail.length - this.#overlap.length + end;
     const worthIt = this.#candidate || this.#isCandidate(window);
     // The first frame is the one that was open: what it had to say may have been told.
-    const signal = worthIt
-      ? this.#judgeEach(framing, whole.slice(0, cut), this.#told && !this.#overlong)
-      : undefined;
+    const skips = named !== undefined || told;
+    const frames = worthIt || this.finished ? framesApart(framing, whole.slice(0, cut)) : [];
+    let signal = this.#judgeEach(framing, frames, skips);
+    if (named !== undefined && named !== 'unknown' && !told) {
+      this.#note(named);
+      signal ??= named;
+    }
     this.#open(whole.slice(cut));
     return signal ?? this.#peek(framing);
   }
@@ -142,7 +177,7 @@ export class TerminalDetector {
   #open(rest: string): void {
     this.#tail = '';
     this.#candidate = false;
-    this.#overlong = false;
+    this.#overlong = undefined;
     this.#told = false;
     this.#rereadChars = MAX_REREAD_CHARS;
     this.#grow(rest, rest);
@@ -150,10 +185,15 @@ export class TerminalDetector {
 
   #grow(piece: string, window: string): void {
     this.#overlap = window.slice(-OVERLAP_CHARS);
-    this.#overlong ||= this.#tail.length + piece.length > MAX_FRAME_CHARS;
-    this.#tail = this.#overlong ? this.#overlap : this.#tail + piece;
-    this.#candidate =
-      !this.#overlong && (this.#candidate || (piece !== '' && this.#isCandidate(window)));
+    if (this.#overlong !== undefined) {
+      this.#tail = this.#overlap;
+      return;
+    }
+    this.#candidate ||= piece !== '' && this.#isCandidate(window);
+    this.#tail += piece;
+    if (this.#tail.length <= MAX_FRAME_CHARS) return;
+    this.#overlong = signalOfBeginning(this.#tail.slice(0, BEGINNING_CHARS)) ?? 'unknown';
+    this.#tail = this.#overlap;
   }
 
   /** While the format is still to be guessed, every frame is worth a look. */
@@ -166,12 +206,20 @@ export class TerminalDetector {
    * `data: [DONE]` before the blank line. JSON that is not whole yet is tried again with the next chunk.
    */
   #peek(framing: Framed): TerminalSignal | undefined {
-    const tries = this.#candidate && !this.#told && this.#rereadChars > 0 && this.#mayBeWhole();
-    if (!tries) return undefined;
+    if (this.#told || !this.#mayBeWhole()) return undefined;
+    if (this.#overlong !== undefined) return this.#peekOverlong(this.#overlong);
+    if (!this.#candidate || this.#rereadChars <= 0) return undefined;
     this.#rereadChars -= this.#tail.length;
-    const signal = this.#judge(unfinishedIn(framing, this.#tail), false);
+    const signal = this.#judgeFound(unfinishedIn(framing, this.#tail), false);
     this.#told = signal !== undefined;
     return signal;
+  }
+
+  #peekOverlong(named: TerminalSignal | 'unknown'): TerminalSignal | undefined {
+    if (named === 'unknown') return undefined;
+    this.#told = true;
+    this.#note(named);
+    return named;
   }
 
   /**
@@ -183,40 +231,55 @@ export class TerminalDetector {
     return custom || /[\]}]"?$/.test(this.#overlap.trimEnd()) || this.#overlap.includes('error');
   }
 
-  /** Most frames differ in nothing but their text; to see that of one is cheaper than to look for what is suspect. */
+  /** Most frames differ in nothing but their text; to see that of one is cheaper than to look for what may be terminal. */
   #learn(piece: string): void {
     const framing = this.#framing;
     if (framing === undefined || framing === 'text') return;
     const last = framesApart(framing, piece).at(-1) ?? '';
-    const format = this.#guess ?? fallbackOf(framing);
-    this.#learner.learn(framing, format, last, (frame) => !this.#signalIn(frame));
+    const format = this.#guess ?? FALLBACK[framing];
+    this.#learner.learn(framing, format, last, (frame) => !this.#judge.signalIn(frame));
   }
 
-  /** Of many frames that came at once only the candidate ones are parsed. */
-  #judgeEach(framing: Framed, text: string, skipFirst: boolean): TerminalSignal | undefined {
+  /** Of many frames that came at once only those that may be terminal are parsed. */
+  #judgeEach(
+    framing: Framed,
+    frames: readonly string[],
+    skipFirst: boolean,
+  ): TerminalSignal | undefined {
     let first: TerminalSignal | undefined;
     let skips = skipFirst;
-    for (const frame of framesApart(framing, text)) {
-      const signal = this.#isCandidate(frame)
-        ? this.#judge(framesIn(framing, frame), skips)
-        : undefined;
+    for (const frame of frames) {
+      const signal = this.#judgeOne(framing, frame, skips);
       first ??= signal;
       skips = false;
     }
     return first;
   }
 
-  #judge(found: readonly Found[], skipFirst: boolean): TerminalSignal | undefined {
+  #judgeOne(framing: Framed, frame: string, skips: boolean): TerminalSignal | undefined {
+    if (!this.finished && !this.#isCandidate(frame)) return undefined;
+    if (frame.length <= MAX_FRAME_CHARS) return this.#judgeFound(framesIn(framing, frame), skips);
+    const named = skips ? undefined : signalOfBeginning(frame.slice(0, BEGINNING_CHARS));
+    if (named !== undefined) this.#note(named);
+    return named;
+  }
+
+  #judgeFound(found: readonly Found[], skipFirst: boolean): TerminalSignal | undefined {
     let first: TerminalSignal | undefined;
     const frames = found.filter(isFrame);
     for (const frame of skipFirst ? frames.slice(1) : frames) {
       this.#recognise(frame);
-      const signal = this.#signalIn(frame);
-      if (signal === 'finish') this.finished = true;
-      if (signal === 'error') this.errored = true;
+      const signal = this.#judge.signalIn(frame);
+      if (signal !== undefined) this.#note(signal);
+      else if (this.finished && this.#isContent(frame)) this.finished = false;
       first ??= signal;
     }
     return first;
+  }
+
+  #note(signal: TerminalSignal): void {
+    if (signal === 'finish') this.finished = true;
+    else this.errored = true;
   }
 
   #recognise(frame: Frame): void {
@@ -225,27 +288,9 @@ export class TerminalDetector {
     if (this.#guess !== undefined) this.#guessChars = 0;
   }
 
-  #signalIn(frame: Frame): TerminalSignal | undefined {
-    const formats = this.#given === undefined ? BUILT_INS : [this.#given];
-    try {
-      if (formats.some((format) => format.carries(frame) === 'error')) return 'error';
-      return formats.some((format) => format.terminal(frame)) ? 'finish' : undefined;
-    } catch (error) {
-      this.#onError(error);
-      this.#onError = () => {};
-      return undefined;
-    }
+  /** Content behind a finish marker takes it back. */
+  #isContent(frame: Frame): boolean {
+    const format = this.#guess ?? FALLBACK[this.#framing ?? 'text'];
+    return format.text(frame) !== '';
   }
 }
-
-/** Whether the chunk ends where a frame ends. That it begins where one begins is known from `#idle`. */
-function endsFrame(framing: Framed | undefined, piece: string): boolean {
-  const last = piece.length - 1;
-  if (piece.charCodeAt(last) !== LF) return false;
-  if (framing === 'ndjson') return true;
-  const before = piece.charCodeAt(last - 1);
-  return before === LF || (before === CR && piece.charCodeAt(last - 2) === LF);
-}
-
-const LF = 10;
-const CR = 13;

@@ -57,6 +57,7 @@ describe('emptiness', () => {
     ['the start of an AI SDK stream', sse({ type: 'start' }) + sse({ type: 'start-step' })],
     ['a start that only the AI SDK knows', sse({ type: 'start' })],
     ['a ping', sse({ type: 'ping' }, 'ping')],
+    ['an empty object', sse({})],
   ])('%s carries nothing', (_name, body) => {
     expect(read(body)).toMatchObject({
       empty: true,
@@ -67,12 +68,13 @@ describe('emptiness', () => {
   });
 
   it.each([
-    ['a payload of another shape', sse({ answer: 'It is 42' })],
-    ['an empty object', sse({})],
+    ['a payload of another shape', sse({ reply: 'It is 42' })],
     ['an array', sse(['It is 42'])],
-    ['a number', sse(42)],
-    ['null', sse(null)],
-    ['a done object with words in it', sse({ done: true, answer: 'It is 42' })],
+    ['a number among objects', sse({ type: 'start' }) + sse(42)],
+    ['null among objects', sse({ type: 'start' }) + sse(null)],
+    ['a done object with words in it', sse({ done: true, reply: 'It is 42' })],
+    ['a name in words', sse({ type: 'It is 42' })],
+    ['a number without a text', sse({ price: 42 })],
     ['an OpenAI chunk with a new kind of delta', chatChunk({ hologram: 'It is 42' })],
     ['OpenAI content that is no string', chatChunk({ content: [{ text: 'It is 42' }] })],
     [
@@ -83,8 +85,6 @@ describe('emptiness', () => {
       'an Anthropic delta of a new type',
       sse({ type: 'content_block_delta', delta: { type: 'burst', burst: 'It' } }),
     ],
-    ['an answer written without data:', 'It is 42.\n\nAnd so on'],
-    ['an answer without even a line end', 'It is 42'],
     ['half a payload', 'data: {"choices":[{"delta":{"content":"It is'],
   ])('%s is unknown, kept, and never empty', (_name, body) => {
     const reading = read(body);
@@ -93,7 +93,7 @@ describe('emptiness', () => {
   });
 
   it('does not lose a payload that is null', () => {
-    expect(read(sse(null)).events).toEqual([null]);
+    expect(read(sse({ type: 'start' }) + sse(null)).events).toEqual([{ type: 'start' }, null]);
   });
 
   it('is told of an NDJSON upstream that changed its shape', () => {
@@ -166,21 +166,41 @@ describe('auto', () => {
     expect(reading.result()).toMatchObject({ format, text, empty: false });
   });
 
-  it('gives up sniffing a first line that does not end', () => {
+  it('reads a first line that does not end', () => {
     const body = `{"text":"${'x'.repeat(70_000)}"}\n`;
     const reading = new BodyReader('auto', '');
     reading.feed(body.slice(0, -10));
     reading.feed(body.slice(-10));
-    expect(reading.result()).toMatchObject({ format: 'text', text: body });
+    expect(reading.result()).toMatchObject({ format: 'ndjson', text: 'x'.repeat(70_000) });
   });
 
-  it('takes plain text as it is, even if it looks like frames', () => {
-    expect(read('data: hi\n\n', 'text/plain')).toMatchObject({
-      format: 'text',
-      text: 'data: hi\n\n',
-      events: [],
-      finishMarker: 'none',
-    });
+  it('looks into plain text', () => {
+    expect(read('data: hi\n\n', 'text/plain')).toMatchObject({ format: 'sse', text: 'hi' });
+    expect(read('{"text":"hi"}\n', 'text/plain')).toMatchObject({ format: 'ndjson', text: 'hi' });
+  });
+
+  it.each(['Hi.\r\n\r\ndata: hi\n\n', '{"city":"Oslo"}', '{ no JSON }', '[1] is a source', '0: x'])(
+    'takes plain text as it is: %j',
+    (body) => {
+      expect(read(body, 'text/plain')).toMatchObject({
+        format: 'text',
+        text: body,
+        events: [],
+        finishMarker: 'none',
+        empty: false,
+      });
+    },
+  );
+
+  it.each(['It is 42.\n\nAnd so on', 'It is 42', 'Hi.\n\nid: no field\n: nor is this'])(
+    'takes text under the label of an event stream for text: %j',
+    (body) => {
+      expect(read(body)).toMatchObject({ format: 'text', text: body, unknownText: false });
+    },
+  );
+
+  it('reads JSON lines under the label of an event stream', () => {
+    expect(read('{"text":"hi"}\n{"text":"!"}\n')).toMatchObject({ format: 'ndjson', text: 'hi!' });
   });
 });
 

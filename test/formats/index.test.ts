@@ -32,6 +32,7 @@ it('names every format', () => {
     'openai-responses',
     'gemini',
     'ollama',
+    'ai-sdk-data',
     'sse',
     'ndjson',
     'text',

@@ -56,7 +56,7 @@ describe('the finish marker', () => {
     ['a marker in bare text', 'data: then comes [DONE]\n\n'],
     ['a null error', sse({ error: null, text: 'a' })],
     ['a failed tool', sse({ type: 'tool_result', error: 'no such city' })],
-    ['an abort of the AI SDK', sse({ type: 'abort' })],
+    ['a void error', sse({ error: { code: 0 }, text: 'a' })],
     ['"done": false', line({ done: false, text: 'true' })],
   ])('is not seen in %s', (_name, chunk) => {
     expect(sightings([chunk, chunk, chunk])).toEqual([undefined, undefined, undefined]);
@@ -128,10 +128,12 @@ describe('the finish marker', () => {
   });
 
   it('is never seen in plain text', () => {
-    expect(sightings(['data: [DONE]\n\n', '{"done":true}\n'], 'text/plain')).toEqual([
+    expect(sightings(['Hi.\n', 'data: [DONE]\n\n', '{"done":true}\n'], 'text/plain')).toEqual([
+      undefined,
       undefined,
       undefined,
     ]);
+    expect(sightings(['data: [DONE]\n\n'], 'text/markdown')).toEqual([undefined]);
     expect(sightings(['data: [DONE]\n\n'], SSE, 'text')).toEqual([undefined]);
   });
 
@@ -156,6 +158,11 @@ describe('an error frame', () => {
     ['Anthropic', sse({ type: 'error', error: { type: 'overloaded_error' } }, 'error')],
     ['Anthropic without its event', sse({ type: 'error', error: { type: 'overloaded_error' } })],
     ['the AI SDK', sse({ type: 'error', errorText: 'An error occurred.' })],
+    ['the AI SDK, an abort', sse({ type: 'abort' })],
+    ['a finish word', chatChunk({}, 'network_error')],
+    ['vLLM', sse({ object: 'error', message: 'EngineDeadError', type: 'InternalServerError' })],
+    ['AG-UI', sse({ type: 'RUN_ERROR', message: 'x' })],
+    ['Dify', sse({ event: 'error', message: 'x' })],
     ['OpenAI Responses', sse({ type: 'response.failed', response: {} }, 'response.failed')],
     [
       'OpenAI Responses, the other kind',

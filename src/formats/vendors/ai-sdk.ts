@@ -1,61 +1,147 @@
 /**
- * The AI SDK's UI message stream. Shapes: `UIMessageChunk` of the `ai` package, versions 5 to 7.
- * It ends with `finish` and then `[DONE]`; `[DONE]` alone follows an `abort` as well, so it is not the
- * finish marker here.
+ * The AI SDK's streams of JSON parts. Shapes: `UIMessageChunk` of the `ai` package, versions 5 to 7, and `TextStreamPart`, of 4 and
+ * later; Mastra's `ChunkType` has the same types with a `payload`. It ends with `finish` and then `[DONE]`; `[DONE]` alone follows
+ * an `abort` as well, so it is not the finish marker here.
  */
-import type { BuiltInFormat, Carries } from '../format.ts';
-import { ERROR, isDone, member, rowOf, stringOr, typeOf, word } from '../json.ts';
+import { FieldTable, type FieldRows } from '../account.ts';
+import { isFailureWord } from '../failure.ts';
+import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
+import { ERROR, isVoid, member, present, rowOf, textAt, typeOf, word } from '../json.ts';
 
-/**
- * By type. Reasoning, sources, files and data parts are content, because an answer that has them is not empty,
- * but they are not its text.
- */
-const CARRIES: Readonly<Record<string, Carries>> = {
-  start: 'nothing',
-  'start-step': 'nothing',
-  'finish-step': 'nothing',
-  finish: 'nothing',
-  abort: 'nothing',
-  'message-metadata': 'nothing',
-  'text-start': 'nothing',
-  'text-delta': 'content',
-  'text-end': 'nothing',
-  'reasoning-start': 'nothing',
-  'reasoning-delta': 'content',
-  'reasoning-end': 'nothing',
-  'reasoning-file': 'content',
-  'source-url': 'content',
-  'source-document': 'content',
-  file: 'content',
-  custom: 'content',
+/** Of every part; Mastra's first two name its run. */
+const COMMON = [
+  'type',
+  'id',
+  'runId',
+  'from',
+  'providerMetadata.**',
+  'payload.id',
+  'payload.providerMetadata.**',
+];
+
+/** Of a step: what was asked and what it took. */
+const STEP: FieldRows = {
+  plumbing: [
+    'messageId',
+    'finishReason',
+    'rawFinishReason',
+    'isContinued',
+    'usage.**',
+    'totalUsage.**',
+    'payload.messageId',
+  ],
+  wordless: [
+    'request.**',
+    'response.**',
+    'warnings.**',
+    'messageMetadata.**',
+    'logprobs.**',
+    'payload.**',
+  ],
+};
+const ALL_WORDLESS: FieldRows = { wordless: ['**'] };
+const ALL_TOOL: FieldRows = { tool: ['**'] };
+const REASONING: FieldRows = {
+  wordless: ['delta', 'text', 'textDelta', 'signature', 'payload.**'],
 };
 
-/** The AI SDK's UI message stream. */
-export const aiSdk: BuiltInFormat = {
+/**
+ * Rows by type. Reasoning, sources, files and the app's own data and metadata are content, because an answer that has them is
+ * not empty, but they are not its text.
+ */
+const FIELDS: Readonly<Record<string, FieldTable>> = {
+  ...tables(STEP, ['start', 'start-step', 'step-start', 'finish-step', 'step-finish', 'finish']),
+  ...tables({ plumbing: ['reason'] }, ['abort']),
+  ...tables({ wordless: ['messageMetadata.**'] }, ['message-metadata']),
+  ...tables({ plumbing: ['messageId'] }, ['text-start', 'text-delta', 'text-end']),
+  ...tables(REASONING, ['reasoning-start', 'reasoning-delta', 'reasoning-end', 'reasoning']),
+  ...tables(ALL_WORDLESS, [
+    'reasoning-file',
+    'source-url',
+    'source-document',
+    'source',
+    'file',
+    'custom',
+    'raw',
+  ]),
+  ...tables(ALL_TOOL, [
+    ...[
+      'tool-input-start',
+      'tool-input-delta',
+      'tool-input-end',
+      'tool-input-available',
+      'tool-input-error',
+    ],
+    ...['tool-output-available', 'tool-output-error', 'tool-output-denied', 'tool-output'],
+    ...[
+      'tool-approval-request',
+      'tool-approval-response',
+      'tool-call',
+      'tool-result',
+      'tool-error',
+    ],
+    ...['tool-call-streaming-start', 'tool-call-delta', 'tool-call-input-streaming-start'],
+    ...['tool-call-input-streaming-end', 'tool-call-approval', 'tool-call-suspended'],
+  ]),
+};
+/** `data-weather`: the app's own. */
+const DATA = new FieldTable({ wordless: ['**'], plumbing: COMMON });
+const OTHER = new FieldTable({ plumbing: COMMON });
+
+/** The AI SDK. */
+export const aiSdk: BuiltInFormat = defineFormat({
   name: 'ai-sdk',
   framing: 'sse',
   finishMarker: 'needed',
-  prefilter: ['finish"', ERROR],
-  // `start` or `error` could be anybody's; the types with a hyphen are the SDK's own.
-  recognises: (frame) => {
+  prefilter: ['finish"', 'abort"', ERROR],
+  recognises: (frame) => isOwn(frame, typeOf(frame)),
+  fields: (frame) => {
     const type = typeOf(frame);
-    return type.includes('-') && !type.startsWith('data-') && carriedBy(type) !== 'unknown';
+    return type.startsWith('data-') ? DATA : (rowOf(FIELDS, type) ?? OTHER);
   },
   terminal: (frame) => typeOf(frame) === 'finish',
-  text: (frame) => (typeOf(frame) === 'text-delta' ? stringOr(member(frame.json, 'delta')) : ''),
-  carries: (frame) => {
-    if (isDone(frame)) return 'nothing';
+  texts: (frame) => (typeOf(frame) === 'text-delta' ? present(textOf(frame)) : []),
+  failed: (frame) => {
     const type = typeOf(frame);
-    if (type !== 'error') return carriedBy(type);
-    return typeof member(frame.json, 'errorText') === 'string' ? 'error' : 'unknown';
+    if (type === 'abort') return true;
+    if (type === 'finish') return isFailureWord(reasonOf(frame));
+    if (type !== 'error') return false;
+    return ['errorText', 'error', 'payload'].some((key) => !isVoid(member(frame.json, key)));
   },
-  toolCall: (frame) => typeOf(frame).startsWith('tool-'),
-  finishReason: (frame) =>
-    typeOf(frame) === 'finish' ? word(member(frame.json, 'finishReason')) : undefined,
-};
+  finishReason: (frame) => (typeOf(frame) === 'finish' ? reasonOf(frame) : undefined),
+});
 
-/** Tool calls and the app's own data parts are families of types. */
-function carriedBy(type: string): Carries {
-  if (type.startsWith('tool-') || type.startsWith('data-')) return 'content';
-  return rowOf(CARRIES, type) ?? 'unknown';
+function tables(rows: FieldRows, types: readonly string[]): Record<string, FieldTable> {
+  const made = new FieldTable({ ...rows, plumbing: [...COMMON, ...(rows.plumbing ?? [])] });
+  return Object.fromEntries(types.map((type) => [type, made]));
+}
+
+/** One word of four dialects: the UI stream, the full stream of 5, that of 4, and Mastra. */
+function textOf({ json }: Frame): string | undefined {
+  return (
+    textAt(member(json, 'delta')) ??
+    textAt(member(json, 'text')) ??
+    textAt(member(json, 'textDelta')) ??
+    textAt(member(member(json, 'payload'), 'text'))
+  );
+}
+
+function reasonOf({ json }: Frame): string | undefined {
+  const payload = member(json, 'payload');
+  return (
+    word(member(json, 'finishReason')) ??
+    word(member(payload, 'finishReason')) ??
+    word(member(member(payload, 'stepResult'), 'reason'))
+  );
+}
+
+/** `start` or `finish` could be anybody's; these are the SDK's with the member that they have there. */
+function isOwn(frame: Frame, type: string): boolean {
+  const has = (key: string): boolean =>
+    !isVoid(member(frame.json, key)) || !isVoid(member(member(frame.json, 'payload'), key));
+  if (type === 'start-step' || type === 'finish-step') return true;
+  if (type === 'step-start' || type === 'step-finish') return has('messageId');
+  if (type === 'text-delta') return textOf(frame) !== undefined;
+  if (/^(?:text|reasoning)-(?:start|delta|end)$/.test(type)) return has('id');
+  return rowOf(FIELDS, type) === FIELDS['tool-call'] && has('toolCallId');
 }

@@ -1,68 +1,120 @@
-/** Anthropic messages. Shapes: the streaming page of the Messages API; the `type` repeats the SSE event. */
-import type { BuiltInFormat, Carries, Frame } from '../format.ts';
-import { ERROR, isDone, member, rowOf, stringOr, typeOf, word } from '../json.ts';
+/** Anthropic messages. Shapes: `RawMessageStreamEvent` and `Message` of `@anthropic-ai/sdk`; the `type` repeats the SSE event. */
+import { FieldTable } from '../account.ts';
+import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
+import { ERROR, items, member, present, rowOf, stringOr, textAt, typeOf, word } from '../json.ts';
+import { isErrorObject } from '../failure.ts';
+import { isRecord } from '../../core/values.ts';
 
-/** By type; blocks and deltas are looked into. */
-const CARRIES: Readonly<Record<string, (frame: Frame) => Carries>> = {
-  message_start: () => 'nothing',
-  message_delta: () => 'nothing',
-  message_stop: () => 'nothing',
-  content_block_stop: () => 'nothing',
-  ping: () => 'nothing',
-  // Blocks that come whole (tool results, redacted thinking) have their content here; the others begin empty.
-  content_block_start: (frame) =>
-    /^(?:text|thinking)$/.test(partType(frame)) && text(frame) === '' ? 'nothing' : 'content',
-  content_block_delta: (frame) => rowOf(DELTAS, partType(frame)) ?? 'unknown',
-  error: (frame) => (member(frame.json, 'error') === undefined ? 'unknown' : 'error'),
+/** Of a message as a whole: it stands in `message_start`, and alone where nothing streams. */
+const message = (at: string): readonly string[] =>
+  ['id', 'type', 'role', 'model', 'stop_reason', 'stop_sequence', 'stop_details.**', 'usage.**']
+    .concat(['container.**', 'context_management.**', 'content.*.type', 'content.*.signature'])
+    .map((key) => at + key);
+
+/** Rows by `type`; blocks and deltas are looked up by their own type. */
+const FIELDS: Readonly<Record<string, FieldTable>> = {
+  message_start: new FieldTable({ plumbing: ['type', ...message('message.')] }),
+  message_delta: new FieldTable({
+    plumbing: ['type', 'delta.**', 'usage.**', 'context_management.**'],
+  }),
+  // Bedrock adds its metrics.
+  message_stop: new FieldTable({ plumbing: ['type', 'amazon-bedrock-invocationMetrics.**'] }),
+  content_block_stop: new FieldTable({ plumbing: ['type', 'index'] }),
+  ping: new FieldTable({ plumbing: ['type'] }),
+  message: new FieldTable({
+    plumbing: message(''),
+    wordless: ['content.**'],
+    tool: ['content.*.id', 'content.*.name', 'content.*.input.**'],
+  }),
 };
 
-/**
- * Thinking is content but not text: a user who left while the model was thinking has seen something, so the
- * message is not empty, yet nobody would call it the answer.
- */
-const DELTAS: Readonly<Record<string, Carries>> = {
-  text_delta: 'content',
-  input_json_delta: 'content',
-  thinking_delta: 'content',
-  citations_delta: 'content',
-  signature_delta: 'nothing',
+/** Rows of a `content_block_start`, by the type of its block; a tool's are `TOOL_BLOCK`. */
+const BLOCKS: Readonly<Record<string, FieldTable>> = {
+  text: block({ wordless: ['content_block.citations.**'] }),
+  thinking: block({
+    plumbing: ['content_block.signature'],
+    wordless: ['content_block.thinking'],
+  }),
+  redacted_thinking: block({ wordless: ['content_block.data'] }),
+  container_upload: block({ wordless: ['content_block.**'] }),
 };
+const TOOL_BLOCK = block({ tool: ['content_block.**'] });
+
+/** Rows of a `content_block_delta`, by the type of its delta. Thinking is content, but nobody would call it the answer. */
+const DELTAS: Readonly<Record<string, FieldTable>> = {
+  text_delta: delta({}),
+  input_json_delta: delta({ tool: ['delta.partial_json'] }),
+  thinking_delta: delta({ wordless: ['delta.thinking'], plumbing: ['delta.estimated_tokens'] }),
+  citations_delta: delta({ wordless: ['delta.citation.**'] }),
+  signature_delta: delta({ plumbing: ['delta.signature'] }),
+};
+
+/** What is there whatever the type is. */
+const OTHER = new FieldTable({ plumbing: ['type', 'index'] });
 
 /** Anthropic messages. */
-export const anthropic: BuiltInFormat = {
+export const anthropic: BuiltInFormat = defineFormat({
   name: 'anthropic',
   framing: 'sse',
   finishMarker: 'needed',
-  prefilter: ['message_stop', ERROR],
-  // `ping` and `error` could be anybody's.
-  recognises: (frame) => typeOf(frame).includes('_') && rowOf(CARRIES, typeOf(frame)) !== undefined,
-  terminal: (frame) => typeOf(frame) === 'message_stop',
-  text,
-  carries: (frame) => {
-    if (isDone(frame)) return 'nothing';
-    if (frame.event === 'error') return 'error';
-    const type = typeOf(frame);
-    return rowOf(CARRIES, type)?.(frame) ?? 'unknown';
+  prefilter: ['message_stop', ERROR, 'type"\\s*:\\s*"message"'],
+  recognises: (frame) => recognisedBy(frame, typeOf(frame)),
+  fields: (frame) => fieldsOf(frame, typeOf(frame)),
+  terminal: (frame) => typeOf(frame) === 'message_stop' || isWhole(frame),
+  texts: (frame) => {
+    const isText = /^text(?:_delta)?$/.test(stringOr(member(part(frame), 'type')));
+    return isText ? present(textAt(member(part(frame), 'text'))) : [];
   },
-  toolCall: (frame) =>
-    /^content_block_(?:start|delta)$/.test(typeOf(frame)) &&
-    /tool|input_json/.test(partType(frame)),
-  finishReason: (frame) => word(member(member(frame.json, 'delta'), 'stop_reason')),
-};
+  whole: (frame) =>
+    isWhole(frame)
+      ? items(member(frame.json, 'content')).map((one) => stringOr(member(one, 'text')))
+      : [],
+  failed: (frame) => frame.event === 'error' || (typeOf(frame) === 'error' && isErrorObject(frame)),
+  finishReason: (frame) =>
+    word(member(member(frame.json, 'delta'), 'stop_reason')) ??
+    (isWhole(frame) ? word(member(frame.json, 'stop_reason')) : undefined),
+});
 
-function text(frame: Frame): string {
-  const type = typeOf(frame);
-  if (type === 'content_block_delta' && partType(frame) === 'text_delta')
-    return stringOr(member(part(frame), 'text'));
-  if (type === 'content_block_start' && partType(frame) === 'text')
-    return stringOr(member(part(frame), 'text'));
-  return '';
+function block(rows: ConstructorParameters<typeof FieldTable>[0]): FieldTable {
+  const { plumbing = [], ...rest } = rows;
+  return new FieldTable({
+    ...rest,
+    plumbing: ['type', 'index', 'content_block.type', ...plumbing],
+  });
+}
+
+function delta(rows: ConstructorParameters<typeof FieldTable>[0]): FieldTable {
+  const { plumbing = [], ...rest } = rows;
+  return new FieldTable({ ...rest, plumbing: ['type', 'index', 'delta.type', ...plumbing] });
+}
+
+function fieldsOf(frame: Frame, type: string): FieldTable {
+  const partType = stringOr(member(part(frame), 'type'));
+  if (type === 'content_block_delta') return rowOf(DELTAS, partType) ?? OTHER;
+  if (type !== 'content_block_start') return rowOf(FIELDS, type) ?? OTHER;
+  return rowOf(BLOCKS, partType) ?? (partType.includes('tool') ? TOOL_BLOCK : OTHER);
+}
+
+/** A type together with the member that it has here; `ping` and `error` could be anybody's. */
+function recognisedBy(frame: Frame, type: string): boolean {
+  if (type === 'message_stop' || isWhole(frame)) return true;
+  if (type === 'message_start') return isRecord(member(frame.json, 'message'));
+  if (type === 'content_block_stop') return typeof member(frame.json, 'index') === 'number';
+  if (type === 'message_delta') return isRecord(member(frame.json, 'delta'));
+  return isRecord(part(frame));
+}
+
+/** A message that did not stream. */
+function isWhole(frame: Frame): boolean {
+  return (
+    typeOf(frame) === 'message' &&
+    member(frame.json, 'role') === 'assistant' &&
+    Array.isArray(member(frame.json, 'content'))
+  );
 }
 
 function part(frame: Frame): unknown {
-  return member(frame.json, typeOf(frame) === 'content_block_start' ? 'content_block' : 'delta');
-}
-
-function partType(frame: Frame): string {
-  return stringOr(member(part(frame), 'type'));
+  const type = typeOf(frame);
+  if (type === 'content_block_start') return member(frame.json, 'content_block');
+  return type === 'content_block_delta' ? member(frame.json, 'delta') : undefined;
 }

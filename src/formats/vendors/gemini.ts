@@ -1,53 +1,94 @@
-/** Gemini's `streamGenerateContent?alt=sse`. Shapes: `GenerateContentResponse` of the Gemini API. */
-import type { BuiltInFormat, Frame } from '../format.ts';
-import { ERROR, isDone, isErrorObject, items, member, stringOr, word } from '../json.ts';
+/** Gemini's `streamGenerateContent`. Shapes: `GenerateContentResponse` of `@google/genai`. */
+import { FieldTable } from '../account.ts';
+import { isErrorObject, isFailureWord } from '../failure.ts';
+import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
+import { ERROR, items, member, present, textAt, word } from '../json.ts';
 import { isRecord } from '../../core/values.ts';
 
-const TOOL_PARTS = [
-  'functionCall',
-  'functionResponse',
-  'executableCode',
-  'codeExecutionResult',
-  'toolCall',
-  'toolResponse',
-];
+const CANDIDATE = 'candidates.*';
+const PART = `${CANDIDATE}.content.parts.*`;
 
-/** Gemini over SSE. The frame with `finishReason` may hold the last text too. */
-export const gemini: BuiltInFormat = {
+const FIELDS = new FieldTable({
+  plumbing: [
+    ...['usageMetadata.**', 'modelVersion', 'responseId', 'createTime', 'modelStatus.**'],
+    ...[
+      'index',
+      'finishReason',
+      'tokenCount',
+      'avgLogprobs',
+      'safetyRatings.**',
+      'content.role',
+    ].map((key) => `${CANDIDATE}.${key}`),
+    ...[
+      `${PART}.thought`,
+      `${PART}.thoughtSignature`,
+      `${PART}.partMetadata.**`,
+      'promptFeedback.**',
+    ],
+    'sdkHttpResponse.**',
+  ],
+  wordless: [
+    // The text of a thought; that of the answer is text.
+    `${PART}.text`,
+    ...['inlineData', 'fileData', 'mediaResolution', 'videoMetadata'].map(
+      (key) => `${PART}.${key}.**`,
+    ),
+    ...[
+      'citationMetadata',
+      'groundingMetadata',
+      'groundingAttributions',
+      'urlContextMetadata',
+      'logprobsResult',
+    ].map((key) => `${CANDIDATE}.${key}.**`),
+    `${CANDIDATE}.finishMessage`,
+  ],
+  tool: [
+    ...[
+      'functionCall',
+      'functionResponse',
+      'executableCode',
+      'codeExecutionResult',
+      'toolCall',
+      'toolResponse',
+    ].map((key) => `${PART}.${key}.**`),
+    'automaticFunctionCallingHistory.**',
+  ],
+});
+
+/** Gemini. The frame with `finishReason` may hold the last text too. */
+export const gemini: BuiltInFormat = defineFormat({
   name: 'gemini',
   framing: 'sse',
   finishMarker: 'needed',
   prefilter: ['finishReason', 'blockReason', ERROR],
   recognises: (frame) =>
-    Array.isArray(member(frame.json, 'candidates')) || blockReason(frame) !== undefined,
+    items(member(frame.json, 'candidates')).some(isCandidate) || blockReason(frame) !== undefined,
+  fields: () => FIELDS,
   // A blocked prompt has no candidates, and nothing follows.
-  terminal: (frame) => gemini.finishReason(frame) !== undefined,
-  text: (frame) =>
-    partsOf(frame)
-      .filter((part) => member(part, 'thought') !== true)
-      .map((part) => stringOr(member(part, 'text')))
-      .join(''),
-  carries: (frame) => {
-    if (isDone(frame)) return 'nothing';
-    if (isErrorObject(frame)) return 'error';
-    const parts = partsOf(frame).filter((part) => member(part, 'text') !== '');
-    // Thoughts, images and calls are content without text.
-    if (parts.length > 0) return parts.every(isRecord) ? 'content' : 'unknown';
-    return gemini.recognises(frame) || isRecord(member(frame.json, 'usageMetadata'))
-      ? 'nothing'
-      : 'unknown';
-  },
-  toolCall: (frame) =>
-    partsOf(frame).some((part) => TOOL_PARTS.some((key) => member(part, key) !== undefined)),
-  finishReason: (frame) => word(member(candidate(frame), 'finishReason')) ?? blockReason(frame),
-};
+  terminal: (frame) => reasonOf(frame) !== undefined,
+  texts: (frame) =>
+    present(
+      ...items(member(member(candidate(frame), 'content'), 'parts'))
+        .filter((part) => member(part, 'thought') !== true)
+        .map((part) => textAt(member(part, 'text'))),
+    ),
+  failed: (frame) => isErrorObject(frame) || isFailureWord(reasonOf(frame)),
+  finishReason: (frame) => reasonOf(frame),
+});
 
 function candidate(frame: Frame): unknown {
   return items(member(frame.json, 'candidates'))[0];
 }
 
-function partsOf(frame: Frame): readonly unknown[] {
-  return items(member(member(candidate(frame), 'content'), 'parts'));
+function isCandidate(one: unknown): boolean {
+  return isRecord(member(one, 'content')) || word(member(one, 'finishReason')) !== undefined;
+}
+
+function reasonOf(frame: Frame): string | undefined {
+  const reason = word(member(candidate(frame), 'finishReason'));
+  return reason === undefined || reason === 'FINISH_REASON_UNSPECIFIED'
+    ? blockReason(frame)
+    : reason;
 }
 
 function blockReason(frame: Frame): string | undefined {

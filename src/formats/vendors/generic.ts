@@ -1,23 +1,80 @@
 /**
- * Streams of nobody's format: the SSE and NDJSON that apps make up themselves. The rule guesses the text
- * from the few member names that everybody uses; what it does not find is unknown, and so kept and counted.
+ * Streams of nobody's format: the SSE and NDJSON that apps make up themselves, and of frameworks that many apps use. The text is
+ * looked for where everybody puts it; what is not found is kept and counted.
  */
-import type { BuiltInFormat, Carries, Frame } from '../format.ts';
-import { DONE, DONE_TRUE, ERROR, isDone, isErrorObject, member, word } from '../json.ts';
+import { FieldTable, type FieldKind, type Leaf } from '../account.ts';
+import { isErrorFrame, isFailureWord } from '../failure.ts';
+import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
+import { DONE, DONE_TRUE, ERROR, isDone, items, member, stringOr, textAt, word } from '../json.ts';
 import { isRecord } from '../../core/values.ts';
 
-/** Where home-made payloads have their text, in this order; the first string counts. */
-const TEXT_KEYS = ['content', 'text', 'delta', 'token', 'response'];
-/** What may stand beside `"done": true` without being an answer. */
-const SIDE_KEYS =
-  /(?:id|reason|status)$|^(?:type|event|role|model|object|usage|created_at|timestamp)$/i;
-const HEARTBEATS = new Set(['ping', 'heartbeat', 'keepalive', 'keep-alive']);
-/** Names by which an SSE event says that it is the last one; LangServe's is `end`. */
-const END_EVENTS: ReadonlySet<string> = new Set(['end', 'done']);
-/** In every frame with one of these names. */
-const END_EVENT = String.raw`event: ?(?:end|done)[\r\n]`;
-/** Events that are about the stream: LangServe's first one names its run. */
-const ABOUT = new Set(['metadata', ...END_EVENTS]);
+/** Where home-made payloads have their text, in this order. `answer` is Dify's, `textResponse` AnythingLLM's. */
+const TEXT_KEYS = [
+  'delta',
+  'content',
+  'text',
+  'token',
+  'response',
+  'answer',
+  'textResponse',
+  'completion',
+];
+/** A text there only if the payload's type or event does not say otherwise: Flowise has `data`. */
+const WEAK_KEYS = ['data', 'chunk', 'output'];
+/**
+ * Objects that are looked into. LangChain has `kwargs` and `data.chunk`, Bedrock `contentBlockDelta`, Cohere `response` at its
+ * end, LibreChat `responseMessage`, TGI `token`.
+ */
+const WRAPPERS = [
+  ...['delta', 'message', 'payload', 'data', 'chunk', 'kwargs', 'output', 'token', 'content'],
+  ...['contentBlockDelta', 'response', 'responseMessage'],
+];
+const MAX_DEPTH = 5;
+
+/** Types and events whose text is not the answer's. */
+const NO_ANSWER =
+  /thought|thinking|reason|tool|function|source|citation|status|step|metadata|state|usage|progress|debug|title|\blog|error|start(?:ed)?$|^nextAgent|^agent_log|^updates|^values/i;
+/** Types and events of a text, where it stands in a weak key. */
+const ANSWER = /token|text|message|chunk|delta|content|answer|stream|data|^$/i;
+/** Whose message it is, where it is not the answer. */
+const OTHER_ROLES: ReadonlySet<unknown> = new Set(['user', 'human', 'system', 'tool', 'developer']);
+
+/** Heartbeats. */
+const HEARTBEATS = new Set(['ping', 'heartbeat', 'keepalive', 'keep-alive', 'keep_alive']);
+/** Names by which an event or a payload says that it is the last one, with those who do. */
+const ENDS: ReadonlySet<string> = new Set([
+  // LangServe and LangGraph; Flowise; better-sse; GraphQL over SSE.
+  ...['end', 'done', 'complete'],
+  // AG-UI `EventType`; Cohere v2 and v1; Dify; Mistral conversations.
+  ...['RUN_FINISHED', 'message-end', 'stream-end', 'message_end', 'workflow_finished'],
+  'conversation.response.done',
+]);
+/** In every frame with one of these names, or one of the members that `isEnd` looks at. */
+const END_NAMES = [
+  String.raw`event: ?(?:end|done|complete)[\r\n]`,
+  String.raw`(?:event|type|event_type)"\s*:\s*"(?:end|done|complete|RUN_FINISHED|message-end|stream-end|message_end|workflow_finished|conversation\.response\.done)"`,
+  String.raw`(?:close|final|is_finished|finished)"\s*:\s*true`,
+  String.raw`generated_text"\s*:\s*"`,
+  'messageStop"',
+  String.raw`stop"\s*:\s*true`,
+];
+
+/** What stands beside a text in everybody's payloads. A name in words (`"status": "looking it up"`) is content all the same. */
+const NAMES =
+  /(?:^|[_-])(?:u?u?ids?|type|event|role|model|object|kind|version|provider|reason|status|created|updated|timestamp|ts|at|index|fingerprint|model_name|obfuscation|p)$|[a-z](?:Ids?|UUID|At|Type|Role|Model|Name|Reason|Status|Index|Version)$/;
+const NUMBERS =
+  /(?:tokens?|time|duration|latency|elapsed|elapsed_?ms|seq|sequence|sequence_?number|logprob)$/i;
+const FLAGS =
+  /^(?:done|final|finished|is_?finished|close|closed|complete|completed|end|ended|stop|stopped|success|ok|error|initial|partial|stream|streaming|special)$/i;
+const USAGE = /usage|tokens|metrics|timings/i;
+
+const FIELDS = new FieldTable({}, kindOf);
+/** Of heartbeats and ends: what they count is no answer. */
+const ABOUT = new FieldTable({}, (key, leaf) =>
+  typeof leaf === 'string' ? kindOf(key, leaf) : 'plumbing',
+);
+
+const END_WORD = new FieldTable({ plumbing: ['**'] });
 
 /** Generic SSE: `data:` lines, and `[DONE]` or `"done": true` where the app sends one. */
 export const genericSse: BuiltInFormat = generic('sse');
@@ -26,54 +83,139 @@ export const genericSse: BuiltInFormat = generic('sse');
 export const genericNdjson: BuiltInFormat = generic('ndjson');
 
 function generic(framing: 'sse' | 'ndjson'): BuiltInFormat {
-  return {
+  return defineFormat({
     name: framing,
     framing,
     finishMarker: 'accepted',
-    prefilter: [DONE, DONE_TRUE, ERROR, END_EVENT],
+    prefilter: [DONE, DONE_TRUE, ERROR, ...END_NAMES],
     // It is what is left when no other format recognises anything.
     recognises: () => false,
-    terminal: (frame) =>
-      isDone(frame) || member(frame.json, 'done') === true || END_EVENTS.has(frame.event ?? ''),
-    text: (frame) => textOf(frame) ?? '',
-    carries,
-    toolCall: () => false,
-    finishReason: (frame) =>
-      word(member(frame.json, 'finish_reason')) ?? word(member(frame.json, 'done_reason')),
-  };
+    fields: (frame) => {
+      if (isEndWord(frame)) return END_WORD;
+      return isAbout(frame) || (textOf(frame) ?? '') !== '' ? ABOUT : FIELDS;
+    },
+    terminal: isEnd,
+    texts: (frame) => {
+      const text = textOf(frame);
+      return text === undefined ? [] : [text];
+    },
+    failed: (frame) => isErrorFrame(frame) || isFailureWord(reasonOf(frame)),
+    finishReason: reasonOf,
+  });
+}
+
+/** Kind of a leaf of nobody's format, by the name of its member. */
+export function kindOf(key: string, leaf: Leaf): FieldKind | undefined {
+  if (typeof leaf === 'boolean') return FLAGS.test(key) ? 'plumbing' : undefined;
+  if (typeof leaf === 'number') {
+    return NAMES.test(key) || NUMBERS.test(key) || USAGE.test(key) ? 'plumbing' : undefined;
+  }
+  // A name is one word. Its length is that of an id, not of an answer.
+  return NAMES.test(key) && leaf.length <= 128 && !/\s/.test(leaf) ? 'plumbing' : undefined;
 }
 
 /** The text, `''` included; `undefined` where there is no place for one. */
 function textOf(frame: Frame): string | undefined {
-  if (isDone(frame)) return undefined;
+  if (isEndWord(frame)) return undefined;
   const { json } = frame;
   if (json === undefined) return frame.data;
   if (typeof json === 'string') return json;
-  for (const key of TEXT_KEYS) {
-    const value = member(json, key);
-    if (typeof value === 'string') return value;
+  if (typeof json !== 'object' || json === null) return undefined;
+  const names = namesOf(frame);
+  if (names.some((name) => NO_ANSWER.test(name))) return undefined;
+  return textIn(
+    json,
+    names.every((name) => ANSWER.test(name)),
+    MAX_DEPTH,
+  );
+}
+
+/** The text of a payload or of an object in it. `weak`: also where it stands in a weak key. */
+function textIn(value: unknown, weak: boolean, depth: number): string | undefined {
+  if (depth === 0) return undefined;
+  if (Array.isArray(value)) return textInPair(value, weak, depth);
+  if (!isRecord(value) || OTHER_ROLES.has(value['role']) || OTHER_ROLES.has(value['type'])) {
+    return undefined;
   }
-  const nested = member(member(json, 'message'), 'content');
-  return typeof nested === 'string' ? nested : undefined;
+  if (value['special'] === true) return undefined;
+  for (const key of TEXT_KEYS) {
+    const text = textAt(member(value, key));
+    if (text !== undefined) return text;
+  }
+  const parts = textOfParts(member(value, 'content'));
+  if (parts !== undefined) return parts;
+  for (const key of WRAPPERS) {
+    const text = textIn(member(value, key), weak, depth - 1);
+    if (text !== undefined) return text;
+  }
+  for (const key of weak ? WEAK_KEYS : []) {
+    const text = member(value, key);
+    if (typeof text === 'string' && text !== '[DONE]') return text;
+  }
+  return undefined;
 }
 
-function carries(frame: Frame): Carries {
-  if (isDone(frame)) return 'nothing';
-  if (frame.event === 'error') return 'error';
-  const text = textOf(frame);
-  if (text !== undefined && text !== '') return 'content';
-  if (isErrorObject(frame)) return 'error';
-  if (text === '') return 'nothing';
-  if (frame.event !== undefined && HEARTBEATS.has(frame.event)) return 'nothing';
-  const saysSo = member(frame.json, 'done') === true || ABOUT.has(frame.event ?? '');
-  return saysSo && isBare(frame.json) ? 'nothing' : 'unknown';
+/** The first element of a pair; behind the name of a mode, as LangGraph writes several, the second. */
+function textInPair(value: readonly unknown[], weak: boolean, depth: number): string | undefined {
+  const [first, second] = value;
+  if (value.length === 0 || value.length > 2) return undefined;
+  if (typeof first !== 'string') return textIn(first, weak, depth - 1);
+  return NO_ANSWER.test(first) ? undefined : textIn(second, weak, depth - 1);
 }
 
-/** Numbers and ids, as they stand beside `"done": true`. With any other words it could be the whole answer. */
-function isBare(json: unknown): boolean {
+/** Content in parts: `[{ "type": "text", "text": … }]`, as LangChain and MCP have it. */
+function textOfParts(content: unknown): string | undefined {
+  const texts = items(content).map((part) =>
+    /^(?:text|text_delta)$/.test(stringOr(member(part, 'type')))
+      ? textAt(member(part, 'text'))
+      : undefined,
+  );
+  const found = texts.filter((text) => text !== undefined);
+  return found.length === 0 ? undefined : found.join('');
+}
+
+/** What a frame calls itself: its event, its type. */
+function namesOf({ event, json }: Frame): readonly string[] {
+  const names = [event, member(json, 'event'), member(json, 'type'), member(json, 'event_type')];
+  return names.filter((name) => typeof name === 'string');
+}
+
+function isAbout(frame: Frame): boolean {
+  return isEnd(frame) || namesOf(frame).some((name) => HEARTBEATS.has(name) || name === 'metadata');
+}
+
+/** Which frame is the last. */
+function isEnd(frame: Frame): boolean {
+  if (isDone(frame)) return true;
+  if (namesOf(frame).some((name) => ENDS.has(name))) return true;
+  const { json } = frame;
   if (!isRecord(json)) return false;
-  return Object.entries(json).every(
-    ([key, value]) =>
-      SIDE_KEYS.test(key) || value === null || ['number', 'boolean'].includes(typeof value),
+  if (['done', 'final', 'is_finished', 'finished', 'close'].some((key) => json[key] === true)) {
+    return true;
+  }
+  // llama.cpp; Bedrock; TGI.
+  return (
+    (json['stop'] === true && 'content' in json) ||
+    isRecord(json['messageStop']) ||
+    (typeof json['generated_text'] === 'string' && isRecord(json['token']))
+  );
+}
+
+/** `[DONE]`, `[END]`, and a word behind `event: end`: no text. */
+function isEndWord(frame: Frame): boolean {
+  const { data, event, json } = frame;
+  if (isDone(frame)) return true;
+  const said = json === undefined ? data : json;
+  if (typeof said !== 'string' || said.length > 32) return false;
+  return said === '[END]' || (ENDS.has(event ?? '') && /^\[?\w+\]?$/.test(said));
+}
+
+function reasonOf({ json }: Frame): string | undefined {
+  return (
+    word(member(json, 'finish_reason')) ??
+    word(member(json, 'done_reason')) ??
+    word(member(member(json, 'delta'), 'finish_reason')) ??
+    word(member(member(json, 'messageStop'), 'stopReason')) ??
+    word(member(member(json, 'details'), 'finish_reason'))
   );
 }

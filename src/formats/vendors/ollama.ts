@@ -1,10 +1,22 @@
-/** Ollama's `/api/chat` and `/api/generate`. Shapes: its API page; the last line says `"done": true`. */
-import type { BuiltInFormat, Frame } from '../format.ts';
-import { DONE_TRUE, ERROR, isErrorObject, isVoid, member, stringOr, word } from '../json.ts';
+/** Ollama's `/api/chat` and `/api/generate`. Shapes: `ChatResponse` and `GenerateResponse` of the `ollama` package. */
+import { FieldTable } from '../account.ts';
+import { isErrorObject, isFailureWord } from '../failure.ts';
+import { defineFormat, type BuiltInFormat } from '../format.ts';
+import { DONE_TRUE, ERROR, member, present, textAt, word } from '../json.ts';
 import { isRecord } from '../../core/values.ts';
 
+const FIELDS = new FieldTable({
+  plumbing: [
+    ...['model', 'created_at', 'done', 'done_reason', 'context.**', 'remote_model', 'remote_host'],
+    ...['total_duration', 'load_duration', 'prompt_eval_count', 'prompt_eval_duration'],
+    ...['eval_count', 'eval_duration', 'message.role', 'message.tool_name'],
+  ],
+  wordless: ['thinking', 'message.thinking', 'message.images.**', 'image', 'logprobs.**'],
+  tool: ['message.tool_calls.**'],
+});
+
 /** Ollama over NDJSON. */
-export const ollama: BuiltInFormat = {
+export const ollama: BuiltInFormat = defineFormat({
   name: 'ollama',
   framing: 'ndjson',
   finishMarker: 'needed',
@@ -12,23 +24,13 @@ export const ollama: BuiltInFormat = {
   recognises: (frame) =>
     typeof member(frame.json, 'done') === 'boolean' &&
     (typeof member(frame.json, 'response') === 'string' || isRecord(member(frame.json, 'message'))),
+  fields: () => FIELDS,
   terminal: (frame) => member(frame.json, 'done') === true,
-  text: (frame) =>
-    stringOr(member(frame.json, 'response')) + stringOr(member(message(frame), 'content')),
-  carries: (frame) => {
-    if (isErrorObject(frame)) return 'error';
-    if (!ollama.recognises(frame)) return 'unknown';
-    if (ollama.text(frame) !== '') return 'content';
-    // Thinking, calls and images are content without text.
-    const wordless = [member(frame.json, 'thinking')].concat(
-      ['thinking', 'tool_calls', 'images'].map((key) => member(message(frame), key)),
-    );
-    return wordless.every(isVoid) ? 'nothing' : 'content';
-  },
-  toolCall: (frame) => !isVoid(member(message(frame), 'tool_calls')),
+  texts: (frame) =>
+    present(
+      textAt(member(frame.json, 'response')),
+      textAt(member(member(frame.json, 'message'), 'content')),
+    ),
+  failed: (frame) => isErrorObject(frame) || isFailureWord(word(member(frame.json, 'done_reason'))),
   finishReason: (frame) => word(member(frame.json, 'done_reason')),
-};
-
-function message(frame: Frame): unknown {
-  return member(frame.json, 'message');
-}
+});

@@ -1,57 +1,170 @@
-/** OpenAI's Responses API. Shapes: `ResponseStreamEvent` of the `openai` package. */
-import type { BuiltInFormat, Carries, Frame } from '../format.ts';
-import { ERROR, isDone, member, stringOr, typeOf, word } from '../json.ts';
+/** OpenAI's Responses API. Shapes: `ResponseStreamEvent`, `Response` and `ResponseOutputItem` of the `openai` package. */
+import { FieldTable, type FieldRows } from '../account.ts';
+import { isFailureWord } from '../failure.ts';
+import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
+import { ERROR, items, member, present, stringOr, textAt, typeOf, word } from '../json.ts';
+import { isRecord } from '../../core/values.ts';
 
-/** By type, the first that matches; what matches none is unknown. */
-const CARRIES: readonly (readonly [RegExp, Carries])[] = [
-  [/^(?:error|response\.failed)$/, 'error'],
-  // A tool of the server failed; the model goes on.
-  [/^response\.\w+\.failed$/, 'nothing'],
-  // `.delta` of text, refusal, reasoning, audio, and of every kind of tool input.
-  [/^response\.[\w.]+\.delta$/, 'content'],
-  [/^response\.image_generation_call\.partial_image$/, 'content'],
-  // `.done` and `.completed` frames repeat what their deltas said.
+/** Of every event. */
+const COMMON = [
+  ...['type', 'sequence_number', 'item_id', 'output_index', 'content_index', 'summary_index'],
+  ...['annotation_index', 'response_id', 'obfuscation', 'agent.**'],
+];
+
+/** Of an output item; what of it is text is found by `textsOfItem`. */
+const ITEM = {
+  plumbing: ['id', 'type', 'status', 'role', 'phase', 'content.*.type'],
+  wordless: ['content.**', 'summary.**', 'encrypted_content', 'result', 'queries.**', 'results.**'],
+  tool: ['**'],
+};
+
+/** Of a response: what is asked for comes back in it, its output is the answer. */
+function responseRows(at: string): FieldRows {
+  const item = (kind: 'plumbing' | 'wordless' | 'tool'): string[] =>
+    ITEM[kind].map((path) => `${at}output.*.${path}`);
+  return {
+    plumbing: [...COMMON, `${at}**`, ...item('plumbing')],
+    wordless: [...item('wordless'), `${at}output_text`, `${at}error.**`],
+    tool: item('tool'),
+  };
+}
+
+const itemRows = (at: string): FieldRows => ({
+  plumbing: [...COMMON, ...ITEM.plumbing.map((path) => at + path)],
+  wordless: ITEM.wordless.map((path) => at + path),
+  tool: ITEM.tool.map((path) => at + path),
+});
+
+/** Rows by type, the first that matches; what matches none is not known, but for what every event has. */
+const FIELDS: readonly (readonly [RegExp, FieldTable])[] = [
   [
-    /^response\.(?:[\w.]+\.)?(?:created|queued|in_progress|searching|interpreting|generating|added|done|completed|incomplete)$/,
-    'nothing',
+    /^response\.(?:created|queued|in_progress|completed|incomplete|failed)$/,
+    new FieldTable(responseRows('response.')),
+  ],
+  [/^response\.(?:output_text|refusal)\.(?:delta|done)$/, table({ wordless: ['logprobs.**'] })],
+  [/^response\.output_item\.(?:added|done)$/, new FieldTable(itemRows('item.'))],
+  [
+    /^response\.content_part\.(?:added|done)$/,
+    table({
+      plumbing: ['part.type'],
+      wordless: ['part.annotations.**', 'part.logprobs.**', 'part.text'],
+    }),
+  ],
+  [/^response\.output_text\.annotation\.added$/, table({ wordless: ['annotation.**'] })],
+  [
+    /^response\.(?:reasoning\w*|audio(?:\.transcript)?|image_generation_call)\.\w+$/,
+    table({
+      wordless: [
+        'delta',
+        'text',
+        'part.**',
+        'partial_image_b64',
+        'partial_image_index',
+        'size',
+        'quality',
+        'background',
+        'output_format',
+      ],
+    }),
+  ],
+  // `response.function_call_arguments.delta`, `response.web_search_call.searching` and their kin.
+  [
+    /^response\.(?:\w+_call(?:_\w+)?|mcp_list_tools|custom_tool_call_input)\.\w+$/,
+    table({ tool: ['delta', 'arguments', 'name', 'call_id', 'input', 'code', 'error.**'] }),
   ],
 ];
-const TEXT = new Set(['response.output_text.delta', 'response.refusal.delta']);
-const FINISH = new Set(['response.completed', 'response.incomplete']);
-/** `response.function_call_arguments.delta`, `response.web_search_call.searching` … */
-const TOOL = /^response\.\w+_call(?:_\w+)?\.|^response\.custom_tool_call_input\./;
+
+/** A whole response, as the API gives it where nothing streams. */
+const WHOLE = new FieldTable(responseRows(''));
+const OTHER = table({});
 
 /** OpenAI Responses. */
-export const openaiResponses: BuiltInFormat = {
+export const openaiResponses: BuiltInFormat = defineFormat({
   name: 'openai-responses',
   framing: 'sse',
   finishMarker: 'needed',
-  prefilter: [String.raw`response\.(?:completed|incomplete|failed)`, ERROR],
-  recognises: (frame) => typeOf(frame).startsWith('response.'),
-  terminal: (frame) => FINISH.has(typeOf(frame)),
-  text: (frame) => (TEXT.has(typeOf(frame)) ? stringOr(member(frame.json, 'delta')) : ''),
-  carries: (frame) => {
-    if (isDone(frame)) return 'nothing';
+  prefilter: [
+    String.raw`response\.(?:completed|incomplete|failed)`,
+    String.raw`object"\s*:\s*"response"`,
+    ERROR,
+  ],
+  recognises: (frame) => isWhole(frame.json) || isOwn(frame),
+  fields: (frame) =>
+    isWhole(frame.json)
+      ? WHOLE
+      : (FIELDS.find(([pattern]) => pattern.test(typeOf(frame)))?.[1] ?? OTHER),
+  terminal: (frame) => {
+    if (!isWhole(frame.json)) return /^response\.(?:completed|incomplete)$/.test(typeOf(frame));
+    return /^(?:completed|incomplete)$/.test(stringOr(member(frame.json, 'status')));
+  },
+  texts: (frame) =>
+    /^response\.(?:output_text|refusal)\.delta$/.test(typeOf(frame))
+      ? present(textAt(member(frame.json, 'delta')))
+      : [],
+  whole: (frame) => wholeOf(frame, typeOf(frame)),
+  failed: (frame) => {
     const type = typeOf(frame);
     // `error` is a type of other formats as well; here it has these two.
-    if (type === 'error' && member(frame.json, 'sequence_number') === undefined) return 'unknown';
-    if (startsTool(frame)) return 'content';
-    return CARRIES.find(([pattern]) => pattern.test(type))?.[1] ?? 'unknown';
+    if (type === 'error') return member(frame.json, 'sequence_number') !== undefined;
+    return type === 'response.failed' || isFailureWord(word(member(responseIn(frame), 'status')));
   },
-  toolCall: (frame) => TOOL.test(typeOf(frame)) || startsTool(frame),
   finishReason: (frame) => {
-    if (!FINISH.has(typeOf(frame))) return undefined;
-    const response = member(frame.json, 'response');
+    const response = responseIn(frame);
+    if (!/^(?:completed|incomplete|failed|cancelled)$/.test(stringOr(member(response, 'status')))) {
+      return word(member(member(response, 'incomplete_details'), 'reason'));
+    }
     return (
       word(member(member(response, 'incomplete_details'), 'reason')) ??
       word(member(response, 'status'))
     );
   },
-};
+});
 
-function startsTool(frame: Frame): boolean {
-  return (
-    typeOf(frame) === 'response.output_item.added' &&
-    stringOr(member(member(frame.json, 'item'), 'type')).endsWith('_call')
-  );
+function table(rows: FieldRows): FieldTable {
+  return new FieldTable({ ...rows, plumbing: [...COMMON, ...(rows.plumbing ?? [])] });
+}
+
+/** A type of its own, with the member that it has. */
+function isOwn(frame: Frame): boolean {
+  const type = typeOf(frame);
+  if (!type.startsWith('response.')) return false;
+  if (FIELDS[0]?.[0].test(type) === true) return isRecord(member(frame.json, 'response'));
+  return FIELDS.some(([pattern]) => pattern.test(type));
+}
+
+function isWhole(json: unknown): boolean {
+  return member(json, 'object') === 'response' && Array.isArray(member(json, 'output'));
+}
+
+/** The response in a payload, where one of its ends has come. */
+function responseIn(frame: Frame): unknown {
+  return isWhole(frame.json) ? frame.json : member(frame.json, 'response');
+}
+
+/** What repeats the deltas: of one part, of one item, of all. */
+function wholeOf(frame: Frame, type: string): readonly string[] {
+  const { json } = frame;
+  switch (type) {
+    case 'response.output_text.done':
+      return present(textAt(member(json, 'text')));
+    case 'response.refusal.done':
+      return present(textAt(member(json, 'refusal')));
+    case 'response.content_part.done':
+      return textsOfPart(member(json, 'part'));
+    case 'response.output_item.done':
+      return textsOfItem(member(json, 'item'));
+    default:
+      return items(member(responseIn(frame), 'output')).flatMap(textsOfItem);
+  }
+}
+
+function textsOfItem(item: unknown): readonly string[] {
+  if (member(item, 'type') !== 'message') return [];
+  return items(member(item, 'content')).flatMap(textsOfPart);
+}
+
+function textsOfPart(part: unknown): readonly string[] {
+  const type = member(part, 'type');
+  if (type === 'output_text') return present(textAt(member(part, 'text')));
+  return type === 'refusal' ? present(textAt(member(part, 'refusal'))) : [];
 }

@@ -1,85 +1,100 @@
 /**
- * OpenAI chat completions, and the many servers that speak them. Shapes: `ChatCompletionChunk` of the
- * `openai` package; other servers add keys, leave ids out and send `""` where OpenAI sends null, and
- * must be read all the same.
+ * OpenAI chat completions and text completions, and the many servers that speak them. Shapes: `ChatCompletionChunk`,
+ * `ChatCompletion` and `Completion` of the `openai` package; other servers add keys, leave ids out and send `""` where OpenAI
+ * sends null, and must be read all the same.
  */
-import type { BuiltInFormat, Carries, Frame } from '../format.ts';
-import {
-  DONE,
-  ERROR,
-  isDone,
-  isErrorObject,
-  isVoid,
-  items,
-  member,
-  stringOr,
-  word,
-} from '../json.ts';
+import { FieldTable } from '../account.ts';
+import { isErrorObject, isFailureWord } from '../failure.ts';
+import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
+import { DONE, ERROR, isDone, items, member, present, textAt, word } from '../json.ts';
 import { isRecord } from '../../core/values.ts';
 
-/** Deltas that are content without being the answer's text. The reasoning keys are those of DeepSeek, vLLM and OpenRouter. */
-const TOOL_KEYS = ['tool_calls', 'function_call'];
-const WORDLESS_KEYS = [
-  'reasoning',
-  'reasoning_content',
-  'reasoning_details',
-  'audio',
-  'annotations',
-  ...TOOL_KEYS,
-];
-/** Deltas that are the text. A refusal is what the user gets to read, so it is the answer. */
-const TEXT_KEYS = ['content', 'refusal'];
+/** `delta` in a stream, `message` where a server sends the whole completion in one frame. */
+const BOTH = (path: string): string[] => [`choices.*.delta.${path}`, `choices.*.message.${path}`];
 
-/** OpenAI chat completions. `[DONE]` alone is a finish marker too: some servers leave `finish_reason` null to the end. */
-export const openai: BuiltInFormat = {
+const FIELDS = new FieldTable({
+  plumbing: [
+    ...['id', 'object', 'created', 'model', 'system_fingerprint', 'service_tier', 'usage.**'],
+    ...['choices.*.index', 'choices.*.finish_reason', ...BOTH('role')],
+    // `stream_options.include_obfuscation`; Mistral calls it `p`.
+    ...['obfuscation', 'p'],
+    // Azure OpenAI, content filter annotations.
+    ...['prompt_filter_results.**', 'choices.*.content_filter_results.**'],
+    ...['choices.*.content_filter_result.**', 'choices.*.content_filter_offsets.**'],
+    // OpenRouter `ChatStreamChunk`; Groq `XGroq`; Cerebras and llama.cpp, times; vLLM, why it stopped.
+    ...[
+      'provider',
+      'choices.*.native_finish_reason',
+      'x_groq.id',
+      'x_groq.usage.**',
+      'x_groq.seed',
+    ],
+    ...['time_info.**', 'timings.**', 'choices.*.stop_reason', 'choices.*.matched_stop'],
+    // Together: tokens as numbers, and its finish reason beside the choices.
+    ...['choices.*.seed', 'choices.*.delta.token_id', 'finish_reason', 'token.id', 'token.logprob'],
+    'token.special',
+    // DeepSeek and gateways: an error that is none.
+    'error.code',
+  ],
+  wordless: [
+    // DeepSeek, vLLM and OpenRouter have reasoning; Mistral's stands in parts.
+    ...['reasoning', 'reasoning_content', 'reasoning_details.**'].flatMap(BOTH),
+    ...['audio.**', 'annotations.**', 'images.**', 'provider_specific_fields.**'].flatMap(BOTH),
+    ...['content.*.thinking.**', 'content.*.type', 'content.*.reference_ids.**'].flatMap(BOTH),
+    'choices.*.logprobs.**',
+    // Perplexity.
+    ...['citations.**', 'search_results.**', 'images.**', 'related_questions.**'],
+  ],
+  tool: ['tool_calls.**', 'function_call.**'].flatMap(BOTH),
+});
+
+/** OpenAI completions. `[DONE]` alone is a finish marker too: some servers leave `finish_reason` null to the end. */
+export const openai: BuiltInFormat = defineFormat({
   name: 'openai',
   framing: 'sse',
   finishMarker: 'needed',
-  // Every chunk has `"finish_reason":null`, so it is anything but null that is suspect.
+  // Every chunk has `"finish_reason":null`, so it is anything but null that may be terminal.
   prefilter: [DONE, String.raw`finish_reason"(?!\s*:\s*null)`, ERROR],
-  recognises: (frame) => {
-    const choices = member(frame.json, 'choices');
-    return Array.isArray(choices) && choices.every((choice) => isRecord(member(choice, 'delta')));
-  },
+  recognises: (frame) => choicesOf(frame).length > 0 && choicesOf(frame).every(isChoice),
+  fields: () => FIELDS,
   // Several choices of one answer end one by one; the first end is where a client may stop listening.
-  terminal: (frame) => isDone(frame) || choicesOf(frame).some((choice) => finishes(choice)),
-  text: (frame) => {
-    let text = '';
-    for (const choice of choicesOf(frame)) if (isFirst(choice)) text += textOf(choice);
-    return text;
-  },
-  carries: (frame) => {
-    if (isDone(frame)) return 'nothing';
-    // Anthropic's errors have `error` too, and a `type` beside it.
-    if (isErrorObject(frame) && member(frame.json, 'type') === undefined) return 'error';
-    if (!Array.isArray(member(frame.json, 'choices'))) {
-      return isRecord(member(frame.json, 'usage')) ? 'nothing' : 'unknown';
-    }
-    const found = choicesOf(frame).map(carriedBy);
-    if (found.includes('unknown')) return 'unknown';
-    return found.includes('content') ? 'content' : 'nothing';
-  },
-  toolCall: (frame) =>
-    choicesOf(frame).some((choice) =>
-      TOOL_KEYS.some((key) => !isVoid(member(member(choice, 'delta'), key))),
-    ),
-  finishReason: (frame) => {
-    for (const choice of choicesOf(frame)) {
-      const reason = word(member(choice, 'finish_reason'));
-      if (reason !== undefined) return reason;
-    }
-    return undefined;
-  },
-};
+  terminal: (frame) => isDone(frame) || reasonsIn(frame).some((reason) => !CALLS.has(reason)),
+  ends: (frame) => reasonsIn(frame).length > 0,
+  texts: (frame) => choicesOf(frame).filter(isFirst).flatMap(textsOfChoice),
+  whole: (frame) =>
+    choicesOf(frame)
+      .filter(isFirst)
+      .flatMap((choice) => textsOf(member(choice, 'message'))),
+  failed: (frame) => isErrorOf(frame) || reasonsIn(frame).some(isFailureWord),
+  finishReason: (frame) => reasonsIn(frame)[0],
+});
+
+/** After these the handler runs the tool and the answer goes on; at the end of a response it is whole. */
+const CALLS: ReadonlySet<string> = new Set(['tool_calls', 'function_call']);
 
 function choicesOf(frame: Frame): readonly unknown[] {
   return items(member(frame.json, 'choices'));
 }
 
-/** After `tool_calls` the handler runs the tool and the answer goes on. */
-function finishes(choice: unknown): boolean {
-  const reason = word(member(choice, 'finish_reason'));
-  return reason !== undefined && reason !== 'tool_calls';
+function isChoice(choice: unknown): boolean {
+  const isDelta = isRecord(member(choice, 'delta')) || isRecord(member(choice, 'message'));
+  return isDelta || (typeof member(choice, 'text') === 'string' && isFinishing(choice));
+}
+
+/** A home-made list of texts is no completion. */
+function isFinishing(choice: unknown): boolean {
+  return isRecord(choice) && ('finish_reason' in choice || 'index' in choice);
+}
+
+function reasonsIn(frame: Frame): readonly string[] {
+  const reasons = choicesOf(frame).map((choice) => word(member(choice, 'finish_reason')));
+  return present(...reasons, word(member(frame.json, 'finish_reason')));
+}
+
+/** Anthropic's errors have `error` too, and a `type` beside it; vLLM's have `object: "error"`. */
+function isErrorOf(frame: Frame): boolean {
+  if (member(frame.json, 'object') === 'error') return true;
+  return isErrorObject(frame) && member(frame.json, 'type') === undefined;
 }
 
 /** The text of several choices does not come in one order; only the first has a place in the text. */
@@ -88,20 +103,17 @@ function isFirst(choice: unknown): boolean {
   return index === 0 || typeof index !== 'number';
 }
 
-function textOf(choice: unknown): string {
-  const delta = member(choice, 'delta');
-  return TEXT_KEYS.map((key) => stringOr(member(delta, key))).join('');
+/** Together has `text` beside `delta`: the same text. */
+function textsOfChoice(choice: unknown): readonly string[] {
+  const texts = textsOf(member(choice, 'delta'));
+  return texts.length > 0 ? texts : present(textAt(member(choice, 'text')));
 }
 
-function carriedBy(choice: unknown): Carries {
-  const delta = member(choice, 'delta');
-  if (!isRecord(delta)) return isVoid(delta) ? 'nothing' : 'unknown';
-  const carried = Object.entries(delta).filter(([key, value]) => key !== 'role' && !isVoid(value));
-  if (carried.length === 0) return 'nothing';
-  if (!isFirst(choice)) return 'unknown';
-  const known = carried.some(
-    ([key, value]) =>
-      (TEXT_KEYS.includes(key) && typeof value === 'string') || WORDLESS_KEYS.includes(key),
+/** A refusal is what the user gets to read, so it is the answer. Mistral's content may be parts. */
+function textsOf(delta: unknown): readonly string[] {
+  const content = member(delta, 'content');
+  const parts = items(content).map((part) =>
+    member(part, 'type') === 'text' ? textAt(member(part, 'text')) : undefined,
   );
-  return known ? 'content' : 'unknown';
+  return present(textAt(content), ...parts, textAt(member(delta, 'refusal')));
 }

@@ -19,14 +19,32 @@ function frame(json: object): Frame {
   return { data: JSON.stringify(json), event: undefined, json };
 }
 
+/** Where a delta has what it adds. */
+const DELTA_MEMBERS: Readonly<Record<string, string>> = {
+  text_delta: 'text',
+  input_json_delta: 'partial_json',
+  thinking_delta: 'thinking',
+  citations_delta: 'citation',
+  signature_delta: 'signature',
+};
+
 describe('Anthropic messages', () => {
   const events: Record<RawMessageStreamEvent['type'], Carries> = {
     message_start: 'nothing',
     message_delta: 'nothing',
     message_stop: 'nothing',
-    content_block_start: 'content',
-    content_block_delta: 'unknown',
+    content_block_start: 'nothing',
+    content_block_delta: 'content',
     content_block_stop: 'nothing',
+  };
+  /** The member by which a type is known. */
+  const members: Record<RawMessageStreamEvent['type'], object> = {
+    message_start: { message: { id: 'msg_1', role: 'assistant', content: [] } },
+    message_delta: { delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 1 } },
+    message_stop: {},
+    content_block_start: { index: 0, content_block: { type: 'text', text: '' } },
+    content_block_delta: { index: 0, delta: { type: 'text_delta', text: 'hi' } },
+    content_block_stop: { index: 0 },
   };
   const deltas: Record<RawContentBlockDelta['type'], Carries> = {
     text_delta: 'content',
@@ -51,26 +69,31 @@ describe('Anthropic messages', () => {
     container_upload: 'content',
   };
 
-  it.each(Object.entries(events))('says of a bare %s that it carries %s', (type, expected) => {
-    expect(anthropic.carries(frame({ type }))).toBe(expected);
-    expect(anthropic.recognises(frame({ type }))).toBe(true);
+  it.each(Object.entries(members))('knows a %s by its member', (type, rest) => {
+    const carries = new Map<string, Carries>(Object.entries(events)).get(type);
+    expect(anthropic.carries(frame({ type, ...rest }))).toBe(carries);
+    expect(anthropic.recognises(frame({ type, ...rest }))).toBe(true);
+    expect(anthropic.recognises(frame({ type, text: 'hi' }))).toBe(type === 'message_stop');
+    expect(anthropic.carries(frame({ type, ...rest, hologram: 'x' }))).toBe('unknown');
   });
 
   it.each(Object.entries(deltas))('says of %s that it carries %s', (type, expected) => {
-    expect(anthropic.carries(frame({ type: 'content_block_delta', delta: { type } }))).toBe(
-      expected,
-    );
+    const delta = { type, [DELTA_MEMBERS[type] ?? '']: 'x' };
+    expect(anthropic.carries(frame({ type: 'content_block_delta', delta }))).toBe(expected);
   });
 
   it.each(Object.entries(blocks))('says of a block %s that it carries %s', (type, expected) => {
-    const content_block = { type, text: '' };
+    const content_block = { type, text: '', ...(expected === 'nothing' ? {} : { data: 'x' }) };
     expect(anthropic.carries(frame({ type: 'content_block_start', content_block }))).toBe(expected);
   });
 });
 
+/** Members of a part that are about it. */
+type About = 'thoughtSignature' | 'partMetadata';
+
 describe('Gemini', () => {
   /** What a part holds beside its text, and whether it belongs to the call of a tool. */
-  const parts: Record<Exclude<keyof Part, 'text' | 'thought'>, boolean> = {
+  const parts: Record<Exclude<keyof Part, 'text' | 'thought' | About>, boolean> = {
     codeExecutionResult: true,
     executableCode: true,
     functionCall: true,
@@ -80,24 +103,29 @@ describe('Gemini', () => {
     fileData: false,
     inlineData: false,
     mediaResolution: false,
-    partMetadata: false,
-    thoughtSignature: false,
     videoMetadata: false,
   };
+  const FAILED: ReadonlySet<FinishReason> = new Set([
+    FinishReason.MALFORMED_FUNCTION_CALL,
+    FinishReason.UNEXPECTED_TOOL_CALL,
+  ]);
   const withPart = (part: object): Frame =>
     frame({ candidates: [{ content: { role: 'model', parts: [part] } }] });
 
   it.each(Object.entries(parts))('takes a part with %s for content; a tool: %s', (key, tool) => {
-    expect(gemini.carries(withPart({ [key]: {} }))).toBe('content');
-    expect(gemini.text(withPart({ [key]: {} }))).toBe('');
-    expect(gemini.toolCall(withPart({ [key]: {} }))).toBe(tool);
+    const part = withPart({ [key]: { name: 'x' } });
+    expect(gemini.carries(part)).toBe('content');
+    expect(gemini.text(part)).toBe('');
+    expect(gemini.toolCall(part)).toBe(tool);
   });
 
   it.each(Object.values(FinishReason))('is finished by %s', (finishReason) => {
     const end = frame({
       candidates: [{ finishReason }],
     } satisfies Partial<GenerateContentResponse>);
-    expect([gemini.terminal(end), gemini.carries(end)]).toEqual([true, 'nothing']);
+    const isReason = finishReason !== FinishReason.FINISH_REASON_UNSPECIFIED;
+    const carries = FAILED.has(finishReason) ? 'error' : 'nothing';
+    expect([gemini.terminal(end), gemini.carries(end)]).toEqual([isReason, carries]);
   });
 });
 

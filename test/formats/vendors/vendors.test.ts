@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { type BodyReading, BodyReader } from '../../../src/formats/index.ts';
 import { aiSdk } from '../../../src/formats/vendors/ai-sdk.ts';
 import type { Carries, Frame } from '../../../src/formats/format.ts';
+import { openai } from '../../../src/formats/vendors/openai.ts';
 import { openaiResponses } from '../../../src/formats/vendors/openai-responses.ts';
 import { line, sse } from '../../support/frames.ts';
 
@@ -27,7 +28,7 @@ describe('the AI SDK', () => {
     'start-step': 'nothing',
     'finish-step': 'nothing',
     finish: 'nothing',
-    abort: 'nothing',
+    abort: 'error',
     error: 'error',
     'message-metadata': 'nothing',
     'text-start': 'nothing',
@@ -50,11 +51,29 @@ describe('the AI SDK', () => {
   };
 
   it.each(Object.entries(carries))('says of %s that it carries %s', (type, expected) => {
-    expect(aiSdk.carries(frame({ type, errorText: 'x' }))).toBe(expected);
+    const rest = { content: { delta: 'x' }, error: { errorText: 'x' }, nothing: {}, unknown: {} };
+    expect(aiSdk.carries(frame({ type, id: '0', ...rest[expected] }))).toBe(expected);
+    if (expected === 'content' && type !== 'text-delta' && !type.startsWith('reasoning')) return;
+    const known = expected === 'error' ? 'error' : 'unknown';
+    expect(aiSdk.carries(frame({ type, hologram: 'x', errorText: 'x' }))).toBe(known);
+  });
+
+  it.each([{ delta: 'hi' }, { text: 'hi' }, { textDelta: 'hi' }, { payload: { text: 'hi' } }])(
+    'reads a text-delta with %j',
+    (rest) => {
+      const delta = frame({ type: 'text-delta', id: '0', ...rest });
+      expect([aiSdk.recognises(delta), aiSdk.text(delta)]).toEqual([true, 'hi']);
+    },
+  );
+
+  it('is not chosen by a type that anybody may have', () => {
+    for (const type of ['tool-time', 'text-delta', 'start', 'finish', 'data-x']) {
+      expect(aiSdk.recognises(frame({ type, words: 'hi' })), type).toBe(false);
+    }
   });
 
   it('knows data parts and calls them content', () => {
-    expect(aiSdk.carries(frame({ type: 'data-weather', data: {} }))).toBe('content');
+    expect(aiSdk.carries(frame({ type: 'data-weather', data: { celsius: 5 } }))).toBe('content');
   });
 
   it('writes what is read here', async () => {
@@ -81,12 +100,12 @@ describe('the AI SDK', () => {
   });
 
   it('does not mistake the members of every object for its types', () => {
-    expect(aiSdk.carries(frame({ type: 'constructor' }))).toBe('unknown');
+    expect(aiSdk.carries(frame({ type: 'constructor', delta: 'x' }))).toBe('unknown');
   });
 
   it('is not finished by the [DONE] behind an abort', () => {
     const frames = [sse({ type: 'start-step' }), sse({ type: 'abort' }), 'data: [DONE]\n\n'];
-    expect(read(frames)).toMatchObject({ format: 'ai-sdk', finished: false, empty: true });
+    expect(read(frames)).toMatchObject({ format: 'ai-sdk', finished: false, errorFrame: true });
   });
 });
 
@@ -115,10 +134,16 @@ describe('OpenAI chat completions', () => {
   it('goes on after tool_calls', () => {
     const call = chunk({ delta: { tool_calls: [{ index: 0, function: { arguments: '{}' } }] } });
     const frames = [call, chunk({ finish_reason: 'tool_calls' })];
+    expect(openai.terminal(frame({ choices: [{ delta: {}, finish_reason: 'tool_calls' }] }))).toBe(
+      false,
+    );
     expect(read(frames)).toMatchObject({
-      finished: false,
+      finished: true,
       toolCalls: true,
       finishReason: 'tool_calls',
+    });
+    expect(read([...frames, chunk({ delta: { content: 'It' } })])).toMatchObject({
+      finished: false,
     });
     expect(read([...frames, chunk({ finish_reason: 'stop' })])).toMatchObject({
       finished: true,
@@ -233,11 +258,16 @@ describe('OpenAI Responses', () => {
   };
 
   it.each(Object.entries(carries))('says of %s that it carries %s', (type, expected) => {
-    expect(openaiResponses.carries(frame({ type, sequence_number: 1 }))).toBe(expected);
+    const rest = { content: { delta: 'x' }, nothing: {}, error: {}, unknown: {} }[expected];
+    expect(openaiResponses.carries(frame({ type, sequence_number: 1, ...rest }))).toBe(expected);
+    if (expected === 'error') return;
+    const strange = frame({ type, sequence_number: 1, hologram: 'x' });
+    expect(openaiResponses.carries(strange)).toBe('unknown');
   });
 
   it('calls a new kind of event unknown', () => {
-    expect(openaiResponses.carries(frame({ type: 'response.hologram.shown' }))).toBe('unknown');
+    const shown = frame({ type: 'response.hologram.shown', hologram: 'x' });
+    expect(openaiResponses.carries(shown)).toBe('unknown');
   });
 
   it('is finished by incomplete, with its reason', () => {
@@ -381,7 +411,7 @@ describe('Ollama', () => {
       wordless: true,
       empty: false,
     });
-    expect(read([message({ tool_calls: [{ function: {} }] })], ndjson)).toMatchObject({
+    expect(read([message({ tool_calls: [{ function: { name: 'f' } }] })], ndjson)).toMatchObject({
       toolCalls: true,
     });
     expect(read([message({ role: 'assistant' })], ndjson)).toMatchObject({ empty: true });
@@ -400,8 +430,9 @@ describe('generic formats', () => {
   it.each([
     ['bare text', 'hi'],
     ['a JSON string', '"hi"'],
-    ['content', '{"content":"hi","text":"no"}'],
-    ['text', '{"delta":"no","text":"hi"}'],
+    ['content before text', '{"content":"hi","text":"hi"}'],
+    ['delta before text', '{"delta":"hi","text":"hi"}'],
+    ['text', '{"text":"hi","id":"1"}'],
     ['delta', '{"delta":"hi"}'],
     ['token', '{"id":1,"token":"hi"}'],
     ['response', '{"response":"hi"}'],
@@ -416,6 +447,13 @@ describe('generic formats', () => {
     expect(read([`${payload}\n`], 'application/x-ndjson')).toMatchObject({
       format: 'ndjson',
       text: 'hi',
+    });
+  });
+
+  it('keep what stands where the text could be too', () => {
+    expect(read(['data: {"delta":"hi","text":"no"}\n\n'])).toMatchObject({
+      text: 'hi',
+      unknownText: true,
     });
   });
 

@@ -1,0 +1,152 @@
+/** Reads a body of frames: chooses the format under `auto`, and does not parse what looks like the frame before it. */
+import { Accumulator } from './accumulator.ts';
+import type { Format } from './format.ts';
+import { Cutter, framesIn, isFrame, unfinishedIn, type Found } from './frames.ts';
+import { type Framed, LineEnds } from './framing.ts';
+import { type FrameTemplate, TemplateLearner } from './frame-template.ts';
+import { type BodyReading, type Reading, toReading } from './reading.ts';
+import { FALLBACK, recognise } from './registry.ts';
+
+/** Under `auto` so many frames, of so many characters, are kept to be read again by the format of a vendor that comes later. */
+const MAX_WAITING = 64;
+const MAX_WAITING_CHARS = 65_536;
+
+/**
+ * So many frames are looked at for a template, so that a stream whose frames are all different pays for no more. Two or
+ * three are enough where there is one: the first frames carry a role, or a text that stands in them twice.
+ */
+const MAX_SAMPLES = 32;
+
+/** A body of frames. */
+export class FrameReader implements Reading {
+  readonly #framing: Framed;
+  readonly #cutter: Cutter;
+  readonly #lineEnds = new LineEnds();
+  readonly #report: (error: unknown) => void;
+  readonly #expected: FrameTemplate | undefined;
+  readonly #learner = new TemplateLearner(MAX_SAMPLES);
+  /** The format, or what is to be taken for it until one is recognised. */
+  #format: Format;
+  #isChosen: boolean;
+  #accumulator = new Accumulator();
+  #waiting: Found[] = [];
+  #waitingChars = 0;
+  #template: FrameTemplate | undefined;
+  /** What the template's own frame had beside its text. */
+  #leaves: readonly object[] | undefined;
+
+  constructor(
+    framing: Framed,
+    given: Format | undefined,
+    report: (error: unknown) => void,
+    expected: FrameTemplate | undefined,
+  ) {
+    this.#framing = framing;
+    this.#cutter = new Cutter(framing);
+    this.#report = report;
+    this.#expected = expected;
+    // The AI SDK's parts are known by their framing.
+    this.#isChosen = given !== undefined || framing === 'parts';
+    this.#format = framing === 'parts' || given === undefined ? FALLBACK[framing] : given;
+    if (this.#isChosen) this.#expect();
+  }
+
+  feed(piece: string, fits: boolean): void {
+    const text = this.#lineEnds.normalise(piece);
+    if (this.#cutter.tail === '' && this.#leaves !== undefined && this.#template !== undefined) {
+      const known = fits && this.#template === this.#expected && text.length === piece.length;
+      const inside = known ? this.#template.textOf(text) : this.#template.textIn(text);
+      if (inside) return this.#accumulator.addText(this.#format, inside, text, this.#leaves);
+    }
+    for (const frame of this.#cutter.feed(text)) this.#read(frame);
+  }
+
+  result(): BodyReading {
+    const open = lastIn(this.#framing, this.#cutter.tail);
+    if (open.length === 0) return toReading(this.#accumulator, this.#format, this.#framing);
+    const format = this.#isChosen ? this.#format : (vendorIn(open) ?? this.#format);
+    const sum = format === this.#format ? this.#accumulator.copy() : this.#readAgain(format);
+    for (const found of open) sum.add(format, found, this.#report);
+    return toReading(sum, format, this.#framing);
+  }
+
+  #read(piece: string): void {
+    const template = this.#template;
+    const leaves = this.#leaves;
+    if (template !== undefined && leaves !== undefined) {
+      const text = template.textIn(piece);
+      if (text !== undefined) {
+        this.#accumulator.addText(this.#format, text, piece, leaves);
+        return;
+      }
+    }
+    const found = framesIn(this.#framing, piece);
+    for (const one of found) this.#take(one);
+    if (found.length === 1) this.#learn(piece);
+  }
+
+  #take(found: Found): void {
+    if (!this.#isChosen && isFrame(found)) this.#choose(recognise(found));
+    this.#accumulator.add(this.#format, found, this.#report);
+    if (this.#isChosen || this.#waitingChars > MAX_WAITING_CHARS) return;
+    this.#waiting.push(found);
+    this.#waitingChars += isFrame(found) ? found.data.length : found.stray.length;
+    if (this.#waiting.length > MAX_WAITING) this.#waitingChars = Infinity;
+    if (this.#waitingChars > MAX_WAITING_CHARS) this.#waiting = [];
+  }
+
+  /** What came before a vendor's format was recognised is read by it too, as long as it is not much. */
+  #choose(format: Format | undefined): void {
+    if (format === undefined) return;
+    if (this.#waitingChars <= MAX_WAITING_CHARS) this.#accumulator = this.#readAgain(format);
+    this.#format = format;
+    this.#isChosen = true;
+    this.#waiting = [];
+    this.#template = undefined;
+    this.#leaves = undefined;
+    this.#expect();
+  }
+
+  #readAgain(format: Format): Accumulator {
+    if (this.#waitingChars > MAX_WAITING_CHARS) return this.#accumulator.copy();
+    const accumulator = new Accumulator();
+    for (const found of this.#waiting) accumulator.add(format, found, this.#report);
+    return accumulator;
+  }
+
+  #expect(): void {
+    if (this.#expected?.format === this.#format) this.#template = this.#expected;
+  }
+
+  /** What was taken from a piece of one frame shows what the next may look like. */
+  #learn(piece: string): void {
+    // What waits to be read again is read frame by frame.
+    if (!this.#isChosen && this.#waitingChars <= MAX_WAITING_CHARS) return;
+    if (this.#template?.fits(piece) !== true) {
+      const before = this.#learner.template;
+      this.#learner.learn(this.#framing, this.#format, piece);
+      if (this.#learner.template === before) return;
+      this.#template = this.#learner.template;
+    }
+    this.#leaves = this.#accumulator.lastLeaves;
+  }
+}
+
+function vendorIn(open: readonly Found[]): Format | undefined {
+  const [first] = open;
+  return first !== undefined && isFrame(first) ? recognise(first) : undefined;
+}
+
+/** What the body ends with, if it ends here. */
+function lastIn(framing: Framed, tail: string): readonly Found[] {
+  return unfinishedIn(framing, tail).map((found) =>
+    isBroken(found) ? { stray: found.data } : found,
+  );
+}
+
+/** A cut payload that was to be JSON, or `[DONE]`: no text, whatever the format makes of text that is not JSON. */
+function isBroken(found: Found): found is Found & { readonly data: string } {
+  if (!isFrame(found) || found.json !== undefined) return false;
+  const start = found.data.slice(0, 64).trimStart().charAt(0);
+  return '[{"'.includes(start) && start !== '' && found.data.trim() !== '[DONE]';
+}

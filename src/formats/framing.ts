@@ -1,0 +1,182 @@
+/**
+ * How a body is framed. The content type says what it should be; the first lines say what it is, and they decide: proxies
+ * and handlers put any label on any body.
+ */
+import { asBuiltIn } from './registry.ts';
+import type { Format, Framing } from './format.ts';
+import { parseJson, rowOf } from './json.ts';
+import { isRecord } from '../core/values.ts';
+
+/**
+ * How a body is cut. `elements`: JSON values behind each other or in an array. `parts`: lines of a code and JSON, as version 3 and
+ * 4 of the AI SDK write them. These two are not to be chosen: the body shows them.
+ */
+export type BodyFraming = Framing | 'elements' | 'parts';
+
+/** Framings that have frames. */
+export type Framed = Exclude<BodyFraming, 'text'>;
+
+/** Content types that say how their body is framed. */
+const BY_CONTENT_TYPE: Readonly<Record<string, BodyFraming>> = {
+  'text/event-stream': 'sse',
+  'application/x-ndjson': 'ndjson',
+  'application/ndjson': 'ndjson',
+  'application/jsonl': 'ndjson',
+  'application/jsonlines': 'ndjson',
+  'application/x-jsonlines': 'ndjson',
+  'application/json-seq': 'ndjson',
+  'application/stream+json': 'ndjson',
+  'application/x-json-stream': 'ndjson',
+  'application/json': 'elements',
+};
+
+/** Types whose bodies are text, whatever they look like. */
+const TEXT_TYPES: ReadonlySet<string> = new Set(['text/markdown', 'text/html']);
+
+/**
+ * The framing that a body should have. A custom format and plain text mean what they say; every other format is read in any
+ * framing, so there it is the content type that says, if it says anything.
+ */
+export function declaredFraming(
+  format: Format | undefined,
+  contentType: string,
+): { readonly framing: BodyFraming | undefined; readonly certain: boolean } {
+  if (format !== undefined && (asBuiltIn(format) === undefined || format.framing === 'text')) {
+    return { framing: format.framing, certain: true };
+  }
+  if (format === undefined && TEXT_TYPES.has(contentType))
+    return { framing: 'text', certain: true };
+  return { framing: rowOf(BY_CONTENT_TYPE, contentType) ?? format?.framing, certain: false };
+}
+
+/** An event stream begins with a field within so many characters; one line of JSON may be longer. */
+const MAX_HEAD_CHARS = 4_096;
+const MAX_LINE_CHARS = 65_536;
+/** A line so long is looked at for what it begins with. */
+const PREFIX_CHARS = 64;
+/** An open line is parsed so often, to see whether it is a whole object already. */
+const MAX_TRIES = 8;
+
+/** Finds out how a body is framed. It takes the body piece by piece, and looks at each character once. */
+export class Sniffer {
+  /** What the content type says. */
+  readonly declared: BodyFraming | undefined;
+  readonly #lineEnds = new LineEnds();
+  /** The open line: a rope, and what it begins with. */
+  #line = '';
+  #start = '';
+  #chars = 0;
+  #tries = MAX_TRIES;
+  /** What the first line says that is no field, where an event stream was to be expected. */
+  #otherwise: BodyFraming | undefined;
+
+  constructor(declared: BodyFraming | undefined) {
+    this.declared = declared;
+  }
+
+  /** Takes the next piece; returns the framing once it is known. */
+  feed(piece: string): BodyFraming | undefined {
+    const text = this.#lineEnds.normalise(piece);
+    let from = this.#chars === 0 && text.charCodeAt(0) === BYTE_ORDER_MARK ? 1 : 0;
+    this.#chars += text.length;
+    for (let at = text.indexOf('\n', from); at >= 0; at = text.indexOf('\n', from)) {
+      const framing = this.#lineSays(this.#line + text.slice(from, at));
+      if (framing !== undefined) return framing;
+      this.#line = '';
+      this.#start = '';
+      from = at + 1;
+    }
+    const rest = text.slice(from);
+    this.#line += rest;
+    if (this.#start.length < PREFIX_CHARS) this.#start += rest.slice(0, PREFIX_CHARS);
+    return this.#openLineSays(text) ?? this.#limitSays();
+  }
+
+  /** The framing of a body that ends here. */
+  end(): BodyFraming {
+    const isCutField = FIELDS.some((field) => this.#line !== '' && field.startsWith(this.#line));
+    const says = isCutField && this.declared === 'sse' ? undefined : this.#lineSays(this.#line);
+    return says ?? this.#otherwise ?? (this.declared === undefined ? 'text' : this.declared);
+  }
+
+  #lineSays(line: string): BodyFraming | undefined {
+    if (line === '') return undefined;
+    if (/^(?:data|event):/.test(line)) return 'sse';
+    // Comments and settings come before the first event, and prove nothing: a text may begin with a colon.
+    if (/^(?::|id:|retry:)/.test(line)) {
+      if (this.declared !== 'sse') this.#otherwise ??= 'text';
+      return undefined;
+    }
+    const kind = kindOfLine(line, this.declared);
+    if (this.declared !== 'sse') return kind;
+    this.#otherwise ??= kind;
+    return undefined;
+  }
+
+  /** What an open line shows already. */
+  #openLineSays(piece: string): BodyFraming | undefined {
+    const start = this.#start;
+    if (/^(?:data|event):/.test(start)) return 'sse';
+    if (this.declared === 'elements' && /^\s*[[{]/.test(start)) return 'elements';
+    if (this.declared !== 'sse' && start !== '' && !mayBecomeAnything(start)) {
+      return this.declared === 'ndjson' ? 'ndjson' : (this.#otherwise ?? 'text');
+    }
+    if (!piece.endsWith('}') || this.#tries === 0 || this.declared === 'sse') return undefined;
+    this.#tries -= 1;
+    return isRecord(parseJson(this.#line)) ? 'elements' : undefined;
+  }
+
+  #limitSays(): BodyFraming | undefined {
+    const isLong = this.#chars > MAX_LINE_CHARS;
+    if (this.#chars <= MAX_HEAD_CHARS || (!isLong && this.#line.length > MAX_HEAD_CHARS)) {
+      return undefined;
+    }
+    if (this.#otherwise !== undefined) return this.#otherwise;
+    if (this.declared === 'sse') return isLong ? this.end() : undefined;
+    return isLong ? this.end() : undefined;
+  }
+}
+
+const FIELDS = ['data:', 'event:', 'id:', 'retry:'];
+const BYTE_ORDER_MARK = 0xfeff;
+/** RFC 7464 (`application/json-seq`) puts it before each text. */
+const RECORD_SEPARATOR = '\u001e';
+
+/** Whether a cut line may still become a field, a line of JSON or a part of the AI SDK. */
+function mayBecomeAnything(start: string): boolean {
+  if (/^(?:\s*$|:|id:|retry:|\u001e)/.test(start)) return true;
+  if (FIELDS.some((field) => field.startsWith(start))) return true;
+  return (
+    /^\s*(?:\{\s*(?:["}]|$)|\[\s*(?:[[{\]]|$))/.test(start) ||
+    /^[0-9a-k](?:$|:(?:$|["[{]))/.test(start)
+  );
+}
+
+function kindOfLine(line: string, declared: BodyFraming | undefined): BodyFraming {
+  const otherwise = declared === 'ndjson' || declared === 'elements' ? 'ndjson' : 'text';
+  const first = line.trimStart().charAt(0);
+  if (first === RECORD_SEPARATOR) return 'ndjson';
+  if (first === '{') {
+    if (isRecord(parseJson(line))) return 'ndjson';
+    return /^\s*\{\s*(?:["}]|$)/.test(line.slice(0, PREFIX_CHARS)) ? 'elements' : otherwise;
+  }
+  if (first === '[') {
+    if (declared === 'ndjson') return 'ndjson';
+    return /^\s*\[\s*(?:[[{]|$)/.test(line.slice(0, PREFIX_CHARS)) ? 'elements' : otherwise;
+  }
+  if (/^[0-9a-k]:["[{]/.test(line) && parseJson(line.slice(2)) !== undefined) return 'parts';
+  return otherwise;
+}
+
+/** Turns CRLF and CR into LF, in text that comes in pieces cut anywhere. */
+export class LineEnds {
+  /** The last character was a CR: a LF that follows belongs to it. */
+  #hasCr = false;
+
+  normalise(piece: string): string {
+    if (!this.#hasCr && !piece.includes('\r')) return piece;
+    const rest = this.#hasCr && piece.startsWith('\n') ? piece.slice(1) : piece;
+    if (piece !== '') this.#hasCr = piece.endsWith('\r');
+    return rest.replace(/\r\n?/g, '\n');
+  }
+}
