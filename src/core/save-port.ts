@@ -89,15 +89,14 @@ export interface Keeper {
    * segment of the journal has to go. `undefined` when there is no journal.
    */
   open(stream: OpenedStream, body: Captured): StreamLog | undefined;
+  /** A message is due that is still being read: it is pending until the promise is settled. */
+  announce(message: Promise<unknown>): void;
   /** Takes a message. A second call with the same id and a higher revision is a reopened stream. */
   save(save: Save): SaveProgress;
 }
 
-/** Rebuilds the message of a stream from its body, in the process that recovers it. Given to the guard by the composition. */
-export type ReadBody = (
-  stream: OpenedStream,
-  body: readonly Piece[],
-) => {
+/** What a body says, as far as it is kept. */
+export interface BodyContent {
   readonly text: string;
   readonly events: readonly unknown[] | null;
   /** True when every payload was recognised as carrying nothing. */
@@ -105,4 +104,13 @@ export type ReadBody = (
   readonly finished: boolean;
   readonly unknownText: boolean;
   readonly metadata: Readonly<Record<string, unknown>> | null;
-};
+}
+
+/**
+ * Rebuilds the message of a stream from its body, in the process that recovers it, in slices where it is large. Given to the
+ * guard by the composition. Never rejects.
+ */
+export type ReadBody = (
+  stream: OpenedStream,
+  body: readonly Piece[],
+) => BodyContent | Promise<BodyContent>;

@@ -13,7 +13,7 @@ import { framesIn, isFrame, type Found } from './frames.ts';
 import type { Framed } from './framing.ts';
 import { isObject } from '../core/values.ts';
 import { asBuiltIn, isNobodys } from './registry.ts';
-import { RepeatedLeaves, type Weight } from './repeated-leaves.ts';
+import { MAX_LEAVES, RepeatedLeaves, type Weight } from './repeated-leaves.ts';
 import { kindOf } from './vendors/generic.ts';
 
 /** A stream with more bytes of payloads than this has an answer, even if nobody can see one. */
@@ -185,7 +185,7 @@ export class Accumulator {
   ): void {
     const leaves: (readonly [string, Leaf])[] = [];
     const found = account(payloadOf(frame), table, isText, (path, leaf) => {
-      leaves.push([path, leaf]);
+      if (leaves.length <= MAX_LEAVES) leaves.push([path, leaf]);
     });
     this.toolCalls ||= found.tool;
     this.#wordless ||= found.wordless;

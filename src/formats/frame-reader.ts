@@ -62,11 +62,15 @@ export class FrameReader implements Reading {
   }
 
   result(): BodyReading {
-    const open = lastIn(this.#framing, this.#cutter.tail);
+    const open = unfinishedIn(this.#framing, this.#cutter.tail);
     if (open.length === 0) return toReading(this.#accumulator, this.#format, this.#framing);
     const format = this.#isChosen ? this.#format : (vendorIn(open) ?? this.#format);
     const sum = format === this.#format ? this.#accumulator.copy() : this.#readAgain(format);
-    for (const found of open) sum.add(format, found, this.#report);
+    for (const found of open) {
+      // Behind a finish marker the next frame is on its way.
+      if (sum.finished && !isFrame(found)) sum.events.push(found.stray);
+      else sum.add(format, found, this.#report);
+    }
     return toReading(sum, format, this.#framing);
   }
 
@@ -135,18 +139,4 @@ export class FrameReader implements Reading {
 function vendorIn(open: readonly Found[]): Format | undefined {
   const [first] = open;
   return first !== undefined && isFrame(first) ? recognise(first) : undefined;
-}
-
-/** What the body ends with, if it ends here. */
-function lastIn(framing: Framed, tail: string): readonly Found[] {
-  return unfinishedIn(framing, tail).map((found) =>
-    isBroken(found) ? { stray: found.data } : found,
-  );
-}
-
-/** A cut payload that was to be JSON, or `[DONE]`: no text, whatever the format makes of text that is not JSON. */
-function isBroken(found: Found): found is Found & { readonly data: string } {
-  if (!isFrame(found) || found.json !== undefined) return false;
-  const start = found.data.slice(0, 64).trimStart().charAt(0);
-  return '[{"'.includes(start) && start !== '' && found.data.trim() !== '[DONE]';
 }

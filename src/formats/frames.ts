@@ -57,30 +57,47 @@ export function unfinishedIn(framing: Framed, tail: string): readonly Found[] {
     'stray' in last &&
     tail.endsWith(last.stray) &&
     FIELDS.some((field) => field.startsWith(last.stray));
-  return isCutField ? found.slice(0, -1) : found;
+  return (isCutField ? found.slice(0, -1) : found).map((one) =>
+    isBroken(one) ? { stray: one.data } : one,
+  );
+}
+
+/** A cut payload that was to be JSON, or `[DONE]`: no text, whatever a format makes of text that is not JSON. */
+function isBroken(found: Found): found is Frame {
+  if (!isFrame(found) || found.json !== undefined) return false;
+  const start = found.data.slice(0, 64).trimStart().charAt(0);
+  return start !== '' && '[{"'.includes(start) && !/^\[\w{1,32}\]$/.test(found.data.trim());
 }
 
 /** Of an SSE frame. */
 const FIELDS = ['data:', 'event:', 'id:', 'retry:'];
 
 function eventsIn(text: string): readonly Found[] {
+  // By far the most frames are one line.
+  if (text.startsWith('data:') && text.indexOf('\n') === text.length - 2) {
+    return [toFrame(text.slice(text.charAt(5) === ' ' ? 6 : 5, -2), undefined)];
+  }
   const found: Found[] = [];
   const parser = createParser({
     onEvent: ({ data, event }) => found.push(toFrame(data, event)),
-    // A line without a known field: a client ignores it, but an answer written without `data:` is all such lines.
-    onError: ({ type, line }) => {
-      if (type === 'unknown-field' && line !== undefined && !isEmptyField(line)) {
-        found.push({ stray: line });
-      }
-    },
   });
-  parser.feed(withBareEnd(text));
+  parser.feed(withBareEnd(withoutStrays(text, found)));
   return found;
 }
 
-/** `message:`, as Flowise writes before each event. */
-function isEmptyField(line: string): boolean {
-  return line.length < 32 && /^\w+:?\s*$/.test(line) && line.endsWith(':');
+/** A line of an SSE frame, or one that says nothing: empty, a comment, `message:` as Flowise writes before each event. */
+const FIELD_LINE = /^(?:$|:|(?:data|event|id|retry)(?::|$)|\w{1,32}:\s*$)/;
+
+/**
+ * Without the lines that have no known field. A client ignores them, but an answer written without `data:` is all such lines; the
+ * parser makes an exception of each.
+ */
+function withoutStrays(text: string, found: Found[]): string {
+  const lines = text.split('\n');
+  if (lines.every((line) => FIELD_LINE.test(line))) return text;
+  const fields = lines.filter((line) => FIELD_LINE.test(line));
+  for (const line of lines) if (!FIELD_LINE.test(line)) found.push({ stray: line });
+  return fields.join('\n');
 }
 
 /** `event: end` and nothing else, as LangServe ends a stream. */

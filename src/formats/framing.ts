@@ -65,6 +65,8 @@ export class Sniffer {
   /** The open line: a rope, and what it begins with. */
   #line = '';
   #start = '';
+  /** It was looked at, and does not change any more. */
+  #isJudged = false;
   #chars = 0;
   #tries = MAX_TRIES;
   /** What the first line says that is no field, where an event stream was to be expected. */
@@ -84,6 +86,7 @@ export class Sniffer {
       if (framing !== undefined) return framing;
       this.#line = '';
       this.#start = '';
+      this.#isJudged = false;
       from = at + 1;
     }
     const rest = text.slice(from);
@@ -118,7 +121,9 @@ export class Sniffer {
     const start = this.#start;
     if (/^(?:data|event):/.test(start)) return 'sse';
     if (this.declared === 'elements' && /^\s*[[{]/.test(start)) return 'elements';
-    if (this.declared !== 'sse' && start !== '' && !mayBecomeAnything(start)) {
+    const isJudged = this.#isJudged;
+    this.#isJudged = start.length >= PREFIX_CHARS;
+    if (this.declared !== 'sse' && start !== '' && !isJudged && !mayBecomeAnything(start)) {
       return this.declared === 'ndjson' ? 'ndjson' : (this.#otherwise ?? 'text');
     }
     if (!piece.endsWith('}') || this.#tries === 0 || this.declared === 'sse') return undefined;
@@ -144,7 +149,7 @@ const RECORD_SEPARATOR = '\u001e';
 
 /** Whether a cut line may still become a field, a line of JSON or a part of the AI SDK. */
 function mayBecomeAnything(start: string): boolean {
-  if (/^(?:\s*$|:|id:|retry:|\u001e)/.test(start)) return true;
+  if (/^(?:\s*$|:|id:|retry:)/.test(start) || start.startsWith(RECORD_SEPARATOR)) return true;
   if (FIELDS.some((field) => field.startsWith(start))) return true;
   return (
     /^\s*(?:\{\s*(?:["}]|$)|\[\s*(?:[[{\]]|$))/.test(start) ||

@@ -6,12 +6,21 @@ import { isRecord } from '../core/values.ts';
 import { OVERLAP_CHARS } from './prefilter.ts';
 
 export { FORMAT_NAMES } from './registry.ts';
-export { decodeBody } from './decode-body.ts';
+export {
+  decodeAtOnce,
+  decodeBody,
+  isEncoded,
+  isPlain,
+  isText,
+  textDecoderFor,
+} from './decode-body.ts';
 export type { Carries, FinishMarker, Format, Frame, Framing } from './format.ts';
 export { TerminalDetector } from './terminal-detector.ts';
 export type { TerminalSignal } from './prefilter.ts';
+export { isVendorAnswer } from './vendor-answer.ts';
 export { BodyReader } from './body-reader.ts';
 export type { BodyReading } from './body-reader.ts';
+export type { DecodedBody } from './decode-body.ts';
 export type { FrameTemplate } from './frame-template.ts';
 
 /**

@@ -15,7 +15,7 @@ interface Seen {
 }
 
 /** Leaves that are remembered; a frame with more is content. */
-const MAX_LEAVES = 256;
+export const MAX_LEAVES = 256;
 
 export class RepeatedLeaves {
   /** By path. */

@@ -56,7 +56,7 @@ export class Delivery {
     }
     let message: Message | undefined;
     try {
-      message = rebuild(item.entry, body, { read, nowMs: clock.epochMs() });
+      message = await rebuild(item.entry, body, { read, nowMs: clock.epochMs() });
     } catch (error) {
       return this.#reportStuck(item, 'format', error);
     }

@@ -133,6 +133,10 @@ export class MessageKeeper implements Keeper {
     return log;
   }
 
+  announce(message: Promise<unknown>): void {
+    this.#saver.announce(message);
+  }
+
   save(save: Save): SaveProgress {
     return this.#saver.save(save);
   }

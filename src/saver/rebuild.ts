@@ -3,19 +3,19 @@
  * record if the process lived to write one. Without it nobody can say that the answer was whole: the message
  * is an `interrupted` partial.
  */
-import type { OpenedStream, Piece, ReadBody } from '../core/save-port.ts';
+import type { BodyContent, OpenedStream, Piece, ReadBody } from '../core/save-port.ts';
 import type { Message } from '../core/message.ts';
 import type { Ending, JournalEntry } from '../journal/port.ts';
 
 /** `undefined` when there is nothing to keep: the stream never ended, and every payload carried nothing. */
-export function rebuild(
+export async function rebuild(
   { opened, ending, endsAt }: Pick<JournalEntry, 'opened' | 'ending' | 'endsAt'>,
   body: readonly Piece[],
   { read, nowMs }: { readonly read: ReadBody; readonly nowMs: number },
-): Message | undefined {
-  const content = read(opened, body);
+): Promise<Message | undefined> {
+  const content = await read(opened, body);
   if (ending !== undefined) {
-    const settled = endsAt === undefined ? content : read(opened, upTo(body, endsAt));
+    const settled = endsAt === undefined ? content : await read(opened, upTo(body, endsAt));
     const final = isMore(content, settled) ? interrupted(ending) : ending;
     return { ...final, text: content.text, events: content.events };
   }
@@ -49,7 +49,7 @@ function interrupted(ending: Ending): Ending {
 }
 
 /** Usage, a second terminal frame or a heartbeat after the end are no more of an answer. */
-function isMore(content: ReturnType<ReadBody>, settled: ReturnType<ReadBody>): boolean {
+function isMore(content: BodyContent, settled: BodyContent): boolean {
   return content.text !== settled.text || content.unknownText !== settled.unknownText;
 }
 

@@ -44,6 +44,8 @@ export class Saver {
   readonly #saves: PendingSaves;
   readonly #batcher: Batcher<PendingSave>;
   readonly #memoryLimit: MemoryLimit;
+  /** Messages that are due and still being read. */
+  readonly #announced = new Set<Promise<unknown>>();
   #phase: 'open' | 'finishing' | 'finished' = 'open';
 
   constructor(options: SaverOptions) {
@@ -80,7 +82,7 @@ export class Saver {
 
   /** Saves without a result. */
   get pending(): number {
-    return this.#saves.pending.size;
+    return this.#saves.pending.size + this.#announced.size;
   }
 
   /** When the oldest save without a result was due, epoch milliseconds; 0 when there is none. */
@@ -93,6 +95,15 @@ export class Saver {
   /** True while a save of this stream is in memory: replay leaves it alone. */
   has(streamId: string): boolean {
     return this.#saves.has(streamId);
+  }
+
+  /** A message is due that is still being read. */
+  announce(message: Promise<unknown>): void {
+    const read: Promise<unknown> = message.then(
+      () => this.#announced.delete(read),
+      () => this.#announced.delete(read),
+    );
+    this.#announced.add(read);
   }
 
   /** Takes a message; every one gets exactly one result. */
@@ -118,6 +129,7 @@ export class Saver {
 
   /** Resolves when everything that is pending now has its result. */
   async flush(): Promise<void> {
+    await Promise.all(this.#announced);
     await Promise.all([...this.#saves.pending].map(({ progress }) => progress.result));
   }
 
@@ -126,10 +138,15 @@ export class Saver {
    * is the journal's alone, for as long as the process lives.
    */
   async finish(ms: number): Promise<void> {
+    const { clock } = this.#options;
+    const since = clock.monotonicMs();
+    this.#saves.journalAllPending();
+    // What is still being read is asked for with the rest.
+    if (this.#announced.size > 0) await within(clock, ms, Promise.all(this.#announced));
     this.#phase = 'finishing';
     this.#saves.journalAllPending();
     const asked = new Set(this.#saves.pending);
-    await within(this.#options.clock, ms, this.flush());
+    await within(clock, Math.max(0, ms - (clock.monotonicMs() - since)), this.flush());
     this.#phase = 'finished';
     for (const save of this.#saves.pending) {
       if (asked.has(save)) this.#saves.handle(save, 'closed');

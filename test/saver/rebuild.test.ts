@@ -2,22 +2,28 @@ import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { rebuild } from '../../src/saver/rebuild.ts';
 import type { OpenedStream } from '../../src/core/save-port.ts';
-import { readBody } from '../../src/stream/body/read-body.ts';
+import { readBody } from '../../src/stream/body/captured-body.ts';
 import { chatChunk } from '../support/frames.ts';
 import { messageOf, openedStream, readText } from './fakes.ts';
 import { emptyDirectory, open, recoverAll, speaker } from '../journal/support.ts';
 
 const context = { read: readText, nowMs: 1_700_000_123_000 };
 
-test('an ended stream is rebuilt as it ended, even when its text is empty', () => {
+test('an ended stream is rebuilt as it ended, even when its text is empty', async () => {
   const opened = openedStream();
   const { text: _text, events: _events, ...ending } = messageOf(opened, { metadata: { a: 1 } });
-  expect(rebuild({ opened, ending }, [], context)).toEqual({ ...ending, text: '', events: null });
+  expect(await rebuild({ opened, ending }, [], context)).toEqual({
+    ...ending,
+    text: '',
+    events: null,
+  });
 });
 
-test('an unfinished stream is an interrupted partial with what the open record knows', () => {
+test('an unfinished stream is an interrupted partial with what the open record knows', async () => {
   const opened = openedStream({ metadata: { user: 7 }, traceparent: `00-${'1'.repeat(32)}-x-00` });
-  expect(rebuild({ opened, ending: undefined }, ['héllo', Buffer.from(' you')], context)).toEqual(
+  expect(
+    await rebuild({ opened, ending: undefined }, ['héllo', Buffer.from(' you')], context),
+  ).toEqual(
     messageOf(opened, {
       text: 'héllo you',
       metadata: { user: 7 },
@@ -31,28 +37,28 @@ test('an unfinished stream is an interrupted partial with what the open record k
   );
 });
 
-test('an unfinished stream does not end before it began, whatever the wall clock says', () => {
+test('an unfinished stream does not end before it began, whatever the wall clock says', async () => {
   const opened = openedStream();
   const nowMs = opened.startedAtMs - 3_600_000;
-  const message = rebuild({ opened, ending: undefined }, ['x'], { ...context, nowMs });
+  const message = await rebuild({ opened, ending: undefined }, ['x'], { ...context, nowMs });
   expect(message?.endedAt).toEqual(message?.startedAt);
 });
 
-test('what was found in the body joins the metadata that the app gave', () => {
+test('what was found in the body joins the metadata that the app gave', async () => {
   const opened = openedStream({ metadata: { user: 7 } });
-  const read: typeof readText = (stream, body) => ({
-    ...readText(stream, body),
+  const read: typeof readText = async (stream, body) => ({
+    ...(await readText(stream, body)),
     metadata: { lastchunk: { finishReason: 'length' } },
   });
-  const message = rebuild({ opened, ending: undefined }, ['x'], { ...context, read });
+  const message = await rebuild({ opened, ending: undefined }, ['x'], { ...context, read });
   expect(message?.metadata).toEqual({ user: 7, lastchunk: { finishReason: 'length' } });
 });
 
-test('an unfinished stream in which nothing was said leaves no message', () => {
-  expect(rebuild({ opened: openedStream(), ending: undefined }, [], context)).toBeUndefined();
+test('an unfinished stream in which nothing was said leaves no message', async () => {
+  expect(await rebuild({ opened: openedStream(), ending: undefined }, [], context)).toBeUndefined();
 });
 
-test('a stream that died after its end keeps that end, unless there was more of the answer', () => {
+test('a stream that died after its end keeps that end, unless there was more of the answer', async () => {
   const opened = openedStream();
   const { text: _text, events: _events, ...ending } = messageOf(opened, { complete: true });
   const entry = { opened, ending, endsAt: Buffer.byteLength('ánswer') };
@@ -64,9 +70,9 @@ test('a stream that died after its end keeps that end, unless there was more of 
     );
   const after = (...more: string[]) =>
     rebuild(entry, ['án', 'swer', ...more], { ...context, read });
-  expect(after()).toMatchObject({ text: 'ánswer', ...ending });
-  expect(after('[DONE]')).toMatchObject({ text: 'ánswer', ...ending });
-  expect(after('[DONE]', ' more')).toMatchObject({
+  expect(await after()).toMatchObject({ text: 'ánswer', ...ending });
+  expect(await after('[DONE]')).toMatchObject({ text: 'ánswer', ...ending });
+  expect(await after('[DONE]', ' more')).toMatchObject({
     text: 'ánswer more',
     revision: ending.revision + 1,
     complete: false,
@@ -88,7 +94,7 @@ async function rebuilt(said: readonly (string | Uint8Array)[], over: Partial<Ope
   const [back] = await recoverAll(open(path).journal, false);
   if (back === undefined) throw new Error('nothing was found');
   const body = await back.entry.body();
-  return rebuild(back.entry, body, { read: readBody, nowMs: context.nowMs });
+  return await rebuild(back.entry, body, { read: readBody, nowMs: context.nowMs });
 }
 
 const done = 'data: [DONE]\n\n';

@@ -15,6 +15,7 @@ export const FORMATS = [
   'openai-responses',
   'anthropic',
   'ai-sdk',
+  'ai-sdk-data',
   'gemini',
   'ollama',
   'sse',

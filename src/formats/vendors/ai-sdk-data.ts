@@ -16,10 +16,10 @@ const TOOL = new FieldTable({ tool: ['**'] });
 /** By code. */
 const FIELDS: Readonly<Record<string, FieldTable>> = {
   // 1 and 7: calls of version 3; 9 to c: of version 4.
-  ...Object.fromEntries([...'179abc'].map((code) => [code, TOOL])),
+  ...Object.fromEntries('179abc'.split('').map((code) => [code, TOOL])),
   // Data of the app, messages, annotations, reasoning, sources, files.
-  ...Object.fromEntries([...'24568ghijk'].map((code) => [code, WORDLESS])),
-  ...Object.fromEntries([...'def'].map((code) => [code, STEP])),
+  ...Object.fromEntries('24568ghijk'.split('').map((code) => [code, WORDLESS])),
+  ...Object.fromEntries('def'.split('').map((code) => [code, STEP])),
 };
 const OTHER = new FieldTable({});
 

@@ -10,7 +10,11 @@ const PART = `${CANDIDATE}.content.parts.*`;
 
 const FIELDS = new FieldTable({
   plumbing: [
-    ...['usageMetadata.**', 'modelVersion', 'responseId', 'createTime', 'modelStatus.**'],
+    'usageMetadata.**',
+    'modelVersion',
+    'responseId',
+    'createTime',
+    'modelStatus.**',
     ...[
       'index',
       'finishReason',

@@ -26,8 +26,18 @@ const WEAK_KEYS = ['data', 'chunk', 'output'];
  * end, LibreChat `responseMessage`, TGI `token`.
  */
 const WRAPPERS = [
-  ...['delta', 'message', 'payload', 'data', 'chunk', 'kwargs', 'output', 'token', 'content'],
-  ...['contentBlockDelta', 'response', 'responseMessage'],
+  'delta',
+  'message',
+  'payload',
+  'data',
+  'chunk',
+  'kwargs',
+  'output',
+  'token',
+  'content',
+  'contentBlockDelta',
+  'response',
+  'responseMessage',
 ];
 const MAX_DEPTH = 5;
 
@@ -44,9 +54,15 @@ const HEARTBEATS = new Set(['ping', 'heartbeat', 'keepalive', 'keep-alive', 'kee
 /** Names by which an event or a payload says that it is the last one, with those who do. */
 const ENDS: ReadonlySet<string> = new Set([
   // LangServe and LangGraph; Flowise; better-sse; GraphQL over SSE.
-  ...['end', 'done', 'complete'],
+  'end',
+  'done',
+  'complete',
   // AG-UI `EventType`; Cohere v2 and v1; Dify; Mistral conversations.
-  ...['RUN_FINISHED', 'message-end', 'stream-end', 'message_end', 'workflow_finished'],
+  'RUN_FINISHED',
+  'message-end',
+  'stream-end',
+  'message_end',
+  'workflow_finished',
   'conversation.response.done',
 ]);
 /** In every frame with one of these names, or one of the members that `isEnd` looks at. */
@@ -61,9 +77,9 @@ const END_NAMES = [
 
 /** What stands beside a text in everybody's payloads. A name in words (`"status": "looking it up"`) is content all the same. */
 const NAMES =
-  /(?:^|[_-])(?:u?u?ids?|type|event|role|model|object|kind|version|provider|reason|status|created|updated|timestamp|ts|at|index|fingerprint|model_name|obfuscation|p)$|[a-z](?:Ids?|UUID|At|Type|Role|Model|Name|Reason|Status|Index|Version)$/;
+  /(?:^|[_-])(?:u?u?ids?|type|event|role|model|object|version|provider|reason|status|created|updated|timestamp|ts|at|index|fingerprint|model_name|obfuscation|p)$|[a-z](?:Ids?|UUID|At|Type|Role|Model|Name|Reason|Status|Index|Version)$/;
 const NUMBERS =
-  /(?:tokens?|time|duration|latency|elapsed|elapsed_?ms|seq|sequence|sequence_?number|logprob)$/i;
+  /(?:tokens?|time|duration|latency|elapsed|ms|seq|sequence|sequence_?number|logprob)$/i;
 const FLAGS =
   /^(?:done|final|finished|is_?finished|close|closed|complete|completed|end|ended|stop|stopped|success|ok|error|initial|partial|stream|streaming|special)$/i;
 const USAGE = /usage|tokens|metrics|timings/i;
@@ -176,6 +192,7 @@ function textOfParts(content: unknown): string | undefined {
 
 /** What a frame calls itself: its event, its type. */
 function namesOf({ event, json }: Frame): readonly string[] {
+  if (!isRecord(json)) return event === undefined ? [] : [event];
   const names = [event, member(json, 'event'), member(json, 'type'), member(json, 'event_type')];
   return names.filter((name) => typeof name === 'string');
 }

@@ -7,8 +7,16 @@ import { isRecord } from '../../core/values.ts';
 
 /** Of every event. */
 const COMMON = [
-  ...['type', 'sequence_number', 'item_id', 'output_index', 'content_index', 'summary_index'],
-  ...['annotation_index', 'response_id', 'obfuscation', 'agent.**'],
+  'type',
+  'sequence_number',
+  'item_id',
+  'output_index',
+  'content_index',
+  'summary_index',
+  'annotation_index',
+  'response_id',
+  'obfuscation',
+  'agent.**',
 ];
 
 /** Of an output item; what of it is text is found by `textsOfItem`. */

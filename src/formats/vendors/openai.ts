@@ -14,24 +14,40 @@ const BOTH = (path: string): string[] => [`choices.*.delta.${path}`, `choices.*.
 
 const FIELDS = new FieldTable({
   plumbing: [
-    ...['id', 'object', 'created', 'model', 'system_fingerprint', 'service_tier', 'usage.**'],
-    ...['choices.*.index', 'choices.*.finish_reason', ...BOTH('role')],
+    'id',
+    'object',
+    'created',
+    'model',
+    'system_fingerprint',
+    'service_tier',
+    'usage.**',
+    'choices.*.index',
+    'choices.*.finish_reason',
+    ...BOTH('role'),
     // `stream_options.include_obfuscation`; Mistral calls it `p`.
-    ...['obfuscation', 'p'],
+    'obfuscation',
+    'p',
     // Azure OpenAI, content filter annotations.
-    ...['prompt_filter_results.**', 'choices.*.content_filter_results.**'],
-    ...['choices.*.content_filter_result.**', 'choices.*.content_filter_offsets.**'],
+    'prompt_filter_results.**',
+    'choices.*.content_filter_results.**',
+    'choices.*.content_filter_result.**',
+    'choices.*.content_filter_offsets.**',
     // OpenRouter `ChatStreamChunk`; Groq `XGroq`; Cerebras and llama.cpp, times; vLLM, why it stopped.
-    ...[
-      'provider',
-      'choices.*.native_finish_reason',
-      'x_groq.id',
-      'x_groq.usage.**',
-      'x_groq.seed',
-    ],
-    ...['time_info.**', 'timings.**', 'choices.*.stop_reason', 'choices.*.matched_stop'],
+    'provider',
+    'choices.*.native_finish_reason',
+    'x_groq.id',
+    'x_groq.usage.**',
+    'x_groq.seed',
+    'time_info.**',
+    'timings.**',
+    'choices.*.stop_reason',
+    'choices.*.matched_stop',
     // Together: tokens as numbers, and its finish reason beside the choices.
-    ...['choices.*.seed', 'choices.*.delta.token_id', 'finish_reason', 'token.id', 'token.logprob'],
+    'choices.*.seed',
+    'choices.*.delta.token_id',
+    'finish_reason',
+    'token.id',
+    'token.logprob',
     'token.special',
     // DeepSeek and gateways: an error that is none.
     'error.code',
@@ -43,7 +59,10 @@ const FIELDS = new FieldTable({
     ...['content.*.thinking.**', 'content.*.type', 'content.*.reference_ids.**'].flatMap(BOTH),
     'choices.*.logprobs.**',
     // Perplexity.
-    ...['citations.**', 'search_results.**', 'images.**', 'related_questions.**'],
+    'citations.**',
+    'search_results.**',
+    'images.**',
+    'related_questions.**',
   ],
   tool: ['tool_calls.**', 'function_call.**'].flatMap(BOTH),
 });

@@ -4,11 +4,11 @@
  */
 import type { OpenedStream, StreamLog, WriteTime } from '../../core/save-port.ts';
 import type { SaveResult, SkipReason } from '../../core/message.ts';
-import { Capture, isEncoded } from './capture.ts';
+import { Capture } from './capture.ts';
 import type { StreamEnvironment } from '../lifecycle/environment.ts';
 import type { ResponseHead } from '../response/is-stream.ts';
-import { TerminalDetector, type TerminalSignal } from '../../formats/index.ts';
-import { MessageBuilder, type TerminalFact } from './message-builder.ts';
+import { isEncoded, isPlain, TerminalDetector, type TerminalSignal } from '../../formats/index.ts';
+import { endFactOf, ERROR_FRAME, MessageBuilder, type TerminalFact } from './message-builder.ts';
 import type { StreamSettings } from '../settings.ts';
 import type { Exchange } from '../response/exchange.ts';
 import type { Identity } from './identity.ts';
@@ -26,13 +26,6 @@ export interface PastBody extends Pick<Body, 'bytes' | 'format'> {
   /** Of its message. */
   readonly result: SaveResult | SkipReason | undefined;
 }
-
-/** The stream carried an error that its format knows: the upstream's word. */
-export const ERROR_FRAME: TerminalFact = {
-  outcome: 'failed',
-  side: 'upstream',
-  errorType: '_OTHER',
-};
 
 /** What a body has to know of its stream. */
 export interface BodyOwner extends StreamView {
@@ -64,13 +57,16 @@ export class Body {
     const keeper = owner.guarded ? environment.keeper : undefined;
     const encoded = isEncoded(head.contentEncoding);
     const { onFormatError } = environment;
-    const capture = new Capture({ maxBytes: keeper ? settings.maxBytes : 0, encoded });
+    const capture = new Capture({
+      maxBytes: keeper ? settings.maxBytes : 0,
+      encoded,
+      strict: !isPlain(head.contentEncoding),
+      charset: head.charset,
+    });
     this.#owner = owner;
     this.#contentLength = head.contentLength;
     this.#capture = capture;
-    this.#watch = encoded
-      ? undefined
-      : new TerminalDetector(settings.format, head.contentType, onFormatError);
+    this.#watch = encoded ? undefined : detectorFor(settings, head, onFormatError);
     if (keeper === undefined) return;
     const opened = openedStream(owner, head);
     this.#log = keeper.open(opened, capture);
@@ -122,9 +118,15 @@ export class Body {
       this.#log.append(kept, last ? 'tick' : this.#writeTime(this.#log, corked, atMs));
     }
     if (text === undefined || this.#watch === undefined) return undefined;
-    const sighting = this.#watch.inspect(text);
+    const signal = this.#watch.inspect(text);
     if (this.#watch.fitted) capture.noteAlike();
-    return sighting;
+    return signal === undefined || this.#isTakenBack(signal) ? undefined : signal;
+  }
+
+  /** Content stands behind the finish marker already, or so many have come that the next one is none either. */
+  #isTakenBack(signal: TerminalSignal): boolean {
+    if (this.builder?.concludesAtEnd === true) return true;
+    return signal === 'finish' && this.#watch?.finished === false;
   }
 
   /** Before a call that lets bytes out at once. */
@@ -170,26 +172,33 @@ export class Body {
 
   /** What a normal end says about the stream. */
   endFact(): TerminalFact {
-    const reading = this.builder?.read();
     const watch = this.#watch;
-    if (reading?.errorFrame ?? watch?.errored) return ERROR_FRAME;
-    const finished = reading?.finished ?? watch?.finished ?? true;
-    const needed = reading ? reading.finishMarker === 'needed' : watch?.needsFinish === true;
-    return finished || !needed
-      ? { outcome: 'completed', side: 'server' }
-      : { outcome: 'truncated', side: 'upstream', errorType: 'truncated' };
+    if (this.builder?.isBehind === false) return endFactOf(this.builder.read());
+    const fact = endFactOf({
+      errorFrame: watch?.errored === true,
+      finished: watch?.finished ?? true,
+      finishMarker: watch?.needsFinish === true ? 'needed' : 'none',
+    });
+    return this.builder === undefined ? fact : { ...fact, isProvisional: true };
   }
 
   /** What a finish marker says about it: after an error frame it is no success. */
   finishFact(): TerminalFact {
     return this.#watch?.errored === true ? ERROR_FRAME : { outcome: 'completed', side: 'server' };
   }
+}
 
-  /** Whether the answer is all there, given that its handler came to a normal end, or did not. */
-  isComplete(endedNormally: boolean): boolean {
-    const reading = this.builder?.read();
-    if (reading === undefined || reading.finished) return true;
-    return reading.finishMarker !== 'needed' && (endedNormally || this.whole);
+/** A format of the app may throw where it is only looked at. */
+function detectorFor(
+  { format }: StreamSettings,
+  { contentType }: ResponseHead,
+  onFormatError: (error: unknown) => void,
+): TerminalDetector | undefined {
+  try {
+    return new TerminalDetector(format, contentType, onFormatError);
+  } catch (error) {
+    onFormatError(error);
+    return undefined;
   }
 }
 

@@ -6,14 +6,7 @@
 import { Buffer } from 'node:buffer';
 import { StringDecoder } from 'node:string_decoder';
 import type { Piece } from '../../core/save-port.ts';
-
-/** Bodies without a coding, by the names they go by. */
-const IDENTITY: ReadonlySet<string> = new Set(['', 'identity']);
-
-/** Whether the handler writes an encoded body. */
-export function isEncoded(contentEncoding: string): boolean {
-  return !IDENTITY.has(contentEncoding);
-}
+import { isText, textDecoderFor } from '../../formats/index.ts';
 
 /** What one write brought. */
 export interface CapturedWrite {
@@ -34,6 +27,10 @@ export interface CaptureOptions {
   /** 0 keeps nothing: for streams that are only observed. */
   readonly maxBytes: number;
   readonly encoded: boolean;
+  /** It has a `Content-Encoding` that nobody knows: one control character shows that it is no text. */
+  readonly strict: boolean;
+  /** Of the bytes of a text; '' for UTF-8. */
+  readonly charset: string;
 }
 
 /** What one stream's handler has written so far. */
@@ -48,18 +45,27 @@ export class Capture {
   alikeFrom = 0;
   alikeTo = 0;
   readonly #maxBytes: number;
-  readonly #encoded: boolean;
-  #decoder: StringDecoder | undefined;
+  /** Its bytes are kept as they are: it is encoded, or its first ones are no text. */
+  #encoded: boolean;
+  readonly #strict: boolean;
+  readonly #charset: string;
+  #decoder: PieceDecoder | undefined;
 
-  constructor({ maxBytes, encoded }: CaptureOptions) {
+  constructor({ maxBytes, encoded, strict, charset }: CaptureOptions) {
     this.#maxBytes = maxBytes;
     this.#encoded = encoded;
+    this.#strict = strict;
+    this.#charset = charset;
   }
 
   /** Takes one body write; undefined for what Node itself will refuse. What is returned is filled anew by the next call. */
   take(chunk: unknown, encoding: unknown): Readonly<CapturedWrite> | undefined {
     if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return undefined;
     const size = sizeOf(chunk, encoding);
+    // Compression behind the guard names its coding when its first bytes are here.
+    if (this.bytes === 0 && this.#charset === '' && typeof chunk !== 'string') {
+      this.#encoded ||= !isText(chunk, this.#strict);
+    }
     this.bytes += size;
     const text = this.#encoded ? undefined : this.#textOf(chunk, encoding) || undefined;
     LAST_WRITE.text = text;
@@ -108,9 +114,25 @@ export class Capture {
   }
 
   #decode(chunk: Uint8Array): string {
-    this.#decoder ??= new StringDecoder('utf8');
+    this.#decoder ??= decoderOf(this.#charset);
     return this.#decoder.write(chunk);
   }
+}
+
+/** Decodes bytes that come in pieces. */
+interface PieceDecoder {
+  write(chunk: Uint8Array): string;
+  /** What is left of a character that did not come. */
+  end(): string;
+}
+
+function decoderOf(charset: string): PieceDecoder {
+  if (charset === '') return new StringDecoder('utf8');
+  const decoder = textDecoderFor(charset);
+  return {
+    write: (chunk) => decoder.decode(chunk, { stream: true }),
+    end: () => decoder.decode(),
+  };
 }
 
 function copyOf(chunk: string | Uint8Array, encoding: unknown): Buffer {

@@ -6,13 +6,8 @@ import type { Keeper, OpenedStream, SaveProgress, StreamLog } from '../../core/s
 import type { Message, Outcome, SaveResult, Side, SkipReason } from '../../core/message.ts';
 import type { FullObserver, StreamView } from '../../core/observer.ts';
 import type { Capture } from './capture.ts';
-import { isEncoded } from './capture.ts';
-import {
-  BodyReader,
-  type BodyReading,
-  decodeBody,
-  type TerminalDetector,
-} from '../../formats/index.ts';
+import { CapturedBody, contentOf } from './captured-body.ts';
+import type { BodyReading, TerminalDetector } from '../../formats/index.ts';
 import type { StreamSettings } from '../settings.ts';
 import type { Identity } from './identity.ts';
 
@@ -22,6 +17,27 @@ export interface TerminalFact {
   readonly side: Side;
   /** `error.type` of the telemetry, for the outcomes that are errors. */
   readonly errorType?: string | undefined;
+  /** What was seen while the body passed: reading it may show more. */
+  readonly isProvisional?: boolean | undefined;
+}
+
+/** The stream carried an error that its format knows: the upstream's word. */
+export const ERROR_FRAME: TerminalFact = {
+  outcome: 'failed',
+  side: 'upstream',
+  errorType: '_OTHER',
+};
+
+/** What a normal end says about a stream whose body says this. */
+export function endFactOf({
+  errorFrame,
+  finished,
+  finishMarker,
+}: Pick<BodyReading, 'errorFrame' | 'finished' | 'finishMarker'>): TerminalFact {
+  if (errorFrame) return ERROR_FRAME;
+  return finished || finishMarker !== 'needed'
+    ? { outcome: 'completed', side: 'server' }
+    : { outcome: 'truncated', side: 'upstream', errorType: 'truncated' };
 }
 
 export interface MessageBuilderParts {
@@ -42,6 +58,17 @@ export interface MessageBuilderParts {
   readonly onFormatError: (error: unknown) => void;
 }
 
+/** How the handler of a stream came to its end. */
+export interface Ending {
+  /** The outcome is one of a whole answer, or may be. */
+  readonly mayBeWhole: boolean;
+  /** By a normal end, or with all bytes that were promised. */
+  readonly endedNormally: boolean;
+}
+
+/** After so many saves of a stream that went on. */
+const MAX_REOPENED = 1;
+
 /** Makes the messages of one stream and hands them over. */
 export class MessageBuilder {
   /** Saves without a result yet. */
@@ -53,19 +80,35 @@ export class MessageBuilder {
   errorType: string | undefined;
   /** Called when a save has its result. */
   onResult: () => void = () => {};
+  /** Called when reading a large body shows another outcome than was taken for certain when it ended. */
+  onOutcome: (terminal: TerminalFact) => void = () => {};
   readonly #parts: MessageBuilderParts;
   readonly #body: CapturedBody;
   #settled: BodyReading | undefined;
   #saves = 0;
+  #told = false;
 
   constructor(parts: MessageBuilderParts) {
     this.#parts = parts;
-    this.#body = new CapturedBody(parts);
+    const { capture, settings, opened, watch, onFormatError } = parts;
+    this.#body = new CapturedBody(capture, {
+      format: settings.format,
+      contentType: opened.contentType,
+      contentEncoding: opened.contentEncoding,
+      maxBytes: settings.maxBytes,
+      template: () => watch?.template,
+      onFormatError,
+    });
   }
 
-  /** What the captured body says now. */
+  /** What the captured body says; where it is behind, what it said before. */
   read(): BodyReading {
     return this.#body.read();
+  }
+
+  /** Whether so much of the body is new that it is read in slices, and `read` does not know it yet. */
+  get isBehind(): boolean {
+    return this.#body.isBehind;
   }
 
   /** Whether a message was ever due. */
@@ -73,34 +116,77 @@ export class MessageBuilder {
     return this.#saves > 0;
   }
 
+  /** A finish marker that comes so often is none: the stream is concluded at its end. */
+  get concludesAtEnd(): boolean {
+    return this.#saves > MAX_REOPENED;
+  }
+
   /** Whether it says more than when it was last settled. */
   grew(): boolean {
-    const reading = this.read();
     const settled = this.#settled;
+    if (settled === undefined || this.isBehind) return true;
+    const reading = this.read();
     return (
-      settled === undefined ||
       reading.text !== settled.text ||
       reading.errorFrame !== settled.errorFrame ||
       reading.unknownText !== settled.unknownText
     );
   }
 
-  /** Hands the message over, or says that there is none to keep by returning undefined. */
-  settle(terminal: TerminalFact, complete: boolean): SaveProgress | undefined {
-    const { view, settings, capture, observer } = this.#parts;
+  /**
+   * Hands the message over, or says that there is none to keep by returning undefined. A large body is read in slices first;
+   * its message is due at once.
+   */
+  settle(terminal: TerminalFact, ending: Ending): SaveProgress | undefined {
+    const { settings } = this.#parts;
+    if (this.#saves === 0 && settings.policy[terminal.outcome] === 'discard') {
+      this.result = 'discarded';
+      return undefined;
+    }
+    if (this.isBehind) return this.#settleInSlices(terminal, ending);
     const reading = this.read();
     this.#settled = reading;
-    if (this.#saves === 0) {
-      if (settings.policy[terminal.outcome] === 'discard') this.result = 'discarded';
-      else if (reading.empty) this.result = 'empty';
-      else this.result = undefined;
-      if (this.result !== undefined) return undefined;
-      observer.onDue(view);
-      const cut = capture.droppedBytes + this.#body.dropped > 0;
-      observer.onMessage(view, { unknownText: reading.unknownText, cut });
+    if (this.#saves === 0 && reading.empty) {
+      this.result = 'empty';
+      return undefined;
     }
+    this.#becomeDue();
+    this.#tell(reading);
+    return this.#save(this.#message(reading, terminal, { ...ending, revision: this.#saves - 1 }));
+  }
+
+  /** More than a slice is never empty. */
+  #settleInSlices(terminal: TerminalFact, ending: Ending): SaveProgress {
+    this.#becomeDue();
+    const revision = this.#saves - 1;
+    this.pending += 1;
+    const saved = this.#body.readInSlices().then((reading) => {
+      this.#settled = reading;
+      this.pending -= 1;
+      this.#tell(reading);
+      const final = terminal.isProvisional === true ? endFactOf(reading) : terminal;
+      if (final !== terminal) this.onOutcome(final);
+      return this.#save(this.#message(reading, final, { ...ending, revision }));
+    });
+    this.#parts.keeper.announce(saved);
+    return {
+      confirmed: saved.then(({ confirmed }) => confirmed),
+      result: saved.then(({ result }) => result),
+    };
+  }
+
+  #becomeDue(): void {
+    if (this.#saves === 0) this.#parts.observer.onDue(this.#parts.view);
     this.#saves += 1;
-    return this.#save(this.#message(reading, terminal, complete));
+    this.result = undefined;
+  }
+
+  /** Once: what the observer is to know of the message. */
+  #tell({ unknownText }: BodyReading): void {
+    if (this.#told) return;
+    this.#told = true;
+    const { observer, view, capture } = this.#parts;
+    observer.onMessage(view, { unknownText, cut: capture.droppedBytes + this.#body.dropped > 0 });
   }
 
   #save(message: Message): SaveProgress {
@@ -125,94 +211,45 @@ export class MessageBuilder {
     return progress;
   }
 
-  #message(reading: BodyReading, terminal: TerminalFact, complete: boolean): Message {
-    const { view, opened, settings, capture } = this.#parts;
-    const droppedBytes = capture.droppedBytes + this.#body.dropped;
+  #message(
+    reading: BodyReading,
+    terminal: TerminalFact,
+    { mayBeWhole, endedNormally, revision }: Ending & { readonly revision: number },
+  ): Message {
+    const { view, opened, capture, traceId } = this.#parts;
     // It may have become known since the stream was opened.
-    const { conversationId, role, metadata } = view.identity;
+    const { conversationId, role, metadata: given } = view.identity;
+    const { text, events, metadata, finished } = contentOf(reading, {
+      events: opened.events,
+      metadata: given,
+    });
+    const droppedBytes = capture.droppedBytes + this.#body.dropped;
+    const isWhole = finished || (reading.finishMarker !== 'needed' && endedNormally);
     return {
       id: opened.messageId,
       streamId: opened.id,
       conversationId,
       role,
-      text: reading.text,
-      events: eventsOf(reading, settings),
-      metadata: withFinishReason(metadata, reading.finishReason),
-      complete: complete && !reading.errorFrame && droppedBytes === 0,
+      text,
+      events,
+      metadata,
+      complete:
+        mayBeWhole &&
+        isWhole &&
+        terminal.outcome !== 'truncated' &&
+        !reading.errorFrame &&
+        !this.#body.isBroken &&
+        droppedBytes === 0,
       outcome: terminal.outcome,
       side: terminal.side,
-      revision: this.#saves - 1,
+      revision,
       chunks: view.chunks,
       bytes: capture.bytes,
       droppedBytes,
-      traceId: this.#parts.traceId,
+      traceId,
       startedAt: new Date(opened.startedAtMs),
       // The wall clock may have been set meanwhile.
       endedAt: new Date(opened.startedAtMs + view.timings.elapsedMs),
     };
   }
-}
-
-/** Reads only what is new, unless the body is encoded: then it is decoded as a whole. A class, as above. */
-class CapturedBody {
-  /** Bytes of an encoded body that could not be decoded, or were too many. */
-  dropped = 0;
-  readonly #parts: MessageBuilderParts;
-  #reading: BodyReader | undefined;
-  #fed = 0;
-  #last: BodyReading | undefined;
-
-  constructor(parts: MessageBuilderParts) {
-    this.#parts = parts;
-  }
-
-  read(): BodyReading {
-    const { capture, opened } = this.#parts;
-    if (this.#last === undefined || this.#fed < capture.pieces.length) {
-      this.#last = isEncoded(opened.contentEncoding) ? this.#decode() : this.#readOn();
-      this.#fed = capture.pieces.length;
-    }
-    return this.#last;
-  }
-
-  #readOn(): BodyReading {
-    const { pieces, alikeFrom, alikeTo } = this.#parts.capture;
-    const reading = (this.#reading ??= this.#begin());
-    for (let at = this.#fed; at < pieces.length; at += 1) {
-      // An unencoded body is kept as strings only.
-      reading.feed(String(pieces[at]), at >= alikeFrom && at < alikeTo);
-    }
-    return reading.result();
-  }
-
-  #decode(): BodyReading {
-    const { capture, opened, settings } = this.#parts;
-    const { text, dropped } = decodeBody(capture.pieces, opened.contentEncoding, settings.maxBytes);
-    this.dropped = dropped;
-    const reading = this.#begin();
-    reading.feed(text);
-    const result = reading.result();
-    // Bytes that nobody could decode are an answer that nobody could read, not an empty one.
-    const unreadable = text === '' && capture.pieces.length > 0;
-    return unreadable ? { ...result, empty: false, unknownText: true } : result;
-  }
-
-  #begin(): BodyReader {
-    const { opened, settings, watch, onFormatError } = this.#parts;
-    return new BodyReader(settings.format, opened.contentType, onFormatError, watch?.template);
-  }
-}
-
-function eventsOf(reading: BodyReading, settings: StreamSettings): readonly unknown[] | null {
-  return settings.events || reading.unknownText || reading.toolCalls || reading.wordless
-    ? reading.events
-    : null;
-}
-
-function withFinishReason(
-  metadata: OpenedStream['metadata'],
-  finishReason: string | undefined,
-): OpenedStream['metadata'] {
-  if (finishReason === undefined) return metadata;
-  return { ...metadata, lastchunk: { finishReason } };
 }

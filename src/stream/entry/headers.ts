@@ -1,5 +1,5 @@
 /** The head of a response: what it says at the moment it is known, and the two headers of ours. */
-import { headerPairs, mediaType, type ResponseHead } from '../response/is-stream.ts';
+import { charsetOf, headerPairs, mediaType, type ResponseHead } from '../response/is-stream.ts';
 import type { Response } from '../response/exchange.ts';
 import type { Stream } from '../lifecycle/stream.ts';
 import { isObject } from '../../core/values.ts';
@@ -14,6 +14,7 @@ export function headOf(res: Response, given: readonly unknown[] = []): ResponseH
   return {
     status: typeof status === 'number' ? status : res.statusCode,
     contentType: mediaType(header('content-type')),
+    charset: charsetOf(header('content-type')),
     contentEncoding: mediaType(header('content-encoding')),
     contentLength: Number.isInteger(length) ? length : undefined,
     revalidates: header('etag') !== undefined || header('accept-ranges') !== undefined,

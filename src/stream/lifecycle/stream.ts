@@ -6,9 +6,9 @@
  */
 import type { SaveProgress } from '../../core/save-port.ts';
 import type { HoldRelease, StreamView } from '../../core/observer.ts';
-import { Body, ERROR_FRAME } from '../body/body.ts';
+import { Body } from '../body/body.ts';
 import { StreamIdentity } from '../body/identity.ts';
-import type { TerminalFact } from '../body/message-builder.ts';
+import { type Ending, ERROR_FRAME, type TerminalFact } from '../body/message-builder.ts';
 import { StreamTimings } from '../body/timings.ts';
 import { Finishing } from '../client/detached.ts';
 import { type StopSignal, stopSignalFor } from '../client/stop-signal.ts';
@@ -144,7 +144,11 @@ export class Stream implements StreamView {
     this.environment.live.set(this.id, this);
     this.environment.observer.onStart(this);
     this.body = new Body(this, head);
-    if (this.body.builder !== undefined) this.body.builder.onResult = () => this.report.update();
+    const { builder } = this.body;
+    if (builder !== undefined) {
+      builder.onResult = () => this.report.update();
+      builder.onOutcome = (terminal) => (this.terminal = terminal);
+    }
     this.timings.start();
   }
 
@@ -206,13 +210,13 @@ export class Stream implements StreamView {
       const trouble = this.identity.askAgain();
       if (trouble !== undefined) this.environment.onInternalError('message', trouble);
     }
-    return this.body?.builder?.settle(this.terminal, this.#isComplete(this.terminal));
+    return this.body?.builder?.settle(this.terminal, this.#ending(this.terminal));
   }
 
-  #isComplete({ outcome }: TerminalFact): boolean {
+  #ending({ outcome }: TerminalFact): Ending {
     const finishes = outcome === 'disconnected' && this.settings.policy.disconnected === 'finish';
-    if (outcome !== 'completed' && !finishes) return false;
-    return this.body?.isComplete(this.endCalled && !this.cutShort) === true;
+    const endedNormally = (this.endCalled && !this.cutShort) || this.body?.whole === true;
+    return { mayBeWhole: outcome === 'completed' || finishes, endedNormally };
   }
 
   /** Holds what is written from now on until the message is safe, or its time is over. */

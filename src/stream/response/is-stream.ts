@@ -39,6 +39,8 @@ export interface ResponseHead {
   readonly contentType: string;
   /** The coding that the handler applied itself, lower case, `''` when there is none. */
   readonly contentEncoding: string;
+  /** Of the content type, lower case; '' for UTF-8 and none. */
+  readonly charset: string;
   /** `undefined` when the response is chunked. */
   readonly contentLength: number | undefined;
   /** It has an `ETag` or says `Accept-Ranges`: a representation that can be asked for again. */
@@ -94,6 +96,14 @@ export function mediaType(header: unknown): string {
   const value = Array.isArray(header) ? header[0] : header;
   if (typeof value !== 'string') return '';
   return (value.split(';', 1)[0] ?? '').trim().toLowerCase();
+}
+
+/** `text/plain; charset="ISO-8859-1"` → `iso-8859-1`; '' for UTF-8 and none. */
+export function charsetOf(header: unknown): string {
+  const value = Array.isArray(header) ? header[0] : header;
+  if (typeof value !== 'string') return '';
+  const charset = /;\s*charset\s*=\s*"?([\w.:-]{1,40})/i.exec(value)?.[1]?.toLowerCase() ?? '';
+  return /^utf-?8$/.test(charset) ? '' : charset;
 }
 
 /** The headers given to `writeHead`, in any of its forms, as pairs. */
