@@ -23,12 +23,10 @@ const FIELDS = new FieldTable({
       'safetyRatings.**',
       'content.role',
     ].map((key) => `${CANDIDATE}.${key}`),
-    ...[
-      `${PART}.thought`,
-      `${PART}.thoughtSignature`,
-      `${PART}.partMetadata.**`,
-      'promptFeedback.**',
-    ],
+    `${PART}.thought`,
+    `${PART}.thoughtSignature`,
+    `${PART}.partMetadata.**`,
+    'promptFeedback.**',
     'sdkHttpResponse.**',
   ],
   wordless: [
