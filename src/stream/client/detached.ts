@@ -70,7 +70,8 @@ export class Finishing {
     this.active = true;
     this.#count(1);
     this.#bytesAtLeave = this.#stream.bytes;
-    this.#timer = setTimeout(() => this.#refuse('time'), settings.finish.timeoutMs);
+    // The handler's own work keeps a process up; the budget alone does not.
+    this.#timer = setTimeout(() => this.#refuse('time'), settings.finish.timeoutMs).unref();
     if (this.#stream.kind === 'stream') this.announce();
     this.#detached.begin();
     return true;

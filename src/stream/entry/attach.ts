@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { streamPlaces } from '../../core/current-stream.ts';
 import type { FinishRefusal } from '../../core/observer.ts';
 import { sharedState } from '../../core/shared-state.ts';
+import { listenToConnection } from '../response/connection-events.ts';
 import { exchangeOf, type Response, type RoutedRequest } from '../response/exchange.ts';
 import { newId } from '../body/identity.ts';
 import { clientStalled, endDetached, finishedInGrace, timeOut } from '../lifecycle/ending.ts';
@@ -67,7 +68,7 @@ class Attachment implements StreamHooks {
   readonly #response: InterceptedResponse;
   /** Heard from the request, the response and the connection; one function, because there is one for each live stream. */
   readonly #onClose: (this: unknown) => void;
-  readonly #onTimeout: () => void;
+  #stopListening: (() => void) | undefined;
   /** The methods before and after they were wrapped; a guard never has to give them back. */
   readonly #methods: { readonly before: Methods; readonly wrapped: Methods } | undefined;
 
@@ -81,7 +82,6 @@ class Attachment implements StreamHooks {
       stream.finishing?.noteClose(this);
       if (this !== stream.exchange.req) connectionClosed(stream);
     };
-    this.#onTimeout = () => stream.timings.socketTimedOut();
     this.#listen();
   }
 
@@ -106,10 +106,7 @@ class Attachment implements StreamHooks {
   }
 
   removeListeners(): void {
-    const { socket, h2 } = this.#stream.exchange;
-    if (h2 !== undefined) return;
-    socket.removeListener('close', this.#onClose);
-    socket.removeListener('timeout', this.#onTimeout);
+    this.#stopListening?.();
   }
 
   restoreMethods(): void {
@@ -127,8 +124,11 @@ class Attachment implements StreamHooks {
     prototype.prependListener.call(res, 'close', this.#onClose);
     if (finishing !== undefined) prototype.prependListener.call(req, 'close', this.#onClose);
     if (h2 === undefined) {
-      socket.prependListener('close', this.#onClose);
-      socket.prependListener('timeout', this.#onTimeout);
+      const { timings } = this.#stream;
+      this.#stopListening = listenToConnection(socket, {
+        onClose: (emitter) => this.#onClose.call(emitter),
+        onTimeout: () => timings.socketTimedOut(),
+      });
     } else {
       h2.prependListener('close', this.#onClose);
       h2.prependListener('aborted', this.#onClose);

@@ -20,6 +20,7 @@ import {
   methodsOf,
   NAMES,
   noteReset,
+  refuseWrite,
   wrapper,
 } from './methods.ts';
 import { addHeaders, flattenHead, headOf, removeHeaders, withHeaders } from './headers.ts';
@@ -156,9 +157,9 @@ export class InterceptedResponse {
 
   #destroy(self: Response, args: unknown[]): unknown {
     const stream = this.#stream;
-    if (stream.concerned && !handlerDestroyed(stream, args[0])) return self;
+    const refused = stream.concerned && !handlerDestroyed(stream, args[0]);
     // A bare response has left its connection by now, and nothing of this reaches it.
-    if (stream.hold.isLate) return self;
+    if (refused || stream.hold.isLate) return stream.exchange.h2 === undefined ? self : undefined;
     stream.hold.handlerDestroys(args[0]);
     return this.#call('destroy', self, args);
   }
@@ -219,34 +220,28 @@ export class InterceptedResponse {
     hasBody: boolean,
     done: Callback | undefined,
   ): unknown {
-    const { clientGone, discardWrites, hold } = this.#stream;
+    const { clientGone, discardWrites, hold, exchange } = this.#stream;
     if (clientGone || discardWrites) {
       discard(done);
       return self;
     }
-    return hold.isLate && hasBody
-      ? this.#callLate('end', self, args)
-      : this.#call('end', self, args);
+    // Over HTTP/2 it calls `write`, which answers.
+    const isLate = hold.isLate && hasBody && exchange.h2 === undefined;
+    return isLate ? this.#callLate('end', self, args) : this.#call('end', self, args);
   }
 
   /** The answer of a response that is over: no `error` event, which nobody expects who clears a timer at `close`. */
   #callLate(name: 'write' | 'end', self: Response, args: unknown[]): unknown {
     const { res, h2 } = this.#stream.exchange;
-    if (h2 === undefined) {
-      // Node asks this alone whether to emit the error.
-      const { destroyed } = res;
-      res.destroyed = true;
-      try {
-        return this.#call(name, self, args);
-      } finally {
-        res.destroyed = destroyed;
-      }
+    if (h2 !== undefined) return refuseWrite(lastFunction(...args));
+    // Node asks this alone whether to emit the error.
+    const { destroyed } = res;
+    res.destroyed = true;
+    try {
+      return this.#call(name, self, args);
+    } finally {
+      res.destroyed = destroyed;
     }
-    const message = 'write after end';
-    const error = Object.assign(new Error(message), { code: 'ERR_STREAM_WRITE_AFTER_END' });
-    const callback = lastFunction(...args);
-    if (callback !== undefined && name === 'write') process.nextTick(callback, error);
-    return name === 'write' ? false : self;
   }
 
   /** Asks, while it is open, whether the response is a stream; its head if it is one, which then has to begin. */

@@ -30,10 +30,18 @@ export function wrapper(answer: (self: Response, args: unknown[]) => unknown): M
  */
 export function noteReset(stream: Stream, h2: ServerHttp2Stream): void {
   const close = h2.close.bind(h2);
-  h2.close = (code, callback) => {
-    stream.resetHere = code !== undefined && code !== 0 && code !== H2_CANCEL;
+  h2.close = (code = 0, callback) => {
+    const isAnEnd = code === 0 && stream.endCalled;
+    if (!h2.closed && !isAnEnd && code !== H2_CANCEL) stream.resetHere = true;
     close(code, callback);
   };
+}
+
+/** What a write does on an HTTP/2 response that is over. */
+export function refuseWrite(callback: Callback | undefined): false {
+  const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' });
+  if (callback !== undefined) process.nextTick(callback, error);
+  return false;
 }
 
 /** What a write does on a client that is gone, or in a stream that is over: it works, and nothing happens. */

@@ -61,10 +61,11 @@ export function guardMiddleware<Req, Res>(
   if (settings.route !== undefined) environment.observer.onRoute(settings.route);
   // It is called with what its framework, or Node, calls us with.
   const wrapped = handler as Handler | undefined;
-  return asMiddleware((req, res, next) => {
+  return asMiddleware(function (this: unknown, req, res, next) {
     const stream = attach(req, res, settings, environment);
     environment.observer.onRoute(stream.route);
-    return inStream(res, () => (wrapped === undefined ? next?.() : run(wrapped, req, res, next)));
+    if (wrapped === undefined) return inStream(res, () => next?.());
+    return inStream(res, () => run(wrapped.bind(this), req, res, next));
   });
 }
 

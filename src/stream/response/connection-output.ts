@@ -142,7 +142,8 @@ export class ConnectionOutput {
     if (hold === undefined) return undefined;
     this.#hold = undefined;
     hold.restore();
-    if (hold.timeoutMs > 0) this.#target.setTimeout(hold.timeoutMs);
+    const { writableEnded } = this.#target;
+    if (hold.timeoutMs > 0 && !writableEnded) this.#target.setTimeout(hold.timeoutMs);
     return hold;
   }
 

@@ -5,6 +5,7 @@
 import type { Outcome } from '../../core/message.ts';
 import { type ConnectionOutput, outputOf } from './connection-output.ts';
 import type { Exchange } from './exchange.ts';
+import { shadowMethods } from './shadow-property.ts';
 
 /** Outcomes after which what is written waits: those that a client takes for the end of an answer. */
 export const HELD: ReadonlySet<Outcome> = new Set(['completed', 'truncated', 'failed']);
@@ -18,6 +19,7 @@ export class ResponseHold {
   isLate = false;
   readonly #exchange: Exchange;
   #output: ConnectionOutput | undefined;
+  #restore: (() => void) | undefined;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -43,6 +45,14 @@ export class ResponseHold {
   ended(): void {
     process.nextTick(() => {
       this.isLate = this.active;
+      if (!this.active || this.#exchange.h2 !== undefined) return;
+      // A bare response has left its connection by now, and these write to that.
+      const nothing = (): void => {};
+      this.#restore = shadowMethods(this.#exchange.res, {
+        writeContinue: nothing,
+        writeProcessing: nothing,
+        writeEarlyHints: nothing,
+      });
     });
   }
 
@@ -66,6 +76,8 @@ export class ResponseHold {
     this.active = false;
     this.isLate = false;
     this.#output = undefined;
+    this.#restore?.();
+    this.#restore = undefined;
     return output;
   }
 

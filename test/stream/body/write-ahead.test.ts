@@ -132,6 +132,18 @@ const WAYS: readonly Way[] = [
     http1Only: true,
   },
   {
+    name: 'a socket that is uncorked behind a write',
+    act: (res) => {
+      write(res, '<1>');
+      res.socket?.uncork();
+      write(res, '<2>');
+      res.socket?.uncork();
+      setImmediate(() => res.end());
+    },
+    marks: ['<1>', '<2>'],
+    http1Only: true,
+  },
+  {
     name: 'a socket that was corked before the turn',
     act: (res) => {
       res.socket?.cork();

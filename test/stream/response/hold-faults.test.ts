@@ -1,0 +1,328 @@
+/** What other people's test suites found in an earlier hold: each is what a bare response does. */
+import { spawnSync } from 'node:child_process';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connect } from 'node:http2';
+import type { Http2ServerResponse } from 'node:http2';
+import express from 'express';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { chatChunk } from '../../support/frames.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve, serveHttp2, type Transport } from '../../support/test-server.ts';
+import { turns, until } from '../../support/until.ts';
+import { dial, openClient, request } from '../../support/http-client.ts';
+
+type Act = (req: IncomingMessage, res: ServerResponse) => void;
+
+const CONTENT = chatChunk({ content: 'one' });
+const FINISH = chatChunk({}, 'stop');
+const DONE = 'data: [DONE]\n\n';
+const WHOLE = CONTENT + FINISH + DONE;
+
+const answer: Act = (_, res) => {
+  res.setHeader('content-type', 'text/event-stream');
+  res.write(CONTENT);
+  res.write(FINISH);
+  res.end(DONE);
+};
+
+describe('a write after a held end', () => {
+  it.each(['write', 'end'] as const)('by %s in a later turn emits no error', async (name) => {
+    const told: unknown[] = [];
+    const held = await hold((req, res) => {
+      answer(req, res);
+      res.on('error', (error) => told.push(error));
+      setImmediate(() => told.push(res[name](': beat\n\n') === (name === 'end' ? res : false)));
+    });
+    await until('it was called', () => told.length > 0);
+    await turns();
+    expect(told).toEqual([true]);
+    held.store.answer();
+    expect((await held.httpClient.over()).body.toString()).toBe(WHOLE);
+  });
+});
+
+describe('an end that throws', () => {
+  const mistakes: Readonly<Record<string, (res: ServerResponse) => void>> = {
+    'a header hook': (res) => {
+      res.writeHead = () => {
+        Reflect.deleteProperty(res, 'writeHead');
+        throw new Error('hook');
+      };
+      res.end(DONE);
+    },
+    'a status message': (res) => {
+      res.statusMessage = 'a\nb';
+      res.end(DONE);
+    },
+  };
+
+  it.each(Object.entries(mistakes))('because of %s throws at once', async (_name, mistake) => {
+    const { httpClient, store } = await hold((_, res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      try {
+        mistake(res);
+      } catch {
+        res.statusMessage = 'No';
+        res.statusCode = 500;
+        res.end('no');
+      }
+    });
+    store.answer();
+    const reply = await httpClient.over();
+    expect([reply.status, reply.body.toString()]).toEqual([500, 'no']);
+  });
+});
+
+describe('a held answer reaches its client', () => {
+  const closings: Readonly<Record<string, Act>> = {
+    'res.destroy()': (_, res) => void res.destroy(),
+    'res.destroy(error)': (_, res) => void res.destroy(new Error('no')),
+    'req.destroy()': (req) => void req.destroy(),
+    'socket.destroy()': (req) => void req.socket.destroy(),
+    'socket.end()': (req) => void req.socket.end(),
+    'a time-out of the response': (_, res) => void res.setTimeout(1),
+    'a time-out of the socket': (req) => void req.socket.setTimeout(1),
+  };
+
+  describe.each(['http', 'https'] as const)('over %s', (transport) => {
+    it.each(Object.entries(closings))('after %s', async (_name, close) => {
+      const { httpClient, store } = await hold((req, res) => {
+        answer(req, res);
+        close(req, res);
+      }, transport);
+      await turns(20);
+      store.answer();
+      expect((await httpClient.over()).body.toString()).toBe(WHOLE);
+    });
+
+    it('after server.close() and closeIdleConnections()', async () => {
+      const { httpClient, store, testServer } = await hold(answer, transport);
+      testServer.server.close();
+      testServer.server.closeIdleConnections();
+      await turns(20);
+      store.answer();
+      expect((await httpClient.over()).body.toString()).toBe(WHOLE);
+    });
+  });
+
+  it('after a throw that only Express sees', async () => {
+    const { keep, store, recorded } = createInMemoryInstance();
+    store.hold();
+    const app = express().set('env', 'test');
+    app.get('/', keep.guard({ confirmTimeoutMs: 60_000 }), (req, res) => {
+      answer(req, res);
+      throw new Error('after the end');
+    });
+    const httpClient = await openClient(await serve(app), '/');
+    await until('the store was asked', () => store.waiting > 0);
+    await turns(20);
+    store.answer();
+    expect((await httpClient.over()).body.toString()).toBe(WHOLE);
+    expect(recorded.internalErrors).toEqual([]);
+  });
+
+  it('that closed its side', async () => {
+    const { httpClient, store } = await hold(answer);
+    httpClient.halfClose();
+    await turns(20);
+    store.answer();
+    expect((await httpClient.over()).body.toString()).toBe(WHOLE);
+  });
+
+  it('that goes on with what is no request', async () => {
+    const { httpClient, store } = await hold(answer);
+    httpClient.send('no request\r\n\r\n');
+    await turns(20);
+    store.answer();
+    expect((await httpClient.over()).body.toString()).toBe(WHOLE);
+  });
+
+  it('and its connection is closed after end(); destroy()', async () => {
+    const { httpClient, store } = await hold((req, res) => {
+      answer(req, res);
+      res.destroy();
+    });
+    store.answer();
+    await until('it is closed', () => httpClient.gone);
+    expect(httpClient.text).toBe(WHOLE);
+  });
+});
+
+describe('over HTTP/2', () => {
+  it('a head cannot be changed behind a held end', async () => {
+    const thrown: unknown[] = [];
+    const { text, headers, store } = await holdHttp2((res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.end(WHOLE);
+      try {
+        res.setHeader('x-late', '1');
+      } catch (error) {
+        thrown.push(error);
+      }
+      res.statusCode = 500;
+    });
+    expect(thrown).toMatchObject([{ code: 'ERR_HTTP2_HEADERS_SENT' }]);
+    store.answer();
+    await until('the answer is there', () => text() === WHOLE);
+    expect(headers()).toMatchObject({ ':status': 200 });
+    expect(headers()).not.toHaveProperty('x-late');
+  });
+
+  it.each(['close', 'destroy'] as const)('stream.%s() waits for what is held', async (name) => {
+    const { text, store } = await holdHttp2((res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.write(CONTENT);
+      res.end(FINISH + DONE);
+      setImmediate(() => res.stream[name]());
+    });
+    await turns(20);
+    store.answer();
+    await until('the answer is there', () => text() === WHOLE);
+  });
+
+  it("a handler's own stream.close() is its own, and a write says that it failed", async () => {
+    const said: unknown[] = [];
+    const { recorded, store } = await holdHttp2((res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.write(CONTENT);
+      res.stream.close();
+      setImmediate(() => said.push(res.write(CONTENT)));
+    });
+    store.answer();
+    expect(await recorded.ended()).toMatchObject({ outcome: 'failed', side: 'server' });
+    await until('it was written', () => said.length > 0);
+    expect(said).toEqual([false]);
+  });
+
+  it('an empty write and an end in a later turn send nothing foreign', async () => {
+    const { text, store } = await holdHttp2((res) => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.write(CONTENT);
+      res.write(FINISH);
+      res.write('');
+      setImmediate(() => res.end());
+    });
+    await turns(20);
+    store.answer();
+    await until('the marker is there', () => text().includes(FINISH));
+    await turns(20);
+    expect(text()).toBe(CONTENT + FINISH);
+  });
+});
+
+describe('around a hold', () => {
+  it.each(['guard', 'observe'] as const)('%s() takes twelve requests at once', async (kind) => {
+    const { keep } = createInMemoryInstance();
+    const warnings: string[] = [];
+    const note = (warning: Error): void => void warnings.push(warning.name);
+    process.on('warning', note);
+    onTestFinished(() => void process.off('warning', note));
+    const middleware = kind === 'guard' ? keep.guard({}) : keep.observe();
+    const httpClient = await dial(
+      await serve((req, res) => void middleware(req, res, () => setImmediate(() => res.end('{}')))),
+    );
+    httpClient.send(request('/').repeat(12));
+    await until('all are answered', () => httpClient.raw.toString().split('200 OK').length === 13);
+    await turns();
+    expect(warnings).toEqual([]);
+  });
+
+  it('a pipelined answer is held without the one before it', async () => {
+    const { keep, store } = createInMemoryInstance();
+    store.hold();
+    const first: ServerResponse[] = [];
+    const guard = keep.guard({ confirmTimeoutMs: 60_000 });
+    const testServer = await serve((req, res) => {
+      if (req.url === '/first') first.push(res);
+      else void guard(req, res, () => answer(req, res));
+    });
+    const httpClient = await dial(testServer);
+    httpClient.send(request('/first') + request('/second'));
+    await until('the store was asked', () => store.waiting > 0);
+    first[0]?.end('first');
+    await until('the first is there', () => httpClient.raw.includes('first'));
+    await until('the second has begun', () => httpClient.raw.includes('"one"'));
+    await turns(20);
+    expect(httpClient.raw.includes(DONE)).toBe(false);
+    store.answer();
+    await until('the second is there', () => httpClient.raw.includes(DONE));
+  });
+
+  it('a handler keeps its `this`', async () => {
+    const { keep } = createInMemoryInstance();
+    const seen: unknown[] = [];
+    const owner = {
+      handler: keep.guard({}, function (this: unknown, _req, res) {
+        seen.push(this);
+        res.end();
+      }),
+    };
+    const testServer = await serve((req, res) => void owner.handler(req, res));
+    await (await openClient(testServer, '/')).over();
+    expect(seen).toEqual([owner]);
+  });
+
+  it('an answer that is finished without its client does not keep a process up', () => {
+    const program = `
+      import { createServer } from 'node:http';
+      import { connect } from 'node:net';
+      import { lastchunk } from './src/index.ts';
+      const store = { save: () => Promise.resolve(), close: () => Promise.resolve() };
+      const keep = lastchunk({ store, journal: false });
+      const guard = keep.guard({}, (_req, res) => {
+        res.setHeader('content-type', 'text/event-stream');
+        res.write('data: one\\n\\n');
+      });
+      const server = createServer((req, res) => void guard(req, res)).listen(0, () => {
+        const client = connect(server.address().port);
+        client.write('GET / HTTP/1.1\\r\\nhost: a\\r\\n\\r\\n');
+        client.once('data', () => {
+          client.destroy();
+          server.close();
+        });
+      });`;
+    const { status, signal } = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '-e', program],
+      { timeout: 40_000 },
+    );
+    expect({ status, signal }).toEqual({ status: 0, signal: null });
+  });
+});
+
+/** An answer that waits for a store which the test lets go. */
+async function hold(act: Act, transport: Transport = 'http') {
+  const instance = createInMemoryInstance();
+  instance.store.hold();
+  const guard = instance.keep.guard({ confirmTimeoutMs: 60_000 });
+  const testServer = await serve(
+    (req, res) => void guard(req, res, () => act(req, res)),
+    transport,
+  );
+  const httpClient = await openClient(testServer, '/');
+  await until('the store was asked', () => instance.store.waiting > 0);
+  return { ...instance, testServer, httpClient };
+}
+
+/** The same over HTTP/2. */
+async function holdHttp2(act: (res: Http2ServerResponse) => void) {
+  const instance = createInMemoryInstance();
+  instance.store.hold();
+  const guard = instance.keep.guard(
+    { confirmTimeoutMs: 60_000 },
+    (_req: IncomingMessage, res: Http2ServerResponse) => act(res),
+  );
+  const { url } = await serveHttp2((req, res) => void guard(req, res));
+  const session = connect(url);
+  onTestFinished(() => session.destroy());
+  const stream = session.request({ ':path': '/' });
+  let text = '';
+  let headers: object = {};
+  stream.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+  stream.on('response', (given) => (headers = given));
+  stream.on('error', () => {
+    // A reset is one of the things that are tested.
+  });
+  await until('the store was asked', () => instance.store.waiting > 0);
+  return { ...instance, text: () => text, headers: () => headers };
+}
