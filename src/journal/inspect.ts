@@ -5,6 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { dropRefused } from './dead-letters.ts';
+import { eraseStream } from './erase.ts';
 import { diskFiles } from './fs.ts';
 import { isDead } from './lease/liveness.ts';
 import { INSTANCE_NAME } from './lease/owner-directory.ts';
@@ -54,7 +55,7 @@ export async function listJournal(path: string): Promise<readonly JournalListing
   return listings.sort((a, b) => a.startedAtMs - b.startedAtMs);
 }
 
-/** Drops a message: a refused one, or one that a dead process left. */
+/** Drops a message: a refused one, or one that a dead process left. Nothing of its text stays on disk. */
 export async function dropEntry(path: string, messageId: string): Promise<DropResult> {
   if (dropRefused(path, ({ id }) => id === messageId) > 0) return 'dropped';
   let result: DropResult = 'not-found';
@@ -68,6 +69,7 @@ export async function dropEntry(path: string, messageId: string): Promise<DropRe
     } finally {
       settlements.close();
     }
+    eraseStream(directory, stream.number);
   });
   return result;
 }

@@ -6,7 +6,7 @@ import { epochOf, systemClock } from '../core/clock.ts';
 import { LastchunkError } from '../core/errors.ts';
 import type { Captured, OpenedStream, StreamLog } from '../core/save-port.ts';
 import type { Message } from '../core/message.ts';
-import { writeRefused } from './dead-letters.ts';
+import { boundRefused, writeRefused } from './dead-letters.ts';
 import { diskFiles } from './fs.ts';
 import type { Files } from './fs.ts';
 import { Lease, countUser } from './lease/lease.ts';
@@ -42,6 +42,10 @@ export interface JournalWiring {
 
 /** An owner says so often that it lives. */
 const RENEW_MS = 5_000;
+
+/** Refused messages are kept for 90 days, and up to an eighth of `maxBytes`. */
+const REFUSED_MAX_AGE_MS = 90 * 24 * 3_600_000;
+const REFUSED_SHARE = 8;
 
 /**
  * Opens the journal. A directory given by hand that cannot be used throws `journal-unusable`; without the default one
@@ -141,6 +145,7 @@ class DiskJournal implements Journal {
       this.#engine.health.block(reasonOf(error));
     }
     this.#refreshSetAside();
+    this.#boundRefused();
     const users = countUser(path, 1);
     if (users > 1) this.#notices.tellShared(users);
     this.#startRenewal();
@@ -176,6 +181,7 @@ class DiskJournal implements Journal {
       this.#wiring.onError(error);
       return false;
     }
+    this.#boundRefused();
     this.settled(log);
     return true;
   }
@@ -229,6 +235,7 @@ class DiskJournal implements Journal {
 
   async #renew(): Promise<void> {
     this.#refreshSetAside();
+    this.#engine.sealQuiet();
     // A round knows what to do about a directory that was taken.
     if (!(await this.#lease.renew())) await this.#engine.syncer.request();
   }
@@ -247,8 +254,27 @@ class DiskJournal implements Journal {
   #problems(): Partial<Record<JournalProblem, number>> {
     const unreadable = this.#orphans.unread + this.#backlog.unread;
     const { count: damaged } = this.#setAside;
-    const counts = { unreadable, damaged, untrusted: this.#notices.untrusted };
+    const counts = {
+      unreadable,
+      damaged,
+      untrusted: this.#notices.untrusted,
+      poisonous: this.#orphans.poisonous,
+    };
     return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
+  }
+
+  /** Keeps `refused/` in its bounds; what had to go is told. */
+  #boundRefused(): void {
+    const { settings, log, onError } = this.#wiring;
+    const { path, maxBytes } = settings;
+    try {
+      const bound = { maxAgeMs: REFUSED_MAX_AGE_MS, maxBytes: maxBytes / REFUSED_SHARE };
+      const gone = boundRefused(path, bound);
+      if (gone > 0)
+        log('error', `${gone} refused messages were too old or too many, and are deleted`);
+    } catch (error) {
+      onError(error);
+    }
   }
 
   #refreshSetAside(): void {

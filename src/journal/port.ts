@@ -33,9 +33,10 @@ export interface JournalEntry {
 
 /**
  * `unreadable`: files and messages that the disk does not give now. `damaged`: segments set aside in `damaged/`.
- * `untrusted`: directories that others could have written, left alone.
+ * `untrusted`: directories that others could have written, left alone. `poisonous`: streams at
+ * which processes died while they read them, not read any more.
  */
-export type JournalProblem = 'unreadable' | 'damaged' | 'untrusted';
+export type JournalProblem = 'unreadable' | 'damaged' | 'untrusted' | 'poisonous';
 
 /** What health, metrics and the operator are told. */
 export interface JournalState {

@@ -32,6 +32,9 @@ export const KIND = {
   settled: 5,
   /** Written to see whether writing works; means nothing. */
   probe: 6,
+  /** The body is about to be read by a recovering process, and was read: a process may die in between. */
+  reading: 7,
+  wasRead: 8,
 } as const;
 
 export type Kind = (typeof KIND)[keyof typeof KIND];

@@ -55,5 +55,16 @@ async function recover(): Promise<void> {
   setInterval(() => {}, 1000);
 }
 
+/** Hangs in the midst of making a message out of what it read. */
+async function poison(): Promise<void> {
+  for await (const entry of journal.recover(new AbortController().signal)) {
+    if (!entry.opened.id.includes('poison')) continue;
+    await entry.body();
+    say({ reads: entry.opened.id });
+    for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000);
+  }
+}
+
 say({ ready: process.pid });
-await (mode === 'recover' ? recover() : write());
+const modes: Readonly<Record<string, () => Promise<void>>> = { recover, poison };
+await (modes[mode] ?? write)();

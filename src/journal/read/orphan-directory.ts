@@ -19,6 +19,9 @@ import type { IndexedFile, IndexedStream, StreamIndex } from './stream-index.ts'
 /** So often a file that cannot be read is tried; then its streams are given as far as the others have them. */
 const READ_TRIES = 5;
 
+/** A stream is not given again after so many processes died while they read it. */
+const DEATHS = 2;
+
 export interface OrphanDirectoryOptions {
   readonly directory: string;
   readonly reader: BodyReader;
@@ -40,6 +43,7 @@ export class OrphanDirectory {
   readonly #handedOut = new Set<IndexedStream>();
   readonly #files: IndexedFile[];
   readonly #settlements: Settlements;
+  #isClosed = false;
 
   /** Throws when the directory cannot be listed. Reads nothing yet. */
   constructor(options: OrphanDirectoryOptions) {
@@ -83,7 +87,9 @@ export class OrphanDirectory {
     const isWaiting = this.unread > 0;
     return [...this.#streams].filter(
       (stream) =>
-        !this.#handedOut.has(stream) && !(isWaiting && (stream.end === undefined || isCut(stream))),
+        !this.#handedOut.has(stream) &&
+        stream.deaths < DEATHS &&
+        !(isWaiting && (stream.end === undefined || isCut(stream))),
     );
   }
 
@@ -99,8 +105,23 @@ export class OrphanDirectory {
     this.#handedOut.delete(stream);
   }
 
-  body(stream: IndexedStream): Promise<ReadBack> {
-    return this.#options.reader.body(stream.files, stream.number);
+  /** How many streams processes died at again and again: they stay on disk and are not given any more. */
+  get poisonous(): number {
+    return [...this.#streams].filter(({ deaths }) => deaths >= DEATHS).length;
+  }
+
+  /** Notes that it is read, so that processes die of it twice at most. Rejects with what the disk says. */
+  async body(stream: IndexedStream): Promise<ReadBack> {
+    this.#attempt(() => this.#settlements.noteReading(stream, 'reading'));
+    try {
+      return await this.#options.reader.body(stream.files, stream.number);
+    } finally {
+      // What is made of the body is made before the next turn of the event loop.
+      setImmediate(() => {
+        if (this.#isClosed || !this.#streams.has(stream)) return;
+        this.#attempt(() => this.#settlements.noteReading(stream, 'wasRead'));
+      });
+    }
   }
 
   /** Its message is where it belongs; nothing of it is needed here any more. */
@@ -120,6 +141,7 @@ export class OrphanDirectory {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const file of this.#files) this.#attempt(() => closeSegment(file));
     this.#files.length = 0;
     this.#attempt(() => this.#settlements.close());
@@ -131,9 +153,12 @@ export class OrphanDirectory {
     openSegment(this.directory, file);
     if (fd === -1) this.bytes += file.size;
     // A file of which a part was indexed before it failed is indexed again: that changes nothing.
-    const damaged = await reader.scan(file, (record, bytes) =>
-      indexRecord(this.#index, file, record, bytes),
-    );
+    let unclear = 0;
+    const torn = await reader.scan(file, (record, bytes) => {
+      if (!indexRecord(this.#index, file, record, bytes)) unclear++;
+    });
+    const damaged = torn + unclear;
+    if (unclear > 0) file.isDamaged = true;
     file.isRead = true;
     if (damaged > 0) onCorrupt(damaged);
   }

@@ -75,6 +75,13 @@ export class Orphans {
     return unread;
   }
 
+  /** Streams at which processes died; they stay on disk until an operator drops them. */
+  get poisonous(): number {
+    let count = 0;
+    for (const one of this.#all) count += one.poisonous;
+    return count;
+  }
+
   /** Streams that are not settled yet. */
   get count(): number {
     let count = 0;

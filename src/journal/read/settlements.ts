@@ -1,9 +1,10 @@
 /**
- * The segment in which settled streams of a directory that is not ours are noted, behind the others. It is made with
+ * The segment in which it is noted what becomes of the streams of a directory that is not ours, behind the others. It is made with
  * the first note.
  */
 import { closeSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { HEADER_BYTES, KIND, seal } from '../record.ts';
+import type { RecordHead } from '../record.ts';
 import { newSegmentName, parseSegmentName, segmentPath } from '../segment-name.ts';
 import type { IndexedStream } from './stream-index.ts';
 
@@ -24,10 +25,20 @@ export class Settlements {
 
   /** Notes that all that is known of a stream is settled. Throws what the disk throws. */
   add({ number: stream, bodyEnd: offset, revision }: IndexedStream): void {
+    const payload = Buffer.alloc(4);
+    payload.writeInt32LE(revision, 0);
+    this.#write({ kind: KIND.settled, stream, offset, payloadBytes: 4 }, payload);
+  }
+
+  /** Notes that a stream is about to be read, or was. Throws what the disk throws. */
+  noteReading({ number: stream }: IndexedStream, kind: 'reading' | 'wasRead'): void {
+    this.#write({ kind: KIND[kind], stream, offset: 0, payloadBytes: 0 }, Buffer.alloc(0));
+  }
+
+  #write(head: RecordHead, payload: Buffer): void {
     const to = (this.#segment ??= create(this.#directory));
-    const record = Buffer.alloc(HEADER_BYTES + 4);
-    record.writeInt32LE(revision, HEADER_BYTES);
-    seal(record, 0, { kind: KIND.settled, stream, offset, payloadBytes: 4 }, to.salt);
+    const record = Buffer.concat([Buffer.alloc(HEADER_BYTES), payload]);
+    seal(record, 0, head, to.salt);
     to.size += writeSync(to.fd, record, 0, record.length, to.size);
   }
 

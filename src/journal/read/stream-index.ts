@@ -61,6 +61,8 @@ export interface IndexedStream {
   /** Pieces behind the first gap, while a segment before theirs is not read. */
   ahead: readonly BodyRange[];
   settledOffset: number;
+  /** Processes that died while they read it. */
+  deaths: number;
   settledRevision: number;
   readonly files: IndexedFile[];
 }
@@ -68,33 +70,47 @@ export interface IndexedStream {
 /** The streams of one directory, by number. */
 export type StreamIndex = Map<number, IndexedStream>;
 
-/** Adds one record. `bytes` is what was scanned; nothing of it is kept. */
+/** Adds one record. `bytes` is what was scanned; nothing of it is kept. False for a record that says nothing. */
 export function indexRecord(
   streams: StreamIndex,
   file: IndexedFile,
   record: FoundRecord,
   bytes: Buffer,
-): void {
-  if (record.kind === KIND.probe) return;
+): boolean {
+  if (record.kind === KIND.probe) return true;
   let stream = streams.get(record.stream);
   if (stream === undefined) {
     stream = fresh(record.stream);
     streams.set(record.stream, stream);
   }
-  if (stream.files.at(-1) !== file) stream.files.push(file);
-  const place = { file, position: record.at };
-  const text = (): string =>
-    bytes.toString('utf8', record.payloadAt, record.payloadAt + record.payloadBytes);
-  switch (record.kind) {
+  if (!stream.files.includes(file)) stream.files.push(file);
+  try {
+    noteRecord(stream, { file, position: record.at }, record, bytes);
+    return true;
+  } catch {
+    // No JSON, or too short: whoever wrote it, it costs itself only.
+    return false;
+  }
+}
+
+function noteRecord(
+  stream: IndexedStream,
+  place: IndexedPlace,
+  record: FoundRecord,
+  bytes: Buffer,
+): void {
+  const { kind, offset, payloadAt, payloadBytes } = record;
+  const text = (): string => bytes.toString('utf8', payloadAt, payloadAt + payloadBytes);
+  switch (kind) {
     case KIND.open:
-      stream.open = place;
       Object.assign(stream, openFacts(text()));
+      stream.open = place;
       return;
     case KIND.text:
     case KIND.bytes: {
-      const end = record.offset + record.payloadBytes;
+      const end = offset + payloadBytes;
       stream.bodyEnd = Math.max(stream.bodyEnd, end);
-      cover(stream, { offset: record.offset, end });
+      cover(stream, { offset, end });
       return;
     }
     case KIND.end: {
@@ -102,15 +118,20 @@ export function indexRecord(
       if (revision < stream.revision) return;
       stream.revision = revision;
       stream.end = place;
-      stream.endOffset = record.offset;
+      stream.endOffset = offset;
       return;
     }
-    case KIND.settled:
-      stream.settledOffset = Math.max(stream.settledOffset, record.offset);
-      stream.settledRevision = Math.max(
-        stream.settledRevision,
-        bytes.readInt32LE(record.payloadAt),
-      );
+    case KIND.settled: {
+      const revision = bytes.subarray(payloadAt, payloadAt + payloadBytes).readInt32LE(0);
+      stream.settledOffset = Math.max(stream.settledOffset, offset);
+      stream.settledRevision = Math.max(stream.settledRevision, revision);
+      return;
+    }
+    case KIND.reading:
+      stream.deaths++;
+      return;
+    case KIND.wasRead:
+      stream.deaths--;
       return;
     default:
     // Written by a later version: what it means is not ours to say.
@@ -192,6 +213,7 @@ function fresh(number: number): IndexedStream {
     covered: 0,
     ahead: [],
     settledOffset: -1,
+    deaths: 0,
     settledRevision: -2,
     files: [],
   };

@@ -23,6 +23,8 @@ export interface JournalSeams {
   readonly segmentBytes?: number;
   /** How long a slow disk is left alone; default 10 s. */
   readonly slowPauseMs?: number | undefined;
+  /** Default 60 s. */
+  readonly quietMs?: number;
 }
 
 export interface WriteEngineOptions {
@@ -39,6 +41,9 @@ export interface WriteEngineOptions {
   readonly onCorrupt: (count: number) => void;
   readonly onDamaged: (path: string, how: 'deleted' | 'truncated') => void;
 }
+
+/** A segment without unsaved streams goes after so long without a write. */
+const QUIET_MS = 60_000;
 
 const SEGMENT_BYTES = 8 * 1024 * 1024;
 
@@ -63,6 +68,7 @@ export class WriteEngine {
       directory: () => lease.directoryForFile(),
       segmentBytes: seams.segmentBytes ?? Math.min(SEGMENT_BYTES, maxBytes / SEGMENTS_AT_LEAST),
       setAside,
+      quietMs: seams.quietMs ?? QUIET_MS,
       onError,
     });
     const logs = new LogSet(segments);
@@ -102,6 +108,11 @@ export class WriteEngine {
       onDamaged: options.onDamaged,
     });
     this.streams = new StreamLogs({ writer, logs, lease, flushMs });
+  }
+
+  /** Removes what was saved a while ago, also where nothing new comes that would fill the segment. */
+  sealQuiet(): void {
+    if (this.segments.sealQuiet()) this.syncer.sweep();
   }
 
   /** The directory was deleted: what was in it is written again, from memory or out of the open files. */

@@ -7,6 +7,7 @@
  * written again at the head. So all sealed segments together never stay larger than four times what is needed. In a
  * journal that is full every quarter counts, one segment at a time.
  */
+import { performance } from 'node:perf_hooks';
 import { isMissing } from '../../core/values.ts';
 import type { Files } from '../fs.ts';
 import { newSegmentName, segmentPath } from '../segment-name.ts';
@@ -26,6 +27,8 @@ export interface SegmentsOptions {
   readonly directory: () => string;
   readonly segmentBytes: number;
   readonly setAside: SetAside;
+  /** A segment that nobody needs is sealed after so long without a write. */
+  readonly quietMs: number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -39,6 +42,8 @@ export class Segments {
   #open: Segment | undefined;
   #made = false;
   #lastNumber = 0;
+  /** Monotonic milliseconds of the last write. */
+  #grewAtMs = 0;
 
   constructor(options: SegmentsOptions) {
     this.#options = options;
@@ -55,6 +60,14 @@ export class Segments {
     this.#open = undefined;
   }
 
+  /** Seals the current segment when nobody needs it and nothing was written for a minute. False when it did not. */
+  sealQuiet(): boolean {
+    const isQuiet = performance.now() - this.#grewAtMs >= this.#options.quietMs;
+    if (!isQuiet || this.#open === undefined || this.#open.logs.size > 0) return false;
+    this.seal();
+    return true;
+  }
+
   /** Bytes were added to the current segment; seals it when it is full. */
   grew(added: number): void {
     const open = this.#open;
@@ -62,6 +75,7 @@ export class Segments {
     open.size += added;
     open.dirty = true;
     this.bytes += added;
+    this.#grewAtMs = performance.now();
     if (open.size >= this.#options.segmentBytes * SEAL_AT) this.#open = undefined;
   }
 

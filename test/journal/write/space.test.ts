@@ -40,6 +40,7 @@ describe('a segment', () => {
       directory: () => directory,
       segmentBytes: 100,
       setAside: new SetAside(directory),
+      quietMs: 60_000,
       onError: (error) => {
         throw error;
       },

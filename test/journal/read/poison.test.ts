@@ -1,0 +1,71 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { dropEntry, listJournal } from '../../../src/journal/index.ts';
+import { HEADER_BYTES, KIND, seal } from '../../../src/journal/record.ts';
+import { until } from '../../support/until.ts';
+import { startChild } from '../children.ts';
+import { emptyDirectory, open, recoverAll, segmentFiles, speaker, texts } from '../support.ts';
+
+async function leave(path: string, names: readonly string[]): Promise<string> {
+  const { journal } = open(path);
+  for (const name of names) {
+    const one = speaker(journal, name);
+    one.say(`words of ${name}`);
+    one.end();
+  }
+  await journal.close();
+  return segmentFiles(path)[0] ?? '';
+}
+
+describe('a stream at which processes die', () => {
+  it('is not read a third time; the others are, and it is there to be dropped', async () => {
+    const path = emptyDirectory();
+    await leave(path, ['poison', 'b']);
+    for (let death = 1; death <= 2; death++) {
+      const child = startChild('poison', path);
+      await until('it reads', () => child.lines.some((line) => 'reads' in line));
+      await child.kill('SIGKILL');
+    }
+    const { journal } = open(path);
+    expect(texts(await recoverAll(journal))).toEqual({ 'stream-b': 'words of b' });
+    expect(journal.state()).toMatchObject({ entries: 1, problems: { poisonous: 1 } });
+    await journal.close();
+    expect(await listJournal(path)).toMatchObject([{ messageId: 'message-poison' }]);
+    expect(await dropEntry(path, 'message-poison')).toBe('dropped');
+    expect(await listJournal(path)).toEqual([]);
+  });
+
+  it('is given as often as is needed when they died of something else', async () => {
+    const path = emptyDirectory();
+    await leave(path, ['a']);
+    for (let start = 0; start < 4; start++) {
+      const { journal } = open(path);
+      expect(await recoverAll(journal, false)).toHaveLength(1);
+      await nextTurn();
+      await journal.close();
+    }
+  });
+});
+
+describe('a record that cannot be parsed', () => {
+  it.each([
+    ['an open record that is no JSON', KIND.open, 'no JSON'],
+    ['an end record that is no JSON', KIND.end, '{'],
+    ['a settlement that is too short', KIND.settled, 'x'],
+  ])('(%s) costs itself only', async (_, kind, payload) => {
+    const path = emptyDirectory();
+    const file = await leave(path, ['a', 'b']);
+    const salt = Number.parseInt(/-([0-9a-f]{8})\./.exec(file)?.[1] ?? '', 16);
+    const record = Buffer.concat([Buffer.alloc(HEADER_BYTES), Buffer.from(payload)]);
+    seal(record, 0, { kind, stream: 99, offset: 0, payloadBytes: payload.length }, salt);
+    writeFileSync(file, Buffer.concat([record, readFileSync(file)]));
+    expect(await listJournal(path)).toHaveLength(2);
+    const { journal, corrupt } = open(path);
+    expect(texts(await recoverAll(journal))).toEqual({
+      'stream-a': 'words of a',
+      'stream-b': 'words of b',
+    });
+    expect(corrupt()).toBe(1);
+  });
+});
