@@ -4,7 +4,7 @@ export type { LastchunkErrorCode } from './core/errors.ts';
 export { refuse } from './core/refusal.ts';
 export type { CloseSummary, ReplaySummary } from './saver/index.ts';
 export type { JournalOption } from './journal/index.ts';
-export type { Health, HealthReason, HealthStatus } from './health/health.ts';
+export type { Health, HealthHandlerOptions, HealthReason, HealthStatus } from './health/health.ts';
 export { lastchunk } from './lastchunk.ts';
 export type { CloseOptions, Lastchunk, LastchunkOptions } from './lastchunk.ts';
 export type { Logger } from './core/logger.ts';

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import type { CloseSummary, ReplaySummary } from './saver/index.ts';
-import { createHealthHandler, type Health } from './health/health.ts';
+import { createHealthHandler, type Health, type HealthHandlerOptions } from './health/health.ts';
 import { holdProcess } from './core/clock.ts';
 import type { Logger } from './core/logger.ts';
 import type { Classification } from './noise/classify.ts';
@@ -86,7 +86,9 @@ export interface Lastchunk extends AsyncDisposable {
   /** What is known of the saving of messages now. */
   health(): Health;
   /** `health()` over HTTP: 200, or 503 when failing. Shows no message text and no ids. */
-  healthHandler(): (req: IncomingMessage, res: ServerResponse) => void;
+  healthHandler(
+    options?: HealthHandlerOptions,
+  ): (req: IncomingMessage, res: ServerResponse) => void;
   /** Resolves when every message that is due now has its result. */
   flush(): Promise<void>;
   /** Sends what waits in the journal to the store, now. */
@@ -135,7 +137,7 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
     errorHandler: () => errorMiddleware(swallowNoise(logger)),
     watchPool: (pool, given) => pools.watch(pool, given),
     health: () => monitor.health(),
-    healthHandler: () => createHealthHandler(() => monitor.health()),
+    healthHandler: (given) => createHealthHandler(() => monitor.health(), given),
     flush: () => holdProcess(keeper?.flush() ?? Promise.resolve()),
     replay: () =>
       holdProcess(keeper?.replay() ?? Promise.resolve({ saved: 0, refused: 0, left: 0 })),

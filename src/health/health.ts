@@ -3,6 +3,7 @@
  * `HealthMonitor` makes it from facts that are known anyway; a request for health never waits for the database.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { bad, optionGroup, refuseUnknown, show } from '../core/options.ts';
 import type { JournalState } from '../journal/port.ts';
 import type { PoolState } from '../telemetry/sources.ts';
 import type { SaveRate } from './save-rate.ts';
@@ -39,7 +40,7 @@ export interface Health {
   /** Shares of messages that are safe, by the counting of the durability objective. */
   readonly saveRate: SaveRate;
   /** `undefined` without a journal. */
-  readonly journal: JournalHealth | undefined;
+  readonly journal: HealthOfJournal | undefined;
   /** The connections that saves go through; `undefined` where the store does not tell. */
   readonly pool: PoolState | undefined;
 }
@@ -55,7 +56,7 @@ export interface StoreHealth {
 }
 
 /** The journal, for whoever has to know how much it can still take. */
-export interface JournalHealth {
+export interface HealthOfJournal {
   readonly entries: number;
   readonly bytes: number;
   readonly capacityBytes: number;
@@ -67,19 +68,50 @@ export interface JournalHealth {
   readonly problems: NonNullable<JournalState['problems']>;
 }
 
+/** Options of `healthHandler()`. */
+export interface HealthHandlerOptions {
+  /**
+   * Whether an answer holds more than the status: counts, error types, the journal's size. Default true. `false`, or a function
+   * that says no, for addresses that anybody can ask.
+   */
+  readonly details?: boolean | ((req: IncomingMessage) => boolean);
+}
+
 /**
  * An Express or Node handler that answers with the health as JSON: 200 while messages are safe (`healthy` and
  * `degraded`), 503 when `failing`. Degraded is not 503: taking every replica out of service because the
- * database is away would turn a delay into an outage.
+ * database is away would turn a delay into an outage. Throws `bad-option`; a `details` that throws counts as no.
  */
 export function createHealthHandler(
   health: () => Health,
+  options: HealthHandlerOptions = {},
 ): (req: IncomingMessage, res: ServerResponse) => void {
-  return (_req, res) => {
+  refuseUnknown('healthHandler()', optionGroup('options', options), ['details']);
+  const { details = true } = options;
+  if (typeof details !== 'boolean' && typeof details !== 'function') {
+    throw bad(
+      `\`details\` must be true, false or a function (req) => boolean, not ${show(details)}`,
+    );
+  }
+  return (req, res) => {
     const now = health();
-    res.statusCode = now.status === 'failing' ? 503 : 200;
+    const { status } = now;
+    res.statusCode = status === 'failing' ? 503 : 200;
     res.setHeader('Content-Type', 'application/json; charset=utf-8');
     res.setHeader('Cache-Control', 'no-store');
-    res.end(`${JSON.stringify(now)}\n`);
+    res.end(`${JSON.stringify(wantsDetails(details, req) ? now : { status })}\n`);
   };
+}
+
+function wantsDetails(
+  details: boolean | ((req: IncomingMessage) => boolean),
+  req: IncomingMessage,
+): boolean {
+  if (typeof details === 'boolean') return details;
+  try {
+    return details(req) === true;
+  } catch {
+    // An error of the app's check opens nothing; the status is answered all the same.
+    return false;
+  }
 }

@@ -4,7 +4,7 @@ import type { JournalState } from '../journal/port.ts';
 import type { JournaledMessage, Observer, SaveReport } from '../core/observer.ts';
 import type { SavesInFlight } from '../telemetry/save-metrics.ts';
 import type { PoolState } from '../telemetry/sources.ts';
-import type { Health, HealthReason, HealthStatus, JournalHealth, StoreHealth } from './health.ts';
+import type { Health, HealthReason, HealthStatus, HealthOfJournal, StoreHealth } from './health.ts';
 import { SaveRates } from './save-rate.ts';
 
 /** The saver's facts. Times are epoch milliseconds, 0 for never or none. */
@@ -174,7 +174,7 @@ function storeHealth(saver: SaverFacts, probed: ProbeResult | undefined): StoreH
   };
 }
 
-function journalHealth(journal: JournalState, now: number): JournalHealth {
+function journalHealth(journal: JournalState, now: number): HealthOfJournal {
   const { entries, bytes, capacityBytes, degraded, fileSystem, problems = {} } = journal;
   const oldestEntrySeconds = ageSeconds(journal.oldestEntryMs, now);
   return { entries, bytes, capacityBytes, oldestEntrySeconds, degraded, fileSystem, problems };

@@ -74,9 +74,28 @@ export interface InstrumentConfig {
   readonly enableExemplars?: boolean;
 }
 
+/** All lines of an instrument, with what they are called. */
+export interface MetricFamily {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** An instrument as a registry reads it. */
+export interface RegisteredMetric {
+  readonly name: string;
+  get(): Promise<MetricFamily>;
+  getForPromString?(): Promise<MetricFamily>;
+}
+
+/** A registry with the methods that both clients have beyond those that we ask of an app's. */
+export interface ReadableRegistry extends PrometheusRegistry {
+  getMetricsAsArray(): readonly RegisteredMetric[];
+  registerMetric(metric: RegisteredMetric): void;
+}
+
 /** A client as we call it. */
 export interface KnownClient {
-  readonly Registry: new (contentType: string) => PrometheusRegistry;
+  readonly Registry: new (contentType: string) => ReadableRegistry;
   readonly Counter: new (config: InstrumentConfig) => Instrument;
   readonly Gauge: new (config: InstrumentConfig) => Instrument;
   readonly Histogram: new (config: InstrumentConfig) => Instrument;
@@ -85,6 +104,9 @@ export interface KnownClient {
 
 /** Content type of OpenMetrics, the only one that has exemplars. Both clients accept exactly this text. */
 export const OPEN_METRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
+
+/** The text format that every scraper and `promtool check metrics` read. */
+export const PLAIN_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 
 const PACKAGES = ['prom-client', '@prometheus-io/client'] as const;
 const PARTS = ['Registry', 'Counter', 'Gauge', 'Histogram', 'collectDefaultMetrics'] as const;

@@ -5,9 +5,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { bad, refuseUnknown } from '../core/options.ts';
 import {
   findClient,
+  type KnownClient,
+  type MetricFamily,
   OPEN_METRICS,
+  PLAIN_TEXT,
   type PrometheusClient,
   type PrometheusRegistry,
+  type ReadableRegistry,
+  type RegisteredMetric,
 } from './prometheus-client.ts';
 import { createPrometheusSink } from './prometheus-sink.ts';
 import type { Sink } from './sink.ts';
@@ -29,7 +34,10 @@ export interface PrometheusOptions {
 export interface PrometheusMetrics {
   readonly sink: Sink;
   readonly registry: PrometheusRegistry;
-  /** An Express or Node handler that answers a scrape; 500 when a metric cannot be read. */
+  /**
+   * An Express or Node handler that answers a scrape; 500 when a metric cannot be read. With a registry of our own, as
+   * OpenMetrics to a scraper that accepts it, else as `text/plain; version=0.0.4`.
+   */
   handler(): (req: IncomingMessage, res: ServerResponse) => void;
 }
 
@@ -43,20 +51,67 @@ export function prometheus(options: PrometheusOptions = {}): PrometheusMetrics {
     throw bad('`registry` must be a registry of prom-client or @prometheus-io/client');
   }
   const client = findClient(options.client, options.registry);
-  const registry = options.registry ?? new client.Registry(OPEN_METRICS);
+  // A registry that was made by this client has all methods of it.
+  const registry = (options.registry ?? new client.Registry(OPEN_METRICS)) as ReadableRegistry;
   if (options.registry === undefined) client.collectDefaultMetrics({ register: registry });
   return {
     sink: createPrometheusSink(client, registry),
     registry,
-    handler: () => (_req, res) => void answer(registry, res),
+    handler: () => (req, res) => void answer(() => scrape(client, registry, options, req), res),
   };
 }
 
-async function answer(registry: PrometheusRegistry, res: ServerResponse): Promise<void> {
+/** What a scrape gets, with its content type. */
+interface ScrapeResponse {
+  readonly text: string;
+  readonly contentType: string;
+}
+
+/**
+ * A registry of the app answers in its own format. Ours is OpenMetrics, whose exemplars only a scraper that asks for it can
+ * read: who does not ask gets the text format that everything reads.
+ */
+async function scrape(
+  client: KnownClient,
+  registry: ReadableRegistry,
+  { registry: given }: PrometheusOptions,
+  req: IncomingMessage,
+): Promise<ScrapeResponse> {
+  const accepted = req.headers.accept ?? '';
+  if (given !== undefined || accepted.includes('application/openmetrics-text')) {
+    return { text: await registry.metrics(), contentType: registry.contentType };
+  }
+  const plain = new client.Registry(PLAIN_TEXT);
+  for (const metric of registry.getMetricsAsArray()) plain.registerMetric(asPlainText(metric));
+  return { text: await plain.metrics(), contentType: plain.contentType };
+}
+
+/** In OpenMetrics a client takes the `_total` off the names of its counters, for good; here they have it. */
+function asPlainText(metric: RegisteredMetric): RegisteredMetric {
+  const named = (family: MetricFamily): MetricFamily => ({
+    ...family,
+    name:
+      family.type === 'counter' && !family.name.endsWith('_total')
+        ? `${family.name}_total`
+        : family.name,
+  });
+  const { getForPromString } = metric;
+  return {
+    name: metric.name,
+    get: async () => named(await metric.get()),
+    ...(getForPromString !== undefined && {
+      getForPromString: async () => named(await getForPromString.call(metric)),
+    }),
+  };
+}
+
+async function answer(read: () => Promise<ScrapeResponse>, res: ServerResponse): Promise<void> {
   let body: string;
   try {
-    body = await registry.metrics();
-    res.setHeader('Content-Type', registry.contentType);
+    const { text, contentType } = await read();
+    body = text;
+    res.setHeader('Content-Type', contentType);
+    res.setHeader('Vary', 'Accept');
   } catch {
     // Prometheus shows a failed scrape as `up == 0`; what a metric of the app threw is not for the wire.
     body = 'the metrics could not be collected\n';

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createHealthHandler, type Health } from '../../src/health/health.ts';
@@ -16,6 +16,40 @@ beforeEach(async () => {
 afterEach(async () => {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
+});
+
+describe('details', () => {
+  const ask = (given: Parameters<typeof createHealthHandler>[1], url: string): unknown => {
+    let body = '';
+    health = new HealthMonitor().health();
+    const handler = createHealthHandler(() => health, given);
+    const res = { setHeader: () => undefined, end: (text: string) => void (body = text) };
+    // Only what the handler uses of a request and a response.
+    handler({ url } as IncomingMessage, res as unknown as ServerResponse);
+    return JSON.parse(body) as unknown;
+  };
+
+  it('are left out where the option says no', () => {
+    const details = (req: IncomingMessage): boolean => req.url === '/internal';
+    expect(ask({ details: false }, '/')).toEqual({ status: 'healthy' });
+    expect(ask({ details }, '/')).toEqual({ status: 'healthy' });
+    expect(ask({ details }, '/internal')).toMatchObject({ reasons: [] });
+  });
+
+  it('are left out when the function throws', () => {
+    const details = (): boolean => {
+      throw new Error('no session');
+    };
+    expect(ask({ details }, '/')).toEqual({ status: 'healthy' });
+  });
+
+  it('are refused as anything but a boolean or a function', () => {
+    // untrue on purpose: called from JavaScript
+    const wrong = { details: 'yes' } as unknown as { details: boolean };
+    expect(() => createHealthHandler(() => health, wrong)).toThrow(
+      /`details` must be true, false or a function/,
+    );
+  });
 });
 
 describe('the health handler', () => {

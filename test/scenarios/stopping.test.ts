@@ -108,19 +108,31 @@ describe('Stop is pressed while the handler waits for its upstream', () => {
       '/odd/:streamId',
       fixture.keep.stopHandler({ authorize: () => Promise.resolve(false) }),
     );
+    chat.app.all(
+      '/broken/:streamId',
+      fixture.keep.stopHandler({
+        authorize: () => {
+          throw new Error('no session');
+        },
+      }),
+    );
     const httpClient = await chat.ask();
     const call = await upstream.call();
     call.say('The ');
     await httpClient.sees('The ');
     const id = httpClient.reply?.headers['x-stream-id'] ?? '';
     const answers = await Promise.all(
-      [`mine/${id}`, `odd/${id}`, 'streams/none', 'streams/..%2f'].map(async (path) => {
-        const reply = await fetch(`${chat.testServer.url}/${path}`, { method: 'DELETE' });
-        return [reply.status, await reply.text()];
-      }),
+      [`mine/${id}`, `odd/${id}`, `broken/${id}`, 'streams/none', 'streams/..%2f'].map(
+        async (path) => {
+          const reply = await fetch(`${chat.testServer.url}/${path}`, { method: 'DELETE' });
+          return [reply.status, await reply.text()];
+        },
+      ),
     );
     expect(new Set(answers.map(String)).size).toBe(1);
     expect(answers[0]?.[0]).toBe(404);
+    const other = await fetch(`${chat.testServer.url}/broken/${id}`, { method: 'PUT' });
+    expect([other.status, other.headers.get('allow')]).toEqual([405, 'DELETE, POST']);
     call.finish();
     await fixture.agree({ outcome: 'completed', side: 'server', text: 'The ', complete: true });
   });

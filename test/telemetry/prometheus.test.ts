@@ -23,13 +23,16 @@ function codeOf(run: () => unknown): unknown {
 /** One answer of the handler, over a real socket. */
 async function scrape(
   metrics: PrometheusMetrics,
+  accept = 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5',
 ): Promise<Response & { text: () => Promise<string> }> {
   const server = createServer(metrics.handler());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   // The server listens on a port, not on a path.
   const { port } = server.address() as AddressInfo;
   try {
-    const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`, {
+      headers: { accept },
+    });
     const body = await response.text();
     return Object.assign(response, { text: async () => body });
   } finally {
@@ -37,6 +40,48 @@ async function scrape(
     await new Promise((resolve) => server.close(resolve));
   }
 }
+
+describe('the format of a scrape', () => {
+  const PLAIN = 'text/plain; version=0.0.4; charset=utf-8';
+
+  it.each(['*/*', 'text/plain', 'text/plain;version=0.0.4'])(
+    'is plain text for %s',
+    async (accept) => {
+      const metrics = prometheus();
+      createRecorder([metrics.sink]).onStart?.(aStream({ route: '/chat' }));
+      const response = await scrape(metrics, accept);
+      expect(response.headers.get('content-type')).toBe(PLAIN);
+      expect(response.headers.get('vary')).toBe('Accept');
+      const text = await response.text();
+      expect(text).toContain('lastchunk_streams_started_total{route="/chat"} 1\n');
+      expect(text).not.toContain('# EOF');
+    },
+  );
+
+  it('has the names of counters in both formats, whichever was asked for first', async () => {
+    const metrics = prometheus();
+    createRecorder([metrics.sink]).onStart?.(aStream({ route: '/chat' }));
+    for (const accept of [
+      'application/openmetrics-text',
+      '*/*',
+      'application/openmetrics-text',
+      '*/*',
+    ]) {
+      const text = await (await scrape(metrics, accept)).text();
+      expect(text).toContain('lastchunk_streams_started_total{route="/chat"} 1\n');
+      expect(text).toContain('process_cpu_seconds_total ');
+      expect(text).not.toContain('_total_total');
+    }
+    const plain = await (await scrape(metrics, '*/*')).text();
+    expect(plain).toContain('# TYPE lastchunk_streams_started_total counter\n');
+  });
+
+  it('is that of the registry, where the app has given one', async () => {
+    const registry = new promClient.Registry();
+    const response = await scrape(prometheus({ registry }), 'application/openmetrics-text');
+    expect(response.headers.get('content-type')).toBe(registry.contentType);
+  });
+});
 
 describe('a registry of our own', () => {
   it('speaks OpenMetrics, with the metrics of the process', async () => {

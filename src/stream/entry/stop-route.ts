@@ -1,11 +1,15 @@
 /** The route that stops a stream: `DELETE /streams/:streamId`, for a client that wants no more of an answer. */
+import { errorTypeOf } from '../../core/errors.ts';
 import { bad } from '../../core/options.ts';
 import { stop } from '../lifecycle/ending.ts';
-import type { Environment } from '../lifecycle/stream.ts';
+import type { Environment, Stream } from '../lifecycle/stream.ts';
 import { handleOf, type StreamHandle } from '../lifecycle/stream-handle.ts';
 import type { Response, RoutedRequest } from '../response/exchange.ts';
 import type { AppRequest } from '../settings.ts';
 import { asMiddleware, type Middleware } from './middleware.ts';
+
+/** `sendBeacon` and forms can only POST. */
+const METHODS: readonly string[] = ['DELETE', 'POST'];
 
 /** Who may stop a stream. */
 export interface StopOptions<Req = AppRequest> {
@@ -23,12 +27,26 @@ export function stopMiddleware<Req>(
   if (typeof authorize !== 'function') {
     throw bad('stopHandler() needs `authorize`, a function (req, stream) => boolean');
   }
+  const isAllowed = async (req: RoutedRequest, stream: Stream): Promise<boolean> => {
+    try {
+      // The app's own request type is what its framework passes here.
+      return (await authorize(req as Req, handleOf(stream))) === true;
+    } catch (error) {
+      const message = `authorize() of stopHandler() threw (${errorTypeOf(error)}): the stream goes on`;
+      environment.warnOnce('authorize', message);
+      return false;
+    }
+  };
   const answerStop = async (req: RoutedRequest, res: Response): Promise<void> => {
+    if (!METHODS.includes(req.method ?? '')) {
+      res.setHeader('Allow', METHODS.join(', '));
+      return answer(res, 405, { error: 'method not allowed' });
+    }
     const stream = environment.live.get(idIn(req));
-    // The app's own request type is what its framework passes here.
-    const allowed =
-      stream !== undefined && (await authorize(req as Req, handleOf(stream))) === true;
-    if (!allowed) return answer(res, 404, { error: 'not found' });
+    // Unknown, somebody else's, or an authorize() that throws: the answer must not tell which.
+    if (stream === undefined || !(await isAllowed(req, stream))) {
+      return answer(res, 404, { error: 'not found' });
+    }
     stop(stream, 'stopped by the client', 'client');
     const save = await stream.report.whenSettled();
     const safe = save !== 'lost' && save !== 'missing';
