@@ -74,7 +74,8 @@ function checkContents(): string {
   const [report] = JSON.parse(run('npm', pack, root)) as [
     { filename: string; files: { path: string }[] },
   ];
-  const wanted = /^(?:dist\/.+\.(?:js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+  const wanted =
+    /^(?:dist\/.+\.(?:js|d\.ts)|dist\/cjs\/package\.json|package\.json|README\.md|LICENSE|CHANGELOG\.md|alerts\/.+\.yml|dashboards\/.+\.json|docs\/.+\.md)$/;
   const unwanted = report.files.map(({ path }) => path).filter((path) => !wanted.test(path));
   if (unwanted.length > 0) throw new Error(`not meant for the tarball: ${unwanted.join(', ')}`);
   said(`${report.files.length} files in the tarball`);
@@ -83,9 +84,8 @@ function checkContents(): string {
 
 function checkWithLinters(tarball: string): void {
   show('npx', ['--no', '--', 'publint', 'run', tarball, '--strict'], root);
-  // `node16` leaves out the resolution of TypeScript before 4.7, which knows no `exports`. The ignored rule
-  // says that a CommonJS file gets an ES module here: on every Node that we support `require()` loads one.
-  const attw = ['--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm'];
+  // The program that starts the SDK is loaded by Node alone, as the ES module it is.
+  const attw = ['--exclude-entrypoints', 'register'];
   show('npx', ['--no', '--', 'attw', tarball, ...attw], root);
 }
 
@@ -111,8 +111,7 @@ function checkTypes(entries: readonly string[]): void {
   const flags = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
   for (const compiler of Object.keys(COMPILERS)) {
     const tsc = join('node_modules', compiler, 'bin', 'tsc');
-    // Compilers before 5.8 do not know that `require()` loads an ES module.
-    const files = compiler === 'typescript-5.2' ? ['import.mts'] : ['import.mts', 'require.cts'];
+    const files = ['import.mts', 'require.cts'];
     show(process.execPath, [tsc, '--noEmit', ...flags, '--skipLibCheck', 'false', ...files]);
     said(`types are sound under ${compiler}`);
   }

@@ -4,6 +4,7 @@
  * is another page.
  */
 import { BUILT_INS } from '../../src/formats/registry.ts';
+import { consumerTitles } from '../consumers/rows.ts';
 import { FRAMEWORKS } from '../frameworks/served.ts';
 import { HANDLERS } from '../handlers/handlers.ts';
 import { LIMITS, NOTES } from '../handlers/limits.ts';
@@ -24,6 +25,7 @@ export function compatibilityPage(matrix: readonly Finding[]): string {
     'Every line is a row of a table that a test runs: real packages, unchanged handlers, and a model provider that does what providers do on bad days. What is not on this page was not tried.',
     '## What works',
     ...versions(matrix),
+    ...consumers(),
     ...handlers(),
     ...surroundings(),
     ...formats(),
@@ -61,6 +63,14 @@ function versions(matrix: readonly Finding[]): readonly string[] {
     ),
     `With ${[...Object.values(SDKS), ...Object.values(EXPRESSES), ...Object.values(CLIENTS), [PG]].map((packages) => packages.map((name) => `\`${name}\``).join(' ')).join('; ')}. The lowest versions are ${LOWEST.map((name) => `\`${name}\``).join(' ')}. The TypeScript consumers compile as ES modules and as CommonJS, with declarations checked.`,
     list(others.map((finding) => mark(finding, finding.what))),
+  ];
+}
+
+function consumers(): readonly string[] {
+  return [
+    '### Loading',
+    'What compiles against the packed package, loads it or bundles it, with a guarded route that keeps a message, the store and a scrape. `module` and `moduleResolution` of a compiler as named; a bundle runs where nothing is installed, with `pg` and `prom-client` handed in.',
+    list(consumerTitles()),
   ];
 }
 

@@ -1,0 +1,169 @@
+/**
+ * The rules of the rooms: a room says what it is, a file has enough in it to be read alone, one thing has one name, and the
+ * pages that lead through the source name files that exist.
+ */
+import { access, readFile } from 'node:fs/promises';
+import { dirname, join, posix } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { listFiles, readModules, ROOT, type Module } from './support/imports.ts';
+
+/** A folder with more files than this has to say what it is. */
+const FILES_WITHOUT_README = 4;
+/** A screen, about. */
+const README_LINES_AT_MOST = 65;
+/** A shorter file with a single importer could be a part of that importer. */
+const SHORT_FILE_LINES = 60;
+const HOPS_AT_MOST = 12;
+
+/** Short files with a single importer, and why each stands alone all the same. */
+const SHORT_FILES: Readonly<Record<string, string>> = {
+  'cli/rules.ts': 'a command: a file each, loaded when it is called',
+  'core/names/pool-metrics.ts': 'a part of the metric table, which would be over 300 lines with it',
+  'formats/vendors/ollama.ts': 'a wire format: a file each',
+  'formats/vendors/openai-responses.ts': 'a wire format: a file each',
+  'formats/vendors/plain-text.ts': 'a wire format: a file each',
+  'noise/adapters/serialised.ts': 'a table of shapes that loggers give errors',
+  'slo/dashboards/index.ts': "the door: behind it Grafana's SDK is loaded",
+  'slo/dashboards/normalise.ts': 'a rule of its own: what may change without meaning',
+  'slo/dashboards/saves.ts': 'the list of rows of a dashboard',
+  'slo/dashboards/streams.ts': 'the list of rows of a dashboard',
+  'slo/dashboards/variables.ts': "the table of a dashboard's variables",
+  'slo/rules.ts': 'the list of all groups of rules',
+};
+
+/** Names that two files of `src` export, and why neither can give way. */
+const SHARED_NAMES: Readonly<Record<string, string>> = {};
+
+let modules: readonly Module[];
+beforeAll(async () => {
+  modules = await readModules('src');
+});
+
+describe('a room', () => {
+  it('has a README of at most a screen', async () => {
+    const sizes = new Map<string, number>();
+    for (const { file } of modules) {
+      const room = posix.dirname(file);
+      sizes.set(room, (sizes.get(room) ?? 0) + 1);
+    }
+    const crowded = [...sizes].filter(
+      ([room, size]) => room !== '.' && size > FILES_WITHOUT_README,
+    );
+    const wrong: string[] = [];
+    for (const [room] of crowded) {
+      const readme = await textOf(`src/${room}/README.md`);
+      const lines = readme.split('\n').length - 1;
+      if (lines === 0) wrong.push(`${room} has no README.md`);
+      if (lines > README_LINES_AT_MOST) wrong.push(`${room}/README.md has ${lines} lines`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('names only files that exist in its README', async () => {
+    const readmes = (await listFiles('src')).filter((file) => file.endsWith('README.md'));
+    const files = new Set(modules.map(({ file }) => file));
+    const wrong: string[] = [];
+    for (const readme of readmes) {
+      const room = posix.dirname(readme);
+      for (const name of filesNamedIn(await textOf(`src/${readme}`))) {
+        const places = [room, posix.dirname(room), '.'].map((place) => posix.join(place, name));
+        if (places.some((place) => files.has(place)) || (await exists(name))) continue;
+        wrong.push(`${readme}: ${name}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('a short file with a single importer', () => {
+  it('has its reason in the table, and nothing else is there', () => {
+    const importers = new Map<string, number>();
+    for (const { imports } of modules) {
+      for (const file of new Set(imports.map((one) => one.file))) {
+        if (file !== undefined) importers.set(file, (importers.get(file) ?? 0) + 1);
+      }
+    }
+    const short = modules
+      .filter(({ file, lineCount }) => lineCount < SHORT_FILE_LINES && importers.get(file) === 1)
+      .map(({ file }) => file);
+    expect(short).toEqual(Object.keys(SHORT_FILES).toSorted());
+  });
+});
+
+describe('an exported name', () => {
+  it('belongs to one declaration', () => {
+    const declared = new Map<string, string[]>();
+    for (const { file, text } of modules) {
+      for (const name of new Set(declarationsIn(text))) {
+        declared.set(name, [...(declared.get(name) ?? []), file]);
+      }
+    }
+    const shared = [...declared].filter(
+      ([name, files]) => files.length > 1 && !(name in SHARED_NAMES),
+    );
+    expect(shared.map(([name, files]) => `${name}: ${files.join(', ')}`)).toEqual([]);
+    const unique = Object.keys(SHARED_NAMES).filter((name) => declared.get(name)?.length !== 2);
+    expect(unique).toEqual([]);
+  });
+});
+
+describe('docs/architecture.md', () => {
+  it.each(['How a chunk flows', 'How a message flows', 'How a disconnect flows'])(
+    'tells "%s" in a dozen hops at most, each in a file that exists',
+    async (title) => {
+      const [, section] = (await textOf('docs/architecture.md')).split(`\n## ${title}\n`);
+      const hops = section?.split('\n## ')[0]?.match(/^\d+\. .*(?:\n {3}.*)*/gm) ?? [];
+      expect(hops.length).toBeGreaterThan(4);
+      expect(hops.length).toBeLessThanOrEqual(HOPS_AT_MOST);
+      const files = new Set(modules.map(({ file }) => `src/${file}`));
+      const lost = hops.filter((hop) => {
+        const named = filesNamedIn(hop);
+        return named.length === 0 || named.some((name) => !files.has(name));
+      });
+      expect(lost).toEqual([]);
+    },
+  );
+
+  it.each([
+    'docs/architecture.md',
+    'docs/contributing/map.md',
+    'docs/contributing/glossary.md',
+    'docs/contributing/debugging.md',
+    'CONTRIBUTING.md',
+  ])('and the pages of contributors name and link only what exists: %s', async (page) => {
+    const text = await textOf(page);
+    const named = filesNamedIn(text).filter((name) => name.includes('/'));
+    const linked = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, target]) =>
+      posix.join(dirname(page), target ?? ''),
+    );
+    expect(text).not.toBe('');
+    const wrong: string[] = [];
+    for (const path of [...named, ...linked]) {
+      if (!(await exists(path))) wrong.push(path);
+    }
+    expect(wrong).toEqual([]);
+  });
+});
+
+/** Paths of TypeScript files in backticks; patterns with `*` or `{` are left out. */
+function filesNamedIn(text: string): string[] {
+  return [...text.matchAll(/`([\w./-]+\.ts)`/g)].map(([, name]) => name ?? '');
+}
+
+function declarationsIn(text: string): string[] {
+  const declaration =
+    /^export (?:async )?(?:abstract )?(?:const|let|function\*?|class|interface|type) (\w+)/gm;
+  return [...text.matchAll(declaration)].map(([, name]) => name ?? '');
+}
+
+/** '' where there is no such file. */
+async function textOf(path: string): Promise<string> {
+  return readFile(join(ROOT, path), 'utf8').catch(() => '');
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(join(ROOT, path)).then(
+    () => true,
+    () => false,
+  );
+}
