@@ -9,7 +9,7 @@ import { toRow } from './storable.ts';
 import { rowValues, statements, type Row, type Table } from './table.ts';
 
 /** What became of the row. `swallowed`: it is not there; `changed`: its text or whether it is complete is another. */
-export type ReadBack = 'kept' | 'swallowed' | 'changed';
+type ReadBack = 'kept' | 'swallowed' | 'changed';
 
 /** Writes one complete message without a conversation, and reads it back. Rejects with the error of `pg`. */
 export async function readBack(connections: Connections, table: Table): Promise<ReadBack> {
