@@ -16,8 +16,8 @@ test.each([-3_600_000, 3_600_000])(
       res.write('data: one\n\n');
       vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + byMs });
       // The message is made here; what the test waits with needs the real clock.
-    res.end();
-    vi.useRealTimers();
+      res.end();
+      vi.useRealTimers();
     });
     const client = await openClient(await serve(app), '/');
     await client.over();
