@@ -44,6 +44,8 @@ export interface AppOptions {
   readonly closeMs: number;
   /** In a pid namespace of its own, where it is pid 1. Needs `unshare`. */
   readonly ownPids: boolean;
+  /** Added to its environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Told when it ends without being asked to. */
   readonly onCrash: (what: string) => void;
 }
@@ -128,10 +130,11 @@ export function createApp(options: AppOptions): App {
   };
 }
 
-function launch({ connectionString, journal, closeMs, log, ownPids }: AppOptions): ChildProcess {
+function launch(options: AppOptions): ChildProcess {
+  const { connectionString, journal, closeMs, log, ownPids } = options;
   const output = openSync(log, 'a', 0o600);
   const settings = { DATABASE_URL: connectionString, JOURNAL: journal, CLOSE_MS: String(closeMs) };
-  const env = { ...process.env, ...settings };
+  const env = { ...process.env, ...settings, ...options.env };
   try {
     if (!ownPids) {
       const execArgv = NODE.slice(0, 2);

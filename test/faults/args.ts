@@ -9,6 +9,8 @@ export interface Args {
   readonly seed: number;
   /** Only faults whose name is one of these; empty means all. */
   readonly only: readonly string[];
+  /** Milliseconds of a random soak in place of the faults; `undefined` for none. */
+  readonly soakMs: number | undefined;
 }
 
 const STREAMS = { min: 100, max: 200_000 };
@@ -19,6 +21,7 @@ export const USAGE = `Usage: npm run test:faults -- [flags]
 
   --streams N   streams of all faults together (${STREAMS.min} to ${STREAMS.max}, default 2000)
   --seed N      repeat the choices of a run (0 to ${SEED.max}, default: drawn and printed)
+  --soak TIME   events at random for so long (90s, 10m, 1h) in place of the faults
   --only NAME   this fault alone; may be given again
 `;
 
@@ -29,6 +32,7 @@ export function readArgs(argv: readonly string[], faults: readonly string[]): Ar
     options: {
       streams: { type: 'string', default: '2000' },
       seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 32)) },
+      soak: { type: 'string' },
       only: { type: 'string', multiple: true, default: [] },
     },
   });
@@ -41,8 +45,19 @@ export function readArgs(argv: readonly string[], faults: readonly string[]): Ar
     streams: whole('streams', values.streams, STREAMS),
     seed: whole('seed', values.seed, SEED),
     only: values.only,
+    soakMs: values.soak === undefined ? undefined : duration(values.soak),
   };
 }
+
+/** `90s`, `10m` or `1h`, at most a day. */
+function duration(text: string): number {
+  const [, count, unit = ''] = /^(\d{1,4})([smh])$/.exec(text) ?? [];
+  const ms = Number(count) * (UNIT_MS[unit] ?? 0);
+  if (ms > 0 && ms <= 86_400_000) return ms;
+  throw new Error(`--soak must be a time such as 90s, 10m or 1h, not "${text}"`);
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
 
 function whole(
   flag: string,

@@ -16,6 +16,7 @@ import { deleted } from './deleted.ts';
 import { full } from './full.ts';
 import { frozen, shared } from './neighbours.ts';
 import { keptAlive, killed, terminated } from './process.ts';
+import { createSoak } from './soak.ts';
 import { renderTable, type Result } from './table.ts';
 
 const FAULTS: readonly Fault[] = [
@@ -33,14 +34,23 @@ const FAULTS: readonly Fault[] = [
 ];
 
 const args = argsOrExit();
-const chosen = FAULTS.filter(({ name }) => args.only.length === 0 || args.only.includes(name));
+const soak =
+  args.soakMs === undefined
+    ? undefined
+    : createSoak(args.soakMs, (line) => void process.stdout.write(`${line}\n`));
+const chosen =
+  soak === undefined
+    ? FAULTS.filter(({ name }) => args.only.length === 0 || args.only.includes(name))
+    : [soak.fault];
 const impossible = new Map(chosen.map((fault) => [fault, fault.impossible?.()]));
 const possible = chosen.filter((fault) => impossible.get(fault) === undefined);
 const share = Math.ceil(args.streams / possible.length);
 const report = createReporter(process.stdout, share * possible.length);
 const directory = mkdtempSync(join(tmpdir(), 'lastchunk-faults-'));
 
-report.say(`fault suite, --streams ${args.streams} --seed ${args.seed}`);
+report.say(
+  `fault suite, ${args.soakMs === undefined ? `--streams ${args.streams}` : `--soak ${args.soakMs / 1_000}s`} --seed ${args.seed}`,
+);
 report.stage('starting PostgreSQL');
 const server = await startPostgres();
 const results: Result[] = [];
@@ -57,8 +67,11 @@ for (const [{ title }, reason] of impossible) {
   if (reason !== undefined) report.say(`skipped: ${title} (${reason})`);
 }
 for (const { title, wrong } of failed) {
-  for (const what of wrong.slice(0, 20)) report.say(`FAILED: ${title}: ${what}`);
+  for (const what of wrong.slice(0, soak === undefined ? 20 : 3)) {
+    report.say(`FAILED: ${title}: ${soak?.explain(what) ?? what}`);
+  }
 }
+if (soak !== undefined) report.say(`events: ${soak.summary()}`);
 for (const { title } of missing) report.say(`FAILED: ${title}: cannot be skipped where CI is true`);
 const failures = failed.length + missing.length;
 if (failures > 0) report.say(`--seed ${args.seed} repeats the choices; logs are in ${directory}`);
