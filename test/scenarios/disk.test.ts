@@ -216,7 +216,7 @@ async function smallDisk() {
   const path = await emptyDirectory();
   const room = 2 * MIB;
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${room}`, 'tmpfs', path], {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${room},mode=0700`, 'tmpfs', path], {
       stdio: 'ignore',
     });
   } catch {

@@ -43,7 +43,7 @@ function faultyDisk(): Files & { next: Partial<Files>; synced: number } {
 function smallDisk(bytes: number): { path: string; seams: { files?: Partial<Files> } } {
   const path = emptyDirectory();
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', path], {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0700`, 'tmpfs', path], {
       stdio: 'ignore',
     });
     afterwards(() => execFileSync('umount', ['-l', path]));
