@@ -156,6 +156,8 @@ function notWritten(command: string): Error {
 /** Whether `row` makes `other`, which asks for the same id, superfluous. The same condition as in SQL. */
 function holds(row: Row, other: Row): boolean {
   const sameAnswer =
+    other.content !== '' &&
+    other.events === null &&
     row.conversation_id !== null &&
     row.conversation_id === other.conversation_id &&
     row.role === other.role;

@@ -88,11 +88,15 @@ function rankOf(row: string): string {
 
 /**
  * The condition under which the row `longer` holds all that the row `shorter` does, though another stream wrote it: an
- * answer that was asked for with POST and resumed with GET, under one id. Both must name their conversation.
+ * answer that was asked for with POST and resumed with GET, under one id. Both must name their conversation, and the
+ * shorter one must be nothing but its text: events may say more than the text of the other does.
  */
 function sameAnswerSql(shorter: string, longer: string): string {
   const same = ['conversation_id', 'role'].map((name) => `${longer}.${name} = ${shorter}.${name}`);
-  return `${same.join(' AND ')} AND starts_with(${longer}.content, ${shorter}.content)`;
+  return (
+    `${same.join(' AND ')} AND ${shorter}.content <> '' AND ${shorter}.events IS NULL ` +
+    `AND starts_with(${longer}.content, ${shorter}.content)`
+  );
 }
 
 /** Makes the statements for a table. */
@@ -108,7 +112,7 @@ export function statements(table: Table): Statements {
     .map((name) => `${name} = excluded.${name}`);
   const set = `${updates.join(', ')}, saved_at = now()`;
   const given = `(SELECT ${typed.join(', ')}) AS excluded`;
-  const standing = STANDING.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ');
+  const standing = STANDING.map(([, type], at) => `$${at + 1}::${arrayType(type)}[]`).join(', ');
   const asked = `unnest(${standing}) AS r(${STANDING.map(([name]) => name).join(', ')})`;
   const enough = `(kept.stream_id = r.stream_id OR ${sameAnswerSql('r', 'kept')}) AND ${rankOf('kept')} >= ${rankOf('r')}`;
   const into = `INSERT INTO ${table.sql} AS kept (${columns})`;
@@ -196,5 +200,6 @@ const STANDING_NAMES: readonly (keyof Row)[] = [
   'content',
   'complete',
   'revision',
+  'events',
 ];
 const STANDING = COLUMNS.filter(([name]) => STANDING_NAMES.includes(name));

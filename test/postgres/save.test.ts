@@ -456,6 +456,8 @@ describe('two streams of one answer', () => {
     ['another conversation', { conversationId: 'd' }],
     ['no conversation', { conversationId: null }],
     ['another role', { role: 'tool' }],
+    ['no text', { text: '' }],
+    ['events of its own', { text: 'Hello', events: [{ tool: 'call' }] }],
     ['a text that is no continuation', { text: 'Help' }],
     ['a longer text of lower rank', { text: 'Hello, world, and more', complete: false }],
   ])('are two rows with %s', async (_name, difference) => {
