@@ -8,7 +8,7 @@ import { exchangeOf, type Response, type RoutedRequest } from '../response/excha
 import { newId } from '../body/identity.ts';
 import { clientStalled, endDetached, finishedInGrace, timeOut } from '../lifecycle/ending.ts';
 import type { StreamHooks } from '../lifecycle/environment.ts';
-import { connectionClosed } from '../lifecycle/transitions.ts';
+import { connectionClosed, sweepConnections } from '../lifecycle/transitions.ts';
 import type { StreamSettings } from '../settings.ts';
 import { CancellationContext } from '../lifecycle/noise-facts.ts';
 import { type Environment, Stream } from '../lifecycle/stream.ts';
@@ -24,9 +24,29 @@ export function streamOf(res: object): Stream | undefined {
 
 /**
  * The stream of this response under these settings. A guard takes over from `observe()` as long as nothing was
- * written; of two guards the first wins.
+ * written; of two guards the first wins. Never throws: `undefined` where the response cannot be guarded.
  */
 export function attach(
+  req: RoutedRequest,
+  res: Response,
+  settings: StreamSettings,
+  environment: Environment,
+): Stream | undefined {
+  try {
+    return attached(req, res, settings, environment);
+  } catch (error) {
+    // Whatever it is that calls itself a response, the app's own code can go on with it.
+    const half = streamOf(res);
+    if (half !== undefined) environment.live.delete(half.id);
+    streams.delete(res);
+    streamPlaces().delete(res);
+    environment.onInternalError('stream', error);
+    environment.warnOnce('attach', 'a response could not be guarded, and goes on unguarded');
+    return undefined;
+  }
+}
+
+function attached(
   req: RoutedRequest,
   res: Response,
   settings: StreamSettings,
@@ -46,6 +66,7 @@ export function attach(
     return stream;
   }
   if (stream.guarded) environment.live.set(stream.id, stream);
+  sweepConnections(environment);
   // The client may have left while something asynchronous stood in front of us; no event will tell.
   if (stream.exchange.socket.destroyed) connectionClosed(stream);
   return stream;
@@ -103,6 +124,11 @@ class Attachment implements StreamHooks {
 
   closeResponse(how: 'end' | 'destroy'): void {
     this.#response.close(how);
+  }
+
+  hearsClose(): boolean {
+    const { socket, h2 } = this.#stream.exchange;
+    return (h2 ?? socket).listeners('close').includes(this.#onClose);
   }
 
   removeListeners(): void {

@@ -7,7 +7,12 @@
 import type { ResponseHead } from '../response/is-stream.ts';
 import type { Response } from '../response/exchange.ts';
 import { putMethod } from '../response/shadow-property.ts';
-import { handlerBegan, handlerDestroyed, handlerEnded } from '../lifecycle/transitions.ts';
+import {
+  handlerBegan,
+  handlerDestroyed,
+  handlerEnded,
+  noticeClosed,
+} from '../lifecycle/transitions.ts';
 import type { Stream } from '../lifecycle/stream.ts';
 import { decide, type DecidingBody } from './decide.ts';
 import {
@@ -103,6 +108,7 @@ export class InterceptedResponse {
   #routeOf(chunk: unknown, encoding: unknown): WriteRoute {
     const stream = this.#stream;
     if (this.#isNested) return 'passes';
+    noticeClosed(stream);
     // Anything else is refused by Node, and may be followed by an answer.
     if (isBytes(chunk)) this.#beginWrite();
     if (!stream.concerned) return 'passes';
@@ -170,6 +176,7 @@ export class InterceptedResponse {
     const [chunk, encoding, callback] = args;
     const hasBody =
       typeof chunk !== 'function' && chunk !== undefined && chunk !== null && chunk !== '';
+    if (!this.#isNested) noticeClosed(stream);
     const isAnswer = !this.#isNested && (!hasBody || isBytes(chunk));
     const head = isAnswer ? this.#ask({ call: 'end', hasBody }) : undefined;
     if (head !== undefined) addHeaders(stream);

@@ -62,11 +62,24 @@ export function guardMiddleware<Req, Res>(
   // It is called with what its framework, or Node, calls us with.
   const wrapped = handler as Handler | undefined;
   return asMiddleware(function (this: unknown, req, res, next) {
+    if (environment.interrupting && environment.keeper !== undefined && !res.headersSent) {
+      return refuse(req, res);
+    }
     const stream = attach(req, res, settings, environment);
-    environment.observer.onRoute(stream.route);
+    if (stream !== undefined) environment.observer.onRoute(stream.route);
     if (wrapped === undefined) return inStream(res, () => next?.());
     return inStream(res, () => run(wrapped.bind(this), req, res, next));
   });
+}
+
+/** The instance closes: an answer that would begin now might not be kept, so its client is sent to another process. */
+function refuse(req: RoutedRequest, res: Response): void {
+  res.statusCode = 503;
+  res.setHeader('Content-Type', 'application/json');
+  res.setHeader('Retry-After', '1');
+  // HTTP/2 has no such header, and says the same by a frame of its own.
+  if (req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
+  res.end(JSON.stringify({ error: 'shutting down' }));
 }
 
 /** Runs what follows so that errors which it logs are known to be of this stream, if anybody wants to know. */

@@ -47,6 +47,8 @@ export interface StreamHooks {
   budgetSpent(why: FinishRefusal): void;
   /** Ends or destroys the response without asking the stream. */
   closeResponse(how: 'end' | 'destroy'): void;
+  /** Whether the end of the connection would be told: a handler may have taken our listeners off its socket. */
+  hearsClose(): boolean;
   /** Our listeners come off the socket, which serves other requests. */
   removeListeners(): void;
   /** Our methods come off the response, for a guard that takes the place of `observe()`. */
@@ -60,6 +62,7 @@ export const NO_HOOKS: StreamHooks = {
   stalled() {},
   budgetSpent() {},
   closeResponse() {},
+  hearsClose: () => true,
   removeListeners() {},
   restoreMethods() {},
 };

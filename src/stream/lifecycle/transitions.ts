@@ -14,7 +14,7 @@ import {
   halt,
   interrupt,
 } from './ending.ts';
-import type { Stream } from './stream.ts';
+import type { Environment, Stream } from './stream.ts';
 
 /** Its response turns out to be a stream. Called before the first byte, in the handler's own call. */
 export function handlerBegan(stream: Stream, head: ResponseHead): void {
@@ -103,4 +103,33 @@ export function connectionClosed(stream: Stream): void {
   }
   if (stream.kind === 'stream' && stream.fixOutcome(verdict)) stream.settle();
   stream.markOver();
+}
+
+/** How often the connections of live streams are looked at. */
+const SWEEP_MS = 5_000;
+
+/** Instances whose connections are looked at now. */
+const swept = new WeakSet<Environment>();
+
+/**
+ * Looks from time to time, as long as streams are live, for connections that have gone without a word: whoever takes all
+ * listeners of `close` off a socket takes Node's own off too.
+ */
+export function sweepConnections(environment: Environment): void {
+  if (swept.has(environment)) return;
+  swept.add(environment);
+  const timer = setInterval(() => {
+    for (const stream of environment.live.values()) noticeClosed(stream);
+    if (environment.live.size > 0) return;
+    clearInterval(timer);
+    swept.delete(environment);
+  }, SWEEP_MS);
+  timer.unref();
+}
+
+/** The same for one stream, asked before a call of its handler. */
+export function noticeClosed(stream: Stream): void {
+  const { socket, h2 } = stream.exchange;
+  if (!(h2 ?? socket).destroyed || stream.clientGone || stream.over) return;
+  if (!stream.hooks.hearsClose()) connectionClosed(stream);
 }

@@ -149,7 +149,7 @@ describe('close()', () => {
     ]);
   });
 
-  it('lets what comes afterwards pass, untouched', async () => {
+  it('lets nothing out afterwards that could not be kept', async () => {
     const { instance, testServer } = await open((_, res) => {
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
@@ -157,7 +157,8 @@ describe('close()', () => {
     });
     await instance.keep.close({ deadlineMs: 100 });
     const httpClient = await openClient(testServer, '/');
-    expect((await httpClient.over()).body.toString()).toBe('one two');
+    const { status, body } = await httpClient.over();
+    expect([status, body.toString()]).toEqual([503, '{"error":"shutting down"}']);
   });
 });
 
