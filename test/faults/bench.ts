@@ -174,7 +174,7 @@ export async function createBench(options: {
     finish: async () => {
       await settled();
       await closeAll();
-      const grown = readdirSync(journal);
+      const grown = leftIn(journal);
       if (options.leavesFiles && grown.length > 0) {
         await bench.app();
         // Taken by a rename, read after that, and gone when every message of it is where it belongs.
@@ -186,7 +186,7 @@ export async function createBench(options: {
       }
       const scrapes = Array.from(watches.values()).reduce((sum, { count }) => sum + count, 0);
       if (scrapes === 0) wrong.push('no scrape was answered');
-      const left = readdirSync(journal);
+      const left = leftIn(journal);
       if (left.length > 0) wrong.push(`left in the journal: ${left.join(', ')}`);
       const tally = judge(all, await rows());
       return { ...tally, wrong: [...new Set([...wrong, ...tally.wrong])] };
@@ -200,6 +200,11 @@ export async function createBench(options: {
     },
   };
   return bench;
+}
+
+/** What stands in a journal but what keeps it out of git. */
+function leftIn(journal: string): readonly string[] {
+  return readdirSync(journal).filter((name) => name !== '.gitignore');
 }
 
 function pathsIn(directory: string): readonly string[] {

@@ -54,7 +54,7 @@ export const frozen: Fault = {
       : 'unshare --pid is not permitted',
   run: async (bench, streams) => {
     const owner = await bench.app({ ownPids: true });
-    const [directory = ''] = readdirSync(bench.journal);
+    const [directory = ''] = readdirSync(bench.journal).filter((name) => name !== '.gitignore');
     const neighbours = [await bench.app({ ownPids: true })];
     const half = Math.ceil(streams / 2);
     for (const mistaken of [false, true]) {
