@@ -57,7 +57,9 @@ describe('an end that throws', () => {
   };
 
   it.each(Object.entries(mistakes))('because of %s throws at once', async (_name, mistake) => {
-    const { httpClient, store } = await hold((_, res) => {
+    const { keep } = createInMemoryInstance();
+    const guard = keep.guard({});
+    const act = (res: ServerResponse): void => {
       res.setHeader('content-type', 'text/event-stream');
       try {
         mistake(res);
@@ -66,9 +68,9 @@ describe('an end that throws', () => {
         res.statusCode = 500;
         res.end('no');
       }
-    });
-    store.answer();
-    const reply = await httpClient.over();
+    };
+    const testServer = await serve((req, res) => void guard(req, res, () => act(res)));
+    const reply = await (await openClient(testServer, '/')).over();
     expect([reply.status, reply.body.toString()]).toEqual([500, 'no']);
   });
 });
