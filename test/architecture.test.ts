@@ -150,6 +150,7 @@ const OTHER_TESTED_FOLDERS = [
   'formats/corpus',
   'package',
   'scenarios',
+  'differential',
   'handlers',
   'browser',
   'guide',

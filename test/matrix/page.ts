@@ -5,6 +5,9 @@
  */
 import { BUILT_INS } from '../../src/formats/registry.ts';
 import { consumerTitles } from '../consumers/rows.ts';
+import { ALLOWED_DIFFERENCES } from '../differential/allowed.ts';
+import { SMALL_HANDLERS } from '../differential/handlers.ts';
+import { PROTOCOLS, STORE_MODES } from '../differential/modes.ts';
 import { FRAMEWORKS } from '../frameworks/served.ts';
 import { HANDLERS } from '../handlers/handlers.ts';
 import { LIMITS, NOTES } from '../handlers/limits.ts';
@@ -29,6 +32,7 @@ export function compatibilityPage(matrix: readonly Finding[]): string {
     ...handlers(),
     ...surroundings(),
     ...formats(),
+    ...heldResponses(),
     '## What works, with a note',
     table(['What', 'Note'], notes()),
     '## What does not work, and why',
@@ -113,6 +117,21 @@ function formats(): readonly string[] {
     table(
       ['Stream', 'Format', 'Without its finish marker'],
       SAMPLES.map(({ name, format }) => [name, `\`${format}\``, outcomeOf(format)]),
+    ),
+  ];
+}
+
+function heldResponses(): readonly string[] {
+  return [
+    '### Held responses',
+    `${SMALL_HANDLERS.length} small handlers run bare and under a guard, over ${PROTOCOLS.join(', ')}, with a store that ${STORE_MODES.map(({ name }) => name).join(', ')}. What their clients are sent, what they are answered and what they are told is the same byte for byte and in the same order, but for the headers \`X-Stream-Id\` and \`X-Message-Id\`, and for this:`,
+    table(
+      ['What differs', 'Why', 'Over'],
+      ALLOWED_DIFFERENCES.map(({ what, why, protocols = PROTOCOLS }) => [
+        what,
+        why,
+        protocols.join(', '),
+      ]),
     ),
   ];
 }

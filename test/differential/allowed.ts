@@ -1,0 +1,124 @@
+/** In what a guarded response may differ from a bare one, and why. What is not here is a fault. */
+import type { Difference } from './compare.ts';
+import type { Protocol } from './modes.ts';
+
+export interface AllowedDifference {
+  /** What differs, as a sentence for docs/compatibility.md. */
+  readonly what: string;
+  readonly why: string;
+  /** Where; everywhere when it is not given. */
+  readonly protocols?: readonly Protocol[];
+  /** The names of the handlers that show it. */
+  readonly handlers: RegExp;
+  /** Where it is seen; `bare` and `guarded` are then whatever they are. */
+  readonly seen: RegExp;
+}
+
+const MOMENT = 'The last frame leaves when its message is safe.';
+const WAITS =
+  'What closes a connection, or resets a stream, waits for what is held, so that no answer loses its end.';
+
+export const ALLOWED_DIFFERENCES: readonly AllowedDifference[] = [
+  {
+    what: 'After its end, `writableFinished`, `writableLength`, `socket`, `destroyed` and `closed` change when the last bytes leave, not at once.',
+    why: MOMENT,
+    handlers: /./,
+    seen: /^(?:now|later) (?:writableFinished|writableLength|socket|destroyed|closed)$/,
+  },
+  {
+    what: 'A second `end(callback)` is called back with the end, not at once with `ERR_STREAM_ALREADY_FINISHED`.',
+    why: MOMENT,
+    handlers: /: a second end\(callback\)$/,
+    seen: /^(?:events|order of .*)$/,
+  },
+  {
+    what: 'Listeners that are added after the end hear `finish` and `close`, for which they would be too late.',
+    why: MOMENT,
+    handlers: /: listeners$/,
+    seen: /^(?:events|order of .*)$/,
+  },
+  {
+    what: 'A stream that is piped into a response after its end is told of that, and not ignored.',
+    why: MOMENT,
+    handlers: /: a pipe into it$/,
+    seen: /^(?:events|order of .*|connection)$/,
+  },
+  {
+    what: 'A second `end(chunk, callback)` in the next tick is not called back, as in any later one.',
+    why: 'Node calls back by whether the response is closed at that moment.',
+    protocols: ['HTTP/1.1'],
+    handlers: /next tick: a second end\(chunk, callback\)$/,
+    seen: /^(?:events|order of .*)$/,
+  },
+  {
+    what: '`req.destroy()` after the end closes the connection behind the answer; on a bare one, the request is over.',
+    why: MOMENT,
+    handlers: /: req\.destroy\(\)$/,
+    seen: /^(?:connection|events|order of .*)$/,
+  },
+  {
+    what: 'Over TLS a mistake after the end, in a later tick of the same turn, is answered as in a later turn: no `error` event, and `res.destroy()` does nothing.',
+    why: 'A bare response over TLS is over a turn later; an app cannot rely on which.',
+    protocols: ['HTTPS'],
+    handlers:
+      /: (?:a write.*|an empty write|an end of a number|a second end\(.*|res\.destroy\(.*)$/,
+    seen: /^(?:connection|events|order of .*)$/,
+  },
+  {
+    what: 'Over HTTP/2 a write, an end with a chunk, `destroy()` or `close(code)` after the end resets a bare stream, whose client loses the answer; a held answer is sent first.',
+    why: WAITS,
+    protocols: ['HTTP/2'],
+    handlers:
+      /: (?:a write.*|an empty write|an end of a number|a second end\(.*|res\.destroy\(.*|connection\.(?:destroy|close)\(.*|a pipe into it)$/,
+    seen: /^(?:wire|connection|events|order of .*)$/,
+  },
+  {
+    what: 'Over HTTP/2 `writeHead()` in a later turn throws that the head was sent; on a stream that is closed it does nothing.',
+    why: MOMENT,
+    protocols: ['HTTP/2'],
+    handlers: /: a head$/,
+    seen: /^later writeHead\(500\)$/,
+  },
+  {
+    what: 'Over HTTP/2 a time-out that is set after the end does not run out while the end is held.',
+    why: 'A bare stream is closed by then, or about to be.',
+    protocols: ['HTTP/2'],
+    handlers: /: a time-out$/,
+    seen: /^(?:events|order of .*)$/,
+  },
+  {
+    what: 'Over HTTP/2 an empty write that is followed by an end in a later turn sends nothing.',
+    why: 'Node 20 and 26 send bytes of foreign memory there.',
+    protocols: ['HTTP/2'],
+    handlers: /^empty writes around a marker$/,
+    seen: /^(?:wire|connection|events|order of .*)$/,
+  },
+  {
+    what: 'Over HTTP/2 trailers that are added in a later turn than the end are still sent.',
+    why: MOMENT,
+    protocols: ['HTTP/2'],
+    handlers: /: trailers$/,
+    seen: /^wire$/,
+  },
+  {
+    what: 'Over TLS `writeContinue()` and its like, in a later tick of the turn of the end, send nothing; a bare response sends them behind its answer.',
+    why: 'They would be taken for the next answer. A bare response over TLS is over a turn later.',
+    protocols: ['HTTPS'],
+    handlers: /(?:next tick|microtask): information before an answer$/,
+    seen: /^wire$/,
+  },
+];
+
+/** The row that covers a difference, if any. */
+export function allowanceFor(
+  protocol: Protocol,
+  handler: string,
+  { what }: Difference,
+): AllowedDifference | undefined {
+  return ALLOWED_DIFFERENCES.find(
+    (row) =>
+      (row.protocols === undefined || row.protocols.includes(protocol)) &&
+      row.handlers.test(handler) &&
+      row.seen.test(what),
+  );
+}
