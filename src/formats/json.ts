@@ -1,5 +1,4 @@
 /** Looking into parsed JSON of unknown shape, without a cast at every step, and without an exception for what is none. */
-import type { Frame } from './format.ts';
 import { isRecord } from '../core/values.ts';
 
 /** The member `key`, or `undefined` where `value` is no object or has none. */
@@ -39,7 +38,7 @@ export function present(...texts: readonly (string | undefined)[]): readonly str
 }
 
 /** The `type` of a payload, or `''`: half of the formats are tables over it. */
-export function typeOf(frame: Frame): string {
+export function typeOf(frame: { readonly json: unknown }): string {
   return stringOr(member(frame.json, 'type'));
 }
 
@@ -47,7 +46,7 @@ export function typeOf(frame: Frame): string {
  * `data: [DONE]`, which OpenAI began and which many streams of other shapes end with too; in quotes where the writer makes
  * JSON of everything (better-sse).
  */
-export function isDone(frame: Frame): boolean {
+export function isDone(frame: { readonly data: string; readonly json: unknown }): boolean {
   if (frame.json !== undefined) return frame.json === '[DONE]';
   return frame.data.length < 32 && frame.data.trim() === '[DONE]';
 }

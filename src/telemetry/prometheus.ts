@@ -95,12 +95,12 @@ function asPlainText(metric: RegisteredMetric): RegisteredMetric {
         ? `${family.name}_total`
         : family.name,
   });
-  const { getForPromString } = metric;
+  const getForPromString = metric.getForPromString?.bind(metric);
   return {
     name: metric.name,
     get: async () => named(await metric.get()),
     ...(getForPromString !== undefined && {
-      getForPromString: async () => named(await getForPromString.call(metric)),
+      getForPromString: async () => named(await getForPromString()),
     }),
   };
 }
