@@ -4,6 +4,7 @@
  */
 import { asBuiltIn } from './registry.ts';
 import type { Format, Framing } from './format.ts';
+import { ElementScanner } from './elements.ts';
 import { parseJson, rowOf } from './json.ts';
 import { isRecord } from '../core/values.ts';
 
@@ -126,9 +127,11 @@ export class Sniffer {
     if (this.declared !== 'sse' && start !== '' && !isJudged && !mayBecomeAnything(start)) {
       return this.declared === 'ndjson' ? 'ndjson' : (this.#otherwise ?? 'text');
     }
-    if (!piece.endsWith('}') || this.#tries === 0 || this.declared === 'sse') return undefined;
+    const mayClose = start.startsWith('{') && piece.includes('}');
+    if (!mayClose || this.#tries === 0 || this.declared === 'sse') return undefined;
     this.#tries -= 1;
-    return isRecord(parseJson(this.#line)) ? 'elements' : undefined;
+    const [first] = new ElementScanner().feed(this.#line);
+    return first !== undefined && isRecord(parseJson(first)) ? 'elements' : undefined;
   }
 
   #limitSays(): BodyFraming | undefined {

@@ -54,6 +54,9 @@ export class CapturedBody {
   #reader: BodyReader | undefined;
   #fed = 0;
   #last: BodyReading | undefined;
+  /** Readings in slices that are not over, and the last of them. */
+  #slicing = 0;
+  #sliced: Promise<unknown> = Promise.resolve();
   #decoded: { readonly pieces: number; readonly body: DecodedBody } | undefined;
 
   constructor(source: BodySource, options: CapturedBodyOptions) {
@@ -63,6 +66,7 @@ export class CapturedBody {
 
   /** Whether so much is new that it has to be read in slices. */
   get isBehind(): boolean {
+    if (this.#slicing > 0) return true;
     return this.#isBytes
       ? this.#decodedNow() === undefined
       : this.#unreadChars() > MAX_AT_ONCE_BYTES;
@@ -82,8 +86,16 @@ export class CapturedBody {
   /** The same, in slices of a few milliseconds; of what is there when it is called. */
   async readInSlices(): Promise<BodyReading> {
     if (!this.isBehind) return this.read();
+    // One after the other: what is half read must not be read on.
+    this.#slicing += 1;
+    const end = this.#source.pieces.length;
+    const reading = this.#sliced.then(() => this.#readAll(end));
+    this.#sliced = reading;
+    return reading;
+  }
+
+  async #readAll(end: number): Promise<BodyReading> {
     const { pieces } = this.#source;
-    const end = pieces.length;
     try {
       if (this.#isBytes) {
         const { contentEncoding, maxBytes } = this.#options;
@@ -95,6 +107,7 @@ export class CapturedBody {
     } catch (error) {
       this.#break(error);
     }
+    this.#slicing -= 1;
     return this.#last ?? this.read();
   }
 
@@ -139,7 +152,6 @@ export class CapturedBody {
     while (this.#fed < end) {
       const at = this.#fed;
       const piece = String(pieces[at]);
-      // Marked first: what is read by others meanwhile goes on behind it.
       this.#fed += 1;
       if (piece.length <= PART_CHARS) reader.feed(piece, at >= alikeFrom && at < alikeTo);
       else await feedInSlices(reader, piece, slices);

@@ -1,0 +1,185 @@
+/** Every leaf of a payload is text, plumbing, or content: from both sides. */
+import { describe, expect, it } from 'vitest';
+import { BodyReader, type BodyReading, type Format } from '../../src/formats/index.ts';
+import { account, FieldTable } from '../../src/formats/account.ts';
+import { chatChunk, sse } from '../support/frames.ts';
+
+function read(
+  frames: readonly string[],
+  format: Format | string = 'auto',
+  type = 'text/event-stream',
+): BodyReading {
+  const reader = new BodyReader(format, type);
+  for (const frame of frames) reader.feed(frame);
+  return reader.result();
+}
+
+describe('a table of fields', () => {
+  const table = new FieldTable({
+    plumbing: ['id', 'usage.**', 'items.*.role', 'config.**'],
+    wordless: ['items.*.thought'],
+    tool: ['items.*.call.**'],
+    content: ['config.output.**'],
+  });
+  const found = (json: unknown, texts: readonly string[] = []) =>
+    account(json, table, (leaf) => texts.includes(String(leaf)));
+
+  it('accounts for what it lists, at any depth and in any element', () => {
+    const json = { id: 'x', usage: { a: { b: [1, 2] } }, items: [{ role: 'a' }, { role: 'b' }] };
+    expect(found(json)).toEqual({ wordless: false, tool: false, unknown: false });
+  });
+
+  it('accounts for void members, whatever they are called', () => {
+    const json = { a: null, b: '', c: [], d: {}, e: [{ f: [''] }] };
+    expect(found(json)).toEqual({ wordless: false, tool: false, unknown: false });
+  });
+
+  it('tells the kinds of content apart', () => {
+    expect(found({ items: [{ thought: 'hm' }] })).toMatchObject({ wordless: true, unknown: false });
+    expect(found({ items: [{ call: { a: [true] } }] })).toMatchObject({ tool: true });
+    expect(found({ items: [{ word: 'hm' }] })).toMatchObject({ unknown: true });
+  });
+
+  it('takes a part out of what it lists as a whole', () => {
+    expect(found({ config: { model: 'm', limit: 3 } }).unknown).toBe(false);
+    expect(found({ config: { output: [{ word: 'hm' }] } }).unknown).toBe(true);
+  });
+
+  it('knows a leaf by its path and not by its name', () => {
+    expect(found({ id: { deep: 'hm' } }).unknown).toBe(true);
+    expect(found({ other: { usage: 1 } }).unknown).toBe(true);
+  });
+
+  it('takes text for text wherever it stands, and numbers by their digits', () => {
+    expect(found({ a: 'hi', b: [{ c: 42 }] }, ['hi', '42']).unknown).toBe(false);
+  });
+
+  it('walks what is nested without end', () => {
+    const deep: unknown = JSON.parse(`${'{"a":['.repeat(50_000)}"x"${']}'.repeat(50_000)}`);
+    expect(found(deep).unknown).toBe(true);
+  });
+});
+
+describe('a vendor frame', () => {
+  it.each([
+    ['a member beside the choices', { choices: [{ delta: { content: 'a' } }], note: 'hm' }],
+    ['a member of the choice', { choices: [{ delta: { content: 'a' }, note: 'hm' }] }],
+    ['a member of the delta', { choices: [{ delta: { content: 'a', note: 'hm' } }] }],
+    ['a number', { choices: [{ delta: { content: 'a' } }], price: 4 }],
+  ])('with %s that nobody knows is kept', (_name, payload) => {
+    expect(read([sse(payload)])).toMatchObject({ text: 'a', unknownText: true });
+  });
+
+  it('with an id, a model, usage and times is text and no more', () => {
+    const payload = {
+      ...{ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', provider: 'p' },
+      choices: [{ index: 0, delta: { role: 'assistant', content: 'a' }, finish_reason: null }],
+      usage: { total_tokens: 3, details: { cached: 1 } },
+    };
+    expect(read([sse(payload)])).toMatchObject({ unknownText: false, wordless: false });
+  });
+});
+
+describe('a frame of nobody', () => {
+  const many = (...payloads: readonly object[]): BodyReading =>
+    read(payloads.map((one) => sse(one)));
+
+  it('may have what is the same in every frame with a text', () => {
+    expect(
+      many(
+        { text: 'a', session: 'It is s1', lang: 'en' },
+        { text: 'b', session: 'It is s1', lang: 'en' },
+        { session: 'It is s1', done: true },
+      ),
+    ).toMatchObject({ text: 'ab', unknownText: false, wordless: false });
+  });
+
+  it.each([
+    [
+      'differs once',
+      [
+        { text: 'a', note: 'x' },
+        { text: 'b', note: 'y' },
+      ],
+    ],
+    ['is missing once', [{ text: 'a', note: 'x' }, { text: 'b' }]],
+    ['comes later', [{ text: 'a' }, { text: 'b', note: 'x' }]],
+    ['comes once', [{ text: 'a', note: 'x' }]],
+    ['stands alone', [{ text: 'a' }, { text: 'b' }, { note: 'x' }]],
+    ['stands alone twice', [{ note: 'x' }, { note: 'x' }]],
+    [
+      'differs where it stands alone',
+      [{ text: 'a', note: 'x' }, { text: 'b', note: 'x' }, { note: 'y' }],
+    ],
+  ])('has content that %s', (_name, payloads) => {
+    expect(many(...payloads)).toMatchObject({ unknownText: true, empty: false });
+  });
+
+  it('may count beside a text, and not without one', () => {
+    expect(
+      many({ text: 'a', words: 1, cached: true }, { text: 'b', words: 2, cached: false }),
+    ).toMatchObject({
+      unknownText: false,
+    });
+    expect(many({ text: 'a' }, { words: 2 })).toMatchObject({ unknownText: true });
+  });
+
+  it('keeps the same account frame by frame as in one piece', () => {
+    const frames = Array.from({ length: 200 }, (_, at) => sse({ text: `w${at} `, session: 'a b' }));
+    const odd = sse({ text: 'x', session: 'c d' });
+    for (const body of [
+      frames,
+      [...frames, odd],
+      [...frames.slice(0, 150), odd, ...frames.slice(150)],
+    ]) {
+      const { events: _a, ...apart } = read(body);
+      const { events: _b, ...joined } = read([body.join('')]);
+      expect(apart).toEqual(joined);
+      expect(apart.unknownText).toBe(body.includes(odd));
+    }
+  });
+});
+
+describe('a format of your own', () => {
+  const own: Format = {
+    name: 'own',
+    framing: 'sse',
+    finishMarker: 'none',
+    plumbing: ['meta.**'],
+    terminal: () => false,
+    text: ({ json }) => (json as { say?: string }).say ?? '',
+    carries: ({ json }) => ((json as { say?: string }).say === undefined ? 'nothing' : 'content'),
+  };
+
+  it('has to prove that a payload carries nothing', () => {
+    expect(read([sse({ meta: { a: 'It is' } })], own)).toMatchObject({ empty: true });
+    expect(read([sse({ words: 'It is 42' })], own)).toMatchObject({
+      empty: false,
+      unknownText: true,
+    });
+  });
+
+  it('keeps what it does not take from a payload with a text', () => {
+    const frames = [sse({ say: 'a', note: 'x' }), sse({ say: 'b', note: 'y' })];
+    expect(read(frames, own)).toMatchObject({ text: 'ab', unknownText: false, wordless: true });
+    expect(read([sse({ say: 'a', meta: { n: 'x y' } })], own)).toMatchObject({ wordless: false });
+  });
+});
+
+describe('empty', () => {
+  it('is what carries nothing and is short', () => {
+    const start = sse({ type: 'start', id: 'x' });
+    expect(read([start])).toMatchObject({ empty: true });
+    expect(read(Array.from({ length: 40 }, () => start))).toMatchObject({
+      empty: false,
+      text: '',
+      unknownText: false,
+    });
+  });
+
+  it('is no stream with an error, a call or a thought', () => {
+    expect(read([sse({ error: { message: 'x' } })]).empty).toBe(false);
+    expect(read([chatChunk({ tool_calls: [{ function: { name: 'f' } }] })]).empty).toBe(false);
+    expect(read([chatChunk({ reasoning: 'hm' })]).empty).toBe(false);
+  });
+});

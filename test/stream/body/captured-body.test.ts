@@ -1,0 +1,167 @@
+/** Reading a captured body: in slices where it is large, the same in a process that recovers it, and never with an exception. */
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import type { OpenedStream, Piece } from '../../../src/core/save-port.ts';
+import type { Format } from '../../../src/formats/index.ts';
+import { CapturedBody, contentOf, readBody } from '../../../src/stream/body/captured-body.ts';
+import { chatChunk, sse } from '../../support/frames.ts';
+
+function bodyOf(
+  pieces: readonly Piece[],
+  {
+    format = 'auto',
+    contentEncoding = '',
+    onFormatError = () => {},
+  }: {
+    readonly format?: Format | 'auto';
+    readonly contentEncoding?: string;
+    readonly onFormatError?: (error: unknown) => void;
+  } = {},
+): CapturedBody {
+  return new CapturedBody(
+    { pieces },
+    {
+      format,
+      contentType: 'text/event-stream',
+      contentEncoding,
+      maxBytes: 64 * 1_048_576,
+      template: () => undefined,
+      onFormatError,
+    },
+  );
+}
+
+const DELTA = chatChunk({ content: 'word ' });
+const LARGE = DELTA.repeat(20_000) + chatChunk({}, 'stop');
+
+const opened: OpenedStream = {
+  ...{ id: 's', messageId: 'm', conversationId: null, role: 'assistant', metadata: null },
+  ...{ route: '/', format: 'auto', contentType: 'text/event-stream', contentEncoding: '' },
+  ...{ events: false, startedAtMs: 0, traceparent: null },
+};
+
+describe('a large body', () => {
+  it('is behind until it was read in slices', async () => {
+    const body = bodyOf([LARGE]);
+    expect(body.isBehind).toBe(true);
+    expect(body.read()).toMatchObject({ text: '' });
+    const reading = await body.readInSlices();
+    expect(reading).toMatchObject({ text: 'word '.repeat(20_000), finished: true });
+    expect(body.isBehind).toBe(false);
+    expect(body.read()).toBe(reading);
+  });
+
+  it('lets others run between its slices', async () => {
+    let turns = 0;
+    let isOver = false;
+    const count = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(count);
+    };
+    setImmediate(count);
+    // Frames that differ in more than their text, so that each of them is parsed.
+    const frames = Array.from({ length: 40_000 }, (_, at) => sse({ n: at, text: `word ${at} ` }));
+    await bodyOf([frames.join('')]).readInSlices();
+    isOver = true;
+    expect(turns).toBeGreaterThan(3);
+  });
+
+  it('is read on with what comes while it is read', async () => {
+    const pieces = [LARGE];
+    const body = bodyOf(pieces);
+    const reading = body.readInSlices();
+    pieces.push(chatChunk({ content: 'more' }));
+    // Half read, it says what it said before, and is read on by the next one.
+    expect(body.isBehind).toBe(true);
+    expect(body.read()).toMatchObject({ text: '' });
+    const next = body.readInSlices();
+    expect((await next).text).toBe(`${'word '.repeat(20_000)}more`);
+    expect((await reading).text).toHaveLength(5 * 20_000);
+    expect(body.read()).toMatchObject({ text: `${'word '.repeat(20_000)}more`, finished: false });
+  });
+
+  it('of many small pieces is read at once as far as it is small', () => {
+    const pieces: Piece[] = [];
+    const body = bodyOf(pieces);
+    for (let at = 0; at < 20; at += 1) {
+      for (let count = 0; count < 1_000; count += 1) pieces.push(DELTA);
+      expect(body.isBehind).toBe(false);
+      expect(body.read().text).toHaveLength(5_000 * (at + 1));
+    }
+  });
+});
+
+describe('an encoded body', () => {
+  it('is read the same at once and in slices', async () => {
+    const small = bodyOf([gzipSync(DELTA.repeat(10))], { contentEncoding: 'gzip' });
+    expect(small.isBehind).toBe(false);
+    expect(small.read()).toMatchObject({ text: 'word '.repeat(10) });
+    const large = bodyOf([gzipSync(LARGE)], { contentEncoding: 'gzip' });
+    expect(large.isBehind).toBe(true);
+    expect(await large.readInSlices()).toMatchObject({ text: 'word '.repeat(20_000) });
+    expect(large.read()).toMatchObject({ text: 'word '.repeat(20_000) });
+  });
+
+  it('that nobody can decode is kept as it is', async () => {
+    const bytes = Buffer.from([0x80, 0xff, 0x9c, 0xba]);
+    const body = bodyOf([bytes], { contentEncoding: 'compress' });
+    const content = contentOf(await body.readInSlices(), opened);
+    expect(content).toMatchObject({ text: '', empty: false, unknownText: true });
+    expect(content.events).toEqual([{ base64: bytes.toString('base64') }]);
+    expect(body.dropped).toBe(4);
+  });
+});
+
+it.each([
+  ['a small body', [DELTA, chatChunk({}, 'stop')], ''],
+  ['a large one', [LARGE], ''],
+  ['an encoded one', [gzipSync(LARGE)], 'gzip'],
+  ['one whose coding came late', [gzipSync(DELTA)], ''],
+  ['one of nobody', [sse({ reply: ['hm'] })], ''],
+])('%s says the same when it is recovered', async (_name, pieces, contentEncoding) => {
+  const live = contentOf(await bodyOf(pieces, { contentEncoding }).readInSlices(), opened);
+  const journaled = contentEncoding || 'identity';
+  expect(await readBody({ ...opened, contentEncoding: journaled }, pieces)).toEqual(live);
+});
+
+it('keeps the events of a message whose text is nothing', () => {
+  const start = sse({ type: 'start', id: 'x' }).repeat(40);
+  expect(contentOf(bodyOf([start]).read(), opened)).toMatchObject({
+    text: '',
+    empty: false,
+    events: Array.from({ length: 40 }, () => ({ type: 'start', id: 'x' })),
+  });
+});
+
+describe('a format that throws where it is only looked at', () => {
+  const broken = {
+    name: 'own',
+    get framing(): 'sse' {
+      throw new Error('boom');
+    },
+    finishMarker: 'none',
+    terminal: () => false,
+    text: () => '',
+    carries: () => 'nothing',
+  } as const satisfies Format;
+
+  it('is told once, and its body is kept as text', async () => {
+    const errors: unknown[] = [];
+    const body = bodyOf(['data: hi\n\n'], {
+      format: broken,
+      onFormatError: (error) => errors.push(error),
+    });
+    expect(body.read()).toMatchObject({ text: 'data: hi\n\n', finished: false, empty: false });
+    expect(await body.readInSlices()).toMatchObject({ text: 'data: hi\n\n' });
+    expect(body.isBroken).toBe(true);
+    expect(errors).toEqual([new Error('boom')]);
+  });
+
+  it('does so in slices too', async () => {
+    const errors: unknown[] = [];
+    const body = bodyOf([LARGE], { format: broken, onFormatError: (error) => errors.push(error) });
+    expect(await body.readInSlices()).toMatchObject({ text: LARGE });
+    expect(body.isBroken).toBe(true);
+    expect(errors).toHaveLength(1);
+  });
+});
