@@ -68,7 +68,10 @@ export interface Journal {
    * that replay may find.
    */
   end(log: StreamLog, ending: Ending): void;
-  /** True once everything appended to this log so far is fsynced; false when it cannot be. One fsync for all that wait. */
+  /**
+   * True once everything appended to this log before the call is fsynced; false when it cannot be. What is appended later
+   * changes nothing. One fsync for all that wait.
+   */
   sync(log: StreamLog): Promise<boolean>;
   /** The store has this stream's message (up to the last `end`): its records may go. */
   settled(log: StreamLog): void;

@@ -127,13 +127,15 @@ export class WriteEngine {
     this.segments.forget(false);
   }
 
-  /** True once everything appended to this log so far is fsynced; false when it cannot be. */
+  /** True once everything appended to this log before the call is fsynced; false when it cannot be. */
   async sync(log: Log): Promise<boolean> {
     this.streams.rewrite(log);
     this.writer.flush();
-    if (this.syncer.has(log)) return true;
+    // More may be appended and written while the round runs: that is not waited for.
+    const upTo = log.writtenAt;
+    if (this.syncer.has(log, upTo)) return true;
     await this.syncer.request();
-    return this.syncer.has(log);
+    return this.syncer.has(log, upTo);
   }
 
   /**

@@ -77,9 +77,10 @@ export class Syncer {
     this.#options.segments.sweep(this.#durable);
   }
 
-  /** True when everything written of this log is on the disk. */
-  has(log: Log): boolean {
-    return !log.needsRewrite && log.clean && log.opened && log.writtenAt <= this.#durable;
+  /** True when what the writes up to number `upTo` held of this log is on the disk, also where it was written again since. */
+  has(log: Log, upTo: number): boolean {
+    const isWhole = log.opened && !log.needsRewrite;
+    return isWhole && Math.max(upTo, log.rewrittenAt) <= this.#durable;
   }
 
   /** Resolves when no round runs, and none was asked for. */

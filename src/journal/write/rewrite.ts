@@ -47,6 +47,7 @@ export class Rewriter {
     log.extents = [];
     putWhole(batch, log, whole);
     log.writtenAt = batch.writes + 1;
+    log.rewrittenAt = log.writtenAt;
     if (!batch.finish()) {
       log.extents.push(...old);
       log.offset = Math.max(offset, log.offset);
@@ -143,6 +144,7 @@ export class Rewriter {
       if (log.endAt?.segment === segment) log.endAt = undefined;
       if (!segment.invalid) continue;
       log.writtenAt = batch.writes;
+      log.rewrittenAt = batch.writes;
       if (log.body === undefined) logs.markWhole(log);
     }
   }

@@ -111,6 +111,8 @@ export class Log implements StreamLog {
   unrecoverable = false;
   /** Number of the last write that held something of it. */
   writtenAt = 0;
+  /** Number of the last write that held all of it again, because what there was could not be relied on. */
+  rewrittenAt = 0;
   /** When it began to wait for the store, by `performance.now()`; 0 when it does not. */
   waitingSinceMs = 0;
 
