@@ -29,7 +29,7 @@ async function lead(): Promise<void> {
   );
   const kept = (await readFile(join(shared, 'kept'), 'utf8')).trim().split('\n');
   const journals = await readdir(join(shared, 'journal'));
-  const homes = journals.filter((name) => !name.startsWith('refused'));
+  const homes = journals.filter((name) => name !== '.gitignore' && !name.startsWith('refused'));
   process.send?.({
     workers: Object.keys(cluster.workers ?? {}).length,
     seen: answers.filter((body) => body.includes('answer')).length,
