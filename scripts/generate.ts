@@ -1,11 +1,14 @@
 /** Writes the files that are made from the source. A test fails when one of them is not what this would write. */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dashboardFiles } from '../src/slo/dashboards/index.ts';
 import { rulesYaml } from '../src/slo/index.ts';
+import { formatsDoc } from './formats-doc.ts';
 import { metricsDoc } from './metrics-doc.ts';
 import { promised } from '../test/matrix/jobs.ts';
 import { compatibilityPage } from '../test/matrix/page.ts';
 
+const formats = new URL('../docs/formats.md', import.meta.url);
+await writeFile(formats, formatsDoc(await readFile(formats, 'utf8')));
 await writeFile(new URL('../docs/metrics.md', import.meta.url), metricsDoc());
 await writeFile(
   new URL('../docs/compatibility.md', import.meta.url),
