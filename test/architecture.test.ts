@@ -148,6 +148,7 @@ const TABLES_ONLY: readonly string[] = [];
 const OTHER_TESTED_FOLDERS = [
   'support',
   'formats/corpus',
+  'formats/fuzz',
   'package',
   'scenarios',
   'differential',

@@ -62,6 +62,7 @@ const MAX_TRIES = 8;
 export class Sniffer {
   /** What the content type says. */
   readonly declared: BodyFraming | undefined;
+  readonly #isEager: boolean;
   readonly #lineEnds = new LineEnds();
   /** The open line: a rope, and what it begins with. */
   #line = '';
@@ -73,8 +74,10 @@ export class Sniffer {
   /** What the first line says that is no field, where an event stream was to be expected. */
   #otherwise: BodyFraming | undefined;
 
-  constructor(declared: BodyFraming | undefined) {
+  /** `isEager`: whoever watches a stream has to know before the line is over. */
+  constructor(declared: BodyFraming | undefined, isEager = false) {
     this.declared = declared;
+    this.#isEager = isEager;
   }
 
   /** Takes the next piece; returns the framing once it is known. */
@@ -93,7 +96,7 @@ export class Sniffer {
     const rest = text.slice(from);
     this.#line += rest;
     if (this.#start.length < PREFIX_CHARS) this.#start += rest.slice(0, PREFIX_CHARS);
-    return this.#openLineSays(text) ?? this.#limitSays();
+    return this.#openLineSays(rest) ?? this.#limitSays();
   }
 
   /** The framing of a body that ends here. */
@@ -121,7 +124,8 @@ export class Sniffer {
   #openLineSays(piece: string): BodyFraming | undefined {
     const start = this.#start;
     if (/^(?:data|event):/.test(start)) return 'sse';
-    if (this.declared === 'elements' && /^\s*[[{]/.test(start)) return 'elements';
+    if (this.declared === 'elements' && /^\s*(?:\{\s*["}]|\[\s*[[{])/.test(start))
+      return 'elements';
     const isJudged = this.#isJudged;
     this.#isJudged = start.length >= PREFIX_CHARS;
     if (this.declared !== 'sse' && start !== '' && !isJudged && !mayBecomeAnything(start)) {
@@ -131,7 +135,9 @@ export class Sniffer {
     if (!mayClose || this.#tries === 0 || this.declared === 'sse') return undefined;
     this.#tries -= 1;
     const [first] = new ElementScanner().feed(this.#line);
-    return first !== undefined && isRecord(parseJson(first)) ? 'elements' : undefined;
+    if (first === undefined || !isRecord(parseJson(first))) return undefined;
+    // Alone on its line it would be a line of JSON; a watcher may not wait for that.
+    return this.#isEager || this.#line.trim() !== first.trim() ? 'elements' : undefined;
   }
 
   #limitSays(): BodyFraming | undefined {
@@ -161,7 +167,7 @@ function mayBecomeAnything(start: string): boolean {
 }
 
 function kindOfLine(line: string, declared: BodyFraming | undefined): BodyFraming {
-  const otherwise = declared === 'ndjson' || declared === 'elements' ? 'ndjson' : 'text';
+  const otherwise = declared === 'ndjson' ? 'ndjson' : 'text';
   const first = line.trimStart().charAt(0);
   if (first === RECORD_SEPARATOR) return 'ndjson';
   if (first === '{') {

@@ -78,7 +78,7 @@ export class TerminalDetector {
     this.#prefilter = prefilterOf(given);
     this.#judge = new SignalJudge(given, onError);
     if (certain) this.#framing = framing;
-    else this.#sniffer = new Sniffer(framing);
+    else this.#sniffer = new Sniffer(framing, true);
     this.#idle = this.#framing !== undefined && given !== undefined;
   }
 
