@@ -8,6 +8,7 @@ import {
   type ResponseHead,
   type StreamRules,
 } from '../response/is-stream.ts';
+import { isWholeAnswer } from '../response/whole-answer.ts';
 import type { Stream } from '../lifecycle/stream.ts';
 
 /** The call at which it is asked, and the body that it brings. */
@@ -15,18 +16,22 @@ export interface DecidingBody {
   readonly call: DecidingCall;
   /** False for an `end` without a body. */
   readonly hasBody: boolean;
+  /** What `end` was given. */
+  readonly chunk?: unknown;
 }
 
 /** Decides an undecided response; `later` leaves it as it is, `other` makes it one. */
 export function decide(
   stream: Stream,
   head: ResponseHead,
-  { call, hasBody }: DecidingBody,
+  { call, hasBody, chunk }: DecidingBody,
 ): 'stream' | 'other' | 'later' {
   const forced = forcedBy(stream);
   const rules: StreamRules = {
     explicitFormat: stream.settings.format !== 'auto',
     forced,
+    isWholeAnswer: stream.guarded && call === 'end' ? () => isWholeAnswer(chunk) : undefined,
+    guarded: stream.guarded,
   };
   const answer = isStream({ method: stream.method, ...head }, call, hasBody, rules);
   if (answer === 'later') return 'later';

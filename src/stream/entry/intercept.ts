@@ -178,7 +178,7 @@ export class InterceptedResponse {
       typeof chunk !== 'function' && chunk !== undefined && chunk !== null && chunk !== '';
     if (!this.#isNested) noticeClosed(stream);
     const isAnswer = !this.#isNested && (!hasBody || isBytes(chunk));
-    const head = isAnswer ? this.#ask({ call: 'end', hasBody }) : undefined;
+    const head = isAnswer ? this.#ask({ call: 'end', hasBody, chunk }) : undefined;
     if (head !== undefined) addHeaders(stream);
     if (head !== undefined && stream.clientGone) this.#begin(head);
     const begins = stream.kind === 'undecided' ? head : undefined;

@@ -58,6 +58,10 @@ export interface StreamRules {
   readonly explicitFormat: boolean;
   /** The option `stream`, already asked: `true`, `false`, or undefined when not given. */
   readonly forced: boolean | undefined;
+  /** Its message would be kept. */
+  readonly guarded: boolean;
+  /** Asked of a JSON body given to `end`; undefined where that is not to be asked. */
+  readonly isWholeAnswer: (() => boolean) | undefined;
 }
 
 /** `later` means that the first body call has to tell. `hasBody` is whether `end` brings one. */
@@ -75,6 +79,11 @@ export function isStream(
     STREAM_TYPES.has(head.contentType) ||
     (options.explicitFormat && head.contentType === JSON_TYPE);
   if (candidate) return call !== 'end' || hasBody;
+  if (options.guarded && head.contentType === JSON_TYPE) {
+    // Only the body can tell whether it is an answer, and only where all of it comes at once.
+    if (call === 'writeHead') return 'later';
+    return call === 'end' && hasBody && options.isWholeAnswer?.() === true;
+  }
   if (!OPEN_TYPES.has(head.contentType)) return false;
   if (call === 'writeHead') return 'later';
   return call !== 'end';

@@ -1,10 +1,98 @@
-/** Answers of a guarded route that are not taken for a stream are told. */
+/** Answers of a guarded route that are no streams: whole answers are kept, all others are told. */
 import express from 'express';
 import { describe, expect, it } from 'vitest';
 import type { GuardOptions } from '../../../src/index.ts';
 import { openClient } from '../../support/http-client.ts';
 import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
 import { serve } from '../../support/test-server.ts';
+
+const WHOLE: Readonly<Record<string, object>> = {
+  'an OpenAI chat completion': {
+    id: 'chatcmpl-1',
+    object: 'chat.completion',
+    created: 1,
+    model: 'gpt-5',
+    choices: [
+      { index: 0, message: { role: 'assistant', content: 'hello' }, finish_reason: 'stop' },
+    ],
+    usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+  },
+  'an OpenAI response': {
+    id: 'resp_1',
+    object: 'response',
+    status: 'completed',
+    output: [
+      {
+        id: 'msg_1',
+        type: 'message',
+        role: 'assistant',
+        status: 'completed',
+        content: [{ type: 'output_text', text: 'hello', annotations: [] }],
+      },
+    ],
+  },
+  'an Anthropic message': {
+    id: 'msg_1',
+    type: 'message',
+    role: 'assistant',
+    model: 'claude',
+    content: [{ type: 'text', text: 'hello' }],
+    stop_reason: 'end_turn',
+    stop_sequence: null,
+    usage: { input_tokens: 1, output_tokens: 1 },
+  },
+  'a Gemini response': {
+    candidates: [
+      { content: { role: 'model', parts: [{ text: 'hello' }] }, finishReason: 'STOP', index: 0 },
+    ],
+    modelVersion: 'gemini-3',
+  },
+};
+
+describe('a whole answer in one JSON body', () => {
+  it.each(Object.keys(WHOLE))('is saved like a stream of one chunk: %s', async (name) => {
+    const { keep, store, recorded } = createInMemoryInstance();
+    const app = express();
+    app.get('/chat', keep.guard(), (_, res) => void res.json(WHOLE[name]));
+    const client = await openClient(await serve(app), '/chat');
+    const { body, headers } = await client.over();
+    const ended = await recorded.ended();
+    expect(ended).toMatchObject({ outcome: 'completed', chunks: 1, save: 'saved' });
+    expect(JSON.parse(body.toString())).toEqual(WHOLE[name]);
+    expect(headers['x-stream-id']).toBe(ended.id);
+    expect(store.row).toMatchObject({ text: 'hello', complete: true });
+    expect(recorded.unrecognised).toEqual([]);
+  });
+
+  it('is saved after writeHead(), and as bytes', async () => {
+    const { keep, store, recorded } = createInMemoryInstance();
+    const answer = Buffer.from(JSON.stringify(WHOLE['an OpenAI chat completion']));
+    const testServer = await serve((req, res) => {
+      void keep.guard({}, () => {
+        res.writeHead(200, { 'content-type': 'application/json; charset=utf-8' });
+        res.end(answer);
+      })(req, res);
+    });
+    await (await openClient(testServer, '/')).over();
+    await recorded.ended();
+    expect(store.row).toMatchObject({ text: 'hello', complete: true });
+  });
+
+  it('is none under observe(), and none with an error status', async () => {
+    const { keep, store, recorded } = createInMemoryInstance();
+    const app = express();
+    const send: express.RequestHandler = (req, res) =>
+      void res.status(req.path === '/fails' ? 502 : 200).json(WHOLE['an Anthropic message']);
+    app.get('/observed', keep.observe(), send);
+    app.get('/fails', keep.guard(), send);
+    const testServer = await serve(app);
+    for (const path of ['/observed', '/fails']) await (await openClient(testServer, path)).over();
+    await keep.close({ deadlineMs: 100 });
+    expect(recorded.starts).toBe(0);
+    expect(recorded.unrecognised).toEqual([]);
+    expect(store.asked).toEqual([]);
+  });
+});
 
 describe('an answer of a guarded route that is not taken for a stream', () => {
   it('is counted each time, and told once for its route', async () => {
