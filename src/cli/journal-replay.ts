@@ -2,7 +2,7 @@
  * Replaying by hand: the guard's own replay worker, run once and to the end instead of for ever, with progress for whoever
  * waits. A message leaves the disk only after the database has it, so this may be broken off at any time.
  */
-import { systemClock } from '../core/clock.ts';
+import { holdProcess, systemClock } from '../core/clock.ts';
 import { errorTypeOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { refusalOf } from '../core/refusal.ts';
@@ -50,7 +50,7 @@ export async function replayJournal({ path, store, io }: ReplayTask): Promise<Re
   });
   let errorType: string | undefined;
   try {
-    errorType = await worker.recoverOnce();
+    errorType = await holdProcess(worker.recoverOnce());
   } finally {
     await journal.close();
   }

@@ -2,8 +2,9 @@
  * A journal seen from outside, for an operator: what waits in it, and how to get rid of one message. Reads only, and
  * never a text; works while an owner is alive.
  */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { holdProcess } from '../core/clock.ts';
 import { dropRefused } from './dead-letters.ts';
 import { eraseStream } from './erase.ts';
 import { diskFiles } from './fs.ts';
@@ -114,10 +115,16 @@ async function scanSegment(
 async function directories(path: string): Promise<Where[]> {
   const all: Where[] = [];
   checkDirectory(path);
-  for (const name of readdirSync(path).filter((entry) => INSTANCE_NAME.test(entry))) {
-    const instance = join(path, name);
-    if (!isOurDirectory(instance, () => {})) continue;
-    const alive = !(await isDead(instance));
+  const names = readdirSync(path).filter((entry) => INSTANCE_NAME.test(entry));
+  const instances = names
+    .map((name) => join(path, name))
+    .filter((instance) => isOurDirectory(instance, () => {}));
+  // The command line has nothing else to wait for.
+  const areDead = await holdProcess(Promise.all(instances.map((instance) => isDead(instance))));
+  for (const [index, instance] of instances.entries()) {
+    // It may have gone meanwhile: its process ended, or another one took it.
+    if (!existsSync(instance)) continue;
+    const alive = areDead[index] !== true;
     all.push(...withTaken(instance).map((directory) => ({ directory, alive })));
   }
   return all;

@@ -7,6 +7,7 @@ import { closeSync, constants, existsSync, openSync, readFileSync, statSync } fr
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isObject } from '../../core/values.ts';
 import { readOurs } from '../ours.ts';
 
@@ -26,8 +27,11 @@ export interface Owner {
 
 export const OWNER_FILE = 'owner.json';
 
-/** An owner that cannot be asked is dead when it has not renewed its file for so long. */
+/** An owner that cannot be asked may be dead when it has not renewed its file for so long, by the wall clock. */
 const SILENT_AFTER_MS = 60_000;
+
+/** It is dead when the file then stays as it is for three more renewals, by the monotonic clock: the wall clock jumps. */
+const OBSERVE_MS = 15_000;
 
 /** A dial that takes longer means that somebody is there, and busy. */
 const DIAL_TIMEOUT_MS = 2_000;
@@ -62,8 +66,23 @@ export function readOwner(directory: string): Owner | undefined {
   }
 }
 
-/** Whether nobody writes to this directory any more. */
-export async function isDead(directory: string, here = bootId()): Promise<boolean> {
+/** How `isDead` looks at a directory. */
+export interface Look {
+  /** Of this process; read again when it is not given. */
+  readonly here?: string;
+  /** Breaks the look off: the answer is then that the owner is alive. */
+  readonly signal?: AbortSignal;
+  /** Default 15 s; for tests. */
+  readonly observeMs?: number;
+}
+
+/**
+ * Whether nobody writes to this directory any more. Answers after 15 s where the owner cannot be asked and seems silent;
+ * that wait keeps no process alive. Never rejects.
+ */
+export async function isDead(directory: string, look: Look = {}): Promise<boolean> {
+  const { here = bootId(), signal, observeMs = OBSERVE_MS } = look;
+  const seemsSilent = (): Promise<boolean> => isSilent(directory, observeMs, signal);
   const owner = readOwner(directory);
   if (owner?.released === true) return true;
   const socket = owner?.socket;
@@ -74,21 +93,38 @@ export async function isDead(directory: string, here = bootId()): Promise<boolea
     case 'accepts':
       return false;
     case 'refuses':
-      return owner?.bootId === here || isSilent(directory);
+      return owner?.bootId === here || seemsSilent();
     case 'absent':
-      return isSilent(directory);
+      return seemsSilent();
   }
 }
 
-function isSilent(directory: string): boolean {
+async function isSilent(
+  directory: string,
+  observeMs: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const before = renewedAt(directory);
+  if (before === undefined || Date.now() - before <= SILENT_AFTER_MS) return false;
+  try {
+    await delay(observeMs, undefined, { ref: false, ...(signal && { signal }) });
+  } catch {
+    // Broken off.
+    return false;
+  }
+  return renewedAt(directory) === before;
+}
+
+/** When the owner file was made, else the directory: epoch milliseconds. `undefined` when neither can be seen. */
+function renewedAt(directory: string): number | undefined {
   for (const path of [join(directory, OWNER_FILE), directory]) {
     try {
-      return Date.now() - statSync(path).mtimeMs > SILENT_AFTER_MS;
+      return statSync(path).mtimeMs;
     } catch {
       // No owner file: the directory's own age. No directory: somebody else took it.
     }
   }
-  return false;
+  return undefined;
 }
 
 type Answer = 'accepts' | 'refuses' | 'absent';

@@ -12,20 +12,26 @@ import type { InstanceDirectory } from './owner-directory.ts';
 
 const TAKEN = /^taken-/;
 
-/** Directories under the journal's path whose owner is dead. */
+/** Directories under the journal's path whose owner is dead. None that is in doubt when the signal aborts. */
 export async function deadInstances(
   path: string,
   own: string,
   onRefused: (error: unknown) => void,
+  signal: AbortSignal,
 ): Promise<readonly string[]> {
   const here = bootId();
-  const dead: string[] = [];
-  for (const name of readdirSync(path)) {
-    if (!INSTANCE_NAME.test(name) || name === own || name === `new-${own}`) continue;
-    if (!isOurDirectory(join(path, name), onRefused)) continue;
-    if (await isDead(join(path, name), here)) dead.push(name);
-  }
-  return dead;
+  const others = readdirSync(path).filter(
+    (name) =>
+      INSTANCE_NAME.test(name) &&
+      name !== own &&
+      name !== `new-${own}` &&
+      isOurDirectory(join(path, name), onRefused),
+  );
+  // All at once: a look may take its time.
+  const areDead = await Promise.all(
+    others.map((name) => isDead(join(path, name), { here, signal })),
+  );
+  return others.filter((_, index) => areDead[index]);
 }
 
 /** Moves one directory into `into`. False when another process was faster. */

@@ -43,7 +43,9 @@ export class Orphans {
     const into = this.#options.lease.current;
     this.#prune();
     try {
-      this.#open(into === undefined ? await this.#inPlace() : await this.#taken(into, signal));
+      this.#open(
+        into === undefined ? await this.#inPlace(signal) : await this.#taken(into, signal),
+      );
       for (const one of this.#all) {
         if (signal.aborted) return;
         await one.read();
@@ -109,7 +111,7 @@ export class Orphans {
   /** Moves what is dead into our own directory; resolves to all that is there by now. */
   async #taken(into: InstanceDirectory, signal: AbortSignal): Promise<readonly string[]> {
     const { path, onError, onRefused } = this.#options;
-    for (const name of await deadInstances(path, into.id, onRefused)) {
+    for (const name of await deadInstances(path, into.id, onRefused, signal)) {
       if (signal.aborted) return [];
       // It is read where it is, since we had no directory; so it stays there until it is done.
       if (this.#has(join(path, name))) continue;
@@ -126,10 +128,10 @@ export class Orphans {
    * Where the disk has no room even for our own directory, the dead are read where they are: only what is saved makes
    * room. Another process may do the same; saving a message twice is saving it once.
    */
-  async #inPlace(): Promise<readonly string[]> {
+  async #inPlace(signal: AbortSignal): Promise<readonly string[]> {
     const { path, onRefused } = this.#options;
     checkDirectory(path);
-    const names = await deadInstances(path, '', onRefused);
+    const names = await deadInstances(path, '', onRefused, signal);
     return names.flatMap((name) => withTaken(join(path, name)));
   }
 

@@ -3,9 +3,10 @@ import { basename, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { isDead } from '../../../src/journal/lease/liveness.ts';
-import { until } from '../../support/until.ts';
+import { soon, until } from '../../support/until.ts';
 import { startChild } from '../children.ts';
 import {
+  afterwards,
   emptyDirectory,
   instances,
   open,
@@ -29,6 +30,16 @@ function age(instance: string, seconds: number): void {
   const then = Date.now() / 1000 - seconds;
   utimesSync(join(instance, OWNER), then, then);
 }
+
+/** As an owner does it whose clock then jumps: its file is new again and again, and old by the clock. */
+function renewOld(instance: string): void {
+  writeFileSync(join(instance, 'new'), readFileSync(join(instance, OWNER)));
+  renameSync(join(instance, 'new'), join(instance, OWNER));
+  age(instance, 3600);
+}
+
+/** Short, because nobody renews what these tests look at, or somebody does at every turn. */
+const LOOK = { observeMs: 20 };
 
 /** A directory whose owner was killed: a socket that refuses, and a file that says it was not released. */
 async function killedInstance(path: string): Promise<string> {
@@ -196,25 +207,50 @@ describe('who is dead', () => {
   it('is an owner of another boot only when it has been silent for a minute', async () => {
     const instance = await killedInstance(emptyDirectory());
     rewriteOwner(instance, { bootId: 'another boot' });
-    expect(await isDead(instance)).toBe(false);
+    expect(await isDead(instance, LOOK)).toBe(false);
     age(instance, 61);
-    expect(await isDead(instance)).toBe(true);
+    expect(await isDead(instance, LOOK)).toBe(true);
   });
 
   it('is one without an owner file when it is a minute old', async () => {
     const instance = join(emptyDirectory(), 'new-0123456789abcdef');
     mkdirSync(instance);
-    expect(await isDead(instance)).toBe(false);
+    expect(await isDead(instance, LOOK)).toBe(false);
     utimesSync(instance, Date.now() / 1000 - 61, Date.now() / 1000 - 61);
-    expect(await isDead(instance)).toBe(true);
+    expect(await isDead(instance, LOOK)).toBe(true);
   });
 
   it('is one without a socket when it has been silent for a minute', async () => {
     const instance = await killedInstance(emptyDirectory());
     rmSync(join(instance, 'alive.sock'));
-    expect(await isDead(instance)).toBe(false);
+    expect(await isDead(instance, LOOK)).toBe(false);
     age(instance, 61);
-    expect(await isDead(instance)).toBe(true);
+    expect(await isDead(instance, LOOK)).toBe(true);
+  });
+
+  it('is not one without a socket that renews its file, however old the clock makes it', async () => {
+    const instance = await killedInstance(emptyDirectory());
+    rmSync(join(instance, 'alive.sock'));
+    age(instance, 3600);
+    const renewal = setInterval(() => renewOld(instance), 1);
+    afterwards(() => clearInterval(renewal));
+    expect(await isDead(instance, { observeMs: 500 })).toBe(false);
+    clearInterval(renewal);
+    expect(await isDead(instance, LOOK)).toBe(true);
+  });
+
+  it('is nobody when the look is broken off, which takes no time', async () => {
+    const path = emptyDirectory();
+    const instance = await killedInstance(path);
+    rmSync(join(instance, 'alive.sock'));
+    age(instance, 61);
+    const { journal } = open(path);
+    const abort = new AbortController();
+    const looked = journal.recover(abort.signal)[Symbol.asyncIterator]().next();
+    await nextTurn();
+    abort.abort();
+    expect(await soon('the look ends', looked)).toEqual({ done: true, value: undefined });
+    expect(instances(path)).toContain(instance);
   });
 });
 
