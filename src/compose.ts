@@ -62,7 +62,10 @@ const PENDING_BYTES = { min: 2 ** 20, max: 2 ** 40, fallback: MAX_PENDING_BYTES 
 interface WellConnectedStore extends MessageStore {
   ping?(): Promise<boolean>;
   pool?(): PoolState;
-  listen?(listener: { onIdConflict(conflict: unknown): void; onError(error: unknown): void }): void;
+  listen?(listener: {
+    onIdConflict(conflict: { readonly requestedId: string; readonly messageId: string }): void;
+    onError(error: unknown): void;
+  }): void;
 }
 
 export interface Wiring {
@@ -148,7 +151,7 @@ export function wire(options: LastchunkOptions): Wiring {
 /** What the store has to say beside its results. */
 function listenTo(store: WellConnectedStore, observer: FullObserver, logger: Logger): void {
   store.listen?.({
-    onIdConflict: (conflict) => observer.onInternalError('id-conflict', conflict),
+    onIdConflict: ({ requestedId, messageId }) => observer.onIdConflict(requestedId, messageId),
     onError: (error) =>
       logger.warn(
         { errorType: errorTypeOf(error), reason: describeError(error) },

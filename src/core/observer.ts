@@ -74,7 +74,7 @@ export interface JournaledMessage {
 
 /** Where inside lastchunk something went wrong that must not. A closed set: it is a metric label. */
 export type InternalErrorPlace =
-  'message' | 'observer' | 'journal' | 'store' | 'id-conflict' | 'format' | 'stream' | 'close';
+  'message' | 'observer' | 'journal' | 'store' | 'format' | 'stream' | 'close';
 
 /** Why a client-less stream was not allowed to go on. */
 export type FinishRefusal = 'time' | 'bytes' | 'concurrent';
@@ -135,6 +135,11 @@ export interface Observer {
   onJournalWrite?(seconds: number): void;
   /** One attempt to write to the store; `errorType` is undefined when it worked. */
   onAttempt?(errorType: string | undefined): void;
+  /**
+   * A message asked for an id that belongs to another stream, and its row was made under `messageId`. Without a route: the
+   * store does not know it.
+   */
+  onIdConflict?(requestedId: string, messageId: string): void;
   /** A terminal frame that was held was let go, or dropped with its client; `durationMs` is of this hold alone. */
   onHold?(stream: StreamView, released: HoldRelease, durationMs: number): void;
   /**
@@ -189,6 +194,8 @@ export function combine(
     onRecovered: (result, message) => tell((to) => to.onRecovered?.(result, message)),
     onJournalWrite: (seconds) => tell((to) => to.onJournalWrite?.(seconds)),
     onAttempt: (errorType) => tell((to) => to.onAttempt?.(errorType)),
+    onIdConflict: (requestedId, messageId) =>
+      tell((to) => to.onIdConflict?.(requestedId, messageId)),
     onHold: (stream, released, ms) => tell((to) => to.onHold?.(stream, released, ms)),
     onFinishing: (stream, begins) => tell((to) => to.onFinishing?.(stream, begins)),
     onUnrecognised: (stream, mediaType) => tell((to) => to.onUnrecognised?.(stream, mediaType)),

@@ -42,6 +42,10 @@ export function createLogLines(logger: Logger): Observer {
         logger.error(fields, 'lastchunk: no result of a save in time');
       }
     },
+    onIdConflict(requestedId, messageId) {
+      const fields = { requestedId, messageId };
+      logger.warn(fields, 'lastchunk: message saved under another id, its own is taken');
+    },
     onInternalError(where, error) {
       const now = performance.now();
       const before = told.get(where);

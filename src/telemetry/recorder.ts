@@ -19,6 +19,7 @@ const FIXED: readonly Counter[] = [
   METRICS.savesRevised,
   METRICS.savesLate,
   METRICS.saveAttempts,
+  METRICS.idConflicts,
   METRICS.journalReplayed,
   METRICS.journalRecovered,
   METRICS.journalCorrupt,

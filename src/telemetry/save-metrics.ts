@@ -61,6 +61,7 @@ export function createSaveMetrics(
     onAttempt(errorType) {
       registry.add(METRICS.saveAttempts, { error_type: attemptLabel(errorType) });
     },
+    onIdConflict: () => registry.add(METRICS.idConflicts, {}),
     onReplayed: (result) => registry.add(METRICS.journalReplayed, { result }),
     onRecovered: (result) => registry.add(METRICS.journalRecovered, { result }),
     onJournalWrite: (seconds) => observe(METRICS.journalWrite, {}, seconds),

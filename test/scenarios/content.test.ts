@@ -205,7 +205,8 @@ describe('ids from the URL', () => {
       expect(row.metadata).toMatchObject({ lastchunk: { requestedId: 'shared' } });
     }
     const scrape = await fixture.scrape();
-    expect(scrape.sum('lastchunk_internal_errors_total', { where: 'id-conflict' })).toBe(2);
+    expect(scrape.sum('lastchunk_id_conflicts_total')).toBe(2);
+    expect(scrape.sum('lastchunk_internal_errors_total')).toBe(0);
     expect(scrape.sum('lastchunk_saves_total', { result: 'saved' })).toBe(3);
   });
 });

@@ -45,6 +45,15 @@ describe('a save', () => {
   });
 });
 
+describe('an id that belongs to another stream', () => {
+  it('is a warning with the id that was asked for and the one of the row', () => {
+    const { tell, lines } = createBench();
+    tell.onIdConflict('asked', 'given');
+    expect(lines().map(({ level }) => level)).toEqual(['warn']);
+    expect(lines()[0]?.text).toMatch(/"requestedId":"asked","messageId":"given"/);
+  });
+});
+
 describe('an internal error', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());

@@ -60,7 +60,8 @@ describe('series at 0', () => {
       }
       expect(scrape.has('lastchunk_save_duration_seconds_bucket', { route, le: '2.5' })).toBe(true);
     }
-    expect(scrape.has('lastchunk_internal_errors_total', { where: 'id-conflict' })).toBe(true);
+    expect(scrape.has('lastchunk_internal_errors_total', { where: 'format' })).toBe(true);
+    expect(scrape.has('lastchunk_id_conflicts_total')).toBe(true);
     expect(scrape.has('lastchunk_save_attempts_total', { error_type: 'none' })).toBe(true);
     expect(scrape.has('lastchunk_journal_corrupt_records_total')).toBe(true);
     expect(scrape.sum('lastchunk_saves_total')).toBe(0);
@@ -357,6 +358,7 @@ it('emits every metric of the table', () => {
   for (const kind of ['across-stream', 'long', 'leaked'] as const) {
     tell.onPoolFinding({ pool: 'app', kind, place: 'app.js:1', heldMs: 1, route: undefined });
   }
+  tell.onIdConflict('asked', 'given');
   tell.onInternalError('store', new Error('x'));
   stream.chunks = 1;
   stream.bytes = 1;

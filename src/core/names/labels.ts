@@ -37,7 +37,6 @@ export const PLACES = [
   'observer',
   'journal',
   'store',
-  'id-conflict',
   'format',
   'stream',
   'close',

@@ -17,6 +17,7 @@ const CONTRACT = [
   'lastchunk_finish_refused_total',
   'lastchunk_hold_duration_seconds',
   'lastchunk_holds_total',
+  'lastchunk_id_conflicts_total',
   'lastchunk_internal_errors_total',
   'lastchunk_journal_bytes',
   'lastchunk_journal_capacity_bytes',
