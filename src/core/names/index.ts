@@ -1,12 +1,10 @@
 /**
- * Every name a machine will read: metrics, labels, spans, attributes. The Prometheus instruments, the OpenTelemetry instruments
- * and the page docs/metrics.md are made from this table, and alert rules and dashboards are checked against it, so that a name
- * is spelled once.
+ * Every name a machine will read: metrics, labels, spans, attributes. The instruments and docs/metrics.md are made from this
+ * table, and alert rules and dashboards are checked against it, so that a name is spelled once.
  *
- * Rules behind the rows: base units (`s`, `By`), counts as `{things}`; never `total` or a unit in an OpenTelemetry name, because
- * the translation to Prometheus adds both; labels have closed sets of values. Names that the OpenTelemetry guide would have in
- * the singular (`streams.active`) are plural here, because then the translation gives exactly the Prometheus name and one
- * dashboard serves both.
+ * Rules: base units (`s`, `By`), counts as `{things}`; never `total` or a unit in an OpenTelemetry name, because the translation
+ * to Prometheus adds both; labels have closed sets of values. Names that OpenTelemetry would have in the singular
+ * (`streams.active`) are plural, because then the translation gives the Prometheus name and one dashboard serves both.
  */
 import { OUTCOMES, SAVE_RESULTS } from '../message.ts';
 import {
