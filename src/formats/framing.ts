@@ -171,7 +171,7 @@ function kindOfLine(line: string, declared: BodyFraming | undefined): BodyFramin
   const first = line.trimStart().charAt(0);
   if (first === RECORD_SEPARATOR) return 'ndjson';
   if (first === '{') {
-    if (isRecord(parseJson(line))) return 'ndjson';
+    if (isRecord(parseJson(line))) return declared === 'elements' ? 'elements' : 'ndjson';
     return /^\s*\{\s*(?:["}]|$)/.test(line.slice(0, PREFIX_CHARS)) ? 'elements' : otherwise;
   }
   if (first === '[') {
