@@ -137,7 +137,10 @@ export const GOALS: readonly Goal[] = [
     { atMost: 1.05 },
   ),
   ...ADVERSARIAL_NAMES.flatMap((name) => [
-    goal(`adversarial: ${name}, CPU`, 'adversarial', `${name}: CPU`, { atMost: 2_000 }),
+    goal(`adversarial: ${name}, CPU`, 'adversarial', `${name}: CPU`, {
+      // A million writes a MiB cost that much without a guard.
+      atMost: name.startsWith('one-character writes') ? 20_000 : 5_000,
+    }),
     goal(`adversarial: ${name}, longest loop delay`, 'adversarial', `${name}: longest loop delay`, {
       atMost: 250,
     }),

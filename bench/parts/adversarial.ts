@@ -36,6 +36,7 @@ interface Cost {
 /** One body in a process of its own: one that it ends rejects. */
 async function cost(built: Bench['built'], name: AdversarialName, size: number): Promise<Cost> {
   const server = await startServer(built, 'adversarial', { args: [name, String(size)] });
+  await server.ask('loop');
   const before = await server.usage();
   await readOnce(server.port, '/');
   await server.ask('flush');
