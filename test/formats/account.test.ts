@@ -72,7 +72,11 @@ describe('a vendor frame', () => {
 
   it('with an id, a model, usage and times is text and no more', () => {
     const payload = {
-      ...{ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', provider: 'p' },
+      id: 'c',
+      object: 'chat.completion.chunk',
+      created: 1,
+      model: 'm',
+      provider: 'p',
       choices: [{ index: 0, delta: { role: 'assistant', content: 'a' }, finish_reason: null }],
       usage: { total_tokens: 3, details: { cached: 1 } },
     };

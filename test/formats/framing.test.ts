@@ -48,7 +48,7 @@ describe.each([
   ['a text of JSON', 'text/plain', '{"city":"Oslo"}', 'text', '{"city":"Oslo"}'],
   ['a text that begins like a part', 'text/plain', '0: zero\n1: one', 'text', '0: zero\n1: one'],
   ['a text that begins with a bracket', '', '[1] a source', 'text', '[1] a source'],
-])('%s', (_name, type, body, format, text) => {
+])('%s', (...[, type, body, format, text]) => {
   it.each(SIZES)('is read in pieces of %i', (size) => {
     const reader = new BodyReader('auto', type);
     for (const piece of cut(body, size)) {

@@ -1,4 +1,4 @@
-/** Generated bodies, a few of them, the same in every run; `npm run test:fuzz` reads many, and prints its seed. */
+/** Generated bodies, a few of them, the same in every run; `npx tsx test/formats/fuzz/main.ts` reads many, and prints its seed. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { property } from './properties.ts';

@@ -1,5 +1,5 @@
 /**
- * `npm run test:fuzz -- --runs N --seed S`: reads many generated bodies and says what did not hold. Both are printed, so that a
+ * `npx tsx test/formats/fuzz/main.ts --runs N --seed S`: reads many generated bodies and says what did not hold. Both are printed, so that a
  * run can be repeated. Exit code 1 when something did not hold.
  */
 import { parseArgs } from 'node:util';

@@ -35,9 +35,18 @@ const DELTA = chatChunk({ content: 'word ' });
 const LARGE = DELTA.repeat(20_000) + chatChunk({}, 'stop');
 
 const opened: OpenedStream = {
-  ...{ id: 's', messageId: 'm', conversationId: null, role: 'assistant', metadata: null },
-  ...{ route: '/', format: 'auto', contentType: 'text/event-stream', contentEncoding: '' },
-  ...{ events: false, startedAtMs: 0, traceparent: null },
+  id: 's',
+  messageId: 'm',
+  conversationId: null,
+  role: 'assistant',
+  metadata: null,
+  route: '/',
+  format: 'auto',
+  contentType: 'text/event-stream',
+  contentEncoding: '',
+  events: false,
+  startedAtMs: 0,
+  traceparent: null,
 };
 
 describe('a large body', () => {
