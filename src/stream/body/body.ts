@@ -10,7 +10,7 @@ import type { ResponseHead } from '../response/is-stream.ts';
 import { isEncoded, isPlain, TerminalDetector, type TerminalSignal } from '../../formats/index.ts';
 import { endFactOf, ERROR_FRAME, MessageBuilder, type TerminalFact } from './message-builder.ts';
 import type { StreamSettings } from '../settings.ts';
-import type { Exchange } from '../response/exchange.ts';
+import { type Exchange, outputTargetOf } from '../response/exchange.ts';
 import type { Identity } from './identity.ts';
 import type { StreamTimings } from './timings.ts';
 import { outputOf } from '../response/connection-output.ts';
@@ -70,8 +70,8 @@ export class Body {
     if (keeper === undefined) return;
     const opened = openedStream(owner, head);
     this.#log = keeper.open(opened, capture);
-    const { h2, socket } = owner.exchange;
-    if (this.#log !== undefined) this.#endWriteAhead = outputOf(h2 ?? socket).writeAhead(this.#log);
+    const target = outputTargetOf(owner.exchange);
+    if (this.#log !== undefined) this.#endWriteAhead = outputOf(target).writeAhead(this.#log);
     this.builder = new MessageBuilder({
       view: owner,
       opened,

@@ -25,7 +25,7 @@ export type Verdict =
 
 /** What only the wrapper can know about a close. */
 export interface CloseHints {
-  /** The handler called `end()` and nothing of it is held back. */
+  /** The handler called `end()` and nothing of it is held back, or nothing could be. */
   readonly ended: boolean;
   /** HTTP/2: this process closed the stream, with a code that says that it failed. */
   readonly resetHere: boolean;
@@ -35,7 +35,7 @@ export interface CloseHints {
 
 /** The verdict on a response that is closing now. */
 export function verdictOf(exchange: Exchange, hints: CloseHints): Verdict {
-  const { res, socket, h2 } = exchange;
+  const { res, socket, hasConnection, h2 } = exchange;
   if (h2 !== undefined) {
     if (hints.resetHere) return serverClosed(socket);
     if (h2.rstCode !== 0 || h2.aborted) return { by: 'client' };
@@ -50,7 +50,10 @@ export function verdictOf(exchange: Exchange, hints: CloseHints): Verdict {
       errorType: errorType(res.errored),
     };
   }
-  if (hints.ended && res.writableFinished) return { by: 'ended' };
+  // Without a connection, what neither the handler nor we have closed was closed by whoever asked.
+  if (!hasConnection && !hints.ended)
+    return socket.destroyed ? serverClosed(socket) : { by: 'client' };
+  if (hints.ended && (!hasConnection || res.writableFinished)) return { by: 'ended' };
   if (socket.readableEnded || brokenByPeer(socket)) return { by: 'client' };
   if (hints.timedOut) {
     return { by: 'server', outcome: 'timed-out', side: 'server', errorType: 'timeout' };

@@ -33,7 +33,7 @@ type Method = (this: EventEmitter, type: string | symbol, listener: Listener) =>
 export function listening(emitter: EventEmitter, types: Iterable<string>): Listening {
   let found: Listening = NO_LISTENERS;
   for (const type of types) {
-    if (emitter.listenerCount(type) === 0) continue;
+    if (EventEmitter.prototype.listenerCount.call(emitter, type) === 0) continue;
     for (const listener of rawListeners(emitter, type)) found = found.concat(type, listener);
   }
   return found;
@@ -154,7 +154,7 @@ class DeferredListener {
   /** Called out of turn: the listener may have been removed while it waited. */
   callIfPresent(args: unknown[]): void {
     const { emitter } = this.#owner;
-    if (emitter.rawListeners(this.#type).includes(this.registered)) this.#call(args);
+    if (rawListeners(emitter, this.#type).includes(this.registered)) this.#call(args);
   }
 
   #call(args: unknown[]): void {
@@ -173,7 +173,7 @@ function originalOf(listener: Listener & { listener?: unknown }): unknown {
 
 function rawListeners(emitter: EventEmitter, type: string): Listener[] {
   // The typings leave open what the functions take.
-  return emitter.rawListeners(type) as Listener[];
+  return EventEmitter.prototype.rawListeners.call(emitter, type) as Listener[];
 }
 
 /** Takes one listener out of a list, if it is there. */
@@ -186,11 +186,12 @@ function take(from: (string | Listener)[], type: string, listener: Listener): bo
 
 /** Past all wrapped methods, and without a second warning that they are too many: they are as many as before. */
 function put(emitter: EventEmitter, type: string, listeners: readonly Listener[]): void {
-  const most = emitter.getMaxListeners();
-  emitter.setMaxListeners(0);
+  const { prototype } = EventEmitter;
+  const most = prototype.getMaxListeners.call(emitter);
+  prototype.setMaxListeners.call(emitter, 0);
   EventEmitter.prototype.removeAllListeners.call(emitter, type);
   for (const listener of listeners) EventEmitter.prototype.on.call(emitter, type, listener);
-  emitter.setMaxListeners(most);
+  prototype.setMaxListeners.call(emitter, most);
 }
 
 /** Which emitters have deferrable listeners, and what is registered for each; weak, because both come and go. */

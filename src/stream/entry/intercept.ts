@@ -17,6 +17,8 @@ import type { Stream } from '../lifecycle/stream.ts';
 import { decide, type DecidingBody } from './decide.ts';
 import {
   type Callback,
+  closeDouble,
+  closeWhenReleased,
   copied,
   discard,
   isBytes,
@@ -63,8 +65,9 @@ export class InterceptedResponse {
 
   /** Ends or destroys the response without asking the stream. */
   close(how: 'end' | 'destroy'): void {
-    const { res, socket, h2 } = this.#stream.exchange;
-    if (how === 'end') Reflect.apply(this.#methods.end, res, []);
+    const { res, socket, hasConnection, h2 } = this.#stream.exchange;
+    if (!hasConnection) closeDouble(this.#stream, this.#methods[how]);
+    else if (how === 'end') Reflect.apply(this.#methods.end, res, []);
     else if (h2 === undefined) socket.destroy();
     else h2.close(H2_INTERNAL_ERROR);
   }
@@ -72,12 +75,18 @@ export class InterceptedResponse {
   #put(res: Response): void {
     const wrapped: Methods = {
       write: wrapper((self, args) => this.#write(self, args)),
-      end: wrapper((self, args) => this.#end(self, args)),
+      end: wrapper((self, args) => {
+        const result = this.#end(self, args);
+        if (!this.#isNested) closeWhenReleased(this.#stream);
+        return result;
+      }),
       writeHead: wrapper((self, args) => this.#writeHead(self, args)),
       destroy: wrapper((self, args) => this.#destroy(self, args)),
       flushHeaders: wrapper((self, args) => this.#flushHeaders(self, args)),
     };
-    for (const name of NAMES) putMethod(res, name, wrapped[name]);
+    for (const name of NAMES) {
+      if (typeof this.#methods[name] === 'function') putMethod(res, name, wrapped[name]);
+    }
   }
 
   #call(name: keyof Methods, self: Response, args: unknown[]): unknown {
@@ -86,8 +95,7 @@ export class InterceptedResponse {
 
   #write(self: Response, args: unknown[]): unknown {
     const [chunk, encoding, callback] = args;
-    const stream = this.#stream;
-    const { hold } = stream;
+    const { hold, timings } = this.#stream;
     switch (this.#routeOf(chunk, encoding)) {
       case 'discarded':
         return discard(lastFunction(encoding, callback));
@@ -96,8 +104,8 @@ export class InterceptedResponse {
       case 'passes': {
         const flowing = this.#call('write', self, hold.active ? copied(args) : args);
         hold.wrote();
-        if (flowing === false && stream.concerned && !hold.active) {
-          stream.timings.beginBackpressure();
+        if (flowing === false && this.#stream.concerned && !hold.active) {
+          timings.beginBackpressure();
         }
         return flowing;
       }
@@ -163,10 +171,13 @@ export class InterceptedResponse {
 
   #destroy(self: Response, args: unknown[]): unknown {
     const stream = this.#stream;
+    // An adapter's response destroys itself in its `end`.
+    if (this.#isNested) return this.#call('destroy', self, args);
     const refused = stream.concerned && !handlerDestroyed(stream, args[0]);
     // A bare response has left its connection by now, and nothing of this reaches it.
     if (refused || stream.hold.isLate) return stream.exchange.h2 === undefined ? self : undefined;
     stream.hold.handlerDestroys(args[0]);
+    closeWhenReleased(stream);
     return this.#call('destroy', self, args);
   }
 
@@ -266,8 +277,8 @@ export class InterceptedResponse {
   /** Makes a call of which the stream knows already, whatever methods of the response it uses. */
   #nested<T>(call: () => T): T {
     const { kind } = this.#stream;
-    this.#isNested = true;
     try {
+      this.#isNested = true;
       return call();
     } catch (error) {
       // What follows is another answer, such as an error page.

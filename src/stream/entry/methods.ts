@@ -37,6 +37,23 @@ export function noteReset(stream: Stream, h2: ServerHttp2Stream): void {
   };
 }
 
+/** Closes a response without a connection, which may lack the method, or ask more of its socket than there is. */
+export function closeDouble({ exchange, environment }: Stream, method: Method | undefined): void {
+  try {
+    if (typeof method === 'function') Reflect.apply(method, exchange.res, []);
+  } catch (error) {
+    environment.onInternalError('stream', error);
+  }
+  exchange.socket.destroy();
+}
+
+/** A handler has ended or destroyed its response: without a connection nothing else tells when that is done. */
+export function closeWhenReleased(stream: Stream): void {
+  const { exchange, closeMode } = stream;
+  if (exchange.hasConnection || closeMode !== undefined) return;
+  void stream.released.then(() => exchange.socket.destroy());
+}
+
 /** What a write does on an HTTP/2 response that is over. */
 export function refuseWrite(callback: Callback | undefined): false {
   const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' });

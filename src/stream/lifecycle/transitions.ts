@@ -89,7 +89,7 @@ export function connectionClosed(stream: Stream): void {
   }
   if (stream.kind === 'other') return;
   const verdict = verdictOf(stream.exchange, {
-    ended: stream.endCalled && !stream.hold.active,
+    ended: stream.endCalled && (!stream.hold.active || !stream.exchange.hasConnection),
     resetHere: stream.resetHere,
     timedOut: stream.timings.timedOut,
   });

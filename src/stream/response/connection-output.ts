@@ -98,14 +98,14 @@ export class ConnectionOutput {
     if (this.#hold !== undefined) return;
     const target = this.#target;
     const timeoutMs = ('timeout' in target && target.timeout) || 0;
-    if (timeoutMs > 0) target.setTimeout(0);
+    if (timeoutMs > 0) callOn(target, 'setTimeout', [0]);
     const restore = shadowMethods(target, {
       destroy: (error: unknown) => this.#destroy(error),
       close: (...args: unknown[]) => this.#close('close', args),
       // A response that is over has no time-outs, and this one will have been over by then.
       setTimeout: (ms: number, listener?: () => void) => {
         if (this.#hold !== undefined) this.#hold.timeoutMs = ms;
-        if (listener !== undefined) target.once('timeout', listener);
+        if (listener !== undefined) callOn(target, 'once', ['timeout', listener]);
         return target;
       },
     });
@@ -143,7 +143,7 @@ export class ConnectionOutput {
     this.#hold = undefined;
     hold.restore();
     const { writableEnded } = this.#target;
-    if (hold.timeoutMs > 0 && !writableEnded) this.#target.setTimeout(hold.timeoutMs);
+    if (hold.timeoutMs > 0 && !writableEnded) callOn(this.#target, 'setTimeout', [hold.timeoutMs]);
     return hold;
   }
 
@@ -245,7 +245,7 @@ export class ConnectionOutput {
       setImmediate(close);
     };
     if (target.writableFinished || target.destroyed) sent();
-    else if (target.writableEnded) target.once('finish', sent);
+    else if (target.writableEnded) callOn(target, 'once', ['finish', sent]);
     else target.write('', sent);
   }
 }

@@ -2,6 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { isObject } from '../../core/values.ts';
+import type { OutputTarget } from './connection-output.ts';
 
 /** What Express adds to a request; every field may be missing, since the guard works without Express. */
 export interface RoutedRequest extends IncomingMessage {
@@ -19,8 +22,13 @@ export type Next = (error?: unknown) => void;
 export interface Exchange {
   readonly req: RoutedRequest;
   readonly res: Response;
-  /** Kept from the start: `res.socket` is null for a queued response and after the end. */
+  /**
+   * Kept from the start: `res.socket` is null for a queued response and after the end. Without a connection it is an idle
+   * stream of ours, which is destroyed when the response is over.
+   */
   readonly socket: Socket;
+  /** False for adapters of functions as a service and test doubles: then the response alone tells of its end. */
+  readonly hasConnection: boolean;
   /** The HTTP/2 stream behind the compatibility API, where `finish` and `writableFinished` lie about a reset. */
   readonly h2: ServerHttp2Stream | undefined;
 }
@@ -28,5 +36,41 @@ export interface Exchange {
 export function exchangeOf(req: RoutedRequest, res: Response): Exchange {
   // Http2ServerResponse has `stream` where ServerResponse has none; the typings know only one of them.
   const h2 = (res as { stream?: ServerHttp2Stream }).stream;
-  return { req, res, socket: req.socket, h2: req.httpVersionMajor === 2 ? h2 : undefined };
+  if (req.httpVersionMajor === 2 && h2 !== undefined) {
+    return { req, res, socket: req.socket, hasConnection: true, h2 };
+  }
+  const hasConnection = isConnection(req.socket) && (res.socket ?? req.socket) === req.socket;
+  const socket = hasConnection ? req.socket : idleSocket();
+  return { req, res, socket, hasConnection, h2: undefined };
+}
+
+/** What the bytes of this response leave by. */
+export function outputTargetOf({ res, socket, hasConnection, h2 }: Exchange): OutputTarget {
+  if (h2 !== undefined) return h2;
+  if (hasConnection) return res.socket ?? socket;
+  return canCarry(res.socket) ? res.socket : socket;
+}
+
+/** Tells of its close, and can be closed. */
+function isConnection(socket: unknown): boolean {
+  if (!isObject(socket)) return false;
+  const { destroyed, destroy, prependListener }: Partial<Socket> = socket;
+  return (
+    typeof destroyed === 'boolean' &&
+    typeof destroy === 'function' &&
+    typeof prependListener === 'function'
+  );
+}
+
+/** Bytes can be held in front of it. */
+function canCarry(socket: unknown): socket is Socket {
+  if (!isObject(socket) || !Object.isExtensible(socket)) return false;
+  const { _write, write }: Partial<Socket> = socket;
+  return typeof _write === 'function' || typeof write === 'function';
+}
+
+function idleSocket(): Socket {
+  const idle = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+  // Of a socket only what every Duplex has is used, or nothing is expected of it.
+  return idle as Socket;
 }

@@ -4,7 +4,7 @@
  */
 import type { Outcome } from '../../core/message.ts';
 import { type ConnectionOutput, outputOf } from './connection-output.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, outputTargetOf } from './exchange.ts';
 import { shadowMethods } from './shadow-property.ts';
 
 /** Outcomes after which what is written waits: those that a client takes for the end of an answer. */
@@ -30,10 +30,9 @@ export class ResponseHold {
     if (this.active) return;
     this.active = true;
     this.empty = true;
-    const { res, socket, h2 } = this.#exchange;
-    const target = h2 ?? res.socket ?? socket;
+    const { res, h2 } = this.#exchange;
     if (h2 === undefined && res.socket === null) this.#holdWhenAssigned();
-    else this.#hold(target);
+    else this.#hold(outputTargetOf(this.#exchange));
   }
 
   /** Node's own `write` or `end` was called. */
