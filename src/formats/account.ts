@@ -3,6 +3,7 @@
  * where its format has plumbing, or is content. Nothing is left out because nobody asked for it.
  */
 import { isObject } from '../core/values.ts';
+import { member } from './json.ts';
 
 /**
  * What stands at a key path. `plumbing`: about the stream and not of the answer. `wordless`: content that is no text
@@ -63,7 +64,15 @@ export interface Findings {
   tool: boolean;
   /** A leaf that is neither text nor known. */
   unknown: boolean;
+  /** There are more than `MAX_WALKED` values: what the others are is not known. */
+  isCutShort: boolean;
 }
+
+/**
+ * So many values of one payload are looked at, about 10 ms of work that cannot be sliced. That a payload has content needs no
+ * proof, so a larger one is content. Frames of providers have a few dozen, an embedding some thousands.
+ */
+export const MAX_WALKED = 10_000;
 
 interface Step {
   readonly value: unknown;
@@ -75,7 +84,7 @@ interface Step {
 }
 
 /**
- * Walks every leaf of `json`. `isText` says whether a leaf is part of the text that this payload added; `onUnknown` is told
+ * Walks every leaf of `json`, or the first ones of more than `MAX_WALKED` values. `isText` says whether a leaf is part of the text that this payload added; `onUnknown` is told
  * the path and value of each leaf that is not accounted for. It does not recurse: what is sent may be nested without end.
  */
 export function account(
@@ -84,12 +93,14 @@ export function account(
   isText: (leaf: Leaf) => boolean,
   onUnknown?: (path: string, leaf: Leaf) => void,
 ): Findings {
-  const findings: Findings = { wordless: false, tool: false, unknown: false };
+  const findings = { wordless: false, tool: false, unknown: false, isCutShort: false };
+  let left = MAX_WALKED;
   const steps: Step[] = [{ value: json, key: '', node: table.root, below: undefined, path: '' }];
   for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
     const { value } = step;
     if (isObject(value)) {
-      pushChildren(steps, step, value, onUnknown !== undefined);
+      left -= pushChildren(steps, step, { value, left, withPath: onUnknown !== undefined });
+      findings.isCutShort ||= left < 0;
       continue;
     }
     if (!isLeaf(value) || isText(value)) continue;
@@ -101,22 +112,38 @@ export function account(
       onUnknown?.(step.path, value);
     }
   }
+  findings.unknown ||= findings.isCutShort;
   return findings;
 }
 
-function pushChildren(steps: Step[], step: Step, value: object, withPath: boolean): void {
+/** Returns how many children there are; more than `left` are not pushed, and counted as one. */
+function pushChildren(
+  steps: Step[],
+  step: Step,
+  { value, left, withPath }: { value: object; left: number; withPath: boolean },
+): number {
   const isArray = Array.isArray(value);
-  for (const [key, child] of Object.entries(value)) {
+  let pushed = 0;
+  for (const [key, child] of isArray ? value.entries() : membersOf(value)) {
     if (child === null || child === '') continue;
-    const node = step.node?.children.get(key) ?? step.node?.children.get('*');
+    pushed += 1;
+    if (pushed > left) break;
+    const name = String(key);
+    const node = step.node?.children.get(name) ?? step.node?.children.get('*');
     steps.push({
       value: child,
-      key: isArray ? step.key : key,
+      key: isArray ? step.key : name,
       node,
       below: node?.below ?? step.node?.below ?? step.below,
-      path: withPath ? `${step.path}.${key}` : '',
+      path: withPath ? `${step.path}.${name}` : '',
     });
   }
+  return pushed;
+}
+
+/** The members one by one: a list of all pairs costs more than to walk the few that are looked at. */
+function* membersOf(value: object): Generator<readonly [string, unknown]> {
+  for (const key of Object.keys(value)) yield [key, member(value, key)];
 }
 
 function isLeaf(value: unknown): value is Leaf {

@@ -188,7 +188,8 @@ export class Accumulator {
       if (leaves.length <= MAX_LEAVES) leaves.push([path, leaf]);
     });
     this.toolCalls ||= found.tool;
-    this.#wordless ||= found.wordless;
+    this.#wordless ||= found.wordless || (found.isCutShort && weight === 'known');
+    this.#unknown ||= found.isCutShort && weight === 'unknown';
     this.#repeated.add(leaves, hasText, weight);
   }
 

@@ -1,5 +1,6 @@
 /** Looking into parsed JSON of unknown shape, without a cast at every step, and without an exception for what is none. */
 import { isRecord } from '../core/values.ts';
+import { isJson, MAX_CHECKED_CHARS } from './json-syntax.ts';
 
 /** The member `key`, or `undefined` where `value` is no object or has none. */
 export function member(value: unknown, key: string): unknown {
@@ -84,6 +85,7 @@ export function parseJson(text: string): unknown {
     }
   }
   if (CLOSING[first] !== text.charAt(lastOf(text))) return undefined;
+  if (text.length <= MAX_CHECKED_CHARS && !isJson(text)) return undefined;
   try {
     return JSON.parse(text);
   } catch {

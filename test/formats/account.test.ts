@@ -1,7 +1,7 @@
 /** Every leaf of a payload is text, plumbing, or content: from both sides. */
 import { describe, expect, it } from 'vitest';
 import { BodyReader, type BodyReading, type Format } from '../../src/formats/index.ts';
-import { account, FieldTable } from '../../src/formats/account.ts';
+import { account, FieldTable, MAX_WALKED } from '../../src/formats/account.ts';
 import { chatChunk, sse } from '../support/frames.ts';
 
 function read(
@@ -13,6 +13,8 @@ function read(
   for (const frame of frames) reader.feed(frame);
   return reader.result();
 }
+
+const NOTHING = { wordless: false, tool: false, unknown: false, isCutShort: false };
 
 describe('a table of fields', () => {
   const table = new FieldTable({
@@ -26,12 +28,12 @@ describe('a table of fields', () => {
 
   it('accounts for what it lists, at any depth and in any element', () => {
     const json = { id: 'x', usage: { a: { b: [1, 2] } }, items: [{ role: 'a' }, { role: 'b' }] };
-    expect(found(json)).toEqual({ wordless: false, tool: false, unknown: false });
+    expect(found(json)).toEqual(NOTHING);
   });
 
   it('accounts for void members, whatever they are called', () => {
     const json = { a: null, b: '', c: [], d: {}, e: [{ f: [''] }] };
-    expect(found(json)).toEqual({ wordless: false, tool: false, unknown: false });
+    expect(found(json)).toEqual(NOTHING);
   });
 
   it('tells the kinds of content apart', () => {
@@ -185,5 +187,52 @@ describe('empty', () => {
     expect(read([sse({ error: { message: 'x' } })]).empty).toBe(false);
     expect(read([chatChunk({ tool_calls: [{ function: { name: 'f' } }] })]).empty).toBe(false);
     expect(read([chatChunk({ reasoning: 'hm' })]).empty).toBe(false);
+  });
+});
+
+describe('a payload of very many values', () => {
+  // The objects and arrays around them are values too.
+  const choices = (rows: number): object => ({
+    choices: [{ delta: { content: 'a' } }],
+    usage: { rows: Array.from({ length: rows - 6 }, (_, at) => at) },
+  });
+  const own = (rows: number): object => ({
+    text: 'a',
+    usage: Object.fromEntries(Array.from({ length: rows - 2 }, (_, at) => [`tokens_${at}`, at])),
+  });
+
+  it.each([
+    ["a vendor's", choices],
+    ["nobody's", own],
+  ])('of %s format is accounted for up to the bound, and content beyond it', (_name, payload) => {
+    const under = payload(MAX_WALKED);
+    expect(read([sse(under)])).toMatchObject({ text: 'a', unknownText: false });
+    const over = payload(MAX_WALKED + 1);
+    expect(read([sse(over)])).toMatchObject({ text: 'a', unknownText: true, events: [over] });
+  });
+
+  it('of a custom format is known content where the format says so', () => {
+    const format = {
+      ...{ name: 'own', framing: 'sse', finishMarker: 'none', plumbing: ['usage.**'] },
+      ...{ terminal: () => false, text: () => 'a', carries: () => 'content' },
+    } as const satisfies Format;
+    expect(read([sse(own(MAX_WALKED))], format)).toMatchObject({ text: 'a', wordless: false });
+    const beyond = { text: 'a', unknownText: false, wordless: true };
+    expect(read([sse(own(MAX_WALKED + 1))], format)).toMatchObject(beyond);
+  });
+
+  it.each([
+    ['elements', Array.from({ length: 200_000 }, (_, at) => at)],
+    ['arrays', Array.from({ length: 200_000 }, () => [1])],
+    ['members', Object.fromEntries(Array.from({ length: 200_000 }, (_, at) => [`k${at}`, at]))],
+  ])('is walked up to the bound where it has too many %s', (_name, payload) => {
+    let leaves = 0;
+    const isText = (): boolean => {
+      leaves += 1;
+      return true;
+    };
+    const found = account(payload, new FieldTable({}), isText);
+    expect(found).toMatchObject({ isCutShort: true, unknown: true });
+    expect(leaves).toBeLessThanOrEqual(MAX_WALKED);
   });
 });

@@ -1,8 +1,9 @@
 /** Reading a captured body: in slices where it is large, the same in a process that recovers it, and never with an exception. */
 import { gzipSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { performance } from 'node:perf_hooks';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { OpenedStream, Piece } from '../../../src/core/save-port.ts';
-import type { Format } from '../../../src/formats/index.ts';
+import { BodyReader, type Format } from '../../../src/formats/index.ts';
 import { CapturedBody, contentOf, readBody } from '../../../src/stream/body/captured-body.ts';
 import { chatChunk, sse } from '../../support/frames.ts';
 
@@ -97,6 +98,68 @@ describe('a large body', () => {
       expect(body.isBehind).toBe(false);
       expect(body.read().text).toHaveLength(5_000 * (at + 1));
     }
+  });
+});
+
+describe('a slice', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  /** Reads a body by a clock that goes on by `stepMs` at each look, and counts the frames between two looks. */
+  async function readByClock(
+    pieces: readonly Piece[],
+    stepMs: number,
+    contentEncoding = '',
+  ): Promise<{ readonly reading: object; readonly mostFrames: number; readonly frames: number }> {
+    let frames = 0;
+    let before = 0;
+    let mostFrames = 0;
+    let now = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => {
+      mostFrames = Math.max(mostFrames, frames - before);
+      before = frames;
+      now += stepMs;
+      return now;
+    });
+    const counting = {
+      ...{ name: 'counting', framing: 'sse', finishMarker: 'none', terminal: () => false },
+      text: ({ data }) => {
+        frames += 1;
+        return data;
+      },
+      carries: () => 'content',
+    } as const satisfies Format;
+    const body = bodyOf(pieces, { format: counting, contentEncoding });
+    const reading = await body.readInSlices();
+    return { reading, mostFrames, frames };
+  }
+
+  const SMALL = 'data:1\n\n'.repeat(100_000);
+
+  it.each([
+    ['one piece of tiny frames', [SMALL], ''],
+    ['pieces of 64 KiB', SMALL.match(/[^]{1,65536}/g) ?? [], ''],
+    ['frames of no JSON', ['data:{"}\n\n'.repeat(100_000)], ''],
+    ['an encoded body', [gzipSync(SMALL)], 'gzip'],
+  ])('of %s has few frames between two looks at the clock', async (_name, pieces, coding) => {
+    const { mostFrames, frames } = await readByClock(pieces, 0, coding);
+    expect(frames).toBe(100_000);
+    expect(mostFrames).toBeLessThanOrEqual(1_024 / 8);
+  });
+
+  it.each([
+    ['frames that differ', sse({ n: 1, text: 'a' }) + sse({ text: 'b' }) + sse({ n: [2] })],
+    ['frames of no JSON', 'data:{"}\n\ndata:{"a":x}\n\n'],
+    ['long frames', chatChunk({ content: 'word '.repeat(1_000) })],
+    ['CRLF frames', DELTA.replaceAll('\n', '\r\n')],
+  ])('of %s says the same wherever it ends', async (_name, frame) => {
+    const text = frame.repeat(Math.ceil(300_000 / frame.length));
+    const whole = (await readByClock([text], 0)).reading;
+    expect((await readByClock([text], 2)).reading).toEqual(whole);
+    expect((await readByClock([text], 100)).reading).toEqual(whole);
+    vi.restoreAllMocks();
+    const atOnce = new BodyReader('auto', 'text/event-stream');
+    atOnce.feed(text);
+    expect(await bodyOf([text]).readInSlices()).toEqual(atOnce.result());
   });
 });
 

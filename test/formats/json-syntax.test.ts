@@ -1,0 +1,84 @@
+/** Short texts that are no JSON are found without an exception, and nothing else is. */
+import fc from 'fast-check';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { parseJson } from '../../src/formats/json.ts';
+import { isJson, MAX_CHECKED_CHARS } from '../../src/formats/json-syntax.ts';
+
+function parses(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('the syntax check', () => {
+  it.each([
+    '{"}',
+    '{"a":x}',
+    '{"a":1,x}',
+    '{"a":1,}',
+    '[1,]',
+    '[1 2]',
+    '["\\x"]',
+    '["\\u12g4"]',
+    '["\\u0041"]',
+    '["\\u004A"]',
+    '["\\U004A"]',
+    '["\t"]',
+    '[01]',
+    '[-]',
+    '[1.]',
+    '[1e+5,-0.0]',
+    '[tru]',
+    '{}}',
+    '[[]',
+    '{"a":{"b":[{},[],""]}, "c" : null }\n',
+    ' [ ] ',
+    '[\u00a0]',
+    '{"a"}',
+    '{1:2}',
+    '',
+    '"',
+    '"\\"',
+  ])('says of %j what JSON.parse says', (text) => {
+    expect(isJson(text)).toBe(parses(text));
+  });
+
+  it('says of any JSON what JSON.parse says, and of JSON with a change', () => {
+    const change = fc.record({
+      json: fc.json(),
+      at: fc.nat(200),
+      cut: fc.nat(2),
+      text: fc.string({ unit: fc.constantFrom(...'{}[]",:\\u01-.eE tfn\n\u0001'), maxLength: 3 }),
+    });
+    fc.assert(
+      fc.property(change, ({ json, at, cut, text }) => {
+        expect(isJson(json)).toBe(true);
+        const from = at % (json.length + 1);
+        const changed = json.slice(0, from) + text + json.slice(from + cut);
+        expect(isJson(changed)).toBe(parses(changed));
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+});
+
+describe('a text that looks like JSON and is none', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it.each(['{"}', '{"a":x}', '{"a":1,"b":{"c":[1,2,y]}}', '["\\q"]'])(
+    'as %j costs no exception',
+    (text) => {
+      const parse = vi.spyOn(JSON, 'parse');
+      expect(parseJson(text)).toBeUndefined();
+      expect(parse).not.toHaveBeenCalled();
+    },
+  );
+
+  it('is found where it is long, too', () => {
+    const long = `{"a":"${'b'.repeat(MAX_CHECKED_CHARS)}",x}`;
+    expect(parseJson(long)).toBeUndefined();
+  });
+});
