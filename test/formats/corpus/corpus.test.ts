@@ -8,14 +8,6 @@ import { compare, type Mismatch } from './compare.ts';
 import { FIXTURES, type Fixture } from './fixture.ts';
 import { corpusApp, type Cut, CUT_NAMES } from './serve.ts';
 
-/** Rows that are read wrongly today. They must fail, so that the list can only shrink. */
-const NOT_YET: readonly string[] = [
-  'anthropic-whole-json',
-  'gemini-whole-json',
-  'openai-responses-whole-json',
-  'openai-whole-json',
-];
-
 /** Sends the body by one route; returns what is wrong with the row. */
 async function live(fixture: Fixture, path: string): Promise<readonly Mismatch[]> {
   const { keep, store, recorded } = createInMemoryInstance();
@@ -77,8 +69,7 @@ async function mismatches(fixture: Fixture): Promise<readonly string[]> {
 describe('a stream of', () => {
   it.each(FIXTURES)('$id is stored as its client read it', async (fixture) => {
     const wrong = await mismatches(fixture);
-    const isExpected = !NOT_YET.includes(fixture.id);
-    expect(wrong.length === 0, wrong.join('\n') || 'right: take it off NOT_YET').toBe(isExpected);
+    expect(wrong).toEqual([]);
   });
 });
 

@@ -6,6 +6,8 @@ import type { Fixture } from './fixture.ts';
 
 /** How a body is cut into writes. */
 const CUTS = {
+  /** One `end`, as `res.json` sends it. */
+  end: (body) => [body],
   /** One write. */
   whole: (body) => [body],
   /** One byte a write. */
@@ -27,7 +29,7 @@ const CUTS = {
 /** A name of a cut. */
 export type Cut = keyof typeof CUTS;
 /** All of them. */
-export const CUT_NAMES = ['whole', 'bytes', 'anywhere'] as const satisfies readonly Cut[];
+export const CUT_NAMES = ['end', 'whole', 'bytes', 'anywhere'] as const satisfies readonly Cut[];
 
 /**
  * The routes of some streams: `GET /CUT/FORMAT/ID` answers with a body and ends; `GET /CUT/FORMAT/ID?open` writes it and
@@ -49,6 +51,10 @@ export function corpusApp(
           ...between(fixture),
           (req, res) => {
             for (const [name, value] of Object.entries(fixture.headers)) res.setHeader(name, value);
+            if (fixture.cuts.includes('end')) {
+              res.end(fixture.body);
+              return;
+            }
             for (const piece of pieces(fixture.body)) write(res, piece);
             if (!('open' in req.query)) res.end();
           },
