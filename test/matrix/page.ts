@@ -124,7 +124,7 @@ function formats(): readonly string[] {
 function heldResponses(): readonly string[] {
   return [
     '### Held responses',
-    `${SMALL_HANDLERS.length} small handlers run bare and under a guard, over ${PROTOCOLS.join(', ')}, with a store that ${STORE_MODES.map(({ name }) => name).join(', ')}. What their clients are sent, what they are answered and what they are told is the same byte for byte and in the same order, but for the headers \`X-Stream-Id\` and \`X-Message-Id\`, and for this:`,
+    `${SMALL_HANDLERS.length} small handlers run bare and under a guard, over ${PROTOCOLS.join(', ')}, with a store that ${STORE_MODES.map(({ name }) => name).join(', ')}. What their clients are sent, what they are answered and what they are told is the same, in the same order, but for the cuts of the chunked coding, the headers \`X-Stream-Id\` and \`X-Message-Id\`, and for this:`,
     table(
       ['What differs', 'Why', 'Over'],
       ALLOWED_DIFFERENCES.map(({ what, why, protocols = PROTOCOLS }) => [

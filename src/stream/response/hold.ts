@@ -4,7 +4,7 @@
  */
 import type { Outcome } from '../../core/message.ts';
 import { type ConnectionOutput, outputOf } from './connection-output.ts';
-import { type Exchange, outputTargetOf } from './exchange.ts';
+import { type Exchange, outputTargetOf, type Response } from './exchange.ts';
 import { shadowMethods } from './shadow-property.ts';
 
 /** Outcomes after which what is written waits: those that a client takes for the end of an answer. */
@@ -31,6 +31,7 @@ export class ResponseHold {
     this.active = true;
     this.empty = true;
     const { res, h2 } = this.#exchange;
+    if (h2 === undefined) passOnChunks(res);
     if (h2 === undefined && res.socket === null) this.#holdWhenAssigned();
     else this.#hold(outputTargetOf(this.#exchange));
   }
@@ -45,13 +46,8 @@ export class ResponseHold {
     process.nextTick(() => {
       this.isLate = this.active;
       if (!this.active || this.#exchange.h2 !== undefined) return;
-      // A bare response has left its connection by now, and these write to that.
-      const nothing = (): void => {};
-      this.#restore = shadowMethods(this.#exchange.res, {
-        writeContinue: nothing,
-        writeProcessing: nothing,
-        writeEarlyHints: nothing,
-      });
+      // `writeContinue()` and its like write past the response; a bare one has left its connection by now.
+      this.#restore = shadowMethods(this.#exchange.res, { _writeRaw: () => true });
     });
   }
 
@@ -95,4 +91,17 @@ export class ResponseHold {
       res.assignSocket(socket);
     };
   }
+}
+
+/**
+ * Node 24.22 and 26 join the writes of a tick, or of a cork, in the response; those from before a hold go to the socket's
+ * own queue, whose corks stay as they are.
+ */
+function passOnChunks(res: Response): void {
+  const { socket, writableCorked } = res;
+  if (writableCorked === 0) return;
+  socket?.cork();
+  for (let count = 0; count < writableCorked; count += 1) res.uncork();
+  for (let count = 0; count < writableCorked; count += 1) res.cork();
+  socket?.uncork();
 }
