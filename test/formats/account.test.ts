@@ -213,8 +213,13 @@ describe('a payload of very many values', () => {
 
   it('of a custom format is known content where the format says so', () => {
     const format = {
-      ...{ name: 'own', framing: 'sse', finishMarker: 'none', plumbing: ['usage.**'] },
-      ...{ terminal: () => false, text: () => 'a', carries: () => 'content' },
+      name: 'own',
+      framing: 'sse',
+      finishMarker: 'none',
+      plumbing: ['usage.**'],
+      terminal: () => false,
+      text: () => 'a',
+      carries: () => 'content',
     } as const satisfies Format;
     expect(read([sse(own(MAX_WALKED))], format)).toMatchObject({ text: 'a', wordless: false });
     const beyond = { text: 'a', unknownText: false, wordless: true };

@@ -121,7 +121,10 @@ describe('a slice', () => {
       return now;
     });
     const counting = {
-      ...{ name: 'counting', framing: 'sse', finishMarker: 'none', terminal: () => false },
+      name: 'counting',
+      framing: 'sse',
+      finishMarker: 'none',
+      terminal: () => false,
       text: ({ data }) => {
         frames += 1;
         return data;
