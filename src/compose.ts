@@ -14,7 +14,7 @@ import { combine, type FullObserver, type Observer } from './core/observer.ts';
 import { bad, flag, optionGroup, refuseUnknown, wholeNumber } from './core/options.ts';
 import { PoolWatch } from './pool-watch/watch.ts';
 import type { Environment } from './stream/lifecycle/stream.ts';
-import { readBody } from './stream/body/captured-body.ts';
+import { readBody } from './stream/body/content.ts';
 import { createDiagLogger, createLogLines, createPoolLines } from './telemetry/log-lines.ts';
 import { otelSink } from './telemetry/otel-sink.ts';
 import type { PrometheusMetrics } from './telemetry/prometheus.ts';

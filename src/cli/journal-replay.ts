@@ -18,7 +18,7 @@ import {
 } from '../journal/index.ts';
 import type { Journal } from '../journal/port.ts';
 import { CircuitBreaker, Delivery, ReplayWorker, StoreClient } from '../saver/index.ts';
-import { readBody } from '../stream/body/captured-body.ts';
+import { readBody } from '../stream/body/content.ts';
 import type { Io } from './io.ts';
 
 /** What was done, and what is still on disk. */

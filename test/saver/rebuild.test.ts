@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { rebuild } from '../../src/saver/rebuild.ts';
 import type { OpenedStream } from '../../src/core/save-port.ts';
-import { readBody } from '../../src/stream/body/captured-body.ts';
+import { readBody } from '../../src/stream/body/content.ts';
 import { chatChunk } from '../support/frames.ts';
 import { messageOf, openedStream, readText } from './fakes.ts';
 import { emptyDirectory, open, recoverAll, speaker } from '../journal/support.ts';

@@ -4,7 +4,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { BodyContent, OpenedStream, Piece, ReadBody } from '../../core/save-port.ts';
+import type { Piece } from '../../core/save-port.ts';
 import {
   BodyReader,
   type BodyReading,
@@ -14,7 +14,6 @@ import {
   type Format,
   type FrameTemplate,
   isEncoded,
-  resolveFormat,
 } from '../../formats/index.ts';
 
 /** What is new and larger than this is read in slices. */
@@ -250,56 +249,5 @@ async function feedInSlices(reader: BodyReader, text: string, slices: Slices): P
   for (let at = 0; at < text.length; at += PART_CHARS) {
     reader.feed(text.slice(at, at + PART_CHARS));
     await slices.turn();
-  }
-}
-
-/** What is kept of a reading: the payloads only where the text does not say it all. */
-export function contentOf(
-  reading: BodyReading,
-  opened: Pick<OpenedStream, 'events' | 'metadata'>,
-): BodyContent {
-  const { text, empty, finished, unknownText, toolCalls, wordless, finishReason } = reading;
-  const isMore = unknownText || toolCalls || wordless || (text === '' && !empty);
-  return {
-    text,
-    events: opened.events || isMore ? reading.events : null,
-    empty,
-    finished,
-    unknownText,
-    metadata:
-      finishReason === undefined
-        ? opened.metadata
-        : { ...opened.metadata, lastchunk: { finishReason } },
-  };
-}
-
-/** Far above any capture limit: what is in a journal was bounded when it was written. */
-const MAX_DECODED_BYTES = 1_073_741_824;
-
-/**
- * Reads a journaled body. A custom format is known here by its name alone, so its body is read as the format that
- * its content shows.
- */
-export const readBody: ReadBody = async (stream, pieces) => {
-  const body = new CapturedBody(
-    { pieces },
-    {
-      format: formatOf(stream.format),
-      contentType: stream.contentType,
-      contentEncoding: stream.contentEncoding,
-      maxBytes: MAX_DECODED_BYTES,
-      template: () => undefined,
-      onFormatError: () => undefined,
-    },
-  );
-  return contentOf(await body.readInSlices(), stream);
-};
-
-function formatOf(name: string): ReturnType<typeof resolveFormat> {
-  try {
-    return resolveFormat(name);
-  } catch {
-    // A custom format's name: its functions live in the app, not in the journal.
-    return 'auto';
   }
 }

@@ -6,7 +6,8 @@ import type { Keeper, OpenedStream, SaveProgress, StreamLog } from '../../core/s
 import type { Message, Outcome, SaveResult, Side, SkipReason } from '../../core/message.ts';
 import type { FullObserver, StreamView } from '../../core/observer.ts';
 import type { Capture } from './capture.ts';
-import { CapturedBody, contentOf } from './captured-body.ts';
+import { CapturedBody } from './captured-body.ts';
+import { contentOf } from './content.ts';
 import type { BodyReading, TerminalDetector } from '../../formats/index.ts';
 import type { StreamSettings } from '../settings.ts';
 import type { Identity } from './identity.ts';

@@ -7,7 +7,7 @@ import {
   resolveFormat,
   TerminalDetector,
 } from '../../../src/formats/index.ts';
-import { readBody } from '../../../src/stream/body/captured-body.ts';
+import { readBody } from '../../../src/stream/body/content.ts';
 import { bodies, type Body } from './bodies.ts';
 
 /** A body, and where it is cut. */

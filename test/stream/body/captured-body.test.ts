@@ -4,7 +4,8 @@ import { performance } from 'node:perf_hooks';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { OpenedStream, Piece } from '../../../src/core/save-port.ts';
 import { BodyReader, type Format } from '../../../src/formats/index.ts';
-import { CapturedBody, contentOf, readBody } from '../../../src/stream/body/captured-body.ts';
+import { CapturedBody } from '../../../src/stream/body/captured-body.ts';
+import { contentOf, readBody } from '../../../src/stream/body/content.ts';
 import { chatChunk, sse } from '../../support/frames.ts';
 
 function bodyOf(

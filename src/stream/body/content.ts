@@ -1,0 +1,55 @@
+/** What is kept of a body that was read: the same for a live stream and for one that a dead process left in its journal. */
+import type { BodyContent, OpenedStream, ReadBody } from '../../core/save-port.ts';
+import { type BodyReading, resolveFormat } from '../../formats/index.ts';
+import { CapturedBody } from './captured-body.ts';
+
+/** What is kept of a reading: the payloads only where the text does not say it all. */
+export function contentOf(
+  reading: BodyReading,
+  opened: Pick<OpenedStream, 'events' | 'metadata'>,
+): BodyContent {
+  const { text, empty, finished, unknownText, toolCalls, wordless, finishReason } = reading;
+  const isMore = unknownText || toolCalls || wordless || (text === '' && !empty);
+  return {
+    text,
+    events: opened.events || isMore ? reading.events : null,
+    empty,
+    finished,
+    unknownText,
+    metadata:
+      finishReason === undefined
+        ? opened.metadata
+        : { ...opened.metadata, lastchunk: { finishReason } },
+  };
+}
+
+/** Far above any capture limit: what is in a journal was bounded when it was written. */
+const MAX_DECODED_BYTES = 1_073_741_824;
+
+/**
+ * Reads a journaled body. A custom format is known here by its name alone, so its body is read as the format that
+ * its content shows.
+ */
+export const readBody: ReadBody = async (stream, pieces) => {
+  const body = new CapturedBody(
+    { pieces },
+    {
+      format: formatOf(stream.format),
+      contentType: stream.contentType,
+      contentEncoding: stream.contentEncoding,
+      maxBytes: MAX_DECODED_BYTES,
+      template: () => undefined,
+      onFormatError: () => undefined,
+    },
+  );
+  return contentOf(await body.readInSlices(), stream);
+};
+
+function formatOf(name: string): ReturnType<typeof resolveFormat> {
+  try {
+    return resolveFormat(name);
+  } catch {
+    // A custom format's name: its functions live in the app, not in the journal.
+    return 'auto';
+  }
+}
