@@ -34,7 +34,10 @@ export function handlerEnded(stream: Stream, callback: (() => void) | undefined)
   if (stream.clientGone) finishing?.end(callback);
   if (stream.phase === 'grace') graceOver(stream, 'ended');
   else if (stream.clientGone) detachedOver(stream);
-  else if (body !== undefined) stream.conclude(body.endFact());
+  // Once it is being closed, its end is no news.
+  else if (body !== undefined && stream.closeMode === undefined) {
+    stream.conclude(body.endFact());
+  }
 }
 
 /** It threw, rejected or called `next(error)`. */

@@ -41,13 +41,17 @@ export class ResponseHold {
     this.empty = false;
   }
 
-  /** Node's own `end` was called: a bare response has finished when the ticks that it queued have run. */
+  /**
+   * The handler ended: a bare response has finished when the ticks that its end queued have run. Not so behind compression,
+   * which ends Node's response, and writes to it, in its own time.
+   */
   ended(): void {
     process.nextTick(() => {
-      this.isLate = this.active;
-      if (!this.active || this.#exchange.h2 !== undefined) return;
+      const { res, h2 } = this.#exchange;
+      this.isLate = this.active && res.writableEnded;
+      if (!this.isLate || h2 !== undefined) return;
       // `writeContinue()` and its like write past the response; a bare one has left its connection by now.
-      this.#restore = shadowMethods(this.#exchange.res, { _writeRaw: () => true });
+      this.#restore = shadowMethods(res, { _writeRaw: () => true });
     });
   }
 
