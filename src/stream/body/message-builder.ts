@@ -86,6 +86,8 @@ export class MessageBuilder {
   readonly #parts: MessageBuilderParts;
   readonly #body: CapturedBody;
   #settled: BodyReading | undefined;
+  /** How many pieces there were when it was last settled. */
+  #settledPieces: number | undefined;
   #saves = 0;
   #told = false;
 
@@ -124,6 +126,7 @@ export class MessageBuilder {
 
   /** Whether it says more than when it was last settled. */
   grew(): boolean {
+    if (this.#parts.capture.pieces.length === this.#settledPieces) return false;
     const settled = this.#settled;
     if (settled === undefined || this.isBehind) return true;
     const reading = this.read();
@@ -144,6 +147,7 @@ export class MessageBuilder {
       this.result = 'discarded';
       return undefined;
     }
+    this.#settledPieces = this.#parts.capture.pieces.length;
     if (this.isBehind) return this.#settleInSlices(terminal, ending);
     const reading = this.read();
     this.#settled = reading;

@@ -191,7 +191,7 @@ export class Stream implements StreamView {
 
   /** Fixes outcome and side. False when an earlier fact stands. */
   fixOutcome(terminal: TerminalFact, reopens = false): boolean {
-    if (this.phase !== undefined || this.report.done) return false;
+    if (this.phase !== undefined || this.closeMode !== undefined || this.report.done) return false;
     if (this.terminal !== undefined && this.body?.builder?.grew() !== true) {
       if (!reopens || this.terminal.outcome === terminal.outcome) return false;
     }
