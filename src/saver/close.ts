@@ -49,7 +49,7 @@ export async function closeInOrder(
   const { clock, saver, circuit, replay, background, waits } = parts;
   const endMs = clock.monotonicMs() + deadlineMs;
   const reserveMs = Math.max(RESERVE_MIN_MS, Math.min(deadlineMs / 5, RESERVE_MAX_MS));
-  // Of the reserve, half is for the last fsync, a quarter for the replay, and a quarter for store and journal.
+  // Of the reserve, half is for the last fsync, a quarter for replay, store and journal, and a quarter for telemetry.
   const leftMs = (keptMs = 0): number =>
     Math.max(reserveMs / 4, endMs - keptMs - clock.monotonicMs());
   const before = { ...saver.results };
@@ -62,7 +62,8 @@ export async function closeInOrder(
   await saver.finish(reserveMs / 2);
   waits.abort();
   await within(clock, leftMs(reserveMs / 4), replay?.ended() ?? Promise.resolve());
-  await releaseBoth(parts, leftMs());
+  // What telemetry has still to send gets the last quarter of the reserve, however slow the disk is.
+  await releaseBoth(parts, leftMs(reserveMs / 4));
 
   const { saved, journaled, lost, missing } = saver.results;
   return {
