@@ -254,8 +254,9 @@ export const HANDLERS: readonly ChatHandler[] = [
     name: 'a known Content-Length',
     onCut: 'failed',
     make: (baseURL) => async (_req, res) => {
-      res.type('text/plain').set('Content-Length', String(Buffer.byteLength(ANSWER.join(''))));
-      for await (const content of await deltas(baseURL)) res.write(content);
+      const length = Buffer.byteLength(ANSWER.map(frame).join(''));
+      res.type(EVENTS).set('Content-Length', String(length));
+      for await (const content of await deltas(baseURL)) res.write(frame(content));
       res.end();
     },
   },

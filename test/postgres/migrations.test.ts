@@ -81,7 +81,7 @@ describe('migrating', () => {
     const writer = database.url.replace('postgres@', 'writer@');
     await using store = closing(postgres({ connectionString: writer, migrate: true }));
     await store.save([aMessage({ id: 'a' })]);
-    await store.save([aMessage({ id: 'a' }), aMessage()]);
+    await store.save([aMessage({ id: 'a', conversationId: 'another' }), aMessage()]);
     expect(await look(database.url, 'SELECT FROM lastchunk_messages')).toHaveLength(3);
   });
 
