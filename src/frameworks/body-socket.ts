@@ -74,7 +74,7 @@ export function createBodySocket(): BodySocket {
   );
   Object.defineProperty(duplex, 'bytesWritten', { get: () => bytesWritten });
   // What a response does to its socket beside writing: it never has a time-out of its own.
-  Object.defineProperty(duplex, 'setTimeout', { value: () => duplex });
+  Object.defineProperty(duplex, 'setTimeout', { value: () => duplex, configurable: true });
   duplex.on('error', () => {
     // It is told through `body`, whose reader is the one who can do something about it.
   });

@@ -38,14 +38,15 @@ function inheritedDescriptor(target: object, name: string): PropertyDescriptor |
   return undefined;
 }
 
-/** Puts `methods` in front of those that `target` has; the returned function takes them away. */
+/** Puts `methods` in front of those that `target` has and lets be shadowed; the returned function takes them away. */
 export function shadowMethods(
   target: object,
   methods: Readonly<Record<string, unknown>>,
 ): () => void {
   const own = Object.keys(methods)
     .filter((name) => typeof Reflect.get(target, name) === 'function')
-    .map((name) => ({ name, before: Object.getOwnPropertyDescriptor(target, name) }));
+    .map((name) => ({ name, before: Object.getOwnPropertyDescriptor(target, name) }))
+    .filter(({ before }) => before?.configurable !== false);
   for (const { name } of own) putMethod(target, name, methods[name]);
   return () => {
     for (const { name, before } of own) {
