@@ -3,7 +3,14 @@
  * goes to the database and nowhere else.
  */
 import { parseArgs } from 'node:util';
-import { dropEntry, dropRefused, listJournal, listRefused } from '../journal/index.ts';
+import {
+  dropEntry,
+  dropRefused,
+  listJournal,
+  listRefused,
+  type OnUnread,
+} from '../journal/index.ts';
+import { errorTypeOf } from '../core/errors.ts';
 import { bad } from '../core/options.ts';
 import { postgres } from '../postgres/index.ts';
 import type { Io } from './io.ts';
@@ -44,7 +51,8 @@ interface Given {
 
 async function list({ dir, refused }: Given, io: Io): Promise<number> {
   // Asked for in any case: a directory that is not there is a mistake to be told.
-  const waiting = await listJournal(dir);
+  const unread = tellUnread(io);
+  const waiting = await listJournal(dir, unread.tell);
   const rows = [
     ...(refused === true ? [] : waiting).map(({ messageId, owner, state, bytes, startedAtMs }) => [
       printable(messageId),
@@ -59,8 +67,22 @@ async function list({ dir, refused }: Given, io: Io): Promise<number> {
       time(refusedAtMs),
     ]),
   ];
-  io.stdout.write(rows.length === 0 ? 'nothing waits\n' : table([HEADINGS, ...rows]));
-  return 0;
+  if (rows.length > 0) io.stdout.write(table([HEADINGS, ...rows]));
+  else if (unread.count === 0) io.stdout.write('nothing waits\n');
+  return unread.count === 0 ? 0 : 1;
+}
+
+/** Says on stderr which part of the journal is not seen, and counts those parts. */
+function tellUnread(io: Io): { readonly tell: OnUnread; count: number } {
+  const unread = {
+    count: 0,
+    tell: (path: string, error: unknown): void => {
+      unread.count += 1;
+      const says = `${printable(path)} is not read (${errorTypeOf(error)}), so what it holds is not listed`;
+      io.stderr.write(`lastchunk journal: ${says}\n`);
+    },
+  };
+  return unread;
 }
 
 async function replay(given: Given, io: Io): Promise<number> {
@@ -69,11 +91,13 @@ async function replay(given: Given, io: Io): Promise<number> {
     throw bad('no database: give `--database-url URL` or set DATABASE_URL');
   }
   // Throws for a directory that is not there, before anything is made.
-  await listJournal(given.dir);
+  const unread = tellUnread(io);
+  await listJournal(given.dir, unread.tell);
   const store = postgres({ connectionString, table: given.table });
   const work = given.refused === true ? replayRefused : replayJournal;
   try {
-    return summarize(await work({ path: given.dir, store, io }), io);
+    const exitCode = summarize(await work({ path: given.dir, store, io }), io);
+    return unread.count === 0 ? exitCode : 1;
   } finally {
     await store.close();
   }
@@ -88,7 +112,8 @@ function summarize({ saved, refused, left, errorType }: ReplayReport, io: Io): n
 }
 
 async function drop({ dir, refused }: Given, io: Io, id: string): Promise<number> {
-  const result = refused === true ? dropRefusedOnly(dir, id) : await dropEntry(dir, id);
+  const result =
+    refused === true ? dropRefusedOnly(dir, id) : await dropEntry(dir, id, tellUnread(io).tell);
   if (result === 'dropped') {
     io.stdout.write(`${printable(id)} is dropped\n`);
     return 0;

@@ -7,4 +7,4 @@ export { resolveJournalOptions } from './options.ts';
 export type { JournalOption, JournalSettings } from './options.ts';
 export type { DegradedReason } from './write/degraded.ts';
 export { dropEntry, dropRefused, listJournal, listRefused, readRefused } from './inspect.ts';
-export type { DropResult, JournalListing, RefusedInfo } from './inspect.ts';
+export type { DropResult, JournalListing, OnUnread, RefusedInfo } from './inspect.ts';

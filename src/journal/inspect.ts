@@ -5,6 +5,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { holdProcess } from '../core/clock.ts';
+import { isMissing } from '../core/values.ts';
 import { dropRefused } from './dead-letters.ts';
 import { eraseStream } from './erase.ts';
 import { diskFiles } from './fs.ts';
@@ -14,6 +15,7 @@ import { withTaken } from './lease/takeover.ts';
 import { originalName } from './read/orphans.ts';
 import { checkDirectory, isOurDirectory } from './ours.ts';
 import { BodyReader } from './read/reader.ts';
+import { segmentPath } from './segment-name.ts';
 import { closeSegment, listSegments, openSegment } from './read/segment-file.ts';
 import { Settlements } from './read/settlements.ts';
 import { indexRecord, isWanted, unnamedStream } from './read/stream-index.ts';
@@ -40,10 +42,16 @@ export interface JournalListing {
 /** `in-use`: its process runs and will save it; stop that first. */
 export type DropResult = 'dropped' | 'not-found' | 'in-use';
 
+/** Called for a directory or a segment that is there and cannot be read, so that what it holds is not seen. */
+export type OnUnread = (path: string, error: unknown) => void;
+
 /** What is in the journal at `path`, oldest first. Throws what the disk throws when it is not there. */
-export async function listJournal(path: string): Promise<readonly JournalListing[]> {
+export async function listJournal(
+  path: string,
+  onUnread: OnUnread,
+): Promise<readonly JournalListing[]> {
   const listings: JournalListing[] = [];
-  await eachStream(path, (stream, { directory, alive }) => {
+  await eachStream(path, onUnread, (stream, { directory, alive }) => {
     listings.push({
       messageId: messageIdOf(stream, directory),
       instance: basename(directory),
@@ -57,10 +65,14 @@ export async function listJournal(path: string): Promise<readonly JournalListing
 }
 
 /** Drops a message: a refused one, or one that a dead process left. Nothing of its text stays on disk. */
-export async function dropEntry(path: string, messageId: string): Promise<DropResult> {
+export async function dropEntry(
+  path: string,
+  messageId: string,
+  onUnread: OnUnread,
+): Promise<DropResult> {
   if (dropRefused(path, ({ id }) => id === messageId) > 0) return 'dropped';
   let result: DropResult = 'not-found';
-  await eachStream(path, (stream, { directory, alive }) => {
+  await eachStream(path, onUnread, (stream, { directory, alive }) => {
     if (messageIdOf(stream, directory) !== messageId) return;
     result = alive ? 'in-use' : 'dropped';
     if (alive) return;
@@ -82,43 +94,49 @@ interface Where {
 
 async function eachStream(
   path: string,
+  onUnread: OnUnread,
   visit: (stream: IndexedStream, where: Where) => void,
 ): Promise<void> {
   const reader = new BodyReader(diskFiles);
-  for (const where of await directories(path)) {
+  for (const where of await directories(path, onUnread)) {
     const index: StreamIndex = new Map();
     for (const file of listSegments(where.directory)) {
-      await scanSegment(where.directory, file, reader, index);
+      await scanSegment(where.directory, file, { reader, index, onUnread });
     }
     for (const stream of index.values()) if (isWanted(stream)) visit(stream, where);
   }
 }
 
-/** A file that goes while we look was settled, and one that cannot be read is not listed. */
+interface Scan {
+  readonly reader: BodyReader;
+  readonly index: StreamIndex;
+  readonly onUnread: OnUnread;
+}
+
+/** A file that goes while we look was settled; what else the journal holds is listed also where one cannot be read. */
 async function scanSegment(
   directory: string,
   file: IndexedFile,
-  reader: BodyReader,
-  index: StreamIndex,
+  { reader, index, onUnread }: Scan,
 ): Promise<void> {
   try {
     openSegment(directory, file);
     await reader.scan(file, (record, bytes) => indexRecord(index, file, record, bytes));
-  } catch {
-    // What else the journal holds is listed all the same.
+  } catch (error) {
+    if (!isMissing(error)) onUnread(segmentPath(directory, file), error);
   } finally {
     closeSegment(file);
   }
 }
 
 /** Every instance directory, and what was taken into it. */
-async function directories(path: string): Promise<Where[]> {
+async function directories(path: string, onUnread: OnUnread): Promise<Where[]> {
   const all: Where[] = [];
   checkDirectory(path);
   const names = readdirSync(path).filter((entry) => INSTANCE_NAME.test(entry));
   const instances = names
     .map((name) => join(path, name))
-    .filter((instance) => isOurDirectory(instance, () => {}));
+    .filter((instance) => isOurDirectory(instance, (error) => onUnread(instance, error)));
   // The command line has nothing else to wait for.
   const areDead = await holdProcess(Promise.all(instances.map((instance) => isDead(instance))));
   for (const [index, instance] of instances.entries()) {

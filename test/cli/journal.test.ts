@@ -1,3 +1,4 @@
+import { chmodSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -210,4 +211,34 @@ it('prints its help', async () => {
     exitCode: 0,
     stdout: expect.stringMatching(/^usage: lastchunk journal/),
   });
+});
+
+it('names a segment that it cannot read, and does not call the journal empty', async () => {
+  const journal = open();
+  const log = journal.open(openedStream({ id: 'a', messageId: 'm' }), { pieces: ['text'] });
+  log.append('text', 'now');
+  await journal.sync(log);
+  await journal.close();
+  const [instance = ''] = readdirSync(dir).filter((name) => !name.startsWith('.'));
+  const names = readdirSync(join(dir, instance)).filter((name) => name.endsWith('.segment'));
+  const segment = join(dir, instance, names[0] ?? '');
+  rmSync(segment);
+  symlinkSync('/etc/hostname', segment);
+  const { exitCode, stderr } = await run('list');
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 1,
+    stderr: `lastchunk journal: ${segment} is not read (ENOTOURS), so what it holds is not listed\n`,
+  });
+});
+
+it('names a directory that others may write, and does not call the journal empty', async () => {
+  const journal = open();
+  const log = journal.open(openedStream({ id: 'a', messageId: 'm' }), { pieces: ['text'] });
+  log.append('text', 'now');
+  await journal.close();
+  const [instance = ''] = readdirSync(dir).filter((name) => !name.startsWith('.'));
+  chmodSync(join(dir, instance), 0o777);
+  const { exitCode, stderr } = await run('list');
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain(`${join(dir, instance)} is not read (ENOTOURS)`);
 });

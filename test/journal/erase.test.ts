@@ -5,7 +5,15 @@ import { boundRefused, listRefused, writeRefused } from '../../src/journal/dead-
 import { dropEntry } from '../../src/journal/index.ts';
 import { until } from '../support/until.ts';
 import { ending, stream } from './support-data.ts';
-import { emptyDirectory, open, recoverAll, segmentFiles, speaker, texts } from './support.ts';
+import {
+  emptyDirectory,
+  open,
+  recoverAll,
+  segmentFiles,
+  speaker,
+  texts,
+  refuseUnread,
+} from './support.ts';
 
 /** Whether any file under a path holds this text. */
 function onDisk(path: string, text: string): boolean {
@@ -26,7 +34,7 @@ describe('text that is to go', () => {
     }
     await before.journal.close();
     expect(onDisk(path, 'words of secret')).toBe(true);
-    expect(await dropEntry(path, 'message-secret')).toBe('dropped');
+    expect(await dropEntry(path, 'message-secret', refuseUnread)).toBe('dropped');
     expect(onDisk(path, 'words of secret')).toBe(false);
     expect(texts(await recoverAll(open(path).journal))).toEqual({
       'stream-first': 'words of first',

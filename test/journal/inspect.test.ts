@@ -3,7 +3,16 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { dropEntry, listJournal, listRefused, readRefused } from '../../src/journal/index.ts';
 import type { Message } from '../../src/core/message.ts';
-import { emptyDirectory, ending, open, recoverAll, speaker, stream, texts } from './support.ts';
+import {
+  emptyDirectory,
+  ending,
+  open,
+  recoverAll,
+  speaker,
+  stream,
+  texts,
+  refuseUnread,
+} from './support.ts';
 
 function message(n: number, more: Partial<Message> = {}): Message {
   return { ...ending(stream(n)), text: 'the secret text', events: [{ a: 1 }], ...more };
@@ -20,7 +29,7 @@ describe('listing a journal', () => {
     two.say('four');
     two.end();
     await live.journal.sync(two.log);
-    const listed = await listJournal(path);
+    const listed = await listJournal(path, refuseUnread);
     expect(listed).toMatchObject([
       { messageId: 'message-1', owner: 'left', state: 'open', bytes: 12 },
       { messageId: 'message-2', owner: 'live', state: 'ended', bytes: 4 },
@@ -37,7 +46,9 @@ describe('listing a journal', () => {
     await dead.journal.close();
     const taker = open(path);
     await recoverAll(taker.journal, false);
-    expect(await listJournal(path)).toMatchObject([{ messageId: 'message-1', owner: 'live' }]);
+    expect(await listJournal(path, refuseUnread)).toMatchObject([
+      { messageId: 'message-1', owner: 'live' },
+    ]);
   });
 });
 
@@ -47,8 +58,8 @@ describe('dropping a message', () => {
     const dead = open(path);
     for (const n of [1, 2]) speaker(dead.journal, n).say(`text ${n}`);
     await dead.journal.close();
-    expect(await dropEntry(path, 'message-1')).toBe('dropped');
-    expect(await dropEntry(path, 'message-1')).toBe('not-found');
+    expect(await dropEntry(path, 'message-1', refuseUnread)).toBe('dropped');
+    expect(await dropEntry(path, 'message-1', refuseUnread)).toBe('not-found');
     expect(texts(await recoverAll(open(path).journal))).toEqual({ 'stream-2': 'text 2' });
   });
 
@@ -58,8 +69,8 @@ describe('dropping a message', () => {
     const one = speaker(journal, 1);
     one.say('text');
     await journal.sync(one.log);
-    expect(await dropEntry(path, 'message-1')).toBe('in-use');
-    expect(await dropEntry(path, 'another')).toBe('not-found');
+    expect(await dropEntry(path, 'message-1', refuseUnread)).toBe('in-use');
+    expect(await dropEntry(path, 'another', refuseUnread)).toBe('not-found');
   });
 });
 
@@ -82,7 +93,7 @@ describe('a refused message', () => {
     expect(files).toHaveLength(1);
     expect(statSync(directory).mode & 0o777).toBe(0o700);
     expect(statSync(join(directory, files[0] ?? '')).mode & 0o777).toBe(0o600);
-    expect(await dropEntry(path, refused.id)).toBe('dropped');
+    expect(await dropEntry(path, refused.id, refuseUnread)).toBe('dropped');
     expect(listRefused(path)).toEqual([]);
     expect(readRefused(path, refused.id)).toBeUndefined();
   });

@@ -147,7 +147,9 @@ describe('what is planted in the directory of a journal', () => {
       const path = emptyDirectory();
       const instance = await leave(path, 'honest');
       await attack(path, instance);
-      const listed = await listJournal(path);
+      const unread: unknown[] = [];
+      const listed = await listJournal(path, (_path, error) => unread.push(error));
+      for (const error of unread) expect(error).toMatchObject({ code: 'ENOTOURS' });
       expect(listed.map(({ messageId }) => messageId)).toEqual(['message-honest']);
       const { journal } = open(path);
       const found = [];

@@ -142,3 +142,8 @@ export function segmentFiles(path: string): string[] {
     .map((name) => join(path, name))
     .sort();
 }
+
+/** For listings that are to read everything there is. */
+export function refuseUnread(path: string, error: unknown): void {
+  throw new Error(`${path} was not read`, { cause: error });
+}
