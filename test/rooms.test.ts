@@ -30,7 +30,6 @@ const SHORT_FILES: Readonly<Record<string, string>> = {
     'the rule of when one write serves several streams, with its figure',
   'stream/response/connection-events.ts':
     'one listener of ours for each connection, whose state it holds',
-  'stream/response/whole-answer.ts': 'a table of shapes, each with its source',
   'stream/lifecycle/route.ts': 'the rule of the route label',
   'slo/dashboards/index.ts': "the door: behind it Grafana's SDK is loaded",
   'slo/dashboards/normalise.ts': 'a rule of its own: what may change without meaning',

@@ -8,7 +8,7 @@ import {
   type ResponseHead,
   type StreamRules,
 } from '../response/is-stream.ts';
-import { isWholeAnswer } from '../response/whole-answer.ts';
+import { isVendorAnswer } from '../../formats/index.ts';
 import type { Stream } from '../lifecycle/stream.ts';
 
 /** The call at which it is asked, and the body that it brings. */
@@ -30,7 +30,7 @@ export function decide(
   const rules: StreamRules = {
     explicitFormat: stream.settings.format !== 'auto',
     forced,
-    isWholeAnswer: stream.guarded && call === 'end' ? () => isWholeAnswer(chunk) : undefined,
+    isWholeAnswer: stream.guarded && call === 'end' ? () => isVendorAnswer(chunk) : undefined,
     guarded: stream.guarded,
   };
   const answer = isStream({ method: stream.method, ...head }, call, hasBody, rules);

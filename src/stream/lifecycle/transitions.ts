@@ -34,10 +34,7 @@ export function handlerEnded(stream: Stream, callback: (() => void) | undefined)
   if (stream.clientGone) finishing?.end(callback);
   if (stream.phase === 'grace') graceOver(stream, 'ended');
   else if (stream.clientGone) detachedOver(stream);
-  // Once it is being closed, its end is no news.
-  else if (body !== undefined && stream.closeMode === undefined) {
-    stream.conclude(body.endFact());
-  }
+  else if (body !== undefined) stream.conclude(body.endFact());
 }
 
 /** It threw, rejected or called `next(error)`. */
