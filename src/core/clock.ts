@@ -25,12 +25,22 @@ export const systemClock: Clock = {
   },
 };
 
+/** The two clocks drift apart by less than this unless the wall clock is set; `Date.now()` alone is off by up to 1 ms. */
+const CLOCK_WAS_SET_MS = 100;
+
+/** What the wall clock was ahead of the monotonic one when it was last seen set. */
+const offsets = new WeakMap<Clock, number>();
+
 /**
  * Epoch milliseconds of a moment of the monotonic clock, by the wall clock as it is set now: whoever subtracts it from
- * the wall clock has the true age, also after the wall clock was set.
+ * the wall clock has the true age, also after the wall clock was set. Until it is set, the answer stays the same.
  */
 export function epochOf(clock: Clock, monotonicMs: number): number {
-  return clock.epochMs() - (clock.monotonicMs() - monotonicMs);
+  const now = clock.epochMs() - clock.monotonicMs();
+  const known = offsets.get(clock);
+  const wasSet = known === undefined || Math.abs(now - known) >= CLOCK_WAS_SET_MS;
+  if (wasSet) offsets.set(clock, now);
+  return monotonicMs + (wasSet ? now : known);
 }
 
 /**

@@ -28,7 +28,9 @@ async function answerOnce(options: LastchunkOptions, around: readonly RequestHan
   await (await fetch(`${url}/chat/room-7`, { method: 'POST' })).text();
   const { id } = await instance.recorded.ended();
   const own = () => spans().filter((span) => span.attributes['lastchunk.stream.id'] === id);
-  const scrape = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
+  // As Prometheus asks: exemplars are in OpenMetrics only.
+  const headers = { accept: 'application/openmetrics-text; version=1.0.0' };
+  const scrape = async (): Promise<string> => (await fetch(`${url}/metrics`, { headers })).text();
   return { instance, own, scrape };
 }
 
