@@ -10,8 +10,11 @@ const LAST = Buffer.from('0\r\n\r\n');
 
 /** A connection that is kept for one answer after the other. */
 export interface Connection {
-  /** Reads an answer to its end; rejects unless it is a 200. `onData` sees every piece as it arrives. */
-  read(path: string, onData?: (data: Buffer) => void): Promise<void>;
+  /**
+   * Reads an answer to its end; rejects unless it is a 200. `onData` sees every piece as it arrives; `accept` is the
+   * header of that name.
+   */
+  read(path: string, onData?: (data: Buffer) => void, accept?: string): Promise<void>;
   close(): void;
 }
 
@@ -34,10 +37,10 @@ export async function connectTo(port: number): Promise<Connection> {
   const lost = (): void => answer?.reject(new Error('the server closed the connection'));
   socket.on('close', lost).on('error', lost);
   return {
-    read: (path, onData) =>
+    read: (path, onData, accept) =>
       new Promise<void>((resolve, reject) => {
         answer = { onData, resolve, reject, tail: Buffer.alloc(0) };
-        socket.write(request(path));
+        socket.write(request(path, accept));
       }).finally(() => {
         answer = undefined;
       }),
@@ -91,6 +94,6 @@ async function openSocket(port: number): Promise<Socket> {
   return socket;
 }
 
-function request(path: string): string {
-  return `GET ${path} HTTP/1.1\r\nHost: bench\r\n\r\n`;
+function request(path: string, accept = '*/*'): string {
+  return `GET ${path} HTTP/1.1\r\nHost: bench\r\nAccept: ${accept}\r\n\r\n`;
 }

@@ -67,7 +67,10 @@ async function scrapes({ port, usage }: Server): Promise<Scrapes> {
   return { tookMs, bytes: body.length, cpuMs: (after.cpuUs - before.cpuUs) / 1_000 / SCRAPES };
 }
 
-/** What ends a text in the OpenMetrics format. */
+/** What Prometheus asks for first. */
+const OPEN_METRICS = 'application/openmetrics-text;version=1.0.0';
+
+/** What ends a text in that format. */
 const EOF = '# EOF\n';
 
 /**
@@ -83,6 +86,6 @@ function scrape(connection: Connection): Promise<readonly Buffer[]> {
       tail = (tail + piece.subarray(-EOF.length).toString('latin1')).slice(-EOF.length);
       if (tail === EOF) resolve(pieces);
     };
-    connection.read('/metrics', take).catch(reject);
+    connection.read('/metrics', take, OPEN_METRICS).catch(reject);
   });
 }
