@@ -166,7 +166,11 @@ function collected(req: IncomingMessage, res: ServerResponse): Double {
     res.assignSocket(through as unknown as Socket);
     // Node 26 gives one piece a call, older ones all that is there.
     let text = '';
-    for (let piece: unknown; (piece = through.read()) !== null;) text += String(piece);
+    let piece = through.read() as Buffer | null;
+    while (piece !== null) {
+      text += piece.toString();
+      piece = through.read() as Buffer | null;
+    }
     return text;
   };
   return { req, res, answer };
