@@ -13,7 +13,7 @@ import { listFiles, readModules, ROOT, type Module } from './support/imports.ts'
  */
 const LAYERS: readonly { readonly parts: readonly string[]; readonly strangers: boolean }[] = [
   { parts: ['core'], strangers: false },
-  { parts: ['formats', 'journal'], strangers: true },
+  { parts: ['formats', 'journal', 'relay'], strangers: true },
   { parts: ['stream', 'saver', 'noise', 'postgres', 'pool-watch'], strangers: true },
   { parts: ['telemetry', 'health', 'slo'], strangers: false },
   { parts: ['compose', 'lastchunk', 'index', 'cli', 'register', 'frameworks'], strangers: false },

@@ -7,7 +7,7 @@ import { LastchunkError } from '../core/errors.ts';
 import type { Message, MessageStore } from '../core/message.ts';
 import { Connections } from './connections.ts';
 import type { PoolGauges } from './connections.ts';
-import { migrate } from './migrations.ts';
+import { createReadiness, migrate } from './migrations.ts';
 import type { Migrated } from './migrations.ts';
 import { checkOptions, loadPg } from './options.ts';
 import type {
@@ -121,21 +121,6 @@ function createSave(connections: Connections, { table, write }: PostgresSettings
     const storable = [...rows, ...renamed].map(toStorableMessage);
     await connections.transaction((client) => write(client, storable));
     return clashing.map((row) => ({ requestedId: row.id, messageId: row.stream_id }));
-  };
-}
-
-/** Migrates once; after a failure the next caller tries again. Several callers wait for the same attempt. */
-function createReadiness(wanted: boolean, work: () => Promise<unknown>): () => Promise<void> {
-  let ready: Promise<void> | undefined = wanted ? undefined : Promise.resolve();
-  return () => {
-    ready ??= work().then(
-      () => undefined,
-      (error: unknown) => {
-        ready = undefined;
-        throw error;
-      },
-    );
-    return ready;
   };
 }
 

@@ -15,11 +15,19 @@ export interface Migrated {
   readonly applied: readonly string[];
 }
 
-/** Brings the table to the newest version. Rejects with the error of `pg` when that cannot be done. */
-export async function migrate(connections: Connections, table: Table): Promise<Migrated> {
+/**
+ * Brings a table, or what else has `steps` of its own under the name of `table`, to the newest version. Rejects with the error
+ * of `pg` when that cannot be done.
+ */
+export async function migrate(
+  connections: Connections,
+  table: Table,
+  steps: readonly Migration[] = MIGRATIONS,
+): Promise<Migrated> {
+  const newest = newestOf(steps);
   // First without the lock and without CREATE: a role that may only write starts with a table that is ready.
   const before = await connections.transaction((client) => currentVersion(client, table));
-  if (before >= NEWEST) return { version: before, applied: [] };
+  if (before >= newest) return { version: before, applied: [] };
   return connections.transaction(async (client) => {
     await client.query(`SELECT pg_advisory_xact_lock(${LOCK})`);
     await client.query(
@@ -32,7 +40,7 @@ export async function migrate(connections: Connections, table: Table): Promise<M
       )`,
     );
     const version = await currentVersion(client, table);
-    const missing = MIGRATIONS.filter((step) => step.version > version);
+    const missing = steps.filter((step) => step.version > version);
     for (const step of missing) {
       for (const statement of step.statements(table.sql)) await client.query(statement);
       await client.query(
@@ -41,7 +49,7 @@ export async function migrate(connections: Connections, table: Table): Promise<M
       );
     }
     // A database that a newer lastchunk has changed stays as it is.
-    return { version: Math.max(version, NEWEST), applied: missing.map((step) => step.name) };
+    return { version: Math.max(version, newest), applied: missing.map((step) => step.name) };
   });
 }
 
@@ -54,7 +62,7 @@ export async function versionOf(
   table: Table,
 ): Promise<{ readonly version: number; readonly newest: number }> {
   const version = await connections.transaction((client) => currentVersion(client, table));
-  return { version, newest: NEWEST };
+  return { version, newest: newestOf(MIGRATIONS) };
 }
 
 /** 0 when nothing was ever applied. */
@@ -75,7 +83,8 @@ function shortName(table: Table): string {
   return table.name.slice(table.name.indexOf('.') + 1);
 }
 
-interface Migration {
+/** One numbered step. */
+export interface Migration {
   readonly version: number;
   readonly name: string;
   readonly statements: (table: string) => readonly string[];
@@ -113,7 +122,27 @@ const MIGRATIONS: readonly Migration[] = [
   },
 ];
 
-const NEWEST = Math.max(...MIGRATIONS.map((step) => step.version));
+function newestOf(steps: readonly Migration[]): number {
+  return Math.max(...steps.map((step) => step.version));
+}
+
+/** Migrates once; after a failure the next caller tries again. Several callers wait for the same attempt. */
+export function createReadiness(
+  wanted: boolean,
+  work: () => Promise<unknown>,
+): () => Promise<void> {
+  let ready: Promise<void> | undefined = wanted ? undefined : Promise.resolve();
+  return () => {
+    ready ??= work().then(
+      () => undefined,
+      (error: unknown) => {
+        ready = undefined;
+        throw error;
+      },
+    );
+    return ready;
+  };
+}
 
 /** One number for all tables and versions: "lastchun" as eight bytes of ASCII. */
 const LOCK = '7809650172558341486';

@@ -157,7 +157,8 @@ function isTableName(parts: readonly string[]): boolean {
   );
 }
 
-function quote(parts: readonly string[]): string {
+/** An identifier, its parts in double quotes. */
+export function quote(parts: readonly string[]): string {
   return parts.map((part) => `"${part}"`).join('.');
 }
 

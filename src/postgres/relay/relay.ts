@@ -1,0 +1,227 @@
+/**
+ * The relay over PostgreSQL: one statement for each call, nothing kept in a session and no LISTEN, so that it works behind
+ * PgBouncer in transaction mode. It has a small pool of its own: streams that are relayed do not wait for messages that are saved.
+ */
+import { LastchunkError, sqlstateOf } from '../../core/errors.ts';
+import { flag, optionGroup, refuseUnknown, show, bad } from '../../core/options.ts';
+import type { Relay, RelayAnswer, RelayBatch, RelayRecord, RelayTail } from '../../relay/port.ts';
+import { Connections } from '../connections.ts';
+import { createReadiness, migrate, type Migrated } from '../migrations.ts';
+import { checkOptions, loadPg } from '../options.ts';
+import type { PostgresOptions } from '../options.ts';
+import { parseTable } from '../table.ts';
+import {
+  assembleTails,
+  conversationKey,
+  exchangeValues,
+  lengthsAfter,
+  numbers,
+  parseEnd,
+  texts,
+} from './rows.ts';
+import {
+  PURGE_AT_ONCE,
+  RELAY_TABLE,
+  relayMigrations,
+  relayStatements,
+  relayTables,
+} from './statements.ts';
+
+/** Options of `postgresRelay()`. One of `connectionString` and `connection` is needed. */
+export interface PostgresRelayOptions extends Pick<
+  PostgresOptions,
+  'connectionString' | 'connection' | 'migrate' | 'connectTimeoutMs' | 'pg'
+> {
+  /** Of the three tables; default: wherever the search path of the role finds them. */
+  readonly schema?: string | undefined;
+  /**
+   * Tables that survive a crash of the database, at twice the cost of a write; default false (`UNLOGGED`). Only looked at when the
+   * tables are made.
+   */
+  readonly durable?: boolean | undefined;
+  /** Connections at most, 1 to 100. Default 3. */
+  readonly maxConnections?: number | undefined;
+  /** For each statement, on the server: 1 to 600 000 ms. Default 2 000. */
+  readonly statementTimeoutMs?: number | undefined;
+}
+
+/** A relay over PostgreSQL. */
+export interface PostgresRelay extends Relay {
+  /** Makes or updates the tables, also without the option `migrate`. */
+  migrate(): Promise<Migrated>;
+}
+
+const KNOWN: readonly (keyof PostgresRelayOptions)[] = [
+  'connectionString',
+  'connection',
+  'schema',
+  'migrate',
+  'durable',
+  'maxConnections',
+  'connectTimeoutMs',
+  'statementTimeoutMs',
+  'pg',
+];
+
+/**
+ * Makes the relay. Throws `bad-option` for a mistake in the options and `missing-peer` without `pg`; a database that does not
+ * answer is not a mistake: calls reject until it does.
+ */
+export function postgresRelay(options: PostgresRelayOptions): PostgresRelay {
+  refuseUnknown('postgresRelay()', optionGroup('postgresRelay()', options), KNOWN);
+  const { schema, migrate: wanted, durable, ...connection } = options;
+  const isWanted = flag('migrate', wanted, false);
+  const isDurable = flag('durable', durable, false);
+  const settings = checkOptions({ maxConnections: 3, statementTimeoutMs: 2_000, ...connection });
+  const name = schemaOption(schema);
+  // Checks the name before it stands in any statement.
+  const target = parseTable(name === undefined ? RELAY_TABLE : `${name}.${RELAY_TABLE}`);
+  const tables = relayTables(name);
+  // A connection that breaks while nobody uses it is met by the next call, if it matters.
+  const connections = new Connections(loadPg(options.pg), settings, () => undefined);
+  const steps = relayMigrations(tables, isDurable);
+  const migrateTables = (): Promise<Migrated> => migrate(connections, target, steps);
+  return new RelayTablesClient(connections, relayStatements(tables), {
+    migrate: migrateTables,
+    ready: createReadiness(isWanted, migrateTables),
+  });
+}
+
+interface Preparation {
+  migrate(): Promise<Migrated>;
+  /** Resolves when the tables may be used. */
+  ready(): Promise<void>;
+}
+
+type Values = readonly unknown[];
+type Rows = readonly Record<string, unknown>[];
+
+class RelayTablesClient implements PostgresRelay {
+  readonly #connections: Connections;
+  readonly #sql: ReturnType<typeof relayStatements>;
+  readonly #preparation: Preparation;
+  readonly #running = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    connections: Connections,
+    sql: ReturnType<typeof relayStatements>,
+    preparation: Preparation,
+  ) {
+    this.#connections = connections;
+    this.#sql = sql;
+    this.#preparation = preparation;
+  }
+
+  migrate(): Promise<Migrated> {
+    return this.#preparation.migrate();
+  }
+
+  async exchange(batch: RelayBatch): Promise<RelayAnswer> {
+    const rows = await this.#run(this.#sql.exchange, exchangeValues(batch));
+    const { is_held, lengths, stops, followed, has_expired } = rows[0] ?? {};
+    const ended = new Set(
+      batch.states.filter(({ end }) => end !== null).map(({ streamId }) => streamId),
+    );
+    const isHeld = is_held === true;
+    return {
+      isHeld,
+      lengths: isHeld ? lengthsAfter(batch, numbers(lengths)) : new Map(),
+      // The statement looks at the streams as they were before it.
+      stops: isHeld ? texts(stops).filter((id) => !ended.has(id)) : [],
+      followed: texts(followed),
+      hasExpired: has_expired === true,
+    };
+  }
+
+  async find(query: Parameters<Relay['find']>[0]): Promise<RelayRecord | undefined> {
+    const [row] =
+      'streamId' in query
+        ? await this.#run(this.#sql.find, [query.streamId])
+        : await this.#run(this.#sql.findLive, [conversationKey(query.conversationId)]);
+    if (row === undefined) return undefined;
+    const { id, conversation_id, head, response_end } = row;
+    return {
+      streamId: String(id),
+      conversationId: typeof conversation_id === 'string' ? conversation_id : null,
+      head: String(head),
+      end: parseEnd(response_end),
+    };
+  }
+
+  async read(
+    ...[positions, reading]: Parameters<Relay['read']>
+  ): Promise<readonly (RelayTail | undefined)[]> {
+    if (positions.length === 0) return [];
+    const rows = await this.#run(this.#sql.read, [
+      positions.map(({ streamId }) => streamId),
+      positions.map(({ offset }) => offset),
+      reading.withHeld,
+      reading.maxBytes,
+    ]);
+    return assembleTails(positions, reading, rows);
+  }
+
+  async command(streamId: string): Promise<boolean> {
+    return (await this.#run(this.#sql.command, [streamId])).length > 0;
+  }
+
+  async claim(instance: string, retainMs: number): ReturnType<Relay['claim']> {
+    const rows = await this.#run(this.#sql.claim, [instance, retainMs]);
+    return rows.map(({ id, head, ending }) => ({
+      streamId: String(id),
+      head: String(head),
+      ending: typeof ending === 'string' ? ending : null,
+    }));
+  }
+
+  async settled(instance: string, streamIds: readonly string[], retainMs: number): Promise<void> {
+    await this.#run(this.#sql.settled, [instance, streamIds, retainMs]);
+  }
+
+  async purge(conversationId?: string): Promise<number> {
+    const { purge, purgeConversation } = this.#sql;
+    for (let purged = 0; ;) {
+      const [row] =
+        conversationId === undefined
+          ? await this.#run(purge, [])
+          : await this.#run(purgeConversation, [conversationKey(conversationId)]);
+      const count = Number(row?.['count'] ?? 0);
+      purged += count;
+      if (count < PURGE_AT_ONCE) return purged;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= Promise.allSettled(this.#running).then(() => this.#connections.close());
+    return this.#closing;
+  }
+
+  async #run(text: string, values: Values): Promise<Rows> {
+    if (this.#closing) throw new LastchunkError('closed', 'the PostgreSQL relay is closed');
+    const work = this.#answer(text, values);
+    this.#running.add(work);
+    return work.finally(() => this.#running.delete(work));
+  }
+
+  async #answer(text: string, values: Values): Promise<Rows> {
+    await this.#preparation.ready();
+    try {
+      return (await this.#connections.run(text, values)).rows;
+    } catch (error) {
+      if (sqlstateOf(error) !== UNDEFINED_TABLE) throw error;
+      const advice = 'run `lastchunk migrate --relay`, or give `migrate: true`';
+      throw new LastchunkError('not-migrated', `the tables of the relay are missing: ${advice}`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** PostgreSQL, Appendix A. */
+const UNDEFINED_TABLE = '42P01';
+
+function schemaOption(schema: unknown): string | undefined {
+  if (schema === undefined || (typeof schema === 'string' && schema !== '')) return schema;
+  throw bad(`\`schema\` must be a name, not ${show(schema)}`);
+}

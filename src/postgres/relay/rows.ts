@@ -1,0 +1,154 @@
+/** What the statements take and give: a batch as columns, and bodies and ends out of rows. */
+import { createHash } from 'node:crypto';
+import { isRecord } from '../../core/values.ts';
+import type {
+  RelayBatch,
+  RelayEnd,
+  RelayPosition,
+  RelayReading,
+  RelayState,
+  RelayTail,
+} from '../../relay/port.ts';
+
+type Values = readonly unknown[];
+
+interface PartRow {
+  readonly at: number;
+  readonly body: Uint8Array;
+}
+
+type Rows = readonly Record<string, unknown>[];
+
+/** An item for each position, in order; `undefined` where there is no row of it. */
+export function assembleTails(
+  positions: readonly RelayPosition[],
+  { maxBytes, withHeld }: RelayReading,
+  rows: Rows,
+): readonly (RelayTail | undefined)[] {
+  const byPosition = new Map<number, Rows[number][]>();
+  for (const row of rows) {
+    const n = Number(row['n']);
+    const found = byPosition.get(n);
+    if (found === undefined) byPosition.set(n, [row]);
+    else found.push(row);
+  }
+  return positions.map(({ offset }, index) => {
+    // WITH ORDINALITY counts from 1.
+    const own = byPosition.get(index + 1);
+    if (own === undefined) return undefined;
+    const heldFrom = own[0]?.['held_from'];
+    const readable = withHeld || typeof heldFrom !== 'number' ? Infinity : heldFrom;
+    const body = joinParts(own.flatMap(partOf), offset, Math.min(offset + maxBytes, readable));
+    return { body, end: parseEnd(own[0]?.['response_end']) };
+  });
+}
+
+/** A row of a stream without a part has none. */
+function partOf({ at, body }: Rows[number]): PartRow[] {
+  return typeof at === 'number' && body instanceof Uint8Array ? [{ at, body }] : [];
+}
+
+/** The bytes from one offset to before another, as far as they follow each other. */
+function joinParts(parts: readonly PartRow[], from: number, to: number): Uint8Array {
+  const found: Uint8Array[] = [];
+  let position = from;
+  for (const { at, body } of parts) {
+    if (at > position || position >= to) break;
+    const piece = body.subarray(position - at, Math.max(position, to) - at);
+    position += piece.length;
+    found.push(piece);
+  }
+  return Buffer.concat(found);
+}
+
+/** The parameters of the statement: an array for each column. */
+export function exchangeValues(batch: RelayBatch): Values {
+  const states = new Map(batch.states.map((state) => [state.streamId, state]));
+  const settled = new Set(batch.settled);
+  const opened = new Set(batch.openings.map(({ streamId }) => streamId));
+  const changes = batch.states.filter(({ streamId }) => !opened.has(streamId));
+  const { openings, parts } = batch;
+  // No row may be written twice by one statement.
+  const alone = batch.settled.filter((id) => !states.has(id));
+  return [
+    batch.instance,
+    batch.registers,
+    batch.leaseMs,
+    batch.retainMs,
+    batch.following,
+    openings.map(({ streamId }) => streamId),
+    openings.map(({ head }) => head),
+    openings.map(({ startedAtMs }) => startedAtMs),
+    ...stateColumns(
+      openings.map(({ streamId }) => states.get(streamId) ?? { ...NEW, streamId }),
+      settled,
+    ),
+    changes.map(({ streamId }) => streamId),
+    ...stateColumns(changes, settled),
+    alone,
+    parts.map(({ streamId }) => streamId),
+    parts.map(({ at }) => at),
+    parts.map(({ body }) => Buffer.from(body.buffer, body.byteOffset, body.byteLength)),
+  ];
+}
+
+const NEW = { conversationId: null, heldFrom: null, ending: null, end: null };
+
+function stateColumns(states: readonly RelayState[], settled: ReadonlySet<string>): Values {
+  return [
+    states.map(({ conversationId }) => conversationKey(conversationId)),
+    states.map(({ heldFrom }) => heldFrom),
+    states.map(({ ending }) => ending),
+    states.map(({ end }) => end && JSON.stringify(end)),
+    states.map(({ streamId }) => settled.has(streamId)),
+  ];
+}
+
+/** What was there before, and what the batch added. */
+export function lengthsAfter(
+  { openings, parts }: RelayBatch,
+  before: readonly number[],
+): ReadonlyMap<string, number> {
+  const lengths = new Map(openings.map(({ streamId }, index) => [streamId, before[index] ?? 0]));
+  for (const { streamId, at, body } of parts) {
+    const length = lengths.get(streamId);
+    if (length !== undefined && at <= length) {
+      lengths.set(streamId, Math.max(length, at + body.length));
+    }
+  }
+  return lengths;
+}
+
+/** An index holds no more than 2 704 bytes, and a text no NUL. */
+const MAX_KEY_BYTES = 512;
+
+/** A conversation as the index holds it. */
+export function conversationKey(id: string): string;
+export function conversationKey(id: string | null): string | null;
+export function conversationKey(id: string | null): string | null {
+  if (id === null || (Buffer.byteLength(id) <= MAX_KEY_BYTES && !id.includes('\0'))) return id;
+  return `sha256:${createHash('sha256').update(id).digest('hex')}`;
+}
+
+/** How a response ended, as it is stored. */
+export function parseEnd(json: unknown): RelayEnd | null {
+  if (typeof json !== 'string') return null;
+  const end: unknown = JSON.parse(json);
+  if (!isRecord(end)) return null;
+  return {
+    isTidy: end['isTidy'] === true,
+    length: Number(end['length']),
+    outcome: String(end['outcome']),
+    save: typeof end['save'] === 'string' ? end['save'] : null,
+  };
+}
+
+/** A `text[]`. */
+export function texts(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+/** A `float8[]`. */
+export function numbers(value: unknown): readonly number[] {
+  return Array.isArray(value) ? value.map(Number) : [];
+}

@@ -1,0 +1,277 @@
+/**
+ * A relay in memory, whose clock and whose faults are the test's. Every `connect()` is what one instance has of it; all of
+ * them share one state, as clients of a database do.
+ */
+import type {
+  Relay,
+  RelayAnswer,
+  RelayBatch,
+  RelayClaim,
+  RelayEnd,
+  RelayQuery,
+  RelayReading,
+  RelayRecord,
+  RelayTail,
+} from '../../src/relay/port.ts';
+
+interface Kept {
+  readonly streamId: string;
+  instance: string;
+  head: string;
+  startedAtMs: number;
+  conversationId: string | null;
+  heldFrom: number | null;
+  ending: string | null;
+  end: RelayEnd | null;
+  isSettled: boolean;
+  isStopWanted: boolean;
+  /** By the relay's clock; `undefined` while it has no end. */
+  retainedUntilMs: number | undefined;
+  readonly parts: Map<number, Uint8Array>;
+}
+
+interface Leased {
+  untilMs: number;
+  following: readonly string[];
+}
+
+/** The state that all connections share, and what a test may do to it. */
+export interface MemoryRelay {
+  connect(): Relay;
+  /** Its clock, which stands until it is moved. */
+  advance(ms: number): void;
+  /** The lease of this instance is over. */
+  expire(instance: string): void;
+  /** From now on calls reject with this; `undefined` puts it right. */
+  fail(error: unknown): void;
+  /** From now on calls wait. */
+  hold(): void;
+  /** Lets all waiting calls and all later ones go on. */
+  answer(): void;
+  readonly exchanges: readonly RelayBatch[];
+  /** Calls of `read` so far. */
+  readonly reads: number;
+  /** Whose lease is not over. */
+  readonly instances: readonly string[];
+  /** Every byte of a stream, also those that readers do not get. */
+  bodyOf(streamId: string): string;
+  ownerOf(streamId: string): string | undefined;
+  isSettled(streamId: string): boolean;
+}
+
+/** Makes an empty relay that works. */
+export function createMemoryRelay(): MemoryRelay {
+  const streams = new Map<string, Kept>();
+  const leases = new Map<string, Leased>();
+  const exchanges: RelayBatch[] = [];
+  let nowMs = 0;
+  let reads = 0;
+  let failure: unknown;
+  let held: (() => void)[] | undefined;
+
+  /** Each call comes later, as over a network, and fails if it is to. */
+  const later = async <T>(work: () => T): Promise<T> => {
+    const queue = held;
+    await new Promise<void>((resolve) => {
+      if (queue === undefined) setImmediate(resolve);
+      else queue.push(resolve);
+    });
+    if (failure !== undefined) throw failure;
+    return work();
+  };
+
+  const exchange = (batch: RelayBatch): RelayAnswer => {
+    exchanges.push(batch);
+    const { instance, registers, leaseMs, retainMs, following } = batch;
+    if (!registers && !leases.has(instance)) return NOT_HELD;
+    leases.set(instance, { untilMs: nowMs + leaseMs, following });
+    for (const opening of batch.openings) {
+      const known = streams.get(opening.streamId);
+      const fresh = known ?? { ...NOTHING, ...opening, instance, parts: new Map() };
+      streams.set(opening.streamId, fresh);
+      Object.assign(fresh, { instance, head: opening.head, isSettled: false });
+    }
+    const own = (id: string): Kept | undefined => {
+      const stream = streams.get(id);
+      return stream?.instance === instance ? stream : undefined;
+    };
+    for (const { streamId, conversationId, heldFrom, ending, end } of batch.states) {
+      const stream = own(streamId);
+      if (stream === undefined) continue;
+      Object.assign(stream, { conversationId, heldFrom, ending, end });
+      stream.retainedUntilMs = end === null ? undefined : nowMs + retainMs;
+    }
+    for (const { streamId, at, body } of batch.parts) {
+      const parts = own(streamId)?.parts;
+      if (body.length > (parts?.get(at)?.length ?? 0)) parts?.set(at, Uint8Array.from(body));
+    }
+    for (const id of batch.settled) {
+      const stream = own(id);
+      if (stream !== undefined) stream.isSettled = true;
+    }
+    const others = [...leases].filter(([id]) => id !== instance);
+    const mine = [...streams.values()].filter((one) => one.instance === instance && !one.end);
+    return {
+      isHeld: true,
+      lengths: new Map(
+        batch.openings.map(({ streamId }) => [streamId, lengthOf(streams.get(streamId))]),
+      ),
+      stops: mine.filter(({ isStopWanted }) => isStopWanted).map(({ streamId }) => streamId),
+      followed: others
+        .filter(([, { untilMs }]) => untilMs > nowMs)
+        .flatMap(([, lease]) => lease.following),
+      hasExpired: others.some(([, { untilMs }]) => untilMs <= nowMs),
+    };
+  };
+
+  const breakOff = (stream: Kept, retainMs: number): void => {
+    stream.end ??= { isTidy: false, length: lengthOf(stream), outcome: 'interrupted', save: null };
+    stream.heldFrom = null;
+    stream.isSettled = true;
+    stream.retainedUntilMs ??= nowMs + retainMs;
+  };
+
+  const claim = (instance: string, retainMs: number): readonly RelayClaim[] => {
+    if ((leases.get(instance)?.untilMs ?? 0) <= nowMs) return [];
+    const [dead] =
+      [...leases].find(([id, { untilMs }]) => id !== instance && untilMs <= nowMs) ?? [];
+    if (dead === undefined) return [];
+    leases.delete(dead);
+    const claimed: RelayClaim[] = [];
+    for (const stream of streams.values()) {
+      if (stream.instance !== dead) continue;
+      stream.instance = instance;
+      if (stream.isSettled) breakOff(stream, retainMs);
+      else claimed.push({ streamId: stream.streamId, head: stream.head, ending: stream.ending });
+    }
+    return claimed;
+  };
+
+  const find = (query: RelayQuery): RelayRecord | undefined => {
+    const stream =
+      'streamId' in query
+        ? streams.get(query.streamId)
+        : [...streams.values()]
+            .filter((one) => one.conversationId === query.conversationId && one.end === null)
+            .toSorted((a, b) => b.startedAtMs - a.startedAtMs)[0];
+    if (stream === undefined || isOver(stream)) return undefined;
+    const { streamId, conversationId, head, end } = stream;
+    return { streamId, conversationId, head, end };
+  };
+
+  const isOver = ({ retainedUntilMs = Number.POSITIVE_INFINITY }: Kept): boolean =>
+    retainedUntilMs <= nowMs;
+
+  const tailOf = (
+    stream: Kept | undefined,
+    offset: number,
+    { maxBytes, withHeld }: RelayReading,
+  ): RelayTail | undefined => {
+    if (stream === undefined || isOver(stream)) return undefined;
+    const whole = contiguous(stream);
+    const readable = withHeld ? whole.length : Math.min(whole.length, stream.heldFrom ?? Infinity);
+    return { body: whole.subarray(offset, Math.min(readable, offset + maxBytes)), end: stream.end };
+  };
+
+  const relay: Relay = {
+    exchange: (batch) => later(() => exchange(batch)),
+    find: (query) => later(() => find(query)),
+    read: (positions, reading) => {
+      reads += 1;
+      return later(() =>
+        positions.map(({ streamId, offset }) => tailOf(streams.get(streamId), offset, reading)),
+      );
+    },
+    command: (streamId) =>
+      later(() => {
+        const stream = streams.get(streamId);
+        if (stream === undefined || stream.end !== null) return false;
+        stream.isStopWanted = true;
+        return true;
+      }),
+    claim: (instance, retainMs) => later(() => claim(instance, retainMs)),
+    settled: (instance, ids, retainMs) =>
+      later(() => {
+        for (const id of ids) {
+          const stream = streams.get(id);
+          if (stream?.instance === instance) breakOff(stream, retainMs);
+        }
+      }),
+    purge: (conversationId) =>
+      later(() => {
+        const gone = [...streams.values()].filter((one) =>
+          conversationId === undefined
+            ? one.isSettled && isOver(one)
+            : one.conversationId === conversationId,
+        );
+        for (const { streamId } of gone) streams.delete(streamId);
+        return gone.length;
+      }),
+    close: () => Promise.resolve(),
+  };
+  return {
+    connect: () => relay,
+    advance: (ms) => {
+      nowMs += ms;
+    },
+    expire: (instance) => {
+      const lease = leases.get(instance);
+      if (lease !== undefined) lease.untilMs = nowMs;
+    },
+    fail: (error) => {
+      failure = error;
+    },
+    hold: () => {
+      held ??= [];
+    },
+    answer: () => {
+      const all = held ?? [];
+      held = undefined;
+      for (const go of all) go();
+    },
+    exchanges,
+    get reads() {
+      return reads;
+    },
+    get instances() {
+      return [...leases].filter(([, { untilMs }]) => untilMs > nowMs).map(([id]) => id);
+    },
+    bodyOf: (streamId) => Buffer.from(contiguous(streams.get(streamId))).toString(),
+    ownerOf: (streamId) => streams.get(streamId)?.instance,
+    isSettled: (streamId) => streams.get(streamId)?.isSettled === true,
+  };
+}
+
+const NOT_HELD: RelayAnswer = {
+  isHeld: false,
+  lengths: new Map(),
+  stops: [],
+  followed: [],
+  hasExpired: false,
+};
+
+const NOTHING = {
+  conversationId: null,
+  heldFrom: null,
+  ending: null,
+  end: null,
+  isSettled: false,
+  isStopWanted: false,
+  retainedUntilMs: undefined,
+};
+
+/** From 0 to the first gap. */
+function contiguous(stream: Kept | undefined): Uint8Array {
+  const bytes: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const next = stream?.parts.get(length);
+    if (next === undefined) return Buffer.concat(bytes);
+    bytes.push(next);
+    length += next.length;
+  }
+}
+
+function lengthOf(stream: Kept | undefined): number {
+  return contiguous(stream).length;
+}
