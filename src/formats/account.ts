@@ -123,12 +123,16 @@ function pushChildren(
   { value, left, withPath }: { value: object; left: number; withPath: boolean },
 ): number {
   const isArray = Array.isArray(value);
+  // The names one by one: a list of all pairs costs more than to walk the few that are looked at.
+  const names = isArray ? undefined : Object.keys(value);
+  const count = names?.length ?? (value as readonly unknown[]).length;
   let pushed = 0;
-  for (const [key, child] of isArray ? value.entries() : membersOf(value)) {
+  for (let at = 0; at < count; at += 1) {
+    const name = names?.[at] ?? String(at);
+    const child = isArray ? (value as readonly unknown[])[at] : member(value, name);
     if (child === null || child === '') continue;
     pushed += 1;
     if (pushed > left) break;
-    const name = String(key);
     const node = step.node?.children.get(name) ?? step.node?.children.get('*');
     steps.push({
       value: child,
@@ -139,11 +143,6 @@ function pushChildren(
     });
   }
   return pushed;
-}
-
-/** The members one by one: a list of all pairs costs more than to walk the few that are looked at. */
-function* membersOf(value: object): Generator<readonly [string, unknown]> {
-  for (const key of Object.keys(value)) yield [key, member(value, key)];
 }
 
 function isLeaf(value: unknown): value is Leaf {

@@ -34,7 +34,7 @@ const CODINGS: ReadonlySet<string> = new Set([
 
 /** Whether a `Content-Encoding` names a coding; `identity`, `none`, `utf-8` and `chunked` are none. */
 export function isEncoded(contentEncoding: string): boolean {
-  return codingsOf(contentEncoding).length > 0;
+  return contentEncoding !== '' && codingsOf(contentEncoding).length > 0;
 }
 
 /** Whether a `Content-Encoding` claims nothing. */

@@ -73,7 +73,10 @@ const WORDS: Readonly<Record<string, unknown>> = { true: true, false: false, nul
 const INSIDE_OBJECT = '"}';
 const INSIDE_ARRAY = '[{"]-0123456789tfn';
 
-/** The parsed value, or `undefined` for what is not JSON. An exception costs as much as fifty frames: so it is looked at first. */
+/**
+ * The parsed value, or `undefined` for what is not JSON. An exception costs as much as fifty frames: so the first characters
+ * and the last are looked at before, and after an exception all of the next texts.
+ */
 export function parseJson(text: string): unknown {
   const from = skipSpace(text, 0);
   const first = text.charAt(from);
@@ -85,11 +88,29 @@ export function parseJson(text: string): unknown {
     }
   }
   if (CLOSING[first] !== text.charAt(lastOf(text))) return undefined;
-  if (text.length <= MAX_CHECKED_CHARS && !isJson(text)) return undefined;
+  return isSuspect(text) ? undefined : parsedOrUndefined(text);
+}
+
+/** So many texts are checked after one that was none: one exception in a thousand texts is nothing. */
+const CHECKED_AFTER_EXCEPTION = 1_000;
+/** Of the whole process. It decides what a text costs, never what it says. */
+let left = 0;
+
+/** True for a short text that is no JSON, while texts are checked. */
+function isSuspect(text: string): boolean {
+  if (left === 0 || text.length > MAX_CHECKED_CHARS) return false;
+  left -= 1;
+  if (isJson(text)) return false;
+  left = CHECKED_AFTER_EXCEPTION;
+  return true;
+}
+
+function parsedOrUndefined(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
     // Not JSON is an answer, not a failure: many streams send bare text.
+    left = CHECKED_AFTER_EXCEPTION;
     return undefined;
   }
 }

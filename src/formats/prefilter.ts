@@ -47,24 +47,25 @@ export function signalOfBeginning(beginning: string): TerminalSignal | undefined
 
 /** Asks formats whether a frame ends the answer. */
 export class SignalJudge {
-  #formats: readonly Format[];
+  #formats: readonly Judged[];
   #onError: (error: unknown) => void;
 
   /** `given` is the format, `undefined` for all built-in ones; `onError` is told, once, when a custom format throws. */
   constructor(given: Format | undefined, onError: (error: unknown) => void) {
-    this.#formats = given === undefined ? BY_CONTENT : [given];
+    this.#formats = given === undefined ? BY_CONTENT : [judged(given)];
     this.#onError = onError;
   }
 
   /** The stream is one of the AI SDK's parts. */
   useParts(): void {
-    this.#formats = [FALLBACK.parts];
+    this.#formats = PARTS;
   }
 
   signalIn(frame: Frame): TerminalSignal | undefined {
     try {
-      if (this.#formats.some((format) => isFailed(format, frame))) return 'error';
-      return this.#formats.some((format) => format.terminal(frame)) ? 'finish' : undefined;
+      for (const { failed } of this.#formats) if (failed(frame)) return 'error';
+      for (const { terminal } of this.#formats) if (terminal(frame)) return 'finish';
+      return undefined;
     } catch (error) {
       this.report(error);
       return undefined;
@@ -78,12 +79,23 @@ export class SignalJudge {
   }
 }
 
-/** The AI SDK's parts are known by their framing alone. */
-const BY_CONTENT = BUILT_INS.filter((format) => format !== FALLBACK.parts);
-
-function isFailed(format: Format, frame: Frame): boolean {
-  return asBuiltIn(format)?.failed(frame) ?? format.carries(frame) === 'error';
+/** What is asked of a format. */
+interface Judged {
+  readonly failed: (frame: Frame) => boolean;
+  readonly terminal: (frame: Frame) => boolean;
 }
+
+function judged(format: Format): Judged {
+  const terminal = (frame: Frame): boolean => format.terminal(frame);
+  const builtIn = asBuiltIn(format);
+  return builtIn === undefined
+    ? { failed: (frame) => format.carries(frame) === 'error', terminal }
+    : { failed: (frame) => builtIn.failed(frame), terminal };
+}
+
+/** The AI SDK's parts are known by their framing alone. */
+const BY_CONTENT = BUILT_INS.filter((format) => format !== FALLBACK.parts).map(judged);
+const PARTS = [judged(FALLBACK.parts)];
 
 /** Whether the chunk ends where a frame ends. That it begins where one begins has to be known. */
 export function endsFrame(framing: BodyFraming | undefined, piece: string): boolean {

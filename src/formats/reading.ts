@@ -37,22 +37,43 @@ export interface Reading {
 
 /** The result of a body that was read by `format`. */
 export function toReading(accumulator: Accumulator, format: Format, framing: Framed): BodyReading {
-  const { events: payloads, text, empty, finished, errorFrame } = accumulator;
-  const { unknownText, toolCalls, wordless, finishReason } = accumulator;
-  const count = payloads.length;
-  return {
-    text,
-    empty,
-    finished,
-    errorFrame,
-    unknownText,
-    toolCalls,
-    wordless,
-    finishReason,
-    get events() {
-      return eventsOf(framing, payloads.slice(0, count));
-    },
-    format: format.name,
-    finishMarker: format.finishMarker,
-  };
+  return new AccumulatedReading(accumulator, format, framing);
+}
+
+/** A class, because an object literal with an accessor costs some microseconds. */
+class AccumulatedReading implements BodyReading {
+  readonly format: string;
+  readonly finishMarker: FinishMarker;
+  readonly text: string;
+  readonly empty: boolean;
+  readonly finished: boolean;
+  readonly errorFrame: boolean;
+  readonly unknownText: boolean;
+  readonly toolCalls: boolean;
+  readonly wordless: boolean;
+  readonly finishReason: string | undefined;
+  readonly #payloads: readonly unknown[];
+  /** The list grows as the body is read on. */
+  readonly #count: number;
+  readonly #framing: Framed;
+
+  constructor(accumulator: Accumulator, { name, finishMarker }: Format, framing: Framed) {
+    this.format = name;
+    this.finishMarker = finishMarker;
+    this.text = accumulator.text;
+    this.empty = accumulator.empty;
+    this.finished = accumulator.finished;
+    this.errorFrame = accumulator.errorFrame;
+    this.unknownText = accumulator.unknownText;
+    this.toolCalls = accumulator.toolCalls;
+    this.wordless = accumulator.wordless;
+    this.finishReason = accumulator.finishReason;
+    this.#payloads = accumulator.events;
+    this.#count = accumulator.events.length;
+    this.#framing = framing;
+  }
+
+  get events(): readonly unknown[] {
+    return eventsOf(this.#framing, this.#payloads.slice(0, this.#count));
+  }
 }

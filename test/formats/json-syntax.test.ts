@@ -72,13 +72,27 @@ describe('a text that looks like JSON and is none', () => {
   afterEach(() => vi.restoreAllMocks());
 
   it.each(['{"}', '{"a":x}', '{"a":1,"b":{"c":[1,2,y]}}', '["\\q"]'])(
-    'as %j costs no exception',
+    'as %j costs no exception behind another one',
     (text) => {
+      expect(parseJson('{"other":x}')).toBeUndefined();
       const parse = vi.spyOn(JSON, 'parse');
       expect(parseJson(text)).toBeUndefined();
       expect(parse).not.toHaveBeenCalled();
     },
   );
+
+  it('lets a text that is JSON be parsed, at once and behind it', () => {
+    expect(parseJson('{"a":x}')).toBeUndefined();
+    const turns = Array.from({ length: 2_500 }, (_, at) => parseJson(`{"a":${String(at)}}`));
+    expect(turns[0]).toEqual({ a: 0 });
+    expect(turns[2_499]).toEqual({ a: 2_499 });
+  });
+
+  it('costs one exception where texts come by the thousand', () => {
+    const parse = vi.spyOn(JSON, 'parse');
+    for (let at = 0; at < 5_000; at += 1) expect(parseJson(`{"a":x${String(at)}}`)).toBeUndefined();
+    expect(parse.mock.calls.length).toBeLessThanOrEqual(1);
+  });
 
   it('is found where it is long, too', () => {
     const long = `{"a":"${'b'.repeat(MAX_CHECKED_CHARS)}",x}`;
