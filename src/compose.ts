@@ -27,7 +27,7 @@ export interface LastchunkOptions {
   /** Where messages go, such as `postgres()`. Without one, streams are only observed. */
   readonly store?: MessageStore;
   /**
-   * The write-ahead log on local disk: its directory, `{ path, maxBytes, flushMs, fsyncMs, ephemeral }`, or `false`
+   * The write-ahead log on local disk: its directory, `{ path, name, maxBytes, flushMs, fsyncMs, ephemeral }`, or `false`
    * for none. Default `./.lastchunk`.
    */
   readonly journal?: JournalOption;
@@ -60,6 +60,7 @@ const PENDING_BYTES = { min: 2 ** 20, max: 2 ** 40, fallback: MAX_PENDING_BYTES 
 
 /** What a store may offer beyond saving; `postgres()` does. */
 interface WellConnectedStore extends MessageStore {
+  readonly fingerprint?: string | undefined;
   ping?(): Promise<boolean>;
   pool?(): PoolState;
   listen?(listener: {
@@ -130,7 +131,7 @@ export function wire(options: LastchunkOptions): Wiring {
   late.pools = pools;
   const observer = combineAll([reporting, pools.observer], undefined);
   if (store !== undefined) {
-    late.journal = journalFor(options.journal, observer, logger);
+    late.journal = journalFor(options.journal, store.fingerprint, observer, logger);
     late.keeper = new MessageKeeper({
       store,
       journal: late.journal,
@@ -178,6 +179,7 @@ function combineAll(own: readonly Observer[], given: Observer | undefined): Full
 
 function journalFor(
   option: JournalOption | undefined,
+  store: string | undefined,
   observer: FullObserver,
   logger: Logger,
 ): Journal | undefined {
@@ -185,6 +187,7 @@ function journalFor(
   if (settings === undefined) return undefined;
   return openJournal({
     settings,
+    store,
     onError: (error) => observer.onInternalError('journal', error),
     onWrite: (seconds) => observer.onJournalWrite(seconds),
     onCorrupt: (count) => logger.error({ count }, 'lastchunk: damaged records in the journal'),

@@ -24,7 +24,6 @@ const SHORT_FILES: Readonly<Record<string, string>> = {
   'formats/vendors/ai-sdk-data.ts': 'a wire format: a file each',
   'formats/vendors/ollama.ts': 'a wire format: a file each',
   'formats/vendors/plain-text.ts': 'a wire format: a file each',
-  'journal/erase.ts': 'an operation of the operator, apart from those of the process',
   'noise/adapters/serialised.ts': 'a table of shapes that loggers give errors',
   'stream/body/write-ahead.ts':
     'the rule of when one write serves several streams, with its figure',

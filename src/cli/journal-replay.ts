@@ -15,6 +15,8 @@ import {
   openJournal,
   readRefused,
   resolveJournalOptions,
+  type DiskJournal,
+  type JournalWiring,
 } from '../journal/index.ts';
 import type { Journal } from '../journal/port.ts';
 import { CircuitBreaker, Delivery, ReplayWorker, StoreClient } from '../saver/index.ts';
@@ -33,15 +35,20 @@ export interface ReplayReport {
 export interface ReplayTask {
   /** The journal's directory. */
   readonly path: string;
-  readonly store: MessageStore;
+  readonly store: MessageStore & { readonly fingerprint?: string | undefined };
   readonly io: Io;
+  /** Names the store, in place of its fingerprint. */
+  readonly name?: string | undefined;
+  /** Also what is for another store. */
+  readonly force: boolean;
 }
 
 /** Saves what dead processes left; stops when the database does not take it. */
-export async function replayJournal({ path, store, io }: ReplayTask): Promise<ReplayReport> {
+export async function replayJournal(task: ReplayTask): Promise<ReplayReport> {
+  const { path, store, io, name = store.fingerprint, force } = task;
   const counts = { saved: 0, refused: 0 };
   const tellProgress = createProgress(io);
-  const journal = openOnce(path, io);
+  const journal = openOnce(path, io, { store: name, takesForeign: force });
   const worker = createWorker(journal, store, io, {
     onRecovered(result) {
       counts[result] += 1;
@@ -60,7 +67,11 @@ export async function replayJournal({ path, store, io }: ReplayTask): Promise<Re
 }
 
 /** Tries again what the database refused; what it refuses again stays. */
-export async function replayRefused({ path, store, io }: ReplayTask): Promise<ReplayReport> {
+export async function replayRefused({
+  path,
+  store,
+  io,
+}: Pick<ReplayTask, 'path' | 'store' | 'io'>): Promise<ReplayReport> {
   const counts = { saved: 0, refused: 0 };
   const tellProgress = createProgress(io);
   const waiting = listRefused(path);
@@ -81,18 +92,25 @@ export async function replayRefused({ path, store, io }: ReplayTask): Promise<Re
   return { ...counts, left: 0, errorType: undefined };
 }
 
-function openOnce(path: string, io: Io): Journal {
+/** A journal for one command: what is told of it goes to stderr. */
+export function openOnce(
+  path: string,
+  io: Io,
+  whose: Pick<JournalWiring, 'store' | 'takesForeign'>,
+): DiskJournal {
   const settings = resolveJournalOptions(path);
   // It gives none for `false` only.
   if (settings === undefined) throw new TypeError('a path is no journal');
   return openJournal({
     settings,
+    ...whose,
     onError: (error) =>
       stderrLogger(io).error({ errorType: errorTypeOf(error) }, 'the disk failed'),
     onWrite: ignore,
     onCorrupt: (count) => stderrLogger(io).error({ count }, 'damaged records were cut'),
     onDegraded: ignore,
-    log: ignore,
+    log: (level, line) =>
+      void (level === 'info' || io.stderr.write(`lastchunk journal: ${line}\n`)),
   });
 }
 

@@ -2,19 +2,26 @@
  * `lastchunk journal`: what waits on disk, seen and moved by an operator. Ids, sizes and times only: what users wrote
  * goes to the database and nowhere else.
  */
+import { access } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   dropEntry,
   dropRefused,
+  listDamaged,
   listJournal,
   listRefused,
+  purgeEverywhere,
+  type JournalListing,
   type OnUnread,
+  type PurgeReport,
+  type PurgeRequest,
 } from '../journal/index.ts';
 import { errorTypeOf } from '../core/errors.ts';
 import { bad } from '../core/options.ts';
 import { postgres } from '../postgres/index.ts';
 import type { Io } from './io.ts';
-import { replayJournal, replayRefused, type ReplayReport } from './journal-replay.ts';
+import { openOnce, replayJournal, replayRefused, type ReplayReport } from './journal-replay.ts';
 
 /**
  * Runs the command and resolves to the exit code: 0 when it did what was asked, 1 when something is left. Rejects
@@ -45,31 +52,63 @@ export async function runJournal(argv: readonly string[], io: Io): Promise<numbe
 interface Given {
   readonly dir: string;
   readonly refused?: boolean | undefined;
+  readonly force?: boolean | undefined;
+  readonly name?: string | undefined;
+  readonly conversation?: string | undefined;
+  readonly 'older-than'?: string | undefined;
   readonly 'database-url'?: string | undefined;
   readonly table?: string | undefined;
 }
 
-async function list({ dir, refused }: Given, io: Io): Promise<number> {
+async function list(given: Given, io: Io): Promise<number> {
+  const { dir, refused } = given;
   // Asked for in any case: a directory that is not there is a mistake to be told.
   const unread = tellUnread(io);
   const waiting = await listJournal(dir, unread.tell);
-  const rows = [
-    ...(refused === true ? [] : waiting).map(({ messageId, owner, state, bytes, startedAtMs }) => [
-      printable(messageId),
-      `${state} ${owner}`,
-      String(bytes),
-      time(startedAtMs),
-    ]),
-    ...listRefused(dir).map(({ id, sqlstate, bytes, refusedAtMs }) => [
-      printable(id),
-      `refused ${sqlstate}`,
-      String(bytes),
-      time(refusedAtMs),
-    ]),
-  ];
+  const ours = await storeNameOf(given, io);
+  const refusedRows = listRefused(dir).map(({ id, sqlstate, bytes, refusedAtMs }) => [
+    printable(id),
+    `refused ${sqlstate}`,
+    String(bytes),
+    time(refusedAtMs),
+    '-',
+  ]);
+  const damagedRows = (await listDamaged(dir)).map(({ file, bytes, writtenAtMs }) => [
+    printable(basename(file)),
+    'damaged segment',
+    String(bytes),
+    time(writtenAtMs),
+    '-',
+  ]);
+  const rows =
+    refused === true
+      ? refusedRows
+      : [...waiting.map((one) => waitingRow(one, ours)), ...refusedRows, ...damagedRows];
   if (rows.length > 0) io.stdout.write(table([HEADINGS, ...rows]));
   else if (unread.count === 0) io.stdout.write('nothing waits\n');
   return unread.count === 0 ? 0 : 1;
+}
+
+function waitingRow(listing: JournalListing, ours: string | undefined): readonly string[] {
+  const { messageId, owner, state, isPoisonous, bytes, startedAtMs, store } = listing;
+  const isForeign = ours !== undefined && store !== undefined && store !== ours;
+  const words = [isPoisonous ? 'poisonous' : state, owner, ...(isForeign ? ['other-store'] : [])];
+  const whose = store === undefined ? '-' : printable(store);
+  return [printable(messageId), words.join(' '), String(bytes), time(startedAtMs), whose];
+}
+
+/** Of the store that is asked about, by its name or its database; `undefined` where neither is given. */
+async function storeNameOf(given: Given, io: Io): Promise<string | undefined> {
+  const connectionString = databaseOf(given, io);
+  if (given.name !== undefined || connectionString === undefined) return given.name;
+  const store = postgres({ connectionString, table: given.table });
+  await store.close();
+  return store.fingerprint;
+}
+
+function databaseOf(given: Given, io: Io): string | undefined {
+  const connectionString = given['database-url'] ?? io.env['DATABASE_URL'];
+  return connectionString === '' ? undefined : connectionString;
 }
 
 /** Says on stderr which part of the journal is not seen, and counts those parts. */
@@ -86,8 +125,8 @@ function tellUnread(io: Io): { readonly tell: OnUnread; count: number } {
 }
 
 async function replay(given: Given, io: Io): Promise<number> {
-  const connectionString = given['database-url'] ?? io.env['DATABASE_URL'];
-  if (connectionString === undefined || connectionString === '') {
+  const connectionString = databaseOf(given, io);
+  if (connectionString === undefined) {
     throw bad('no database: give `--database-url URL` or set DATABASE_URL');
   }
   // Throws for a directory that is not there, before anything is made.
@@ -95,8 +134,9 @@ async function replay(given: Given, io: Io): Promise<number> {
   await listJournal(given.dir, unread.tell);
   const store = postgres({ connectionString, table: given.table });
   const work = given.refused === true ? replayRefused : replayJournal;
+  const { dir: path, name, force = false } = given;
   try {
-    const exitCode = summarize(await work({ path: given.dir, store, io }), io);
+    const exitCode = summarize(await work({ path, store, io, name, force }), io);
     return unread.count === 0 ? exitCode : 1;
   } finally {
     await store.close();
@@ -122,6 +162,62 @@ async function drop({ dir, refused }: Given, io: Io, id: string): Promise<number
   io.stderr.write(`lastchunk journal: ${printable(id)} ${why}\n`);
   return 1;
 }
+
+async function purge(given: Given, io: Io): Promise<number> {
+  const { dir } = given;
+  const request = purgeRequestOf(given);
+  // Throws for a directory that is not there, before anything is made.
+  await access(dir);
+  const journal = openOnce(dir, io, { store: given.name, takesForeign: true });
+  let failed = 0;
+  const onUnread: OnUnread = (where, error) => {
+    failed += 1;
+    const why = error instanceof Error ? error.message : String(error);
+    io.stderr.write(`lastchunk journal: ${printable(where)} is not purged: ${why}\n`);
+  };
+  let report: PurgeReport;
+  try {
+    report = await purgeEverywhere(dir, request, { journal, onUnread });
+  } finally {
+    await journal.close();
+  }
+  return summarizePurge(report, io) && failed === 0 ? 0 : 1;
+}
+
+/** True when nothing is left that could be meant. */
+function summarizePurge({ purged, onTheWay, unknown, damagedLeft }: PurgeReport, io: Io): boolean {
+  io.stdout.write(`${purged} purged\n`);
+  const say = (words: string): void => void io.stderr.write(`lastchunk journal: ${words}\n`);
+  if (onTheWay > 0) {
+    say(`${onTheWay} are on their way to the database in running processes: delete them there`);
+  }
+  if (unknown > 0) {
+    say(
+      `${unknown} have a damaged opening, so nobody knows whose they are: see \`list\`, then \`drop\``,
+    );
+  }
+  if (damagedLeft > 0) {
+    say(
+      `${damagedLeft} damaged segments are kept, in which not everything can be read: see \`list\``,
+    );
+  }
+  return onTheWay + unknown + damagedLeft === 0;
+}
+
+function purgeRequestOf({ conversation, 'older-than': olderThan }: Given): PurgeRequest {
+  if ((conversation === undefined) === (olderThan === undefined)) {
+    throw bad('`purge` takes one of `--conversation ID` and `--older-than TIME`');
+  }
+  if (conversation !== undefined) return { conversationId: conversation };
+  const [, count, unit = ''] = /^(\d{1,5})([mhd])$/.exec(olderThan ?? '') ?? [];
+  const ageMs = Number(count) * (UNIT_MS[unit] ?? Number.NaN);
+  if (!(ageMs > 0)) {
+    throw bad('`--older-than` must be a time such as 30m, 12h or 90d');
+  }
+  return { beforeMs: Date.now() - ageMs };
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 function dropRefusedOnly(dir: string, id: string): 'dropped' | 'not-found' {
   return dropRefused(dir, (info) => info.id === id) > 0 ? 'dropped' : 'not-found';
@@ -150,7 +246,7 @@ function table(rows: readonly (readonly string[])[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-const HEADINGS = ['MESSAGE', 'STATE', 'BYTES', 'SINCE'];
+const HEADINGS = ['MESSAGE', 'STATE', 'BYTES', 'SINCE', 'STORE'];
 
 const DEFAULT_DIRECTORY = './.lastchunk';
 
@@ -162,27 +258,38 @@ const ACTIONS: readonly {
   { name: 'list', operands: 0, run: list },
   { name: 'replay', operands: 0, run: replay },
   { name: 'drop', operands: 1, run: drop },
+  { name: 'purge', operands: 0, run: purge },
 ];
 
 const OPTIONS = {
   dir: { type: 'string' },
   refused: { type: 'boolean' },
+  force: { type: 'boolean' },
+  name: { type: 'string' },
+  conversation: { type: 'string' },
+  'older-than': { type: 'string' },
   'database-url': { type: 'string' },
   table: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-const HELP = `usage: lastchunk journal list|replay|drop [options]
+const HELP = `usage: lastchunk journal list|replay|drop|purge [options]
 
-  list      what waits on disk: message id, state and owner, bytes, time. \`live\` belongs to a running
-            process, which saves it by itself; \`left\` waits for a next start, or for \`replay\`
-  replay    saves what dead processes left
+  list      what waits on disk: message id, state and owner, bytes, time, store. \`live\` belongs to a running
+            process, which saves it by itself; \`left\` waits for a next start, or for \`replay\`; at \`poisonous\`
+            ones two processes died while they read them, and \`damaged\` segments wait for you to look at them
+  replay    saves what dead processes left for this store
   drop ID   gives up one message that a dead process left, or one that the database refused
+  purge     takes messages off the disk, here and in running processes, and what is left of saved ones
 
   --dir PATH          the journal (default: ${DEFAULT_DIRECTORY})
   --refused           only messages that the database refused; with \`replay\`, tries them again
   --database-url URL  the database (default: the environment variable DATABASE_URL)
   --table NAME        table or schema.table (default: lastchunk_messages)
+  --name NAME         the app's option journal.name, if it has one
+  --force             with \`replay\`: also what was left for another store
+  --conversation ID   with \`purge\`: messages of this conversation
+  --older-than TIME   with \`purge\`: messages that began longer ago than 30m, 12h or 90d
   -h, --help          this text
 
 An app that writes into its own tables replays by itself: with its next start, or with keep.replay().

@@ -64,9 +64,18 @@ export interface PgPool {
   on(event: 'connect', listener: (client: PgPoolClient) => void): unknown;
 }
 
+/** What a client says of its address before it connects: the rules of `pg` for strings, parts and `PGHOST` and the like. */
+export interface PgAddress {
+  readonly host?: string | null;
+  readonly port?: number | string | null;
+  readonly database?: string | null;
+}
+
 /** The module `pg`. */
 export interface PgModule {
   readonly Pool: new (config: object) => PgPool;
+  /** Absent in stand-ins: then nothing is known of the address. */
+  readonly Client?: new (config: object) => PgAddress;
   /** Calls back with several results when several commands were answered. */
   readonly Query: new (
     text: string,

@@ -23,6 +23,8 @@ export interface OpenedStream {
   /** Whether every payload is to be stored. */
   readonly events: boolean;
   readonly startedAtMs: number;
+  /** Of the body that is kept, decoded, in bytes. Absent in journals of older versions. */
+  readonly maxBytes?: number | undefined;
   /** W3C `traceparent` of the stream's span, or `null`. */
   readonly traceparent: string | null;
 }
@@ -104,6 +106,8 @@ export interface BodyContent {
   readonly finished: boolean;
   readonly unknownText: boolean;
   readonly metadata: Readonly<Record<string, unknown>> | null;
+  /** Of the decoded body, over `maxBytes`; absent for none. */
+  readonly droppedBytes?: number;
 }
 
 /**

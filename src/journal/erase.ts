@@ -1,46 +1,118 @@
 /**
- * Takes the records of one stream out of the segments of a dead process: settling a stream only says that nobody needs
- * it, and its text would stay on the disk for as long as its neighbours do.
+ * Takes text off the disk: the records of streams that nobody needs, or that are to be forgotten, are overwritten where
+ * they stand by records that mean nothing. So no other record moves: whoever has the file open reads on as before. Also
+ * the plain facts of which streams are meant.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
-import { openOurs, temporaryName } from './ours.ts';
-import { scan } from './record.ts';
-import { listSegments } from './read/segment-file.ts';
-import { segmentPath } from './segment-name.ts';
+import { closeSync, constants, fstatSync, fsyncSync, readSync, writeSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { openOurs } from './ours.ts';
+import { HEADER_BYTES, KIND, scan, seal } from './record.ts';
+import type { FoundRecord, RecordHead } from './record.ts';
 
-/** Writes each segment that holds records of `stream` again without them. Throws what the disk throws. */
-export function eraseStream(directory: string, stream: number): void {
-  for (const { salt, name, number } of listSegments(directory)) {
-    const path = segmentPath(directory, { salt, name, number });
-    const bytes = readSegment(path);
-    const kept: Buffer[] = [];
-    let found = false;
-    scan(bytes, { from: 0, until: bytes.length, salt }, (record) => {
-      if (record.stream === stream) found = true;
-      else kept.push(bytes.subarray(record.at, record.payloadAt + record.payloadBytes));
-    });
-    if (found) replaceFile(path, Buffer.concat(kept));
-  }
+/** Which messages are to be forgotten: those of a conversation, or those that began before a moment. */
+export type PurgeRequest =
+  | { readonly conversationId: string }
+  /** Epoch milliseconds. */
+  | { readonly beforeMs: number };
+
+/** Whether a request means a message; `startedAtMs` is 0 where nothing is known of it, and then none does. */
+export function isMeantBy(
+  request: PurgeRequest,
+  message: { readonly conversationId: string | null; readonly startedAtMs: number },
+): boolean {
+  if (message.startedAtMs === 0) return false;
+  return 'conversationId' in request
+    ? message.conversationId === request.conversationId
+    : message.startedAtMs < request.beforeMs;
 }
 
-function readSegment(path: string): Buffer {
-  const fd = openOurs(path);
+/** A request as somebody has sent it. Throws an error with the code `ERR_REQUEST` when it is none. */
+export function parsePurgeRequest(value: object): PurgeRequest {
+  if ('conversationId' in value && typeof value.conversationId === 'string') {
+    return { conversationId: value.conversationId };
+  }
+  if ('beforeMs' in value && typeof value.beforeMs === 'number') {
+    return { beforeMs: value.beforeMs };
+  }
+  throw Object.assign(new Error('this is no request'), { code: 'ERR_REQUEST' });
+}
+
+/** A segment, by its path. */
+export interface ErasableFile {
+  readonly path: string;
+  readonly salt: number;
+  /** What is behind this is left alone: its owner may be writing there. Default: the whole file. */
+  readonly until?: number;
+}
+
+/** Worked through before others get a turn. */
+const STRETCH_BYTES = 256 * 1024;
+
+/** Read at a time: a stretch, and the rest of a record that begins in it. */
+const WINDOW_BYTES = STRETCH_BYTES + HEADER_BYTES + 1024 * 1024;
+
+/** Kinds that carry what users wrote, or facts about it. */
+const ERASED: readonly number[] = [KIND.open, KIND.text, KIND.bytes, KIND.end];
+
+/**
+ * Overwrites the records of the streams that `isMeant`, and fsyncs. Damaged records are passed over: nobody can say whose
+ * they are. Rejects with what the disk says, and with `NotOursError`.
+ */
+export async function eraseRecords(
+  file: ErasableFile,
+  isMeant: (stream: number) => boolean,
+): Promise<void> {
+  const fd = openOurs(file.path, constants.O_RDWR);
   try {
-    return readFileSync(fd);
+    const size = Math.min(fstatSync(fd).size, file.until ?? Number.POSITIVE_INFINITY);
+    let hasErased = false;
+    for (let from = 0; from < size;) {
+      const end = Math.min(size, from + WINDOW_BYTES);
+      const { next, erased } = eraseStretch(fd, { from, end, salt: file.salt }, isMeant);
+      hasErased ||= erased;
+      from = next;
+      if (from < size) await nextTurn();
+    }
+    if (hasErased) fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
 }
 
-/** By a rename: whoever reads it sees the old file or the new one. */
-function replaceFile(path: string, bytes: Buffer): void {
-  const temporary = temporaryName(path);
-  const fd = openSync(temporary, 'wx', 0o600);
-  try {
-    for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+interface Window {
+  readonly from: number;
+  readonly end: number;
+  readonly salt: number;
+}
+
+/** In one go, so that nothing can be written between what is read and what is written back. */
+function eraseStretch(
+  fd: number,
+  { from, end, salt }: Window,
+  isMeant: (stream: number) => boolean,
+): { readonly next: number; readonly erased: boolean } {
+  const bytes = Buffer.alloc(end - from);
+  let got = 0;
+  for (let more = -1; more !== 0 && got < bytes.length; got += more) {
+    more = readSync(fd, bytes, got, bytes.length - got, from + got);
   }
-  renameSync(temporary, path);
+  const found: FoundRecord[] = [];
+  const window = bytes.subarray(0, got);
+  const { next } = scan(window, { from: 0, until: STRETCH_BYTES, salt }, (record) => {
+    if (ERASED.includes(record.kind) && isMeant(record.stream)) found.push(record);
+  });
+  for (const { at, payloadAt, payloadBytes } of found) {
+    const head: RecordHead = { kind: KIND.probe, stream: 0, offset: 0, payloadBytes };
+    bytes.fill(0, payloadAt, payloadAt + payloadBytes);
+    seal(bytes, at, head, salt);
+    writeAll(fd, bytes.subarray(at, payloadAt + payloadBytes), from + at);
+  }
+  // A file that became shorter meanwhile has nothing more.
+  return { next: got === 0 ? end : from + next, erased: found.length > 0 };
+}
+
+function writeAll(fd: number, bytes: Buffer, position: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  }
 }

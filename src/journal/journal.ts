@@ -2,62 +2,47 @@
  * The journal: what streams write ahead to, so that neither a dead process nor a dead database loses what a client has
  * seen. Here its parts are made and it meets the saver.
  */
-import { epochOf, systemClock } from '../core/clock.ts';
 import { LastchunkError } from '../core/errors.ts';
 import type { Captured, OpenedStream, StreamLog } from '../core/save-port.ts';
 import type { Message } from '../core/message.ts';
-import { boundRefused, writeRefused } from './dead-letters.ts';
+import { writeRefused } from './aside/dead-letters.ts';
+import { SetAside, asideBoundOf } from './aside/set-aside.ts';
+import { isMeantBy, parsePurgeRequest } from './erase.ts';
+import type { PurgeRequest } from './erase.ts';
 import { diskFiles } from './fs.ts';
-import type { Files } from './fs.ts';
 import { Lease, countUser } from './lease/lease.ts';
 import { Notices } from './notices.ts';
-import type { JournalSettings } from './options.ts';
-import type { Ending, Journal, JournalEntry, JournalProblem, JournalState } from './port.ts';
+import type {
+  Ending,
+  Journal,
+  JournalEntry,
+  JournalProblem,
+  JournalState,
+  PurgeCounts,
+} from './port.ts';
 import { OwnBacklog } from './read/kept.ts';
 import { Orphans } from './read/orphans.ts';
 import { BodyReader } from './read/reader.ts';
-import { SetAside } from './set-aside.ts';
 import { reasonOf } from './write/degraded.ts';
-import type { DegradedReason } from './write/degraded.ts';
 import { WriteEngine } from './write/engine.ts';
-import type { JournalSeams } from './write/engine.ts';
 import { Log } from './write/stream-log.ts';
-
-/** What the guard wires a journal to. Callbacks are told after the fact and must not throw. */
-export interface JournalWiring {
-  readonly settings: JournalSettings;
-  /** Something failed that must not; the journal goes on. */
-  readonly onError: (error: unknown) => void;
-  /** After each tick that wrote: how long its writes took. */
-  readonly onWrite: (seconds: number) => void;
-  /** Records were found torn or damaged. */
-  readonly onCorrupt: (count: number) => void;
-  /** It cannot be relied on from now on, or it can again. */
-  readonly onDegraded: (reason: DegradedReason | undefined) => void;
-  /** What an operator should read: about the file system, and what somebody else did to the directory. */
-  readonly log: (level: 'info' | 'warn' | 'error', line: string) => void;
-  /** For tests: a disk that fails, small segments, short pauses. */
-  readonly seams?: JournalSeams;
-}
+import type { JournalWiring } from './wiring.ts';
 
 /** An owner says so often that it lives. */
 const RENEW_MS = 5_000;
-
-/** Refused messages are kept for 90 days, and up to an eighth of `maxBytes`. */
-const REFUSED_MAX_AGE_MS = 90 * 24 * 3_600_000;
-const REFUSED_SHARE = 8;
 
 /**
  * Opens the journal. A directory given by hand that cannot be used throws `journal-unusable`; without the default one
  * the journal is degraded and goes on trying.
  */
-export function openJournal(wiring: JournalWiring): Journal {
+export function openJournal(wiring: JournalWiring): DiskJournal {
   const journal = new DiskJournal(wiring);
   journal.start();
   return journal;
 }
 
-class DiskJournal implements Journal {
+/** The one implementation of `Journal`. */
+export class DiskJournal implements Journal {
   readonly #wiring: JournalWiring;
   readonly #setAside: SetAside;
   readonly #notices: Notices;
@@ -73,13 +58,21 @@ class DiskJournal implements Journal {
     this.#wiring = wiring;
     const { settings, seams = {}, onError, onWrite, onDegraded } = wiring;
     const { path } = settings;
-    const files: Files = { ...diskFiles, ...seams.files };
-    this.#setAside = new SetAside(path);
+    const store = storeNameOf(wiring);
+    const files = { ...diskFiles, ...seams.files };
     this.#notices = new Notices(wiring);
+    this.#setAside = new SetAside({
+      path,
+      bound: asideBoundOf(settings.maxBytes),
+      onExpired: (kind, gone) => this.#notices.tellExpired(kind, gone),
+      onError,
+    });
     const onCorrupt = (count: number): void => this.#noteCorrupt(count);
     const reader = new BodyReader(files);
     const lease = new Lease({
       path,
+      store,
+      onRequest: async (request) => this.purge(parsePurgeRequest(request)),
       onError,
       onOpened: () => {
         this.#notices.tellFileSystem();
@@ -89,18 +82,8 @@ class DiskJournal implements Journal {
       onLost: (how, directory) => this.#noteLost(how, directory),
       onFailed: (error) => this.#engine.health.block(reasonOf(error)),
     });
-    const orphans = new Orphans({
-      path,
-      lease,
-      reader,
-      setAside: this.#setAside,
-      onError,
-      onCorrupt,
-      onRefused: (error) => this.#notices.tellUntrusted(error),
-      // Streams that waited for room can be written now.
-      onFreed: () => this.#engine.syncer.soon(),
-    });
-    const otherBytes = (): number => orphans.bytes + this.#setAside.bytes;
+    const orphans = this.#createOrphans(lease, reader);
+    const otherBytes = (): number => orphans.bytes + this.#setAside.counts.damaged.bytes;
     const onDamaged = (segment: string, how: 'deleted' | 'truncated'): void =>
       this.#notices.tellDamage(segment, how);
     const told = { onDamaged, onWrite, onDegraded, onError, onCorrupt };
@@ -108,7 +91,9 @@ class DiskJournal implements Journal {
     this.#orphans = orphans;
     this.#engine = new WriteEngine({
       settings,
+      store,
       files,
+      reader,
       seams,
       lease,
       setAside: this.#setAside,
@@ -123,6 +108,29 @@ class DiskJournal implements Journal {
       streams: this.#engine.streams,
       instance: () => lease.current?.id ?? '',
     });
+  }
+
+  #createOrphans(lease: Lease, reader: BodyReader): Orphans {
+    const { settings, onError, takesForeign = false } = this.#wiring;
+    const store = storeNameOf(this.#wiring);
+    return new Orphans({
+      path: settings.path,
+      lease,
+      reader,
+      setAside: this.#setAside,
+      onError,
+      onCorrupt: (count) => this.#noteCorrupt(count),
+      onRefused: (error) => this.#notices.tellUntrusted(error),
+      // Streams that waited for room can be written now.
+      onFreed: () => this.#engine.syncer.soon(),
+      accepts: (theirs) => theirs === undefined || theirs === store || takesForeign,
+      onFound: (what, where) => this.#notices.tellFound(what, where),
+    });
+  }
+
+  /** The directory that it holds now; `undefined` while none can be had. */
+  get directory(): string | undefined {
+    return this.#lease.current?.directory;
   }
 
   /** Opens the directory, and renews it from then on. */
@@ -144,8 +152,7 @@ class DiskJournal implements Journal {
       onError(error);
       this.#engine.health.block(reasonOf(error));
     }
-    this.#refreshSetAside();
-    this.#boundRefused();
+    void this.#setAside.refresh();
     const users = countUser(path, 1);
     if (users > 1) this.#notices.tellShared(users);
     this.#startRenewal();
@@ -181,7 +188,6 @@ class DiskJournal implements Journal {
       this.#wiring.onError(error);
       return false;
     }
-    this.#boundRefused();
     this.settled(log);
     return true;
   }
@@ -200,9 +206,10 @@ class DiskJournal implements Journal {
 
   state(): JournalState {
     const { maxBytes, ephemeral } = this.#wiring.settings;
+    const setAside = this.#setAside.counts;
     return {
       entries: this.#engine.logs.onDisk.size + this.#orphans.count,
-      bytes: this.#engine.segments.bytes + this.#orphans.bytes + this.#setAside.bytes,
+      bytes: this.#engine.segments.bytes + this.#orphans.bytes + setAside.damaged.bytes,
       capacityBytes: maxBytes,
       oldestEntryMs: this.#oldestMs(),
       degraded: this.#engine.health.reason,
@@ -210,7 +217,21 @@ class DiskJournal implements Journal {
       fileSystem: this.#notices.fileSystem ?? 'disk',
       ephemeral,
       problems: this.#problems(),
+      setAside,
     };
+  }
+
+  /** Takes over what dead processes left, and hands out none of it. Never rejects. */
+  takeDead = (signal: AbortSignal): Promise<void> => this.#orphans.takeDead(signal);
+
+  /**
+   * Gives up the messages that are meant, also those of dead processes that were taken over, and takes their text off the
+   * disk, and that of all that are settled. Rejects with what the disk says.
+   */
+  async purge(request: PurgeRequest): Promise<PurgeCounts> {
+    const own = await this.#engine.purge((stream) => isMeantBy(request, stream));
+    const taken = await this.#orphans.purge((stream) => isMeantBy(request, stream));
+    return { ...own, purged: own.purged + taken, unknown: this.#orphans.unnamed };
   }
 
   close(): Promise<void> {
@@ -234,7 +255,7 @@ class DiskJournal implements Journal {
   }
 
   async #renew(): Promise<void> {
-    this.#refreshSetAside();
+    void this.#setAside.refresh();
     this.#engine.sealQuiet();
     // A round knows what to do about a directory that was taken.
     if (!(await this.#lease.renew())) await this.#engine.syncer.request();
@@ -252,37 +273,14 @@ class DiskJournal implements Journal {
   }
 
   #problems(): Partial<Record<JournalProblem, number>> {
-    const unreadable = this.#orphans.unread + this.#backlog.unread;
-    const { count: damaged } = this.#setAside;
     const counts = {
-      unreadable,
-      damaged,
+      unreadable: this.#orphans.unread + this.#backlog.unread,
+      damaged: this.#setAside.counts.damaged.files,
       untrusted: this.#notices.untrusted,
       poisonous: this.#orphans.poisonous,
+      foreign: this.#orphans.foreign,
     };
     return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
-  }
-
-  /** Keeps `refused/` in its bounds; what had to go is told. */
-  #boundRefused(): void {
-    const { settings, log, onError } = this.#wiring;
-    const { path, maxBytes } = settings;
-    try {
-      const bound = { maxAgeMs: REFUSED_MAX_AGE_MS, maxBytes: maxBytes / REFUSED_SHARE };
-      const gone = boundRefused(path, bound);
-      if (gone > 0)
-        log('error', `${gone} refused messages were too old or too many, and are deleted`);
-    } catch (error) {
-      onError(error);
-    }
-  }
-
-  #refreshSetAside(): void {
-    try {
-      this.#setAside.refresh();
-    } catch (error) {
-      this.#wiring.onError(error);
-    }
   }
 
   #noteCorrupt(count: number): void {
@@ -291,10 +289,11 @@ class DiskJournal implements Journal {
   }
 
   #oldestMs(): number {
-    // The first one was kept first.
-    const [own] = this.#engine.streams.waiting;
-    const ownMs = own === undefined ? 0 : Math.round(epochOf(systemClock, own.waitingSinceMs));
-    const times = [ownMs, this.#orphans.oldestMs].filter((time) => time > 0);
+    const times = [this.#engine.streams.oldestMs, this.#orphans.oldestMs].filter((ms) => ms > 0);
     return times.length === 0 ? 0 : Math.min(...times);
   }
+}
+
+function storeNameOf({ settings, store }: JournalWiring): string | undefined {
+  return settings.name ?? store;
 }

@@ -1,6 +1,6 @@
 /**
  * What an operator is told about a journal's directory, each thing once: on what file system it lies, who else uses it,
- * what is in it that is not ours, and what somebody else did to it.
+ * what is in it that is not ours or not for our store, and what somebody else did to it.
  */
 import { isMissing } from '../core/values.ts';
 import { describeFileSystem, fileSystemOf, volumeBytes } from './fs.ts';
@@ -19,6 +19,7 @@ export class Notices {
   fileSystem: FileSystem | undefined;
   readonly #options: NoticesOptions;
   readonly #untrusted = new Set<string>();
+  readonly #found = new Set<string>();
 
   constructor(options: NoticesOptions) {
     this.#options = options;
@@ -62,6 +63,21 @@ export class Notices {
     );
   }
 
+  /** A look has found this; `where` is a directory's name, or a message's id. */
+  tellFound(what: keyof typeof FOUND, where: string): void {
+    if (this.#found.has(`${what} ${where}`)) return;
+    this.#found.add(`${what} ${where}`);
+    const { log, settings } = this.#options;
+    const { level, says } = FOUND[what];
+    log(level, `in the journal ${settings.path}, ${where} ${says}`);
+  }
+
+  /** Files that stood aside were deleted. */
+  tellExpired(kind: 'damaged' | 'refused', files: number): void {
+    const what = kind === 'damaged' ? 'damaged segments' : 'refused messages';
+    this.#options.log('error', `${files} ${what} were too old or too many, and are deleted`);
+  }
+
   /** Something was left alone, because it is not ours or could not be looked at. */
   tellUntrusted(error: unknown): void {
     const { log, onError } = this.#options;
@@ -76,3 +92,19 @@ export class Notices {
     log('error', `something in the journal is not ours, and is left alone: ${why}`);
   }
 }
+
+/** What a look at the journals of dead processes can find. */
+const FOUND = {
+  foreign: {
+    level: 'warn',
+    says: 'holds messages for another store, and is left alone; `lastchunk journal list` shows them, `replay --force` saves them into the database that it is given',
+  },
+  unmarked: {
+    level: 'info',
+    says: 'does not say for which store its messages are (an older version, or a store without a name); they are saved here',
+  },
+  poisonous: {
+    level: 'error',
+    says: 'is a message at which two processes died while they read it; it is not read any more, and stays on disk until `lastchunk journal drop`',
+  },
+} as const;

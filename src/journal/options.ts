@@ -11,6 +11,11 @@ export type JournalOption =
   | {
       /** Directory; made when it does not exist. Default `./.lastchunk`. */
       readonly path?: string;
+      /**
+       * Names the store that the messages are for, 1 to 128 characters: no other store's process takes them. Default: what
+       * `postgres()` makes of host, port, database and table; nothing for a store of the app's own.
+       */
+      readonly name?: string;
       /** Bound of everything in it, from 16 MiB to 1 TiB. Default 1 GiB. */
       readonly maxBytes?: number;
       /**
@@ -30,11 +35,15 @@ export interface JournalSettings {
   readonly path: string;
   /** Given by hand: then a directory that cannot be used is an error at start. */
   readonly given: boolean;
+  /** Of the store; `undefined` where none is given. */
+  readonly name: string | undefined;
   readonly maxBytes: number;
   readonly flushMs: number;
   readonly fsyncMs: number;
   readonly ephemeral: boolean;
 }
+
+const KEYS = ['path', 'name', 'maxBytes', 'flushMs', 'fsyncMs', 'ephemeral'];
 
 const DEFAULT_PATH = './.lastchunk';
 const MIB = 1024 * 1024;
@@ -45,15 +54,19 @@ export function resolveJournalOptions(
 ): JournalSettings | undefined {
   if (option === false) return undefined;
   const options = typeof option === 'string' ? { path: option } : optionGroup('journal', option);
-  refuseUnknown('journal', options, ['path', 'maxBytes', 'flushMs', 'fsyncMs', 'ephemeral']);
-  const { path } = options;
+  refuseUnknown('journal', options, KEYS);
+  const { path, name } = options;
   if (path !== undefined && (typeof path !== 'string' || path === '' || path.includes('\0'))) {
     throw bad(`\`journal.path\` must be the path of a directory, not ${show(path)}`);
+  }
+  if (name !== undefined && !isName(name)) {
+    throw bad(`\`journal.name\` must be a string of 1 to 128 characters, not ${show(name)}`);
   }
   return {
     // Now: the process may change its working directory.
     path: resolve(path ?? DEFAULT_PATH),
     given: path !== undefined,
+    name,
     maxBytes: wholeNumber('journal.maxBytes', options['maxBytes'], {
       min: 16 * MIB,
       max: MIB * MIB,
@@ -67,4 +80,8 @@ export function resolveJournalOptions(
     }),
     ephemeral: flag('journal.ephemeral', options['ephemeral'], false),
   };
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value.length >= 1 && value.length <= 128;
 }

@@ -39,11 +39,14 @@ export function isOurDirectory(path: string, onRefused: (error: unknown) => void
   }
 }
 
-/** Opens a regular file of ours for reading, and waits for nobody. Throws `NotOursError`, or what the disk throws. */
-export function openOurs(path: string): number {
+/**
+ * Opens a regular file of ours, for reading unless `access` says otherwise, and waits for nobody. Throws `NotOursError`, or
+ * what the disk throws.
+ */
+export function openOurs(path: string, access: number = constants.O_RDONLY): number {
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    fd = openSync(path, access | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     if (isLink(error)) throw new NotOursError(path, 'is a link');
     throw error;

@@ -4,6 +4,7 @@
  */
 import type { Captured, OpenedStream, Piece, StreamLog } from '../core/save-port.ts';
 import type { Message } from '../core/message.ts';
+import type { AsideCount } from './aside/set-aside.ts';
 
 /** The facts of a finished stream, written as its `end` record: the message less what the body already says. */
 export type Ending = Omit<Message, 'text' | 'events'>;
@@ -21,8 +22,10 @@ export interface JournalEntry {
    * end. Whether that was more of the answer, only its format can say.
    */
   readonly endsAt?: number | undefined;
-  /** Reads the body from disk. */
+  /** Reads the body from disk; empty, and without an ending from then on, where an operator has given the message up. */
   body(): Promise<readonly Piece[]>;
+  /** The message was made of the body, or could not be: whoever died until here has died of it. */
+  wasRead?(): void;
   /** The store has it: its records may go. */
   settle(): Promise<void>;
   /** It stands behind all others of the backlog from now on. A dead process's entry has no place there, nor this method. */
@@ -34,9 +37,19 @@ export interface JournalEntry {
 /**
  * `unreadable`: files and messages that the disk does not give now. `damaged`: segments set aside in `damaged/`.
  * `untrusted`: directories that others could have written, left alone. `poisonous`: streams at
- * which processes died while they read them, not read any more.
+ * which processes died while they read them, not read any more. `foreign`: directories, or messages in a directory of
+ * ours, that are for another store.
  */
-export type JournalProblem = 'unreadable' | 'damaged' | 'untrusted' | 'poisonous';
+export type JournalProblem = 'unreadable' | 'damaged' | 'untrusted' | 'poisonous' | 'foreign';
+
+/** What came of taking messages off the disk. */
+export interface PurgeCounts {
+  readonly purged: number;
+  /** Of streams that run, or whose message is being saved: they go to the store as ever. */
+  readonly onTheWay: number;
+  /** Left by dead processes, with a damaged opening: nobody knows of which conversation, or how old, they are. */
+  readonly unknown: number;
+}
 
 /** What health, metrics and the operator are told. */
 export interface JournalState {
@@ -54,6 +67,8 @@ export interface JournalState {
   readonly ephemeral: boolean;
   /** What an operator should look at, and how much of it there is; kinds of which there is nothing are absent. */
   readonly problems?: Readonly<Partial<Record<JournalProblem, number>>>;
+  /** What stands aside, and how many files this process has deleted because they were too old or too much. */
+  readonly setAside?: Readonly<Record<'damaged' | 'refused', AsideCount>>;
 }
 
 /** The append-only log on local disk that streams are written ahead to. */

@@ -10,9 +10,18 @@ import type { Ending } from './port.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** What an open record says: the stream, the directory of the process that opened it, and the store that it is for. */
+export interface OpenFacts {
+  readonly stream: OpenedStream;
+  readonly instance: string;
+  /** `undefined` where the store has no name. */
+  readonly store: string | undefined;
+}
+
 /** The JSON of an open record. What JSON cannot hold is left out rather than losing the stream. */
-export function openJson(stream: OpenedStream, instance: string): string {
-  return json({ ...stream, instance }) ?? JSON.stringify({ ...stream, metadata: null, instance });
+export function openJson({ stream, instance, store }: OpenFacts): string {
+  const facts = { ...stream, instance, store };
+  return json(facts) ?? JSON.stringify({ ...facts, metadata: null });
 }
 
 /** The JSON of an end record: the ending, its dates as epoch milliseconds. */
@@ -53,6 +62,7 @@ export function parseOpened(json: string): OpenedStream {
     contentEncoding: text(from, 'contentEncoding', 'identity'),
     events: from['events'] === true,
     startedAtMs: number(from, 'startedAtMs'),
+    maxBytes: typeof from['maxBytes'] === 'number' ? from['maxBytes'] : undefined,
     traceparent: textOrNull(from, 'traceparent'),
   };
 }

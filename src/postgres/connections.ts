@@ -3,6 +3,7 @@
  * run a transaction on it. A client that met any error is closed, never given back: what state it is in is
  * not worth guessing, and a new connection is cheap beside a message.
  */
+import { createHash } from 'node:crypto';
 import type { PostgresSettings } from './options.ts';
 import { markSayable } from '../core/error-words.ts';
 import type { PgClient, PgModule, PgPool, PgPoolClient, PgResult } from '../core/pg-shapes.ts';
@@ -17,6 +18,21 @@ export interface PoolGauges {
   readonly waiting: number;
   /** The bound of `total`. */
   readonly max: number;
+}
+
+/**
+ * Names the database and the table that messages go to, in 16 hex digits: a hash of host, port, database and table, or of
+ * the first three where the app writes itself. `undefined` where the driver does not tell the address.
+ */
+export function fingerprintOf(
+  pg: PgModule,
+  { connection, table, write }: PostgresSettings,
+): string | undefined {
+  if (pg.Client === undefined) return undefined;
+  const { host, port, database } = new pg.Client(connection);
+  const address = [String(host).toLowerCase(), String(port), String(database)];
+  const parts = [...address, write === undefined ? table.name : null];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }
 
 /** The pool of one store. */

@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { LastchunkError } from '../core/errors.ts';
 import type { Message, MessageStore } from '../core/message.ts';
-import { Connections } from './connections.ts';
+import { Connections, fingerprintOf } from './connections.ts';
 import type { PoolGauges } from './connections.ts';
 import { createReadiness, migrate } from './migrations.ts';
 import type { Migrated } from './migrations.ts';
@@ -49,6 +49,11 @@ export interface PostgresListener {
 /** A message store over PostgreSQL. */
 export interface PostgresStore extends MessageStore {
   /**
+   * Names database and table, in 16 hex digits. A journal carries it, so that no other store's process saves what is in
+   * it. `undefined` where the driver does not tell the address.
+   */
+  readonly fingerprint: string | undefined;
+  /**
    * Commits all messages, or rejects with the error of `pg`. Then some of them may be there already: saving
    * again does no harm. Rejects with `closed` after `close`.
    */
@@ -72,9 +77,8 @@ export interface PostgresStore extends MessageStore {
 export function postgres(options: PostgresOptions): PostgresStore {
   const settings = checkOptions(options);
   let listener: PostgresListener = {};
-  const connections = new Connections(loadPg(options.pg), settings, (error) =>
-    listener.onError?.(error),
-  );
+  const pg = loadPg(options.pg);
+  const connections = new Connections(pg, settings, (error) => listener.onError?.(error));
   const save = createSave(connections, settings);
   const ready = createReadiness(settings.migrate, () => migrate(connections, settings.table));
   const running = new Set<Promise<unknown>>();
@@ -88,6 +92,7 @@ export function postgres(options: PostgresOptions): PostgresStore {
   // At start nobody waits for it yet, and the first save tries again.
   run(ready).catch((error: unknown) => listener.onError?.(error));
   return {
+    fingerprint: fingerprintOf(pg, settings),
     save: (messages) =>
       run(async () => {
         await ready();

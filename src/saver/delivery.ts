@@ -59,6 +59,8 @@ export class Delivery {
       message = await rebuild(item.entry, body, { read, nowMs: clock.epochMs() });
     } catch (error) {
       return this.#reportStuck(item, 'format', error);
+    } finally {
+      item.entry.wasRead?.();
     }
     if (message !== undefined) return { item, message };
     try {

@@ -34,7 +34,7 @@ export async function rebuild(
     revision: 0,
     chunks: body.length,
     bytes: body.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0),
-    droppedBytes: 0,
+    droppedBytes: content.droppedBytes ?? 0,
     traceId: traceIdOf(opened.traceparent),
     startedAt: new Date(opened.startedAtMs),
     // Of another process, so there is only the wall clock, which may have been set back since.

@@ -23,6 +23,7 @@ const FIXED: readonly Counter[] = [
   METRICS.journalReplayed,
   METRICS.journalRecovered,
   METRICS.journalCorrupt,
+  METRICS.journalExpired,
   METRICS.noise,
   METRICS.internalErrors,
 ];

@@ -3,6 +3,7 @@ import type { JournalState } from '../journal/port.ts';
 import type { StreamView } from '../core/observer.ts';
 import { VERSION } from '../core/version.ts';
 import { METRICS } from '../core/names/index.ts';
+import { SET_ASIDE } from '../core/names/labels.ts';
 import type { MetricRegistry } from './metric-registry.ts';
 
 /** A pool of connections, as it is now. */
@@ -38,6 +39,10 @@ export function readSources(registry: MetricRegistry, sources: RecorderSources):
     registry.set(METRICS.journalOldestEntry, {}, journal.oldestEntryMs / 1000);
     registry.set(METRICS.journalDegraded, {}, journal.degraded === undefined ? 0 : 1);
     registry.set(METRICS.journalCorrupt, {}, journal.corruptRecords);
+    for (const kind of SET_ASIDE) {
+      registry.set(METRICS.journalSetAside, { kind }, journal.setAside?.[kind].files ?? 0);
+      registry.set(METRICS.journalExpired, { kind }, journal.setAside?.[kind].expired ?? 0);
+    }
   }
   const own = sources.pool?.();
   if (own !== undefined) readPool(registry, 'lastchunk', own);

@@ -1,10 +1,19 @@
-import { chmodSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { main } from '../../src/cli/main.ts';
+import { lastchunk } from '../../src/index.ts';
 import { openJournal, resolveJournalOptions } from '../../src/journal/index.ts';
 import type { Journal } from '../../src/journal/port.ts';
 import { postgres } from '../../src/postgres/index.ts';
@@ -45,12 +54,13 @@ async function run(...argv: string[]) {
   return { exitCode: await main(['journal', ...argv, '--dir', dir], io), ...written };
 }
 
-function open(): Journal {
+function open(store?: string): Journal {
   const settings = resolveJournalOptions(dir);
   if (settings === undefined) throw new Error('there is a journal');
   const nothing = (): void => undefined;
   return openJournal({
     settings,
+    store,
     onError: nothing,
     onWrite: nothing,
     onCorrupt: nothing,
@@ -71,8 +81,8 @@ async function leave(journal: Journal, id: string, text: string) {
 }
 
 /** A process that is gone and left these behind. */
-async function leftBehind(texts: Readonly<Record<string, string>>): Promise<void> {
-  const journal = open();
+async function leftBehind(texts: Readonly<Record<string, string>>, store?: string): Promise<void> {
+  const journal = open(store);
   for (const [id, text] of Object.entries(texts)) {
     journal.keep((await leave(journal, id, text)).log);
   }
@@ -107,7 +117,7 @@ it('lists what a dead process left: ids, sizes and times, never text', async () 
   await leftBehind({ 'answer-1': 'secret words', 'answer-2': 'more of them' });
   const { exitCode, stdout } = await run('list');
   expect(exitCode).toBe(0);
-  expect(stdout).toMatch(/^MESSAGE +STATE +BYTES +SINCE$/m);
+  expect(stdout).toMatch(/^MESSAGE +STATE +BYTES +SINCE +STORE$/m);
   expect(stdout).toMatch(/^answer-1 +ended left +12 +20\d\d-/m);
   expect(stdout).not.toContain('secret');
 });
@@ -186,11 +196,14 @@ it('prints an id that a client chose so that it cannot move the cursor', async (
 });
 
 it.each([
-  [[], /say what to do: one of list, replay, drop/],
+  [[], /say what to do: one of list, replay, drop, purge/],
   [['eat'], /not `eat`/],
   [['drop'], /one id/],
   [['list', 'x'], /takes no ids/],
   [['list', '--nonsense'], /nonsense/],
+  [['purge'], /one of `--conversation ID` and `--older-than TIME`/],
+  [['purge', '--conversation', 'a', '--older-than', '1d'], /one of/],
+  [['purge', '--older-than', 'soon'], /30m, 12h or 90d/],
 ])('answers %j with what it expects', async (argv, message) => {
   const { exitCode, stderr } = await run(...argv);
   expect(exitCode).toBe(2);
@@ -200,8 +213,8 @@ it.each([
 it('says that a directory is not there, and makes none', async () => {
   await rm(dir, { recursive: true });
   url = database.connectionString;
-  for (const action of ['list', 'replay']) {
-    const { exitCode, stderr } = await run(action);
+  for (const action of [['list'], ['replay'], ['purge', '--older-than', '1d']]) {
+    const { exitCode, stderr } = await run(...action);
     expect([exitCode, stderr]).toEqual([1, expect.stringContaining('ENOENT')]);
   }
 });
@@ -241,4 +254,96 @@ it('names a directory that others may write, and does not call the journal empty
   const { exitCode, stderr } = await run('list');
   expect(exitCode).toBe(1);
   expect(stderr).toContain(`${join(dir, instance)} is not read (ENOTOURS)`);
+});
+
+it('leaves what is for another database alone, and says so; --force takes it', async () => {
+  await migrated();
+  const production = url;
+  await migrated();
+  const test = postgres({ connectionString: url });
+  await leftBehind({ a: 'one' }, test.fingerprint);
+  await test.close();
+  url = production;
+  expect((await run('list')).stdout).toMatch(
+    new RegExp(`^a +ended left other-store .* ${test.fingerprint}$`, 'm'),
+  );
+  const refused = await run('replay');
+  expect([refused.exitCode, refused.stdout]).toEqual([1, '0 saved, 0 refused, 1 left\n']);
+  expect(refused.stderr).toContain('holds messages for another store');
+  expect(await contents()).toEqual({});
+  expect(await run('replay', '--force')).toMatchObject({
+    exitCode: 0,
+    stdout: '1 saved, 0 refused, 0 left\n',
+  });
+  expect(await contents()).toEqual({ a: 'one' });
+});
+
+it('takes what an app with a name of its own left, when it is told the name', async () => {
+  await migrated();
+  await leftBehind({ a: 'one' }, 'chat');
+  expect((await run('replay')).stdout).toBe('0 saved, 0 refused, 1 left\n');
+  expect((await run('replay', '--name', 'chat')).stdout).toBe('1 saved, 0 refused, 0 left\n');
+  expect(await contents()).toEqual({ a: 'one' });
+});
+
+it('is not needed by two apps whose databases differ: neither saves what the other left', async () => {
+  await migrated();
+  const urls = { production: url, test: '' };
+  await migrated();
+  urls.test = url;
+  for (const [name, connectionString] of Object.entries(urls)) {
+    const { fingerprint, close } = postgres({ connectionString });
+    await close();
+    await leftBehind({ [name]: `words of ${name}` }, fingerprint);
+  }
+  for (const [name, connectionString] of Object.entries(urls)) {
+    const keep = lastchunk({ store: postgres({ connectionString }), journal: dir });
+    url = connectionString;
+    await expect.poll(contents).toEqual({ [name]: `words of ${name}` });
+    await keep.close();
+  }
+});
+
+it('prints what the journal has to say while it replays', async () => {
+  await migrated();
+  mkdirSync(join(dir, 'aaaaaaaaaaaaaaaa'));
+  chmodSync(join(dir, 'aaaaaaaaaaaaaaaa'), 0o777);
+  expect((await run('replay')).stderr).toContain('something in the journal is not ours');
+});
+
+it('lists damaged segments, which nobody reads any more', async () => {
+  await leftBehind({ a: 'one' });
+  mkdirSync(join(dir, 'damaged'), { mode: 0o700 });
+  writeFileSync(join(dir, 'damaged', 'x-00000001-00000000.segment'), 'bytes');
+  const { stdout } = await run('list');
+  expect(stdout).toMatch(/^x-00000001-00000000\.segment +damaged segment +5 +20\d\d-/m);
+  expect((await run('list', '--refused')).stdout).toBe('nothing waits\n');
+});
+
+it('purges a conversation of dead processes and of living ones', async () => {
+  await leftBehind({ dead: 'secret words of the dead' });
+  const journal = open();
+  journal.keep((await leave(journal, 'live', 'secret words of the living')).log);
+  const { conversationId } = openedStream();
+  expect(await run('purge', '--conversation', String(conversationId))).toMatchObject({
+    exitCode: 0,
+    stdout: '2 purged\n',
+  });
+  const left = readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .filter(({ parentPath, name }) => readFileSync(join(parentPath, name)).includes('secret'));
+  expect(left).toEqual([]);
+  expect((await run('list')).stdout).toBe('nothing waits\n');
+  await journal.close();
+});
+
+it('says what of a purge is not done', async () => {
+  const journal = open();
+  const log = journal.open(openedStream({ messageId: 'running' }), { pieces: ['words'] });
+  log.append('words', 'now');
+  const { conversationId } = openedStream();
+  const { exitCode, stdout, stderr } = await run('purge', '--conversation', String(conversationId));
+  expect([exitCode, stdout]).toEqual([1, '0 purged\n']);
+  expect(stderr).toContain('1 are on their way');
+  await journal.close();
 });

@@ -65,6 +65,21 @@ async function poison(): Promise<void> {
   }
 }
 
+/** Reads one, and makes a message of it over many turns. */
+async function slowPoison(): Promise<void> {
+  for await (const entry of journal.recover(new AbortController().signal)) {
+    await entry.body();
+    for (let turn = 0; ; turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      if (turn === 5) say({ makes: entry.opened.id });
+    }
+  }
+}
+
 say({ ready: process.pid });
-const modes: Readonly<Record<string, () => Promise<void>>> = { recover, poison };
+const modes: Readonly<Record<string, () => Promise<void>>> = {
+  recover,
+  poison,
+  'slow-poison': slowPoison,
+};
 await (modes[mode] ?? write)();

@@ -19,7 +19,11 @@ export interface Child {
 }
 
 /** Starts a process on the journal at `path`; it is killed after the test. */
-export function startChild(mode: 'write' | 'recover' | 'poison', path: string, name = 'a'): Child {
+export function startChild(
+  mode: 'write' | 'recover' | 'poison' | 'slow-poison',
+  path: string,
+  name = 'a',
+): Child {
   const child = spawn(process.execPath, ['--import', 'tsx', SCRIPT, path, mode, name], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -71,7 +71,9 @@ describe('the file system', () => {
 describe('what open and end records say', () => {
   it('comes back as it was', () => {
     const opened = stream(1, { traceparent: '00-a-b-01', events: true, conversationId: null });
-    expect(parseOpened(openJson(opened, 'instance'))).toEqual(opened);
+    expect(parseOpened(openJson({ stream: opened, instance: 'instance', store: 'store' }))).toEqual(
+      opened,
+    );
     const facts = ending(opened, {
       metadata: { finish: 'stop' },
       traceId: 'abc',
@@ -86,7 +88,10 @@ describe('what open and end records say', () => {
     cyclic['self'] = cyclic;
     for (const metadata of [cyclic, { big: 'x'.repeat(300_000) }, { big: 1n }]) {
       const opened = stream(1, { metadata });
-      expect(parseOpened(openJson(opened, ''))).toEqual({ ...opened, metadata: null });
+      expect(parseOpened(openJson({ stream: opened, instance: '', store: undefined }))).toEqual({
+        ...opened,
+        metadata: null,
+      });
       expect(parseEnding(endJson(ending(opened)), opened).metadata).toBeNull();
     }
   });

@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { listJournal, listRefused } from '../../src/journal/index.ts';
-import { writeRefused } from '../../src/journal/dead-letters.ts';
+import { writeRefused } from '../../src/journal/aside/dead-letters.ts';
 import type { Message } from '../../src/core/message.ts';
 import { until } from '../support/until.ts';
 import { ending, stream } from './support-data.ts';

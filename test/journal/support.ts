@@ -1,11 +1,11 @@
 /** A journal in a directory of its own, streams to write into it, and what it says about itself. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from 'vitest';
 import type { Ending, Journal, JournalEntry } from '../../src/journal/port.ts';
 import { openJournal, resolveJournalOptions } from '../../src/journal/index.ts';
-import type { JournalOption, JournalWiring } from '../../src/journal/index.ts';
+import type { DiskJournal, JournalOption, JournalWiring } from '../../src/journal/index.ts';
 import type { OpenedStream, Piece, StreamLog } from '../../src/core/save-port.ts';
 import { ending, stream } from './support-data.ts';
 
@@ -30,11 +30,12 @@ export function emptyDirectory(): string {
 }
 
 export interface Opened {
-  readonly journal: Journal;
+  readonly journal: DiskJournal;
   readonly errors: unknown[];
   readonly degraded: (string | undefined)[];
   readonly lines: string[];
   readonly writes: number[];
+  readonly directory: string;
   corrupt(): number;
 }
 
@@ -43,6 +44,7 @@ export function open(
   path: string | undefined,
   options: Exclude<JournalOption, string | false> = {},
   seams: JournalWiring['seams'] = {},
+  takesForeign = false,
 ): Opened {
   const settings = resolveJournalOptions({
     ...(path !== undefined && { path }),
@@ -52,7 +54,7 @@ export function open(
   if (settings === undefined) throw new Error('there is a journal');
   const seen = { errors: [], degraded: [], lines: [], writes: [] } as Omit<
     Opened,
-    'journal' | 'corrupt'
+    'journal' | 'corrupt' | 'directory'
   >;
   let corrupt = 0;
   const journal = openJournal({
@@ -63,9 +65,10 @@ export function open(
     onDegraded: (reason) => seen.degraded.push(reason),
     log: (_level, line) => seen.lines.push(line),
     seams,
+    takesForeign,
   });
   afterwards(() => journal.close());
-  return { journal, ...seen, corrupt: () => corrupt };
+  return { journal, ...seen, directory: journal.directory ?? '', corrupt: () => corrupt };
 }
 
 /** A stream that says things, as a capture does: first into its own memory, then into the log. */
@@ -146,4 +149,11 @@ export function segmentFiles(path: string): string[] {
 /** For listings that are to read everything there is. */
 export function refuseUnread(path: string, error: unknown): void {
   throw new Error(`${path} was not read`, { cause: error });
+}
+
+/** Whether any file under a path holds this text. */
+export function onDisk(path: string, text: string): boolean {
+  return readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .some((entry) => readFileSync(join(entry.parentPath, entry.name)).includes(text));
 }

@@ -133,3 +133,39 @@ describe('the package pg', () => {
     );
   });
 });
+
+describe('the fingerprint of a store', () => {
+  const of = (options: Parameters<typeof postgres>[0]): string | undefined => {
+    const store = postgres(options);
+    void store.close();
+    return store.fingerprint;
+  };
+
+  it('is the same for one address, however it is given', () => {
+    const parts = { host: '127.0.0.1', port: 1, user: 'other', password: 'p', database: 'db' };
+    expect(of({ connection: parts })).toBe(of({ connectionString: url }));
+    expect(of({ connectionString: url, maxConnections: 9 })).toBe(of({ connectionString: url }));
+    expect(of({ connection: { ...parts, host: 'DB.Example' } })).toBe(
+      of({ connection: { ...parts, host: 'db.example' } }),
+    );
+  });
+
+  it('tells databases, ports, hosts, tables and own SQL apart, and shows none of them', () => {
+    const base = { host: '127.0.0.1', port: 1, database: 'db' };
+    const all = [
+      of({ connection: base }),
+      of({ connection: { ...base, database: 'test' } }),
+      of({ connection: { ...base, port: 2 } }),
+      of({ connection: { ...base, host: 'elsewhere' } }),
+      of({ connection: base, table: 'messages' }),
+      of({ connection: base, write: () => Promise.resolve() }),
+    ];
+    expect(new Set(all).size).toBe(all.length);
+    for (const one of all) expect(one).toMatch(/^[0-9a-f]{16}$/);
+  });
+
+  it('is unknown where the driver does not tell the address', () => {
+    const narrow = { Pool: pg.Pool, Query: pg.Query };
+    expect(of({ connectionString: url, pg: narrow })).toBeUndefined();
+  });
+});

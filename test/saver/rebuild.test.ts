@@ -131,3 +131,20 @@ test('an end stands between two bytes of an answer that the handler encoded', as
     revision: 0,
   });
 });
+
+test('an encoded body is decoded up to the `maxBytes` of its guard, as it would have been live', async () => {
+  const path = emptyDirectory();
+  const dead = open(path);
+  const bomb = gzipSync('x'.repeat(4_000_000));
+  const more = { contentType: 'text/plain', contentEncoding: 'gzip', maxBytes: 100_000 };
+  speaker(dead.journal, 'bomb', more).say(bomb);
+  await dead.journal.close();
+  const [back] = await recoverAll(open(path).journal, false);
+  if (back === undefined) throw new Error('it was left there');
+  expect(back.entry.opened.maxBytes).toBe(100_000);
+  const read = { read: readBody, nowMs: context.nowMs };
+  const message = await rebuild(back.entry, await back.entry.body(), read);
+  expect(message?.text).toBe('x'.repeat(100_000));
+  expect(message).toMatchObject({ complete: false, outcome: 'interrupted' });
+  expect(message?.droppedBytes).toBeGreaterThan(0);
+});

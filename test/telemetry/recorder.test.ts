@@ -19,6 +19,10 @@ const JOURNAL: JournalState = {
   corruptRecords: 3,
   fileSystem: 'disk',
   ephemeral: false,
+  setAside: {
+    damaged: { files: 2, bytes: 9, expired: 1 },
+    refused: { files: 5, bytes: 9, expired: 4 },
+  },
 };
 
 interface Bench {
@@ -296,6 +300,8 @@ describe('sources', () => {
     const seen = await scrape();
     expect(seen.sum('lastchunk_journal_entries')).toBe(7);
     expect(seen.sum('lastchunk_journal_degraded')).toBe(1);
+    expect(seen.sum('lastchunk_journal_set_aside', { kind: 'damaged' })).toBe(2);
+    expect(seen.sum('lastchunk_journal_set_aside_expired_total', { kind: 'refused' })).toBe(4);
     expect(seen.sum('lastchunk_journal_corrupt_records_total')).toBe(3);
     expect(seen.sum('lastchunk_journal_oldest_entry_timestamp_seconds')).toBe(1_700_000_000);
     expect(seen.sum('lastchunk_pool_clients', { pool: 'lastchunk', state: 'active' })).toBe(3);

@@ -16,11 +16,11 @@ import {
   NOISE_REASONS,
   ONE,
   PLACES,
-  REPLAYED,
   ROUTE,
   SKIP_REASONS,
   STORE_ERRORS,
 } from './labels.ts';
+import { JOURNAL_METRICS } from './journal-metrics.ts';
 import { counter, gauge, seconds, type Metric } from './metric.ts';
 import { POOL_METRICS } from './pool-metrics.ts';
 
@@ -28,8 +28,6 @@ import { POOL_METRICS } from './pool-metrics.ts';
 const SHORT = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** An answer takes seconds to minutes. */
 const LONG = [0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640];
-/** A write into the page cache takes microseconds; from 50 ms on the journal calls the disk slow. */
-const WRITES = [1e-6, 1e-5, 2.5e-5, 1e-4, 2.5e-4, 1e-3, 2.5e-3, 1e-2, 5e-2, 0.25, 1];
 
 /** Every metric. A row that nobody emits fails a test. */
 export const METRICS = {
@@ -186,61 +184,7 @@ export const METRICS = {
     { route: ROUTE },
     'Messages longer than maxBytes, of which only the beginning was kept.',
   ),
-  journalEntries: gauge(
-    'lastchunk.journal.entries',
-    '{message}',
-    {},
-    'Messages in the journal, finished or not, that the store does not have.',
-  ),
-  journalBytes: gauge('lastchunk.journal.bytes', 'By', {}, 'Size of the journal on disk.'),
-  journalCapacity: gauge(
-    'lastchunk.journal.capacity',
-    'By',
-    {},
-    'Size to which the journal may grow.',
-  ),
-  journalOldestEntry: {
-    ...gauge(
-      'lastchunk.journal.oldest_entry_timestamp',
-      's',
-      {},
-      'When the oldest entry that waits for the store was written, as Unix time; 0 when none waits.',
-    ),
-    aggregator: 'oldest',
-  },
-  journalDegraded: {
-    ...gauge(
-      'lastchunk.journal.degraded',
-      '{journal}',
-      {},
-      '1 while the journal cannot be relied on (full, read-only, slow, failing), else 0.',
-    ),
-    aggregator: 'max',
-  },
-  journalReplayed: counter(
-    'lastchunk.journal.replayed',
-    '{message}',
-    { result: REPLAYED },
-    'Journaled messages of this process that the store took or refused.',
-  ),
-  journalRecovered: counter(
-    'lastchunk.journal.recovered',
-    '{message}',
-    { result: REPLAYED },
-    'Messages left behind by a dead process that the store took or refused.',
-  ),
-  journalCorrupt: counter(
-    'lastchunk.journal.corrupt_records',
-    '{record}',
-    {},
-    'Journal records that were cut as torn or damaged.',
-  ),
-  journalWrite: seconds(
-    'lastchunk.journal.write',
-    {},
-    WRITES,
-    'Time of one write to the journal, for all streams of one tick.',
-  ),
+  ...JOURNAL_METRICS,
   ...POOL_METRICS,
   noise: counter(
     'lastchunk.noise',

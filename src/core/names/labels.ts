@@ -71,5 +71,7 @@ export type NoiseReason = (typeof NOISE_REASONS)[number];
 export const POOLS = { atMost: 10, always: ['lastchunk'] } as const satisfies Bounded;
 /** What the journal's directory lies on; `off` without a journal. */
 export const JOURNALS = ['disk', 'overlay', 'tmpfs', 'network', 'off'] as const;
+/** What stands aside in a journal until somebody looks at it. */
+export const SET_ASIDE = ['damaged', 'refused'] as const;
 /** One value in one process. */
 export const ONE = { atMost: 1, always: [] } as const satisfies Bounded;

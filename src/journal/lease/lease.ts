@@ -7,6 +7,10 @@ import type { InstanceDirectory } from './owner-directory.ts';
 export interface LeaseOptions {
   /** The journal's path. */
   readonly path: string;
+  /** Names the store that the messages are for. */
+  readonly store: string | undefined;
+  /** An operator asks something through our socket. */
+  readonly onRequest: (request: object) => Promise<object>;
   readonly onError: (error: unknown) => void;
   /** A directory was opened. */
   readonly onOpened: () => void;
@@ -35,7 +39,7 @@ export class Lease {
 
   /** Opens a directory. Throws what the disk throws. */
   open(): void {
-    this.current = openInstanceDirectory(this.#options.path);
+    this.current = openInstanceDirectory(this.#options.path, this.#options);
     this.#options.onOpened();
   }
 

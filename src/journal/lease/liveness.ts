@@ -23,6 +23,8 @@ export interface Owner {
   readonly socket: string | null;
   /** The owner closed it and left messages for the next start. */
   readonly released: boolean;
+  /** Names the store that its messages are for; absent where that has no name, and in directories of older versions. */
+  readonly store?: string | undefined;
 }
 
 export const OWNER_FILE = 'owner.json';
@@ -64,6 +66,11 @@ export function readOwner(directory: string): Owner | undefined {
     // Absent, or damaged: then its age decides.
     return undefined;
   }
+}
+
+/** For which store the messages in a directory are; `undefined` when it does not say, or cannot be read. */
+export function storeOf(directory: string): string | undefined {
+  return readOwner(directory)?.store;
 }
 
 /** How `isDead` looks at a directory. */
@@ -167,6 +174,7 @@ function isOwner(value: unknown): value is Owner {
     'socket' in value &&
     (typeof value.socket === 'string' || value.socket === null) &&
     'released' in value &&
-    typeof value.released === 'boolean'
+    typeof value.released === 'boolean' &&
+    (!('store' in value) || typeof value.store === 'string')
   );
 }

@@ -24,6 +24,7 @@ import { isMissing } from '../../core/values.ts';
 import { checkDirectory, temporaryName } from '../ours.ts';
 import { OWNER_FILE, bootId, shortPath } from './liveness.ts';
 import type { Owner } from './liveness.ts';
+import { answerRequest } from './requests.ts';
 
 /** Names of instance directories, and of those that were being made when their process died. */
 export const INSTANCE_NAME = /^(?:new-)?[0-9a-f]{16}$/;
@@ -33,9 +34,22 @@ const SOCKET_NAME = 'alive.sock';
 /** A longer path of a socket is cut without an error (sun_path of macOS has 104 bytes, of Linux 108). */
 const SOCKET_PATH_BYTES = 103;
 
-/** Makes a directory under `path`, which is made as well. Throws what the disk throws,
- * and `NotOursError` where others may write there. */
-export function openInstanceDirectory(path: string): InstanceDirectory {
+/** What an instance directory says, and what its owner does when it is asked through the socket. */
+export interface OwnerFacts {
+  /** Names the store that the messages are for. */
+  readonly store?: string | undefined;
+  /** Answers an operator. Default: nobody is answered. */
+  readonly onRequest?: ((request: object) => Promise<object>) | undefined;
+}
+
+/**
+ * Makes a directory under `path`, which is made as well. Throws what the disk throws, and `NotOursError` where others may
+ * write there.
+ */
+export function openInstanceDirectory(
+  path: string,
+  { store, onRequest }: OwnerFacts = {},
+): InstanceDirectory {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   checkDirectory(path);
   ignoreInGit(path);
@@ -44,8 +58,9 @@ export function openInstanceDirectory(path: string): InstanceDirectory {
   const directory = join(path, id);
   mkdirSync(hidden, { mode: 0o700 });
   const fd = openSync(hidden, constants.O_RDONLY);
-  const { server, socket } = listen(fd, hidden);
-  const owner = { instance: id, bootId: bootId(), pid: process.pid, started: Date.now(), socket };
+  const { server, socket } = listen(fd, hidden, onRequest);
+  const { pid } = process;
+  const owner = { instance: id, bootId: bootId(), pid, started: Date.now(), socket, store };
   try {
     const content = JSON.stringify({ ...owner, renewed: Date.now(), released: false });
     writeFileSync(join(hidden, OWNER_FILE), content, { mode: 0o600 });
@@ -172,10 +187,14 @@ export function removeIfEmpty(directory: string): void {
 function listen(
   fd: number,
   directory: string,
+  onRequest: OwnerFacts['onRequest'],
 ): { server: Server | undefined; socket: string | null } {
   const path = shortPath(fd, SOCKET_NAME) ?? join(directory, SOCKET_NAME);
   if (Buffer.byteLength(path) > SOCKET_PATH_BYTES) return { server: undefined, socket: null };
-  const server = createServer((peer) => peer.destroy());
+  const server = createServer((peer) => {
+    if (onRequest === undefined) peer.destroy();
+    else answerRequest(peer, onRequest);
+  });
   server.on('error', () => {
     // It cannot listen here (a file system without sockets): heartbeats alone.
   });

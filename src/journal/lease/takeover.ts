@@ -3,7 +3,7 @@
  * one process can win. A taker that dies leaves them inside its own, so whoever takes that takes them along.
  */
 import { existsSync, readdirSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isMissing } from '../../core/values.ts';
 import { isOurDirectory } from '../ours.ts';
 import { bootId, isDead } from './liveness.ts';
@@ -43,6 +43,16 @@ export function take(path: string, name: string, into: InstanceDirectory): boole
     if (isMissing(error)) return false;
     throw error;
   }
+}
+
+/** Puts a taken directory back under the journal's path: its messages are for another store. Throws what the disk throws. */
+export function giveBack(path: string, directory: string): void {
+  renameSync(directory, join(path, originalName(directory)));
+}
+
+/** A directory is called `taken-` and its owner's name once it was taken; ids must not depend on that. */
+export function originalName(directory: string): string {
+  return basename(directory).replace(TAKEN, '');
 }
 
 /** Everything taken so far, also what the dead had taken and not finished. */

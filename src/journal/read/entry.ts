@@ -4,7 +4,7 @@
  */
 import type { Message } from '../../core/message.ts';
 import type { OpenedStream, Piece } from '../../core/save-port.ts';
-import { writeRefused } from '../dead-letters.ts';
+import { writeRefused } from '../aside/dead-letters.ts';
 import type { Ending, JournalEntry } from '../port.ts';
 import { parseEnding } from '../record-json.ts';
 import type { ReadBack } from './reader.ts';
@@ -29,6 +29,10 @@ export interface StoredEntryOptions {
   readonly postpone?: () => void;
   /** The body has a hole that was not known before. */
   readonly onHole: () => void;
+  /** An operator has given it up: there is nothing to be read any more. */
+  readonly isGone: () => boolean;
+  /** See `JournalEntry.wasRead`. */
+  readonly wasRead?: () => void;
 }
 
 export class StoredEntry implements JournalEntry {
@@ -50,18 +54,23 @@ export class StoredEntry implements JournalEntry {
   }
 
   get ending(): Ending | undefined {
-    const ending = this.#ending;
+    const ending = this.#options.isGone() ? undefined : this.#ending;
     return ending !== undefined && this.#hasHole ? { ...ending, complete: false } : ending;
   }
 
   async body(): Promise<readonly Piece[]> {
-    const { read, expectedBytes, onHole } = this.#options;
+    const { read, expectedBytes, onHole, isGone } = this.#options;
+    if (isGone()) return [];
     const { pieces, bytes } = await read();
     if (bytes < expectedBytes && !this.#hasHole) {
       this.#hasHole = true;
       onHole();
     }
     return pieces;
+  }
+
+  wasRead(): void {
+    this.#options.wasRead?.();
   }
 
   settle(): Promise<void> {

@@ -147,5 +147,6 @@ function makeEntry(log: Log, options: OwnBacklogOptions): JournalEntry {
       if (streams.waiting.delete(log)) streams.waiting.add(log);
     },
     onHole: () => onCorrupt(1),
+    isGone: () => log.isPurged,
   });
 }

@@ -9,18 +9,17 @@ import { join } from 'node:path';
 import { isMissing } from '../../core/values.ts';
 import { removeIfEmpty } from '../lease/owner-directory.ts';
 import { isNotOurs } from '../ours.ts';
-import type { SetAside } from '../set-aside.ts';
+import type { SetAside } from '../aside/set-aside.ts';
 import type { BodyReader, ReadBack } from './reader.ts';
 import { closeSegment, listSegments, openSegment } from './segment-file.ts';
 import { Settlements } from './settlements.ts';
-import { indexRecord, isCut, isWanted } from './stream-index.ts';
+import { eraseRecords } from '../erase.ts';
+import { segmentPath } from '../segment-name.ts';
+import { indexRecord, isCut, isPoisonous, isSettled, isWanted } from './stream-index.ts';
 import type { IndexedFile, IndexedStream, StreamIndex } from './stream-index.ts';
 
 /** So often a file that cannot be read is tried; then its streams are given as far as the others have them. */
 const READ_TRIES = 5;
-
-/** A stream is not given again after so many processes died while they read it. */
-const DEATHS = 2;
 
 export interface OrphanDirectoryOptions {
   readonly directory: string;
@@ -31,6 +30,8 @@ export interface OrphanDirectoryOptions {
   readonly onCorrupt: (count: number) => void;
   /** A file was deleted or moved aside. */
   readonly onFreed: () => void;
+  /** Whether messages for this store are ours to save. */
+  readonly accepts: (store: string | undefined) => boolean;
 }
 
 export class OrphanDirectory {
@@ -41,6 +42,9 @@ export class OrphanDirectory {
   readonly #index: StreamIndex = new Map();
   readonly #streams = new Set<IndexedStream>();
   readonly #handedOut = new Set<IndexedStream>();
+  readonly #purged = new Set<IndexedStream>();
+  /** Those that are being read now. */
+  readonly #reading = new Set<IndexedStream>();
   readonly #files: IndexedFile[];
   readonly #settlements: Settlements;
   #isClosed = false;
@@ -88,7 +92,8 @@ export class OrphanDirectory {
     return [...this.#streams].filter(
       (stream) =>
         !this.#handedOut.has(stream) &&
-        stream.deaths < DEATHS &&
+        !isPoisonous(stream) &&
+        this.#options.accepts(stream.store) &&
         !(isWaiting && (stream.end === undefined || isCut(stream))),
     );
   }
@@ -105,23 +110,72 @@ export class OrphanDirectory {
     this.#handedOut.delete(stream);
   }
 
-  /** How many streams processes died at again and again: they stay on disk and are not given any more. */
-  get poisonous(): number {
-    return [...this.#streams].filter(({ deaths }) => deaths >= DEATHS).length;
+  /** Streams at which processes died again and again: they stay on disk and are not given any more. */
+  get poisonous(): readonly IndexedStream[] {
+    return [...this.#streams].filter(isPoisonous);
   }
 
-  /** Notes that it is read, so that processes die of it twice at most. Rejects with what the disk says. */
+  /** How many streams are for another store. */
+  get foreign(): number {
+    return [...this.#streams].filter(({ store }) => !this.#options.accepts(store)).length;
+  }
+
+  /**
+   * Notes that it is read, so that processes die of it twice at most: until `wasRead`, or until we close. Rejects with
+   * what the disk says.
+   */
   async body(stream: IndexedStream): Promise<ReadBack> {
-    this.#attempt(() => this.#settlements.noteReading(stream, 'reading'));
+    if (!this.#reading.has(stream)) {
+      this.#reading.add(stream);
+      this.#attempt(() => this.#settlements.noteReading(stream, 'reading'));
+    }
     try {
       return await this.#options.reader.body(stream.files, stream.number);
-    } finally {
-      // What is made of the body is made before the next turn of the event loop.
-      setImmediate(() => {
-        if (this.#isClosed || !this.#streams.has(stream)) return;
-        this.#attempt(() => this.#settlements.noteReading(stream, 'wasRead'));
-      });
+    } catch (error) {
+      this.wasRead(stream);
+      throw error;
     }
+  }
+
+  /** Whether an operator has given it up. */
+  isPurged(stream: IndexedStream): boolean {
+    return this.#purged.has(stream);
+  }
+
+  /** Its message is made. */
+  wasRead(stream: IndexedStream): void {
+    if (!this.#reading.delete(stream) || !this.#streams.has(stream)) return;
+    this.#attempt(() => this.#settlements.noteReading(stream, 'wasRead'));
+  }
+
+  /**
+   * Gives up the streams that are meant, and takes their text off the disk, and that of those that are settled. Resolves to
+   * how many it gave up; rejects with what the disk says.
+   */
+  async purge(isMeant: (stream: IndexedStream) => boolean): Promise<number> {
+    const meant = new Set([...this.#streams].filter(isMeant));
+    // In a file that cannot be read may stand what a stream without its beginning needs.
+    const isAllRead = this.unread === 0;
+    const isErased = (number: number): boolean => {
+      const stream = this.#index.get(number);
+      if (stream === undefined) return false;
+      return meant.has(stream) || isSettled(stream) || (isAllRead && !isWanted(stream));
+    };
+    for (const stream of meant) {
+      this.#purged.add(stream);
+      this.settle(stream);
+    }
+    for (const file of Array.from(this.#files)) {
+      if (!file.isRead || this.#isClosed) continue;
+      const segment = { path: segmentPath(this.directory, file), salt: file.salt };
+      try {
+        await eraseRecords({ ...segment, until: file.size }, isErased);
+      } catch (error) {
+        // Nobody needed it, and it went.
+        if (!isMissing(error)) throw error;
+      }
+    }
+    return meant.size;
   }
 
   /** Its message is where it belongs; nothing of it is needed here any more. */
@@ -141,6 +195,8 @@ export class OrphanDirectory {
   }
 
   close(): void {
+    // An orderly end is no death.
+    for (const stream of this.#reading) this.wasRead(stream);
     this.#isClosed = true;
     for (const file of this.#files) this.#attempt(() => closeSegment(file));
     this.#files.length = 0;

@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, readdirSync } from 'node:fs';
 import { openOurs } from '../ours.ts';
 import { parseSegmentName, segmentPath } from '../segment-name.ts';
+import type { SegmentName } from '../segment-name.ts';
 import type { IndexedFile } from './stream-index.ts';
 
 /** Files of ours are never larger; what lies behind this is not read. */
@@ -13,7 +14,19 @@ export function listSegments(directory: string): IndexedFile[] {
     .map(parseSegmentName)
     .filter((name) => name !== undefined)
     .sort((a, b) => a.number - b.number);
-  return names.map((name, index) => ({
+  // Only what was written last can have been torn by the end of its process.
+  return names.map((name, index) => indexedFile(name, index === names.length - 1));
+}
+
+/** A segment that stands in `damaged/`: before its own name it has its directory's. `undefined` for another file. */
+export function damagedSegment(name: string): IndexedFile | undefined {
+  const [own = ''] = /\d+-[0-9a-f]+\.\w+$/.exec(name) ?? [];
+  const parsed = parseSegmentName(own);
+  return parsed && indexedFile({ ...parsed, name }, true);
+}
+
+function indexedFile(name: SegmentName, mayBeTorn: boolean): IndexedFile {
+  return {
     ...name,
     fd: -1,
     size: 0,
@@ -22,9 +35,8 @@ export function listSegments(directory: string): IndexedFile[] {
     failures: 0,
     isRead: false,
     isDamaged: false,
-    // Only what was written last can have been torn by the end of its process.
-    mayBeTorn: index === names.length - 1,
-  }));
+    mayBeTorn,
+  };
 }
 
 /** Opens a segment unless it is open. Throws what the disk throws, and `NotOursError`. */

@@ -48,6 +48,10 @@ export interface IndexedStream {
   /** Epoch milliseconds; 0 when no open record says it. */
   startedAtMs: number;
   messageId: string;
+  /** `null` when the message has none, or no open record says it. */
+  conversationId: string | null;
+  /** The store that it is for; `undefined` when no open record says it. */
+  store: string | undefined;
   open: IndexedPlace | undefined;
   end: IndexedPlace | undefined;
   /** Of the last end; -1 when there is none. */
@@ -151,10 +155,22 @@ function cover(stream: IndexedStream, range: BodyRange): void {
   for (const next of ahead.toSorted((a, b) => a.offset - b.offset)) cover(stream, next);
 }
 
+/** A stream is not given again after so many processes died while they read it. */
+const DEATHS = 2;
+
+/** Whether processes died again and again while they read it. */
+export function isPoisonous({ deaths }: IndexedStream): boolean {
+  return deaths >= DEATHS;
+}
+
+/** Whether a record says that the store has all of it. */
+export function isSettled(stream: IndexedStream): boolean {
+  return stream.settledRevision >= stream.revision && stream.settledOffset >= stream.bodyEnd;
+}
+
 /** Whether the stream's message has still to be saved. */
 export function isWanted(stream: IndexedStream): boolean {
-  if (stream.settledRevision >= stream.revision && stream.settledOffset >= stream.bodyEnd)
-    return false;
+  if (isSettled(stream)) return false;
   // Without its open record a stream is wanted when its text is there from the beginning (the record was damaged),
   // not when only a rest is (the segment with its beginning was deleted because it was settled).
   return stream.open !== undefined || stream.covered > 0;
@@ -205,6 +221,8 @@ function fresh(number: number): IndexedStream {
     number,
     startedAtMs: 0,
     messageId: '',
+    conversationId: null,
+    store: undefined,
     open: undefined,
     end: undefined,
     revision: -1,
@@ -219,11 +237,19 @@ function fresh(number: number): IndexedStream {
   };
 }
 
-function openFacts(json: string): Pick<IndexedStream, 'startedAtMs' | 'messageId'> {
+type OpenRecordFacts = Pick<
+  IndexedStream,
+  'startedAtMs' | 'messageId' | 'conversationId' | 'store'
+>;
+
+function openFacts(json: string): OpenRecordFacts {
   const value = toRecord(JSON.parse(json));
+  const { startedAtMs, messageId, conversationId, store } = value;
   return {
-    startedAtMs: typeof value['startedAtMs'] === 'number' ? value['startedAtMs'] : 0,
-    messageId: typeof value['messageId'] === 'string' ? value['messageId'] : '',
+    startedAtMs: typeof startedAtMs === 'number' ? startedAtMs : 0,
+    messageId: typeof messageId === 'string' ? messageId : '',
+    conversationId: typeof conversationId === 'string' ? conversationId : null,
+    store: typeof store === 'string' ? store : undefined,
   };
 }
 

@@ -1,10 +1,17 @@
 /**
  * The parts that write, made once and in order. What one of them tells another goes through here.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { OpenedStream } from '../../core/save-port.ts';
+import { isMissing } from '../../core/values.ts';
+import { eraseRecords } from '../erase.ts';
 import type { Files } from '../fs.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { JournalSettings } from '../options.ts';
-import type { SetAside } from '../set-aside.ts';
+import type { SetAside } from '../aside/set-aside.ts';
+import type { PurgeCounts } from '../port.ts';
+import type { BodyReader } from '../read/reader.ts';
+import { parseOpened } from '../record-json.ts';
 import { Batch } from './batch.ts';
 import { JournalHealth, Quota } from './degraded.ts';
 import type { DegradedReason } from './degraded.ts';
@@ -29,7 +36,10 @@ export interface JournalSeams {
 
 export interface WriteEngineOptions {
   readonly settings: JournalSettings;
+  /** Names the store; `undefined` where it has no name. */
+  readonly store: string | undefined;
   readonly files: Files;
+  readonly reader: BodyReader;
   readonly seams: JournalSeams;
   readonly lease: Lease;
   readonly setAside: SetAside;
@@ -47,6 +57,9 @@ const QUIET_MS = 60_000;
 
 const SEGMENT_BYTES = 8 * 1024 * 1024;
 
+/** So many are looked up on disk before others get a turn. */
+const LOOKS_PER_TURN = 256;
+
 /** A small bound gets small segments, so that there are always enough of them to delete. */
 const SEGMENTS_AT_LEAST = 8;
 
@@ -58,6 +71,7 @@ export class WriteEngine {
   readonly syncer: Syncer;
   readonly streams: StreamLogs;
   readonly #batch: Batch;
+  readonly #reader: BodyReader;
 
   constructor(options: WriteEngineOptions) {
     const { settings, files, seams, lease, setAside, otherBytes, onWrite, onError, onCorrupt } =
@@ -99,6 +113,7 @@ export class WriteEngine {
     this.health = health;
     this.writer = writer;
     this.#batch = batch;
+    this.#reader = options.reader;
     this.syncer = new Syncer({
       ...shared,
       files,
@@ -107,12 +122,49 @@ export class WriteEngine {
       fsyncMs,
       onDamaged: options.onDamaged,
     });
-    this.streams = new StreamLogs({ writer, logs, lease, flushMs });
+    this.streams = new StreamLogs({ writer, logs, lease, flushMs, store: options.store });
   }
 
   /** Removes what was saved a while ago, also where nothing new comes that would fill the segment. */
   sealQuiet(): void {
     if (this.segments.sealQuiet()) this.syncer.sweep();
+  }
+
+  /**
+   * Gives up the kept messages that are meant, and takes their text off the disk, and that of all that are settled. What is
+   * still live is `onTheWay`. Rejects with what the disk says.
+   */
+  async purge(isMeant: (stream: OpenedStream) => boolean): Promise<Omit<PurgeCounts, 'unknown'>> {
+    const counts = { purged: 0, onTheWay: 0 };
+    let looked = 0;
+    for (const log of Array.from(this.logs.onDisk)) {
+      if (++looked % LOOKS_PER_TURN === 0) await nextTurn();
+      const facts = log.openFacts?.stream ?? this.#readOpened(log);
+      if (log.state === 'over' || facts === undefined || !isMeant(facts)) continue;
+      counts[log.state === 'live' ? 'onTheWay' : 'purged'] += 1;
+      if (log.state === 'live') continue;
+      log.isPurged = true;
+      this.streams.finish(log);
+    }
+    // That they are settled is on the disk before their text is gone.
+    await this.syncer.request();
+    const needed = new Set(Array.from(this.logs.onDisk, ({ number }) => number));
+    const files = this.segments.all.map(({ path, salt, size: until }) => ({ path, salt, until }));
+    for (const file of files) {
+      try {
+        await eraseRecords(file, (stream) => !needed.has(stream));
+      } catch (error) {
+        // Nobody needed it, and it went.
+        if (!isMissing(error)) throw error;
+      }
+    }
+    return counts;
+  }
+
+  #readOpened(log: Log): OpenedStream | undefined {
+    const { openAt } = log;
+    const json = openAt && this.#reader.text(openAt.segment, openAt.position);
+    return json === undefined ? undefined : parseOpened(json);
   }
 
   /** The directory was deleted: what was in it is written again, from memory or out of the open files. */

@@ -7,11 +7,10 @@
  * written again at the head. So all sealed segments together never stay larger than four times what is needed. In a
  * journal that is full every quarter counts, one segment at a time.
  */
-import { performance } from 'node:perf_hooks';
 import { isMissing } from '../../core/values.ts';
 import type { Files } from '../fs.ts';
 import { newSegmentName, segmentPath } from '../segment-name.ts';
-import type { SetAside } from '../set-aside.ts';
+import type { SetAside } from '../aside/set-aside.ts';
 import type { Extent, Log, Segment } from './stream-log.ts';
 
 /** Segments whose needed part is smaller than this are compacted; the second is for a full journal. */

@@ -7,8 +7,9 @@
  * bytes go to the wire: a lone surrogate was replaced before it came here, so no two halves can meet in the string
  * and become a character that the client was never sent.
  */
-import type { Captured, OpenedStream, Piece, StreamLog, WriteTime } from '../../core/save-port.ts';
+import type { Captured, Piece, StreamLog, WriteTime } from '../../core/save-port.ts';
 import { openJson } from '../record-json.ts';
+import type { OpenFacts } from '../record-json.ts';
 
 /** A segment of the running process: one file of records, and what the writer knows about it. */
 export interface Segment {
@@ -57,12 +58,6 @@ export interface LogHost {
   discard(log: Log): void;
 }
 
-/** What an open record says: the stream, and the directory of the process that opened it. */
-export interface OpenFacts {
-  readonly stream: OpenedStream;
-  readonly instance: string;
-}
-
 /** `live`: the saver or the stream has the text in memory. `kept`: only the disk has it. `over`: nobody needs it. */
 export type LogState = 'live' | 'kept' | 'over';
 
@@ -109,6 +104,8 @@ export class Log implements StreamLog {
   needsRewrite = false;
   /** A piece was missed that no memory has: it can never be whole on disk again. */
   unrecoverable = false;
+  /** An operator has given it up. */
+  isPurged = false;
   /** Number of the last write that held something of it. */
   writtenAt = 0;
   /** Number of the last write that held all of it again, because what there was could not be relied on. */
@@ -143,7 +140,7 @@ export class Log implements StreamLog {
 
   /** JSON of the open record: made when it is written, which is once for nearly every stream, and not kept. */
   get openJson(): string | undefined {
-    return this.openFacts && openJson(this.openFacts.stream, this.openFacts.instance);
+    return this.openFacts && openJson(this.openFacts);
   }
 
   get clean(): boolean {

@@ -2,6 +2,7 @@
  * The life of a log: opened with its stream, ended, kept when only the disk has it any more, settled when the store has it,
  * and opened again when a stream goes on after all that.
  */
+import { epochOf, systemClock } from '../../core/clock.ts';
 import type { Captured, OpenedStream } from '../../core/save-port.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { Ending } from '../port.ts';
@@ -17,6 +18,8 @@ export interface StreamLogsOptions {
   readonly logs: LogSet;
   readonly lease: Lease;
   readonly flushMs: number;
+  /** See `OpenFacts`. */
+  readonly store: string | undefined;
 }
 
 export class StreamLogs implements LogHost {
@@ -29,12 +32,19 @@ export class StreamLogs implements LogHost {
     this.#options = options;
   }
 
+  /** Epoch milliseconds since when the oldest kept one waits; 0 when none does. */
+  get oldestMs(): number {
+    // The first one was kept first.
+    const [first] = this.waiting;
+    return first === undefined ? 0 : Math.round(epochOf(systemClock, first.waitingSinceMs));
+  }
+
   /** See `Journal.open`. */
   open(stream: OpenedStream, body: Captured): Log {
-    const { lease, flushMs } = this.#options;
+    const { lease, flushMs, store } = this.#options;
     return new Log(this, {
       number: ++this.#lastNumber,
-      openFacts: { stream, instance: lease.current?.id ?? '' },
+      openFacts: { stream, instance: lease.current?.id ?? '', store },
       body,
       // With a timer in place of ticks, the app has said that some milliseconds may be lost.
       ahead: flushMs === 0,

@@ -218,6 +218,7 @@ function openedStream(stream: BodyOwner, head: ResponseHead): OpenedStream {
     contentEncoding: head.contentEncoding || 'identity',
     events: stream.settings.events,
     startedAtMs: stream.startedAtMs,
+    maxBytes: stream.settings.maxBytes,
     traceparent: stream.environment.trace.traceparent(stream),
   };
 }

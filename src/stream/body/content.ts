@@ -23,7 +23,7 @@ export function contentOf(
   };
 }
 
-/** Far above any capture limit: what is in a journal was bounded when it was written. */
+/** The largest `maxBytes` that may be asked for: journals of older versions do not say theirs. */
 const MAX_DECODED_BYTES = 1_073_741_824;
 
 /**
@@ -37,12 +37,13 @@ export const readBody: ReadBody = async (stream, pieces) => {
       format: formatOf(stream.format),
       contentType: stream.contentType,
       contentEncoding: stream.contentEncoding,
-      maxBytes: MAX_DECODED_BYTES,
+      maxBytes: stream.maxBytes ?? MAX_DECODED_BYTES,
       template: () => undefined,
       onFormatError: () => undefined,
     },
   );
-  return contentOf(await body.readInSlices(), stream);
+  const content = contentOf(await body.readInSlices(), stream);
+  return { ...content, droppedBytes: body.dropped };
 };
 
 function formatOf(name: string): ReturnType<typeof resolveFormat> {

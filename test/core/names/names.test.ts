@@ -27,6 +27,8 @@ const CONTRACT = [
   'lastchunk_journal_oldest_entry_timestamp_seconds',
   'lastchunk_journal_recovered_total',
   'lastchunk_journal_replayed_total',
+  'lastchunk_journal_set_aside',
+  'lastchunk_journal_set_aside_expired_total',
   'lastchunk_journal_write_seconds',
   'lastchunk_noise_total',
   'lastchunk_pool_clients',

@@ -163,6 +163,7 @@ describe('a damaged record', () => {
     await recoverAll(second.journal);
     await second.journal.close();
     const third = open(path);
+    await until('it has looked', () => third.journal.state().problems?.damaged === 1);
     expect(third.journal.state()).toMatchObject({ entries: 0, problems: { damaged: 1 } });
     expect(third.journal.state().bytes).toBeGreaterThan(0);
   });

@@ -44,12 +44,62 @@ describe('a stream at which processes die', () => {
     expect(await listJournal(path, refuseUnread)).toEqual([]);
   });
 
+  it('is told once, by its id', async () => {
+    const path = emptyDirectory();
+    await leave(path, ['poison']);
+    for (let death = 1; death <= 2; death++) {
+      const child = startChild('poison', path);
+      await until('it reads', () => child.lines.some((line) => 'reads' in line));
+      await child.kill('SIGKILL');
+    }
+    const { journal, lines } = open(path);
+    for (let look = 0; look < 3; look++) expect(await recoverAll(journal)).toEqual([]);
+    expect(lines.filter((line) => line.includes('message-poison'))).toHaveLength(1);
+  });
+
+  it('is given after the others when one died, which may have been chance', async () => {
+    const path = emptyDirectory();
+    await leave(path, ['poison', 'b', 'c']);
+    const child = startChild('poison', path);
+    await until('it reads', () => child.lines.some((line) => 'reads' in line));
+    await child.kill('SIGKILL');
+    const back = await recoverAll(open(path).journal);
+    expect(back.map(({ id }) => id)).toEqual(['stream-b', 'stream-c', 'stream-poison']);
+  });
+
+  it('is not one that was being read when its process was closed in order', async () => {
+    const path = emptyDirectory();
+    await leave(path, ['a']);
+    for (let start = 0; start < 4; start++) {
+      const { journal } = open(path);
+      for await (const entry of journal.recover(new AbortController().signal)) await entry.body();
+      await journal.close();
+    }
+    const { journal } = open(path);
+    expect(texts(await recoverAll(journal))).toEqual({ 'stream-a': 'words of a' });
+  });
+
+  it('is one of which a message was being made, however many turns that took', async () => {
+    const path = emptyDirectory();
+    await leave(path, ['a']);
+    for (let death = 1; death <= 2; death++) {
+      const child = startChild('slow-poison', path);
+      await until('it makes a message', () => child.lines.some((line) => 'makes' in line));
+      await child.kill('SIGKILL');
+    }
+    const { journal } = open(path);
+    expect(await recoverAll(journal)).toEqual([]);
+    expect(journal.state().problems).toEqual({ poisonous: 1 });
+  });
+
   it('is given as often as is needed when they died of something else', async () => {
     const path = emptyDirectory();
     await leave(path, ['a']);
     for (let start = 0; start < 4; start++) {
       const { journal } = open(path);
-      expect(await recoverAll(journal, false)).toHaveLength(1);
+      const back = await recoverAll(journal, false);
+      expect(back).toHaveLength(1);
+      for (const { entry } of back) entry.wasRead?.();
       await nextTurn();
       await journal.close();
     }

@@ -2,7 +2,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { diskFiles } from '../../../src/journal/fs.ts';
-import { SetAside } from '../../../src/journal/set-aside.ts';
+import { SetAside } from '../../../src/journal/aside/set-aside.ts';
 import { Log } from '../../../src/journal/write/stream-log.ts';
 import { Segments } from '../../../src/journal/write/segments.ts';
 import { until } from '../../support/until.ts';
@@ -39,7 +39,12 @@ describe('a segment', () => {
       files: diskFiles,
       directory: () => directory,
       segmentBytes: 100,
-      setAside: new SetAside(directory),
+      setAside: new SetAside({
+        path: directory,
+        bound: { maxAgeMs: 1e9, maxBytes: 1e9 },
+        onExpired: () => undefined,
+        onError: () => undefined,
+      }),
       quietMs: 60_000,
       onError: (error) => {
         throw error;

@@ -1,14 +1,14 @@
 /**
  * Messages that the store can never take, one JSON file a stream, kept until an operator sends them again or drops them,
- * or until they are too old or too many.
+ * or until `SetAside` finds them too old or too much.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Message } from '../core/message.ts';
-import { isMissing, isObject } from '../core/values.ts';
-import { checkDirectory, readOurs, temporaryName } from './ours.ts';
+import type { Message } from '../../core/message.ts';
+import { isMissing, isObject } from '../../core/values.ts';
+import { checkDirectory, readOurs, temporaryName } from '../ours.ts';
 
 /** What an operator is told about a refused message: never its text. */
 export interface RefusedInfo {
@@ -27,12 +27,6 @@ interface RefusedFile {
   readonly sqlstate: string;
   readonly refusedAtMs: number;
   readonly message: Message;
-}
-
-/** How long refused messages are kept, and how much of them. */
-export interface RefusedBound {
-  readonly maxAgeMs: number;
-  readonly maxBytes: number;
 }
 
 /** Writes a refused message and returns when it is on the disk. Rejects with what the disk says. */
@@ -88,19 +82,6 @@ export function dropRefused(path: string, isMeant: (info: RefusedInfo) => boolea
     if (streams.has(content.message.streamId)) rmSync(file, { force: true });
   }
   return meant.size;
-}
-
-/** Removes what is too old, and the oldest of what is too much; returns how many. Throws what the disk throws. */
-export function boundRefused(path: string, { maxAgeMs, maxBytes }: RefusedBound): number {
-  const all = listRefused(path);
-  let bytes = all.reduce((sum, info) => sum + info.bytes, 0);
-  const tooMuch = new Set<string>();
-  for (const info of all) {
-    if (info.refusedAtMs >= Date.now() - maxAgeMs && bytes <= maxBytes) break;
-    bytes -= info.bytes;
-    tooMuch.add(info.streamId);
-  }
-  return tooMuch.size === 0 ? 0 : dropRefused(path, ({ streamId }) => tooMuch.has(streamId));
 }
 
 function refusedDirectory(path: string): string {

@@ -4,25 +4,25 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { holdProcess } from '../core/clock.ts';
-import { isMissing } from '../core/values.ts';
-import { dropRefused } from './dead-letters.ts';
-import { eraseStream } from './erase.ts';
-import { diskFiles } from './fs.ts';
-import { isDead } from './lease/liveness.ts';
-import { INSTANCE_NAME } from './lease/owner-directory.ts';
-import { withTaken } from './lease/takeover.ts';
-import { originalName } from './read/orphans.ts';
-import { checkDirectory, isOurDirectory } from './ours.ts';
-import { BodyReader } from './read/reader.ts';
-import { segmentPath } from './segment-name.ts';
-import { closeSegment, listSegments, openSegment } from './read/segment-file.ts';
-import { Settlements } from './read/settlements.ts';
-import { indexRecord, isWanted, unnamedStream } from './read/stream-index.ts';
-import type { IndexedFile, IndexedStream, StreamIndex } from './read/stream-index.ts';
+import { holdProcess } from '../../core/clock.ts';
+import { isMissing } from '../../core/values.ts';
+import { dropRefused } from '../aside/dead-letters.ts';
+import { diskFiles } from '../fs.ts';
+import { isDead, storeOf } from '../lease/liveness.ts';
+import { INSTANCE_NAME } from '../lease/owner-directory.ts';
+import { originalName, withTaken } from '../lease/takeover.ts';
+import { checkDirectory, isOurDirectory } from '../ours.ts';
+import { BodyReader } from '../read/reader.ts';
+import { segmentPath } from '../segment-name.ts';
+import { closeSegment, listSegments, openSegment } from '../read/segment-file.ts';
+import { Settlements } from '../read/settlements.ts';
+import { indexRecord, isPoisonous, isWanted, unnamedStream } from '../read/stream-index.ts';
+import type { IndexedFile, IndexedStream, StreamIndex } from '../read/stream-index.ts';
+import { eraseRecords } from '../erase.ts';
 
-export { dropRefused, listRefused, readRefused } from './dead-letters.ts';
-export type { RefusedInfo } from './dead-letters.ts';
+export { dropRefused, listRefused, readRefused } from '../aside/dead-letters.ts';
+export type { RefusedInfo } from '../aside/dead-letters.ts';
+export { listDamaged } from '../aside/set-aside.ts';
 
 /** One stream that is in a journal and not settled. */
 export interface JournalListing {
@@ -37,6 +37,10 @@ export interface JournalListing {
   readonly bytes: number;
   /** Epoch milliseconds; 0 when its opening cannot be read. */
   readonly startedAtMs: number;
+  /** Processes died again and again while they read it: it is not read any more. */
+  readonly isPoisonous: boolean;
+  /** The store that it is for; `undefined` when nothing says it. */
+  readonly store: string | undefined;
 }
 
 /** `in-use`: its process runs and will save it; stop that first. */
@@ -59,6 +63,8 @@ export async function listJournal(
       state: stream.end === undefined ? 'open' : 'ended',
       bytes: stream.bodyEnd,
       startedAtMs: stream.startedAtMs,
+      isPoisonous: isPoisonous(stream),
+      store: stream.store ?? storeOf(directory),
     });
   });
   return listings.sort((a, b) => a.startedAtMs - b.startedAtMs);
@@ -72,7 +78,7 @@ export async function dropEntry(
 ): Promise<DropResult> {
   if (dropRefused(path, ({ id }) => id === messageId) > 0) return 'dropped';
   let result: DropResult = 'not-found';
-  await eachStream(path, onUnread, (stream, { directory, alive }) => {
+  await eachStream(path, onUnread, async (stream, { directory, alive }) => {
     if (messageIdOf(stream, directory) !== messageId) return;
     result = alive ? 'in-use' : 'dropped';
     if (alive) return;
@@ -82,7 +88,10 @@ export async function dropEntry(
     } finally {
       settlements.close();
     }
-    eraseStream(directory, stream.number);
+    for (const file of listSegments(directory)) {
+      const segment = { path: segmentPath(directory, file), salt: file.salt };
+      await eraseRecords(segment, (number) => number === stream.number);
+    }
   });
   return result;
 }
@@ -95,7 +104,7 @@ interface Where {
 async function eachStream(
   path: string,
   onUnread: OnUnread,
-  visit: (stream: IndexedStream, where: Where) => void,
+  visit: (stream: IndexedStream, where: Where) => void | Promise<void>,
 ): Promise<void> {
   const reader = new BodyReader(diskFiles);
   for (const where of await directories(path, onUnread)) {
@@ -103,7 +112,7 @@ async function eachStream(
     for (const file of listSegments(where.directory)) {
       await scanSegment(where.directory, file, { reader, index, onUnread });
     }
-    for (const stream of index.values()) if (isWanted(stream)) visit(stream, where);
+    for (const stream of index.values()) if (isWanted(stream)) await visit(stream, where);
   }
 }
 
@@ -129,14 +138,19 @@ async function scanSegment(
   }
 }
 
+/** The instance directories under a journal's path that are ours. Throws what the disk throws. */
+export function instanceDirectories(path: string, onUnread: OnUnread): readonly string[] {
+  checkDirectory(path);
+  return readdirSync(path)
+    .filter((entry) => INSTANCE_NAME.test(entry))
+    .map((name) => join(path, name))
+    .filter((instance) => isOurDirectory(instance, (error) => onUnread(instance, error)));
+}
+
 /** Every instance directory, and what was taken into it. */
 async function directories(path: string, onUnread: OnUnread): Promise<Where[]> {
   const all: Where[] = [];
-  checkDirectory(path);
-  const names = readdirSync(path).filter((entry) => INSTANCE_NAME.test(entry));
-  const instances = names
-    .map((name) => join(path, name))
-    .filter((instance) => isOurDirectory(instance, (error) => onUnread(instance, error)));
+  const instances = instanceDirectories(path, onUnread);
   // The command line has nothing else to wait for.
   const areDead = await holdProcess(Promise.all(instances.map((instance) => isDead(instance))));
   for (const [index, instance] of instances.entries()) {

@@ -1,8 +1,8 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { dropEntry, listJournal, listRefused, readRefused } from '../../src/journal/index.ts';
-import type { Message } from '../../src/core/message.ts';
+import { dropEntry, listJournal, listRefused, readRefused } from '../../../src/journal/index.ts';
+import type { Message } from '../../../src/core/message.ts';
 import {
   emptyDirectory,
   ending,
@@ -12,7 +12,7 @@ import {
   stream,
   texts,
   refuseUnread,
-} from './support.ts';
+} from '../support.ts';
 
 function message(n: number, more: Partial<Message> = {}): Message {
   return { ...ending(stream(n)), text: 'the secret text', events: [{ a: 1 }], ...more };

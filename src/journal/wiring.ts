@@ -1,0 +1,25 @@
+/** What a journal is made with, and whom it tells. */
+import type { JournalSettings } from './options.ts';
+import type { DegradedReason } from './write/degraded.ts';
+import type { JournalSeams } from './write/engine.ts';
+
+/** What the guard wires a journal to. Callbacks are told after the fact and must not throw. */
+export interface JournalWiring {
+  readonly settings: JournalSettings;
+  /** Names the store where `settings` do not: messages for another one are left alone. */
+  readonly store?: string | undefined;
+  /** Takes messages for any store. Default false. */
+  readonly takesForeign?: boolean;
+  /** Something failed that must not; the journal goes on. */
+  readonly onError: (error: unknown) => void;
+  /** After each tick that wrote: how long its writes took. */
+  readonly onWrite: (seconds: number) => void;
+  /** Records were found torn or damaged. */
+  readonly onCorrupt: (count: number) => void;
+  /** It cannot be relied on from now on, or it can again. */
+  readonly onDegraded: (reason: DegradedReason | undefined) => void;
+  /** What an operator should read: about the file system, and what somebody else did to the directory. */
+  readonly log: (level: 'info' | 'warn' | 'error', line: string) => void;
+  /** For tests: a disk that fails, small segments, short pauses. */
+  readonly seams?: JournalSeams;
+}

@@ -1,0 +1,90 @@
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { listRefused, writeRefused } from '../../../src/journal/aside/dead-letters.ts';
+import { SetAside } from '../../../src/journal/aside/set-aside.ts';
+import type { AsideBound } from '../../../src/journal/aside/set-aside.ts';
+import { emptyDirectory, ending, stream } from '../support.ts';
+
+const WIDE: AsideBound = { maxAgeMs: 3_600_000, maxBytes: 1e9 };
+
+/** Looks once, with these bounds; gives what is left and what was told. */
+async function look(path: string, bound: AsideBound) {
+  const told: string[] = [];
+  const setAside = new SetAside({
+    path,
+    bound,
+    onExpired: (kind, files) => told.push(`${kind} ${files}`),
+    onError: (error) => {
+      throw error;
+    },
+  });
+  await setAside.refresh();
+  return { counts: setAside.counts, told };
+}
+
+function age(file: string, ms: number): void {
+  const then = new Date(Date.now() - ms);
+  utimesSync(file, then, then);
+}
+
+describe('refused messages', () => {
+  const message = (n: number) => ({ ...ending(stream(n)), text: 'x'.repeat(1000), events: null });
+
+  it('are kept up to an age and a size, the newest longest', async () => {
+    const path = emptyDirectory();
+    const directory = join(path, 'refused');
+    for (const n of [1, 2, 3]) {
+      const before = n === 1 ? [] : readdirSync(directory);
+      await writeRefused(path, message(n), '23514');
+      for (const name of readdirSync(directory)) {
+        if (!before.includes(name)) age(join(directory, name), 10_000 - n * 1_000);
+      }
+    }
+    const { counts, told } = await look(path, WIDE);
+    expect(counts.refused).toMatchObject({ files: 3, expired: 0 });
+    expect(told).toEqual([]);
+    const each = counts.refused.bytes / 3;
+    const less = await look(path, { ...WIDE, maxBytes: each * 2 + 100 });
+    expect(less).toMatchObject({
+      counts: { refused: { files: 2, expired: 1 } },
+      told: ['refused 1'],
+    });
+    expect(listRefused(path).map(({ id }) => id)).toEqual(['message-2', 'message-3']);
+    expect((await look(path, { ...WIDE, maxAgeMs: 7_500 })).told).toEqual(['refused 1']);
+    expect(listRefused(path).map(({ id }) => id)).toEqual(['message-3']);
+  });
+
+  it('of two streams with one message id are two files', async () => {
+    const path = emptyDirectory();
+    for (const n of [1, 2]) await writeRefused(path, { ...message(n), id: 'same' }, '23514');
+    expect(
+      listRefused(path)
+        .map(({ streamId }) => streamId)
+        .sort(),
+    ).toEqual(['stream-1', 'stream-2']);
+  });
+});
+
+describe('damaged segments', () => {
+  it('are kept up to an age and a size as well', async () => {
+    const path = emptyDirectory();
+    const directory = join(path, 'damaged');
+    mkdirSync(directory, { mode: 0o700 });
+    for (const [name, ms] of [
+      ['a', 9_000],
+      ['b', 5_000],
+      ['c', 1_000],
+    ] as const) {
+      writeFileSync(join(directory, name), 'x'.repeat(100));
+      age(join(directory, name), ms);
+    }
+    expect((await look(path, { maxAgeMs: 7_000, maxBytes: 1e9 })).told).toEqual(['damaged 1']);
+    expect((await look(path, { maxAgeMs: 1e9, maxBytes: 150 })).counts.damaged).toEqual({
+      files: 1,
+      bytes: 100,
+      expired: 1,
+    });
+    expect(readdirSync(directory)).toEqual(['c']);
+  });
+});
