@@ -1,18 +1,22 @@
 /**
- * The app that is broken: one guarded chat route, a generator in the place of a model, metrics. Its environment says
- * where database and journal are; it tells its parent where it listens, and at the end what `close()` resolved to.
+ * The app that is broken: one guarded chat route, a generator in the place of a model, metrics. Its handlers write in every
+ * way that apps do, over HTTP/1 and HTTP/2. Its environment says where database and journal are; it tells its parent
+ * where it listens, and at the end what `close()` resolved to.
  */
-import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import express, { type Request } from 'express';
+import { createServer as createHttp } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer as createHttp2 } from 'node:http2';
+import type { AddressInfo, Server } from 'node:net';
+import compression from 'compression';
+import express from 'express';
 import { Registry } from 'prom-client';
 import { lastchunk } from '../../src/index.ts';
 import { postgres } from '../../src/postgres/index.ts';
 import { prometheus } from '../../src/telemetry/prometheus.ts';
-import { chatChunk } from '../support/frames.ts';
+import { WRITERS } from './app-handlers.ts';
 import type { Ask } from './conversation.ts';
 
-const { DATABASE_URL: connectionString, JOURNAL: journal, CLOSE_MS } = process.env;
+const { DATABASE_URL: connectionString, JOURNAL: path, JOURNAL_NAME: name } = process.env;
 
 const print =
   (level: string) =>
@@ -21,40 +25,71 @@ const print =
 const metrics = prometheus({ registry: new Registry() });
 const keep = lastchunk({
   store: postgres({ connectionString, migrate: true }),
-  ...(journal !== undefined && { journal }),
+  ...(path !== undefined && { journal: { path, ...(name !== undefined && { name }) } }),
   metrics,
   logger: { debug: () => {}, info: print('info'), warn: print('warn'), error: print('error') },
 });
 
+/** The conversation is the last part of the path. */
+const message = (req: { readonly url?: string | undefined }) => ({
+  conversationId: req.url?.split('/').at(-1) ?? '',
+});
 const app = express();
+app.use(compression({ filter: (req) => wantsGzip(req) }));
 app.use(express.json({ limit: '1mb' }));
-const message = (req: Request<{ id: string }>) => ({ conversationId: req.params.id });
 app.post('/chat/:id', keep.guard({ message }), async (req, res) => {
   // Only our own clients ask.
-  const { tokens, gapMs, atOnce } = req.body as Ask;
-  res.type('text/event-stream');
-  for (const content of tokens) {
-    res.write(chatChunk({ content }));
-    if (atOnce !== true) await sleep(gapMs);
-  }
-  res.write(chatChunk({}, 'stop'));
-  res.end('data: [DONE]\n\n');
+  const ask = req.body as Ask;
+  await WRITERS[ask.handler](ask, res);
 });
 app.get('/metrics', metrics.handler());
 app.use(keep.errorHandler());
 
-const server = app.listen(0, '127.0.0.1', () => {
-  // A TCP server that listens has an AddressInfo.
-  const { port } = server.address() as AddressInfo;
-  process.send?.({ url: `http://127.0.0.1:${port}` });
+/** Without Express: the same route, by its label. */
+const plain = keep.guard<IncomingMessage>({ message, route: '/chat/:id' }, async (req, res) => {
+  let body = '';
+  for await (const piece of req.setEncoding('utf8')) body += String(piece);
+  await WRITERS.plain(JSON.parse(body) as Ask, res);
 });
+const answer = (req: IncomingMessage, res: ServerResponse): void => {
+  if (req.url?.startsWith('/plain/') === true) Promise.resolve(plain(req, res)).catch(ignore);
+  else app(req, res);
+};
+
+const server = createHttp(answer);
+const http2 = createHttp2((req, res) => {
+  // The compatible API is what the guard is for; its types are apart from those of HTTP/1.
+  const answered = plain(req as unknown as IncomingMessage, res as unknown as ServerResponse);
+  Promise.resolve(answered).catch(ignore);
+});
+const [url, http2Url] = await Promise.all([listening(server), listening(http2)]);
+process.send?.({ url, http2Url });
 // Once: the second signal ends the process by Node's default.
 process.once('SIGTERM', () => {
   process.send?.({ closing: true });
   server.close();
-  void keep.close({ deadlineMs: Number(CLOSE_MS) }).then((closed) => {
+  http2.close();
+  void keep.close({ deadlineMs: Number(process.env['CLOSE_MS']) }).then((closed) => {
     process.send?.({ closed }, () => process.exit(0));
   });
 });
 // Without the suite there is nobody to serve.
 process.once('disconnect', () => process.exit(0));
+
+/** What a handler rejects with was seen by the guard first; there is nobody else to tell. */
+function ignore(): void {}
+
+function listening(of: Server): Promise<string> {
+  return new Promise((resolve) => {
+    of.listen(0, '127.0.0.1', () => {
+      // A TCP server that listens has an AddressInfo.
+      const { port } = of.address() as AddressInfo;
+      resolve(`http://127.0.0.1:${port}`);
+    });
+  });
+}
+
+/** A body is not parsed yet when this is asked: the client's own header decides. */
+function wantsGzip(req: IncomingMessage): boolean {
+  return req.headers['x-compress'] === 'yes';
+}

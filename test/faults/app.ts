@@ -12,6 +12,8 @@ export interface App {
   url(): Promise<string>;
   /** Where it listens, or `undefined` while it does not. */
   readonly address: string | undefined;
+  /** The same for HTTP/2 without TLS. */
+  readonly http2Address: string | undefined;
   start(): Promise<void>;
   /** SIGKILL; returns when it is gone. */
   kill(): Promise<void>;
@@ -55,6 +57,7 @@ const NODE = ['--import', 'tsx', MAIN];
 
 interface Said {
   readonly url?: string;
+  readonly http2Url?: string;
   readonly closing?: true;
   readonly closed?: CloseSummary;
 }
@@ -87,6 +90,9 @@ export function createApp(options: AppOptions): App {
   return {
     get address() {
       return address;
+    },
+    get http2Address() {
+      return address === undefined ? undefined : said.http2Url;
     },
     get pid() {
       return child === undefined ? 0 : innerPid(child, options.ownPids);

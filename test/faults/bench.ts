@@ -59,6 +59,7 @@ export async function createBench(options: {
   readonly server: TestPostgres;
   readonly directory: string;
   readonly leavesFiles: boolean;
+  readonly mayBeUnconfirmed: boolean;
   readonly onDone: () => void;
 }): Promise<ClosableBench> {
   const { name, random, server, directory, onDone } = options;
@@ -75,6 +76,7 @@ export async function createBench(options: {
   const wrong: string[] = [];
   const all: Conversation[] = [];
   const watches = new Map<App, Watch>();
+  let lastGiven: Partial<AppOptions> = {};
 
   const query: Bench['query'] = async (sql, values) => {
     try {
@@ -141,14 +143,21 @@ export async function createBench(options: {
       });
       watches.set(
         app,
-        watch(app, random, (what) => wrong.push(what)),
+        watch(app, random, {
+          mayBeUnconfirmed: options.mayBeUnconfirmed,
+          onWrong: (what) => wrong.push(what),
+        }),
       );
+      lastGiven = { ...lastGiven, ...given };
       await app.start();
       return app;
     },
     draw: (count, drawing) => {
       const drawn = Array.from({ length: count }, (_, index) =>
-        drawConversation(random, all.length + index, { ...drawing, prefix: name }),
+        drawConversation(drawing?.random ?? random, all.length + index, {
+          ...drawing,
+          prefix: name,
+        }),
       );
       all.push(...drawn);
       return drawn;
@@ -176,7 +185,8 @@ export async function createBench(options: {
       await closeAll();
       const grown = leftIn(journal);
       if (options.leavesFiles && grown.length > 0) {
-        await bench.app();
+        // As the others were started, but for the way to the database, which may be broken by now.
+        await bench.app({ ...lastGiven, connectionString });
         // Taken by a rename, read after that, and gone when every message of it is where it belongs.
         await waitUntil('what was left is taken over and done with', () =>
           pathsIn(journal).every((path) => !grown.includes(path) && !path.includes('taken-')),

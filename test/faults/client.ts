@@ -1,14 +1,80 @@
-/** One client: asks, reads frame by frame, leaves when it was told to, and notes what it really got. */
-import { type Agent, request, type ClientRequest } from 'node:http';
+/** Clients: each asks, reads frame by frame, leaves when it was told to, and notes what it really got. */
+import { type Agent, request, type ClientRequest, type IncomingMessage } from 'node:http';
+import { connect, constants } from 'node:http2';
+import { StringDecoder } from 'node:string_decoder';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createGunzip } from 'node:zlib';
 import { createParser } from 'eventsource-parser';
-import type { Conversation, Leave } from './conversation.ts';
+import { pathOf, type Conversation, type Leave } from './conversation.ts';
+import { pipeline } from './pipeline.ts';
 
 /** A client of an app that was stopped or killed behind a namespace would otherwise wait for ever. */
 const PATIENCE_MS = 60_000;
 
+/** Where an app listens: HTTP/1, and HTTP/2 without TLS. */
+export interface Addresses {
+  readonly url: string;
+  readonly http2Url: string;
+}
+
+/** Notes what a client gets of one answer; `leave` is called where it is to go. */
+export class Reader {
+  readonly #conversation: Conversation;
+  readonly #leave: (by: Leave['by']) => void;
+  readonly #parser = createParser({ onEvent: ({ data }) => this.#take(data) });
+  readonly #decoder = new StringDecoder('utf8');
+  #isGone = false;
+
+  constructor(conversation: Conversation, leave: (by: Leave['by']) => void) {
+    this.#conversation = conversation;
+    this.#leave = leave;
+  }
+
+  /** The head has come; `header` gives a header by its name in lower case. */
+  head(status: number | undefined, header: (name: string) => string | undefined): void {
+    this.#conversation.status = status;
+    this.#conversation.streamId = header('x-stream-id');
+    this.#conversation.messageId = header('x-message-id');
+  }
+
+  /** A piece of the body has come. */
+  body(bytes: Buffer): void {
+    this.#parser.feed(this.#decoder.write(bytes));
+  }
+
+  #take(data: string): void {
+    // Frames that came in one piece with the one it left at were not read.
+    if (this.#isGone) return;
+    const conversation = this.#conversation;
+    if (data === '[DONE]') return this.#leaveAt('done');
+    // A frame of our own app.
+    const { choices } = JSON.parse(data) as {
+      choices: readonly { delta: { content?: string }; finish_reason: string | null }[];
+    };
+    const content = choices[0]?.delta.content;
+    if (content !== undefined) {
+      conversation.seen += content;
+      conversation.tokens += 1;
+      this.#leaveAt(conversation.tokens);
+    }
+    if (choices[0]?.finish_reason === 'stop') {
+      conversation.sawFinish = true;
+      this.#leaveAt('finish');
+    }
+  }
+
+  #leaveAt(at: Leave['at']): void {
+    const { leave } = this.#conversation;
+    if (leave?.at !== at) return;
+    // Who closes one half only goes on reading.
+    this.#isGone = leave.by !== 'half';
+    this.#leave(leave.by);
+  }
+}
+
 /**
- * Asks and reads. Resolves when the answer is over, however it ended; never rejects. `agent` keeps connections; without it
- * each conversation has its own.
+ * Asks and reads over HTTP/1. Resolves when the answer is over, however it ended; never rejects. `agent` keeps connections;
+ * without it each conversation has its own.
  */
 export function converse(
   conversation: Conversation,
@@ -16,20 +82,22 @@ export function converse(
   agent: Agent | false = false,
 ): Promise<void> {
   return new Promise((resolve) => {
-    const ask = request(new URL(`/chat/${conversation.id}`, base), {
+    const { handler } = conversation.ask;
+    const ask = request(new URL(pathOf(conversation), base), {
       method: 'POST',
       agent,
       timeout: PATIENCE_MS,
-      headers: { 'content-type': 'application/json' },
+      headers: {
+        'content-type': 'application/json',
+        ...(handler === 'compressed' && { 'accept-encoding': 'gzip', 'x-compress': 'yes' }),
+      },
     });
-    const parser = createParser({ onEvent: ({ data }) => take(conversation, ask, data) });
+    const reader = new Reader(conversation, (by) => leaveBy(ask, by));
     ask.on('response', (answer) => {
-      conversation.status = answer.statusCode;
-      conversation.streamId = headerOf(answer.headers['x-stream-id']);
-      conversation.messageId = headerOf(answer.headers['x-message-id']);
-      answer.setEncoding('utf8').on('data', (piece: string) => parser.feed(piece));
+      reader.head(answer.statusCode, (name) => headerOf(answer.headers[name]));
       // A connection that breaks is what this is about; what came before it counts.
       answer.on('error', () => {});
+      readAnswer(answer, reader, conversation.isSlow);
     });
     ask.on('timeout', () => ask.destroy());
     // The same: refused, reset and our own leaving all end in 'close'.
@@ -39,30 +107,64 @@ export function converse(
   });
 }
 
-function take(conversation: Conversation, ask: ClientRequest, data: string): void {
-  // Frames that came in one piece with the one it left at were not read.
-  if (ask.destroyed) return;
-  const { leave } = conversation;
-  if (data === '[DONE]') return leaveAt(ask, leave, 'done');
-  // A frame of our own app.
-  const { choices } = JSON.parse(data) as {
-    choices: readonly { delta: { content?: string }; finish_reason: string | null }[];
-  };
-  const content = choices[0]?.delta.content;
-  if (content !== undefined) {
-    conversation.seen += content;
-    conversation.tokens += 1;
-    leaveAt(ask, leave, conversation.tokens);
-  }
-  if (choices[0]?.finish_reason === 'stop') {
-    conversation.sawFinish = true;
-    leaveAt(ask, leave, 'finish');
-  }
+/** Asks and reads over HTTP/2, on a connection of its own. Resolves and never rejects, as `converse`. */
+export function converseHttp2(conversation: Conversation, base: string): Promise<void> {
+  return new Promise((resolve) => {
+    const session = connect(base);
+    // Refused, reset or ended: what came before it counts.
+    session.on('error', () => {});
+    session.on('close', () => resolve());
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': pathOf(conversation),
+      'content-type': 'application/json',
+    });
+    const reader = new Reader(conversation, (by) => {
+      if (by === 'rst') session.destroy();
+      else stream.close(constants.NGHTTP2_CANCEL);
+    });
+    stream.setTimeout(PATIENCE_MS, () => session.destroy());
+    stream.on('response', (headers) => {
+      reader.head(headers[':status'], (name) => headerOf(headers[name]));
+    });
+    stream.on('error', () => {});
+    stream.on('data', (bytes: Buffer) => reader.body(bytes));
+    stream.on('close', () => session.destroy());
+    stream.end(JSON.stringify(conversation.ask));
+  });
 }
 
-function leaveAt(ask: ClientRequest, leave: Leave | undefined, at: Leave['at']): void {
-  if (leave?.at !== at) return;
-  if (leave.by === 'rst') ask.socket?.resetAndDestroy();
+/** Asks for all of them at once on one connection. Resolves and never rejects, as `converse`. */
+export function conversePipelined(all: readonly Conversation[], base: string): Promise<void> {
+  const piped = all.map((one) => ({
+    path: pathOf(one),
+    body: JSON.stringify(one.ask),
+    reader: new Reader(one, () => undefined),
+  }));
+  return pipeline(base, piped, PATIENCE_MS);
+}
+
+function readAnswer(answer: IncomingMessage, reader: Reader, isSlow: boolean): void {
+  const isEncoded = answer.headers['content-encoding'] === 'gzip';
+  const body = isEncoded ? answer.pipe(createGunzip()) : answer;
+  // The end of a gzip body is missing where its connection broke.
+  body.on('error', () => {});
+  body.on('data', (bytes: Buffer) => {
+    reader.body(bytes);
+    if (!isSlow) return;
+    body.pause();
+    void sleep(SLOW_PAUSE_MS).then(() => body.resume());
+  });
+}
+
+const SLOW_PAUSE_MS = 40;
+
+function leaveBy(ask: ClientRequest, by: Leave['by']): void {
+  if (by === 'half') {
+    ask.socket?.end();
+    return;
+  }
+  if (by === 'rst') ask.socket?.resetAndDestroy();
   ask.destroy();
 }
 

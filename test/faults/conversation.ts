@@ -2,18 +2,33 @@
 import { answerText } from '../../demo/texts.ts';
 import type { Random } from '../../demo/random.ts';
 
-/** What a client sends: the generator says these tokens. */
+/** How a handler of the app writes its answer. */
+export const HANDLERS = [
+  'express',
+  'plain',
+  'pipe',
+  'iterator',
+  'fetch',
+  'compressed',
+  'encoded',
+] as const;
+
+export type HandlerKind = (typeof HANDLERS)[number];
+
+/** What a client sends: the generator says these tokens, each `times` times in one frame. */
 export interface Ask {
   readonly tokens: readonly string[];
+  readonly times: number;
   readonly gapMs: number;
   /** All of it is written in one turn of the event loop. */
   readonly atOnce?: boolean;
+  readonly handler: HandlerKind;
 }
 
-/** When a client leaves, and how: an orderly FIN as a closed tab, or a RST as a lost network. */
+/** When a client leaves, and how: an orderly FIN as a closed tab, a RST as a lost network, or one half, and it reads on. */
 export interface Leave {
   readonly at: number | 'finish' | 'done';
-  readonly by: 'fin' | 'rst';
+  readonly by: 'fin' | 'rst' | 'half';
 }
 
 /** One stream. */
@@ -23,6 +38,8 @@ export interface Conversation {
   /** All tokens together. */
   readonly text: string;
   readonly leave: Leave | undefined;
+  /** The client pauses again and again, so that its connection fills up. */
+  readonly isSlow: boolean;
   /** The app may be ended during this stream, so that a part of the text is a good end too. */
   mayBeInterrupted: boolean;
   /** The text of all frames that arrived. */
@@ -46,21 +63,31 @@ export interface Drawing {
   readonly gapMs?: readonly [min: number, max: number];
   /** Everything in one turn, to clients that read to the end. */
   readonly atOnce?: boolean;
+  /** Default `express`. */
+  readonly handler?: HandlerKind;
+  /** Nobody leaves. Default false. */
+  readonly stays?: boolean;
+  /** How often each token is said; default 1. */
+  readonly times?: number;
+  readonly isSlow?: boolean;
+  /** Some leave by closing one half of the connection. Default false. */
+  readonly mayHalfClose?: boolean;
+  /** Draws instead of the bench's own. */
+  readonly random?: Random;
 }
 
 /** Draws one: 20 to 60 tokens; half of the clients read to the end, the others leave at random. */
-export function drawConversation(
-  random: Random,
-  number: number,
-  { prefix, mayBeInterrupted = false, gapMs = [1, 8], atOnce = false }: Drawing,
-): Conversation {
-  const text = answerText(number, random);
-  const tokens = cut(text, random.int(20, 60));
+export function drawConversation(random: Random, number: number, drawing: Drawing): Conversation {
+  const { prefix, mayBeInterrupted = false, gapMs = [1, 8], atOnce = false } = drawing;
+  const { handler = 'express', stays = false, times = 1, isSlow = false } = drawing;
+  const tokens = cut(answerText(number, random), random.int(20, 60));
+  const leave = drawLeave(random, tokens.length, drawing.mayHalfClose === true);
   return {
     id: `${prefix}-${number}`,
-    ask: { tokens, gapMs: random.int(...gapMs), atOnce },
-    text,
-    leave: atOnce ? undefined : drawLeave(random, tokens.length),
+    ask: { tokens, times, gapMs: random.int(...gapMs), atOnce, handler },
+    text: tokens.map((token) => token.repeat(times)).join(''),
+    leave: atOnce || stays ? undefined : leave,
+    isSlow,
     mayBeInterrupted,
     seen: '',
     tokens: 0,
@@ -71,8 +98,13 @@ export function drawConversation(
   };
 }
 
-function drawLeave(random: Random, tokens: number): Leave | undefined {
-  const by = random.pick(['fin', 'rst'] as const);
+/** Where its handler listens. */
+export function pathOf({ id, ask }: Conversation): string {
+  return ask.handler === 'plain' ? `/plain/${id}` : `/chat/${id}`;
+}
+
+function drawLeave(random: Random, tokens: number, mayHalfClose: boolean): Leave | undefined {
+  const by = random.pick<Leave['by']>(mayHalfClose ? ['fin', 'rst', 'half'] : ['fin', 'rst']);
   const where = random.int(0, 9);
   if (where < 5) return undefined;
   if (where === 5) return { at: 'finish', by };

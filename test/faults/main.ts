@@ -37,7 +37,11 @@ const args = argsOrExit();
 const soak =
   args.soakMs === undefined
     ? undefined
-    : createSoak(args.soakMs, (line) => void process.stdout.write(`${line}\n`));
+    : createSoak({
+        durationMs: args.soakMs,
+        seed: args.seed,
+        say: (line) => void process.stdout.write(`${line}\n`),
+      });
 const chosen =
   soak === undefined
     ? FAULTS.filter(({ name }) => args.only.length === 0 || args.only.includes(name))
@@ -67,11 +71,10 @@ for (const [{ title }, reason] of impossible) {
   if (reason !== undefined) report.say(`skipped: ${title} (${reason})`);
 }
 for (const { title, wrong } of failed) {
-  for (const what of wrong.slice(0, soak === undefined ? 20 : 3)) {
-    report.say(`FAILED: ${title}: ${soak?.explain(what) ?? what}`);
-  }
+  if (soak !== undefined) report.say(`FAILED: ${title}: ${soak.explainFirst(wrong)}`);
+  else for (const what of wrong.slice(0, 20)) report.say(`FAILED: ${title}: ${what}`);
 }
-if (soak !== undefined) report.say(`events: ${soak.summary()}`);
+if (soak !== undefined) report.say(soak.summary());
 for (const { title } of missing) report.say(`FAILED: ${title}: cannot be skipped where CI is true`);
 const failures = failed.length + missing.length;
 if (failures > 0) report.say(`--seed ${args.seed} repeats the choices; logs are in ${directory}`);
@@ -88,6 +91,7 @@ async function runFault(fault: Fault): Promise<Result> {
     server,
     directory: join(directory, fault.name),
     leavesFiles: fault.leavesFiles === true,
+    mayBeUnconfirmed: fault.mayBeUnconfirmed === true,
     onDone: () => report.done(),
   });
   const thrown: string[] = [];

@@ -4,17 +4,16 @@
  * that happened while it ran.
  */
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { Agent } from 'node:http';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { createRandom, type Random } from '../../demo/random.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import type { App } from './app.ts';
 import type { Bench } from './bench.ts';
-import { converse } from './client.ts';
-import type { Conversation } from './conversation.ts';
 import type { Fault } from './fault.ts';
+import { runClient, type Ran } from './soak-clients.ts';
 import { waitUntil } from './wait.ts';
 
 /** Clients at the same time. */
@@ -23,14 +22,25 @@ const CLIENTS = 24;
 /** A soak, and what it can say about itself. */
 export interface Soak {
   readonly fault: Fault;
-  /** Events so far, by kind. */
+  /** Streams and events so far, by kind. */
   summary(): string;
-  /** The stream that a sentence of the judge is about, and what happened while it ran. */
-  explain(wrong: string): string;
+  /** The first of these sentences, by the time of its stream, and what happened while that ran. */
+  explainFirst(wrong: readonly string[]): string;
+}
+
+/** What a soak is made of. */
+export interface SoakOptions {
+  readonly durationMs: number;
+  /** Gives each client, and the events, the same choices again. */
+  readonly seed: number;
+  /** Told what cannot be done here. */
+  readonly say: (line: string) => void;
 }
 
 interface World {
   readonly bench: Bench;
+  /** Draws the events. */
+  readonly random: Random;
   readonly apps: readonly [App, App];
   readonly proxy: TcpProxy;
   /** Sets the fault of the disk; `undefined` where there is no compiler. */
@@ -39,32 +49,36 @@ interface World {
 
 type Event = (world: World, app: App) => Promise<void>;
 
-/** A soak of so long. `say` is told what cannot be done here. */
-export function createSoak(durationMs: number, say: (line: string) => void): Soak {
-  const happened: { readonly kind: string; readonly fromMs: number; toMs: number }[] = [];
-  const ran: { readonly one: Conversation; readonly fromMs: number; toMs: number }[] = [];
+interface Happened {
+  readonly kind: string;
+  readonly fromMs: number;
+  toMs: number;
+}
+
+/** A soak of so long. */
+export function createSoak({ durationMs, seed, say }: SoakOptions): Soak {
+  const happened: Happened[] = [];
+  const ran: Ran[] = [];
   const startMs = performance.now();
+  let log = '';
   const run = async (bench: Bench): Promise<void> => {
+    log = join(bench.directory, 'app.log');
     const shim = buildShim(bench.directory);
     if (shim === undefined) say('skipped: disk errors and delays (there is no compiler)');
     const proxy = await startTcpProxy(bench.server.port);
     const url = new URL(bench.connectionString);
     url.port = String(proxy.port);
-    const options = { connectionString: url.href, closeMs: 5_000, env: shim?.env ?? {} };
+    const env = { ...shim?.env, JOURNAL_NAME: 'soak' };
+    const options = { connectionString: url.href, closeMs: 5_000, env };
     const apps = [await bench.app(options), await bench.app(options)] as const;
-    const world: World = { bench, apps, proxy, disk: shim?.set };
-    const until = performance.now() + durationMs;
+    const world: World = { bench, random: createRandom(seed), apps, proxy, disk: shim?.set };
     let over = false;
-    const clients = Array.from({ length: CLIENTS }, () => client(world, ran, () => over));
+    const clientWorld = { bench, apps, isOver: () => over, onRun: (one: Ran) => ran.push(one) };
+    const clients = Array.from({ length: CLIENTS }, (_, index) =>
+      runClient(clientWorld, seed + 1 + index),
+    );
     try {
-      while (performance.now() < until) {
-        const kind = drawKind(world);
-        const event = { kind, fromMs: performance.now(), toMs: Infinity };
-        happened.push(event);
-        await EVENTS[kind]?.(world, bench.random.pick(apps));
-        event.toMs = performance.now();
-        await sleep(bench.random.int(50, 1_000));
-      }
+      await happen(world, performance.now() + durationMs, happened);
     } finally {
       over = true;
       await Promise.all(clients);
@@ -78,51 +92,70 @@ export function createSoak(durationMs: number, say: (line: string) => void): Soa
       name: 'soak',
       title: `random soak of ${durationMs / 1_000} s`,
       leavesFiles: true,
+      mayBeUnconfirmed: true,
       run,
     },
-    summary() {
-      const counts = new Map<string, number>();
-      for (const { kind } of happened) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-      return Array.from(counts, ([kind, count]) => `${kind} ${count}`).join(', ');
-    },
-    explain(wrong) {
-      const found = ran.find(({ one }) => wrong.startsWith(`${one.id}:`));
-      if (found === undefined) return wrong;
-      const { one, fromMs, toMs } = found;
-      const during = happened
-        .filter((event) => event.fromMs <= toMs && event.toMs >= fromMs)
-        .map((event) => `${event.kind} at ${seconds(event.fromMs - startMs)}`);
-      const client =
-        one.leave === undefined ? 'stayed' : `left at ${one.leave.at} by ${one.leave.by}`;
-      return `${wrong}; ran from ${seconds(fromMs - startMs)} to ${seconds(toMs - startMs)}; client ${client}; saw ${one.tokens} of ${one.ask.tokens.length} tokens; meanwhile: ${during.join(', ') || 'nothing'}`;
+    summary: () =>
+      `streams: ${countsOf(ran.map(({ kind, one }) => `${kind} ${one.ask.handler}`))}\n` +
+      `events: ${countsOf(happened.map(({ kind }) => kind))}`,
+    explainFirst(wrong) {
+      const found = wrong
+        .map((what) => ({ what, of: ran.find(({ one }) => what.startsWith(`${one.id}:`)) }))
+        .sort((a, b) => (a.of?.fromMs ?? 0) - (b.of?.fromMs ?? 0));
+      const [first] = found;
+      const more = found.length > 1 ? `; ${found.length - 1} more` : '';
+      if (first?.of === undefined) return `${first?.what ?? ''}${more}`;
+      return `${first.what}; ${describe(first.of, { happened, startMs, log })}${more}`;
     },
   };
 }
 
-/** Asks one answer after the other, each in a way of its own, of whichever process listens. */
-async function client(
-  { bench, apps }: World,
-  ran: { readonly one: Conversation; readonly fromMs: number; toMs: number }[],
-  isOver: () => boolean,
-): Promise<void> {
-  const { random } = bench;
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  while (!isOver()) {
-    const base = random.pick(apps).address;
-    if (base === undefined) {
-      await sleep(20);
-      continue;
-    }
-    const atOnce = random.int(0, 3) === 0;
-    for (const one of bench.draw(1, { mayBeInterrupted: true, atOnce, gapMs: [1, 40] })) {
-      const run = { one, fromMs: performance.now(), toMs: Infinity };
-      ran.push(run);
-      await converse(one, base, random.int(0, 1) === 0 && one.leave === undefined ? agent : false);
-      run.toMs = performance.now();
-      await sleep(one.status === undefined ? 50 : random.int(0, 100));
-    }
+/** One event after the other, until then. */
+async function happen(world: World, untilMs: number, happened: Happened[]): Promise<void> {
+  const { random, apps } = world;
+  while (performance.now() < untilMs) {
+    const kind = drawKind(world);
+    const event = { kind, fromMs: performance.now(), toMs: Infinity };
+    happened.push(event);
+    await EVENTS[kind]?.(world, random.pick(apps));
+    event.toMs = performance.now();
+    await sleep(random.int(50, 1_000));
   }
-  agent.destroy();
+}
+
+/** What is known of a stream: its client, what it saw, what happened meanwhile, what the apps said of it. */
+function describe(
+  { one, kind, fromMs, toMs }: Ran,
+  about: { readonly happened: readonly Happened[]; readonly startMs: number; readonly log: string },
+): string {
+  const at = (ms: number): string => `${((ms - about.startMs) / 1_000).toFixed(1)} s`;
+  const during = about.happened
+    .filter((event) => event.fromMs <= toMs && event.toMs >= fromMs)
+    .map((event) => `${event.kind} from ${at(event.fromMs)} to ${at(event.toMs)}`);
+  const left = one.leave === undefined ? 'stayed' : `left at ${one.leave.at} by ${one.leave.by}`;
+  const said = linesAbout(about.log, one.streamId);
+  return [
+    `${kind} client of ${one.ask.handler}, ${left}, from ${at(fromMs)} to ${at(toMs)}`,
+    `status ${one.status ?? 'none'}, stream ${one.streamId ?? 'unknown'}`,
+    `saw ${one.tokens} of ${one.ask.tokens.length} tokens${one.sawFinish ? ' and the end' : ''}`,
+    `meanwhile: ${during.join(', ') || 'nothing'}`,
+    ...(said === '' ? [] : [`the apps said: ${said}`]),
+  ].join('; ');
+}
+
+function linesAbout(log: string, streamId: string | undefined): string {
+  if (streamId === undefined) return '';
+  const lines = readFileSync(log, 'utf8').split('\n');
+  const about = lines.flatMap((line, index) =>
+    line.includes(streamId) ? lines.slice(Math.max(0, index - 3), index + 2) : [],
+  );
+  return about.slice(0, 20).join(' | ');
+}
+
+function countsOf(kinds: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const kind of kinds.toSorted()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return Array.from(counts, ([kind, count]) => `${kind} ${count}`).join(', ');
 }
 
 const EVENTS: Readonly<Record<string, Event>> = {
@@ -130,56 +163,56 @@ const EVENTS: Readonly<Record<string, Event>> = {
     await app.kill();
     await app.start();
   },
-  'crash-loop': async ({ bench }, app) => {
-    for (let times = bench.random.int(2, 4); times > 0; times -= 1) {
+  'crash-loop': async ({ random }, app) => {
+    for (let times = random.int(2, 4); times > 0; times -= 1) {
       await app.kill();
       await app.start();
-      await sleep(bench.random.int(0, 200));
+      await sleep(random.int(0, 200));
     }
   },
   sigterm: async ({ bench }, app) => {
     await closeInTime(bench, app);
     await app.start();
   },
-  'sigterm-twice': async ({ bench }, app) => {
-    await app.closeTwice(bench.random.int(0, 300));
+  'sigterm-twice': async ({ random }, app) => {
+    await app.closeTwice(random.int(0, 300));
     await app.start();
   },
-  sigstop: async ({ bench }, app) => {
+  sigstop: async ({ random }, app) => {
     app.freeze();
-    await sleep(bench.random.int(100, 3_000));
+    await sleep(random.int(100, 3_000));
     app.thaw();
   },
-  'database-crash': async ({ bench }) => {
+  'database-crash': async ({ bench, random }) => {
     await bench.server.stopImmediate();
-    await sleep(bench.random.int(0, 3_000));
+    await sleep(random.int(0, 3_000));
     await bench.server.start();
   },
-  'database-lock': async ({ bench }) => {
-    const seconds = bench.random.int(1, 6);
+  'database-lock': async ({ bench, random }) => {
+    const seconds = random.int(1, 6);
     await bench.query(
       `BEGIN; LOCK TABLE lastchunk_messages IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(${seconds}); COMMIT`,
     );
   },
-  'database-read-only': async ({ bench, proxy }) => {
+  'database-read-only': async ({ bench, random, proxy }) => {
     await bench.query(readOnly('SET default_transaction_read_only = on'));
     proxy.cut();
-    await sleep(bench.random.int(500, 3_000));
+    await sleep(random.int(500, 3_000));
     await waitUntil('the database can be written again', async () => {
       await bench.query(readOnly('RESET default_transaction_read_only'));
       return (await bench.query(SETTINGS))?.length === 0;
     });
     proxy.cut();
   },
-  'answers-lost': async ({ bench, proxy }) => {
+  'answers-lost': async ({ random, proxy }) => {
     proxy.loseAnswers();
-    await sleep(bench.random.int(10, 500));
+    await sleep(random.int(10, 500));
     proxy.cut();
     proxy.resume();
   },
-  'network-silent': async ({ bench, proxy }) => {
+  'network-silent': async ({ random, proxy }) => {
     proxy.pause();
-    await sleep(bench.random.int(100, 4_000));
+    await sleep(random.int(100, 4_000));
     proxy.resume();
   },
   'disk-write-error': (world) => breakDisk(world, 'w'),
@@ -188,17 +221,17 @@ const EVENTS: Readonly<Record<string, Event>> = {
   'disk-slow': (world) => breakDisk(world, 'd'),
 };
 
-function drawKind({ bench, disk }: World): string {
+function drawKind({ random, disk }: World): string {
   const kinds = Object.keys(EVENTS).filter(
     (kind) => disk !== undefined || !kind.startsWith('disk'),
   );
-  return kinds[bench.random.int(0, kinds.length - 1)] ?? 'kill';
+  return kinds[random.int(0, kinds.length - 1)] ?? 'kill';
 }
 
 /** The database works meanwhile, and the next event waits until the journals do again: one witness is always there. */
-async function breakDisk({ bench, apps, disk }: World, fault: string): Promise<void> {
+async function breakDisk({ bench, random, apps, disk }: World, fault: string): Promise<void> {
   disk?.(fault);
-  await sleep(bench.random.int(200, 2_000));
+  await sleep(random.int(200, 2_000));
   disk?.('-');
   await waitUntil('no journal is degraded', async () => {
     const degraded = apps.map((app) => bench.metric(app, 'lastchunk_journal_degraded'));
@@ -237,8 +270,4 @@ function buildShim(directory: string): Shim | undefined {
     env: { LD_PRELOAD: library, FAULT_FILE: control, FAULTY_DIR: faulty },
     set: (fault) => writeFileSync(control, fault),
   };
-}
-
-function seconds(ms: number): string {
-  return `${(ms / 1_000).toFixed(1)} s`;
 }
