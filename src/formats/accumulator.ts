@@ -1,28 +1,23 @@
 /** Adding frames up to a message, by what a format says of each and by the account of its leaves. */
-import { account, FieldTable, type Leaf } from './account.ts';
+import { account, type FieldTable, type Leaf } from './account.ts';
 import { AnswerText } from './answer-text.ts';
-import {
-  type Carries,
-  type BuiltInFormat,
-  type Format,
-  type Frame,
-  payloadOf,
-  textTest,
-} from './format.ts';
-import { framesIn, isFrame, type Found } from './frames.ts';
-import type { Framed } from './framing.ts';
+import { ask, tableOf } from './custom-format.ts';
+import { type BuiltInFormat, type Format, type Frame, payloadOf, textTest } from './format.ts';
+import { isFrame, type Found } from './frames.ts';
+import type { LargeFrame } from './large-frame.ts';
 import { isObject } from '../core/values.ts';
+import { Payloads } from './payloads.ts';
 import { asBuiltIn, isNobodys } from './registry.ts';
 import { MAX_LEAVES, RepeatedLeaves, type Weight } from './repeated-leaves.ts';
-import { kindOf } from './vendors/generic.ts';
+import { TextPieces } from './text-pieces.ts';
 
 /** A stream with more bytes of payloads than this has an answer, even if nobody can see one. */
 const EMPTY_MAX_BYTES = 512;
 
 /** What the frames so far amount to. */
 export class Accumulator {
-  /** Payloads in order: parsed, as they stood on the wire, or as the whole frame that is still to be parsed. */
-  events: unknown[] = [];
+  /** In order. */
+  payloads = new Payloads();
   errorFrame = false;
   toolCalls = false;
   finishReason: string | undefined;
@@ -34,14 +29,14 @@ export class Accumulator {
   /** Of payloads; beyond `EMPTY_MAX_BYTES` it is not counted on. */
   #bytes = 0;
   /** The text of a vendor's format, behind that of nobody's. */
-  #text = '';
+  #text = new TextPieces();
   #answer = new AnswerText();
   #repeated = new RepeatedLeaves();
 
   /** One that goes on from here by itself. */
   copy(): Accumulator {
     const copy = new Accumulator();
-    copy.events = [...this.events];
+    copy.payloads = this.payloads.copy();
     copy.errorFrame = this.errorFrame;
     copy.toolCalls = this.toolCalls;
     copy.finishReason = this.finishReason;
@@ -50,14 +45,14 @@ export class Accumulator {
     copy.#unknown = this.#unknown;
     copy.#hasText = this.#hasText;
     copy.#bytes = this.#bytes;
-    copy.#text = this.#text;
+    copy.#text = this.#text.copy();
     copy.#answer = this.#answer.copy();
     copy.#repeated = this.#repeated.copy();
     return copy;
   }
 
   get text(): string {
-    return this.#answer.text + this.#text;
+    return this.#answer.text + this.#text.toString();
   }
 
   /** The last word was a finish marker, and no error came. */
@@ -84,13 +79,13 @@ export class Accumulator {
   /** Counts one more frame in, or a stray line: content that no format can know. */
   add(format: Format, found: Found, report: (error: unknown) => void): void {
     if (!isFrame(found)) {
-      this.events.push(found.stray);
+      this.payloads.add(found.stray);
       this.#countBytes(found.stray);
       this.#unknown = true;
       this.#finished = false;
       return;
     }
-    this.events.push(found.json === undefined ? found.data : found.json);
+    this.payloads.add(found.json === undefined ? found.data : found.json);
     this.#countBytes(found.data);
     const builtIn = asBuiltIn(format);
     if (builtIn === undefined) this.#addCustom(format, found, report);
@@ -100,11 +95,11 @@ export class Accumulator {
 
   /** Counts a frame in of which only the text is new, and which was not parsed: `piece` holds it and nothing else. */
   addText(format: Format, text: string, piece: string, leaves: readonly object[]): void {
-    this.events.push(new Unparsed(piece));
+    this.payloads.addUnparsed(piece);
     this.#hasText = true;
     this.#finished = false;
     if (!isNobodys(format)) {
-      this.#text += text;
+      this.#text.add(text);
       return;
     }
     this.#answer.add(text);
@@ -116,16 +111,27 @@ export class Accumulator {
     return this.#repeated.last;
   }
 
+  /** Keeps a frame that is too large to be parsed: it is content, unless it says at its beginning that it is an end. */
+  addLarge({ text, signal }: LargeFrame): void {
+    this.payloads.add(text);
+    this.#countBytes(text);
+    this.#unknown = true;
+    this.errorFrame ||= signal === 'error';
+    this.#finished = signal === 'finish';
+  }
+
+  /** A longer one need not be counted through, which copies it where it is a rope. */
   #countBytes(data: string): void {
-    if (this.#bytes <= EMPTY_MAX_BYTES) this.#bytes += Buffer.byteLength(data);
+    if (this.#bytes > EMPTY_MAX_BYTES) return;
+    this.#bytes += data.length > EMPTY_MAX_BYTES ? data.length : Buffer.byteLength(data);
   }
 
   #addVendors(format: BuiltInFormat, frame: Frame): void {
     const texts = format.texts(frame);
     const added = texts.join('');
-    this.#text += added;
+    this.#text.add(added);
     const whole = format.whole(frame);
-    const repeats = this.#takeWhole(whole, added);
+    const repeats = this.#takeWhole(whole);
     const isText = textTest(repeats ? [...texts, ...whole] : texts);
     const found = account(payloadOf(frame), format.fields(frame), isText);
     const failed = format.failed(frame);
@@ -137,15 +143,13 @@ export class Accumulator {
   }
 
   /** Text that is there once more; all of it, where none came before. */
-  #takeWhole(whole: readonly string[], added: string): boolean {
+  #takeWhole(whole: readonly string[]): boolean {
     if (whole.length === 0) return false;
     const text = whole.join('');
-    if (this.#text === '' && added === '') {
-      this.#text = text;
-      this.#hasText ||= text !== '';
-      return true;
-    }
-    return this.#text.endsWith(text);
+    if (this.#text.length > 0) return this.#text.endsWith(text);
+    this.#text.add(text);
+    this.#hasText ||= text !== '';
+    return true;
   }
 
   #addNobodys(format: BuiltInFormat, frame: Frame): void {
@@ -195,7 +199,7 @@ export class Accumulator {
 
   #addCustom(format: Format, frame: Frame, report: (error: unknown) => void): void {
     const { carries, text, terminal } = ask(format, frame, report);
-    this.#text += text;
+    this.#text.add(text);
     const failed = carries === 'error';
     this.#unknown ||= carries === 'unknown';
     this.#wordless ||= carries === 'content' && text === '';
@@ -233,62 +237,3 @@ function partOf(text: string): (leaf: Leaf) => boolean {
   if (text.length > MAX_SEARCHED_CHARS) return textTest([text]);
   return (leaf) => text.includes(String(leaf));
 }
-
-/** The payloads, all of them parsed. */
-export function eventsOf(framing: Framed, payloads: readonly unknown[]): readonly unknown[] {
-  return payloads.flatMap((payload) => {
-    if (!(payload instanceof Unparsed)) return [payload];
-    return framesIn(framing, payload.piece)
-      .filter(isFrame)
-      .map((frame) => frame.json);
-  });
-}
-
-/** A frame that was recognised by its template; a class, to be told from what apps send. */
-class Unparsed {
-  readonly piece: string;
-
-  constructor(piece: string) {
-    this.piece = piece;
-  }
-}
-
-const TABLES = new WeakMap<Format, FieldTable>();
-
-/** The rows that an app gave with its format. */
-function tableOf(format: Format, report: (error: unknown) => void): FieldTable {
-  const known = TABLES.get(format);
-  if (known !== undefined) return known;
-  let table = new FieldTable({}, kindOf);
-  try {
-    table = new FieldTable({ plumbing: format.plumbing ?? [] }, kindOf);
-  } catch (error) {
-    report(error);
-  }
-  TABLES.set(format, table);
-  return table;
-}
-
-interface Answer {
-  readonly carries: Carries;
-  readonly text: string;
-  readonly terminal: boolean;
-}
-
-/** The three questions. A custom format may throw or answer nonsense: then the payload is unknown. */
-function ask(format: Format, frame: Frame, report: (error: unknown) => void): Answer {
-  try {
-    const answer = {
-      carries: format.carries(frame),
-      text: format.text(frame),
-      terminal: format.terminal(frame),
-    };
-    if (typeof answer.text === 'string' && CARRIES.includes(answer.carries)) return answer;
-    report(new TypeError('a format must answer a string for text and a known word for carries'));
-  } catch (error) {
-    report(error);
-  }
-  return { carries: 'unknown', text: '', terminal: false };
-}
-
-const CARRIES: readonly Carries[] = ['nothing', 'content', 'error', 'unknown'];

@@ -3,19 +3,13 @@
  * happens to be JSON, or JSON strings: only all of them together show which.
  */
 
-/** A payload that is a JSON string, number, boolean or null, or bare text between such. */
-interface Primitive {
-  /** As it stood on the wire. */
-  readonly written: string;
-  /** What it is as JSON; `undefined` for what is no string. */
-  readonly decoded: string | undefined;
-}
+import { TextPieces } from './text-pieces.ts';
 
 /** A text of at least so many characters that begins with all of the one before is no delta. */
 const SNAPSHOT_CHARS = 16;
 
 export class AnswerText {
-  #joined = '';
+  #joined = new TextPieces();
   /** The text payload before this one. */
   #last = '';
   #payloads = 0;
@@ -25,8 +19,9 @@ export class AnswerText {
   #grew = false;
   /** A payload that repeated all of the text: no more of it, unless another one follows. */
   #repeated: string | undefined;
-  /** From the first primitive on: everything, piece by piece. */
-  #pieces: (string | Primitive)[] | undefined;
+  /** From the first primitive on: everything, with primitives as they stood on the wire, and with strings as what they are. */
+  #written: TextPieces | undefined;
+  #decoded: TextPieces | undefined;
   #hasBare = false;
   #hasObject = false;
   #hasOther = false;
@@ -34,13 +29,14 @@ export class AnswerText {
   /** One that goes on from here by itself. */
   copy(): AnswerText {
     const copy = new AnswerText();
-    copy.#joined = this.#joined;
+    copy.#joined = this.#joined.copy();
     copy.#last = this.#last;
     copy.#payloads = this.#payloads;
     copy.#grows = this.#grows;
     copy.#grew = this.#grew;
     copy.#repeated = this.#repeated;
-    copy.#pieces = this.#pieces?.slice();
+    copy.#written = this.#written?.copy();
+    copy.#decoded = this.#decoded?.copy();
     copy.#hasBare = this.#hasBare;
     copy.#hasObject = this.#hasObject;
     copy.#hasOther = this.#hasOther;
@@ -50,22 +46,26 @@ export class AnswerText {
   /** Adds the text of an object. `ends`: its frame is an end marker. */
   add(text: string, ends = false): void {
     this.#hasObject = true;
-    this.#pieces?.push(text);
+    this.#note(text, text);
     this.#join(text, ends);
   }
 
   /** Adds a payload that is not JSON. */
   addBare(text: string): void {
     this.#hasBare = true;
-    this.#pieces?.push(text);
+    this.#note(text, text);
     this.#join(text, false);
   }
 
   /** Adds a JSON value that is neither object nor array, with the text that it was written as. */
   addPrimitive(written: string, json: unknown): void {
     const decoded = typeof json === 'string' ? json : undefined;
-    this.#pieces ??= [this.#joined + (this.#repeated ?? '')];
-    this.#pieces.push({ written, decoded });
+    if (this.#written === undefined) {
+      this.#written = this.#joined.copy();
+      this.#written.add(this.#repeated ?? '');
+      this.#decoded = this.#written.copy();
+    }
+    this.#note(written, decoded ?? written);
     if (decoded === undefined) this.#hasOther = true;
     else this.#join(decoded, false);
   }
@@ -82,7 +82,7 @@ export class AnswerText {
 
   /** Whether a text is all of it so far once more. */
   isWhole(text: string): boolean {
-    return text.length === this.#joined.length && text === this.#joined;
+    return this.#joined.equals(text);
   }
 
   /** It cannot be told whether its payloads are deltas. */
@@ -91,22 +91,20 @@ export class AnswerText {
   }
 
   get text(): string {
-    const pieces = this.#pieces;
     const asWritten = this.#hasBare || (this.#hasOther && !this.#hasObject);
-    if (pieces !== undefined && asWritten) {
-      return pieces
-        .map((piece) => {
-          if (typeof piece === 'string') return piece;
-          return this.#hasBare ? piece.written : (piece.decoded ?? piece.written);
-        })
-        .join('');
-    }
-    return this.#isSnapshots ? this.#last : this.#joined;
+    const primitives = this.#hasBare ? this.#written : this.#decoded;
+    if (primitives !== undefined && asWritten) return primitives.toString();
+    return this.#isSnapshots ? this.#last : this.#joined.toString();
   }
 
   get #isSnapshots(): boolean {
     if (!this.#grows || !this.#grew) return false;
     return this.#payloads > 2 || this.#last.length >= 2 * SNAPSHOT_CHARS;
+  }
+
+  #note(written: string, decoded: string): void {
+    this.#written?.add(written);
+    this.#decoded?.add(decoded);
   }
 
   #join(text: string, ends: boolean): void {
@@ -117,11 +115,10 @@ export class AnswerText {
       this.#grew ||= this.#grows && text.length > this.#last.length;
     }
     if (this.#grows) this.#last = text;
-    if (this.#repeated !== undefined) this.#joined += this.#repeated;
+    if (this.#repeated !== undefined) this.#joined.add(this.#repeated);
     this.#repeated = undefined;
-    const isWhole = text.length === this.#joined.length && text === this.#joined;
     // Of two payloads alone nobody can tell whether a word was said twice.
-    if (isWhole && (this.#payloads > 2 || ends)) this.#repeated = text;
-    else this.#joined += text;
+    if (this.isWhole(text) && (this.#payloads > 2 || ends)) this.#repeated = text;
+    else this.#joined.add(text);
   }
 }

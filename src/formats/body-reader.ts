@@ -67,6 +67,14 @@ export class BodyReader {
     return isNoFrames ? readWhole(FALLBACK.text, this.#head, this.#report) : result;
   }
 
+  /**
+   * Parses up to `most` of the payloads that were recognised without parsing them, because the events of a result will be asked
+   * for; true when none is left.
+   */
+  parsePayloads(most: number): boolean {
+    return this.#reading?.parsePayloads(most) ?? true;
+  }
+
   #resultOfHead(): BodyReading {
     const reading = this.#begin(this.#sniffer?.end() ?? 'text');
     reading.feed(this.#head, false);
@@ -101,6 +109,10 @@ class TextReader implements Reading {
 
   feed(piece: string): void {
     this.#text += piece;
+  }
+
+  parsePayloads(): boolean {
+    return true;
   }
 
   result(): BodyReading {

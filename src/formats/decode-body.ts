@@ -49,7 +49,7 @@ function codingsOf(contentEncoding: string): readonly string[] {
 
 /** Encoded bytes that are decoded at once, and what they may become; more is decoded in steps. */
 const MAX_AT_ONCE_BYTES = 65_536;
-const MAX_AT_ONCE_OUTPUT = 1_048_576;
+const MAX_AT_ONCE_OUTPUT = 262_144;
 
 /** Decodes a body at once, like `decodeBody`; `undefined` where that would take long, or where it is damaged. Never throws. */
 export function decodeAtOnce(
@@ -57,8 +57,12 @@ export function decodeAtOnce(
   contentEncoding: string,
   maxBytes: number,
 ): DecodedBody | undefined {
+  let length = 0;
+  for (const piece of pieces) {
+    length += piece.length;
+    if (length > MAX_AT_ONCE_BYTES) return undefined;
+  }
   const body = bytesOf(pieces);
-  if (body.length > MAX_AT_ONCE_BYTES) return undefined;
   let bytes: Uint8Array = body;
   for (const coding of codingsFor(body, contentEncoding)) {
     const decoded = inflateAtOnce(bytes, coding, Math.min(maxBytes, MAX_AT_ONCE_OUTPUT));

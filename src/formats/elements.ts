@@ -36,8 +36,7 @@ export class ElementScanner {
     const found: string[] = [];
     let from = 0;
     const close = (end: number): void => {
-      const text = this.#open + piece.slice(from, end);
-      if (text.trim() !== '') found.push(text);
+      found.push(this.#open + piece.slice(from, end));
       this.#open = '';
       this.#isOpen = false;
       this.#isBare = false;

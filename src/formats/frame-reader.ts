@@ -1,9 +1,10 @@
 /** Reads a body of frames: chooses the format under `auto`, and does not parse what looks like the frame before it. */
 import { Accumulator } from './accumulator.ts';
 import type { Format } from './format.ts';
-import { Cutter, framesIn, isFrame, unfinishedIn, type Found } from './frames.ts';
+import { type Cut, Cutter, framesIn, isFrame, unfinishedIn, type Found } from './frames.ts';
 import { type Framed, LineEnds } from './framing.ts';
 import { type FrameTemplate, TemplateLearner } from './frame-template.ts';
+import { SMALL_FRAME_CHARS } from './large-frame.ts';
 import { type BodyReading, type Reading, toReading } from './reading.ts';
 import { FALLBACK, recognise } from './registry.ts';
 
@@ -53,31 +54,39 @@ export class FrameReader implements Reading {
 
   feed(piece: string, fits: boolean): void {
     const text = this.#lineEnds.normalise(piece);
-    if (this.#cutter.tail === '' && this.#leaves !== undefined && this.#template !== undefined) {
+    if (this.#cutter.isBetween && this.#leaves !== undefined && this.#template !== undefined) {
       const known = fits && this.#template === this.#expected && text.length === piece.length;
       const inside = known ? this.#template.textOf(text) : this.#template.textIn(text);
       if (inside) return this.#accumulator.addText(this.#format, inside, text, this.#leaves);
     }
-    for (const frame of this.#cutter.feed(text)) this.#read(frame);
+    for (const cut of this.#cutter.feed(text)) {
+      if (typeof cut === 'string') this.#read(cut);
+      else this.#accumulator.addLarge(cut);
+    }
+  }
+
+  parsePayloads(most: number): boolean {
+    return this.#accumulator.payloads.parse(this.#framing, most);
   }
 
   result(): BodyReading {
-    const open = unfinishedIn(this.#framing, this.#cutter.tail);
+    const open = openIn(this.#framing, this.#cutter.tail);
     if (open.length === 0) return toReading(this.#accumulator, this.#format, this.#framing);
     const format = this.#isChosen ? this.#format : (vendorIn(open) ?? this.#format);
     const sum = format === this.#format ? this.#accumulator.copy() : this.#readAgain(format);
+    const isCut = this.#framing === 'elements' && !sum.finished && !open.every(isFrame);
     for (const found of open) {
       // Behind a finish marker the next frame is on its way.
-      if (sum.finished && !isFrame(found)) sum.events.push(found.stray);
+      if (sum.finished && !isFrame(found)) sum.payloads.add(found.stray);
       else sum.add(format, found, this.#report);
     }
-    return toReading(sum, format, this.#framing);
+    return toReading(sum, format, this.#framing, isCut);
   }
 
   #read(piece: string): void {
     const template = this.#template;
     const leaves = this.#leaves;
-    if (template !== undefined && leaves !== undefined) {
+    if (template !== undefined && leaves !== undefined && piece.length <= SMALL_FRAME_CHARS) {
       const text = template.textIn(piece);
       if (text !== undefined) {
         this.#accumulator.addText(this.#format, text, piece, leaves);
@@ -86,7 +95,7 @@ export class FrameReader implements Reading {
     }
     const found = framesIn(this.#framing, piece);
     for (const one of found) this.#take(one);
-    if (found.length === 1) this.#learn(piece);
+    if (found.length === 1 && piece.length <= SMALL_FRAME_CHARS) this.#learn(piece);
   }
 
   #take(found: Found): void {
@@ -134,6 +143,11 @@ export class FrameReader implements Reading {
     }
     this.#leaves = this.#accumulator.lastLeaves;
   }
+}
+
+/** What is found in what waits for its boundary; half a large frame is no frame. */
+function openIn(framing: Framed, tail: Cut): readonly Found[] {
+  return typeof tail === 'string' ? unfinishedIn(framing, tail) : [{ stray: tail.text }];
 }
 
 function vendorIn(open: readonly Found[]): Format | undefined {

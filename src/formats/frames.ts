@@ -7,6 +7,7 @@ import type { Frame } from './format.ts';
 import { elementsIn, ElementScanner } from './elements.ts';
 import type { Framed } from './framing.ts';
 import { parseJson } from './json.ts';
+import { FrameSize, isTooLarge, LargeFrame, SMALL_FRAME_CHARS } from './large-frame.ts';
 
 /** The index behind the last frame boundary in `text`; 0 when there is none. Elements are found by their scanner. */
 export function boundaryEnd(framing: Framed, text: string): number {
@@ -14,6 +15,27 @@ export function boundaryEnd(framing: Framed, text: string): number {
   if (framing !== 'sse') return text.lastIndexOf('\n') + 1;
   const at = text.lastIndexOf('\n\n');
   return at < 0 ? 0 : at + 2;
+}
+
+/** The same of a text whose lines end in any of the three ways. */
+export function lastBoundaryEnd(framing: Framed, text: string): number {
+  const ends = BOUNDARIES[framing === 'sse' ? 'sse' : 'lines'].map((boundary) => {
+    // To search forwards for one character is ten times as fast, and one large frame has no line end.
+    const at = text.includes(boundary.charAt(0)) ? text.lastIndexOf(boundary) : -1;
+    return at < 0 ? 0 : at + boundary.length;
+  });
+  const end = Math.max(...ends);
+  // The rest of a CRLF.
+  return end > 0 && text[end - 1] === '\r' && text[end] === '\n' ? end + 1 : end;
+}
+
+/** Blank lines, and line ends. */
+const BOUNDARIES = { sse: ['\n\n', '\r\r', '\n\r'], lines: ['\n', '\r'] } as const;
+
+/** The index behind the first one; 0 when there is none. */
+function firstBoundaryEnd(framing: Framed, text: string): number {
+  const boundary = framing === 'sse' ? '\n\n' : '\n';
+  return text.indexOf(boundary) + boundary.length;
 }
 
 /** The frames of a text that ends on a boundary, each by itself. */
@@ -155,6 +177,9 @@ function withoutMark(head: string): string {
   return head.charCodeAt(0) === 0xfeff ? head.slice(1) : head;
 }
 
+/** What is cut out of a body: a frame, or one that is too large to be parsed. */
+export type Cut = string | LargeFrame;
+
 /** Cuts a body behind its last boundary so far: what stands before it can be read for good. */
 export class Cutter {
   readonly #framing: Framed;
@@ -163,6 +188,10 @@ export class Cutter {
   #tail = '';
   /** The end of it, flat, because looking into a rope copies it. */
   #overlap = '';
+  /** Of what waits, once it is no small frame. */
+  #size: FrameSize | undefined;
+  /** Its beginning, flat. */
+  #beginning = '';
 
   constructor(framing: Framed) {
     this.#framing = framing;
@@ -170,13 +199,41 @@ export class Cutter {
   }
 
   /** What waits for its boundary. */
-  get tail(): string {
-    return this.#scanner?.tail ?? this.#tail;
+  get tail(): Cut {
+    return this.#asCut(this.#open);
+  }
+
+  /** Nothing waits. */
+  get isBetween(): boolean {
+    return this.#open === '';
   }
 
   /** Takes the next piece; returns the frames that end in it, each by itself. */
-  feed(piece: string): readonly string[] {
-    if (this.#scanner !== undefined) return this.#scanner.feed(piece);
+  feed(piece: string): readonly Cut[] {
+    const before = this.#open.length;
+    const frames = this.#scanner?.feed(piece) ?? this.#cut(piece);
+    const [first] = frames;
+    if (first === undefined) {
+      this.#measure(piece);
+      return frames;
+    }
+    // The first one may have begun long ago.
+    this.#size?.feed(piece.slice(0, Math.max(0, first.length - before)));
+    const cuts =
+      this.#size === undefined
+        ? frames.map(cutOf)
+        : [this.#asCut(first), ...frames.slice(1).map(cutOf)];
+    this.#size = undefined;
+    this.#measure(this.#open);
+    return cuts;
+  }
+
+  get #open(): string {
+    return this.#scanner?.tail ?? this.#tail;
+  }
+
+  /** The frames of all framings but `elements`. */
+  #cut(piece: string): readonly string[] {
     // Only the overlap and the new piece can hold a new boundary; looking at all of the tail would be quadratic.
     const window = this.#overlap + piece;
     const end = boundaryEnd(this.#framing, window);
@@ -185,12 +242,32 @@ export class Cutter {
       this.#overlap = window.slice(-OVERLAP_CHARS);
       return [];
     }
-    const whole = this.#tail + piece;
-    const cut = this.#tail.length - this.#overlap.length + end;
-    this.#tail = whole.slice(cut);
+    const seen = this.#overlap.length;
+    const first = firstBoundaryEnd(this.#framing, window);
+    const frame = this.#tail + piece.slice(0, first - seen);
+    const others = framesApart(this.#framing, piece.slice(first - seen, end - seen));
+    this.#tail = piece.slice(end - seen);
     this.#overlap = this.#tail.slice(-OVERLAP_CHARS);
-    return framesApart(this.#framing, whole.slice(0, cut));
+    return others.length === 0 ? [frame] : [frame, ...others];
   }
+
+  /** Adds up what waits, from where it is no small frame any more. */
+  #measure(piece: string): void {
+    const open = this.#open;
+    if (this.#size !== undefined) return this.#size.feed(piece);
+    if (open.length <= SMALL_FRAME_CHARS) return;
+    this.#beginning = open.slice(0, SMALL_FRAME_CHARS);
+    this.#size = new FrameSize();
+    this.#size.feed(open);
+  }
+
+  #asCut(text: string): Cut {
+    return this.#size?.isTooLarge === true ? new LargeFrame(text, this.#beginning) : text;
+  }
+}
+
+function cutOf(frame: string): Cut {
+  return isTooLarge(frame) ? new LargeFrame(frame, frame) : frame;
 }
 
 /** A boundary has at most two characters, and the last of them is new. */

@@ -187,6 +187,11 @@ export class LineEnds {
   /** The last character was a CR: a LF that follows belongs to it. */
   #hasCr = false;
 
+  /** Goes over a piece that nobody looks at. */
+  skip(piece: string): void {
+    if (piece !== '') this.#hasCr = piece.endsWith('\r');
+  }
+
   normalise(piece: string): string {
     if (!this.#hasCr && !piece.includes('\r')) return piece;
     const rest = this.#hasCr && piece.startsWith('\n') ? piece.slice(1) : piece;

@@ -16,8 +16,8 @@ export {
 } from './decode-body.ts';
 export type { Carries, FinishMarker, Format, Frame, Framing } from './format.ts';
 export { TerminalDetector } from './terminal-detector.ts';
-export type { TerminalSignal } from './prefilter.ts';
-export { isVendorAnswer } from './vendor-answer.ts';
+export type { TerminalSignal } from './large-frame.ts';
+export { beginsVendorAnswer, isVendorAnswer } from './vendor-answer.ts';
 export { BodyReader } from './body-reader.ts';
 export type { BodyReading } from './body-reader.ts';
 export type { DecodedBody } from './decode-body.ts';

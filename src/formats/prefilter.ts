@@ -1,10 +1,8 @@
-/** Which chunks are worth parsing while they pass, and what a frame is that is too long for that. */
+/** Which chunks are worth parsing while they pass, and which of their frames end an answer. */
 import { asBuiltIn, BUILT_INS, FALLBACK } from './registry.ts';
 import type { Format, Frame } from './format.ts';
 import type { BodyFraming } from './framing.ts';
-
-/** The first terminal fact in a chunk. */
-export type TerminalSignal = 'finish' | 'error';
+import type { TerminalSignal } from './large-frame.ts';
 
 /**
  * Characters of an unfinished frame that are searched again with the next chunk: at least the longest needle,
@@ -32,17 +30,6 @@ export function prefilterOf(given: Format | undefined): RegExp | undefined {
 /** One expression, because that goes over the chunk once; each alternative once, because it pays for every one. */
 function anyOf(sources: readonly string[]): RegExp {
   return new RegExp([...new Set(sources)].join('|'));
-}
-
-/** Names of terminal frames, as they stand in an `event:` line or a type. */
-const FINISH_NAMES =
-  /(?:event: ?|"type"\s*:\s*")(?:response\.completed|response\.incomplete|message_stop|finish|message-end|RUN_FINISHED|end|done|complete)["\n]/;
-const ERROR_NAMES = /(?:event: ?|"type"\s*:\s*")(?:response\.failed|error|RUN_ERROR)["\n]/;
-
-/** What a frame is that is too long to be parsed. */
-export function signalOfBeginning(beginning: string): TerminalSignal | undefined {
-  if (ERROR_NAMES.test(beginning)) return 'error';
-  return FINISH_NAMES.test(beginning) ? 'finish' : undefined;
 }
 
 /** Asks formats whether a frame ends the answer. */

@@ -1,7 +1,8 @@
 /** What a body says, out of what its frames amount to. */
-import { type Accumulator, eventsOf } from './accumulator.ts';
+import type { Accumulator } from './accumulator.ts';
 import type { FinishMarker, Format } from './format.ts';
 import type { Framed } from './framing.ts';
+import type { Payloads } from './payloads.ts';
 
 /** What a body says. */
 export interface BodyReading {
@@ -33,11 +34,18 @@ export interface BodyReading {
 export interface Reading {
   feed(text: string, fits: boolean): void;
   result(): BodyReading;
+  /** Parses up to `most` payloads that were not; true when none is left. */
+  parsePayloads(most: number): boolean;
 }
 
-/** The result of a body that was read by `format`. */
-export function toReading(accumulator: Accumulator, format: Format, framing: Framed): BodyReading {
-  return new AccumulatedReading(accumulator, format, framing);
+/** The result of a body that was read by `format`. `isCut`: it ends inside a value of JSON, and so is not whole by any format. */
+export function toReading(
+  accumulator: Accumulator,
+  format: Format,
+  framing: Framed,
+  isCut = false,
+): BodyReading {
+  return new AccumulatedReading(accumulator, format, { framing, isCut });
 }
 
 /** A class, because an object literal with an accessor costs some microseconds. */
@@ -52,14 +60,18 @@ class AccumulatedReading implements BodyReading {
   readonly toolCalls: boolean;
   readonly wordless: boolean;
   readonly finishReason: string | undefined;
-  readonly #payloads: readonly unknown[];
+  readonly #payloads: Payloads;
   /** The list grows as the body is read on. */
   readonly #count: number;
   readonly #framing: Framed;
 
-  constructor(accumulator: Accumulator, { name, finishMarker }: Format, framing: Framed) {
+  constructor(
+    accumulator: Accumulator,
+    { name, finishMarker }: Format,
+    { framing, isCut }: { readonly framing: Framed; readonly isCut: boolean },
+  ) {
     this.format = name;
-    this.finishMarker = finishMarker;
+    this.finishMarker = isCut ? 'needed' : finishMarker;
     this.text = accumulator.text;
     this.empty = accumulator.empty;
     this.finished = accumulator.finished;
@@ -68,12 +80,12 @@ class AccumulatedReading implements BodyReading {
     this.toolCalls = accumulator.toolCalls;
     this.wordless = accumulator.wordless;
     this.finishReason = accumulator.finishReason;
-    this.#payloads = accumulator.events;
-    this.#count = accumulator.events.length;
+    this.#payloads = accumulator.payloads;
+    this.#count = accumulator.payloads.count;
     this.#framing = framing;
   }
 
   get events(): readonly unknown[] {
-    return eventsOf(this.#framing, this.#payloads.slice(0, this.#count));
+    return this.#payloads.first(this.#framing, this.#count);
   }
 }

@@ -3,54 +3,39 @@
  * before the message is saved. It runs for every chunk of every stream, so the common chunk (whole frames,
  * nothing that may be terminal in them) costs two comparisons or one regular expression; only other chunks are parsed.
  */
-import { asBuiltIn, FALLBACK, formatNamed, recognise } from './registry.ts';
-import type { Format, Frame } from './format.ts';
-import { boundaryEnd, framesApart, framesIn, isFrame, unfinishedIn, type Found } from './frames.ts';
+import { asBuiltIn, FALLBACK, formatNamed } from './registry.ts';
+import type { Format } from './format.ts';
+import { boundaryEnd, framesApart, lastBoundaryEnd, unfinishedIn } from './frames.ts';
 import { type BodyFraming, declaredFraming, type Framed, LineEnds, Sniffer } from './framing.ts';
-import {
-  endsFrame,
-  OVERLAP_CHARS,
-  prefilterOf,
-  SignalJudge,
-  signalOfBeginning,
-  type TerminalSignal,
-} from './prefilter.ts';
+import { FrameJudge, graver, MAX_FRAME_CHARS } from './frame-judge.ts';
+import { isTooLarge, signalOfBeginning, type TerminalSignal } from './large-frame.ts';
+import { endsFrame, OVERLAP_CHARS } from './prefilter.ts';
 import { ElementScanner } from './elements.ts';
 import { type FrameTemplate, TemplateLearner } from './frame-template.ts';
 
-/** A longer frame is not parsed: what it is, it says at its beginning. */
-const MAX_FRAME_CHARS = 262_144;
-/** So much of it is its beginning. */
-const BEGINNING_CHARS = 1_024;
+/** So much of a large frame is kept, to know it by its beginning. */
+const BEGINNING_CHARS = 2_048;
 /** Characters of one unfinished frame that are parsed, over all tries, before only its end is waited for. */
 const MAX_REREAD_CHARS = 262_144;
-/** After so many characters without a vendor's frame the format is taken for generic. */
-const GUESS_CHARS = 8_192;
 /** Frames tried for a template: the first ones carry a role, or a text that stands in them twice. */
 const MAX_SAMPLES = 4;
+/** Of a larger write only so much of its beginning and of its end is looked at, some 2 ms of work each. */
+const MAX_LOOK_CHARS = 131_072;
 
 /**
  * Looks for terminal frames in one stream. `choice` is a format, its name, or `auto`; `contentType` is without parameters,
  * in lower case, or ''. `onError` is told, once, when a custom format throws; its frame then ends nothing.
  */
 export class TerminalDetector {
-  /** A finish marker was seen, and no content behind it. Under `auto`, that of any format. */
-  finished = false;
-  /** An error frame was seen. */
-  errored = false;
   /** The piece seen last is one frame that fits the template. */
   fitted = false;
   readonly #given: Format | undefined;
-  readonly #prefilter: RegExp | undefined;
+  readonly #judge: FrameJudge;
   readonly #lineEnds = new LineEnds();
   readonly #learner = new TemplateLearner(MAX_SAMPLES);
-  readonly #judge: SignalJudge;
   #framing: BodyFraming | undefined;
   #sniffer: Sniffer | undefined;
   #scanner: ElementScanner | undefined;
-  #guess: Format | undefined;
-  /** What is left to look through for a guess; 0 when there is one, or none is to be had. */
-  #guessChars: number;
   /** No frame is open and nothing is left to find out: a chunk of whole frames can be waved through. */
   #idle: boolean;
   /** The frame that has begun and not ended: a rope, which must not be searched, because that copies it. */
@@ -73,23 +58,32 @@ export class TerminalDetector {
     const given = typeof choice === 'string' ? formatNamed(choice) : choice;
     const { framing, certain } = declaredFraming(given, contentType);
     this.#given = given;
-    this.#guess = given;
-    this.#guessChars = given === undefined ? GUESS_CHARS : 0;
-    this.#prefilter = prefilterOf(given);
-    this.#judge = new SignalJudge(given, onError);
+    this.#judge = new FrameJudge(given, onError);
     if (certain) this.#framing = framing;
     else this.#sniffer = new Sniffer(framing, true);
     this.#idle = this.#framing !== undefined && given !== undefined;
   }
 
+  /** A finish marker was seen, and no content behind it. Under `auto`, that of any format. */
+  get finished(): boolean {
+    return this.#judge.finished;
+  }
+
+  /** An error frame was seen. */
+  get errored(): boolean {
+    return this.#judge.errored;
+  }
+
   /** The format as far as the first 8 Ki characters show it; the generic one of the framing until then. */
   get format(): string {
-    return (this.#guess ?? FALLBACK[this.#framing ?? this.#sniffer?.declared ?? 'text']).name;
+    const known = this.#judge.format;
+    return (known ?? FALLBACK[this.#framing ?? this.#sniffer?.declared ?? 'text']).name;
   }
 
   /** Whether that format needs its finish marker. */
   get needsFinish(): boolean {
-    return (this.#guess ?? FALLBACK[this.#framing ?? 'text']).finishMarker === 'needed';
+    const known = this.#judge.format;
+    return (known ?? FALLBACK[this.#framing ?? 'text']).finishMarker === 'needed';
   }
 
   /** What most frames of this stream look like, once that is known; it does not change any more. */
@@ -97,35 +91,71 @@ export class TerminalDetector {
     return this.#learner.template;
   }
 
-  /** Takes the next chunk, cut anywhere; returns the first terminal signal in it, if any. Never throws. */
+  /** Takes the next chunk, cut anywhere; returns an error in it, or else a finish marker, if there is any. Never throws. */
   inspect(piece: string): TerminalSignal | undefined {
     if (this.#framing === 'text') return undefined;
     this.fitted = false;
-    if (this.#idle && endsFrame(this.#framing, piece)) {
+    const isLarge = piece.length > 2 * MAX_LOOK_CHARS;
+    if (this.#idle && !isLarge && endsFrame(this.#framing, piece)) {
       this.fitted = this.template?.fits(piece) === true;
       if (this.fitted) {
-        this.finished = false;
+        this.#judge.finished = false;
         return undefined;
       }
-      if (!this.finished && this.#prefilter?.test(piece) === false) {
+      if (!this.finished && !this.#judge.mayEnd(piece)) {
         if (this.#learner.open) this.#learn(piece);
         return undefined;
       }
     }
     try {
-      return this.#inspect(piece);
+      return isLarge ? this.#inspectLarge(piece) : this.#inspect(piece);
     } catch (error) {
       this.#judge.report(error);
       return undefined;
     }
   }
 
+  /** What stands between is read when the message is due. */
+  #inspectLarge(piece: string): TerminalSignal | undefined {
+    const first = this.#inspect(piece.slice(0, MAX_LOOK_CHARS));
+    this.#skip(piece.slice(MAX_LOOK_CHARS, -MAX_LOOK_CHARS));
+    const last = this.#framing === 'text' ? undefined : this.#inspect(piece.slice(-MAX_LOOK_CHARS));
+    return graver(first, last);
+  }
+
+  /** Goes over a text without looking into it, but for where its last frame begins. */
+  #skip(text: string): void {
+    const framing = this.#framing;
+    if (framing === undefined || framing === 'text') return;
+    // There is content in it, one may think.
+    this.#judge.finished = false;
+    // How many brackets are open behind it nobody knows: the rest is not looked at.
+    if (framing === 'elements') return this.#stopLooking();
+    const end = lastBoundaryEnd(framing, text);
+    const rest = text.slice(end);
+    this.#lineEnds.skip(text.slice(0, end));
+    if (end > 0 && rest.length <= MAX_FRAME_CHARS) {
+      return this.#open(this.#lineEnds.normalise(rest));
+    }
+    const beginning = this.#lineEnds.normalise(rest.slice(0, BEGINNING_CHARS));
+    if (end > 0) this.#open(beginning);
+    else this.#grow(beginning, this.#overlap + beginning);
+    this.#lineEnds.skip(rest);
+    this.#overlap = rest.slice(-OVERLAP_CHARS);
+    this.#makeOverlong();
+  }
+
+  #stopLooking(): void {
+    this.#framing = 'text';
+    this.#scanner = undefined;
+  }
+
   #inspect(piece: string): TerminalSignal | undefined {
     const signal =
       this.#framing === undefined ? this.#sniff(piece) : this.#look(this.#framing, piece);
-    this.#guessChars = Math.max(0, this.#guessChars - piece.length);
+    this.#judge.endPiece(piece.length);
     const isOpen = this.#tail !== '' || this.#scanner !== undefined;
-    this.#idle = this.#framing !== undefined && !isOpen && this.#guessChars === 0;
+    this.#idle = this.#framing !== undefined && !isOpen && !this.#judge.isGuessing;
     return signal;
   }
 
@@ -147,7 +177,7 @@ export class TerminalDetector {
     if (framing === 'text') return undefined;
     const text = this.#lineEnds.normalise(piece);
     if (this.#scanner === undefined) return this.#cut(framing, text);
-    return this.#judgeEach(framing, this.#scanner.feed(text), false);
+    return this.#judge.judgeEach(framing, this.#scanner.feed(text), false);
   }
 
   #cut(framing: Framed, piece: string): TerminalSignal | undefined {
@@ -157,19 +187,14 @@ export class TerminalDetector {
       this.#grow(piece, window);
       return this.#peek(framing);
     }
-    const told = this.#told;
-    const named = this.#overlong;
     const whole = this.#tail + piece;
     const cut = this.#tail.length - this.#overlap.length + end;
-    const worthIt = this.#candidate || this.#isCandidate(window);
+    const worthIt = this.#candidate || this.#judge.isCandidate(window);
     // The first frame is the one that was open: what it had to say may have been told.
-    const skips = named !== undefined || told;
+    const skips = this.#overlong !== undefined || this.#told;
     const frames = worthIt || this.finished ? framesApart(framing, whole.slice(0, cut)) : [];
-    let signal = this.#judgeEach(framing, frames, skips);
-    if (named !== undefined && named !== 'unknown' && !told) {
-      this.#note(named);
-      signal ??= named;
-    }
+    const named = this.#told ? undefined : this.#nameOfOverlong();
+    const signal = graver(named, this.#judge.judgeEach(framing, frames, skips));
     this.#open(whole.slice(cut));
     return signal ?? this.#peek(framing);
   }
@@ -189,16 +214,20 @@ export class TerminalDetector {
       this.#tail = this.#overlap;
       return;
     }
-    this.#candidate ||= piece !== '' && this.#isCandidate(window);
+    this.#candidate ||= piece !== '' && this.#judge.isCandidate(window);
     this.#tail += piece;
-    if (this.#tail.length <= MAX_FRAME_CHARS) return;
-    this.#overlong = signalOfBeginning(this.#tail.slice(0, BEGINNING_CHARS)) ?? 'unknown';
+    if (this.#tail.length > MAX_FRAME_CHARS) this.#makeOverlong();
+  }
+
+  /** Of the open frame only its name is kept, and its end is waited for. */
+  #makeOverlong(): void {
+    this.#overlong ??= signalOfBeginning(this.#tail) ?? 'unknown';
+    if (this.#overlong === 'unknown') this.#judge.finished = false;
     this.#tail = this.#overlap;
   }
 
-  /** While the format is still to be guessed, every frame is worth a look. */
-  #isCandidate(window: string): boolean {
-    return this.#guessChars > 0 || this.#prefilter?.test(window) !== false;
+  #nameOfOverlong(): TerminalSignal | undefined {
+    return this.#judge.note(this.#overlong === 'unknown' ? undefined : this.#overlong);
   }
 
   /**
@@ -207,19 +236,18 @@ export class TerminalDetector {
    */
   #peek(framing: Framed): TerminalSignal | undefined {
     if (this.#told || !this.#mayBeWhole()) return undefined;
-    if (this.#overlong !== undefined) return this.#peekOverlong(this.#overlong);
-    if (!this.#candidate || this.#rereadChars <= 0) return undefined;
-    this.#rereadChars -= this.#tail.length;
-    const signal = this.#judgeFound(unfinishedIn(framing, this.#tail), false);
+    if (this.#overlong === undefined && (!this.#candidate || this.#rereadChars <= 0)) {
+      return undefined;
+    }
+    const signal = this.#overlong === undefined ? this.#reread(framing) : this.#nameOfOverlong();
     this.#told = signal !== undefined;
     return signal;
   }
 
-  #peekOverlong(named: TerminalSignal | 'unknown'): TerminalSignal | undefined {
-    if (named === 'unknown') return undefined;
-    this.#told = true;
-    this.#note(named);
-    return named;
+  #reread(framing: Framed): TerminalSignal | undefined {
+    this.#rereadChars -= this.#tail.length;
+    if (isTooLarge(this.#tail)) return undefined;
+    return this.#judge.judge(framing, unfinishedIn(framing, this.#tail), false);
   }
 
   /**
@@ -236,61 +264,7 @@ export class TerminalDetector {
     const framing = this.#framing;
     if (framing === undefined || framing === 'text') return;
     const last = framesApart(framing, piece).at(-1) ?? '';
-    const format = this.#guess ?? FALLBACK[framing];
-    this.#learner.learn(framing, format, last, (frame) => !this.#judge.signalIn(frame));
-  }
-
-  /** Of many frames that came at once only those that may be terminal are parsed. */
-  #judgeEach(
-    framing: Framed,
-    frames: readonly string[],
-    skipFirst: boolean,
-  ): TerminalSignal | undefined {
-    let first: TerminalSignal | undefined;
-    let skips = skipFirst;
-    for (const frame of frames) {
-      const signal = this.#judgeOne(framing, frame, skips);
-      first ??= signal;
-      skips = false;
-    }
-    return first;
-  }
-
-  #judgeOne(framing: Framed, frame: string, skips: boolean): TerminalSignal | undefined {
-    if (!this.finished && !this.#isCandidate(frame)) return undefined;
-    if (frame.length <= MAX_FRAME_CHARS) return this.#judgeFound(framesIn(framing, frame), skips);
-    const named = skips ? undefined : signalOfBeginning(frame.slice(0, BEGINNING_CHARS));
-    if (named !== undefined) this.#note(named);
-    return named;
-  }
-
-  #judgeFound(found: readonly Found[], skipFirst: boolean): TerminalSignal | undefined {
-    let first: TerminalSignal | undefined;
-    const frames = found.filter(isFrame);
-    for (const frame of skipFirst ? frames.slice(1) : frames) {
-      this.#recognise(frame);
-      const signal = this.#judge.signalIn(frame);
-      if (signal !== undefined) this.#note(signal);
-      else if (this.finished && this.#isContent(frame)) this.finished = false;
-      first ??= signal;
-    }
-    return first;
-  }
-
-  #note(signal: TerminalSignal): void {
-    if (signal === 'finish') this.finished = true;
-    else this.errored = true;
-  }
-
-  #recognise(frame: Frame): void {
-    if (this.#guessChars === 0) return;
-    this.#guess = recognise(frame);
-    if (this.#guess !== undefined) this.#guessChars = 0;
-  }
-
-  /** Content behind a finish marker takes it back. */
-  #isContent(frame: Frame): boolean {
-    const format = this.#guess ?? FALLBACK[this.#framing ?? 'text'];
-    return format.text(frame) !== '';
+    const format = this.#judge.format ?? FALLBACK[framing];
+    this.#learner.learn(framing, format, last, (frame) => !this.#judge.isEnd(frame));
   }
 }

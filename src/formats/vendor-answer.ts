@@ -1,13 +1,26 @@
-/** Whole JSON answers of vendors, as they send them where nothing streams: on a guarded route each is an answer of one chunk. */
+/** Whole JSON answers of vendors, as they send them where nothing streams: on a guarded route each is an answer of its own. */
 import type { Frame } from './format.ts';
 import { parseJson } from './json.ts';
 import { VENDORS } from './registry.ts';
 
-/** Larger bodies are not looked into: more than any model's answer, and parsing one takes tens of milliseconds. */
-const MAX_CHARACTERS = 4 * 1024 * 1024;
+/** Longer bodies are known by their beginning: parsing them takes milliseconds. */
+const MAX_PARSED_CHARS = 65_536;
+/** So much of a body is its beginning. */
+const BEGINNING_CHARS = 1_024;
 
 /** A body with none of these words is of no vendor. */
 const WORDS = /"(?:choices|candidates|promptFeedback|output|content|done)"/;
+
+/**
+ * How the answers begin, before there is much text in them: OpenAI's `chat.completion`, `text_completion` and `response`;
+ * Anthropic's `message`; Gemini's `candidates`, also in the array of a stream without `alt=sse`; Ollama's `model` and `created_at`.
+ */
+const BEGINNINGS = [
+  /^\s*\{[^]*?"object"\s*:\s*"(?:chat\.completion|text_completion|response)"/,
+  /^\s*\{(?=[^]*?"type"\s*:\s*"message")[^]*?"role"\s*:\s*"assistant"/,
+  /^\s*\[?\s*\{\s*"(?:candidates|promptFeedback)"\s*:/,
+  /^\s*\{\s*"model"\s*:\s*"[^"]*"\s*,\s*"created_at"\s*:/,
+];
 
 /**
  * Whether a body of `application/json` is the answer of a model: OpenAI's `chat.completion` or `response`, Anthropic's `message`,
@@ -15,8 +28,9 @@ const WORDS = /"(?:choices|candidates|promptFeedback|output|content|done)"/;
  * `body` is what a handler gives to `end`: text, or bytes of UTF-8.
  */
 export function isVendorAnswer(body: unknown): boolean {
-  const text = textOf(body);
-  if (text === undefined || text.length > MAX_CHARACTERS || !WORDS.test(text)) return false;
+  if (lengthOf(body) > MAX_PARSED_CHARS) return beginsVendorAnswer(body);
+  const text = textOf(body, MAX_PARSED_CHARS);
+  if (text === undefined || !WORDS.test(text)) return false;
   const json = parseJson(text);
   const payloads: readonly unknown[] = Array.isArray(json) ? json : [json];
   const last: Frame = { data: '', event: undefined, json: payloads.at(-1) };
@@ -25,8 +39,22 @@ export function isVendorAnswer(body: unknown): boolean {
   );
 }
 
-function textOf(body: unknown): string | undefined {
-  if (typeof body === 'string') return body;
-  if (!(body instanceof Uint8Array) || body.byteLength > MAX_CHARACTERS) return undefined;
-  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
+/**
+ * Whether a body of `application/json` that comes in pieces begins as such an answer does. Its first piece has to show it: the
+ * bytes do not wait for the second. Never throws.
+ */
+export function beginsVendorAnswer(piece: unknown): boolean {
+  const beginning = textOf(piece, BEGINNING_CHARS);
+  return beginning !== undefined && BEGINNINGS.some((shape) => shape.test(beginning));
+}
+
+function lengthOf(body: unknown): number {
+  return typeof body === 'string' || body instanceof Uint8Array ? body.length : 0;
+}
+
+/** Its first characters. */
+function textOf(body: unknown, chars: number): string | undefined {
+  if (typeof body === 'string') return body.slice(0, chars);
+  if (!(body instanceof Uint8Array)) return undefined;
+  return Buffer.from(body.buffer, body.byteOffset, Math.min(chars, body.byteLength)).toString();
 }

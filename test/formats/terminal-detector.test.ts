@@ -1,7 +1,7 @@
 /** What the watch tells while chunks pass, and what it keeps. */
 import v8 from 'node:v8';
 import vm from 'node:vm';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { TerminalDetector, type Format, type TerminalSignal } from '../../src/formats/index.ts';
 import { chatChunk, FAMILIES, line, sse } from '../support/frames.ts';
 
@@ -305,5 +305,98 @@ describe('a frame without end', () => {
     for (let index = 0; index < 100_000; index++) watch.inspect('[x]');
     expect(watch.inspect('"]}\n\n')).toBeUndefined();
     expect(watch.inspect(chatChunk({}, 'stop'))).toBe('finish');
+  });
+});
+
+describe('a write with everything in it', () => {
+  const DELTA = sse({ text: 'word ' });
+  const LARGE = DELTA.repeat(30_000);
+  const STOP = chatChunk({}, 'stop');
+
+  it.each([
+    ['at its end', LARGE + STOP, 'finish', true],
+    ['at its end, cut', LARGE + STOP.trimEnd(), 'finish', true],
+    ['at its beginning, with content behind it', STOP + LARGE, 'finish', false],
+    ['in the middle, with content behind it', LARGE + STOP + LARGE, undefined, false],
+  ])('has its finish marker %s', (_name, body, signal, finished) => {
+    const watch = new TerminalDetector('auto', SSE);
+    expect(watch.inspect(body)).toBe(signal);
+    expect(watch.finished).toBe(finished);
+    if (finished) return;
+    expect(watch.inspect('\n\n')).toBeUndefined();
+    expect(watch.inspect(STOP)).toBe('finish');
+  });
+
+  it.each([
+    ['an error at its beginning', sse({ error: { message: 'x' } }) + LARGE],
+    ['an error at its end', LARGE + sse({ error: { message: 'x' } })],
+    ['an error behind a finish marker', STOP + DELTA + sse({ error: { message: 'x' } })],
+  ])('says %s', (_name, body) => {
+    expect(new TerminalDetector('auto', SSE).inspect(body)).toBe('error');
+  });
+
+  it.each([
+    ['CRLF', LARGE.replaceAll('\n', '\r\n'), STOP.replaceAll('\n', '\r\n'), SSE],
+    ['CR', LARGE.replaceAll('\n', '\r'), STOP.replaceAll('\n', '\r'), SSE],
+    ['JSON lines', line({ text: 'word ' }).repeat(30_000), line({ done: true }), NDJSON],
+  ])('is looked at with %s, and so is what follows', (_name, large, stop, type) => {
+    expect(sightings([large + stop, large, stop], type)).toEqual(['finish', undefined, 'finish']);
+    for (const cut of [1, 2, 3]) {
+      expect(sightings([large + stop.slice(0, cut), stop.slice(cut)], type).at(-1)).toBe('finish');
+    }
+  });
+
+  it('ends in a large frame, which is known by its beginning', () => {
+    const completed = `event: response.completed\ndata: {"a":"${'x'.repeat(600_000)}"}\n\n`;
+    expect(sightings([LARGE + completed])).toEqual(['finish']);
+    expect(sightings([completed])).toEqual(['finish']);
+    expect(sightings([`data: ${'x'.repeat(600_000)}`, '\n\n', STOP])).toEqual([
+      undefined,
+      undefined,
+      'finish',
+    ]);
+  });
+
+  it('of JSON values is not looked at behind its beginning', () => {
+    const element = '{"text":"a"}';
+    const detector = new TerminalDetector('auto', 'application/json');
+    expect(detector.inspect(`[${element},${element.repeat(30_000)}`)).toBeUndefined();
+    expect(detector.inspect('{"done":true}]')).toBeUndefined();
+    expect(detector.finished).toBe(false);
+  });
+
+  it('is guessed from its first 8 Ki characters', () => {
+    const parse = vi.spyOn(JSON, 'parse');
+    new TerminalDetector('auto', SSE).inspect(DELTA.repeat(10_000));
+    expect(parse.mock.calls.length).toBeLessThan(1_000);
+    parse.mockRestore();
+  });
+
+  it.each([
+    ['frames that may be ends', sse({ error: { code: 0 }, n: 1 }).repeat(8_000)],
+    ['frames behind an end', STOP + sse({ usage: 1 }).repeat(8_000)],
+  ])('has %s, of which the first and the last are parsed', (_name, body) => {
+    const parse = vi.spyOn(JSON, 'parse');
+    expect(new TerminalDetector('openai', SSE).inspect(body + STOP)).toBe('finish');
+    expect(parse.mock.calls.length).toBeLessThanOrEqual(2 * 1_024);
+    parse.mockRestore();
+  });
+
+  it('has a custom format asked about the first and the last frames', () => {
+    let asked = 0;
+    const own: Format = {
+      name: 'own',
+      framing: 'ndjson',
+      finishMarker: 'needed',
+      terminal: ({ data }) => {
+        asked += 1;
+        return data === 'end';
+      },
+      text: () => '',
+      carries: () => 'nothing',
+    };
+    const detector = new TerminalDetector(own, NDJSON);
+    expect(detector.inspect(`${'x\n'.repeat(100_000)}end\n`)).toBe('finish');
+    expect(asked).toBeLessThanOrEqual(2 * 1_024);
   });
 });

@@ -173,7 +173,8 @@ export class Body {
   /** What a normal end says about the stream. */
   endFact(): TerminalFact {
     const watch = this.#watch;
-    if (this.builder?.isBehind === false) return endFactOf(this.builder.read());
+    const reading = this.builder?.readAtOnce();
+    if (reading !== undefined) return endFactOf(reading);
     const fact = endFactOf({
       errorFrame: watch?.errored === true,
       finished: watch?.finished ?? true,

@@ -16,8 +16,12 @@ import {
   isEncoded,
 } from '../../formats/index.ts';
 
-/** What is new and larger than this is read in slices. */
-const MAX_AT_ONCE_BYTES = 262_144;
+/**
+ * What is new and larger than this is read in slices; so is what turns out to take longer than one. Not so a few characters, 2,000
+ * tiny frames at most: a busy machine would make slices of every answer.
+ */
+const MAX_AT_ONCE_CHARS = 262_144;
+const FEW_CHARS = 16_384;
 /**
  * A piece is read in parts of so many characters, and the clock looked at behind each: at most 512 frames (`0` and a line
  * end), some 4 ms where each is parsed. Looking costs 0.1 us.
@@ -25,6 +29,8 @@ const MAX_AT_ONCE_BYTES = 262_144;
 const PART_CHARS = 1_024;
 /** A slice is over behind the part in which it has taken so long. */
 const SLICE_MS = 4;
+/** Payloads that are parsed between two looks at the clock, where they are asked for. */
+const PAYLOADS_A_PART = 128;
 
 /** A body, and what is known of it. */
 export interface BodySource {
@@ -43,6 +49,8 @@ export interface CapturedBodyOptions {
   readonly maxBytes: number;
   readonly template: () => FrameTemplate | undefined;
   readonly onFormatError: (error: unknown) => void;
+  /** Whether the events of what it says will be asked for. */
+  readonly keepsEvents: (reading: BodyReading) => boolean;
 }
 
 /** Reads one body as it grows. */
@@ -54,7 +62,12 @@ export class CapturedBody {
   readonly #source: BodySource;
   readonly #options: CapturedBodyOptions;
   #reader: BodyReader | undefined;
+  /** Pieces that were read. */
   #fed = 0;
+  /** Characters of the next one that were read. */
+  #fedChars = 0;
+  /** With so many pieces it took longer than a slice. */
+  #slowAt: number | undefined;
   #last: BodyReading | undefined;
   /** Readings in slices that are not over, and the last of them. */
   #slicing = 0;
@@ -66,28 +79,28 @@ export class CapturedBody {
     this.#options = options;
   }
 
-  /** Whether so much is new that it has to be read in slices. */
-  get isBehind(): boolean {
-    if (this.#slicing > 0) return true;
-    return this.#isBytes
-      ? this.#decodedNow() === undefined
-      : this.#unreadChars() > MAX_AT_ONCE_BYTES;
+  /** What it says now, if that is read within one slice; else it has to be read in slices. */
+  readAtOnce(): BodyReading | undefined {
+    const { length } = this.#source.pieces;
+    if (this.#slicing > 0 || this.#slowAt === length) return undefined;
+    if (this.#last !== undefined && this.#isUpToDate) return this.#last;
+    return this.#guarded(() => {
+      this.#last = (this.#isBytes ? this.#readDecoded() : this.#readOn(length)) ?? this.#last;
+      if (this.#isUpToDate) return this.#last;
+      this.#slowAt = length;
+      return undefined;
+    });
   }
 
-  /** What it says now; what it said before, where it is behind. */
+  /** What it says now; what it said before, where it has to be read in slices. */
   read(): BodyReading {
-    if (this.#last !== undefined && (this.#isUpToDate || this.isBehind)) return this.#last;
-    return this.#guarded(() => {
-      if (this.isBehind) return this.#begin().result();
-      const { pieces } = this.#source;
-      this.#last = this.#isBytes ? this.#readDecoded() : this.#readOn(pieces.length);
-      return this.#last;
-    });
+    return this.readAtOnce() ?? this.#last ?? this.#begin().result();
   }
 
   /** The same, in slices of a few milliseconds; of what is there when it is called. */
   async readInSlices(): Promise<BodyReading> {
-    if (!this.isBehind) return this.read();
+    const atOnce = this.readAtOnce();
+    if (atOnce !== undefined) return atOnce;
     // One after the other: what is half read must not be read on.
     this.#slicing += 1;
     const end = this.#source.pieces.length;
@@ -99,17 +112,20 @@ export class CapturedBody {
   async #readAll(end: number): Promise<BodyReading> {
     const { pieces } = this.#source;
     try {
+      // What was read at once may have taken a slice.
+      await nextTurn();
       if (this.#isBytes) {
         const { contentEncoding, maxBytes } = this.#options;
         const body = await decodeBody(pieces.slice(0, end), contentEncoding, maxBytes);
         this.#decoded = { pieces: end, body };
         this.#last = await this.#readDecodedInSlices(body);
         this.#fed = end;
-      } else await this.#readOnInSlices(end);
+      } else this.#last = await this.#readOnInSlices(end);
     } catch (error) {
       this.#break(error);
     }
     this.#slicing -= 1;
+    this.#slowAt = undefined;
     return this.#last ?? this.read();
   }
 
@@ -125,8 +141,8 @@ export class CapturedBody {
 
   #unreadChars(): number {
     const { pieces } = this.#source;
-    let chars = 0;
-    for (let at = this.#fed; at < pieces.length && chars <= MAX_AT_ONCE_BYTES; at += 1) {
+    let chars = -this.#fedChars;
+    for (let at = this.#fed; at < pieces.length && chars <= MAX_AT_ONCE_CHARS; at += 1) {
       chars += pieces[at]?.length ?? 0;
     }
     return chars;
@@ -137,31 +153,53 @@ export class CapturedBody {
     return new BodyReader(format, contentType, onFormatError, template());
   }
 
-  #readOn(end: number): BodyReading {
-    const { pieces, alikeFrom = 0, alikeTo = 0 } = this.#source;
+  /** As far as one slice goes. */
+  #readOn(end: number): BodyReading | undefined {
+    const unread = this.#unreadChars();
+    if (unread > MAX_AT_ONCE_CHARS) return undefined;
     const reader = (this.#reader ??= this.#begin());
-    for (; this.#fed < end; this.#fed += 1) {
-      const at = this.#fed;
-      reader.feed(String(pieces[at]), at >= alikeFrom && at < alikeTo);
+    const slice = new Slice();
+    while (this.#fed < end) {
+      const chars = this.#feedNext(reader);
+      const isOver = unread > FEW_CHARS && slice.isOverAfter(chars);
+      if (isOver && this.#fed < end) return undefined;
     }
     return reader.result();
   }
 
-  async #readOnInSlices(end: number): Promise<void> {
-    const { pieces, alikeFrom = 0, alikeTo = 0 } = this.#source;
+  async #readOnInSlices(end: number): Promise<BodyReading> {
     const reader = (this.#reader ??= this.#begin());
-    const slices = new Slices();
+    const slice = new Slice();
     while (this.#fed < end) {
-      const at = this.#fed;
-      const piece = String(pieces[at]);
-      this.#fed += 1;
-      // One that fits the template is one frame.
-      const fits = at >= alikeFrom && at < alikeTo;
-      if (fits || piece.length <= PART_CHARS) reader.feed(piece, fits);
-      else await feedInSlices(reader, piece, slices);
-      await slices.turn();
+      if (slice.isOverAfter(this.#feedNext(reader))) await slice.next();
     }
-    this.#last = reader.result();
+    return this.#resultInSlices(reader, slice);
+  }
+
+  /** Reads the next piece, or a part of it; returns how many characters. */
+  #feedNext(reader: BodyReader): number {
+    const { pieces, alikeFrom = 0, alikeTo = 0 } = this.#source;
+    const at = this.#fed;
+    const piece = String(pieces[at]);
+    // One that fits the template is one frame.
+    const fits = at >= alikeFrom && at < alikeTo;
+    const from = this.#fedChars;
+    const isRest = fits || piece.length - from <= PART_CHARS;
+    const part =
+      isRest && from === 0 ? piece : piece.slice(from, isRest ? piece.length : from + PART_CHARS);
+    reader.feed(part, fits);
+    this.#fed += isRest ? 1 : 0;
+    this.#fedChars = isRest ? 0 : from + PART_CHARS;
+    return part.length;
+  }
+
+  async #resultInSlices(reader: BodyReader, slice: Slice): Promise<BodyReading> {
+    const reading = reader.result();
+    if (!this.#options.keepsEvents(reading)) return reading;
+    while (!reader.parsePayloads(PAYLOADS_A_PART)) {
+      if (slice.isOverAfter(PART_CHARS)) await slice.next();
+    }
+    return reading;
   }
 
   #decodedNow(): DecodedBody | undefined {
@@ -173,30 +211,39 @@ export class CapturedBody {
     return body;
   }
 
-  #readDecoded(): BodyReading {
-    const body = this.#decodedNow() ?? { text: '', dropped: 0, undecodable: undefined };
+  /** As far as one slice goes. */
+  #readDecoded(): BodyReading | undefined {
+    const body = this.#decodedNow();
+    if (body === undefined || body.text.length > MAX_AT_ONCE_CHARS) return undefined;
     const reader = this.#begin();
-    reader.feed(body.text);
+    const slice = new Slice();
+    for (const part of partsOf(body.text)) {
+      reader.feed(part);
+      if (body.text.length > FEW_CHARS && slice.isOverAfter(part.length)) return undefined;
+    }
     this.#fed = this.#source.pieces.length;
-    return this.#finishDecoded(reader, body);
+    return this.#finishDecoded(reader.result(), body);
   }
 
   async #readDecodedInSlices(body: DecodedBody): Promise<BodyReading> {
     const reader = this.#begin();
-    await feedInSlices(reader, body.text, new Slices());
-    return this.#finishDecoded(reader, body);
+    const slice = new Slice();
+    for (const part of partsOf(body.text)) {
+      reader.feed(part);
+      if (slice.isOverAfter(part.length)) await slice.next();
+    }
+    return this.#finishDecoded(await this.#resultInSlices(reader, slice), body);
   }
 
   /** Bytes that nobody could decode are an answer that nobody could read, not an empty one. */
-  #finishDecoded(reader: BodyReader, { dropped, undecodable }: DecodedBody): BodyReading {
+  #finishDecoded(result: BodyReading, { dropped, undecodable }: DecodedBody): BodyReading {
     this.dropped = dropped;
-    const result = reader.result();
     if (undecodable === undefined) return result;
     const events = [{ base64: Buffer.from(undecodable).toString('base64') }];
     return { ...result, events, empty: false, unknownText: true };
   }
 
-  #guarded(read: () => BodyReading): BodyReading {
+  #guarded(read: () => BodyReading | undefined): BodyReading | undefined {
     if (this.isBroken) return this.#asText();
     try {
       return read();
@@ -215,39 +262,33 @@ export class CapturedBody {
     const { pieces } = this.#source;
     const text = pieces.map((piece) => (typeof piece === 'string' ? piece : '')).join('');
     this.#fed = pieces.length;
-    this.#last = { ...NOTHING_READ, text, empty: text === '' && pieces.length === 0 };
+    const reader = new BodyReader('text', '');
+    reader.feed(text);
+    this.#last = { ...reader.result(), events: [], empty: pieces.length === 0 };
     return this.#last;
   }
 }
 
-const NOTHING_READ: BodyReading = {
-  format: 'text',
-  finishMarker: 'none',
-  text: '',
-  events: [],
-  empty: true,
-  finished: false,
-  errorFrame: false,
-  unknownText: false,
-  toolCalls: false,
-  wordless: false,
-  finishReason: undefined,
-};
+/** So long a stretch of work that nobody else gets a turn. The clock is looked at behind each part, and not behind each piece. */
+class Slice {
+  #sinceMs = performance.now();
+  #chars = 0;
 
-/** Lets others run when a slice is over. */
-class Slices {
-  #since = performance.now();
+  /** Whether it is over when so many characters more were read. */
+  isOverAfter(chars: number): boolean {
+    this.#chars += chars;
+    if (this.#chars < PART_CHARS) return false;
+    this.#chars = 0;
+    return performance.now() - this.#sinceMs >= SLICE_MS;
+  }
 
-  async turn(): Promise<void> {
-    if (performance.now() - this.#since < SLICE_MS) return;
+  /** Lets others run, and begins the next one. */
+  async next(): Promise<void> {
     await nextTurn();
-    this.#since = performance.now();
+    this.#sinceMs = performance.now();
   }
 }
 
-async function feedInSlices(reader: BodyReader, text: string, slices: Slices): Promise<void> {
-  for (let at = 0; at < text.length; at += PART_CHARS) {
-    reader.feed(text.slice(at, at + PART_CHARS));
-    await slices.turn();
-  }
+function* partsOf(text: string): Generator<string> {
+  for (let at = 0; at < text.length; at += PART_CHARS) yield text.slice(at, at + PART_CHARS);
 }

@@ -3,16 +3,24 @@ import type { BodyContent, OpenedStream, ReadBody } from '../../core/save-port.t
 import { type BodyReading, resolveFormat } from '../../formats/index.ts';
 import { CapturedBody } from './captured-body.ts';
 
-/** What is kept of a reading: the payloads only where the text does not say it all. */
+/** Whether the payloads are kept: where the app asks for them, and where the text does not say it all. */
+export function keepsEvents(
+  reading: BodyReading,
+  { events }: Pick<OpenedStream, 'events'>,
+): boolean {
+  const { text, empty, unknownText, toolCalls, wordless } = reading;
+  return events || unknownText || toolCalls || wordless || (text === '' && !empty);
+}
+
+/** What is kept of a reading. */
 export function contentOf(
   reading: BodyReading,
   opened: Pick<OpenedStream, 'events' | 'metadata'>,
 ): BodyContent {
-  const { text, empty, finished, unknownText, toolCalls, wordless, finishReason } = reading;
-  const isMore = unknownText || toolCalls || wordless || (text === '' && !empty);
+  const { text, empty, finished, unknownText, finishReason } = reading;
   return {
     text,
-    events: opened.events || isMore ? reading.events : null,
+    events: keepsEvents(reading, opened) ? reading.events : null,
     empty,
     finished,
     unknownText,
@@ -40,6 +48,7 @@ export const readBody: ReadBody = async (stream, pieces) => {
       maxBytes: stream.maxBytes ?? MAX_DECODED_BYTES,
       template: () => undefined,
       onFormatError: () => undefined,
+      keepsEvents: (reading) => keepsEvents(reading, stream),
     },
   );
   const content = contentOf(await body.readInSlices(), stream);

@@ -7,7 +7,7 @@ import type { Message, Outcome, SaveResult, Side, SkipReason } from '../../core/
 import type { FullObserver, StreamView } from '../../core/observer.ts';
 import type { Capture } from './capture.ts';
 import { CapturedBody } from './captured-body.ts';
-import { contentOf } from './content.ts';
+import { contentOf, keepsEvents } from './content.ts';
 import type { BodyReading, TerminalDetector } from '../../formats/index.ts';
 import type { StreamSettings } from '../settings.ts';
 import type { Identity } from './identity.ts';
@@ -101,17 +101,13 @@ export class MessageBuilder {
       maxBytes: settings.maxBytes,
       template: () => watch?.template,
       onFormatError,
+      keepsEvents: (reading) => keepsEvents(reading, opened),
     });
   }
 
-  /** What the captured body says; where it is behind, what it said before. */
-  read(): BodyReading {
-    return this.#body.read();
-  }
-
-  /** Whether so much of the body is new that it is read in slices, and `read` does not know it yet. */
-  get isBehind(): boolean {
-    return this.#body.isBehind;
+  /** What the captured body says; `undefined` where that has to be read in slices. */
+  readAtOnce(): BodyReading | undefined {
+    return this.#body.readAtOnce();
   }
 
   /** Whether a message was ever due. */
@@ -128,8 +124,8 @@ export class MessageBuilder {
   grew(): boolean {
     if (this.#parts.capture.pieces.length === this.#settledPieces) return false;
     const settled = this.#settled;
-    if (settled === undefined || this.isBehind) return true;
-    const reading = this.read();
+    const reading = this.readAtOnce();
+    if (settled === undefined || reading === undefined) return true;
     return (
       reading.text !== settled.text ||
       reading.errorFrame !== settled.errorFrame ||
@@ -148,8 +144,8 @@ export class MessageBuilder {
       return undefined;
     }
     this.#settledPieces = this.#parts.capture.pieces.length;
-    if (this.isBehind) return this.#settleInSlices(terminal, ending);
-    const reading = this.read();
+    const reading = this.readAtOnce();
+    if (reading === undefined) return this.#settleInSlices(terminal, ending);
     this.#settled = reading;
     if (this.#saves === 0 && reading.empty) {
       this.result = 'empty';

@@ -8,7 +8,7 @@ import {
   type ResponseHead,
   type StreamRules,
 } from '../response/is-stream.ts';
-import { isVendorAnswer } from '../../formats/index.ts';
+import { beginsVendorAnswer, isVendorAnswer } from '../../formats/index.ts';
 import type { Stream } from '../lifecycle/stream.ts';
 
 /** The call at which it is asked, and the body that it brings. */
@@ -16,7 +16,7 @@ export interface DecidingBody {
   readonly call: DecidingCall;
   /** False for an `end` without a body. */
   readonly hasBody: boolean;
-  /** What `end` was given. */
+  /** What `write` or `end` was given. */
   readonly chunk?: unknown;
 }
 
@@ -30,7 +30,7 @@ export function decide(
   const rules: StreamRules = {
     explicitFormat: stream.settings.format !== 'auto',
     forced,
-    isWholeAnswer: stream.guarded && call === 'end' ? () => isVendorAnswer(chunk) : undefined,
+    isAnswer: () => (call === 'end' ? isVendorAnswer(chunk) : beginsVendorAnswer(chunk)),
     guarded: stream.guarded,
   };
   const answer = isStream({ method: stream.method, ...head }, call, hasBody, rules);

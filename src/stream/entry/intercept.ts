@@ -118,7 +118,7 @@ export class InterceptedResponse {
     if (this.#isNested) return 'passes';
     noticeClosed(stream);
     // Anything else is refused by Node, and may be followed by an answer.
-    if (isBytes(chunk)) this.#beginWrite();
+    if (isBytes(chunk)) this.#beginWrite(chunk);
     if (!stream.concerned) return 'passes';
     const { res } = stream.exchange;
     // Its head is built, as by any first write: who asks `headersSent` must not answer a second time.
@@ -131,10 +131,10 @@ export class InterceptedResponse {
   }
 
   /** A first write: the stream begins once Node has taken the head, which it may refuse. */
-  #beginWrite(): void {
+  #beginWrite(chunk: unknown): void {
     const stream = this.#stream;
     const { res } = stream.exchange;
-    const head = this.#ask({ call: 'write', hasBody: true });
+    const head = this.#ask({ call: 'write', hasBody: true, chunk });
     if (head === undefined) return;
     addHeaders(stream);
     if (!stream.clientGone && !res.headersSent) {

@@ -60,8 +60,8 @@ export interface StreamRules {
   readonly forced: boolean | undefined;
   /** Its message would be kept. */
   readonly guarded: boolean;
-  /** Asked of a JSON body given to `end`; undefined where that is not to be asked. */
-  readonly isWholeAnswer: (() => boolean) | undefined;
+  /** Asked of a JSON body given to `end`, or of its first piece given to `write`. */
+  readonly isAnswer: () => boolean;
 }
 
 /** `later` means that the first body call has to tell. `hasBody` is whether `end` brings one. */
@@ -80,9 +80,9 @@ export function isStream(
     (options.explicitFormat && head.contentType === JSON_TYPE);
   if (candidate) return call !== 'end' || hasBody;
   if (options.guarded && head.contentType === JSON_TYPE) {
-    // Only the body can tell whether it is an answer, and only where all of it comes at once.
+    // Only the body can tell whether it is an answer; after `flushHeaders` nothing can be said in the head any more.
     if (call === 'writeHead') return 'later';
-    return call === 'end' && hasBody && options.isWholeAnswer?.() === true;
+    return call !== 'flushHeaders' && hasBody && options.isAnswer();
   }
   if (!OPEN_TYPES.has(head.contentType)) return false;
   if (call === 'writeHead') return 'later';

@@ -14,10 +14,12 @@ function bodyOf(
     format = 'auto',
     contentEncoding = '',
     onFormatError = () => {},
+    events = false,
   }: {
     readonly format?: Format | 'auto';
     readonly contentEncoding?: string;
     readonly onFormatError?: (error: unknown) => void;
+    readonly events?: boolean;
   } = {},
 ): CapturedBody {
   return new CapturedBody(
@@ -29,6 +31,7 @@ function bodyOf(
       maxBytes: 64 * 1_048_576,
       template: () => undefined,
       onFormatError,
+      keepsEvents: () => events,
     },
   );
 }
@@ -52,13 +55,13 @@ const opened: OpenedStream = {
 };
 
 describe('a large body', () => {
-  it('is behind until it was read in slices', async () => {
+  it('is not read at once, until it was read in slices', async () => {
     const body = bodyOf([LARGE]);
-    expect(body.isBehind).toBe(true);
+    expect(body.readAtOnce()).toBeUndefined();
     expect(body.read()).toMatchObject({ text: '' });
     const reading = await body.readInSlices();
     expect(reading).toMatchObject({ text: 'word '.repeat(20_000), finished: true });
-    expect(body.isBehind).toBe(false);
+    expect(body.readAtOnce()).toBe(reading);
     expect(body.read()).toBe(reading);
   });
 
@@ -83,7 +86,7 @@ describe('a large body', () => {
     const reading = body.readInSlices();
     pieces.push(chatChunk({ content: 'more' }));
     // Half read, it says what it said before, and is read on by the next one.
-    expect(body.isBehind).toBe(true);
+    expect(body.readAtOnce()).toBeUndefined();
     expect(body.read()).toMatchObject({ text: '' });
     const next = body.readInSlices();
     expect((await next).text).toBe(`${'word '.repeat(20_000)}more`);
@@ -92,13 +95,15 @@ describe('a large body', () => {
   });
 
   it('of many small pieces is read at once as far as it is small', () => {
+    // However busy the machine is.
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
     const pieces: Piece[] = [];
     const body = bodyOf(pieces);
     for (let at = 0; at < 20; at += 1) {
       for (let count = 0; count < 1_000; count += 1) pieces.push(DELTA);
-      expect(body.isBehind).toBe(false);
-      expect(body.read().text).toHaveLength(5_000 * (at + 1));
+      expect(body.readAtOnce()?.text).toHaveLength(5_000 * (at + 1));
     }
+    clock.mockRestore();
   });
 });
 
@@ -167,13 +172,70 @@ describe('a slice', () => {
   });
 });
 
+describe('a small body that takes longer than a slice', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  const FRAMES = Array.from({ length: 4_000 }, (_, at) => sse({ n: at, text: `word ${at} ` }));
+
+  it.each([
+    ['in one piece', [FRAMES.join('')]],
+    ['in many', FRAMES],
+    ['in pieces cut anywhere', FRAMES.join('').match(/[^]{1,5000}/g) ?? []],
+  ])('is begun at once and read on in slices, %s', async (_name, pieces) => {
+    const reader = new BodyReader('auto', 'text/event-stream');
+    reader.feed(pieces.join(''));
+    const expected = reader.result();
+    let looks = 0;
+    let now = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => {
+      looks += 1;
+      now += 3;
+      return now;
+    });
+    const body = bodyOf(pieces);
+    expect(body.readAtOnce()).toBeUndefined();
+    const after = looks;
+    expect(after).toBeLessThan(5);
+    // Nobody tries it again in the same turn.
+    expect(body.readAtOnce()).toBeUndefined();
+    expect(looks).toBe(after);
+    const reading = await body.readInSlices();
+    expect(reading).toEqual(expected);
+    expect(body.readAtOnce()).toBe(reading);
+    pieces.push(sse({ n: 1, text: 'more' }));
+    now = 0;
+    expect((await body.readInSlices()).text).toBe(`${expected.text}more`);
+  });
+});
+
+describe('payloads that are asked for', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it('are parsed in slices too', async () => {
+    const parse = vi.spyOn(JSON, 'parse');
+    let before = 0;
+    let most = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => {
+      most = Math.max(most, parse.mock.calls.length - before);
+      before = parse.mock.calls.length;
+      return 0;
+    });
+    const reading = await bodyOf([LARGE], { events: true }).readInSlices();
+    expect(most).toBeLessThanOrEqual(256);
+    const parsed = parse.mock.calls.length;
+    expect(parsed).toBeGreaterThan(20_000);
+    expect(reading.events).toHaveLength(20_001);
+    // Nothing was left to parse.
+    expect(parse.mock.calls.length).toBe(parsed);
+  });
+});
+
 describe('an encoded body', () => {
   it('is read the same at once and in slices', async () => {
     const small = bodyOf([gzipSync(DELTA.repeat(10))], { contentEncoding: 'gzip' });
-    expect(small.isBehind).toBe(false);
-    expect(small.read()).toMatchObject({ text: 'word '.repeat(10) });
+    expect(small.readAtOnce()).toMatchObject({ text: 'word '.repeat(10) });
     const large = bodyOf([gzipSync(LARGE)], { contentEncoding: 'gzip' });
-    expect(large.isBehind).toBe(true);
+    expect(large.readAtOnce()).toBeUndefined();
     expect(await large.readInSlices()).toMatchObject({ text: 'word '.repeat(20_000) });
     expect(large.read()).toMatchObject({ text: 'word '.repeat(20_000) });
   });

@@ -64,6 +64,58 @@ describe('a whole answer in one JSON body', () => {
     expect(recorded.unrecognised).toEqual([]);
   });
 
+  it.each(Object.keys(WHOLE))('is saved when it comes in pieces: %s', async (name) => {
+    const { keep, store, recorded } = createInMemoryInstance();
+    const answer = JSON.stringify({ ...WHOLE[name], x: 'x'.repeat(2_000) });
+    const pieces = answer.match(/[^]{1,500}/g) ?? [];
+    const app = express();
+    app.get('/chat', keep.guard(), async (_, res) => {
+      res.type('json');
+      for (const piece of pieces) {
+        res.write(piece);
+        await new Promise(setImmediate);
+      }
+      res.end();
+    });
+    const client = await openClient(await serve(app), '/chat');
+    const { body, headers } = await client.over();
+    const ended = await recorded.ended();
+    expect(ended).toMatchObject({ outcome: 'completed', save: 'saved' });
+    expect(body.toString()).toBe(answer);
+    expect(headers['x-stream-id']).toBe(ended.id);
+    expect(store.row).toMatchObject({ text: 'hello', complete: true });
+  });
+
+  it('is truncated when its last pieces do not come', async () => {
+    const { keep, store, recorded } = createInMemoryInstance();
+    const answer = JSON.stringify(WHOLE['an OpenAI chat completion']);
+    const app = express();
+    app.get('/chat', keep.guard(), (_, res) => {
+      res.type('json').write(answer.slice(0, -20));
+      res.end();
+    });
+    await (await openClient(await serve(app), '/chat')).over();
+    await recorded.ended();
+    expect(store.row).toMatchObject({ complete: false });
+    expect(JSON.stringify(store.row?.events)).toContain('hello');
+  });
+
+  it.each([
+    ['whose first piece shows nothing', ['{', JSON.stringify(WHOLE['a Gemini response']).slice(1)]],
+    ['that is no answer', ['{"object":"list",', '"data":[]}']],
+  ])('is not taken for one in pieces %s, and that is told', async (_name, pieces) => {
+    const { keep, store, recorded } = createInMemoryInstance();
+    const app = express();
+    app.get('/chat', keep.guard(), (_, res) => {
+      res.type('json');
+      for (const piece of pieces) res.write(piece);
+      res.end();
+    });
+    await (await openClient(await serve(app), '/chat')).over();
+    expect(recorded.unrecognised).toEqual(['application/json']);
+    expect(store.asked).toEqual([]);
+  });
+
   it('is saved after writeHead(), and as bytes', async () => {
     const { keep, store, recorded } = createInMemoryInstance();
     const answer = Buffer.from(JSON.stringify(WHOLE['an OpenAI chat completion']));

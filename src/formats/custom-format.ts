@@ -1,0 +1,45 @@
+/** A format of the app's own, asked with care: what it throws and what it says wrong must not reach the app's handler. */
+import { FieldTable } from './account.ts';
+import type { Carries, Format, Frame } from './format.ts';
+import { kindOf } from './vendors/generic.ts';
+
+const TABLES = new WeakMap<Format, FieldTable>();
+
+/** The rows that an app gave with its format. */
+export function tableOf(format: Format, report: (error: unknown) => void): FieldTable {
+  const known = TABLES.get(format);
+  if (known !== undefined) return known;
+  let table = new FieldTable({}, kindOf);
+  try {
+    table = new FieldTable({ plumbing: format.plumbing ?? [] }, kindOf);
+  } catch (error) {
+    report(error);
+  }
+  TABLES.set(format, table);
+  return table;
+}
+
+/** What a format says of one payload. */
+interface Answer {
+  readonly carries: Carries;
+  readonly text: string;
+  readonly terminal: boolean;
+}
+
+/** The three questions. It may throw or answer nonsense: then the payload is unknown. */
+export function ask(format: Format, frame: Frame, report: (error: unknown) => void): Answer {
+  try {
+    const answer = {
+      carries: format.carries(frame),
+      text: format.text(frame),
+      terminal: format.terminal(frame),
+    };
+    if (typeof answer.text === 'string' && CARRIES.includes(answer.carries)) return answer;
+    report(new TypeError('a format must answer a string for text and a known word for carries'));
+  } catch (error) {
+    report(error);
+  }
+  return { carries: 'unknown', text: '', terminal: false };
+}
+
+const CARRIES: readonly Carries[] = ['nothing', 'content', 'error', 'unknown'];

@@ -1,0 +1,155 @@
+/**
+ * Looks into frames while they pass: which of them end the answer, what the format is as far as they show it, and whether
+ * content stands behind the last end. Many frames may come at once, and each of them may look like an end.
+ */
+import { FALLBACK, recognise } from './registry.ts';
+import type { Format, Frame } from './format.ts';
+import { type Found, framesIn, isFrame } from './frames.ts';
+import type { BodyFraming, Framed } from './framing.ts';
+import { isTooLarge, signalOfBeginning, type TerminalSignal } from './large-frame.ts';
+import { prefilterOf, SignalJudge } from './prefilter.ts';
+
+/** After so many characters without a vendor's frame the format is taken for generic. */
+const GUESS_CHARS = 8_192;
+/** A longer frame is not parsed while it passes. */
+export const MAX_FRAME_CHARS = 262_144;
+/** Of frames that come at once so many of the first and so many of the last are parsed, some 2 ms of work each. */
+const MAX_AT_ONCE = 512;
+
+/** What is known of one stream's frames so far. */
+export class FrameJudge {
+  /** A finish marker was seen, and no content behind it. Under `auto`, that of any format. */
+  finished = false;
+  /** An error frame was seen. */
+  errored = false;
+  readonly #prefilter: RegExp | undefined;
+  readonly #signals: SignalJudge;
+  #guess: Format | undefined;
+  /** What is left to look through for a guess; 0 when there is one, or none is to be had. */
+  #guessChars: number;
+  /** What of it was looked through in the piece that is not over. */
+  #lookedChars = 0;
+
+  /** `given` is the format, `undefined` under `auto`; `onError` is told, once, when a custom format throws. */
+  constructor(given: Format | undefined, onError: (error: unknown) => void) {
+    this.#prefilter = prefilterOf(given);
+    this.#signals = new SignalJudge(given, onError);
+    this.#guess = given;
+    this.#guessChars = given === undefined ? GUESS_CHARS : 0;
+  }
+
+  /** The format, as far as it is known. */
+  get format(): Format | undefined {
+    return this.#guess;
+  }
+
+  /** Whether the format may still be found out. */
+  get isGuessing(): boolean {
+    return this.#guessChars > this.#lookedChars;
+  }
+
+  /** The stream is one of the AI SDK's parts. */
+  useParts(): void {
+    this.#signals.useParts();
+  }
+
+  /** A piece of so many characters is over. */
+  endPiece(chars: number): void {
+    this.#guessChars = Math.max(0, this.#guessChars - chars);
+    this.#lookedChars = 0;
+  }
+
+  /** Whether an end may be in a text: not, where none of the words is there that each end has. */
+  mayEnd(text: string): boolean {
+    return this.#prefilter?.test(text) !== false;
+  }
+
+  /** While the format is still to be guessed, every frame is worth a look. */
+  isCandidate(text: string): boolean {
+    return this.isGuessing || this.mayEnd(text);
+  }
+
+  /** Whether a frame is an end. */
+  isEnd(frame: Frame): boolean {
+    return this.#signals.signalIn(frame) !== undefined;
+  }
+
+  /** Only the first error of a format is told. */
+  report(error: unknown): void {
+    this.#signals.report(error);
+  }
+
+  /**
+   * Looks into frames that came at once; those that cannot be an end are not parsed. Says what was in them: an error, or else a
+   * finish marker. With `skipFirst` nothing is said of the first one.
+   */
+  judgeEach(
+    framing: Framed,
+    frames: readonly string[],
+    skipFirst: boolean,
+  ): TerminalSignal | undefined {
+    let found: TerminalSignal | undefined;
+    let parsed = 0;
+    for (let at = 0; at < frames.length; at += 1) {
+      const frame = frames[at] ?? '';
+      if (!this.finished && !this.isCandidate(frame)) continue;
+      if (parsed === MAX_AT_ONCE && frames.length - at > MAX_AT_ONCE) {
+        // What is between is read when the message is due.
+        at = frames.length - MAX_AT_ONCE;
+        this.finished = false;
+      }
+      parsed += 1;
+      found = graver(found, this.#judgeOne(framing, frame, skipFirst && at === 0));
+    }
+    return found;
+  }
+
+  #judgeOne(framing: Framed, frame: string, skips: boolean): TerminalSignal | undefined {
+    const isParsed = frame.length <= MAX_FRAME_CHARS && !isTooLarge(frame);
+    const named = isParsed || skips ? undefined : this.note(signalOfBeginning(frame));
+    const signal = isParsed ? this.judge(framing, framesIn(framing, frame), skips) : named;
+    this.#lookedChars += frame.length;
+    return signal;
+  }
+
+  /** The same of frames that are parsed. */
+  judge(framing: Framed, found: readonly Found[], skipFirst: boolean): TerminalSignal | undefined {
+    let signal: TerminalSignal | undefined;
+    const frames = found.filter(isFrame);
+    for (const frame of skipFirst ? frames.slice(1) : frames) {
+      this.#recognise(frame);
+      const one = this.note(this.#signals.signalIn(frame));
+      if (one === undefined && this.finished && this.#isContent(framing, frame)) {
+        this.finished = false;
+      }
+      signal = graver(signal, one);
+    }
+    return signal;
+  }
+
+  /** Remembers what a frame is; returns it. */
+  note(signal: TerminalSignal | undefined): TerminalSignal | undefined {
+    if (signal === 'finish') this.finished = true;
+    if (signal === 'error') this.errored = true;
+    return signal;
+  }
+
+  #recognise(frame: Frame): void {
+    if (this.#guess !== undefined || !this.isGuessing) return;
+    this.#guess = recognise(frame);
+    if (this.#guess !== undefined) this.#guessChars = 0;
+  }
+
+  /** Content behind a finish marker takes it back. */
+  #isContent(framing: BodyFraming, frame: Frame): boolean {
+    return (this.#guess ?? FALLBACK[framing]).text(frame) !== '';
+  }
+}
+
+/** Nothing takes an error back. */
+export function graver(
+  a: TerminalSignal | undefined,
+  b: TerminalSignal | undefined,
+): TerminalSignal | undefined {
+  return a === 'error' ? a : (b ?? a);
+}

@@ -1,0 +1,72 @@
+/**
+ * The payloads of a stream in order, as a row keeps them. Most are never asked for; so a frame that was recognised by its
+ * template is parsed only then, and many of them in slices.
+ */
+import { framesIn, isFrame } from './frames.ts';
+import type { Framed } from './framing.ts';
+
+export class Payloads {
+  /** Parsed, as it stood on the wire where it was no JSON, or the frame that is still to be parsed. */
+  readonly #all: unknown[];
+  /** So many are parsed, from the first on. */
+  #parsed = 0;
+
+  constructor(all: unknown[] = []) {
+    this.#all = all;
+  }
+
+  get count(): number {
+    return this.#all.length;
+  }
+
+  /** Those so far, to go on from by itself. */
+  copy(): Payloads {
+    return new Payloads([...this.#all]);
+  }
+
+  /** Adds one that was parsed, or that is none that can be. */
+  add(payload: unknown): void {
+    this.#all.push(payload);
+  }
+
+  /** Adds the only one of a frame. */
+  addUnparsed(piece: string): void {
+    this.#all.push(new Unparsed(piece));
+  }
+
+  /** Parses up to `most` of those that are not; true when none is left. */
+  parse(framing: Framed, most: number): boolean {
+    for (let left = most; this.#parsed < this.#all.length; this.#parsed += 1) {
+      const payload = this.#all[this.#parsed];
+      if (!(payload instanceof Unparsed)) continue;
+      if (left === 0) return false;
+      payload.parse(framing);
+      left -= 1;
+    }
+    return true;
+  }
+
+  /** The first `count`, all of them parsed. */
+  first(framing: Framed, count: number): readonly unknown[] {
+    return this.#all
+      .slice(0, count)
+      .flatMap((payload) => (payload instanceof Unparsed ? payload.parse(framing) : [payload]));
+  }
+}
+
+/** A frame; a class, to be told from what apps send. */
+class Unparsed {
+  readonly #piece: string;
+  #payloads: readonly unknown[] | undefined;
+
+  constructor(piece: string) {
+    this.#piece = piece;
+  }
+
+  parse(framing: Framed): readonly unknown[] {
+    this.#payloads ??= framesIn(framing, this.#piece)
+      .filter(isFrame)
+      .map(({ json }) => json);
+    return this.#payloads;
+  }
+}

@@ -1,0 +1,112 @@
+/** Messages that are due and still being read: they are pending, they are waited for, and the end comes all the same. */
+import { describe, expect, test } from 'vitest';
+import { createBench, createFakeJournal, settled, type Bench, type Tracked } from './fakes.ts';
+
+/** A message that is being read until `read` is called, which hands it over. */
+function announce(bench: Bench): { readonly read: () => Tracked; readonly fail: () => void } {
+  let read = (_save: Tracked): void => undefined;
+  let fail = (_error: Error): void => undefined;
+  bench.keeper.announce(
+    new Promise<Tracked>((resolve, reject) => {
+      read = resolve;
+      fail = reject;
+    }),
+  );
+  return {
+    read: () => {
+      const save = bench.save();
+      read(save);
+      return save;
+    },
+    fail: () => fail(new Error('not read')),
+  };
+}
+
+describe('a message that is still being read', () => {
+  test('is pending until it is handed over and has its result', async () => {
+    const bench = createBench();
+    bench.store.behave = () => undefined;
+    const { read } = announce(bench);
+    expect(bench.keeper.state()).toMatchObject({ pending: 1, oldestPendingMs: 0 });
+    read();
+    await settled();
+    expect(bench.keeper.state().pending).toBe(1);
+    bench.store.calls[0]?.commit();
+    await settled();
+    expect(bench.keeper.state().pending).toBe(0);
+  });
+
+  test('is not pending any more when reading it fails', async () => {
+    const bench = createBench();
+    announce(bench).fail();
+    await settled();
+    expect(bench.keeper.state().pending).toBe(0);
+    await bench.keeper.flush();
+  });
+
+  test('is waited for by flush(), and so is its save', async () => {
+    const bench = createBench();
+    bench.store.behave = () => undefined;
+    const { read } = announce(bench);
+    let isFlushed = false;
+    const flushed = bench.keeper.flush().then(() => (isFlushed = true));
+    await settled();
+    expect(isFlushed).toBe(false);
+    read();
+    await settled();
+    expect(isFlushed).toBe(false);
+    bench.store.calls[0]?.commit();
+    await flushed;
+  });
+});
+
+describe('close()', () => {
+  test('waits for a message that is still being read, and counts it', async () => {
+    const bench = createBench();
+    const { read } = announce(bench);
+    const closed = bench.keeper.close(10_000);
+    await settled();
+    expect(bench.store.isClosed).toBe(false);
+    read();
+    expect(await closed).toEqual({ saved: 1, journaled: 0, lost: 0 });
+    expect(bench.store.isClosed).toBe(true);
+  });
+
+  test('journals one that was read in its last moment', async () => {
+    const bench = createBench({ journal: createFakeJournal() });
+    bench.store.behave = () => undefined;
+    const { read } = announce(bench);
+    const closed = bench.keeper.close(5_000);
+    // Past its wait for results, within what is kept back for the last fsync.
+    await bench.clock.advance(4_200);
+    const save = read();
+    await bench.clock.advance(5_000);
+    expect(await closed).toEqual({ saved: 0, journaled: 1, lost: 0 });
+    expect(save.result).toBe('journaled');
+  });
+
+  test('does not wait for one that is never read', async () => {
+    const bench = createBench();
+    announce(bench);
+    const closed = bench.keeper.close(3_000);
+    await bench.clock.advance(3_000);
+    expect(await closed).toEqual({ saved: 0, journaled: 0, lost: 0 });
+    expect(bench.store.isClosed).toBe(true);
+    expect(bench.clock.timers).toBe(0);
+  });
+
+  test.each([
+    ['journals', true, 'journaled'],
+    ['loses, without a journal,', false, 'lost'],
+  ])('%s one that is read when all is over', async (_name, hasJournal, result) => {
+    const bench = createBench(hasJournal ? { journal: createFakeJournal() } : {});
+    const { read } = announce(bench);
+    const closed = bench.keeper.close(3_000);
+    await bench.clock.advance(3_000);
+    await closed;
+    const save = read();
+    await settled();
+    expect(save.result).toBe(result);
+    expect(bench.store.calls).toEqual([]);
+  });
+});
