@@ -15,6 +15,7 @@ import { bad, flag, optionGroup, refuseUnknown, wholeNumber } from './core/optio
 import { PoolWatch } from './pool-watch/watch.ts';
 import type { Environment } from './stream/lifecycle/stream.ts';
 import { readBody } from './stream/body/content.ts';
+import { createDiagnostics } from './telemetry/diagnostics.ts';
 import { createDiagLogger, createLogLines, createPoolLines } from './telemetry/log-lines.ts';
 import { otelSink } from './telemetry/otel-sink.ts';
 import type { PrometheusMetrics } from './telemetry/prometheus.ts';
@@ -120,10 +121,7 @@ export function wire(options: LastchunkOptions): Wiring {
     pool,
     probe: probeOf(store, spans),
   });
-  const reporting = combineAll(
-    [spans, recorder, monitor, createLogLines(logger), createPoolLines(logger)],
-    options.observer,
-  );
+  const reporting = combineAll([spans, recorder, monitor, ...linesOf(logger)], options.observer);
   const pools = new PoolWatch({
     onWatched: (name) => reporting.onPoolWatched(name),
     onFinding: (finding) => reporting.onPoolFinding(finding),
@@ -147,6 +145,11 @@ export function wire(options: LastchunkOptions): Wiring {
   }
   const environment = environmentOf(observer, late.keeper, spans, logger);
   return { environment, keeper: late.keeper, logger, monitor, pools, state: late };
+}
+
+/** Events in words. */
+function linesOf(logger: Logger): readonly Observer[] {
+  return [createLogLines(logger), createPoolLines(logger), createDiagnostics()];
 }
 
 /** What the store has to say beside its results. */

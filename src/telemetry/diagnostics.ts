@@ -1,0 +1,112 @@
+/**
+ * Every event for whoever debugs: as a message on a channel of `node:diagnostics_channel`, and as a line on stderr where
+ * `NODE_DEBUG` names `lastchunk`. Without a subscriber and without `NODE_DEBUG` an event costs two comparisons.
+ */
+import { channel } from 'node:diagnostics_channel';
+import { debuglog } from 'node:util';
+import { errorTypeOf } from '../core/errors.ts';
+import type { FullObserver, Observer, StreamView } from '../core/observer.ts';
+import { isObject } from '../core/values.ts';
+
+/** What is published of one event: its facts by name. Subscribers read them, and change and keep nothing. */
+export type DiagnosticMessage = Readonly<Record<string, unknown>>;
+
+type Events = {
+  readonly [Name in keyof FullObserver]: {
+    readonly channel: `lastchunk:${string}`;
+    readonly message: (...facts: Parameters<FullObserver[Name]>) => DiagnosticMessage;
+  };
+};
+
+/** The channel of each event, and its message. The names are public, as the observer's are. */
+export const DIAGNOSTIC_EVENTS: Events = {
+  onRoute: { channel: 'lastchunk:route', message: (route) => ({ route }) },
+  onStart: { channel: 'lastchunk:stream:start', message: (stream) => ({ stream }) },
+  onFirstChunk: {
+    channel: 'lastchunk:stream:first-chunk',
+    message: (stream, timeToFirstChunkMs) => ({ stream, timeToFirstChunkMs }),
+  },
+  onDisconnect: { channel: 'lastchunk:stream:disconnect', message: (stream) => ({ stream }) },
+  onFinishing: {
+    channel: 'lastchunk:stream:finishing',
+    message: (stream, begins) => ({ stream, begins }),
+  },
+  onFinishRefused: {
+    channel: 'lastchunk:stream:finish-refused',
+    message: (stream, reason) => ({ stream, reason }),
+  },
+  onHold: {
+    channel: 'lastchunk:stream:hold',
+    message: (stream, released, durationMs) => ({ stream, released, durationMs }),
+  },
+  onUnrecognised: {
+    channel: 'lastchunk:stream:unrecognised',
+    message: (stream, mediaType) => ({ stream, mediaType }),
+  },
+  onEnd: { channel: 'lastchunk:stream:end', message: (summary) => ({ ...summary }) },
+  onDue: { channel: 'lastchunk:message:due', message: (stream) => ({ stream }) },
+  onSkip: { channel: 'lastchunk:message:skip', message: (stream, reason) => ({ stream, reason }) },
+  onMessage: {
+    channel: 'lastchunk:message:read',
+    message: (stream, facts) => ({ stream, ...facts }),
+  },
+  onSave: { channel: 'lastchunk:message:save', message: (report) => ({ ...report }) },
+  onAttempt: { channel: 'lastchunk:store:attempt', message: (errorType) => ({ errorType }) },
+  onIdConflict: {
+    channel: 'lastchunk:message:id-conflict',
+    message: (requestedId, messageId) => ({ requestedId, messageId }),
+  },
+  onReplayed: {
+    channel: 'lastchunk:journal:replayed',
+    message: (result, message) => ({ result, ...message }),
+  },
+  onRecovered: {
+    channel: 'lastchunk:journal:recovered',
+    message: (result, message) => ({ result, ...message }),
+  },
+  onJournalWrite: { channel: 'lastchunk:journal:write', message: (seconds) => ({ seconds }) },
+  onNoise: { channel: 'lastchunk:noise', message: (stream, noise) => ({ stream, ...noise }) },
+  onPoolWatched: { channel: 'lastchunk:pool:watched', message: (pool) => ({ pool }) },
+  onPoolFinding: { channel: 'lastchunk:pool:finding', message: (finding) => ({ ...finding }) },
+  onInternalError: {
+    channel: 'lastchunk:internal-error',
+    message: (where, error) => ({ where, error }),
+  },
+};
+
+/** Publishes each event to its channel, and prints it for `NODE_DEBUG=lastchunk`. */
+export function createDiagnostics(): Observer {
+  const debug = debuglog('lastchunk');
+  const publishers = Object.entries(DIAGNOSTIC_EVENTS).map(([callback, event]) => {
+    const events = channel(event.channel);
+    const publish = (...facts: unknown[]): void => {
+      if (!events.hasSubscribers && !debug.enabled) return;
+      // The entry's own callback, called with the facts of its own event.
+      const message = Reflect.apply(event.message, undefined, facts) as DiagnosticMessage;
+      if (debug.enabled) debug('%s %s', event.channel, wordsOf(message));
+      events.publish(message);
+    };
+    return [callback, publish] as const;
+  });
+  return Object.fromEntries(publishers);
+}
+
+/** Facts in one line: ids, codes and numbers. No error's message and no conversation is in it. */
+function wordsOf(message: DiagnosticMessage): string {
+  const words = Object.entries(message).flatMap(([key, value]) => {
+    if (value === undefined) return [];
+    if (key === 'error') return [`error=${errorTypeOf(value)}`];
+    if (key === 'stream')
+      return isStream(value) ? [`stream=${value.id}`, `route=${value.route}`] : [];
+    return isPlain(value) ? [`${key}=${value}`] : [];
+  });
+  return words.join(' ');
+}
+
+function isPlain(value: unknown): value is string | number | boolean | null {
+  return value === null || ['string', 'number', 'boolean'].includes(typeof value);
+}
+
+function isStream(value: unknown): value is StreamView {
+  return isObject(value) && 'route' in value && 'chunks' in value;
+}
