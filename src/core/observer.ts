@@ -74,7 +74,7 @@ export interface JournaledMessage {
 
 /** Where inside lastchunk something went wrong that must not. A closed set: it is a metric label. */
 export type InternalErrorPlace =
-  'message' | 'observer' | 'journal' | 'store' | 'format' | 'stream' | 'close';
+  'observer' | 'journal' | 'store' | 'format' | 'stream' | 'close';
 
 /** Why a client-less stream was not allowed to go on. */
 export type FinishRefusal = 'time' | 'bytes' | 'concurrent';
@@ -140,6 +140,11 @@ export interface Observer {
    * store does not know it.
    */
   onIdConflict?(requestedId: string, messageId: string): void;
+  /**
+   * A message is kept without a conversation: `message` threw, or named none, also at the end. Clients can cause it, so it is
+   * no internal error. `error` says what was wrong.
+   */
+  onUnnamed?(stream: StreamView, error: unknown): void;
   /** A terminal frame that was held was let go, or dropped with its client; `durationMs` is of this hold alone. */
   onHold?(stream: StreamView, released: HoldRelease, durationMs: number): void;
   /**
@@ -196,6 +201,7 @@ export function combine(
     onAttempt: (errorType) => tell((to) => to.onAttempt?.(errorType)),
     onIdConflict: (requestedId, messageId) =>
       tell((to) => to.onIdConflict?.(requestedId, messageId)),
+    onUnnamed: (stream, error) => tell((to) => to.onUnnamed?.(stream, error)),
     onHold: (stream, released, ms) => tell((to) => to.onHold?.(stream, released, ms)),
     onFinishing: (stream, begins) => tell((to) => to.onFinishing?.(stream, begins)),
     onUnrecognised: (stream, mediaType) => tell((to) => to.onUnrecognised?.(stream, mediaType)),

@@ -3,8 +3,7 @@
  * from a request body. What has to be changed is counted or noted, never refused, because a refused message
  * is one that a user saw and the database does not have.
  */
-/// <reference lib="es2024.string" />
-import { createHash } from 'node:crypto';
+import { boundIdentifier, toStorableText } from '../core/identifiers.ts';
 import type { Message } from '../core/message.ts';
 import { jsonbText } from './json.ts';
 import type { Row } from './table.ts';
@@ -89,27 +88,18 @@ function createCleaner() {
   return {
     replaced: () => replaced,
     clean(text: string): string {
-      if (text.isWellFormed() && !text.includes('\0')) return text;
-      return text.replace(UNSTORABLE, () => {
-        replaced += 1;
-        return '\ufffd';
-      });
+      const storable = toStorableText(text);
+      replaced += storable.replaced;
+      return storable.text;
     },
   };
 }
 
-/** Cuts a text that an index could not hold; the hash keeps two long ones apart, the note keeps it all. */
+/** Cuts what came in by another way than a guard, such as an older journal; the note keeps it all. */
 function shorten(text: string, note: string, notes: Record<string, unknown>): string {
-  const bytes = Buffer.from(text);
-  if (bytes.length <= MAX_KEY_BYTES) return text;
-  notes[note] = text;
-  const suffix = `~${createHash('sha256').update(bytes).digest('hex')}`;
-  // A streaming decoder keeps back the half of a character that the cut may leave.
-  const head = new TextDecoder('utf-8', { ignoreBOM: true }).decode(
-    bytes.subarray(0, MAX_KEY_BYTES - suffix.length),
-    { stream: true },
-  );
-  return head + suffix;
+  const bounded = boundIdentifier(text);
+  if (bounded !== text) notes[note] = text;
+  return bounded;
 }
 
 /** Metadata with our notes in it, within its bound: first the app's own part is dropped, then the notes. */
@@ -138,13 +128,7 @@ function timeText(time: Date): string {
 /** Where our own notes stand in `metadata`. */
 const NOTES = 'lastchunk';
 
-/** A key of a btree index may have 2 704 bytes; three of these fit into one, and into a log line. */
-const MAX_KEY_BYTES = 512;
-
 const MAX_METADATA_BYTES = 64 * 1024;
 
 /** From here on ISO 8601 has six digits for a year and a sign, which PostgreSQL does not read. */
 const YEAR_10000_MS = Date.UTC(10_000, 0, 1);
-
-/** With the flag `u` a surrogate that has its other half is not one. */
-const UNSTORABLE = /[\0\ud800-\udfff]/gu;

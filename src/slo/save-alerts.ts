@@ -38,6 +38,7 @@ export function saveAlerts(slo: Slo): Alert[] {
         'The oldest pending save of instance {{ $labels.instance }} of job {{ $labels.job }} is {{ $value | humanizeDuration }} old.',
     },
     textUnknown(slo),
+    unnamed(slo),
     {
       name: 'LastchunkCapturesCut',
       severity: 'info',
@@ -149,21 +150,39 @@ function mismatch(slo: Slo): Alert {
 }
 
 function textUnknown(slo: Slo): Alert {
-  const span = slo.span(HOUR);
-  const grown = (selected: string): string =>
-    `sum ${by(slo, 'route')} (increase(${selected}[${span}]))`;
   return {
     name: 'LastchunkTextUnknown',
     severity: 'warning',
-    expr: `  ${grown(series('textUnknown'))}
-/
-  (${grown(series('savesExpected'))} > 0)
-> 0.5
-and
-  ${grown(series('textUnknown'))} ${atLeast(3)}`,
+    expr: mostHave(slo, 'textUnknown'),
     wait: 10 * MINUTE,
     summary: 'Most answers of a route have parts that are not understood.',
     description:
       '{{ $value | humanizePercentage }} of the messages of job {{ $labels.job }}, route {{ $labels.route }} had payloads in 1h that their format does not know: they are kept, but their text may be empty.',
   };
+}
+
+/** A client can leave its conversation out as often as it likes; when most messages have none, the app is wrong. */
+function unnamed(slo: Slo): Alert {
+  return {
+    name: 'LastchunkMessagesUnnamed',
+    severity: 'warning',
+    expr: mostHave(slo, 'messagesUnnamed'),
+    wait: 10 * MINUTE,
+    summary: 'Most messages of a route are kept without a conversation.',
+    description:
+      '{{ $value | humanizePercentage }} of the messages of job {{ $labels.job }}, route {{ $labels.route }} had no conversation in 1h: message() threw or named none.',
+  };
+}
+
+/** More than half of the messages of a route, and at least three. */
+function mostHave(slo: Slo, metric: 'textUnknown' | 'messagesUnnamed'): string {
+  const span = slo.span(HOUR);
+  const grown = (selected: string): string =>
+    `sum ${by(slo, 'route')} (increase(${selected}[${span}]))`;
+  return `  ${grown(series(metric))}
+/
+  (${grown(series('savesExpected'))} > 0)
+> 0.5
+and
+  ${grown(series(metric))} ${atLeast(3)}`;
 }

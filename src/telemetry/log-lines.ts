@@ -8,17 +8,16 @@ import { errorTypeOf } from '../core/errors.ts';
 import { describeError } from '../core/error-words.ts';
 import type { Logger } from '../core/logger.ts';
 import type {
-  InternalErrorPlace,
   Observer,
   PoolFinding,
   SaveReport,
   StreamSummary,
 } from '../core/observer.ts';
 
-/** An internal error that repeats is told again after so long, with how often it was not told. */
+/** What repeats is told again after so long, with how often it was not told. */
 const REPEAT_MS = 60_000;
 
-/** A line of the app that takes connections is told once; the counter has every time. More lines than this are not told. */
+/** A line of the app that takes connections is told once; the counter has every time. More lines or routes than this are not told. */
 const PLACES_MAX = 1_000;
 
 const POOL_SENTENCES: Readonly<Record<PoolFinding['kind'], string>> = {
@@ -29,7 +28,7 @@ const POOL_SENTENCES: Readonly<Record<PoolFinding['kind'], string>> = {
 
 /** Writes the lines. Does not throw unless the logger does. */
 export function createLogLines(logger: Logger): Observer {
-  const told = new Map<InternalErrorPlace, { atMs: number; untold: number }>();
+  const seldom = new SeldomLines();
   return {
     onEnd: (summary) => logger.debug(streamFields(summary), 'lastchunk: stream ended'),
     onSave(report) {
@@ -46,18 +45,38 @@ export function createLogLines(logger: Logger): Observer {
       const fields = { requestedId, messageId };
       logger.warn(fields, 'lastchunk: message saved under another id, its own is taken');
     },
+    onUnnamed({ route }, error) {
+      seldom.tell(`unnamed ${route}`, (untold) =>
+        logger.warn(
+          { route, ...errorFields(error), untold },
+          'lastchunk: message without a conversation',
+        ),
+      );
+    },
     onInternalError(where, error) {
-      const now = performance.now();
-      const before = told.get(where);
-      if (before !== undefined && now - before.atMs < REPEAT_MS) {
-        before.untold += 1;
-        return;
-      }
-      told.set(where, { atMs: now, untold: 0 });
-      const fields = { where, ...errorFields(error), untold: before?.untold ?? 0 };
-      logger.error(fields, 'lastchunk: internal error');
+      seldom.tell(where, (untold) =>
+        logger.error({ where, ...errorFields(error), untold }, 'lastchunk: internal error'),
+      );
     },
   };
+}
+
+/** Lines that may repeat at every request. */
+class SeldomLines {
+  readonly #told = new Map<string, { atMs: number; untold: number }>();
+
+  /** Has a line written, unless it was within the last minute; it gets how often it was not. */
+  tell(key: string, write: (untold: number) => void): void {
+    const now = performance.now();
+    const before = this.#told.get(key);
+    if (before !== undefined && now - before.atMs < REPEAT_MS) {
+      before.untold += 1;
+      return;
+    }
+    if (before === undefined && this.#told.size >= PLACES_MAX) return;
+    this.#told.set(key, { atMs: now, untold: 0 });
+    write(before?.untold ?? 0);
+  }
 }
 
 /** Writes a warning for each place. Does not throw unless the logger does. */

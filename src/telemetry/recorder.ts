@@ -40,6 +40,7 @@ const PER_ROUTE: readonly (Counter | Gauge)[] = [
   METRICS.savesPending,
   METRICS.savesSkipped,
   METRICS.unrecognised,
+  METRICS.messagesUnnamed,
   METRICS.textUnknown,
   METRICS.capturesCut,
 ];

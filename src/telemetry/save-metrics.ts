@@ -61,6 +61,7 @@ export function createSaveMetrics(
     onAttempt(errorType) {
       registry.add(METRICS.saveAttempts, { error_type: attemptLabel(errorType) });
     },
+    onUnnamed: (stream) => registry.add(METRICS.messagesUnnamed, { route: routeOf(stream.route) }),
     onIdConflict: () => registry.add(METRICS.idConflicts, {}),
     onReplayed: (result) => registry.add(METRICS.journalReplayed, { result }),
     onRecovered: (result) => registry.add(METRICS.journalRecovered, { result }),

@@ -30,6 +30,8 @@ export interface RecordingObserver {
   readonly attempts: ReadonlyArray<string | undefined>;
   readonly journalWrites: number;
   readonly facts: ReadonlyArray<{ readonly unknownText: boolean; readonly cut: boolean }>;
+  /** What was wrong with messages that have no conversation. */
+  readonly unnamed: readonly unknown[];
   readonly internalErrors: ReadonlyArray<{ readonly where: string; readonly error: unknown }>;
   readonly ends: readonly Ended[];
   /** The `count`th stream to end; waits for it. */
@@ -48,6 +50,7 @@ export function createRecordingObserver(): RecordingObserver {
   const unrecognised: string[] = [];
   const attempts: Array<string | undefined> = [];
   const facts: Array<{ unknownText: boolean; cut: boolean }> = [];
+  const unnamed: unknown[] = [];
   const internalErrors: Array<{ where: string; error: unknown }> = [];
   const ends: Ended[] = [];
   let journalWrites = 0;
@@ -69,6 +72,7 @@ export function createRecordingObserver(): RecordingObserver {
     onFinishing: (_, begins) => void (told.push('onFinishing'), finishing.push(begins)),
     onUnrecognised: (_, mediaType) => void unrecognised.push(mediaType),
     onFinishRefused: (_, reason) => void (told.push('onFinishRefused'), refusals.push(reason)),
+    onUnnamed: (_, error) => void (told.push('onUnnamed'), unnamed.push(error)),
     onInternalError: (where, error) => {
       told.push('onInternalError');
       internalErrors.push({ where, error });
@@ -100,6 +104,7 @@ export function createRecordingObserver(): RecordingObserver {
       return journalWrites;
     },
     facts,
+    unnamed,
     internalErrors,
     ends,
     ended: (nth = 1) => until(`${nth} streams have ended`, () => ends[nth - 1]),

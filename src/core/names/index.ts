@@ -22,6 +22,7 @@ import {
 } from './labels.ts';
 import { JOURNAL_METRICS } from './journal-metrics.ts';
 import { counter, gauge, seconds, type Metric } from './metric.ts';
+import { CAPTURE_METRICS } from './capture-metrics.ts';
 import { POOL_METRICS } from './pool-metrics.ts';
 
 /** 2.5 s is the bound of the timeliness objective, and a bucket so that the objective needs no interpolation. */
@@ -163,6 +164,7 @@ export const METRICS = {
     {},
     'Messages whose id belonged to another stream: they are saved under another id.',
   ),
+  ...CAPTURE_METRICS,
   saveOldestPending: {
     ...gauge(
       'lastchunk.save.oldest_pending_timestamp',
@@ -172,18 +174,6 @@ export const METRICS = {
     ),
     aggregator: 'oldest',
   },
-  textUnknown: counter(
-    'lastchunk.text.unknown',
-    '{message}',
-    { route: ROUTE, format: FORMATS },
-    'Messages with a payload that their format did not recognise.',
-  ),
-  capturesCut: counter(
-    'lastchunk.captures.cut',
-    '{message}',
-    { route: ROUTE },
-    'Messages longer than maxBytes, of which only the beginning was kept.',
-  ),
   ...JOURNAL_METRICS,
   ...POOL_METRICS,
   noise: counter(

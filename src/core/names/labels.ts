@@ -33,7 +33,6 @@ export const HOLD_RELEASES = ['saved', 'journaled', 'unconfirmed', 'client-gone'
 export const FINISH_REFUSALS = ['time', 'bytes', 'concurrent'] as const;
 export const REPLAYED = ['saved', 'refused'] as const;
 export const PLACES = [
-  'message',
   'observer',
   'journal',
   'store',

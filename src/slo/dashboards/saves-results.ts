@@ -218,18 +218,19 @@ export function blindSpotsRow({ rate, select }: Scope): PanelRow {
         ...THIRD,
         id: 45,
         kind: 'lines',
-        title: 'Kept, but not understood or not whole',
+        title: 'Kept, but not understood, not whole or nobody’s',
         shows:
-          'Messages per second with parts that their format does not know, and those cut at maxBytes.',
+          'Messages per second with parts that their format does not know, those cut at maxBytes or maxLiveBytes, and those without a conversation.',
         good: '0.',
         action:
-          'Unknown parts are kept in the column events; look what they are. For cut ones raise maxBytes.',
-        alerts: ['LastchunkTextUnknown', 'LastchunkCapturesCut'],
+          'Unknown parts are kept in the column events; look what they are. For cut ones raise maxBytes. Without a conversation: see message().',
+        alerts: ['LastchunkTextUnknown', 'LastchunkCapturesCut', 'LastchunkMessagesUnnamed'],
         unit: 'ops',
         min: 0,
         queries: [
           { expr: rate('', 'textUnknown'), legend: 'not understood' },
           { expr: rate('', 'capturesCut'), legend: 'cut' },
+          { expr: rate('', 'messagesUnnamed'), legend: 'without a conversation' },
         ],
         noValue: 'no data',
       },

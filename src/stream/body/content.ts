@@ -1,6 +1,7 @@
 /** What is kept of a body that was read: the same for a live stream and for one that a dead process left in its journal. */
 import type { BodyContent, OpenedStream, ReadBody } from '../../core/save-port.ts';
 import { type BodyReading, resolveFormat } from '../../formats/index.ts';
+import { toRecord } from '../../core/values.ts';
 import { CapturedBody } from './captured-body.ts';
 
 /** Whether the payloads are kept: where the app asks for them, and where the text does not say it all. */
@@ -24,11 +25,13 @@ export function contentOf(
     empty,
     finished,
     unknownText,
-    metadata:
-      finishReason === undefined
-        ? opened.metadata
-        : { ...opened.metadata, lastchunk: { finishReason } },
+    metadata: finishReason === undefined ? opened.metadata : withNote(opened.metadata, finishReason),
   };
+}
+
+/** Beside the notes that were made when the message got its name. */
+function withNote(metadata: OpenedStream['metadata'], finishReason: string): BodyContent['metadata'] {
+  return { ...metadata, lastchunk: { ...toRecord(metadata?.['lastchunk']), finishReason } };
 }
 
 /** The largest `maxBytes` that may be asked for: journals of older versions do not say theirs. */

@@ -1,9 +1,11 @@
 /**
  * Whose message a stream is: the app's word for it, never a reason not to save. The option `message` is asked when the
  * stream begins, because the journal needs a name for what it keeps, and once more when the message is settled if it named
- * no conversation: an app may know it only by then. `identify()` says it by hand.
+ * no conversation: an app may know it only by then. `identify()` says it by hand. What it names, clients often choose: it
+ * is bounded and made well-formed here, and here only.
  */
 import { v7 } from 'uuid';
+import { boundIdentifier, toStorableText } from '../../core/identifiers.ts';
 import { bad, optionGroup, refuseUnknown, show } from '../../core/options.ts';
 import type { Response, RoutedRequest } from '../response/exchange.ts';
 import type { MessageIdentity, StreamSettings } from '../settings.ts';
@@ -29,21 +31,31 @@ export type LateIdentity = Partial<Pick<MessageIdentity, 'conversationId' | 'rol
 export class StreamIdentity implements Identity {
   /** Fixed from the first question on: it is in a header, and in the journal. */
   readonly id: string;
-  conversationId: string | null;
-  role: string;
-  metadata: Readonly<Record<string, unknown>> | null;
+  conversationId: string | null = null;
+  role = 'assistant';
   readonly #ask: () => unknown;
+  /** What the app gave as metadata. */
+  #given: Record<string, unknown> | null = null;
+  /** What became of the names; undefined while they are as they were given. */
+  #notes: Record<string, unknown> | undefined;
   /** What was wrong with the first answer. */
   #trouble: unknown;
 
   /** Asks `message` now. It is the option of the guard, undefined where the app gave none. */
   constructor(message: StreamSettings['message'], req: RoutedRequest, res: Response) {
     this.#ask = () => message?.(req, res);
-    const { id, conversationId, role, metadata } = message === undefined ? {} : this.#fields();
-    this.id = isName(id) ? id : newId();
-    this.conversationId = isName(conversationId) ? conversationId : null;
-    this.role = isName(role) ? role : 'assistant';
-    this.metadata = isObject(metadata) ? { ...metadata } : null;
+    const fields = message === undefined ? NO_FIELDS : this.#fields();
+    const { id } = fields;
+    this.id = isName(id) ? this.#bound(id, 'fullId') : newId();
+    this.#take(fields);
+  }
+
+  /** What the app gave, and under `lastchunk` our notes. */
+  get metadata(): Readonly<Record<string, unknown>> | null {
+    if (this.#notes === undefined && this.#given?.['lastchunk'] === undefined) return this.#given;
+    const { lastchunk: forged, ...rest } = this.#given ?? NO_FIELDS;
+    const given = forged === undefined ? undefined : { given: forged };
+    return { ...rest, lastchunk: { ...given, ...this.#notes } };
   }
 
   /** The message is about to be handed over. Returns what is wrong with `message`, once, if it names no conversation now either. */
@@ -72,10 +84,27 @@ export class StreamIdentity implements Identity {
     this.#take(fields);
   }
 
-  #take({ conversationId, role, metadata }: Record<string, unknown>): void {
-    if (isName(conversationId)) this.conversationId = conversationId;
-    if (isName(role)) this.role = role;
-    if (isObject(metadata)) this.metadata = { ...metadata };
+  #take({ conversationId, role, metadata }: Readonly<Record<string, unknown>>): void {
+    if (isName(conversationId)) {
+      this.conversationId = this.#bound(conversationId, 'fullConversationId');
+    }
+    if (isName(role)) this.role = this.#bound(role, 'fullRole');
+    if (isObject(metadata)) this.#given = { ...metadata };
+  }
+
+  /** A name that every store, log and header can hold; `note` keeps one that was changed. */
+  #bound(name: string, note: 'fullId' | 'fullConversationId' | 'fullRole'): string {
+    const { text } = toStorableText(name);
+    const bounded = boundIdentifier(text);
+    if (bounded !== name) this.#notes = { ...this.#notes, [note]: text };
+    else if (this.#notes !== undefined) this.#forgetNote(note);
+    return bounded;
+  }
+
+  /** The name that it was about has been replaced. */
+  #forgetNote(note: string): void {
+    const notes = Object.entries(this.#notes ?? {}).filter(([key]) => key !== note);
+    this.#notes = notes.length === 0 ? undefined : Object.fromEntries(notes);
   }
 
   /** Asks; what the app throws, or does not say, is remembered as trouble. */
@@ -105,7 +134,9 @@ export class StreamIdentity implements Identity {
   }
 }
 
-/** Ids are opaque: any string that is not empty will do, and the store makes it storable. */
+const NO_FIELDS: Readonly<Record<string, unknown>> = {};
+
+/** Ids are opaque: any string that is not empty will do. */
 function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
 }

@@ -71,6 +71,6 @@ function ownHeaders(stream: Stream): [string, string][] {
   // An id of the app's may hold what a header must not.
   return [
     ['X-Stream-Id', stream.id],
-    ['X-Message-Id', encodeURIComponent(stream.identity.id.toWellFormed()).slice(0, 512)],
+    ['X-Message-Id', encodeURIComponent(stream.identity.id)],
   ];
 }

@@ -208,7 +208,7 @@ export class Stream implements StreamView {
     this.ownSaves?.settle();
     if (this.guarded) {
       const trouble = this.identity.askAgain();
-      if (trouble !== undefined) this.environment.onInternalError('message', trouble);
+      if (trouble !== undefined) this.environment.observer.onUnnamed(this, trouble);
     }
     return this.body?.builder?.settle(this.terminal, this.#ending(this.terminal));
   }

@@ -208,6 +208,18 @@ export const saveCases: readonly Case[] = [
     firing: { '1h20m': [] },
   },
   {
+    name: 'most messages of a route having no conversation leaves a ticket',
+    series: process({ lastchunk_messages_unnamed_total: turns(60, 0, 40) }),
+    firing: { '1h20m': [], '2h20m': ['LastchunkMessagesUnnamed warning'] },
+    every: 5,
+  },
+  {
+    name: 'a client that leaves its conversation out in every tenth message does not',
+    series: process({ lastchunk_messages_unnamed_total: '0+6x900' }),
+    firing: { '2h': [] },
+    every: 5,
+  },
+  {
     name: 'an answer that was cut is told to whoever looks',
     series: process({ lastchunk_captures_cut_total: once(60) }),
     firing: { '55m': [], '1h5m': ['LastchunkCapturesCut info'], '2h5m': [] },

@@ -1,6 +1,8 @@
-/** Whose message a stream is, where the app knows it late. */
+/** Whose message a stream is, where the app knows it late, and where a client has chosen it. */
+import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
+import { toRow } from '../../../src/postgres/storable.ts';
 import type { GuardOptions, StreamHandle } from '../../../src/index.ts';
 import { chatChunk } from '../../support/frames.ts';
 import { openClient } from '../../support/http-client.ts';
@@ -21,7 +23,8 @@ async function answer(options: GuardOptions, handler: Handler) {
   });
   const { headers } = await (await openClient(testServer, '/')).over();
   await instance.recorded.ended();
-  const errors = instance.recorded.internalErrors.map(({ error }) => String(error));
+  expect(instance.recorded.internalErrors).toEqual([]);
+  const errors = instance.recorded.unnamed.map(String);
   return { ...instance, headers, errors };
 }
 
@@ -130,4 +133,79 @@ describe('identify()', () => {
       expect(store.row.conversationId).toBeNull();
     },
   );
+});
+
+describe('a name that a client has chosen', () => {
+  it.each([
+    ['too long', 'x'.repeat(2_000)],
+    ['too long in bytes', '漢'.repeat(600)],
+    ['longer than a header may be', 'x'.repeat(1_000_000)],
+    ['not well-formed', 'a\uD83Db'],
+    ['with a NUL', 'a\0b'],
+    ['with a line end', 'a\r\nX-Forged: 1'],
+  ])('is the same in message, row, header and handle: %s', async (_name, given) => {
+    const seen: unknown[] = [];
+    const message = () => ({ id: given, conversationId: given, role: given });
+    const { store, headers } = await answer({ message }, (res, handle) => {
+      whole(res, handle);
+      seen.push(handle.messageId, handle.conversationId);
+    });
+    const { id, conversationId, role } = store.row;
+    expect(Buffer.byteLength(id)).toBeLessThanOrEqual(512);
+    expect(id.isWellFormed() && !id.includes('\0')).toBe(true);
+    expect([conversationId, role]).toEqual([id, id]);
+    expect(toRow(store.row)).toMatchObject({ id, conversation_id: id, role: id });
+    expect(decodeURIComponent(headers['x-message-id'] ?? '')).toBe(id);
+    expect(seen).toEqual([id, id]);
+  });
+
+  it('is kept whole in the metadata when it was cut', async () => {
+    const long = 'y'.repeat(600);
+    const message = () => ({ id: long, conversationId: long, role: long });
+    const { store } = await answer({ message }, whole);
+    const hash = createHash('sha256').update(long).digest('hex');
+    const cut: unknown = expect.stringMatching(new RegExp(`^y+~${hash}$`));
+    expect(store.row).toMatchObject({ id: cut, conversationId: cut, role: cut });
+    expect(store.row.metadata).toEqual({
+      lastchunk: { fullId: long, fullConversationId: long, fullRole: long, finishReason: 'stop' },
+    });
+  });
+
+  it('is cut the same where identify() gives it, and its note goes with it', async () => {
+    const long = 'y'.repeat(600);
+    const notes: unknown[] = [];
+    const message = () => ({ conversationId: long });
+    const { store } = await answer({ message }, (res, handle) => {
+      handle.identify({ role: long });
+      handle.identify({ conversationId: 'short' });
+      return whole(res, handle);
+    });
+    notes.push(store.row.metadata?.['lastchunk']);
+    expect(store.row.conversationId).toBe('short');
+    expect(Buffer.byteLength(store.row.role)).toBe(512);
+    expect(notes).toEqual([{ fullRole: long, finishReason: 'stop' }]);
+  });
+});
+
+describe('metadata.lastchunk', () => {
+  const forged = { finishReason: 'length', requestedId: 'x' };
+
+  it('is ours: what somebody else put there is kept as given', async () => {
+    const message = () => ({ conversationId: 'c', metadata: { model: 'm', lastchunk: forged } });
+    const { store } = await answer({ message }, whole);
+    expect(store.row.metadata).toEqual({
+      model: 'm',
+      lastchunk: { given: forged, finishReason: 'stop' },
+    });
+  });
+
+  it('is ours also where identify() gives it and no finish reason is found', async () => {
+    const { store } = await answer({ format: 'text' }, (res, handle) => {
+      handle.identify({ metadata: { lastchunk: forged } });
+      res.setHeader('content-type', 'text/plain');
+      res.write('hello');
+      res.end();
+    });
+    expect(store.row.metadata).toEqual({ lastchunk: { given: forged } });
+  });
 });

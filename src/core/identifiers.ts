@@ -1,0 +1,38 @@
+/**
+ * Ids, conversations and roles, which clients choose more often than not: bounded and made well-formed once, where they
+ * come in, so that row, log line, span and header say the same.
+ */
+/// <reference lib="es2024.string" />
+import { createHash } from 'node:crypto';
+
+/** A key of a btree index may have 2 704 bytes; three of these fit into one, and into a log line. */
+export const MAX_IDENTIFIER_BYTES = 512;
+
+/** With the flag `u` a surrogate that has its other half is not one. */
+const UNSTORABLE = /[\0\ud800-\udfff]/gu;
+
+/** A text as PostgreSQL and JSON can hold it, and how many characters (NUL, lone surrogates) became U+FFFD. */
+export function toStorableText(text: string): { readonly text: string; readonly replaced: number } {
+  if (text.isWellFormed() && !text.includes('\0')) return { text, replaced: 0 };
+  let replaced = 0;
+  const storable = text.replace(UNSTORABLE, () => {
+    replaced += 1;
+    return '\ufffd';
+  });
+  return { text: storable, replaced };
+}
+
+/** At most 512 bytes of UTF-8 of a well-formed text. One that is cut ends in its SHA-256, which keeps two long ones apart. */
+export function boundIdentifier(text: string): string {
+  // A UTF-16 unit takes three bytes of UTF-8 at most.
+  if (text.length * 3 <= MAX_IDENTIFIER_BYTES) return text;
+  const bytes = Buffer.from(text);
+  if (bytes.length <= MAX_IDENTIFIER_BYTES) return text;
+  const suffix = `~${createHash('sha256').update(bytes).digest('hex')}`;
+  // A streaming decoder keeps back the half of a character that the cut may leave.
+  const head = new TextDecoder('utf-8', { ignoreBOM: true }).decode(
+    bytes.subarray(0, MAX_IDENTIFIER_BYTES - suffix.length),
+    { stream: true },
+  );
+  return head + suffix;
+}

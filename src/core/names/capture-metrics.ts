@@ -1,0 +1,24 @@
+/** The rows of what is kept of bodies, and of what clients and upstreams can do to it. */
+import { FORMATS, ROUTE } from './labels.ts';
+import { counter, type Metric } from './metric.ts';
+
+export const CAPTURE_METRICS = {
+  messagesUnnamed: counter(
+    'lastchunk.messages.unnamed',
+    '{message}',
+    { route: ROUTE },
+    'Messages that are kept without a conversation: message() threw or named none.',
+  ),
+  textUnknown: counter(
+    'lastchunk.text.unknown',
+    '{message}',
+    { route: ROUTE, format: FORMATS },
+    'Messages with a payload that their format did not recognise.',
+  ),
+  capturesCut: counter(
+    'lastchunk.captures.cut',
+    '{message}',
+    { route: ROUTE },
+    'Messages of which only the beginning was kept: longer than maxBytes, or cut because maxLiveBytes was reached.',
+  ),
+} as const satisfies Readonly<Record<string, Metric>>;
