@@ -77,7 +77,7 @@ export type InternalErrorPlace =
   'observer' | 'journal' | 'store' | 'format' | 'stream' | 'close';
 
 /** Why a client-less stream was not allowed to go on. */
-export type FinishRefusal = 'time' | 'bytes' | 'concurrent';
+export type FinishRefusal = 'time' | 'bytes' | 'concurrent' | 'per-key';
 
 /** How a held terminal frame was let go. */
 export type HoldRelease = 'saved' | 'journaled' | 'unconfirmed' | 'client-gone';

@@ -35,13 +35,20 @@ export interface MessageIdentity {
 }
 
 /** How long and how large a stream may grow after its client left. */
-export interface FinishBudget {
+export interface FinishBudget<Req = AppRequest> {
   /** Default 300 000 ms, 1 000 to 86 400 000. */
   readonly timeoutMs?: number;
   /** Bytes written after the client left; default 16 MiB, 0 to 1 GiB. */
   readonly maxBytes?: number;
   /** Streams at a time, of this guard; default 1 000, 0 to 1 000 000. */
   readonly maxConcurrent?: number;
+  /**
+   * Whose share of that a request is of, such as the user's id; `undefined` for nobody's. Asked when the request comes to the
+   * guard. Default Express's `req.ip` where `trust proxy` is set, and nobody where it is not.
+   */
+  readonly key?: (req: Req) => string | undefined;
+  /** Streams at a time of one key; default a tenth of `maxConcurrent`, at least 1, to 1 000 000. */
+  readonly maxConcurrentPerKey?: number;
 }
 
 /** Options of `observe()`. */
@@ -74,7 +81,7 @@ export interface GuardOptions<Req = AppRequest> extends ObserveOptions {
   readonly policy?: Partial<Record<Outcome, Policy>>;
   /** Bytes kept of one stream; default 16 MiB, 1 KiB to 1 GiB. */
   readonly maxBytes?: number;
-  readonly finish?: FinishBudget;
+  readonly finish?: FinishBudget<Req>;
   /** A terminal frame is held until its message is saved, at most so long; default 2 000 ms, 1 to 600 000. */
   readonly confirmTimeoutMs?: number;
   /** Longest time without a data frame from the handler; default 0 = off, to 86 400 000 ms. */
@@ -87,6 +94,15 @@ export interface GuardOptions<Req = AppRequest> extends ObserveOptions {
   readonly events?: boolean;
 }
 
+/** `finish`, checked; `key` is undefined where the app gave none. */
+export interface FinishSettings {
+  readonly timeoutMs: number;
+  readonly maxBytes: number;
+  readonly maxConcurrent: number;
+  readonly maxConcurrentPerKey: number;
+  readonly key: ((req: IncomingMessage) => unknown) | undefined;
+}
+
 export interface StreamSettings {
   readonly guarded: boolean;
   readonly message: ((req: IncomingMessage, res: Response) => unknown) | undefined;
@@ -95,7 +111,7 @@ export interface StreamSettings {
   readonly format: Format | 'auto';
   readonly stream: true | ((res: Response) => boolean) | undefined;
   readonly maxBytes: number;
-  readonly finish: Required<FinishBudget>;
+  readonly finish: FinishSettings;
   readonly confirmTimeoutMs: number;
   readonly missingAfterMs: number;
   readonly idleTimeoutMs: number;
@@ -117,6 +133,8 @@ const GUARD_KEYS = [
   'headers',
   'events',
 ];
+
+const FINISH_KEYS = ['timeoutMs', 'maxBytes', 'maxConcurrent', 'key', 'maxConcurrentPerKey'];
 
 const DAY_MS = 86_400_000;
 const KIB = 1024;
@@ -181,14 +199,19 @@ function policies(given: unknown): Record<Outcome, Policy> {
   };
 }
 
-function finishBudget(given: unknown): Required<FinishBudget> {
+function finishBudget(given: unknown): FinishSettings {
   const chosen = optionGroup('finish', given);
-  refuseUnknown('`finish`', chosen, ['timeoutMs', 'maxBytes', 'maxConcurrent']);
+  refuseUnknown('`finish`', chosen, FINISH_KEYS);
   const budget = (key: string, fallback: number, min: number, max: number): number =>
     wholeNumber(`finish.${key}`, chosen[key], { min, max, fallback });
+  const maxConcurrent = budget('maxConcurrent', 1_000, 0, 1_000_000);
+  const share = Math.max(1, Math.floor(maxConcurrent / 10));
   return {
     timeoutMs: budget('timeoutMs', 300_000, 1, DAY_MS),
     maxBytes: budget('maxBytes', 16 * MIB, 0, GIB),
-    maxConcurrent: budget('maxConcurrent', 1_000, 0, 1_000_000),
+    maxConcurrent,
+    maxConcurrentPerKey: budget('maxConcurrentPerKey', share, 1, 1_000_000),
+    // As `message`: the app's own request type.
+    key: optionalFunction('finish.key', chosen['key']) as FinishSettings['key'],
   };
 }

@@ -30,6 +30,8 @@ const BAD_GUARDS: ReadonlyArray<readonly [name: string, options: object]> = [
   ['timeoutMs', { finish: { timeoutMs: -1 } }],
   ['maxBytes', { finish: { maxBytes: '16MB' } }],
   ['maxConcurrent', { finish: { maxConcurrent: Infinity } }],
+  ['maxConcurrentPerKey', { finish: { maxConcurrentPerKey: 0 } }],
+  ['finish.key', { finish: { key: 'ip' } }],
   ['confirmTimeoutMs', { confirmTimeoutMs: -5 }],
   ['confirmTimeoutMs', { confirmTimeoutMs: '2s' }],
   ['missingAfterMs', { missingAfterMs: null }],

@@ -30,7 +30,7 @@ export const STORE_ERRORS: readonly string[] = [...codesWith('series'), 'other']
 export const GUARDED = ['true', 'false'] as const;
 export const SKIP_REASONS = ['empty', 'discarded'] as const;
 export const HOLD_RELEASES = ['saved', 'journaled', 'unconfirmed', 'client-gone'] as const;
-export const FINISH_REFUSALS = ['time', 'bytes', 'concurrent'] as const;
+export const FINISH_REFUSALS = ['time', 'bytes', 'concurrent', 'per-key'] as const;
 export const REPLAYED = ['saved', 'refused'] as const;
 export const PLACES = [
   'observer',

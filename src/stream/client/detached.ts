@@ -7,6 +7,7 @@
  * Not hidden are the raw socket, and listeners that were there before the guard.
  */
 import type { EventEmitter } from 'node:events';
+import { errorTypeOf } from '../../core/errors.ts';
 import type { FinishRefusal, FullObserver, StreamView } from '../../core/observer.ts';
 import type { StreamEnvironment, StreamHooks } from '../lifecycle/environment.ts';
 import type { Exchange } from '../response/exchange.ts';
@@ -19,6 +20,7 @@ import {
   type Listening,
   NO_LISTENERS,
 } from './deferred-listeners.ts';
+import { finishKeyOf, FinishShares } from './finish-shares.ts';
 
 /** What `Finishing` has to know of its stream. */
 export interface FinishingOwner extends StreamView {
@@ -41,9 +43,17 @@ export class Finishing {
   #announced = false;
   #timer: NodeJS.Timeout | undefined;
   #bytesAtLeave = 0;
+  /** Whose share of the guard's budget it takes; undefined where nobody says. */
+  readonly #key: string | undefined;
 
   constructor(stream: FinishingOwner) {
+    const { settings, exchange, environment } = stream;
     this.#stream = stream;
+    if (settings.policy.disconnected !== 'finish') return;
+    this.#key = finishKeyOf(exchange.req, settings.finish, (error) => {
+      const what = `finish.key did not answer with a string (${errorTypeOf(error)}): such streams have no share of their own`;
+      environment.warnOnce('finish.key', what);
+    });
   }
 
   /** Who listens now was there before the guard, and is exempt; so is `own`. */
@@ -63,12 +73,12 @@ export class Finishing {
   begin(): boolean {
     const { settings } = this.#stream;
     if (settings.policy.disconnected !== 'finish') return false;
-    if (this.#count(0) >= settings.finish.maxConcurrent) {
-      this.#observer.onFinishRefused(this.#stream, 'concurrent');
+    const refusal = this.#shares.take(this.#key);
+    if (refusal !== undefined) {
+      this.#observer.onFinishRefused(this.#stream, refusal);
       return false;
     }
     this.active = true;
-    this.#count(1);
     this.#bytesAtLeave = this.#stream.bytes;
     // The handler's own work keeps a process up; the budget alone does not.
     this.#timer = setTimeout(() => this.#refuse('time'), settings.finish.timeoutMs).unref();
@@ -111,7 +121,7 @@ export class Finishing {
     if (!this.active) return;
     this.active = false;
     clearTimeout(this.#timer);
-    this.#count(-1);
+    this.#shares.giveBack(this.#key);
     if (this.#announced) this.#observer.onFinishing(this.#stream, false);
   }
 
@@ -124,12 +134,14 @@ export class Finishing {
     return this.#stream.environment.observer;
   }
 
-  /** How many streams of this guard outlive their client now. */
-  #count(by: number): number {
+  /** Of this guard. */
+  get #shares(): FinishShares {
     const { environment, settings } = this.#stream;
-    const now = (environment.finishing.get(settings) ?? 0) + by;
-    environment.finishing.set(settings, now);
-    return now;
+    const known = environment.finishing.get(settings);
+    if (known !== undefined) return known;
+    const shares = new FinishShares(settings.finish);
+    environment.finishing.set(settings, shares);
+    return shares;
   }
 
   #refuse(why: FinishRefusal): void {

@@ -6,6 +6,7 @@ import type {
   InternalErrorPlace,
   StreamView,
 } from '../../core/observer.ts';
+import type { FinishShares } from '../client/finish-shares.ts';
 import type { OwnSaves } from './own-saves.ts';
 
 /** Shared by every stream of one instance. `S` is the class of its streams, which this file must not know. */
@@ -21,8 +22,8 @@ export interface StreamEnvironment<S = unknown> {
     traceId(stream: StreamView): string | null;
     traceparent(stream: StreamView): string | null;
   };
-  /** Streams outliving their client now, per guard. */
-  readonly finishing: WeakMap<object, number>;
+  /** Streams outliving their client now, by the settings of their guard. */
+  readonly finishing: WeakMap<object, FinishShares>;
   /** Of apps that save by themselves: the saves that have no result yet. */
   readonly pendingOwnSaves: Set<OwnSaves>;
   /** An error came by on its way from the handler: whether it is noise is decided when it is first seen. */
