@@ -11,8 +11,10 @@ import type { MessageStore } from './core/message.ts';
 import { watchRequests } from './noise/request-errors.ts';
 import { noiseOf } from './noise/decide.ts';
 import { combine, type FullObserver, type Observer } from './core/observer.ts';
-import { bad, flag, optionGroup, refuseUnknown, wholeNumber } from './core/options.ts';
+import { bad, flag, memoryRange, optionGroup, refuseUnknown, wholeNumber } from './core/options.ts';
 import { PoolWatch } from './pool-watch/watch.ts';
+import type { Body } from './stream/body/body.ts';
+import { LiveBytes, MAX_LIVE_BYTES } from './stream/body/live-bytes.ts';
 import type { Environment } from './stream/lifecycle/stream.ts';
 import { readBody } from './stream/body/content.ts';
 import { createDiagnostics } from './telemetry/diagnostics.ts';
@@ -34,9 +36,15 @@ export interface LastchunkOptions {
   readonly journal?: JournalOption;
   /**
    * Estimated bytes of messages that may wait in memory while neither store nor journal takes them; then the oldest are
-   * lost. Default 256 MiB, from 1 MiB to 1 TiB.
+   * lost. Default 256 MiB, and no more than a quarter of V8's heap; from 1 MiB to 1 TiB.
    */
   readonly maxPendingBytes?: number;
+  /**
+   * Estimated bytes of answers on their way that are kept in memory together. Beyond it, those that the journal holds leave
+   * memory and are read back from it; without a journal the largest are cut. Default 512 MiB, and no more than a quarter of
+   * V8's heap; from 1 MiB to 1 TiB.
+   */
+  readonly maxLiveBytes?: number;
   /** What `prometheus()` returned. OpenTelemetry's metrics and spans need no option. */
   readonly metrics?: PrometheusMetrics;
   /** pino-shaped; default OpenTelemetry's `diag`. Never given message text. */
@@ -51,13 +59,15 @@ const KEYS = [
   'store',
   'journal',
   'maxPendingBytes',
+  'maxLiveBytes',
   'metrics',
   'logger',
   'conversationIdInSpans',
   'observer',
 ];
 
-const PENDING_BYTES = { min: 2 ** 20, max: 2 ** 40, fallback: MAX_PENDING_BYTES };
+const PENDING_BYTES = memoryRange(MAX_PENDING_BYTES);
+const LIVE_BYTES = memoryRange(MAX_LIVE_BYTES);
 
 /** What a store may offer beyond saving; `postgres()` does. */
 interface WellConnectedStore extends MessageStore {
@@ -100,10 +110,16 @@ export function wire(options: LastchunkOptions): Wiring {
   const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
   if (options.observer !== undefined) optionGroup('observer', options.observer);
   const maxPendingBytes = wholeNumber('maxPendingBytes', options.maxPendingBytes, PENDING_BYTES);
+  const maxLiveBytes = wholeNumber('maxLiveBytes', options.maxLiveBytes, LIVE_BYTES);
   const conversationId = flag('conversationIdInSpans', options.conversationIdInSpans, false);
   watchRequests();
 
   const late: LateParts = { closing: false };
+  const live: Environment['live'] = new Map();
+  const captured = boundBodies(live, maxLiveBytes, (count) => {
+    monitor.noteCut();
+    logger.error({ count, maxLiveBytes }, 'lastchunk: too many large answers, the largest are cut');
+  });
   const pool = store?.pool && (() => store.pool?.());
   const journalState = () => late.journal?.state();
   const spans = new StreamSpans({ conversationId });
@@ -111,6 +127,7 @@ export function wire(options: LastchunkOptions): Wiring {
     journal: journalState,
     pool,
     pools: () => late.pools?.gauges() ?? [],
+    captureBytes: () => captured.bytes,
     sampledTraceIdOf: (stream) => spans.sampledTraceIdOf(stream),
   });
   const monitor = new HealthMonitor({
@@ -119,6 +136,7 @@ export function wire(options: LastchunkOptions): Wiring {
     closing: () => late.closing,
     pending: () => recorder.pending(),
     pool,
+    captured: store && captured,
     probe: probeOf(store, spans),
   });
   const reporting = combineAll([spans, recorder, monitor, ...linesOf(logger)], options.observer);
@@ -143,7 +161,8 @@ export function wire(options: LastchunkOptions): Wiring {
     listenTo(store, observer, logger);
     late.keeper.start();
   }
-  const environment = environmentOf(observer, late.keeper, spans, logger);
+  const parts = { observer, keeper: late.keeper, live, captured };
+  const environment = environmentOf(parts, spans, logger);
   return { environment, keeper: late.keeper, logger, monitor, pools, state: late };
 }
 
@@ -202,17 +221,26 @@ function journalFor(
   });
 }
 
+/** Bounds what the bodies of live streams take in memory. */
+function boundBodies(
+  live: Environment['live'],
+  maxBytes: number,
+  onCut: (count: number) => void,
+): LiveBytes {
+  const bodies = (): Body[] =>
+    [...live.values()].map(({ body }) => body).filter((body) => body !== undefined);
+  return new LiveBytes({ maxBytes, bodies, onCut });
+}
+
 function environmentOf(
-  observer: FullObserver,
-  keeper: MessageKeeper | undefined,
+  parts: Pick<Environment, 'observer' | 'keeper' | 'live' | 'captured'>,
   spans: StreamSpans,
   logger: Logger,
 ): Environment {
+  const { observer } = parts;
   const warned = new Set<string>();
   return {
-    observer,
-    keeper,
-    live: new Map(),
+    ...parts,
     interrupting: false,
     trace: {
       traceId: (stream) => spans.traceIdOf(stream),

@@ -3,6 +3,7 @@
  * met at start-up instead of at three in the morning. Every message names the option in backticks
  * and the accepted range.
  */
+import { getHeapStatistics } from 'node:v8';
 import { maskCredentials } from './error-words.ts';
 import { LastchunkError } from './errors.ts';
 import { isObject, isRecord } from './values.ts';
@@ -16,12 +17,15 @@ export function refuseUnknown(where: string, options: object, known: readonly st
   }
 }
 
+/** What a whole number may be, and what it is when it is absent. */
+export interface WholeNumberRange {
+  readonly min: number;
+  readonly max: number;
+  readonly fallback: number;
+}
+
 /** A whole number between `min` and `max`, or `fallback` when absent. */
-export function wholeNumber(
-  name: string,
-  value: unknown,
-  range: { min: number; max: number; fallback: number },
-): number {
+export function wholeNumber(name: string, value: unknown, range: WholeNumberRange): number {
   if (value === undefined) return range.fallback;
   if (typeof value === 'number' && Number.isInteger(value)) {
     if (value >= range.min && value <= range.max) return value;
@@ -55,6 +59,15 @@ export function oneOf<const T extends string>(
 export function optionalFunction<F>(name: string, value: F | undefined): F | undefined {
   if (value === undefined || typeof value === 'function') return value;
   throw bad(`\`${name}\` must be a function, not ${show(value)}`);
+}
+
+/**
+ * The range of an option that bounds memory: from 1 MiB to 1 TiB, `most` by default, and no more than a quarter of V8's heap,
+ * because what is read and saved is there several times for a while.
+ */
+export function memoryRange(most: number): WholeNumberRange {
+  const share = Math.floor(getHeapStatistics().heap_size_limit / 4);
+  return { min: 2 ** 20, max: 2 ** 40, fallback: Math.max(2 ** 20, Math.min(most, share)) };
 }
 
 /** A plain object of further options. */

@@ -54,6 +54,13 @@ export interface StreamLog {
   readonly clean: boolean;
   /** Writes everything that waits, of every stream. */
   flush(): void;
+  /**
+   * How many bytes were appended, if all of them are on disk: then the body is not asked for any more, and `readBack` gives
+   * it. `undefined`: memory is all there is.
+   */
+  releaseBody(): number | undefined;
+  /** Reads the first `bytes` bytes back; less where the disk has less. Rejects with what the disk says. */
+  readBack(bytes: number): Promise<readonly Piece[]>;
   /** The stream is over and leaves no message. */
   drop(): void;
 }

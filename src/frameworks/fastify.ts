@@ -43,7 +43,7 @@ export type FastifyHandler = (
 /** Options of a guarded route, in its `config.lastchunk`: those of `guard()`, with Fastify's request. */
 export interface FastifyGuardOptions<
   Request extends FastifyRequestLike = FastifyRequestLike,
-> extends Omit<GuardOptions, 'message'> {
+> extends Omit<GuardOptions<IncomingMessage>, 'message'> {
   /** Names the message, synchronously; asked again at its end if it named no conversation. Whatever it does, it is kept. */
   readonly message?: (request: Request) => MessageIdentity | undefined;
 }

@@ -11,7 +11,10 @@ import type { GuardOptions, MessageIdentity } from '../stream/settings.ts';
 import { createBodySocket } from './body-socket.ts';
 
 /** Options of `fetchGuard()`: those of `guard()`, with the request of the Fetch API. */
-export interface FetchGuardOptions extends Omit<GuardOptions, 'message' | 'stream'> {
+export interface FetchGuardOptions extends Omit<
+  GuardOptions<IncomingMessage>,
+  'message' | 'stream'
+> {
   /** Names the message, synchronously; asked again at its end if it named no conversation. Whatever it does, it is kept. */
   readonly message?: (request: Request) => MessageIdentity | undefined;
   /** `true`: every response with a body is a stream. Default: by status and media type. */

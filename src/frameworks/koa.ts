@@ -30,7 +30,7 @@ export type KoaMiddleware<Context extends KoaContext> = (
 
 /** Options of `koaGuard()`: those of `guard()`, with Koa's context in place of the request. */
 export interface KoaGuardOptions<Context extends KoaContext = KoaContext> extends Omit<
-  GuardOptions,
+  GuardOptions<IncomingMessage>,
   'message'
 > {
   /** Names the message, synchronously; asked again at its end if it named no conversation. Whatever it does, it is kept. */

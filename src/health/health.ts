@@ -19,6 +19,8 @@ export type HealthReason =
   | 'message-lost'
   /** A message had no result in time, in the last 5 minutes. Degraded: it may still arrive. */
   | 'message-missing'
+  /** Answers on their way took too much memory in the last 5 minutes, and the largest were cut. Degraded. */
+  | 'answers-cut'
   /** The store is away. Degraded while the journal takes the messages, failing otherwise. */
   | 'store-away'
   /** The journal cannot be relied on: `journal.degraded` says why. Degraded. */
@@ -43,6 +45,14 @@ export interface Health {
   readonly journal: HealthOfJournal | undefined;
   /** The connections that saves go through; `undefined` where the store does not tell. */
   readonly pool: PoolState | undefined;
+  /** What answers on their way take in memory, estimated, and the bound of it; `undefined` without a store. */
+  readonly capture: CaptureHealth | undefined;
+}
+
+/** Memory of what is kept of answers on their way. */
+export interface CaptureHealth {
+  readonly bytes: number;
+  readonly maxBytes: number;
 }
 
 /** The store, as the last call and the circuit breaker saw it. */

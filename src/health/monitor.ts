@@ -4,7 +4,14 @@ import type { JournalState } from '../journal/port.ts';
 import type { JournaledMessage, Observer, SaveReport } from '../core/observer.ts';
 import type { SavesInFlight } from '../telemetry/save-metrics.ts';
 import type { PoolState } from '../telemetry/sources.ts';
-import type { Health, HealthReason, HealthStatus, HealthOfJournal, StoreHealth } from './health.ts';
+import type {
+  CaptureHealth,
+  Health,
+  HealthReason,
+  HealthStatus,
+  HealthOfJournal,
+  StoreHealth,
+} from './health.ts';
 import { SaveRates } from './save-rate.ts';
 
 /** The saver's facts. Times are epoch milliseconds, 0 for never or none. */
@@ -26,6 +33,8 @@ export interface HealthSources {
   /** Saves without a result, the app's own included; default what the saver says. */
   readonly pending?: (() => SavesInFlight) | undefined;
   readonly pool?: (() => PoolState | undefined) | undefined;
+  /** Memory of answers on their way. */
+  readonly captured?: CaptureHealth | undefined;
   /**
    * Asks the store for a sign of life; rejects when there is none. Run in the background when somebody asks for health,
    * at most every 5 s, never two at once; the answer shows in the next health.
@@ -47,6 +56,7 @@ export class HealthMonitor implements Observer {
   readonly #rates = new SaveRates();
   #lastLossMs = Number.NEGATIVE_INFINITY;
   #lastMissingMs = Number.NEGATIVE_INFINITY;
+  #lastCutMs = Number.NEGATIVE_INFINITY;
 
   constructor(sources: HealthSources = {}) {
     this.#sources = sources;
@@ -57,6 +67,11 @@ export class HealthMonitor implements Observer {
     if (report.result === 'lost') this.#lastLossMs = performance.now();
     if (report.result === 'missing') this.#lastMissingMs = performance.now();
     this.#rates.onSave(report);
+  }
+
+  /** Answers on their way were cut for want of memory. */
+  noteCut(): void {
+    this.#lastCutMs = performance.now();
   }
 
   onReplayed(result: 'saved' | 'refused', _message: JournaledMessage): void {
@@ -88,6 +103,7 @@ export class HealthMonitor implements Observer {
       saveRate: this.#rates.now(),
       journal: journal === undefined ? undefined : journalHealth(journal, now),
       pool,
+      capture: sources.captured && captureHealth(sources.captured),
     };
   }
 
@@ -98,6 +114,7 @@ export class HealthMonitor implements Observer {
     if (this.#sources.closing?.() === true) reasons.push('closing');
     if (monotonicMs - this.#lastLossMs < LOSS_SHOWS_MS) reasons.push('message-lost');
     if (monotonicMs - this.#lastMissingMs < LOSS_SHOWS_MS) reasons.push('message-missing');
+    if (monotonicMs - this.#lastCutMs < LOSS_SHOWS_MS) reasons.push('answers-cut');
     if (store?.reachable === false) reasons.push('store-away');
     if (journal?.degraded !== undefined) reasons.push('journal-degraded');
     if (journal !== undefined && isUndeclared(journal)) reasons.push('journal-ephemeral');
@@ -172,6 +189,10 @@ function storeHealth(saver: SaverFacts, probed: ProbeResult | undefined): StoreH
     lastSuccess: successMs === 0 ? undefined : new Date(successMs),
     lastFailure: failure && { at: new Date(failure.atMs), errorType: failure.errorType },
   };
+}
+
+function captureHealth({ bytes, maxBytes }: CaptureHealth): CaptureHealth {
+  return { bytes, maxBytes };
 }
 
 function journalHealth(journal: JournalState, now: number): HealthOfJournal {

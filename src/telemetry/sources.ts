@@ -18,6 +18,8 @@ export interface PoolState {
 export interface RecorderSources {
   readonly journal?: (() => JournalState | undefined) | undefined;
   readonly pool?: (() => PoolState | undefined) | undefined;
+  /** Estimated memory of answers on their way. */
+  readonly captureBytes?: (() => number) | undefined;
   /** The app's own pools, by the names it gave them. */
   readonly pools?: (() => Iterable<PoolState & { readonly name: string }>) | undefined;
   /** The stream's trace, if it is sampled: the exemplar of its observations. */
@@ -32,6 +34,7 @@ export function readSources(registry: MetricRegistry, sources: RecorderSources):
     { version: VERSION, node: process.version, journal: journal?.fileSystem ?? 'off' },
     1,
   );
+  registry.set(METRICS.captureBytes, {}, sources.captureBytes?.() ?? 0);
   if (journal !== undefined) {
     registry.set(METRICS.journalEntries, {}, journal.entries);
     registry.set(METRICS.journalBytes, {}, journal.bytes);

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import type { StreamLog } from '../../src/core/save-port.ts';
 import { until } from '../support/until.ts';
 import {
   emptyDirectory,
@@ -227,7 +228,15 @@ describe('sync', () => {
 
   it('is false for a log of another journal', async () => {
     const { journal } = open(emptyDirectory());
-    const foreign = { append() {}, ahead: true, clean: true, flush() {}, drop() {} };
+    const foreign: StreamLog = {
+      append() {},
+      ahead: true,
+      clean: true,
+      flush() {},
+      releaseBody: () => undefined,
+      readBack: () => Promise.resolve([]),
+      drop() {},
+    };
     expect(await journal.sync(foreign)).toBe(false);
   });
 });

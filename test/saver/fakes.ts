@@ -203,6 +203,8 @@ export function createFakeJournal(): FakeJournal {
         ahead: true,
         clean: true,
         flush: () => undefined,
+        releaseBody: () => undefined,
+        readBack: () => Promise.resolve([]),
         drop: () => void records.delete(opened.id),
       };
       const record: LogRecord = { opened, body, ending: undefined, isKept: false };

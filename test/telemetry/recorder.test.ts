@@ -294,6 +294,7 @@ describe('sources', () => {
     const { scrape } = createBench({
       journal: () => ({ ...JOURNAL, entries }),
       pool: () => ({ total: 4, idle: 1, waiting: 2, max: 4 }),
+      captureBytes: () => 1_000,
     });
     await scrape();
     entries = 7;
@@ -308,6 +309,7 @@ describe('sources', () => {
     expect(seen.sum('lastchunk_pool_clients', { pool: 'lastchunk', state: 'idle' })).toBe(1);
     expect(seen.sum('lastchunk_pool_clients_max')).toBe(4);
     expect(seen.sum('lastchunk_pool_waiting')).toBe(2);
+    expect(seen.sum('lastchunk_capture_bytes')).toBe(1_000);
     expect(seen.sum('lastchunk_build_info', { journal: 'disk' })).toBe(1);
   });
 
@@ -337,6 +339,7 @@ it('emits every metric of the table', () => {
       createRecorder([sink], {
         journal: () => JOURNAL,
         pool: () => ({ total: 4, idle: 1, waiting: 2, max: 4 }),
+        captureBytes: () => 1,
       }),
     ],
     (error) => {
@@ -366,6 +369,7 @@ it('emits every metric of the table', () => {
     tell.onPoolFinding({ pool: 'app', kind, place: 'app.js:1', heldMs: 1, route: undefined });
   }
   tell.onIdConflict('asked', 'given');
+  tell.onUnnamed(stream, new Error('no session'));
   tell.onInternalError('store', new Error('x'));
   stream.chunks = 1;
   stream.bytes = 1;

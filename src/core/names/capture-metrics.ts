@@ -1,8 +1,14 @@
 /** The rows of what is kept of bodies, and of what clients and upstreams can do to it. */
 import { FORMATS, ROUTE } from './labels.ts';
-import { counter, type Metric } from './metric.ts';
+import { counter, gauge, type Metric } from './metric.ts';
 
 export const CAPTURE_METRICS = {
+  captureBytes: gauge(
+    'lastchunk.capture.bytes',
+    'By',
+    {},
+    'Estimated memory of what is kept of answers on their way; what has left memory for the journal is not in it.',
+  ),
   messagesUnnamed: counter(
     'lastchunk.messages.unnamed',
     '{message}',

@@ -9,7 +9,6 @@
 import { OUTCOMES, SAVE_RESULTS } from '../message.ts';
 import {
   FINISH_REFUSALS,
-  FORMATS,
   GUARDED,
   HOLD_RELEASES,
   JOURNALS,

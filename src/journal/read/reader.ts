@@ -71,15 +71,19 @@ export class BodyReader {
     return extend(this.#files, this.#use(file), file, visit);
   }
 
-  /** The body of a stream, as far as it can be read without a gap. Rejects with what the disk says. */
-  async body(files: readonly RecordFile[], stream: number): Promise<ReadBack> {
+  /** The body of a stream, as far as it can be read without a gap, up to `most` bytes. Rejects with what the disk says. */
+  async body(
+    files: readonly RecordFile[],
+    stream: number,
+    most = Number.POSITIVE_INFINITY,
+  ): Promise<ReadBack> {
     const parts: BodyPart[] = [];
     for (const file of files) {
       const index = this.#use(file);
       if (index.scannedTo < file.size) await extend(this.#files, index, file, () => {});
       await this.#collect(file, positionsOf(index.keys, stream), stream, parts);
     }
-    return assemble(parts);
+    return assemble(parts, most);
   }
 
   async #collect(
@@ -224,14 +228,14 @@ function readNow(files: Files, fd: number, position: number, into: Buffer): Buff
   return into.subarray(0, files.readNow(fd, into, position));
 }
 
-/** Puts the pieces together up to the first gap; a stream that was written twice has pieces that overlap. */
-function assemble(parts: BodyPart[]): ReadBack {
+/** Puts the pieces together up to the first gap, or to `most` bytes; a stream that was written twice has pieces that overlap. */
+function assemble(parts: BodyPart[], most: number): ReadBack {
   parts.sort((a, b) => a.offset - b.offset || b.bytes.length - a.bytes.length);
   const runs: { text: boolean; bytes: Buffer[] }[] = [];
   let end = 0;
   for (const { offset, text, bytes } of parts) {
-    if (offset > end) break;
-    const added = bytes.subarray(end - offset);
+    if (offset > end || end >= most) break;
+    const added = bytes.subarray(end - offset, most - offset);
     if (added.length === 0) continue;
     end += added.length;
     const run = runs.at(-1);

@@ -215,5 +215,7 @@ const NO_HOST: LogHost = {
   enqueue: () => {},
   flush: () => {},
   reopen: () => {},
+  releaseBody: () => undefined,
+  readBack: () => Promise.resolve([]),
   discard: () => {},
 };

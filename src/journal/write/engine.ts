@@ -122,7 +122,14 @@ export class WriteEngine {
       fsyncMs,
       onDamaged: options.onDamaged,
     });
-    this.streams = new StreamLogs({ writer, logs, lease, flushMs, store: options.store });
+    this.streams = new StreamLogs({
+      writer,
+      logs,
+      lease,
+      flushMs,
+      store: options.store,
+      reader: options.reader,
+    });
   }
 
   /** Removes what was saved a while ago, also where nothing new comes that would fill the segment. */

@@ -54,6 +54,9 @@ export interface LogHost {
   flush(): void;
   /** A stream goes on that was kept or settled. */
   reopen(log: Log): void;
+  /** See `StreamLog`. */
+  releaseBody(log: Log): number | undefined;
+  readBack(log: Log, bytes: number): Promise<readonly Piece[]>;
   /** It leaves no message. */
   discard(log: Log): void;
 }
@@ -153,6 +156,14 @@ export class Log implements StreamLog {
 
   drop(): void {
     this.host.discard(this);
+  }
+
+  releaseBody(): number | undefined {
+    return this.host.releaseBody(this);
+  }
+
+  readBack(bytes: number): Promise<readonly Piece[]> {
+    return this.host.readBack(this, bytes);
   }
 
   /** Forgets what waits to be written. */

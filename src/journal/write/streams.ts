@@ -3,9 +3,10 @@
  * and opened again when a stream goes on after all that.
  */
 import { epochOf, systemClock } from '../../core/clock.ts';
-import type { Captured, OpenedStream } from '../../core/save-port.ts';
+import type { Captured, OpenedStream, Piece } from '../../core/save-port.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { Ending } from '../port.ts';
+import type { BodyReader } from '../read/reader.ts';
 import { endJson } from '../record-json.ts';
 import { bytesOf, pendingBytes } from './encode.ts';
 import type { LogSet } from './log-set.ts';
@@ -20,6 +21,7 @@ export interface StreamLogsOptions {
   readonly flushMs: number;
   /** See `OpenFacts`. */
   readonly store: string | undefined;
+  readonly reader: BodyReader;
 }
 
 export class StreamLogs implements LogHost {
@@ -112,6 +114,20 @@ export class StreamLogs implements LogHost {
 
   discard(log: Log): void {
     this.finish(log);
+  }
+
+  releaseBody(log: Log): number | undefined {
+    this.flush();
+    const isWhole = log.opened && !log.queued && !log.needsRewrite && !log.unrecoverable;
+    if (log.state !== 'live' || !isWhole) return undefined;
+    log.releaseMemory();
+    return log.offset;
+  }
+
+  async readBack(log: Log, bytes: number): Promise<readonly Piece[]> {
+    const segments = log.extents.map(({ segment }) => segment);
+    const { pieces } = await this.#options.reader.body(segments, log.number, bytes);
+    return pieces;
   }
 }
 

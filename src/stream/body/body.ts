@@ -2,7 +2,7 @@
  * The body of one stream on its way out: captured, written ahead, watched for the frame that ends it, and read again
  * when its message is due.
  */
-import type { OpenedStream, StreamLog, WriteTime } from '../../core/save-port.ts';
+import type { OpenedStream, Piece, StreamLog, WriteTime } from '../../core/save-port.ts';
 import type { SaveResult, SkipReason } from '../../core/message.ts';
 import { Capture } from './capture.ts';
 import type { StreamEnvironment } from '../lifecycle/environment.ts';
@@ -14,6 +14,7 @@ import { type Exchange, outputTargetOf } from '../response/exchange.ts';
 import type { Identity } from './identity.ts';
 import type { StreamTimings } from './timings.ts';
 import { outputOf } from '../response/connection-output.ts';
+import { bytesOfPieces, type HeldBody } from './live-bytes.ts';
 import { inCompany, streamNumber } from './write-ahead.ts';
 import type { StreamView } from '../../core/observer.ts';
 
@@ -38,8 +39,11 @@ export interface BodyOwner extends StreamView {
   readonly holdsFrame: boolean;
 }
 
+/** How often a body is read back where the disk does not give it, or what held it was just moved. */
+const READ_BACK_TRIES = 3;
+
 /** The body of one stream. */
-export class Body {
+export class Body implements HeldBody {
   /** Present under a guard. */
   readonly builder: MessageBuilder | undefined;
   readonly #owner: BodyOwner;
@@ -62,6 +66,7 @@ export class Body {
       encoded,
       strict: !isPlain(head.contentEncoding),
       charset: head.charset,
+      live: environment.captured,
     });
     this.#owner = owner;
     this.#contentLength = head.contentLength;
@@ -117,6 +122,9 @@ export class Body {
     if (kept !== undefined && this.#log !== undefined) {
       this.#log.append(kept, last ? 'tick' : this.#writeTime(this.#log, corked, atMs));
     }
+    // Behind the log, which has to have what leaves memory.
+    const { captured } = this.#owner.environment;
+    if (captured.isOver) captured.relieve();
     if (text === undefined || this.#watch === undefined) return undefined;
     const signal = this.#watch.inspect(text);
     if (this.#watch.fitted) capture.noteAlike();
@@ -150,6 +158,24 @@ export class Body {
     return 'turn';
   }
 
+  /** The beginning, or as much of it as there is; nothing where the disk gives nothing. */
+  async #readBack(log: StreamLog, bytes: number): Promise<readonly Piece[]> {
+    let best: readonly Piece[] = [];
+    let trouble: unknown;
+    for (let tries = 0; tries < READ_BACK_TRIES; tries += 1) {
+      try {
+        const pieces = await log.readBack(bytes);
+        if (bytesOfPieces(pieces) >= bytesOfPieces(best)) best = pieces;
+        if (bytesOfPieces(best) === bytes) return best;
+        trouble = new Error('the journal does not have all of a body that had left memory');
+      } catch (error) {
+        trouble = error;
+      }
+    }
+    this.#owner.environment.onInternalError('journal', trouble);
+    return best;
+  }
+
   /** What waited for the end of the turn goes. */
   #uncork(): void {
     this.#corked = false;
@@ -158,6 +184,36 @@ export class Body {
     } catch (error) {
       this.#owner.environment.onInternalError('stream', error);
     }
+  }
+
+  get heldBytes(): number {
+    return this.#capture.heldBytes;
+  }
+
+  get isRead(): boolean {
+    return this.#capture.isRead;
+  }
+
+  leaveMemory(): void {
+    const log = this.#log;
+    const bytes = log?.releaseBody();
+    if (log === undefined || bytes === undefined) return;
+    const { captured } = this.#owner.environment;
+    this.#capture.leaveMemory({
+      bytes,
+      readBack: (use) => captured.inTurn(async () => use(await this.#readBack(log, bytes))),
+    });
+  }
+
+  cutTo(bytes: number): void {
+    // What waits to be written is written, or given up, as it was.
+    this.#log?.flush();
+    this.#capture.cutTo(bytes);
+  }
+
+  /** All is said about its stream. */
+  letGo(): void {
+    this.#capture.letGo();
   }
 
   /** Its response is over: its connection has others to care for. */

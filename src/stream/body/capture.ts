@@ -7,6 +7,7 @@ import { Buffer } from 'node:buffer';
 import { StringDecoder } from 'node:string_decoder';
 import type { Piece } from '../../core/save-port.ts';
 import { isText, textDecoderFor } from '../../formats/index.ts';
+import { bytesOfPieces, type LiveBytes, type StoredBeginning } from './live-bytes.ts';
 
 /** What one write brought. */
 export interface CapturedWrite {
@@ -31,12 +32,30 @@ export interface CaptureOptions {
   readonly strict: boolean;
   /** Of the bytes of a text; '' for UTF-8. */
   readonly charset: string;
+  /** What the bodies of all streams take. */
+  readonly live: LiveBytes;
 }
+
+/** Beside its text, a piece takes so much memory: a header and its place in the list. */
+const PIECE_BYTES = 32;
+
+/**
+ * A handler that writes one character at a time would take forty bytes for each: so many pieces are looked at together, and
+ * joined if they are short (in characters or bytes, each).
+ */
+const JOINED_PIECES = 1_024;
+const SHORT_PIECE = 32;
 
 /** What one stream's handler has written so far. */
 export class Capture {
-  /** Everything kept so far; grows, is never changed. */
+  /** Everything kept so far, less what has left memory. What was read of it is never changed. */
   pieces: Piece[] = [];
+  /** What has left memory, in front of the pieces. */
+  stored: StoredBeginning | undefined;
+  /** Estimated bytes of memory of the pieces. */
+  heldBytes = 0;
+  /** It is being read, or was. */
+  isRead = false;
   /** Bytes of all body writes, kept or not. */
   bytes = 0;
   /** Bytes beyond the limit. */
@@ -50,12 +69,16 @@ export class Capture {
   readonly #strict: boolean;
   readonly #charset: string;
   #decoder: PieceDecoder | undefined;
+  readonly #live: LiveBytes;
+  /** With so many pieces the last ones are joined if they are short. */
+  #joinAt = JOINED_PIECES;
 
-  constructor({ maxBytes, encoded, strict, charset }: CaptureOptions) {
+  constructor({ maxBytes, encoded, strict, charset, live }: CaptureOptions) {
     this.#maxBytes = maxBytes;
     this.#encoded = encoded;
     this.#strict = strict;
     this.#charset = charset;
+    this.#live = live;
   }
 
   /** Takes one body write; undefined for what Node itself will refuse. What is returned is filled anew by the next call. */
@@ -89,10 +112,77 @@ export class Capture {
     if (piece === undefined || this.#maxBytes === 0) return undefined;
     const kept = this.#fit(piece, size);
     if (kept === undefined) return undefined;
+    this.#add(kept, size);
+    return kept;
+  }
+
+  #add(kept: Piece, size: number): void {
     // A stream whose model is still thinking has said one thing, its role; `push` would make room for sixteen more.
     if (this.pieces.length === 0) this.pieces = [kept];
     else this.pieces.push(kept);
-    return kept;
+    this.heldBytes += size + PIECE_BYTES;
+    this.#live.bytes += size + PIECE_BYTES;
+    if (this.pieces.length >= this.#joinAt) this.#joinShort();
+  }
+
+  /** From now on the pieces that are there stay as they are. */
+  noteReading(): void {
+    this.isRead = true;
+    this.#joinAt = this.pieces.length + JOINED_PIECES;
+  }
+
+  /** All that was kept is on disk, and leaves memory: `stored` gives it back, and is asked for nothing else. */
+  leaveMemory(stored: Omit<StoredBeginning, 'isBytes'>): void {
+    this.stored = { ...stored, isBytes: this.#encoded };
+    this.#dropFrom(0);
+  }
+
+  /** Keeps the beginning of what is in memory, about `bytes` bytes of memory, and nothing that comes. */
+  cutTo(bytes: number): void {
+    let room = bytes;
+    let count = 0;
+    for (const piece of this.pieces) {
+      const size = Buffer.byteLength(piece) + PIECE_BYTES;
+      if (size > room) break;
+      room -= size;
+      count += 1;
+    }
+    const gone = this.pieces.slice(count);
+    const first = gone[0] === undefined ? undefined : cut(gone[0], room - PIECE_BYTES);
+    this.droppedBytes += bytesOfPieces(gone);
+    this.#dropFrom(count);
+    if (first === undefined) return;
+    this.droppedBytes -= Buffer.byteLength(first);
+    this.#add(first, Buffer.byteLength(first));
+  }
+
+  #dropFrom(count: number): void {
+    this.pieces = this.pieces.slice(0, count);
+    this.alikeTo = Math.min(this.alikeTo, count);
+    this.#joinAt = count + JOINED_PIECES;
+    const before = this.heldBytes;
+    this.heldBytes = bytesOfPieces(this.pieces) + count * PIECE_BYTES;
+    this.#live.letGo(before - this.heldBytes);
+  }
+
+  /** Its stream is over. */
+  letGo(): void {
+    this.#live.letGo(this.heldBytes);
+    this.heldBytes = 0;
+  }
+
+  /** Joins the last pieces, if they are so short that they take much more memory than their text. */
+  #joinShort(): void {
+    const from = this.#joinAt - JOINED_PIECES;
+    const short = this.pieces.slice(from);
+    const joined = this.alikeTo > from ? undefined : join(short);
+    if (joined !== undefined) {
+      this.pieces.splice(from, short.length, joined);
+      const freed = (short.length - 1) * PIECE_BYTES;
+      this.heldBytes -= freed;
+      this.#live.bytes -= freed;
+    }
+    this.#joinAt = this.pieces.length + JOINED_PIECES;
   }
 
   /** The part of a piece that still fits, on a whole character. */
@@ -117,6 +207,17 @@ export class Capture {
     this.#decoder ??= decoderOf(this.#charset);
     return this.#decoder.write(chunk);
   }
+}
+
+/** Short pieces as one; undefined where they are not short. */
+function join(pieces: readonly Piece[]): Piece | undefined {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  if (length > pieces.length * SHORT_PIECE) return undefined;
+  const texts = pieces.filter((piece) => typeof piece === 'string');
+  if (texts.length === pieces.length) return texts.join('');
+  const bytes = pieces.filter((piece) => typeof piece !== 'string');
+  return bytes.length === pieces.length ? Buffer.concat(bytes) : undefined;
 }
 
 /** Decodes bytes that come in pieces. */
@@ -150,7 +251,8 @@ function sizeOf(chunk: string | Uint8Array, encoding: unknown): number {
 /** The first `room` bytes of a piece, without half a character; undefined when nothing of it fits. */
 function cut(piece: Piece, room: number): Piece | undefined {
   if (room <= 0) return undefined;
-  if (typeof piece !== 'string') return piece.subarray(0, room);
+  // A copy: a view would keep all of it in memory.
+  if (typeof piece !== 'string') return Buffer.from(piece.subarray(0, room));
   // The decoder keeps an incomplete character to itself.
   const text = new StringDecoder('utf8').write(Buffer.from(piece).subarray(0, room));
   return text === '' ? undefined : text;

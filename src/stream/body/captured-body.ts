@@ -2,7 +2,6 @@
  * What a captured body says, once for the process that wrote it and for one that finds it in a journal: read piece by piece as
  * far as it is new, in slices where that is much, and never with an exception.
  */
-import { performance } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Piece } from '../../core/save-port.ts';
 import {
@@ -15,6 +14,8 @@ import {
   type FrameTemplate,
   isEncoded,
 } from '../../formats/index.ts';
+import { feedInSlices, PART_CHARS, partsOf, Slice } from './slices.ts';
+import { bytesOfPieces, type StoredBeginning } from './live-bytes.ts';
 
 /**
  * What is new and larger than this is read in slices; so is what turns out to take longer than one. Not so a few characters, 2,000
@@ -22,22 +23,19 @@ import {
  */
 const MAX_AT_ONCE_CHARS = 262_144;
 const FEW_CHARS = 16_384;
-/**
- * A piece is read in parts of so many characters, and the clock looked at behind each: at most 512 frames (`0` and a line
- * end), some 4 ms where each is parsed. Looking costs 0.1 us.
- */
-const PART_CHARS = 1_024;
-/** A slice is over behind the part in which it has taken so long. */
-const SLICE_MS = 4;
 /** Payloads that are parsed between two looks at the clock, where they are asked for. */
 const PAYLOADS_A_PART = 128;
 
 /** A body, and what is known of it. */
 export interface BodySource {
+  /** In front of the pieces. */
+  readonly stored?: StoredBeginning | undefined;
   readonly pieces: readonly Piece[];
   /** The pieces from here to before `alikeTo` are frames that fit the template. */
   readonly alikeFrom?: number;
   readonly alikeTo?: number;
+  /** What is there now is about to be read, and must not be changed from now on. */
+  noteReading?(): void;
 }
 
 /** How a body is read. */
@@ -55,12 +53,16 @@ export interface CapturedBodyOptions {
 
 /** Reads one body as it grows. */
 export class CapturedBody {
-  /** Bytes of an encoded body that could not be decoded, or were too many. */
+  /** Bytes of an encoded body that could not be decoded, or were too many; bytes that the disk did not give back. */
   dropped = 0;
   /** A format threw where nothing may: the body was taken for text, and nobody knows whether it is whole. */
   isBroken = false;
   readonly #source: BodySource;
   readonly #options: CapturedBodyOptions;
+  /** The beginning that is on disk only was read. */
+  #isBeginningRead = false;
+  /** Bytes that the disk did not give back, and those behind them, which are not read: the text would have a hole. */
+  #missing = 0;
   #reader: BodyReader | undefined;
   /** Pieces that were read. */
   #fed = 0;
@@ -82,8 +84,9 @@ export class CapturedBody {
   /** What it says now, if that is read within one slice; else it has to be read in slices. */
   readAtOnce(): BodyReading | undefined {
     const { length } = this.#source.pieces;
-    if (this.#slicing > 0 || this.#slowAt === length) return undefined;
+    if (this.#slicing > 0 || this.#slowAt === length || this.#lacksBeginning) return undefined;
     if (this.#last !== undefined && this.#isUpToDate) return this.#last;
+    this.#source.noteReading?.();
     return this.#guarded(() => {
       this.#last = (this.#isBytes ? this.#readDecoded() : this.#readOn(length)) ?? this.#last;
       if (this.#isUpToDate) return this.#last;
@@ -103,6 +106,7 @@ export class CapturedBody {
     if (atOnce !== undefined) return atOnce;
     // One after the other: what is half read must not be read on.
     this.#slicing += 1;
+    this.#source.noteReading?.();
     const end = this.#source.pieces.length;
     const reading = this.#sliced.then(() => this.#readAll(end));
     this.#sliced = reading;
@@ -110,17 +114,13 @@ export class CapturedBody {
   }
 
   async #readAll(end: number): Promise<BodyReading> {
-    const { pieces } = this.#source;
+    const { stored } = this.#source;
     try {
       // What was read at once may have taken a slice.
       await nextTurn();
-      if (this.#isBytes) {
-        const { contentEncoding, maxBytes } = this.#options;
-        const body = await decodeBody(pieces.slice(0, end), contentEncoding, maxBytes);
-        this.#decoded = { pieces: end, body };
-        this.#last = await this.#readDecodedInSlices(body);
-        this.#fed = end;
-      } else this.#last = await this.#readOnInSlices(end);
+      const isNeeded = this.#isBytes || this.#lacksBeginning;
+      if (stored === undefined || !isNeeded) await this.#readFrom([], end);
+      else await stored.readBack((beginning) => this.#readFrom(beginning, end));
     } catch (error) {
       this.#break(error);
     }
@@ -129,10 +129,32 @@ export class CapturedBody {
     return this.#last ?? this.read();
   }
 
+  async #readFrom(beginning: readonly Piece[], end: number): Promise<void> {
+    const { pieces, stored } = this.#source;
+    if (stored !== undefined && this.#lacksBeginning) {
+      this.#isBeginningRead = true;
+      const lack = stored.bytes - bytesOfPieces(beginning);
+      if (lack > 0) this.#missing = lack + bytesOfPieces(pieces);
+    }
+    if (this.#isBytes) {
+      const rest = this.#missing > 0 ? [] : pieces.slice(0, end);
+      const { contentEncoding, maxBytes } = this.#options;
+      const body = await decodeBody([...beginning, ...rest], contentEncoding, maxBytes);
+      this.#decoded = { pieces: end, body };
+      this.#last = await this.#readDecodedInSlices(body);
+      this.#fed = end;
+    } else this.#last = await this.#readOnInSlices(beginning, end);
+  }
+
+  get #lacksBeginning(): boolean {
+    return this.#source.stored !== undefined && !this.#isBeginningRead;
+  }
+
   /** Bytes are kept of a body that is encoded, or that turned out to be no text. */
   get #isBytes(): boolean {
-    const { contentEncoding } = this.#options;
-    return isEncoded(contentEncoding) || typeof this.#source.pieces[0] === 'object';
+    const { stored, pieces } = this.#source;
+    if (stored?.isBytes === true) return true;
+    return isEncoded(this.#options.contentEncoding) || typeof pieces[0] === 'object';
   }
 
   get #isUpToDate(): boolean {
@@ -158,6 +180,7 @@ export class CapturedBody {
     const unread = this.#unreadChars();
     if (unread > MAX_AT_ONCE_CHARS) return undefined;
     const reader = (this.#reader ??= this.#begin());
+    if (this.#missing > 0) this.#fed = end;
     const slice = new Slice();
     while (this.#fed < end) {
       const chars = this.#feedNext(reader);
@@ -167,9 +190,12 @@ export class CapturedBody {
     return reader.result();
   }
 
-  async #readOnInSlices(end: number): Promise<BodyReading> {
+  async #readOnInSlices(beginning: readonly Piece[], end: number): Promise<BodyReading> {
     const reader = (this.#reader ??= this.#begin());
     const slice = new Slice();
+    for (const piece of beginning) await feedInSlices(reader, String(piece), slice);
+    this.dropped = this.#missing;
+    if (this.#missing > 0) this.#fed = end;
     while (this.#fed < end) {
       if (slice.isOverAfter(this.#feedNext(reader))) await slice.next();
     }
@@ -205,6 +231,7 @@ export class CapturedBody {
   #decodedNow(): DecodedBody | undefined {
     const { pieces } = this.#source;
     if (this.#decoded?.pieces === pieces.length) return this.#decoded.body;
+    if (this.#source.stored !== undefined) return undefined;
     const { contentEncoding, maxBytes } = this.#options;
     const body = decodeAtOnce(pieces, contentEncoding, maxBytes);
     if (body !== undefined) this.#decoded = { pieces: pieces.length, body };
@@ -228,16 +255,13 @@ export class CapturedBody {
   async #readDecodedInSlices(body: DecodedBody): Promise<BodyReading> {
     const reader = this.#begin();
     const slice = new Slice();
-    for (const part of partsOf(body.text)) {
-      reader.feed(part);
-      if (slice.isOverAfter(part.length)) await slice.next();
-    }
+    await feedInSlices(reader, body.text, slice);
     return this.#finishDecoded(await this.#resultInSlices(reader, slice), body);
   }
 
   /** Bytes that nobody could decode are an answer that nobody could read, not an empty one. */
   #finishDecoded(result: BodyReading, { dropped, undecodable }: DecodedBody): BodyReading {
-    this.dropped = dropped;
+    this.dropped = dropped + this.#missing;
     if (undecodable === undefined) return result;
     const events = [{ base64: Buffer.from(undecodable).toString('base64') }];
     return { ...result, events, empty: false, unknownText: true };
@@ -267,28 +291,4 @@ export class CapturedBody {
     this.#last = { ...reader.result(), events: [], empty: pieces.length === 0 };
     return this.#last;
   }
-}
-
-/** So long a stretch of work that nobody else gets a turn. The clock is looked at behind each part, and not behind each piece. */
-class Slice {
-  #sinceMs = performance.now();
-  #chars = 0;
-
-  /** Whether it is over when so many characters more were read. */
-  isOverAfter(chars: number): boolean {
-    this.#chars += chars;
-    if (this.#chars < PART_CHARS) return false;
-    this.#chars = 0;
-    return performance.now() - this.#sinceMs >= SLICE_MS;
-  }
-
-  /** Lets others run, and begins the next one. */
-  async next(): Promise<void> {
-    await nextTurn();
-    this.#sinceMs = performance.now();
-  }
-}
-
-function* partsOf(text: string): Generator<string> {
-  for (let at = 0; at < text.length; at += PART_CHARS) yield text.slice(at, at + PART_CHARS);
 }

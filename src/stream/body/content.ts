@@ -25,12 +25,16 @@ export function contentOf(
     empty,
     finished,
     unknownText,
-    metadata: finishReason === undefined ? opened.metadata : withNote(opened.metadata, finishReason),
+    metadata:
+      finishReason === undefined ? opened.metadata : withNote(opened.metadata, finishReason),
   };
 }
 
 /** Beside the notes that were made when the message got its name. */
-function withNote(metadata: OpenedStream['metadata'], finishReason: string): BodyContent['metadata'] {
+function withNote(
+  metadata: OpenedStream['metadata'],
+  finishReason: string,
+): BodyContent['metadata'] {
   return { ...metadata, lastchunk: { ...toRecord(metadata?.['lastchunk']), finishReason } };
 }
 

@@ -6,6 +6,7 @@ import type {
   InternalErrorPlace,
   StreamView,
 } from '../../core/observer.ts';
+import type { LiveBytes } from '../body/live-bytes.ts';
 import type { FinishShares } from '../client/finish-shares.ts';
 import type { OwnSaves } from './own-saves.ts';
 
@@ -16,6 +17,8 @@ export interface StreamEnvironment<S = unknown> {
   readonly keeper: Keeper | undefined;
   /** By id: every response under a guard, and every observed stream, until it is over. */
   readonly live: Map<string, S>;
+  /** What the bodies of all streams take in memory. */
+  readonly captured: LiveBytes;
   /** The instance is closing and its patience is over: whatever still begins is interrupted at once. */
   interrupting: boolean;
   readonly trace: {

@@ -11,6 +11,7 @@ const metrics: readonly Metric[] = Object.values(METRICS);
 /** What dashboards and alerts of users are written against: changing a name here breaks them. */
 const CONTRACT = [
   'lastchunk_build_info',
+  'lastchunk_capture_bytes',
   'lastchunk_captures_cut_total',
   'lastchunk_chunk_gap_seconds',
   'lastchunk_chunks_total',
@@ -30,6 +31,7 @@ const CONTRACT = [
   'lastchunk_journal_set_aside',
   'lastchunk_journal_set_aside_expired_total',
   'lastchunk_journal_write_seconds',
+  'lastchunk_messages_unnamed_total',
   'lastchunk_noise_total',
   'lastchunk_pool_clients',
   'lastchunk_pool_clients_max',

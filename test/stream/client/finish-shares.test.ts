@@ -1,7 +1,7 @@
 /** One client that opens streams and leaves them does not use up what others need to have their answers finished. */
 import express from 'express';
 import { describe, expect, it } from 'vitest';
-import type { GuardOptions } from '../../../src/index.ts';
+import type { AppRequest, GuardOptions } from '../../../src/index.ts';
 import { createGate } from '../../support/controllable-upstream.ts';
 import { openClient } from '../../support/http-client.ts';
 import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
@@ -17,8 +17,9 @@ async function serveAnswers(trustProxy: boolean, finish: GuardOptions['finish'])
   const go = createGate();
   const app = express();
   if (trustProxy) app.set('trust proxy', 'loopback');
-  const message = (req: { url?: string }) => ({ conversationId: req.url ?? '' });
-  app.get('/:whose', instance.keep.guard({ message, finish }), (_req, res) => {
+  const message = ({ url = '' }: AppRequest) => ({ conversationId: url });
+  const options: GuardOptions = { message, ...(finish && { finish }) };
+  app.get('/:whose', instance.keep.guard(options), (_req, res) => {
     res.type('text/plain').write('one ');
     void go.promise.then(() => res.end('and the rest'));
   });
