@@ -73,8 +73,7 @@ export interface JournaledMessage {
 }
 
 /** Where inside lastchunk something went wrong that must not. A closed set: it is a metric label. */
-export type InternalErrorPlace =
-  'observer' | 'journal' | 'store' | 'format' | 'stream' | 'close';
+export type InternalErrorPlace = 'observer' | 'journal' | 'store' | 'format' | 'stream' | 'close';
 
 /** Why a client-less stream was not allowed to go on. */
 export type FinishRefusal = 'time' | 'bytes' | 'concurrent' | 'per-key';

@@ -7,12 +7,7 @@ import { diag } from '@opentelemetry/api';
 import { errorTypeOf } from '../core/errors.ts';
 import { describeError } from '../core/error-words.ts';
 import type { Logger } from '../core/logger.ts';
-import type {
-  Observer,
-  PoolFinding,
-  SaveReport,
-  StreamSummary,
-} from '../core/observer.ts';
+import type { Observer, PoolFinding, SaveReport, StreamSummary } from '../core/observer.ts';
 
 /** What repeats is told again after so long, with how often it was not told. */
 const REPEAT_MS = 60_000;

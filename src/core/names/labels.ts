@@ -32,14 +32,7 @@ export const SKIP_REASONS = ['empty', 'discarded'] as const;
 export const HOLD_RELEASES = ['saved', 'journaled', 'unconfirmed', 'client-gone'] as const;
 export const FINISH_REFUSALS = ['time', 'bytes', 'concurrent', 'per-key'] as const;
 export const REPLAYED = ['saved', 'refused'] as const;
-export const PLACES = [
-  'observer',
-  'journal',
-  'store',
-  'format',
-  'stream',
-  'close',
-] as const;
+export const PLACES = ['observer', 'journal', 'store', 'format', 'stream', 'close'] as const;
 /**
  * What kind of cancellation an error called noise is. Which errors are which is the table in noise/signatures.ts; these
  * are fewer, because each is a series.

@@ -55,17 +55,21 @@ describe('one client that opens and leaves 2 000 streams', () => {
       false,
       { key: (req) => String(req.headers['x-forwarded-for']), maxConcurrentPerKey: 100 },
     ],
-  ])('does not cut the answers of others; known by %s', async (_, trustProxy, finish) => {
-    const { instance, go, server, complete } = await serveAnswers(trustProxy, finish);
-    await openAndLeave(server, OPENED_BY_ONE, 'one');
-    await openAndLeave(server, OTHERS, 'other');
-    go.open();
-    await instance.recorded.ended(OPENED_BY_ONE + OTHERS);
-    expect([complete('other'), complete('one')]).toEqual([OTHERS, 100]);
-    expect(new Set(instance.recorded.refusals)).toEqual(new Set(['per-key']));
-    expect(instance.recorded.refusals).toHaveLength(OPENED_BY_ONE - 100);
-    expect(instance.store.rows.size).toBe(OPENED_BY_ONE + OTHERS);
-  }, 60_000);
+  ])(
+    'does not cut the answers of others; known by %s',
+    async (_, trustProxy, finish) => {
+      const { instance, go, server, complete } = await serveAnswers(trustProxy, finish);
+      await openAndLeave(server, OPENED_BY_ONE, 'one');
+      await openAndLeave(server, OTHERS, 'other');
+      go.open();
+      await instance.recorded.ended(OPENED_BY_ONE + OTHERS);
+      expect([complete('other'), complete('one')]).toEqual([OTHERS, 100]);
+      expect(new Set(instance.recorded.refusals)).toEqual(new Set(['per-key']));
+      expect(instance.recorded.refusals).toHaveLength(OPENED_BY_ONE - 100);
+      expect(instance.store.rows.size).toBe(OPENED_BY_ONE + OTHERS);
+    },
+    60_000,
+  );
 });
 
 describe('a share of the finishing budget', () => {
