@@ -105,13 +105,7 @@ interface LateParts {
  * health, log lines), what watches pools, what keeps messages (journal, keeper), what streams need.
  */
 export function wire(options: LastchunkOptions): Wiring {
-  refuseUnknown('lastchunk()', optionGroup('options', options), KEYS);
-  const store: WellConnectedStore | undefined = checkStore(options.store);
-  const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
-  if (options.observer !== undefined) optionGroup('observer', options.observer);
-  const maxPendingBytes = wholeNumber('maxPendingBytes', options.maxPendingBytes, PENDING_BYTES);
-  const maxLiveBytes = wholeNumber('maxLiveBytes', options.maxLiveBytes, LIVE_BYTES);
-  const conversationId = flag('conversationIdInSpans', options.conversationIdInSpans, false);
+  const { store, logger, maxPendingBytes, maxLiveBytes, conversationId } = checked(options);
   watchRequests();
 
   const late: LateParts = { closing: false };
@@ -169,6 +163,21 @@ export function wire(options: LastchunkOptions): Wiring {
 /** Events in words. */
 function linesOf(logger: Logger): readonly Observer[] {
   return [createLogLines(logger), createPoolLines(logger), createDiagnostics()];
+}
+
+/** The options whose values are not handed on as they are. */
+function checked(options: LastchunkOptions) {
+  refuseUnknown('lastchunk()', optionGroup('options', options), KEYS);
+  const store: WellConnectedStore | undefined = checkStore(options.store);
+  const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
+  if (options.observer !== undefined) optionGroup('observer', options.observer);
+  return {
+    store,
+    logger,
+    maxPendingBytes: wholeNumber('maxPendingBytes', options.maxPendingBytes, PENDING_BYTES),
+    maxLiveBytes: wholeNumber('maxLiveBytes', options.maxLiveBytes, LIVE_BYTES),
+    conversationId: flag('conversationIdInSpans', options.conversationIdInSpans, false),
+  };
 }
 
 /** What the store has to say beside its results. */
