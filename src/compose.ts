@@ -13,7 +13,6 @@ import { noiseOf } from './noise/decide.ts';
 import { combine, type FullObserver, type Observer } from './core/observer.ts';
 import { bad, flag, memoryRange, optionGroup, refuseUnknown, wholeNumber } from './core/options.ts';
 import { PoolWatch } from './pool-watch/watch.ts';
-import type { Body } from './stream/body/body.ts';
 import { LiveBytes, MAX_LIVE_BYTES } from './stream/body/live-bytes.ts';
 import type { Environment } from './stream/lifecycle/stream.ts';
 import { readBody } from './stream/body/content.ts';
@@ -110,10 +109,11 @@ export function wire(options: LastchunkOptions): Wiring {
 
   const late: LateParts = { closing: false };
   const live: Environment['live'] = new Map();
-  const captured = boundBodies(live, maxLiveBytes, (count) => {
+  const onCut = (count: number): void => {
     monitor.noteCut();
     logger.error({ count, maxLiveBytes }, 'lastchunk: too many large answers, the largest are cut');
-  });
+  };
+  const captured = new LiveBytes({ maxBytes: maxLiveBytes, streams: live, onCut });
   const pool = store?.pool && (() => store.pool?.());
   const journalState = () => late.journal?.state();
   const spans = new StreamSpans({ conversationId });
@@ -228,17 +228,6 @@ function journalFor(
     },
     log: (level, line) => logger[level]({}, `lastchunk: ${line}`),
   });
-}
-
-/** Bounds what the bodies of live streams take in memory. */
-function boundBodies(
-  live: Environment['live'],
-  maxBytes: number,
-  onCut: (count: number) => void,
-): LiveBytes {
-  const bodies = (): Body[] =>
-    [...live.values()].map(({ body }) => body).filter((body) => body !== undefined);
-  return new LiveBytes({ maxBytes, bodies, onCut });
 }
 
 function environmentOf(

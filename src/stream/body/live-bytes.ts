@@ -31,7 +31,7 @@ export interface StoredBeginning {
 export interface LiveBytesOptions {
   readonly maxBytes: number;
   /** Those that are on their way. */
-  readonly bodies: () => Iterable<HeldBody>;
+  readonly streams: ReadonlyMap<string, { readonly body: HeldBody | undefined }>;
   /** So many bodies were cut just now. */
   readonly onCut: (count: number) => void;
 }
@@ -68,9 +68,10 @@ export class LiveBytes {
   relieve(): void {
     const { maxBytes } = this;
     const target = maxBytes * (1 - LET_GO);
-    const bodies = [...this.#options.bodies()].filter(
-      ({ heldBytes, isRead }) => heldBytes > 0 && !isRead,
-    );
+    const bodies: HeldBody[] = [];
+    for (const { body } of this.#options.streams.values()) {
+      if (body !== undefined && body.heldBytes > 0 && !body.isRead) bodies.push(body);
+    }
     for (const body of bodies.toSorted(bySize)) {
       if (this.bytes <= target) break;
       body.leaveMemory();
