@@ -56,6 +56,10 @@ export const DIAGNOSTIC_EVENTS: Events = {
     channel: 'lastchunk:message:id-conflict',
     message: (requestedId, messageId) => ({ requestedId, messageId }),
   },
+  onUnnamed: {
+    channel: 'lastchunk:message:unnamed',
+    message: (stream, error) => ({ stream, error }),
+  },
   onReplayed: {
     channel: 'lastchunk:journal:replayed',
     message: (result, message) => ({ result, ...message }),
@@ -98,10 +102,14 @@ function wordsOf(message: DiagnosticMessage): string {
     if (key === 'error') return [`error=${errorTypeOf(value)}`];
     if (key === 'stream')
       return isStream(value) ? [`stream=${value.id}`, `route=${value.route}`] : [];
-    return isPlain(value) ? [`${key}=${value}`] : [];
+    // An id may be a client's choice: it must not end the line, nor move a terminal's cursor.
+    return isPlain(value) ? [`${key}=${String(value).replaceAll(CONTROLS, '?')}`] : [];
   });
   return words.join(' ');
 }
+
+/** Control characters, and the separators that some readers of logs take for the end of a line. */
+const CONTROLS = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 function isPlain(value: unknown): value is string | number | boolean | null {
   return value === null || ['string', 'number', 'boolean'].includes(typeof value);

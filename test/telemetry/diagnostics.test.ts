@@ -44,6 +44,7 @@ function tellAll(tell: ReturnType<typeof combine>): void {
   tell.onSave(aSave(stream));
   tell.onAttempt('57P01');
   tell.onIdConflict('asked', 'given');
+  tell.onUnnamed(stream, new Error('text of a message'));
   tell.onReplayed('saved', journaled);
   tell.onRecovered('refused', journaled);
   tell.onJournalWrite(0.001);
@@ -92,6 +93,7 @@ describe('diagnostics', () => {
     expect(printed).toMatch(/lastchunk:stream:end stream=abc route=\/chat outcome=completed/);
     expect(printed).toMatch(/lastchunk:internal-error where=store error=Error$/m);
     expect(printed).not.toMatch(/of a user|text of a message/);
+    expect(printed).toContain('requestedId=one?LASTCHUNK 1: forged?[2J messageId=given\n');
     expect(run('http2')).not.toMatch(/LASTCHUNK/);
   });
 
