@@ -155,6 +155,18 @@ export const GOALS: readonly Goal[] = [
   goal('recovery of 10000 streams of 4 KiB: an app started again', 'recovery', 'started again', {
     atMost: 10,
   }),
+  goal(
+    'a turn of replay with 100000 waiting messages, CPU, to one with 1000',
+    'catch-up',
+    'a turn of replay, many waiting to few',
+    { atMost: 1.5 },
+  ),
+  goal(
+    'live messages, p99, while 100000 waiting ones are caught up, ms',
+    'catch-up',
+    'live message, p99, while caught up',
+    { atMost: 100 },
+  ),
   goal('endurance: heap above the baseline, MiB', 'endurance', 'heap: growth', { atMost: 4 }),
   // Of the journal, a segment that is not full may remain.
   goal('endurance: journal above the baseline, MiB', 'endurance', 'journal: growth', {

@@ -62,7 +62,8 @@ export async function createSavers(built: Built, connectionString: string): Prom
   };
 }
 
-const SAVE = {
+/** What is the same for each save: somebody waits for it, and nobody gives it up. */
+export const SAVE = {
   log: undefined,
   holds: () => true,
   confirmTimeoutMs: 60_000,
@@ -103,7 +104,8 @@ function values(message: Message): unknown[] {
   ];
 }
 
-function viewOf({ streamId, chunks, bytes, startedAt }: Message): StreamView {
+/** The stream of a message, as the saver is told of it. */
+export function viewOf({ streamId, chunks, bytes, startedAt }: Message): StreamView {
   return {
     id: streamId,
     route: '/chat',

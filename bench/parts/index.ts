@@ -1,6 +1,7 @@
 /** The parts of the bench, in the order in which they run. */
 import type { Part } from '../part.ts';
 import { benchAdversarial } from './adversarial.ts';
+import { benchCatchUp } from './catch-up.ts';
 import { benchChat } from './chat.ts';
 import { benchChunks } from './chunks.ts';
 import { benchDelay } from './delay.ts';
@@ -26,6 +27,7 @@ export const PARTS: readonly Part[] = [
   { name: 'adversarial', about: 'hostile and unlucky bodies', run: benchAdversarial },
   { name: 'scrape', about: '/metrics with 100 routes', run: benchScrape },
   { name: 'recovery', about: 'the journal of a dead process', run: benchRecovery },
+  { name: 'catch-up', about: 'messages that waited for the store', run: benchCatchUp },
   { name: 'profile', about: 'where the time of a guarded stream goes', run: benchProfile },
   {
     name: 'endurance',
