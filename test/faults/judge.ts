@@ -79,10 +79,13 @@ function wrongInRow(conversation: Conversation, row: Row): string[] {
 
 /** Who left in the middle may have been noticed only after the finish marker had passed. */
 function outcomesOf(
-  { leave, sawFinish, mayBeInterrupted }: Conversation,
+  { ask, leave, sawFinish, mayBeInterrupted }: Conversation,
   whole: boolean,
 ): string[] {
-  if (sawFinish) return ['completed'];
+  // Of an answer that its handler compresses the marker is not known, so only the end of the response is held.
+  const isHeld = ask.handler !== 'encoded';
+  if (sawFinish && isHeld) return ['completed'];
+  if (sawFinish && !whole) return [];
   const outcomes = leave === undefined ? [] : ['disconnected', 'completed'];
   if (!mayBeInterrupted) return outcomes;
   // The finish marker may have been on its way to the client when the process ended.

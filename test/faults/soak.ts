@@ -103,7 +103,9 @@ export function createSoak({ durationMs, seed, say }: SoakOptions): Soak {
         .map((what) => ({ what, of: ran.find(({ one }) => what.startsWith(`${one.id}:`)) }))
         .sort((a, b) => (a.of?.fromMs ?? 0) - (b.of?.fromMs ?? 0));
       const [first] = found;
-      const more = found.length > 1 ? `; ${found.length - 1} more` : '';
+      const others = found.slice(1, 5).map(({ what }) => what);
+      const more =
+        found.length === 1 ? '' : `; ${found.length - 1} more, such as ${others.join(' / ')}`;
       if (first?.of === undefined) return `${first?.what ?? ''}${more}`;
       return `${first.what}; ${describe(first.of, { happened, startMs, log })}${more}`;
     },
