@@ -9,6 +9,7 @@ export { FORMAT_NAMES } from './registry.ts';
 export {
   decodeAtOnce,
   decodeBody,
+  isCompressed,
   isEncoded,
   isPlain,
   isText,

@@ -147,3 +147,28 @@ it('decodes zstd exactly where this Node can', async () => {
   // Where it cannot, the bytes are text.
   expect(await decodeBody([bytes], 'zstd', 16 * MIB)).toMatchObject({ text: TEXT, dropped: 0 });
 });
+
+describe('a body with a coding and a charset', () => {
+  const latin1 = Buffer.from('Grüße aus Köln', 'latin1');
+  const utf16 = Buffer.from('Grüße 😀', 'utf16le');
+
+  it('is decoded in its charset, at once and in steps', async () => {
+    for (const [bytes, charset, text] of [
+      [latin1, 'iso-8859-1', 'Grüße aus Köln'],
+      [utf16, 'utf-16le', 'Grüße 😀'],
+    ] as const) {
+      const gzip = zlib.gzipSync(bytes);
+      const expected = { text, dropped: 0, undecodable: undefined };
+      expect(decodeAtOnce([gzip], 'gzip', MIB, charset)).toEqual(expected);
+      expect(await decodeBody([gzip], 'gzip', MIB, charset)).toEqual(expected);
+      // The label is wrong, or comes late.
+      expect(await decodeBody([bytes], 'gzip', MIB, charset)).toEqual(expected);
+      expect(await decodeBody([gzip], '', MIB, charset)).toEqual(expected);
+    }
+  });
+
+  it('is UTF-8 in a charset that nobody knows', async () => {
+    const gzip = zlib.gzipSync('Grüße');
+    expect(await decodeBody([gzip], 'gzip', MIB, 'x-nobody')).toMatchObject({ text: 'Grüße' });
+  });
+});

@@ -153,7 +153,8 @@ function textIn(value: unknown, weak: boolean, depth: number): string | undefine
   if (!isRecord(value) || OTHER_ROLES.has(value['role']) || OTHER_ROLES.has(value['type'])) {
     return undefined;
   }
-  if (value['special'] === true) return undefined;
+  // TGI's tokens that are no text; the user's message, with which LibreChat begins.
+  if (value['special'] === true || value['isCreatedByUser'] === true) return undefined;
   for (const key of TEXT_KEYS) {
     const text = textAt(member(value, key));
     if (text !== undefined) return text;

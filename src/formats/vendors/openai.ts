@@ -58,6 +58,8 @@ const FIELDS = new FieldTable({
     ...['audio.**', 'annotations.**', 'images.**', 'provider_specific_fields.**'].flatMap(BOTH),
     ...['content.*.thinking.**', 'content.*.type', 'content.*.reference_ids.**'].flatMap(BOTH),
     'choices.*.logprobs.**',
+    // LiteLLM `ModelResponseStream`.
+    'provider_specific_fields.**',
     // Perplexity.
     'citations.**',
     'search_results.**',

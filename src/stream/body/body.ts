@@ -259,6 +259,11 @@ function detectorFor(
   }
 }
 
+/** What is kept as bytes is decoded by whoever reads it. */
+function withCharset({ contentType, charset }: ResponseHead): string {
+  return charset === '' ? contentType : `${contentType}; charset=${charset}`;
+}
+
 /** What the journal has to know to rebuild the message in another process. */
 function openedStream(stream: BodyOwner, head: ResponseHead): OpenedStream {
   const { id: messageId, conversationId, role, metadata } = stream.identity;
@@ -271,7 +276,7 @@ function openedStream(stream: BodyOwner, head: ResponseHead): OpenedStream {
     metadata,
     route: stream.route,
     format: format === 'auto' ? 'auto' : format.name,
-    contentType: head.contentType,
+    contentType: withCharset(head),
     contentEncoding: head.contentEncoding || 'identity',
     events: stream.settings.events,
     startedAtMs: stream.startedAtMs,

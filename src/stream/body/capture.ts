@@ -6,7 +6,7 @@
 import { Buffer } from 'node:buffer';
 import { StringDecoder } from 'node:string_decoder';
 import type { Piece } from '../../core/save-port.ts';
-import { isText, textDecoderFor } from '../../formats/index.ts';
+import { isCompressed, isText, textDecoderFor } from '../../formats/index.ts';
 import { bytesOfPieces, type LiveBytes, type StoredBeginning } from './live-bytes.ts';
 
 /** What one write brought. */
@@ -86,8 +86,8 @@ export class Capture {
     if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return undefined;
     const size = sizeOf(chunk, encoding);
     // Compression behind the guard names its coding when its first bytes are here.
-    if (this.bytes === 0 && this.#charset === '' && typeof chunk !== 'string') {
-      this.#encoded ||= !isText(chunk, this.#strict);
+    if (this.bytes === 0 && typeof chunk !== 'string') {
+      this.#encoded ||= this.#charset === '' ? !isText(chunk, this.#strict) : isCompressed(chunk);
     }
     this.bytes += size;
     const text = this.#encoded ? undefined : this.#textOf(chunk, encoding) || undefined;

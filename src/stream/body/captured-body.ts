@@ -16,6 +16,7 @@ import {
 } from '../../formats/index.ts';
 import { feedInSlices, PART_CHARS, partsOf, Slice } from './slices.ts';
 import { bytesOfPieces, type StoredBeginning } from './live-bytes.ts';
+import { charsetOf, mediaType } from '../response/is-stream.ts';
 
 /**
  * What is new and larger than this is read in slices; so is what turns out to take longer than one. Not so a few characters, 2,000
@@ -41,6 +42,7 @@ export interface BodySource {
 /** How a body is read. */
 export interface CapturedBodyOptions {
   readonly format: Format | 'auto';
+  /** With the charset of its bytes, if that is not UTF-8. */
   readonly contentType: string;
   readonly contentEncoding: string;
   /** Of a decoded body. */
@@ -138,8 +140,9 @@ export class CapturedBody {
     }
     if (this.#isBytes) {
       const rest = this.#missing > 0 ? [] : pieces.slice(0, end);
-      const { contentEncoding, maxBytes } = this.#options;
-      const body = await decodeBody([...beginning, ...rest], contentEncoding, maxBytes);
+      const { contentType, contentEncoding, maxBytes } = this.#options;
+      const charset = charsetOf(contentType);
+      const body = await decodeBody([...beginning, ...rest], contentEncoding, maxBytes, charset);
       this.#decoded = { pieces: end, body };
       this.#last = await this.#readDecodedInSlices(body);
       this.#fed = end;
@@ -172,7 +175,7 @@ export class CapturedBody {
 
   #begin(): BodyReader {
     const { format, contentType, onFormatError, template } = this.#options;
-    return new BodyReader(format, contentType, onFormatError, template());
+    return new BodyReader(format, mediaType(contentType), onFormatError, template());
   }
 
   /** As far as one slice goes. */
@@ -232,8 +235,8 @@ export class CapturedBody {
     const { pieces } = this.#source;
     if (this.#decoded?.pieces === pieces.length) return this.#decoded.body;
     if (this.#source.stored !== undefined) return undefined;
-    const { contentEncoding, maxBytes } = this.#options;
-    const body = decodeAtOnce(pieces, contentEncoding, maxBytes);
+    const { contentType, contentEncoding, maxBytes } = this.#options;
+    const body = decodeAtOnce(pieces, contentEncoding, maxBytes, charsetOf(contentType));
     if (body !== undefined) this.#decoded = { pieces: pieces.length, body };
     return body;
   }

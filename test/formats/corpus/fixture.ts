@@ -50,7 +50,7 @@ export interface ExpectedRow {
 
 const KEYS = [
   'server', 'source', 'type', 'encoding', 'gzip', 'behind', 'options', 'lines', 'charset', 'unterminated',
-  'row', 'text', 'events', 'outcome', 'complete', 'finish', 'unknown', 'formats', 'held', 'saves', 'cuts',
+  'pad', 'row', 'text', 'events', 'outcome', 'complete', 'finish', 'unknown', 'formats', 'held', 'saves', 'cuts',
 ]; // prettier-ignore
 
 function load(id: string, file: string): Fixture {
@@ -100,7 +100,8 @@ function encode(head: Head, written: string): Buffer {
   const ends = { lf: '\n', crlf: '\r\n', cr: '\r' }[
     head.oneOf('lines', ['lf', 'crlf', 'cr'], 'lf')
   ];
-  const text = bare.replaceAll('\n', ends);
+  const pad = 'abcdefgh'.repeat(Number(head.text('pad', '0')) / 8);
+  const text = bare.replaceAll('\n', ends).replaceAll('<pad>', pad);
   const bytes = Buffer.from(text, head.oneOf('charset', ['utf8', 'latin1', 'utf16le'], 'utf8'));
   return head.text('gzip', '') === 'true' ? gzipSync(bytes) : bytes;
 }

@@ -1,0 +1,139 @@
+/** Undoing one content coding: in steps on zlib's own threads, so that nobody waits for it, or at once where it is small. */
+import type { Transform } from 'node:stream';
+import * as zlib from 'node:zlib';
+import { member } from './json.ts';
+
+/** What was decoded, and how much of the input it took. */
+export interface Part {
+  readonly bytes: Uint8Array;
+  readonly used: number;
+  readonly isDamaged: boolean;
+}
+
+/** Bytes of input in a step; where one fails, what is in it is decoded anew in smaller ones, down to one. */
+const STEPS = [16_384, 256, 1];
+
+/** Decodes as far as the bytes are sound, to a little more than `maxBytes`. Never rejects. */
+export async function inflate(bytes: Uint8Array, coding: string, maxBytes: number): Promise<Part> {
+  let best: Part = { bytes: new Uint8Array(), used: 0, isDamaged: true };
+  for (const size of STEPS) {
+    const part = await inflateBy(size, bytes, best.used, { coding, maxBytes });
+    if (part === undefined) return best;
+    if (part.used >= best.used) best = part;
+    if (part.used === bytes.length || part.bytes.length > maxBytes) break;
+  }
+  // zlib takes a first byte of anything: that is not decoding.
+  return best.bytes.length === 0 && best.isDamaged ? { ...best, used: 0 } : best;
+}
+
+interface Limits {
+  readonly coding: string;
+  readonly maxBytes: number;
+}
+
+/** Decodes what is known to be sound, and goes on from there in steps of `size` bytes until one fails. */
+async function inflateBy(
+  size: number,
+  bytes: Uint8Array,
+  sound: number,
+  { coding, maxBytes }: Limits,
+): Promise<Part | undefined> {
+  const stream = decoderOf(coding, bytes);
+  if (stream === undefined) return undefined;
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  let used = 0;
+  stream.on('data', (part: Uint8Array) => {
+    parts.push(part);
+    length += part.length;
+    if (length > maxBytes) stream.destroy();
+  });
+  // What went wrong is what `write` says.
+  stream.on('error', () => undefined);
+  while (used < bytes.length && length <= maxBytes) {
+    const end = Math.min(bytes.length, used < sound ? sound : used + size);
+    if (!(await writeTo(stream, bytes.subarray(used, end)))) break;
+    used = end;
+  }
+  stream.destroy();
+  const isDamaged = used < bytes.length && length <= maxBytes;
+  return { bytes: Buffer.concat(parts), used, isDamaged };
+}
+
+/** False for a step that is damaged, or of which nobody wants the rest. */
+function writeTo(stream: Transform, bytes: Uint8Array): Promise<boolean> {
+  return new Promise((resolve) => {
+    stream.once('close', () => resolve(false));
+    stream.write(bytes, (error) => {
+      stream.removeAllListeners('close');
+      // What it gave is told before the next turn.
+      setImmediate(() => resolve(error === undefined || error === null));
+    });
+  });
+}
+
+/** Flushing at each step gives what is there, also of a stream that was cut. */
+const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH } = zlib.constants;
+
+function decoderOf(coding: string, bytes: Uint8Array): Transform | undefined {
+  switch (coding) {
+    case 'gzip':
+    case 'x-gzip':
+      return zlib.createGunzip({ flush: Z_SYNC_FLUSH });
+    case 'deflate':
+      return hasZlibHeader(bytes)
+        ? zlib.createInflate({ flush: Z_SYNC_FLUSH })
+        : zlib.createInflateRaw({ flush: Z_SYNC_FLUSH });
+    case 'br':
+      return zlib.createBrotliDecompress({ flush: BROTLI_OPERATION_FLUSH });
+    case 'zstd':
+      return zstd('createZstdDecompress', 'flush', undefined) as Transform | undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** `undefined` for what is damaged, too large, or not known to this Node. */
+export function inflateAtOnce(
+  bytes: Uint8Array,
+  coding: string,
+  maxOutputLength: number,
+): Uint8Array | undefined {
+  const options = { finishFlush: Z_SYNC_FLUSH, maxOutputLength };
+  try {
+    switch (coding) {
+      case 'gzip':
+      case 'x-gzip':
+        return zlib.gunzipSync(bytes, options);
+      case 'deflate':
+        return (hasZlibHeader(bytes) ? zlib.inflateSync : zlib.inflateRawSync)(bytes, options);
+      case 'br':
+        return zlib.brotliDecompressSync(bytes, {
+          finishFlush: BROTLI_OPERATION_FLUSH,
+          maxOutputLength,
+        });
+      case 'zstd':
+        return zstd('zstdDecompressSync', 'finishFlush', bytes) as Uint8Array | undefined;
+      default:
+        return undefined;
+    }
+  } catch {
+    // The steps find out how far it is sound.
+    return undefined;
+  }
+}
+
+/** Node has zstd from 22.15 and 23.8 on; the types are those of the oldest. */
+function zstd(name: string, flushOption: string, bytes: Uint8Array | undefined): unknown {
+  const make = member(zlib, name);
+  const flush = member(zlib.constants, 'ZSTD_e_flush');
+  if (typeof make !== 'function') return undefined;
+  const options = { [flushOption]: flush };
+  return Reflect.apply(make, undefined, bytes === undefined ? [options] : [bytes, options]);
+}
+
+/** `deflate` means zlib's container, but some servers send it bare. RFC 1950 2.2: method 8, checked modulo 31. */
+export function hasZlibHeader(bytes: Uint8Array): boolean {
+  const [method = 0, flags = 0] = bytes;
+  return (method & 0x0f) === 8 && (method * 256 + flags) % 31 === 0;
+}
