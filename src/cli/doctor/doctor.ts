@@ -4,8 +4,10 @@
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { bad } from '../../core/options.ts';
 import type { Io } from '../io.ts';
 import { examineDatabase, examineJournal } from './environment.ts';
+import { examinePublicUrl, examineSources, examineTls } from './exposure.ts';
 import type { DoctorFinding } from './finding.ts';
 import { examinePackages } from './packages.ts';
 
@@ -21,14 +23,18 @@ export async function runDoctor(argv: readonly string[], io: Io): Promise<number
   }
   const app = resolve(values.app ?? '.');
   const journal = resolve(app, values.journal ?? '.lastchunk');
+  const connectionString = values['database-url'] ?? io.env['DATABASE_URL'];
+  const publicUrl = values['public-url'];
+  if (publicUrl !== undefined && !/^https?:\/\/[^/]/.test(publicUrl)) {
+    throw bad('`--public-url` must be an address that starts with http:// or https://');
+  }
   const findings = [
     ...examinePackages(app, process.versions.node),
     ...(values['no-journal'] === true ? [] : examineJournal(journal, values.ephemeral === true)),
-    ...(await examineDatabase({
-      app,
-      connectionString: values['database-url'] ?? io.env['DATABASE_URL'],
-      table: values.table,
-    })),
+    ...examineSources(app),
+    ...examineTls(connectionString, io.env),
+    ...(await examineDatabase({ app, connectionString, table: values.table })),
+    ...(publicUrl === undefined ? [] : await examinePublicUrl(publicUrl)),
   ];
   const wrongCount = findings.filter(({ level }) => level === 'wrong').length;
   io.stdout.write(
@@ -53,6 +59,7 @@ const OPTIONS = {
   'no-journal': { type: 'boolean' },
   ephemeral: { type: 'boolean' },
   'database-url': { type: 'string' },
+  'public-url': { type: 'string' },
   table: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -61,14 +68,16 @@ const OPTIONS = {
 const HELP = `usage: lastchunk doctor [options]
 
 Says what would silently not work: copies of the OpenTelemetry API that do not know each other, versions that do not
-fit, a journal on a file system that does not last, a database without its table. One line for each finding, with what
-to do. Exit code 1 when something is wrong.
+fit, a journal on a file system that does not last or that others can write, a database without its table or without TLS,
+metrics and health that anybody can read. One line for each finding, with what to do. Exit code 1 when something is wrong.
+Run it as the user that the app runs as.
 
   --app PATH          the app's directory (default: .)
   --journal PATH      the journal's directory (default: .lastchunk in the app's directory)
   --no-journal        the app has none
   --ephemeral         the journal's directory is known not to outlive the container
   --database-url URL  the database (default: the environment variable DATABASE_URL)
+  --public-url URL    the address by which clients reach the app: asks it for metrics and health as anybody could
   --table NAME        table or schema.table (default: lastchunk_messages)
   --json              { ok, findings: [{ level, check, says, fix }] }
   -h, --help          this text

@@ -2,11 +2,12 @@
  * What surrounds an app: whether its database answers and has the table that this version writes into, and whether the
  * journal's directory can be written and will be there after a crash.
  */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LastchunkError } from '../../core/errors.ts';
 import { refusalOf } from '../../core/refusal.ts';
 import { type FileSystem, fileSystemOf } from '../../journal/fs.ts';
+import { isOurDirectory } from '../../journal/ours.ts';
 import { Connections } from '../../postgres/connections.ts';
 import { versionOf } from '../../postgres/migrations.ts';
 import { readBack } from '../../postgres/read-back.ts';
@@ -95,6 +96,7 @@ function judgeVersion(table: string, { version, newest }: Awaited<ReturnType<typ
 export function examineJournal(path: string, ephemeral: boolean): readonly DoctorFinding[] {
   let place = path;
   while (!existsSync(place)) place = dirname(place);
+  const others = place === path ? describeOwner(path) : describeParent(place, false);
   try {
     // Permission bits say nothing of a read-only mount or of root: only writing tells.
     const probe = mkdtempSync(join(place, '.lastchunk-doctor-'));
@@ -114,8 +116,32 @@ export function examineJournal(path: string, ephemeral: boolean): readonly Docto
       ),
     ];
   }
-  return describeKind(path, fileSystemOf(place), ephemeral);
+  return [...others, ...describeKind(path, fileSystemOf(place), ephemeral)];
 }
+
+/** The journal refuses a directory that others could have written into. */
+function describeOwner(path: string): readonly DoctorFinding[] {
+  const findings: DoctorFinding[] = [];
+  isOurDirectory(path, (error) => {
+    const why = error instanceof Error ? error.message : String(error);
+    const fix = 'it has to belong to the user that the app runs as, with mode 0700';
+    findings.push(wrongFinding('journal', `the journal's directory ${why}`, fix));
+  });
+  return [...findings, ...describeParent(dirname(path), true)];
+}
+
+/** Who may write a directory may rename what is in it, unless it is sticky, and may be there first. */
+function describeParent(parent: string, isMade: boolean): readonly DoctorFinding[] {
+  const { mode } = statSync(parent);
+  const isOpen = process.geteuid !== undefined && (mode & OTHERS_WRITE) !== 0;
+  if (!isOpen || (isMade && (mode & STICKY) !== 0)) return [];
+  const does = isMade ? 'put another in its place' : 'make it first: it would be refused';
+  const says = `others may write ${parent}, in which the journal's directory is, and could ${does}`;
+  return [noteFinding('journal', says, 'give the journal a parent that only the app may write')];
+}
+
+const OTHERS_WRITE = 0o022;
+const STICKY = 0o1000;
 
 /** What a kind of file system means for a journal. */
 export function describeKind(

@@ -13,6 +13,9 @@ export interface DoctorFinding {
     | 'prometheus-clients'
     | 'journal'
     | 'database'
+    | 'tls'
+    | 'exposure'
+    | 'stall'
     | 'order';
   /** What is so. */
   readonly says: string;

@@ -1,14 +1,30 @@
 /** Apps in which something is wrong, as far as files and a database can have it, and what the doctor says of them. */
 import { spawnSync } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { Registry } from 'prom-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { runDoctor } from '../../../src/cli/doctor/doctor.ts';
 import { describeKind } from '../../../src/cli/doctor/environment.ts';
+import { examineTls } from '../../../src/cli/doctor/exposure.ts';
+import { prometheus } from '../../../src/telemetry/prometheus.ts';
 import { look } from '../../postgres/messages.ts';
 import { ROOT } from '../../support/imports.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 const HEALTHY = [
@@ -377,5 +393,145 @@ describe('the database', () => {
     expect(await wrongIn(app, ['--database-url', url])).toEqual([
       'wrong  pg is not installed. npm install pg.',
     ]);
+  });
+});
+
+describe('who can see and do what', () => {
+  const tls = (url: string, env: Readonly<Record<string, string>> = {}): string[] =>
+    examineTls(url, env).map(({ level, says }) => `${level}: ${says}`);
+
+  it.each([
+    ['postgres://db.example.org/chat', {}],
+    ['postgres://user:secret@10.0.0.7:5432/chat', {}],
+    ['postgres://db.example.org/chat?sslmode=disable', {}],
+    ['postgres:///chat?host=db.example.org', {}],
+    ['postgres://db.example.org/chat', { PGSSLMODE: 'disable' }],
+  ])('a remote database without TLS is wrong: %s %j', (url, env) => {
+    const [says = '', ...more] = tls(url, env);
+    expect(more).toEqual([]);
+    expect(says).toMatch(
+      /^wrong: the database on (?:db\.example\.org|10\.0\.0\.7) is reached without TLS/,
+    );
+    expect(says).not.toContain('secret');
+  });
+
+  it.each([
+    ['postgres://localhost/chat', {}],
+    ['postgres://127.0.0.1:5432/chat', {}],
+    ['postgres://[::1]/chat', {}],
+    ['postgres:///chat?host=/run/postgresql', {}],
+    ['postgres://db.example.org/chat?sslmode=verify-full', {}],
+    ['postgres://db.example.org/chat?ssl=true', {}],
+    ['postgres://db.example.org/chat', { PGSSLMODE: 'verify-full' }],
+  ])('one on this machine, or with TLS, is not: %s %j', (url, env) => {
+    expect(tls(url, env)).toEqual([]);
+  });
+
+  it('TLS that verifies nobody is a note', () => {
+    expect(tls('postgres://db.example.org/chat?sslmode=no-verify')).toEqual([
+      expect.stringContaining(
+        'note: the database on db.example.org is reached by TLS that verifies',
+      ),
+    ]);
+  });
+
+  it('a remote database is judged before it answers', async () => {
+    const url = 'postgres://nobody:secret@192.0.2.1:5432/chat';
+    const wrong = await wrongIn(await anApp(real(['@opentelemetry/api', 'prom-client'])), [
+      '--database-url',
+      url,
+    ]);
+    expect(wrong[0]).toContain('192.0.2.1 is reached without TLS');
+    expect(wrong.join()).not.toContain('secret');
+  });
+
+  it('metrics and the details of health that anybody can read are wrong', async () => {
+    const instance = createInMemoryInstance();
+    const metrics = prometheus({ registry: new Registry() });
+    const open = await serve((req, res) => {
+      if (req.url === '/app/metrics') metrics.handler()(req, res);
+      else if (req.url === '/app/health') instance.keep.healthHandler()(req, res);
+      else res.writeHead(404).end();
+    });
+    expect(await wrongIn(await anApp(), ['--public-url', `${open.url}/app?token=secret`])).toEqual([
+      `wrong  ${open.url}/app/metrics shows metrics to anybody. bind metrics to an address of their own, or ask for authorisation.`,
+      `wrong  ${open.url}/app/health shows the details of health to anybody. give \`healthHandler({ details: false })\`, or a function of the request.`,
+    ]);
+  });
+
+  it('the status of health alone is not, nor a redirect, nor pages of the app', async () => {
+    const instance = createInMemoryInstance();
+    const shut = await serve((req, res) => {
+      if (req.url === '/health') instance.keep.healthHandler({ details: false })(req, res);
+      else if (req.url === '/metrics') res.writeHead(302, { location: '/login' }).end();
+      else res.end('lastchunk is what we use');
+    });
+    expect(await wrongIn(await anApp(), ['--public-url', shut.url])).toEqual([]);
+  });
+
+  it('an address at which nobody answers was not looked at', async () => {
+    const { lines } = await doctor(await anApp(), ['--public-url', 'http://127.0.0.1:1']);
+    expect(lines.join()).toContain('http://127.0.0.1:1 does not answer');
+    await expect(doctor(await anApp(), ['--public-url', 'file:///etc'])).rejects.toMatchObject({
+      code: 'bad-option',
+    });
+  });
+
+  it('clients that may stay without reading are a note, until stallTimeoutMs is set', async () => {
+    const app = await anApp();
+    const source = join(app, 'src/app.ts');
+    await mkdir(dirname(source));
+    await writeFile(
+      source,
+      "import { lastchunk } from 'lastchunk';\napp.post('/', keep.guard({ message }))",
+    );
+    const stall = async (): Promise<boolean> =>
+      (await doctor(app)).lines.some((line) =>
+        line.startsWith('note   stallTimeoutMs is off in 1 file'),
+      );
+    expect(await stall()).toBe(true);
+    await writeFile(
+      join(app, 'src/options.js'),
+      'export const options = { stallTimeoutMs: 30_000 };',
+    );
+    expect(await stall()).toBe(false);
+  });
+});
+
+describe('the owner of the journal', () => {
+  it('is the app and nobody else', async () => {
+    const app = await anApp();
+    const path = join(app, '.lastchunk');
+    await mkdir(path, { mode: 0o700 });
+    expect(await wrongIn(app)).toEqual([]);
+    await chmod(path, 0o770);
+    expect(await wrongIn(app)).toEqual([
+      `wrong  the journal's directory ${path} can be written by its group or by others (mode 770). it has to belong to the user that the app runs as, with mode 0700.`,
+    ]);
+    await rm(path, { recursive: true });
+    await mkdir(join(app, 'elsewhere'));
+    await symlink(join(app, 'elsewhere'), path);
+    expect(await wrongIn(app)).toEqual([expect.stringContaining('is not a directory')]);
+  });
+
+  it('may be ousted where others may write the parent', async () => {
+    const app = await anApp();
+    await mkdir(join(app, 'open/journal'), { recursive: true, mode: 0o700 });
+    await chmod(join(app, 'open'), 0o777);
+    const told = async (): Promise<string> =>
+      (await doctor(app, ['--journal', 'open/journal'])).lines.join();
+    expect(await told()).toContain('could put another in its place');
+    await chmod(join(app, 'open'), 0o1777);
+    expect(await told()).not.toContain('others may write');
+    await rm(join(app, 'open/journal'), { recursive: true });
+    expect(await told()).toContain('could make it first');
+  });
+
+  it('is not another user', async () => {
+    if (process.getuid?.() !== 0) return console.log('not root: another owner is not tested here');
+    const app = await anApp();
+    await mkdir(join(app, '.lastchunk'), { mode: 0o700 });
+    await chown(join(app, '.lastchunk'), 65_534, 65_534);
+    expect(await wrongIn(app)).toEqual([expect.stringContaining('belongs to user 65534')]);
   });
 });

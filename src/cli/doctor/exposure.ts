@@ -1,0 +1,153 @@
+/**
+ * Who can see and do what: whether messages cross a network in the clear, whether anybody can read metrics and health, and
+ * whether a client that reads nothing may stay for ever.
+ */
+import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isRecord } from '../../core/values.ts';
+import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
+
+/** Ways to the database on which nobody else listens. */
+const LOCAL_HOST = /^(?:localhost|127\.\d+\.\d+\.\d+|\[?::1\]?|\/.*|)$/i;
+/** What `pg` understands as "without TLS". */
+const WITHOUT_TLS: readonly (string | undefined)[] = [undefined, '', 'disable', 'false', '0'];
+/** Encrypted, but whoever answers is believed. */
+const UNVERIFIED = 'no-verify';
+
+/** Says whether the way to a database on another machine is encrypted. `env` may hold `PGSSLMODE`, as for `pg`. */
+export function examineTls(
+  connectionString: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): readonly DoctorFinding[] {
+  if (connectionString === undefined || !URL.canParse(connectionString)) return [];
+  const { hostname, searchParams } = new URL(connectionString);
+  const host = searchParams.get('host') ?? decodeURIComponent(hostname);
+  if (LOCAL_HOST.test(host)) return [];
+  const mode = searchParams.get('sslmode') ?? searchParams.get('ssl') ?? env['PGSSLMODE'];
+  if (WITHOUT_TLS.includes(mode)) {
+    const says = `the database on ${host} is reached without TLS: messages and the password cross the network in the clear`;
+    return [wrongFinding('tls', says, 'add `?sslmode=verify-full` to the address')];
+  }
+  if (mode !== UNVERIFIED) return [];
+  const says = `the database on ${host} is reached by TLS that verifies nobody`;
+  return [
+    noteFinding('tls', says, 'use `sslmode=verify-full` with the certificate of its authority'),
+  ];
+}
+
+/** Where metrics and health are, as a rule. */
+const USUAL_PATHS = ['metrics', 'health', 'health/saves', 'healthz', 'ready', 'readyz', 'livez'];
+const ANSWER_WITHIN_MS = 5_000;
+/** So much of an answer is looked at. */
+const LOOKED_AT_BYTES = 256 * 1024;
+
+/** Asks, as anybody could, for metrics and health under the address by which clients reach the app. */
+export async function examinePublicUrl(address: string): Promise<readonly DoctorFinding[]> {
+  const base = new URL(address);
+  // They are not what everybody has.
+  base.username = '';
+  base.password = '';
+  base.search = '';
+  const findings: DoctorFinding[] = [];
+  const paths = ['', ...USUAL_PATHS.map((path) => `${base.pathname.replace(/\/$/, '')}/${path}`)];
+  for (const path of new Set(paths)) {
+    const url = new URL(path, base);
+    const seen = await ask(url);
+    if (seen instanceof Error) {
+      const says = `${base.origin} does not answer: what anybody can see there was not looked at`;
+      return [noteFinding('exposure', says, 'run it where clients are')];
+    }
+    const what = kindOf(seen);
+    if (what === undefined) continue;
+    const says = `${url.origin}${url.pathname} shows ${what} to anybody`;
+    findings.push(wrongFinding('exposure', says, FIXES[what]));
+  }
+  return findings;
+}
+
+const FIXES = {
+  metrics: 'bind metrics to an address of their own, or ask for authorisation',
+  'the details of health': 'give `healthHandler({ details: false })`, or a function of the request',
+} as const;
+
+/** What answers with 200; '' for other answers. */
+async function ask(url: URL): Promise<string | Error> {
+  try {
+    const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
+    const answer = await fetch(url, { redirect: 'manual', signal });
+    let text = '';
+    if (answer.status === 200 || answer.status === 503) {
+      const decoder = new TextDecoder();
+      for await (const bytes of answer.body ?? []) {
+        text += decoder.decode(bytes, { stream: true });
+        if (text.length > LOOKED_AT_BYTES) break;
+      }
+    }
+    await answer.body?.cancel().catch(() => {
+      // It was read to its end.
+    });
+    return text;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+function kindOf(text: string): keyof typeof FIXES | undefined {
+  if (/^lastchunk_\w+/m.test(text)) return 'metrics';
+  try {
+    const health: unknown = JSON.parse(text);
+    const isOurs = isRecord(health) && 'reasons' in health && 'oldestPendingSeconds' in health;
+    return isOurs ? 'the details of health' : undefined;
+  } catch {
+    // No JSON: something of the app's own.
+    return undefined;
+  }
+}
+
+const SOURCE = /\.(?:[cm]?[jt]s|[jt]sx)$/;
+const NOT_THE_APPS: ReadonlySet<string> = new Set(['node_modules', 'dist', 'build', 'coverage']);
+const FILES_AT_MOST = 5_000;
+const FILE_BYTES_AT_MOST = 1024 * 1024;
+
+/** Says when guards are there and `stallTimeoutMs` is nowhere: then a client that reads nothing may stay. */
+export function examineSources(app: string): readonly DoctorFinding[] {
+  let guards = 0;
+  let files = 0;
+  const directories = [app];
+  for (let at = directories.pop(); at !== undefined; at = directories.pop()) {
+    for (const entry of entriesOf(at)) {
+      const path = join(at, entry.name);
+      if (entry.isDirectory()) {
+        if (!entry.name.startsWith('.') && !NOT_THE_APPS.has(entry.name)) directories.push(path);
+      } else if (entry.isFile() && SOURCE.test(entry.name) && files < FILES_AT_MOST) {
+        files += 1;
+        const text = textOf(path);
+        if (text.includes('stallTimeoutMs')) return [];
+        if (/\bguard\(/.test(text) && text.includes('lastchunk')) guards += 1;
+      }
+    }
+  }
+  if (guards === 0) return [];
+  const says = `stallTimeoutMs is off in ${guards} ${guards === 1 ? 'file' : 'files'} with guard(): a client that stops reading keeps its stream, and its memory, for as long as it likes`;
+  return [
+    noteFinding('stall', says, 'for endpoints that anybody can ask: `stallTimeoutMs: 30_000`'),
+  ];
+}
+
+function entriesOf(directory: string): readonly Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch {
+    // It may not be read: there is nothing of it to judge.
+    return [];
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return statSync(path).size > FILE_BYTES_AT_MOST ? '' : readFileSync(path, 'utf8');
+  } catch {
+    // It may not be read, or has gone meanwhile.
+    return '';
+  }
+}
