@@ -14,6 +14,7 @@ import { answersLost, connectionsKilled, pooled, stopped } from './database.ts';
 import type { Fault } from './fault.ts';
 import { deleted } from './deleted.ts';
 import { full } from './full.ts';
+import { hostile } from './hostile.ts';
 import { frozen, shared } from './neighbours.ts';
 import { keptAlive, killed, terminated } from './process.ts';
 import { createSoak } from './soak.ts';
@@ -31,6 +32,7 @@ const FAULTS: readonly Fault[] = [
   deleted,
   shared,
   frozen,
+  hostile,
 ];
 
 const args = argsOrExit();
