@@ -3,6 +3,7 @@
  * that nobody waits for it, and what came before a damage is kept. A small body may not become a huge one.
  */
 import { StringDecoder } from 'node:string_decoder';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hasZlibHeader, inflate, inflateAtOnce } from './inflate.ts';
 
 /** What became of an encoded body. */
@@ -94,7 +95,7 @@ export async function decodeBody(
   if (isLost || !mayBeText(bytes, charset)) {
     return { text: '', dropped: body.length, undecodable: body };
   }
-  return toText(bytes, dropped, maxBytes, charset);
+  return toTextInSteps(bytes, dropped, maxBytes, charset);
 }
 
 /** In a charset of its own nearly everything is text. */
@@ -115,13 +116,38 @@ function toText(
   charset: string,
 ): DecodedBody {
   const over = Math.max(0, bytes.length - maxBytes);
-  const kept = Buffer.from(bytes.subarray(0, maxBytes));
-  // Both leave out a character that was cut at the end.
-  const text =
-    charset === ''
-      ? new StringDecoder('utf8').write(kept)
-      : textDecoderFor(charset).decode(kept, { stream: true });
+  const text = writerFor(charset)(bytes.subarray(0, maxBytes));
   return { text, dropped: dropped + over, undecodable: undefined };
+}
+
+/** Bytes that are made text in one go, a millisecond of work. */
+const TEXT_STEP_BYTES = 524_288;
+
+/** The same in steps. */
+async function toTextInSteps(
+  bytes: Uint8Array,
+  dropped: number,
+  maxBytes: number,
+  charset: string,
+): Promise<DecodedBody> {
+  const end = Math.min(bytes.length, maxBytes);
+  const write = writerFor(charset);
+  const parts: string[] = [];
+  for (let at = 0; at < end; at += TEXT_STEP_BYTES) {
+    parts.push(write(bytes.subarray(at, Math.min(end, at + TEXT_STEP_BYTES))));
+    await nextTurn();
+  }
+  return { text: parts.join(''), dropped: dropped + bytes.length - end, undecodable: undefined };
+}
+
+/** Both leave out a character that was cut at the end. */
+function writerFor(charset: string): (bytes: Uint8Array) => string {
+  if (charset === '') {
+    const decoder = new StringDecoder('utf8');
+    return (bytes) => decoder.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  }
+  const decoder = textDecoderFor(charset);
+  return (bytes) => decoder.decode(bytes, { stream: true });
 }
 
 /** Codings in the order in which they are undone. Without a header the bytes say: compression behind the guard names it late. */

@@ -13,8 +13,8 @@ import { prefilterOf, SignalJudge } from './prefilter.ts';
 const GUESS_CHARS = 8_192;
 /** A longer frame is not parsed while it passes. */
 export const MAX_FRAME_CHARS = 262_144;
-/** Of frames that come at once so many of the first and so many of the last are parsed, some 2 ms of work each. */
-const MAX_AT_ONCE = 512;
+/** Of frames that come at once and may each be an end so many of the first and so many of the last are parsed. */
+const MAX_AT_ONCE = 256;
 
 /** What is known of one stream's frames so far. */
 export class FrameJudge {
@@ -92,14 +92,15 @@ export class FrameJudge {
     let parsed = 0;
     for (let at = 0; at < frames.length; at += 1) {
       const frame = frames[at] ?? '';
-      if (!this.finished && !this.isCandidate(frame)) continue;
-      if (parsed === MAX_AT_ONCE && frames.length - at > MAX_AT_ONCE) {
+      const mayMatter = this.finished || this.mayEnd(frame);
+      if (!mayMatter && !this.isGuessing) continue;
+      if (mayMatter && parsed === MAX_AT_ONCE && frames.length - at > MAX_AT_ONCE) {
         // What is between is read when the message is due.
         at = frames.length - MAX_AT_ONCE;
         this.finished = false;
       }
-      parsed += 1;
-      found = graver(found, this.#judgeOne(framing, frame, skipFirst && at === 0));
+      if (mayMatter) parsed += 1;
+      found = graver(found, this.#judgeOne(framing, frames[at] ?? '', skipFirst && at === 0));
     }
     return found;
   }
