@@ -109,14 +109,22 @@ export function streamPlaces(): WeakMap<object, CurrentStream> {
   return shared().places;
 }
 
+let known: Shared | undefined;
+
 function shared(): Shared {
-  const global = globalThis as { [SHARED]?: Shared };
-  global[SHARED] ??= {
-    storage: new AsyncLocalStorage(),
-    places: new WeakMap(),
-    saveErrors: new WeakSet(),
-    stopReasons: new WeakSet(),
-    following: false,
+  known ??= sharedByAll(globalThis as { [SHARED]?: Partial<Shared> });
+  return known;
+}
+
+/** One object for all copies, of whatever version: who finds it keeps what is there and adds what it needs besides. */
+function sharedByAll(global: { [SHARED]?: Partial<Shared> }): Shared {
+  const present = (global[SHARED] ??= {});
+  const needed: Shared = {
+    storage: present.storage ?? new AsyncLocalStorage(),
+    places: present.places ?? new WeakMap(),
+    saveErrors: present.saveErrors ?? new WeakSet(),
+    stopReasons: present.stopReasons ?? new WeakSet(),
+    following: present.following ?? false,
   };
-  return global[SHARED];
+  return Object.assign(present, needed);
 }
