@@ -240,6 +240,7 @@ function environmentOf(
   return {
     ...parts,
     interrupting: false,
+    sweepTimer: undefined,
     trace: {
       traceId: (stream) => spans.traceIdOf(stream),
       traceparent: (stream) => spans.traceparentOf(stream),

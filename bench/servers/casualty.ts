@@ -27,7 +27,8 @@ for (let number = 0; number < Number(count); number++) {
   for (let at = 0; at < STREAM_BYTES; at += STREAM_BYTES / CHUNKS) {
     const piece = text.slice(at, at + STREAM_BYTES / CHUNKS);
     pieces.push(piece);
-    log.append(piece, 'now');
+    log.append(piece, 'tick');
+    log.flush();
   }
 }
 process.send?.('written');

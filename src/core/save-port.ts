@@ -38,11 +38,10 @@ export interface Captured {
 }
 
 /**
- * When a piece is written. `now`: with everything appended so far, before `append` returns, because its bytes leave at once.
- * `tick`: with everything else of this tick, by a `process.nextTick`. `turn`: with the next write, for which the
- * caller sees to it before the bytes leave.
+ * When a piece is written at the latest, if nobody flushes before. `tick`: with everything else of this tick, by a
+ * `process.nextTick`. `turn`: the caller flushes at the end of this turn of the event loop.
  */
-export type WriteTime = 'now' | 'tick' | 'turn';
+export type WriteTime = 'tick' | 'turn';
 
 /** The write-ahead log of one stream. Every method returns at once and none throws. */
 export interface StreamLog {

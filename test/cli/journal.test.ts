@@ -73,7 +73,8 @@ function open(store?: string): Journal {
 async function leave(journal: Journal, id: string, text: string) {
   const opened = openedStream({ messageId: id });
   const log = journal.open(opened, { pieces: [text] });
-  log.append(text, 'now');
+  log.append(text, 'tick');
+  log.flush();
   const { text: _text, events: _events, ...ending } = messageOf(opened);
   journal.end(log, ending);
   expect(await journal.sync(log)).toBe(true);
@@ -229,7 +230,8 @@ it('prints its help', async () => {
 it('names a segment that it cannot read, and does not call the journal empty', async () => {
   const journal = open();
   const log = journal.open(openedStream({ id: 'a', messageId: 'm' }), { pieces: ['text'] });
-  log.append('text', 'now');
+  log.append('text', 'tick');
+  log.flush();
   await journal.sync(log);
   await journal.close();
   const [instance = ''] = readdirSync(dir).filter((name) => !name.startsWith('.'));
@@ -247,7 +249,8 @@ it('names a segment that it cannot read, and does not call the journal empty', a
 it('names a directory that others may write, and does not call the journal empty', async () => {
   const journal = open();
   const log = journal.open(openedStream({ id: 'a', messageId: 'm' }), { pieces: ['text'] });
-  log.append('text', 'now');
+  log.append('text', 'tick');
+  log.flush();
   await journal.close();
   const [instance = ''] = readdirSync(dir).filter((name) => !name.startsWith('.'));
   chmodSync(join(dir, instance), 0o777);

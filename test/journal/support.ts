@@ -94,7 +94,8 @@ export function speaker(
     said,
     say(piece, now = false) {
       said.push(piece);
-      log.append(piece, now ? 'now' : 'tick');
+      log.append(piece, 'tick');
+      if (now && log.ahead) log.flush();
     },
     end: (facts) => journal.end(log, ending(opened, facts)),
   };

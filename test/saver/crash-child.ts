@@ -38,7 +38,8 @@ for (let round = 0; ; round += 1) {
     const hasEnded = index % 3 === 0 && round >= 30;
     if (!hasEnded) {
       pieces.push(`${index}.${round} `);
-      log?.append(`${index}.${round} `, 'now');
+      log?.append(`${index}.${round} `, 'tick');
+      log?.flush();
     }
     const seen = { id: opened.messageId, text: pieces.join(''), hasEnded };
     if (hasEnded && round === 30) {

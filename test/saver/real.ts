@@ -101,7 +101,8 @@ export async function createGuard(
     async answer(text, over) {
       const opened = openedStream();
       const log = keeper.open(opened, { pieces: [text] });
-      log?.append(text, 'now');
+      log?.append(text, 'tick');
+      log?.flush();
       const message = messageOf(opened, { text, ...over });
       due.push(message);
       const { confirmed } = keeper.save({

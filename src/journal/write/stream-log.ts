@@ -138,7 +138,6 @@ export class Log implements StreamLog {
     if (this.plain && typeof piece === 'string') this.text += piece;
     else this.appendOther(piece);
     if (!this.queued) this.host.enqueue(this, when !== 'turn');
-    if (when === 'now' && this.ahead) this.host.flush();
   }
 
   /** JSON of the open record: made when it is written, which is once for nearly every stream, and not kept. */

@@ -13,7 +13,7 @@ import type { StreamSettings } from '../settings.ts';
 import { type Exchange, outputTargetOf } from '../response/exchange.ts';
 import type { Identity } from './identity.ts';
 import type { StreamTimings } from './timings.ts';
-import { outputOf } from '../response/connection-output.ts';
+import { type ConnectionOutput, outputOf } from '../response/connection-output.ts';
 import { bytesOfPieces, type HeldBody } from './live-bytes.ts';
 import { inCompany, streamNumber } from './write-ahead.ts';
 import type { StreamView } from '../../core/observer.ts';
@@ -52,9 +52,8 @@ export class Body implements HeldBody {
   readonly #watch: TerminalDetector | undefined;
   readonly #log: StreamLog | undefined;
   readonly #number = streamNumber();
+  readonly #output: ConnectionOutput | undefined;
   readonly #endWriteAhead: (() => void) | undefined;
-  /** Its socket is kept corked until the end of this turn. */
-  #corked = false;
 
   constructor(owner: BodyOwner, head: ResponseHead) {
     const { settings, environment } = owner;
@@ -75,8 +74,10 @@ export class Body implements HeldBody {
     if (keeper === undefined) return;
     const opened = openedStream(owner, head);
     this.#log = keeper.open(opened, capture);
-    const target = outputTargetOf(owner.exchange);
-    if (this.#log !== undefined) this.#endWriteAhead = outputOf(target).writeAhead(this.#log);
+    if (this.#log !== undefined) {
+      this.#output = outputOf(outputTargetOf(owner.exchange));
+      this.#endWriteAhead = this.#output.writeAhead(this.#log);
+    }
     this.builder = new MessageBuilder({
       view: owner,
       opened,
@@ -137,25 +138,16 @@ export class Body implements HeldBody {
     return signal === 'finish' && this.#watch?.finished === false;
   }
 
-  /** Before a call that lets bytes out at once. */
-  flushLog(): void {
-    if (this.#log?.clean === false) this.#log.flush();
-    if (this.#corked) this.#uncork();
+  /** Before a call that closes the connection. */
+  sendTurn(): void {
+    this.#output?.sendTurn();
   }
 
   /** With the others of this turn, where streams write in company; the connection's output sees to it that it is in time. */
   #writeTime(log: StreamLog, corked: boolean, atMs: number): WriteTime {
-    if (this.#corked) return 'turn';
-    if (corked) return 'tick';
-    const { socket, h2, res } = this.#owner.exchange;
-    const others = inCompany(this.#number, atMs);
-    // A response that stands behind another one on its connection has no socket yet.
-    if (!others || !log.ahead || h2 !== undefined || res.socket !== socket) return 'tick';
-    socket.cork();
-    this.#corked = true;
-    // One for each stream, so that what its own socket tells is told in the handler's own async context.
-    setImmediate(() => this.flushLog());
-    return 'turn';
+    const others = !corked && inCompany(this.#number, atMs);
+    if (others && log.ahead) this.#output?.collectTurn();
+    return this.#output?.collectsTurn === true ? 'turn' : 'tick';
   }
 
   /** The beginning, or as much of it as there is; nothing where the disk gives nothing. */
@@ -174,16 +166,6 @@ export class Body implements HeldBody {
     }
     this.#owner.environment.onInternalError('journal', trouble);
     return best;
-  }
-
-  /** What waited for the end of the turn goes. */
-  #uncork(): void {
-    this.#corked = false;
-    try {
-      this.#owner.exchange.socket.uncork();
-    } catch (error) {
-      this.#owner.environment.onInternalError('stream', error);
-    }
   }
 
   get heldBytes(): number {

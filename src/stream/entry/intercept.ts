@@ -35,14 +35,8 @@ import { addHeaders, flattenHead, headOf, removeHeaders, withHeaders } from './h
 /** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7): an HTTP/2 stream that must not look finished. */
 const H2_INTERNAL_ERROR = 2;
 
-/** What becomes of a call of `write`. */
-type WriteRoute =
-  /** Node's own answer: it is none of the stream's business, or it was taken. */
-  | 'passes'
-  /** It works, and nothing happens. */
-  | 'discarded'
-  /** It comes after an end that is held, when a bare response would be over. */
-  | 'too late';
+/** What becomes of a write: Node answers it; it works, and nothing happens; or it comes after a response that is over. */
+type WriteRoute = 'passes' | 'discarded' | 'too late';
 
 /** One response whose methods ask its stream. */
 export class InterceptedResponse {
@@ -90,26 +84,18 @@ export class InterceptedResponse {
   }
 
   #call(name: keyof Methods, self: Response, args: unknown[]): unknown {
-    return Reflect.apply(this.#methods[name], self, args);
+    return Reflect.apply(this.#methods[name], self, this.#stream.hold.active ? copied(args) : args);
   }
 
   #write(self: Response, args: unknown[]): unknown {
-    const [chunk, encoding, callback] = args;
     const { hold, timings } = this.#stream;
-    switch (this.#routeOf(chunk, encoding)) {
-      case 'discarded':
-        return discard(lastFunction(encoding, callback));
-      case 'too late':
-        return this.#callLate('write', self, args);
-      case 'passes': {
-        const flowing = this.#call('write', self, hold.active ? copied(args) : args);
-        hold.wrote();
-        if (flowing === false && this.#stream.concerned && !hold.active) {
-          timings.beginBackpressure();
-        }
-        return flowing;
-      }
-    }
+    const route = this.#routeOf(args[0], args[1]);
+    if (route === 'discarded') return discard(lastFunction(...args));
+    if (route === 'too late') return this.#callLate('write', self, args);
+    const flowing = this.#call('write', self, args);
+    hold.wrote();
+    if (flowing === false && this.#stream.concerned && !hold.active) timings.beginBackpressure();
+    return flowing;
   }
 
   /** A chunk is being written: it is taken, if it is the stream's. */
@@ -175,7 +161,8 @@ export class InterceptedResponse {
     if (this.#isNested) return this.#call('destroy', self, args);
     const refused = stream.concerned && !handlerDestroyed(stream, args[0]);
     // A bare response has left its connection by now, and nothing of this reaches it.
-    if (refused || stream.hold.isLate) return stream.exchange.h2 === undefined ? self : undefined;
+    if (refused || (stream.hold.active && stream.hold.isLate))
+      return stream.exchange.h2 === undefined ? self : undefined;
     stream.hold.handlerDestroys(args[0]);
     closeWhenReleased(stream);
     return this.#call('destroy', self, args);
@@ -217,7 +204,7 @@ export class InterceptedResponse {
     if (stream.guarded) hold.begin();
     let result: unknown;
     try {
-      result = this.#nested(() => this.#call('end', self, hold.active ? copied(args) : args));
+      result = this.#nested(() => this.#call('end', self, args));
     } catch (error) {
       // The response has not ended: what it goes on with is as if this had not been called.
       stream.releaseUnlessWaiting();

@@ -156,6 +156,13 @@ export async function drainStreams(environment: Environment, patienceMs: number)
   clearTimeout(timer);
   environment.interrupting = true;
   for (const stream of streamsOf(environment)) interrupt(stream);
+  stopSweeping(environment);
+}
+
+/** Nothing is live any more, or nothing will be. */
+export function stopSweeping(environment: Environment): void {
+  clearInterval(environment.sweepTimer);
+  environment.sweepTimer = undefined;
 }
 
 function streamsOf({ live }: Environment): Stream[] {

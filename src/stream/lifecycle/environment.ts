@@ -21,6 +21,8 @@ export interface StreamEnvironment<S = unknown> {
   readonly captured: LiveBytes;
   /** The instance is closing and its patience is over: whatever still begins is interrupted at once. */
   interrupting: boolean;
+  /** Looks from time to time for connections that have gone without a word; undefined while nothing is live. */
+  sweepTimer: NodeJS.Timeout | undefined;
   readonly trace: {
     traceId(stream: StreamView): string | null;
     traceparent(stream: StreamView): string | null;

@@ -13,6 +13,7 @@ import {
   graceOver,
   halt,
   interrupt,
+  stopSweeping,
 } from './ending.ts';
 import type { Environment, Stream } from './stream.ts';
 
@@ -30,7 +31,6 @@ export function handlerEnded(stream: Stream, callback: (() => void) | undefined)
   const { body, finishing } = stream;
   stream.endCalled = true;
   stream.timings.handlerEnded();
-  body?.flushLog();
   if (stream.clientGone) finishing?.end(callback);
   if (stream.phase === 'grace') graceOver(stream, 'ended');
   else if (stream.clientGone) detachedOver(stream);
@@ -68,7 +68,7 @@ export function handlerDestroyed(stream: Stream, error: unknown): boolean {
   if (stream.clientGone || stream.kind !== 'stream' || stream.endCalled) return true;
   stream.dropHeld();
   // What it wrote in an earlier tick of this turn would have left by now.
-  stream.body?.flushLog();
+  stream.body?.sendTurn();
   const failed = { outcome: 'failed', side: 'server', errorType: '_OTHER' } as const;
   if (stream.fixOutcome(failed)) stream.settle();
   stream.markOver();
@@ -108,23 +108,15 @@ export function connectionClosed(stream: Stream): void {
 /** How often the connections of live streams are looked at. */
 const SWEEP_MS = 5_000;
 
-/** Instances whose connections are looked at now. */
-const swept = new WeakSet<Environment>();
-
 /**
  * Looks from time to time, as long as streams are live, for connections that have gone without a word: whoever takes all
  * listeners of `close` off a socket takes Node's own off too.
  */
 export function sweepConnections(environment: Environment): void {
-  if (swept.has(environment)) return;
-  swept.add(environment);
-  const timer = setInterval(() => {
+  environment.sweepTimer ??= setInterval(() => {
     for (const stream of environment.live.values()) noticeClosed(stream);
-    if (environment.live.size > 0) return;
-    clearInterval(timer);
-    swept.delete(environment);
-  }, SWEEP_MS);
-  timer.unref();
+    if (environment.live.size === 0) stopSweeping(environment);
+  }, SWEEP_MS).unref();
 }
 
 /** The same for one stream, asked before a call of its handler. */

@@ -6,16 +6,18 @@
  * Node's own response runs to its end meanwhile and answers for itself. Its bytes wait in the queue of its `Writable`;
  * callbacks, `finish`, `drain` and the next request follow when they are let go.
  */
+import type { EventEmitter } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { StreamLog } from '../../core/save-port.ts';
-import { putMethod, shadowMethods } from './shadow-property.ts';
+import { shadowMethods } from './shadow-property.ts';
 
 type Done = (error?: Error | null) => void;
 type Method = (...args: unknown[]) => unknown;
 
 interface Chunk {
   readonly chunk: string | Uint8Array;
+  readonly encoding: unknown;
 }
 
 /** What has a `_write`, or, as some stand-ins for a socket, only a `write`. */
@@ -61,6 +63,9 @@ export class ConnectionOutput {
   /** Of the streams on this connection: one, or as many as there are pipelined requests. */
   #logs: readonly WriteAhead[] = [];
   #hold: HeldOutput | undefined;
+  #collectsTurn = false;
+  /** The call that waits for the end of the turn. */
+  #collected: (() => void) | undefined;
 
   constructor(target: OutputTarget) {
     this.#target = target;
@@ -70,19 +75,16 @@ export class ConnectionOutput {
       writev: methodOf(target, '_writev'),
       final: methodOf(target, '_final'),
     };
-    if (isWritable) {
-      putMethod(target, '_write', (chunk: Chunk['chunk'], encoding: unknown, done: Done) =>
-        this.#write(chunk, encoding, done),
-      );
-      if (this.#below.final) putMethod(target, '_final', (done: Done) => this.#final(done));
-    } else {
-      putMethod(target, 'write', (...args: unknown[]) => this.#writeToStandIn(args));
-    }
-    if (this.#below.writev) {
-      putMethod(target, '_writev', (chunks: readonly Chunk[], done: Done) =>
-        this.#writev(chunks, done),
-      );
-    }
+    const inFront = {
+      _write: (chunk: Chunk['chunk'], encoding: unknown, done: Done) =>
+        this.#write([{ chunk, encoding }], done),
+      _writev: (chunks: readonly Chunk[], done: Done) => this.#write(chunks, done),
+      _final: (done: Done) => this.#final(done),
+    };
+    shadowMethods(
+      target,
+      isWritable ? inFront : { write: (...args: unknown[]) => this.#writeToStandIn(args) },
+    );
   }
 
   /** From now on `log` is written before bytes leave. Returns what ends that. */
@@ -93,30 +95,48 @@ export class ConnectionOutput {
     };
   }
 
+  /** What is written in this turn waits for its end. */
+  get collectsTurn(): boolean {
+    return this.#collectsTurn;
+  }
+
+  /** From now on what is written waits for the end of this turn: one write to the journal is then for many connections. */
+  collectTurn(): void {
+    if (this.#collectsTurn) return;
+    this.#collectsTurn = true;
+    // One for each, so that what its own connection tells is told in the writer's own async context.
+    setImmediate(() => this.sendTurn());
+  }
+
+  /** What was written in this turn leaves now. */
+  sendTurn(): void {
+    if (!this.#collectsTurn) return;
+    this.#collectsTurn = false;
+    this.#flushLogs();
+    const send = this.#collected;
+    this.#collected = undefined;
+    send?.();
+  }
+
   /** What is written from now on waits; `passing` is how much of what was written before has not left yet. */
-  hold(passing = unsent(this.#target)): void {
+  hold(passing?: number): void {
     if (this.#hold !== undefined) return;
     const target = this.#target;
+    this.sendTurn();
     const timeoutMs = ('timeout' in target && target.timeout) || 0;
-    if (timeoutMs > 0) callOn(target, 'setTimeout', [0]);
+    if (timeoutMs > 0) target.setTimeout(0);
     const restore = shadowMethods(target, {
-      destroy: (error: unknown) => this.#destroy(error),
-      close: (...args: unknown[]) => this.#close('close', args),
+      destroy: (error?: Error) => this.#destroy(error),
+      close: (...args: unknown[]) => this.#close(() => callOn(target, 'close', args)),
       // A response that is over has no time-outs, and this one will have been over by then.
       setTimeout: (ms: number, listener?: () => void) => {
         if (this.#hold !== undefined) this.#hold.timeoutMs = ms;
-        if (listener !== undefined) callOn(target, 'once', ['timeout', listener]);
+        if (listener !== undefined) emitterOf(target).once('timeout', listener);
         return target;
       },
     });
-    this.#hold = {
-      passing,
-      waiting: [],
-      closing: undefined,
-      timeoutMs,
-      handlersError: undefined,
-      restore,
-    };
+    const none = { closing: undefined, handlersError: undefined };
+    this.#hold = { passing: passing ?? unsent(target), waiting: [], timeoutMs, restore, ...none };
   }
 
   /** The handler destroys its response with `error`, which waits until the bytes have left. */
@@ -128,7 +148,8 @@ export class ConnectionOutput {
   release(): void {
     const hold = this.#endHold();
     if (hold === undefined) return;
-    for (const { run, done } of hold.waiting) run(later(done));
+    // Their `Writable` is told in a tick of its own, also where all of it leaves at once.
+    for (const { run, done } of hold.waiting) run((error) => process.nextTick(done, error));
     if (hold.closing !== undefined) this.#closeBehind(hold.closing);
   }
 
@@ -142,25 +163,22 @@ export class ConnectionOutput {
     if (hold === undefined) return undefined;
     this.#hold = undefined;
     hold.restore();
-    const { writableEnded } = this.#target;
-    if (hold.timeoutMs > 0 && !writableEnded) callOn(this.#target, 'setTimeout', [hold.timeoutMs]);
+    if (hold.timeoutMs > 0 && !this.#target.writableEnded) this.#target.setTimeout(hold.timeoutMs);
     return hold;
   }
 
-  #write(chunk: Chunk['chunk'], encoding: unknown, done: Done): void {
+  #write(chunks: readonly Chunk[], done: Done): void {
+    if (this.#collectsTurn) {
+      this.#collected = () => this.#write(chunks, done);
+      return;
+    }
     this.#flushLogs();
-    if (this.#passes(chunk.length)) this.#send(chunk, encoding, done);
-    else this.#wait((sent) => this.#write(chunk, encoding, sent), done);
-  }
-
-  #writev(chunks: readonly Chunk[], done: Done): void {
-    this.#flushLogs();
-    const first = chunks.findIndex(({ chunk }) => !this.#passes(chunk.length));
-    if (first < 0) this.#sendAll(chunks, done);
-    else if (first === 0) this.#wait((sent) => this.#writev(chunks, sent), done);
+    const kept = chunks.findIndex(({ chunk }) => !this.#passes(chunk.length));
+    if (kept < 0) this.#send(chunks, done);
+    else if (kept === 0) this.#wait((sent) => this.#write(chunks, sent), done);
     else {
-      this.#sendAll(chunks.slice(0, first), (error) =>
-        error ? done(error) : this.#writev(chunks.slice(first), done),
+      this.#send(chunks.slice(0, kept), (error) =>
+        error ? done(error) : this.#write(chunks.slice(kept), done),
       );
     }
   }
@@ -174,10 +192,7 @@ export class ConnectionOutput {
   #writeToStandIn(args: unknown[]): unknown {
     this.#flushLogs();
     if (this.#hold === undefined) return this.#callBelow('write', ...args);
-    this.#wait(
-      () => void this.#callBelow('write', ...args),
-      () => {},
-    );
+    this.#wait(() => void this.#callBelow('write', ...args));
     return true;
   }
 
@@ -198,31 +213,26 @@ export class ConnectionOutput {
     return true;
   }
 
-  #wait(run: (done: Done) => void, done: Done): void {
+  #wait(run: (done: Done) => void, done: Done = () => {}): void {
     this.#hold?.waiting.push({ run, done });
   }
 
-  #send(chunk: Chunk['chunk'], encoding: unknown, done: Done): void {
-    // Node 20 and 26 send foreign memory for an empty write that is followed by an end in a later turn.
-    if (chunk.length === 0 && isHttp2(this.#target)) process.nextTick(done);
-    else this.#callBelow('write', chunk, encoding, done);
-  }
-
-  #sendAll(chunks: readonly Chunk[], done: Done): void {
+  #send(chunks: readonly Chunk[], done: Done): void {
     const hasEmpty = isHttp2(this.#target) && chunks.some(({ chunk }) => chunk.length === 0);
+    // Node 20 and 26 send foreign memory for an empty write that is followed by an end in a later turn.
     const sent = hasEmpty ? chunks.filter(({ chunk }) => chunk.length > 0) : chunks;
-    if (sent.length === 0) process.nextTick(done);
-    else this.#callBelow('writev', sent, done);
+    const [first] = sent;
+    if (first === undefined) process.nextTick(done);
+    else if (sent.length > 1) this.#callBelow('writev', sent, done);
+    else this.#callBelow('write', first.chunk, first.encoding, done);
   }
 
   /** `destroy` while held: at once when the connection has failed, and otherwise behind what is held. */
-  #destroy(error: unknown): OutputTarget {
-    const hold = this.#hold;
-    if (hold === undefined || this.#hasFailed(error, hold)) {
-      this.drop();
-      callOn(this.#target, 'destroy', [error]);
-    } else this.#close('destroy', [error]);
-    return this.#target;
+  #destroy(error: Error | undefined): OutputTarget {
+    const target = this.#target;
+    if (this.#hold !== undefined && this.#hasFailed(error, this.#hold)) this.drop();
+    this.#close(() => void target.destroy(error));
+    return target;
   }
 
   #hasFailed(error: unknown, hold: HeldOutput): boolean {
@@ -231,8 +241,7 @@ export class ConnectionOutput {
     return error !== hold.handlersError && error instanceof Error && 'syscall' in error;
   }
 
-  #close(name: 'destroy' | 'close', args: unknown[]): void {
-    const close = (): void => callOn(this.#target, name, args);
+  #close(close: () => void): void {
     if (this.#hold === undefined) close();
     else this.#hold.closing ??= close;
   }
@@ -245,18 +254,9 @@ export class ConnectionOutput {
       setImmediate(close);
     };
     if (target.writableFinished || target.destroyed) sent();
-    else if (target.writableEnded) callOn(target, 'once', ['finish', sent]);
+    else if (target.writableEnded) emitterOf(target).once('finish', sent);
     else target.write('', sent);
   }
-}
-
-/** A callback that comes in a tick of its own, also where it is called at once: its `Writable` does not expect it now. */
-function later(done: Done): Done {
-  let isNow = true;
-  queueMicrotask(() => {
-    isNow = false;
-  });
-  return (error) => (isNow ? process.nextTick(done, error) : done(error));
 }
 
 /** How much was written to `target` and is not on its way yet. */
@@ -269,6 +269,11 @@ function unsent(target: OutputTarget): number {
 
 function isHttp2(target: OutputTarget): target is ServerHttp2Stream {
   return 'rstCode' in target;
+}
+
+/** Its listeners, whose types the two kinds do not share. */
+function emitterOf(target: OutputTarget): EventEmitter {
+  return target;
 }
 
 /** Calls the method that `target` has now. */

@@ -15,11 +15,10 @@ export class ResponseHold {
   active = false;
   /** Nothing was written since it began. */
   empty = true;
-  /** The end is held, and a bare response would be over by now. */
+  /** The end is held, or was, and a bare response would be over by now. */
   isLate = false;
   readonly #exchange: Exchange;
   #output: ConnectionOutput | undefined;
-  #restore: (() => void) | undefined;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -51,7 +50,7 @@ export class ResponseHold {
       this.isLate = this.active && res.writableEnded;
       if (!this.isLate || h2 !== undefined) return;
       // `writeContinue()` and its like write past the response; a bare one has left its connection by now.
-      this.#restore = shadowMethods(res, { _writeRaw: () => true });
+      shadowMethods(res, { _writeRaw: () => true });
     });
   }
 
@@ -73,10 +72,9 @@ export class ResponseHold {
   #end(): ConnectionOutput | undefined {
     const output = this.#output;
     this.active = false;
-    this.isLate = false;
+    // An HTTP/2 stream that is released is closed, or about to be, and answers for itself.
+    if (this.#exchange.h2 !== undefined) this.isLate = false;
     this.#output = undefined;
-    this.#restore?.();
-    this.#restore = undefined;
     return output;
   }
 
