@@ -1,5 +1,5 @@
 /** Servers for tests: plain, TLS and HTTP/2, each on a free port, each gone when its test is. */
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import { createSecureServer, createServer as createH2cServer } from 'node:http2';
 import type {
   Http2SecureServer,
@@ -8,12 +8,18 @@ import type {
   Http2ServerResponse,
 } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { selfSigned } from './self-signed.ts';
 
 /** How clients reach a test server. */
 export type Transport = 'http' | 'https';
+
+/** Of a server, and of its listening. */
+export interface ServeOptions extends ServerOptions {
+  readonly signal?: AbortSignal;
+  readonly maxVersion?: 'TLSv1.2';
+}
 
 /** A listening server. */
 export interface TestServer {
@@ -33,9 +39,12 @@ export interface TestServer {
 export async function serve(
   listener: RequestListener,
   transport: Transport = 'http',
+  { signal, ...options }: ServeOptions = {},
 ): Promise<TestServer> {
   const server =
-    transport === 'http' ? createServer(listener) : createTlsServer(selfSigned(), listener);
+    transport === 'http'
+      ? createServer(options, listener)
+      : createTlsServer({ ...selfSigned(), ...options }, listener);
   const sockets: Socket[] = [];
   let closedSockets = 0;
   server.on(transport === 'http' ? 'connection' : 'secureConnection', (socket: Socket) => {
@@ -44,7 +53,7 @@ export async function serve(
       closedSockets += 1;
     });
   });
-  const port = await listen(server);
+  const port = await listen(server, signal);
   onTestFinished(async () => {
     server.closeAllConnections();
     await closed(server);
@@ -89,14 +98,14 @@ export async function serveHttp2(
 }
 
 interface Listening {
-  listen(port: number, host: string, done: () => void): unknown;
+  listen(options: ListenOptions, done: () => void): unknown;
   address(): AddressInfo | string | null;
   close(done: () => void): unknown;
 }
 
-async function listen(server: Listening): Promise<number> {
+async function listen(server: Listening, signal?: AbortSignal): Promise<number> {
   await new Promise<void>((resolve) => {
-    server.listen(0, 'localhost', resolve);
+    server.listen({ port: 0, host: 'localhost', ...(signal && { signal }) }, resolve);
   });
   // A TCP server that listens has an address object.
   return (server.address() as AddressInfo).port;

@@ -3,27 +3,12 @@ import { spawnSync } from 'node:child_process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:http2';
 import type { Http2ServerResponse } from 'node:http2';
-import express from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { chatChunk } from '../../support/frames.ts';
 import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
-import { serve, serveHttp2, type Transport } from '../../support/test-server.ts';
+import { serve, serveHttp2 } from '../../support/test-server.ts';
 import { turns, until } from '../../support/until.ts';
 import { dial, openClient, request } from '../../support/http-client.ts';
-
-type Act = (req: IncomingMessage, res: ServerResponse) => void;
-
-const CONTENT = chatChunk({ content: 'one' });
-const FINISH = chatChunk({}, 'stop');
-const DONE = 'data: [DONE]\n\n';
-const WHOLE = CONTENT + FINISH + DONE;
-
-const answer: Act = (_, res) => {
-  res.setHeader('content-type', 'text/event-stream');
-  res.write(CONTENT);
-  res.write(FINISH);
-  res.end(DONE);
-};
+import { answer, CONTENT, DONE, FINISH, hold, WHOLE } from './held-answer.ts';
 
 describe('a write after a held end', () => {
   it.each(['write', 'end'] as const)('by %s in a later turn emits no error', async (name) => {
@@ -72,81 +57,6 @@ describe('an end that throws', () => {
     const testServer = await serve((req, res) => void guard(req, res, () => act(res)));
     const reply = await (await openClient(testServer, '/')).over();
     expect([reply.status, reply.body.toString()]).toEqual([500, 'no']);
-  });
-});
-
-describe('a held answer reaches its client', () => {
-  const closings: Readonly<Record<string, Act>> = {
-    'res.destroy()': (_, res) => void res.destroy(),
-    'res.destroy(error)': (_, res) => void res.destroy(new Error('no')),
-    'req.destroy()': (req) => void req.destroy(),
-    'socket.destroy()': (req) => void req.socket.destroy(),
-    'socket.end()': (req) => void req.socket.end(),
-    'a time-out of the response': (_, res) => void res.setTimeout(1),
-    'a time-out of the socket': (req) => void req.socket.setTimeout(1),
-  };
-
-  describe.each(['http', 'https'] as const)('over %s', (transport) => {
-    it.each(Object.entries(closings))('after %s', async (_name, close) => {
-      const { httpClient, store } = await hold((req, res) => {
-        answer(req, res);
-        close(req, res);
-      }, transport);
-      await turns(20);
-      store.answer();
-      expect((await httpClient.over()).body.toString()).toBe(WHOLE);
-    });
-
-    it('after server.close() and closeIdleConnections()', async () => {
-      const { httpClient, store, testServer } = await hold(answer, transport);
-      testServer.server.close();
-      testServer.server.closeIdleConnections();
-      await turns(20);
-      store.answer();
-      expect((await httpClient.over()).body.toString()).toBe(WHOLE);
-    });
-  });
-
-  it('after a throw that only Express sees', async () => {
-    const { keep, store, recorded } = createInMemoryInstance();
-    store.hold();
-    const app = express().set('env', 'test');
-    app.get('/', keep.guard({ confirmTimeoutMs: 60_000 }), (req, res) => {
-      answer(req, res);
-      throw new Error('after the end');
-    });
-    const httpClient = await openClient(await serve(app), '/');
-    await until('the store was asked', () => store.waiting > 0);
-    await turns(20);
-    store.answer();
-    expect((await httpClient.over()).body.toString()).toBe(WHOLE);
-    expect(recorded.internalErrors).toEqual([]);
-  });
-
-  it('that closed its side', async () => {
-    const { httpClient, store } = await hold(answer);
-    httpClient.halfClose();
-    await turns(20);
-    store.answer();
-    expect((await httpClient.over()).body.toString()).toBe(WHOLE);
-  });
-
-  it('that goes on with what is no request', async () => {
-    const { httpClient, store } = await hold(answer);
-    httpClient.send('no request\r\n\r\n');
-    await turns(20);
-    store.answer();
-    expect((await httpClient.over()).body.toString()).toBe(WHOLE);
-  });
-
-  it('and its connection is closed after end(); destroy()', async () => {
-    const { httpClient, store } = await hold((req, res) => {
-      answer(req, res);
-      res.destroy();
-    });
-    store.answer();
-    await until('it is closed', () => httpClient.gone);
-    expect(httpClient.text).toBe(WHOLE);
   });
 });
 
@@ -291,20 +201,6 @@ describe('around a hold', () => {
     expect({ status, signal }).toEqual({ status: 0, signal: null });
   });
 });
-
-/** An answer that waits for a store which the test lets go. */
-async function hold(act: Act, transport: Transport = 'http') {
-  const instance = createInMemoryInstance();
-  instance.store.hold();
-  const guard = instance.keep.guard({ confirmTimeoutMs: 60_000 });
-  const testServer = await serve(
-    (req, res) => void guard(req, res, () => act(req, res)),
-    transport,
-  );
-  const httpClient = await openClient(testServer, '/');
-  await until('the store was asked', () => instance.store.waiting > 0);
-  return { ...instance, testServer, httpClient };
-}
 
 /** The same over HTTP/2. */
 async function holdHttp2(act: (res: Http2ServerResponse) => void) {

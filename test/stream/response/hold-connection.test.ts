@@ -1,0 +1,162 @@
+/** Whatever closes a connection, or ends its time, waits for the answer that is held on it. */
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
+import express from 'express';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { openClient, request } from '../../support/http-client.ts';
+import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
+import { serve } from '../../support/test-server.ts';
+import { turns, until } from '../../support/until.ts';
+import { type Act, answer, hold, WHOLE } from './held-answer.ts';
+
+/** What a handler does in the turn of its end. */
+const CLOSINGS: Readonly<Record<string, Act>> = {
+  'res.destroy()': (_, res) => void res.destroy(),
+  'res.destroy(error)': (_, res) => void res.destroy(new Error('no')),
+  'req.destroy()': (req) => void req.destroy(),
+  'socket.destroy()': (req) => void req.socket.destroy(),
+  'socket.end()': (req) => void req.socket.end(),
+  'a time-out of the response': (_, res) => void res.setTimeout(1),
+  'a time-out of the socket': (req) => void req.socket.setTimeout(1),
+};
+
+/** What an operator, or a platform, does to the server. */
+const SERVER_CLOSINGS: Readonly<Record<string, (server: Server, stop: AbortController) => void>> = {
+  'the signal of listen() is aborted': (_, stop) => stop.abort(),
+  'server.close() and closeIdleConnections()': (server) => {
+    server.close();
+    server.closeIdleConnections();
+  },
+  'server.closeAllConnections()': (server) => void server.closeAllConnections(),
+};
+
+describe('a held answer reaches its client', () => {
+  describe.each(['http', 'https'] as const)('over %s', (transport) => {
+    it.each(Object.entries(CLOSINGS))('after %s', async (_name, close) => {
+      const { httpClient, store } = await hold((req, res) => {
+        answer(req, res);
+        close(req, res);
+      }, transport);
+      await turns(20);
+      store.answer();
+      expect((await httpClient.over()).body.toString()).toBe(WHOLE);
+    });
+
+    it.each(Object.entries(SERVER_CLOSINGS))('after %s', async (_name, close) => {
+      const stop = new AbortController();
+      const options = { signal: stop.signal };
+      const { httpClient, store, testServer } = await hold(answer, transport, options);
+      close(testServer.server, stop);
+      await turns(20);
+      store.answer();
+      expect((await httpClient.over()).body.toString()).toBe(WHOLE);
+    });
+
+    it('that closed its side', async () => {
+      const { httpClient, store } = await hold(answer, transport);
+      httpClient.halfClose();
+      await turns(20);
+      store.answer();
+      expect((await httpClient.over()).body.toString()).toBe(WHOLE);
+    });
+  });
+
+  it('after a throw that only Express sees', async () => {
+    const { keep, store, recorded } = createInMemoryInstance();
+    store.hold();
+    const app = express().set('env', 'test');
+    app.get('/', keep.guard({ confirmTimeoutMs: 60_000 }), (req, res) => {
+      answer(req, res);
+      throw new Error('after the end');
+    });
+    const httpClient = await openClient(await serve(app), '/');
+    await until('the store was asked', () => store.waiting > 0);
+    await turns(20);
+    store.answer();
+    expect((await httpClient.over()).body.toString()).toBe(WHOLE);
+    expect(recorded.internalErrors).toEqual([]);
+  });
+
+  it('that goes on with what is no request', async () => {
+    const { httpClient, store } = await hold(answer);
+    httpClient.send('no request\r\n\r\n');
+    await turns(20);
+    store.answer();
+    expect((await httpClient.over()).body.toString()).toBe(WHOLE);
+  });
+
+  it('and its connection is closed after end(); destroy()', async () => {
+    const { httpClient, store } = await hold((req, res) => {
+      answer(req, res);
+      res.destroy();
+    });
+    store.answer();
+    await until('it is closed', () => httpClient.gone);
+    expect(httpClient.text).toBe(WHOLE);
+  });
+
+  it('when the next request on its connection never comes whole', async () => {
+    const limits = { requestTimeout: 40, headersTimeout: 20, connectionsCheckingInterval: 10 };
+    const { httpClient, store } = await hold(answer, 'http', limits);
+    httpClient.send('GET / HTTP/1.1\r\nhost');
+    await delay(100);
+    store.answer();
+    expect((await httpClient.over()).body.toString()).toBe(WHOLE);
+    await until('it is closed', () => httpClient.gone);
+  });
+
+  it('for longer than an idle connection is kept', async () => {
+    const { httpClient, store } = await hold(answer, 'http', { keepAliveTimeout: 5 });
+    await delay(50);
+    store.answer();
+    expect((await httpClient.over()).body.toString()).toBe(WHOLE);
+    await until('it is closed', () => httpClient.gone);
+  });
+
+  it('while its client renegotiates', async () => {
+    const { store, testServer } = await hold(answer, 'https', { maxVersion: 'TLSv1.2' });
+    const socket = connectTls({ port: testServer.port, rejectUnauthorized: false });
+    onTestFinished(() => void socket.destroy());
+    let text = '';
+    socket.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+    await once(socket, 'secureConnect');
+    socket.write(request('/'));
+    await until('the store was asked again', () => store.waiting > 1);
+    const error = await new Promise((resolve) => {
+      socket.renegotiate({ rejectUnauthorized: false }, resolve);
+    });
+    expect(error).toBe(null);
+    store.answer();
+    await until('the answer is there', () => text.includes('[DONE]'));
+  });
+});
+
+describe('what takes a connection over', () => {
+  const FIRST = 'HTTP/1.1 101 Switching Protocols\r\n\r\n';
+
+  it.each([
+    ['upgrade', request('/', { headers: { connection: 'upgrade', upgrade: 'echo' } })],
+    ['connect', 'CONNECT there:1 HTTP/1.1\r\nhost: there:1\r\n\r\n'],
+  ] as const)('by %s comes behind the answer that is held on it', async (event, asking) => {
+    const { httpClient, store, testServer } = await hold(answer);
+    let taken: Duplex | undefined;
+    testServer.server.on(event, (_req, socket) => {
+      taken = socket;
+      onTestFinished(() => void socket.destroy());
+      socket.write(FIRST);
+      socket.on('data', (piece: Buffer) => socket.write(piece));
+    });
+    httpClient.send(asking);
+    await until('it was taken over', () => taken);
+    await turns(20);
+    expect(httpClient.raw.includes('101')).toBe(false);
+    store.answer();
+    await until('both are there', () => httpClient.raw.includes('101'));
+    expect(httpClient.raw.toString()).toMatch(/\[DONE\][^]*HTTP\/1\.1 101 Switching/);
+    httpClient.send('echoed');
+    await until('it is echoed', () => httpClient.raw.includes('echoed'));
+  });
+});
