@@ -1,6 +1,6 @@
 /** In what a guarded response may differ from a bare one, and why. What is not here is a fault. */
 import type { Difference } from './compare.ts';
-import type { Protocol } from './modes.ts';
+import { type Protocol, SMALL_BUFFERS } from './modes.ts';
 
 export interface AllowedDifference {
   /** What differs, as a sentence for docs/compatibility.md. */
@@ -8,6 +8,10 @@ export interface AllowedDifference {
   readonly why: string;
   /** Where; everywhere when it is not given. */
   readonly protocols?: readonly Protocol[];
+  /** Major versions that show it; all when it is not given. */
+  readonly nodes?: readonly number[];
+  /** It is seen or not, as a millisecond has it. */
+  readonly isTimed?: true;
   /** The names of the handlers that show it. */
   readonly handlers: RegExp;
   /** Where it is seen; `bare` and `guarded` are then whatever they are. */
@@ -46,7 +50,7 @@ export const ALLOWED_DIFFERENCES: readonly AllowedDifference[] = [
   {
     what: 'A second `end(chunk, callback)` in the next tick is not called back, as in any later one.',
     why: 'Node calls back by whether the response is closed at that moment.',
-    protocols: ['HTTP/1.1'],
+    protocols: ['HTTP/1.1', SMALL_BUFFERS],
     handlers: /next tick: a second end\(chunk, callback\)$/,
     seen: /^(?:events|order of .*)$/,
   },
@@ -80,11 +84,20 @@ export const ALLOWED_DIFFERENCES: readonly AllowedDifference[] = [
     seen: /^later writeHead\(500\)$/,
   },
   {
-    what: 'Over HTTP/2 a time-out that is set after the end does not run out while the end is held.',
+    what: 'Over HTTP/2 a time-out of the response, of its request or of its stream does not run out while the end is held.',
     why: 'A bare stream is closed by then, or about to be.',
     protocols: ['HTTP/2'],
-    handlers: /: a time-out$/,
+    isTimed: true,
+    handlers: /: a time-out$|^a time-out of /,
     seen: /^(?:events|order of .*)$/,
+  },
+  {
+    what: 'Over TLS a time-out of a millisecond may run out between the release and the last byte.',
+    why: 'A time-out goes on when its answer is let go, so that a client that reads nothing is not kept.',
+    protocols: ['HTTPS'],
+    isTimed: true,
+    handlers: /: a time-out$|^a time-out of /,
+    seen: /^(?:events|order of .*|connection)$/,
   },
   {
     what: 'Over HTTP/2 an empty write that is followed by an end in a later turn sends nothing.',

@@ -1,66 +1,18 @@
 /** Small handlers, put together from a beginning, an ending, and something that is done after the ending. */
 import { Readable } from 'node:stream';
 import { chatChunk } from '../support/frames.ts';
-import { type Moment, MOMENTS, type Probe } from './probe.ts';
-
-export type Step = (probe: Probe) => void;
-
-/** One of them, by a name that says all of it. */
-export interface SmallHandler {
-  readonly name: string;
-  readonly run: Step;
-}
-
-const FINISH = chatChunk({}, 'stop');
-const DONE = 'data: [DONE]\n\n';
-
-/** Asked of every response, right after its ending and once more at the end of each handler. */
-const STATE = [
-  'headersSent',
-  'writable',
-  'writableEnded',
-  'writableFinished',
-  'finished',
-  'writableLength',
-  'writableNeedDrain',
-  'writableCorked',
-  'destroyed',
-  'closed',
-  'errored',
-  'statusCode',
-  'statusMessage',
-  'socket',
-] as const;
-
-function begin(contentType: string, ...chunks: readonly string[]): Step {
-  return (probe) => {
-    probe.call('setHeader', 'content-type', contentType);
-    for (const chunk of chunks) probe.call('write', chunk);
-  };
-}
-
-const BEGINNINGS = {
-  'plain text': begin('text/plain', 'one '),
-  'a chat': begin('text/event-stream', chatChunk({ content: 'one' })),
-  'nothing written': begin('text/event-stream'),
-  'a known length': (probe) => {
-    probe.call('setHeader', 'content-length', 8);
-    begin('text/plain', 'one ')(probe);
-  },
-  'a head in one call': (probe) => {
-    probe.call('writeHead', 201, { 'Content-Type': 'text/plain', 'X-One': '1' });
-    probe.call('write', 'one ');
-  },
-  'a flushed head': (probe) => {
-    begin('text/event-stream')(probe);
-    probe.call('flushHeaders');
-  },
-  'no type': (probe) => probe.call('write', 'one '),
-  'a status message': (probe) => {
-    probe.set('statusMessage', 'Fine');
-    begin('text/event-stream')(probe);
-  },
-} satisfies Readonly<Record<string, Step>>;
+import { AROUND_A_HOLD, ASKED_OTHERWISE } from './around.ts';
+import { MISTAKES } from './mistakes.ts';
+import { type Moment, MOMENTS } from './probe.ts';
+import {
+  asWritable,
+  BEGINNINGS,
+  DONE,
+  FINISH,
+  type SmallHandler,
+  STATE,
+  type Step,
+} from './steps.ts';
 
 type Beginning = keyof typeof BEGINNINGS;
 
@@ -168,94 +120,6 @@ const HELD: readonly [Held, ...Held[]] = [
   ['nothing written', 'one end(chunk) with marker'],
 ];
 
-/** Things that go wrong in the very call that is held. */
-const MISTAKES: Readonly<Record<string, Step>> = {
-  'a header hook that throws in end(chunk)': (probe) => {
-    begin('text/event-stream')(probe);
-    Reflect.set(probe.res, 'writeHead', () => {
-      throw new Error('hook');
-    });
-    probe.call('end', DONE, probe.callback('end'));
-    Reflect.deleteProperty(probe.res, 'writeHead');
-    probe.call('end', 'again');
-  },
-  'a status message with a line break': (probe) => {
-    begin('text/event-stream')(probe);
-    probe.set('statusMessage', 'a\nb');
-    probe.call('end', DONE);
-    probe.set('statusMessage', 'Fine');
-    probe.call('end', DONE);
-  },
-  'an encoding that does not exist': (probe) => {
-    begin('text/event-stream', chatChunk({ content: 'one' }))(probe);
-    probe.call('end', DONE, 'no-such-encoding');
-    probe.call('end');
-  },
-  'too long for a strict length': (probe) => {
-    probe.set('strictContentLength', true);
-    BEGINNINGS['a known length'](probe);
-    probe.call('end', 'much too long');
-    probe.call('end', 'two!');
-  },
-  'too short for a strict length': (probe) => {
-    probe.set('strictContentLength', true);
-    BEGINNINGS['a known length'](probe);
-    probe.call('end', 't');
-    probe.call('end', 'two!');
-  },
-  'a marker that is no chunk': (probe) => {
-    begin('text/event-stream', FINISH)(probe);
-    probe.call('write', 42);
-    probe.call('end', {});
-    probe.call('end');
-  },
-  'a large last chunk': (probe) => {
-    begin('text/plain', 'one ')(probe);
-    probe.call('end', 'x'.repeat(200_000), probe.callback('end'));
-    probe.ask(...STATE);
-  },
-  'a large marker, and the drain that follows': (probe) => {
-    begin('text/event-stream')(probe);
-    probe.call('write', chatChunk({ content: 'x'.repeat(200_000) }, 'stop'), probe.callback('it'));
-    probe.call('once', 'drain', () => {
-      probe.events.push('res drain');
-      probe.call('end');
-    });
-    probe.ask('writableNeedDrain');
-  },
-  'a buffer that is used again': (probe) => {
-    begin('text/plain', 'one ')(probe);
-    const shared = Buffer.from('two!');
-    probe.call('write', shared);
-    probe.at('next turn', () => {
-      shared.fill('#');
-      probe.call('end');
-    });
-  },
-  'a marker and no end': begin('text/event-stream', chatChunk({ content: 'one' }), FINISH),
-  'a marker, more frames in other turns, and an end': (probe) => {
-    begin('text/event-stream', FINISH)(probe);
-    probe.at('next turn', () => {
-      probe.call('write', ': more\n\n', probe.callback('more'));
-      probe.at('next turn', () => {
-        probe.call('write', DONE, probe.callback('done'));
-        probe.call('end', probe.callback('end'));
-      });
-    });
-  },
-  'a pipe that ends it': (probe) => {
-    begin('text/event-stream')(probe);
-    Readable.from([chatChunk({ content: 'one' }), FINISH, DONE]).pipe(asWritable(probe));
-  },
-  'empty writes around a marker': (probe) => {
-    begin('text/event-stream', chatChunk({ content: 'one' }))(probe);
-    for (const chunk of ['', FINISH, '', Buffer.alloc(0)]) {
-      probe.call('write', chunk, probe.callback(`write of ${chunk.length}`));
-    }
-    probe.at('next turn', () => probe.call('end', '', probe.callback('end')));
-  },
-};
-
 /** Every one of them. */
 export const SMALL_HANDLERS: readonly SmallHandler[] = [
   ...entries(BEGINNINGS).flatMap(([beginning, start]) =>
@@ -276,7 +140,8 @@ export const SMALL_HANDLERS: readonly SmallHandler[] = [
       };
     }),
   ),
-  ...Object.entries(MISTAKES).map(([name, run]) => ({ name, run })),
+  ...Object.entries({ ...MISTAKES, ...AROUND_A_HOLD }).map(([name, run]) => ({ name, run })),
+  ...ASKED_OTHERWISE,
 ];
 
 function withState(step: Step): Step {
@@ -298,9 +163,4 @@ function after(beginning: Beginning, ending: Ending, moment: Moment, step: Step)
 function entries<Name extends string>(steps: Readonly<Record<Name, Step>>): [Name, Step][] {
   // The keys of a literal are its names.
   return Object.entries(steps) as [Name, Step][];
-}
-
-function asWritable({ res }: Probe): NodeJS.WritableStream {
-  // A response is one, whichever protocol it is of.
-  return res as NodeJS.WritableStream;
 }

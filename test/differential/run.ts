@@ -8,7 +8,8 @@ import { request } from '../support/http-client.ts';
 import { joinChunks } from '../support/join-chunks.ts';
 import { serve, serveHttp2 } from '../support/test-server.ts';
 import { SMALL_HANDLERS } from './handlers.ts';
-import type { Protocol, StoreMode } from './modes.ts';
+import { HandlesLeft } from './handles.ts';
+import { type Protocol, SMALL_BUFFERS, type StoreMode } from './modes.ts';
 import { Probe } from './probe.ts';
 
 /** What can be seen of one handler's run; `wire` is what its client was sent. */
@@ -19,10 +20,14 @@ export interface Run {
   readonly connection: string;
 }
 
-/** All runs on one server; they go on until `stop`. */
+/** All runs on one server; they go on until `stop`, which makes their clients leave. */
 export interface Runs {
   readonly all: readonly Run[];
+  /** What each handler has left behind, in their order; see `HandlesLeft`. */
+  left(withUnref: boolean): readonly string[];
   stop(): void;
+  /** Nothing more is asked about handles. */
+  forget(): void;
 }
 
 type Listener = (
@@ -33,13 +38,16 @@ type Listener = (
 /** Asks a server for each small handler, all at the same time. */
 export async function runAll(protocol: Protocol, guard: Guard | undefined): Promise<Runs> {
   const probes: Probe[] = [];
+  const handles = new HandlesLeft();
   const handle: Listener = (req, res) => {
     const number = Number(req.url?.slice(1));
     const probe = new Probe(req, res);
     probes[number] = probe;
     const run = (): void => SMALL_HANDLERS[number]?.run(probe);
-    if (guard === undefined) run();
-    else guard(req, res, run);
+    handles.watch(number, probe.connection, () => {
+      if (guard === undefined) run();
+      else guard(req, res, run);
+    });
   };
   const clients = await (protocol === 'HTTP/2' ? askHttp2(handle) : askHttp1(protocol, handle));
   return {
@@ -55,9 +63,11 @@ export async function runAll(protocol: Protocol, guard: Guard | undefined): Prom
         return clients[number]?.connection ?? '';
       },
     })),
+    left: (withUnref) => SMALL_HANDLERS.map((_, number) => handles.of(number, withUnref)),
     stop: () => {
       for (const client of clients) client.leave();
     },
+    forget: () => handles.stop(),
   };
 }
 
@@ -68,12 +78,14 @@ interface Client {
 }
 
 async function askHttp1(protocol: Protocol, handle: Listener): Promise<readonly Client[]> {
-  const { server, port } = await serve(handle, protocol === 'HTTPS' ? 'https' : 'http');
+  const options = protocol === SMALL_BUFFERS ? { highWaterMark: 64 } : {};
+  const transport = protocol === 'HTTPS' ? 'https' : 'http';
+  const { server, port } = await serve(handle, transport, options);
   // Whether a connection stays open is looked at later than Node would wait.
   server.keepAliveTimeout = 120_000;
-  return SMALL_HANDLERS.map((_, number) => {
+  return SMALL_HANDLERS.map(({ asking }, number) => {
     const socket = dial(protocol, port);
-    socket.write(request(`/${number}`));
+    socket.write(request(`/${number}`, asking));
     const pieces: Buffer[] = [];
     const ends: string[] = [];
     socket.on('data', (piece: Buffer) => pieces.push(piece));
@@ -104,9 +116,13 @@ const OURS: ReadonlySet<string> = new Set(['date', 'x-stream-id', 'x-message-id'
 
 async function askHttp2(handle: Listener): Promise<readonly Client[]> {
   const { url } = await serveHttp2(handle);
-  return SMALL_HANDLERS.map((_, number) => {
+  return SMALL_HANDLERS.map(({ asking }, number) => {
     const session = connectHttp2(url);
-    const stream = session.request({ ':path': `/${number}` });
+    const stream = session.request({
+      ':path': `/${number}`,
+      ':method': asking?.method ?? 'GET',
+      ...withoutHopHeaders(asking?.headers),
+    });
     const heads: string[] = [];
     const pieces: Buffer[] = [];
     const ends: string[] = [];
@@ -136,6 +152,12 @@ async function askHttp2(handle: Listener): Promise<readonly Client[]> {
       leave: () => session.destroy(),
     };
   });
+}
+
+/** HTTP/2 has none that are about the connection. */
+function withoutHopHeaders(headers: Readonly<Record<string, string>> = {}): object {
+  const { connection: _connection, upgrade: _upgrade, ...rest } = headers;
+  return rest;
 }
 
 /** Calls a handler under a guard. */
