@@ -152,6 +152,7 @@ const OTHER_TESTED_FOLDERS = [
   'package',
   'scenarios',
   'differential',
+  'peers',
   'handlers',
   'browser',
   'guide',

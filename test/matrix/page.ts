@@ -13,6 +13,7 @@ import { HANDLERS } from '../handlers/handlers.ts';
 import { LIMITS, NOTES } from '../handlers/limits.ts';
 import { MIDDLEWARE, PLACES } from '../handlers/stacks.ts';
 import { SAMPLES } from '../formats/samples.ts';
+import { PEER_CASES, PEER_GUARDS } from '../peers/table.ts';
 import { HANDLER_STYLES } from '../support/handler-styles.ts';
 import { allCells, CLIENTS, EXPRESSES, keys, LOWEST, NODES, PG, SDKS, titleOf } from './cells.ts';
 import { MODEL_CLIENTS } from './clients.ts';
@@ -33,6 +34,7 @@ export function compatibilityPage(matrix: readonly Finding[]): string {
     ...surroundings(),
     ...formats(),
     ...heldResponses(),
+    ...peers(),
     '## What works, with a note',
     table(['What', 'Note'], notes()),
     '## What does not work, and why',
@@ -124,13 +126,31 @@ function formats(): readonly string[] {
 function heldResponses(): readonly string[] {
   return [
     '### Held responses',
-    `${SMALL_HANDLERS.length} small handlers run bare and under a guard, over ${PROTOCOLS.join(', ')}, with a store that ${STORE_MODES.map(({ name }) => name).join(', ')}. What their clients are sent, what they are answered and what they are told is the same, in the same order, but for the cuts of the chunked coding, the headers \`X-Stream-Id\` and \`X-Message-Id\`, and for this:`,
+    `${SMALL_HANDLERS.length} small handlers run bare and under a guard, over ${PROTOCOLS.join(', ')}, with a store that ${STORE_MODES.map(({ name }) => name).join(', ')}. What their clients are sent, what they are answered, what they are told, in which order, and which timers, connections and listeners they leave behind is the same, but for the cuts of the chunked coding, the headers \`X-Stream-Id\` and \`X-Message-Id\`, and for this:`,
     table(
       ['What differs', 'Why', 'Over'],
       ALLOWED_DIFFERENCES.map(({ what, why, protocols = PROTOCOLS }) => [
         what,
         why,
         protocols.join(', '),
+      ]),
+    ),
+  ];
+}
+
+function peers(): readonly string[] {
+  const names = [...new Set(PEER_CASES.map(({ peer }) => peer))];
+  const guards = PEER_GUARDS.map((guard) => `\`${guard}\``).join(', ');
+  return [
+    '### Packages of others',
+    `${PEER_CASES.length} behaviours that these packages document, as small apps on the packages themselves (npm brings their code, not their tests). Each runs bare and with ${guards} between the server and it, over a store that needs 20 ms: status, head, body, the state of the connection, and what callbacks, events and log lines say are the same.`,
+    table(
+      ['Package', 'What was run'],
+      names.map((name) => [
+        `\`${name}\``,
+        PEER_CASES.filter(({ peer }) => peer === name)
+          .map(({ shows }) => shows)
+          .join('; '),
       ]),
     ),
   ];

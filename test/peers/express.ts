@@ -1,0 +1,143 @@
+/** What Express documents of its responses. */
+import { fileURLToPath } from 'node:url';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import { casesOf, type PeerCase } from './peer-case.ts';
+
+const FILE = fileURLToPath(new URL('public/index.html', import.meta.url));
+
+function answering(handler: RequestHandler): () => Express {
+  return () => express().set('env', 'test').all('/', handler);
+}
+
+const tooLate: ErrorRequestHandler = (error, _req, _res, next) => next(error);
+
+export const EXPRESS: readonly PeerCase[] = casesOf('express', {
+  'res.json() sends its length and an ETag': {
+    app: answering((_, res) => void res.json({ a: 1 })),
+    sees: ['200', 'content-type: application/json', 'content-length: 7', 'etag: W/', '{"a":1}'],
+  },
+  'a fresh request gets 304 without a body': {
+    app: answering((_, res) => void res.set('ETag', '"one"').send('text')),
+    asks: [{ headers: { 'if-none-match': '"one"' } }],
+    sees: ['304', 'etag: "one"'],
+  },
+  'HEAD is answered by the route of GET, without a body': {
+    app: answering((_, res) => void res.send('text')),
+    asks: [{ method: 'HEAD' }],
+    sees: ['200', 'content-length: 4'],
+  },
+  'res.send() of bytes and of a string': {
+    app: () =>
+      express()
+        .get('/bytes', (_, res) => void res.send(Buffer.from('bytes')))
+        .get('/string', (_, res) => void res.type('txt').send('string')),
+    asks: [{ path: '/bytes' }, { path: '/string' }],
+    sees: ['content-type: application/octet-stream', 'bytes', 'text/plain', 'string'],
+  },
+  'res.redirect() sends 302 and a place': {
+    app: answering((_, res) => void res.redirect('/there')),
+    sees: ['302', 'location: /there', 'Redirecting'],
+  },
+  'res.sendStatus() sends the name of a status, or nothing': {
+    app: () =>
+      express()
+        .get('/teapot', (_, res) => void res.sendStatus(418))
+        .get('/nothing', (_, res) => void res.sendStatus(204)),
+    asks: [{ path: '/teapot' }, { path: '/nothing' }],
+    sees: ['418', "I'm a Teapot", '204'],
+  },
+  'res.sendFile() sends a range, and calls back when it is sent': {
+    app: (note) =>
+      answering((_, res) => {
+        res.sendFile(FILE, (error) => note(`sent: ${error instanceof Error}`));
+      })(),
+    asks: [{ headers: { range: 'bytes=0-4' } }],
+    sees: ['206', 'content-range: bytes 0-4/', '<html', 'sent: false'],
+  },
+  'res.sendFile() of no file goes to the error handler': {
+    app: answering((_, res) => res.sendFile(`${FILE}.missing`)),
+    sees: ['404', 'ENOENT'],
+  },
+  'res.download() names its file': {
+    app: answering((_, res) => res.download(FILE, 'page.html')),
+    sees: ['content-disposition: attachment; filename=page.html', '<html'],
+  },
+  'res.cookie() and res.clearCookie() add a header each': {
+    app: answering((_, res) => void res.cookie('a', '1').clearCookie('b').send('done')),
+    sees: ['set-cookie: ', 'done'],
+  },
+  'res.format() chooses by Accept': {
+    app: answering((_, res) => {
+      res.format({ text: () => void res.send('plain'), json: () => void res.json({ a: 1 }) });
+    }),
+    asks: [{ headers: { accept: 'application/json' } }, { headers: { accept: 'image/png' } }],
+    sees: ['{"a":1}', 'vary: Accept', '406'],
+  },
+  'an error before the head is a page of 500': {
+    app: answering(() => {
+      throw new Error('early');
+    }),
+    sees: ['500', 'Error: early'],
+  },
+  'a rejection is an error': {
+    app: answering(() => Promise.reject(new Error('rejected'))),
+    sees: ['500', 'Error: rejected'],
+  },
+  'an error with a status and headers is answered with them': {
+    app: answering((_, _res, next) => {
+      next(Object.assign(new Error('slow down'), { status: 429, headers: { 'retry-after': '1' } }));
+    }),
+    sees: ['429', 'retry-after: 1'],
+  },
+  'an error behind the first bytes closes the connection': {
+    app: () =>
+      express()
+        .set('env', 'test')
+        .get('/', (_, res, next) => {
+          res.type('txt').write('half');
+          setImmediate(() => next(new Error('late')));
+        })
+        .use(tooLate),
+    sees: ['half', 'cut, closed'],
+  },
+  'what no route answers is 404': {
+    app: () => express().set('env', 'test'),
+    asks: [{ path: '/nowhere' }],
+    sees: ['404', 'Cannot GET /nowhere'],
+  },
+  'OPTIONS names the methods of a route': {
+    app: () => express().get('/', (_, res) => void res.send('one')),
+    asks: [{ method: 'OPTIONS' }],
+    sees: ['allow: GET, HEAD'],
+  },
+  'express.json() reads a body, and refuses one that is broken': {
+    app: () =>
+      express()
+        .set('env', 'test')
+        .use(express.json())
+        .post('/', (req, res) => void res.json(req.body)),
+    asks: ['{"a":1}', '{"a":'].map((body) => ({
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    })),
+    sees: ['{"a":1}', '400'],
+  },
+  'res.end() calls back, then finish and close come': {
+    app: (note) =>
+      answering((_, res) => {
+        res.on('finish', () => note('finish')).on('close', () => note('close'));
+        res.end('all', () => note('callback'));
+      })(),
+    sees: ['all', 'callback', 'finish', 'close'],
+  },
+  'a client that leaves is told by close, without finish': {
+    app: (note) =>
+      answering((_, res) => {
+        res.on('finish', () => note('finish')).on('close', () => note('close'));
+        res.type('text/csv').write('some');
+      })(),
+    asks: [{ leavesAt: 'some' }],
+    sees: ['close'],
+  },
+});
