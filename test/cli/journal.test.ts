@@ -343,7 +343,8 @@ it('purges a conversation of dead processes and of living ones', async () => {
 it('says what of a purge is not done', async () => {
   const journal = open();
   const log = journal.open(openedStream({ messageId: 'running' }), { pieces: ['words'] });
-  log.append('words', 'now');
+  log.append('words', 'tick');
+  log.flush();
   const { conversationId } = openedStream();
   const { exitCode, stdout, stderr } = await run('purge', '--conversation', String(conversationId));
   expect([exitCode, stdout]).toEqual([1, '0 purged\n']);
