@@ -170,7 +170,8 @@ async function createWorld({ built, databases, quick }: Bench, path: string): Pr
     async save(message) {
       const pieces = [message.text];
       const log = keeper.open(openedOf(message), { pieces });
-      log?.append(message.text, 'now');
+      log?.append(message.text, 'tick');
+      log?.flush();
       const { result } = keeper.save({ ...SAVE, log, message, stream: viewOf(message) });
       const outcome = (await result).result;
       if (outcome !== 'saved' && outcome !== 'journaled') throw new Error(outcome);
