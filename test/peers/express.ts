@@ -35,7 +35,7 @@ export const EXPRESS: readonly PeerCase[] = casesOf('express', {
     sees: ['content-type: application/octet-stream', 'bytes', 'text/plain', 'string'],
   },
   'res.redirect() sends 302 and a place': {
-    app: answering((_, res) => void res.redirect('/there')),
+    app: answering((_, res) => res.redirect('/there')),
     sees: ['302', 'location: /there', 'Redirecting'],
   },
   'res.sendStatus() sends the name of a status, or nothing': {

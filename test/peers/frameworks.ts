@@ -155,7 +155,7 @@ const FASTIFY = casesOf('fastify', {
   },
   'onRequestAbort when its client leaves': {
     app: ofFastify((app, note) => {
-      app.addHook('onRequestAbort', async (_) => note('onRequestAbort'));
+      app.addHook('onRequestAbort', async (request) => note(`onRequestAbort ${request.method}`));
       app.get('/', (_, reply) => {
         reply.hijack();
         reply.raw.setHeader('content-type', 'text/csv');

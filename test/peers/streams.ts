@@ -1,18 +1,23 @@
 /** What better-sse, graphql-sse and http-proxy document. */
-import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { createChannel, createSession, type Session } from 'better-sse';
+import type * as Graphql from 'graphql';
+import type * as GraphqlSse from 'graphql-sse/lib/use/http';
 import httpProxy from 'http-proxy';
 import { onTestFinished } from 'vitest';
 import { casesOf, type Note, type PeerCase } from './peer-case.ts';
 
 const require = createRequire(import.meta.url);
 // The same copy of graphql for both, which has one for `import` and one for `require()`.
-const { GraphQLObjectType, GraphQLSchema, GraphQLString } =
-  require('graphql') as typeof import('graphql');
-const { createHandler } =
-  require('graphql-sse/lib/use/http') as typeof import('graphql-sse/lib/use/http');
+const { GraphQLObjectType, GraphQLSchema, GraphQLString } = require('graphql') as typeof Graphql;
+const { createHandler } = require('graphql-sse/lib/use/http') as typeof GraphqlSse;
 
 function session(
   act: (session: Session, res: ServerResponse, note: Note) => void | Promise<void>,
@@ -65,7 +70,7 @@ const BETTER_SSE = casesOf('better-sse', {
 
 /** Ends with its second heartbeat. */
 function beating(): RequestListener {
-  return async (req, res) => {
+  const listen = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     await createSession(req, res, { keepAlive: 10 });
     const write = res.write.bind(res);
     let beats = 0;
@@ -75,6 +80,7 @@ function beating(): RequestListener {
       return Reflect.apply(write, res, args);
     });
   };
+  return (req, res) => void listen(req, res);
 }
 
 const LETTERS = ['a', 'b', 'c'];

@@ -30,7 +30,7 @@ const SERVER_CLOSINGS: Readonly<Record<string, (server: Server, stop: AbortContr
     server.close();
     server.closeIdleConnections();
   },
-  'server.closeAllConnections()': (server) => void server.closeAllConnections(),
+  'server.closeAllConnections()': (server) => server.closeAllConnections(),
 };
 
 describe('a held answer reaches its client', () => {

@@ -27,37 +27,62 @@ describe('a write after a held end', () => {
 });
 
 describe('an end that throws', () => {
-  const mistakes: Readonly<Record<string, (res: ServerResponse) => void>> = {
+  const refusedHeads: Readonly<Record<string, (res: ServerResponse) => void>> = {
     'a header hook': (res) => {
       res.writeHead = () => {
         Reflect.deleteProperty(res, 'writeHead');
         throw new Error('hook');
       };
-      res.end(DONE);
     },
     'a status message': (res) => {
       res.statusMessage = 'a\nb';
-      res.end(DONE);
     },
   };
 
-  it.each(Object.entries(mistakes))('because of %s throws at once', async (_name, mistake) => {
-    const { keep } = createInMemoryInstance();
-    const guard = keep.guard({});
-    const act = (res: ServerResponse): void => {
-      res.setHeader('content-type', 'text/event-stream');
-      try {
-        mistake(res);
-      } catch {
+  it.each(Object.entries(refusedHeads))(
+    'because of %s throws at once, and another answer can be given',
+    async (_name, spoil) => {
+      const reply = await answeredBy((res) => {
+        res.setHeader('content-type', 'text/event-stream');
+        spoil(res);
+        const thrown = thrownBy(() => res.end(WHOLE));
         res.statusMessage = 'No';
-        res.statusCode = 500;
+        res.statusCode = thrown === 'nothing' ? 200 : 500;
         res.end('no');
-      }
+      });
+      expect([reply.status, reply.body.toString()]).toEqual([500, 'no']);
+    },
+  );
+
+  const refusedChunks: Readonly<Record<string, readonly [string, (res: ServerResponse) => void]>> =
+    {
+      'an encoding that does not exist': [
+        'ERR_UNKNOWN_ENCODING',
+        // Node's own type knows no other encodings.
+        (res) => void res.end('no', 'none' as BufferEncoding),
+      ],
+      'a length that is strict': [
+        'ERR_HTTP_CONTENT_LENGTH_MISMATCH',
+        (res) => void res.end('much too long'),
+      ],
     };
-    const testServer = await serve((req, res) => void guard(req, res, () => act(res)));
-    const reply = await (await openClient(testServer, '/')).over();
-    expect([reply.status, reply.body.toString()]).toEqual([500, 'no']);
-  });
+
+  it.each(Object.entries(refusedChunks))(
+    'because of %s throws at once, and the answer can be ended',
+    async (_name, [code, end]) => {
+      let thrown: unknown;
+      const reply = await answeredBy((res) => {
+        res.setHeader('content-type', 'text/event-stream');
+        res.setHeader('content-length', CONTENT.length + 2);
+        res.strictContentLength = code === 'ERR_HTTP_CONTENT_LENGTH_MISMATCH';
+        res.write(CONTENT);
+        thrown = thrownBy(() => end(res));
+        res.end('\n\n');
+      });
+      expect(thrown).toBe(code);
+      expect(reply.body.toString()).toBe(`${CONTENT}\n\n`);
+    },
+  );
 });
 
 describe('over HTTP/2', () => {
@@ -223,4 +248,21 @@ async function holdHttp2(act: (res: Http2ServerResponse) => void) {
   });
   await until('the store was asked', () => instance.store.waiting > 0);
   return { ...instance, text: () => text, headers: () => headers };
+}
+
+/** What a handler under a guard answers with. */
+async function answeredBy(act: (res: ServerResponse) => void) {
+  const { keep } = createInMemoryInstance();
+  const guard = keep.guard({});
+  const testServer = await serve((req, res) => void guard(req, res, () => act(res)));
+  return (await openClient(testServer, '/')).over();
+}
+
+function thrownBy(call: () => unknown): unknown {
+  try {
+    call();
+    return 'nothing';
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? error.code : error;
+  }
 }
