@@ -239,6 +239,7 @@ function environmentOf(
   const warned = new Set<string>();
   return {
     ...parts,
+    closing: false,
     interrupting: false,
     sweepTimer: undefined,
     trace: {

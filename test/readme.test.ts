@@ -2,6 +2,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -30,7 +31,7 @@ it('names the two commands', () => {
 describe('its example', () => {
   let postgres: TestPostgres;
   let folder: AppFolder;
-  let app: ChildProcessByStdio<null, Readable, null>;
+  let app: Example;
   let url: string;
   let client: pg.Client;
 
@@ -40,11 +41,8 @@ describe('its example', () => {
     client = new pg.Client({ connectionString: postgres.connectionString });
     await client.connect();
     await writeFile(join(folder.path, 'app.mjs'), exampleOf(readme));
-    app = spawn(process.execPath, ['app.mjs'], {
-      cwd: folder.path,
-      env: { ...process.env, DATABASE_URL: postgres.connectionString, PORT: '0' },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    app = startExample(folder, postgres);
+    app.stderr.pipe(process.stderr);
     url = await firstUrl(app.stdout);
   });
   afterAll(async () => {
@@ -92,7 +90,80 @@ describe('its example', () => {
     app.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);
   });
+
+  it('cuts no answer when SIGTERM comes under load, with a database that is slow', async () => {
+    await client.query(SLOW_INSERTS);
+    const loaded = startExample(folder, postgres);
+    let said = '';
+    loaded.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    const loadedUrl = await firstUrl(loaded.stdout);
+    const agent = new Agent({ keepAlive: true });
+    const answers: Answer[] = [];
+    const clients = Array.from({ length: 40 }, (_, number) =>
+      askAgainAndAgain(`${loadedUrl}/chat/load-${number}`, agent, answers),
+    );
+    await until('each client has had its first answers', () => answers.length >= 80);
+    const ended = once(loaded, 'exit');
+    loaded.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+    await Promise.all(clients);
+    agent.destroy();
+    expect(said).toBe('');
+    expect(answers.filter(({ whole }) => !whole)).toEqual([]);
+    const { rows } = await client.query<{ kept: number }>(
+      `SELECT count(*)::int AS kept FROM lastchunk_messages
+       WHERE conversation_id LIKE 'load-%' AND complete AND content = 'The last chunk'`,
+    );
+    expect(rows[0]?.kept).toBe(answers.filter(({ status }) => status === 200).length);
+  });
 });
+
+/** Every statement that adds messages needs 300 ms. */
+const SLOW_INSERTS = `
+  CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END';
+  CREATE TRIGGER slow BEFORE INSERT ON lastchunk_messages
+    FOR EACH STATEMENT EXECUTE FUNCTION be_slow();`;
+
+/** An answer whose head has come. */
+interface Answer {
+  readonly status: number | undefined;
+  readonly whole: boolean;
+}
+
+/** Asks on kept-alive connections, one question after the other, until it is not answered or not served any more. */
+async function askAgainAndAgain(url: string, agent: Agent, answers: Answer[]): Promise<void> {
+  for (;;) {
+    const answer = await ask(url, agent);
+    if (answer === undefined) return;
+    answers.push(answer);
+    if (answer.status !== 200) return;
+  }
+}
+
+/** Undefined where not even a head comes. */
+function ask(url: string, agent: Agent): Promise<Answer | undefined> {
+  return new Promise((resolve) => {
+    const asked = request(url, { method: 'POST', agent });
+    asked.on('response', (answer) => {
+      const tell = (): void => resolve({ status: answer.statusCode, whole: answer.complete });
+      answer.on('end', tell).on('error', tell).resume();
+    });
+    // Nobody listens any more, or an idle connection was closed: no answer was begun.
+    asked.on('error', () => resolve(undefined));
+    asked.end();
+  });
+}
+
+type Example = ChildProcessByStdio<null, Readable, Readable>;
+
+function startExample(folder: AppFolder, postgres: TestPostgres): Example {
+  return spawn(process.execPath, ['app.mjs'], {
+    cwd: folder.path,
+    env: { ...process.env, DATABASE_URL: postgres.connectionString, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
 
 function exampleOf(text: string): string {
   const code = /```js\n(?<code>.*?)\n```/s.exec(text)?.groups?.['code'];

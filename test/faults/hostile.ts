@@ -77,7 +77,8 @@ async function makePlanted(connectionString: string, path: string): Promise<stri
   const journal = openJournal({ settings, store: store.fingerprint, ...told, log: nothing });
   const opened = stream('planted', { conversationId: FOREIGN, contentType: 'text/plain' });
   const log = journal.open(opened, { pieces: ['planted'] });
-  log.append('planted', 'now');
+  log.append('planted', 'tick');
+  log.flush();
   journal.end(log, ending(opened));
   await journal.sync(log);
   await journal.close();

@@ -65,6 +65,9 @@ export function guardMiddleware<Req, Res>(
     if (environment.interrupting && environment.keeper !== undefined && !res.headersSent) {
       return refuse(req, res);
     }
+    // Its client goes to another process with what it asks next; HTTP/2 says the same by a frame of its own.
+    const isKept = environment.closing && req.httpVersionMajor < 2 && !res.headersSent;
+    if (isKept) res.setHeader('Connection', 'close');
     const stream = attach(req, res, settings, environment);
     if (stream !== undefined) environment.observer.onRoute(stream.route);
     if (wrapped === undefined) return inStream(res, () => next?.());

@@ -151,8 +151,13 @@ export async function drainStreams(environment: Environment, patienceMs: number)
   const patience = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, patienceMs);
   });
-  const running = streamsOf(environment).map((stream) => stream.report.whenOver());
-  await Promise.race([Promise.all(running), patience]);
+  environment.closing = true;
+  const isSpent = patience.then(() => true);
+  for (let spent = false; !spent && streamsOf(environment).length > 0;) {
+    // Connections that were kept may bring one more request each.
+    const over = streamsOf(environment).map((stream) => stream.report.whenOver());
+    spent = await Promise.race([Promise.all(over).then(() => false), isSpent]);
+  }
   clearTimeout(timer);
   environment.interrupting = true;
   for (const stream of streamsOf(environment)) interrupt(stream);

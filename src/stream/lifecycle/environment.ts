@@ -19,6 +19,8 @@ export interface StreamEnvironment<S = unknown> {
   readonly live: Map<string, S>;
   /** What the bodies of all streams take in memory. */
   readonly captured: LiveBytes;
+  /** The instance is closing: connections are not kept for another request. */
+  closing: boolean;
   /** The instance is closing and its patience is over: whatever still begins is interrupted at once. */
   interrupting: boolean;
   /** Looks from time to time for connections that have gone without a word; undefined while nothing is live. */
