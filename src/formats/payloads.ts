@@ -10,6 +10,8 @@ export class Payloads {
   readonly #all: unknown[];
   /** So many are parsed, from the first on. */
   #parsed = 0;
+  /** Each frame so far had one payload. */
+  #isEven = true;
 
   constructor(all: unknown[] = []) {
     this.#all = all;
@@ -40,7 +42,9 @@ export class Payloads {
       const payload = this.#all[this.#parsed];
       if (!(payload instanceof Unparsed)) continue;
       if (left === 0) return false;
-      payload.parse(framing);
+      const parsed = payload.parse(framing);
+      if (parsed.length === 1) [this.#all[this.#parsed]] = parsed;
+      else this.#isEven = false;
       left -= 1;
     }
     return true;
@@ -48,6 +52,7 @@ export class Payloads {
 
   /** The first `count`, all of them parsed. */
   first(framing: Framed, count: number): readonly unknown[] {
+    if (this.#isEven && count <= this.#parsed) return this.#all.slice(0, count);
     return this.#all
       .slice(0, count)
       .flatMap((payload) => (payload instanceof Unparsed ? payload.parse(framing) : [payload]));
