@@ -97,6 +97,8 @@ export function converse(
       reader.head(answer.statusCode, (name) => headerOf(answer.headers[name]));
       // A connection that breaks is what this is about; what came before it counts.
       answer.on('error', () => {});
+      // A request that is destroyed when its answer has ended does not tell of its end (Node 20).
+      answer.on('close', () => resolve());
       readAnswer(answer, reader, conversation.isSlow);
     });
     ask.on('timeout', () => ask.destroy());
