@@ -1,83 +1,29 @@
 /** Makes the parts of one instance, each once, and tells each of them only what it needs of the others. */
 import { errorTypeOf } from './core/errors.ts';
-import { MAX_PENDING_BYTES, MessageKeeper } from './saver/index.ts';
+import { MessageKeeper, openRelay, RelayedJournal } from './saver/index.ts';
 import { type JournalOption, openJournal, resolveJournalOptions } from './journal/index.ts';
 import type { Journal } from './journal/port.ts';
 import { describeError } from './core/error-words.ts';
 import { runOutsideStreams } from './core/current-stream.ts';
 import { HealthMonitor } from './health/monitor.ts';
-import { type Logger, LOG_LEVELS, safeLogger } from './core/logger.ts';
-import type { MessageStore } from './core/message.ts';
+import type { Logger } from './core/logger.ts';
 import { watchRequests } from './noise/request-errors.ts';
 import { noiseOf } from './noise/decide.ts';
 import { combine, type FullObserver, type Observer } from './core/observer.ts';
-import { bad, flag, memoryRange, optionGroup, refuseUnknown, wholeNumber } from './core/options.ts';
+import { bad } from './core/options.ts';
+import { checked, type LastchunkOptions, type WellConnectedStore } from './options.ts';
 import { PoolWatch } from './pool-watch/watch.ts';
-import { LiveBytes, MAX_LIVE_BYTES } from './stream/body/live-bytes.ts';
+import { LiveBytes } from './stream/body/live-bytes.ts';
+import type { RelayInstance } from './relay/instance.ts';
+import { stop } from './stream/lifecycle/ending.ts';
 import type { Environment } from './stream/lifecycle/stream.ts';
 import { readBody } from './stream/body/content.ts';
 import { createDiagnostics } from './telemetry/diagnostics.ts';
-import { createDiagLogger, createLogLines, createPoolLines } from './telemetry/log-lines.ts';
+import { createLogLines, createPoolLines } from './telemetry/log-lines.ts';
 import { otelSink } from './telemetry/otel-sink.ts';
 import type { PrometheusMetrics } from './telemetry/prometheus.ts';
 import { createRecorder } from './telemetry/recorder.ts';
-import type { PoolState } from './telemetry/sources.ts';
 import { StreamSpans } from './telemetry/spans.ts';
-
-/** Options of `lastchunk()`. */
-export interface LastchunkOptions {
-  /** Where messages go, such as `postgres()`. Without one, streams are only observed. */
-  readonly store?: MessageStore;
-  /**
-   * The write-ahead log on local disk: its directory, `{ path, name, maxBytes, flushMs, fsyncMs, ephemeral }`, or `false`
-   * for none. Default `./.lastchunk`.
-   */
-  readonly journal?: JournalOption;
-  /**
-   * Estimated bytes of messages that may wait in memory while neither store nor journal takes them; then the oldest are
-   * lost. Default 256 MiB, and no more than a quarter of V8's heap; from 1 MiB to 1 TiB.
-   */
-  readonly maxPendingBytes?: number;
-  /**
-   * Estimated bytes of answers on their way that are kept in memory together. Beyond it, those that the journal holds leave
-   * memory and are read back from it; without a journal the largest are cut. Default 512 MiB, and no more than a quarter of
-   * V8's heap; from 1 MiB to 1 TiB.
-   */
-  readonly maxLiveBytes?: number;
-  /** What `prometheus()` returned. OpenTelemetry's metrics and spans need no option. */
-  readonly metrics?: PrometheusMetrics;
-  /** pino-shaped; default OpenTelemetry's `diag`. Never given message text. */
-  readonly logger?: Logger;
-  /** Spans of streams get `gen_ai.conversation.id`; default false, because it is user data. */
-  readonly conversationIdInSpans?: boolean;
-  /** Is told everything that happens; what it throws is counted and goes no further. */
-  readonly observer?: Observer;
-}
-
-const KEYS = [
-  'store',
-  'journal',
-  'maxPendingBytes',
-  'maxLiveBytes',
-  'metrics',
-  'logger',
-  'conversationIdInSpans',
-  'observer',
-];
-
-const PENDING_BYTES = memoryRange(MAX_PENDING_BYTES);
-const LIVE_BYTES = memoryRange(MAX_LIVE_BYTES);
-
-/** What a store may offer beyond saving; `postgres()` does. */
-interface WellConnectedStore extends MessageStore {
-  readonly fingerprint?: string | undefined;
-  ping?(): Promise<boolean>;
-  pool?(): PoolState;
-  listen?(listener: {
-    onIdConflict(conflict: { readonly requestedId: string; readonly messageId: string }): void;
-    onError(error: unknown): void;
-  }): void;
-}
 
 export interface Wiring {
   readonly environment: Environment;
@@ -94,7 +40,9 @@ export interface Wiring {
 interface LateParts {
   /** Set when `close()` begins: health is failing from then on. */
   closing: boolean;
+  /** On disk. */
   journal?: Journal | undefined;
+  relay?: RelayInstance | undefined;
   keeper?: MessageKeeper | undefined;
   pools?: PoolWatch | undefined;
 }
@@ -104,7 +52,7 @@ interface LateParts {
  * health, log lines), what watches pools, what keeps messages (journal, keeper), what streams need.
  */
 export function wire(options: LastchunkOptions): Wiring {
-  const { store, logger, maxPendingBytes, maxLiveBytes, conversationId } = checked(options);
+  const { store, logger, maxPendingBytes, maxLiveBytes, conversationId, relay } = checked(options);
   watchRequests();
 
   const late: LateParts = { closing: false };
@@ -127,6 +75,7 @@ export function wire(options: LastchunkOptions): Wiring {
   const monitor = new HealthMonitor({
     saver: store && (() => late.keeper?.state() ?? NOTHING_SAVED),
     journal: journalState,
+    relay: () => late.relay?.report(),
     closing: () => late.closing,
     pending: () => recorder.pending(),
     pool,
@@ -139,12 +88,23 @@ export function wire(options: LastchunkOptions): Wiring {
     onFinding: (finding) => reporting.onPoolFinding(finding),
   });
   late.pools = pools;
-  const observer = combineAll([reporting, pools.observer], undefined);
+  const observer = combineAll([reporting, pools.observer, tellRelay(late)], undefined);
   if (store !== undefined) {
     late.journal = journalFor(options.journal, store.fingerprint, observer, logger);
+    late.relay =
+      relay &&
+      openRelay(relay, {
+        logger,
+        quietly: (work) => spans.quietly(() => runOutsideStreams(work)),
+        adopt: (entry) => late.keeper?.adopt(entry),
+        stop: (id) => {
+          const stream = live.get(id);
+          if (stream !== undefined) stop(stream, 'stopped by the client', 'client');
+        },
+      });
     late.keeper = new MessageKeeper({
       store,
-      journal: late.journal,
+      journal: late.relay ? new RelayedJournal(late.relay, late.journal) : late.journal,
       maxPendingBytes,
       read: readBody,
       observer,
@@ -154,8 +114,9 @@ export function wire(options: LastchunkOptions): Wiring {
     });
     listenTo(store, observer, logger);
     late.keeper.start();
+    late.relay?.start();
   }
-  const parts = { observer, keeper: late.keeper, live, captured };
+  const parts = { observer, keeper: late.keeper, relay: late.relay, live, captured };
   const environment = environmentOf(parts, spans, logger);
   return { environment, keeper: late.keeper, logger, monitor, pools, state: late };
 }
@@ -163,21 +124,6 @@ export function wire(options: LastchunkOptions): Wiring {
 /** Events in words. */
 function linesOf(logger: Logger): readonly Observer[] {
   return [createLogLines(logger), createPoolLines(logger), createDiagnostics()];
-}
-
-/** The options whose values are not handed on as they are. */
-function checked(options: LastchunkOptions) {
-  refuseUnknown('lastchunk()', optionGroup('options', options), KEYS);
-  const store: WellConnectedStore | undefined = checkStore(options.store);
-  const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
-  if (options.observer !== undefined) optionGroup('observer', options.observer);
-  return {
-    store,
-    logger,
-    maxPendingBytes: wholeNumber('maxPendingBytes', options.maxPendingBytes, PENDING_BYTES),
-    maxLiveBytes: wholeNumber('maxLiveBytes', options.maxLiveBytes, LIVE_BYTES),
-    conversationId: flag('conversationIdInSpans', options.conversationIdInSpans, false),
-  };
 }
 
 /** What the store has to say beside its results. */
@@ -230,8 +176,16 @@ function journalFor(
   });
 }
 
+/** A message that came to the store by way of the journal need not be finished by another instance. */
+function tellRelay(late: LateParts): Observer {
+  return {
+    onReplayed: (_result, { streamId }) => late.relay?.settle(streamId),
+    onRecovered: (_result, { streamId }) => late.relay?.settle(streamId),
+  };
+}
+
 function environmentOf(
-  parts: Pick<Environment, 'observer' | 'keeper' | 'live' | 'captured'>,
+  parts: Pick<Environment, 'observer' | 'keeper' | 'relay' | 'live' | 'captured'>,
   spans: StreamSpans,
   logger: Logger,
 ): Environment {
@@ -278,21 +232,4 @@ function probeOf(
     if ((await spans.quietly(() => store.ping?.())) !== true)
       throw new Error('the database does not answer');
   };
-}
-
-function checkStore(store: MessageStore | undefined): MessageStore | undefined {
-  if (store === undefined) return undefined;
-  const { save, close } = store as Partial<MessageStore>;
-  if (typeof save === 'function' && typeof close === 'function') return store;
-  throw bad('`store` must be a MessageStore with save() and close(), such as postgres()');
-}
-
-function checkLogger(logger: Logger | undefined): Logger | undefined {
-  if (logger === undefined) return undefined;
-  for (const level of LOG_LEVELS) {
-    if (typeof (logger as Partial<Logger>)[level] !== 'function') {
-      throw bad(`\`logger\` must have the methods ${LOG_LEVELS.join(', ')}, as pino's has`);
-    }
-  }
-  return logger;
 }

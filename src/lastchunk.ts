@@ -22,12 +22,14 @@ import {
 } from './stream/entry/middleware.ts';
 import { stopMiddleware, type StopOptions } from './stream/entry/stop-route.ts';
 import { handleOf, type StreamHandle } from './stream/lifecycle/stream-handle.ts';
+import { type ResumeOptions, resumeMiddleware } from './stream/resume/resume-route.ts';
 import { expectSave, settleExpected, trackSave } from './stream/entry/track.ts';
 import type { AppRequest, GuardOptions, ObserveOptions } from './stream/settings.ts';
 import { flushTelemetry } from './telemetry/providers.ts';
-import { type LastchunkOptions, wire } from './compose.ts';
+import { wire } from './compose.ts';
+import type { LastchunkOptions } from './options.ts';
 
-export type { LastchunkOptions } from './compose.ts';
+export type { LastchunkOptions } from './options.ts';
 
 /** How long `close()` may take. */
 export interface CloseOptions {
@@ -54,6 +56,11 @@ export interface Lastchunk extends AsyncDisposable {
    * it could not be kept, 404 for a stream that is unknown or not this caller's.
    */
   stopHandler<Req = AppRequest>(options: StopOptions<Req>): Middleware;
+  /**
+   * A route that resumes a stream, also one of another instance: `GET /streams/:streamId?offset=N` answers with the body from byte
+   * `N` on, then what follows, then the same end. Needs the option `relay`. Throws `bad-option`.
+   */
+  resumeHandler<Req = AppRequest>(options: ResumeOptions<Req>): Middleware;
   /**
    * For an app that keeps its own save code and wants it counted, under `observe()`: if this response is a stream, a message
    * is expected of it. Without a `track()`, it is `missing` after `missingAfterMs`.
@@ -131,6 +138,7 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
       return stream === undefined ? undefined : handleOf(stream);
     },
     stopHandler: (given) => stopMiddleware(environment, given),
+    resumeHandler: (given) => resumeMiddleware(environment, given),
     expect: (res) => expectSave(environment, res),
     track: (res, save) => trackSave(environment, res, save),
     classify: (error, res) => answerOf(noiseOf(error, res)),

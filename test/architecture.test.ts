@@ -16,7 +16,10 @@ const LAYERS: readonly { readonly parts: readonly string[]; readonly strangers: 
   { parts: ['formats', 'journal', 'relay'], strangers: true },
   { parts: ['stream', 'saver', 'noise', 'postgres', 'pool-watch'], strangers: true },
   { parts: ['telemetry', 'health', 'slo'], strangers: false },
-  { parts: ['compose', 'lastchunk', 'index', 'cli', 'register', 'frameworks'], strangers: false },
+  {
+    parts: ['compose', 'options', 'lastchunk', 'index', 'cli', 'register', 'frameworks'],
+    strangers: false,
+  },
 ];
 
 /** Where a package may be imported: a folder or a file of `src`. What is not listed here is imported nowhere. */

@@ -32,6 +32,8 @@ const SHORT_FILES: Readonly<Record<string, string>> = {
   'stream/response/connection-events.ts':
     'one listener of ours for each connection, whose state it holds',
   'stream/lifecycle/route.ts': 'the rule of the route label',
+  'stream/resume/stop-elsewhere.ts':
+    'a stop by way of the relay; the route knows streams of this process',
   'slo/dashboards/index.ts': "the door: behind it Grafana's SDK is loaded",
   'slo/dashboards/normalise.ts': 'a rule of its own: what may change without meaning',
   'slo/dashboards/saves.ts': 'the list of rows of a dashboard',

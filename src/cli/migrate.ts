@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import { bad } from '../core/options.ts';
 import { maskCredentials } from '../core/error-words.ts';
-import { postgres } from '../postgres/index.ts';
+import { postgres, postgresRelay } from '../postgres/index.ts';
 import type { Migrated } from '../postgres/index.ts';
 import type { Io } from './io.ts';
 
@@ -23,6 +23,10 @@ export async function runMigrate(argv: readonly string[], io: Io): Promise<numbe
   if (connectionString === undefined || connectionString === '') {
     throw bad('no database: give `--database-url URL` or set DATABASE_URL');
   }
+  if (values.relay === true) return migrateRelay(connectionString, values, io);
+  if (values.schema !== undefined || values.durable === true) {
+    throw bad('`--schema` and `--durable` are for the tables of the relay: give `--relay` too');
+  }
   const table = values.table ?? 'lastchunk_messages';
   const store = postgres({ connectionString, table, statementTimeoutMs: STATEMENT_TIMEOUT_MS });
   try {
@@ -33,6 +37,28 @@ export async function runMigrate(argv: readonly string[], io: Io): Promise<numbe
     return 1;
   } finally {
     await store.close();
+  }
+}
+
+async function migrateRelay(
+  connectionString: string,
+  { schema, durable, table }: { schema?: string; durable?: boolean; table?: string },
+  io: Io,
+): Promise<number> {
+  if (table !== undefined)
+    throw bad('the tables of the relay have names of their own: leave out `--table`');
+  const statementTimeoutMs = STATEMENT_TIMEOUT_MS;
+  const relay = postgresRelay({ connectionString, schema, durable, statementTimeoutMs });
+  try {
+    io.stdout.write(describe('lastchunk_relay', await relay.migrate()));
+    return 0;
+  } catch (error) {
+    io.stderr.write(
+      `lastchunk migrate: lastchunk_relay is not migrated: ${describeFailure(error)}\n`,
+    );
+    return 1;
+  } finally {
+    await relay.close();
   }
 }
 
@@ -54,6 +80,9 @@ export function describeFailure(error: unknown): string {
 const OPTIONS = {
   'database-url': { type: 'string' },
   table: { type: 'string' },
+  relay: { type: 'boolean' },
+  schema: { type: 'string' },
+  durable: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -63,6 +92,9 @@ Makes or updates the table of the PostgreSQL store. Safe to run again, and by se
 
   --database-url URL  the database (default: the environment variable DATABASE_URL)
   --table NAME        table or schema.table (default: lastchunk_messages); the schema must exist
+  --relay             the three tables of postgresRelay() instead
+  --schema NAME       with --relay: the schema they are in, which must exist
+  --durable           with --relay: tables that survive a crash of the database (default: UNLOGGED)
   -h, --help          this text
 `;
 

@@ -28,7 +28,9 @@ export type HealthReason =
   /** The journal's directory does not outlive the container, and `ephemeral` was not set. Degraded. */
   | 'journal-ephemeral'
   /** Something in the journal's directory needs an operator: `journal.problems` says what. Degraded. */
-  | 'journal-attention';
+  | 'journal-attention'
+  /** Other instances are not told of the streams of this one, and cannot finish them. Degraded. */
+  | 'relay-away';
 
 /** What is known of the saving of messages now. Dates become ISO 8601 in JSON. */
 export interface Health {
@@ -43,6 +45,8 @@ export interface Health {
   readonly saveRate: SaveRate;
   /** `undefined` without a journal. */
   readonly journal: HealthOfJournal | undefined;
+  /** `undefined` without a relay. */
+  readonly relay: HealthOfRelay | undefined;
   /** The connections that saves go through; `undefined` where the store does not tell. */
   readonly pool: PoolState | undefined;
   /** What answers on their way take in memory, estimated, and the bound of it; `undefined` without a store. */
@@ -76,6 +80,16 @@ export interface HealthOfJournal {
   readonly fileSystem: JournalState['fileSystem'];
   /** What needs an operator, and how much of it there is; empty when nothing does. */
   readonly problems: NonNullable<JournalState['problems']>;
+}
+
+/** What other instances know of the streams of this one. */
+export interface HealthOfRelay {
+  /** The engine answers, and the lease of this instance is held. */
+  readonly up: boolean;
+  /** For how long it has lacked something; 0 when it lacks nothing. */
+  readonly lagSeconds: number;
+  /** Streams of this instance that it is being told of. */
+  readonly streams: number;
 }
 
 /** Options of `healthHandler()`. */

@@ -2,6 +2,7 @@
 import { errorTypeOf } from '../core/errors.ts';
 import type { JournalState } from '../journal/port.ts';
 import type { JournaledMessage, Observer, SaveReport } from '../core/observer.ts';
+import type { RelayReport } from '../relay/flusher.ts';
 import type { SavesInFlight } from '../telemetry/save-metrics.ts';
 import type { PoolState } from '../telemetry/sources.ts';
 import type {
@@ -29,6 +30,8 @@ export interface HealthSources {
   readonly saver?: (() => SaverFacts) | undefined;
   /** Absent without a journal. */
   readonly journal?: (() => JournalState | undefined) | undefined;
+  /** Absent without a relay. */
+  readonly relay?: (() => RelayReport | undefined) | undefined;
   readonly closing?: (() => boolean) | undefined;
   /** Saves without a result, the app's own included; default what the saver says. */
   readonly pending?: (() => SavesInFlight) | undefined;
@@ -93,15 +96,19 @@ export class HealthMonitor implements Observer {
     const journal = sources.journal?.();
     const pending = sources.pending?.();
     const store = saver === undefined ? undefined : storeHealth(saver, this.#probe.last());
+    const relay = sources.relay?.();
     const reasons = this.#reasons(store, journal);
+    if (relay?.isUp === false) reasons.push('relay-away');
+    const takesMessages = isReliable(journal) || (journal === undefined && relay?.isUp === true);
     return {
-      status: statusOf(reasons, journal),
+      status: statusOf(reasons, takesMessages),
       reasons,
       store,
       pending: pending?.count ?? saver?.pending ?? 0,
       oldestPendingSeconds: ageSeconds(pending?.oldestMs ?? saver?.oldestPendingMs ?? 0, now),
       saveRate: this.#rates.now(),
       journal: journal === undefined ? undefined : journalHealth(journal, now),
+      relay: relay && { up: relay.isUp, lagSeconds: relay.lagMs / 1000, streams: relay.streams },
       pool,
       capture: sources.captured && captureHealth(sources.captured),
     };
@@ -166,11 +173,11 @@ class StoreProbe {
   }
 }
 
-function statusOf(
-  reasons: readonly HealthReason[],
-  journal: JournalState | undefined,
-): HealthStatus {
-  const takesMessages = journal !== undefined && journal.degraded === undefined;
+function isReliable(journal: JournalState | undefined): boolean {
+  return journal !== undefined && journal.degraded === undefined;
+}
+
+function statusOf(reasons: readonly HealthReason[], takesMessages: boolean): HealthStatus {
   if (reasons.some((reason) => FAILING.includes(reason))) return 'failing';
   if (reasons.includes('store-away') && !takesMessages) return 'failing';
   return reasons.length === 0 ? 'healthy' : 'degraded';

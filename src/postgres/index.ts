@@ -18,13 +18,15 @@ import type {
   WriteMessages,
 } from './options.ts';
 import type { PgClient, PgResult } from '../core/pg-shapes.ts';
+import { postgresRelay } from './relay/relay.ts';
+import type { PostgresRelay, PostgresRelayOptions } from './relay/relay.ts';
 import { saveRows, uniqueRows } from './save.ts';
 import type { IdConflict } from './save.ts';
 import { toRow, toStorableMessage, underId } from './storable.ts';
 import type { StorableMessage } from './storable.ts';
 import { rankSql, statements } from './table.ts';
 
-export { rankSql };
+export { postgresRelay, rankSql };
 export type {
   IdConflict,
   Migrated,
@@ -34,6 +36,8 @@ export type {
   PgResult,
   PoolGauges,
   PostgresOptions,
+  PostgresRelay,
+  PostgresRelayOptions,
   StorableMessage,
   WriteMessages,
 };

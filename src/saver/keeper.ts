@@ -15,7 +15,7 @@ import type {
   SaveProgress,
   StreamLog,
 } from '../core/save-port.ts';
-import type { Journal } from '../journal/port.ts';
+import type { Journal, JournalEntry } from '../journal/port.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { type ClosedParts, closeInOrder, type CloseSummary } from './close.ts';
 import { type AroundReplay, Delivery } from './delivery.ts';
@@ -139,6 +139,11 @@ export class MessageKeeper implements Keeper {
 
   save(save: Save): SaveProgress {
     return this.#saver.save(save);
+  }
+
+  /** Saves what another instance left; `start` was called. */
+  adopt(entry: JournalEntry): void {
+    this.#replay?.adopt(entry);
   }
 
   /** Begins to replay and to recover in the background. A second call does nothing. */

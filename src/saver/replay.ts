@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import type { FullObserver } from '../core/observer.ts';
-import type { Journal } from '../journal/port.ts';
+import type { Journal, JournalEntry } from '../journal/port.ts';
 import { type BacklogItem, Backlog } from './backlog.ts';
 import { BATCH_BYTES, sizeOf } from './batcher.ts';
 import { BATCH_MESSAGES, type CircuitBreaker } from './circuit-breaker.ts';
@@ -67,6 +67,12 @@ export class ReplayWorker {
   /** Replays and recovers in the background until the signal. A second call does nothing. */
   start(): void {
     this.#running ??= Promise.all([this.#replayForever(), this.#recoverForever()]);
+  }
+
+  /** Takes in what another process left, and was found beside the journal. */
+  adopt(entry: JournalEntry): void {
+    this.#backlog.add(entry);
+    this.#woken.notify();
   }
 
   /** Something was put on disk. */

@@ -77,3 +77,25 @@ it('rejects mistakes in how it is called', async () => {
     code: 'bad-option',
   });
 });
+
+it('makes the tables of the relay where it is asked to, in a schema and durable', async () => {
+  const url = ['--database-url', database.url];
+  expect(await run([...url, '--relay'])).toEqual({
+    exitCode: 0,
+    stdout: 'lastchunk_relay is now at version 1 (applied: relay)\n',
+    stderr: '',
+  });
+  expect((await run([...url, '--relay'])).stdout).toContain('up to date');
+  await look(database.url, 'CREATE SCHEMA chat');
+  expect((await run([...url, '--relay', '--schema', 'chat', '--durable'])).exitCode).toBe(0);
+  const kind =
+    "SELECT relpersistence AS kind FROM pg_class WHERE oid = 'chat.lastchunk_relay_parts'::regclass";
+  expect(await look(database.url, kind)).toEqual([{ kind: 'p' }]);
+  expect((await run([...url, '--relay', '--schema', 'nowhere'])).exitCode).toBe(1);
+});
+
+it('refuses options that do not belong together', async () => {
+  const url = ['--database-url', database.url];
+  await expect(run([...url, '--durable'])).rejects.toThrow('`--relay`');
+  await expect(run([...url, '--relay', '--table', 'messages'])).rejects.toThrow('`--table`');
+});

@@ -18,9 +18,18 @@ export interface App {
  * Serves `POST /chat/:id` as the README has it. Every fourth conversation comes to an end; the others talk for ever. Gone
  * when the test is.
  */
-export async function startApp(connectionString: string, journal: string): Promise<App> {
-  const script = fileURLToPath(new URL('child-process-app.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', script, connectionString, journal], {
+export function startApp(connectionString: string, journal: string): Promise<App> {
+  return startScript('child-process-app.ts', [connectionString, journal]);
+}
+
+/** The same without a journal and with a relay, over tables that are there: other instances resume and finish its streams. */
+export function startReplicaApp(connectionString: string): Promise<App> {
+  return startScript('replica-app.ts', [connectionString]);
+}
+
+async function startScript(name: string, args: readonly string[]): Promise<App> {
+  const script = fileURLToPath(new URL(name, import.meta.url));
+  const child = spawn(process.execPath, ['--import', 'tsx', script, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));

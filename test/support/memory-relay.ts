@@ -37,13 +37,16 @@ interface Leased {
 
 /** The state that all connections share, and what a test may do to it. */
 export interface MemoryRelay {
-  connect(): Relay;
+  /** What one instance has of it; while `isCut` says so, its calls fail and nobody else's do. */
+  connect(isCut?: () => boolean): Relay;
   /** Its clock, which stands until it is moved. */
   advance(ms: number): void;
   /** The lease of this instance is over. */
   expire(instance: string): void;
   /** From now on calls reject with this; `undefined` puts it right. */
   fail(error: unknown): void;
+  /** From now on calls are carried out and reject with this all the same. */
+  failAfter(error: unknown): void;
   /** From now on calls wait. */
   hold(): void;
   /** Lets all waiting calls and all later ones go on. */
@@ -67,17 +70,20 @@ export function createMemoryRelay(): MemoryRelay {
   let nowMs = 0;
   let reads = 0;
   let failure: unknown;
+  let lateFailure: unknown;
   let held: (() => void)[] | undefined;
 
   /** Each call comes later, as over a network, and fails if it is to. */
-  const later = async <T>(work: () => T): Promise<T> => {
+  const answerLater = async <T>(work: () => T): Promise<T> => {
     const queue = held;
     await new Promise<void>((resolve) => {
       if (queue === undefined) setImmediate(resolve);
       else queue.push(resolve);
     });
     if (failure !== undefined) throw failure;
-    return work();
+    const answer = work();
+    if (lateFailure !== undefined) throw lateFailure;
+    return answer;
   };
 
   const exchange = (batch: RelayBatch): RelayAnswer => {
@@ -173,44 +179,51 @@ export function createMemoryRelay(): MemoryRelay {
     return { body: whole.subarray(offset, Math.min(readable, offset + maxBytes)), end: stream.end };
   };
 
-  const relay: Relay = {
-    exchange: (batch) => later(() => exchange(batch)),
-    find: (query) => later(() => find(query)),
-    read: (positions, reading) => {
-      reads += 1;
-      return later(() =>
-        positions.map(({ streamId, offset }) => tailOf(streams.get(streamId), offset, reading)),
-      );
-    },
-    command: (streamId) =>
-      later(() => {
-        const stream = streams.get(streamId);
-        if (stream === undefined || stream.end !== null) return false;
-        stream.isStopWanted = true;
-        return true;
-      }),
-    claim: (instance, retainMs) => later(() => claim(instance, retainMs)),
-    settled: (instance, ids, retainMs) =>
-      later(() => {
-        for (const id of ids) {
-          const stream = streams.get(id);
-          if (stream?.instance === instance) breakOff(stream, retainMs);
-        }
-      }),
-    purge: (conversationId) =>
-      later(() => {
-        const gone = [...streams.values()].filter((one) =>
-          conversationId === undefined
-            ? one.isSettled && isOver(one)
-            : one.conversationId === conversationId,
+  const connect = (isCut: () => boolean = () => false): Relay => {
+    const later = <T>(work: () => T): Promise<T> =>
+      answerLater(() => {
+        if (isCut()) throw new Error('the relay cannot be reached');
+        return work();
+      });
+    return {
+      exchange: (batch) => later(() => exchange(batch)),
+      find: (query) => later(() => find(query)),
+      read: (positions, reading) => {
+        reads += 1;
+        return later(() =>
+          positions.map(({ streamId, offset }) => tailOf(streams.get(streamId), offset, reading)),
         );
-        for (const { streamId } of gone) streams.delete(streamId);
-        return gone.length;
-      }),
-    close: () => Promise.resolve(),
+      },
+      command: (streamId) =>
+        later(() => {
+          const stream = streams.get(streamId);
+          if (stream === undefined || stream.end !== null) return false;
+          stream.isStopWanted = true;
+          return true;
+        }),
+      claim: (instance, retainMs) => later(() => claim(instance, retainMs)),
+      settled: (instance, ids, retainMs) =>
+        later(() => {
+          for (const id of ids) {
+            const stream = streams.get(id);
+            if (stream?.instance === instance) breakOff(stream, retainMs);
+          }
+        }),
+      purge: (conversationId) =>
+        later(() => {
+          const gone = [...streams.values()].filter((one) =>
+            conversationId === undefined
+              ? one.isSettled && isOver(one)
+              : one.conversationId === conversationId,
+          );
+          for (const { streamId } of gone) streams.delete(streamId);
+          return gone.length;
+        }),
+      close: () => Promise.resolve(),
+    };
   };
   return {
-    connect: () => relay,
+    connect,
     advance: (ms) => {
       nowMs += ms;
     },
@@ -220,6 +233,9 @@ export function createMemoryRelay(): MemoryRelay {
     },
     fail: (error) => {
       failure = error;
+    },
+    failAfter: (error) => {
+      lateFailure = error;
     },
     hold: () => {
       held ??= [];

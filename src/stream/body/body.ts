@@ -48,6 +48,8 @@ export class Body implements HeldBody {
   readonly builder: MessageBuilder | undefined;
   readonly #owner: BodyOwner;
   readonly #contentLength: number | undefined;
+  /** Present under a guard: what its message can be rebuilt from, with the body. */
+  readonly opened: OpenedStream | undefined;
   readonly #capture: Capture;
   readonly #watch: TerminalDetector | undefined;
   readonly #log: StreamLog | undefined;
@@ -66,6 +68,7 @@ export class Body implements HeldBody {
       strict: !isPlain(head.contentEncoding),
       charset: head.charset,
       live: environment.captured,
+      watchesBytes: environment.relay !== undefined,
     });
     this.#owner = owner;
     this.#contentLength = head.contentLength;
@@ -73,6 +76,7 @@ export class Body implements HeldBody {
     this.#watch = encoded ? undefined : detectorFor(settings, head, onFormatError);
     if (keeper === undefined) return;
     const opened = openedStream(owner, head);
+    this.opened = opened;
     this.#log = keeper.open(opened, capture);
     if (this.#log !== undefined) {
       this.#output = outputOf(outputTargetOf(owner.exchange));
@@ -90,6 +94,11 @@ export class Body implements HeldBody {
       traceId: environment.trace.traceId(owner),
       onFormatError,
     });
+  }
+
+  /** What was written so far. */
+  get captured(): Capture {
+    return this.#capture;
   }
 
   /** Bytes of all body writes. */

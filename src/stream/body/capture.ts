@@ -34,6 +34,8 @@ export interface CaptureOptions {
   readonly charset: string;
   /** What the bodies of all streams take. */
   readonly live: LiveBytes;
+  /** Somebody wants to know whether the pieces are the very bytes of the body. */
+  readonly watchesBytes: boolean;
 }
 
 /** Beside its text, a piece takes so much memory: a header and its place in the list. */
@@ -63,6 +65,11 @@ export class Capture {
   /** The pieces from here to before `alikeTo` are frames that look alike: they were compared as they were written. */
   alikeFrom = 0;
   alikeTo = 0;
+  /** The pieces are the very bytes of the body so far; only kept up to date with `watchesBytes`. */
+  isExact: boolean;
+  /** Nothing of it has left memory or was cut away. */
+  isWhole = true;
+  readonly #watchesBytes: boolean;
   readonly #maxBytes: number;
   /** Its bytes are kept as they are: it is encoded, or its first ones are no text. */
   #encoded: boolean;
@@ -73,7 +80,10 @@ export class Capture {
   /** With so many pieces the last ones are joined if they are short. */
   #joinAt = JOINED_PIECES;
 
-  constructor({ maxBytes, encoded, strict, charset, live }: CaptureOptions) {
+  constructor({ maxBytes, encoded, strict, charset, live, watchesBytes }: CaptureOptions) {
+    this.isExact = encoded || charset === '';
+    this.#watchesBytes = watchesBytes;
+    this.#joinBehind(0);
     this.#maxBytes = maxBytes;
     this.#encoded = encoded;
     this.#strict = strict;
@@ -128,7 +138,7 @@ export class Capture {
   /** From now on the pieces that are there stay as they are. */
   noteReading(): void {
     this.isRead = true;
-    this.#joinAt = this.pieces.length + JOINED_PIECES;
+    this.#joinBehind(this.pieces.length);
   }
 
   /** All that was kept is on disk, and leaves memory: `stored` gives it back, and is asked for nothing else. */
@@ -159,7 +169,8 @@ export class Capture {
   #dropFrom(count: number): void {
     this.pieces = this.pieces.slice(0, count);
     this.alikeTo = Math.min(this.alikeTo, count);
-    this.#joinAt = count + JOINED_PIECES;
+    this.isWhole = false;
+    this.#joinBehind(count);
     const before = this.heldBytes;
     this.heldBytes = bytesOfPieces(this.pieces) + count * PIECE_BYTES;
     this.#live.letGo(before - this.heldBytes);
@@ -169,6 +180,11 @@ export class Capture {
   letGo(): void {
     this.#live.letGo(this.heldBytes);
     this.heldBytes = 0;
+  }
+
+  /** Pieces are joined from here on; never where somebody counts them. */
+  #joinBehind(count: number): void {
+    this.#joinAt = this.#watchesBytes ? Number.POSITIVE_INFINITY : count + JOINED_PIECES;
   }
 
   /** Joins the last pieces, if they are so short that they take much more memory than their text. */
@@ -182,7 +198,7 @@ export class Capture {
       this.heldBytes -= freed;
       this.#live.bytes -= freed;
     }
-    this.#joinAt = this.pieces.length + JOINED_PIECES;
+    this.#joinBehind(this.pieces.length);
   }
 
   /** The part of a piece that still fits, on a whole character. */
@@ -198,14 +214,21 @@ export class Capture {
     if (typeof chunk !== 'string') return this.#decode(chunk);
     if (!isUtf8(encoding)) return this.#decode(Buffer.from(chunk, asEncoding(encoding)));
     // Bytes of a character that never came stand before text that is not part of it.
-    const text = this.#decoder === undefined ? chunk : this.#decoder.end() + chunk;
+    const begun = this.#decoder?.end() ?? '';
+    if (begun !== '') this.isExact = false;
+    const text = begun + chunk;
     // Node sends each string by itself, so half a pair at its edge reaches the client as U+FFFD.
     return text.isWellFormed() ? text : text.toWellFormed();
   }
 
   #decode(chunk: Uint8Array): string {
     this.#decoder ??= decoderOf(this.#charset);
-    return this.#decoder.write(chunk);
+    const text = this.#decoder.write(chunk);
+    // What was no character is one now; the body's own U+FFFD stays what it is.
+    if (this.#watchesBytes && text.includes(REPLACEMENT) && !holdsReplacement(chunk)) {
+      this.isExact = false;
+    }
+    return text;
   }
 }
 
@@ -218,6 +241,13 @@ function join(pieces: readonly Piece[]): Piece | undefined {
   if (texts.length === pieces.length) return texts.join('');
   const bytes = pieces.filter((piece) => typeof piece !== 'string');
   return bytes.length === pieces.length ? Buffer.concat(bytes) : undefined;
+}
+
+/** What stands for bytes that are no character. */
+const REPLACEMENT = '\uFFFD';
+
+function holdsReplacement(chunk: Uint8Array): boolean {
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).includes(REPLACEMENT);
 }
 
 /** Decodes bytes that come in pieces. */

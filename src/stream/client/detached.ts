@@ -80,8 +80,7 @@ export class Finishing {
     }
     this.active = true;
     this.#bytesAtLeave = this.#stream.bytes;
-    // The handler's own work keeps a process up; the budget alone does not.
-    this.#timer = setTimeout(() => this.#refuse('time'), settings.finish.timeoutMs).unref();
+    this.#startTimer();
     if (this.#stream.kind === 'stream') this.announce();
     this.#detached.begin();
     return true;
@@ -96,7 +95,8 @@ export class Finishing {
   /** The stream has so many bytes now. */
   spend(bytes: number): void {
     const { maxBytes } = this.#stream.settings.finish;
-    if (this.active && bytes - this.#bytesAtLeave > maxBytes) this.#refuse('bytes');
+    if (!this.active || bytes - this.#bytesAtLeave <= maxBytes || this.#isRead) return;
+    this.#refuse('bytes');
   }
 
   /** The handler ended its response; its events come, each once. */
@@ -142,6 +142,19 @@ export class Finishing {
     const shares = new FinishShares(settings.finish);
     environment.finishing.set(settings, shares);
     return shares;
+  }
+
+  /** A stream that somebody reads elsewhere, or again, is not abandoned. */
+  get #isRead(): boolean {
+    return this.#stream.environment.relay?.isFollowed(this.#stream.id) === true;
+  }
+
+  #startTimer(): void {
+    // The handler's own work keeps a process up; the budget alone does not.
+    this.#timer = setTimeout(() => {
+      if (this.#isRead) this.#startTimer();
+      else this.#refuse('time');
+    }, this.#stream.settings.finish.timeoutMs).unref();
   }
 
   #refuse(why: FinishRefusal): void {

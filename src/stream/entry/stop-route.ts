@@ -2,9 +2,11 @@
 import { errorTypeOf } from '../../core/errors.ts';
 import { bad } from '../../core/options.ts';
 import { stop } from '../lifecycle/ending.ts';
-import type { Environment, Stream } from '../lifecycle/stream.ts';
+import type { Environment } from '../lifecycle/stream.ts';
+import { type Allows, answerStopElsewhere } from '../resume/stop-elsewhere.ts';
 import { handleOf, type StreamHandle } from '../lifecycle/stream-handle.ts';
 import type { Response, RoutedRequest } from '../response/exchange.ts';
+import { answerJson, idIn } from '../resume/route-words.ts';
 import type { AppRequest } from '../settings.ts';
 import { asMiddleware, type Middleware } from './middleware.ts';
 
@@ -27,10 +29,10 @@ export function stopMiddleware<Req>(
   if (typeof authorize !== 'function') {
     throw bad('stopHandler() needs `authorize`, a function (req, stream) => boolean');
   }
-  const isAllowed = async (req: RoutedRequest, stream: Stream): Promise<boolean> => {
+  const isAllowed: Allows = async (req, stream) => {
     try {
       // The app's own request type is what its framework passes here.
-      return (await authorize(req as Req, handleOf(stream))) === true;
+      return (await authorize(req as Req, stream)) === true;
     } catch (error) {
       const message = `authorize() of stopHandler() threw (${errorTypeOf(error)}): the stream goes on`;
       environment.warnOnce('authorize', message);
@@ -40,17 +42,20 @@ export function stopMiddleware<Req>(
   const answerStop = async (req: RoutedRequest, res: Response): Promise<void> => {
     if (!METHODS.includes(req.method ?? '')) {
       res.setHeader('Allow', METHODS.join(', '));
-      return answer(res, 405, { error: 'method not allowed' });
+      return answerJson(res, 405, { error: 'method not allowed' });
     }
     const stream = environment.live.get(idIn(req));
+    if (stream === undefined && environment.relay !== undefined) {
+      return answerStopElsewhere(environment.relay, req, res, isAllowed);
+    }
     // Unknown, somebody else's, or an authorize() that throws: the answer must not tell which.
-    if (stream === undefined || !(await isAllowed(req, stream))) {
-      return answer(res, 404, { error: 'not found' });
+    if (stream === undefined || !(await isAllowed(req, handleOf(stream)))) {
+      return answerJson(res, 404, { error: 'not found' });
     }
     stop(stream, 'stopped by the client', 'client');
     const save = await stream.report.whenSettled();
     const safe = save !== 'lost' && save !== 'missing';
-    answer(res, safe ? 200 : 503, {
+    answerJson(res, safe ? 200 : 503, {
       streamId: stream.id,
       messageId: stream.identity.id,
       outcome: stream.terminal?.outcome,
@@ -59,21 +64,8 @@ export function stopMiddleware<Req>(
   };
   return asMiddleware((req, res, next) =>
     answerStop(req, res).catch((error: unknown) => {
-      if (next === undefined) answer(res, 500, { error: 'internal error' });
+      if (next === undefined) answerJson(res, 500, { error: 'internal error' });
       else next(error);
     }),
   );
-}
-
-/** `:streamId` of the route, or the last segment of the path where there is no router. */
-function idIn(req: RoutedRequest): string {
-  const path = (req.url ?? '').split('?', 1)[0] ?? '';
-  return req.params?.['streamId'] ?? path.slice(path.lastIndexOf('/') + 1);
-}
-
-function answer(res: Response, status: number, body: object): void {
-  res.statusCode = status;
-  res.setHeader('Content-Type', 'application/json');
-  res.setHeader('Cache-Control', 'no-store');
-  res.end(JSON.stringify(body));
 }

@@ -78,7 +78,9 @@ export function endDetached(stream: Stream, why: string): void {
 
 /** Ends the stream on purpose. False when there was nothing to stop. */
 export function stop(stream: Stream, reason: string, side: Side): boolean {
-  return halt(stream, { outcome: 'stopped', side }, reason);
+  const isHalted = halt(stream, { outcome: 'stopped', side }, reason);
+  if (isHalted) stream.wasStopped = true;
+  return isHalted;
 }
 
 /** No data came from the handler for too long. */
@@ -105,7 +107,8 @@ export function halt(stream: Stream, terminal: TerminalFact, reason: string): bo
 
 /** The outcome stays what it was when the client left; the handler gets its grace. */
 function haltDetached(stream: Stream, reason: string): boolean {
-  if (stream.finishing?.active !== true) return false;
+  // A second stop does not lengthen the grace of the first.
+  if (stream.finishing?.active !== true || stream.cutShort) return false;
   stream.cutShort = true;
   stream.stopSignal.abort(reason);
   startGrace(stream, () => endDetached(stream, reason));

@@ -8,6 +8,7 @@ import type {
 } from '../../core/observer.ts';
 import type { LiveBytes } from '../body/live-bytes.ts';
 import type { FinishShares } from '../client/finish-shares.ts';
+import type { RelayInstance } from '../../relay/instance.ts';
 import type { OwnSaves } from './own-saves.ts';
 
 /** Shared by every stream of one instance. `S` is the class of its streams, which this file must not know. */
@@ -15,6 +16,8 @@ export interface StreamEnvironment<S = unknown> {
   readonly observer: FullObserver;
   /** `undefined` without a store: then streams are only observed. */
   readonly keeper: Keeper | undefined;
+  /** `undefined` where no other instance is told of streams. */
+  readonly relay: RelayInstance | undefined;
   /** By id: every response under a guard, and every observed stream, until it is over. */
   readonly live: Map<string, S>;
   /** What the bodies of all streams take in memory. */

@@ -12,6 +12,7 @@ import { type Ending, ERROR_FRAME, type TerminalFact } from '../body/message-bui
 import { StreamTimings } from '../body/timings.ts';
 import { Finishing } from '../client/detached.ts';
 import { type StopSignal, stopSignalFor } from '../client/stop-signal.ts';
+import { LiveSource } from '../resume/live-source.ts';
 import type { Exchange } from '../response/exchange.ts';
 import { HELD, ResponseHold } from '../response/hold.ts';
 import type { ResponseHead } from '../response/is-stream.ts';
@@ -67,6 +68,10 @@ export class Stream implements StreamView {
   body: Body | undefined;
   /** Under `observe()`: what the app saves by itself. */
   ownSaves: OwnSaves | undefined;
+  /** With a relay: what other instances are told of it. */
+  source: LiveSource | undefined;
+  /** Somebody stopped it, whether its client was there or not. */
+  wasStopped = false;
   /** What is done about this stream by those who made it; set by `attach`. */
   hooks: StreamHooks = NO_HOOKS;
   /** The handler threw: no polite end afterwards makes that a success. */
@@ -149,6 +154,7 @@ export class Stream implements StreamView {
       builder.onResult = () => this.report.update();
       builder.onOutcome = (terminal) => (this.terminal = terminal);
     }
+    this.source = LiveSource.of(this, this.body);
     this.timings.start();
   }
 
@@ -174,6 +180,7 @@ export class Stream implements StreamView {
     }
     if (this.clientGone) {
       this.chunksAfterDisconnect += 1;
+      if (seen !== undefined) this.source?.hold();
       this.finishing?.spend(body.bytes);
     } else if (seen === 'finish' && this.phase === 'grace') this.hooks.finishedInGrace();
     else if (seen === 'finish') this.conclude(body.finishFact());
@@ -210,7 +217,9 @@ export class Stream implements StreamView {
       const trouble = this.identity.askAgain();
       if (trouble !== undefined) this.environment.observer.onUnnamed(this, trouble);
     }
-    return this.body?.builder?.settle(this.terminal, this.#ending(this.terminal));
+    const progress = this.body?.builder?.settle(this.terminal, this.#ending(this.terminal));
+    this.source?.holdUntil(progress?.confirmed);
+    return progress;
   }
 
   #ending({ outcome }: TerminalFact): Ending {
@@ -265,6 +274,7 @@ export class Stream implements StreamView {
   markOver(): void {
     if (this.over) return;
     this.over = true;
+    this.source?.finish();
     this.report.tellOver();
     this.body?.detach();
     this.timings.stop();

@@ -1,0 +1,108 @@
+/** The options of `lastchunk()`, checked once and made whole. */
+import { type Logger, LOG_LEVELS, safeLogger } from './core/logger.ts';
+import type { MessageStore } from './core/message.ts';
+import type { Observer } from './core/observer.ts';
+import { bad, flag, memoryRange, optionGroup, refuseUnknown, wholeNumber } from './core/options.ts';
+import type { JournalOption } from './journal/index.ts';
+import { type RelayOption, resolveRelayOption } from './relay/settings.ts';
+import { MAX_PENDING_BYTES } from './saver/index.ts';
+import { MAX_LIVE_BYTES } from './stream/body/live-bytes.ts';
+import { createDiagLogger } from './telemetry/log-lines.ts';
+import type { PrometheusMetrics } from './telemetry/prometheus.ts';
+import type { PoolState } from './telemetry/sources.ts';
+
+/** Options of `lastchunk()`. */
+export interface LastchunkOptions {
+  /** Where messages go, such as `postgres()`. Without one, streams are only observed. */
+  readonly store?: MessageStore;
+  /**
+   * The write-ahead log on local disk: its directory, `{ path, name, maxBytes, flushMs, fsyncMs, ephemeral }`, or `false`
+   * for none. Default `./.lastchunk`.
+   */
+  readonly journal?: JournalOption;
+  /**
+   * What several instances share of live streams, such as `postgresRelay()`, or `{ engine, flushMs, leaseMs, retainMs }`:
+   * any of them resumes and stops streams, and finishes those of an instance that is gone. Needs a store. Default: none.
+   */
+  readonly relay?: RelayOption;
+  /**
+   * Estimated bytes of messages that may wait in memory while neither store nor journal takes them; then the oldest are
+   * lost. Default 256 MiB, and no more than a quarter of V8's heap; from 1 MiB to 1 TiB.
+   */
+  readonly maxPendingBytes?: number;
+  /**
+   * Estimated bytes of answers on their way that are kept in memory together. Beyond it, those that the journal holds leave
+   * memory and are read back from it; without a journal the largest are cut. Default 512 MiB, and no more than a quarter of
+   * V8's heap; from 1 MiB to 1 TiB.
+   */
+  readonly maxLiveBytes?: number;
+  /** What `prometheus()` returned. OpenTelemetry's metrics and spans need no option. */
+  readonly metrics?: PrometheusMetrics;
+  /** pino-shaped; default OpenTelemetry's `diag`. Never given message text. */
+  readonly logger?: Logger;
+  /** Spans of streams get `gen_ai.conversation.id`; default false, because it is user data. */
+  readonly conversationIdInSpans?: boolean;
+  /** Is told everything that happens; what it throws is counted and goes no further. */
+  readonly observer?: Observer;
+}
+
+const KEYS = [
+  'store',
+  'journal',
+  'relay',
+  'maxPendingBytes',
+  'maxLiveBytes',
+  'metrics',
+  'logger',
+  'conversationIdInSpans',
+  'observer',
+];
+
+const PENDING_BYTES = memoryRange(MAX_PENDING_BYTES);
+const LIVE_BYTES = memoryRange(MAX_LIVE_BYTES);
+
+/** What a store may offer beyond saving; `postgres()` does. */
+export interface WellConnectedStore extends MessageStore {
+  readonly fingerprint?: string | undefined;
+  ping?(): Promise<boolean>;
+  pool?(): PoolState;
+  listen?(listener: {
+    onIdConflict(conflict: { readonly requestedId: string; readonly messageId: string }): void;
+    onError(error: unknown): void;
+  }): void;
+}
+
+/** The options whose values are not handed on as they are. Throws `bad-option`. */
+export function checked(options: LastchunkOptions) {
+  refuseUnknown('lastchunk()', optionGroup('options', options), KEYS);
+  const store: WellConnectedStore | undefined = checkStore(options.store);
+  const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
+  if (options.observer !== undefined) optionGroup('observer', options.observer);
+  const relay = resolveRelayOption(options.relay);
+  if (relay !== undefined && store === undefined) throw bad('`relay` needs a `store`');
+  return {
+    store,
+    relay,
+    logger,
+    maxPendingBytes: wholeNumber('maxPendingBytes', options.maxPendingBytes, PENDING_BYTES),
+    maxLiveBytes: wholeNumber('maxLiveBytes', options.maxLiveBytes, LIVE_BYTES),
+    conversationId: flag('conversationIdInSpans', options.conversationIdInSpans, false),
+  };
+}
+
+function checkStore(store: MessageStore | undefined): MessageStore | undefined {
+  if (store === undefined) return undefined;
+  const { save, close } = store as Partial<MessageStore>;
+  if (typeof save === 'function' && typeof close === 'function') return store;
+  throw bad('`store` must be a MessageStore with save() and close(), such as postgres()');
+}
+
+function checkLogger(logger: Logger | undefined): Logger | undefined {
+  if (logger === undefined) return undefined;
+  for (const level of LOG_LEVELS) {
+    if (typeof (logger as Partial<Logger>)[level] !== 'function') {
+      throw bad(`\`logger\` must have the methods ${LOG_LEVELS.join(', ')}, as pino's has`);
+    }
+  }
+  return logger;
+}

@@ -1,0 +1,150 @@
+/**
+ * The relay as one instance of lastchunk has it: its own streams are told to the engine, those of dead instances are taken
+ * over, and anybody's can be read on or stopped.
+ */
+import { type Clock, within } from '../core/clock.ts';
+import { Flusher, type RelayReport } from './flusher.ts';
+import type { RelayPosition, RelayQuery, RelayRecord } from './port.ts';
+import { type ReaderHandle, Readers, type ReaderSink } from './readers.ts';
+import type { RelayedStream } from './relayed-stream.ts';
+import type { RelaySettings } from './settings.ts';
+import type { RelaySource } from './source.ts';
+import { type ClaimedStream, Takeover } from './takeover.ts';
+
+/** How often a stream is looked at that somebody waits for. */
+const LOOK_EVERY_MS = 100;
+
+/** What an instance tells of its relay. */
+export interface RelayEvents {
+  /** An exchange with the engine is over; `failure` where it failed. */
+  onExchange(seconds: number, bytes: number, failure: unknown): void;
+  /** Streams of a dead instance are this one's to finish; called for each. */
+  onClaimed(stream: ClaimedStream): void;
+  /** Somebody wants a live stream of this process stopped; may be told again. */
+  onStop(streamId: string): void;
+  onLeaseLost(): void;
+  onError(error: unknown): void;
+}
+
+/** The relay of one instance. */
+export class RelayInstance {
+  readonly settings: RelaySettings;
+  readonly #clock: Clock;
+  readonly #flusher: Flusher;
+  readonly #takeover: Takeover;
+  readonly #readers: Readers;
+  #isClosing = false;
+
+  constructor(settings: RelaySettings, clock: Clock, events: RelayEvents) {
+    const { engine, retainMs, flushMs } = settings;
+    const { onError } = events;
+    this.settings = settings;
+    this.#clock = clock;
+    this.#takeover = new Takeover({
+      engine,
+      retainMs,
+      lease: () => this.#flusher.lease,
+      onClaimed: (stream) => events.onClaimed(stream),
+      onError,
+    });
+    this.#readers = new Readers({
+      engine,
+      clock,
+      everyMs: flushMs,
+      streamOf: (streamId) => this.#flusher.streamOf(streamId),
+      onError,
+    });
+    this.#flusher = new Flusher({
+      settings,
+      clock,
+      onStop: (streamId) => events.onStop(streamId),
+      onExpired: () => void this.#takeover.claimAll(),
+      onExchange: (seconds, bytes, failure) => {
+        events.onExchange(seconds, bytes, failure);
+        if (failure === undefined && !this.#isClosing) void this.#takeover.tellSettled();
+      },
+      onLeaseLost: () => events.onLeaseLost(),
+      onError,
+      following: () => this.#readers.following(),
+    });
+  }
+
+  /** Begins to hold a lease. A second call does nothing. */
+  start(): void {
+    this.#flusher.start();
+  }
+
+  /** A stream of this process begins. */
+  open(source: RelaySource): RelayedStream {
+    return this.#flusher.open(source);
+  }
+
+  /** A stream of this process, until the engine knows all about it. */
+  streamOf(streamId: string): RelayedStream | undefined {
+    return this.#flusher.streamOf(streamId);
+  }
+
+  /** The newest stream of a conversation that is live in this process. */
+  newestOf(conversationId: string): string | undefined {
+    return this.#flusher.newestOf(conversationId);
+  }
+
+  /** The message of a stream of this process is in the store. */
+  settle(streamId: string): void {
+    this.#flusher.settle(streamId);
+  }
+
+  /** Resolves to true once the engine has all that there is of a stream of this process. */
+  sync(streamId: string): Promise<boolean> {
+    return this.#flusher.sync(streamId);
+  }
+
+  /** Whether somebody reads this stream of this process, here or elsewhere. */
+  isFollowed(streamId: string): boolean {
+    return this.#flusher.isFollowed(streamId) || this.#readers.count(streamId) > 0;
+  }
+
+  /** Readers of one stream in this process. */
+  readers(streamId: string): number {
+    return this.#readers.count(streamId);
+  }
+
+  /** Gives a sink what there is of a stream from an offset on, and what follows, until its end. */
+  follow(position: RelayPosition, sink: ReaderSink): ReaderHandle {
+    return this.#readers.follow(position, sink);
+  }
+
+  /** What the engine knows; rejects when it is away. */
+  find(query: RelayQuery): Promise<RelayRecord | undefined> {
+    return this.settings.engine.find(query);
+  }
+
+  /**
+   * Asks whoever owns a stream to stop it, and waits until its end and the result of its message are known, at most `ms`.
+   * `undefined`: it is unknown, or has an end; a record without an end: it did not come in time. Rejects when the engine is away.
+   */
+  async stopElsewhere(streamId: string, ms: number): Promise<RelayRecord | undefined> {
+    if (!(await this.settings.engine.command(streamId))) return undefined;
+    const untilMs = this.#clock.monotonicMs() + ms;
+    for (;;) {
+      const record = await this.find({ streamId });
+      const isKnown = typeof record?.end?.save === 'string' || record?.end?.isTidy === false;
+      if (record === undefined || isKnown || this.#clock.monotonicMs() > untilMs) return record;
+      await new Promise<void>((resolve) => this.#clock.after(LOOK_EVERY_MS, resolve));
+    }
+  }
+
+  /** What health and metrics are told. */
+  report(): RelayReport {
+    return this.#flusher.report();
+  }
+
+  /** Readers are broken off, the engine is told the rest and that this instance leaves, and released; within twice `ms`. */
+  async close(ms: number): Promise<void> {
+    this.#isClosing = true;
+    this.#readers.close();
+    await this.#takeover.tellSettled();
+    await this.#flusher.close(ms);
+    await within(this.#clock, ms, this.settings.engine.close());
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * Those who read on in a stream: served from memory where the stream is live in this process, and by one batched reading for
+ * all others. A reader keeps its place and nothing else; what it cannot take now is read again when it can.
+ */
+import type { Clock } from '../core/clock.ts';
+import { type PieceCursor, START } from './pieces.ts';
+import type { Relay, RelayEnd, RelayPosition, RelayTail } from './port.ts';
+import type { RelayedStream } from './relayed-stream.ts';
+
+/** How often streams of this process are looked at. */
+const LOCAL_EVERY_MS = 25;
+/** Bytes that a reader is given at once. */
+const GIVEN_BYTES = 262_144;
+/** While the engine is away a reader waits so long. */
+const AWAY_MAX_MS = 30_000;
+
+/** Where the bytes go. */
+export interface ReaderSink {
+  /** Takes bytes; false where it wants no more for now, until `wake` is called. */
+  write(body: Uint8Array): boolean;
+  /** No more will come. `false`: the stream was broken off, or there is nobody to ask. */
+  end(isTidy: boolean): void;
+}
+
+/** One reader, for whoever made it. */
+export interface ReaderHandle {
+  /** It can take bytes again. */
+  wake(): void;
+  /** It is gone. */
+  stop(): void;
+}
+
+interface Reader {
+  readonly streamId: string;
+  readonly sink: ReaderSink;
+  offset: number;
+  cursor: PieceCursor;
+  isFull: boolean;
+  /** Monotonic; when the engine first failed to answer. */
+  awaySinceMs: number | undefined;
+}
+
+/** What readers are made of. */
+export interface ReadersOptions {
+  readonly engine: Relay;
+  readonly clock: Clock;
+  /** How often other instances' streams are read. */
+  readonly everyMs: number;
+  readonly streamOf: (streamId: string) => RelayedStream | undefined;
+  readonly onError: (error: unknown) => void;
+}
+
+/** All readers of one instance. */
+export class Readers {
+  readonly #options: ReadersOptions;
+  readonly #readers = new Set<Reader>();
+  #cancelTimer: (() => void) | undefined;
+  #isReading = false;
+  #lastReadMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: ReadersOptions) {
+    this.#options = options;
+  }
+
+  /** Gives a sink everything from `offset` on, then the end. The first bytes come in a later turn. */
+  follow({ streamId, offset }: RelayPosition, sink: ReaderSink): ReaderHandle {
+    const cursor = START;
+    const reader: Reader = {
+      streamId,
+      sink,
+      offset,
+      cursor,
+      isFull: false,
+      awaySinceMs: undefined,
+    };
+    this.#readers.add(reader);
+    this.#lastReadMs = Number.NEGATIVE_INFINITY;
+    this.#schedule(0);
+    return {
+      wake: () => {
+        reader.isFull = false;
+        this.#schedule(0);
+      },
+      stop: () => void this.#readers.delete(reader),
+    };
+  }
+
+  /** Readers of one stream in this process. */
+  count(streamId: string): number {
+    let count = 0;
+    for (const reader of this.#readers) if (reader.streamId === streamId) count += 1;
+    return count;
+  }
+
+  /** Streams that are read here and live elsewhere. */
+  following(): readonly string[] {
+    const ids = new Set<string>();
+    for (const { streamId } of this.#readers) {
+      if (this.#options.streamOf(streamId) === undefined) ids.add(streamId);
+    }
+    return [...ids];
+  }
+
+  /** Nobody reads any more: every reader has a broken end. */
+  close(): void {
+    this.#cancelTimer?.();
+    for (const reader of this.#readers) this.#end(reader, false);
+  }
+
+  #schedule(ms: number): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (this.#readers.size === 0) return;
+    this.#cancelTimer = this.#options.clock.after(ms, () => {
+      void this.#turn().finally(() => this.#schedule(LOCAL_EVERY_MS));
+    });
+  }
+
+  /** Every reader that can take something gets what there is. Never rejects. */
+  async #turn(): Promise<void> {
+    const remote: Reader[] = [];
+    for (const reader of this.#readers) {
+      if (reader.isFull) continue;
+      const stream = this.#options.streamOf(reader.streamId);
+      if (stream === undefined) remote.push(reader);
+      else this.#giveLocal(reader, stream);
+    }
+    const { clock, everyMs } = this.#options;
+    const isDue = clock.monotonicMs() - this.#lastReadMs >= everyMs;
+    if (remote.length === 0 || this.#isReading || !isDue) return;
+    this.#isReading = true;
+    this.#lastReadMs = clock.monotonicMs();
+    try {
+      await this.#giveRemote(remote);
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  #giveLocal(reader: Reader, stream: RelayedStream): void {
+    const { body, cursor } = stream.readFrom(reader.cursor, reader.offset, GIVEN_BYTES);
+    reader.cursor = cursor;
+    this.#give(reader, body, stream.localEnd);
+  }
+
+  async #giveRemote(readers: readonly Reader[]): Promise<void> {
+    const { engine, onError } = this.#options;
+    const keys = [...new Set(readers.map(keyOf))];
+    const byKey = new Map(readers.map((reader) => [keyOf(reader), reader]));
+    const positions = keys.flatMap((key): RelayPosition[] => {
+      const reader = byKey.get(key);
+      return reader === undefined ? [] : [{ streamId: reader.streamId, offset: reader.offset }];
+    });
+    let tails: readonly (RelayTail | undefined)[];
+    try {
+      tails = await engine.read(positions, { maxBytes: GIVEN_BYTES, withHeld: false });
+    } catch (error) {
+      onError(error);
+      return this.#noteAway(readers);
+    }
+    const found = new Map(keys.map((key, index) => [key, tails[index]]));
+    for (const reader of readers) {
+      const tail = found.get(keyOf(reader));
+      reader.awaySinceMs = undefined;
+      if (tail === undefined) this.#end(reader, false);
+      else this.#give(reader, tail.body, tail.end);
+    }
+    // More may be there at once.
+    if (tails.some((tail) => tail !== undefined && tail.body.length >= GIVEN_BYTES)) {
+      this.#lastReadMs = Number.NEGATIVE_INFINITY;
+    }
+  }
+
+  #give(reader: Reader, body: Uint8Array, end: RelayEnd | null): void {
+    if (!this.#readers.has(reader)) return;
+    reader.offset += body.length;
+    if (body.length > 0) reader.isFull = !reader.sink.write(body);
+    if (end === null) return;
+    if (reader.offset >= end.length) this.#end(reader, end.isTidy);
+    // The rest is not there, or is not for readers.
+    else if (body.length === 0) this.#end(reader, false);
+  }
+
+  #noteAway(readers: readonly Reader[]): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const reader of readers) {
+      reader.awaySinceMs ??= nowMs;
+      if (nowMs - reader.awaySinceMs > AWAY_MAX_MS) this.#end(reader, false);
+    }
+  }
+
+  #end(reader: Reader, isTidy: boolean): void {
+    if (this.#readers.delete(reader)) reader.sink.end(isTidy);
+  }
+}
+
+/** Readers at one place share one reading. */
+function keyOf({ streamId, offset }: RelayPosition): string {
+  return `${offset} ${streamId}`;
+}

@@ -1,0 +1,121 @@
+/** The streams of one instance that the engine is being told of, and what one exchange takes of them. */
+import type { RelayAnswer } from './port.ts';
+import { RelayedStream, type StreamShare } from './relayed-stream.ts';
+import type { RelaySource } from './source.ts';
+
+/** Bytes of all streams in one exchange, about. */
+const BATCH_BYTES = 4_194_304;
+/** Ended streams that the engine could not be told of are kept, so many at a time. */
+const ENDED_MAX = 1_000;
+
+/** What one exchange takes. */
+export interface SetShare {
+  readonly shares: ReadonlyMap<RelayedStream, StreamShare>;
+  /** Streams whose message is in the store. */
+  readonly settled: readonly string[];
+}
+
+/** An exchange that only renews the lease. */
+export const NOTHING: SetShare = { shares: new Map(), settled: [] };
+
+/** All streams of an instance, in the order in which they began. */
+export class StreamSet {
+  readonly #streams = new Map<string, RelayedStream>();
+  readonly #settled = new Set<string>();
+
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  /** A stream begins. */
+  add(source: RelaySource): RelayedStream {
+    const stream = new RelayedStream(source);
+    this.#streams.set(stream.id, stream);
+    return stream;
+  }
+
+  /** The stream that is live here, or whose end the engine is still to be told of. */
+  get(streamId: string): RelayedStream | undefined {
+    return this.#streams.get(streamId);
+  }
+
+  /** The newest stream of a conversation that has no end. */
+  newestOf(conversationId: string): string | undefined {
+    let newest: string | undefined;
+    for (const { id, source } of this.#streams.values()) {
+      if (source.conversationId === conversationId && source.end === undefined) newest = id;
+    }
+    return newest;
+  }
+
+  /** Its message is in the store, or it leaves none. */
+  settle(streamId: string): void {
+    this.#settled.add(streamId);
+  }
+
+  /** Whether the engine lacks anything. */
+  get hasNews(): boolean {
+    if (this.#settled.size > 0) return true;
+    for (const stream of this.#streams.values()) if (stream.hasNews) return true;
+    return false;
+  }
+
+  /** Whether somebody waits until the engine has a stream. */
+  get isAsked(): boolean {
+    for (const { waiters } of this.#streams.values()) if (waiters.length > 0) return true;
+    return false;
+  }
+
+  /** What the streams have to tell, up to the size of an exchange; the rest is next. */
+  take(): SetShare {
+    const shares = new Map<RelayedStream, StreamShare>();
+    let bytes = 0;
+    for (const stream of this.#streams.values()) {
+      if (bytes > BATCH_BYTES) break;
+      const share = stream.next();
+      if (share === undefined) {
+        stream.takeWaiters();
+        stream.tellTaken(true);
+        continue;
+      }
+      if (share.isAll) stream.takeWaiters();
+      shares.set(stream, share);
+      for (const { body } of share.parts) bytes += body.length;
+    }
+    return { shares, settled: [...this.#settled] };
+  }
+
+  /** The engine has taken it. What it knows all about is forgotten. */
+  confirm({ shares, settled }: SetShare, answer: RelayAnswer): void {
+    for (const id of settled) this.#settled.delete(id);
+    for (const [stream, share] of shares) {
+      stream.confirm(share, answer.lengths.get(stream.id));
+      if (share.isAll) stream.tellTaken(true);
+      const { end } = stream.source;
+      // No message is due, so none will be settled.
+      if (end?.save === 'empty' || end?.save === 'discarded') this.#settled.add(stream.id);
+      if (stream.isTold) this.#streams.delete(stream.id);
+    }
+  }
+
+  /** The engine could not be told: nobody waits for it any longer. */
+  refuseWaiters(): void {
+    for (const stream of this.#streams.values()) {
+      stream.takeWaiters();
+      stream.tellTaken(false);
+    }
+  }
+
+  /** The engine is told of all of them anew. */
+  reopen(): void {
+    for (const stream of this.#streams.values()) stream.reopen();
+  }
+
+  /** Forgets the oldest ended streams where there are too many; true where there were. */
+  dropOldest(): boolean {
+    const ended = [...this.#streams.values()].filter(({ source }) => source.end !== undefined);
+    const oldest = ended.slice(0, Math.max(0, ended.length - ENDED_MAX));
+    for (const stream of oldest) this.#streams.delete(stream.id);
+    return oldest.length > 0;
+  }
+}

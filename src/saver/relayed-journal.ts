@@ -1,0 +1,197 @@
+/**
+ * The journal of an instance that has a relay. With a journal on disk everything goes there as before, and the relay hears
+ * what a message's other facts are and when it is in the store. Without one the relay takes its place: what the engine has
+ * acknowledged counts as journaled.
+ */
+import type { Message } from '../core/message.ts';
+import type { Captured, OpenedStream, Piece, StreamLog } from '../core/save-port.ts';
+import { toRecord } from '../core/values.ts';
+import { endJson, parseEnding } from '../journal/record-json.ts';
+import type { Ending, Journal, JournalEntry, JournalState } from '../journal/port.ts';
+import type { RelayInstance } from '../relay/instance.ts';
+import { type ClaimedStream, readRelayedBody } from '../relay/takeover.ts';
+
+/** How long the relay may take to be told the rest at the end; the keeper has a bound of its own. */
+const LEAVE_MS = 5_000;
+
+/** What a message's other facts are, as the engine keeps them. */
+interface StoredEnding {
+  readonly ending: Ending;
+  /** Bytes of the body that it speaks of. */
+  readonly endsAt: number;
+}
+
+/** A journal whose streams are relayed; `disk` is `undefined` where the relay stands for it. */
+export class RelayedJournal implements Journal {
+  readonly #relay: RelayInstance;
+  readonly #disk: Journal | undefined;
+  readonly #opened = new WeakMap<StreamLog, OpenedStream>();
+  readonly #endings = new WeakMap<StreamLog, StoredEnding>();
+  /** Without a disk: messages that memory holds no longer, by stream id, in the order of their turns. */
+  readonly #kept = new Map<string, JournalEntry>();
+
+  constructor(relay: RelayInstance, disk: Journal | undefined) {
+    this.#relay = relay;
+    this.#disk = disk;
+  }
+
+  open(stream: OpenedStream, body: Captured): StreamLog {
+    const log = this.#disk?.open(stream, body) ?? new NoLog();
+    this.#opened.set(log, stream);
+    return log;
+  }
+
+  end(log: StreamLog, ending: Ending): void {
+    this.#disk?.end(log, ending);
+    const opened = this.#opened.get(log);
+    if (opened === undefined) return;
+    this.#relay.streamOf(opened.id)?.conclude((endsAt) => {
+      this.#endings.set(log, { ending, endsAt });
+      return JSON.stringify({ ending: endJson(ending), endsAt });
+    });
+  }
+
+  sync(log: StreamLog): Promise<boolean> {
+    if (this.#disk !== undefined) return this.#disk.sync(log);
+    const opened = this.#opened.get(log);
+    return opened === undefined ? Promise.resolve(false) : this.#relay.sync(opened.id);
+  }
+
+  settled(log: StreamLog): void {
+    this.#disk?.settled(log);
+    const opened = this.#opened.get(log);
+    if (opened !== undefined) this.#relay.settle(opened.id);
+  }
+
+  /** Only a disk has a place for what the store can never take. */
+  async refuse(log: StreamLog, message: Message, sqlstate: string): Promise<boolean> {
+    return (await this.#disk?.refuse(log, message, sqlstate)) ?? false;
+  }
+
+  backlog(
+    limit: number,
+    isSkipped: (streamId: string) => boolean = never,
+  ): readonly JournalEntry[] {
+    if (this.#disk !== undefined) return this.#disk.backlog(limit, isSkipped);
+    const found: JournalEntry[] = [];
+    for (const [id, entry] of this.#kept) {
+      if (found.length >= limit) break;
+      if (!isSkipped(id)) found.push(entry);
+    }
+    return found;
+  }
+
+  backlogSize(): number {
+    return this.#disk?.backlogSize() ?? this.#kept.size;
+  }
+
+  keep(log: StreamLog): void {
+    if (this.#disk !== undefined) return this.#disk.keep(log);
+    const opened = this.#opened.get(log);
+    const stored = this.#endings.get(log);
+    if (opened === undefined || stored === undefined) return;
+    const { id } = opened;
+    const entry: JournalEntry = {
+      opened,
+      ...stored,
+      body: () => readRelayedBody(this.#relay.settings.engine, id),
+      settle: () => {
+        this.#kept.delete(id);
+        this.#relay.settle(id);
+        return Promise.resolve();
+      },
+      postpone: () => {
+        this.#kept.delete(id);
+        this.#kept.set(id, entry);
+      },
+      // Nobody can keep it: it is said in the log, and what the engine has of it goes when its time is over.
+      refuse: () => entry.settle(),
+    };
+    this.#kept.set(id, entry);
+  }
+
+  async *recover(signal: AbortSignal): AsyncIterable<JournalEntry> {
+    if (this.#disk !== undefined) yield* this.#disk.recover(signal);
+  }
+
+  state(): JournalState {
+    if (this.#disk !== undefined) return this.#disk.state();
+    const { isUp, streams } = this.#relay.report();
+    return {
+      ...NO_DISK,
+      entries: streams + this.#kept.size,
+      degraded: isUp ? undefined : 'relay away',
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#disk?.close(), this.#relay.close(LEAVE_MS)]);
+  }
+}
+
+/** A stream that a dead instance left, as replay takes it. */
+export function entryOf(stream: ClaimedStream): JournalEntry {
+  const { opened } = stream;
+  const stored = parseStored(stream.ending, opened);
+  const settle = (): Promise<void> => {
+    stream.settle();
+    return Promise.resolve();
+  };
+  return {
+    opened,
+    ending: stored?.ending,
+    endsAt: stored?.endsAt,
+    body: (): Promise<readonly Piece[]> => stream.body(),
+    settle,
+    // Delivery has said in the log which message it is.
+    refuse: settle,
+  };
+}
+
+function parseStored(json: string | null, opened: OpenedStream): StoredEnding | undefined {
+  if (json === null) return undefined;
+  const { ending, endsAt } = toRecord(JSON.parse(json));
+  if (typeof ending !== 'string' || typeof endsAt !== 'number') return undefined;
+  return { ending: parseEnding(ending, opened), endsAt };
+}
+
+/** The log of a stream that nothing is written ahead for. */
+class NoLog implements StreamLog {
+  readonly ahead = false;
+  readonly clean = true;
+
+  append(): void {
+    // The relay reads the body itself, when a flush is due.
+  }
+
+  flush(): void {
+    // Nothing waits.
+  }
+
+  releaseBody(): undefined {
+    // Memory is all there is.
+  }
+
+  readBack(): Promise<readonly Piece[]> {
+    return Promise.resolve([]);
+  }
+
+  drop(): void {
+    // The relay is told by the stream's end that no message is due.
+  }
+}
+
+const NO_DISK: JournalState = {
+  entries: 0,
+  bytes: 0,
+  capacityBytes: 0,
+  oldestEntryMs: 0,
+  degraded: undefined,
+  corruptRecords: 0,
+  fileSystem: 'network',
+  ephemeral: true,
+};
+
+function never(): boolean {
+  return false;
+}

@@ -1,0 +1,168 @@
+/**
+ * The route that resumes a stream: the very bytes of its body from an offset on, then what follows, then the same end; from
+ * whichever instance is asked. The response is none of ours: no message is kept of it, also behind a guard.
+ */
+import { errorTypeOf } from '../../core/errors.ts';
+import {
+  bad,
+  optionalFunction,
+  optionGroup,
+  refuseUnknown,
+  wholeNumber,
+} from '../../core/options.ts';
+import type { RelayInstance } from '../../relay/instance.ts';
+import { streamOf } from '../entry/attach.ts';
+import { asMiddleware, type Middleware } from '../entry/middleware.ts';
+import type { Environment } from '../lifecycle/stream.ts';
+import type { Response, RoutedRequest } from '../response/exchange.ts';
+import type { AppRequest } from '../settings.ts';
+import { answerJson, idIn, offsetOf } from './route-words.ts';
+import { findStream, type FoundStream, type ResumableStream } from './find-stream.ts';
+import { ResumedResponse } from './resumed-response.ts';
+
+/** Which stream a request is about. */
+export type ResumeTarget =
+  | { readonly streamId: string }
+  /** The newest one of the conversation that has not ended. */
+  | { readonly conversationId: string };
+
+/** Who may resume which stream. */
+export interface ResumeOptions<Req = AppRequest> {
+  /** True lets this request read that stream. Required: a stream's id is no secret. */
+  readonly authorize: (req: Req, stream: ResumableStream) => boolean | Promise<boolean>;
+  /**
+   * Says which stream is meant; `undefined` is none, answered with 204. Default: the one that the path names, `:streamId` or its last
+   * segment.
+   */
+  readonly find?: (req: Req) => ResumeTarget | undefined | Promise<ResumeTarget | undefined>;
+  /** Readers of one stream in this process; default 256, 1 to 100 000. */
+  readonly maxReaders?: number;
+}
+
+/** What the options say, checked. */
+interface ResumeSettings {
+  readonly authorize: (req: unknown, stream: ResumableStream) => unknown;
+  readonly find: ((req: unknown) => unknown) | undefined;
+  readonly maxReaders: number;
+}
+
+/** Answers `GET /streams/:streamId?offset=N`. Throws `bad-option`, also without the option `relay`. */
+export function resumeMiddleware<Req>(
+  environment: Environment,
+  options: ResumeOptions<Req>,
+): Middleware {
+  const { relay } = environment;
+  if (relay === undefined) throw bad('resumeHandler() needs the option `relay` of lastchunk()');
+  const route = new ResumeRoute(environment, relay, settingsOf(options));
+  return asMiddleware((req, res, next) =>
+    route.answer(req, res).catch((error: unknown) => {
+      if (next !== undefined && !res.headersSent) next(error);
+      else res.destroy();
+    }),
+  );
+}
+
+function settingsOf<Req>(options: ResumeOptions<Req>): ResumeSettings {
+  // Called from JavaScript as well, where the argument can be missing.
+  const given = optionGroup('resumeHandler()', options);
+  refuseUnknown('resumeHandler()', given, ['authorize', 'find', 'maxReaders']);
+  const authorize = optionalFunction('authorize', given['authorize']);
+  if (authorize === undefined) {
+    throw bad('resumeHandler() needs `authorize`, a function (req, stream) => boolean');
+  }
+  return {
+    // The app's own request type is what its framework passes here.
+    authorize: authorize as ResumeSettings['authorize'],
+    find: optionalFunction('find', given['find']) as ResumeSettings['find'],
+    maxReaders: wholeNumber('maxReaders', given['maxReaders'], {
+      min: 1,
+      max: 100_000,
+      fallback: 256,
+    }),
+  };
+}
+
+class ResumeRoute {
+  readonly #environment: Environment;
+  readonly #relay: RelayInstance;
+  readonly #settings: ResumeSettings;
+
+  constructor(environment: Environment, relay: RelayInstance, settings: ResumeSettings) {
+    this.#environment = environment;
+    this.#relay = relay;
+    this.#settings = settings;
+  }
+
+  async answer(req: RoutedRequest, res: Response): Promise<void> {
+    streamOf(res)?.becomeOther();
+    if (req.method !== 'GET') {
+      res.setHeader('Allow', 'GET');
+      return answerJson(res, 405, { error: 'method not allowed' });
+    }
+    const offset = offsetOf(req);
+    if (offset === undefined) {
+      return answerJson(res, 400, { error: 'offset must be a whole number of bytes' });
+    }
+    const { find } = this.#settings;
+    const target = find === undefined ? { streamId: idIn(req) } : await find(req);
+    const stream = await this.#find(target);
+    if (stream === 'away') {
+      res.setHeader('Retry-After', '1');
+      return answerJson(res, 503, { error: 'not available' });
+    }
+    // Unknown, somebody else's, or an authorize() that throws: the answer must not tell which.
+    if (stream === undefined || !(await this.#isAllowed(req, stream))) {
+      return find === undefined ? answerJson(res, 404, { error: 'not found' }) : answerNothing(res);
+    }
+    this.#resume(res, stream, offset);
+  }
+
+  async #find(target: unknown): Promise<FoundStream | undefined | 'away'> {
+    try {
+      return await findStream(this.#relay, target);
+    } catch (error) {
+      this.#environment.warnOnce(
+        'resume',
+        `a stream could not be resumed: the relay is away (${errorTypeOf(error)})`,
+      );
+      return 'away';
+    }
+  }
+
+  async #isAllowed(req: RoutedRequest, { stream }: FoundStream): Promise<boolean> {
+    try {
+      return (await this.#settings.authorize(req, stream)) === true;
+    } catch (error) {
+      const message = `authorize() of resumeHandler() threw (${errorTypeOf(error)}): nothing is resumed`;
+      this.#environment.warnOnce('authorize resume', message);
+      return false;
+    }
+  }
+
+  #resume(res: Response, { stream, response, end }: FoundStream, offset: number): void {
+    if (response === undefined) return answerNothing(res);
+    if (end !== null) {
+      if (offset > end.length) return answerBeyond(res, end.length);
+      // All of it was seen, and there is no regular end to come.
+      if (offset === end.length && !end.isTidy) return answerNothing(res);
+    }
+    if (this.#relay.readers(stream.id) >= this.#settings.maxReaders) {
+      res.setHeader('Retry-After', '1');
+      return answerJson(res, 429, { error: 'too many readers' });
+    }
+    const resumed = new ResumedResponse(res, response, offset, () => answerBeyond(res));
+    resumed.follow(this.#relay, stream.id);
+  }
+}
+
+function answerNothing(res: Response): void {
+  res.statusCode = 204;
+  res.setHeader('Cache-Control', 'no-store');
+  res.end();
+}
+
+/** The client has more of the body than there is. */
+function answerBeyond(res: Response, length?: number): void {
+  res.setHeader('Content-Range', `bytes */${length ?? '*'}`);
+  answerJson(res, 416, { error: 'offset is beyond the end' });
+}

@@ -1,0 +1,94 @@
+/**
+ * One resumed response: the head of the original, its bytes from the offset on as fast as the client takes them, and the same
+ * end. The head leaves when it is certain that the offset is not beyond the body.
+ */
+import type { RelayInstance } from '../../relay/instance.ts';
+import type { ReaderHandle, ReaderSink } from '../../relay/readers.ts';
+import type { ResumableHead } from '../../relay/source.ts';
+import { exchangeOf, type Response } from '../response/exchange.ts';
+
+/** A client may have bytes that the engine is told of a moment later, or never: for so long they are waited for. */
+const BEYOND_MAX_MS = 10_000;
+/** After a broken end the client has so long to take what is on its way. */
+const CUT_AFTER_MS = 2_000;
+/** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7). */
+const H2_INTERNAL_ERROR = 2;
+
+/** A response that is a stream's from some offset on. */
+export class ResumedResponse implements ReaderSink {
+  readonly #res: Response;
+  readonly #head: ResumableHead;
+  readonly #offset: number;
+  readonly #onBeyond: () => void;
+  /** The byte before the offset is read too: it shows that the offset is not beyond the body. */
+  #skip: number;
+  #reader: ReaderHandle | undefined;
+  #beyond: NodeJS.Timeout | undefined;
+
+  constructor(res: Response, head: ResumableHead, offset: number, onBeyond: () => void) {
+    this.#res = res;
+    this.#head = head;
+    this.#offset = offset;
+    this.#skip = offset > 0 ? 1 : 0;
+    this.#onBeyond = onBeyond;
+  }
+
+  /** Begins to read. */
+  follow(relay: RelayInstance, streamId: string): void {
+    const res = this.#res;
+    const reader = relay.follow({ streamId, offset: this.#offset - this.#skip }, this);
+    this.#reader = reader;
+    res.on('close', () => {
+      clearTimeout(this.#beyond);
+      reader.stop();
+    });
+    res.on('drain', () => reader.wake());
+    // A client that resets its connection is no error of anybody's.
+    res.on('error', () => reader.stop());
+    if (this.#skip === 0) this.#sendHead();
+    else this.#beyond = setTimeout(() => this.#refuse(), BEYOND_MAX_MS);
+  }
+
+  write(body: Uint8Array): boolean {
+    if (this.#res.destroyed) return false;
+    this.#sendHead();
+    const bytes = body.subarray(this.#skip);
+    this.#skip = 0;
+    return bytes.length === 0 || this.#res.write(bytes);
+  }
+
+  end(isTidy: boolean): void {
+    const res = this.#res;
+    if (res.destroyed) return;
+    if (!res.headersSent) this.#refuse();
+    else if (isTidy) res.end();
+    else this.#cut();
+  }
+
+  #sendHead(): void {
+    const res = this.#res;
+    if (res.headersSent) return;
+    clearTimeout(this.#beyond);
+    res.statusCode = this.#head.status;
+    for (const [name, value] of this.#head.headers) res.setHeader(name, value);
+    res.setHeader('Cache-Control', 'no-store');
+    res.setHeader('X-Stream-Offset', String(this.#offset));
+    res.flushHeaders();
+  }
+
+  #refuse(): void {
+    clearTimeout(this.#beyond);
+    this.#reader?.stop();
+    if (!this.#res.headersSent) this.#onBeyond();
+  }
+
+  /** The end of a stream that was broken off: what is on its way is sent, the regular end is not. */
+  #cut(): void {
+    const res = this.#res;
+    const { h2, socket } = exchangeOf(res.req, res);
+    const limit = setTimeout(() => socket.destroy(), CUT_AFTER_MS).unref();
+    res.once('close', () => clearTimeout(limit));
+    if (h2 !== undefined) h2.write('', () => h2.close(H2_INTERNAL_ERROR));
+    else socket.destroySoon();
+  }
+}

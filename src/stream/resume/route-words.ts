@@ -1,0 +1,29 @@
+/** What the routes that are about a stream have in common: which one and from where on, and answers that are no stream. */
+import type { Response, RoutedRequest } from '../response/exchange.ts';
+
+/** `:streamId` of the route, or the last segment of the path where there is no router. */
+export function idIn(req: RoutedRequest): string {
+  const path = (req.url ?? '').split('?', 1)[0] ?? '';
+  return req.params?.['streamId'] ?? path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** A short answer that no cache keeps. */
+export function answerJson(res: Response, status: number, body: object): void {
+  res.statusCode = status;
+  res.setHeader('Content-Type', 'application/json');
+  res.setHeader('Cache-Control', 'no-store');
+  res.end(JSON.stringify(body));
+}
+
+/**
+ * `?offset=`, else `Last-Event-ID`, in bytes of the body; 0 where there is neither. `undefined` for what is no offset: negative,
+ * a fraction, no number, or named twice.
+ */
+export function offsetOf(req: RoutedRequest): number | undefined {
+  const [, query = ''] = (req.url ?? '').split('?', 2);
+  const named = new URLSearchParams(query).getAll('offset');
+  if (named.length > 1) return undefined;
+  const given = named[0] ?? req.headers['last-event-id'] ?? '0';
+  if (typeof given !== 'string' || !/^\d{1,15}$/.test(given)) return undefined;
+  return Number(given);
+}

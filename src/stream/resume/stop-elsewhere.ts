@@ -1,0 +1,58 @@
+/** Stops a stream that another instance has, and answers as if it were one of this process. */
+import { OUTCOMES } from '../../core/message.ts';
+import type { RelayInstance } from '../../relay/instance.ts';
+import type { StreamHandle } from '../lifecycle/stream-handle.ts';
+import type { Response, RoutedRequest } from '../response/exchange.ts';
+import { type FoundStream, ofRecord } from './find-stream.ts';
+import { answerJson, idIn } from './route-words.ts';
+
+/** A handler has a second to end by itself, and its message is saved after that. */
+const PATIENCE_MS = 15_000;
+
+/** Whether this request may stop that stream; false where the app's own function threw. */
+export type Allows = (req: RoutedRequest, stream: StreamHandle) => Promise<boolean>;
+
+/** Answers 404 for what is unknown, denied or over, 200 or 503 as the owner would, 503 where nobody says in time. */
+export async function answerStopElsewhere(
+  relay: RelayInstance,
+  req: RoutedRequest,
+  res: Response,
+  allows: Allows,
+): Promise<void> {
+  const streamId = idIn(req);
+  try {
+    const found = ofRecord(await relay.find({ streamId }));
+    const isLive = found !== undefined && found.end === null;
+    if (!isLive || !(await allows(req, handleOfFound(found, relay)))) {
+      return answerJson(res, 404, { error: 'not found' });
+    }
+    const record = await relay.stopElsewhere(streamId, PATIENCE_MS);
+    if (record === undefined) return answerJson(res, 404, { error: 'not found' });
+    const { messageId } = found.stream;
+    const { outcome, save } = record.end ?? {};
+    const isSafe = typeof save === 'string' && save !== 'lost' && save !== 'missing';
+    answerJson(res, isSafe ? 200 : 503, { streamId, messageId, outcome, save });
+  } catch {
+    // The engine is away, which is told in the log and in health.
+    res.setHeader('Retry-After', '1');
+    answerJson(res, 503, { error: 'not available' });
+  }
+}
+
+/** Nothing of another process can be aborted or named here. */
+function handleOfFound({ stream, end }: FoundStream, relay: RelayInstance): StreamHandle {
+  return {
+    id: stream.id,
+    messageId: stream.messageId,
+    conversationId: stream.conversationId,
+    signal: new AbortController().signal,
+    outcome: OUTCOMES.find((outcome) => outcome === end?.outcome),
+    side: undefined,
+    identify: () => false,
+    stop: () => {
+      // What becomes of it is told by the stream's end.
+      relay.stopElsewhere(stream.id, 0).catch(() => undefined);
+      return end === null;
+    },
+  };
+}

@@ -1,0 +1,260 @@
+import { describe, expect, it } from 'vitest';
+import { chatChunk } from '../support/frames.ts';
+import { openClient } from '../support/http-client.ts';
+import {
+  createShared,
+  type Replica,
+  type ReplicaOptions,
+  type Shared,
+  startReplica,
+} from '../support/replicas.ts';
+import { until } from '../support/until.ts';
+
+/** Two replicas, and a stream that is live in the first and has said something. */
+async function begin(options: ReplicaOptions = {}) {
+  const shared = createShared();
+  const [here, there] = [await startReplica(shared, options), await startReplica(shared)];
+  const client = await openClient(here.server, '/chat/c', { method: 'POST' });
+  const talk = await until('the handler runs', () => here.talks[0]);
+  talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+  await client.sees('hello');
+  await told(shared, talk.streamId, 'hello');
+  return { shared, here, there, client, talk };
+}
+
+const told = (shared: Shared, streamId: string, text: string): Promise<unknown> =>
+  until(`the engine has ${text}`, () => shared.relay.bodyOf(streamId).includes(text));
+
+/** The instance is out of reach, and its lease is over. */
+function die({ network }: Replica, { relay }: Shared): void {
+  network.isCut = true;
+  relay.advance(2_001);
+}
+
+const rowOf = (shared: Shared) =>
+  until('the message is saved', () => shared.store.rows.size > 0 && shared.store.row);
+
+const resume = (replica: Replica, streamId: string, offset = 0) =>
+  openClient(replica.server, `/streams/${streamId}?offset=${offset}`);
+
+describe('an instance whose lease is over', () => {
+  it('has its streams saved by another one as interrupted, and its readers broken off', async () => {
+    const { shared, here, there, talk } = await begin();
+    const reader = await resume(there, talk.streamId);
+    await reader.sees('hello');
+    die(here, shared);
+    expect(await rowOf(shared)).toMatchObject({
+      streamId: talk.streamId,
+      conversationId: 'c',
+      text: 'hello',
+      outcome: 'interrupted',
+      side: 'server',
+      complete: false,
+    });
+    expect((await reader.over()).whole).toBe(false);
+    expect(reader.text).toBe(chatChunk({ content: 'hello' }));
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+    expect(shared.store.asked).toHaveLength(1);
+  });
+
+  it('registers anew when it wakes, goes on, and leaves one row', async () => {
+    const { shared, here, there, client, talk } = await begin();
+    die(here, shared);
+    await rowOf(shared);
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+    talk.res.write(chatChunk({ content: ' again' }));
+    here.network.isCut = false;
+    await told(shared, talk.streamId, 'again');
+    const reader = await resume(there, talk.streamId);
+    talk.res.end(chatChunk({}, 'stop'));
+    expect((await client.over()).whole).toBe(true);
+    const reply = await reader.over();
+    expect(reply.whole).toBe(true);
+    expect(reply.body.toString()).toBe(client.text);
+    const final = { text: 'hello again', complete: true, outcome: 'completed' };
+    await until('the better one is saved', () => shared.store.row.complete);
+    expect(shared.store.row).toMatchObject(final);
+    expect(here.logbook.lines.some(({ text }) => text.includes('lease of this instance'))).toBe(
+      true,
+    );
+  });
+
+  it('has its streams saved once, however many others there are', async () => {
+    const { shared, here, talk } = await begin();
+    await startReplica(shared);
+    await startReplica(shared);
+    die(here, shared);
+    await rowOf(shared);
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+    expect(shared.store.asked).toHaveLength(1);
+  });
+
+  it('has nothing to be saved where its messages are in the store', async () => {
+    const { shared, here, there, talk } = await begin();
+    talk.res.end(chatChunk({}, 'stop'));
+    await here.recorded.ended();
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+    die(here, shared);
+    await until('it is claimed', () => shared.relay.instances.length === 1);
+    const reply = await (await resume(there, talk.streamId)).over();
+    expect(reply.whole).toBe(true);
+    expect(shared.store.asked).toHaveLength(1);
+  });
+
+  it('has its streams finished when the store is back, where that was away too', async () => {
+    const { shared, here, there } = await begin();
+    shared.store.fail(new Error('away'));
+    die(here, shared);
+    await until('the other one has tried', () => there.recorded.attempts.length > 0);
+    expect(shared.store.rows.size).toBe(0);
+    shared.store.fail(undefined);
+    expect(await rowOf(shared)).toMatchObject({ text: 'hello', outcome: 'interrupted' });
+  });
+});
+
+describe('without a journal', () => {
+  it('a message that the relay has acknowledged is journaled, and saved by another instance as it ended', async () => {
+    const { shared, here, client, talk } = await begin();
+    shared.store.fail(new Error('away'));
+    talk.res.end(chatChunk({ content: ' world' }) + chatChunk({}, 'stop'));
+    expect((await client.over()).whole).toBe(true);
+    expect(await here.recorded.ended()).toMatchObject({ save: 'journaled', outcome: 'completed' });
+    die(here, shared);
+    shared.store.fail(undefined);
+    expect(await rowOf(shared)).toMatchObject({
+      text: 'hello world',
+      outcome: 'completed',
+      complete: true,
+      revision: 0,
+      conversationId: 'c',
+    });
+  });
+
+  it('the backlog has such a message, and replay() saves it', async () => {
+    const { shared, here, talk } = await begin();
+    shared.store.fail(new Error('away'));
+    talk.res.end(chatChunk({}, 'stop'));
+    expect(await here.recorded.ended()).toMatchObject({ save: 'journaled' });
+    shared.store.fail(undefined);
+    await here.keep.replay();
+    expect(await rowOf(shared)).toMatchObject({ text: 'hello', complete: true });
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+  });
+
+  it('a message that neither store nor relay takes is not journaled', async () => {
+    const { shared, here, client, talk } = await begin({
+      guard: { confirmTimeoutMs: 200, missingAfterMs: 600 },
+    });
+    shared.store.fail(new Error('away'));
+    shared.relay.fail(new Error('away'));
+    talk.res.end(chatChunk({}, 'stop'));
+    await client.over();
+    expect(here.recorded.holds).toEqual(['unconfirmed']);
+    expect(await here.recorded.ended()).toMatchObject({ save: 'lost' });
+  });
+});
+
+describe('a relay that is away', () => {
+  it('stops no stream, is shown in health, and catches up', async () => {
+    const { shared, here, there, client, talk } = await begin();
+    expect(here.keep.health()).toMatchObject({ relay: { up: true }, reasons: [] });
+    shared.relay.fail(new Error('away'));
+    const words = Array.from({ length: 50 }, (_, n) => ` word${n}`);
+    for (const word of words) talk.res.write(chatChunk({ content: word }));
+    await client.sees('word49');
+    await until('health says so', () => here.keep.health().reasons.includes('relay-away'));
+    expect(here.keep.health()).toMatchObject({ status: 'degraded', relay: { up: false } });
+    const warned = here.logbook.lines.filter(({ text }) => text.includes('the relay is away'));
+    expect(warned).toMatchObject([{ level: 'warn' }]);
+    shared.relay.fail(undefined);
+    await told(shared, talk.streamId, 'word49');
+    await until('health is well', () => here.keep.health().relay?.up);
+    talk.res.end(chatChunk({}, 'stop'));
+    const reply = await (await resume(there, talk.streamId)).over();
+    expect(reply.body.equals((await client.over()).body)).toBe(true);
+  });
+
+  it('loses nothing of an exchange of which nobody knows whether it was carried out', async () => {
+    const { shared, there, client, talk } = await begin();
+    shared.relay.failAfter(new Error('cut'));
+    talk.res.write(chatChunk({ content: ' one' }));
+    await told(shared, talk.streamId, 'one');
+    talk.res.write(chatChunk({ content: ' two' }));
+    await told(shared, talk.streamId, 'two');
+    shared.relay.failAfter(undefined);
+    talk.res.end(chatChunk({}, 'stop'));
+    const reply = await (await resume(there, talk.streamId)).over();
+    expect(reply.body.equals((await client.over()).body)).toBe(true);
+  });
+});
+
+describe('stopHandler()', () => {
+  const stop = (replica: Replica, streamId: string, user = 'alice') =>
+    openClient(replica.server, `/streams/${streamId}`, {
+      method: 'DELETE',
+      headers: { 'x-user': user },
+    });
+
+  it('stops a stream of another instance, and answers as if it were its own', async () => {
+    const { shared, here, there, client, talk } = await begin();
+    const reply = await (await stop(there, talk.streamId)).over();
+    expect(reply.status).toBe(200);
+    const { messageId } = { messageId: shared.store.row.id };
+    expect(JSON.parse(reply.body.toString())).toEqual({
+      streamId: talk.streamId,
+      messageId,
+      outcome: 'stopped',
+      save: 'saved',
+    });
+    expect((await client.over()).whole).toBe(true);
+    expect(await here.recorded.ended()).toMatchObject({ outcome: 'stopped', side: 'client' });
+  });
+
+  it('ends a detached stream for its readers too', async () => {
+    const { here, there, client, talk } = await begin();
+    const reader = await resume(there, talk.streamId);
+    await reader.sees('hello');
+    client.rst();
+    await until('it is detached', () => here.recorded.finishing.length > 0);
+    expect((await (await stop(there, talk.streamId)).over()).status).toBe(200);
+    expect((await reader.over()).whole).toBe(true);
+  });
+
+  it('answers 404 for what is unknown, denied or over, and 503 while the relay is away', async () => {
+    const { shared, here, there, talk } = await begin();
+    expect((await (await stop(there, talk.streamId, 'mallory')).over()).status).toBe(404);
+    expect((await (await stop(there, 'nobody')).over()).status).toBe(404);
+    shared.relay.fail(new Error('away'));
+    expect((await (await stop(there, talk.streamId)).over()).status).toBe(503);
+    shared.relay.fail(undefined);
+    expect(here.recorded.ends).toEqual([]);
+    talk.res.end(chatChunk({}, 'stop'));
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+    expect((await (await stop(there, talk.streamId)).over()).status).toBe(404);
+  });
+});
+
+describe('what a stream costs', () => {
+  it('is told in one part, however many chunks there were since the last flush', async () => {
+    const { shared, talk } = await begin();
+    const before = shared.relay.exchanges.length;
+    for (let n = 0; n < 500; n += 1) talk.res.write(chatChunk({ content: ` ${n}` }));
+    await told(shared, talk.streamId, ' 499');
+    const parts = shared.relay.exchanges.slice(before).flatMap((batch) => batch.parts);
+    expect(parts.length).toBeLessThan(5);
+  });
+});
+
+describe('close()', () => {
+  it('leaves nothing to be finished: live streams are interrupted and saved, and readers broken off', async () => {
+    const { shared, here, there, talk } = await begin();
+    const reader = await resume(there, talk.streamId);
+    await reader.sees('hello');
+    await here.keep.close({ deadlineMs: 300 });
+    expect(shared.store.row).toMatchObject({ text: 'hello', outcome: 'interrupted' });
+    expect((await reader.over()).whole).toBe(false);
+    expect(shared.relay.isSettled(talk.streamId)).toBe(true);
+    expect(shared.relay.instances).toHaveLength(1);
+    expect(shared.store.asked).toHaveLength(1);
+  });
+});

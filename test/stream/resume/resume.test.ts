@@ -1,0 +1,366 @@
+import { connect } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { chatChunk } from '../../support/frames.ts';
+import { type HttpClient, openClient } from '../../support/http-client.ts';
+import {
+  createShared,
+  type Replica,
+  type Shared,
+  startReplica,
+  type Talk,
+} from '../../support/replicas.ts';
+import { until } from '../../support/until.ts';
+
+/** Two replicas, and a stream that is live in the first. */
+async function begin(
+  options: Parameters<typeof startReplica>[1] = {},
+): Promise<{ shared: Shared; here: Replica; there: Replica; client: HttpClient; talk: Talk }> {
+  const shared = createShared();
+  const [here, there] = [await startReplica(shared, options), await startReplica(shared)];
+  const client = await openClient(here.server, '/chat/c', { method: 'POST' });
+  const talk = await until('the handler runs', () => here.talks[0]);
+  return { shared, here, there, client, talk };
+}
+
+const resume = (
+  replica: Replica,
+  streamId: string,
+  query = '',
+  headers: Record<string, string> = {},
+): Promise<HttpClient> => openClient(replica.server, `/streams/${streamId}${query}`, { headers });
+
+/** Everything that was written reaches the engine. */
+const relayed = (shared: Shared, streamId: string, text: string): Promise<unknown> =>
+  until('the engine has it', () => shared.relay.bodyOf(streamId) === text);
+
+describe('a resumed response', () => {
+  it.each(['here', 'there'] as const)(
+    'has the very bytes from every offset on, then what follows, then the end: %s',
+    async (where) => {
+      const all = await begin();
+      const { shared, talk } = all;
+      const begun = chatChunk({ content: 'wörld ' });
+      const rest = chatChunk({ content: '…and more' }) + chatChunk({}, 'stop');
+      talk.res.type('text/event-stream').write(begun);
+      await relayed(shared, talk.streamId, begun);
+      const size = Buffer.byteLength(begun);
+      const offsets = Array.from({ length: size + 1 }, (_, offset) => offset);
+      const readers: HttpClient[] = [];
+      for (const offset of offsets) {
+        readers.push(await resume(all[where], talk.streamId, `?offset=${offset}`));
+      }
+      await until('every head is there', () => readers.every(({ reply }) => reply?.status === 200));
+      talk.res.end(rest);
+      const whole = Buffer.from(begun + rest);
+      for (const [offset, reader] of readers.entries()) {
+        const reply = await reader.over();
+        expect(reply.whole).toBe(true);
+        expect(reply.body.equals(whole.subarray(offset))).toBe(true);
+        expect(reply.headers['x-stream-offset']).toBe(String(offset));
+      }
+    },
+  );
+
+  it('has the head of the original, and of that only what is about the body', async () => {
+    const { shared, there, talk } = await begin();
+    talk.res.writeHead(200, {
+      'Content-Type': 'text/event-stream; charset=utf-8',
+      'X-Vercel-AI-UI-Message-Stream': 'v1',
+      'Set-Cookie': 'session=secret',
+      'X-Private': 'secret',
+    });
+    talk.res.write(chatChunk({ content: 'hello' }));
+    await relayed(shared, talk.streamId, chatChunk({ content: 'hello' }));
+    const reader = await resume(there, talk.streamId);
+    const { headers, head } = await until('the head', () => reader.reply);
+    expect(headers).toMatchObject({
+      'content-type': 'text/event-stream; charset=utf-8',
+      'x-vercel-ai-ui-message-stream': 'v1',
+      'x-stream-id': talk.streamId,
+      'x-stream-offset': '0',
+      'cache-control': 'no-store',
+    });
+    expect(head).not.toContain('secret');
+  });
+
+  it.each(['here', 'there'] as const)(
+    'never shows the last frame before the message is saved: %s',
+    async (where) => {
+      const all = await begin({ guard: { confirmTimeoutMs: 60_000 } });
+      const { shared, talk, client } = all;
+      shared.store.hold();
+      const text = chatChunk({ content: 'hello' });
+      talk.res.type('text/event-stream').write(text);
+      await relayed(shared, talk.streamId, text);
+      const reader = await resume(all[where], talk.streamId);
+      await reader.sees('hello');
+      talk.res.end(chatChunk({}, 'stop'));
+      // The relay takes the message for the journal; the frame is let go by that alone.
+      shared.relay.hold();
+      await until('the store is asked', () => shared.store.waiting === 1);
+      expect(client.text).not.toContain('stop');
+      expect(reader.text).not.toContain('stop');
+      shared.store.answer();
+      await client.sees('"stop"');
+      shared.relay.answer();
+      expect((await reader.over()).whole).toBe(true);
+    },
+  );
+
+  it('goes on where its client left and the handler finishes, and has a regular end', async () => {
+    const { shared, there, client, talk } = await begin();
+    talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+    await client.sees('hello');
+    const seen = client.reply?.body.length ?? 0;
+    client.rst();
+    const reader = await resume(there, talk.streamId, `?offset=${seen}`);
+    talk.res.write(chatChunk({ content: ' again' }));
+    await reader.sees('again');
+    talk.res.end(chatChunk({}, 'stop'));
+    const reply = await reader.over();
+    expect(reply.whole).toBe(true);
+    expect(reply.body.toString()).toBe(chatChunk({ content: ' again' }) + chatChunk({}, 'stop'));
+    expect(shared.store.row).toMatchObject({ text: 'hello again', complete: true });
+  });
+
+  it.each(['here', 'there'] as const)('is broken off where the original is: %s', async (where) => {
+    const all = await begin();
+    const { talk, shared, here } = all;
+    talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+    await relayed(shared, talk.streamId, chatChunk({ content: 'hello' }));
+    const reader = await resume(all[where], talk.streamId);
+    await reader.sees('hello');
+    talk.res.destroy();
+    const reply = await reader.over();
+    expect(reply.whole).toBe(false);
+    expect(reply.body.toString()).toBe(chatChunk({ content: 'hello' }));
+    await here.recorded.ended();
+    await until('it is told', () => shared.relay.isSettled(talk.streamId));
+    const again = await resume(all.there, talk.streamId, `?offset=${reply.body.length}`);
+    expect((await again.over()).status).toBe(204);
+  });
+
+  it('can be had again for a while after the end', async () => {
+    const { shared, here, there, talk } = await begin();
+    const whole = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
+    talk.res.type('text/event-stream').end(whole);
+    await here.recorded.ended();
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+    for (const replica of [here, there]) {
+      const reply = await (await resume(replica, talk.streamId, '?offset=3')).over();
+      expect(reply).toMatchObject({ status: 200, whole: true });
+      expect(reply.body.toString()).toBe(whole.slice(3));
+    }
+    shared.relay.advance(600_000);
+    expect((await (await resume(there, talk.streamId)).over()).status).toBe(404);
+  });
+
+  it('keeps a body that the handler encoded as it is, with its coding', async () => {
+    const { shared, there, talk } = await begin();
+    const bytes = Buffer.from([0x1f, 0x8b, 8, 0, 255, 254, 0, 128]);
+    talk.res.set('Content-Encoding', 'gzip').type('text/event-stream').write(bytes);
+    await until('the engine has it', () => shared.relay.bodyOf(talk.streamId) !== '');
+    const reader = await resume(there, talk.streamId, '?offset=2');
+    const reply = await until(
+      'the bytes',
+      () => (reader.reply?.body.length ?? 0) > 5 && reader.reply,
+    );
+    expect(reply.headers['content-encoding']).toBe('gzip');
+    expect(reply.body.equals(bytes.subarray(2))).toBe(true);
+  });
+
+  it('is refused with 204 where the body is not kept byte for byte', async () => {
+    const { there, talk, shared } = await begin();
+    talk.res.set('Content-Type', 'text/event-stream; charset=iso-8859-1');
+    talk.res.write(Buffer.from('data: h\xe9\n\n', 'latin1'));
+    await until('the engine has it', () => shared.relay.bodyOf(talk.streamId) !== '');
+    expect((await (await resume(there, talk.streamId)).over()).status).toBe(204);
+  });
+
+  it('reads no further than its client does, and leaves nothing behind when that is gone', async () => {
+    const { shared, there, talk } = await begin();
+    const piece = `data: ${'x'.repeat(65_536)}\n\n`;
+    talk.res.type('text/event-stream');
+    for (let n = 0; n < 80; n += 1) talk.res.write(piece);
+    await until(
+      'all of it is told',
+      () => shared.relay.bodyOf(talk.streamId).length === 80 * piece.length,
+    );
+    const slow = connect(there.server.port, 'localhost');
+    slow.write(`GET /streams/${talk.streamId} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+    slow.pause();
+    const fast = await resume(there, talk.streamId);
+    await until('the fast one has all', () => (fast.reply?.body.length ?? 0) === 80 * piece.length);
+    const socket = there.server.sockets.find(({ remotePort }) => remotePort === slow.localPort);
+    expect(socket?.writableLength).toBeLessThan(2_000_000);
+    slow.destroy();
+    fast.rst();
+    const { reads } = shared.relay;
+    await until('nobody reads', async () => {
+      const before = shared.relay.reads;
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      return shared.relay.reads === before;
+    });
+    expect(shared.relay.reads).toBeGreaterThanOrEqual(reads);
+  });
+});
+
+describe('resumeHandler()', () => {
+  it.each(['-1', '1.5', 'x', '', '1e3', '9'.repeat(30)])(
+    'answers 400 for the offset %j',
+    async (offset) => {
+      const { there, talk } = await begin();
+      const reply = await (await resume(there, talk.streamId, `?offset=${offset}`)).over();
+      expect(reply.status).toBe(400);
+    },
+  );
+
+  it('takes Last-Event-ID for the offset, and the query before it', async () => {
+    const { shared, there, talk } = await begin();
+    const whole = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
+    talk.res.type('text/event-stream').end(whole);
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+    const byHeader = await resume(there, talk.streamId, '', { 'last-event-id': '7' });
+    expect((await byHeader.over()).body.toString()).toBe(whole.slice(7));
+    const byBoth = await resume(there, talk.streamId, '?offset=9', { 'last-event-id': '7' });
+    expect((await byBoth.over()).body.toString()).toBe(whole.slice(9));
+  });
+
+  it('answers 416 beyond the end, and gives the end alone at it', async () => {
+    const { shared, here, there, talk } = await begin();
+    const whole = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
+    talk.res.type('text/event-stream').end(whole);
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+    for (const replica of [here, there]) {
+      const beyond = await (
+        await resume(replica, talk.streamId, `?offset=${whole.length + 1}`)
+      ).over();
+      expect(beyond.status).toBe(416);
+      const at = await (await resume(replica, talk.streamId, `?offset=${whole.length}`)).over();
+      expect(at).toMatchObject({ status: 200, whole: true });
+      expect(at.body.length).toBe(0);
+    }
+  });
+
+  it('waits for bytes that its client has and the engine has not yet', async () => {
+    const { shared, there, talk } = await begin();
+    const text = chatChunk({ content: 'hello' });
+    talk.res.type('text/event-stream').write(text);
+    await relayed(shared, talk.streamId, text);
+    const more = chatChunk({ content: ' more' });
+    const reader = await resume(there, talk.streamId, `?offset=${text.length + more.length}`);
+    talk.res.write(more);
+    talk.res.write(chatChunk({ content: ' and more' }));
+    await reader.sees('and more');
+    expect(reader.text).toBe(chatChunk({ content: ' and more' }));
+  });
+
+  it('answers 404 for a stream that is unknown and for one that is denied, in the same words', async () => {
+    const { shared, here, there, talk } = await begin();
+    talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+    await relayed(shared, talk.streamId, chatChunk({ content: 'hello' }));
+    for (const replica of [here, there]) {
+      const denied = await resume(replica, talk.streamId, '', { 'x-user': 'mallory' });
+      const unknown = await resume(replica, 'nobody');
+      const [first, second] = [await denied.over(), await unknown.over()];
+      expect(first.status).toBe(404);
+      expect(second.status).toBe(404);
+      expect(first.body.equals(second.body)).toBe(true);
+    }
+  });
+
+  it('finds the live stream of a conversation, and answers 204 where there is none', async () => {
+    const { shared, here, there, talk } = await begin();
+    talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+    await relayed(shared, talk.streamId, chatChunk({ content: 'hello' }));
+    for (const replica of [here, there]) {
+      const reader = await openClient(replica.server, '/chat/c/stream');
+      await reader.sees('hello');
+      const headers = { 'x-user': 'mallory' };
+      const denied = await openClient(replica.server, '/chat/c/stream', { headers });
+      expect((await denied.over()).status).toBe(204);
+      expect((await (await openClient(replica.server, '/chat/other/stream')).over()).status).toBe(
+        204,
+      );
+    }
+    talk.res.end(chatChunk({}, 'stop'));
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+    for (const replica of [here, there]) {
+      expect((await (await openClient(replica.server, '/chat/c/stream')).over()).status).toBe(204);
+    }
+  });
+
+  it('answers 503 while the relay is away, and serves what is live here all the same', async () => {
+    const { shared, here, there, talk } = await begin();
+    talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+    await relayed(shared, talk.streamId, chatChunk({ content: 'hello' }));
+    shared.relay.fail(new Error('away'));
+    const away = await (await resume(there, talk.streamId)).over();
+    expect(away.status).toBe(503);
+    expect(away.headers['retry-after']).toBe('1');
+    const reader = await resume(here, talk.streamId);
+    await reader.sees('hello');
+  });
+
+  it('answers 405 for other methods and 429 for too many readers', async () => {
+    const { here, talk } = await begin({
+      routes: (app) => {
+        app.all('/few/:streamId', (req, res, next) => few(req, res, next));
+      },
+    });
+    const few = here.keep.resumeHandler({ authorize: () => true, maxReaders: 1 });
+    talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+    const post = await openClient(here.server, `/few/${talk.streamId}`, { method: 'POST' });
+    expect((await post.over()).headers['allow']).toBe('GET');
+    const first = await openClient(here.server, `/few/${talk.streamId}`);
+    await first.sees('hello');
+    const second = await openClient(here.server, `/few/${talk.streamId}`);
+    expect((await second.over()).status).toBe(429);
+  });
+
+  it('keeps no message of a resumed response, also behind a guard', async () => {
+    const { shared, here, there, talk } = await begin({
+      routes: (app) => {
+        app.get('/guarded/:streamId', (req, res, next) => guarded(req, res, next));
+      },
+    });
+    const resumed = here.keep.resumeHandler({ authorize: () => true });
+    const guarded = here.keep.guard({}, resumed);
+    const whole = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
+    talk.res.type('text/event-stream').end(whole);
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+    const reply = await (await openClient(here.server, `/guarded/${talk.streamId}`)).over();
+    expect(reply.body.toString()).toBe(whole);
+    expect(here.recorded.starts).toBe(1);
+    expect(there.recorded.starts).toBe(0);
+    expect(shared.store.asked).toHaveLength(1);
+  });
+
+  it('needs a relay, and a function that authorizes', async () => {
+    const { lastchunk } = await import('../../../src/index.ts');
+    await using bare = lastchunk();
+    expect(() => bare.resumeHandler({ authorize: () => true })).toThrow('`relay`');
+    const { here } = await begin();
+    // A mistake that TypeScript would find.
+    expect(() => here.keep.resumeHandler({} as never)).toThrow('`authorize`');
+    expect(() => here.keep.resumeHandler({ authorize: () => true, maxReaders: 0 })).toThrow(
+      '`maxReaders`',
+    );
+    const { createMemoryRelay } = await import('../../support/memory-relay.ts');
+    expect(() => lastchunk({ relay: createMemoryRelay().connect() })).toThrow('`store`');
+  });
+});
+
+describe('a stream that is read elsewhere', () => {
+  it('is not abandoned when its budget without a client is over', async () => {
+    const { there, client, talk } = await begin({ guard: { finish: { timeoutMs: 1_000 } } });
+    talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+    await client.sees('hello');
+    const reader = await resume(there, talk.streamId);
+    await reader.sees('hello');
+    client.rst();
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    talk.res.write(chatChunk({ content: ' still here' }));
+    await reader.sees('still here');
+  });
+});

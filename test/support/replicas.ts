@@ -1,0 +1,88 @@
+/** Several instances of one app over one store and one relay, both in memory; each has a server of its own. */
+import express, { type Express } from 'express';
+import { onTestFinished } from 'vitest';
+import { type GuardOptions, lastchunk, type LastchunkOptions } from '../../src/index.ts';
+import { createLogbook } from './logbook.ts';
+import { createMemoryRelay, type MemoryRelay } from './memory-relay.ts';
+import { createMemoryStore, type MemoryStore } from './memory-store.ts';
+import { createRecordingObserver } from './recording-observer.ts';
+import { serve } from './test-server.ts';
+
+/** A handler whose every write is the test's. */
+export interface Talk {
+  readonly res: express.Response;
+  readonly streamId: string;
+}
+
+/** What all replicas share. */
+export interface Shared {
+  readonly store: MemoryStore;
+  readonly relay: MemoryRelay;
+}
+
+/** A store and a relay that are empty. */
+export function createShared(): Shared {
+  return { store: createMemoryStore(), relay: createMemoryRelay() };
+}
+
+/** What a replica may be given. */
+export interface ReplicaOptions extends Omit<LastchunkOptions, 'store' | 'relay'> {
+  readonly guard?: GuardOptions;
+  /** Adds routes of the test's own. */
+  readonly routes?: (app: Express) => void;
+}
+
+/**
+ * One instance: `POST /chat/:id` begins a stream that the test goes on with, `/streams/:streamId` resumes (GET) or stops
+ * (DELETE) one, and `GET /chat/:id/stream` resumes that of a conversation.
+ */
+export async function startReplica(
+  { store, relay }: Shared,
+  { guard = {}, routes, ...options }: ReplicaOptions = {},
+) {
+  const network = { isCut: false };
+  const recorded = createRecordingObserver();
+  const logbook = createLogbook();
+  const keep = lastchunk({
+    // Closed by whichever instance is closed first.
+    store: { save: (messages) => store.save(messages), close: () => Promise.resolve() },
+    journal: false,
+    relay: { engine: relay.connect(() => network.isCut), flushMs: 10, leaseMs: 2_000 },
+    observer: recorded.observer,
+    logger: logbook.logger,
+    ...options,
+  });
+  const talks: Talk[] = [];
+  const app = express().set('env', 'test');
+  const authorize = (req: express.Request): boolean => req.get('x-user') !== 'mallory';
+  app.post(
+    '/chat/:id',
+    keep.guard({ message: (req) => ({ conversationId: req.params['id'] }), ...guard }),
+    (_req, res) => {
+      talks.push({ res, streamId: keep.stream(res)?.id ?? '' });
+    },
+  );
+  app.get('/streams/:streamId', keep.resumeHandler({ authorize }));
+  app.delete('/streams/:streamId', keep.stopHandler({ authorize }));
+  app.get(
+    '/chat/:id/stream',
+    keep.resumeHandler({
+      authorize,
+      find: (req) => ({ conversationId: String(req.params['id']) }),
+    }),
+  );
+  routes?.(app);
+  const server = await serve(app);
+  onTestFinished(async () => {
+    store.fail(undefined);
+    store.answer();
+    network.isCut = false;
+    relay.fail(undefined);
+    relay.answer();
+    await keep.close({ deadlineMs: 1_000 });
+  });
+  return { keep, server, talks, recorded, logbook, network };
+}
+
+/** What `startReplica` resolves to. */
+export type Replica = Awaited<ReturnType<typeof startReplica>>;
