@@ -81,7 +81,7 @@ function openedOf(id: string, from: Readonly<Record<string, unknown>>): OpenedSt
     const value = from[name];
     return typeof value === 'string' ? value : null;
   };
-  const { metadata, startedAtMs } = from;
+  const { metadata, startedAtMs, maxBytes } = from;
   return {
     id,
     messageId: text('messageId', id),
@@ -94,6 +94,7 @@ function openedOf(id: string, from: Readonly<Record<string, unknown>>): OpenedSt
     contentEncoding: text('contentEncoding', 'identity'),
     events: from['events'] === true,
     startedAtMs: typeof startedAtMs === 'number' ? startedAtMs : 0,
+    maxBytes: typeof maxBytes === 'number' ? maxBytes : undefined,
     traceparent: textOrNull('traceparent'),
   };
 }

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import express4 from 'express4';
 import { describe, expect, it } from 'vitest';
 import { chatChunk } from '../../support/frames.ts';
 import { type HttpClient, openClient } from '../../support/http-client.ts';
@@ -9,6 +10,7 @@ import {
   startReplica,
   type Talk,
 } from '../../support/replicas.ts';
+import { serve } from '../../support/test-server.ts';
 import { until } from '../../support/until.ts';
 
 /** Two replicas, and a stream that is live in the first. */
@@ -111,6 +113,7 @@ describe('a resumed response', () => {
     const { shared, there, client, talk } = await begin();
     talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
     await client.sees('hello');
+    await relayed(shared, talk.streamId, chatChunk({ content: 'hello' }));
     const seen = client.reply?.body.length ?? 0;
     client.rst();
     const reader = await resume(there, talk.streamId, `?offset=${seen}`);
@@ -351,11 +354,31 @@ describe('resumeHandler()', () => {
   });
 });
 
+describe('resumeHandler() under Express 4 and under node:http alone', () => {
+  it.each(['express4', 'http'] as const)('resumes a stream: %s', async (kind) => {
+    const { shared, here, talk } = await begin();
+    const whole = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
+    talk.res.type('text/event-stream').end(whole);
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+    const resumed = here.keep.resumeHandler({ authorize: () => true });
+    const app = express4();
+    app.get('/streams/:streamId', (req, res, next) => resumed(req, res, next));
+    const server = await serve(kind === 'express4' ? app : (req, res) => void resumed(req, res));
+    const client = await openClient(server, `/streams/${talk.streamId}?offset=5`);
+    const reply = await client.over();
+    expect(reply).toMatchObject({ status: 200, whole: true });
+    expect(reply.body.toString()).toBe(whole.slice(5));
+    expect((await (await openClient(server, '/streams/nobody')).over()).status).toBe(404);
+  });
+});
+
 describe('a stream that is read elsewhere', () => {
   it('is not abandoned when its budget without a client is over', async () => {
-    const { there, client, talk } = await begin({ guard: { finish: { timeoutMs: 1_000 } } });
+    const all = await begin({ guard: { finish: { timeoutMs: 1_000 } } });
+    const { shared, there, client, talk } = all;
     talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
     await client.sees('hello');
+    await relayed(shared, talk.streamId, chatChunk({ content: 'hello' }));
     const reader = await resume(there, talk.streamId);
     await reader.sees('hello');
     client.rst();

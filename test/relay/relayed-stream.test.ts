@@ -1,0 +1,187 @@
+import { describe, expect, it } from 'vitest';
+import type { OpenedStream, Piece } from '../../src/core/save-port.ts';
+import { RelayedStream, type StreamShare } from '../../src/relay/relayed-stream.ts';
+import { headJson, parseHead, type RelaySource, type SourceEnd } from '../../src/relay/source.ts';
+
+const OPENED: Required<OpenedStream> = {
+  id: 's',
+  messageId: 'm',
+  conversationId: 'c',
+  role: 'assistant',
+  metadata: { of: 'the app' },
+  route: '/chat/:id',
+  format: 'auto',
+  contentType: 'text/event-stream',
+  contentEncoding: 'identity',
+  events: true,
+  startedAtMs: 1,
+  maxBytes: 1_024,
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+};
+
+/** A source whose every field a test may change. */
+function createSource() {
+  const pieces: Piece[] = [];
+  return {
+    opened: OPENED as OpenedStream,
+    head: { status: 200, headers: [['content-type', 'text/event-stream']] as const },
+    body: { pieces },
+    isExact: true as boolean,
+    isWhole: true as boolean,
+    heldFrom: undefined as number | undefined,
+    conversationId: 'c' as string | null,
+    end: undefined as SourceEnd | undefined,
+  } satisfies RelaySource;
+}
+
+const END: SourceEnd = { isTidy: true, outcome: 'completed', save: 'saved' };
+
+/** What a share says, as texts. */
+function said(share: StreamShare | undefined) {
+  return {
+    parts: share?.parts.map(({ at, body }) => [at, Buffer.from(body).toString()]) ?? [],
+    heldFrom: share?.state?.heldFrom,
+    end: share?.state?.end,
+    isAll: share?.isAll,
+  };
+}
+
+/** Tells the engine, which takes everything. */
+function tell(stream: RelayedStream): StreamShare | undefined {
+  const share = stream.next();
+  if (share !== undefined) stream.confirm(share, 0);
+  return share;
+}
+
+describe('a stream that is relayed', () => {
+  it('is told what it has gained, once, in one part', () => {
+    const source = createSource();
+    const stream = new RelayedStream(source);
+    source.body.pieces.push('wö', 'rld');
+    expect(said(tell(stream)).parts).toEqual([[0, 'wörld']]);
+    expect(stream.hasNews).toBe(false);
+    expect(tell(stream)).toBeUndefined();
+    source.body.pieces.push(' and', ' more');
+    expect(said(tell(stream)).parts).toEqual([[6, ' and more']]);
+    expect(stream.acknowledged).toBe(15);
+  });
+
+  it('is told the same from the same place after an exchange that failed, with what came since', () => {
+    const source = createSource();
+    const stream = new RelayedStream(source);
+    source.body.pieces.push('one');
+    expect(said(stream.next()).parts).toEqual([[0, 'one']]);
+    source.body.pieces.push(' two');
+    expect(said(tell(stream)).parts).toEqual([[0, 'one two']]);
+  });
+
+  it('has what is held in a part of its own, behind a place that readers may not pass', () => {
+    const source = createSource();
+    const stream = new RelayedStream(source);
+    source.body.pieces.push('text', ' more', ' last');
+    source.heldFrom = 2;
+    expect(said(tell(stream))).toMatchObject({
+      parts: [
+        [0, 'text more'],
+        [9, ' last'],
+      ],
+      heldFrom: 9,
+      isAll: true,
+    });
+    source.body.pieces.push(' after');
+    expect(said(tell(stream))).toMatchObject({ parts: [[14, ' after']], isAll: true });
+    source.heldFrom = undefined;
+    source.end = END;
+    const final = said(tell(stream));
+    expect(final).toMatchObject({ parts: [], heldFrom: null, end: { ...END, length: 20 } });
+    expect(stream.isTold).toBe(true);
+  });
+
+  it('takes no longer for held what readers have already', () => {
+    const source = createSource();
+    const stream = new RelayedStream(source);
+    source.body.pieces.push('text');
+    tell(stream);
+    source.heldFrom = 0;
+    source.body.pieces.push(' last');
+    expect(said(tell(stream))).toMatchObject({ parts: [[4, ' last']], heldFrom: 4 });
+  });
+
+  it('goes on from where the engine says after its lease was lost', () => {
+    const source = createSource();
+    const stream = new RelayedStream(source);
+    source.body.pieces.push('one', ' two', ' three');
+    tell(stream);
+    stream.reopen();
+    const opening = stream.next();
+    expect(opening?.opening?.streamId).toBe('s');
+    expect(said(opening).parts).toEqual([]);
+    if (opening !== undefined) stream.confirm(opening, 7);
+    expect(said(tell(stream)).parts).toEqual([[7, ' three']]);
+  });
+
+  it('tells an ending only behind the body that it speaks of, with the length of that', () => {
+    const source = createSource();
+    const stream = new RelayedStream(source);
+    source.body.pieces.push('text');
+    stream.conclude((endsAt) => `ends at ${endsAt}`);
+    source.body.pieces.push(' later');
+    expect(tell(stream)?.state?.ending).toBe('ends at 4');
+  });
+
+  it('lets readers have nothing from where the pieces are not the bytes any more', () => {
+    const source = createSource();
+    const stream = new RelayedStream(source);
+    source.body.pieces.push('text');
+    tell(stream);
+    source.isExact = false;
+    source.body.pieces.push('\uFFFD');
+    expect(said(tell(stream)).heldFrom).toBe(4);
+  });
+
+  it('is told no further once its body has left memory, and no ending, but that it is over', () => {
+    const source = createSource();
+    const stream = new RelayedStream(source);
+    source.body.pieces.push('text');
+    tell(stream);
+    source.isWhole = false;
+    source.isExact = false;
+    source.body.pieces.splice(0, 1, 'of another place');
+    stream.conclude(() => 'an ending');
+    source.end = END;
+    const share = tell(stream);
+    expect(said(share)).toMatchObject({ parts: [], isAll: false, end: { length: 4 } });
+    expect(share?.state?.ending).toBeNull();
+    expect(stream.isTold).toBe(true);
+  });
+});
+
+describe('the text of a head', () => {
+  it('gives back all that a stream was opened with', () => {
+    const head = parseHead(headJson(createSource()));
+    expect(head?.opened).toEqual(OPENED);
+    expect(head?.response).toEqual({
+      status: 200,
+      headers: [['content-type', 'text/event-stream']],
+    });
+  });
+
+  it('leaves out metadata that JSON cannot hold', () => {
+    const source = createSource();
+    source.opened = { ...OPENED, metadata: { big: 1n } };
+    expect(parseHead(headJson(source))?.opened).toEqual({ ...OPENED, metadata: null });
+  });
+
+  it.each(['', 'no JSON', '[]', '{}', '{"opened":{}}'])(
+    'is refused where it is none: %j',
+    (json) => {
+      expect(parseHead(json)).toBeUndefined();
+    },
+  );
+
+  it('of a later version is read as far as it is understood', () => {
+    const head = parseHead('{"version":9,"opened":{"id":"s","more":1},"response":{"status":"x"}}');
+    expect(head?.opened).toMatchObject({ id: 's', role: 'assistant', contentEncoding: 'identity' });
+    expect(head?.response).toBeUndefined();
+  });
+});
