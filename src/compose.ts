@@ -15,6 +15,7 @@ import { checked, type LastchunkOptions, type WellConnectedStore } from './optio
 import { PoolWatch } from './pool-watch/watch.ts';
 import { LiveBytes } from './stream/body/live-bytes.ts';
 import type { RelayInstance } from './relay/instance.ts';
+import type { RelaySettings } from './relay/settings.ts';
 import { stop } from './stream/lifecycle/ending.ts';
 import type { Environment } from './stream/lifecycle/stream.ts';
 import { readBody } from './stream/body/content.ts';
@@ -91,17 +92,7 @@ export function wire(options: LastchunkOptions): Wiring {
   const observer = combineAll([reporting, pools.observer, tellRelay(late)], undefined);
   if (store !== undefined) {
     late.journal = journalFor(options.journal, store.fingerprint, observer, logger);
-    late.relay =
-      relay &&
-      openRelay(relay, {
-        logger,
-        quietly: (work) => spans.quietly(() => runOutsideStreams(work)),
-        adopt: (entry) => late.keeper?.adopt(entry),
-        stop: (id) => {
-          const stream = live.get(id);
-          if (stream !== undefined) stop(stream, 'stopped by the client', 'client');
-        },
-      });
+    late.relay = relay && relayFor(relay, late, live, { logger, spans });
     late.keeper = new MessageKeeper({
       store,
       journal: late.relay ? new RelayedJournal(late.relay, late.journal) : late.journal,
@@ -173,6 +164,24 @@ function journalFor(
       else logger.error({ reason }, 'lastchunk: the journal cannot be relied on');
     },
     log: (level, line) => logger[level]({}, `lastchunk: ${line}`),
+  });
+}
+
+/** The relay of an instance: what it claims goes to the keeper, what it is asked to stop is among `live`. */
+function relayFor(
+  settings: RelaySettings,
+  late: LateParts,
+  live: Environment['live'],
+  { logger, spans }: { readonly logger: Logger; readonly spans: StreamSpans },
+): RelayInstance {
+  return openRelay(settings, {
+    logger,
+    quietly: (work) => spans.quietly(() => runOutsideStreams(work)),
+    adopt: (entry) => late.keeper?.adopt(entry),
+    stop: (id) => {
+      const stream = live.get(id);
+      if (stream !== undefined) stop(stream, 'stopped by the client', 'client');
+    },
   });
 }
 

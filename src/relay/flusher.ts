@@ -26,16 +26,16 @@ const CLOSING_TURNS = 64;
 /** What follows from what an exchange brings. */
 export interface FlusherEvents {
   /** Somebody wants this stream stopped; may be told again. */
-  onStop(streamId: string): void;
+  readonly onStop: (streamId: string) => void;
   /** The lease of another instance is over. */
-  onExpired(): void;
+  readonly onExpired: () => void;
   /** An exchange is over; `failure` where it failed. */
-  onExchange(seconds: number, bytes: number, failure: unknown): void;
+  readonly onExchange: (seconds: number, bytes: number, failure: unknown) => void;
   /** Another instance has, or may have, claimed the streams of this one. */
-  onLeaseLost(): void;
-  onError(error: unknown): void;
+  readonly onLeaseLost: () => void;
+  readonly onError: (error: unknown) => void;
   /** Streams of others that are read here. */
-  following(): readonly string[];
+  readonly following: () => readonly string[];
 }
 
 /** What health and metrics are told. */

@@ -17,13 +17,13 @@ const LOOK_EVERY_MS = 100;
 /** What an instance tells of its relay. */
 export interface RelayEvents {
   /** An exchange with the engine is over; `failure` where it failed. */
-  onExchange(seconds: number, bytes: number, failure: unknown): void;
+  readonly onExchange: (seconds: number, bytes: number, failure: unknown) => void;
   /** Streams of a dead instance are this one's to finish; called for each. */
-  onClaimed(stream: ClaimedStream): void;
+  readonly onClaimed: (stream: ClaimedStream) => void;
   /** Somebody wants a live stream of this process stopped; may be told again. */
-  onStop(streamId: string): void;
-  onLeaseLost(): void;
-  onError(error: unknown): void;
+  readonly onStop: (streamId: string) => void;
+  readonly onLeaseLost: () => void;
+  readonly onError: (error: unknown) => void;
 }
 
 /** The relay of one instance. */

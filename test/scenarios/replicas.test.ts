@@ -101,7 +101,7 @@ describe('an instance that is killed without a disk', () => {
     await until('all are cut off', () => killed.every(({ isOver }) => isOver));
     await until('all are saved', async () => (await rows()).length >= killed.length);
     const saved = await rows();
-    expect(saved.map((row) => row['conversation_id']).toSorted()).toEqual(
+    expect(saved.map((row) => String(row['conversation_id'])).toSorted()).toEqual(
       killed.map(({ id }) => id).toSorted(),
     );
     for (const conversation of killed) {
