@@ -35,7 +35,7 @@ export interface CaptureOptions {
   /** What the bodies of all streams take. */
   readonly live: LiveBytes;
   /** Somebody wants to know whether the pieces are the very bytes of the body. */
-  readonly watchesBytes: boolean;
+  readonly watchesBytes?: boolean;
 }
 
 /** Beside its text, a piece takes so much memory: a header and its place in the list. */
@@ -80,7 +80,7 @@ export class Capture {
   /** With so many pieces the last ones are joined if they are short. */
   #joinAt = JOINED_PIECES;
 
-  constructor({ maxBytes, encoded, strict, charset, live, watchesBytes }: CaptureOptions) {
+  constructor({ maxBytes, encoded, strict, charset, live, watchesBytes = false }: CaptureOptions) {
     this.isExact = encoded || charset === '';
     this.#watchesBytes = watchesBytes;
     this.#joinBehind(0);
