@@ -385,5 +385,6 @@ describe('a stream that is read elsewhere', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     talk.res.write(chatChunk({ content: ' still here' }));
     await reader.sees('still here');
+    expect(reader.reply?.whole).toBe(false);
   });
 });
