@@ -1,8 +1,19 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+/** The examples import the package by its name, as an app does. */
+const source = (file: string): string => fileURLToPath(new URL(`src/${file}`, import.meta.url));
+
 export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^lastchunk$/, replacement: source('index.ts') },
+      { find: /^lastchunk\/postgres$/, replacement: source('postgres/index.ts') },
+      { find: /^lastchunk\/testing$/, replacement: source('testing.ts') },
+    ],
+  },
   test: {
-    include: ['test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
     // One process per file: tests open sockets and databases and send signals to themselves.
     pool: 'forks',
     // Many files run a PostgreSQL of their own; more of them than cores only makes all of them slow.

@@ -1,17 +1,17 @@
 /** Makes the parts of one instance, each once, and tells each of them only what it needs of the others. */
-import { errorTypeOf } from './core/errors.ts';
 import { MessageKeeper, openRelay, RelayedJournal } from './saver/index.ts';
-import { type JournalOption, openJournal, resolveJournalOptions } from './journal/index.ts';
-import type { Journal } from './journal/port.ts';
-import { describeError } from './core/error-words.ts';
+import { type JournalSettings, openJournal, resolveJournalOptions } from './journal/index.ts';
+import type { Journal, JournalState } from './journal/port.ts';
 import { runOutsideStreams } from './core/current-stream.ts';
+import { listenTo, probeOf, wantedJournal } from './given-store.ts';
 import { HealthMonitor } from './health/monitor.ts';
+import { type StartFacts, tellStart } from './health/start-line.ts';
 import type { Logger } from './core/logger.ts';
 import { watchRequests } from './noise/request-errors.ts';
 import { noiseOf } from './noise/decide.ts';
 import { combine, type FullObserver, type Observer } from './core/observer.ts';
 import { bad } from './core/options.ts';
-import { checked, type LastchunkOptions, type WellConnectedStore } from './options.ts';
+import { checked, type LastchunkOptions } from './options.ts';
 import { PoolWatch } from './pool-watch/watch.ts';
 import { LiveBytes } from './stream/body/live-bytes.ts';
 import type { RelayInstance } from './relay/instance.ts';
@@ -20,7 +20,7 @@ import { stop } from './stream/lifecycle/ending.ts';
 import type { Environment } from './stream/lifecycle/stream.ts';
 import { readBody } from './stream/body/content.ts';
 import { createDiagnostics } from './telemetry/diagnostics.ts';
-import { createLogLines, createPoolLines } from './telemetry/log-lines.ts';
+import { createLines } from './telemetry/log-lines.ts';
 import { otelSink } from './telemetry/otel-sink.ts';
 import type { PrometheusMetrics } from './telemetry/prometheus.ts';
 import { createRecorder } from './telemetry/recorder.ts';
@@ -45,6 +45,7 @@ interface LateParts {
   journal?: Journal | undefined;
   relay?: RelayInstance | undefined;
   keeper?: MessageKeeper | undefined;
+  monitor?: HealthMonitor | undefined;
   pools?: PoolWatch | undefined;
 }
 
@@ -58,16 +59,15 @@ export function wire(options: LastchunkOptions): Wiring {
 
   const late: LateParts = { closing: false };
   const live: Environment['live'] = new Map();
-  const onCut = (count: number): void => {
-    monitor.noteCut();
-    logger.error({ count, maxLiveBytes }, 'lastchunk: too many large answers, the largest are cut');
-  };
+  const onCut = (count: number): void => tellCut({ count, maxLiveBytes }, logger, monitor);
   const captured = new LiveBytes({ maxBytes: maxLiveBytes, streams: live, onCut });
   const pool = store?.pool && (() => store.pool?.());
   const journalState = () => late.journal?.state();
+  const isClosing = () => late.closing;
   const spans = new StreamSpans({ conversationId });
   const recorder = createRecorder(sinksOf(options.metrics), {
     journal: journalState,
+    store: () => late.monitor?.store(),
     pool,
     pools: () => late.pools?.gauges() ?? [],
     captureBytes: () => captured.bytes,
@@ -77,55 +77,67 @@ export function wire(options: LastchunkOptions): Wiring {
     saver: store && (() => late.keeper?.state() ?? NOTHING_SAVED),
     journal: journalState,
     relay: () => late.relay?.report(),
-    closing: () => late.closing,
+    closing: isClosing,
     pending: () => recorder.pending(),
     pool,
     captured: store && captured,
     probe: probeOf(store, spans),
   });
-  const reporting = combineAll([spans, recorder, monitor, ...linesOf(logger)], options.observer);
+  late.monitor = monitor;
+  const reporting = combineAll(
+    [spans, recorder, monitor, ...createLines(logger), createDiagnostics()],
+    options.observer,
+  );
   const pools = new PoolWatch({
     onWatched: (name) => reporting.onPoolWatched(name),
     onFinding: (finding) => reporting.onPoolFinding(finding),
   });
   late.pools = pools;
   const observer = combineAll([reporting, pools.observer, tellRelay(late)], undefined);
+  const journal = store && resolveJournalOptions(wantedJournal(options.journal, store));
+  const told = new WeakSet<object>();
   if (store !== undefined) {
-    late.journal = journalFor(options.journal, store.fingerprint, observer, logger);
+    late.journal = journal && journalFor(journal, store.fingerprint, observer, logger);
     late.relay = relay && relayFor(relay, late, live, { logger, spans });
-    late.keeper = new MessageKeeper({
-      store,
-      journal: late.relay ? new RelayedJournal(late.relay, late.journal) : late.journal,
-      maxPendingBytes,
-      read: readBody,
-      observer,
-      logger,
-      around: (save, work) => spans.around(save, () => runOutsideStreams(work)),
-      aroundReplay: (messages, work) => spans.aroundReplay(messages, () => runOutsideStreams(work)),
-    });
-    listenTo(store, observer, logger);
+    const kept = late.relay ? new RelayedJournal(late.relay, late.journal) : late.journal;
+    late.keeper = keeperOf({ store, journal: kept, maxPendingBytes, observer, logger }, spans);
+    listenTo(store, { observer, logger, told });
     late.keeper.start();
     late.relay?.start();
   }
+  const whereJournal = () => placeOf(journal, journalState());
+  const ask = store && monitor.asker();
+  void tellStart({ logger, journal: whereJournal, store, ask, told, isClosing });
   const parts = { observer, keeper: late.keeper, relay: late.relay, live, captured };
   const environment = environmentOf(parts, spans, logger);
   return { environment, keeper: late.keeper, logger, monitor, pools, state: late };
 }
 
-/** Events in words. */
-function linesOf(logger: Logger): readonly Observer[] {
-  return [createLogLines(logger), createPoolLines(logger), createDiagnostics()];
+function tellCut(fields: object, logger: Logger, monitor: HealthMonitor): void {
+  monitor.noteCut();
+  logger.error(fields, 'lastchunk: too many large answers, the largest are cut');
 }
 
-/** What the store has to say beside its results. */
-function listenTo(store: WellConnectedStore, observer: FullObserver, logger: Logger): void {
-  store.listen?.({
-    onIdConflict: ({ requestedId, messageId }) => observer.onIdConflict(requestedId, messageId),
-    onError: (error) =>
-      logger.warn(
-        { errorType: errorTypeOf(error), reason: describeError(error) },
-        'lastchunk: the store has trouble beside a save',
-      ),
+function placeOf(
+  settings: JournalSettings | undefined,
+  state: JournalState | undefined,
+): StartFacts['journal'] {
+  return settings && state && { path: settings.path, state };
+}
+
+/** Saves are made inside their spans, and outside of the stream that caused them. */
+function keeperOf(
+  parts: Pick<
+    ConstructorParameters<typeof MessageKeeper>[0],
+    'store' | 'journal' | 'maxPendingBytes' | 'observer' | 'logger'
+  >,
+  spans: StreamSpans,
+): MessageKeeper {
+  return new MessageKeeper({
+    ...parts,
+    read: readBody,
+    around: (save, work) => spans.around(save, () => runOutsideStreams(work)),
+    aroundReplay: (messages, work) => spans.aroundReplay(messages, () => runOutsideStreams(work)),
   });
 }
 
@@ -146,13 +158,12 @@ function combineAll(own: readonly Observer[], given: Observer | undefined): Full
 }
 
 function journalFor(
-  option: JournalOption | undefined,
+  settings: JournalSettings,
   store: string | undefined,
   observer: FullObserver,
   logger: Logger,
-): Journal | undefined {
-  const settings = resolveJournalOptions(option);
-  if (settings === undefined) return undefined;
+): Journal {
+  const { path } = settings;
   return openJournal({
     settings,
     store,
@@ -161,7 +172,10 @@ function journalFor(
     onCorrupt: (count) => logger.error({ count }, 'lastchunk: damaged records in the journal'),
     onDegraded: (reason) => {
       if (reason === undefined) logger.info({}, 'lastchunk: the journal works again');
-      else logger.error({ reason }, 'lastchunk: the journal cannot be relied on');
+      else {
+        const mend = `\`npx lastchunk doctor --journal ${path}\` says what to do`;
+        logger.error({ reason, path }, `lastchunk: the journal cannot be relied on; ${mend}`);
+      }
     },
     log: (level, line) => logger[level]({}, `lastchunk: ${line}`),
   });
@@ -205,6 +219,7 @@ function environmentOf(
     closing: false,
     interrupting: false,
     sweepTimer: undefined,
+    closed: false,
     trace: {
       traceId: (stream) => spans.traceIdOf(stream),
       traceparent: (stream) => spans.traceparentOf(stream),
@@ -229,16 +244,4 @@ function sinksOf(metrics: PrometheusMetrics | undefined): Parameters<typeof crea
     throw bad('`metrics` must be what prometheus() of lastchunk/prometheus returned');
   }
   return [metrics.sink, otelSink()];
-}
-
-/** A sign of life of the store, for health: a rejection says that there is none. */
-function probeOf(
-  store: WellConnectedStore | undefined,
-  spans: StreamSpans,
-): (() => Promise<unknown>) | undefined {
-  if (store?.ping === undefined) return undefined;
-  return async () => {
-    if ((await spans.quietly(() => store.ping?.())) !== true)
-      throw new Error('the database does not answer');
-  };
 }

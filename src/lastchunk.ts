@@ -8,7 +8,7 @@ import type { Logger } from './core/logger.ts';
 import type { Classification } from './noise/classify.ts';
 import { fieldsOf } from './noise/adapters/line.ts';
 import { type FoundNoise, noiseOf } from './noise/decide.ts';
-import { wholeNumber } from './core/options.ts';
+import { refuseUncalled, wholeNumber } from './core/options.ts';
 import type { WatchedPool, WatchPoolOptions } from './pool-watch/watch.ts';
 import { streamOf } from './stream/entry/attach.ts';
 import { drainStreams } from './stream/lifecycle/ending.ts';
@@ -121,12 +121,13 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
     const drained = drainStreams(environment, deadlineMs / 2);
     const expected = drained.then(() => settleExpected(environment, until - performance.now()));
     const [summary] = await Promise.all([
-      keeper?.close(deadlineMs, () => drained) ?? { saved: 0, journaled: 0, lost: 0 },
+      keeper?.close(deadlineMs, () => drained) ?? { saved: 0, journaled: 0, lost: 0, refused: 0 },
       expected,
     ]);
     pools.close();
     // Last: what telemetry says of these saves is part of it, and a collector that hangs may cost no message.
     await flushTelemetry(Math.max(0, until - performance.now()));
+    environment.closed = true;
     return summary;
   };
 
@@ -137,15 +138,24 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
       const stream = streamOf(res);
       return stream === undefined ? undefined : handleOf(stream);
     },
-    stopHandler: (given) => stopMiddleware(environment, given),
+    stopHandler: (given) => {
+      refuseUncalled('keep.stopHandler', given, 'keep.stopHandler({ authorize })');
+      return stopMiddleware(environment, given);
+    },
     resumeHandler: (given) => resumeMiddleware(environment, given),
     expect: (res) => expectSave(environment, res),
     track: (res, save) => trackSave(environment, res, save),
     classify: (error, res) => answerOf(noiseOf(error, res)),
-    errorHandler: () => errorMiddleware(swallowNoise(logger)),
+    errorHandler: (...given: readonly unknown[]) => {
+      refuseUncalled('keep.errorHandler', given[0], 'keep.errorHandler()');
+      return errorMiddleware(swallowNoise(logger));
+    },
     watchPool: (pool, given) => pools.watch(pool, given),
     health: () => monitor.health(),
-    healthHandler: (given) => createHealthHandler(() => monitor.health(), given),
+    healthHandler: (given) => {
+      refuseUncalled('keep.healthHandler', given, 'keep.healthHandler()');
+      return createHealthHandler(() => monitor.health(), given);
+    },
     flush: () => holdProcess(keeper?.flush() ?? Promise.resolve()),
     replay: () =>
       holdProcess(keeper?.replay() ?? Promise.resolve({ saved: 0, refused: 0, left: 0 })),

@@ -1,15 +1,15 @@
 /** The options of `lastchunk()`, checked once and made whole. */
-import { type Logger, LOG_LEVELS, safeLogger } from './core/logger.ts';
+import { type Logger, safeLogger } from './core/logger.ts';
 import type { MessageStore } from './core/message.ts';
 import type { Observer } from './core/observer.ts';
 import { bad, flag, memoryRange, optionGroup, refuseUnknown, wholeNumber } from './core/options.ts';
+import { checkStore, type WellConnectedStore } from './given-store.ts';
 import type { JournalOption } from './journal/index.ts';
 import { type RelayOption, resolveRelayOption } from './relay/settings.ts';
 import { MAX_PENDING_BYTES } from './saver/index.ts';
 import { MAX_LIVE_BYTES } from './stream/body/live-bytes.ts';
-import { createDiagLogger } from './telemetry/log-lines.ts';
+import { resolveLogger } from './telemetry/default-logger.ts';
 import type { PrometheusMetrics } from './telemetry/prometheus.ts';
-import type { PoolState } from './telemetry/sources.ts';
 
 /** Options of `lastchunk()`. */
 export interface LastchunkOptions {
@@ -38,8 +38,11 @@ export interface LastchunkOptions {
   readonly maxLiveBytes?: number;
   /** What `prometheus()` returned. OpenTelemetry's metrics and spans need no option. */
   readonly metrics?: PrometheusMetrics;
-  /** pino-shaped; default OpenTelemetry's `diag`. Never given message text. */
-  readonly logger?: Logger;
+  /**
+   * pino-shaped, or `console`; `false` for silence. Default: OpenTelemetry's `diag` where an SDK has set one, else the console:
+   * warnings, errors and one line at the start. Never given message text.
+   */
+  readonly logger?: Logger | false;
   /** Spans of streams get `gen_ai.conversation.id`; default false, because it is user data. */
   readonly conversationIdInSpans?: boolean;
   /** Is told everything that happens; what it throws is counted and goes no further. */
@@ -61,22 +64,11 @@ const KEYS = [
 const PENDING_BYTES = memoryRange(MAX_PENDING_BYTES);
 const LIVE_BYTES = memoryRange(MAX_LIVE_BYTES);
 
-/** What a store may offer beyond saving; `postgres()` does. */
-export interface WellConnectedStore extends MessageStore {
-  readonly fingerprint?: string | undefined;
-  ping?(): Promise<boolean>;
-  pool?(): PoolState;
-  listen?(listener: {
-    onIdConflict(conflict: { readonly requestedId: string; readonly messageId: string }): void;
-    onError(error: unknown): void;
-  }): void;
-}
-
 /** The options whose values are not handed on as they are. Throws `bad-option`. */
 export function checked(options: LastchunkOptions) {
   refuseUnknown('lastchunk()', optionGroup('options', options), KEYS);
   const store: WellConnectedStore | undefined = checkStore(options.store);
-  const logger = safeLogger(checkLogger(options.logger) ?? createDiagLogger());
+  const logger = safeLogger(resolveLogger(options.logger));
   if (options.observer !== undefined) optionGroup('observer', options.observer);
   const relay = resolveRelayOption(options.relay);
   if (relay !== undefined && store === undefined) throw bad('`relay` needs a `store`');
@@ -88,21 +80,4 @@ export function checked(options: LastchunkOptions) {
     maxLiveBytes: wholeNumber('maxLiveBytes', options.maxLiveBytes, LIVE_BYTES),
     conversationId: flag('conversationIdInSpans', options.conversationIdInSpans, false),
   };
-}
-
-function checkStore(store: MessageStore | undefined): MessageStore | undefined {
-  if (store === undefined) return undefined;
-  const { save, close } = store as Partial<MessageStore>;
-  if (typeof save === 'function' && typeof close === 'function') return store;
-  throw bad('`store` must be a MessageStore with save() and close(), such as postgres()');
-}
-
-function checkLogger(logger: Logger | undefined): Logger | undefined {
-  if (logger === undefined) return undefined;
-  for (const level of LOG_LEVELS) {
-    if (typeof (logger as Partial<Logger>)[level] !== 'function') {
-      throw bad(`\`logger\` must have the methods ${LOG_LEVELS.join(', ')}, as pino's has`);
-    }
-  }
-  return logger;
 }

@@ -17,7 +17,17 @@ const LAYERS: readonly { readonly parts: readonly string[]; readonly strangers: 
   { parts: ['stream', 'saver', 'noise', 'postgres', 'pool-watch'], strangers: true },
   { parts: ['telemetry', 'health', 'slo'], strangers: false },
   {
-    parts: ['compose', 'options', 'lastchunk', 'index', 'cli', 'register', 'frameworks'],
+    parts: [
+      'given-store',
+      'compose',
+      'options',
+      'lastchunk',
+      'index',
+      'testing',
+      'cli',
+      'register',
+      'frameworks',
+    ],
     strangers: false,
   },
 ];
@@ -160,6 +170,7 @@ const OTHER_TESTED_FOLDERS = [
   'browser',
   'guide',
   'faults',
+  'examples',
   'demo',
   'bench',
   'scripts',

@@ -23,6 +23,11 @@ it('has its example within the first 20 lines', () => {
   expect(before.split('\n').length).toBeLessThan(20);
 });
 
+it('has its example as the first of the examples', async () => {
+  const file = await readFile(join(ROOT, 'examples/first/app.mjs'), 'utf8');
+  expect(file).toBe(`${exampleOf(readme)}\n`);
+});
+
 it('names the two commands', () => {
   expect(readme).toContain('npm install && npm run demo');
   expect(readme).toContain('npm install && npm test');

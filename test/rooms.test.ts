@@ -20,7 +20,6 @@ const SHORT_FILES: Readonly<Record<string, string>> = {
   'cli/rules.ts': 'a command: a file each, loaded when it is called',
   'core/names/capture-metrics.ts':
     'a part of the metric table, which would be over 300 lines with it',
-  'core/names/pool-metrics.ts': 'a part of the metric table, which would be over 300 lines with it',
   'formats/custom-format.ts': 'all that guards against what an app gave as its format',
   'formats/vendors/ai-sdk-data.ts': 'a wire format: a file each',
   'formats/vendors/ollama.ts': 'a wire format: a file each',
@@ -31,7 +30,6 @@ const SHORT_FILES: Readonly<Record<string, string>> = {
     'the rule of when one write serves several streams, with its figure',
   'stream/response/connection-events.ts':
     'one listener of ours for each connection, whose state it holds',
-  'stream/lifecycle/route.ts': 'the rule of the route label',
   'stream/resume/stop-elsewhere.ts':
     'a stop by way of the relay; the route knows streams of this process',
   'slo/dashboards/index.ts': "the door: behind it Grafana's SDK is loaded",

@@ -20,6 +20,7 @@ import {
 import { errorTypeOf } from '../core/errors.ts';
 import { bad } from '../core/options.ts';
 import { postgres } from '../postgres/index.ts';
+import { databaseIn, neededDatabase } from './database.ts';
 import type { Io } from './io.ts';
 import { openOnce, replayJournal, replayRefused, type ReplayReport } from './journal-replay.ts';
 
@@ -99,16 +100,11 @@ function waitingRow(listing: JournalListing, ours: string | undefined): readonly
 
 /** Of the store that is asked about, by its name or its database; `undefined` where neither is given. */
 async function storeNameOf(given: Given, io: Io): Promise<string | undefined> {
-  const connectionString = databaseOf(given, io);
-  if (given.name !== undefined || connectionString === undefined) return given.name;
-  const store = postgres({ connectionString, table: given.table });
+  const database = databaseIn(given['database-url'], io.env);
+  if (given.name !== undefined || database === undefined) return given.name;
+  const store = postgres({ ...database, table: given.table });
   await store.close();
   return store.fingerprint;
-}
-
-function databaseOf(given: Given, io: Io): string | undefined {
-  const connectionString = given['database-url'] ?? io.env['DATABASE_URL'];
-  return connectionString === '' ? undefined : connectionString;
 }
 
 /** Says on stderr which part of the journal is not seen, and counts those parts. */
@@ -125,14 +121,11 @@ function tellUnread(io: Io): { readonly tell: OnUnread; count: number } {
 }
 
 async function replay(given: Given, io: Io): Promise<number> {
-  const connectionString = databaseOf(given, io);
-  if (connectionString === undefined) {
-    throw bad('no database: give `--database-url URL` or set DATABASE_URL');
-  }
+  const database = neededDatabase(given['database-url'], io.env);
   // Throws for a directory that is not there, before anything is made.
   const unread = tellUnread(io);
   await listJournal(given.dir, unread.tell);
-  const store = postgres({ connectionString, table: given.table });
+  const store = postgres({ ...database, table: given.table });
   const work = given.refused === true ? replayRefused : replayJournal;
   const { dir: path, name, force = false } = given;
   try {
@@ -284,7 +277,7 @@ const HELP = `usage: lastchunk journal list|replay|drop|purge [options]
 
   --dir PATH          the journal (default: ${DEFAULT_DIRECTORY})
   --refused           only messages that the database refused; with \`replay\`, tries them again
-  --database-url URL  the database (default: the environment variable DATABASE_URL)
+  --database-url URL  the database (default: DATABASE_URL, else PGHOST and the like)
   --table NAME        table or schema.table (default: lastchunk_messages)
   --name NAME         the app's option journal.name, if it has one
   --force             with \`replay\`: also what was left for another store

@@ -7,6 +7,9 @@ import { bad } from '../core/options.ts';
 import { maskCredentials } from '../core/error-words.ts';
 import { postgres, postgresRelay } from '../postgres/index.ts';
 import type { Migrated } from '../postgres/index.ts';
+import { migrationScript } from '../postgres/migrations.ts';
+import { parseTable } from '../postgres/table.ts';
+import { type DatabaseAddress, neededDatabase } from './database.ts';
 import type { Io } from './io.ts';
 
 /**
@@ -19,16 +22,19 @@ export async function runMigrate(argv: readonly string[], io: Io): Promise<numbe
     io.stdout.write(HELP);
     return 0;
   }
-  const connectionString = values['database-url'] ?? io.env['DATABASE_URL'];
-  if (connectionString === undefined || connectionString === '') {
-    throw bad('no database: give `--database-url URL` or set DATABASE_URL');
+  if (values.relay === true) {
+    return migrateRelay(neededDatabase(values['database-url'], io.env), values, io);
   }
-  if (values.relay === true) return migrateRelay(connectionString, values, io);
   if (values.schema !== undefined || values.durable === true) {
     throw bad('`--schema` and `--durable` are for the tables of the relay: give `--relay` too');
   }
   const table = values.table ?? 'lastchunk_messages';
-  const store = postgres({ connectionString, table, statementTimeoutMs: STATEMENT_TIMEOUT_MS });
+  if (values.print === true) {
+    io.stdout.write(migrationScript(parseTable(table)));
+    return 0;
+  }
+  const database = neededDatabase(values['database-url'], io.env);
+  const store = postgres({ ...database, table, statementTimeoutMs: STATEMENT_TIMEOUT_MS });
   try {
     io.stdout.write(describe(table, await store.migrate()));
     return 0;
@@ -41,14 +47,14 @@ export async function runMigrate(argv: readonly string[], io: Io): Promise<numbe
 }
 
 async function migrateRelay(
-  connectionString: string,
+  database: DatabaseAddress,
   { schema, durable, table }: { schema?: string; durable?: boolean; table?: string },
   io: Io,
 ): Promise<number> {
   if (table !== undefined)
     throw bad('the tables of the relay have names of their own: leave out `--table`');
   const statementTimeoutMs = STATEMENT_TIMEOUT_MS;
-  const relay = postgresRelay({ connectionString, schema, durable, statementTimeoutMs });
+  const relay = postgresRelay({ ...database, schema, durable, statementTimeoutMs });
   try {
     io.stdout.write(describe('lastchunk_relay', await relay.migrate()));
     return 0;
@@ -80,6 +86,7 @@ export function describeFailure(error: unknown): string {
 const OPTIONS = {
   'database-url': { type: 'string' },
   table: { type: 'string' },
+  print: { type: 'boolean' },
   relay: { type: 'boolean' },
   schema: { type: 'string' },
   durable: { type: 'boolean' },
@@ -90,8 +97,9 @@ const HELP = `usage: lastchunk migrate [options]
 
 Makes or updates the table of the PostgreSQL store. Safe to run again, and by several processes at once.
 
-  --database-url URL  the database (default: the environment variable DATABASE_URL)
+  --database-url URL  the database (default: DATABASE_URL, else PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE)
   --table NAME        table or schema.table (default: lastchunk_messages); the schema must exist
+  --print             print the SQL instead, for Flyway, Atlas, Prisma and others; needs no database
   --relay             the three tables of postgresRelay() instead
   --schema NAME       with --relay: the schema they are in, which must exist
   --durable           with --relay: tables that survive a crash of the database (default: UNLOGGED)

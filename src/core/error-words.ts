@@ -31,6 +31,13 @@ export function describeError(error: unknown): string | undefined {
   return maskCredentials(frame === undefined ? said : `${said} at ${frame}`);
 }
 
+/** The same without a line of the app, for an error that no code of the app has made. */
+export function wordsOfError(error: unknown): string | undefined {
+  const causes = causesOf(unwrapAggregate(error)).filter((cause) => cause instanceof Error);
+  const words = causes.map(wordsOf).find((found) => found !== undefined);
+  return words === undefined ? undefined : maskCredentials(words);
+}
+
 /** Hides the password in everything that looks like an address with one, or like `password=…`. */
 export function maskCredentials(text: string): string {
   return text

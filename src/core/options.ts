@@ -8,13 +8,54 @@ import { maskCredentials } from './error-words.ts';
 import { LastchunkError } from './errors.ts';
 import { isObject, isRecord } from './values.ts';
 
-/** Throws `bad-option` for a key that `known` does not list, naming the closest thing: the list. */
+/** Throws `bad-option` for a key that `known` does not list, with the key that was probably meant, and the list. */
 export function refuseUnknown(where: string, options: object, known: readonly string[]): void {
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
-      throw bad(`unknown option \`${key}\` of ${where}; known are ${known.join(', ')}`);
+      const meant = closestTo(key, known);
+      const hint = meant === undefined ? '' : `did you mean \`${meant}\`? `;
+      throw bad(`unknown option \`${key}\` of ${where}; ${hint}known are ${known.join(', ')}`);
     }
   }
+}
+
+/**
+ * Throws `bad-option` for a function that makes a middleware and was handed on as if it were one: its framework calls it with a
+ * request. `call` is how it is written.
+ */
+export function refuseUncalled(name: string, given: unknown, call: string): void {
+  if (!isObject(given) || !('method' in given && 'url' in given && 'headers' in given)) return;
+  throw bad(`\`${name}\` was handed on without a call: write \`${call}\``);
+}
+
+/** The word that `typed` is at most two letters away from, and no other word less; of short ones one letter. */
+function closestTo(typed: string, words: readonly string[]): string | undefined {
+  const [closest] = words
+    .map((word) => ({ word, apart: lettersApart(typed.toLowerCase(), word.toLowerCase()) }))
+    .filter(({ word, apart }) => apart <= Math.min(2, Math.floor(word.length / 3)))
+    .toSorted((a, b) => a.apart - b.apart);
+  return closest?.word;
+}
+
+/** Levenshtein's distance, and a swap of two neighbours counts as one. */
+function lettersApart(one: string, other: string): number {
+  let [before, last]: number[][] = [[], Array.from({ length: other.length + 1 }, (_, i) => i)];
+  for (let i = 1; i <= one.length; i += 1) {
+    const row = [i];
+    for (let j = 1; j <= other.length; j += 1) {
+      const isSame = one[i - 1] === other[j - 1];
+      let least = Math.min(
+        (last?.[j] ?? 0) + 1,
+        (row[j - 1] ?? 0) + 1,
+        (last?.[j - 1] ?? 0) + (isSame ? 0 : 1),
+      );
+      const isSwap = i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1];
+      if (isSwap) least = Math.min(least, (before?.[j - 2] ?? 0) + 1);
+      row.push(least);
+    }
+    [before, last] = [last, row];
+  }
+  return last?.[other.length] ?? 0;
 }
 
 /** What a whole number may be, and what it is when it is absent. */

@@ -21,6 +21,10 @@ export type HealthReason =
   | 'message-missing'
   /** Answers on their way took too much memory in the last 5 minutes, and the largest were cut. Degraded. */
   | 'answers-cut'
+  /** The store refused a message for good, in the last 5 minutes; it is in the journal's `refused/`. Degraded. */
+  | 'message-refused'
+  /** Messages were due in the last 5 minutes, or hour, and none of them is safe: a `saveRate` is 0. Degraded. */
+  | 'nothing-saved'
   /** The store is away. Degraded while the journal takes the messages, failing otherwise. */
   | 'store-away'
   /** The journal cannot be relied on: `journal.degraded` says why. Degraded. */

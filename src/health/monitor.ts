@@ -60,6 +60,7 @@ export class HealthMonitor implements Observer {
   #lastLossMs = Number.NEGATIVE_INFINITY;
   #lastMissingMs = Number.NEGATIVE_INFINITY;
   #lastCutMs = Number.NEGATIVE_INFINITY;
+  #lastRefusedMs = Number.NEGATIVE_INFINITY;
 
   constructor(sources: HealthSources = {}) {
     this.#sources = sources;
@@ -78,11 +79,18 @@ export class HealthMonitor implements Observer {
   }
 
   onReplayed(result: 'saved' | 'refused', _message: JournaledMessage): void {
+    this.#noteRefusal(result);
     this.#rates.onReplayed(result);
   }
 
   onRecovered(result: 'saved' | 'refused', _message: JournaledMessage): void {
+    this.#noteRefusal(result);
     this.#rates.onRecovered(result);
+  }
+
+  /** Asks the store now, and remembers the answer; `undefined` where it cannot be asked. */
+  asker(): (() => Promise<void>) | undefined {
+    return this.#sources.probe === undefined ? undefined : () => this.#probe.ask();
   }
 
   /** The health now. Starts a background probe of the store, if the last one is long enough ago. */
@@ -90,12 +98,11 @@ export class HealthMonitor implements Observer {
     const sources = this.#sources;
     // Before the probe, which is about to wait for a connection itself.
     const pool = sources.pool?.();
-    this.#probe.start();
+    const store = this.store();
     const now = Date.now();
     const saver = sources.saver?.();
     const journal = sources.journal?.();
     const pending = sources.pending?.();
-    const store = saver === undefined ? undefined : storeHealth(saver, this.#probe.last());
     const relay = sources.relay?.();
     const reasons = this.#reasons(store, journal);
     if (relay?.isUp === false) reasons.push('relay-away');
@@ -114,6 +121,17 @@ export class HealthMonitor implements Observer {
     };
   }
 
+  /** The store as it is known now; asks it in the background, as `health()` does. `undefined` without one. */
+  store(): StoreHealth | undefined {
+    this.#probe.start();
+    const saver = this.#sources.saver?.();
+    return saver === undefined ? undefined : storeHealth(saver, this.#probe.last());
+  }
+
+  #noteRefusal(result: 'saved' | 'refused'): void {
+    if (result === 'refused') this.#lastRefusedMs = performance.now();
+  }
+
   #reasons(store: StoreHealth | undefined, journal: JournalState | undefined): HealthReason[] {
     // The wall clock may be set; five minutes are five minutes.
     const monotonicMs = performance.now();
@@ -122,6 +140,8 @@ export class HealthMonitor implements Observer {
     if (monotonicMs - this.#lastLossMs < LOSS_SHOWS_MS) reasons.push('message-lost');
     if (monotonicMs - this.#lastMissingMs < LOSS_SHOWS_MS) reasons.push('message-missing');
     if (monotonicMs - this.#lastCutMs < LOSS_SHOWS_MS) reasons.push('answers-cut');
+    if (monotonicMs - this.#lastRefusedMs < LOSS_SHOWS_MS) reasons.push('message-refused');
+    if (Object.values(this.#rates.now()).includes(0)) reasons.push('nothing-saved');
     if (store?.reachable === false) reasons.push('store-away');
     if (journal?.degraded !== undefined) reasons.push('journal-degraded');
     if (journal !== undefined && isUndeclared(journal)) reasons.push('journal-ephemeral');
@@ -158,17 +178,26 @@ class StoreProbe {
     if (this.#ask === undefined || this.#running || now - this.#startedMs < PROBE_EVERY_MS) return;
     this.#startedMs = now;
     this.#running = true;
-    void this.#run(this.#ask);
+    void this.#run().then(
+      () => (this.#running = false),
+      // The answer is remembered; nobody waits for this one.
+      () => (this.#running = false),
+    );
   }
 
-  async #run(ask: () => Promise<unknown>): Promise<void> {
+  /** Resolves when the store answers, rejects with what it says. */
+  ask(): Promise<void> {
+    this.#startedMs = performance.now();
+    return this.#run();
+  }
+
+  async #run(): Promise<void> {
     try {
-      await ask();
+      await this.#ask?.();
       this.#last = { ok: true, atMs: Date.now(), errorType: '' };
     } catch (error) {
       this.#last = { ok: false, atMs: Date.now(), errorType: errorTypeOf(error) };
-    } finally {
-      this.#running = false;
+      throw error;
     }
   }
 }

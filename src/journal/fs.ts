@@ -68,7 +68,7 @@ export const diskFiles: Files = {
   remove: unlinkSync,
 };
 
-export type FileSystem = JournalState['fileSystem'];
+export type FileSystem = Exclude<JournalState['fileSystem'], 'none'>;
 
 /** Magic numbers of statfs(2), from linux/magic.h and the file systems' own sources; what is not here is a disk. */
 const KIND_OF_MAGIC: ReadonlyMap<number, FileSystem> = new Map([

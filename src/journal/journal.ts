@@ -214,7 +214,7 @@ export class DiskJournal implements Journal {
       oldestEntryMs: this.#oldestMs(),
       degraded: this.#engine.health.reason,
       corruptRecords: this.#corruptRecords,
-      fileSystem: this.#notices.fileSystem ?? 'disk',
+      fileSystem: this.#notices.fileSystem ?? 'none',
       ephemeral,
       problems: this.#problems(),
       setAside,

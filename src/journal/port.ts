@@ -63,7 +63,8 @@ export interface JournalState {
   readonly degraded: string | undefined;
   /** Records cut as torn or damaged since start. */
   readonly corruptRecords: number;
-  readonly fileSystem: 'disk' | 'overlay' | 'tmpfs' | 'network';
+  /** `none` until its directory could be opened once. */
+  readonly fileSystem: 'disk' | 'overlay' | 'tmpfs' | 'network' | 'none';
   readonly ephemeral: boolean;
   /** What an operator should look at, and how much of it there is; kinds of which there is nothing are absent. */
   readonly problems?: Readonly<Partial<Record<JournalProblem, number>>>;

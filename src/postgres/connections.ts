@@ -79,6 +79,11 @@ export class Connections {
     );
   }
 
+  /** Where it connects to: `postgres://host:port/database`, without user and password. */
+  address(): string {
+    return addressOf(this.#pg, this.#settings.connection);
+  }
+
   gauges(): PoolGauges {
     const { totalCount: total, idleCount: idle, waitingCount: waiting } = this.#pool;
     return { total, idle, waiting, max: this.#settings.maxConnections };
@@ -127,6 +132,19 @@ export class Connections {
       client.release(!healthy);
       client.off('error', onBroken);
     }
+  }
+}
+
+/** As the driver reads address and environment; of a socket its directory. */
+function addressOf(pg: PgModule, connection: object): string {
+  try {
+    if (pg.Client === undefined) return 'postgres://';
+    const { host, port, database } = new pg.Client(connection);
+    const [where, name] = [host, database].map((part) => (typeof part === 'string' ? part : ''));
+    return `postgres://${where}:${String(port)}/${name}`;
+  } catch {
+    // What is wrong with it is said by the first connection.
+    return 'postgres://';
   }
 }
 

@@ -64,6 +64,13 @@ export interface PostgresStore extends MessageStore {
   save(messages: readonly Message[]): Promise<void>;
   /** Whether the database answers; `false` also once `signal` aborts. Never rejects. */
   ping(signal?: AbortSignal): Promise<boolean>;
+  /** Where the database is: `postgres://host:port/database`, without user and password. */
+  readonly address: string;
+  /**
+   * Resolves when a message could be saved now: the database answers and the table is there. Rejects with what is wrong, by
+   * the error of `pg`, or `not-migrated`. With `write` only the connection is tried.
+   */
+  check(): Promise<void>;
   /** What the pool is doing now. */
   pool(): PoolGauges;
   /** Makes or updates the table, also without the option `migrate`. */
@@ -102,6 +109,12 @@ export function postgres(options: PostgresOptions): PostgresStore {
         await ready();
         for (const conflict of await save(messages)) listener.onIdConflict?.(conflict);
       }),
+    address: connections.address(),
+    check: () =>
+      run(async () => {
+        await ready();
+        await checkTable(connections, settings);
+      }),
     ping: (signal) => pingUnlessAborted(connections, signal),
     pool: () => connections.gauges(),
     migrate: () => run(() => migrate(connections, settings.table)),
@@ -114,6 +127,23 @@ export function postgres(options: PostgresOptions): PostgresStore {
       return closing;
     },
   };
+}
+
+/** Asks for the table, and not for its version: a role that may only write need not read how it was made. */
+async function checkTable(
+  connections: Connections,
+  { table, write }: PostgresSettings,
+): Promise<void> {
+  const isThere = await connections.transaction(async (client) => {
+    if (write !== undefined) return true;
+    const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS made', [table.sql]);
+    return rows[0]?.['made'] === true;
+  });
+  if (isThere) return;
+  throw new LastchunkError(
+    'not-migrated',
+    `the table ${table.name} has not been made: run \`npx lastchunk migrate\`, or set \`migrate: true\``,
+  );
 }
 
 type Save = (messages: readonly Message[]) => Promise<readonly IdConflict[]>;

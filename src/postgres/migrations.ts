@@ -30,15 +30,7 @@ export async function migrate(
   if (before >= newest) return { version: before, applied: [] };
   return connections.transaction(async (client) => {
     await client.query(`SELECT pg_advisory_xact_lock(${LOCK})`);
-    await client.query(
-      `CREATE TABLE IF NOT EXISTS ${table.migrationsSql} (
-        table_name text NOT NULL,
-        version integer NOT NULL,
-        name text NOT NULL,
-        applied_at timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (table_name, version)
-      )`,
-    );
+    await client.query(migrationsTable(table));
     const version = await currentVersion(client, table);
     const missing = steps.filter((step) => step.version > version);
     for (const step of missing) {
@@ -63,6 +55,32 @@ export async function versionOf(
 ): Promise<{ readonly version: number; readonly newest: number }> {
   const version = await connections.transaction((client) => currentVersion(client, table));
   return { version, newest: newestOf(MIGRATIONS) };
+}
+
+/**
+ * What `migrate` does to a database without the table, as one script for tools that migrate by themselves. It can be run
+ * once; the record that it makes is the one that `migrate` looks at.
+ */
+export function migrationScript(table: Table): string {
+  const steps = MIGRATIONS.flatMap(({ version, name, statements }) => [
+    ...statements(table.sql).map(unindented),
+    `INSERT INTO ${table.migrationsSql} (table_name, version, name) VALUES ('${shortName(table)}', ${version}, '${name}')`,
+  ]);
+  return [unindented(migrationsTable(table)), ...steps].map((sql) => `${sql};\n`).join('\n');
+}
+
+function unindented(sql: string): string {
+  return sql.replaceAll(/^ {6}/gm, '');
+}
+
+function migrationsTable({ migrationsSql }: Table): string {
+  return `CREATE TABLE IF NOT EXISTS ${migrationsSql} (
+        table_name text NOT NULL,
+        version integer NOT NULL,
+        name text NOT NULL,
+        applied_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (table_name, version)
+      )`;
 }
 
 /** 0 when nothing was ever applied. */

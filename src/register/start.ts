@@ -7,6 +7,7 @@ import { LastchunkError } from '../core/errors.ts';
 import { appPlaces, findPeer, loadPeer } from '../core/load-peer.ts';
 import { flushTelemetry, sharesApi } from '../telemetry/providers.ts';
 import { hookImports, relabelNoise } from './sdk-patches.ts';
+import { installCommand } from './install.ts';
 
 const SDK = '@opentelemetry/sdk-node';
 
@@ -85,10 +86,9 @@ function appPackages(program: string | undefined = process.argv[1]): AppPackages
 }
 
 function missingPeers(names: readonly string[]): LastchunkError {
-  const list = names.join(' ');
   return new LastchunkError(
     'missing-peer',
-    `lastchunk/register needs what is not installed: npm install ${list}`,
+    `lastchunk/register needs what is not installed: ${installCommand(names, process.versions.node)}`,
   );
 }
 

@@ -23,6 +23,8 @@ export interface CloseSummary {
   readonly journaled: number;
   /** `missing` included. */
   readonly lost: number;
+  /** How many of these the store refused for good: they are in the journal's `refused/`. */
+  readonly refused: number;
 }
 
 /** What is closed. */
@@ -52,7 +54,7 @@ export async function closeInOrder(
   // Of the reserve, half is for the last fsync, a quarter for replay, store and journal, and a quarter for telemetry.
   const leftMs = (keptMs = 0): number =>
     Math.max(reserveMs / 4, endMs - keptMs - clock.monotonicMs());
-  const before = { ...saver.results };
+  const before = { ...saver.results, refused: saver.refused };
 
   await drain();
   background.abort();
@@ -70,6 +72,7 @@ export async function closeInOrder(
     saved: saved - before.saved,
     journaled: journaled - before.journaled,
     lost: lost + missing - before.lost - before.missing,
+    refused: saver.refused - before.refused,
   };
 }
 

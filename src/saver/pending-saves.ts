@@ -32,6 +32,7 @@ export class PendingSaves {
   #pendingBytes = 0;
   /** By stream id: its newest save, while it is neither in the store nor handed over. */
   readonly #newest = new Map<string, PendingSave>();
+  #refused = 0;
   readonly #results = { saved: 0, journaled: 0, lost: 0, missing: 0 };
 
   constructor(options: PendingSavesOptions) {
@@ -46,6 +47,11 @@ export class PendingSaves {
   /** Estimated bytes of their messages. */
   get pendingBytes(): number {
     return this.#pendingBytes;
+  }
+
+  /** Saves that the store refused for good, so far. */
+  get refused(): number {
+    return this.#refused;
   }
 
   /** Results so far. */
@@ -141,6 +147,7 @@ export class PendingSaves {
         if (isStoreAway()) void this.journalPending(save);
         return;
       case 'set-aside':
+        this.#refused += 1;
         reports.logRefusal(save, sqlstate);
         return void this.#deadLetter(save, sqlstate);
     }

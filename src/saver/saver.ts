@@ -75,6 +75,11 @@ export class Saver {
     });
   }
 
+  /** Saves that the store refused for good. */
+  get refused(): number {
+    return this.#saves.refused;
+  }
+
   /** Results so far. */
   get results(): Readonly<Record<SaveResult, number>> {
     return this.#saves.results;

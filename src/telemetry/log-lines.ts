@@ -3,7 +3,6 @@
  * a model wrote is in no field. What the store refused is told by the guard, which knows why. Connections that
  * the app does not give back are told with the line of code that took them.
  */
-import { diag } from '@opentelemetry/api';
 import { errorTypeOf } from '../core/errors.ts';
 import { describeError } from '../core/error-words.ts';
 import type { Logger } from '../core/logger.ts';
@@ -20,6 +19,11 @@ const POOL_SENTENCES: Readonly<Record<PoolFinding['kind'], string>> = {
   long: 'lastchunk: a database connection is held for long',
   leaked: 'lastchunk: a database connection was lost without being released',
 };
+
+/** All of them. */
+export function createLines(logger: Logger): readonly Observer[] {
+  return [createLogLines(logger), createPoolLines(logger), createUseLines(logger)];
+}
 
 /** Writes the lines. Does not throw unless the logger does. */
 export function createLogLines(logger: Logger): Observer {
@@ -88,14 +92,27 @@ export function createPoolLines(logger: Logger): Observer {
   };
 }
 
-/** Writes to `diag` under the namespace `lastchunk`. */
-export function createDiagLogger(): Logger {
-  const log = diag.createComponentLogger({ namespace: 'lastchunk' });
+/** So many messages in a row have to be without a conversation before it is told. */
+const UNNAMED_TOLD_AT = 10;
+
+/** Warns once of each route whose messages name no conversation: nobody could read them back. */
+export function createUseLines(logger: Logger): Observer {
+  const unnamed = new Map<string, number>();
   return {
-    debug: (fields, message) => log.debug(message, fields),
-    info: (fields, message) => log.info(message, fields),
-    warn: (fields, message) => log.warn(message, fields),
-    error: (fields, message) => log.error(message, fields),
+    onEnd({ stream: { guarded, route, conversationId }, save }) {
+      if (!guarded || save === 'empty' || save === 'discarded') return;
+      const known = unnamed.get(route);
+      if (known === undefined && unnamed.size >= PLACES_MAX) return;
+      // Told: a count beyond it says nothing more.
+      if (known === UNNAMED_TOLD_AT) return;
+      const count = typeof conversationId === 'string' ? 0 : (known ?? 0) + 1;
+      unnamed.set(route, count);
+      if (count < UNNAMED_TOLD_AT) return;
+      logger.warn(
+        { route },
+        `lastchunk: ten messages without a conversation on ${route}: give its guard \`message: (req) => ({ conversationId })\``,
+      );
+    },
   };
 }
 

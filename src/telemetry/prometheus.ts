@@ -2,7 +2,7 @@
  * `lastchunk/prometheus`: the metrics for a Prometheus server, and the handler that it scrapes.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { bad, refuseUnknown } from '../core/options.ts';
+import { bad, refuseUncalled, refuseUnknown } from '../core/options.ts';
 import {
   findClient,
   type KnownClient,
@@ -57,7 +57,10 @@ export function prometheus(options: PrometheusOptions = {}): PrometheusMetrics {
   return {
     sink: createPrometheusSink(client, registry),
     registry,
-    handler: () => (req, res) => void answer(() => scrape(client, registry, options, req), res),
+    handler: (...given: readonly unknown[]) => {
+      refuseUncalled('metrics.handler', given[0], 'metrics.handler()');
+      return (req, res) => void answer(() => scrape(client, registry, options, req), res);
+    },
   };
 }
 

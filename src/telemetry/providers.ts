@@ -40,6 +40,12 @@ export function sharesApi(): boolean {
   return registered.trace === undefined || registered.trace === trace.getTracerProvider();
 }
 
+/** Whether somebody has set a logger for `diag`: what is said to it then goes somewhere. */
+export function hasDiagLogger(): boolean {
+  const registered: unknown = Reflect.get(globalThis, REGISTERED);
+  return isObject(registered) && 'diag' in registered && registered.diag !== undefined;
+}
+
 /**
  * Has every registered provider export what it holds. Resolves when they have, and after `ms` at the latest; at once
  * without an SDK. Never rejects: an SDK reports its failures to `diag` by itself.

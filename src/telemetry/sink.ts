@@ -60,6 +60,7 @@ function merge(one: SeriesReading, other: SeriesReading): SeriesReading {
 
 const MERGE: Readonly<Record<'sum' | Gauge['aggregator'], (a: number, b: number) => number>> = {
   sum: (a, b) => a + b,
+  min: (a, b) => Math.min(a, b),
   max: (a, b) => Math.max(a, b),
   first: (a) => a,
   // 0 means that there is no such time.

@@ -14,9 +14,17 @@ export interface PoolState {
   readonly max: number;
 }
 
+/** The store, as it is known now. */
+export interface StoreState {
+  /** `undefined` while nothing was asked of it. */
+  readonly reachable: boolean | undefined;
+  readonly circuit: 'closed' | 'open';
+}
+
 /** What is asked at every scrape instead of being told. All optional; what is absent has no series. */
 export interface RecorderSources {
   readonly journal?: (() => JournalState | undefined) | undefined;
+  readonly store?: (() => StoreState | undefined) | undefined;
   readonly pool?: (() => PoolState | undefined) | undefined;
   /** Estimated memory of answers on their way. */
   readonly captureBytes?: (() => number) | undefined;
@@ -46,6 +54,12 @@ export function readSources(registry: MetricRegistry, sources: RecorderSources):
       registry.set(METRICS.journalSetAside, { kind }, journal.setAside?.[kind].files ?? 0);
       registry.set(METRICS.journalExpired, { kind }, journal.setAside?.[kind].expired ?? 0);
     }
+  }
+  const store = sources.store?.();
+  if (store !== undefined) {
+    registry.set(METRICS.circuitOpen, {}, store.circuit === 'open' ? 1 : 0);
+    const { reachable } = store;
+    if (reachable !== undefined) registry.set(METRICS.storeUp, {}, reachable ? 1 : 0);
   }
   const own = sources.pool?.();
   if (own !== undefined) readPool(registry, 'lastchunk', own);

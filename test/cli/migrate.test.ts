@@ -1,5 +1,8 @@
 import { expect, it } from 'vitest';
 import { runMigrate } from '../../src/cli/migrate.ts';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ROOT } from '../support/imports.ts';
 import { look } from '../postgres/messages.ts';
 import { useDatabase } from '../support/database.ts';
 
@@ -76,6 +79,58 @@ it('rejects mistakes in how it is called', async () => {
   await expect(run(['--database-url', database.url, '--table', 'a"b'])).rejects.toMatchObject({
     code: 'bad-option',
   });
+});
+
+it('prints a script that makes the same table, and that it knows afterwards', async () => {
+  const printed = await run(['--print']);
+  expect(printed).toMatchObject({ exitCode: 0, stderr: '' });
+  await look(database.url, printed.stdout);
+  expect(await run(['--database-url', database.url])).toMatchObject({
+    stdout: 'lastchunk_messages is up to date (version 1)\n',
+  });
+  await run(['--database-url', database.url, '--table', 'migrated']);
+  const columns = (table: string) =>
+    look(
+      database.url,
+      `SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns
+       WHERE table_name = '${table}' ORDER BY ordinal_position`,
+    );
+  const made = await columns('lastchunk_messages');
+  expect(made).toEqual(await columns('migrated'));
+  const page = await readFile(join(ROOT, 'docs/table.md'), 'utf8');
+  const listed = [...page.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
+  expect(listed).toEqual(made.map(({ column_name: name }) => name));
+});
+
+it('prints it for a table in a schema', async () => {
+  const { stdout } = await run(['--print', '--table', 'chat.answers']);
+  await look(database.url, `CREATE SCHEMA chat; ${stdout}`);
+  const argv = ['--database-url', database.url, '--table', 'chat.answers'];
+  expect((await run(argv)).stdout).toBe('chat.answers is up to date (version 1)\n');
+});
+
+it('finds the database by PGHOST and the like, as the app does', async () => {
+  const { hostname, port, username, pathname } = new URL(database.url);
+  const env = {
+    PGHOST: hostname,
+    PGPORT: port,
+    PGUSER: username,
+    PGDATABASE: pathname.slice(1),
+  };
+  expect((await run([], env)).exitCode).toBe(0);
+  await expect(run([], {})).rejects.toThrow(
+    'no database: give `--database-url URL`, or set DATABASE_URL or PGHOST and the like',
+  );
+  await expect(run([], { ...env, PGPORT: 'x' })).rejects.toThrow(
+    'PGPORT must be a whole number, not "x"',
+  );
+});
+
+it('reads a conversation back as the page says', async () => {
+  await run(['--database-url', database.url]);
+  const page = await readFile(join(ROOT, 'docs/table.md'), 'utf8');
+  const [, query = ''] = /```sql\n(SELECT.*?)```/s.exec(page) ?? [];
+  expect(await look(database.url, query, ['c1'])).toEqual([]);
 });
 
 it('makes the tables of the relay where it is asked to, in a schema and durable', async () => {

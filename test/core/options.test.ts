@@ -3,9 +3,10 @@ import { writeFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { lastchunk, LastchunkError } from '../../src/index.ts';
+import { lastchunk } from '../../src/index.ts';
 import { createInMemoryInstance } from '../support/in-memory-instance.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
+import { thrownBy } from '../support/thrown-by.ts';
 
 /** What JavaScript, or a cast, may hand us: the option, and what is wrong with it. */
 const BAD_GUARDS: ReadonlyArray<readonly [name: string, options: object]> = [
@@ -107,13 +108,3 @@ describe('an impossible option', () => {
     },
   );
 });
-
-function thrownBy(call: () => unknown): LastchunkError {
-  try {
-    call();
-  } catch (error) {
-    if (error instanceof LastchunkError) return error;
-    throw error;
-  }
-  throw new Error('it did not throw');
-}

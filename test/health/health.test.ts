@@ -88,6 +88,36 @@ describe('status', () => {
   });
 });
 
+describe('a refusal', () => {
+  const about = { streamId: 's', messageId: 'm', route: '/chat', traceparent: null };
+
+  it.each(['onReplayed', 'onRecovered'] as const)('is a reason for five minutes: %s', (tell) => {
+    const monitor = new HealthMonitor({ saver: () => WORKS });
+    monitor.onSave(aSave(aStream()));
+    monitor.onSave(aSave(aStream(), { result: 'journaled' }));
+    monitor[tell]('saved', about);
+    expect(monitor.health().status).toBe('healthy');
+    monitor[tell]('refused', about);
+    vi.advanceTimersByTime(5 * 60_000 - 1);
+    expect(monitor.health()).toMatchObject({ status: 'degraded', reasons: ['message-refused'] });
+    vi.advanceTimersByTime(1);
+    expect(monitor.health().status).toBe('healthy');
+  });
+});
+
+describe('a save rate of 0', () => {
+  it('stands beside no status of healthy, for as long as it is 0', () => {
+    const monitor = new HealthMonitor({ saver: () => WORKS });
+    monitor.onSave(aSave(aStream(), { result: 'missing' }));
+    for (let minute = 0; minute < 90; minute += 1) {
+      const { status, saveRate } = monitor.health();
+      expect(Object.values(saveRate).includes(0) && status === 'healthy').toBe(false);
+      vi.advanceTimersByTime(60_000);
+    }
+    expect(monitor.health().status).toBe('healthy');
+  });
+});
+
 describe('a wall clock that is set', () => {
   it.each([
     ['back', -3_600_000],
@@ -98,11 +128,15 @@ describe('a wall clock that is set', () => {
     vi.advanceTimersByTime(60_000);
     vi.setSystemTime(NOW + by);
     expect(monitor.health()).toMatchObject({
-      reasons: ['message-lost'],
+      reasons: ['message-lost', 'nothing-saved'],
       saveRate: { fiveMinutes: 0, oneHour: 0 },
     });
     vi.advanceTimersByTime(4.5 * 60_000);
-    expect(monitor.health()).toMatchObject({ reasons: [], saveRate: { oneHour: 0 } });
+    expect(monitor.health()).toMatchObject({
+      status: 'degraded',
+      reasons: ['nothing-saved'],
+      saveRate: { oneHour: 0 },
+    });
   });
 
   it('back keeps nobody from asking the store', async () => {
@@ -146,6 +180,7 @@ describe('facts', () => {
   it('say for five minutes that a message had no result, which is no loss yet', () => {
     const monitor = new HealthMonitor({ saver: () => WORKS });
     monitor.onSave?.(aSave(aStream(), { result: 'missing' }));
+    monitor.onSave?.(aSave(aStream()));
     const missing = { status: 'degraded', reasons: ['message-missing'] };
     expect(monitor.health()).toMatchObject(missing);
     vi.advanceTimersByTime(5 * 60_000);

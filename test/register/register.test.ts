@@ -1,4 +1,5 @@
 /** Real apps under `node --import lastchunk/register`, and what a collector gets of them. */
+import { installCommand } from '../../src/register/install.ts';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -275,9 +276,8 @@ describe('what is not installed', () => {
     const { code, stderr } = await startApp(bare, {}).end();
     expect(code).toBe(1);
     expect(stderr).toContain("code: 'missing-peer'");
-    expect(stderr).toContain(
-      'npm install @opentelemetry/sdk-node @opentelemetry/instrumentation-http',
-    );
+    const names = ['@opentelemetry/sdk-node', '@opentelemetry/instrumentation-http'];
+    expect(stderr).toContain(installCommand(names, process.versions.node));
   });
 
   it('is not missed where it is optional', async () => {

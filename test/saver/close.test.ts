@@ -13,7 +13,7 @@ test('close waits for what is pending, then closes store and journal', async () 
   await settled();
   expect([bench.store.isClosed, journal.isClosed]).toEqual([false, false]);
   bench.store.calls[0]?.commit();
-  expect(await closed).toEqual({ saved: 1, journaled: 0, lost: 0 });
+  expect(await closed).toEqual({ saved: 1, journaled: 0, lost: 0, refused: 0 });
   expect([bench.store.isClosed, journal.isClosed]).toEqual([true, true]);
   expect(bench.clock.timers).toBe(0);
 });
@@ -25,7 +25,7 @@ test('at the deadline everything that is left is journaled', async () => {
   for (let count = 0; count < 3; count += 1) bench.save({}, { confirmTimeoutMs: 30_000 });
   const closed = bench.keeper.close(5_000);
   await bench.clock.advance(5_000);
-  expect(await closed).toEqual({ saved: 0, journaled: 3, lost: 0 });
+  expect(await closed).toEqual({ saved: 0, journaled: 3, lost: 0, refused: 0 });
   expect(journal.backlog(9)).toHaveLength(3);
 });
 
@@ -35,7 +35,7 @@ test('without a journal what is left at the deadline is lost', async () => {
   bench.save();
   const closed = bench.keeper.close(3_000);
   await bench.clock.advance(3_000);
-  expect(await closed).toEqual({ saved: 0, journaled: 0, lost: 1 });
+  expect(await closed).toEqual({ saved: 0, journaled: 0, lost: 1, refused: 0 });
   expect(bench.account.saves).toMatchObject([{ result: 'lost', kind: 'first' }]);
 });
 
@@ -58,7 +58,7 @@ test('a store and a journal that never close do not hold up the shutdown', async
   const bench = createBench({ journal, store });
   const closed = bench.keeper.close(1_000);
   await bench.clock.advance(3_000);
-  expect(await closed).toEqual({ saved: 0, journaled: 0, lost: 0 });
+  expect(await closed).toEqual({ saved: 0, journaled: 0, lost: 0, refused: 0 });
 });
 
 test.each([
@@ -94,7 +94,7 @@ test('a store that rejects its close is told and harms nothing', async () => {
   const store = createFaultStore();
   store.close = () => Promise.reject(new Error('pool'));
   const bench = createBench({ store });
-  expect(await bench.keeper.close(1_000)).toEqual({ saved: 0, journaled: 0, lost: 0 });
+  expect(await bench.keeper.close(1_000)).toEqual({ saved: 0, journaled: 0, lost: 0, refused: 0 });
   expect(bench.account.internalErrors).toEqual(['store']);
 });
 
@@ -144,7 +144,7 @@ test('even without any time left there is one fsync', async () => {
   const save = bench.save();
   const closed = bench.keeper.close(0);
   await bench.clock.advance(250);
-  expect(await closed).toEqual({ saved: 0, journaled: 1, lost: 0 });
+  expect(await closed).toEqual({ saved: 0, journaled: 1, lost: 0, refused: 0 });
   expect(save.result).toBe('journaled');
 });
 
@@ -176,7 +176,7 @@ test('waits for the fsync of a save that came in the last moment, within its own
   journal.syncs = () => new Promise<boolean>((resolve) => (isOnDisk = resolve));
   const late = bench.save();
   await bench.clock.advance(1_000);
-  expect(await closed).toEqual({ saved: 0, journaled: 1, lost: 0 });
+  expect(await closed).toEqual({ saved: 0, journaled: 1, lost: 0, refused: 0 });
   expect(late.result).toBeUndefined();
   isOnDisk(true);
   await settled();

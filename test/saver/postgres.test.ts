@@ -152,7 +152,7 @@ test('another process saves what a closed one left in its journal', async () => 
   await world.database.stop();
   world.proxy.cut();
   for (let index = 0; index < 5; index += 1) await first.answer(`left ${index}`);
-  expect(await first.keeper.close(1_000)).toEqual({ saved: 0, journaled: 0, lost: 0 });
+  expect(await first.keeper.close(1_000)).toEqual({ saved: 0, journaled: 0, lost: 0, refused: 0 });
   await world.database.start();
   const second = await createGuard();
   await until('all are recovered', () => second.account.recovered.length === 5);

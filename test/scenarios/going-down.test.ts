@@ -31,7 +31,7 @@ describe('close() with 200 live streams, while the collector of spans hangs,', (
     const { fixture, chat, httpClients } = await openLive();
     const report = await fixture.keep.close({ deadlineMs: 4000 });
     expect(await contents(fixture)).toEqual(seenBy(httpClients));
-    expect(report).toEqual({ saved: LIVE, journaled: 0, lost: 0 });
+    expect(report).toEqual({ saved: LIVE, journaled: 0, lost: 0, refused: 0 });
     expect(chat.testServer.sockets.filter(({ destroyed }) => !destroyed)).toEqual([]);
     await expectInterrupted(fixture, 'saved');
     expect(fixture.logbook.errors()).toEqual([]);
@@ -43,7 +43,7 @@ describe('close() with 200 live streams, while the collector of spans hangs,', (
     const { fixture, chat, httpClients } = await openLive();
     await database.stopImmediate();
     const report = await fixture.keep.close({ deadlineMs: 4000 });
-    expect(report).toEqual({ saved: 0, journaled: LIVE, lost: 0 });
+    expect(report).toEqual({ saved: 0, journaled: LIVE, lost: 0, refused: 0 });
     expect(chat.testServer.sockets.filter(({ destroyed }) => !destroyed)).toEqual([]);
     await expectInterrupted(fixture, 'journaled');
     await database.start();

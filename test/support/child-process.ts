@@ -19,23 +19,32 @@ export interface App {
  * when the test is.
  */
 export function startApp(connectionString: string, journal: string): Promise<App> {
-  return startScript('child-process-app.ts', [connectionString, journal]);
+  const script = fileURLToPath(new URL('child-process-app.ts', import.meta.url));
+  return startScript(script, [connectionString, journal]);
 }
 
 /** The same without a journal and with a relay, over tables that are there: other instances resume and finish its streams. */
 export function startReplicaApp(connectionString: string): Promise<App> {
-  return startScript('replica-app.ts', [connectionString]);
+  const script = fileURLToPath(new URL('replica-app.ts', import.meta.url));
+  return startScript(script, [connectionString]);
 }
 
-async function startScript(name: string, args: readonly string[]): Promise<App> {
-  const script = fileURLToPath(new URL(name, import.meta.url));
+/** Runs a script that prints its URL. Gone when the test is. */
+export async function startScript(script: string, args: readonly string[]): Promise<App> {
   const child = spawn(process.execPath, ['--import', 'tsx', script, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
-  // `once` resolves to the arguments of the event: a line, the URL.
-  const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   const exited = once(child, 'exit');
+  let url: string | undefined;
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.startsWith('http')) {
+      url = line;
+      break;
+    }
+  }
+  if (url === undefined) throw new Error(`${script} ended before it said where it listens`);
+  child.stdout.resume();
   return {
     url,
     kill: async () => {

@@ -1,8 +1,6 @@
-import { diag, DiagLogLevel } from '@opentelemetry/api';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LastchunkError } from '../../src/core/errors.ts';
 import { combine } from '../../src/core/observer.ts';
-import { createDiagLogger } from '../../src/telemetry/log-lines.ts';
 import { createLogLines } from '../../src/telemetry/log-lines.ts';
 import { createLogbook } from '../support/logbook.ts';
 import { aSave, aStream, anEnd } from './facts.ts';
@@ -97,38 +95,5 @@ describe('an internal error', () => {
     tell.onInternalError('close', new LastchunkError('closed', 'no new work is taken'));
     expect(lines()[0]?.text).toContain('no space left on device');
     expect(lines()[1]?.text).toContain('no new work is taken');
-  });
-});
-
-describe('the default logger', () => {
-  afterEach(() => diag.disable());
-
-  it('is OpenTelemetry’s, silent until it is turned on', () => {
-    const seen: unknown[][] = [];
-    const at =
-      (level: string) =>
-      (...given: unknown[]): void =>
-        void seen.push([level, ...given]);
-    const logger = createDiagLogger();
-    logger.error({ a: 0 }, 'before');
-    const sink = {
-      verbose: at('verbose'),
-      debug: at('debug'),
-      info: at('info'),
-      warn: at('warn'),
-      error: at('error'),
-    };
-    diag.setLogger(sink, DiagLogLevel.ALL);
-    seen.length = 0;
-    logger.debug({ a: 1 }, 'one');
-    logger.info({ a: 2 }, 'two');
-    logger.warn({ a: 3 }, 'three');
-    logger.error({ a: 4 }, 'four');
-    expect(seen).toEqual([
-      ['debug', 'lastchunk', 'one', { a: 1 }],
-      ['info', 'lastchunk', 'two', { a: 2 }],
-      ['warn', 'lastchunk', 'three', { a: 3 }],
-      ['error', 'lastchunk', 'four', { a: 4 }],
-    ]);
   });
 });

@@ -112,6 +112,7 @@ describe('with an SDK', () => {
         fileSystem: 'disk',
         ephemeral: false,
       }),
+      store: () => ({ reachable: true, circuit: 'closed' }),
       pool: () => ({ total: 0, idle: 0, waiting: 0, max: 4 }),
     });
     recorder.onFirstChunk?.(stream, 1);

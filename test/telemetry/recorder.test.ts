@@ -338,6 +338,7 @@ it('emits every metric of the table', () => {
     [
       createRecorder([sink], {
         journal: () => JOURNAL,
+        store: () => ({ reachable: true, circuit: 'open' }),
         pool: () => ({ total: 4, idle: 1, waiting: 2, max: 4 }),
         captureBytes: () => 1,
       }),

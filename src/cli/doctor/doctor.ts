@@ -5,6 +5,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bad } from '../../core/options.ts';
+import { databaseIn } from '../database.ts';
 import type { Io } from '../io.ts';
 import { examineDatabase, examineJournal } from './environment.ts';
 import { examinePublicUrl, examineSources, examineTls } from './exposure.ts';
@@ -23,7 +24,7 @@ export async function runDoctor(argv: readonly string[], io: Io): Promise<number
   }
   const app = resolve(values.app ?? '.');
   const journal = resolve(app, values.journal ?? '.lastchunk');
-  const connectionString = values['database-url'] ?? io.env['DATABASE_URL'];
+  const database = databaseIn(values['database-url'], io.env);
   const publicUrl = values['public-url'];
   if (publicUrl !== undefined && !/^https?:\/\/[^/]/.test(publicUrl)) {
     throw bad('`--public-url` must be an address that starts with http:// or https://');
@@ -32,8 +33,8 @@ export async function runDoctor(argv: readonly string[], io: Io): Promise<number
     ...examinePackages(app, process.versions.node),
     ...(values['no-journal'] === true ? [] : examineJournal(journal, values.ephemeral === true)),
     ...examineSources(app),
-    ...examineTls(connectionString, io.env),
-    ...(await examineDatabase({ app, connectionString, table: values.table })),
+    ...examineTls(database?.connectionString, io.env),
+    ...(await examineDatabase({ app, database, table: values.table })),
     ...(publicUrl === undefined ? [] : await examinePublicUrl(publicUrl)),
   ];
   const wrongCount = findings.filter(({ level }) => level === 'wrong').length;
@@ -76,7 +77,7 @@ Run it as the user that the app runs as.
   --journal PATH      the journal's directory (default: .lastchunk in the app's directory)
   --no-journal        the app has none
   --ephemeral         the journal's directory is known not to outlive the container
-  --database-url URL  the database (default: the environment variable DATABASE_URL)
+  --database-url URL  the database (default: DATABASE_URL, else PGHOST and the like)
   --public-url URL    the address by which clients reach the app: asks it for metrics and health as anybody could
   --table NAME        table or schema.table (default: lastchunk_messages)
   --json              { ok, findings: [{ level, check, says, fix }] }

@@ -13,14 +13,15 @@ import { versionOf } from '../../postgres/migrations.ts';
 import { readBack } from '../../postgres/read-back.ts';
 import type { Table } from '../../postgres/table.ts';
 import { checkOptions, loadPg } from '../../postgres/options.ts';
+import type { DatabaseAddress } from '../database.ts';
 import { describeFailure } from '../migrate.ts';
 import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
 
 /** Which database to examine. */
 export interface DatabaseQuestion {
   readonly app: string;
-  /** `undefined` or empty: nobody said which. */
-  readonly connectionString: string | undefined;
+  /** `undefined`: nobody said which. */
+  readonly database: DatabaseAddress | undefined;
   /** `undefined` for the default. */
   readonly table: string | undefined;
 }
@@ -29,12 +30,12 @@ export interface DatabaseQuestion {
 export async function examineDatabase(
   question: DatabaseQuestion,
 ): Promise<readonly DoctorFinding[]> {
-  const { app, connectionString, table } = question;
-  if (connectionString === undefined || connectionString === '') {
-    const fix = 'give `--database-url URL` or set DATABASE_URL';
+  const { app, database, table } = question;
+  if (database === undefined) {
+    const fix = 'give `--database-url URL`, or set DATABASE_URL or PGHOST and the like';
     return [noteFinding('database', 'the database was not looked at', fix)];
   }
-  const settings = checkOptions({ connectionString, table, maxConnections: 1 });
+  const settings = checkOptions({ ...database, table, maxConnections: 1 });
   try {
     const pg = loadPg(undefined, [join(app, 'package.json')]);
     const connections = new Connections(pg, settings, () => {
@@ -108,13 +109,7 @@ export function examineJournal(path: string, ephemeral: boolean): readonly Docto
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     const says = `the journal's directory ${path} cannot be written (${code})`;
-    return [
-      wrongFinding(
-        'journal',
-        says,
-        'give another one with the option `journal`, or mend its rights',
-      ),
-    ];
+    return [wrongFinding('journal', says, mendingOf(code, path))];
   }
   return [...others, ...describeKind(path, fileSystemOf(place), ephemeral)];
 }
@@ -142,6 +137,25 @@ function describeParent(parent: string, isMade: boolean): readonly DoctorFinding
 
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
+
+/** The command that mends it, where one does. */
+function mendingOf(code: string, path: string): string {
+  const otherwise = 'or give another directory with the option `journal`';
+  switch (code) {
+    case 'EACCES':
+    case 'EPERM': {
+      const owner = `${process.getuid?.() ?? '$(id -u)'}:${process.getgid?.() ?? '$(id -g)'}`;
+      return `sudo mkdir -p ${path} && sudo chown -R ${owner} ${path}; ${otherwise}`;
+    }
+    case 'EROFS':
+      return `mount a volume: docker run --mount type=volume,dst=${path} …, in Kubernetes a volumeMount with mountPath: ${path}; ${otherwise}`;
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return `make room: df -h ${path}; df -i ${path}; ${otherwise}`;
+    default:
+      return 'give another directory with the option `journal`';
+  }
+}
 
 /** What a kind of file system means for a journal. */
 export function describeKind(

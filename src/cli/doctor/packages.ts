@@ -1,6 +1,7 @@
 /** What is installed and does not fit together, although every part of it loads. */
 import { fileURLToPath } from 'node:url';
 import { relative } from 'node:path';
+import { installCommand } from '../../register/install.ts';
 import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
 import { findInstalled, type Installed, isInRange, listScope, readPackage } from './installed.ts';
 
@@ -21,7 +22,7 @@ export function examinePackages(app: string, nodeVersion: string): readonly Doct
     ...examineNode(own, nodeVersion),
     ...peers.flatMap((peer) => examinePeer(peer, { own, app, nodeVersion })),
     ...examineApi(own, app),
-    ...examineSdk(app),
+    ...examineSdk(app, nodeVersion),
     ...examinePrometheus(app),
     ...examineOrder(app),
   ];
@@ -103,12 +104,13 @@ function accepts(version: string, registered: string): boolean {
   return isInRange(registered, `^${version.replace(/^(\d+\.\d+).*$/, '$1')}`);
 }
 
-function examineSdk(app: string): readonly DoctorFinding[] {
+function examineSdk(app: string, nodeVersion: string): readonly DoctorFinding[] {
   const sdk = SDKS.find((name) => findInstalled(name, app) !== undefined);
   const http = '@opentelemetry/instrumentation-http';
   if (sdk === undefined) {
     const measured = PROMETHEUS.some((name) => findInstalled(name, app) !== undefined);
-    const fix = `npm install @opentelemetry/sdk-node ${http}, and start with --import lastchunk/register`;
+    const command = installCommand(['@opentelemetry/sdk-node', http], nodeVersion);
+    const fix = `${command}, and start with --import lastchunk/register`;
     return measured
       ? [noteFinding('sdk', 'no OpenTelemetry SDK is installed: there are no traces', fix)]
       : [
@@ -121,7 +123,7 @@ function examineSdk(app: string): readonly DoctorFinding[] {
   }
   if (findInstalled(http, app) !== undefined) return [];
   const says = `${http} is not installed: streams have no request span above them`;
-  return [noteFinding('sdk', says, `npm install ${http}`)];
+  return [noteFinding('sdk', says, installCommand([http], nodeVersion))];
 }
 
 function examinePrometheus(app: string): readonly DoctorFinding[] {

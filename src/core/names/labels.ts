@@ -61,8 +61,8 @@ export type NoiseReason = (typeof NOISE_REASONS)[number];
 
 /** The guard's own pool; the app's pools get their names from the app, in `watchPool()`. */
 export const POOLS = { atMost: 10, always: ['lastchunk'] } as const satisfies Bounded;
-/** What the journal's directory lies on; `off` without a journal. */
-export const JOURNALS = ['disk', 'overlay', 'tmpfs', 'network', 'off'] as const;
+/** What the journal's directory lies on; `none` where it cannot be used, `off` where none is wanted. */
+export const JOURNALS = ['disk', 'overlay', 'tmpfs', 'network', 'none', 'off'] as const;
 /** What stands aside in a journal until somebody looks at it. */
 export const SET_ASIDE = ['damaged', 'refused'] as const;
 /** One value in one process. */

@@ -43,7 +43,7 @@ export interface Gauge<L extends LabelSets = LabelSets> extends Named<L> {
    * How the values of several instances in one process, or of the workers of a cluster, become one. `oldest` is for times
    * with 0 for none: the smallest that is not 0.
    */
-  readonly aggregator: 'sum' | 'max' | 'first' | 'oldest';
+  readonly aggregator: 'sum' | 'min' | 'max' | 'first' | 'oldest';
   /** Set where OpenTelemetry says the same in another way (resource, scope). */
   readonly onlyPrometheus: boolean;
 }

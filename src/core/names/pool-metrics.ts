@@ -1,6 +1,27 @@
-/** The rows of connection pools: the guard's own, and those that the app has watched. */
+/** The rows of the store, and of connection pools: the guard's own, and those that the app has watched. */
 import { POOLS } from './labels.ts';
 import { counter, gauge, type Metric } from './metric.ts';
+
+export const STORE_METRICS = {
+  storeUp: {
+    ...gauge(
+      'lastchunk.store.up',
+      '{store}',
+      {},
+      '1 when the store answered the last call or question, 0 when it did not; absent while nothing is known.',
+    ),
+    aggregator: 'min',
+  },
+  circuitOpen: {
+    ...gauge(
+      'lastchunk.circuit.open',
+      '{circuit}',
+      {},
+      '1 while the store is taken to be away and is tried with growing pauses, else 0.',
+    ),
+    aggregator: 'max',
+  },
+} as const satisfies Readonly<Record<string, Metric>>;
 
 export const POOL_METRICS = {
   poolClients: gauge(

@@ -4,7 +4,6 @@ import type { PanelRow } from './panel.ts';
 import type { Scope } from './scope.ts';
 
 const THIRD = { kind: 'lines', width: 8, height: 7 } as const;
-const HALF = { kind: 'lines', width: 12, height: 7 } as const;
 
 export function journalRow({ rate, quantile, select }: Scope): PanelRow {
   const most = (selected: string): string => `max by (instance) (${selected})`;
@@ -115,10 +114,29 @@ export function poolRow({ rate, select }: Scope): PanelRow {
   const each = (selected: string): string => `max by (instance, pool) (${selected})`;
   return {
     id: 80,
-    title: 'Database pools',
+    title: 'Database and its pools',
     panels: [
       {
-        ...HALF,
+        ...THIRD,
+        id: 83,
+        title: 'Database answers',
+        shows:
+          'Whether the database answered the last save or question, and whether saves pause because it did not.',
+        good: 'Answers 1, paused 0.',
+        action: 'Look at the database; messages wait in the journal until it is back.',
+        alerts: ['LastchunkJournalBacklogOld'],
+        unit: 'short',
+        decimals: 0,
+        min: 0,
+        max: 1,
+        queries: [
+          { expr: `min by (instance) (${select('storeUp')})`, legend: 'answers, {{instance}}' },
+          { expr: `max by (instance) (${select('circuitOpen')})`, legend: 'paused, {{instance}}' },
+        ],
+        noValue: 'no store',
+      },
+      {
+        ...THIRD,
         id: 81,
         title: 'Pool in use',
         shows:
@@ -139,7 +157,7 @@ export function poolRow({ rate, select }: Scope): PanelRow {
         noValue: 'no pool',
       },
       {
-        ...HALF,
+        ...THIRD,
         id: 82,
         title: 'Waiting for a connection',
         shows:

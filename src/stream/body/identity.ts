@@ -6,6 +6,8 @@
  */
 import { v7 } from 'uuid';
 import { boundIdentifier, toStorableText } from '../../core/identifiers.ts';
+import { describeError, markSayable } from '../../core/error-words.ts';
+import { LastchunkError } from '../../core/errors.ts';
 import { bad, optionGroup, refuseUnknown, show } from '../../core/options.ts';
 import type { Response, RoutedRequest } from '../response/exchange.ts';
 import type { MessageIdentity, StreamSettings } from '../settings.ts';
@@ -115,15 +117,15 @@ export class StreamIdentity implements Identity {
         given.then(undefined, () => {
           // A rejection is already reported as what it is: an answer that came too late.
         });
-        throw new TypeError('message() returned a promise; it must answer at once');
+        throw markSayable(new TypeError('message() returned a promise; it must answer at once'));
       }
-      if (!isObject(given)) throw new TypeError('message() returned no object');
+      if (!isObject(given)) throw markSayable(new TypeError('message() returned no object'));
       const fields: Record<string, unknown> = { ...given };
       // Copied here, because a getter of the app's may throw.
       if (isObject(fields['metadata'])) fields['metadata'] = { ...fields['metadata'] };
       if (!isName(fields['conversationId'])) {
-        this.#trouble = new TypeError(
-          'message() named no conversation: `conversationId` must be a string',
+        this.#trouble = markSayable(
+          new TypeError('message() named no conversation: `conversationId` must be a string'),
         );
       }
       return fields;
@@ -135,6 +137,21 @@ export class StreamIdentity implements Identity {
 }
 
 const NO_FIELDS: Readonly<Record<string, unknown>> = {};
+
+/** What is wrong with the option `message`, with the route, and with what is probably missing. */
+export function troubleOf(trouble: unknown, route: string, req: RoutedRequest): unknown {
+  const words = describeError(trouble);
+  // Nothing of it may be said: its type and line are told.
+  if (words === undefined) return trouble;
+  const said = words.startsWith('message()') ? words : `message() threw: ${words}`;
+  const mayNeedBody = /of undefined|no conversation/.test(said) && req.method === 'POST';
+  const hasBody = 'body' in req && req.body !== undefined;
+  const hint =
+    mayNeedBody && !hasBody
+      ? '; the request has no `body`: put express.json() in front of the guard'
+      : '';
+  return new LastchunkError('bad-option', `${said} (route ${route})${hint}`, { cause: trouble });
+}
 
 /** Ids are opaque: any string that is not empty will do. */
 function isName(value: unknown): value is string {

@@ -53,6 +53,7 @@ function attached(
   environment: Environment,
 ): Stream {
   const present = streamOf(res);
+  if (present === undefined && settings.guarded && res.headersSent) tellLate(settings, environment);
   if (present !== undefined && !mayReplace(present, settings, environment)) return present;
   present?.becomeOther();
   present?.hooks.restoreMethods();
@@ -79,8 +80,16 @@ function mayReplace(present: Stream, settings: StreamSettings, environment: Envi
     return false;
   }
   if (present.kind === 'undecided') return true;
-  environment.warnOnce('late guard', 'a guard came after the response was begun; it does nothing');
+  tellLate(settings, environment);
   return false;
+}
+
+function tellLate({ route }: StreamSettings, environment: Environment): void {
+  const where = route === undefined ? '' : ` on ${route}`;
+  environment.warnOnce(
+    'late guard',
+    `a guard${where} came after its response had begun, and does nothing: put keep.guard() in front of the handler`,
+  );
 }
 
 /** What ties one stream to its response: our listeners and our methods. */

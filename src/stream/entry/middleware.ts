@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { currentStream, runInStream } from '../../core/current-stream.ts';
-import { bad } from '../../core/options.ts';
+import { bad, refuseUncalled } from '../../core/options.ts';
 import { attach, streamOf } from './attach.ts';
 import type { Next, Response, RoutedRequest } from '../response/exchange.ts';
 import { handlerFailed } from '../lifecycle/transitions.ts';
@@ -40,6 +40,7 @@ export type Handler = (req: RoutedRequest, res: Response, next?: Next) => unknow
 
 /** Counts and times every streaming response. */
 export function observeMiddleware(environment: Environment, options?: ObserveOptions): Middleware {
+  refuseUncalled('keep.observe', options, 'keep.observe()');
   const settings = observeSettings(options);
   const middleware: Handler = (req, res, next) => {
     attach(req, res, settings, environment);
@@ -54,15 +55,18 @@ export function guardMiddleware<Req, Res>(
   options?: GuardOptions<Req>,
   handler?: AppHandler<Req, Res>,
 ): Middleware {
+  refuseUncalled('keep.guard', options, 'keep.guard({ message })');
   const settings = guardSettings(options);
   if (handler !== undefined && typeof handler !== 'function') {
     throw bad('the second argument of guard() must be a function');
   }
+  if (environment.keeper === undefined) environment.warnOnce('no store', NO_STORE);
   if (settings.route !== undefined) environment.observer.onRoute(settings.route);
   // It is called with what its framework, or Node, calls us with.
   const wrapped = handler as Handler | undefined;
   return asMiddleware(function (this: unknown, req, res, next) {
     if (environment.interrupting && environment.keeper !== undefined && !res.headersSent) {
+      if (environment.closed) environment.warnOnce('closed', CLOSED);
       return refuse(req, res);
     }
     // Its client goes to another process with what it asks next; HTTP/2 says the same by a frame of its own.
@@ -74,6 +78,11 @@ export function guardMiddleware<Req, Res>(
     return inStream(res, () => run(wrapped.bind(this), req, res, next));
   });
 }
+
+const NO_STORE =
+  'guard() saves nothing without a store: lastchunk({ store: postgres({ connectionString }) }), or use observe()';
+const CLOSED =
+  'a request came to a guard after keep.close(), and is answered with 503: a closed instance stays closed, make a new one with lastchunk()';
 
 /** The instance closes: an answer that would begin now might not be kept, so its client is sent to another process. */
 function refuse(req: RoutedRequest, res: Response): void {

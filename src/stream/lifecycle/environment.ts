@@ -28,6 +28,8 @@ export interface StreamEnvironment<S = unknown> {
   interrupting: boolean;
   /** Looks from time to time for connections that have gone without a word; undefined while nothing is live. */
   sweepTimer: NodeJS.Timeout | undefined;
+  /** `close()` has finished: whoever still uses the instance holds an old one. */
+  closed: boolean;
   readonly trace: {
     traceId(stream: StreamView): string | null;
     traceparent(stream: StreamView): string | null;

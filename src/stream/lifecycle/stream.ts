@@ -7,7 +7,7 @@
 import type { SaveProgress } from '../../core/save-port.ts';
 import type { HoldRelease, StreamView } from '../../core/observer.ts';
 import { Body } from '../body/body.ts';
-import { StreamIdentity } from '../body/identity.ts';
+import { StreamIdentity, troubleOf } from '../body/identity.ts';
 import { type Ending, ERROR_FRAME, type TerminalFact } from '../body/message-builder.ts';
 import { StreamTimings } from '../body/timings.ts';
 import { Finishing } from '../client/detached.ts';
@@ -215,7 +215,10 @@ export class Stream implements StreamView {
     this.ownSaves?.settle();
     if (this.guarded) {
       const trouble = this.identity.askAgain();
-      if (trouble !== undefined) this.environment.observer.onUnnamed(this, trouble);
+      if (trouble !== undefined) {
+        const told = troubleOf(trouble, this.route, this.exchange.req);
+        this.environment.observer.onUnnamed(this, told);
+      }
     }
     const progress = this.body?.builder?.settle(this.terminal, this.#ending(this.terminal));
     this.source?.holdUntil(progress?.confirmed);

@@ -13,7 +13,7 @@ export async function run() {
   const saved = [];
   const store = { save: async (all) => void saved.push(...all), close: async () => undefined };
   const metrics = prometheus({ client, registry: new client.Registry() });
-  const keep = lastchunk({ store, journal: false, metrics });
+  const keep = lastchunk({ store, journal: false, metrics, logger: false });
   const message = () => ({ conversationId: 'c' });
   const guard = keep.guard({ route: '/chat', message }, (_req, res) => {
     res.setHeader('Content-Type', 'text/event-stream');

@@ -49,7 +49,7 @@ describe('the budget of finish', () => {
     });
     await leave();
     const report = await instance.keep.close({ deadlineMs: 200 });
-    expect(report).toEqual({ saved: 1, journaled: 0, lost: 0 });
+    expect(report).toEqual({ saved: 1, journaled: 0, lost: 0, refused: 0 });
     await until('the handler is told', () => told.length > 0);
     expect(told).toEqual(['close']);
     expect(instance.store.row).toMatchObject({

@@ -25,7 +25,7 @@ describe('close()', () => {
     });
     await httpClient.sees('one ');
     const report = await instance.keep.close({ deadlineMs: 200 });
-    expect(report).toEqual({ saved: 1, journaled: 0, lost: 0 });
+    expect(report).toEqual({ saved: 1, journaled: 0, lost: 0, refused: 0 });
     expect(await instance.recorded.ended()).toMatchObject({
       outcome: 'interrupted',
       side: 'server',
@@ -62,7 +62,7 @@ describe('close()', () => {
       await until('its message is on its way', () => instance.store.waiting === 1);
       await turns();
       instance.store.answer();
-      expect(await closing).toEqual({ saved: 1, journaled: 0, lost: 0 });
+      expect(await closing).toEqual({ saved: 1, journaled: 0, lost: 0, refused: 0 });
       expect(await instance.recorded.ended()).toMatchObject({
         outcome: 'interrupted',
         side: 'server',
@@ -84,7 +84,7 @@ describe('close()', () => {
     await httpClient.sees('one ');
     const closing = instance.keep.close({ deadlineMs: 60_000 });
     go.open();
-    expect(await closing).toEqual({ saved: 1, journaled: 0, lost: 0 });
+    expect(await closing).toEqual({ saved: 1, journaled: 0, lost: 0, refused: 0 });
     expect((await httpClient.over()).body.toString()).toBe('one two');
     expect(instance.store.row).toMatchObject({
       text: 'one two',
@@ -142,7 +142,7 @@ describe('close()', () => {
     const closing = instance.keep.close({ deadlineMs: 1000 });
     const late = await openClient(testServer, '/');
     await late.sees('one ');
-    expect(await closing).toEqual({ saved: 2, journaled: 0, lost: 0 });
+    expect(await closing).toEqual({ saved: 2, journaled: 0, lost: 0, refused: 0 });
     expect([...instance.store.rows.values()]).toMatchObject([
       { text: 'one ', outcome: 'interrupted' },
       { text: 'one ', outcome: 'interrupted' },

@@ -1,0 +1,44 @@
+/** Which database a command means: the same that the app finds. */
+import { bad } from '../core/options.ts';
+import type { PostgresOptions } from '../postgres/index.ts';
+import type { Io } from './io.ts';
+
+/** As `postgres()` takes it. */
+export type DatabaseAddress = Pick<PostgresOptions, 'connectionString' | 'connection'>;
+
+/** Each with what reads it; the password is read by the driver's rules, which know `~/.pgpass` too. */
+const PARTS = {
+  PGHOST: 'host',
+  PGPORT: 'port',
+  PGUSER: 'user',
+  PGPASSWORD: 'password',
+  PGDATABASE: 'database',
+} as const;
+
+/**
+ * `--database-url`, else DATABASE_URL, else PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, as `connection: {}` reads them;
+ * `undefined` where none of them is set. Throws `bad-option` for a PGPORT that is no number.
+ */
+export function databaseIn(given: string | undefined, env: Io['env']): DatabaseAddress | undefined {
+  const connectionString = given ?? env['DATABASE_URL'];
+  if (connectionString !== undefined && connectionString !== '') return { connectionString };
+  const parts = Object.entries(PARTS).flatMap(([name, part]) => {
+    const value = env[name];
+    return value === undefined || value === '' ? [] : [[part, readPart(name, value)] as const];
+  });
+  return parts.length === 0 ? undefined : { connection: Object.fromEntries(parts) };
+}
+
+/** The same; throws `bad-option` where nobody said which. */
+export function neededDatabase(given: string | undefined, env: Io['env']): DatabaseAddress {
+  const found = databaseIn(given, env);
+  if (found !== undefined) return found;
+  throw bad('no database: give `--database-url URL`, or set DATABASE_URL or PGHOST and the like');
+}
+
+function readPart(name: string, value: string): string | number {
+  if (name !== 'PGPORT') return value;
+  const port = Number(value);
+  if (Number.isInteger(port)) return port;
+  throw bad(`PGPORT must be a whole number, not ${JSON.stringify(value)}`);
+}

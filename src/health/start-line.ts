@@ -1,0 +1,133 @@
+/**
+ * The one line that an instance says at its start: where the journal is and whether the store answers, or what is wrong and what
+ * to do about it. A password is never in it.
+ */
+import { systemClock, within } from '../core/clock.ts';
+import { wordsOfError } from '../core/error-words.ts';
+import { errorCodeOf, errorTypeOf, LastchunkError, sqlstateOf } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import { isObject } from '../core/values.ts';
+import type { JournalState } from '../journal/port.ts';
+import { START_FIELDS } from '../telemetry/default-logger.ts';
+
+/** So long the line waits for the store: longer than it may take for a connection by default. */
+const PATIENCE_MS = 5_000;
+
+/** What is known at the start. */
+export interface StartFacts {
+  /** `undefined` where the app wanted none. */
+  readonly journal: { readonly path: string; readonly state: JournalState } | undefined;
+  /** `undefined` without a store. */
+  readonly store: StoreAtStart | undefined;
+}
+
+/** The store: where it is, and what it said when it was asked. */
+export interface StoreAtStart {
+  /** Without a password; `undefined` for a store of the app's own. */
+  readonly address: string | undefined;
+  /** `silent`: it has not answered yet; `unasked`: it cannot be asked. */
+  readonly answer: 'reachable' | 'silent' | 'unasked' | { readonly error: unknown };
+}
+
+/** What the line is told by. */
+export interface StartParts {
+  readonly logger: Logger;
+  readonly journal: () => StartFacts['journal'];
+  /** `undefined` without a store. */
+  readonly store: { readonly address?: string } | undefined;
+  /** Asks the store once; `undefined` where it cannot be asked. Rejects with what is wrong. */
+  readonly ask: (() => Promise<unknown>) | undefined;
+  /** Gets the error that the store rejected with. */
+  readonly told: WeakSet<object>;
+  /** An instance that is closed by then says nothing. */
+  readonly isClosing: () => boolean;
+}
+
+/** Asks the store and says the line. Never rejects. */
+export async function tellStart(parts: StartParts): Promise<void> {
+  const { logger, journal, store, ask, told, isClosing } = parts;
+  const asked = ask?.().then(
+    (): StoreAtStart['answer'] => 'reachable',
+    (error: unknown): StoreAtStart['answer'] => {
+      if (isObject(error)) told.add(error);
+      return { error };
+    },
+  );
+  const answer = asked === undefined ? 'unasked' : await within(systemClock, PATIENCE_MS, asked);
+  if (isClosing()) return;
+  const { level, line } = startLine({
+    journal: journal(),
+    store: store && { address: store.address, answer: answer ?? 'silent' },
+  });
+  logger[level](START_FIELDS, `lastchunk: ${line}`);
+}
+
+/** The line, and how bad it is: `warn` while the journal takes what the store does not, `error` when nothing does. */
+export function startLine(facts: StartFacts): { level: 'info' | 'warn' | 'error'; line: string } {
+  const { journal, store } = facts;
+  if (store === undefined) {
+    return { level: 'info', line: 'no store: streams are observed, and nothing is saved' };
+  }
+  const isJournalUsable = journal !== undefined && journal.state.degraded === undefined;
+  const isStoreUsable = typeof store.answer === 'string' && store.answer !== 'silent';
+  const line = `${journalWords(journal)}; ${storeWords(store)}`;
+  if (isStoreUsable) return { level: isJournalUsable || !journal ? 'info' : 'error', line };
+  const until = isJournalUsable
+    ? '; until then messages wait in the journal'
+    : '; until then messages wait in memory only';
+  return { level: isJournalUsable ? 'warn' : 'error', line: line + until };
+}
+
+function journalWords(journal: StartFacts['journal']): string {
+  if (journal === undefined) return 'no journal';
+  const { path, state } = journal;
+  if (state.degraded === undefined) return `journal in ${path}, on ${state.fileSystem}`;
+  const mend = `\`npx lastchunk doctor --journal ${path}\` says what to do`;
+  return `journal in ${path} cannot be used (${state.degraded}): ${mend}`;
+}
+
+function storeWords({ address, answer }: StoreAtStart): string {
+  const store = address === undefined ? "store of the app's own" : `store ${address}`;
+  if (answer === 'unasked') return store;
+  if (answer === 'reachable') return `${store} reachable`;
+  if (answer === 'silent') return `${store} has not answered for ${PATIENCE_MS / 1000} s`;
+  const { error } = answer;
+  const words = wordsOfError(error) ?? errorTypeOf(error);
+  // Our own errors say what to do by themselves.
+  if (error instanceof LastchunkError) return `${store} cannot be used: ${words}`;
+  const advice = adviceFor(error, words);
+  return `${store} not reachable: ${words}${advice === undefined ? '' : ` (${advice})`}`;
+}
+
+/** What to look at, by what the driver or the server said. */
+function adviceFor(error: unknown, words: string): string | undefined {
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  const code = sqlstateOf(first) ?? errorCodeOf(first) ?? '';
+  return ADVICE.find(({ says }) => says.test(code) || says.test(words))?.todo;
+}
+
+const ADVICE: readonly { readonly says: RegExp; readonly todo: string }[] = [
+  { says: /^ECONNREFUSED$/, todo: 'is PostgreSQL running there, and is that the port?' },
+  { says: /^(?:ENOTFOUND|EAI_AGAIN)$/, todo: 'no such host: look at the address' },
+  {
+    says: /^(?:ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$|connection timeout|timeout exceeded/,
+    todo: 'nothing answers there: look at the address and at firewalls',
+  },
+  {
+    says: /no encryption$|SSL off$/,
+    todo: 'the server wants TLS: add `?sslmode=require` to the address, or `ssl: true`',
+  },
+  { says: /^(?:28P01|28000)$/, todo: 'look at user, password and pg_hba.conf' },
+  { says: /^SASL: /, todo: 'look at the password: it is missing or no string' },
+  { says: /^3D000$/, todo: 'make the database, or look at its name' },
+  {
+    says: /does not support SSL/,
+    todo: 'leave out `ssl` and `sslmode`, or turn TLS on at the server',
+  },
+  {
+    says: /certificate/,
+    todo: 'give the authority with `ssl: { ca }`, or `sslrootcert` in the address',
+  },
+  { says: /^42501$/, todo: 'grant the user SELECT, INSERT and UPDATE on the table' },
+  { says: /^53300$/, todo: 'the server has no connection left' },
+];

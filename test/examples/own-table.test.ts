@@ -1,0 +1,128 @@
+/** The examples of own tables: each keeps what a client saw, whatever happens, and never a worse version of it. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { refusalOf } from '../../src/core/refusal.ts';
+import type { Message, MessageStore } from '../../src/index.ts';
+import { startScript } from '../support/child-process.ts';
+import { useDatabase } from '../support/database.ts';
+import { readDeltas } from '../support/frames.ts';
+import { ROOT } from '../support/imports.ts';
+import { until } from '../support/until.ts';
+import { aMessage, look } from '../postgres/messages.ts';
+import { STORES } from './stores.ts';
+
+const database = useDatabase();
+beforeEach(async () => {
+  await look(database.url, await readFile(join(ROOT, 'examples/schema.sql'), 'utf8'));
+  await look(database.url, "INSERT INTO conversations (id) VALUES ('c1')");
+});
+
+const rows = () =>
+  look(database.url, 'SELECT id, content, complete, outcome FROM messages ORDER BY created_at, id');
+
+const WHOLE = Array.from({ length: 20 }, (_, token) => `${token} `).join('');
+
+describe.each(Object.keys(STORES))('the example %s', (name) => {
+  function open(): MessageStore {
+    const store = STORES[name]?.(database.url);
+    if (store === undefined) throw new Error(`there is no example ${name}`);
+    onTestFinished(() => store.close());
+    return store;
+  }
+  const aRow = (facts: Partial<Message>): Message =>
+    aMessage({ id: 'a', streamId: 's', conversationId: 'c1', ...facts });
+
+  it('saves a message once, however often it is sent, and never a worse version of it', async () => {
+    const store = open();
+    await store.save([aRow({ text: 'par', complete: false, outcome: 'interrupted' })]);
+    await store.save([aRow({ text: 'part, longer', complete: false, outcome: 'interrupted' })]);
+    await store.save([aRow({ text: 'whole' })]);
+    await store.save([aRow({ text: 'whole' })]);
+    await store.save([aRow({ text: 'part, even longer', complete: false })]);
+    await store.save([aRow({ text: 'of another stream', streamId: 'other', revision: 9 })]);
+    expect(await rows()).toEqual([
+      { id: 'a', content: 'whole', complete: true, outcome: 'completed' },
+    ]);
+  });
+
+  it('writes nothing for a conversation that was deleted meanwhile, and refuses nothing', async () => {
+    const store = open();
+    await look(database.url, "DELETE FROM conversations WHERE id = 'c1'");
+    const kept = aRow({ id: 'b', streamId: 't', conversationId: 'c2' });
+    await look(database.url, "INSERT INTO conversations (id) VALUES ('c2')");
+    await store.save([aRow({}), kept]);
+    expect((await rows()).map(({ id }) => id)).toEqual(['b']);
+  });
+
+  it('rejects so that a message that can never be stored is set aside', async () => {
+    const store = open();
+    await look(database.url, "ALTER TABLE messages ADD CHECK (content <> 'forbidden')");
+    const error: unknown = await store.save([aRow({ text: 'forbidden' })]).catch((e: unknown) => e);
+    expect(refusalOf(error)).toBe('23514');
+    await database.server.stop();
+    const away: unknown = await store.save([aRow({})]).catch((e: unknown) => e);
+    expect(away).toBeInstanceOf(Error);
+    expect(refusalOf(away)).toBeUndefined();
+  });
+
+  it('keeps a character that PostgreSQL cannot hold from costing the message', async () => {
+    await open().save([aRow({ text: 'one\0two' })]);
+    expect(await rows()).toMatchObject([{ content: 'one\uFFFDtwo' }]);
+  });
+
+  it('survives a client that leaves, a database that is away, and SIGKILL', async () => {
+    const journal = await mkdtemp(join(tmpdir(), 'lastchunk-example-'));
+    onTestFinished(() => rm(journal, { recursive: true, force: true }));
+    await look(database.url, "INSERT INTO conversations (id) VALUES ('left'), ('away'), ('long')");
+    const script = join(ROOT, 'test/examples/app-main.ts');
+    const start = () => startScript(script, [name, database.url, journal]);
+    const contentOf = async (conversation: string): Promise<string | undefined> => {
+      const found = await look(
+        database.url,
+        `SELECT content FROM messages WHERE conversation_id = '${conversation}'`,
+      );
+      return found[0] === undefined ? undefined : String(found[0]['content']);
+    };
+    const first = await start();
+
+    await readUntil(`${first.url}/chat/left`, (text) => text !== '');
+    expect(await until('the answer is whole', () => contentOf('left'))).toBe(WHOLE);
+
+    await database.server.stop();
+    expect(await readUntil(`${first.url}/chat/away`, () => false)).toBe(WHOLE);
+    const seen = await readUntil(
+      `${first.url}/chat/long`,
+      (text) => text.includes('9 '),
+      () => first.kill(),
+    );
+    await database.server.start();
+    await start();
+    expect(await until('the answer is replayed', () => contentOf('away'))).toBe(WHOLE);
+    const kept = await until('the answer is recovered', () => contentOf('long'));
+    expect(kept.startsWith(seen)).toBe(true);
+  });
+});
+
+/** Reads until `isEnough`, then leaves, or does what `then` says; returns the text of what was read. */
+async function readUntil(
+  url: string,
+  isEnough: (text: string) => boolean,
+  then?: () => Promise<void>,
+): Promise<string> {
+  const leave = new AbortController();
+  const { body } = await fetch(url, { method: 'POST', signal: leave.signal });
+  let raw = '';
+  const decoder = new TextDecoder();
+  try {
+    for await (const part of body ?? []) {
+      raw += decoder.decode(part, { stream: true });
+      if (isEnough(readDeltas(raw))) break;
+    }
+  } finally {
+    await then?.();
+    leave.abort();
+  }
+  return readDeltas(raw);
+}
