@@ -20,6 +20,7 @@ import type { Sink } from './sink.ts';
 export type { PrometheusClient, PrometheusRegistry } from './prometheus-client.ts';
 import { isObject } from '../core/values.ts';
 
+/** Options of `prometheus()`. */
 export interface PrometheusOptions {
   /** The module `prom-client` 15 or `@prometheus-io/client`. Default: the one that is installed. */
   readonly client?: PrometheusClient;

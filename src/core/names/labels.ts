@@ -57,6 +57,7 @@ export const NOISE_REASONS = [
   'upstream-aborted', // a request of this process, by the stream's own signal
   'query-cancelled', // a query of this process, by the stream's own signal
 ] as const;
+/** What an error was recognised as that means no more than that somebody left. */
 export type NoiseReason = (typeof NOISE_REASONS)[number];
 
 /** The guard's own pool; the app's pools get their names from the app, in `watchPool()`. */

@@ -26,6 +26,7 @@ export interface WinstonFormat {
   transform(info: WinstonInfo): WinstonInfo;
 }
 
+/** Options of `noiseFormat()`. */
 export interface NoiseFormatOptions {
   /** The level that noise gets; default `debug`. For a logger with levels of its own: one that it has. */
   readonly level?: string;

@@ -4,6 +4,7 @@ import type { LateIdentity } from '../body/identity.ts';
 import { stop } from './ending.ts';
 import type { Stream } from './stream.ts';
 
+/** One guarded stream, for its handler and for whoever may stop it: `keep.stream(res)`. */
 export interface StreamHandle {
   readonly id: string;
   readonly messageId: string;
