@@ -26,6 +26,7 @@ export type LastchunkErrorCode =
  */
 export class LastchunkError extends Error {
   override readonly name = 'LastchunkError';
+  /** What a program may compare; the message is for people. */
   readonly code: LastchunkErrorCode;
 
   constructor(code: LastchunkErrorCode, message: string, options?: ErrorOptions) {

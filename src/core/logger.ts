@@ -6,9 +6,13 @@
 
 /** A pino-shaped logger. What it throws is swallowed by `safeLogger`. */
 export interface Logger {
+  /** One line for each stream and each line of noise. */
   debug(fields: object, message: string): void;
+  /** What an operator may want to know once. */
   info(fields: object, message: string): void;
+  /** Something is not as it should be, and nothing is lost. */
   warn(fields: object, message: string): void;
+  /** Something is lost, or will be. */
   error(fields: object, message: string): void;
 }
 

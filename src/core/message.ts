@@ -69,7 +69,9 @@ export interface Message {
   readonly metadata: Readonly<Record<string, unknown>> | null;
   /** True when this is the whole answer. */
   readonly complete: boolean;
+  /** How its stream ended. */
   readonly outcome: Outcome;
+  /** Who ended it. */
   readonly side: Side;
   /** 0, and one more for each time the stream went on after a terminal frame. */
   readonly revision: number;
@@ -81,7 +83,9 @@ export interface Message {
   readonly droppedBytes: number;
   /** The trace the request belonged to, as 32 hex digits. */
   readonly traceId: string | null;
+  /** Start of the request. */
   readonly startedAt: Date;
+  /** End of the stream, by the time that passed since the start. */
   readonly endedAt: Date;
 }
 
@@ -93,6 +97,7 @@ export interface Message {
  * marked, says, met when a message is sent alone, that this message can never be stored (*refused*). Every other rejection says that the store is *away*, and the message is tried again.
  */
 export interface MessageStore {
+  /** Resolves when every one of them is stored for good, each once by its `id`; rejects where one of them is not. */
   save(messages: readonly Message[]): Promise<void>;
   /** Releases connections. Called once, after the last save. */
   close(): Promise<void>;

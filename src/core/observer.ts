@@ -8,9 +8,11 @@ import type { NoiseReason } from './names/labels.ts';
 
 /** A live stream, as observers see it. `chunks` and `bytes` move while it runs; read, never kept. */
 export interface StreamView {
+  /** A UUIDv7. */
   readonly id: string;
   /** The Express pattern, `unmatched` where there is none; never a URL. */
   readonly route: string;
+  /** Of the request, in upper case. */
   readonly method: string;
   /** True under `guard()`, false under `observe()` alone. */
   readonly guarded: boolean;
@@ -18,7 +20,9 @@ export interface StreamView {
   readonly format: string;
   /** Start of the request, epoch milliseconds. */
   readonly startedAtMs: number;
+  /** Body writes so far. */
   readonly chunks: number;
+  /** Bytes of all body writes so far. */
   readonly bytes: number;
   /** What the app named; user data, so it is no label, and in spans only if the app asks for it. */
   readonly conversationId?: string | null;
@@ -26,9 +30,13 @@ export interface StreamView {
 
 /** One stream, when the response is over and the last save has its result. */
 export interface StreamSummary {
+  /** As it is at its end. */
   readonly stream: StreamView;
+  /** How it ended. */
   readonly outcome: Outcome;
+  /** Who ended it. */
   readonly side: Side;
+  /** From the start of the request to the end of the stream. */
   readonly durationMs: number;
   /** From the request's start; `undefined` when no chunk came. */
   readonly timeToFirstChunkMs: number | undefined;
@@ -42,6 +50,7 @@ export interface StreamSummary {
   readonly holdMs: number;
   /** Result of the last save; the reason where nothing was due; `undefined` for an unguarded stream. */
   readonly save: SaveResult | SkipReason | undefined;
+  /** Writes to the store, of all saves of this stream. */
   readonly saveAttempts: number;
   /** `error.type` of the telemetry: an SQLSTATE, a Node code, `timeout`, `truncated`, a class name. */
   readonly errorType: string | undefined;
@@ -51,13 +60,17 @@ export interface StreamSummary {
 export interface SaveReport {
   /** `undefined` for a message that another process left behind. */
   readonly stream: StreamView | undefined;
+  /** Of the message; the row may have been made under another, see `onIdConflict`. */
   readonly messageId: string;
+  /** As in the stream. */
   readonly route: string;
+  /** What became of it. */
   readonly result: SaveResult;
   /** `first` moves the main counter; `revised` is a reopened stream's; `late` came after `missing`. */
   readonly kind: 'first' | 'revised' | 'late';
   /** From due to the result. */
   readonly durationMs: number;
+  /** Writes to the store so far. */
   readonly attempts: number;
   /** SQLSTATE or error code of the last failure. */
   readonly errorType: string | undefined;
@@ -125,6 +138,7 @@ export interface Observer {
     stream: StreamView,
     facts: { readonly unknownText: boolean; readonly cut: boolean },
   ): void;
+  /** A save has its result. */
   onSave?(report: SaveReport): void;
   /** A journaled message of this process has its last word from the store. Never moves the saves family again. */
   onReplayed?(result: 'saved' | 'refused', message: JournaledMessage): void;
@@ -153,7 +167,9 @@ export interface Observer {
   onUnrecognised?(stream: StreamView, mediaType: string): void;
   /** A stream begins (`true`) or ceases (`false`) to outlive its client. */
   onFinishing?(stream: StreamView, begins: boolean): void;
+  /** A stream whose client left may not go on. */
   onFinishRefused?(stream: StreamView, reason: FinishRefusal): void;
+  /** A stream is over and its last save has its result; once for each stream. */
   onEnd?(summary: StreamSummary): void;
   /** An error of this stream was called noise; once for each error object. It may come after `onEnd`. */
   onNoise?(stream: StreamView, noise: Noise): void;

@@ -32,7 +32,9 @@ export type FinishMarker = 'needed' | 'accepted' | 'none';
 export interface Format {
   /** Shown in logs and spans. Lower case, and not the name of a built-in format. */
   readonly name: string;
+  /** How the body is cut into frames. */
   readonly framing: Framing;
+  /** What a stream is that ends without the finish marker. */
   readonly finishMarker: FinishMarker;
   /**
    * Short strings, one of which every terminal frame and every error frame contains as it stands on the wire.
@@ -48,6 +50,7 @@ export interface Format {
   terminal(frame: Frame): boolean;
   /** What the frame adds to the answer's text; `''` for nothing. */
   text(frame: Frame): string;
+  /** What else is in the frame: decides whether a stream without text is empty. */
   carries(frame: Frame): Carries;
 }
 

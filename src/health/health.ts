@@ -38,12 +38,15 @@ export type HealthReason =
 
 /** What is known of the saving of messages now. Dates become ISO 8601 in JSON. */
 export interface Health {
+  /** The worst of all reasons. */
   readonly status: HealthStatus;
+  /** What is wrong; none when healthy. */
   readonly reasons: readonly HealthReason[];
   /** `undefined` without a store. */
   readonly store: StoreHealth | undefined;
   /** Saves without a result, and the age of the oldest; 0 when none is pending. */
   readonly pending: number;
+  /** Age of the oldest of them. */
   readonly oldestPendingSeconds: number;
   /** Shares of messages that are safe, by the counting of the durability objective. */
   readonly saveRate: SaveRate;

@@ -9,9 +9,13 @@ import type { Leases } from './lease.ts';
 
 /** A `pg.Pool`, as far as it is watched. */
 export interface WatchedPool {
+  /** Connections that are open. */
   readonly totalCount: number;
+  /** Of these, those that nobody has. */
   readonly idleCount: number;
+  /** Callers that wait for one. */
   readonly waitingCount: number;
+  /** By a callback or a promise. */
   connect(...args: never[]): unknown;
 }
 

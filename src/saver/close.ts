@@ -19,7 +19,9 @@ const RESERVE_MAX_MS = 1_000;
 
 /** What became of the saves that were pending when `close` was called, and of those that came after. */
 export interface CloseSummary {
+  /** Have their row. */
   readonly saved: number;
+  /** On disk, for the next start. */
   readonly journaled: number;
   /** `missing` included. */
   readonly lost: number;

@@ -25,8 +25,11 @@ const LOAD_STRETCH_MS = 5;
 
 /** What replaying did. `left` is what still waits in the journal. */
 export interface ReplaySummary {
+  /** Have their row now. */
   readonly saved: number;
+  /** The database will never take them; they are set aside. */
   readonly refused: number;
+  /** Still in the journal. */
   readonly left: number;
 }
 

@@ -2,7 +2,9 @@
 
 /** A series that Prometheus computes and keeps. */
 export interface RecordingRule {
+  /** Name of the series. */
   readonly record: string;
+  /** In PromQL. */
   readonly expr: string;
 }
 
@@ -11,11 +13,15 @@ export type Severity = 'critical' | 'warning' | 'info';
 
 /** A condition that somebody should know of. */
 export interface AlertingRule {
+  /** Name of the alert. */
   readonly alert: string;
+  /** In PromQL. */
   readonly expr: string;
   /** How long it must hold, in PromQL's spelling; without it, once is enough. */
   readonly for?: string;
+  /** `severity`, and what routes it. */
   readonly labels: { readonly severity: Severity } & Readonly<Record<string, string>>;
+  /** What whoever is called reads first. */
   readonly annotations: {
     readonly summary: string;
     readonly description: string;
@@ -25,9 +31,11 @@ export interface AlertingRule {
 
 /** Rules that are evaluated one after the other. */
 export interface RuleGroup<R extends RecordingRule | AlertingRule = RecordingRule | AlertingRule> {
+  /** As Prometheus shows it. */
   readonly name: string;
   /** In PromQL's spelling; without it, the server's own. */
   readonly interval?: string;
+  /** Evaluated in this order. */
   readonly rules: readonly R[];
 }
 

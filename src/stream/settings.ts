@@ -27,6 +27,7 @@ export type Policy =
 export interface MessageIdentity {
   /** Default: a UUIDv7. An id that already belongs to another stream is never touched. */
   readonly id?: string | undefined;
+  /** Absent or empty: the message is kept without one, and counted. */
   readonly conversationId?: string | undefined;
   /** Default `assistant`. */
   readonly role?: string | undefined;
@@ -68,8 +69,11 @@ export interface ObserveOptions {
 
 /** A request as Express gives it to a handler, as far as `message` may rely on it without saying more. */
 export interface AppRequest extends IncomingMessage {
+  /** Values of the parameters in the path. */
   readonly params: Readonly<Record<string, string>>;
+  /** Parsed by the app's query parser. */
   readonly query: Readonly<Record<string, unknown>>;
+  /** What a body parser in front of the guard made of it. */
   readonly body?: unknown;
 }
 
@@ -81,6 +85,7 @@ export interface GuardOptions<Req = AppRequest> extends ObserveOptions {
   readonly policy?: Partial<Record<Outcome, Policy>>;
   /** Bytes kept of one stream; default 16 MiB, 1 KiB to 1 GiB. */
   readonly maxBytes?: number;
+  /** How long and how large a stream may grow after its client left. */
   readonly finish?: FinishBudget<Req>;
   /** A terminal frame is held until its message is saved, at most so long; default 2 000 ms, 1 to 600 000. */
   readonly confirmTimeoutMs?: number;

@@ -33,7 +33,9 @@ export interface PrometheusOptions {
 
 /** The metrics of one process; give it to `lastchunk({ metrics })`. */
 export interface PrometheusMetrics {
+  /** For `lastchunk({ metrics })`; not for the app. */
   readonly sink: Sink;
+  /** Where the metrics are: yours, or one of our own. */
   readonly registry: PrometheusRegistry;
   /**
    * An Express or Node handler that answers a scrape; 500 when a metric cannot be read. With a registry of our own, as

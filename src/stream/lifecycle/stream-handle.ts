@@ -6,13 +6,17 @@ import type { Stream } from './stream.ts';
 
 /** One guarded stream, for its handler and for whoever may stop it: `keep.stream(res)`. */
 export interface StreamHandle {
+  /** Sent as `X-Stream-Id`. */
   readonly id: string;
+  /** Sent as `X-Message-Id`. */
   readonly messageId: string;
+  /** What the app named so far; `null` without one. */
   readonly conversationId: string | null;
   /** Aborts when the work is no longer wanted; give it to whatever the handler waits for. */
   readonly signal: AbortSignal;
   /** `undefined` until the stream has ended. */
   readonly outcome: Outcome | undefined;
+  /** Who ended it; `undefined` until then. */
   readonly side: Side | undefined;
   /**
    * Says whose message this is, where the app knows it later than the option `message` is asked: any time before the message
