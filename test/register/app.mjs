@@ -10,8 +10,10 @@ import { postgres } from 'lastchunk/postgres';
 const { DATABASE_URL, DEADLINE_MS, SDK_LATE } = process.env;
 const keep = lastchunk(
   DATABASE_URL === undefined
-    ? {}
+    ? { logger: false }
     : {
+        // What it says on stderr is looked at: it is to be of the SDK only.
+        logger: false,
         store: postgres({ connectionString: DATABASE_URL, migrate: true }),
         // Its own: an app that was killed leaves messages, and they belong to another test's database.
         journal: mkdtempSync('./journal-'),

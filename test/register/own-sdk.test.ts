@@ -17,7 +17,7 @@ import { logs } from '@opentelemetry/api-logs';
 import express from 'express';
 import { lastchunk } from 'lastchunk';
 const store = { save: () => Promise.resolve(), close: () => Promise.resolve() };
-const keep = lastchunk({ store, journal: false });
+const keep = lastchunk({ store, journal: false, logger: false });
 const app = express();
 app.get('/', keep.guard({ policy: { disconnected: 'keep' } }), async (_req, res) => {
   res.type('text/plain').write('one');

@@ -68,7 +68,7 @@ describe('close()', () => {
     await settled();
     expect(bench.store.isClosed).toBe(false);
     read();
-    expect(await closed).toEqual({ saved: 1, journaled: 0, lost: 0 });
+    expect(await closed).toEqual({ saved: 1, journaled: 0, lost: 0, refused: 0 });
     expect(bench.store.isClosed).toBe(true);
   });
 
@@ -81,7 +81,7 @@ describe('close()', () => {
     await bench.clock.advance(4_200);
     const save = read();
     await bench.clock.advance(5_000);
-    expect(await closed).toEqual({ saved: 0, journaled: 1, lost: 0 });
+    expect(await closed).toEqual({ saved: 0, journaled: 1, lost: 0, refused: 0 });
     expect(save.result).toBe('journaled');
   });
 
@@ -90,7 +90,7 @@ describe('close()', () => {
     announce(bench);
     const closed = bench.keeper.close(3_000);
     await bench.clock.advance(3_000);
-    expect(await closed).toEqual({ saved: 0, journaled: 0, lost: 0 });
+    expect(await closed).toEqual({ saved: 0, journaled: 0, lost: 0, refused: 0 });
     expect(bench.store.isClosed).toBe(true);
     expect(bench.clock.timers).toBe(0);
   });

@@ -86,7 +86,7 @@ test.each([
   await bench.clock.advance(9_999);
   expect(journal.isClosed).toBe(!disk);
   await bench.clock.advance(1);
-  expect(report).toEqual({ saved: 0, journaled: disk ? 0 : 1, lost: disk ? 1 : 0 });
+  expect(report).toEqual({ saved: 0, journaled: disk ? 0 : 1, lost: disk ? 1 : 0, refused: 0 });
   expect(last.result).toBe(disk ? 'lost' : 'journaled');
 });
 
