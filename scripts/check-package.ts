@@ -8,6 +8,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installCommand } from '../src/register/install.ts';
 
 /** The lowest that the declarations need, and the newest of the two lines in use. */
 const COMPILERS: Readonly<Record<string, string>> = {
@@ -75,7 +76,7 @@ function checkContents(): string {
     { filename: string; files: { path: string }[] },
   ];
   const wanted =
-    /^(?:dist\/.+\.(?:js|d\.ts)|dist\/cjs\/package\.json|package\.json|README\.md|LICENSE|CHANGELOG\.md|alerts\/.+\.yml|dashboards\/.+\.json|docs\/.+\.md)$/;
+    /^(?:dist\/.+\.(?:js|d\.ts)|dist\/cjs\/package\.json|package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|alerts\/.+\.yml|dashboards\/.+\.json|docs\/.+\.md)$/;
   const unwanted = report.files.map(({ path }) => path).filter((path) => !wanted.test(path));
   if (unwanted.length > 0) throw new Error(`not meant for the tarball: ${unwanted.join(', ')}`);
   said(`${report.files.length} files in the tarball`);
@@ -152,7 +153,8 @@ function checkPeers(expected: string): void {
 function checkRegister(): void {
   const flags = ['--import', REGISTER, '--eval', '0'];
   const { stderr } = spawnSync(process.execPath, flags, { cwd: consumer, encoding: 'utf8' });
-  const command = 'npm install @opentelemetry/sdk-node @opentelemetry/instrumentation-http';
+  const packages = ['@opentelemetry/sdk-node', '@opentelemetry/instrumentation-http'];
+  const command = installCommand(packages, process.versions.node);
   if (!stderr.includes(command)) throw new Error(`${REGISTER} said: ${stderr}`);
   said(`${REGISTER} names what it needs`);
 }
