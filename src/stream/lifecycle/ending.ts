@@ -173,8 +173,9 @@ export function stopSweeping(environment: Environment): void {
   environment.sweepTimer = undefined;
 }
 
+/** Those whose response goes on; one that only waits for the result of its save has nothing to drain. */
 function streamsOf({ live }: Environment): Stream[] {
-  return [...live.values()].filter((stream) => stream.kind === 'stream');
+  return [...live.values()].filter((stream) => stream.kind === 'stream' && !stream.over);
 }
 
 /** The instance is closing and its patience is over. */

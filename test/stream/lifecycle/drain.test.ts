@@ -120,6 +120,7 @@ describe('close()', () => {
       saved: 0,
       journaled: 0,
       lost: 1,
+      refused: 0,
     });
     expect(instance.recorded.saves).toMatchObject([{ result: 'lost' }]);
     expect(instance.logbook.errors().join(' ')).toContain('lost');
