@@ -82,7 +82,7 @@ const SHOWN: Readonly<Record<keyof typeof PLACES, () => Promise<void>>> = {
       upstream.push('one');
       upstream.end();
       await client.over();
-      expect(await instance.recorded.ended()).toMatchObject({ route: '/chat/:id' });
+      expect(await instance.recorded.ended()).toMatchObject({ route: '/t/:tenant/chat/:id' });
       expect(instance.store.row.conversationId).toBe('acme/42');
     }
   },

@@ -83,9 +83,9 @@ describe('the route', () => {
     await instance.recorded.ended(4);
     const routes = instance.recorded.ends.map(({ route }) => route);
     expect(routes.join(' ')).not.toContain('secret');
-    expect(routes[0]).toContain('/chat/:id');
+    expect(routes[0]).toBe('/t/:tenant/chat/:id');
     expect(routes.slice(1, 3)).toEqual(['/plain/:id', 'mine']);
-    expect(routes[3]).toBe('unmatched');
+    expect(routes[3]).toBe('/loose');
   });
 });
 
