@@ -124,10 +124,10 @@ const GRAPHQL_SSE = casesOf('graphql-sse', {
     asks: [query('{ hello }')],
     sees: ['{"hello":"world"}', 'event: complete'],
   },
-  'a broken query is its errors, a wrong Accept 406': {
+  'a broken query is its errors, another Accept finds no stream': {
     app: graphql,
     asks: [query('{ none }'), query('{ hello }', 'image/png')],
-    sees: ['Cannot query field', '406'],
+    sees: ['Cannot query field', '404', 'Stream not found'],
   },
 });
 

@@ -12,7 +12,7 @@ test('close keeps the process until its deadline and counts what was lost', () =
   });
   const lines = stdout.trim().split('\n');
   expect(lines).toContain('{"seen":20}');
-  expect(lines.at(-1)).toBe('{"saved":0,"journaled":0,"lost":20}');
+  expect(lines.at(-1)).toBe('{"saved":0,"journaled":0,"lost":20,"refused":0}');
   expect(lines.filter((line) => line === 'lastchunk: message lost')).toHaveLength(20);
   expect(status).toBe(0);
 }, 60_000);
