@@ -8,6 +8,8 @@ export async function run({ express, pg, lastchunk, postgres, prometheus, spans 
   const connectionString = process.env.DATABASE_URL;
   const metrics = prometheus();
   const keep = lastchunk({
+    // Whatever is on stderr fails the run.
+    logger: false,
     store: postgres({ connectionString, migrate: true }),
     journal: process.env.JOURNAL,
     metrics,

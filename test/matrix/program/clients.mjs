@@ -31,6 +31,8 @@ const CLIENTS = {
 const { voice, make } = CLIENTS[process.argv[2]];
 const connectionString = process.env.DATABASE_URL;
 const keep = lastchunk({
+  // Whatever is on stderr fails the run.
+  logger: false,
   store: postgres({ connectionString, migrate: true }),
   journal: process.env.JOURNAL,
 });

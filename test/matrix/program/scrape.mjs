@@ -15,7 +15,7 @@ for (const [name, client] of [
 ]) {
   const metrics = prometheus({ client, registry: new client.Registry() });
   const store = { save: () => Promise.resolve(), close: () => Promise.resolve() };
-  const keep = lastchunk({ store, journal: false, metrics });
+  const keep = lastchunk({ store, journal: false, metrics, logger: false });
   const app = express();
   app.post('/chat', keep.guard(), (_req, res) => {
     res.type('text/event-stream').write('data: one\n\n');
