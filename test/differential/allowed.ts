@@ -126,6 +126,7 @@ export const ALLOWED_DIFFERENCES: readonly AllowedDifference[] = [
     protocols: ['HTTPS'],
     handlers: /(?:next tick|microtask): information before an answer$/,
     seen: /^wire$/,
+    isTimed: true,
   },
 ];
 

@@ -56,14 +56,13 @@ export class HandlesLeft {
   }
 }
 
-/** An HTTP/2 stream serves one response, and may keep what listens to it. */
+/** An HTTP/2 stream serves one response, and a connection that is over goes with all that listens to it. */
 function listenersOf(connection: object): readonly string[] {
-  const isOver = Reflect.get(connection, 'destroyed') === true;
-  const state = isOver ? 'destroyed' : 'open';
+  if (Reflect.get(connection, 'destroyed') === true) return ['destroyed'];
   const isShared = isObject(Reflect.get(connection, 'server'));
-  if (!isShared || !(connection instanceof EventEmitter)) return [state];
+  if (!isShared || !(connection instanceof EventEmitter)) return ['open'];
   const names = connection.eventNames().map((name) => {
     return `${String(name)}: ${connection.listenerCount(name)}`;
   });
-  return [state, ...names.toSorted()];
+  return ['open', ...names.toSorted()];
 }
