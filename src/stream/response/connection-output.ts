@@ -169,7 +169,8 @@ export class ConnectionOutput {
 
   #write(chunks: readonly Chunk[], done: Done): void {
     if (this.#collectsTurn) {
-      this.#collected = () => this.#write(chunks, done);
+      const kept = isHttp2(this.#target) ? chunks.map(copyOf) : chunks;
+      this.#collected = () => this.#write(kept, done);
       return;
     }
     this.#flushLogs();
@@ -257,6 +258,11 @@ export class ConnectionOutput {
     else if (target.writableEnded) emitterOf(target).once('finish', sent);
     else target.write('', sent);
   }
+}
+
+/** Node sends what an HTTP/2 stream is given in a later turn, when a handler may have filled its buffer anew. */
+function copyOf({ chunk, encoding }: Chunk): Chunk {
+  return { chunk: typeof chunk === 'string' ? chunk : Buffer.from(chunk), encoding };
 }
 
 /** How much was written to `target` and is not on its way yet. */
