@@ -98,7 +98,7 @@ export function wire(options: LastchunkOptions): Wiring {
   const told = new WeakSet<object>();
   if (store !== undefined) {
     late.journal = journal && journalFor(journal, store.fingerprint, observer, logger);
-    late.relay = relay && relayFor(relay, late, live, { logger, spans });
+    late.relay = relay && relayFor(relay, late, live, { logger, spans, observer });
     const kept = late.relay ? new RelayedJournal(late.relay, late.journal) : late.journal;
     late.keeper = keeperOf({ store, journal: kept, maxPendingBytes, observer, logger }, spans);
     listenTo(store, { observer, logger, told });
@@ -186,10 +186,12 @@ function relayFor(
   settings: RelaySettings,
   late: LateParts,
   live: Environment['live'],
-  { logger, spans }: { readonly logger: Logger; readonly spans: StreamSpans },
+  about: { readonly logger: Logger; readonly spans: StreamSpans; readonly observer: FullObserver },
 ): RelayInstance {
+  const { logger, spans, observer } = about;
   return openRelay(settings, {
     logger,
+    count: (error) => observer.onInternalError('journal', error),
     quietly: (work) => spans.quietly(() => runOutsideStreams(work)),
     adopt: (entry) => late.keeper?.adopt(entry),
     stop: (id) => {

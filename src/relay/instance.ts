@@ -4,11 +4,12 @@
  */
 import { type Clock, within } from '../core/clock.ts';
 import { Flusher, type RelayReport } from './flusher.ts';
-import type { RelayPosition, RelayQuery, RelayRecord } from './port.ts';
+import type { RelayPosition, RelayQuery, RelayRecord, RelayTask } from './port.ts';
 import { type ReaderHandle, Readers, type ReaderSink } from './readers.ts';
 import type { RelayedStream } from './relayed-stream.ts';
 import type { RelaySettings } from './settings.ts';
 import type { RelaySource } from './source.ts';
+import type { OpenedStream } from '../core/save-port.ts';
 import { type ClaimedStream, Takeover } from './takeover.ts';
 
 /** How often a stream is looked at that somebody waits for. */
@@ -22,8 +23,13 @@ export interface RelayEvents {
   readonly onClaimed: (stream: ClaimedStream) => void;
   /** Somebody wants a live stream of this process stopped; may be told again. */
   readonly onStop: (streamId: string) => void;
+  /** A claimed stream of which no message can be made, because its head cannot be read: it is given up. */
+  readonly onUnreadable: (streamId: string) => void;
+  /** A message is lost: it was the engine's to keep, and the engine does not know it any more. */
+  readonly onGone: (opened: OpenedStream) => void;
   readonly onLeaseLost: () => void;
-  readonly onError: (error: unknown) => void;
+  /** Something failed that is tried again. Failed exchanges are told by `onExchange`. */
+  readonly onError: (task: RelayTask, error: unknown) => void;
 }
 
 /** The relay of one instance. */
@@ -33,18 +39,21 @@ export class RelayInstance {
   readonly #flusher: Flusher;
   readonly #takeover: Takeover;
   readonly #readers: Readers;
+  readonly #events: RelayEvents;
   #isClosing = false;
 
   constructor(settings: RelaySettings, clock: Clock, events: RelayEvents) {
     const { engine, retainMs, flushMs } = settings;
     const { onError } = events;
     this.settings = settings;
+    this.#events = events;
     this.#clock = clock;
     this.#takeover = new Takeover({
       engine,
       retainMs,
       lease: () => this.#flusher.lease,
       onClaimed: (stream) => events.onClaimed(stream),
+      onUnreadable: (streamId) => events.onUnreadable(streamId),
       onError,
     });
     this.#readers = new Readers({
@@ -52,7 +61,7 @@ export class RelayInstance {
       clock,
       everyMs: flushMs,
       streamOf: (streamId) => this.#flusher.streamOf(streamId),
-      onError,
+      onError: (error) => onError('read', error),
     });
     this.#flusher = new Flusher({
       settings,
@@ -64,7 +73,7 @@ export class RelayInstance {
         if (failure === undefined && !this.#isClosing) void this.#takeover.tellSettled();
       },
       onLeaseLost: () => events.onLeaseLost(),
-      onError,
+      onError: (error) => onError('purge', error),
       following: () => this.#readers.following(),
     });
   }
@@ -92,6 +101,11 @@ export class RelayInstance {
   /** The message of a stream of this process is in the store. */
   settle(streamId: string): void {
     this.#flusher.settle(streamId);
+  }
+
+  /** Its message is lost: the engine does not know it any more. */
+  tellGone(opened: OpenedStream): void {
+    this.#events.onGone(opened);
   }
 
   /** Resolves to true once the engine has all that there is of a stream of this process. */
@@ -145,6 +159,9 @@ export class RelayInstance {
     this.#readers.close();
     await this.#takeover.tellSettled();
     await this.#flusher.close(ms);
-    await within(this.#clock, ms, this.settings.engine.close());
+    const released = this.settings.engine
+      .close()
+      .catch((error: unknown) => this.#events.onError('close', error));
+    await within(this.#clock, ms, released);
   }
 }

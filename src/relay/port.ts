@@ -105,7 +105,10 @@ export interface RelayPosition {
 export interface RelayReading {
   /** For each position; at least one part is given where there is one. */
   readonly maxBytes: number;
-  /** Also what is not for readers yet: for whoever has claimed the stream. */
+  /**
+   * Also what is not for readers: held, or retained no longer. For whoever has to save the message, which may be long after the
+   * end; only `purge` takes it.
+   */
   readonly withHeld: boolean;
 }
 
@@ -129,7 +132,7 @@ export interface Relay {
   exchange(batch: RelayBatch): Promise<RelayAnswer>;
   /** `undefined` where nothing is known, or nothing is retained. */
   find(query: RelayQuery): Promise<RelayRecord | undefined>;
-  /** An item for each position, in order; `undefined` for an unknown stream. */
+  /** An item for each position, in order; `undefined` for a stream that is unknown, or retained no longer. */
   read(
     positions: readonly RelayPosition[],
     reading: RelayReading,
@@ -148,3 +151,6 @@ export interface Relay {
   /** Releases connections; resolves when that is done. */
   close(): Promise<void>;
 }
+
+/** What an instance does with an engine beside its exchanges, as log lines call it. */
+export type RelayTask = 'read' | 'claim' | 'adopt' | 'settle' | 'purge' | 'close';

@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { OpenedStream, Piece } from '../core/save-port.ts';
-import type { Relay } from './port.ts';
+import type { Relay, RelayClaim, RelayTask } from './port.ts';
 import { parseHead } from './source.ts';
 
 /** Bytes of a body that are asked for at once. */
@@ -15,10 +15,10 @@ export interface ClaimedStream {
   readonly opened: OpenedStream;
   /** JSON as the owner wrote it; `null` where it died before the stream ended. */
   readonly ending: string | null;
-  /** Everything that the engine has of it. */
-  body(): Promise<readonly Piece[]>;
+  /** Everything that the engine has of it; rejects with `BodyGoneError` where it is not known any more. */
+  readonly body: () => Promise<readonly Piece[]>;
   /** Its message is in the store, or will never be. */
-  settle(): void;
+  readonly settle: () => void;
 }
 
 /** What a takeover is made of. */
@@ -28,7 +28,9 @@ export interface TakeoverOptions {
   /** The name under which a lease is held. */
   readonly lease: () => string | undefined;
   readonly onClaimed: (stream: ClaimedStream) => void;
-  readonly onError: (error: unknown) => void;
+  /** A stream whose head says nothing that a message could be made of: it is given up. */
+  readonly onUnreadable: (streamId: string) => void;
+  readonly onError: (task: RelayTask, error: unknown) => void;
 }
 
 /** Claims what dead instances left. */
@@ -47,21 +49,17 @@ export class Takeover {
   async claimAll(): Promise<void> {
     if (this.#isClaiming) return;
     this.#isClaiming = true;
-    const { engine, retainMs, lease, onClaimed, onError } = this.#options;
+    const { engine, retainMs, lease, onError } = this.#options;
     try {
       for (let isMore = true; isMore;) {
         const name = lease();
         if (name === undefined) return;
         const claims = await engine.claim(name, retainMs);
-        for (const { streamId, head, ending } of claims) {
-          const opened = parseHead(head)?.opened;
-          if (opened === undefined) onError(new TypeError('a relayed stream has no head'));
-          else onClaimed(this.#claimed(name, { ...opened, id: streamId }, ending));
-        }
+        for (const claim of claims) this.#take(name, claim);
         isMore = claims.length > 0;
       }
     } catch (error) {
-      onError(error);
+      onError('claim', error);
     } finally {
       this.#isClaiming = false;
     }
@@ -80,34 +78,51 @@ export class Takeover {
         if (ids.size === 0) this.#settled.delete(name);
       }
     } catch (error) {
-      onError(error);
+      onError('settle', error);
     } finally {
       this.#isSettling = false;
     }
   }
 
-  #claimed(name: string, opened: OpenedStream, ending: string | null): ClaimedStream {
-    const { engine } = this.#options;
-    return {
-      opened,
-      ending,
-      body: () => readRelayedBody(engine, opened.id),
-      settle: () => {
-        const ids = this.#settled.get(name) ?? new Set();
-        this.#settled.set(name, ids.add(opened.id));
-      },
+  /** Hands on one stream; what is wrong with it costs the others nothing. */
+  #take(name: string, { streamId, head, ending }: RelayClaim): void {
+    const { engine, onClaimed, onUnreadable, onError } = this.#options;
+    const settle = (): void => {
+      const ids = this.#settled.get(name) ?? new Set();
+      this.#settled.set(name, ids.add(streamId));
     };
+    const opened = parseHead(head)?.opened;
+    if (opened === undefined) {
+      // Nothing can be made of it, now or by anybody else.
+      settle();
+      return onUnreadable(streamId);
+    }
+    const body = (): Promise<readonly Piece[]> => readRelayedBody(engine, streamId);
+    try {
+      onClaimed({ opened: { ...opened, id: streamId }, ending, body, settle });
+    } catch (error) {
+      onError('adopt', error);
+    }
   }
 }
 
-/** The whole body of a stream, also what is held from readers: text where it is text, else bytes. */
+/** The engine does not know the stream any more: a crash or an operator has taken it. */
+export class BodyGoneError extends Error {
+  override readonly name = 'BodyGoneError';
+}
+
+/**
+ * The whole body of a stream, also what is held from readers, or retained for them no longer: text where it is text, else bytes.
+ * Rejects with `BodyGoneError` where the engine does not know it.
+ */
 export async function readRelayedBody(engine: Relay, streamId: string): Promise<readonly Piece[]> {
   const found: Uint8Array[] = [];
   let offset = 0;
   for (;;) {
     const position = { streamId, offset };
     const [tail] = await engine.read([position], { maxBytes: READ_BYTES, withHeld: true });
-    if (tail === undefined || tail.body.length === 0) break;
+    if (tail === undefined) throw new BodyGoneError('the relay does not know the stream any more');
+    if (tail.body.length === 0) break;
     found.push(tail.body);
     offset += tail.body.length;
   }

@@ -6,11 +6,16 @@ import { systemClock } from '../core/clock.ts';
 import { describeError } from '../core/error-words.ts';
 import { errorTypeOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import type { OpenedStream } from '../core/save-port.ts';
 import type { JournalEntry } from '../journal/port.ts';
 import { RelayInstance } from '../relay/instance.ts';
-import type { Relay } from '../relay/port.ts';
+import type { Relay, RelayTask } from '../relay/port.ts';
 import type { RelaySettings } from '../relay/settings.ts';
-import { entryOf } from './relayed-journal.ts';
+import type { ClaimedStream } from '../relay/takeover.ts';
+import { parseStoredEnding, RelayedEntry } from './relayed-entry.ts';
+
+/** A failure that repeats is told once in so long. */
+const REPEAT_MS = 60_000;
 
 /** Whom a relay talks to. */
 export interface RelayParts {
@@ -21,12 +26,34 @@ export interface RelayParts {
   readonly adopt: (entry: JournalEntry) => void;
   /** Stops a live stream, if there is one. */
   readonly stop: (streamId: string) => void;
+  /** Counts what is lost. */
+  readonly count: (error: unknown) => void;
 }
 
 /** Makes the relay; it holds a lease from its `start` on. */
 export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInstance {
-  const { logger, quietly, adopt, stop } = parts;
+  const { logger, quietly, adopt, stop, count } = parts;
   const engine = quiet(settings.engine, quietly);
+  const seldom = new SeldomFailures(logger);
+  const tellGone = (opened: OpenedStream): void => {
+    const { id: streamId, messageId } = opened;
+    count(new Error('the relay does not know a journaled message any more'));
+    logger.error(
+      { streamId, messageId },
+      'lastchunk: a journaled message is lost, the relay has it no more',
+    );
+  };
+  const entryOf = (stream: ClaimedStream): JournalEntry => {
+    const { opened, ending } = stream;
+    const { id: streamId, messageId } = opened;
+    logger.info({ streamId, messageId }, 'lastchunk: finishing a stream whose instance is gone');
+    const stored = ending === null ? undefined : parseStoredEnding(ending, opened);
+    if (ending !== null && stored === undefined) {
+      count(new TypeError('the ending of a relayed stream cannot be read'));
+    }
+    const { body, settle } = stream;
+    return new RelayedEntry({ opened, stored, read: body, settle, onGone: () => tellGone(opened) });
+  };
   let isAway = false;
   const noteFailure = (error: unknown): void => {
     if (isAway) return;
@@ -43,19 +70,40 @@ export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInst
       if (isAway) logger.info({}, 'lastchunk: the relay answers again');
       isAway = false;
     },
-    onClaimed: (stream) => {
-      const { id: streamId, messageId } = stream.opened;
-      logger.info({ streamId, messageId }, 'lastchunk: finishing a stream whose instance is gone');
-      adopt(entryOf(stream));
+    onClaimed: (stream) => adopt(entryOf(stream)),
+    onUnreadable: (streamId) => {
+      count(new TypeError('the head of a relayed stream cannot be read'));
+      logger.error({ streamId }, 'lastchunk: a stream is lost, its head in the relay is no head');
     },
+    onGone: tellGone,
     onStop: stop,
     onLeaseLost: () =>
       logger.warn(
         {},
         'lastchunk: the lease of this instance was over; its live streams are told again',
       ),
-    onError: noteFailure,
+    onError: (task, error) => {
+      if (!isAway) seldom.tell(task, error);
+    },
   });
+}
+
+/** Failures that may repeat at every turn: a line for each task, at most one a minute. */
+class SeldomFailures {
+  readonly #logger: Logger;
+  readonly #toldMs = new Map<RelayTask, number>();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  tell(task: RelayTask, error: unknown): void {
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs - (this.#toldMs.get(task) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return;
+    this.#toldMs.set(task, nowMs);
+    const fields = { task, errorType: errorTypeOf(error), reason: describeError(error) };
+    this.#logger.warn(fields, 'lastchunk: the relay refuses a task; it is tried again');
+  }
 }
 
 /** The same engine, every call of it made by `quietly`. */

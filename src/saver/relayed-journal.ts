@@ -5,21 +5,13 @@
  */
 import type { Message } from '../core/message.ts';
 import type { Captured, OpenedStream, Piece, StreamLog } from '../core/save-port.ts';
-import { toRecord } from '../core/values.ts';
-import { endJson, parseEnding } from '../journal/record-json.ts';
 import type { Ending, Journal, JournalEntry, JournalState } from '../journal/port.ts';
 import type { RelayInstance } from '../relay/instance.ts';
-import { type ClaimedStream, readRelayedBody } from '../relay/takeover.ts';
+import { readRelayedBody } from '../relay/takeover.ts';
+import { endingJson, RelayedEntry, type StoredEnding } from './relayed-entry.ts';
 
 /** How long the relay may take to be told the rest at the end; the keeper has a bound of its own. */
 const LEAVE_MS = 5_000;
-
-/** What a message's other facts are, as the engine keeps them. */
-interface StoredEnding {
-  readonly ending: Ending;
-  /** Bytes of the body that it speaks of. */
-  readonly endsAt: number;
-}
 
 /** A journal whose streams are relayed; `disk` is `undefined` where the relay stands for it. */
 export class RelayedJournal implements Journal {
@@ -46,8 +38,9 @@ export class RelayedJournal implements Journal {
     const opened = this.#opened.get(log);
     if (opened === undefined) return;
     this.#relay.streamOf(opened.id)?.conclude((endsAt) => {
-      this.#endings.set(log, { ending, endsAt });
-      return JSON.stringify({ ending: endJson(ending), endsAt });
+      const stored = { ending, endsAt };
+      this.#endings.set(log, stored);
+      return endingJson(stored);
     });
   }
 
@@ -91,22 +84,20 @@ export class RelayedJournal implements Journal {
     const stored = this.#endings.get(log);
     if (opened === undefined || stored === undefined) return;
     const { id } = opened;
-    const entry: JournalEntry = {
+    const entry = new RelayedEntry({
       opened,
-      ...stored,
-      body: () => readRelayedBody(this.#relay.settings.engine, id),
+      stored,
+      read: () => readRelayedBody(this.#relay.settings.engine, id),
       settle: () => {
         this.#kept.delete(id);
         this.#relay.settle(id);
-        return Promise.resolve();
       },
       postpone: () => {
         this.#kept.delete(id);
         this.#kept.set(id, entry);
       },
-      // Nobody can keep it: it is said in the log, and what the engine has of it goes when its time is over.
-      refuse: () => entry.settle(),
-    };
+      onGone: () => this.#relay.tellGone(opened),
+    });
     this.#kept.set(id, entry);
   }
 
@@ -127,32 +118,6 @@ export class RelayedJournal implements Journal {
   async close(): Promise<void> {
     await Promise.all([this.#disk?.close(), this.#relay.close(LEAVE_MS)]);
   }
-}
-
-/** A stream that a dead instance left, as replay takes it. */
-export function entryOf(stream: ClaimedStream): JournalEntry {
-  const { opened } = stream;
-  const stored = parseStored(stream.ending, opened);
-  const settle = (): Promise<void> => {
-    stream.settle();
-    return Promise.resolve();
-  };
-  return {
-    opened,
-    ending: stored?.ending,
-    endsAt: stored?.endsAt,
-    body: (): Promise<readonly Piece[]> => stream.body(),
-    settle,
-    // Delivery has said in the log which message it is.
-    refuse: settle,
-  };
-}
-
-function parseStored(json: string | null, opened: OpenedStream): StoredEnding | undefined {
-  if (json === null) return undefined;
-  const { ending, endsAt } = toRecord(JSON.parse(json));
-  if (typeof ending !== 'string' || typeof endsAt !== 'number') return undefined;
-  return { ending: parseEnding(ending, opened), endsAt };
 }
 
 /** The log of a stream that nothing is written ahead for. */

@@ -219,6 +219,20 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.reads('live', 0)).toString()).toBe('hello');
       });
 
+      it('gives whoever asks for what is held a body that is retained no longer, until it is purged', async () => {
+        await owner.opens('s', 'hello');
+        await owner.tell({ states: [{ ...stateOf('s'), heldFrom: 2, end: END }] });
+        await engine.forget();
+        const position = { streamId: 's', offset: 1 };
+        const held = { maxBytes: 1_000, withHeld: true };
+        expect(await other.relay.read([position], ANY)).toEqual([undefined]);
+        const [tail] = await other.relay.read([position], held);
+        expect(Buffer.from(tail?.body ?? []).toString()).toBe('ello');
+        await owner.tell({ settled: ['s'] });
+        await other.relay.purge();
+        expect(await other.relay.read([position], held)).toEqual([undefined]);
+      });
+
       it('forgets a conversation that is purged', async () => {
         await owner.opens('s', 'hello');
         await owner.opens('t', 'hello');

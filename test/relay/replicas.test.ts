@@ -141,6 +141,47 @@ describe('without a journal', () => {
     await until('it is settled', () => shared.relay.isSettled(talk.streamId));
   });
 
+  it('a message that waits longer than streams are retained is saved whole, here and elsewhere', async () => {
+    for (const isKilled of [false, true]) {
+      const { shared, here, talk } = await begin();
+      shared.store.fail(new Error('away'));
+      talk.res.end(chatChunk({ content: ' world' }) + chatChunk({}, 'stop'));
+      expect(await here.recorded.ended()).toMatchObject({ save: 'journaled' });
+      here.network.isCut = isKilled;
+      shared.relay.advance(600_000);
+      shared.store.fail(undefined);
+      expect(await rowOf(shared)).toMatchObject({ text: 'hello world', complete: true });
+    }
+  });
+
+  it('a message whose body the relay has lost leaves no row, and is told', async () => {
+    const { shared, here, there, talk } = await begin();
+    shared.store.fail(new Error('away'));
+    talk.res.end(chatChunk({}, 'stop'));
+    expect(await here.recorded.ended()).toMatchObject({ save: 'journaled' });
+    die(here, shared);
+    await until('the other one has it', () => there.recorded.attempts.length > 0);
+    await shared.relay.connect().purge('c');
+    shared.store.fail(undefined);
+    const { streamId } = talk;
+    await until('it is told', () =>
+      there.logbook.errors().some((text) => text.includes(streamId) && text.includes('is lost')),
+    );
+    expect(await there.keep.replay()).toMatchObject({ left: 0 });
+    expect(shared.store.rows.size).toBe(0);
+  });
+
+  it('a message of whose body the relay has less than its end says is not complete', async () => {
+    const { shared, here, talk } = await begin();
+    shared.store.fail(new Error('away'));
+    talk.res.end(chatChunk({ content: ' world' }) + chatChunk({}, 'stop'));
+    expect(await here.recorded.ended()).toMatchObject({ save: 'journaled' });
+    die(here, shared);
+    shared.relay.cut(talk.streamId);
+    shared.store.fail(undefined);
+    expect(await rowOf(shared)).toMatchObject({ text: 'hello', complete: false });
+  });
+
   it('a message that neither store nor relay takes is not journaled', async () => {
     const { shared, here, client, talk } = await begin({
       guard: { confirmTimeoutMs: 200, missingAfterMs: 600 },
@@ -153,6 +194,68 @@ describe('without a journal', () => {
     expect(await here.recorded.ended()).toMatchObject({ save: 'lost' });
   });
 });
+
+describe('what another instance left', () => {
+  it('is finished also where one of its streams cannot be read, which is told and given up', async () => {
+    const { shared, here, there, talk } = await begin();
+    const dead = shared.relay.connect();
+    const openings = ['bad head', 'bad ending'].map((streamId) => ({
+      streamId,
+      head: streamId === 'bad head' ? 'no JSON' : JSON.stringify({ opened: { id: streamId } }),
+      startedAtMs: 1,
+    }));
+    const rest = { conversationId: null, heldFrom: null, ending: 'no JSON', end: null };
+    await dead.exchange({
+      ...NOTHING_TOLD,
+      openings,
+      states: openings.map(({ streamId }) => ({ streamId, ...rest })),
+      parts: [{ streamId: 'bad ending', at: 0, body: Buffer.from('plain text') }],
+    });
+    // Whoever is first: the dead one has the bad streams, `here` has a good one.
+    die(here, shared);
+    await until('both are saved', () => shared.store.rows.size === 2);
+    const rows = [...shared.store.rows.values()];
+    expect(rows.find(({ streamId }) => streamId === 'bad ending')).toMatchObject({
+      text: 'plain text',
+      complete: false,
+    });
+    expect(rows.some(({ streamId }) => streamId === talk.streamId)).toBe(true);
+    await until('the other is given up', () => shared.relay.isSettled('bad head'));
+    expect(there.logbook.errors().some((text) => text.includes('bad head'))).toBe(true);
+  });
+});
+
+describe('a relay that refuses one call', () => {
+  it('is told as that, and not as away', async () => {
+    const shared = createShared();
+    const engine = shared.relay.connect();
+    const refused = (): Promise<never> => Promise.reject(new Error('no right'));
+    const replica = await startReplica(shared, {
+      relay: { engine: { ...engine, claim: refused, close: refused }, flushMs: 10, leaseMs: 2_000 },
+    });
+    await shared.relay.connect().exchange({ ...NOTHING_TOLD, leaseMs: 0 });
+    const told = (word: string) =>
+      replica.logbook.lines.filter(({ text }) => text.includes(word)).length;
+    await until('it is told', () => told('"task":"claim"') > 0);
+    expect(told('is away')).toBe(0);
+    expect(replica.keep.health().reasons).not.toContain('relay-away');
+    await replica.keep.close();
+    expect(told('"task":"close"')).toBe(1);
+    expect(told('"task":"claim"')).toBe(1);
+  });
+});
+
+const NOTHING_TOLD = {
+  instance: 'dead',
+  registers: true,
+  leaseMs: 2_000,
+  retainMs: 1_000,
+  openings: [],
+  parts: [],
+  states: [],
+  settled: [],
+  following: [],
+};
 
 describe('a relay that is away', () => {
   it('stops no stream, is shown in health, and catches up', async () => {

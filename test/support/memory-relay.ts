@@ -43,6 +43,8 @@ export interface MemoryRelay {
   advance(ms: number): void;
   /** The lease of this instance is over. */
   expire(instance: string): void;
+  /** The last part of a stream is lost. */
+  cut(streamId: string): void;
   /** From now on calls reject with this; `undefined` puts it right. */
   fail(error: unknown): void;
   /** From now on calls are carried out and reject with this all the same. */
@@ -173,7 +175,7 @@ export function createMemoryRelay(): MemoryRelay {
     offset: number,
     { maxBytes, withHeld }: RelayReading,
   ): RelayTail | undefined => {
-    if (stream === undefined || isOver(stream)) return undefined;
+    if (stream === undefined || (isOver(stream) && !withHeld)) return undefined;
     const whole = contiguous(stream);
     const readable = withHeld ? whole.length : Math.min(whole.length, stream.heldFrom ?? Infinity);
     return { body: whole.subarray(offset, Math.min(readable, offset + maxBytes)), end: stream.end };
@@ -230,6 +232,10 @@ export function createMemoryRelay(): MemoryRelay {
     expire: (instance) => {
       const lease = leases.get(instance);
       if (lease !== undefined) lease.untilMs = nowMs;
+    },
+    cut: (streamId) => {
+      const parts = streams.get(streamId)?.parts;
+      parts?.delete(Math.max(...parts.keys()));
     },
     fail: (error) => {
       failure = error;

@@ -26,7 +26,7 @@ export function createShared(): Shared {
 }
 
 /** What a replica may be given. */
-export interface ReplicaOptions extends Omit<LastchunkOptions, 'store' | 'relay'> {
+export interface ReplicaOptions extends Omit<LastchunkOptions, 'store'> {
   readonly guard?: GuardOptions;
   /** Adds routes of the test's own. */
   readonly routes?: (app: Express) => void;

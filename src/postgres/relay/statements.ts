@@ -178,7 +178,7 @@ function exchangeSql({ instances, streams, parts }: RelayTables): string {
 function readSql({ streams, parts }: RelayTables, isRetained: string): string {
   return `SELECT w.n::int AS n, s.held_from::float8 AS held_from, s.response_end, p.at::float8 AS at, p.body
     FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS w(id, at, n)
-    JOIN ${streams} s ON s.id = w.id AND ${isRetained}
+    JOIN ${streams} s ON s.id = w.id AND ($3::boolean OR ${isRetained})
     LEFT JOIN LATERAL (
       SELECT q.at, q.body FROM (
         SELECT l.at, l.body, sum(length(l.body)) OVER (ORDER BY l.at) - length(l.body) AS before FROM (
