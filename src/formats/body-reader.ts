@@ -5,7 +5,7 @@
 import { Accumulator } from './accumulator.ts';
 import type { Format } from './format.ts';
 import { FrameReader } from './frame-reader.ts';
-import { type BodyFraming, declaredFraming, Sniffer } from './framing.ts';
+import { type BodyFraming, declaredFraming, Sniffer, withoutMark } from './framing.ts';
 import type { FrameTemplate } from './frame-template.ts';
 import { type BodyReading, type Reading, toReading } from './reading.ts';
 import { FALLBACK, formatNamed } from './registry.ts';
@@ -26,6 +26,8 @@ export class BodyReader {
   /** Text and no type say little: a body of JSON in which nothing is recognised is text all the same. */
   readonly #isLoose: boolean;
   #reading: Reading | undefined;
+  /** Nothing has come yet. */
+  #isAtStart = true;
   /** Until the framing is known, and as long as it may prove wrong: a rope. */
   #head = '';
 
@@ -45,7 +47,9 @@ export class BodyReader {
   }
 
   /** Takes the next part of the body, cut anywhere; `fits` when it is known to be a frame like the expected one. */
-  feed(text: string, fits = false): void {
+  feed(piece: string, fits = false): void {
+    const text = this.#isAtStart ? withoutMark(piece) : piece;
+    if (piece !== '') this.#isAtStart = false;
     if (this.#reading !== undefined) {
       if (this.#isLoose) this.#head += text;
       this.#reading.feed(text, fits);

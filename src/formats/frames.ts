@@ -63,10 +63,9 @@ export function isFrame(found: Found): found is Frame {
 
 /** Every frame in `text`, which ends on a boundary. */
 export function framesIn(framing: Framed, text: string): readonly Found[] {
-  const bare = withoutMark(text);
-  if (framing === 'sse') return eventsIn(bare);
-  if (framing === 'elements') return elementsIn(bare).map(toElement);
-  return linesIn(framing, bare);
+  if (framing === 'sse') return eventsIn(text);
+  if (framing === 'elements') return elementsIn(text).map(toElement);
+  return linesIn(framing, text);
 }
 
 /** What is found behind the last boundary if the body is cut here: one frame, and strays. */
@@ -170,11 +169,6 @@ function toElement(text: string): Found {
 
 function toFrame(data: string, event: string | undefined): Frame {
   return { data, event, json: parseJson(data) };
-}
-
-/** Without the byte order mark, which clients drop too. */
-function withoutMark(head: string): string {
-  return head.charCodeAt(0) === 0xfeff ? head.slice(1) : head;
 }
 
 /** What is cut out of a body: a frame, or one that is too large to be parsed. */

@@ -58,7 +58,7 @@ const PREFIX_CHARS = 64;
 /** An open line is parsed so often, to see whether it is a whole object already. */
 const MAX_TRIES = 8;
 
-/** Finds out how a body is framed. It takes the body piece by piece, and looks at each character once. */
+/** Finds out how a body is framed. It takes the body piece by piece, without its mark, and looks at each character once. */
 export class Sniffer {
   /** What the content type says. */
   readonly declared: BodyFraming | undefined;
@@ -83,7 +83,7 @@ export class Sniffer {
   /** Takes the next piece; returns the framing once it is known. */
   feed(piece: string): BodyFraming | undefined {
     const text = this.#lineEnds.normalise(piece);
-    let from = this.#chars === 0 && text.charCodeAt(0) === BYTE_ORDER_MARK ? 1 : 0;
+    let from = 0;
     this.#chars += text.length;
     for (let at = text.indexOf('\n', from); at >= 0; at = text.indexOf('\n', from)) {
       const framing = this.#lineSays(this.#line + text.slice(from, at));
@@ -152,7 +152,6 @@ export class Sniffer {
 }
 
 const FIELDS = ['data:', 'event:', 'id:', 'retry:'];
-const BYTE_ORDER_MARK = 0xfeff;
 /** RFC 7464 (`application/json-seq`) puts it before each text. */
 const RECORD_SEPARATOR = '\u001e';
 
@@ -181,6 +180,16 @@ function kindOfLine(line: string, declared: BodyFraming | undefined): BodyFramin
   if (/^[0-9a-k]:["[{]/.test(line) && parseJson(line.slice(2)) !== undefined) return 'parts';
   return otherwise;
 }
+
+/**
+ * The beginning of a body without the byte order mark, which clients drop there (WHATWG Encoding, "UTF-8 decode") and nowhere
+ * else: behind it the same character belongs to a line or a text.
+ */
+export function withoutMark(head: string): string {
+  return head.charCodeAt(0) === BYTE_ORDER_MARK ? head.slice(1) : head;
+}
+
+const BYTE_ORDER_MARK = 0xfeff;
 
 /** Turns CRLF and CR into LF, in text that comes in pieces cut anywhere. */
 export class LineEnds {

@@ -6,7 +6,14 @@
 import { asBuiltIn, FALLBACK, formatNamed } from './registry.ts';
 import type { Format } from './format.ts';
 import { boundaryEnd, framesApart, lastBoundaryEnd, unfinishedIn } from './frames.ts';
-import { type BodyFraming, declaredFraming, type Framed, LineEnds, Sniffer } from './framing.ts';
+import {
+  type BodyFraming,
+  declaredFraming,
+  type Framed,
+  LineEnds,
+  Sniffer,
+  withoutMark,
+} from './framing.ts';
 import { FrameJudge, graver, MAX_FRAME_CHARS } from './frame-judge.ts';
 import { isTooLarge, signalOfBeginning, type TerminalSignal } from './large-frame.ts';
 import { endsFrame, OVERLAP_CHARS } from './prefilter.ts';
@@ -36,6 +43,8 @@ export class TerminalDetector {
   #framing: BodyFraming | undefined;
   #sniffer: Sniffer | undefined;
   #scanner: ElementScanner | undefined;
+  /** Nothing has come yet. */
+  #isAtStart = true;
   /** No frame is open and nothing is left to find out: a chunk of whole frames can be waved through. */
   #idle: boolean;
   /** The frame that has begun and not ended: a rope, which must not be searched, because that copies it. */
@@ -92,8 +101,10 @@ export class TerminalDetector {
   }
 
   /** Takes the next chunk, cut anywhere; returns an error in it, or else a finish marker, if there is any. Never throws. */
-  inspect(piece: string): TerminalSignal | undefined {
+  inspect(chunk: string): TerminalSignal | undefined {
     if (this.#framing === 'text') return undefined;
+    const piece = this.#isAtStart ? withoutMark(chunk) : chunk;
+    if (chunk !== '') this.#isAtStart = false;
     this.fitted = false;
     const isLarge = piece.length > 2 * MAX_LOOK_CHARS;
     if (this.#idle && !isLarge && endsFrame(this.#framing, piece)) {
