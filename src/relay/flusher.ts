@@ -19,7 +19,6 @@ const IDLE_EVERY_MS = 2_000;
 const TIMER_MS = 2;
 /** The longest pause after a failure. */
 const RETRY_MAX_MS = 2_000;
-const PURGE_EVERY_MS = 60_000;
 /** Exchanges that the end of an instance may take to tell what is left. */
 const CLOSING_TURNS = 64;
 
@@ -33,7 +32,6 @@ export interface FlusherEvents {
   readonly onExchange: (seconds: number, bytes: number, failure: unknown) => void;
   /** Another instance has, or may have, claimed the streams of this one. */
   readonly onLeaseLost: () => void;
-  readonly onError: (error: unknown) => void;
   /** Streams of others that are read here. */
   readonly following: () => readonly string[];
 }
@@ -63,19 +61,21 @@ export class Flusher {
   #instance = newInstance();
   #isRegistered = false;
   #cancelTimer: (() => void) | undefined;
+  /** Called when an exchange is over that begins from now on. */
+  readonly #asking: (() => void)[] = [];
+  /** The engine is still to be told of somebody who reads a stream of others here. */
+  #hasFollower = false;
   #running: Promise<void> | undefined;
   #failures = 0;
   #lastExchangeMs = Number.NEGATIVE_INFINITY;
   #lastFlushMs = Number.NEGATIVE_INFINITY;
   /** When there was last nothing to tell; monotonic. */
   #caughtUpMs: number;
-  #purgedMs: number;
   #phase: 'new' | 'running' | 'closed' = 'new';
 
   constructor(options: FlusherOptions) {
     this.#options = options;
     this.#caughtUpMs = options.clock.monotonicMs();
-    this.#purgedMs = this.#caughtUpMs;
   }
 
   /** Begins to renew the lease, also without a stream. A second call does nothing. */
@@ -118,7 +118,23 @@ export class Flusher {
     });
   }
 
-  /** Whether somebody reads this stream on another instance. */
+  /** Somebody begins to read a stream of others here: the engine is told with the next flush. */
+  noteFollower(): void {
+    if (this.#hasFollower) return;
+    this.#hasFollower = true;
+    if (this.#running === undefined) this.#schedule(this.#periodMs);
+  }
+
+  /** Asks the engine now; resolves when it has answered, or could not. */
+  ask(): Promise<void> {
+    if (this.#phase === 'closed') return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#asking.push(resolve);
+      if (this.#running === undefined) this.#schedule(0);
+    });
+  }
+
+  /** Whether somebody reads this stream on another instance, as the engine last said. */
   isFollowed(streamId: string): boolean {
     return this.#followed.has(streamId);
   }
@@ -155,12 +171,18 @@ export class Flusher {
     };
     await within(this.#options.clock, ms, leave());
     this.#streams.refuseWaiters();
+    for (const tell of this.#asking.splice(0)) tell();
+  }
+
+  /** Somebody waits for an exchange. */
+  get #isAsked(): boolean {
+    return this.#asking.length > 0 || this.#streams.isAsked;
   }
 
   get #periodMs(): number {
     const { flushMs, leaseMs } = this.#options.settings;
     if (this.#failures > 0) return Math.min(RETRY_MAX_MS, flushMs * 2 ** this.#failures);
-    if (this.#streams.size > 0) return Math.min(flushMs, COMMANDS_EVERY_MS);
+    if (this.#streams.size > 0 || this.#hasFollower) return Math.min(flushMs, COMMANDS_EVERY_MS);
     return Math.min(IDLE_EVERY_MS, leaseMs / 3);
   }
 
@@ -170,7 +192,7 @@ export class Flusher {
     this.#cancelTimer = this.#options.clock.after(ms, () => {
       this.#running = this.#tick().finally(() => {
         this.#running = undefined;
-        this.#schedule(this.#streams.isAsked && this.#failures === 0 ? 0 : this.#periodMs);
+        this.#schedule(this.#isAsked && this.#failures === 0 ? 0 : this.#periodMs);
       });
     });
   }
@@ -178,19 +200,21 @@ export class Flusher {
   async #tick(): Promise<void> {
     const { clock, settings } = this.#options;
     const nowMs = clock.monotonicMs();
-    const { hasNews, isAsked } = this.#streams;
+    const { hasNews } = this.#streams;
     if (!hasNews) this.#caughtUpMs = nowMs;
-    const isFlushDue = hasNews && nowMs - this.#lastFlushMs >= settings.flushMs - TIMER_MS;
+    const isNews = hasNews || this.#hasFollower;
+    const isFlushDue = isNews && nowMs - this.#lastFlushMs >= settings.flushMs - TIMER_MS;
     const patienceMs = this.#streams.size > 0 ? COMMANDS_EVERY_MS - TIMER_MS : 0;
     const isDue = nowMs - this.#lastExchangeMs >= patienceMs || this.#failures > 0;
-    if (isAsked || isFlushDue) await this.#exchange(settings.leaseMs, true);
+    if (this.#isAsked || isFlushDue) await this.#exchange(settings.leaseMs, true);
     else if (isDue) await this.#exchange(settings.leaseMs, this.#failures > 0);
-    await this.#purge();
   }
 
   /** One round trip, with what the streams have to tell if `flushes`; never rejects. */
   async #exchange(leaseMs: number, flushes: boolean): Promise<void> {
     const { clock, settings, onExchange, onLeaseLost } = this.#options;
+    const asking = this.#asking.splice(0);
+    this.#hasFollower = false;
     const taken = flushes ? this.#streams.take() : NOTHING;
     if (flushes) this.#lastFlushMs = clock.monotonicMs();
     const sinceMs = clock.monotonicMs();
@@ -207,6 +231,9 @@ export class Flusher {
       if (this.#streams.dropOldest()) this.#loseLease();
       onExchange(seconds(), 0, error);
       return;
+    } finally {
+      // Whoever asked goes on in a later turn, when the answer is known.
+      for (const tell of asking) tell();
     }
     this.#lastExchangeMs = clock.monotonicMs();
     this.#failures = 0;
@@ -252,17 +279,6 @@ export class Flusher {
     this.#isRegistered = false;
     this.#streams.refuseWaiters();
     this.#streams.reopen();
-  }
-
-  async #purge(): Promise<void> {
-    const { clock, settings, onError } = this.#options;
-    if (clock.monotonicMs() - this.#purgedMs < PURGE_EVERY_MS || this.#failures > 0) return;
-    this.#purgedMs = clock.monotonicMs();
-    try {
-      await settings.engine.purge();
-    } catch (error) {
-      onError(error);
-    }
   }
 }
 

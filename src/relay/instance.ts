@@ -14,6 +14,8 @@ import { type ClaimedStream, Takeover } from './takeover.ts';
 
 /** How often a stream is looked at that somebody waits for. */
 const LOOK_EVERY_MS = 100;
+/** The engine may take so long to say who reads a stream; engines have a limit of their own. */
+const ASK_MAX_MS = 5_000;
 
 /** What an instance tells of its relay. */
 export interface RelayEvents {
@@ -50,6 +52,7 @@ export class RelayInstance {
     this.#clock = clock;
     this.#takeover = new Takeover({
       engine,
+      clock,
       retainMs,
       lease: () => this.#flusher.lease,
       onClaimed: (stream) => events.onClaimed(stream),
@@ -61,6 +64,7 @@ export class RelayInstance {
       clock,
       everyMs: flushMs,
       streamOf: (streamId) => this.#flusher.streamOf(streamId),
+      onFollow: () => this.#flusher.noteFollower(),
       onError: (error) => onError('read', error),
     });
     this.#flusher = new Flusher({
@@ -70,10 +74,11 @@ export class RelayInstance {
       onExpired: () => void this.#takeover.claimAll(),
       onExchange: (seconds, bytes, failure) => {
         events.onExchange(seconds, bytes, failure);
-        if (failure === undefined && !this.#isClosing) void this.#takeover.tellSettled();
+        if (failure !== undefined || this.#isClosing) return;
+        void this.#takeover.tellSettled();
+        void this.#takeover.purge();
       },
       onLeaseLost: () => events.onLeaseLost(),
-      onError: (error) => onError('purge', error),
       following: () => this.#readers.following(),
     });
   }
@@ -113,9 +118,15 @@ export class RelayInstance {
     return this.#flusher.sync(streamId);
   }
 
-  /** Whether somebody reads this stream of this process, here or elsewhere. */
-  isFollowed(streamId: string): boolean {
-    return this.#flusher.isFollowed(streamId) || this.#readers.count(streamId) > 0;
+  /**
+   * Whether somebody reads this stream of this process, here or elsewhere, by what the engine says now; where it does not answer, by
+   * what it said last. Never rejects.
+   */
+  async isFollowed(streamId: string): Promise<boolean> {
+    const isKnown = (): boolean =>
+      this.#flusher.isFollowed(streamId) || this.#readers.count(streamId) > 0;
+    if (!isKnown()) await within(this.#clock, ASK_MAX_MS, this.#flusher.ask());
+    return isKnown();
   }
 
   /** Readers of one stream in this process. */

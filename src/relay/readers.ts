@@ -47,6 +47,8 @@ export interface ReadersOptions {
   /** How often other instances' streams are read. */
   readonly everyMs: number;
   readonly streamOf: (streamId: string) => RelayedStream | undefined;
+  /** A stream that is live elsewhere is read from now on. */
+  readonly onFollow: () => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -64,6 +66,7 @@ export class Readers {
 
   /** Gives a sink everything from `offset` on, then the end. The first bytes come in a later turn. */
   follow({ streamId, offset }: RelayPosition, sink: ReaderSink): ReaderHandle {
+    const isNew = this.#options.streamOf(streamId) === undefined && this.count(streamId) === 0;
     const cursor = START;
     const reader: Reader = {
       streamId,
@@ -76,6 +79,7 @@ export class Readers {
     this.#readers.add(reader);
     this.#lastReadMs = Number.NEGATIVE_INFINITY;
     this.#schedule(0);
+    if (isNew) this.#options.onFollow();
     return {
       wake: () => {
         reader.isFull = false;

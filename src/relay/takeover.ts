@@ -3,12 +3,14 @@
  * claimant; it stays that claimant's until its message is in the store, or until its own lease is over.
  */
 import { isUtf8 } from 'node:buffer';
+import type { Clock } from '../core/clock.ts';
 import type { OpenedStream, Piece } from '../core/save-port.ts';
 import type { Relay, RelayClaim, RelayTask } from './port.ts';
 import { parseHead } from './source.ts';
 
 /** Bytes of a body that are asked for at once. */
 const READ_BYTES = 1_048_576;
+const PURGE_EVERY_MS = 60_000;
 
 /** A stream that a dead instance left. */
 export interface ClaimedStream {
@@ -24,6 +26,7 @@ export interface ClaimedStream {
 /** What a takeover is made of. */
 export interface TakeoverOptions {
   readonly engine: Relay;
+  readonly clock: Clock;
   readonly retainMs: number;
   /** The name under which a lease is held. */
   readonly lease: () => string | undefined;
@@ -33,16 +36,19 @@ export interface TakeoverOptions {
   readonly onError: (task: RelayTask, error: unknown) => void;
 }
 
-/** Claims what dead instances left. */
+/** What an instance does for all of them, beside its exchanges: it claims what dead ones left, and deletes what is retained no longer. */
 export class Takeover {
   readonly #options: TakeoverOptions;
   /** By the lease under which they were claimed. */
   readonly #settled = new Map<string, Set<string>>();
   #isClaiming = false;
   #isSettling = false;
+  #isPurging = false;
+  #purgedMs: number;
 
   constructor(options: TakeoverOptions) {
     this.#options = options;
+    this.#purgedMs = options.clock.monotonicMs();
   }
 
   /** Claims until nothing is left. One call at a time works, others do nothing. Never rejects. */
@@ -81,6 +87,21 @@ export class Takeover {
       onError('settle', error);
     } finally {
       this.#isSettling = false;
+    }
+  }
+
+  /** Deletes what is retained no longer, once a minute; one call at a time works. Never rejects. */
+  async purge(): Promise<void> {
+    const { engine, clock, onError } = this.#options;
+    if (this.#isPurging || clock.monotonicMs() - this.#purgedMs < PURGE_EVERY_MS) return;
+    this.#isPurging = true;
+    try {
+      await engine.purge();
+    } catch (error) {
+      onError('purge', error);
+    } finally {
+      this.#isPurging = false;
+      this.#purgedMs = clock.monotonicMs();
     }
   }
 

@@ -43,6 +43,7 @@ export class Finishing {
   #announced = false;
   #timer: NodeJS.Timeout | undefined;
   #bytesAtLeave = 0;
+  #isAsking = false;
   /** Whose share of the guard's budget it takes; undefined where nobody says. */
   readonly #key: string | undefined;
 
@@ -95,8 +96,8 @@ export class Finishing {
   /** The stream has so many bytes now. */
   spend(bytes: number): void {
     const { maxBytes } = this.#stream.settings.finish;
-    if (!this.active || bytes - this.#bytesAtLeave <= maxBytes || this.#isRead) return;
-    this.#refuse('bytes');
+    if (!this.active || bytes - this.#bytesAtLeave <= maxBytes) return;
+    if (!this.#isAsking) this.#spent('bytes');
   }
 
   /** The handler ended its response; its events come, each once. */
@@ -144,17 +145,23 @@ export class Finishing {
     return shares;
   }
 
-  /** A stream that somebody reads elsewhere, or again, is not abandoned. */
-  get #isRead(): boolean {
-    return this.#stream.environment.relay?.isFollowed(this.#stream.id) === true;
-  }
-
   #startTimer(): void {
     // The handler's own work keeps a process up; the budget alone does not.
-    this.#timer = setTimeout(() => {
-      if (this.#isRead) this.#startTimer();
-      else this.#refuse('time');
-    }, this.#stream.settings.finish.timeoutMs).unref();
+    const { timeoutMs } = this.#stream.settings.finish;
+    this.#timer = setTimeout(() => this.#spent('time'), timeoutMs).unref();
+  }
+
+  /** The end, unless somebody reads the stream; who began a moment ago, elsewhere, is known by asking. */
+  #spent(why: FinishRefusal): void {
+    const { id, environment } = this.#stream;
+    if (environment.relay === undefined) return this.#refuse(why);
+    this.#isAsking = true;
+    void environment.relay.isFollowed(id).then((isRead) => {
+      this.#isAsking = false;
+      if (!this.active) return;
+      if (!isRead) this.#refuse(why);
+      else if (why === 'time') this.#startTimer();
+    });
   }
 
   #refuse(why: FinishRefusal): void {

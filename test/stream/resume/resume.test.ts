@@ -372,19 +372,61 @@ describe('resumeHandler() under Express 4 and under node:http alone', () => {
   });
 });
 
-describe('a stream that is read elsewhere', () => {
-  it('is not abandoned when its budget without a client is over', async () => {
-    const all = await begin({ guard: { finish: { timeoutMs: 1_000 } } });
-    const { shared, there, client, talk } = all;
+describe('a stream whose client has left', () => {
+  /** A stream that is read elsewhere, and whose client leaves. */
+  async function beginDetached(finish: { timeoutMs?: number; maxBytes?: number }) {
+    const all = await begin({ guard: { finish } });
+    const { shared, here, there, client, talk } = all;
     talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
     await client.sees('hello');
     await relayed(shared, talk.streamId, chatChunk({ content: 'hello' }));
     const reader = await resume(there, talk.streamId);
     await reader.sees('hello');
     client.rst();
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await until('it is detached', () => here.recorded.finishing.length > 0);
+    return { ...all, reader };
+  }
+
+  /** The budget of a stream that nobody reads, and that began later, is over: so is that of every earlier one. */
+  async function spendBudget({ server, recorded, talks }: Replica): Promise<void> {
+    const client = await openClient(server, '/chat/unread', { method: 'POST' });
+    const talk = await until('its handler runs', () => talks[1]);
+    talk.res.type('text/event-stream').write(chatChunk({ content: 'unread' }));
+    await client.sees('unread');
+    client.rst();
+    await until('a budget is spent', () => recorded.refusals.length > 0);
+  }
+
+  it('is not abandoned when its time is over while somebody reads it elsewhere', async () => {
+    const { here, reader, talk } = await beginDetached({ timeoutMs: 300 });
+    await spendBudget(here);
+    expect(here.recorded.refusals).toEqual(['time']);
     talk.res.write(chatChunk({ content: ' still here' }));
     await reader.sees('still here');
-    expect(reader.reply?.whole).toBe(false);
+  });
+
+  it('is not abandoned for its bytes while somebody reads it elsewhere', async () => {
+    const { shared, here, reader, talk } = await beginDetached({ maxBytes: 8 });
+    const isTold = (): boolean =>
+      shared.relay.exchanges.some(({ following }) => following.includes(talk.streamId));
+    await until('the engine knows its reader', isTold);
+    talk.res.write(chatChunk({ content: ' more than the budget' }));
+    talk.res.end(chatChunk({}, 'stop'));
+    expect((await reader.over()).whole).toBe(true);
+    expect(here.recorded.refusals).toEqual([]);
+  });
+
+  it('is abandoned when its last reader has gone', async () => {
+    const { here, reader } = await beginDetached({ timeoutMs: 300 });
+    reader.rst();
+    expect(await here.recorded.ended()).toMatchObject({ outcome: 'disconnected' });
+    expect(here.recorded.refusals).toEqual(['time']);
+  });
+
+  it('is abandoned while nobody can say whether somebody reads it elsewhere', async () => {
+    const { shared, here, reader } = await beginDetached({ timeoutMs: 300 });
+    reader.rst();
+    shared.relay.fail(new Error('away'));
+    await until('a budget is spent', () => here.recorded.refusals.length > 0);
   });
 });
