@@ -4,7 +4,7 @@
  */
 import { StringDecoder } from 'node:string_decoder';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { hasZlibHeader, inflate, inflateAtOnce } from './inflate.ts';
+import { hasZlibHeader, inflate, inflateAtOnce, isCodingOfNothing } from './inflate.ts';
 
 /** What became of an encoded body. */
 export interface DecodedBody {
@@ -67,6 +67,7 @@ export function decodeAtOnce(
   for (const coding of codingsFor(body, contentEncoding, charset)) {
     const decoded = inflateAtOnce(bytes, coding, Math.min(maxBytes, MAX_AT_ONCE_OUTPUT));
     if (decoded === undefined) return undefined;
+    if (isCutShort(bytes, coding, decoded)) return undecoded(body);
     bytes = decoded;
   }
   return mayBeText(bytes, charset) ? toText(bytes, 0, maxBytes, charset) : undefined;
@@ -88,14 +89,22 @@ export async function decodeBody(
   for (const coding of codingsFor(body, contentEncoding, charset)) {
     const decoded = await inflate(bytes, coding, maxBytes);
     if (decoded.isDamaged && decoded.used === 0 && mayBeText(bytes, charset)) continue;
+    if (isCutShort(bytes, coding, decoded.bytes)) return undecoded(body);
     dropped += bytes.length - decoded.used;
     bytes = decoded.bytes;
   }
   const isLost = dropped > 0 && bytes.length === 0;
-  if (isLost || !mayBeText(bytes, charset)) {
-    return { text: '', dropped: body.length, undecodable: body };
-  }
+  if (isLost || !mayBeText(bytes, charset)) return undecoded(body);
   return toTextInSteps(bytes, dropped, maxBytes, charset);
+}
+
+/** Nothing could be decoded of what is the beginning of something: nobody knows of what. */
+function isCutShort(bytes: Uint8Array, coding: string, decoded: Uint8Array): boolean {
+  return bytes.length > 0 && decoded.length === 0 && !isCodingOfNothing(bytes, coding);
+}
+
+function undecoded(body: Uint8Array): DecodedBody {
+  return { text: '', dropped: body.length, undecodable: body };
 }
 
 /** In a charset of its own nearly everything is text. */

@@ -93,13 +93,22 @@ function decoderOf(coding: string, bytes: Uint8Array): Transform | undefined {
   }
 }
 
-/** `undefined` for what is damaged, too large, or not known to this Node. */
+/** Whether bytes that decode to nothing are the coding of nothing, and not the beginning of something. */
+export function isCodingOfNothing(bytes: Uint8Array, coding: string): boolean {
+  return inflateAtOnce(bytes, coding, MAX_OF_NOTHING, true)?.length === 0;
+}
+
+/** The least that zlib takes as a limit. */
+const MAX_OF_NOTHING = 1;
+
+/** `undefined` for what is damaged, too large, or not known to this Node; `isWhole`: also for what ends too early. */
 export function inflateAtOnce(
   bytes: Uint8Array,
   coding: string,
   maxOutputLength: number,
+  isWhole = false,
 ): Uint8Array | undefined {
-  const options = { finishFlush: Z_SYNC_FLUSH, maxOutputLength };
+  const options = { maxOutputLength, ...(!isWhole && { finishFlush: Z_SYNC_FLUSH }) };
   try {
     switch (coding) {
       case 'gzip':
@@ -109,11 +118,12 @@ export function inflateAtOnce(
         return (hasZlibHeader(bytes) ? zlib.inflateSync : zlib.inflateRawSync)(bytes, options);
       case 'br':
         return zlib.brotliDecompressSync(bytes, {
-          finishFlush: BROTLI_OPERATION_FLUSH,
           maxOutputLength,
+          ...(!isWhole && { finishFlush: BROTLI_OPERATION_FLUSH }),
         });
       case 'zstd':
-        return zstd('zstdDecompressSync', 'finishFlush', bytes) as Uint8Array | undefined;
+        return zstd('zstdDecompressSync', isWhole ? undefined : 'finishFlush', bytes) as
+          Uint8Array | undefined;
       default:
         return undefined;
     }
@@ -124,11 +134,15 @@ export function inflateAtOnce(
 }
 
 /** Node has zstd from 22.15 and 23.8 on; the types are those of the oldest. */
-function zstd(name: string, flushOption: string, bytes: Uint8Array | undefined): unknown {
+function zstd(
+  name: string,
+  flushOption: string | undefined,
+  bytes: Uint8Array | undefined,
+): unknown {
   const make = member(zlib, name);
   const flush = member(zlib.constants, 'ZSTD_e_flush');
   if (typeof make !== 'function') return undefined;
-  const options = { [flushOption]: flush };
+  const options = flushOption === undefined ? {} : { [flushOption]: flush };
   return Reflect.apply(make, undefined, bytes === undefined ? [options] : [bytes, options]);
 }
 

@@ -22,6 +22,8 @@ export interface JournalEntry {
    * end. Whether that was more of the answer, only its format can say.
    */
   readonly endsAt?: number | undefined;
+  /** Part of the body is missing, as far as that is known; asked for after `body`. Absent where it cannot be told. */
+  readonly hasHole?: boolean;
   /** Reads the body from disk; empty, and without an ending from then on, where an operator has given the message up. */
   body(): Promise<readonly Piece[]>;
   /** The message was made of the body, or could not be: whoever died until here has died of it. */

@@ -7,19 +7,21 @@ import type { BodyContent, OpenedStream, Piece, ReadBody } from '../core/save-po
 import type { Message } from '../core/message.ts';
 import type { Ending, JournalEntry } from '../journal/port.ts';
 
-/** `undefined` when there is nothing to keep: the stream never ended, and every payload carried nothing. */
+/** `undefined` when there is nothing to keep: the stream never ended, it is all there, and every payload carried nothing. */
 export async function rebuild(
-  { opened, ending, endsAt }: Pick<JournalEntry, 'opened' | 'ending' | 'endsAt'>,
+  entry: Pick<JournalEntry, 'opened' | 'ending' | 'endsAt' | 'hasHole'>,
   body: readonly Piece[],
   { read, nowMs }: { readonly read: ReadBody; readonly nowMs: number },
 ): Promise<Message | undefined> {
+  const { opened, ending, endsAt } = entry;
   const content = await read(opened, body);
   if (ending !== undefined) {
     const settled = endsAt === undefined ? content : await read(opened, upTo(body, endsAt));
     const final = isMore(content, settled) ? interrupted(ending) : ending;
     return { ...final, text: content.text, events: content.events };
   }
-  if (content.empty) return undefined;
+  const isCut = entry.hasHole === true || (content.droppedBytes ?? 0) > 0;
+  if (content.empty && !isCut) return undefined;
   return {
     id: opened.messageId,
     streamId: opened.id,

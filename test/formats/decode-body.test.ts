@@ -45,10 +45,12 @@ describe.each(CODINGS)('%s', (coding, encoded) => {
 
   it('of nothing is nothing', async () => {
     expect(await decodeBody([], coding, MIB)).toMatchObject({ text: '', dropped: 0 });
-    expect(await decodeBody([encoded.subarray(0, 1)], coding, MIB)).toMatchObject({
-      text: '',
-      dropped: 0,
-    });
+  });
+
+  it('of which only the beginning came, and nothing of the text, is kept as it is', async () => {
+    const first = encoded.subarray(0, 1);
+    const kept = { text: '', dropped: 1, undecodable: first };
+    expect(await decodeBody([first], coding, MIB)).toMatchObject(kept);
   });
 });
 

@@ -148,3 +148,21 @@ test('an encoded body is decoded up to the `maxBytes` of its guard, as it would 
   expect(message).toMatchObject({ complete: false, outcome: 'interrupted' });
   expect(message?.droppedBytes).toBeGreaterThan(0);
 });
+
+test('an unfinished stream with a hole in its records leaves a message, whatever is left of it', async () => {
+  const entry = { opened: openedStream(), ending: undefined, hasHole: true };
+  expect(await rebuild(entry, [], context)).toMatchObject({ text: '', complete: false });
+});
+
+test('an unfinished stream that was cut before anything was said leaves a message', async () => {
+  const read: typeof readText = async (stream, body) => ({
+    ...(await readText(stream, body)),
+    droppedBytes: 7,
+  });
+  const entry = { opened: openedStream(), ending: undefined };
+  expect(await rebuild(entry, [], { ...context, read })).toMatchObject({
+    text: '',
+    complete: false,
+    droppedBytes: 7,
+  });
+});

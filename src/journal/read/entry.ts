@@ -58,6 +58,10 @@ export class StoredEntry implements JournalEntry {
     return ending !== undefined && this.#hasHole ? { ...ending, complete: false } : ending;
   }
 
+  get hasHole(): boolean {
+    return this.#hasHole && !this.#options.isGone();
+  }
+
   async body(): Promise<readonly Piece[]> {
     const { read, expectedBytes, onHole, isGone } = this.#options;
     if (isGone()) return [];

@@ -147,7 +147,8 @@ export class MessageBuilder {
     const reading = this.readAtOnce();
     if (reading === undefined) return this.#settleInSlices(terminal, ending);
     this.#settled = reading;
-    if (this.#saves === 0 && reading.empty) {
+    // What is missing of it may have said something.
+    if (this.#saves === 0 && reading.empty && this.#droppedBytes === 0) {
       this.result = 'empty';
       return undefined;
     }
@@ -186,8 +187,15 @@ export class MessageBuilder {
   #tell({ unknownText }: BodyReading): void {
     if (this.#told) return;
     this.#told = true;
-    const { observer, view, capture } = this.#parts;
-    observer.onMessage(view, { unknownText, cut: capture.droppedBytes + this.#body.dropped > 0 });
+    const { observer, view } = this.#parts;
+    observer.onMessage(view, { unknownText, cut: this.#droppedBytes > 0 });
+  }
+
+  /** Bytes that are in neither the text nor the events: over a bound, not decoded, or half a character and nothing else. */
+  get #droppedBytes(): number {
+    const { capture } = this.#parts;
+    const isAnyKept = capture.pieces.length > 0 || capture.stored !== undefined;
+    return isAnyKept ? capture.droppedBytes + this.#body.dropped : capture.bytes;
   }
 
   #save(message: Message): SaveProgress {
@@ -224,7 +232,7 @@ export class MessageBuilder {
       events: opened.events,
       metadata: given,
     });
-    const droppedBytes = capture.droppedBytes + this.#body.dropped;
+    const droppedBytes = this.#droppedBytes;
     const isWhole = finished || (reading.finishMarker !== 'needed' && endedNormally);
     return {
       id: opened.messageId,
