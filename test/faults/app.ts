@@ -17,6 +17,8 @@ export interface App {
   start(): Promise<void>;
   /** SIGKILL; returns when it is gone. */
   kill(): Promise<void>;
+  /** The same, if there is a process at all: one that was started and does not listen yet. */
+  abandon(): Promise<void>;
   /** SIGTERM; returns when it is gone, with what `close()` resolved to. */
   close(): Promise<Ended>;
   /** SIGTERM, and SIGTERM again `afterMs` after it began to close; returns when it is gone. */
@@ -118,6 +120,11 @@ export function createApp(options: AppOptions): App {
       });
     },
     kill: async () => {
+      ask('SIGKILL');
+      await gone();
+    },
+    abandon: async () => {
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
       ask('SIGKILL');
       await gone();
     },

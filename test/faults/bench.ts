@@ -115,7 +115,10 @@ export async function createBench(options: {
   const closeAll = async (): Promise<void> => {
     for (const [app, { stop }] of watches) {
       await stop();
-      if (app.address === undefined) continue;
+      if (app.address === undefined) {
+        await app.abandon();
+        continue;
+      }
       const { code, closed } = await app.close();
       if (code !== 0 || closed?.lost !== 0) wrong.push(`close(): ${JSON.stringify(closed)}`);
     }

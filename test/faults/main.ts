@@ -108,6 +108,10 @@ async function runFault(fault: Fault): Promise<Result> {
     const empty = tally.seen === 0 ? ['no client saw anything'] : [];
     const wrong = [...thrown, ...empty, ...tally.wrong];
     return { ...tally, title: fault.title, seconds: (Date.now() - startedAt) / 1000, wrong };
+  } catch (error) {
+    // What was thrown before is most likely why this could not end.
+    thrown.push(error instanceof Error ? error.message : String(error));
+    throw new Error(`${fault.title}: ${thrown.join('; then ')}`);
   } finally {
     await bench.tearDown();
   }
