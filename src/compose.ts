@@ -6,7 +6,7 @@ import { runOutsideStreams } from './core/current-stream.ts';
 import { listenTo, probeOf, wantedJournal } from './given-store.ts';
 import { HealthMonitor } from './health/monitor.ts';
 import { type StartFacts, tellStart } from './health/start-line.ts';
-import type { Logger } from './core/logger.ts';
+import { type Logger, RECOVERED_FIELDS } from './core/logger.ts';
 import { watchRequests } from './noise/request-errors.ts';
 import { noiseOf } from './noise/decide.ts';
 import { combine, type FullObserver, type Observer } from './core/observer.ts';
@@ -31,6 +31,8 @@ export interface Wiring {
   readonly keeper: MessageKeeper | undefined;
   /** The app's, made safe. */
   readonly logger: Logger;
+  /** Says what the default logger has left out. */
+  readonly flushLogger: () => void;
   readonly monitor: HealthMonitor;
   readonly pools: PoolWatch;
   /** Shared with health, which is failing from the moment that closing begins. */
@@ -54,7 +56,8 @@ interface LateParts {
  * health, log lines), what watches pools, what keeps messages (journal, keeper), what streams need.
  */
 export function wire(options: LastchunkOptions): Wiring {
-  const { store, logger, maxPendingBytes, maxLiveBytes, conversationId, relay } = checked(options);
+  const { store, logger, flushLogger, maxPendingBytes, maxLiveBytes, conversationId, relay } =
+    checked(options);
   watchRequests();
 
   const late: LateParts = { closing: false };
@@ -110,7 +113,7 @@ export function wire(options: LastchunkOptions): Wiring {
   void tellStart({ logger, journal: whereJournal, store, ask, told, isClosing });
   const parts = { observer, keeper: late.keeper, relay: late.relay, live, captured };
   const environment = environmentOf(parts, spans, logger);
-  return { environment, keeper: late.keeper, logger, monitor, pools, state: late };
+  return { environment, keeper: late.keeper, logger, flushLogger, monitor, pools, state: late };
 }
 
 function tellCut(fields: object, logger: Logger, monitor: HealthMonitor): void {
@@ -171,10 +174,15 @@ function journalFor(
     onWrite: (seconds) => observer.onJournalWrite(seconds),
     onCorrupt: (count) => logger.error({ count }, 'lastchunk: damaged records in the journal'),
     onDegraded: (reason) => {
-      if (reason === undefined) logger.info({}, 'lastchunk: the journal works again');
+      const about = 'journal';
+      if (reason === undefined)
+        logger.info({ about, ...RECOVERED_FIELDS }, 'lastchunk: the journal works again');
       else {
         const mend = `\`npx lastchunk doctor --journal ${path}\` says what to do`;
-        logger.error({ reason, path }, `lastchunk: the journal cannot be relied on; ${mend}`);
+        logger.error(
+          { about, reason, path },
+          `lastchunk: the journal cannot be relied on; ${mend}`,
+        );
       }
     },
     log: (level, line) => logger[level]({}, `lastchunk: ${line}`),

@@ -112,7 +112,7 @@ export interface Lastchunk extends AsyncDisposable {
  * directory given by hand that cannot be used; a database that does not answer is not an error.
  */
 export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
-  const { environment, keeper, logger, monitor, pools, state } = wire(options);
+  const { environment, keeper, logger, flushLogger, monitor, pools, state } = wire(options);
   let closing: Promise<CloseSummary> | undefined;
 
   const close = async (deadlineMs: number): Promise<CloseSummary> => {
@@ -128,6 +128,7 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
     // Last: what telemetry says of these saves is part of it, and a collector that hangs may cost no message.
     await flushTelemetry(Math.max(0, until - performance.now()));
     environment.closed = true;
+    flushLogger();
     return summary;
   };
 

@@ -40,7 +40,7 @@ export interface LastchunkOptions {
   readonly metrics?: PrometheusMetrics;
   /**
    * pino-shaped, or `console`; `false` for silence. Default: OpenTelemetry's `diag` where an SDK has set one, else the console:
-   * warnings, errors and one line at the start. Never given message text.
+   * warnings and errors, once a minute for each kind, what takes them back, and one line at the start. Never given message text.
    */
   readonly logger?: Logger | false;
   /** Spans of streams get `gen_ai.conversation.id`; default false, because it is user data. */
@@ -68,7 +68,8 @@ const LIVE_BYTES = memoryRange(MAX_LIVE_BYTES);
 export function checked(options: LastchunkOptions) {
   refuseUnknown('lastchunk()', optionGroup('options', options), KEYS);
   const store: WellConnectedStore | undefined = checkStore(options.store);
-  const logger = safeLogger(resolveLogger(options.logger));
+  const resolved = resolveLogger(options.logger);
+  const logger = safeLogger(resolved.logger);
   if (options.observer !== undefined) optionGroup('observer', options.observer);
   const relay = resolveRelayOption(options.relay);
   if (relay !== undefined && store === undefined) throw bad('`relay` needs a `store`');
@@ -76,6 +77,7 @@ export function checked(options: LastchunkOptions) {
     store,
     relay,
     logger,
+    flushLogger: resolved.flush,
     maxPendingBytes: wholeNumber('maxPendingBytes', options.maxPendingBytes, PENDING_BYTES),
     maxLiveBytes: wholeNumber('maxLiveBytes', options.maxLiveBytes, LIVE_BYTES),
     conversationId: flag('conversationIdInSpans', options.conversationIdInSpans, false),

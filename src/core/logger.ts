@@ -24,13 +24,33 @@ export const LOG_LEVELS = [
   'error',
 ] as const satisfies readonly (keyof Logger)[];
 
-/** The same logger, which cannot throw: a log line that fails must not take a stream or a save with it. */
+/** Fields of the one line that an instance says at its start: the default logger prints it although it may be at info. */
+export const START_FIELDS = { event: 'start' } as const;
+
+/** Fields of a line at info that takes back a warning or an error: where that was printed, this is printed too. */
+export const RECOVERED_FIELDS = { event: 'recovered' } as const;
+
+/** Characters that end a line, steer a terminal, or turn or hide what stands beside them. */
+const CONTROLS = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/** The text as one line: each control character by its number, so that nothing in it can pass for a line of its own. */
+export function oneLine(text: string): string {
+  return text.replaceAll(CONTROLS, (found) => {
+    const hex = (found.codePointAt(0) ?? 0).toString(16).padStart(4, '0');
+    return hex.length > 4 ? `\\u{${hex}}` : `\\u${hex}`;
+  });
+}
+
+/**
+ * The same logger, which cannot throw: a log line that fails must not take a stream or a save with it. What it says is one line,
+ * also where it names a path or repeats a server.
+ */
 export function safeLogger(logger: Logger): Logger {
   const at =
     (level: keyof Logger) =>
     (fields: object, message: string): void => {
       try {
-        logger[level](fields, message);
+        logger[level](fields, oneLine(message));
       } catch {
         // The logger is the last place to report to; there is nobody left to tell.
       }

@@ -5,10 +5,9 @@
 import { systemClock, within } from '../core/clock.ts';
 import { wordsOfError } from '../core/error-words.ts';
 import { errorCodeOf, errorTypeOf, LastchunkError, sqlstateOf } from '../core/errors.ts';
-import type { Logger } from '../core/logger.ts';
+import { type Logger, START_FIELDS } from '../core/logger.ts';
 import { isObject } from '../core/values.ts';
 import type { JournalState } from '../journal/port.ts';
-import { START_FIELDS } from '../telemetry/default-logger.ts';
 
 /** So long the line waits for the store: longer than it may take for a connection by default. */
 const PATIENCE_MS = 5_000;

@@ -3,7 +3,7 @@
  * store and the journal, waits for neither longer than it was told to, and forgets nothing that it took.
  */
 import { systemClock, type Clock } from '../core/clock.ts';
-import { safeLogger, type Logger } from '../core/logger.ts';
+import { type Logger, RECOVERED_FIELDS, safeLogger } from '../core/logger.ts';
 import type { MessageStore } from '../core/message.ts';
 import type { FullObserver } from '../core/observer.ts';
 import type {
@@ -82,14 +82,17 @@ export class MessageKeeper implements Keeper {
     /** Ends the waits of live saves; `background` ends before it. */
     const waits = new AbortController();
     const background = new AbortController();
+    const about = 'store';
     const circuit = new CircuitBreaker({
       clock,
       random,
       onAway: (errorType, wasOpen) => {
-        if (!wasOpen) logger.warn({ errorType }, 'lastchunk: the store is away, messages wait');
+        if (!wasOpen)
+          logger.warn({ about, errorType }, 'lastchunk: the store is away, messages wait');
         this.#saver.journalAllPending();
       },
-      onBack: () => logger.info({}, 'lastchunk: the store answers again'),
+      onBack: () =>
+        logger.info({ about, ...RECOVERED_FIELDS }, 'lastchunk: the store answers again'),
     });
     const client = new StoreClient({ store, observer, logger, clock });
     this.#journal = journal;

@@ -5,7 +5,7 @@
 import { systemClock } from '../core/clock.ts';
 import { describeError } from '../core/error-words.ts';
 import { errorTypeOf } from '../core/errors.ts';
-import type { Logger } from '../core/logger.ts';
+import { type Logger, RECOVERED_FIELDS } from '../core/logger.ts';
 import type { OpenedStream } from '../core/save-port.ts';
 import type { JournalEntry } from '../journal/port.ts';
 import { RelayInstance } from '../relay/instance.ts';
@@ -54,11 +54,12 @@ export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInst
     const { body, settle } = stream;
     return new RelayedEntry({ opened, stored, read: body, settle, onGone: () => tellGone(opened) });
   };
+  const about = 'relay';
   let isAway = false;
   const noteFailure = (error: unknown): void => {
     if (isAway) return;
     isAway = true;
-    const fields = { errorType: errorTypeOf(error), reason: describeError(error) };
+    const fields = { about, errorType: errorTypeOf(error), reason: describeError(error) };
     logger.warn(
       fields,
       'lastchunk: the relay is away; streams go on, other instances are not told of them',
@@ -67,7 +68,9 @@ export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInst
   return new RelayInstance({ ...settings, engine }, systemClock, {
     onExchange: (_seconds, _bytes, failure) => {
       if (failure !== undefined) return noteFailure(failure);
-      if (isAway) logger.info({}, 'lastchunk: the relay answers again');
+      if (isAway) {
+        logger.info({ about, ...RECOVERED_FIELDS }, 'lastchunk: the relay answers again');
+      }
       isAway = false;
     },
     onClaimed: (stream) => adopt(entryOf(stream)),

@@ -4,7 +4,7 @@
  * a message.
  */
 import type { Clock } from '../core/clock.ts';
-import type { Logger } from '../core/logger.ts';
+import { type Logger, RECOVERED_FIELDS } from '../core/logger.ts';
 import type { SaveResult } from '../core/message.ts';
 import type { FullObserver, SaveReport } from '../core/observer.ts';
 import type { OpenedStream, StreamLog } from '../core/save-port.ts';
@@ -37,7 +37,7 @@ export class SaveReports {
     this.#report(save, result, 'late');
     if (result === 'lost') return;
     this.#options.logger.info(
-      { ...fieldsOf(save), result },
+      { ...fieldsOf(save), result, ...RECOVERED_FIELDS },
       'lastchunk: a message that was given up has a result after all',
     );
   }

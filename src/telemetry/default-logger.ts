@@ -1,52 +1,128 @@
 /**
  * Where log lines go: to the app's logger, or, where it gave none, to OpenTelemetry's `diag` if an SDK has set one, else to the
- * console. On the console each is one line. The default prints warnings, errors and the line of the start there, on stderr,
- * because stdout may be what the app says; a console that is given as `logger` prints all levels, each where it does.
+ * console. On the console each is one line. The default prints warnings, errors, what takes them back and the line of the start there,
+ * on stderr, because stdout may be what the app says; a console that is given as `logger` prints all levels, each where it does.
  */
 import { diag } from '@opentelemetry/api';
-import { type Logger, LOG_LEVELS } from '../core/logger.ts';
+import { systemClock } from '../core/clock.ts';
+import {
+  type Logger,
+  LOG_LEVELS,
+  oneLine,
+  RECOVERED_FIELDS,
+  START_FIELDS,
+} from '../core/logger.ts';
 import { bad, show } from '../core/options.ts';
 import { isObject } from '../core/values.ts';
 import { hasDiagLogger } from './providers.ts';
-
-/** Fields of the one line at info that the default logger prints on the console. */
-export const START_FIELDS = { event: 'start' } as const;
+import { REPEAT_MS, SeldomLines } from './seldom-lines.ts';
 
 /** What is used of a console. */
 type ConsoleMethods = Pick<Console, keyof Logger>;
+
+/** A logger, and how it says what it has left out. */
+export interface ResolvedLogger {
+  readonly logger: Logger;
+  /** Says it now, and leaves no timer behind. */
+  readonly flush: () => void;
+}
 
 /**
  * The logger for the option `logger`: `undefined` is the default, `false` is silence, a console prints one line each. Throws
  * `bad-option` for what is none.
  */
-export function resolveLogger(option: unknown): Logger {
-  if (option === undefined) return createDefaultLogger();
-  if (option === false) return SILENT;
-  if (isConsole(option)) return createConsoleLogger(option);
-  if (isLogger(option)) return option;
+export function resolveLogger(option: unknown): ResolvedLogger {
+  if (option === undefined) {
+    const repeats = new Repeats();
+    return { logger: createDefaultLogger(repeats), flush: () => repeats.flush() };
+  }
+  const flush = nothing;
+  if (option === false) return { logger: SILENT, flush };
+  if (isConsole(option)) return { logger: createConsoleLogger(option), flush };
+  if (isLogger(option)) return { logger: option, flush };
   throw bad(
     `\`logger\` must have the methods ${LOG_LEVELS.join(', ')}, as pino's has, or be false for silence, not ${show(option)}`,
   );
 }
 
-/** Asks at every line who listens: an SDK may set `diag` at any time. */
-export function createDefaultLogger(): Logger {
+/**
+ * Asks at every line who listens: an SDK may set `diag` at any time. Warnings and errors, and what takes them back, are told once
+ * a minute for each kind.
+ */
+export function createDefaultLogger(repeats = new Repeats()): Logger {
   const toDiag = createDiagLogger();
-  const at =
-    (level: keyof Logger, isPrinted: (fields: object) => boolean) =>
-    (fields: object, message: string): void => {
-      if (hasDiagLogger()) toDiag[level](fields, message);
-      else if (isPrinted(fields)) {
-        console[level === 'warn' ? 'warn' : 'error'](consoleLine(level, fields, message));
-      }
-    };
-  const always = (): boolean => true;
-  return {
-    debug: at('debug', () => false),
-    info: at('info', (fields) => 'event' in fields && fields.event === START_FIELDS.event),
-    warn: at('warn', always),
-    error: at('error', always),
+  const write = (
+    level: keyof Logger,
+    fields: object,
+    message: string,
+    isPrinted: boolean,
+  ): void => {
+    if (hasDiagLogger()) toDiag[level](fields, message);
+    else if (isPrinted) {
+      console[level === 'warn' ? 'warn' : 'error'](consoleLine(level, fields, message));
+    }
   };
+  const seldom = (level: keyof Logger, fields: LineFields, message: string): void => {
+    // It was decided already that this one is told.
+    if ('untold' in fields) return write(level, fields, message, true);
+    repeats.tell(level, fields, message, (untold) =>
+      write(level, untold === 0 ? fields : { ...fields, untold }, message, true),
+    );
+  };
+  return {
+    debug: (fields, message) => write('debug', fields, message, false),
+    info(fields: LineFields, message) {
+      if (fields.event === RECOVERED_FIELDS.event) seldom('info', fields, message);
+      else write('info', fields, message, fields.event === START_FIELDS.event);
+    },
+    warn: (fields, message) => seldom('warn', fields, message),
+    error: (fields, message) => seldom('error', fields, message),
+  };
+}
+
+/** What is looked at of the fields of a line. */
+type LineFields = Readonly<Record<string, unknown>> | { readonly event?: unknown };
+
+/** Fields that tell lines of one sentence apart, each with few values. Lines about one message each are of one kind. */
+const KIND_FIELDS = ['where', 'task', 'place', 'path', 'errorType'] as const;
+
+/** How often something may come and go within a minute before only its last state is told. */
+const CHANGES_AT_ONCE = 4;
+
+/** The lines of one logger that repeat, and the timer after which the last that was left out is told. */
+class Repeats {
+  readonly #lines = new SeldomLines();
+  #cancel: (() => void) | undefined;
+
+  tell(
+    level: keyof Logger,
+    fields: Readonly<Record<string, unknown>>,
+    message: string,
+    write: (untold: number) => void,
+  ): void {
+    const { about } = fields;
+    const isChange = typeof about === 'string';
+    const names = 'messageId' in fields ? [] : KIND_FIELDS;
+    const kind = isChange
+      ? `about ${about}`
+      : [level, message, ...names.map((name) => JSON.stringify(fields[name]))].join('\n');
+    const wasTold = this.#lines.tell(kind, write, isChange ? CHANGES_AT_ONCE : 1);
+    if (!wasTold) this.#wait();
+  }
+
+  flush(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#lines.flush();
+  }
+
+  #wait(): void {
+    this.#cancel ??= systemClock.after(REPEAT_MS, () => {
+      this.#cancel = undefined;
+      this.#lines.writeDue();
+      if (this.#lines.hasLeftOut) this.#wait();
+    });
+  }
 }
 
 /** Writes to `diag` under the namespace `lastchunk`. */
@@ -73,15 +149,11 @@ export function createConsoleLogger(target: ConsoleMethods): Logger {
 export function consoleLine(level: keyof Logger, fields: object, message: string): string {
   const { reason, ...rest } = fields as { readonly reason?: unknown };
   const facts = Object.entries(rest)
-    .filter(([name, value]) => value !== undefined && name !== 'event')
+    .filter(([name, value]) => value !== undefined && name !== 'event' && name !== 'about')
     .map(([name, value]) => `${name}=${printed(name, value)}`);
   const why = typeof reason === 'string' ? `: ${reason}` : '';
   const behind = facts.length === 0 ? '' : ` (${facts.join(', ')})`;
-  const line = `lastchunk ${level}: ${message.replace(/^lastchunk: /, '')}${why}${behind}`;
-  return line.replaceAll(
-    CONTROLS,
-    (found) => `\\u${(found.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
+  return oneLine(`lastchunk ${level}: ${message.replace(/^lastchunk: /, '')}${why}${behind}`);
 }
 
 /** Of a stack the first frame; the rest is for loggers that keep fields. */
@@ -102,7 +174,6 @@ function inJson(value: object): string {
 }
 
 const PLAIN = /^[\w.:/@%+-]+$/;
-const CONTROLS = /[\p{Cc}\u2028\u2029]/gu;
 
 const nothing = (): void => {};
 const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };

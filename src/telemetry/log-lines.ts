@@ -7,9 +7,7 @@ import { errorTypeOf } from '../core/errors.ts';
 import { describeError } from '../core/error-words.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Observer, PoolFinding, SaveReport, StreamSummary } from '../core/observer.ts';
-
-/** What repeats is told again after so long, with how often it was not told. */
-const REPEAT_MS = 60_000;
+import { SeldomLines } from './seldom-lines.ts';
 
 /** A line of the app that takes connections is told once; the counter has every time. More lines or routes than this are not told. */
 const PLACES_MAX = 1_000;
@@ -58,24 +56,6 @@ export function createLogLines(logger: Logger): Observer {
       );
     },
   };
-}
-
-/** Lines that may repeat at every request. */
-class SeldomLines {
-  readonly #told = new Map<string, { atMs: number; untold: number }>();
-
-  /** Has a line written, unless it was within the last minute; it gets how often it was not. */
-  tell(key: string, write: (untold: number) => void): void {
-    const now = performance.now();
-    const before = this.#told.get(key);
-    if (before !== undefined && now - before.atMs < REPEAT_MS) {
-      before.untold += 1;
-      return;
-    }
-    if (before === undefined && this.#told.size >= PLACES_MAX) return;
-    this.#told.set(key, { atMs: now, untold: 0 });
-    write(before?.untold ?? 0);
-  }
 }
 
 /** Writes a warning for each place. Does not throw unless the logger does. */

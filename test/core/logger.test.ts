@@ -23,3 +23,16 @@ test('lines reach the logger at their level, on the logger itself', () => {
   safeLogger(logger).debug({ id: 1 }, 'line');
   expect(lines).toEqual([['debug', 'p', { id: 1 }, 'line']]);
 });
+
+test('a sentence is one line, whatever it repeats', () => {
+  const said: string[] = [];
+  const info = (_fields: object, message: string): void => void said.push(message);
+  const logger = safeLogger({ debug: info, info, warn: info, error: info });
+  logger.info(
+    {},
+    'lastchunk: journal in /a\nlastchunk error: b\u001b[2K\u2028\u202e\u{e0001}, on disk',
+  );
+  expect(said).toEqual([
+    String.raw`lastchunk: journal in /a\u000alastchunk error: b\u001b[2K\u2028\u202e\u{e0001}, on disk`,
+  ]);
+});

@@ -3,12 +3,11 @@ import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 import { diag, DiagLogLevel } from '@opentelemetry/api';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { Logger } from '../../src/core/logger.ts';
+import { type Logger, RECOVERED_FIELDS, START_FIELDS } from '../../src/core/logger.ts';
 import {
   consoleLine,
   createDefaultLogger,
   resolveLogger,
-  START_FIELDS,
 } from '../../src/telemetry/default-logger.ts';
 import { thrownBy } from '../support/thrown-by.ts';
 
@@ -33,6 +32,7 @@ function sayAll(logger: Logger): void {
 
 afterEach(() => {
   diag.disable();
+  vi.useRealTimers();
   vi.restoreAllMocks();
 });
 
@@ -45,6 +45,73 @@ describe('the default logger', () => {
       ['warn', 'lastchunk warn: three (a=3)'],
       ['error', 'lastchunk error: four: it broke (code="a b")'],
     ]);
+  });
+
+  it('prints what says that something works again, though it is at info', () => {
+    const lines = watchConsole();
+    createDefaultLogger().info({ ...RECOVERED_FIELDS }, 'lastchunk: the store answers again');
+    expect(lines).toEqual([['error', 'lastchunk info: the store answers again']]);
+  });
+
+  it('prints a line of each kind once a minute, with how many were left out', () => {
+    vi.useFakeTimers();
+    const lines = watchConsole();
+    const logger = createDefaultLogger();
+    const journaled = (messageId: string, errorType: string): void =>
+      logger.warn({ messageId, durationMs: 3, errorType }, 'lastchunk: message in the journal');
+    for (const id of ['m1', 'm2', 'm3', 'm4']) journaled(id, 'ECONNREFUSED');
+    logger.error({ errorType: 'ECONNREFUSED' }, 'lastchunk: first of this kind');
+    logger.error({ errorType: '57P01' }, 'lastchunk: first of this kind');
+    logger.warn({ requestedId: 'a' }, 'lastchunk: its own is taken');
+    logger.warn({ requestedId: 'b' }, 'lastchunk: its own is taken');
+    vi.advanceTimersByTime(60_000);
+    expect(lines.map(([, text]) => String(text).replace(/^lastchunk \w+: /, ''))).toEqual([
+      'message in the journal (messageId=m1, durationMs=3, errorType=ECONNREFUSED)',
+      'first of this kind (errorType=ECONNREFUSED)',
+      'first of this kind (errorType=57P01)',
+      'its own is taken (requestedId=a)',
+      'message in the journal (messageId=m4, durationMs=3, errorType=ECONNREFUSED, untold=2)',
+      'its own is taken (requestedId=b)',
+    ]);
+  });
+
+  it('leaves out no line that says how many were left out before it, nor a place of the app', () => {
+    const lines = watchConsole();
+    const logger = createDefaultLogger();
+    for (const route of ['/a', '/b']) logger.warn({ route, untold: 0 }, 'lastchunk: seldom');
+    for (const place of ['a.js:1', 'b.js:2']) logger.warn({ place }, 'lastchunk: a connection');
+    expect(lines).toHaveLength(4);
+  });
+
+  it('ends with how it is when something comes and goes many times in a minute', () => {
+    vi.useFakeTimers();
+    const lines = watchConsole();
+    const logger = createDefaultLogger();
+    for (let time = 0; time < 50; time += 1) {
+      logger.warn({ about: 'store', errorType: 'ECONNREFUSED' }, 'lastchunk: away');
+      logger.info({ about: 'store', ...RECOVERED_FIELDS }, 'lastchunk: back');
+    }
+    expect(lines.map(([, text]) => text)).toEqual([
+      'lastchunk warn: away (errorType=ECONNREFUSED)',
+      'lastchunk info: back',
+      'lastchunk warn: away (errorType=ECONNREFUSED)',
+      'lastchunk info: back',
+    ]);
+    vi.advanceTimersByTime(60_000);
+    expect(lines.at(-1)).toEqual(['error', 'lastchunk info: back (untold=95)']);
+  });
+
+  it('tells what it left out when it is flushed, and has no timer then', () => {
+    vi.useFakeTimers();
+    const lines = watchConsole();
+    const { logger, flush } = resolveLogger(undefined);
+    for (const messageId of ['m1', 'm2', 'm3']) logger.error({ messageId }, 'lastchunk: lost');
+    flush();
+    expect(lines.map(([, text]) => text)).toEqual([
+      'lastchunk error: lost (messageId=m1)',
+      'lastchunk error: lost (messageId=m3, untold=1)',
+    ]);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('writes everything to diag, and nothing to the console, from when an SDK sets one', () => {
@@ -80,13 +147,13 @@ describe('the default logger', () => {
 describe('the option `logger`', () => {
   it('is silent when it is false', () => {
     const lines = watchConsole();
-    sayAll(resolveLogger(false));
+    sayAll(resolveLogger(false).logger);
     expect(lines).toEqual([]);
   });
 
   it('prints one line for each call, and no object, when it is the console', () => {
     const lines = watchConsole();
-    sayAll(resolveLogger(console));
+    sayAll(resolveLogger(console).logger);
     expect(lines.map(([level, ...given]) => [level, given.length, typeof given[0]])).toEqual(
       ['debug', 'info', 'info', 'warn', 'error'].map((level) => [level, 1, 'string']),
     );
@@ -100,13 +167,13 @@ describe('the option `logger`', () => {
         done();
       },
     });
-    resolveLogger(new Console(stdout, stdout)).warn({ a: 1 }, 'lastchunk: three');
+    resolveLogger(new Console(stdout, stdout)).logger.warn({ a: 1 }, 'lastchunk: three');
     expect(text).toBe('lastchunk warn: three (a=1)\n');
   });
 
   it('stays what it is when it is shaped like that of pino', () => {
     const logger = { debug() {}, info() {}, warn() {}, error() {} };
-    expect(resolveLogger(logger)).toBe(logger);
+    expect(resolveLogger(logger).logger).toBe(logger);
   });
 
   it.each([{ log() {} }, 'console', true, null])('throws for %j', (given) => {
@@ -120,6 +187,11 @@ describe('the option `logger`', () => {
 });
 
 describe('a line on the console', () => {
+  it('shows characters that turn or hide text by their numbers', () => {
+    const line = consoleLine('warn', { route: '/a\u202eb', id: 'c\u200bd' }, 'lastchunk: one');
+    expect(line).toBe('lastchunk warn: one (route="/a\\u202eb", id="c\\u200bd")');
+  });
+
   it('has no line breaks and no control characters, whatever is in its fields', () => {
     const line = consoleLine(
       'error',
