@@ -17,12 +17,13 @@ import {
   type PurgeReport,
   type PurgeRequest,
 } from '../journal/index.ts';
-import { errorTypeOf } from '../core/errors.ts';
 import { bad } from '../core/options.ts';
 import { postgres } from '../postgres/index.ts';
 import { databaseIn, neededDatabase } from './database.ts';
 import type { Io } from './io.ts';
+import { dump, tellUnread, verify } from './journal-check.ts';
 import { openOnce, replayJournal, replayRefused, type ReplayReport } from './journal-replay.ts';
+import { columns, printable, time } from './terminal.ts';
 
 /**
  * Runs the command and resolves to the exit code: 0 when it did what was asked, 1 when something is left. Rejects
@@ -45,7 +46,7 @@ export async function runJournal(argv: readonly string[], io: Io): Promise<numbe
     );
   }
   if (operands.length !== known.operands) {
-    throw bad(known.operands === 0 ? `\`${known.name}\` takes no ids` : '`drop` takes one id');
+    throw bad(`\`${known.name}\` takes ${known.operand ?? 'no ids'}`);
   }
   return known.run(given, io, operands[0] ?? '');
 }
@@ -85,7 +86,7 @@ async function list(given: Given, io: Io): Promise<number> {
     refused === true
       ? refusedRows
       : [...waiting.map((one) => waitingRow(one, ours)), ...refusedRows, ...damagedRows];
-  if (rows.length > 0) io.stdout.write(table([HEADINGS, ...rows]));
+  if (rows.length > 0) io.stdout.write(columns([HEADINGS, ...rows]));
   else if (unread.count === 0) io.stdout.write('nothing waits\n');
   return unread.count === 0 ? 0 : 1;
 }
@@ -105,19 +106,6 @@ async function storeNameOf(given: Given, io: Io): Promise<string | undefined> {
   const store = postgres({ ...database, table: given.table });
   await store.close();
   return store.fingerprint;
-}
-
-/** Says on stderr which part of the journal is not seen, and counts those parts. */
-function tellUnread(io: Io): { readonly tell: OnUnread; count: number } {
-  const unread = {
-    count: 0,
-    tell: (path: string, error: unknown): void => {
-      unread.count += 1;
-      const says = `${printable(path)} is not read (${errorTypeOf(error)}), so what it holds is not listed`;
-      io.stderr.write(`lastchunk journal: ${says}\n`);
-    },
-  };
-  return unread;
 }
 
 async function replay(given: Given, io: Io): Promise<number> {
@@ -216,29 +204,6 @@ function dropRefusedOnly(dir: string, id: string): 'dropped' | 'not-found' {
   return dropRefused(dir, (info) => info.id === id) > 0 ? 'dropped' : 'not-found';
 }
 
-/** An id is whatever an app, or its client, chose: nothing of it may move the cursor of a terminal. */
-function printable(id: string): string {
-  return /^[\x21-\x7e]+$/.test(id) ? id : JSON.stringify(id).replaceAll(/[^\x20-\x7e]/g, '?');
-}
-
-function time(atMs: number): string {
-  return atMs === 0 ? '-' : new Date(atMs).toISOString();
-}
-
-/** Columns under each other. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = HEADINGS.map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-  return `${lines.join('\n')}\n`;
-}
-
 const HEADINGS = ['MESSAGE', 'STATE', 'BYTES', 'SINCE', 'STORE'];
 
 const DEFAULT_DIRECTORY = './.lastchunk';
@@ -246,12 +211,16 @@ const DEFAULT_DIRECTORY = './.lastchunk';
 const ACTIONS: readonly {
   readonly name: string;
   readonly operands: 0 | 1;
+  /** What it takes, in words; absent where it takes nothing. */
+  readonly operand?: string;
   readonly run: (given: Given, io: Io, id: string) => Promise<number>;
 }[] = [
   { name: 'list', operands: 0, run: list },
   { name: 'replay', operands: 0, run: replay },
-  { name: 'drop', operands: 1, run: drop },
+  { name: 'drop', operands: 1, operand: 'one id', run: drop },
   { name: 'purge', operands: 0, run: purge },
+  { name: 'verify', operands: 0, run: ({ dir }, io) => verify(dir, io) },
+  { name: 'dump', operands: 1, operand: 'one file', run: (_given, io, file) => dump(file, io) },
 ];
 
 const OPTIONS = {
@@ -266,7 +235,7 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-const HELP = `usage: lastchunk journal list|replay|drop|purge [options]
+const HELP = `usage: lastchunk journal list|replay|drop|purge|verify|dump [options]
 
   list      what waits on disk: message id, state and owner, bytes, time, store. \`live\` belongs to a running
             process, which saves it by itself; \`left\` waits for a next start, or for \`replay\`; at \`poisonous\`
@@ -274,6 +243,9 @@ const HELP = `usage: lastchunk journal list|replay|drop|purge [options]
   replay    saves what dead processes left for this store
   drop ID   gives up one message that a dead process left, or one that the database refused
   purge     takes messages off the disk, here and in running processes, and what is left of saved ones
+  verify    checks every record of every segment; 1 when something is damaged. A \`torn\` end is what the end of a
+            process leaves, and no damage
+  dump FILE prints the records of one segment: places, kinds, sizes and ids, never a text
 
   --dir PATH          the journal (default: ${DEFAULT_DIRECTORY})
   --refused           only messages that the database refused; with \`replay\`, tries them again

@@ -19,3 +19,7 @@ export type { DropResult, JournalListing, OnUnread, RefusedInfo } from './operat
 export type { PurgeRequest } from './erase.ts';
 export { purgeEverywhere } from './operator/purge.ts';
 export type { PurgeReport } from './operator/purge.ts';
+export { verifyJournal } from './operator/verify.ts';
+export type { JournalCheck, SegmentCheck } from './operator/verify.ts';
+export { dumpSegment } from './operator/dump.ts';
+export type { DumpedRecord } from './operator/dump.ts';

@@ -96,7 +96,8 @@ export async function dropEntry(
   return result;
 }
 
-interface Where {
+/** One directory, and whether its process runs. */
+export interface Where {
   readonly directory: string;
   readonly alive: boolean;
 }
@@ -148,7 +149,7 @@ export function instanceDirectories(path: string, onUnread: OnUnread): readonly 
 }
 
 /** Every instance directory, and what was taken into it. */
-async function directories(path: string, onUnread: OnUnread): Promise<Where[]> {
+export async function directories(path: string, onUnread: OnUnread): Promise<Where[]> {
   const all: Where[] = [];
   const instances = instanceDirectories(path, onUnread);
   // The command line has nothing else to wait for.

@@ -6,7 +6,7 @@ import type { SegmentName } from '../segment-name.ts';
 import type { IndexedFile } from './stream-index.ts';
 
 /** Files of ours are never larger; what lies behind this is not read. */
-const MAX_FILE_BYTES = 2 ** 24 - 1;
+export const MAX_FILE_BYTES = 2 ** 24 - 1;
 
 /** The segments of a directory, oldest first, none of them open. Throws what the disk throws. */
 export function listSegments(directory: string): IndexedFile[] {
