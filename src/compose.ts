@@ -1,11 +1,11 @@
 /** Makes the parts of one instance, each once, and tells each of them only what it needs of the others. */
 import { MessageKeeper, openRelay, RelayedJournal } from './saver/index.ts';
 import { type JournalSettings, openJournal, resolveJournalOptions } from './journal/index.ts';
-import type { Journal, JournalState } from './journal/port.ts';
+import type { Journal } from './journal/port.ts';
 import { runOutsideStreams } from './core/current-stream.ts';
-import { listenTo, probeOf, wantedJournal } from './given-store.ts';
+import { listenTo, probeOf, wantedJournal, type WellConnectedStore } from './given-store.ts';
 import { HealthMonitor } from './health/monitor.ts';
-import { type StartFacts, tellStart } from './health/start-line.ts';
+import { tellStart } from './health/start-line.ts';
 import { type Logger, RECOVERED_FIELDS } from './core/logger.ts';
 import { watchRequests } from './noise/request-errors.ts';
 import { noiseOf } from './noise/decide.ts';
@@ -108,9 +108,7 @@ export function wire(options: LastchunkOptions): Wiring {
     late.keeper.start();
     late.relay?.start();
   }
-  const whereJournal = () => placeOf(journal, journalState());
-  const ask = store && monitor.asker();
-  void tellStart({ logger, journal: whereJournal, store, ask, told, isClosing });
+  void tellStart({ ...startOf(late, monitor, { store, journal }), logger, told });
   const parts = { observer, keeper: late.keeper, relay: late.relay, live, captured };
   const environment = environmentOf(parts, spans, logger);
   return { environment, keeper: late.keeper, logger, flushLogger, monitor, pools, state: late };
@@ -121,11 +119,27 @@ function tellCut(fields: object, logger: Logger, monitor: HealthMonitor): void {
   logger.error(fields, 'lastchunk: too many large answers, the largest are cut');
 }
 
-function placeOf(
-  settings: JournalSettings | undefined,
-  state: JournalState | undefined,
-): StartFacts['journal'] {
-  return settings && state && { path: settings.path, state };
+/** What the line of the start is made of. */
+function startOf(
+  late: LateParts,
+  monitor: HealthMonitor,
+  given: {
+    readonly store: WellConnectedStore | undefined;
+    readonly journal: JournalSettings | undefined;
+  },
+): Omit<Parameters<typeof tellStart>[0], 'logger' | 'told'> {
+  const { store, journal: settings } = given;
+  return {
+    journal: () => {
+      const state = late.journal?.state();
+      return settings && state && { path: settings.path, state };
+    },
+    hasRelay: late.relay !== undefined,
+    store,
+    ask: store && monitor.asker(),
+    whenReachable: (tell) => monitor.whenReachable(tell),
+    isClosing: () => late.closing,
+  };
 }
 
 /** Saves are made inside their spans, and outside of the stream that caused them. */

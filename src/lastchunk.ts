@@ -139,10 +139,7 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
       const stream = streamOf(res);
       return stream === undefined ? undefined : handleOf(stream);
     },
-    stopHandler: (given) => {
-      refuseUncalled('keep.stopHandler', given, 'keep.stopHandler({ authorize })');
-      return stopMiddleware(environment, given);
-    },
+    stopHandler: (given) => stopMiddleware(environment, given),
     resumeHandler: (given) => resumeMiddleware(environment, given),
     expect: (res) => expectSave(environment, res),
     track: (res, save) => trackSave(environment, res, save),
@@ -152,7 +149,10 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
       return errorMiddleware(swallowNoise(logger));
     },
     watchPool: (pool, given) => pools.watch(pool, given),
-    health: () => monitor.health(),
+    health: (...given: readonly unknown[]) => {
+      refuseUncalled('keep.health', given[0], 'keep.healthHandler()');
+      return monitor.health();
+    },
     healthHandler: (given) => {
       refuseUncalled('keep.healthHandler', given, 'keep.healthHandler()');
       return createHealthHandler(() => monitor.health(), given);

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { bad } from '../core/options.ts';
-import { maskCredentials } from '../core/error-words.ts';
+import { maskCredentials, unwrapAggregate } from '../core/error-words.ts';
 import { postgres, postgresRelay } from '../postgres/index.ts';
 import type { Migrated } from '../postgres/index.ts';
 import { migrationScript } from '../postgres/migrations.ts';
@@ -75,8 +75,7 @@ function describe(table: string, { version, applied }: Migrated): string {
 
 /** What the database said, with its code; never the connection string, which holds a password. */
 export function describeFailure(error: unknown): string {
-  // A host with several addresses refuses with one error for each, and an empty message for them all.
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  const first = unwrapAggregate(error);
   if (!(first instanceof Error)) return maskCredentials(String(first));
   const code: unknown = 'code' in first ? first.code : undefined;
   const words = maskCredentials(first.message);

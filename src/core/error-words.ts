@@ -23,19 +23,29 @@ export function markSayable<E>(error: E): E {
  * line of the app in its stack. Without credentials. `undefined` when there is nothing to say beyond its type.
  */
 export function describeError(error: unknown): string | undefined {
-  const causes = causesOf(unwrapAggregate(error)).filter((cause) => cause instanceof Error);
-  const words = causes.map(wordsOf).find((found) => found !== undefined);
+  const causes = errorsIn(error);
+  const words = wordsOfError(error);
   const frame = causes.every(isThrownByCode) ? causes.map(frameOf).find(Boolean) : undefined;
-  if (words === undefined && frame === undefined) return undefined;
-  const said = words ?? errorTypeOf(causes.at(-1));
-  return maskCredentials(frame === undefined ? said : `${said} at ${frame}`);
+  if (frame === undefined) return words;
+  return `${words ?? maskCredentials(errorTypeOf(causes.at(-1)))} at ${maskCredentials(frame)}`;
 }
 
 /** The same without a line of the app, for an error that no code of the app has made. */
 export function wordsOfError(error: unknown): string | undefined {
-  const causes = causesOf(unwrapAggregate(error)).filter((cause) => cause instanceof Error);
-  const words = causes.map(wordsOf).find((found) => found !== undefined);
+  const words = errorsIn(error)
+    .map(wordsOf)
+    .find((found) => found !== undefined);
   return words === undefined ? undefined : maskCredentials(words);
+}
+
+/** A host with several addresses refuses with one error for each, and an empty message for them all: the first of them. */
+export function unwrapAggregate(error: unknown): unknown {
+  return error instanceof AggregateError && error.message === '' ? error.errors[0] : error;
+}
+
+/** The errors of a chain of causes, outermost first. */
+function errorsIn(error: unknown): readonly Error[] {
+  return causesOf(unwrapAggregate(error)).filter((cause) => cause instanceof Error);
 }
 
 /** Hides the password in everything that looks like an address with one, or like `password=…`. */
@@ -43,11 +53,6 @@ export function maskCredentials(text: string): string {
   return text
     .replaceAll(/([a-z][a-z0-9+.-]*:\/\/)[^\s"'`]*@/gi, '$1***@')
     .replaceAll(/\b(\w*passw(?:or)?d|pwd)=(?:"[^"]*"|'[^']*'|[^\s&"'`]+)/gi, '$1=***');
-}
-
-/** A host with several addresses refuses with one error for each, and an empty message for them all. */
-function unwrapAggregate(error: unknown): unknown {
-  return error instanceof AggregateError && error.message === '' ? error.errors[0] : error;
 }
 
 function wordsOf(error: Error): string | undefined {

@@ -61,10 +61,17 @@ export class HealthMonitor implements Observer {
   #lastMissingMs = Number.NEGATIVE_INFINITY;
   #lastCutMs = Number.NEGATIVE_INFINITY;
   #lastRefusedMs = Number.NEGATIVE_INFINITY;
+  #onReachable: (() => void) | undefined;
 
   constructor(sources: HealthSources = {}) {
     this.#sources = sources;
-    this.#probe = new StoreProbe(sources.probe);
+    this.#probe = new StoreProbe(sources.probe, () => this.#tellReachable());
+  }
+
+  /** A save that failed opens the circuit, and whoever is told of that is told of its end as well. */
+  onAttempt(errorType: string | undefined): void {
+    if (errorType === undefined) this.#tellReachable();
+    else this.#onReachable = undefined;
   }
 
   onSave(report: SaveReport): void {
@@ -91,6 +98,11 @@ export class HealthMonitor implements Observer {
   /** Asks the store now, and remembers the answer; `undefined` where it cannot be asked. */
   asker(): (() => Promise<void>) | undefined {
     return this.#sources.probe === undefined ? undefined : () => this.#probe.ask();
+  }
+
+  /** Calls `tell` once, at the next sign of life of the store; not at all if a save fails before. */
+  whenReachable(tell: () => void): void {
+    this.#onReachable = tell;
   }
 
   /** The health now. Starts a background probe of the store, if the last one is long enough ago. */
@@ -128,6 +140,12 @@ export class HealthMonitor implements Observer {
     return saver === undefined ? undefined : storeHealth(saver, this.#probe.last());
   }
 
+  #tellReachable(): void {
+    const tell = this.#onReachable;
+    this.#onReachable = undefined;
+    tell?.();
+  }
+
   #noteRefusal(result: 'saved' | 'refused'): void {
     if (result === 'refused') this.#lastRefusedMs = performance.now();
   }
@@ -158,15 +176,17 @@ interface ProbeResult {
   readonly errorType: string;
 }
 
-/** Asks the store for a sign of life, at most every 5 s and in the background, so that nobody waits for it. */
+/** Asks the store for a sign of life, never twice at once; in the background, so that nobody waits for it, at most every 5 s. */
 class StoreProbe {
-  readonly #ask: (() => Promise<unknown>) | undefined;
+  readonly #question: (() => Promise<unknown>) | undefined;
+  readonly #onAnswer: () => void;
   #last: ProbeResult | undefined;
-  #running = false;
+  #running: Promise<void> | undefined;
   #startedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(ask: (() => Promise<unknown>) | undefined) {
-    this.#ask = ask;
+  constructor(question: (() => Promise<unknown>) | undefined, onAnswer: () => void) {
+    this.#question = question;
+    this.#onAnswer = onAnswer;
   }
 
   last(): ProbeResult | undefined {
@@ -174,31 +194,31 @@ class StoreProbe {
   }
 
   start(): void {
-    const now = performance.now();
-    if (this.#ask === undefined || this.#running || now - this.#startedMs < PROBE_EVERY_MS) return;
-    this.#startedMs = now;
-    this.#running = true;
-    void this.#run().then(
-      () => (this.#running = false),
+    const isEarly = performance.now() - this.#startedMs < PROBE_EVERY_MS;
+    if (this.#question === undefined || this.#running !== undefined || isEarly) return;
+    this.ask().catch(() => {
       // The answer is remembered; nobody waits for this one.
-      () => (this.#running = false),
-    );
+    });
   }
 
-  /** Resolves when the store answers, rejects with what it says. */
+  /** Resolves when the store answers, rejects with what it says; a question that is on its way is not asked again. */
   ask(): Promise<void> {
-    this.#startedMs = performance.now();
-    return this.#run();
+    if (this.#running === undefined) {
+      this.#startedMs = performance.now();
+      this.#running = this.#run().finally(() => (this.#running = undefined));
+    }
+    return this.#running;
   }
 
   async #run(): Promise<void> {
     try {
-      await this.#ask?.();
-      this.#last = { ok: true, atMs: Date.now(), errorType: '' };
+      await this.#question?.();
     } catch (error) {
       this.#last = { ok: false, atMs: Date.now(), errorType: errorTypeOf(error) };
       throw error;
     }
+    this.#last = { ok: true, atMs: Date.now(), errorType: '' };
+    this.#onAnswer();
   }
 }
 

@@ -3,9 +3,9 @@
  * to do about it. A password is never in it.
  */
 import { systemClock, within } from '../core/clock.ts';
-import { wordsOfError } from '../core/error-words.ts';
+import { unwrapAggregate, wordsOfError } from '../core/error-words.ts';
 import { errorCodeOf, errorTypeOf, LastchunkError, sqlstateOf } from '../core/errors.ts';
-import { type Logger, START_FIELDS } from '../core/logger.ts';
+import { type Logger, RECOVERED_FIELDS, START_FIELDS } from '../core/logger.ts';
 import { isObject } from '../core/values.ts';
 import type { JournalState } from '../journal/port.ts';
 
@@ -16,6 +16,8 @@ const PATIENCE_MS = 5_000;
 export interface StartFacts {
   /** `undefined` where the app wanted none. */
   readonly journal: { readonly path: string; readonly state: JournalState } | undefined;
+  /** Without a journal it takes the messages that the store does not. */
+  readonly hasRelay: boolean;
   /** `undefined` without a store. */
   readonly store: StoreAtStart | undefined;
 }
@@ -32,55 +34,95 @@ export interface StoreAtStart {
 export interface StartParts {
   readonly logger: Logger;
   readonly journal: () => StartFacts['journal'];
+  readonly hasRelay: boolean;
   /** `undefined` without a store. */
   readonly store: { readonly address?: string } | undefined;
   /** Asks the store once; `undefined` where it cannot be asked. Rejects with what is wrong. */
   readonly ask: (() => Promise<unknown>) | undefined;
+  /** Calls once, at the next sign of life of the store. */
+  readonly whenReachable: (tell: () => void) => void;
   /** Gets the error that the store rejected with. */
   readonly told: WeakSet<object>;
   /** An instance that is closed by then says nothing. */
   readonly isClosing: () => boolean;
 }
 
-/** Asks the store and says the line. Never rejects. */
+/** Asks the store and says the line; then what has changed of it since. Never rejects. */
 export async function tellStart(parts: StartParts): Promise<void> {
-  const { logger, journal, store, ask, told, isClosing } = parts;
+  const { logger, journal, hasRelay, store, ask, told, whenReachable, isClosing } = parts;
   const asked = ask?.().then(
-    (): StoreAtStart['answer'] => 'reachable',
-    (error: unknown): StoreAtStart['answer'] => {
+    (): Answer => 'reachable',
+    (error: unknown): Answer => {
       if (isObject(error)) told.add(error);
       return { error };
     },
   );
   const answer = asked === undefined ? 'unasked' : await within(systemClock, PATIENCE_MS, asked);
   if (isClosing()) return;
-  const { level, line } = startLine({
+  const factsWith = (now: Answer): StartFacts => ({
     journal: journal(),
-    store: store && { address: store.address, answer: answer ?? 'silent' },
+    hasRelay,
+    store: store && { address: store.address, answer: now },
   });
+  const { level, line } = startLine(factsWith(answer ?? 'silent'));
   logger[level](START_FIELDS, `lastchunk: ${line}`);
+  const tellReachable = (): void => {
+    const reached = storeWords({ address: store?.address, answer: 'reachable' });
+    logger.info({ about: 'store', ...RECOVERED_FIELDS }, `lastchunk: ${reached}`);
+  };
+  // Nobody else tells an error that this question has met.
+  const late = answer === undefined ? await asked : undefined;
+  if (isClosing()) return;
+  if (late === 'reachable') return tellReachable();
+  if (late !== undefined) {
+    const now = storeLine(factsWith(late));
+    logger[now.level]({ about: 'store' }, `lastchunk: ${now.line}`);
+  }
+  if (isFailure(late ?? answer)) whenReachable(tellReachable);
 }
 
-/** The line, and how bad it is: `warn` while the journal takes what the store does not, `error` when nothing does. */
-export function startLine(facts: StartFacts): { level: 'info' | 'warn' | 'error'; line: string } {
-  const { journal, store } = facts;
+type Answer = StoreAtStart['answer'];
+type Level = 'info' | 'warn' | 'error';
+
+function isFailure(answer: Answer | undefined): boolean {
+  return isObject(answer);
+}
+
+/** The line, and how bad it is: `warn` while something takes what the store does not, `error` when nothing does. */
+export function startLine(facts: StartFacts): { level: Level; line: string } {
+  const { journal, hasRelay, store } = facts;
   if (store === undefined) {
     return { level: 'info', line: 'no store: streams are observed, and nothing is saved' };
   }
-  const isJournalUsable = journal !== undefined && journal.state.degraded === undefined;
-  const isStoreUsable = typeof store.answer === 'string' && store.answer !== 'silent';
-  const line = `${journalWords(journal)}; ${storeWords(store)}`;
-  if (isStoreUsable) return { level: isJournalUsable || !journal ? 'info' : 'error', line };
-  const until = isJournalUsable
-    ? '; until then messages wait in the journal'
-    : '; until then messages wait in memory only';
-  return { level: isJournalUsable ? 'warn' : 'error', line: line + until };
+  const { level, line } = storeLine(facts);
+  const isBroken = journal !== undefined && !isUsable(journal);
+  return { level: isBroken ? 'error' : level, line: `${journalWords(journal, hasRelay)}; ${line}` };
 }
 
-function journalWords(journal: StartFacts['journal']): string {
-  if (journal === undefined) return 'no journal';
+/** What is said of the store, and where messages wait while it does not take them. */
+function storeLine({ journal, hasRelay, store }: StartFacts): { level: Level; line: string } {
+  const words = storeWords(store ?? { address: undefined, answer: 'unasked' });
+  if (store === undefined || store.answer === 'reachable' || store.answer === 'unasked') {
+    return { level: 'info', line: words };
+  }
+  const place = waitingPlace(journal, hasRelay);
+  const level = place === 'memory only' ? 'error' : 'warn';
+  return { level, line: `${words}; until then messages wait in ${place}` };
+}
+
+function waitingPlace(journal: StartFacts['journal'], hasRelay: boolean): string {
+  if (journal === undefined) return hasRelay ? 'the relay' : 'memory only';
+  return isUsable(journal) ? 'the journal' : 'memory only';
+}
+
+function isUsable(journal: NonNullable<StartFacts['journal']>): boolean {
+  return journal.state.degraded === undefined;
+}
+
+function journalWords(journal: StartFacts['journal'], hasRelay: boolean): string {
+  if (journal === undefined) return hasRelay ? 'no journal, but a relay' : 'no journal';
   const { path, state } = journal;
-  if (state.degraded === undefined) return `journal in ${path}, on ${state.fileSystem}`;
+  if (isUsable(journal)) return `journal in ${path}, on ${state.fileSystem}`;
   const mend = `\`npx lastchunk doctor --journal ${path}\` says what to do`;
   return `journal in ${path} cannot be used (${state.degraded}): ${mend}`;
 }
@@ -100,7 +142,7 @@ function storeWords({ address, answer }: StoreAtStart): string {
 
 /** What to look at, by what the driver or the server said. */
 function adviceFor(error: unknown, words: string): string | undefined {
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  const first = unwrapAggregate(error);
   const code = sqlstateOf(first) ?? errorCodeOf(first) ?? '';
   return ADVICE.find(({ says }) => says.test(code) || says.test(words))?.todo;
 }

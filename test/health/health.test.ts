@@ -250,6 +250,42 @@ describe('the probe', () => {
     expect(probe).toHaveBeenCalledTimes(1);
   });
 
+  it('is one with the question of the start, which may take longer than five seconds', async () => {
+    let answer = (): void => undefined;
+    const probe = vi.fn<() => Promise<void>>(() => new Promise((resolve) => (answer = resolve)));
+    const monitor = new HealthMonitor({ saver: () => WORKS, probe });
+    const ask = monitor.asker();
+    const [first, second] = [ask?.(), ask?.()];
+    vi.advanceTimersByTime(60_000);
+    monitor.health();
+    expect(probe).toHaveBeenCalledTimes(1);
+    answer();
+    await first;
+    await second;
+    monitor.health();
+    expect(probe).toHaveBeenCalledTimes(2);
+  });
+
+  it('tells once that the store is reachable, whoever asked it', async () => {
+    const probe = vi.fn<() => Promise<void>>(() => Promise.resolve());
+    const monitor = new HealthMonitor({ saver: () => WORKS, probe });
+    const told = vi.fn<() => void>();
+    monitor.whenReachable(told);
+    monitor.health();
+    await flush();
+    monitor.onAttempt(undefined);
+    expect(told).toHaveBeenCalledTimes(1);
+  });
+
+  it('leaves it to the circuit to tell it once a save has failed', () => {
+    const monitor = new HealthMonitor({ saver: () => WORKS });
+    const told = vi.fn<() => void>();
+    monitor.whenReachable(told);
+    monitor.onAttempt('ECONNREFUSED');
+    monitor.onAttempt(undefined);
+    expect(told).not.toHaveBeenCalled();
+  });
+
   it('gives way to what the saver met after it', async () => {
     let saver = WORKS;
     const monitor = new HealthMonitor({ saver: () => saver, probe: () => Promise.resolve() });

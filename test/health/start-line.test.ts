@@ -1,6 +1,7 @@
 /** What an instance says at its start: one sentence for each thing that may be so. */
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { LastchunkError } from '../../src/core/errors.ts';
+import { safeLogger } from '../../src/core/logger.ts';
 import { markSayable } from '../../src/core/error-words.ts';
 import { startLine, type StoreAtStart, tellStart } from '../../src/health/start-line.ts';
 import type { JournalState } from '../../src/journal/port.ts';
@@ -33,38 +34,39 @@ describe('the line of the start', () => {
   it.each<[string, Parameters<typeof startLine>[0], string]>([
     [
       `${HERE}; store ${ADDRESS} reachable`,
-      { journal: JOURNAL, store: { address: ADDRESS, answer: 'reachable' } },
+      { journal: JOURNAL, hasRelay: false, store: { address: ADDRESS, answer: 'reachable' } },
       'info',
     ],
     [
       `${HERE}; store of the app's own`,
-      { journal: JOURNAL, store: { address: undefined, answer: 'unasked' } },
+      { journal: JOURNAL, hasRelay: false, store: { address: undefined, answer: 'unasked' } },
       'info',
     ],
     [
       `no journal; store ${ADDRESS} reachable`,
-      { journal: undefined, store: { address: ADDRESS, answer: 'reachable' } },
+      { journal: undefined, hasRelay: false, store: { address: ADDRESS, answer: 'reachable' } },
       'info',
     ],
     [
       'no store: streams are observed, and nothing is saved',
-      { journal: undefined, store: undefined },
+      { journal: undefined, hasRelay: false, store: undefined },
       'info',
     ],
     [
       `journal in /app/.lastchunk cannot be used (read-only): \`npx lastchunk doctor --journal /app/.lastchunk\` says what to do; store ${ADDRESS} reachable`,
-      { journal: UNUSABLE, store: { address: ADDRESS, answer: 'reachable' } },
+      { journal: UNUSABLE, hasRelay: false, store: { address: ADDRESS, answer: 'reachable' } },
       'error',
     ],
     [
       `${HERE}; store ${ADDRESS} has not answered for 5 s; until then messages wait in the journal`,
-      { journal: JOURNAL, store: { address: ADDRESS, answer: 'silent' } },
+      { journal: JOURNAL, hasRelay: false, store: { address: ADDRESS, answer: 'silent' } },
       'warn',
     ],
     [
       `${HERE}; store ${ADDRESS} cannot be used: the table chat has not been made: run it; until then messages wait in the journal`,
       {
         journal: JOURNAL,
+        hasRelay: false,
         store: failing(
           new LastchunkError('not-migrated', 'the table chat has not been made: run it'),
         ),
@@ -75,8 +77,24 @@ describe('the line of the start', () => {
       `no journal; store ${ADDRESS} not reachable: connect ECONNREFUSED 10.0.0.1:5432 (is PostgreSQL running there, and is that the port?); until then messages wait in memory only`,
       {
         journal: undefined,
+        hasRelay: false,
         store: failing(coded('ECONNREFUSED', 'connect ECONNREFUSED 10.0.0.1:5432')),
       },
+      'error',
+    ],
+    [
+      `no journal, but a relay; store ${ADDRESS} reachable`,
+      { journal: undefined, hasRelay: true, store: { address: ADDRESS, answer: 'reachable' } },
+      'info',
+    ],
+    [
+      `no journal, but a relay; store ${ADDRESS} has not answered for 5 s; until then messages wait in the relay`,
+      { journal: undefined, hasRelay: true, store: { address: ADDRESS, answer: 'silent' } },
+      'warn',
+    ],
+    [
+      `journal in /app/.lastchunk cannot be used (read-only): \`npx lastchunk doctor --journal /app/.lastchunk\` says what to do; store ${ADDRESS} has not answered for 5 s; until then messages wait in memory only`,
+      { journal: UNUSABLE, hasRelay: true, store: { address: ADDRESS, answer: 'silent' } },
       'error',
     ],
   ])('says: %s', (line, facts, level) => {
@@ -124,7 +142,7 @@ describe('the line of the start', () => {
     ['53300', 'sorry, too many clients already', 'the server has no connection left'],
   ])('of a store that answers %s says what to do', (code, words, todo) => {
     const error = code === '' ? new Error(words) : coded(code, words);
-    expect(startLine({ journal: JOURNAL, store: failing(error) }).line).toBe(
+    expect(startLine({ journal: JOURNAL, hasRelay: false, store: failing(error) }).line).toBe(
       `${HERE}; store ${ADDRESS} not reachable: ${words} (${todo}); until then messages wait in the journal`,
     );
   });
@@ -135,6 +153,7 @@ describe('the line of the start', () => {
     );
     const { line } = startLine({
       journal: JOURNAL,
+      hasRelay: false,
       store: { address: ADDRESS, answer: { error: new AggregateError(errors, '') } },
     });
     expect(line).toContain('not reachable');
@@ -142,55 +161,104 @@ describe('the line of the start', () => {
   });
 });
 
+/** A promise that the test settles. */
+function pending() {
+  let [resolve, reject]: [() => void, (error: Error) => void] = [() => {}, () => {}];
+  const promise = new Promise<void>((fulfil, refuse) => {
+    [resolve, reject] = [fulfil, refuse];
+  });
+  return { promise, resolve: () => resolve(), reject: (error: Error) => reject(error) };
+}
+
+/** A start whose store answers as it is told to. */
+function createBench(answer: () => Promise<unknown>, isClosing = false) {
+  const logbook = createLogbook();
+  const told = new WeakSet<object>();
+  const reachable: (() => void)[] = [];
+  const telling = tellStart({
+    logger: logbook.logger,
+    journal: () => JOURNAL,
+    hasRelay: false,
+    store: { address: ADDRESS },
+    ask: answer,
+    whenReachable: (tell) => void reachable.push(tell),
+    told,
+    isClosing: () => isClosing,
+  });
+  const lines = (): readonly string[] => logbook.lines.map(({ level, text }) => `${level} ${text}`);
+  return { telling, told, reachable, lines };
+}
+
 describe('telling it', () => {
+  afterEach(() => void vi.useRealTimers());
+
   it('remembers the error that it told, so that nobody tells it again', async () => {
-    const logbook = createLogbook();
-    const told = new WeakSet<object>();
     const error = new Error('away');
-    await tellStart({
-      logger: logbook.logger,
-      journal: () => JOURNAL,
-      store: { address: ADDRESS },
-      ask: () => Promise.reject(error),
-      told,
-      isClosing: () => false,
-    });
+    const { telling, told, lines } = createBench(() => Promise.reject(error));
+    await telling;
     expect(told.has(error)).toBe(true);
-    expect(logbook.lines.map(({ level }) => level)).toEqual(['warn']);
+    expect(lines()).toEqual([expect.stringMatching(/^warn /)]);
   });
 
   it('says nothing of an instance that is closed by then', async () => {
-    const logbook = createLogbook();
-    await tellStart({
-      logger: logbook.logger,
-      journal: () => JOURNAL,
-      store: {},
-      ask: () => Promise.reject(new Error('the store is closed')),
-      told: new WeakSet(),
-      isClosing: () => true,
-    });
-    expect(logbook.lines).toEqual([]);
+    const { telling, lines } = createBench(() => Promise.reject(new Error('closed')), true);
+    await telling;
+    expect(lines()).toEqual([]);
   });
 
   it('waits five seconds for a store that says nothing', async () => {
     vi.useFakeTimers();
-    try {
-      const logbook = createLogbook();
-      const telling = tellStart({
-        logger: logbook.logger,
-        journal: () => JOURNAL,
-        store: { address: ADDRESS },
-        ask: () => new Promise(() => {}),
-        told: new WeakSet(),
-        isClosing: () => false,
-      });
-      await vi.advanceTimersByTimeAsync(5_000);
-      await telling;
-      expect(logbook.lines.map(({ text }) => text).join('')).toContain(
-        'has not answered for 5 s; until then messages wait in the journal',
-      );
-    } finally {
-      vi.useRealTimers();
-    }
+    const { lines } = createBench(() => new Promise(() => {}));
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(lines().join('')).toContain(
+      'has not answered for 5 s; until then messages wait in the journal',
+    );
+  });
+
+  it('tells an error that comes after the line', async () => {
+    vi.useFakeTimers();
+    const late = pending();
+    const { telling, lines } = createBench(() => late.promise);
+    await vi.advanceTimersByTimeAsync(5_000);
+    late.reject(markSayable(coded('28P01', 'password authentication failed for user "chat"')));
+    await telling;
+    expect(lines().slice(1)).toEqual([
+      `warn {"about":"store"} lastchunk: store ${ADDRESS} not reachable: password authentication failed for user "chat" (look at user, password and pg_hba.conf); until then messages wait in the journal`,
+    ]);
+  });
+
+  it('tells that the store answers after all', async () => {
+    vi.useFakeTimers();
+    const late = pending();
+    const { telling, lines, reachable } = createBench(() => late.promise);
+    await vi.advanceTimersByTimeAsync(5_000);
+    late.resolve();
+    await telling;
+    expect(lines().slice(1)).toEqual([
+      `info {"about":"store","event":"recovered"} lastchunk: store ${ADDRESS} reachable`,
+    ]);
+    expect(reachable).toEqual([]);
+  });
+
+  it('tells that a store which was not there is reachable, when somebody has seen it', async () => {
+    const { telling, lines, reachable } = createBench(() => Promise.reject(new Error('away')));
+    await telling;
+    for (const tell of reachable) tell();
+    expect(lines().slice(1)).toEqual([
+      `info {"about":"store","event":"recovered"} lastchunk: store ${ADDRESS} reachable`,
+    ]);
+  });
+
+  it('is one line, whatever the store says', () => {
+    const error = markSayable(new Error('no\nlastchunk info: journal in /x'));
+    const { line } = startLine({
+      journal: JOURNAL,
+      hasRelay: false,
+      store: { address: ADDRESS, answer: { error } },
+    });
+    const said: string[] = [];
+    const at = (_fields: object, message: string): void => void said.push(message);
+    safeLogger({ debug: at, info: at, warn: at, error: at }).warn({}, line);
+    expect(said.join('').split('\n')).toHaveLength(1);
   });
 });

@@ -1,6 +1,7 @@
 /** The first line of a whole instance on a real database, and on none. */
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { Registry } from 'prom-client';
@@ -10,6 +11,8 @@ import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { useDatabase } from '../support/database.ts';
 import { freePort } from '../support/free-port.ts';
 import { createLogbook } from '../support/logbook.ts';
+import { createMemoryRelay } from '../support/memory-relay.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 import { parseScrape } from '../support/scrape.ts';
 import { until } from '../support/until.ts';
 
@@ -75,6 +78,43 @@ it('says that the server has no TLS', async () => {
   expect(line).toContain(
     'not reachable: The server does not support SSL connections (leave out `ssl` and `sslmode`, or turn TLS on at the server)',
   );
+});
+
+it('says of an instance without a journal that it has a relay', async () => {
+  const logbook = createLogbook();
+  const relay = createMemoryRelay().connect();
+  const store = createMemoryStore();
+  const keep = lastchunk({ store, relay, journal: false, logger: logbook.logger });
+  onTestFinished(async () => void (await keep.close({ deadlineMs: 1000 })));
+  const said = await until('the line is said', () => logbook.lines[0]);
+  expect(said).toEqual({
+    level: 'info',
+    text: '{"event":"start"} lastchunk: no journal, but a relay; store of the app\'s own',
+  });
+});
+
+it('is followed by a line once a database that was not there is reachable', async () => {
+  const port = await freePort();
+  const at = new URL(database.url);
+  const connectionString = Object.assign(new URL(database.url), { port: String(port) }).href;
+  const logbook = createLogbook();
+  const store = postgres({ connectionString, migrate: true });
+  const keep = lastchunk({ store, journal: false, logger: logbook.logger });
+  onTestFinished(async () => void (await keep.close({ deadlineMs: 1000 })));
+  await until('the line is said', () => logbook.errors()[0]);
+  const proxy = createServer((socket) => {
+    const there = connect(Number(at.port), at.hostname);
+    for (const end of [socket, there]) end.on('error', () => socket.destroy());
+    socket.pipe(there).pipe(socket);
+  });
+  await new Promise<void>((resolve) => void proxy.listen(port, at.hostname, resolve));
+  onTestFinished(() => void proxy.close());
+  // Whoever asks for health has the store asked, every five seconds at most.
+  const said = await until('it is told', () => {
+    keep.health();
+    return logbook.lines.find(({ text }) => text.includes('recovered'));
+  });
+  expect(said).toMatchObject({ level: 'info', text: expect.stringMatching(/ reachable$/) });
 });
 
 it('says of a journal that cannot be used which command tells what to do, and the scrape says none', async () => {

@@ -1,6 +1,6 @@
 /** The route that stops a stream: `DELETE /streams/:streamId`, for a client that wants no more of an answer. */
 import { errorTypeOf } from '../../core/errors.ts';
-import { bad } from '../../core/options.ts';
+import { bad, refuseUncalled } from '../../core/options.ts';
 import { stop } from '../lifecycle/ending.ts';
 import type { Environment } from '../lifecycle/stream.ts';
 import { type Allows, answerStopElsewhere } from '../resume/stop-elsewhere.ts';
@@ -24,6 +24,7 @@ export function stopMiddleware<Req>(
   environment: Environment,
   options: StopOptions<Req>,
 ): Middleware {
+  refuseUncalled('keep.stopHandler', options, 'keep.stopHandler({ authorize })');
   // Called from JavaScript as well, where the argument can be missing.
   const authorize = (options as StopOptions<Req> | undefined)?.authorize;
   if (typeof authorize !== 'function') {

@@ -7,6 +7,7 @@ import {
   bad,
   optionalFunction,
   optionGroup,
+  refuseUncalled,
   refuseUnknown,
   wholeNumber,
 } from '../../core/options.ts';
@@ -51,6 +52,7 @@ export function resumeMiddleware<Req>(
   environment: Environment,
   options: ResumeOptions<Req>,
 ): Middleware {
+  refuseUncalled('keep.resumeHandler', options, 'keep.resumeHandler({ authorize })');
   const { relay } = environment;
   if (relay === undefined) throw bad('resumeHandler() needs the option `relay` of lastchunk()');
   const route = new ResumeRoute(environment, relay, settingsOf(options));
