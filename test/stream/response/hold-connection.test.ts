@@ -40,7 +40,8 @@ describe('a held answer reaches its client', () => {
         answer(req, res);
         close(req, res);
       }, transport);
-      await turns(20);
+      // Longer than the time-outs.
+      await delay(30);
       store.answer();
       expect((await httpClient.over()).body.toString()).toBe(WHOLE);
     });
@@ -99,10 +100,17 @@ describe('a held answer reaches its client', () => {
   });
 
   it('when the next request on its connection never comes whole', async () => {
-    const limits = { requestTimeout: 40, headersTimeout: 20, connectionsCheckingInterval: 10 };
-    const { httpClient, store } = await hold(answer, 'http', limits);
+    const limits = { requestTimeout: 300, headersTimeout: 300, connectionsCheckingInterval: 50 };
+    const { httpClient, store, testServer } = await hold(answer, 'http', limits);
+    const told: unknown[] = [];
+    testServer.server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      told.push(error.code);
+      // As Node does where nobody listens.
+      socket.destroy(error);
+    });
     httpClient.send('GET / HTTP/1.1\r\nhost');
-    await delay(100);
+    await until('its time is over', () => told.includes('ERR_HTTP_REQUEST_TIMEOUT'));
+    await turns(20);
     store.answer();
     expect((await httpClient.over()).body.toString()).toBe(WHOLE);
     await until('it is closed', () => httpClient.gone);

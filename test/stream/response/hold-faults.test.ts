@@ -131,20 +131,21 @@ describe('over HTTP/2', () => {
     expect(said).toEqual([false]);
   });
 
-  it('an empty write and an end in a later turn send nothing foreign', async () => {
-    const { text, store } = await holdHttp2((res) => {
-      res.setHeader('content-type', 'text/event-stream');
-      res.write(CONTENT);
-      res.write(FINISH);
-      res.write('');
-      setImmediate(() => res.end());
-    });
-    await turns(20);
-    store.answer();
-    await until('the marker is there', () => text().includes(FINISH));
-    await turns(20);
-    expect(text()).toBe(CONTENT + FINISH);
-  });
+  it.each(['', Buffer.alloc(0)])(
+    'an empty write and an end in a later turn send nothing foreign: %j',
+    async (nothing) => {
+      const { text, store } = await holdHttp2((res) => {
+        res.setHeader('content-type', 'text/event-stream');
+        for (const chunk of [CONTENT, CONTENT, nothing, FINISH]) res.write(chunk);
+        setImmediate(() => res.end());
+      });
+      await turns(20);
+      store.answer();
+      await until('the marker is there', () => text().includes(FINISH));
+      await turns(20);
+      expect(text()).toBe(CONTENT + CONTENT + FINISH);
+    },
+  );
 });
 
 describe('around a hold', () => {
