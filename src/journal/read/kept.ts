@@ -32,6 +32,8 @@ export class OwnBacklog {
   readonly #remembered = new Map<Log, Remembered>();
   /** Logs that could not be read, and when to try again (monotonic milliseconds). */
   readonly #unreadable = new Map<Log, number>();
+  /** Logs whose body could not be read when it was asked for last; the saver asks again. */
+  readonly #unreadBodies = new Set<Log>();
 
   constructor(options: OwnBacklogOptions) {
     this.#options = options;
@@ -39,7 +41,7 @@ export class OwnBacklog {
 
   /** Messages that cannot be read now and are tried again. */
   get unread(): number {
-    return this.#unreadable.size;
+    return this.#unreadable.size + this.#unreadBodies.size;
   }
 
   /** The first `limit` of those that can be read and that are not skipped. Reads only what it returns. */
@@ -85,14 +87,19 @@ export class OwnBacklog {
   #entryOf(log: Log): JournalEntry {
     const before = this.#remembered.get(log);
     if (before !== undefined && isSame(log, before)) return before.entry;
-    const entry = makeEntry(log, this.#options);
+    const entry = makeEntry(log, this.#options, (isRead) => {
+      if (isRead) this.#unreadBodies.delete(log);
+      else this.#unreadBodies.add(log);
+    });
     this.#remembered.set(log, { entry, offset: log.offset, revision: log.revision });
     return entry;
   }
 
   #forgetSome(): void {
-    for (const log of this.#unreadable.keys()) {
-      if (!this.#options.streams.waiting.has(log)) this.#unreadable.delete(log);
+    for (const unread of [this.#unreadable, this.#unreadBodies]) {
+      for (const log of unread.keys()) {
+        if (!this.#options.streams.waiting.has(log)) unread.delete(log);
+      }
     }
     for (const log of this.#remembered.keys()) {
       const isWaiting = this.#options.streams.waiting.has(log);
@@ -120,8 +127,12 @@ function isSame(log: Log, { offset, revision }: { offset: number; revision: numb
   return log.offset === offset && log.revision === revision;
 }
 
-/** Throws what the disk throws. */
-function makeEntry(log: Log, options: OwnBacklogOptions): JournalEntry {
+/** Throws what the disk throws. `onRead` is told whether the disk gave its body, each time that it is asked for. */
+function makeEntry(
+  log: Log,
+  options: OwnBacklogOptions,
+  onRead: (isRead: boolean) => void,
+): JournalEntry {
   const { path, reader, onCorrupt, streams, instance } = options;
   const { openAt, endAt, offset, revision } = log;
   const openJson = log.openJson ?? (openAt && reader.text(openAt.segment, openAt.position));
@@ -137,7 +148,14 @@ function makeEntry(log: Log, options: OwnBacklogOptions): JournalEntry {
     endsAt: undefined,
     async read() {
       if (log.body !== undefined) return { pieces: log.body.pieces, bytes: offset };
-      return reader.body(segmentsOf(log), log.number);
+      try {
+        const body = await reader.body(segmentsOf(log), log.number);
+        onRead(true);
+        return body;
+      } catch (error) {
+        onRead(false);
+        throw error;
+      }
     },
     settle() {
       // Opened again meanwhile: then there is more to save than what this entry gave.

@@ -80,6 +80,20 @@ describe('one segment that cannot be read', () => {
     expect(journal.state().problems).toEqual({});
   });
 
+  it('of our own that holds the body only is told as well, until it is read', async () => {
+    const disk = { isBad: false };
+    const files = unreadable((fd) => disk.isBad && holds(fd, 'first words of b'));
+    const { journal } = open(emptyDirectory(), {}, { ...small, files });
+    await keepStreams(journal, ['a', 'b']);
+    const [, entry] = journal.backlog(9);
+    disk.isBad = true;
+    await expect(entry?.body()).rejects.toMatchObject({ code: 'EIO' });
+    expect(journal.state().problems).toEqual({ unreadable: 1 });
+    disk.isBad = false;
+    await entry?.body();
+    expect(journal.state().problems).toEqual({});
+  });
+
   it('of a dead process leaves its other segments to recovery, and is read again', async () => {
     const path = emptyDirectory();
     const before = open(path, {}, small);
