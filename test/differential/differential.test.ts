@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { allowanceFor, ALLOWED_DIFFERENCES, type AllowedDifference } from './allowed.ts';
+import { allowanceFor, ALLOWED_DIFFERENCES, type AllowedDifference, NODE } from './allowed.ts';
 import { differences } from './compare.ts';
 import { SMALL_HANDLERS } from './handlers.ts';
 import { PROTOCOLS, type Protocol, STORE_MODES } from './modes.ts';
@@ -21,11 +21,10 @@ interface Recorded {
 
 const NOTHING: Recorded = { runs: [], left: [] };
 
-/** The major version that runs this. */
-const NODE = Number.parseInt(process.versions.node, 10);
-
-/** Nothing new came for so long: then nothing more is expected. */
+/** After everything that was expected, something more would have come by then. */
 const QUIET_MS = 250;
+/** Nothing new came for so long: then nothing more is expected, on a busy machine too. */
+const LONG_QUIET_MS = 3_000;
 const LIMIT_MS = 45_000;
 
 const bareRuns = new Map<Protocol, Promise<Recorded>>();
@@ -100,7 +99,7 @@ async function leftAtLast(
 ): Promise<readonly string[]> {
   let before = left();
   let quietSince = Date.now();
-  while (Date.now() - quietSince < 3 * QUIET_MS && before.join() !== expected.join()) {
+  while (Date.now() - quietSince < LONG_QUIET_MS && before.join() !== expected.join()) {
     await delay(50);
     const now = left();
     if (now.join() !== before.join()) quietSince = Date.now();
@@ -124,6 +123,6 @@ async function settled(all: readonly Run[], isEnough: () => boolean): Promise<vo
     if (now !== before) quietSince = Date.now();
     before = now;
     if (all.some(({ probe }) => probe?.waiting !== 0)) continue;
-    if (Date.now() - quietSince > 3 * QUIET_MS || isEnough()) return;
+    if (Date.now() - quietSince > LONG_QUIET_MS || isEnough()) return;
   }
 }
