@@ -4,7 +4,7 @@
  */
 import { holdProcess, systemClock } from '../core/clock.ts';
 import { errorTypeOf } from '../core/errors.ts';
-import type { Logger } from '../core/logger.ts';
+import { type Logger, oneLine } from '../core/logger.ts';
 import { refusalOf } from '../core/refusal.ts';
 import type { MessageStore } from '../core/message.ts';
 import { combine, type Observer } from '../core/observer.ts';
@@ -110,7 +110,7 @@ export function openOnce(
     onCorrupt: (count) => stderrLogger(io).error({ count }, 'damaged records were cut'),
     onDegraded: ignore,
     log: (level, line) =>
-      void (level === 'info' || io.stderr.write(`lastchunk journal: ${line}\n`)),
+      void (level === 'info' || io.stderr.write(`lastchunk journal: ${oneLine(line)}\n`)),
   });
 }
 

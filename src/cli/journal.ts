@@ -3,7 +3,7 @@
  * goes to the database and nowhere else.
  */
 import { access } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   dropEntry,
@@ -17,6 +17,7 @@ import {
   type PurgeReport,
   type PurgeRequest,
 } from '../journal/index.ts';
+import { oneLine } from '../core/logger.ts';
 import { bad } from '../core/options.ts';
 import { postgres } from '../postgres/index.ts';
 import { databaseIn, neededDatabase } from './database.ts';
@@ -68,14 +69,16 @@ async function list(given: Given, io: Io): Promise<number> {
   const unread = tellUnread(io);
   const waiting = await listJournal(dir, unread.tell);
   const ours = await storeNameOf(given, io);
-  const refusedRows = listRefused(dir).map(({ id, sqlstate, bytes, refusedAtMs }) => [
+  const refusedFiles = await readAside(dir, 'refused', unread.tell, listRefused);
+  const refusedRows = refusedFiles.map(({ id, sqlstate, bytes, refusedAtMs }) => [
     printable(id),
-    `refused ${sqlstate}`,
+    `refused ${printable(sqlstate)}`,
     String(bytes),
     time(refusedAtMs),
     '-',
   ]);
-  const damagedRows = (await listDamaged(dir)).map(({ file, bytes, writtenAtMs }) => [
+  const damagedFiles = await readAside(dir, 'damaged', unread.tell, listDamaged);
+  const damagedRows = damagedFiles.map(({ file, bytes, writtenAtMs }) => [
     printable(basename(file)),
     'damaged segment',
     String(bytes),
@@ -89,6 +92,21 @@ async function list(given: Given, io: Io): Promise<number> {
   if (rows.length > 0) io.stdout.write(columns([HEADINGS, ...rows]));
   else if (unread.count === 0) io.stdout.write('nothing waits\n');
   return unread.count === 0 ? 0 : 1;
+}
+
+/** What stands aside; a directory that others may have filled is told, and keeps nothing else from being seen. */
+async function readAside<T>(
+  dir: string,
+  name: string,
+  onUnread: OnUnread,
+  read: (path: string) => readonly T[] | Promise<readonly T[]>,
+): Promise<readonly T[]> {
+  try {
+    return await read(dir);
+  } catch (error) {
+    onUnread(join(dir, name), error);
+    return [];
+  }
 }
 
 function waitingRow(listing: JournalListing, ours: string | undefined): readonly string[] {
@@ -154,7 +172,7 @@ async function purge(given: Given, io: Io): Promise<number> {
   const onUnread: OnUnread = (where, error) => {
     failed += 1;
     const why = error instanceof Error ? error.message : String(error);
-    io.stderr.write(`lastchunk journal: ${printable(where)} is not purged: ${why}\n`);
+    io.stderr.write(`lastchunk journal: ${printable(where)} is not purged: ${oneLine(why)}\n`);
   };
   let report: PurgeReport;
   try {

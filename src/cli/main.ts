@@ -3,15 +3,19 @@
  * is loaded only when it is called, so that one does not need the other's packages.
  */
 import { parseArgs } from 'node:util';
+import { maskCredentials } from '../core/error-words.ts';
 import { LastchunkError } from '../core/errors.ts';
+import { oneLine } from '../core/logger.ts';
 import { VERSION } from '../core/version.ts';
 import type { Command, Io } from './io.ts';
+import { escapeOutput } from './terminal.ts';
 
 /**
  * Runs one command line (without `node` and the script) and resolves to the exit code; never rejects.
  * Unknown commands and options are 2, whatever else goes wrong is 1.
  */
-export async function main(argv: readonly string[], io: Io): Promise<number> {
+export async function main(argv: readonly string[], given: Io): Promise<number> {
+  const io = escapeOutput(given);
   const commandAt = argv.findIndex((argument) => !argument.startsWith('-'));
   const own = commandAt === -1 ? argv : argv.slice(0, commandAt);
   const name = commandAt === -1 ? undefined : argv[commandAt];
@@ -23,14 +27,16 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     const found = COMMANDS.find((one) => one.name === name);
     if (found === undefined) {
       const known = COMMANDS.map((one) => one.name).join(', ');
-      return say(io.stderr, `lastchunk: unknown command \`${name}\`; known are ${known}\n`, 2);
+      const says = `unknown command \`${oneLine(maskCredentials(name))}\`; known are ${known}`;
+      return say(io.stderr, `lastchunk: ${says}\n`, 2);
     }
     const run = await found.load();
     return await run(argv.slice(commandAt + 1), io);
   } catch (error) {
     const at = name === undefined ? 'lastchunk' : `lastchunk ${name}`;
     const message = error instanceof Error ? error.message : String(error);
-    return say(io.stderr, `${at}: ${message}\n`, isMisuse(error) ? 2 : 1);
+    // A database's address that stands where it must not is repeated by whoever refuses it.
+    return say(io.stderr, `${at}: ${oneLine(maskCredentials(message))}\n`, isMisuse(error) ? 2 : 1);
   }
 }
 

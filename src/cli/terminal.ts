@@ -1,14 +1,36 @@
-/** What a command writes to a terminal: columns, times, and names that somebody else chose. */
+/** What a command writes to a terminal: columns, times, and words that somebody else chose. */
+import type { Io } from './io.ts';
 
-/** An id is whatever an app, or its client, chose: nothing of it may move the cursor of a terminal. */
+/**
+ * An `io` by which nothing moves the cursor of a terminal or turns its text around. Control characters are written as JSON
+ * writes them, so that JSON stays what it is; line feeds and tabs are left.
+ */
+export function escapeOutput({ stdout, stderr, env }: Io): Io {
+  const escaping = (stream: Io['stdout']): Io['stdout'] => ({
+    write: (text) => stream.write(text.replaceAll(CONTROLS, escapeUnit)),
+  });
+  return { stdout: escaping(stdout), stderr: escaping(stderr), env };
+}
+
+/** Control characters but line feed and tab, separators of lines, and what changes the direction of text. */
+const CONTROLS = /(?![\n\t])[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+function escapeUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** An id is whatever an app, or its client, chose: it is one word of visible ASCII, or else a string of JSON. */
 export function printable(id: string): string {
   return /^[\x21-\x7e]+$/.test(id) ? id : JSON.stringify(id).replaceAll(/[^\x20-\x7e]/g, '?');
 }
 
-/** ISO 8601 of epoch milliseconds; `-` for 0, which says that nobody knows. */
+/** ISO 8601 of epoch milliseconds; `-` for 0, which says that nobody knows, and for what is no date. */
 export function time(atMs: number): string {
-  return atMs === 0 ? '-' : new Date(atMs).toISOString();
+  return atMs > 0 && atMs <= MAX_DATE_MS ? new Date(atMs).toISOString() : '-';
 }
+
+/** The last that a date can be (ECMA-262, Time Values). */
+const MAX_DATE_MS = 8.64e15;
 
 /** Rows with their columns under each other; the first row has as many cells as any. */
 export function columns(rows: readonly (readonly string[])[]): string {

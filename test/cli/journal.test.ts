@@ -259,6 +259,28 @@ it('names a directory that others may write, and does not call the journal empty
   expect(stderr).toContain(`${join(dir, instance)} is not read (ENOTOURS)`);
 });
 
+it('names a directory of refused messages that others may write, and lists the rest', async () => {
+  await leftBehind({ a: 'words' });
+  mkdirSync(join(dir, 'refused'), { mode: 0o700 });
+  chmodSync(join(dir, 'refused'), 0o777);
+  const { exitCode, stdout, stderr } = await run('list');
+  expect(exitCode).toBe(1);
+  expect(stdout).toMatch(/^a +ended left/m);
+  expect(stderr).toContain(`${join(dir, 'refused')} is not read (ENOTOURS)`);
+});
+
+it('lists refused messages whose files say what no version of ours has written', async () => {
+  mkdirSync(join(dir, 'refused'), { mode: 0o700 });
+  const message = { id: 'a', streamId: 's', conversationId: null };
+  const write = (name: string, content: object): void =>
+    writeFileSync(join(dir, 'refused', name), JSON.stringify(content));
+  write('1.json', { sqlstate: '\u001b[2J\nb', refusedAtMs: 1e300, message });
+  write('2.json', { sqlstate: 23514, refusedAtMs: 1, message });
+  const { exitCode, stdout, stderr } = await run('list', '--refused');
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  expect(stdout).toMatch(/^MESSAGE.*\na +refused "\\u001b\[2J\\nb" +\d+ +- +-\n$/);
+});
+
 it('leaves what is for another database alone, and says so; --force takes it', async () => {
   await migrated();
   const production = url;

@@ -64,3 +64,20 @@ it('takes a failure of the work for no mistake in the call', async () => {
   expect(exitCode).toBe(1);
   expect(stderr).toMatch(/^lastchunk journal: .*ENOENT/);
 });
+
+it('says nothing that moves the cursor of a terminal, or turns its text around', async () => {
+  const { stderr } = await run('\u001b[2J\u009b1A\u202ex\r\ny');
+  expect(stderr).toMatch(
+    /^lastchunk: unknown command `\\u001b\[2J\\u009b1A\\u202ex\\u000d\\u000ay`; .*\n$/,
+  );
+});
+
+it.each([[], ['migrate'], ['journal'], ['doctor']])(
+  'hides the password of an address that stands in the wrong place: %j',
+  async (...command) => {
+    const { exitCode, stderr } = await run(...command, 'postgres://user:secret@host/database');
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('postgres://***@host/database');
+    expect(stderr).not.toContain('secret');
+  },
+);

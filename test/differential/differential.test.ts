@@ -38,26 +38,30 @@ it('there are at least 200 small handlers, each with a name of its own', () => {
 });
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
-  it.each(STORE_MODES)('a store that $name changes nothing else', async (mode) => {
-    bareRuns.set(protocol, bareRuns.get(protocol) ?? recordBare(protocol));
-    const bare = (await bareRuns.get(protocol)) ?? NOTHING;
-    const journal = await mkdtemp(join(tmpdir(), 'lastchunk-differential-'));
-    onTestFinished(() => rm(journal, { recursive: true, force: true }));
-    const { guard, close, internalErrors } = guardOver(mode, mode.journal ? journal : false);
-    const { all, stop, left, forget } = await runAll(protocol, guard);
-    const found = (): string[] =>
-      bare.runs.flatMap((run, at) => faults(protocol, run, all[at] ?? run));
-    await settled(all, () => found().length === 0);
-    await delay(QUIET_MS);
-    const last = found();
-    stop();
-    await close();
-    const leaves = await leftAtLast(() => left(mode.keepsTimers !== true), bare.left);
-    forget();
-    expect(last).toEqual([]);
-    expect(internalErrors).toEqual([]);
-    expect(leaves).toEqual(bare.left);
-  });
+  it.each(STORE_MODES)(
+    'a store that $name changes nothing else',
+    async (mode) => {
+      bareRuns.set(protocol, bareRuns.get(protocol) ?? recordBare(protocol));
+      const bare = (await bareRuns.get(protocol)) ?? NOTHING;
+      const journal = await mkdtemp(join(tmpdir(), 'lastchunk-differential-'));
+      onTestFinished(() => rm(journal, { recursive: true, force: true }));
+      const { guard, close, internalErrors } = guardOver(mode, mode.journal ? journal : false);
+      const { all, stop, left, forget } = await runAll(protocol, guard);
+      const found = (): string[] =>
+        bare.runs.flatMap((run, at) => faults(protocol, run, all[at] ?? run));
+      await settled(all, () => found().length === 0);
+      await delay(QUIET_MS);
+      const last = found();
+      stop();
+      await close();
+      const leaves = await leftAtLast(() => left(mode.keepsTimers !== true), bare.left);
+      forget();
+      expect(last).toEqual([]);
+      expect(internalErrors).toEqual([]);
+      expect(leaves).toEqual(bare.left);
+    },
+    180_000,
+  );
 });
 
 it('every row of the table is needed', () => {

@@ -139,7 +139,8 @@ const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
 /** The command that mends it, where one does. */
-function mendingOf(code: string, path: string): string {
+function mendingOf(code: string, directory: string): string {
+  const path = shellWord(directory);
   const otherwise = 'or give another directory with the option `journal`';
   switch (code) {
     case 'EACCES':
@@ -155,6 +156,11 @@ function mendingOf(code: string, path: string): string {
     default:
       return 'give another directory with the option `journal`';
   }
+}
+
+/** One word of a command line, whatever is in it. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** What a kind of file system means for a journal. */

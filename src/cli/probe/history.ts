@@ -30,7 +30,7 @@ export const MESSAGE_ID = '{message}';
 /** How long one question may take; it is asked again. */
 const ASK_MS = 10_000;
 
-/** The app's history: a GET of `url`, with both placeholders filled in. */
+/** The app's history: a GET of `url`, with both placeholders filled in. Credentials in it are sent as those of a visit are. */
 export function httpHistory(url: string, headers: Readonly<Record<string, string>>): History {
   return {
     async rows({ id, messageId }) {
@@ -38,8 +38,10 @@ export function httpHistory(url: string, headers: Readonly<Record<string, string
         .replaceAll(ID, encodeURIComponent(id))
         .replaceAll(MESSAGE_ID, () => encodeURIComponent(required(messageId)));
       const signal = AbortSignal.timeout(ASK_MS);
+      const { address, authorization } = splitCredentials(filled);
+      const sent = { ...authorization, ...headers };
       // Headers may hold a token, which a redirect could send to somebody else.
-      const answer = await fetch(filled, { headers, signal, redirect: 'manual' });
+      const answer = await fetch(address, { headers: sent, signal, redirect: 'manual' });
       const text = await answer.text();
       // No conversation yet is an answer: nothing is kept.
       if (answer.status === 404) return [];
@@ -47,6 +49,23 @@ export function httpHistory(url: string, headers: Readonly<Record<string, string
       return rowsIn(parsed(text), messageId);
     },
     close: () => Promise.resolve(),
+  };
+}
+
+/** `fetch` takes no address with credentials, and repeats it in its error. */
+function splitCredentials(text: string): {
+  readonly address: URL;
+  readonly authorization: Readonly<Record<string, string>>;
+} {
+  const address = new URL(text);
+  const { username, password } = address;
+  address.username = '';
+  address.password = '';
+  if (username === '' && password === '') return { address, authorization: {} };
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return {
+    address,
+    authorization: { authorization: `Basic ${Buffer.from(pair).toString('base64')}` },
   };
 }
 

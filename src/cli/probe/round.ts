@@ -1,6 +1,7 @@
 /** One round of a probe: a stream for each way of leaving, all at the same time, and what was kept of each. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { maskCredentials } from '../../core/error-words.ts';
 import { type History, ID } from './history.ts';
 import { type Asking, EXIT_MODES, type ExitMode, visit, type Visit } from './visit.ts';
 import { type Ended, objection, type Stored } from './witness.ts';
@@ -143,7 +144,7 @@ function reasonOf(error: unknown): string {
   const { code, message, cause } = error as Partial<NodeJS.ErrnoException>;
   if (code !== undefined) return code;
   const inner = (cause as NodeJS.ErrnoException | undefined)?.code;
-  return inner ?? message ?? String(error);
+  return inner ?? maskCredentials(message ?? String(error));
 }
 
 const EVERY_MS = 250;

@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Message } from '../../core/message.ts';
-import { isMissing, isObject } from '../../core/values.ts';
+import { isMissing, isRecord } from '../../core/values.ts';
 import { checkDirectory, readOurs, temporaryName } from '../ours.ts';
 
 /** What an operator is told about a refused message: never its text. */
@@ -132,8 +132,10 @@ function readFile(file: string): RefusedFile | undefined {
   }
 }
 
-/** Written by `writeRefused`, so that what stands inside the message is a message. */
+/** Written by `writeRefused`, so that what else stands inside the message is a message. */
 function isRefusedFile(value: unknown): value is RefusedFile {
-  if (!isObject(value) || !('sqlstate' in value) || !('message' in value)) return false;
-  return isObject(value.message) && 'id' in value.message && 'streamId' in value.message;
+  if (!isRecord(value) || !isRecord(value['message'])) return false;
+  const { id, streamId } = value['message'];
+  const words = [value['sqlstate'], id, streamId];
+  return words.every((word) => typeof word === 'string') && Number.isFinite(value['refusedAtMs']);
 }

@@ -4,7 +4,7 @@
  * aside is gone through as well.
  */
 import { rmSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { holdProcess } from '../../core/clock.ts';
 import { dropRefused } from '../aside/dead-letters.ts';
 import { listDamaged } from '../aside/set-aside.ts';
@@ -55,7 +55,11 @@ export async function purgeEverywhere(
       onUnread(directory, error);
     }
   }
-  add({ purged: dropRefused(path, (info) => isRefusedMeant(request, info)) });
+  try {
+    add({ purged: dropRefused(path, (info) => isRefusedMeant(request, info)) });
+  } catch (error) {
+    onUnread(join(path, 'refused'), error);
+  }
   const damaged = await purgeDamaged(path, request, onUnread);
   add(damaged);
   return { ...counts, damagedLeft: damaged.left };
@@ -89,7 +93,11 @@ async function purgeDamaged(
 ): Promise<{ readonly purged: number; readonly left: number }> {
   let purged = 0;
   let left = 0;
-  for (const { file, writtenAtMs } of await listDamaged(path)) {
+  const all = await listDamaged(path).catch((error: unknown) => {
+    onUnread(join(path, 'damaged'), error);
+    return [];
+  });
+  for (const { file, writtenAtMs } of all) {
     try {
       if ('beforeMs' in request && writtenAtMs < request.beforeMs) {
         rmSync(file, { force: true });

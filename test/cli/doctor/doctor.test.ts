@@ -269,6 +269,13 @@ describe('the journal', () => {
     expect(await wrongIn(await anApp(), ['--journal', path, '--no-journal'])).toEqual([]);
   });
 
+  it('gives a command that can be copied, whatever its path is called', async () => {
+    const path = "/sys/it's; here";
+    expect(await wrongIn(await anApp(), ['--journal', path])).toEqual([
+      expect.stringContaining(`'/sys/it'\\''s; here'`),
+    ]);
+  });
+
   it('cannot be where a file is', async () => {
     const app = await anApp();
     await writeFile(join(app, 'file'), '');

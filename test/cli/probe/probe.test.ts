@@ -471,6 +471,31 @@ it('sends a header out of the environment, and follows no redirect with it', asy
   expect((await probe(argv)).stderr).toContain('TOKEN is not set');
 });
 
+it('sends the credentials of an address, to the history too, and shows them to nobody', async () => {
+  const met: unknown[] = [];
+  const app = express();
+  app.use((req, _res, next) => {
+    met.push(req.headers.authorization);
+    next();
+  });
+  app.get('/chat/:id', (_req, res) => void res.type('text/plain').end('one two'));
+  app.get('/rows/:id', (_req, res) => void res.json([{ content: 'one two' }]));
+  const { port } = await serve(app);
+  const base = `http://us%65r:se%20cret@localhost:${port}`;
+  const flags = ['--ways', 'complete', '--wait', '0'];
+  const good = await probe([`${base}/chat/{id}`, '--history', `${base}/rows/{id}`, ...flags]);
+  expect(good).toMatchObject({ exitCode: 0, stderr: '' });
+  const basic = `Basic ${Buffer.from('user:se cret').toString('base64')}`;
+  expect(met).toEqual([basic, basic]);
+  const token = ['--header', 'authorization: Bearer token'];
+  await probe([`${base}/chat/{id}`, '--history', `${base}/rows/{id}`, ...token, ...flags]);
+  expect(met.slice(2)).toEqual(['Bearer token', 'Bearer token']);
+  const bad = `http://user:secret@localhost:0x/rows/{id}`;
+  expect((await probe([`${base}/chat/{id}`, '--history', bad, ...flags])).stderr).not.toContain(
+    'secret',
+  );
+});
+
 it('shows what a server sent without its control characters', async () => {
   const app = express();
   app.get('/chat/:id', (_req, res) => {

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { listDamaged, listRefused, purgeEverywhere } from '../../../src/journal/index.ts';
 import type { PurgeRequest } from '../../../src/journal/index.ts';
@@ -156,6 +157,22 @@ describe('purging a conversation', () => {
     expect(await listDamaged(path)).toHaveLength(1);
     expect(await purge(path, ONE)).toMatchObject({ purged: 2, damagedLeft: 1 });
     expect(listRefused(path)).toEqual([]);
+    expect(onDisk(path, 'words of secret')).toBe(false);
+  });
+});
+
+describe('what others may have put aside', () => {
+  it.each(['refused', 'damaged'])('in %s is told, and everything else is purged', async (name) => {
+    const path = emptyDirectory();
+    const dead = open(path);
+    await keep(dead, 'secret', { conversationId: 'one' });
+    await dead.journal.close();
+    mkdirSync(join(path, name));
+    chmodSync(join(path, name), 0o777);
+    const unread: string[] = [];
+    const report = await purge(path, ONE, (where) => unread.push(where));
+    expect(report).toMatchObject({ purged: 1, damagedLeft: 0 });
+    expect(unread).toEqual([join(path, name)]);
     expect(onDisk(path, 'words of secret')).toBe(false);
   });
 });
