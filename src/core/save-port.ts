@@ -90,6 +90,13 @@ export interface SaveProgress {
   }>;
 }
 
+/** A message that is due and still being read. */
+export interface AnnouncedSave extends Pick<Save, 'stream' | 'holds' | 'confirmTimeoutMs'> {
+  readonly messageId: string;
+  /** Settles when it was read and handed over, or when that failed. */
+  readonly saved: Promise<SaveProgress>;
+}
+
 /** Keeps messages. Implemented by the guard layer. It reports `onSave` and `onAttempt` itself; `onDue` is the stream's. */
 export interface Keeper {
   /**
@@ -97,8 +104,11 @@ export interface Keeper {
    * segment of the journal has to go. `undefined` when there is no journal.
    */
   open(stream: OpenedStream, body: Captured): StreamLog | undefined;
-  /** A message is due that is still being read: it is pending until the promise is settled. */
-  announce(message: Promise<unknown>): void;
+  /**
+   * A message is due that is still being read: it is pending until `saved` is settled. Resolves with what confirms it, or with
+   * `unconfirmed` where reading it takes longer than `confirmTimeoutMs`. Never rejects.
+   */
+  announce(save: AnnouncedSave): SaveProgress['confirmed'];
   /** Takes a message. A second call with the same id and a higher revision is a reopened stream. */
   save(save: Save): SaveProgress;
 }

@@ -7,6 +7,7 @@ import { type Logger, RECOVERED_FIELDS, safeLogger } from '../core/logger.ts';
 import type { MessageStore } from '../core/message.ts';
 import type { FullObserver } from '../core/observer.ts';
 import type {
+  AnnouncedSave,
   Captured,
   Keeper,
   OpenedStream,
@@ -136,8 +137,8 @@ export class MessageKeeper implements Keeper {
     return log;
   }
 
-  announce(message: Promise<unknown>): void {
-    this.#saver.announce(message);
+  announce(save: AnnouncedSave): SaveProgress['confirmed'] {
+    return this.#saver.announce(save);
   }
 
   save(save: Save): SaveProgress {

@@ -7,7 +7,7 @@ import type { Clock } from '../core/clock.ts';
 import { type Logger, RECOVERED_FIELDS } from '../core/logger.ts';
 import type { SaveResult } from '../core/message.ts';
 import type { FullObserver, SaveReport } from '../core/observer.ts';
-import type { OpenedStream, StreamLog } from '../core/save-port.ts';
+import type { AnnouncedSave, OpenedStream, StreamLog } from '../core/save-port.ts';
 import type { PendingSave } from './pending-save.ts';
 
 /** Who is told. */
@@ -64,10 +64,12 @@ export class SaveReports {
 
   /** A frame goes out although nothing could take its message. */
   logUnconfirmed(save: PendingSave): void {
-    this.#options.logger.error(
-      fieldsOf(save),
-      'lastchunk: an answer was ended for its client before its message was safe',
-    );
+    this.#options.logger.error(fieldsOf(save), UNCONFIRMED);
+  }
+
+  /** The same of a message that is still being read. */
+  logUnread({ messageId, stream }: AnnouncedSave): void {
+    this.#options.logger.error({ messageId, streamId: stream.id, route: stream.route }, UNCONFIRMED);
   }
 
   #report(save: PendingSave, result: SaveResult, kind: SaveReport['kind']): void {
@@ -84,6 +86,8 @@ export class SaveReports {
     });
   }
 }
+
+const UNCONFIRMED = 'lastchunk: an answer was ended for its client before its message was safe';
 
 function fieldsOf(save: PendingSave): object {
   return {

@@ -5,7 +5,7 @@
 import { epochOf, within, type Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { SaveResult } from '../core/message.ts';
-import type { Save, SaveProgress } from '../core/save-port.ts';
+import type { AnnouncedSave, Save, SaveProgress } from '../core/save-port.ts';
 import type { Journal } from '../journal/port.ts';
 import { Batcher } from './batcher.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
@@ -102,13 +102,31 @@ export class Saver {
     return this.#saves.has(streamId);
   }
 
-  /** A message is due that is still being read. */
-  announce(message: Promise<unknown>): void {
-    const read: Promise<unknown> = message.then(
-      () => this.#announced.delete(read),
-      () => this.#announced.delete(read),
-    );
-    this.#announced.add(read);
+  /** A message is due that is still being read; a frame waits for that no longer than for the store. */
+  announce(save: AnnouncedSave): SaveProgress['confirmed'] {
+    const { clock, reports } = this.#options;
+    return new Promise((resolve) => {
+      const cancel = clock.after(save.confirmTimeoutMs, () => {
+        if (save.holds()) reports.logUnread(save);
+        resolve('unconfirmed');
+      });
+      const read = (): void => {
+        cancel();
+        this.#announced.delete(reading);
+      };
+      const reading: Promise<unknown> = save.saved.then(
+        (progress) => {
+          read();
+          void progress.confirmed.then(resolve);
+        },
+        () => {
+          read();
+          // Told by whoever could not read it: nothing will make it safe.
+          resolve('unconfirmed');
+        },
+      );
+      this.#announced.add(reading);
+    });
   }
 
   /** Takes a message; every one gets exactly one result. */

@@ -2,20 +2,41 @@
 import { describe, expect, test } from 'vitest';
 import { createBench, createFakeJournal, settled, type Bench, type Tracked } from './fakes.ts';
 
+interface Announced {
+  readonly confirmed: string | undefined;
+  readonly read: () => Tracked;
+  readonly fail: () => void;
+}
+
 /** A message that is being read until `read` is called, which hands it over. */
-function announce(bench: Bench): { readonly read: () => Tracked; readonly fail: () => void } {
-  let read = (_save: Tracked): void => undefined;
+function announce(bench: Bench, { holds = true } = {}): Announced {
+  let read = (_save: Tracked['progress']): void => undefined;
   let fail = (_error: Error): void => undefined;
-  bench.keeper.announce(
-    new Promise<Tracked>((resolve, reject) => {
-      read = resolve;
-      fail = reject;
-    }),
-  );
+  const saved = new Promise<Tracked['progress']>((resolve, reject) => {
+    read = resolve;
+    fail = reject;
+  });
+  const stream = {
+    id: 's',
+    route: '/chat',
+    method: 'POST',
+    guarded: true,
+    format: 'auto',
+    startedAtMs: 0,
+    chunks: 1,
+    bytes: 5,
+  };
+  let confirmed: string | undefined;
+  void bench.keeper
+    .announce({ messageId: 'm', stream, holds: () => holds, confirmTimeoutMs: 2_000, saved })
+    .then((value) => (confirmed = value));
   return {
+    get confirmed() {
+      return confirmed;
+    },
     read: () => {
       const save = bench.save();
-      read(save);
+      read(save.progress);
       return save;
     },
     fail: () => fail(new Error('not read')),
@@ -57,6 +78,49 @@ describe('a message that is still being read', () => {
     expect(isFlushed).toBe(false);
     bench.store.calls[0]?.commit();
     await flushed;
+  });
+});
+
+describe('a frame that waits for a message that is still being read', () => {
+  test('goes at the deadline of the store, with an error in the log', async () => {
+    const bench = createBench();
+    const announced = announce(bench);
+    await bench.clock.advance(1_999);
+    expect(announced.confirmed).toBeUndefined();
+    expect(bench.errors()).toEqual([]);
+    await bench.clock.advance(1);
+    expect(announced.confirmed).toBe('unconfirmed');
+    expect(bench.errors().join()).toContain('before its message was safe');
+    const save = announced.read();
+    await settled();
+    expect(save.result).toBe('saved');
+  });
+
+  test('goes as its save says, where it is read in time', async () => {
+    const bench = createBench();
+    const announced = announce(bench);
+    await bench.clock.advance(1_999);
+    announced.read();
+    await settled();
+    expect(announced.confirmed).toBe('saved');
+    await bench.clock.advance(10_000);
+    expect(bench.errors()).toEqual([]);
+  });
+
+  test('and is none any more costs no error in the log', async () => {
+    const bench = createBench();
+    const announced = announce(bench, { holds: false });
+    await bench.clock.advance(2_000);
+    expect(announced.confirmed).toBe('unconfirmed');
+    expect(bench.errors()).toEqual([]);
+  });
+
+  test('goes when reading it fails', async () => {
+    const bench = createBench();
+    const announced = announce(bench);
+    announced.fail();
+    await settled();
+    expect(announced.confirmed).toBe('unconfirmed');
   });
 });
 

@@ -2,6 +2,7 @@
  * The message of one stream: read from what was captured when the stream has a terminal fact, read on when it went on
  * after that, handed over to be saved each time it says something new.
  */
+import { performance } from 'node:perf_hooks';
 import type { Keeper, OpenedStream, SaveProgress, StreamLog } from '../../core/save-port.ts';
 import type { Message, Outcome, SaveResult, Side, SkipReason } from '../../core/message.ts';
 import type { FullObserver, StreamView } from '../../core/observer.ts';
@@ -157,8 +158,11 @@ export class MessageBuilder {
     return this.#save(this.#message(reading, terminal, { ...ending, revision: this.#saves - 1 }));
   }
 
-  /** More than a slice is never empty. */
+  /** More than a slice is never empty. A frame that is held waits for the reading and the store together no longer than for the store. */
   #settleInSlices(terminal: TerminalFact, ending: Ending): SaveProgress {
+    const dueMs = performance.now();
+    const { view, opened, settings, keeper } = this.#parts;
+    const { confirmTimeoutMs } = settings;
     this.#becomeDue();
     const revision = this.#saves - 1;
     this.pending += 1;
@@ -168,11 +172,16 @@ export class MessageBuilder {
       this.#tell(reading);
       const final = terminal.isProvisional === true ? endFactOf(reading) : terminal;
       if (final !== terminal) this.onOutcome(final);
-      return this.#save(this.#message(reading, final, { ...ending, revision }));
+      const message = this.#message(reading, final, { ...ending, revision });
+      // Nobody waits for it any more where reading it took all of that time.
+      const waitedMs = view.holdsFrame ? performance.now() - dueMs : 0;
+      return this.#save(message, Math.max(0, confirmTimeoutMs - waitedMs));
     });
-    this.#parts.keeper.announce(saved);
+    const holds = (): boolean => view.holdsFrame;
+    const { messageId } = opened;
+    const confirmed = keeper.announce({ messageId, stream: view, holds, confirmTimeoutMs, saved });
     return {
-      confirmed: saved.then(({ confirmed }) => confirmed),
+      confirmed,
       result: saved.then(({ result }) => result),
     };
   }
@@ -198,9 +207,12 @@ export class MessageBuilder {
     return isAnyKept ? capture.droppedBytes + this.#body.dropped : capture.bytes;
   }
 
-  #save(message: Message): SaveProgress {
+  #save(
+    message: Message,
+    confirmTimeoutMs = this.#parts.settings.confirmTimeoutMs,
+  ): SaveProgress {
     const { view, settings, keeper, log } = this.#parts;
-    const { confirmTimeoutMs, missingAfterMs } = settings;
+    const { missingAfterMs } = settings;
     const progress = keeper.save({
       message,
       stream: view,

@@ -5,8 +5,9 @@ import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { AppRequest, GuardOptions } from '../../../src/index.ts';
+import { Log } from '../../../src/journal/write/stream-log.ts';
 import { createGate } from '../../support/controllable-upstream.ts';
 import { chatChunk } from '../../support/frames.ts';
 import { openClient } from '../../support/http-client.ts';
@@ -158,6 +159,31 @@ describe('with a journal', () => {
     expect(kept?.droppedBytes).toBe(whole.length - (kept?.text.length ?? 0));
     expect(instance.recorded.internalErrors.map(({ where }) => where)).toContain('journal');
     expect(instance.recorded.facts).toEqual([{ unknownText: false, cut: true }]);
+  });
+
+  it('a held end waits for a slow disk no longer than for the store', async () => {
+    const options = { confirmTimeoutMs: 200 };
+    const { instance, go, ask, row } = await serveBounded({ journal: true }, options);
+    const disk = createGate();
+    const { readBack } = Log.prototype;
+    const slow = vi.spyOn(Log.prototype, 'readBack').mockImplementation(async function (
+      this: Log,
+      bytes,
+    ) {
+      await disk.promise;
+      return readBack.call(this, bytes);
+    });
+    onTestFinished(() => slow.mockRestore());
+    const pieces = Array.from({ length: 24 }, (_, index) => `${index} `.repeat(20_000));
+    const client = await ask('slow', plain(...pieces), end);
+    go.open();
+    expect((await client.over()).whole).toBe(true);
+    expect(row('slow')).toBeUndefined();
+    expect(instance.recorded.holds).toEqual(['unconfirmed']);
+    expect(instance.logbook.errors().join()).toContain('before its message was safe');
+    disk.open();
+    expect(await instance.recorded.ended()).toMatchObject({ save: 'saved' });
+    expect(row('slow')).toMatchObject({ text: `${pieces.join('')}the end`, complete: true });
   });
 
   it('a stream that goes on after its end is read on from memory', async () => {
