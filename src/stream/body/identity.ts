@@ -40,6 +40,8 @@ export class StreamIdentity implements Identity {
   #given: Record<string, unknown> | null = null;
   /** What became of the names; undefined while they are as they were given. */
   #notes: Record<string, unknown> | undefined;
+  /** What the app said by hand, which it knows better than what is asked again. */
+  #byHand: LateIdentity = {};
   /** What was wrong with the first answer. */
   #trouble: unknown;
 
@@ -65,7 +67,7 @@ export class StreamIdentity implements Identity {
     if (this.#trouble === undefined) return undefined;
     this.#trouble = undefined;
     if (this.conversationId !== null) return undefined;
-    this.#take(this.#fields());
+    this.#take({ ...this.#fields(), ...this.#byHand });
     const trouble: unknown = this.#trouble;
     this.#trouble = undefined;
     return trouble;
@@ -83,6 +85,8 @@ export class StreamIdentity implements Identity {
         );
       }
     }
+    const said = Object.entries(fields).filter(([, value]) => value !== undefined);
+    this.#byHand = { ...this.#byHand, ...Object.fromEntries(said) };
     this.#take(fields);
   }
 

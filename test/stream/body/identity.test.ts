@@ -50,6 +50,37 @@ describe('message()', () => {
     expect(store.row.metadata).toMatchObject({ from: 'second' });
   });
 
+  it('asked again, takes back nothing that identify() said', async () => {
+    let asked = 0;
+    const message = () => {
+      asked += 1;
+      if (asked === 1) return { role: 'early', metadata: { from: 'early' } };
+      return { conversationId: 'c', role: 'late', metadata: { from: 'late' } };
+    };
+    const { store, errors } = await answer({ message }, (res, handle) => {
+      handle.identify({ role: 'by hand', metadata: { from: 'hand' } });
+      return whole(res, handle);
+    });
+    expect(asked).toBe(2);
+    expect(errors).toEqual([]);
+    expect(store.row).toMatchObject({ conversationId: 'c', role: 'by hand' });
+    expect(store.row.metadata).toMatchObject({ from: 'hand' });
+  });
+
+  it('asked again, takes back what identify() did not say', async () => {
+    let asked = 0;
+    const message = () => {
+      asked += 1;
+      return asked === 1 ? { role: 'early' } : { conversationId: 'c', role: 'late' };
+    };
+    const { store } = await answer({ message }, (res, handle) => {
+      handle.identify({ metadata: { from: 'hand' } });
+      return whole(res, handle);
+    });
+    expect(store.row).toMatchObject({ conversationId: 'c', role: 'late' });
+    expect(store.row.metadata).toMatchObject({ from: 'hand' });
+  });
+
   it('is asked again at the end if it threw', async () => {
     let asked = 0;
     const message = () => {
