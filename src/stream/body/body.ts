@@ -14,7 +14,8 @@ import { type Exchange, outputTargetOf } from '../response/exchange.ts';
 import type { Identity } from './identity.ts';
 import type { StreamTimings } from './timings.ts';
 import { type ConnectionOutput, outputOf } from '../response/connection-output.ts';
-import { bytesOfPieces, type HeldBody } from './live-bytes.ts';
+import type { HeldBody } from './live-bytes.ts';
+import { bytesOfPieces } from './pieces.ts';
 import { inCompany, streamNumber } from './write-ahead.ts';
 import type { StreamView } from '../../core/observer.ts';
 
@@ -145,6 +146,11 @@ export class Body implements HeldBody {
   #isTakenBack(signal: TerminalSignal): boolean {
     if (this.builder?.concludesAtEnd === true) return true;
     return signal === 'finish' && this.#watch?.finished === false;
+  }
+
+  /** What is written now is kept beyond its tick. */
+  get keepsWrites(): boolean {
+    return this.#output?.collectsTurn === true;
   }
 
   /** Before a call that closes the connection. */

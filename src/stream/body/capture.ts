@@ -7,7 +7,8 @@ import { Buffer } from 'node:buffer';
 import { StringDecoder } from 'node:string_decoder';
 import type { Piece } from '../../core/save-port.ts';
 import { isCompressed, isText, textDecoderFor } from '../../formats/index.ts';
-import { bytesOfPieces, type LiveBytes, type StoredBeginning } from './live-bytes.ts';
+import type { LiveBytes, StoredBeginning } from './live-bytes.ts';
+import { bytesOfPieces, cut, joinShort } from './pieces.ts';
 
 /** What one write brought. */
 export interface CapturedWrite {
@@ -43,10 +44,9 @@ const PIECE_BYTES = 32;
 
 /**
  * A handler that writes one character at a time would take forty bytes for each: so many pieces are looked at together, and
- * joined if they are short (in characters or bytes, each).
+ * joined if they are short.
  */
 const JOINED_PIECES = 1_024;
-const SHORT_PIECE = 32;
 
 /** What one stream's handler has written so far. */
 export class Capture {
@@ -60,7 +60,7 @@ export class Capture {
   isRead = false;
   /** Bytes of all body writes, kept or not. */
   bytes = 0;
-  /** Bytes beyond the limit. */
+  /** Bytes beyond the limit, counted as those that are kept. */
   droppedBytes = 0;
   /** The pieces from here to before `alikeTo` are frames that look alike: they were compared as they were written. */
   alikeFrom = 0;
@@ -76,6 +76,8 @@ export class Capture {
   readonly #strict: boolean;
   readonly #charset: string;
   #decoder: PieceDecoder | undefined;
+  /** Of all that was ever kept, in memory or not. */
+  #keptBytes = 0;
   readonly #live: LiveBytes;
   /** With so many pieces the last ones are joined if they are short. */
   #joinAt = JOINED_PIECES;
@@ -102,7 +104,10 @@ export class Capture {
     this.bytes += size;
     const text = this.#encoded ? undefined : this.#textOf(chunk, encoding) || undefined;
     LAST_WRITE.text = text;
-    LAST_WRITE.kept = this.#keep(this.#encoded ? copyOf(chunk, encoding) : text, size);
+    const piece = this.#encoded ? copyOf(chunk, encoding) : text;
+    // As it is kept: in UTF-8, without the half of a character that is still to come. To count it once is enough.
+    const isCounted = piece === chunk && isUtf8(encoding);
+    LAST_WRITE.kept = this.#keep(piece, isCounted ? size : Buffer.byteLength(piece ?? ''));
     return LAST_WRITE;
   }
 
@@ -122,7 +127,7 @@ export class Capture {
     if (piece === undefined || this.#maxBytes === 0) return undefined;
     const kept = this.#fit(piece, size);
     if (kept === undefined) return undefined;
-    this.#add(kept, size);
+    this.#add(kept, kept === piece ? size : Buffer.byteLength(kept));
     return kept;
   }
 
@@ -130,6 +135,7 @@ export class Capture {
     // A stream whose model is still thinking has said one thing, its role; `push` would make room for sixteen more.
     if (this.pieces.length === 0) this.pieces = [kept];
     else this.pieces.push(kept);
+    this.#keptBytes += size;
     this.heldBytes += size + PIECE_BYTES;
     this.#live.bytes += size + PIECE_BYTES;
     if (this.pieces.length >= this.#joinAt) this.#joinShort();
@@ -191,7 +197,7 @@ export class Capture {
   #joinShort(): void {
     const from = this.#joinAt - JOINED_PIECES;
     const short = this.pieces.slice(from);
-    const joined = this.alikeTo > from ? undefined : join(short);
+    const joined = this.alikeTo > from ? undefined : joinShort(short);
     if (joined !== undefined) {
       this.pieces.splice(from, short.length, joined);
       const freed = (short.length - 1) * PIECE_BYTES;
@@ -203,7 +209,7 @@ export class Capture {
 
   /** The part of a piece that still fits, on a whole character. */
   #fit(piece: Piece, size: number): Piece | undefined {
-    const room = this.#maxBytes - (this.bytes - size - this.droppedBytes);
+    const room = this.#maxBytes - this.#keptBytes;
     if (this.droppedBytes === 0 && size <= room) return piece;
     const kept = this.droppedBytes > 0 ? undefined : cut(piece, room);
     this.droppedBytes += size - (kept === undefined ? 0 : Buffer.byteLength(kept));
@@ -230,17 +236,6 @@ export class Capture {
     }
     return text;
   }
-}
-
-/** Short pieces as one; undefined where they are not short. */
-function join(pieces: readonly Piece[]): Piece | undefined {
-  let length = 0;
-  for (const piece of pieces) length += piece.length;
-  if (length > pieces.length * SHORT_PIECE) return undefined;
-  const texts = pieces.filter((piece) => typeof piece === 'string');
-  if (texts.length === pieces.length) return texts.join('');
-  const bytes = pieces.filter((piece) => typeof piece !== 'string');
-  return bytes.length === pieces.length ? Buffer.concat(bytes) : undefined;
 }
 
 /** What stands for bytes that are no character. */
@@ -276,16 +271,6 @@ function sizeOf(chunk: string | Uint8Array, encoding: unknown): number {
   return encoding === undefined
     ? Buffer.byteLength(chunk)
     : Buffer.byteLength(chunk, asEncoding(encoding));
-}
-
-/** The first `room` bytes of a piece, without half a character; undefined when nothing of it fits. */
-function cut(piece: Piece, room: number): Piece | undefined {
-  if (room <= 0) return undefined;
-  // A copy: a view would keep all of it in memory.
-  if (typeof piece !== 'string') return Buffer.from(piece.subarray(0, room));
-  // The decoder keeps an incomplete character to itself.
-  const text = new StringDecoder('utf8').write(Buffer.from(piece).subarray(0, room));
-  return text === '' ? undefined : text;
 }
 
 function isUtf8(encoding: unknown): boolean {

@@ -15,7 +15,8 @@ import {
   isEncoded,
 } from '../../formats/index.ts';
 import { feedInSlices, PART_CHARS, partsOf, Slice } from './slices.ts';
-import { bytesOfPieces, type StoredBeginning } from './live-bytes.ts';
+import type { StoredBeginning } from './live-bytes.ts';
+import { bytesOfPieces } from './pieces.ts';
 import { charsetOf, mediaType } from '../response/is-stream.ts';
 
 /**

@@ -116,10 +116,3 @@ export class LiveBytes {
 function bySize(a: HeldBody, b: HeldBody): number {
   return b.heldBytes - a.heldBytes;
 }
-
-/** UTF-8 bytes of pieces of a body. */
-export function bytesOfPieces(pieces: readonly Piece[]): number {
-  let bytes = 0;
-  for (const piece of pieces) bytes += Buffer.byteLength(piece);
-  return bytes;
-}

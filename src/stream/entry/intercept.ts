@@ -84,7 +84,9 @@ export class InterceptedResponse {
   }
 
   #call(name: keyof Methods, self: Response, args: unknown[]): unknown {
-    return Reflect.apply(this.#methods[name], self, this.#stream.hold.active ? copied(args) : args);
+    const { hold, body } = this.#stream;
+    const isKept = hold.active || body?.keepsWrites === true;
+    return Reflect.apply(this.#methods[name], self, isKept ? copied(args) : args);
   }
 
   #write(self: Response, args: unknown[]): unknown {

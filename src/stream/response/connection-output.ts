@@ -169,7 +169,7 @@ export class ConnectionOutput {
 
   #write(chunks: readonly Chunk[], done: Done): void {
     if (this.#collectsTurn) {
-      const kept = isHttp2(this.#target) ? chunks.map(copyOf) : chunks;
+      const kept = chunks.map(copyOf);
       this.#collected = () => this.#write(kept, done);
       return;
     }
@@ -260,7 +260,7 @@ export class ConnectionOutput {
   }
 }
 
-/** Node sends what an HTTP/2 stream is given in a later turn, when a handler may have filled its buffer anew. */
+/** Behind the tick of a write, in which Node would have sent it, a handler may fill its buffer anew. */
 function copyOf({ chunk, encoding }: Chunk): Chunk {
   return { chunk: typeof chunk === 'string' ? chunk : Buffer.from(chunk), encoding };
 }

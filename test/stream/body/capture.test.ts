@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { GuardOptions } from '../../../src/index.ts';
+import { Capture } from '../../../src/stream/body/capture.ts';
+import { LiveBytes } from '../../../src/stream/body/live-bytes.ts';
 import { chatChunk, FAMILIES, line, sse } from '../../support/frames.ts';
 import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
 import { serve } from '../../support/test-server.ts';
@@ -230,3 +232,35 @@ async function serveOnce(options: GuardOptions, act: Act) {
   expect(instance.recorded.internalErrors).toEqual([]);
   return { reply, row: instance.store.row, recorded: instance.recorded };
 }
+
+describe('what a capture counts', () => {
+  const capture = (charset: string, maxBytes = 1024) => {
+    const live = new LiveBytes({ maxBytes: 1e9, streams: new Map(), onCut: () => undefined });
+    return { live, kept: new Capture({ maxBytes, encoded: false, strict: false, charset, live }) };
+  };
+
+  it.each([
+    ['of a charset of its own', 'iso-8859-1', Buffer.from('é'.repeat(100), 'latin1'), 200],
+    ['of UTF-16', 'utf-16le', Buffer.from('a'.repeat(100), 'utf16le'), 100],
+    ['with half a character at its end', '', Buffer.from('漢'.repeat(10)).subarray(0, 29), 27],
+    ['that is cut', '', 'x'.repeat(2_000), 1_024],
+    ['that is cut within a character', '', '漢'.repeat(400), 1_023],
+  ])('is what it keeps: a write %s', (...[, charset, chunk, bytes]) => {
+    const { live, kept } = capture(charset);
+    kept.take(chunk, undefined);
+    expect(kept.pieces.join('')).not.toBe('');
+    expect(Buffer.byteLength(kept.pieces.join(''))).toBe(bytes);
+    expect(kept.heldBytes).toBe(bytes + 32);
+    expect(live.bytes).toBe(bytes + 32);
+    kept.letGo();
+    expect(live.bytes).toBe(0);
+  });
+
+  it('is held to its bound, whatever the charset', () => {
+    const { kept } = capture('iso-8859-1');
+    for (let count = 0; count < 20; count += 1) kept.take(Buffer.alloc(100, 0xe9), undefined);
+    expect(kept.pieces.join('')).toBe('é'.repeat(512));
+    expect(kept.bytes).toBe(2_000);
+    expect(kept.droppedBytes).toBe(4_000 - 1_024);
+  });
+});
