@@ -207,10 +207,7 @@ export class MessageBuilder {
     return isAnyKept ? capture.droppedBytes + this.#body.dropped : capture.bytes;
   }
 
-  #save(
-    message: Message,
-    confirmTimeoutMs = this.#parts.settings.confirmTimeoutMs,
-  ): SaveProgress {
+  #save(message: Message, confirmTimeoutMs = this.#parts.settings.confirmTimeoutMs): SaveProgress {
     const { view, settings, keeper, log } = this.#parts;
     const { missingAfterMs } = settings;
     const progress = keeper.save({
