@@ -69,7 +69,10 @@ export class SaveReports {
 
   /** The same of a message that is still being read. */
   logUnread({ messageId, stream }: AnnouncedSave): void {
-    this.#options.logger.error({ messageId, streamId: stream.id, route: stream.route }, UNCONFIRMED);
+    this.#options.logger.error(
+      { messageId, streamId: stream.id, route: stream.route },
+      UNCONFIRMED,
+    );
   }
 
   #report(save: PendingSave, result: SaveResult, kind: SaveReport['kind']): void {
