@@ -30,8 +30,6 @@ const SHORT_FILES: Readonly<Record<string, string>> = {
     'the rule of when one write serves several streams, with its figure',
   'stream/response/connection-events.ts':
     'one listener of ours for each connection, whose state it holds',
-  'stream/resume/stop-elsewhere.ts':
-    'a stop by way of the relay; the route knows streams of this process',
   'slo/dashboards/index.ts': "the door: behind it Grafana's SDK is loaded",
   'slo/dashboards/normalise.ts': 'a rule of its own: what may change without meaning',
   'slo/dashboards/saves.ts': 'the list of rows of a dashboard',

@@ -275,5 +275,6 @@ const HELP = `usage: lastchunk journal list|replay|drop|purge|verify|dump [optio
   --older-than TIME   with \`purge\`: messages that began longer ago than 30m, 12h or 90d
   -h, --help          this text
 
+With a relay, \`purge\` leaves its tables alone, which hold text too: see "Erasing" in docs/data-handling.md.
 An app that writes into its own tables replays by itself: with its next start, or with keep.replay().
 `;

@@ -22,6 +22,11 @@ export function toStorableText(text: string): { readonly text: string; readonly 
   return { text: storable, replaced };
 }
 
+/** A conversation as streams, rows and the relay know it, whatever a client calls it. */
+export function conversationKey(id: string): string {
+  return boundIdentifier(toStorableText(id).text);
+}
+
 /** At most 512 bytes of UTF-8 of a well-formed text. One that is cut ends in its SHA-256, which keeps two long ones apart. */
 export function boundIdentifier(text: string): string {
   // A UTF-16 unit takes three bytes of UTF-8 at most.

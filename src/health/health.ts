@@ -97,6 +97,10 @@ export interface HealthOfRelay {
   readonly lagSeconds: number;
   /** Streams of this instance that it is being told of. */
   readonly streams: number;
+  /** Bytes of ended bodies that wait in memory until it has them, 64 MiB at most. */
+  readonly endedBytes: number;
+  /** Ended streams that were too many to wait, since the start: no other instance can resume or finish them. */
+  readonly dropped: number;
 }
 
 /** Options of `healthHandler()`. */

@@ -8,6 +8,7 @@ import type { PoolState } from '../telemetry/sources.ts';
 import type {
   CaptureHealth,
   Health,
+  HealthOfRelay,
   HealthReason,
   HealthStatus,
   HealthOfJournal,
@@ -127,7 +128,7 @@ export class HealthMonitor implements Observer {
       oldestPendingSeconds: ageSeconds(pending?.oldestMs ?? saver?.oldestPendingMs ?? 0, now),
       saveRate: this.#rates.now(),
       journal: journal === undefined ? undefined : journalHealth(journal, now),
-      relay: relay && { up: relay.isUp, lagSeconds: relay.lagMs / 1000, streams: relay.streams },
+      relay: relay && relayHealth(relay),
       pool,
       capture: sources.captured && captureHealth(sources.captured),
     };
@@ -245,6 +246,10 @@ function storeHealth(saver: SaverFacts, probed: ProbeResult | undefined): StoreH
     lastSuccess: successMs === 0 ? undefined : new Date(successMs),
     lastFailure: failure && { at: new Date(failure.atMs), errorType: failure.errorType },
   };
+}
+
+function relayHealth({ isUp, lagMs, ...facts }: RelayReport): HealthOfRelay {
+  return { up: isUp, lagSeconds: lagMs / 1000, ...facts };
 }
 
 function captureHealth({ bytes, maxBytes }: CaptureHealth): CaptureHealth {

@@ -4,6 +4,7 @@
  */
 import { OUTCOMES } from '../core/message.ts';
 import type { Outcome, Side } from '../core/message.ts';
+import { openedFrom } from '../core/opened-stream.ts';
 import type { OpenedStream } from '../core/save-port.ts';
 import { isObject, toRecord } from '../core/values.ts';
 import type { Ending } from './port.ts';
@@ -49,22 +50,7 @@ function json(value: object): string | undefined {
 
 /** The opened stream of an `open` record. */
 export function parseOpened(json: string): OpenedStream {
-  const from = toRecord(JSON.parse(json));
-  return {
-    id: text(from, 'id'),
-    messageId: text(from, 'messageId'),
-    conversationId: textOrNull(from, 'conversationId'),
-    role: text(from, 'role', 'assistant'),
-    metadata: metadata(from),
-    route: text(from, 'route', 'unmatched'),
-    format: text(from, 'format', 'auto'),
-    contentType: text(from, 'contentType'),
-    contentEncoding: text(from, 'contentEncoding', 'identity'),
-    events: from['events'] === true,
-    startedAtMs: number(from, 'startedAtMs'),
-    maxBytes: typeof from['maxBytes'] === 'number' ? from['maxBytes'] : undefined,
-    traceparent: textOrNull(from, 'traceparent'),
-  };
+  return openedFrom(toRecord(JSON.parse(json)));
 }
 
 /** The ending of an `end` record; what it leaves out is as the stream was opened. */

@@ -32,6 +32,8 @@ export interface FlusherEvents {
   readonly onExchange: (seconds: number, bytes: number, failure: unknown) => void;
   /** Another instance has, or may have, claimed the streams of this one. */
   readonly onLeaseLost: () => void;
+  /** What follows from an exchange failed, which is a mistake of ours. */
+  readonly onError: (error: unknown) => void;
   /** Streams of others that are read here. */
   readonly following: () => readonly string[];
 }
@@ -44,6 +46,10 @@ export interface RelayReport {
   readonly lagMs: number;
   /** Streams that the engine is being told of. */
   readonly streams: number;
+  /** Bytes of ended bodies that are kept until the engine has them, 64 MiB at most. */
+  readonly endedBytes: number;
+  /** Ended streams that were more than is kept, so that the engine is never told of them, since the start. */
+  readonly dropped: number;
 }
 
 /** What a flusher is made of. */
@@ -152,6 +158,8 @@ export class Flusher {
       isUp: this.#isRegistered && this.#failures === 0 && silentMs < this.#options.settings.leaseMs,
       lagMs: isBehind ? Math.max(0, nowMs - this.#caughtUpMs) : 0,
       streams: this.#streams.size,
+      endedBytes: this.#streams.endedBytes,
+      dropped: this.#streams.dropped,
     };
   }
 
@@ -169,7 +177,7 @@ export class Flusher {
       }
       if (this.#isRegistered) await this.#exchange(0, true);
     };
-    await within(this.#options.clock, ms, leave());
+    await within(this.#options.clock, ms, leave().catch(this.#options.onError));
     this.#streams.refuseWaiters();
     for (const tell of this.#asking.splice(0)) tell();
   }
@@ -190,7 +198,8 @@ export class Flusher {
     this.#cancelTimer?.();
     if (this.#phase !== 'running') return;
     this.#cancelTimer = this.#options.clock.after(ms, () => {
-      this.#running = this.#tick().finally(() => {
+      const tick = this.#tick().catch(this.#options.onError);
+      this.#running = tick.finally(() => {
         this.#running = undefined;
         this.#schedule(this.#isAsked && this.#failures === 0 ? 0 : this.#periodMs);
       });
@@ -210,7 +219,7 @@ export class Flusher {
     else if (isDue) await this.#exchange(settings.leaseMs, this.#failures > 0);
   }
 
-  /** One round trip, with what the streams have to tell if `flushes`; never rejects. */
+  /** One round trip, with what the streams have to tell if `flushes`. A failure is told, and tried again. */
   async #exchange(leaseMs: number, flushes: boolean): Promise<void> {
     const { clock, settings, onExchange, onLeaseLost } = this.#options;
     const asking = this.#asking.splice(0);

@@ -79,6 +79,7 @@ export class RelayInstance {
         void this.#takeover.purge();
       },
       onLeaseLost: () => events.onLeaseLost(),
+      onError: (error) => onError('exchange', error),
       following: () => this.#readers.following(),
     });
   }
@@ -153,7 +154,9 @@ export class RelayInstance {
     const untilMs = this.#clock.monotonicMs() + ms;
     for (;;) {
       const record = await this.find({ streamId });
-      const isKnown = typeof record?.end?.save === 'string' || record?.end?.isTidy === false;
+      // Of a stream that was broken off for its owner nobody says what became of the message.
+      const { save, outcome } = record?.end ?? {};
+      const isKnown = typeof save === 'string' || outcome === 'interrupted';
       if (record === undefined || isKnown || this.#clock.monotonicMs() > untilMs) return record;
       await new Promise<void>((resolve) => this.#clock.after(LOOK_EVERY_MS, resolve));
     }
@@ -170,9 +173,14 @@ export class RelayInstance {
     this.#readers.close();
     await this.#takeover.tellSettled();
     await this.#flusher.close(ms);
-    const released = this.settings.engine
-      .close()
-      .catch((error: unknown) => this.#events.onError('close', error));
-    await within(this.#clock, ms, released);
+    await within(this.#clock, ms, this.#release());
+  }
+
+  async #release(): Promise<void> {
+    try {
+      await this.settings.engine.close();
+    } catch (error) {
+      this.#events.onError('close', error);
+    }
   }
 }

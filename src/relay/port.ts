@@ -152,5 +152,5 @@ export interface Relay {
   close(): Promise<void>;
 }
 
-/** What an instance does with an engine beside its exchanges, as log lines call it. */
-export type RelayTask = 'read' | 'claim' | 'adopt' | 'settle' | 'purge' | 'close';
+/** What an instance does with an engine, as log lines call it. */
+export type RelayTask = 'exchange' | 'read' | 'claim' | 'adopt' | 'settle' | 'purge' | 'close';

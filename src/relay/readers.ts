@@ -11,6 +11,10 @@ import type { RelayedStream } from './relayed-stream.ts';
 const LOCAL_EVERY_MS = 25;
 /** Bytes that a reader is given at once. */
 const GIVEN_BYTES = 262_144;
+/** Bytes that one reading asks for, of all positions, about. */
+const READING_BYTES = 8_388_608;
+/** At least so many for each of them. */
+const GIVEN_MIN_BYTES = 16_384;
 /** While the engine is away a reader waits so long. */
 const AWAY_MAX_MS = 30_000;
 
@@ -155,9 +159,11 @@ export class Readers {
       const reader = byKey.get(key);
       return reader === undefined ? [] : [{ streamId: reader.streamId, offset: reader.offset }];
     });
+    const share = Math.floor(READING_BYTES / positions.length);
+    const maxBytes = Math.min(GIVEN_BYTES, Math.max(GIVEN_MIN_BYTES, share));
     let tails: readonly (RelayTail | undefined)[];
     try {
-      tails = await engine.read(positions, { maxBytes: GIVEN_BYTES, withHeld: false });
+      tails = await engine.read(positions, { maxBytes, withHeld: false });
     } catch (error) {
       onError(error);
       return this.#noteAway(readers);
@@ -170,7 +176,7 @@ export class Readers {
       else this.#give(reader, tail.body, tail.end);
     }
     // More may be there at once.
-    if (tails.some((tail) => tail !== undefined && tail.body.length >= GIVEN_BYTES)) {
+    if (tails.some((tail) => tail !== undefined && tail.body.length >= maxBytes)) {
       this.#lastReadMs = Number.NEGATIVE_INFINITY;
     }
   }
@@ -178,7 +184,13 @@ export class Readers {
   #give(reader: Reader, body: Uint8Array, end: RelayEnd | null): void {
     if (!this.#readers.has(reader)) return;
     reader.offset += body.length;
-    if (body.length > 0) reader.isFull = !reader.sink.write(body);
+    try {
+      if (body.length > 0) reader.isFull = !reader.sink.write(body);
+    } catch (error) {
+      // Such as a header of another instance's that this Node refuses: it costs no other reader anything.
+      this.#options.onError(error);
+      return this.#end(reader, false);
+    }
     if (end === null) return;
     if (reader.offset >= end.length) this.#end(reader, end.isTidy);
     // The rest is not there, or is not for readers.
@@ -194,7 +206,12 @@ export class Readers {
   }
 
   #end(reader: Reader, isTidy: boolean): void {
-    if (this.#readers.delete(reader)) reader.sink.end(isTidy);
+    if (!this.#readers.delete(reader)) return;
+    try {
+      reader.sink.end(isTidy);
+    } catch (error) {
+      this.#options.onError(error);
+    }
   }
 }
 

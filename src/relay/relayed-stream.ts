@@ -16,6 +16,8 @@ export interface StreamShare {
   readonly opening: RelayOpening | undefined;
   readonly parts: readonly RelayPart[];
   readonly state: RelayState | undefined;
+  /** Its message is in the store, or it leaves none. */
+  readonly isSettled: boolean;
   /** Nothing is left: what was asked for before it was made is in it. */
   readonly isAll: boolean;
   /** For `confirm`. */
@@ -40,6 +42,8 @@ export class RelayedStream {
   #isLengthKnown = true;
   #isOpened = false;
   #told = '';
+  #isSettled = false;
+  #isSettledTold = false;
   #hold: HeldPlace | undefined;
   /** JSON, and the number of pieces that it speaks of. */
   #ending: { readonly json: string; readonly pieces: number } | undefined;
@@ -54,11 +58,6 @@ export class RelayedStream {
 
   get id(): string {
     return this.source.opened.id;
-  }
-
-  /** Bytes that the engine has. */
-  get acknowledged(): number {
-    return this.#cursor.at;
   }
 
   /** The engine knows how it ended, and what became of its message. */
@@ -81,9 +80,15 @@ export class RelayedStream {
     this.#ending = { json: makeJson(endsAt), pieces: pieces.length };
   }
 
+  /** Its message is in the store, or it leaves none: told with the stream, or with what it tells next. */
+  settle(): void {
+    this.#isSettled = true;
+  }
+
   /** Whether the engine has less than there is. */
   get hasNews(): boolean {
     if (!this.#isOpened || this.#count > this.#cursor.piece) return true;
+    if (this.#isSettleDue) return true;
     return JSON.stringify(this.#state(this.#cursor)) !== this.#told;
   }
 
@@ -101,14 +106,16 @@ export class RelayedStream {
       opening: this.#isOpened ? undefined : { ...opening, head: headJson(source) },
       parts: partsOf(this.id, this.#cursor.at, bodies),
       state: this.#isOpened && JSON.stringify(state) === this.#told ? undefined : state,
+      isSettled: this.#isSettleDue,
       isAll,
       cursor,
     };
   }
 
   /** The engine has taken a share; `length` is how much it has of a stream that was opened. */
-  confirm({ opening, state, cursor }: StreamShare, length: number | undefined): void {
+  confirm({ opening, state, isSettled, cursor }: StreamShare, length: number | undefined): void {
     this.#cursor = cursor;
+    if (isSettled) this.#isSettledTold = true;
     if (state !== undefined) this.#told = JSON.stringify(state);
     if (opening === undefined) return;
     this.#isOpened = true;
@@ -133,6 +140,7 @@ export class RelayedStream {
     this.#isLengthKnown = false;
     this.#cursor = START;
     this.#told = '';
+    this.#isSettledTold = false;
   }
 
   /** What readers in this process may have from `offset` on. */
@@ -146,9 +154,22 @@ export class RelayedStream {
   get localEnd(): RelayEnd | null {
     const { end, isExact } = this.source;
     if (end === undefined) return null;
-    this.#length ??= this.#placeOf(Number.POSITIVE_INFINITY).at;
     // Some of the pieces are not the bytes of the body: a reader is broken off before them.
-    return { ...end, length: isExact ? this.#length : Number.POSITIVE_INFINITY };
+    return { ...end, length: isExact ? this.endedBytes : Number.POSITIVE_INFINITY };
+  }
+
+  /** Bytes of a body that is over, and that memory holds for the engine alone; 0 while it goes on. */
+  get endedBytes(): number {
+    if (this.source.end === undefined) return 0;
+    this.#length ??= this.#placeOf(Number.POSITIVE_INFINITY).at;
+    return this.#length;
+  }
+
+  /** Settled, and not told yet. Where no message is due, none will be settled. */
+  get #isSettleDue(): boolean {
+    if (this.#isSettledTold) return false;
+    const save = this.source.end?.save;
+    return this.#isSettled || save === 'empty' || save === 'discarded';
   }
 
   /** Pieces that there are to tell; of a body that has left memory none that was not told. */
@@ -196,9 +217,10 @@ export class RelayedStream {
     };
   }
 
+  /** The end of a body that is not all there is none that a reader may take for regular. */
   #endAt(length: number): RelayEnd | null {
-    const { end } = this.source;
-    return end === undefined ? null : { ...end, length };
+    const { end, isExact } = this.source;
+    return end === undefined ? null : { ...end, isTidy: end.isTidy && isExact, length };
   }
 
   /** The place of a length that the engine told. */

@@ -2,6 +2,7 @@
  * What the owner of a stream shows to the relay: read when a flush is due, never told chunk by chunk. And the text in which
  * other instances are told what a stream is, its head.
  */
+import { openedFrom } from '../core/opened-stream.ts';
 import type { Captured, OpenedStream } from '../core/save-port.ts';
 import { isRecord, toRecord } from '../core/values.ts';
 
@@ -69,34 +70,8 @@ export function parseHead(json: string): StreamHead | undefined {
   }
   const { opened, response } = toRecord(value);
   if (!isRecord(opened) || typeof opened['id'] !== 'string') return undefined;
-  return { opened: openedOf(opened['id'], opened), response: responseOf(response) };
-}
-
-function openedOf(id: string, from: Readonly<Record<string, unknown>>): OpenedStream {
-  const text = (name: string, fallback: string): string => {
-    const value = from[name];
-    return typeof value === 'string' ? value : fallback;
-  };
-  const textOrNull = (name: string): string | null => {
-    const value = from[name];
-    return typeof value === 'string' ? value : null;
-  };
-  const { metadata, startedAtMs, maxBytes } = from;
-  return {
-    id,
-    messageId: text('messageId', id),
-    conversationId: textOrNull('conversationId'),
-    role: text('role', 'assistant'),
-    metadata: isRecord(metadata) ? metadata : null,
-    route: text('route', 'unmatched'),
-    format: text('format', 'auto'),
-    contentType: text('contentType', ''),
-    contentEncoding: text('contentEncoding', 'identity'),
-    events: from['events'] === true,
-    startedAtMs: typeof startedAtMs === 'number' ? startedAtMs : 0,
-    maxBytes: typeof maxBytes === 'number' ? maxBytes : undefined,
-    traceparent: textOrNull('traceparent'),
-  };
+  const { id } = opened;
+  return { opened: openedFrom({ messageId: id, ...opened }), response: responseOf(response) };
 }
 
 function responseOf(value: unknown): ResumableHead | undefined {

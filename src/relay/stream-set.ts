@@ -5,8 +5,9 @@ import type { RelaySource } from './source.ts';
 
 /** Bytes of all streams in one exchange, about. */
 const BATCH_BYTES = 4_194_304;
-/** Ended streams that the engine could not be told of are kept, so many at a time. */
+/** Ended streams that the engine could not be told of are kept, so many at a time, and so many bytes of their bodies. */
 const ENDED_MAX = 1_000;
+const ENDED_MAX_BYTES = 67_108_864;
 
 /** What one exchange takes. */
 export interface SetShare {
@@ -21,7 +22,9 @@ export const NOTHING: SetShare = { shares: new Map(), settled: [] };
 /** All streams of an instance, in the order in which they began. */
 export class StreamSet {
   readonly #streams = new Map<string, RelayedStream>();
+  /** Of streams that the engine was told all else of. */
   readonly #settled = new Set<string>();
+  #dropped = 0;
 
   get size(): number {
     return this.#streams.size;
@@ -50,7 +53,21 @@ export class StreamSet {
 
   /** Its message is in the store, or it leaves none. */
   settle(streamId: string): void {
-    this.#settled.add(streamId);
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) this.#settled.add(streamId);
+    else stream.settle();
+  }
+
+  /** Bytes of ended bodies that are kept until the engine has them. */
+  get endedBytes(): number {
+    let bytes = 0;
+    for (const stream of this.#streams.values()) bytes += stream.endedBytes;
+    return bytes;
+  }
+
+  /** Ended streams that were forgotten before the engine could be told of them, so far. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
   /** Whether the engine lacks anything. */
@@ -69,20 +86,23 @@ export class StreamSet {
   /** What the streams have to tell, up to the size of an exchange; the rest is next. */
   take(): SetShare {
     const shares = new Map<RelayedStream, StreamShare>();
+    const settled = [...this.#settled];
     let bytes = 0;
     for (const stream of this.#streams.values()) {
       if (bytes > BATCH_BYTES) break;
       const share = stream.next();
       if (share === undefined) {
         stream.takeWaiters();
-        stream.tellTaken(true);
+        // Of a body that has left memory the engine lacks what it was not told until then.
+        stream.tellTaken(stream.source.isWhole);
         continue;
       }
       if (share.isAll) stream.takeWaiters();
+      if (share.isSettled) settled.push(stream.id);
       shares.set(stream, share);
       for (const { body } of share.parts) bytes += body.length;
     }
-    return { shares, settled: [...this.#settled] };
+    return { shares, settled };
   }
 
   /** The engine has taken it. What it knows all about is forgotten. */
@@ -91,10 +111,11 @@ export class StreamSet {
     for (const [stream, share] of shares) {
       stream.confirm(share, answer.lengths.get(stream.id));
       if (share.isAll) stream.tellTaken(true);
-      const { end } = stream.source;
-      // No message is due, so none will be settled.
-      if (end?.save === 'empty' || end?.save === 'discarded') this.#settled.add(stream.id);
-      if (stream.isTold) this.#streams.delete(stream.id);
+      if (!stream.isTold) continue;
+      this.#streams.delete(stream.id);
+      // Whoever began to wait since is not asked about again.
+      stream.takeWaiters();
+      stream.tellTaken(stream.source.isWhole);
     }
   }
 
@@ -113,9 +134,19 @@ export class StreamSet {
 
   /** Forgets the oldest ended streams where there are too many; true where there were. */
   dropOldest(): boolean {
-    const ended = [...this.#streams.values()].filter(({ source }) => source.end !== undefined);
-    const oldest = ended.slice(0, Math.max(0, ended.length - ENDED_MAX));
-    for (const stream of oldest) this.#streams.delete(stream.id);
-    return oldest.length > 0;
+    const newestFirst = [...this.#streams.values()].toReversed();
+    let kept = 0;
+    let bytes = 0;
+    let dropped = 0;
+    for (const { id, source, endedBytes } of newestFirst) {
+      if (source.end === undefined) continue;
+      kept += 1;
+      bytes += endedBytes;
+      if (kept <= ENDED_MAX && bytes <= ENDED_MAX_BYTES) continue;
+      this.#streams.delete(id);
+      dropped += 1;
+    }
+    this.#dropped += dropped;
+    return dropped > 0;
   }
 }

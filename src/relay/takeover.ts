@@ -133,21 +133,58 @@ export class BodyGoneError extends Error {
 }
 
 /**
- * The whole body of a stream, also what is held from readers, or retained for them no longer: text where it is text, else bytes.
- * Rejects with `BodyGoneError` where the engine does not know it.
+ * The whole body of a stream, also what is held from readers, or retained for them no longer: text where it is text, else bytes, a
+ * piece for each reading. Rejects with `BodyGoneError` where the engine does not know it.
  */
 export async function readRelayedBody(engine: Relay, streamId: string): Promise<readonly Piece[]> {
-  const found: Uint8Array[] = [];
-  let offset = 0;
-  for (;;) {
+  const body = new BodyReader();
+  for (let offset = 0; ;) {
     const position = { streamId, offset };
     const [tail] = await engine.read([position], { maxBytes: READ_BYTES, withHeld: true });
     if (tail === undefined) throw new BodyGoneError('the relay does not know the stream any more');
-    if (tail.body.length === 0) break;
-    found.push(tail.body);
+    if (tail.body.length === 0) return body.end();
+    body.add(tail.body);
     offset += tail.body.length;
   }
-  const body = Buffer.concat(found);
-  if (body.length === 0) return [];
-  return isUtf8(body) ? [body.toString('utf8')] : [body];
+}
+
+/** Makes text of readings as they come, so that no body is in memory twice; bytes again from the first that are no text. */
+class BodyReader {
+  #pieces: Piece[] = [];
+  /** The beginning of a character whose rest is in the next reading; `undefined` once it is no text. */
+  #begun: Uint8Array | undefined = new Uint8Array();
+
+  add(body: Uint8Array): void {
+    if (this.#begun === undefined) return void this.#pieces.push(body);
+    const bytes = Buffer.concat([this.#begun, body]);
+    const whole = bytes.subarray(0, endOfText(bytes));
+    if (!isUtf8(whole)) return this.#becomeBytes(bytes);
+    if (whole.length > 0) this.#pieces.push(whole.toString('utf8'));
+    this.#begun = bytes.subarray(whole.length);
+  }
+
+  end(): readonly Piece[] {
+    if (this.#begun !== undefined && this.#begun.length > 0) this.#becomeBytes(this.#begun);
+    return this.#pieces;
+  }
+
+  #becomeBytes(rest: Uint8Array): void {
+    // What was text is the very same bytes again.
+    this.#pieces = [...this.#pieces.map((piece) => Buffer.from(piece)), rest];
+    this.#begun = undefined;
+  }
+}
+
+/** Where the last character begins that is not all there; the length where there is none. */
+function endOfText(bytes: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
+    const byte = bytes[bytes.length - back] ?? 0;
+    if (byte < 0x80) return bytes.length;
+    // A byte that begins a character says how many follow it (RFC 3629, section 3).
+    if (byte >= 0xc0) {
+      const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+      return size > back ? bytes.length - back : bytes.length;
+    }
+  }
+  return bytes.length;
 }

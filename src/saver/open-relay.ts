@@ -34,7 +34,58 @@ export interface RelayParts {
 export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInstance {
   const { logger, quietly, adopt, stop, count } = parts;
   const engine = quiet(settings.engine, quietly);
-  const seldom = new SeldomFailures(logger);
+  const seldom = new SeldomLines(logger);
+  const { tellGone, entryOf } = finder(parts);
+  const about = 'relay';
+  let isAway = false;
+  let dropped = 0;
+  const noteDropped = (): void => {
+    const now = relay.report().dropped;
+    if (now > dropped) seldom.tell('dropped', { streams: now });
+    dropped = now;
+  };
+  const noteFailure = (error: unknown): void => {
+    if (isAway) return;
+    isAway = true;
+    const fields = { about, errorType: errorTypeOf(error), reason: describeError(error) };
+    logger.warn(
+      fields,
+      'lastchunk: the relay is away; streams go on, other instances are not told of them',
+    );
+  };
+  const relay = new RelayInstance({ ...settings, engine }, systemClock, {
+    onExchange: (_seconds, _bytes, failure) => {
+      if (failure !== undefined) {
+        noteFailure(failure);
+        return noteDropped();
+      }
+      if (isAway) {
+        logger.info({ about, ...RECOVERED_FIELDS }, 'lastchunk: the relay answers again');
+      }
+      isAway = false;
+    },
+    onClaimed: (stream) => adopt(entryOf(stream)),
+    onUnreadable: (streamId) => {
+      count(new TypeError('the head of a relayed stream cannot be read'));
+      logger.error({ streamId }, 'lastchunk: a stream is lost, its head in the relay is no head');
+    },
+    onGone: tellGone,
+    onStop: stop,
+    onLeaseLost: () =>
+      logger.warn(
+        {},
+        'lastchunk: the lease of this instance was over; its live streams are told again',
+      ),
+    onError: (task, error) => {
+      if (isAway) return;
+      seldom.tell(task, { errorType: errorTypeOf(error), reason: describeError(error) });
+    },
+  });
+  return relay;
+}
+
+/** Makes entries of claimed streams, and tells of messages that are lost. */
+function finder({ logger, count }: Pick<RelayParts, 'logger' | 'count'>) {
   const tellGone = (opened: OpenedStream): void => {
     const { id: streamId, messageId } = opened;
     count(new Error('the relay does not know a journaled message any more'));
@@ -54,58 +105,36 @@ export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInst
     const { body, settle } = stream;
     return new RelayedEntry({ opened, stored, read: body, settle, onGone: () => tellGone(opened) });
   };
-  const about = 'relay';
-  let isAway = false;
-  const noteFailure = (error: unknown): void => {
-    if (isAway) return;
-    isAway = true;
-    const fields = { about, errorType: errorTypeOf(error), reason: describeError(error) };
-    logger.warn(
-      fields,
-      'lastchunk: the relay is away; streams go on, other instances are not told of them',
-    );
-  };
-  return new RelayInstance({ ...settings, engine }, systemClock, {
-    onExchange: (_seconds, _bytes, failure) => {
-      if (failure !== undefined) return noteFailure(failure);
-      if (isAway) {
-        logger.info({ about, ...RECOVERED_FIELDS }, 'lastchunk: the relay answers again');
-      }
-      isAway = false;
-    },
-    onClaimed: (stream) => adopt(entryOf(stream)),
-    onUnreadable: (streamId) => {
-      count(new TypeError('the head of a relayed stream cannot be read'));
-      logger.error({ streamId }, 'lastchunk: a stream is lost, its head in the relay is no head');
-    },
-    onGone: tellGone,
-    onStop: stop,
-    onLeaseLost: () =>
-      logger.warn(
-        {},
-        'lastchunk: the lease of this instance was over; its live streams are told again',
-      ),
-    onError: (task, error) => {
-      if (!isAway) seldom.tell(task, error);
-    },
-  });
+  return { tellGone, entryOf };
 }
 
-/** Failures that may repeat at every turn: a line for each task, at most one a minute. */
-class SeldomFailures {
+/** Log lines about what may repeat at every turn. */
+const SELDOM: Readonly<Record<RelayTask | 'dropped', string>> = {
+  exchange: 'an answer of the relay could not be carried out',
+  read: 'the relay refuses to read streams of other instances; their readers wait',
+  claim: 'the relay refuses to give the streams of an instance that is gone; asked again',
+  adopt: 'a stream of an instance that is gone could not be taken in',
+  settle: 'the relay refuses to hear that messages are saved; told again',
+  purge: 'the relay refuses to delete what is retained no longer; asked again in a minute',
+  close: 'the relay refuses to be closed',
+  dropped:
+    'the relay is away for long: the oldest ended streams are forgotten, nobody can resume them',
+};
+
+/** A line for each kind, at most one a minute. */
+class SeldomLines {
   readonly #logger: Logger;
-  readonly #toldMs = new Map<RelayTask, number>();
+  readonly #toldMs = new Map<keyof typeof SELDOM, number>();
 
   constructor(logger: Logger) {
     this.#logger = logger;
   }
 
-  tell(task: RelayTask, error: unknown): void {
+  tell(kind: keyof typeof SELDOM, fields: Readonly<Record<string, unknown>>): void {
     const nowMs = systemClock.monotonicMs();
-    if (nowMs - (this.#toldMs.get(task) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return;
-    this.#toldMs.set(task, nowMs);
-    const fields = { task, errorType: errorTypeOf(error), reason: describeError(error) };
-    this.#logger.warn(fields, 'lastchunk: the relay refuses a task; it is tried again');
+    if (nowMs - (this.#toldMs.get(kind) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return;
+    this.#toldMs.set(kind, nowMs);
+    this.#logger.warn({ task: kind, ...fields }, `lastchunk: ${SELDOM[kind]}`);
   }
 }
 

@@ -56,9 +56,15 @@ export class RelayedJournal implements Journal {
     if (opened !== undefined) this.#relay.settle(opened.id);
   }
 
-  /** Only a disk has a place for what the store can never take. */
+  /** Only a disk has a place for what the store can never take; another instance would be refused as well. */
   async refuse(log: StreamLog, message: Message, sqlstate: string): Promise<boolean> {
-    return (await this.#disk?.refuse(log, message, sqlstate)) ?? false;
+    const isAside = (await this.#disk?.refuse(log, message, sqlstate)) ?? false;
+    const opened = this.#opened.get(log);
+    if (opened !== undefined && (isAside || this.#disk === undefined)) {
+      this.#relay.settle(opened.id);
+      this.#endings.delete(log);
+    }
+    return isAside;
   }
 
   backlog(

@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { chatChunk } from '../support/frames.ts';
 import { openClient } from '../support/http-client.ts';
 import {
@@ -195,6 +198,29 @@ describe('without a journal', () => {
   });
 });
 
+describe('a message that the store refuses for good', () => {
+  const REFUSAL = Object.assign(new Error('invalid byte sequence'), { code: '22021' });
+
+  it.each([
+    ['without a journal', false as const],
+    ['with one', { ephemeral: true } as const],
+  ])('is offered to no other instance: %s', async (_, given) => {
+    const path = await mkdtemp(join(tmpdir(), 'lastchunk-relay-'));
+    onTestFinished(() => rm(path, { recursive: true }));
+    const { shared, here, there, talk } = await begin({ journal: given && { ...given, path } });
+    shared.store.fail(REFUSAL);
+    talk.res.end(chatChunk({}, 'stop'));
+    await here.recorded.ended();
+    await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+    const asked = shared.store.asked.length;
+    die(here, shared);
+    await until('it is claimed', () => shared.relay.instances.length === 1);
+    await there.keep.replay();
+    expect(shared.store.asked).toHaveLength(asked);
+    expect(here.keep.health().journal?.entries ?? 0).toBe(0);
+  });
+});
+
 describe('what another instance left', () => {
   it('is finished also where one of its streams cannot be read, which is told and given up', async () => {
     const { shared, here, there, talk } = await begin();
@@ -266,7 +292,10 @@ describe('a relay that is away', () => {
     for (const word of words) talk.res.write(chatChunk({ content: word }));
     await client.sees('word49');
     await until('health says so', () => here.keep.health().reasons.includes('relay-away'));
-    expect(here.keep.health()).toMatchObject({ status: 'degraded', relay: { up: false } });
+    expect(here.keep.health()).toMatchObject({
+      status: 'degraded',
+      relay: { up: false, endedBytes: 0, dropped: 0 },
+    });
     const warned = here.logbook.lines.filter(({ text }) => text.includes('the relay is away'));
     expect(warned).toMatchObject([{ level: 'warn' }]);
     shared.relay.fail(undefined);
@@ -275,6 +304,18 @@ describe('a relay that is away', () => {
     talk.res.end(chatChunk({}, 'stop'));
     const reply = await (await resume(there, talk.streamId)).over();
     expect(reply.body.equals((await client.over()).body)).toBe(true);
+  });
+
+  it('has the bodies of ended streams wait for it, as health says', async () => {
+    const { shared, here, client, talk } = await begin();
+    shared.relay.fail(new Error('away'));
+    talk.res.end(chatChunk({}, 'stop'));
+    const { body } = await client.over();
+    const waits = (): number | undefined => here.keep.health().relay?.endedBytes;
+    await until('it waits', () => waits() === body.length);
+    shared.relay.fail(undefined);
+    await until('the engine has it', () => waits() === 0);
+    expect(shared.relay.bodyOf(talk.streamId)).toBe(body.toString());
   });
 
   it('loses nothing of an exchange of which nobody knows whether it was carried out', async () => {

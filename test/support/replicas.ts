@@ -6,7 +6,10 @@ import { createLogbook } from './logbook.ts';
 import { createMemoryRelay, type MemoryRelay } from './memory-relay.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 import { createRecordingObserver } from './recording-observer.ts';
+import { chatChunk } from './frames.ts';
+import { type HttpClient, openClient } from './http-client.ts';
 import { serve } from './test-server.ts';
+import { until } from './until.ts';
 
 /** A handler whose every write is the test's. */
 export interface Talk {
@@ -86,3 +89,42 @@ export async function startReplica(
 
 /** What `startReplica` resolves to. */
 export type Replica = Awaited<ReturnType<typeof startReplica>>;
+
+/** Two replicas, and a stream that is live in the first. */
+export async function beginChat(options: ReplicaOptions = {}): Promise<{
+  readonly shared: Shared;
+  readonly here: Replica;
+  readonly there: Replica;
+  readonly client: HttpClient;
+  readonly talk: Talk;
+}> {
+  const shared = createShared();
+  const [here, there] = [await startReplica(shared, options), await startReplica(shared)];
+  const client = await openClient(here.server, '/chat/c', { method: 'POST' });
+  const talk = await until('the handler runs', () => here.talks[0]);
+  return { shared, here, there, client, talk };
+}
+
+/** The same, and it has said something, which the engine has. */
+export async function beginHello(options: ReplicaOptions = {}) {
+  const chat = await beginChat(options);
+  chat.talk.res.type('text/event-stream').write(HELLO);
+  await chat.client.sees('hello');
+  await relayed(chat.shared, chat.talk.streamId, HELLO);
+  return chat;
+}
+
+/** What `beginHello` says. */
+export const HELLO = chatChunk({ content: 'hello' });
+
+/** Everything that was written reaches the engine. */
+export const relayed = ({ relay }: Shared, streamId: string, text: string): Promise<unknown> =>
+  until('the engine has it', () => relay.bodyOf(streamId) === text);
+
+/** Asks a replica for the rest of a stream. */
+export const resume = (
+  { server }: Replica,
+  streamId: string,
+  query = '',
+  headers: Record<string, string> = {},
+): Promise<HttpClient> => openClient(server, `/streams/${streamId}${query}`, { headers });

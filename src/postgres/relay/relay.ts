@@ -2,6 +2,7 @@
  * The relay over PostgreSQL: one statement for each call, nothing kept in a session and no LISTEN, so that it works behind
  * PgBouncer in transaction mode. It has a small pool of its own: streams that are relayed do not wait for messages that are saved.
  */
+import { conversationKey } from '../../core/identifiers.ts';
 import { LastchunkError, sqlstateOf } from '../../core/errors.ts';
 import { flag, optionGroup, refuseUnknown, show, bad } from '../../core/options.ts';
 import type { Relay, RelayAnswer, RelayBatch, RelayRecord, RelayTail } from '../../relay/port.ts';
@@ -10,15 +11,7 @@ import { createReadiness, migrate, type Migrated } from '../migrations.ts';
 import { checkOptions, loadPg } from '../options.ts';
 import type { PostgresOptions } from '../options.ts';
 import { parseTable } from '../table.ts';
-import {
-  assembleTails,
-  conversationKey,
-  exchangeValues,
-  lengthsAfter,
-  numbers,
-  parseEnd,
-  texts,
-} from './rows.ts';
+import { assembleTails, exchangeValues, lengthsAfter, numbers, parseEnd, texts } from './rows.ts';
 import {
   PURGE_AT_ONCE,
   RELAY_TABLE,
@@ -39,7 +32,10 @@ export interface PostgresRelayOptions extends Pick<
    * tables are made.
    */
   readonly durable?: boolean | undefined;
-  /** Connections at most, 1 to 100. Default 3. */
+  /**
+   * Connections at most, 1 to 100. Default 3. One of them is for exchanges alone, if there are two: no reading, takeover or purge that is
+   * slow delays a flush or a lease.
+   */
   readonly maxConnections?: number | undefined;
   /** For each statement, on the server: 1 to 600 000 ms. Default 2 000. */
   readonly statementTimeoutMs?: number | undefined;
@@ -78,10 +74,13 @@ export function postgresRelay(options: PostgresRelayOptions): PostgresRelay {
   const target = parseTable(name === undefined ? RELAY_TABLE : `${name}.${RELAY_TABLE}`);
   const tables = relayTables(name);
   // A connection that breaks while nobody uses it is met by the next call, if it matters.
-  const connections = new Connections(loadPg(options.pg), settings, () => undefined);
+  const connect = (maxConnections: number): Connections =>
+    new Connections(loadPg(options.pg), { ...settings, maxConnections }, () => undefined);
+  const others = connect(Math.max(1, settings.maxConnections - 1));
+  const exchanges = settings.maxConnections > 1 ? connect(1) : others;
   const steps = relayMigrations(tables, isDurable);
-  const migrateTables = (): Promise<Migrated> => migrate(connections, target, steps);
-  return new RelayTablesClient(connections, relayStatements(tables), {
+  const migrateTables = (): Promise<Migrated> => migrate(others, target, steps);
+  return new RelayTablesClient({ exchanges, others }, relayStatements(tables), {
     migrate: migrateTables,
     ready: createReadiness(isWanted, migrateTables),
   });
@@ -93,18 +92,24 @@ interface Preparation {
   ready(): Promise<void>;
 }
 
+/** The same where one connection is all there is. */
+interface RelayConnections {
+  readonly exchanges: Connections;
+  readonly others: Connections;
+}
+
 type Values = readonly unknown[];
 type Rows = readonly Record<string, unknown>[];
 
 class RelayTablesClient implements PostgresRelay {
-  readonly #connections: Connections;
+  readonly #connections: RelayConnections;
   readonly #sql: ReturnType<typeof relayStatements>;
   readonly #preparation: Preparation;
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   constructor(
-    connections: Connections,
+    connections: RelayConnections,
     sql: ReturnType<typeof relayStatements>,
     preparation: Preparation,
   ) {
@@ -118,7 +123,8 @@ class RelayTablesClient implements PostgresRelay {
   }
 
   async exchange(batch: RelayBatch): Promise<RelayAnswer> {
-    const rows = await this.#run(this.#sql.exchange, exchangeValues(batch));
+    const { exchanges } = this.#connections;
+    const rows = await this.#run(this.#sql.exchange, exchangeValues(batch), exchanges);
     const { is_held, lengths, stops, followed, has_expired } = rows[0] ?? {};
     const ended = new Set(
       batch.states.filter(({ end }) => end !== null).map(({ streamId }) => streamId),
@@ -193,21 +199,24 @@ class RelayTablesClient implements PostgresRelay {
   }
 
   close(): Promise<void> {
-    this.#closing ??= Promise.allSettled(this.#running).then(() => this.#connections.close());
+    const { exchanges, others } = this.#connections;
+    this.#closing ??= Promise.allSettled(this.#running).then(async () => {
+      await Promise.all([...new Set([exchanges, others])].map((one) => one.close()));
+    });
     return this.#closing;
   }
 
-  async #run(text: string, values: Values): Promise<Rows> {
+  async #run(text: string, values: Values, by = this.#connections.others): Promise<Rows> {
     if (this.#closing) throw new LastchunkError('closed', 'the PostgreSQL relay is closed');
-    const work = this.#answer(text, values);
+    const work = this.#answer(by, text, values);
     this.#running.add(work);
     return work.finally(() => this.#running.delete(work));
   }
 
-  async #answer(text: string, values: Values): Promise<Rows> {
+  async #answer(by: Connections, text: string, values: Values): Promise<Rows> {
     await this.#preparation.ready();
     try {
-      return (await this.#connections.run(text, values)).rows;
+      return (await by.run(text, values)).rows;
     } catch (error) {
       if (sqlstateOf(error) !== UNDEFINED_TABLE) throw error;
       const advice = 'run `lastchunk migrate --relay`, or give `migrate: true`';

@@ -1,6 +1,6 @@
 /** What the statements take and give: a batch as columns, and bodies and ends out of rows. */
-import { createHash } from 'node:crypto';
-import { isRecord } from '../../core/values.ts';
+import { conversationKey } from '../../core/identifiers.ts';
+import { toRecord } from '../../core/values.ts';
 import type {
   RelayBatch,
   RelayEnd,
@@ -96,7 +96,7 @@ const NEW = { conversationId: null, heldFrom: null, ending: null, end: null };
 
 function stateColumns(states: readonly RelayState[], settled: ReadonlySet<string>): Values {
   return [
-    states.map(({ conversationId }) => conversationKey(conversationId)),
+    states.map(({ conversationId }) => conversationId && conversationKey(conversationId)),
     states.map(({ heldFrom }) => heldFrom),
     states.map(({ ending }) => ending),
     states.map(({ end }) => end && JSON.stringify(end)),
@@ -119,28 +119,25 @@ export function lengthsAfter(
   return lengths;
 }
 
-/** An index holds no more than 2 704 bytes, and a text no NUL. */
-const MAX_KEY_BYTES = 512;
-
-/** A conversation as the index holds it. */
-export function conversationKey(id: string): string;
-export function conversationKey(id: string | null): string | null;
-export function conversationKey(id: string | null): string | null {
-  if (id === null || (Buffer.byteLength(id) <= MAX_KEY_BYTES && !id.includes('\0'))) return id;
-  return `sha256:${createHash('sha256').update(id).digest('hex')}`;
-}
-
-/** How a response ended, as it is stored. */
+/** How a response ended, as it is stored. What cannot be read is an end that nobody may take for regular, and costs its own stream alone. */
 export function parseEnd(json: unknown): RelayEnd | null {
   if (typeof json !== 'string') return null;
-  const end: unknown = JSON.parse(json);
-  if (!isRecord(end)) return null;
+  const end = recordIn(json);
   return {
     isTidy: end['isTidy'] === true,
-    length: Number(end['length']),
-    outcome: String(end['outcome']),
+    length: typeof end['length'] === 'number' ? end['length'] : Number.MAX_SAFE_INTEGER,
+    outcome: typeof end['outcome'] === 'string' ? end['outcome'] : 'interrupted',
     save: typeof end['save'] === 'string' ? end['save'] : null,
   };
+}
+
+function recordIn(json: string): Readonly<Record<string, unknown>> {
+  try {
+    return toRecord(JSON.parse(json));
+  } catch {
+    // It is shown as an end with no facts.
+    return {};
+  }
 }
 
 /** A `text[]`. */

@@ -91,10 +91,10 @@ export function relayStatements(tables: RelayTables): RelayStatements {
   const { streams, parts } = tables;
   const record = 'id, conversation_id, head, response_end';
   const isRetained = '(retained_until IS NULL OR retained_until > clock_timestamp())';
-  const doomed = (which: string): string =>
+  const doomed = (which: string, locked: string): string =>
     `WITH gone AS (
       DELETE FROM ${streams} WHERE id IN (
-        SELECT id FROM ${streams} WHERE ${which} LIMIT ${PURGE_AT_ONCE} FOR UPDATE SKIP LOCKED
+        SELECT id FROM ${streams} WHERE ${which} ORDER BY id LIMIT ${PURGE_AT_ONCE} FOR UPDATE ${locked}
       ) RETURNING id
     ), emptied AS (DELETE FROM ${parts} p USING gone WHERE p.stream_id = gone.id)
     SELECT count(*)::int AS count FROM gone`;
@@ -107,8 +107,8 @@ export function relayStatements(tables: RelayTables): RelayStatements {
     command: `UPDATE ${streams} SET is_stop_wanted = true WHERE id = $1 AND response_end IS NULL RETURNING id`,
     claim: claimSql(tables),
     settled: `UPDATE ${streams} s SET ${brokenOff(parts, '$3')} WHERE s.id = ANY($2::text[]) AND s.instance = $1`,
-    purge: doomed('is_settled AND retained_until <= clock_timestamp()'),
-    purgeConversation: doomed('conversation_id = $1'),
+    purge: doomed('is_settled AND retained_until <= clock_timestamp()', 'SKIP LOCKED'),
+    purgeConversation: doomed('conversation_id = $1', ''),
   };
 }
 

@@ -46,8 +46,9 @@ export function stopMiddleware<Req>(
       return answerJson(res, 405, { error: 'method not allowed' });
     }
     const stream = environment.live.get(idIn(req));
-    if (stream === undefined && environment.relay !== undefined) {
-      return answerStopElsewhere(environment.relay, req, res, isAllowed);
+    const { relay } = environment;
+    if (stream === undefined && relay !== undefined) {
+      return answerStopElsewhere({ relay, environment }, req, res, isAllowed);
     }
     // Unknown, somebody else's, or an authorize() that throws: the answer must not tell which.
     if (stream === undefined || !(await isAllowed(req, handleOf(stream)))) {

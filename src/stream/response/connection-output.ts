@@ -150,7 +150,7 @@ export class ConnectionOutput {
     if (hold === undefined) return;
     // Their `Writable` is told in a tick of its own, also where all of it leaves at once.
     for (const { run, done } of hold.waiting) run((error) => process.nextTick(done, error));
-    if (hold.closing !== undefined) this.#closeBehind(hold.closing);
+    if (hold.closing !== undefined) this.closeBehind(hold.closing);
   }
 
   /** The connection has failed, or is about to be cut: what waits goes nowhere, and its callbacks say so. */
@@ -247,7 +247,8 @@ export class ConnectionOutput {
     else this.#hold.closing ??= close;
   }
 
-  #closeBehind(close: () => void): void {
+  /** Calls `close` when the bytes have left that were written until now, after two seconds at the latest. */
+  closeBehind(close: () => void): void {
     const target = this.#target;
     const limit = setTimeout(close, CLOSE_LIMIT_MS).unref();
     const sent = (): void => {
@@ -282,7 +283,6 @@ function emitterOf(target: OutputTarget): EventEmitter {
   return target;
 }
 
-/** Calls the method that `target` has now. */
 function callOn(target: object, name: string, args: unknown[]): void {
   const method = methodOf(target, name);
   if (method !== undefined) Reflect.apply(method, target, args);

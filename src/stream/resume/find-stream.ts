@@ -1,4 +1,5 @@
 /** A stream by its id or by its conversation: of this process, or of another one. */
+import { conversationKey } from '../../core/identifiers.ts';
 import { isRecord } from '../../core/values.ts';
 import type { RelayInstance } from '../../relay/instance.ts';
 import type { RelayEnd, RelayRecord } from '../../relay/port.ts';
@@ -34,9 +35,11 @@ export async function findStream(
     return ofThisProcess(relay, streamId) ?? ofRecord(await relay.find({ streamId }));
   }
   if (typeof conversationId !== 'string') return undefined;
-  const own = relay.newestOf(conversationId);
+  // As the guard has named it.
+  const key = conversationKey(conversationId);
+  const own = relay.newestOf(key);
   if (own !== undefined) return ofThisProcess(relay, own);
-  return ofRecord(await relay.find({ conversationId }));
+  return ofRecord(await relay.find({ conversationId: key }));
 }
 
 function ofThisProcess(relay: RelayInstance, streamId: string): FoundStream | undefined {

@@ -15,9 +15,9 @@ import type { RelayInstance } from '../../relay/instance.ts';
 import { streamOf } from '../entry/attach.ts';
 import { asMiddleware, type Middleware } from '../entry/middleware.ts';
 import type { Environment } from '../lifecycle/stream.ts';
-import type { Response, RoutedRequest } from '../response/exchange.ts';
+import { exchangeOf, type Response, type RoutedRequest } from '../response/exchange.ts';
 import type { AppRequest } from '../settings.ts';
-import { answerJson, idIn, offsetOf } from './route-words.ts';
+import { answerAway, answerJson, idIn, offsetOf } from './route-words.ts';
 import { findStream, type FoundStream, type ResumableStream } from './find-stream.ts';
 import { ResumedResponse } from './resumed-response.ts';
 
@@ -58,8 +58,9 @@ export function resumeMiddleware<Req>(
   const route = new ResumeRoute(environment, relay, settingsOf(options));
   return asMiddleware((req, res, next) =>
     route.answer(req, res).catch((error: unknown) => {
-      if (next !== undefined && !res.headersSent) next(error);
-      else res.destroy();
+      if (res.headersSent) res.destroy();
+      else if (next === undefined) answerJson(res, 500, { error: 'internal error' });
+      else next(error);
     }),
   );
 }
@@ -108,10 +109,7 @@ class ResumeRoute {
     const { find } = this.#settings;
     const target = find === undefined ? { streamId: idIn(req) } : await find(req);
     const stream = await this.#find(target);
-    if (stream === 'away') {
-      res.setHeader('Retry-After', '1');
-      return answerJson(res, 503, { error: 'not available' });
-    }
+    if (stream === 'away') return answerAway(res);
     // Unknown, somebody else's, or an authorize() that throws: the answer must not tell which.
     if (stream === undefined || !(await this.#isAllowed(req, stream))) {
       return find === undefined ? answerJson(res, 404, { error: 'not found' }) : answerNothing(res);
@@ -152,9 +150,17 @@ class ResumeRoute {
       res.setHeader('Retry-After', '1');
       return answerJson(res, 429, { error: 'too many readers' });
     }
+    // It left while the app was asked, and says no more when it does.
+    if (isGone(res)) return;
     const resumed = new ResumedResponse(res, response, offset, () => answerBeyond(res));
     resumed.follow(this.#relay, stream.id);
   }
+}
+
+/** Its client has left; `'close'` was emitted, or is about to be. */
+function isGone(res: Response): boolean {
+  const { socket, h2 } = exchangeOf(res.req, res);
+  return res.destroyed || (h2 ?? socket).destroyed;
 }
 
 function answerNothing(res: Response): void {

@@ -5,12 +5,11 @@
 import type { RelayInstance } from '../../relay/instance.ts';
 import type { ReaderHandle, ReaderSink } from '../../relay/readers.ts';
 import type { ResumableHead } from '../../relay/source.ts';
-import { exchangeOf, type Response } from '../response/exchange.ts';
+import { outputOf } from '../response/connection-output.ts';
+import { exchangeOf, outputTargetOf, type Response } from '../response/exchange.ts';
 
 /** A client may have bytes that the engine is told of a moment later, or never: for so long they are waited for. */
 const BEYOND_MAX_MS = 10_000;
-/** After a broken end the client has so long to take what is on its way. */
-const CUT_AFTER_MS = 2_000;
 /** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7). */
 const H2_INTERNAL_ERROR = 2;
 
@@ -85,10 +84,11 @@ export class ResumedResponse implements ReaderSink {
   /** The end of a stream that was broken off: what is on its way is sent, the regular end is not. */
   #cut(): void {
     const res = this.#res;
-    const { h2, socket } = exchangeOf(res.req, res);
-    const limit = setTimeout(() => socket.destroy(), CUT_AFTER_MS).unref();
-    res.once('close', () => clearTimeout(limit));
-    if (h2 !== undefined) h2.write('', () => h2.close(H2_INTERNAL_ERROR));
-    else socket.destroySoon();
+    const exchange = exchangeOf(res.req, res);
+    const { h2, hasConnection } = exchange;
+    // Over HTTP/2 other streams have the same connection, and the client may be slow to take what it is sent.
+    const close = (): void => void (h2 === undefined ? res.destroy() : h2.close(H2_INTERNAL_ERROR));
+    if (hasConnection) outputOf(outputTargetOf(exchange)).closeBehind(close);
+    else res.destroy();
   }
 }

@@ -7,6 +7,12 @@ export function idIn(req: RoutedRequest): string {
   return req.params?.['streamId'] ?? path.slice(path.lastIndexOf('/') + 1);
 }
 
+/** Somebody else knows, and cannot be asked now. */
+export function answerAway(res: Response): void {
+  res.setHeader('Retry-After', '1');
+  answerJson(res, 503, { error: 'not available' });
+}
+
 /** A short answer that no cache keeps. */
 export function answerJson(res: Response, status: number, body: object): void {
   res.statusCode = status;

@@ -1,10 +1,13 @@
 /** Stops a stream that another instance has, and answers as if it were one of this process. */
+import { errorTypeOf } from '../../core/errors.ts';
 import { OUTCOMES } from '../../core/message.ts';
 import type { RelayInstance } from '../../relay/instance.ts';
+import type { RelayRecord } from '../../relay/port.ts';
+import type { Environment } from '../lifecycle/stream.ts';
 import type { StreamHandle } from '../lifecycle/stream-handle.ts';
 import type { Response, RoutedRequest } from '../response/exchange.ts';
 import { type FoundStream, ofRecord } from './find-stream.ts';
-import { answerJson, idIn } from './route-words.ts';
+import { answerAway, answerJson, idIn } from './route-words.ts';
 
 /** A handler has a second to end by itself, and its message is saved after that. */
 const PATIENCE_MS = 15_000;
@@ -12,31 +15,43 @@ const PATIENCE_MS = 15_000;
 /** Whether this request may stop that stream; false where the app's own function threw. */
 export type Allows = (req: RoutedRequest, stream: StreamHandle) => Promise<boolean>;
 
-/** Answers 404 for what is unknown, denied or over, 200 or 503 as the owner would, 503 where nobody says in time. */
+/**
+ * Answers 404 for what is unknown, denied or over, 200 or 503 as the owner would, 503 where nobody says in time or the engine is
+ * away.
+ */
 export async function answerStopElsewhere(
-  relay: RelayInstance,
+  { relay, environment }: { readonly relay: RelayInstance; readonly environment: Environment },
   req: RoutedRequest,
   res: Response,
   allows: Allows,
 ): Promise<void> {
   const streamId = idIn(req);
-  try {
-    const found = ofRecord(await relay.find({ streamId }));
-    const isLive = found !== undefined && found.end === null;
-    if (!isLive || !(await allows(req, handleOfFound(found, relay)))) {
-      return answerJson(res, 404, { error: 'not found' });
+  /** `away` where the engine does not answer; what else fails is no word of the engine's. */
+  const ask = async (
+    question: Promise<RelayRecord | undefined>,
+  ): Promise<RelayRecord | undefined | 'away'> => {
+    try {
+      return await question;
+    } catch (error) {
+      const what = `a stream could not be stopped: the relay is away (${errorTypeOf(error)})`;
+      environment.warnOnce('stop elsewhere', what);
+      return 'away';
     }
-    const record = await relay.stopElsewhere(streamId, PATIENCE_MS);
-    if (record === undefined) return answerJson(res, 404, { error: 'not found' });
-    const { messageId } = found.stream;
-    const { outcome, save } = record.end ?? {};
-    const isSafe = typeof save === 'string' && save !== 'lost' && save !== 'missing';
-    answerJson(res, isSafe ? 200 : 503, { streamId, messageId, outcome, save });
-  } catch {
-    // The engine is away, which is told in the log and in health.
-    res.setHeader('Retry-After', '1');
-    answerJson(res, 503, { error: 'not available' });
+  };
+  const known = await ask(relay.find({ streamId }));
+  if (known === 'away') return answerAway(res);
+  const found = ofRecord(known);
+  const isLive = found !== undefined && found.end === null;
+  if (!isLive || !(await allows(req, handleOfFound(found, relay)))) {
+    return answerJson(res, 404, { error: 'not found' });
   }
+  const record = await ask(relay.stopElsewhere(streamId, PATIENCE_MS));
+  if (record === 'away') return answerAway(res);
+  if (record === undefined) return answerJson(res, 404, { error: 'not found' });
+  const { messageId } = found.stream;
+  const { outcome, save } = record.end ?? {};
+  const isSafe = typeof save === 'string' && save !== 'lost' && save !== 'missing';
+  answerJson(res, isSafe ? 200 : 503, { streamId, messageId, outcome, save });
 }
 
 /** Nothing of another process can be aborted or named here. */

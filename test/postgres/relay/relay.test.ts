@@ -2,7 +2,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { type PostgresRelayOptions, postgresRelay } from '../../../src/postgres/relay/relay.ts';
 import { describeRelay } from '../../relay/conformance.ts';
 import { useDatabase } from '../../support/database.ts';
-import { look } from '../messages.ts';
+import { until } from '../../support/until.ts';
+import { look, withClient } from '../messages.ts';
 
 const database = useDatabase();
 
@@ -101,6 +102,120 @@ describe('the tables of the relay', () => {
     const relay = postgresRelay({ connectionString: url, migrate: true });
     onTestFinished(() => relay.close());
     expect((await relay.exchange(EMPTY)).isHeld).toBe(true);
+  });
+});
+
+/** A statement of somebody else's that has a row of the streams, until `release`. */
+async function lockStream(id: string): Promise<{ release(): Promise<void> }> {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let isLocked = (): void => undefined;
+  const locked = new Promise<void>((resolve) => {
+    isLocked = resolve;
+  });
+  const over = withClient(database.url, async (run) => {
+    await run('BEGIN');
+    await run('SELECT id FROM lastchunk_relay_streams WHERE id = $1 FOR UPDATE', [id]);
+    isLocked();
+    await released;
+    await run('COMMIT');
+  });
+  await locked;
+  return {
+    release: async () => {
+      release();
+      await over;
+    },
+  };
+}
+
+const STATE = { conversationId: 'c', heldFrom: null, ending: null, end: null };
+
+/** A stream that is live, of the conversation `c`. */
+const OPENED = {
+  ...EMPTY,
+  openings: [{ streamId: 's', head: '{}', startedAtMs: 1 }],
+  states: [{ ...STATE, streamId: 's' }],
+};
+
+/** Statements of the relay that wait for a lock. */
+const waiting = async (): Promise<number> => {
+  const sql =
+    "SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%lastchunk_relay%'";
+  const [row] = await look(database.url, sql);
+  return Number(row?.['count']);
+};
+
+describe('a conversation that is purged', () => {
+  it('is deleted also where somebody has one of its streams at that moment', async () => {
+    const relay = open({ migrate: true, statementTimeoutMs: 60_000 });
+    await relay.exchange(OPENED);
+    const lock = await lockStream('s');
+    const purged = relay.purge('c');
+    await until('it waits', async () => (await waiting()) === 1);
+    await lock.release();
+    expect(await purged).toBe(1);
+    expect(await relay.find({ streamId: 's' })).toBeUndefined();
+  });
+
+  it('is told as not deleted where somebody keeps one of its streams', async () => {
+    const relay = open({ migrate: true, statementTimeoutMs: 300 });
+    await relay.exchange(OPENED);
+    const lock = await lockStream('s');
+    await expect(relay.purge('c')).rejects.toMatchObject({ code: '57014' });
+    await lock.release();
+    expect(await relay.find({ streamId: 's' })).toBeDefined();
+  });
+});
+
+describe('an exchange', () => {
+  it('waits for no other call, however many are slow', async () => {
+    const relay = open({ migrate: true, statementTimeoutMs: 60_000, maxConnections: 3 });
+    await relay.exchange(OPENED);
+    const lock = await lockStream('s');
+    const purges = Array.from({ length: 3 }, () => relay.purge('c'));
+    await until('they wait', async () => (await waiting()) === 2);
+    expect((await relay.exchange({ ...EMPTY, registers: false })).isHeld).toBe(true);
+    await lock.release();
+    const counts = await Promise.all(purges);
+    expect(counts.reduce((sum, count) => sum + count)).toBe(1);
+  });
+
+  it('and all else go by one connection where there is one', async () => {
+    const relay = open({ migrate: true, maxConnections: 1 });
+    expect((await relay.exchange(OPENED)).isHeld).toBe(true);
+    expect(await relay.find({ streamId: 's' })).toBeDefined();
+  });
+});
+
+describe('an end that cannot be read', () => {
+  it('is no regular one, and costs no other stream anything', async () => {
+    const relay = open({ migrate: true });
+    await relay.exchange({
+      ...OPENED,
+      openings: ['s', 't'].map((streamId) => ({ streamId, head: '{}', startedAtMs: 1 })),
+      states: ['s', 't'].map((streamId) => ({ ...STATE, streamId })),
+      parts: ['s', 't'].map((streamId) => ({ streamId, at: 0, body: Buffer.from('hello') })),
+    });
+    for (const text of ['no JSON', '[]', '{}']) {
+      await look(
+        database.url,
+        "UPDATE lastchunk_relay_streams SET response_end = $1 WHERE id = 's'",
+        [text],
+      );
+      const positions = ['s', 't'].map((streamId) => ({ streamId, offset: 0 }));
+      const tails = await relay.read(positions, { maxBytes: 100, withHeld: false });
+      expect(tails.map((tail) => tail && Buffer.from(tail.body).toString())).toEqual([
+        'hello',
+        'hello',
+      ]);
+      expect(tails[0]?.end).toMatchObject({ isTidy: false, outcome: 'interrupted' });
+      expect(tails[0]?.end?.length).toBeGreaterThan(5);
+      expect(tails[1]?.end).toBeNull();
+      expect((await relay.find({ streamId: 's' }))?.end?.isTidy).toBe(false);
+    }
   });
 });
 

@@ -3,37 +3,9 @@ import express4 from 'express4';
 import { describe, expect, it } from 'vitest';
 import { chatChunk } from '../../support/frames.ts';
 import { type HttpClient, openClient } from '../../support/http-client.ts';
-import {
-  createShared,
-  type Replica,
-  type Shared,
-  startReplica,
-  type Talk,
-} from '../../support/replicas.ts';
+import { beginChat as begin, relayed, type Replica, resume } from '../../support/replicas.ts';
 import { serve } from '../../support/test-server.ts';
 import { until } from '../../support/until.ts';
-
-/** Two replicas, and a stream that is live in the first. */
-async function begin(
-  options: Parameters<typeof startReplica>[1] = {},
-): Promise<{ shared: Shared; here: Replica; there: Replica; client: HttpClient; talk: Talk }> {
-  const shared = createShared();
-  const [here, there] = [await startReplica(shared, options), await startReplica(shared)];
-  const client = await openClient(here.server, '/chat/c', { method: 'POST' });
-  const talk = await until('the handler runs', () => here.talks[0]);
-  return { shared, here, there, client, talk };
-}
-
-const resume = (
-  replica: Replica,
-  streamId: string,
-  query = '',
-  headers: Record<string, string> = {},
-): Promise<HttpClient> => openClient(replica.server, `/streams/${streamId}${query}`, { headers });
-
-/** Everything that was written reaches the engine. */
-const relayed = (shared: Shared, streamId: string, text: string): Promise<unknown> =>
-  until('the engine has it', () => shared.relay.bodyOf(streamId) === text);
 
 describe('a resumed response', () => {
   it.each(['here', 'there'] as const)(
@@ -198,13 +170,15 @@ describe('a resumed response', () => {
     expect(socket?.writableLength).toBeLessThan(2_000_000);
     slow.destroy();
     fast.rst();
+    const owner = shared.relay.ownerOf(talk.streamId);
+    const following = (): readonly string[] | undefined =>
+      shared.relay.exchanges.findLast(({ instance }) => instance !== owner)?.following;
+    expect(following()).toEqual([talk.streamId]);
+    await until('nobody reads', () => following()?.length === 0);
     const { reads } = shared.relay;
-    await until('nobody reads', async () => {
-      const before = shared.relay.reads;
-      await new Promise((resolve) => setTimeout(resolve, 60));
-      return shared.relay.reads === before;
-    });
-    expect(shared.relay.reads).toBeGreaterThanOrEqual(reads);
+    const { length } = shared.relay.exchanges;
+    await until('some time is over', () => shared.relay.exchanges.length > length + 1);
+    expect(shared.relay.reads).toBe(reads);
   });
 });
 

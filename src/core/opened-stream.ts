@@ -1,0 +1,31 @@
+/**
+ * An opened stream out of JSON, as journal and relay keep it. It was written by a lastchunk, perhaps of another version: what is
+ * missing gets its default, and nothing is refused.
+ */
+import type { OpenedStream } from './save-port.ts';
+import { isObject } from './values.ts';
+
+/** What the JSON says of a stream; `''` for an id that is missing. */
+export function openedFrom(from: Readonly<Record<string, unknown>>): OpenedStream {
+  const text = (name: string, fallback = ''): string => textOrNull(name) ?? fallback;
+  const textOrNull = (name: string): string | null => {
+    const value = from[name];
+    return typeof value === 'string' ? value : null;
+  };
+  const { metadata, startedAtMs, maxBytes } = from;
+  return {
+    id: text('id'),
+    messageId: text('messageId'),
+    conversationId: textOrNull('conversationId'),
+    role: text('role', 'assistant'),
+    metadata: isObject(metadata) ? { ...metadata } : null,
+    route: text('route', 'unmatched'),
+    format: text('format', 'auto'),
+    contentType: text('contentType'),
+    contentEncoding: text('contentEncoding', 'identity'),
+    events: from['events'] === true,
+    startedAtMs: typeof startedAtMs === 'number' ? startedAtMs : 0,
+    maxBytes: typeof maxBytes === 'number' ? maxBytes : undefined,
+    traceparent: textOrNull('traceparent'),
+  };
+}

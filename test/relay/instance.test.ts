@@ -1,0 +1,142 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { RelayInstance } from '../../src/relay/instance.ts';
+import type { Relay, RelayTask } from '../../src/relay/port.ts';
+import { createTestClock } from '../saver/fakes.ts';
+import { createMemoryRelay } from '../support/memory-relay.ts';
+import { createSource } from './fake-source.ts';
+
+/** An instance whose clock stands, over an engine of which some calls are the test's. */
+function createInstance(calls: Partial<Relay> = {}) {
+  const relay = createMemoryRelay();
+  const clock = createTestClock();
+  const errors: { task: RelayTask; message: string }[] = [];
+  const engine: Relay = { ...relay.connect(), ...calls };
+  let afterExchange = (): void => undefined;
+  const settings = { engine, flushMs: 250, leaseMs: 15_000, retainMs: 60_000 };
+  const instance = new RelayInstance(settings, clock, {
+    onExchange: () => afterExchange(),
+    onClaimed: () => undefined,
+    onStop: () => undefined,
+    onUnreadable: () => undefined,
+    onGone: () => undefined,
+    onLeaseLost: () => undefined,
+    onError: (task, error) => errors.push({ task, message: String(error) }),
+  });
+  instance.start();
+  return {
+    relay,
+    clock,
+    instance,
+    errors,
+    failAfterExchange: (error: Error) => {
+      afterExchange = () => {
+        throw error;
+      };
+    },
+  };
+}
+
+/** Rejections that nobody handles, as long as a test runs. */
+function collectUnhandled(): readonly unknown[] {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown): void => void unhandled.push(error);
+  process.on('unhandledRejection', note);
+  onTestFinished(() => void process.off('unhandledRejection', note));
+  return unhandled;
+}
+
+describe('what is retained no longer', () => {
+  it('is deleted once a minute, by one call at a time, which delays no flush', async () => {
+    let calls = 0;
+    let answer = (_streams: number): void => undefined;
+    const purge = (): Promise<number> => {
+      calls += 1;
+      return new Promise((resolve) => {
+        answer = resolve;
+      });
+    };
+    const { relay, clock, instance } = createInstance({ purge });
+    await clock.advance(62_000);
+    expect(calls).toBe(1);
+    const source = createSource('s');
+    instance.open(source);
+    source.body.pieces.push('text');
+    await clock.advance(500);
+    expect(relay.bodyOf('s')).toBe('text');
+    await clock.advance(180_000);
+    expect(calls).toBe(1);
+    answer(0);
+    await clock.advance(59_000);
+    expect(calls).toBe(1);
+    await clock.advance(3_000);
+    expect(calls).toBe(2);
+  });
+});
+
+describe('a relay whose parts fail', () => {
+  it('goes on after a failure of what follows an exchange, which is told', async () => {
+    const unhandled = collectUnhandled();
+    const { clock, errors, failAfterExchange, instance, relay } = createInstance();
+    failAfterExchange(new Error('a mistake'));
+    await clock.advance(5_000);
+    expect(errors[0]).toEqual({ task: 'exchange', message: 'Error: a mistake' });
+    const before = relay.exchanges.length;
+    await clock.advance(5_000);
+    expect(relay.exchanges.length).toBeGreaterThan(before);
+    const closing = instance.close(1_000);
+    await clock.advance(3_000);
+    await closing;
+    expect(unhandled).toEqual([]);
+  });
+
+  it.each(['rejects', 'throws'])('is closed by a close that fails: %s', async (how) => {
+    const unhandled = collectUnhandled();
+    const close = (): Promise<void> => {
+      if (how === 'throws') throw new Error('no');
+      return Promise.reject(new Error('no'));
+    };
+    const { clock, errors, instance } = createInstance({ close });
+    await clock.advance(1_000);
+    const closing = instance.close(1_000);
+    await clock.advance(3_000);
+    await closing;
+    expect(errors).toEqual([{ task: 'close', message: 'Error: no' }]);
+    expect(unhandled).toEqual([]);
+  });
+});
+
+describe('readers of streams of other instances', () => {
+  it('share what one reading asks for, however many they are', async () => {
+    const asked: number[] = [];
+    const read: Relay['read'] = async (positions, { maxBytes }) => {
+      asked.push(maxBytes * positions.length);
+      return positions.map(() => ({ body: new Uint8Array(), end: null }));
+    };
+    const { clock, instance } = createInstance({ read });
+    const sink = { write: () => true, end: () => undefined };
+    for (let n = 0; n < 200; n += 1) instance.follow({ streamId: `s${n}`, offset: 0 }, sink);
+    await clock.advance(1_000);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(Math.max(...asked)).toBeLessThanOrEqual(8_388_608);
+  });
+
+  it('cost each other nothing: one that throws has its end', async () => {
+    const ends: string[] = [];
+    const read: Relay['read'] = async (positions) =>
+      positions.map(() => ({ body: Buffer.from('text'), end: null }));
+    const { clock, errors, instance } = createInstance({ read });
+    const bad = (): boolean => {
+      throw new TypeError('a header that this Node refuses');
+    };
+    let seen = '';
+    instance.follow({ streamId: 'bad', offset: 0 }, { write: bad, end: () => ends.push('bad') });
+    instance.follow(
+      { streamId: 'good', offset: 0 },
+      { write: (body) => Boolean((seen += Buffer.from(body).toString())), end: () => undefined },
+    );
+    await clock.advance(1_000);
+    expect(seen).toContain('text');
+    expect(ends).toEqual(['bad']);
+    expect(errors[0]?.task).toBe('read');
+  });
+});
