@@ -71,6 +71,7 @@ export function wire(options: LastchunkOptions): Wiring {
   const recorder = createRecorder(sinksOf(options.metrics), {
     journal: journalState,
     store: () => late.monitor?.store(),
+    relay: () => late.relay?.report(),
     pool,
     pools: () => late.pools?.gauges() ?? [],
     captureBytes: () => captured.bytes,

@@ -1,4 +1,4 @@
-/** Alerts on the journal: messages wait in it, or it cannot take any. */
+/** Alerts on the journal: messages wait in it, or it cannot take any. And on the relay, which stands for it elsewhere. */
 import { HOUR, MINUTE } from './duration.ts';
 import { by, counted } from './promql.ts';
 import type { Alert, Severity } from './rule.ts';
@@ -28,6 +28,16 @@ export function journalAlerts(slo: Slo): Alert[] {
       summary: 'The journal has damaged records.',
       description:
         'Instance {{ $labels.instance }} of job {{ $labels.job }} cut {{ $value | printf "%.0f" }} damaged records from a journal in 15m.',
+    },
+    {
+      name: 'LastchunkRelayDown',
+      severity: 'warning',
+      // A failover takes a minute: what counts is how much of the time.
+      expr: `min ${by(slo, 'instance')} (avg_over_time(${series('relayUp')}[${slo.span(10 * MINUTE)}])) < 0.75`,
+      wait: 2 * MINUTE,
+      summary: 'Other instances are not told of the streams of one.',
+      description:
+        'The relay of instance {{ $labels.instance }} of job {{ $labels.job }} worked for {{ $value | humanizePercentage }} of the last 10m: streams cannot be resumed or finished elsewhere.',
     },
   ];
 }

@@ -21,10 +21,18 @@ export interface StoreState {
   readonly circuit: 'closed' | 'open';
 }
 
+/** The relay, as an instance sees it. */
+export interface RelayGauges {
+  readonly isUp: boolean;
+  readonly lagMs: number;
+  readonly dropped: number;
+}
+
 /** What is asked at every scrape instead of being told. All optional; what is absent has no series. */
 export interface RecorderSources {
   readonly journal?: (() => JournalState | undefined) | undefined;
   readonly store?: (() => StoreState | undefined) | undefined;
+  readonly relay?: (() => RelayGauges | undefined) | undefined;
   readonly pool?: (() => PoolState | undefined) | undefined;
   /** Estimated memory of answers on their way. */
   readonly captureBytes?: (() => number) | undefined;
@@ -60,6 +68,12 @@ export function readSources(registry: MetricRegistry, sources: RecorderSources):
     registry.set(METRICS.circuitOpen, {}, store.circuit === 'open' ? 1 : 0);
     const { reachable } = store;
     if (reachable !== undefined) registry.set(METRICS.storeUp, {}, reachable ? 1 : 0);
+  }
+  const relay = sources.relay?.();
+  if (relay !== undefined) {
+    registry.set(METRICS.relayUp, {}, relay.isUp ? 1 : 0);
+    registry.set(METRICS.relayLag, {}, relay.lagMs / 1000);
+    registry.set(METRICS.relayDropped, {}, relay.dropped);
   }
   const own = sources.pool?.();
   if (own !== undefined) readPool(registry, 'lastchunk', own);

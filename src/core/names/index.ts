@@ -22,7 +22,7 @@ import {
 import { JOURNAL_METRICS } from './journal-metrics.ts';
 import { counter, gauge, seconds, type Metric } from './metric.ts';
 import { CAPTURE_METRICS } from './capture-metrics.ts';
-import { POOL_METRICS, STORE_METRICS } from './pool-metrics.ts';
+import { POOL_METRICS, RELAY_METRICS, STORE_METRICS } from './pool-metrics.ts';
 
 /** 2.5 s is the bound of the timeliness objective, and a bucket so that the objective needs no interpolation. */
 const SHORT = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -175,6 +175,7 @@ export const METRICS = {
   },
   ...JOURNAL_METRICS,
   ...STORE_METRICS,
+  ...RELAY_METRICS,
   ...POOL_METRICS,
   noise: counter(
     'lastchunk.noise',

@@ -1,4 +1,4 @@
-/** The rows of the store, and of connection pools: the guard's own, and those that the app has watched. */
+/** The rows of the store, of the relay, and of connection pools: the guard's own, and those that the app has watched. */
 import { POOLS } from './labels.ts';
 import { counter, gauge, type Metric } from './metric.ts';
 
@@ -21,6 +21,33 @@ export const STORE_METRICS = {
     ),
     aggregator: 'max',
   },
+} as const satisfies Readonly<Record<string, Metric>>;
+
+export const RELAY_METRICS = {
+  relayUp: {
+    ...gauge(
+      'lastchunk.relay.up',
+      '{relay}',
+      {},
+      '1 while the relay answers and the lease of the instance is held, else 0; absent without a relay.',
+    ),
+    aggregator: 'min',
+  },
+  relayLag: {
+    ...gauge(
+      'lastchunk.relay.lag',
+      's',
+      {},
+      'For how long the relay has lacked something of the streams of this instance; 0 while it lacks nothing.',
+    ),
+    aggregator: 'max',
+  },
+  relayDropped: counter(
+    'lastchunk.relay.dropped',
+    '{stream}',
+    {},
+    'Ended streams that were too many to wait for a relay that is away: nobody else can resume or finish them.',
+  ),
 } as const satisfies Readonly<Record<string, Metric>>;
 
 export const POOL_METRICS = {

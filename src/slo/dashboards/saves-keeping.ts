@@ -61,6 +61,27 @@ export function journalRow({ rate, quantile, select }: Scope): PanelRow {
       },
       {
         ...THIRD,
+        id: 67,
+        title: 'Relay',
+        shows:
+          'For how long the relay has lacked something of what an instance streams, and whether it answers.',
+        good: 'Below a second, and 1.',
+        action: 'When it climbs, the database of the relay is away or slow.',
+        alerts: ['LastchunkRelayDown'],
+        unit: 's',
+        min: 0,
+        queries: [
+          { expr: most(select('relayLag')), legend: 'lag, {{instance}}' },
+          {
+            expr: `min by (instance) (${select('relayUp')})`,
+            legend: 'up, {{instance}}',
+            right: 'short',
+          },
+        ],
+        noValue: 'no relay',
+      },
+      {
+        ...THIRD,
         id: 64,
         title: 'Replayed and recovered',
         shows:

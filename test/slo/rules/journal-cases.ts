@@ -106,4 +106,19 @@ export const journalCases: readonly Case[] = [
     }),
     firing: { '1h1m': ['LastchunkJournalCorrupt warning'], '1h20m': [] },
   },
+  {
+    name: 'a relay that stays away leaves a ticket',
+    series: process({ lastchunk_relay_up: '1x59 0x900' }),
+    firing: { '1h1m': [], '1h10m': ['LastchunkRelayDown warning'] },
+  },
+  {
+    name: 'one that was away for two minutes does not',
+    series: process({ lastchunk_relay_up: '1x59 0x1 1x900' }),
+    firing: { '1h3m': [], '1h10m': [] },
+  },
+  {
+    name: 'a process without a relay has none that is away',
+    series: process({ lastchunk_relay_up: '_x900' }),
+    firing: { '1h': [] },
+  },
 ];

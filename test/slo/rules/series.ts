@@ -88,6 +88,7 @@ function healthy(): Samples {
     lastchunk_streams_started_total: MANY,
     'lastchunk_streams_ended_total{guarded="true",outcome="completed"}': MANY,
     lastchunk_store_up: `1x${MINUTES}`,
+    lastchunk_relay_up: `1x${MINUTES}`,
     lastchunk_streams_active: `5x${MINUTES}`,
     lastchunk_chunks_total: `0+600x${MINUTES}`,
     lastchunk_saves_expected_total: MANY,
