@@ -166,6 +166,7 @@ const OTHER_TESTED_FOLDERS = [
   'scenarios',
   'differential',
   'peers',
+  'shapes',
   'handlers',
   'browser',
   'guide',
