@@ -8,6 +8,7 @@ import { maskCredentials, unwrapAggregate } from '../core/error-words.ts';
 import { postgres, postgresRelay } from '../postgres/index.ts';
 import type { Migrated } from '../postgres/index.ts';
 import { migrationScript } from '../postgres/migrations.ts';
+import { relayMigrationScript } from '../postgres/relay/relay.ts';
 import { parseTable } from '../postgres/table.ts';
 import { type DatabaseAddress, neededDatabase } from './database.ts';
 import type { Io } from './io.ts';
@@ -23,6 +24,13 @@ export async function runMigrate(argv: readonly string[], io: Io): Promise<numbe
     return 0;
   }
   if (values.relay === true) {
+    if (values.table !== undefined) {
+      throw bad('the tables of the relay have names of their own: leave out `--table`');
+    }
+    if (values.print === true) {
+      io.stdout.write(relayMigrationScript(values));
+      return 0;
+    }
     return migrateRelay(neededDatabase(values['database-url'], io.env), values, io);
   }
   if (values.schema !== undefined || values.durable === true) {
@@ -48,11 +56,9 @@ export async function runMigrate(argv: readonly string[], io: Io): Promise<numbe
 
 async function migrateRelay(
   database: DatabaseAddress,
-  { schema, durable, table }: { schema?: string; durable?: boolean; table?: string },
+  { schema, durable }: { schema?: string; durable?: boolean },
   io: Io,
 ): Promise<number> {
-  if (table !== undefined)
-    throw bad('the tables of the relay have names of their own: leave out `--table`');
   const statementTimeoutMs = STATEMENT_TIMEOUT_MS;
   const relay = postgresRelay({ ...database, schema, durable, statementTimeoutMs });
   try {
@@ -98,7 +104,8 @@ Makes or updates the table of the PostgreSQL store. Safe to run again, and by se
 
   --database-url URL  the database (default: DATABASE_URL, else PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE)
   --table NAME        table or schema.table (default: lastchunk_messages); the schema must exist
-  --print             print the SQL instead, for Flyway, Atlas, Prisma and others; needs no database
+  --print             print the SQL instead, for Flyway, Atlas, Prisma and others; needs no database. With
+                      --relay that of its tables
   --relay             the three tables of postgresRelay() instead
   --schema NAME       with --relay: the schema they are in, which must exist
   --durable           with --relay: tables that survive a crash of the database (default: UNLOGGED)

@@ -69,6 +69,8 @@ export interface PgAddress {
   readonly host?: string | null;
   readonly port?: number | string | null;
   readonly database?: string | null;
+  /** False without TLS, else true or the options of `tls.connect`. */
+  readonly ssl?: unknown;
 }
 
 /** The module `pg`. */

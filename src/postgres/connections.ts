@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { PostgresSettings } from './options.ts';
 import { markSayable } from '../core/error-words.ts';
+import { isObject } from '../core/values.ts';
 import type { PgClient, PgModule, PgPool, PgPoolClient, PgResult } from '../core/pg-shapes.ts';
 import { runInOneTrip, Sessions, speaksProtocol } from './session.ts';
 
@@ -20,6 +21,30 @@ export interface PoolGauges {
   readonly max: number;
 }
 
+/** Which database a connection is for, as the driver reads address, parts and environment (`PGHOST`, `PGSSLMODE` …). */
+export interface Destination {
+  /** Of a socket its directory; '' where the driver knows none. */
+  readonly host: string;
+  readonly port: string;
+  readonly database: string;
+  /** False without TLS; `unverified`: encrypted, but whoever answers is believed. */
+  readonly tls: boolean | 'unverified';
+}
+
+/** The one reading of an address; `undefined` where the driver does not tell it. Throws what the driver throws. */
+export function destinationOf(pg: PgModule, connection: object): Destination | undefined {
+  if (pg.Client === undefined) return undefined;
+  const { host, port, database, ssl } = new pg.Client(connection);
+  const isUnverified =
+    isObject(ssl) && 'rejectUnauthorized' in ssl && ssl.rejectUnauthorized === false;
+  return {
+    host: typeof host === 'string' ? host : '',
+    port: String(port),
+    database: typeof database === 'string' ? database : '',
+    tls: isUnverified ? 'unverified' : Boolean(ssl),
+  };
+}
+
 /**
  * Names the database and the table that messages go to, in 16 hex digits: a hash of host, port, database and table, or of
  * the first three where the app writes itself. `undefined` where the driver does not tell the address.
@@ -28,10 +53,10 @@ export function fingerprintOf(
   pg: PgModule,
   { connection, table, write }: PostgresSettings,
 ): string | undefined {
-  if (pg.Client === undefined) return undefined;
-  const { host, port, database } = new pg.Client(connection);
-  const address = [String(host).toLowerCase(), String(port), String(database)];
-  const parts = [...address, write === undefined ? table.name : null];
+  const destination = destinationOf(pg, connection);
+  if (destination === undefined) return undefined;
+  const { host, port, database } = destination;
+  const parts = [host.toLowerCase(), port, database, write === undefined ? table.name : null];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }
 
@@ -135,13 +160,11 @@ export class Connections {
   }
 }
 
-/** As the driver reads address and environment; of a socket its directory. */
+/** Where a pool connects to, without user and password. */
 function addressOf(pg: PgModule, connection: object): string {
   try {
-    if (pg.Client === undefined) return 'postgres://';
-    const { host, port, database } = new pg.Client(connection);
-    const [where, name] = [host, database].map((part) => (typeof part === 'string' ? part : ''));
-    return `postgres://${where}:${String(port)}/${name}`;
+    const { host = '', port = '', database = '' } = destinationOf(pg, connection) ?? {};
+    return port === '' ? 'postgres://' : `postgres://${host}:${port}/${database}`;
   } catch {
     // What is wrong with it is said by the first connection.
     return 'postgres://';

@@ -58,19 +58,24 @@ export async function versionOf(
 }
 
 /**
- * What `migrate` does to a database without the table, as one script for tools that migrate by themselves. It can be run
+ * What `migrate` does to a database without the table, or what else has `migrations` of its own, as one script for tools that migrate by themselves. It can be run
  * once; the record that it makes is the one that `migrate` looks at.
  */
-export function migrationScript(table: Table): string {
-  const steps = MIGRATIONS.flatMap(({ version, name, statements }) => [
+export function migrationScript(
+  table: Table,
+  migrations: readonly Migration[] = MIGRATIONS,
+): string {
+  const steps = migrations.flatMap(({ version, name, statements }) => [
     ...statements(table.sql).map(unindented),
     `INSERT INTO ${table.migrationsSql} (table_name, version, name) VALUES ('${shortName(table)}', ${version}, '${name}')`,
   ]);
   return [unindented(migrationsTable(table)), ...steps].map((sql) => `${sql};\n`).join('\n');
 }
 
+/** Without the indentation of its last line, which closes it. */
 function unindented(sql: string): string {
-  return sql.replaceAll(/^ {6}/gm, '');
+  const [indent = ''] = /(?<=\n) *(?=\S[^\n]*$)/.exec(sql) ?? [];
+  return sql.replaceAll(`\n${indent}`, '\n');
 }
 
 function migrationsTable({ migrationsSql }: Table): string {

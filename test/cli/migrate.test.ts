@@ -154,3 +154,23 @@ it('refuses options that do not belong together', async () => {
   await expect(run([...url, '--durable'])).rejects.toThrow('`--relay`');
   await expect(run([...url, '--relay', '--table', 'messages'])).rejects.toThrow('`--table`');
 });
+
+it.each([
+  ['where the search path finds them', []],
+  ['in a schema, durable', ['--schema', 'chat', '--durable']],
+])('prints a script that makes the tables of the relay %s', async (_where, where) => {
+  await look(database.url, 'DROP SCHEMA IF EXISTS chat CASCADE; CREATE SCHEMA chat');
+  const printed = await run(['--print', '--relay', ...where]);
+  expect(printed).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(printed.stdout).toMatch(/^CREATE TABLE IF NOT EXISTS/);
+  expect(printed.stdout).not.toContain('lastchunk_messages');
+  await look(database.url, printed.stdout);
+  const argv = ['--database-url', database.url, '--relay', ...where];
+  expect((await run(argv)).stdout).toBe('lastchunk_relay is up to date (version 1)\n');
+});
+
+it('refuses a name for the tables of the relay, printed or made', async () => {
+  await expect(run(['--print', '--relay', '--table', 'a'])).rejects.toThrow(
+    'the tables of the relay have names of their own: leave out `--table`',
+  );
+});

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { bad } from '../../core/options.ts';
 import { databaseIn } from '../database.ts';
 import type { Io } from '../io.ts';
-import { examineDatabase, examineJournal } from './environment.ts';
+import { examineDatabase, examineJournal, findDestination } from './environment.ts';
 import { examinePublicUrl, examineSources, examineTls } from './exposure.ts';
 import type { DoctorFinding } from './finding.ts';
 import { examinePackages } from './packages.ts';
@@ -29,13 +29,17 @@ export async function runDoctor(argv: readonly string[], io: Io): Promise<number
   if (publicUrl !== undefined && !/^https?:\/\/[^/]/.test(publicUrl)) {
     throw bad('`--public-url` must be an address that starts with http:// or https://');
   }
+  const paths = values['public-path'] ?? [];
+  if (publicUrl === undefined && paths.length > 0) {
+    throw bad('`--public-path` is asked for at `--public-url`: give that too');
+  }
   const findings = [
     ...examinePackages(app, process.versions.node),
     ...(values['no-journal'] === true ? [] : examineJournal(journal, values.ephemeral === true)),
     ...examineSources(app),
-    ...examineTls(database?.connectionString, io.env),
+    ...examineTls(findDestination(app, database)),
     ...(await examineDatabase({ app, database, table: values.table })),
-    ...(publicUrl === undefined ? [] : await examinePublicUrl(publicUrl)),
+    ...(publicUrl === undefined ? [] : await examinePublicUrl(publicUrl, paths)),
   ];
   const wrongCount = findings.filter(({ level }) => level === 'wrong').length;
   io.stdout.write(
@@ -61,6 +65,7 @@ const OPTIONS = {
   ephemeral: { type: 'boolean' },
   'database-url': { type: 'string' },
   'public-url': { type: 'string' },
+  'public-path': { type: 'string', multiple: true },
   table: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -79,6 +84,7 @@ Run it as the user that the app runs as.
   --ephemeral         the journal's directory is known not to outlive the container
   --database-url URL  the database (default: DATABASE_URL, else PGHOST and the like)
   --public-url URL    the address by which clients reach the app: asks it for metrics and health as anybody could
+  --public-path PATH  a path to ask for there beside the usual ones, such as /internal/metrics; may be given more than once
   --table NAME        table or schema.table (default: lastchunk_messages)
   --json              { ok, findings: [{ level, check, says, fix }] }
   -h, --help          this text

@@ -8,7 +8,7 @@ import { LastchunkError } from '../../core/errors.ts';
 import { refusalOf } from '../../core/refusal.ts';
 import { type FileSystem, fileSystemOf } from '../../journal/fs.ts';
 import { isOurDirectory } from '../../journal/ours.ts';
-import { Connections } from '../../postgres/connections.ts';
+import { Connections, type Destination, destinationOf } from '../../postgres/connections.ts';
 import { versionOf } from '../../postgres/migrations.ts';
 import { readBack } from '../../postgres/read-back.ts';
 import type { Table } from '../../postgres/table.ts';
@@ -24,6 +24,21 @@ export interface DatabaseQuestion {
   readonly database: DatabaseAddress | undefined;
   /** `undefined` for the default. */
   readonly table: string | undefined;
+}
+
+/** Where the app's driver would connect to; `undefined` where nobody said which database, or the app has no driver. */
+export function findDestination(
+  app: string,
+  database: DatabaseAddress | undefined,
+): Destination | undefined {
+  if (database === undefined) return undefined;
+  const { connection } = checkOptions(database);
+  try {
+    return destinationOf(loadPg(undefined, [join(app, 'package.json')]), connection);
+  } catch {
+    // What is wrong with driver or address is told by the question to the database.
+    return undefined;
+  }
 }
 
 /** Examines the database and changes nothing: the row that it writes is rolled back. Rejects with `bad-option` for an impossible address or table. */

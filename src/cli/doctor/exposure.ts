@@ -5,34 +5,24 @@
 import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRecord } from '../../core/values.ts';
+import type { Destination } from '../../postgres/connections.ts';
 import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
 
 /** Ways to the database on which nobody else listens. */
 const LOCAL_HOST = /^(?:localhost|127\.\d+\.\d+\.\d+|\[?::1\]?|\/.*|)$/i;
-/** What `pg` understands as "without TLS". */
-const WITHOUT_TLS: readonly (string | undefined)[] = [undefined, '', 'disable', 'false', '0'];
-/** Encrypted, but whoever answers is believed. */
-const UNVERIFIED = 'no-verify';
-
-/** Says whether the way to a database on another machine is encrypted. `env` may hold `PGSSLMODE`, as for `pg`. */
-export function examineTls(
-  connectionString: string | undefined,
-  env: Readonly<Record<string, string | undefined>>,
-): readonly DoctorFinding[] {
-  if (connectionString === undefined || !URL.canParse(connectionString)) return [];
-  const { hostname, searchParams } = new URL(connectionString);
-  const host = searchParams.get('host') ?? decodeURIComponent(hostname);
-  if (LOCAL_HOST.test(host)) return [];
-  const mode = searchParams.get('sslmode') ?? searchParams.get('ssl') ?? env['PGSSLMODE'];
-  if (WITHOUT_TLS.includes(mode)) {
-    const says = `the database on ${host} is reached without TLS: messages and the password cross the network in the clear`;
-    return [wrongFinding('tls', says, 'add `?sslmode=verify-full` to the address')];
+/** Says whether the way to a database on another machine is encrypted. */
+export function examineTls(destination: Destination | undefined): readonly DoctorFinding[] {
+  if (destination === undefined || LOCAL_HOST.test(destination.host)) return [];
+  const { host, tls } = destination;
+  if (tls === true) return [];
+  if (tls === 'unverified') {
+    const says = `the database on ${host} is reached by TLS that verifies nobody`;
+    const fix = 'use `sslmode=verify-full` with the certificate of its authority';
+    return [noteFinding('tls', says, fix)];
   }
-  if (mode !== UNVERIFIED) return [];
-  const says = `the database on ${host} is reached by TLS that verifies nobody`;
-  return [
-    noteFinding('tls', says, 'use `sslmode=verify-full` with the certificate of its authority'),
-  ];
+  const says = `the database on ${host} is reached without TLS: messages and the password cross the network in the clear`;
+  const fix = 'add `?sslmode=verify-full` to the address, or set PGSSLMODE=verify-full';
+  return [wrongFinding('tls', says, fix)];
 }
 
 /** Where metrics and health are, as a rule. */
@@ -41,15 +31,23 @@ const ANSWER_WITHIN_MS = 5_000;
 /** So much of an answer is looked at. */
 const LOOKED_AT_BYTES = 256 * 1024;
 
-/** Asks, as anybody could, for metrics and health under the address by which clients reach the app. */
-export async function examinePublicUrl(address: string): Promise<readonly DoctorFinding[]> {
+/**
+ * Asks, as anybody could, for metrics and health under the address by which clients reach the app: at the usual paths below it,
+ * and at `others`, of which those that begin with a slash are paths of the host.
+ */
+export async function examinePublicUrl(
+  address: string,
+  others: readonly string[] = [],
+): Promise<readonly DoctorFinding[]> {
   const base = new URL(address);
   // They are not what everybody has.
   base.username = '';
   base.password = '';
   base.search = '';
   const findings: DoctorFinding[] = [];
-  const paths = ['', ...USUAL_PATHS.map((path) => `${base.pathname.replace(/\/$/, '')}/${path}`)];
+  const below = (path: string): string => `${base.pathname.replace(/\/$/, '')}/${path}`;
+  const given = others.map((path) => (path.startsWith('/') ? path : below(path)));
+  const paths = ['', ...USUAL_PATHS.map(below), ...given];
   for (const path of new Set(paths)) {
     const url = new URL(path, base);
     const seen = await ask(url);

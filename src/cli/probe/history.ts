@@ -3,9 +3,9 @@
  * of them is the answer is decided by whoever asks.
  */
 import { bad } from '../../core/options.ts';
-import { loadPg } from '../../postgres/options.ts';
-import { parseTable } from '../../postgres/table.ts';
+import { checkOptions, loadPg } from '../../postgres/options.ts';
 import { isObject, isRecord } from '../../core/values.ts';
+import type { DatabaseAddress } from '../database.ts';
 import type { Stored } from './witness.ts';
 
 /** By what the message of a visit is found. */
@@ -69,17 +69,18 @@ function splitCredentials(text: string): {
   };
 }
 
-/** `sql` with the placeholders as parameters; without it, lastchunk's own table. */
+/** `sql` with the placeholders as parameters; without it, lastchunk's own table. Throws `bad-option` for an impossible address. */
 export function sqlHistory(options: {
-  readonly connectionString: string;
+  readonly database: DatabaseAddress;
   readonly sql: string | undefined;
   readonly table: string | undefined;
 }): History {
-  const { sql, connectionString } = options;
-  const table = parseTable(options.table).sql;
+  const { sql, database } = options;
+  const settings = checkOptions({ ...database, table: options.table });
+  const table = settings.table.sql;
   const { Pool } = loadPg();
   const pool = new Pool({
-    connectionString,
+    ...settings.connection,
     max: 2,
     application_name: 'lastchunk-probe',
     connectionTimeoutMillis: ASK_MS,

@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { bad, show } from '../../core/options.ts';
 import { FORMAT_NAMES } from '../../formats/index.ts';
+import { databaseIn } from '../database.ts';
 import type { Io } from '../io.ts';
 import { runCanary } from './canary.ts';
 import { checkPlaceholders, type History, httpHistory, sqlHistory } from './history.ts';
@@ -86,12 +87,14 @@ function historyOf(
     checkPlaceholders(asking, url);
     return httpHistory(url, withoutBody(headers));
   }
-  const connectionString = values['database-url'] ?? io.env['DATABASE_URL'];
-  if (connectionString === undefined || connectionString === '') {
-    throw bad('say where to look: `--history URL`, `--database-url URL`, or DATABASE_URL');
+  const database = databaseIn(values['database-url'], io.env);
+  if (database === undefined) {
+    throw bad(
+      'say where to look: `--history URL`, `--database-url URL`, or DATABASE_URL, or PGHOST and the like',
+    );
   }
   checkPlaceholders(asking, sql);
-  return sqlHistory({ connectionString, sql, table });
+  return sqlHistory({ database, sql, table });
 }
 
 function exitModesOf(list: string | undefined): readonly ExitMode[] {
@@ -212,7 +215,7 @@ X-Message-Id of its answer.
   --body TEXT         sent as JSON if it is JSON
   --history URL       where the app gives a conversation or a message; must hold {id} or {message}. What stands
                       there as said by a user is no answer
-  --database-url URL  in place of a history: the database (default: the environment variable DATABASE_URL)
+  --database-url URL  in place of a history: the database (default: DATABASE_URL, else PGHOST and the like)
   --sql QUERY         gives the stored texts; {id} and {message} are parameters. Default: the rows of
                       lastchunk's table with this message id or conversation {id}
   --table NAME        table or schema.table (default: lastchunk_messages)

@@ -7,7 +7,7 @@ import { LastchunkError, sqlstateOf } from '../../core/errors.ts';
 import { flag, optionGroup, refuseUnknown, show, bad } from '../../core/options.ts';
 import type { Relay, RelayAnswer, RelayBatch, RelayRecord, RelayTail } from '../../relay/port.ts';
 import { Connections } from '../connections.ts';
-import { createReadiness, migrate, type Migrated } from '../migrations.ts';
+import { createReadiness, migrate, type Migrated, migrationScript } from '../migrations.ts';
 import { checkOptions, loadPg } from '../options.ts';
 import type { PostgresOptions } from '../options.ts';
 import { parseTable } from '../table.ts';
@@ -69,21 +69,38 @@ export function postgresRelay(options: PostgresRelayOptions): PostgresRelay {
   const isWanted = flag('migrate', wanted, false);
   const isDurable = flag('durable', durable, false);
   const settings = checkOptions({ maxConnections: 3, statementTimeoutMs: 2_000, ...connection });
-  const name = schemaOption(schema);
-  // Checks the name before it stands in any statement.
-  const target = parseTable(name === undefined ? RELAY_TABLE : `${name}.${RELAY_TABLE}`);
-  const tables = relayTables(name);
+  const { target, tables, steps } = migrationOf(schema, isDurable);
   // A connection that breaks while nobody uses it is met by the next call, if it matters.
   const connect = (maxConnections: number): Connections =>
     new Connections(loadPg(options.pg), { ...settings, maxConnections }, () => undefined);
   const others = connect(Math.max(1, settings.maxConnections - 1));
   const exchanges = settings.maxConnections > 1 ? connect(1) : others;
-  const steps = relayMigrations(tables, isDurable);
   const migrateTables = (): Promise<Migrated> => migrate(others, target, steps);
   return new RelayTablesClient({ exchanges, others }, relayStatements(tables), {
     migrate: migrateTables,
     ready: createReadiness(isWanted, migrateTables),
   });
+}
+
+/**
+ * What `migrate()` of the relay does to a database without its tables, as one script. Throws `bad-option` for an impossible
+ * schema.
+ */
+export function relayMigrationScript({
+  schema,
+  durable = false,
+}: Pick<PostgresRelayOptions, 'schema' | 'durable'>): string {
+  const { target, steps } = migrationOf(schema, durable);
+  return migrationScript(target, steps);
+}
+
+/** The record of the relay's tables, and the steps that make them. */
+function migrationOf(schema: string | undefined, isDurable: boolean) {
+  const name = schemaOption(schema);
+  // Checks the name before it stands in any statement.
+  const target = parseTable(name === undefined ? RELAY_TABLE : `${name}.${RELAY_TABLE}`);
+  const tables = relayTables(name);
+  return { target, tables, steps: relayMigrations(tables, isDurable) };
 }
 
 interface Preparation {

@@ -17,9 +17,21 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Registry } from 'prom-client';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  onTestFinished,
+  vi,
+} from 'vitest';
 import { runDoctor } from '../../../src/cli/doctor/doctor.ts';
 import { describeKind } from '../../../src/cli/doctor/environment.ts';
+import { databaseIn } from '../../../src/cli/database.ts';
+import { findDestination } from '../../../src/cli/doctor/environment.ts';
 import { examineTls } from '../../../src/cli/doctor/exposure.ts';
 import { prometheus } from '../../../src/telemetry/prometheus.ts';
 import { look } from '../../postgres/messages.ts';
@@ -407,8 +419,15 @@ describe('the database', () => {
 });
 
 describe('who can see and do what', () => {
-  const tls = (url: string, env: Readonly<Record<string, string>> = {}): string[] =>
-    examineTls(url, env).map(({ level, says }) => `${level}: ${says}`);
+  /** By the driver, which reads the environment of the process; '' is no URL. */
+  const tls = (url: string, env: Readonly<Record<string, string>> = {}): string[] => {
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+    const database = databaseIn(url, env);
+    return examineTls(findDestination(ROOT, database)).map(
+      ({ level, says }) => `${level}: ${says}`,
+    );
+  };
+  afterEach(() => void vi.unstubAllEnvs());
 
   it.each([
     ['postgres://db.example.org/chat', {}],
@@ -416,6 +435,9 @@ describe('who can see and do what', () => {
     ['postgres://db.example.org/chat?sslmode=disable', {}],
     ['postgres:///chat?host=db.example.org', {}],
     ['postgres://db.example.org/chat', { PGSSLMODE: 'disable' }],
+    ['postgres:///chat', { PGHOST: 'db.example.org' }],
+    ['', { PGHOST: 'db.example.org' }],
+    ['', { PGHOST: 'db.example.org', PGSSLMODE: 'disable' }],
   ])('a remote database without TLS is wrong: %s %j', (url, env) => {
     const [says = '', ...more] = tls(url, env);
     expect(more).toEqual([]);
@@ -433,6 +455,8 @@ describe('who can see and do what', () => {
     ['postgres://db.example.org/chat?sslmode=verify-full', {}],
     ['postgres://db.example.org/chat?ssl=true', {}],
     ['postgres://db.example.org/chat', { PGSSLMODE: 'verify-full' }],
+    ['', { PGHOST: 'db.example.org', PGSSLMODE: 'verify-full' }],
+    ['', { PGHOST: '/run/postgresql' }],
   ])('one on this machine, or with TLS, is not: %s %j', (url, env) => {
     expect(tls(url, env)).toEqual([]);
   });
@@ -447,7 +471,7 @@ describe('who can see and do what', () => {
 
   it('a remote database is judged before it answers', async () => {
     const url = 'postgres://nobody:secret@192.0.2.1:5432/chat';
-    const wrong = await wrongIn(await anApp(real(['@opentelemetry/api', 'prom-client'])), [
+    const wrong = await wrongIn(await anApp(real(['@opentelemetry/api', 'prom-client', 'pg'])), [
       '--database-url',
       url,
     ]);
@@ -467,6 +491,21 @@ describe('who can see and do what', () => {
       `wrong  ${open.url}/app/metrics shows metrics to anybody. bind metrics to an address of their own, or ask for authorisation.`,
       `wrong  ${open.url}/app/health shows the details of health to anybody. give \`healthHandler({ details: false })\`, or a function of the request.`,
     ]);
+  });
+
+  it('so they are at a path that the app chose and the command is told', async () => {
+    const metrics = prometheus({ registry: new Registry() });
+    const open = await serve((req, res) => {
+      if (/^\/(?:internal\/m|app\/own)$/.test(req.url ?? '')) metrics.handler()(req, res);
+      else res.writeHead(404).end();
+    });
+    const at = ['--public-url', `${open.url}/app`];
+    const told = ['--public-path', '/internal/m', '--public-path', 'own'];
+    expect(await wrongIn(await anApp(), at)).toEqual([]);
+    expect(
+      (await wrongIn(await anApp(), [...at, ...told])).map((line) => line.split(' shows')[0]),
+    ).toEqual([`wrong  ${open.url}/internal/m`, `wrong  ${open.url}/app/own`]);
+    await expect(doctor(await anApp(), told)).rejects.toMatchObject({ code: 'bad-option' });
   });
 
   it('the status of health alone is not, nor a redirect, nor pages of the app', async () => {

@@ -107,6 +107,15 @@ describe('against the demo’s app', () => {
     const byTable = await probe(asking(url), { DATABASE_URL: connectionString });
     expect(byTable).toMatchObject({ exitCode: 0, stderr: '' });
     expect(counts(byTable.stdout)).toEqual(ALL_KEPT);
+    const { hostname, port, username, pathname } = new URL(connectionString);
+    const parts = {
+      PGHOST: hostname,
+      PGPORT: port,
+      PGUSER: username,
+      PGDATABASE: pathname.slice(1),
+    };
+    const byParts = await probe([...asking(url), '--ways', 'close'], parts);
+    expect(counts(byParts.stdout)).toEqual({ close: { kept: 1 } });
   });
 
   it('shows what the naive route loses while its table cannot be written to', async () => {
@@ -332,7 +341,7 @@ describe('a call that is wrong ends with 2 and says what is wrong', () => {
     [[], /say which URL/],
     [[URL, URL], /say which URL/],
     [['ftp://x', ...HISTORY], /the URL must begin with http/],
-    [[URL], /say where to look: `--history URL`, `--database-url URL`, or DATABASE_URL/],
+    [[URL], /say where to look: `--history URL`, `--database-url URL`, or DATABASE_URL, or PGHOST/],
     [[URL, '--history', 'nowhere'], /`--history` must begin with http/],
     [[URL, '--history', 'http://localhost:1/all'], /must hold \{id\} or \{message\}/],
     [['http://localhost:1/', ...HISTORY], /in neither URL, header nor body/],
