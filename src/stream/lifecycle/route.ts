@@ -1,12 +1,21 @@
 /**
- * The route label: the pattern, never the URL, so that no client can make a new series. Express keeps the pattern of a route,
+ * The route label: the pattern, never the URL, so that no client can make a new series, also not by the case of a path. Express keeps the pattern of a route,
  * and of the routers and paths above it only what they matched; what is a parameter there is found by asking each layer again.
  */
-import { isObject } from '../../core/values.ts';
+import { isObject, isReference } from '../../core/values.ts';
 import type { RoutedRequest } from '../response/exchange.ts';
 
 /** The label of a response that no route matched. */
 export const UNMATCHED = 'unmatched';
+
+/** The label of a route whose mount path is one too many. */
+const OTHER = 'other';
+
+/**
+ * So many mount paths of one route have labels. A route has one, or a few; more are made by clients, where an expression or a
+ * parameter leaves open what is matched.
+ */
+const MOUNTS_AT_MOST = 20;
 
 /**
  * The whole Express pattern of the route that answers, those of the routers above it included; behind `app.use(path)` that path;
@@ -18,6 +27,7 @@ export function routeOf(req: RoutedRequest): string {
   if (typeof baseUrl !== 'string' || baseUrl === '') return own ?? UNMATCHED;
   const mounted = mountPattern(req, baseUrl);
   if (mounted === undefined) return own ?? UNMATCHED;
+  if (mounted === OTHER) return OTHER;
   if (own === undefined) return mounted === '' ? UNMATCHED : mounted;
   if (own === '/') return mounted;
   return own.replaceAll(/(^|,)\//g, (_, before: string) => `${before}${mounted}/`);
@@ -61,15 +71,38 @@ function take(layer: Layer, path: string): Taken | undefined {
   };
 }
 
-/** The pattern of what was matched above the route; `undefined` where that cannot be seen. */
+/** Mount patterns by the route that they lead to; of `app.use(path)`, which has none, by the app. */
+const knownMounts = new WeakMap<object, Map<string, readonly string[]>>();
+
+/**
+ * The pattern of what was matched above the route; `undefined` where that cannot be seen, `OTHER` for one too many. One that is
+ * known is found without asking the routers; where two fit, it is the one that was met first.
+ */
 function mountPattern(req: RoutedRequest, baseUrl: string): string | undefined {
+  const { app } = req as { readonly app?: unknown };
+  const key = isReference(req.route) ? req.route : app;
+  if (!isReference(key)) return undefined;
+  let known = knownMounts.get(key);
+  if (known === undefined) knownMounts.set(key, (known = new Map()));
+  const segments = baseUrl.split('/');
+  for (const [pattern, parts] of known) if (fits(parts, segments)) return pattern;
+  let found: string | undefined;
   try {
-    const { app } = req as { readonly app?: unknown };
-    return patternWithin(app, baseUrl, req.route);
+    found = patternWithin(app, baseUrl, req.route);
   } catch {
     // A router of another make, or a path that cannot be decoded: the pattern of the route alone is no lie.
-    return undefined;
   }
+  if (found === undefined || known.has(found)) return found;
+  if (known.size >= MOUNTS_AT_MOST) return OTHER;
+  known.set(found, found.split('/'));
+  return found;
+}
+
+function fits(parts: readonly string[], segments: readonly string[]): boolean {
+  if (parts.length !== segments.length) return false;
+  return parts.every((part, at) =>
+    part.startsWith(':') ? segments[at] !== '' : part === segments[at],
+  );
 }
 
 /** Of an app, with the mount path of each app above it in front. */
@@ -126,14 +159,22 @@ function patternOf(layer: Layer, { path, params, pattern }: Taken): string {
     const other = segment === '' ? undefined : take(layer, segments.with(at, PROBE).join('/'));
     return other === undefined ? undefined : namesByValue(other.params).get(PROBE);
   });
+  const isAnyCase = take(layer, swapCase(path)) !== undefined;
   // As it was: the layer remembers what it took last.
   take(layer, path);
   const named = segments.map((segment, at) => {
     const byValue = names.get(decoded(segment));
     const name = probed[at] ?? (probed.includes(byValue) ? undefined : byValue);
-    return name === undefined ? segment : `:${name}`;
+    if (name !== undefined) return `:${name}`;
+    return isAnyCase ? segment.toLowerCase() : segment;
   });
-  return named.join('/');
+  // A parameter may have taken several segments: how many is up to the client.
+  return named.filter((name, at) => !name.startsWith(':') || name !== named[at - 1]).join('/');
+}
+
+function swapCase(text: string): string {
+  const upper = text.toUpperCase();
+  return upper === text ? text.toLowerCase() : upper;
 }
 
 function namesByValue(params: object): ReadonlyMap<string, string> {

@@ -98,6 +98,91 @@ describe.each([
   });
 });
 
+describe.each([
+  ['Express 5', express, Router],
+  [
+    'Express 4',
+    express4 as unknown as typeof express,
+    (express4 as unknown as typeof express).Router,
+  ],
+])('a client under %s', (_, framework, make) => {
+  /** Posts to each path and returns the labels, in turn. */
+  async function labelsOf(
+    paths: readonly string[],
+    build: (guard: RequestHandler) => Express,
+  ): Promise<readonly string[]> {
+    const { keep, recorded } = createInMemoryInstance();
+    const { url } = await serve(build(keep.guard() as RequestHandler));
+    for (const path of paths) await (await fetch(url + path, { method: 'POST' })).text();
+    await recorded.ended(paths.length);
+    return recorded.ends.map(({ route }) => route);
+  }
+
+  it('makes no label by the case of a mount path that is matched in any case', async () => {
+    const paths = [
+      '/api/rooms/a/chat',
+      '/API/ROOMS/A/CHAT',
+      '/Api/Rooms/b/chat',
+      '/apI/rooms/B/Chat',
+    ];
+    const labels = await labelsOf(paths, (guard) =>
+      framework()
+        .set('env', 'test')
+        .use('/api/rooms/:room', make().post('/chat', guard, CHAT)),
+    );
+    expect(new Set(labels)).toEqual(new Set(['/api/rooms/:room/chat']));
+  });
+
+  it('sees the path as it was written where case counts', async () => {
+    const labels = await labelsOf(['/Api/chat'], (guard) => {
+      const app = framework().set('env', 'test').enable('case sensitive routing');
+      return app.use('/Api', make().post('/chat', guard, CHAT));
+    });
+    expect(labels).toEqual(['/Api/chat']);
+  });
+
+  it('makes at most twenty labels of a route by what a mount path leaves open', async () => {
+    const paths = Array.from({ length: 30 }, (_value, at) => `/t-${at}/chat`);
+    const labels = await labelsOf([...paths, '/t-0/chat'], (guard) =>
+      framework()
+        .set('env', 'test')
+        .use(/^\/t-\w+/, make().post('/chat', guard, CHAT)),
+    );
+    expect(labels.slice(0, 20)).toEqual(paths.slice(0, 20));
+    expect(new Set(labels.slice(20, 30))).toEqual(new Set(['other']));
+    expect(labels[30]).toBe('/t-0/chat');
+  });
+
+  it('pays once for the search of a mount path', async () => {
+    const { keep, recorded } = createInMemoryInstance();
+    const app = framework().set('env', 'test');
+    app.use('/rooms/:room', make().post('/chat', keep.guard() as RequestHandler, CHAT));
+    type Layers = { stack: { match(path: string): unknown }[] };
+    const of = app as unknown as { _router?: Layers; router?: Layers };
+    let asked = 0;
+    for (const layer of (of._router ?? of.router)?.stack ?? []) {
+      const match = layer.match.bind(layer);
+      layer.match = (path) => {
+        asked += 1;
+        return match(path);
+      };
+    }
+    const { url } = await serve(app);
+    const counts: number[] = [];
+    for (const room of ['1', '2', '3']) {
+      asked = 0;
+      await (await fetch(`${url}/rooms/${room}/chat`, { method: 'POST' })).text();
+      await recorded.ended(counts.length + 1);
+      counts.push(asked);
+    }
+    expect(counts[1]).toBeLessThan(counts[0] ?? 0);
+    expect(counts[2]).toBe(counts[1]);
+    expect(new Set(recorded.ends.map(({ route }) => route))).toEqual(
+      new Set(['/rooms/:room/chat']),
+    );
+  });
+});
+
 it('is the pattern of the route alone where no routers can be looked through', async () => {
   const { keep, recorded } = createInMemoryInstance();
   const guard = keep.guard(undefined, (_req, res) => {
