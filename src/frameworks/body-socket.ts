@@ -10,18 +10,11 @@ const HIGH_WATER_MARK = 16 * 1024;
 
 const END_OF_HEAD = '\r\n\r\n';
 
-/** Both ends of it. */
-export interface BodySocket {
-  /** For `ServerResponse.assignSocket`. */
-  readonly socket: Socket;
-  /** Everything written after the head of the response. Errors when the socket is destroyed before its end. */
-  readonly body: ReadableStream<Uint8Array>;
-  /** The client is gone. */
-  readonly leave: () => void;
-}
-
-/** Makes one. Cancelling `body` is the same as `leave()`. */
-export function createBodySocket(): BodySocket {
+/**
+ * Makes one: `socket` for `ServerResponse.assignSocket`, and `body`, everything written after the head of the response, which errors
+ * when the socket is destroyed before its end. After `leave()`, or once `body` is cancelled, the client is gone.
+ */
+export function createBodySocket() {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   let goOn: (() => void) | undefined;
   const afterHead = headCutter();

@@ -14,22 +14,7 @@ export const RANGE = '[$__range]';
 type Labels<K extends MetricKey> = Parameters<typeof series<K>>[1];
 
 /** What panels build their queries from. */
-export interface Scope {
-  readonly slo: Slo;
-  /** The series of a metric that the variables select. */
-  readonly select: <K extends MetricKey>(key: K, labels?: Labels<K>) => string;
-  /** `sum by (…) (rate(…))`; of everything when `by` is empty. */
-  readonly rate: <K extends MetricKey>(by: string, key: K, labels?: Labels<K>) => string;
-  /** Buckets per second, summed. */
-  readonly buckets: (key: MetricKey) => string;
-  readonly quantile: (q: number, key: MetricKey) => string;
-  /** A recorded series; these have no instance and no route. */
-  readonly recorded: (name: string) => string;
-  /** A metric of the process, which the Prometheus client brings. */
-  readonly ofProcess: (name: ProcessMetric) => string;
-  /** Alerts of lastchunk that fire. */
-  readonly firing: (matchers?: readonly string[]) => string;
-}
+export type Scope = ReturnType<typeof createScope>;
 
 /** Names that are not in our table, with who makes them. */
 export const PROCESS_METRICS = [
@@ -41,26 +26,32 @@ export const PROCESS_METRICS = [
 ] as const;
 type ProcessMetric = (typeof PROCESS_METRICS)[number];
 
-/** The variables that are always there; the further labels of `slo` are variables of the same name. */
-export function createScope(slo: Slo): Scope {
+/** The queries of one `Slo`. The variables that are always there, and the further labels of `slo` by their own names, select. */
+export function createScope(slo: Slo) {
   const jobs = slo.by.map((label) => `${label}=~"$${label}"`);
   const instances = [...jobs, 'instance=~"$instance"'];
   const chosen = (key: MetricKey): readonly string[] =>
     'route' in METRICS[key].labels ? [...instances, 'route=~"$route"'] : instances;
-  const select: Scope['select'] = (key, labels) => within(series(key, labels), chosen(key));
+  /** The series of a metric that the variables select. */
+  const select = <K extends MetricKey>(key: K, labels?: Labels<K>): string =>
+    within(series(key, labels), chosen(key));
+  /** Buckets per second, summed. */
   const buckets = (key: MetricKey): string =>
     `sum by (le) (rate(${METRICS[key].prometheus}_bucket{${chosen(key).join(', ')}}${WINDOW}))`;
   return {
     slo,
     select,
-    rate: (by, key, labels) =>
+    /** `sum by (…) (rate(…))`; of everything when `by` is empty. */
+    rate: <K extends MetricKey>(by: string, key: K, labels?: Labels<K>): string =>
       `sum${by === '' ? '' : ` by (${by})`} (rate(${select(key, labels)}${WINDOW}))`,
     buckets,
-    quantile: (q, key) => `histogram_quantile(${q}, ${buckets(key)})`,
-    recorded: (name) => within(name, jobs),
-    ofProcess: (name) => within(name, instances),
-    // An alert on absent metrics has no job; an empty alternative matches it.
-    firing: (matchers = []) => {
+    quantile: (q: number, key: MetricKey): string => `histogram_quantile(${q}, ${buckets(key)})`,
+    /** A recorded series; these have no instance and no route. */
+    recorded: (name: string): string => within(name, jobs),
+    /** A metric of the process, which the Prometheus client brings. */
+    ofProcess: (name: ProcessMetric): string => within(name, instances),
+    /** Alerts of lastchunk that fire. One on absent metrics has no job; an empty alternative matches it. */
+    firing: (matchers: readonly string[] = []): string => {
       const jobsOrNone = slo.by.map((label) => `${label}=~"$${label}|"`);
       const all = ['alertname=~"Lastchunk.+"', 'alertstate="firing"', ...jobsOrNone, ...matchers];
       return `ALERTS{${all.join(', ')}}`;
