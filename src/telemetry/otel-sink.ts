@@ -13,7 +13,7 @@ import {
 } from '@opentelemetry/api';
 import { VERSION } from '../core/version.ts';
 import type { Counter, Gauge } from '../core/names/metric.ts';
-import { METRICS } from '../core/names/index.ts';
+import { METRICS, SCHEMA_URL } from '../core/names/index.ts';
 import { mergeReadings, type ReadSeries, type Sink } from './sink.ts';
 import { sharedState } from '../core/shared-state.ts';
 
@@ -33,7 +33,7 @@ function createOtelSink(): Sink {
     const now = metrics.getMeterProvider();
     if (now === provider) return;
     provider = now;
-    const meter = now.getMeter('lastchunk', VERSION);
+    const meter = now.getMeter('lastchunk', VERSION, { schemaUrl: SCHEMA_URL });
     histograms = createHistograms(meter);
     observeAll(meter, reads);
   };

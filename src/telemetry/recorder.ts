@@ -105,7 +105,7 @@ export function createRecorder(
   };
 }
 
-/** Returns the label of a route, bounded in number. At the first call with a route, its series begin at 0. */
+/** Returns the label of a route, bounded in number. At the first call with a route, its series begin at 0; before, there are none of it. */
 function createRouteLabels(
   registry: MetricRegistry,
   sinks: readonly Sink[],
@@ -122,7 +122,6 @@ function createRouteLabels(
     }
     return route;
   };
-  for (const route of ROUTE.always) labelOf(route);
   return labelOf;
 }
 

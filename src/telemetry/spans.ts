@@ -31,7 +31,7 @@ import type {
   StreamView,
 } from '../core/observer.ts';
 import { VERSION } from '../core/version.ts';
-import { ATTRIBUTES, SPANS } from '../core/names/index.ts';
+import { ATTRIBUTES, SCHEMA_URL, SPANS } from '../core/names/index.ts';
 import { isObject } from '../core/values.ts';
 
 /** The outcomes that are errors, and what `error.type` is where nothing better is known. */
@@ -185,7 +185,7 @@ function serverSpan(parent: Context): Span | undefined {
 
 /** Asked for every time: an SDK may start, or be replaced, after us. */
 function tracer(): Tracer {
-  return trace.getTracer('lastchunk', VERSION);
+  return trace.getTracerProvider().getTracer('lastchunk', VERSION, { schemaUrl: SCHEMA_URL });
 }
 
 function startStream(stream: StreamView, parent: Context): Span {

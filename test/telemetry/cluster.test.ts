@@ -35,5 +35,5 @@ it('adds counters up, and takes of each gauge what belongs to all', async () => 
 it('has no oldest where no worker has one', async () => {
   const scrape = await metricsOf(IDLE, IDLE);
   expect(scrape.has(OLDEST)).toBe(false);
-  expect(scrape.has('lastchunk_saves_total', { route: 'other', result: 'lost' })).toBe(true);
+  expect(scrape.has('lastchunk_id_conflicts_total')).toBe(true);
 });

@@ -10,7 +10,7 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Metric } from '../../src/core/names/metric.ts';
-import { METRICS } from '../../src/core/names/index.ts';
+import { METRICS, SCHEMA_URL } from '../../src/core/names/index.ts';
 import { otelSink } from '../../src/telemetry/otel-sink.ts';
 import { createRecorder } from '../../src/telemetry/recorder.ts';
 import { VERSION } from '../../src/core/version.ts';
@@ -19,7 +19,11 @@ import { aSave, aStream, anEnd } from './facts.ts';
 interface Sdk {
   /** What an export would send now, by instrument. */
   collect(): Promise<ReadonlyMap<string, MetricData>>;
-  scopes(): readonly { readonly name: string; readonly version?: string | undefined }[];
+  scopes(): readonly {
+    readonly name: string;
+    readonly version?: string | undefined;
+    readonly schemaUrl?: string | undefined;
+  }[];
 }
 
 /** Starts a real SDK for the process; exports only when asked. */
@@ -84,7 +88,9 @@ describe('with an SDK', () => {
     expect(sum(after.get('lastchunk.saves'), { route, result: 'saved' })).toBe(1);
     const attempts = after.get('lastchunk.save.attempts');
     expect(sum(attempts, { 'error.type': '57P01' })).toBe(1);
-    expect(sdk.scopes()).toMatchObject([{ name: 'lastchunk', version: VERSION }]);
+    expect(sdk.scopes()).toMatchObject([
+      { name: 'lastchunk', version: VERSION, schemaUrl: SCHEMA_URL },
+    ]);
   });
 
   it('gives distributions the buckets of the table', async () => {

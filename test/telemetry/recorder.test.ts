@@ -50,20 +50,30 @@ function difference(scrape: Scrape): number {
 }
 
 describe('series at 0', () => {
-  it('are there for unmatched and other, with every label value, before anything happened', async () => {
+  it('are there for no route before there is one', async () => {
     const scrape = await createBench().scrape();
     for (const route of ['unmatched', 'other']) {
-      for (const result of SAVE_RESULTS) {
-        expect(scrape.has('lastchunk_saves_total', { route, result })).toBe(true);
-      }
-      for (const outcome of OUTCOMES) {
-        for (const guarded of ['true', 'false']) {
-          const labels = { route, outcome, guarded };
-          expect(scrape.has('lastchunk_streams_ended_total', labels)).toBe(true);
-        }
-      }
-      expect(scrape.has('lastchunk_save_duration_seconds_bucket', { route, le: '2.5' })).toBe(true);
+      expect(scrape.has('lastchunk_saves_total', { route })).toBe(false);
+      expect(scrape.has('lastchunk_streams_active', { route })).toBe(false);
+      expect(scrape.has('lastchunk_save_duration_seconds_bucket', { route })).toBe(false);
     }
+  });
+
+  it('are there for a route, with every label value, before anything happened', async () => {
+    const { tell, scrape: read } = createBench();
+    tell.onRoute('unmatched');
+    const scrape = await read();
+    const route = 'unmatched';
+    for (const result of SAVE_RESULTS) {
+      expect(scrape.has('lastchunk_saves_total', { route, result })).toBe(true);
+    }
+    for (const outcome of OUTCOMES) {
+      for (const guarded of ['true', 'false']) {
+        const labels = { route, outcome, guarded };
+        expect(scrape.has('lastchunk_streams_ended_total', labels)).toBe(true);
+      }
+    }
+    expect(scrape.has('lastchunk_save_duration_seconds_bucket', { route, le: '2.5' })).toBe(true);
     expect(scrape.has('lastchunk_internal_errors_total', { where: 'format' })).toBe(true);
     expect(scrape.has('lastchunk_id_conflicts_total')).toBe(true);
     expect(scrape.has('lastchunk_save_attempts_total', { error_type: 'none' })).toBe(true);

@@ -13,6 +13,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { OUTCOMES } from '../../src/core/message.ts';
 import { combine } from '../../src/core/observer.ts';
 import { StreamSpans } from '../../src/telemetry/spans.ts';
+import { SCHEMA_URL } from '../../src/core/names/index.ts';
 import { VERSION } from '../../src/core/version.ts';
 import { aSave, aStream, anEnd } from './facts.ts';
 
@@ -71,7 +72,11 @@ describe('the span of a stream', () => {
     expect(span.kind).toBe(SpanKind.INTERNAL);
     expect(span.parentSpanContext?.spanId).toBe(server.spanId);
     expect(span.startTime[0] * 1000 + span.startTime[1] / 1e6).toBeCloseTo(stream.startedAtMs, 0);
-    expect(span.instrumentationScope).toMatchObject({ name: 'lastchunk', version: VERSION });
+    expect(span.instrumentationScope).toMatchObject({
+      name: 'lastchunk',
+      version: VERSION,
+      schemaUrl: SCHEMA_URL,
+    });
   });
 
   it('gives a sampler what it can decide by', () => {

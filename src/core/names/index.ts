@@ -201,6 +201,9 @@ export const METRICS = {
   },
 } as const satisfies Readonly<Record<string, Metric>>;
 
+/** The version of OpenTelemetry's semantic conventions that names of theirs are taken from; scopes carry it. */
+export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.41.0';
+
 /** Span names. All are INTERNAL; the stream's has the route behind it. A replay is a root, linked to its streams. */
 export const SPANS = { stream: 'stream', save: 'save', replay: 'replay' } as const;
 
