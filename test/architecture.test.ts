@@ -2,10 +2,8 @@
  * The shape of the source, as docs/architecture.md draws it: who may import whom, which package belongs to
  * whom, and how large a file may grow.
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { listFiles, readModules, ROOT, type Module } from './support/imports.ts';
+import { listFiles, readModules, type Module } from './support/imports.ts';
 
 /**
  * From the bottom up. A part is a file or a folder of `src`; it may import what is below it, and in a layer
@@ -142,18 +140,6 @@ describe('files', () => {
   });
 });
 
-describe('public names', () => {
-  it('are those that the README lists', async () => {
-    const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
-    const manifest: unknown = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
-    const byFile = new Map(modules.map((module) => [module.file, module]));
-    const entries = entryPoints(manifest);
-    const listed = entries.map(([entry]) => [entry, namesInReadme(readme, entry)]);
-    const exported = entries.map(([entry, file]) => [entry, byFile.get(file)?.exports]);
-    expect(listed).toEqual(exported);
-  });
-});
-
 /** Folders of tables, which are tested where they are read. */
 const TABLES_ONLY: readonly string[] = [];
 
@@ -232,24 +218,4 @@ function findCycle(graph: ReadonlyMap<string, readonly string[]>): readonly stri
 
 function folderOf(file: string): string {
   return file.includes('/') ? file.slice(0, file.lastIndexOf('/')) : '';
-}
-
-/** `lastchunk/postgres` and the source it is built from, for every entry point that is code. */
-function entryPoints(manifest: unknown): [string, string][] {
-  // True for our own package.json: every entry point but itself ends in a file for whoever knows no other condition.
-  type Target = string | { readonly default: string | { readonly default: string } };
-  const { exports } = manifest as { exports: Record<string, Target> };
-  return Object.entries(exports).flatMap(([path, target]) => {
-    if (typeof target === 'string') return [];
-    const file = typeof target.default === 'string' ? target.default : target.default.default;
-    const source = file.replace('./dist/', '').replace(/\.js$/, '.ts');
-    return [[path.replace('.', 'lastchunk'), source]];
-  });
-}
-
-/** The list under "Public exports": an item for each entry point, all names in backticks. */
-function namesInReadme(readme: string, entry: string): string[] {
-  const [, item] = readme.split(`\n- \`${entry}\`: `);
-  const names = item?.split(/\n(?:\n|- )/)[0]?.matchAll(/`(\w+)`/g) ?? [];
-  return [...names].map(([, name]) => name ?? '').toSorted();
 }

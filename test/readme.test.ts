@@ -28,6 +28,11 @@ it('has its example as the first of the examples', async () => {
   expect(file).toBe(`${exampleOf(readme)}\n`);
 });
 
+it('has at most 12 KB, and the example of an own table as it is run', async () => {
+  expect(Buffer.byteLength(readme)).toBeLessThanOrEqual(12 * 1_024);
+  expect(readme).toContain(await readFile(join(ROOT, 'examples/pg/store.ts'), 'utf8'));
+});
+
 it('names the two commands', () => {
   expect(readme).toContain('npm install && npm run demo');
   expect(readme).toContain('npm install && npm test');
