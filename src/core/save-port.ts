@@ -62,6 +62,8 @@ export interface StreamLog {
   readBack(bytes: number): Promise<readonly Piece[]>;
   /** The stream is over and leaves no message. */
   drop(): void;
+  /** The stream is over: nothing more is appended. Until then its records stay where only they have the body. */
+  close(): void;
 }
 
 /** One message on its way. */

@@ -178,7 +178,7 @@ export class DiskJournal implements Journal {
   }
 
   settled(log: StreamLog): void {
-    if (log instanceof Log) this.#engine.streams.finish(log);
+    if (log instanceof Log) this.#engine.streams.settle(log);
   }
 
   async refuse(log: StreamLog, message: Message, sqlstate: string): Promise<boolean> {

@@ -236,6 +236,7 @@ describe('sync', () => {
       releaseBody: () => undefined,
       readBack: () => Promise.resolve([]),
       drop() {},
+      close() {},
     };
     expect(await journal.sync(foreign)).toBe(false);
   });
@@ -254,6 +255,7 @@ describe('the backlog', () => {
       end({ outcome: 'truncated', complete: false });
       expect(await journal.sync(log)).toBe(true);
       journal.keep(log);
+      log.close();
     }
     // What memory held may be gone now: nothing of it is used any more.
     for (const { said } of speakers) (said as string[]).length = 0;

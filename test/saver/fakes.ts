@@ -206,6 +206,7 @@ export function createFakeJournal(): FakeJournal {
         releaseBody: () => undefined,
         readBack: () => Promise.resolve([]),
         drop: () => void records.delete(opened.id),
+        close: () => undefined,
       };
       const record: LogRecord = { opened, body, ending: undefined, isKept: false };
       logs.set(log, record);

@@ -2,9 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { RequestHandler } from 'express';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { listen, startApp } from '../support/child-process.ts';
+import { listen, startApp, startScript } from '../support/child-process.ts';
 import { createChat } from '../support/chat.ts';
 import { chatChunk, readDeltas } from '../support/frames.ts';
 import { createFullFixture, type FullFixture, type Row } from '../support/full-fixture.ts';
@@ -151,6 +152,31 @@ describe('SIGKILL mid-stream', () => {
     const again = await fixture.keep.replay();
     expect(again).toEqual({ saved: 0, refused: 0, left: 0 });
     expect(await fixture.rows()).toEqual(rows);
+  });
+});
+
+describe('SIGKILL of a stream whose body had left memory, and which went on after it was saved,', () => {
+  it('and the next instance saves all that its client had seen', async () => {
+    const connectionString = await database.newDatabase();
+    const journal = await mkdtemp(join(tmpdir(), 'lastchunk-reopened-'));
+    onTestFinished(() => rm(journal, { recursive: true, force: true }));
+    const script = fileURLToPath(new URL('reopened-child.ts', import.meta.url));
+    const child = await startScript(script, [connectionString, journal]);
+    const client = listen(`${child.url}/chat/7`);
+    // The finish marker is there when the message is saved.
+    await until('the answer has ended', () => client.text.includes('"stop"'));
+    await fetch(`${child.url}/go`, { method: 'POST' });
+    await until('it has gone on', () => client.text.includes('and more'));
+    await child.kill();
+    await until('the client is cut off', () => client.over);
+
+    const fixture = await nextHouse(connectionString, journal);
+    await recovered(fixture, 1);
+    const [row, ...others] = await fixture.rows();
+    expect(others).toEqual([]);
+    expect(row?.content === readDeltas(client.text)).toBe(true);
+    expect(row).toMatchObject({ outcome: 'interrupted', complete: false, revision: 1 });
+    expect(fixture.recorded.internalErrors).toEqual([]);
   });
 });
 

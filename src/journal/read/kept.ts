@@ -159,7 +159,7 @@ function makeEntry(
     },
     settle() {
       // Opened again meanwhile: then there is more to save than what this entry gave.
-      if (log.state === 'kept' && isSame(log, { offset, revision })) streams.finish(log);
+      if (log.state === 'kept' && isSame(log, { offset, revision })) streams.settle(log);
     },
     postpone() {
       if (streams.waiting.delete(log)) streams.waiting.add(log);

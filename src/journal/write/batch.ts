@@ -218,4 +218,5 @@ const NO_HOST: LogHost = {
   releaseBody: () => undefined,
   readBack: () => Promise.resolve([]),
   discard: () => {},
+  close: () => {},
 };

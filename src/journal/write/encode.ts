@@ -23,7 +23,7 @@ export function putPending(batch: Batch, log: Log): void {
   if (openJson !== undefined) putOpen(batch, log, openJson);
   putPieces(batch, log);
   if (log.endPending) putEnd(batch, log);
-  log.plain = log.state === 'live';
+  log.plain = log.state === 'live' && !log.isSettled;
 }
 
 /** Puts all of a log, in place of what there is of it on the disk. */

@@ -202,6 +202,7 @@ export class WriteEngine {
    * stream that goes on is written again there, from memory.
    */
   async close(): Promise<void> {
+    this.streams.finishSettled();
     await this.syncer.request();
     await this.syncer.idle();
     this.syncer.stop();

@@ -59,6 +59,8 @@ export interface LogHost {
   readBack(log: Log, bytes: number): Promise<readonly Piece[]>;
   /** It leaves no message. */
   discard(log: Log): void;
+  /** Nothing more is appended to it. */
+  close(log: Log): void;
 }
 
 /** `live`: the saver or the stream has the text in memory. `kept`: only the disk has it. `over`: nobody needs it. */
@@ -109,6 +111,10 @@ export class Log implements StreamLog {
   unrecoverable = false;
   /** An operator has given it up. */
   isPurged = false;
+  /** The store has all that it said, but its stream may go on, and no memory has the body: its records stay. */
+  isSettled = false;
+  /** Its stream is over. */
+  isClosed = false;
   /** Number of the last write that held something of it. */
   writtenAt = 0;
   /** Number of the last write that held all of it again, because what there was could not be relied on. */
@@ -157,6 +163,10 @@ export class Log implements StreamLog {
     this.host.discard(this);
   }
 
+  close(): void {
+    this.host.close(this);
+  }
+
   releaseBody(): number | undefined {
     return this.host.releaseBody(this);
   }
@@ -170,7 +180,7 @@ export class Log implements StreamLog {
     this.text = '';
     this.parts = undefined;
     this.endPending = false;
-    this.plain = this.state === 'live';
+    this.plain = this.state === 'live' && !this.isSettled;
   }
 
   /** The message is kept, and everything is on disk: nothing of it stays in memory. */
@@ -183,7 +193,7 @@ export class Log implements StreamLog {
   private appendOther(piece: Piece): void {
     // What was already said about this stream (an end, a settlement) must be on disk before what comes after it.
     if (this.endPending || this.settlePending) this.host.flush();
-    if (this.state !== 'live') this.host.reopen(this);
+    if (this.state !== 'live' || this.isSettled) this.host.reopen(this);
     if (typeof piece === 'string' && this.parts === undefined) {
       this.text += piece;
       this.plain = true;

@@ -56,7 +56,7 @@ export class StreamLogs implements LogHost {
   /** See `Journal.end`. */
   end(log: Log, ending: Ending): void {
     if (log.settlePending) this.flush();
-    if (log.state !== 'live') this.reopen(log);
+    if (log.state !== 'live' || log.isSettled) this.reopen(log);
     noteEnd(log, ending);
     this.enqueue(log);
   }
@@ -72,11 +72,36 @@ export class StreamLogs implements LogHost {
     if (!log.needsRewrite && log.opened) log.releaseMemory();
   }
 
-  /** Its message is where it belongs, or there is none. */
+  /**
+   * Its message is where it belongs. Where memory could not write it again, a stream that may go on is continued on disk, and its
+   * records go when it is over.
+   */
+  settle(log: Log): void {
+    const isContinued = !log.isClosed && log.body === undefined && !log.needsRewrite;
+    if (log.state === 'over' || !isContinued) return this.finish(log);
+    this.reopen(log);
+    log.isSettled = true;
+    // So that what comes next is noticed.
+    log.plain = false;
+  }
+
+  /** Its stream is over: nothing more comes. */
+  close(log: Log): void {
+    log.isClosed = true;
+    if (log.isSettled) this.finish(log);
+  }
+
+  /** The journal closes: what the store has is not left to the next process. */
+  finishSettled(): void {
+    for (const log of Array.from(this.#options.logs.onDisk)) if (log.isSettled) this.finish(log);
+  }
+
+  /** Nobody needs it any more: its message is where it belongs, or there is none. */
   finish(log: Log): void {
     const { logs } = this.#options;
     if (log.state === 'over') return;
     log.state = 'over';
+    log.isSettled = false;
     log.clearPending();
     this.waiting.delete(log);
     const isOnDisk = logs.onDisk.has(log);
@@ -107,6 +132,7 @@ export class StreamLogs implements LogHost {
       this.#options.logs.invalidate(log);
     }
     log.settlePending = false;
+    log.isSettled = false;
     log.state = 'live';
     log.waitingSinceMs = 0;
     this.waiting.delete(log);

@@ -210,6 +210,7 @@ export class Body implements HeldBody {
 
   /** All is said about its stream. */
   letGo(): void {
+    this.#log?.close();
     this.#capture.letGo();
   }
 

@@ -109,6 +109,7 @@ describe('a refused message', () => {
     two.end();
     await journal.sync(two.log);
     journal.keep(two.log);
+    two.log.close();
     await journal.backlog(1)[0]?.refuse(message(2), '23502');
     const [taken] = await recoverAll(journal, false);
     await taken?.entry.refuse(message(1), '22P05');

@@ -114,6 +114,7 @@ describe('purging a conversation', () => {
     const saved = await keep(live, 'saved', { conversationId: 'two' });
     await keep(live, 'neighbour', { conversationId: 'three' });
     live.journal.settled(saved.log);
+    saved.log.close();
     expect(await purge(path, ONE)).toMatchObject({ purged: 0 });
     expect(onDisk(path, 'words of saved')).toBe(false);
     expect(onDisk(path, 'words of neighbour')).toBe(true);
