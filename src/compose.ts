@@ -3,7 +3,13 @@ import { MessageKeeper, openRelay, RelayedJournal } from './saver/index.ts';
 import { type JournalSettings, openJournal, resolveJournalOptions } from './journal/index.ts';
 import type { Journal } from './journal/port.ts';
 import { runOutsideStreams } from './core/current-stream.ts';
-import { listenTo, probeOf, wantedJournal, type WellConnectedStore } from './given-store.ts';
+import {
+  listenTo,
+  nameOf,
+  probeOf,
+  wantedJournal,
+  type WellConnectedStore,
+} from './given-store.ts';
 import { HealthMonitor } from './health/monitor.ts';
 import { tellStart } from './health/start-line.ts';
 import { type Logger, RECOVERED_FIELDS } from './core/logger.ts';
@@ -101,7 +107,7 @@ export function wire(options: LastchunkOptions): Wiring {
   const journal = store && resolveJournalOptions(wantedJournal(options.journal, store));
   const told = new WeakSet<object>();
   if (store !== undefined) {
-    late.journal = journal && journalFor(journal, store.fingerprint, observer, logger);
+    late.journal = journal && journalFor(journal, nameOf(store), observer, logger);
     late.relay = relay && relayFor(relay, late, live, { logger, spans, observer });
     const kept = late.relay ? new RelayedJournal(late.relay, late.journal) : late.journal;
     late.keeper = keeperOf({ store, journal: kept, maxPendingBytes, observer, logger }, spans);
@@ -177,7 +183,7 @@ function combineAll(own: readonly Observer[], given: Observer | undefined): Full
 
 function journalFor(
   settings: JournalSettings,
-  store: string | undefined,
+  store: string,
   observer: FullObserver,
   logger: Logger,
 ): Journal {

@@ -34,6 +34,14 @@ export function checkStore(store: MessageStore | undefined): MessageStore | unde
   throw bad('`store` must be a MessageStore with save() and close(), such as postgres()');
 }
 
+/**
+ * Names the store in its journal, where `journal.name` does not. One that has no name is none of `postgres()`: no other store's
+ * process, the command line included, saves into its table what was meant for another.
+ */
+export function nameOf({ fingerprint }: WellConnectedStore): string {
+  return fingerprint ?? 'own-store';
+}
+
 /** The option `journal`, for a store that has its say. */
 export function wantedJournal(
   option: JournalOption | undefined,

@@ -22,7 +22,7 @@ export type {
 } from './relay/port.ts';
 export type { RelayOption, RelayOptions } from './relay/settings.ts';
 export { lastchunk } from './lastchunk.ts';
-export type { CloseOptions, Lastchunk, LastchunkOptions } from './lastchunk.ts';
+export type { CloseOptions, Lastchunk, LastchunkOptions, ReplayOptions } from './lastchunk.ts';
 export type { Logger } from './core/logger.ts';
 export type {
   Message,

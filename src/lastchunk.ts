@@ -1,14 +1,14 @@
 /** The composition: options in, every part made once and wired to the others, and the public surface out. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
-import type { CloseSummary, ReplaySummary } from './saver/index.ts';
+import type { CloseSummary, MessageKeeper, ReplaySummary } from './saver/index.ts';
 import { createHealthHandler, type Health, type HealthHandlerOptions } from './health/health.ts';
 import { holdProcess } from './core/clock.ts';
 import type { Logger } from './core/logger.ts';
 import type { Classification } from './noise/classify.ts';
 import { fieldsOf } from './noise/adapters/line.ts';
 import { type FoundNoise, noiseOf } from './noise/decide.ts';
-import { refuseUncalled, wholeNumber } from './core/options.ts';
+import { flag, optionGroup, refuseUncalled, refuseUnknown, wholeNumber } from './core/options.ts';
 import type { WatchedPool, WatchPoolOptions } from './pool-watch/watch.ts';
 import { streamOf } from './stream/entry/attach.ts';
 import { drainStreams } from './stream/lifecycle/ending.ts';
@@ -30,6 +30,15 @@ import { wire } from './compose.ts';
 import type { LastchunkOptions } from './options.ts';
 
 export type { LastchunkOptions } from './options.ts';
+
+/** What `replay()` is about. */
+export interface ReplayOptions {
+  /**
+   * True: in place of what waits in the journal, the messages that this store refused, which stand in `refused/`; each is offered
+   * once more, alone. One that is refused again stays there. Default false.
+   */
+  readonly refused?: boolean;
+}
 
 /** How long `close()` may take. */
 export interface CloseOptions {
@@ -98,8 +107,12 @@ export interface Lastchunk extends AsyncDisposable {
   ): (req: IncomingMessage, res: ServerResponse) => void;
   /** Resolves when every message that is due now has its result. */
   flush(): Promise<void>;
-  /** Sends what waits in the journal to the store, now. */
-  replay(): Promise<ReplaySummary>;
+  /**
+   * Sends what waits in the journal to the store, now; with `{ refused: true }` what the store refused, once its constraint,
+   * trigger or `write()` is mended. Stops when the store is away. Rejects with `bad-option`, and with the disk's error where
+   * `refused/` cannot be read or written.
+   */
+  replay(options?: ReplayOptions): Promise<ReplaySummary>;
   /**
    * Ends live streams, saves or journals everything, closes store and journal. Never rejects; a second call
    * gives the first one's promise.
@@ -158,8 +171,7 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
       return createHealthHandler(() => monitor.health(), given);
     },
     flush: () => holdProcess(keeper?.flush() ?? Promise.resolve()),
-    replay: () =>
-      holdProcess(keeper?.replay() ?? Promise.resolve({ saved: 0, refused: 0, left: 0 })),
+    replay: (given) => holdProcess(replayed(keeper, given)),
     close: (given = {}) => {
       const range = { min: 0, max: 600_000, fallback: 10_000 };
       closing ??= holdProcess(close(wholeNumber('deadlineMs', given.deadlineMs, range)));
@@ -170,6 +182,16 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
     },
   };
   return surface;
+}
+
+async function replayed(
+  keeper: MessageKeeper | undefined,
+  options: ReplayOptions | undefined,
+): Promise<ReplaySummary> {
+  refuseUnknown('replay()', optionGroup('options', options), ['refused']);
+  const isRefused = flag('refused', options?.refused, false);
+  const work = isRefused ? keeper?.replayRefused() : keeper?.replay();
+  return (await work) ?? { saved: 0, refused: 0, left: 0 };
 }
 
 function answerOf(found: FoundNoise | undefined): Classification {

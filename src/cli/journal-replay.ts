@@ -5,21 +5,24 @@
 import { holdProcess, systemClock } from '../core/clock.ts';
 import { errorTypeOf } from '../core/errors.ts';
 import { type Logger, oneLine } from '../core/logger.ts';
-import { refusalOf } from '../core/refusal.ts';
 import type { MessageStore } from '../core/message.ts';
 import { combine, type Observer } from '../core/observer.ts';
 import {
-  dropRefused,
   listJournal,
-  listRefused,
   openJournal,
-  readRefused,
+  refusedMessages,
   resolveJournalOptions,
   type DiskJournal,
   type JournalWiring,
 } from '../journal/index.ts';
 import type { Journal } from '../journal/port.ts';
-import { CircuitBreaker, Delivery, ReplayWorker, StoreClient } from '../saver/index.ts';
+import {
+  CircuitBreaker,
+  Delivery,
+  RefusedReplay,
+  ReplayWorker,
+  StoreClient,
+} from '../saver/index.ts';
 import { readBody } from '../stream/body/content.ts';
 import type { Io } from './io.ts';
 
@@ -66,30 +69,27 @@ export async function replayJournal(task: ReplayTask): Promise<ReplayReport> {
   return { ...counts, left: listings.filter(({ owner }) => owner === 'left').length, errorType };
 }
 
-/** Tries again what the database refused; what it refuses again stays. */
-export async function replayRefused({
-  path,
-  store,
-  io,
-}: Pick<ReplayTask, 'path' | 'store' | 'io'>): Promise<ReplayReport> {
-  const counts = { saved: 0, refused: 0 };
-  const tellProgress = createProgress(io);
-  const waiting = listRefused(path);
-  for (const { streamId } of waiting) {
-    const message = readRefused(path, streamId);
-    if (message === undefined) continue;
-    try {
-      await store.save([message]);
-      dropRefused(path, (info) => info.streamId === streamId);
-      counts.saved += 1;
-    } catch (error) {
-      const left = waiting.length - counts.saved - counts.refused;
-      if (refusalOf(error) === undefined) return { ...counts, left, errorType: errorTypeOf(error) };
-      counts.refused += 1;
-    }
-    tellProgress(counts.saved + counts.refused);
+/** Tries again what this database refused; what it refuses again stays. What another store refused is no business of its table. */
+export async function replayRefused(task: ReplayTask): Promise<ReplayReport> {
+  const { path, store, io, name = store.fingerprint, force } = task;
+  const all = refusedMessages(path);
+  const ours = all.filter((one) => force || one.store === name);
+  const foreign = all.length - ours.length;
+  if (foreign > 0) {
+    io.stderr.write(
+      `lastchunk journal: ${foreign} were refused by another store, or nothing says by which: their app sends them again with keep.replay({ refused: true }); --force sends them to this one\n`,
+    );
   }
-  return { ...counts, left: 0, errorType: undefined };
+  const [clock, logger, observer] = [systemClock, stderrLogger(io), combine([], ignore)];
+  const summary = await new RefusedReplay({
+    refusedMessages: () => ours,
+    client: new StoreClient({ store, clock, logger, observer }),
+    logger,
+    aroundReplay: (_messages, work) => work(),
+    signal: new AbortController().signal,
+    onProgress: createProgress(io),
+  }).replay();
+  return { ...summary, left: summary.left + foreign };
 }
 
 /** A journal for one command: what is told of it goes to stderr. */

@@ -70,12 +70,12 @@ async function list(given: Given, io: Io): Promise<number> {
   const waiting = await listJournal(dir, unread.tell);
   const ours = await storeNameOf(given, io);
   const refusedFiles = await readAside(dir, 'refused', unread.tell, listRefused);
-  const refusedRows = refusedFiles.map(({ id, sqlstate, bytes, refusedAtMs }) => [
+  const refusedRows = refusedFiles.map(({ id, sqlstate, bytes, refusedAtMs, store }) => [
     printable(id),
     `refused ${printable(sqlstate)}`,
     String(bytes),
     time(refusedAtMs),
-    '-',
+    store === undefined ? '-' : printable(store),
   ]);
   const damagedFiles = await readAside(dir, 'damaged', unread.tell, listDamaged);
   const damagedRows = damagedFiles.map(({ file, bytes, writtenAtMs }) => [
@@ -266,15 +266,16 @@ const HELP = `usage: lastchunk journal list|replay|drop|purge|verify|dump [optio
   dump FILE prints the records of one segment: places, kinds, sizes and ids, never a text
 
   --dir PATH          the journal (default: ${DEFAULT_DIRECTORY})
-  --refused           only messages that the database refused; with \`replay\`, tries them again
+  --refused           only messages that the store refused; with \`replay\`, tries again those of this database
   --database-url URL  the database (default: DATABASE_URL, else PGHOST and the like)
   --table NAME        table or schema.table (default: lastchunk_messages)
   --name NAME         the app's option journal.name, if it has one
-  --force             with \`replay\`: also what was left for another store
+  --force             with \`replay\`: also what is for another store
   --conversation ID   with \`purge\`: messages of this conversation
   --older-than TIME   with \`purge\`: messages that began longer ago than 30m, 12h or 90d
   -h, --help          this text
 
 With a relay, \`purge\` leaves its tables alone, which hold text too: see "Erasing" in docs/data-handling.md.
-An app that writes into its own tables replays by itself: with its next start, or with keep.replay().
+An app that writes into its own tables replays by itself: with its next start, or with keep.replay(),
+and with keep.replay({ refused: true }) what its store refused.
 `;

@@ -13,9 +13,15 @@ export {
   listDamaged,
   listJournal,
   listRefused,
-  readRefused,
+  refusedMessages,
 } from './operator/inspect.ts';
-export type { DropResult, JournalListing, OnUnread, RefusedInfo } from './operator/inspect.ts';
+export type {
+  DropResult,
+  JournalListing,
+  OnUnread,
+  RefusedInfo,
+  RefusedMessage,
+} from './operator/inspect.ts';
 export type { PurgeRequest } from './erase.ts';
 export { purgeEverywhere } from './operator/purge.ts';
 export type { PurgeReport } from './operator/purge.ts';

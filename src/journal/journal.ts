@@ -5,10 +5,9 @@
 import { LastchunkError } from '../core/errors.ts';
 import type { Captured, OpenedStream, StreamLog } from '../core/save-port.ts';
 import type { Message } from '../core/message.ts';
-import { writeRefused } from './aside/dead-letters.ts';
+import { refusedMessages, writeRefused, type RefusedMessage } from './aside/dead-letters.ts';
 import { SetAside, asideBoundOf } from './aside/set-aside.ts';
-import { isMeantBy, parsePurgeRequest } from './erase.ts';
-import type { PurgeRequest } from './erase.ts';
+import { isMeantBy, parsePurgeRequest, type PurgeRequest } from './erase.ts';
 import { diskFiles } from './fs.ts';
 import { Lease, countUser } from './lease/lease.ts';
 import { Notices } from './notices.ts';
@@ -26,7 +25,7 @@ import { BodyReader } from './read/reader.ts';
 import { reasonOf } from './write/degraded.ts';
 import { WriteEngine } from './write/engine.ts';
 import { Log } from './write/stream-log.ts';
-import type { JournalWiring } from './wiring.ts';
+import { acceptsStore, storeNameOf, type JournalWiring } from './wiring.ts';
 
 /** An owner says so often that it lives. */
 const RENEW_MS = 5_000;
@@ -44,6 +43,7 @@ export function openJournal(wiring: JournalWiring): DiskJournal {
 /** The one implementation of `Journal`. */
 export class DiskJournal implements Journal {
   readonly #wiring: JournalWiring;
+  readonly #store: string | undefined;
   readonly #setAside: SetAside;
   readonly #notices: Notices;
   readonly #lease: Lease;
@@ -58,7 +58,7 @@ export class DiskJournal implements Journal {
     this.#wiring = wiring;
     const { settings, seams = {}, onError, onWrite, onDegraded } = wiring;
     const { path } = settings;
-    const store = storeNameOf(wiring);
+    const store = (this.#store = storeNameOf(wiring));
     const files = { ...diskFiles, ...seams.files };
     this.#notices = new Notices(wiring);
     this.#setAside = new SetAside({
@@ -84,9 +84,7 @@ export class DiskJournal implements Journal {
     });
     const orphans = this.#createOrphans(lease, reader);
     const otherBytes = (): number => orphans.bytes + this.#setAside.counts.damaged.bytes;
-    const onDamaged = (segment: string, how: 'deleted' | 'truncated'): void =>
-      this.#notices.tellDamage(segment, how);
-    const told = { onDamaged, onWrite, onDegraded, onError, onCorrupt };
+    const told = { onWrite, onDegraded, onError, onCorrupt };
     this.#lease = lease;
     this.#orphans = orphans;
     this.#engine = new WriteEngine({
@@ -98,10 +96,12 @@ export class DiskJournal implements Journal {
       lease,
       setAside: this.#setAside,
       otherBytes,
+      onDamaged: (segment, how) => this.#notices.tellDamage(segment, how),
       ...told,
     });
     this.#backlog = new OwnBacklog({
       path,
+      store,
       reader,
       onCorrupt,
       onError,
@@ -111,10 +111,10 @@ export class DiskJournal implements Journal {
   }
 
   #createOrphans(lease: Lease, reader: BodyReader): Orphans {
-    const { settings, onError, takesForeign = false } = this.#wiring;
-    const store = storeNameOf(this.#wiring);
+    const { settings, onError } = this.#wiring;
     return new Orphans({
       path: settings.path,
+      store: this.#store,
       lease,
       reader,
       setAside: this.#setAside,
@@ -123,7 +123,7 @@ export class DiskJournal implements Journal {
       onRefused: (error) => this.#notices.tellUntrusted(error),
       // Streams that waited for room can be written now.
       onFreed: () => this.#engine.syncer.soon(),
-      accepts: (theirs) => theirs === undefined || theirs === store || takesForeign,
+      accepts: (theirs) => acceptsStore(this.#wiring, theirs),
       onFound: (what, where) => this.#notices.tellFound(what, where),
     });
   }
@@ -183,13 +183,18 @@ export class DiskJournal implements Journal {
 
   async refuse(log: StreamLog, message: Message, sqlstate: string): Promise<boolean> {
     try {
-      await writeRefused(this.#wiring.settings.path, message, sqlstate);
+      await writeRefused(this.#wiring.settings.path, message, sqlstate, this.#store);
     } catch (error) {
       this.#wiring.onError(error);
       return false;
     }
     this.settled(log);
     return true;
+  }
+
+  refusedMessages(): readonly RefusedMessage[] {
+    const { path } = this.#wiring.settings;
+    return refusedMessages(path).filter(({ store }) => acceptsStore(this.#wiring, store));
   }
 
   backlog(limit: number, isSkipped?: (streamId: string) => boolean): readonly JournalEntry[] {
@@ -292,8 +297,4 @@ export class DiskJournal implements Journal {
     const times = [this.#engine.streams.oldestMs, this.#orphans.oldestMs].filter((ms) => ms > 0);
     return times.length === 0 ? 0 : Math.min(...times);
   }
-}
-
-function storeNameOf({ settings, store }: JournalWiring): string | undefined {
-  return settings.name ?? store;
 }

@@ -101,7 +101,7 @@ const FOUND = {
   },
   unmarked: {
     level: 'info',
-    says: 'does not say for which store its messages are (an older version, or a store without a name); they are saved here',
+    says: 'does not say for which store its messages are (an older version, or an address that the driver does not tell); they are saved here',
   },
   poisonous: {
     level: 'error',

@@ -13,7 +13,7 @@ export type JournalOption =
       readonly path?: string;
       /**
        * Names the store that the messages are for, 1 to 128 characters: no other store's process takes them. Default: what
-       * `postgres()` makes of host, port, database and table; nothing for a store of the app's own.
+       * `postgres()` makes of host, port, database and table; `own-store` for a store of the app's own.
        */
       readonly name?: string;
       /** Bound of everything in it, from 16 MiB to 1 TiB. Default 1 GiB. */

@@ -4,7 +4,10 @@
  */
 import type { Captured, OpenedStream, Piece, StreamLog } from '../core/save-port.ts';
 import type { Message } from '../core/message.ts';
+import type { RefusedMessage } from './aside/dead-letters.ts';
 import type { AsideCount } from './aside/set-aside.ts';
+
+export type { RefusedMessage };
 
 /** The facts of a finished stream, written as its `end` record: the message less what the body already says. */
 export type Ending = Omit<Message, 'text' | 'events'>;
@@ -95,6 +98,8 @@ export interface Journal {
   settled(log: StreamLog): void;
   /** Moves a message of a live log to `refused/`; false when that could not be written. */
   refuse(log: StreamLog, message: Message, sqlstate: string): Promise<boolean>;
+  /** What this store has refused and stands in `refused/`, oldest first. Throws where that cannot be read. */
+  refusedMessages(): readonly RefusedMessage[];
   /**
    * The first entries of this process for which `keep` was called and that are not settled, in the order of their turns:
    * oldest first, postponed ones behind the others. Reads no more than `limit` of them from disk; `isSkipped` is asked

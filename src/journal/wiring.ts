@@ -23,3 +23,13 @@ export interface JournalWiring {
   /** For tests: a disk that fails, small segments, short pauses. */
   readonly seams?: JournalSeams;
 }
+
+/** The name of the store that messages are written for. */
+export function storeNameOf({ settings, store }: JournalWiring): string | undefined {
+  return settings.name ?? store;
+}
+
+/** Whether messages for the store `theirs` are this one's to save; `undefined` where nothing says for which they are. */
+export function acceptsStore(wiring: JournalWiring, theirs: string | undefined): boolean {
+  return theirs === undefined || theirs === storeNameOf(wiring) || wiring.takesForeign === true;
+}

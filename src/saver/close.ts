@@ -7,6 +7,7 @@ import type { MessageStore } from '../core/message.ts';
 import type { FullObserver, InternalErrorPlace } from '../core/observer.ts';
 import type { Journal } from '../journal/port.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
+import type { RefusedReplay } from './refused.ts';
 import type { ReplayWorker } from './replay.ts';
 import type { Saver } from './saver.ts';
 
@@ -38,6 +39,7 @@ export interface ClosedParts {
   readonly saver: Saver;
   readonly circuit: CircuitBreaker;
   readonly replay: ReplayWorker | undefined;
+  readonly refused: RefusedReplay | undefined;
   /** Ends replay and recovery. */
   readonly background: AbortController;
   /** Ends the waits of live saves. */
@@ -50,7 +52,7 @@ export async function closeInOrder(
   deadlineMs: number,
   drain: () => Promise<void>,
 ): Promise<CloseSummary> {
-  const { clock, saver, circuit, replay, background, waits } = parts;
+  const { clock, saver, circuit, replay, refused, background, waits } = parts;
   const endMs = clock.monotonicMs() + deadlineMs;
   const reserveMs = Math.max(RESERVE_MIN_MS, Math.min(deadlineMs / 5, RESERVE_MAX_MS));
   // Of the reserve, half is for the last fsync, a quarter for replay, store and journal, and a quarter for telemetry.
@@ -65,7 +67,8 @@ export async function closeInOrder(
   circuit.probeNow();
   await saver.finish(reserveMs / 2);
   waits.abort();
-  await within(clock, leftMs(reserveMs / 4), replay?.ended() ?? Promise.resolve());
+  const ended = Promise.all([replay?.ended(), refused?.ended()]);
+  await within(clock, leftMs(reserveMs / 4), ended);
   // What telemetry has still to send gets the last quarter of the reserve, however slow the disk is.
   await releaseBoth(parts, leftMs(reserveMs / 4));
 

@@ -5,6 +5,7 @@ export { Delivery } from './delivery.ts';
 export { type KeeperState, MessageKeeper, type MessageKeeperOptions } from './keeper.ts';
 export { MAX_PENDING_BYTES } from './memory-limit.ts';
 export { openRelay } from './open-relay.ts';
+export { RefusedReplay, type RefusedSummary } from './refused.ts';
 export { RelayedJournal } from './relayed-journal.ts';
 export { type ReplaySummary, ReplayWorker } from './replay.ts';
 export { StoreClient } from './store-client.ts';

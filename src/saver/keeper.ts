@@ -21,6 +21,7 @@ import { CircuitBreaker } from './circuit-breaker.ts';
 import { type ClosedParts, closeInOrder, type CloseSummary } from './close.ts';
 import { type AroundReplay, Delivery } from './delivery.ts';
 import { MAX_PENDING_BYTES } from './memory-limit.ts';
+import { RefusedReplay } from './refused.ts';
 import { type ReplaySummary, ReplayWorker } from './replay.ts';
 import { SaveReports } from './reports.ts';
 import { type Around, Saver } from './saver.ts';
@@ -72,6 +73,7 @@ export class MessageKeeper implements Keeper {
   readonly #circuit: CircuitBreaker;
   readonly #saver: Saver;
   readonly #replay: ReplayWorker | undefined;
+  readonly #refused: RefusedReplay | undefined;
   readonly #parts: ClosedParts;
   #closing: Promise<CloseSummary> | undefined;
 
@@ -83,18 +85,7 @@ export class MessageKeeper implements Keeper {
     /** Ends the waits of live saves; `background` ends before it. */
     const waits = new AbortController();
     const background = new AbortController();
-    const about = 'store';
-    const circuit = new CircuitBreaker({
-      clock,
-      random,
-      onAway: (errorType, wasOpen) => {
-        if (!wasOpen)
-          logger.warn({ about, errorType }, 'lastchunk: the store is away, messages wait');
-        this.#saver.journalAllPending();
-      },
-      onBack: () =>
-        logger.info({ about, ...RECOVERED_FIELDS }, 'lastchunk: the store answers again'),
-    });
+    const circuit = this.#createCircuit(clock, random, logger);
     const client = new StoreClient({ store, observer, logger, clock });
     this.#journal = journal;
     this.#circuit = circuit;
@@ -127,8 +118,33 @@ export class MessageKeeper implements Keeper {
         isInMemory: (streamId) => this.#saver.has(streamId),
         signal: background.signal,
       });
-    const [saver, replay] = [this.#saver, this.#replay];
-    this.#parts = { clock, observer, store, journal, saver, circuit, replay, background, waits };
+    this.#refused =
+      journal &&
+      new RefusedReplay({
+        refusedMessages: () => journal.refusedMessages(),
+        client,
+        logger,
+        aroundReplay,
+        signal: background.signal,
+      });
+    const [saver, replay, refused] = [this.#saver, this.#replay, this.#refused];
+    const parts = { clock, observer, store, journal, saver, circuit, replay, refused };
+    this.#parts = { ...parts, background, waits };
+  }
+
+  #createCircuit(clock: Clock, random: () => number, logger: Logger): CircuitBreaker {
+    const about = 'store';
+    return new CircuitBreaker({
+      clock,
+      random,
+      onAway: (errorType, wasOpen) => {
+        if (!wasOpen)
+          logger.warn({ about, errorType }, 'lastchunk: the store is away, messages wait');
+        this.#saver.journalAllPending();
+      },
+      onBack: () =>
+        logger.info({ about, ...RECOVERED_FIELDS }, 'lastchunk: the store answers again'),
+    });
   }
 
   open(stream: OpenedStream, body: Captured): StreamLog | undefined {
@@ -162,7 +178,13 @@ export class MessageKeeper implements Keeper {
 
   /** Sends what waits in the journal, now; stops at the first batch that the store does not take. */
   async replay(): Promise<ReplaySummary> {
-    return (await this.#replay?.replay()) ?? { saved: 0, refused: 0, left: 0 };
+    return (await this.#replay?.replay()) ?? NOTHING_REPLAYED;
+  }
+
+  /** Offers what this store has refused to it again. Rejects where `refused/` cannot be read or written. */
+  async replayRefused(): Promise<ReplaySummary> {
+    const { saved, refused, left } = (await this.#refused?.replay()) ?? NOTHING_REPLAYED;
+    return { saved, refused, left };
   }
 
   /** What is known of the saves and of the store now. */
@@ -191,6 +213,8 @@ export class MessageKeeper implements Keeper {
     return this.#closing;
   }
 }
+
+const NOTHING_REPLAYED: ReplaySummary = { saved: 0, refused: 0, left: 0 };
 
 function justRun(_about: unknown, work: () => Promise<void>): Promise<void> {
   return work();

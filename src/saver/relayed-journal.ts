@@ -5,7 +5,13 @@
  */
 import type { Message } from '../core/message.ts';
 import type { Captured, OpenedStream, Piece, StreamLog } from '../core/save-port.ts';
-import type { Ending, Journal, JournalEntry, JournalState } from '../journal/port.ts';
+import type {
+  Ending,
+  Journal,
+  JournalEntry,
+  JournalState,
+  RefusedMessage,
+} from '../journal/port.ts';
 import type { RelayInstance } from '../relay/instance.ts';
 import { readRelayedBody } from '../relay/takeover.ts';
 import { endingJson, RelayedEntry, type StoredEnding } from './relayed-entry.ts';
@@ -65,6 +71,10 @@ export class RelayedJournal implements Journal {
       this.#endings.delete(log);
     }
     return isAside;
+  }
+
+  refusedMessages(): readonly RefusedMessage[] {
+    return this.#disk?.refusedMessages() ?? [];
   }
 
   backlog(

@@ -23,13 +23,13 @@ const ADOPTED_MAX = 1_024;
 /** Messages are read and rebuilt for so long at a stretch; then live streams have their turn. */
 const LOAD_STRETCH_MS = 5;
 
-/** What replaying did. `left` is what still waits in the journal. */
+/** What replaying did, of what waited in the journal or, with `refused`, of what had been set aside. */
 export interface ReplaySummary {
   /** Have their row now. */
   readonly saved: number;
-  /** The database will never take them; they are set aside. */
+  /** The store will never take them: they are, or stay, set aside in `refused/`. */
   readonly refused: number;
-  /** Still in the journal. */
+  /** The store was away: they are where they were, and can be replayed again. */
   readonly left: number;
 }
 

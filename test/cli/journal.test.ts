@@ -8,12 +8,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import { lastchunk } from '../../src/index.ts';
+import { writeRefused } from '../../src/journal/aside/dead-letters.ts';
 import { openJournal, resolveJournalOptions } from '../../src/journal/index.ts';
 import type { Journal } from '../../src/journal/port.ts';
 import { postgres } from '../../src/postgres/index.ts';
@@ -177,6 +180,44 @@ it('sets aside what the database refuses, tries it again when asked, and drops i
   expect((await run('replay', '--refused')).stdout).toBe('1 saved, 0 refused, 0 left\n');
   expect(await contents()).toEqual({ a: 'one', b: 'bad', c: 'three' });
   expect((await run('list')).stdout).toBe('nothing waits\n');
+});
+
+it('does not save into its table what another store refused, or nobody says which; --force does', async () => {
+  await migrated();
+  const message = (id: string) => messageOf(openedStream({ messageId: id }), { text: `of ${id}` });
+  await writeRefused(dir, message('app'), '23514', 'own-store');
+  await writeRefused(dir, message('old'), '23514');
+  const { exitCode, stdout, stderr } = await run('replay', '--refused');
+  expect([exitCode, stdout]).toEqual([1, '0 saved, 0 refused, 2 left\n']);
+  expect(stderr).toContain(
+    '2 were refused by another store, or nothing says by which: their app sends them again with keep.replay({ refused: true })',
+  );
+  expect(await contents()).toEqual({});
+  expect((await run('list')).stdout).toMatch(/^app +refused 23514 .* own-store$/m);
+  expect(await run('replay', '--refused', '--force')).toMatchObject({
+    exitCode: 0,
+    stdout: '2 saved, 0 refused, 0 left\n',
+  });
+  expect(await contents()).toEqual({ app: 'of app', old: 'of old' });
+});
+
+it('does not save into its table what was left for a store of the app that has no name', async () => {
+  await migrated();
+  const away = {
+    save: () => Promise.reject(new Error('away')),
+    close: () => Promise.resolve(),
+  };
+  const keep = lastchunk({ store: away, journal: dir, logger: false });
+  const res = new ServerResponse(new IncomingMessage(new Socket()));
+  const handled = keep.guard({ message: () => ({ id: 'own' }), confirmTimeoutMs: 100 }, () => {
+    res.setHeader('content-type', 'text/event-stream');
+    res.end('data: words\n\n');
+  });
+  await handled(res.req, res);
+  await keep.close({ deadlineMs: 0 });
+  expect((await run('list')).stdout).toMatch(/^own +ended left other-store .* own-store$/m);
+  expect((await run('replay')).stdout).toBe('0 saved, 0 refused, 1 left\n');
+  expect(await contents()).toEqual({});
 });
 
 it('drops one message by its id', async () => {

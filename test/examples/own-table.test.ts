@@ -2,13 +2,15 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import express from 'express';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { refusalOf } from '../../src/core/refusal.ts';
-import type { Message, MessageStore } from '../../src/index.ts';
+import { lastchunk, type Message, type MessageStore } from '../../src/index.ts';
 import { startScript } from '../support/child-process.ts';
 import { useDatabase } from '../support/database.ts';
-import { readDeltas } from '../support/frames.ts';
+import { chatChunk, readDeltas } from '../support/frames.ts';
 import { ROOT } from '../support/imports.ts';
+import { serve } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 import { aMessage, look } from '../postgres/messages.ts';
 import { STORES } from './stores.ts';
@@ -25,9 +27,13 @@ const rows = () =>
 const WHOLE = Array.from({ length: 20 }, (_, token) => `${token} `).join('');
 
 describe.each(Object.keys(STORES))('the example %s', (name) => {
-  function open(): MessageStore {
+  function create(): MessageStore {
     const store = STORES[name]?.(database.url);
     if (store === undefined) throw new Error(`there is no example ${name}`);
+    return store;
+  }
+  function open(): MessageStore {
+    const store = create();
     onTestFinished(() => store.close());
     return store;
   }
@@ -65,6 +71,35 @@ describe.each(Object.keys(STORES))('the example %s', (name) => {
     const away: unknown = await store.save([aRow({})]).catch((e: unknown) => e);
     expect(away).toBeInstanceOf(Error);
     expect(refusalOf(away)).toBeUndefined();
+  });
+
+  it('takes a refused message when it is sent again after its constraint was mended', async () => {
+    const journal = await mkdtemp(join(tmpdir(), 'lastchunk-example-'));
+    const keep = lastchunk({ store: create(), journal, logger: false });
+    onTestFinished(async () => {
+      await keep.close({ deadlineMs: 2_000 });
+      await rm(journal, { recursive: true, force: true });
+    });
+    await look(
+      database.url,
+      "ALTER TABLE messages ADD CONSTRAINT no CHECK (content <> 'forbidden')",
+    );
+    const app = express();
+    const guard = keep.guard({ message: () => ({ id: 'a', conversationId: 'c1' }) });
+    app.get('/chat', guard, (_, res) => {
+      res.type('text/event-stream').write(chatChunk({ content: 'forbidden' }));
+      res.end('data: [DONE]\n\n');
+    });
+    const { url } = await serve(app);
+    await (await fetch(`${url}/chat`)).text();
+    await keep.flush();
+    const replay = () => keep.replay({ refused: true });
+    expect(await until('it stands aside', async () => (await replay()).refused)).toBe(1);
+    expect(await rows()).toEqual([]);
+    await look(database.url, 'ALTER TABLE messages DROP CONSTRAINT no');
+    expect(await replay()).toEqual({ saved: 1, refused: 0, left: 0 });
+    expect(await rows()).toMatchObject([{ id: 'a', content: 'forbidden', complete: true }]);
+    expect(await replay()).toEqual({ saved: 0, refused: 0, left: 0 });
   });
 
   it('keeps a character that PostgreSQL cannot hold from costing the message', async () => {

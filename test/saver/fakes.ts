@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../src/core/clock.ts';
 import { MessageKeeper, type MessageKeeperOptions } from '../../src/saver/index.ts';
-import type { Ending, Journal, JournalEntry } from '../../src/journal/port.ts';
+import type { Ending, Journal, JournalEntry, RefusedMessage } from '../../src/journal/port.ts';
 import type {
   OpenedStream,
   Captured,
@@ -155,6 +155,8 @@ export interface FakeJournal extends Journal {
   /** Records that are not settled, by stream id. */
   readonly records: ReadonlyMap<string, LogRecord>;
   readonly refused: readonly string[];
+  /** What stands aside; `refuse` of a log or an entry adds to it. */
+  readonly aside: RefusedMessage[];
   /** Entries that `backlog` has made, each of which is a read from disk. */
   readonly entriesGiven: number;
   /** What the next `recover` finds. */
@@ -166,6 +168,17 @@ export function createFakeJournal(): FakeJournal {
   const records = new Map<string, LogRecord>();
   const logs = new WeakMap<StreamLog, LogRecord>();
   const refused: string[] = [];
+  const aside: RefusedMessage[] = [];
+  const setAside = (message: Message, sqlstate: string): void => {
+    refused.push(message.id);
+    const one: RefusedMessage = {
+      sqlstate,
+      store: undefined,
+      read: () => (aside.includes(one) ? message : undefined),
+      remove: () => void aside.splice(aside.indexOf(one), 1),
+    };
+    aside.push(one);
+  };
   const dead: JournalEntry[] = [];
   let isClosed = false;
   let entriesGiven = 0;
@@ -182,8 +195,8 @@ export function createFakeJournal(): FakeJournal {
         if (records.delete(id)) records.set(id, record);
       },
       settle: () => Promise.resolve(settle()),
-      refuse(message) {
-        refused.push(message.id);
+      refuse(message, sqlstate) {
+        setAside(message, sqlstate);
         return Promise.resolve(settle());
       },
     };
@@ -223,9 +236,11 @@ export function createFakeJournal(): FakeJournal {
     },
     sync: async () => journal.syncs(),
     settled: (log) => void records.delete(idOf(log)),
-    async refuse(log, message) {
+    aside,
+    refusedMessages: () => [...aside],
+    async refuse(log, message, sqlstate) {
       if (!(await journal.refuses())) return false;
-      refused.push(message.id);
+      setAside(message, sqlstate);
       records.delete(idOf(log));
       return true;
     },

@@ -3,8 +3,8 @@
  * or until `SetAside` finds them too old or too much.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Message } from '../../core/message.ts';
 import { isMissing, isRecord } from '../../core/values.ts';
@@ -17,23 +17,36 @@ export interface RefusedInfo {
   readonly streamId: string;
   readonly conversationId: string | null;
   readonly sqlstate: string;
+  /** Names the store that refused it; `undefined` when nothing says it. */
+  readonly store: string | undefined;
   /** Epoch milliseconds. */
   readonly refusedAtMs: number;
   /** Of the file. */
   readonly bytes: number;
 }
 
+/** A refused message that may be offered to its store again. */
+export interface RefusedMessage extends Pick<RefusedInfo, 'sqlstate' | 'store'> {
+  /** The whole message; `undefined` when its file has gone meanwhile. */
+  read(): Message | undefined;
+  /** The store has `message`: its file goes, unless a later version of it was refused meanwhile. Throws what the disk throws. */
+  remove(message: Message): void;
+}
+
 interface RefusedFile {
   readonly sqlstate: string;
+  /** Absent in files of older versions. */
+  readonly store?: string | undefined;
   readonly refusedAtMs: number;
   readonly message: Message;
 }
 
-/** Writes a refused message and returns when it is on the disk. Rejects with what the disk says. */
+/** Writes what `store` has refused and returns when it is on the disk. Rejects with what the disk says. */
 export async function writeRefused(
   path: string,
   message: Message,
   sqlstate: string,
+  store?: string,
 ): Promise<void> {
   const directory = refusedDirectory(path);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -42,13 +55,14 @@ export async function writeRefused(
   const temporary = temporaryName(target);
   const file = await open(temporary, 'wx', 0o600);
   try {
-    const content: RefusedFile = { sqlstate, refusedAtMs: Date.now(), message };
+    const content: RefusedFile = { sqlstate, store, refusedAtMs: Date.now(), message };
     await file.writeFile(JSON.stringify(content));
     await file.sync();
   } finally {
     await file.close();
   }
-  await rename(temporary, target);
+  // At once, so that it never comes between the look and the removal of `remove()`.
+  renameSync(temporary, target);
   const entries = await open(directory, 'r');
   try {
     await entries.sync();
@@ -59,19 +73,24 @@ export async function writeRefused(
 
 /** The refused messages under a journal's path, oldest first. Files that are not ours are passed over. */
 export function listRefused(path: string): readonly RefusedInfo[] {
-  return readAll(path).map(({ file, content: { sqlstate, refusedAtMs, message } }) => {
+  return readAll(path).map(({ file, content: { sqlstate, store, refusedAtMs, message } }) => {
     const { id, streamId, conversationId } = message;
-    return { id, streamId, conversationId, sqlstate, refusedAtMs, bytes: statSync(file).size };
+    const bytes = statSync(file).size;
+    return { id, streamId, conversationId, sqlstate, store, refusedAtMs, bytes };
   });
 }
 
-/** One refused message, whole, by its own id or by its stream's; `undefined` when there is none. */
-export function readRefused(path: string, id: string): Message | undefined {
-  const messages = readAll(path).map(({ content }) => content.message);
-  return (
-    messages.find(({ streamId }) => streamId === id) ??
-    messages.find((message) => message.id === id)
-  );
+/** The refused messages under a journal's path, oldest first, each read when it is asked for. Throws as `listRefused` does. */
+export function refusedMessages(path: string): readonly RefusedMessage[] {
+  return readAll(path).map(({ file, content: { sqlstate, store } }) => ({
+    sqlstate,
+    store,
+    read: () => readFile(file)?.message,
+    remove({ revision }) {
+      const now = readFile(file);
+      if (now !== undefined && now.message.revision <= revision) rmSync(file, { force: true });
+    },
+  }));
 }
 
 /** Removes the refused messages that `isMeant`; returns how many. */

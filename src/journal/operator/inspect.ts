@@ -20,8 +20,8 @@ import { indexRecord, isPoisonous, isWanted, unnamedStream } from '../read/strea
 import type { IndexedFile, IndexedStream, StreamIndex } from '../read/stream-index.ts';
 import { eraseRecords } from '../erase.ts';
 
-export { dropRefused, listRefused, readRefused } from '../aside/dead-letters.ts';
-export type { RefusedInfo } from '../aside/dead-letters.ts';
+export { dropRefused, listRefused, refusedMessages } from '../aside/dead-letters.ts';
+export type { RefusedInfo, RefusedMessage } from '../aside/dead-letters.ts';
 export { listDamaged } from '../aside/set-aside.ts';
 
 /** One stream that is in a journal and not settled. */

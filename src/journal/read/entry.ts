@@ -13,6 +13,8 @@ import type { ReadBack } from './reader.ts';
 export interface StoredEntryOptions {
   /** The journal's path. */
   readonly path: string;
+  /** Names the store that messages go to; a refused one carries it. */
+  readonly store: string | undefined;
   readonly opened: OpenedStream;
   /** JSON of the last end record; `undefined` when there is none, or it cannot be read. */
   readonly endJson: string | undefined;
@@ -83,7 +85,8 @@ export class StoredEntry implements JournalEntry {
   }
 
   async refuse(message: Message, sqlstate: string): Promise<void> {
-    await writeRefused(this.#options.path, message, sqlstate);
+    const { path, store } = this.#options;
+    await writeRefused(path, message, sqlstate, store);
     await this.settle();
   }
 }

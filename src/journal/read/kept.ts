@@ -13,6 +13,8 @@ import { unnamedStream } from './stream-index.ts';
 
 export interface OwnBacklogOptions {
   readonly path: string;
+  /** Names the store that messages go to. */
+  readonly store: string | undefined;
   readonly reader: BodyReader;
   readonly streams: StreamLogs;
   readonly onCorrupt: (count: number) => void;
@@ -133,11 +135,12 @@ function makeEntry(
   options: OwnBacklogOptions,
   onRead: (isRead: boolean) => void,
 ): JournalEntry {
-  const { path, reader, onCorrupt, streams, instance } = options;
+  const { path, store, reader, onCorrupt, streams, instance } = options;
   const { openAt, endAt, offset, revision } = log;
   const openJson = log.openJson ?? (openAt && reader.text(openAt.segment, openAt.position));
   return new StoredEntry({
     path,
+    store,
     opened:
       openJson === undefined
         ? { ...unnamedStream(log, instance()), id: log.streamId }

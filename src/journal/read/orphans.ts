@@ -26,6 +26,8 @@ import type { IndexedStream } from './stream-index.ts';
 export interface OrphansOptions {
   /** The journal's path. */
   readonly path: string;
+  /** Names the store that messages go to. */
+  readonly store: string | undefined;
   /** What is taken is moved into our own directory. */
   readonly lease: Lease;
   readonly reader: BodyReader;
@@ -254,7 +256,7 @@ export class Orphans {
 
   /** `undefined` when the disk cannot give it now: it is tried again, and does not keep back the others. */
   #entryOf(stream: IndexedStream, from: OrphanDirectory): JournalEntry | undefined {
-    const { path, reader, onError, onCorrupt } = this.#options;
+    const { path, store, reader, onError, onCorrupt } = this.#options;
     try {
       const { open, end, covered, endOffset } = stream;
       const openJson = open && reader.text(open.file, open.position);
@@ -264,6 +266,7 @@ export class Orphans {
           : parseOpened(openJson);
       return new StoredEntry({
         path,
+        store,
         opened,
         endJson: end && reader.text(end.file, end.position),
         isCut: isCut(stream),

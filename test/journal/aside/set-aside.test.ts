@@ -1,10 +1,14 @@
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { listRefused, writeRefused } from '../../../src/journal/aside/dead-letters.ts';
+import {
+  listRefused,
+  refusedMessages,
+  writeRefused,
+} from '../../../src/journal/aside/dead-letters.ts';
 import { SetAside } from '../../../src/journal/aside/set-aside.ts';
 import type { AsideBound } from '../../../src/journal/aside/set-aside.ts';
-import { emptyDirectory, ending, stream } from '../support.ts';
+import { emptyDirectory, ending, open, stream } from '../support.ts';
 
 const WIDE: AsideBound = { maxAgeMs: 3_600_000, maxBytes: 1e9 };
 
@@ -63,6 +67,36 @@ describe('refused messages', () => {
         .map(({ streamId }) => streamId)
         .sort(),
     ).toEqual(['stream-1', 'stream-2']);
+  });
+});
+
+describe('a refused message that its store has taken', () => {
+  it('goes, unless a later version of it was refused meanwhile', async () => {
+    const path = emptyDirectory();
+    const message = { ...ending(stream(1)), text: 'first', events: null };
+    await writeRefused(path, message, '23514', 'a-store');
+    const [waiting] = refusedMessages(path);
+    expect(waiting).toMatchObject({ sqlstate: '23514', store: 'a-store' });
+    expect(waiting?.read()).toEqual(message);
+    const later = { ...message, text: 'first and second', revision: 1 };
+    await writeRefused(path, later, '23514', 'a-store');
+    waiting?.remove(message);
+    expect(refusedMessages(path).map((one) => one.read())).toEqual([later]);
+    waiting?.remove(later);
+    expect(refusedMessages(path)).toEqual([]);
+    waiting?.remove(later);
+    expect(waiting?.read()).toBeUndefined();
+  });
+
+  it('is found by its own store, and where nothing says whose it is', async () => {
+    const path = emptyDirectory();
+    for (const [n, store] of [undefined, 'ours', 'theirs'].entries()) {
+      const message = { ...ending(stream(n)), text: 'text', events: null };
+      await writeRefused(path, message, '23514', store);
+    }
+    const { journal } = open(path, { name: 'ours' });
+    const found = journal.refusedMessages().map(({ store }) => store ?? 'nobody says');
+    expect(found.toSorted()).toEqual(['nobody says', 'ours']);
   });
 });
 

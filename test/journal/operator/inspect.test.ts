@@ -1,7 +1,12 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { dropEntry, listJournal, listRefused, readRefused } from '../../../src/journal/index.ts';
+import {
+  dropEntry,
+  listJournal,
+  listRefused,
+  refusedMessages,
+} from '../../../src/journal/index.ts';
 import type { Message } from '../../../src/core/message.ts';
 import {
   emptyDirectory,
@@ -87,7 +92,8 @@ describe('a refused message', () => {
     expect(journal.state().entries).toBe(0);
     expect(listRefused(path)).toMatchObject([{ id: refused.id, sqlstate: '22021' }]);
     expect(JSON.stringify(listRefused(path))).not.toContain('secret');
-    expect(readRefused(path, refused.id)).toEqual(refused);
+    const [waiting] = refusedMessages(path);
+    expect(waiting?.read()).toEqual(refused);
     const directory = join(path, 'refused');
     const files = readdirSync(directory);
     expect(files).toHaveLength(1);
@@ -95,7 +101,8 @@ describe('a refused message', () => {
     expect(statSync(join(directory, files[0] ?? '')).mode & 0o777).toBe(0o600);
     expect(await dropEntry(path, refused.id, refuseUnread)).toBe('dropped');
     expect(listRefused(path)).toEqual([]);
-    expect(readRefused(path, refused.id)).toBeUndefined();
+    expect(waiting?.read()).toBeUndefined();
+    expect(refusedMessages(path)).toEqual([]);
   });
 
   it('of the backlog, or of a dead process, goes the same way', async () => {
