@@ -153,6 +153,7 @@ const OTHER_TESTED_FOLDERS = [
   'differential',
   'peers',
   'shapes',
+  'first-screen',
   'handlers',
   'browser',
   'guide',
