@@ -5,6 +5,7 @@
  * must not reach it: what is written for a client that is gone, and what comes after an end that is held.
  */
 import type { ResponseHead } from '../response/is-stream.ts';
+import { isDestroyedByNode } from '../response/connection-events.ts';
 import type { Response } from '../response/exchange.ts';
 import { putMethod } from '../response/shadow-property.ts';
 import {
@@ -161,6 +162,9 @@ export class InterceptedResponse {
     const stream = this.#stream;
     // An adapter's response destroys itself in its `end`.
     if (this.#isNested) return this.#call('destroy', self, args);
+    // Its handler goes on without its client, as that of the answer before it.
+    if (stream.finishing?.active === true && isDestroyedByNode(stream.exchange, args[0]))
+      return self;
     const refused = stream.concerned && !handlerDestroyed(stream, args[0]);
     // A bare response has left its connection by now, and nothing of this reaches it.
     if (refused || (stream.hold.active && stream.hold.isLate))

@@ -3,6 +3,7 @@
  * each of ten pipelined requests would be one more, and Node warns of so many.
  */
 import type { Socket } from 'node:net';
+import type { Exchange } from './exchange.ts';
 
 /** What a stream does about its connection. */
 export interface ConnectionListener {
@@ -12,6 +13,8 @@ export interface ConnectionListener {
 
 class ConnectionEvents {
   readonly listeners = new Set<ConnectionListener>();
+  /** Those who listen behind us are being told of the close. */
+  isClosing = false;
   readonly #socket: Socket;
 
   constructor(socket: Socket) {
@@ -20,6 +23,10 @@ class ConnectionEvents {
 
   readonly #onClose = (): void => {
     for (const { onClose } of this.listeners) onClose(this.#socket);
+    this.isClosing = true;
+    process.nextTick(() => {
+      this.isClosing = false;
+    });
   };
 
   readonly #onTimeout = (): void => {
@@ -43,6 +50,15 @@ class ConnectionEvents {
 }
 
 const connections = new WeakMap<Socket, ConnectionEvents>();
+
+/**
+ * Whether Node itself destroys this response: when a connection closes, Node 24 and 26 do so with those that are queued behind
+ * another one on it, and by no handler's will.
+ */
+export function isDestroyedByNode({ socket, res }: Exchange, error: unknown): boolean {
+  if (res.socket !== null || connections.get(socket)?.isClosing !== true) return false;
+  return error instanceof Error && 'code' in error && error.code === 'ECONNRESET';
+}
 
 /** Tells `listener` of its connection; the returned function ends that. */
 export function listenToConnection(socket: Socket, listener: ConnectionListener): () => void {

@@ -5,6 +5,7 @@ import express from 'express';
 import express4 from 'express4';
 import { describe, expect, it } from 'vitest';
 import type { Outcome, Side } from '../../../src/core/message.ts';
+import type { GuardOptions } from '../../../src/index.ts';
 import { UPSTREAM_ERRORS } from '../../support/errors.ts';
 import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
 import { serve, type TestServer, type Transport } from '../../support/test-server.ts';
@@ -186,6 +187,43 @@ describe('a second request on a connection, whose response waits behind the firs
       expect(texts.toSorted()).toEqual(layer === 'guard' ? ['first', 'second'] : []);
     },
   );
+});
+
+describe('requests behind one another on a connection, whose client leaves', () => {
+  it('are each finished', async () => {
+    const instance = createInMemoryInstance();
+    const go = createGate();
+    const app = express();
+    const message: GuardOptions['message'] = (req) => ({ conversationId: req.params['name'] });
+    app.get('/:name', instance.keep.guard({ message }), (req, res) => {
+      res.type('text/plain').write(`${req.params['name']}, `);
+      void go.promise.then(() => {
+        res.write('and more, ');
+        setImmediate(() => res.end('whole'));
+      });
+    });
+    const testServer = await serve(app);
+    const httpClient = await openClient(testServer, '/first');
+    httpClient.send(request('/second') + request('/third'));
+    await httpClient.sees('first');
+    await until('all have begun', () => instance.recorded.starts === 3);
+    httpClient.rst();
+    await until('the server has met the close', () => testServer.closedSockets === 1);
+    go.open();
+    await instance.recorded.ended(3);
+    await until('all are saved', () => instance.store.rows.size === 3);
+    const rows = [...instance.store.rows.values()].map(
+      ({ conversationId, text, complete, outcome }) => [conversationId, text, complete, outcome],
+    );
+    expect(rows.toSorted(([a], [b]) => String(a).localeCompare(String(b)))).toEqual(
+      ['first', 'second', 'third'].map((name) => [
+        name,
+        `${name}, and more, whole`,
+        true,
+        'disconnected',
+      ]),
+    );
+  });
 });
 
 it.each<Layer>(['observe', 'guard'])(
