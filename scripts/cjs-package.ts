@@ -6,5 +6,5 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 await writeFile(
   join(root, 'dist/cjs/package.json'),
-  '{ "type": "commonjs", "sideEffects": false }\n',
+  '{ "type": "commonjs", "sideEffects": ["./core/supported-node.js"] }\n',
 );

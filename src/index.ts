@@ -1,4 +1,5 @@
 /** The public names of `lastchunk`. */
+import './core/supported-node.ts';
 export { LastchunkError } from './core/errors.ts';
 export type { LastchunkErrorCode } from './core/errors.ts';
 export { refuse } from './core/refusal.ts';

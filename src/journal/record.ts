@@ -16,7 +16,8 @@
  * The salt is random for each segment. Bytes that an older file left on the disk, or that a client wrote to look
  * like a record, do not pass for one.
  */
-import { crc32 } from 'node:zlib';
+// Not by name: an older Node must get as far as the sentence that says that it is too old.
+import * as zlib from 'node:zlib';
 
 /** What a record is. The numbers are on disk and never change their meaning. */
 export const KIND = {
@@ -169,7 +170,7 @@ const TABLES = makeTables();
  * eight tables ("slicing by eight") are faster, measured on Node 20.
  */
 export function checksum(bytes: Uint8Array, from: number, to: number, seed: number): number {
-  if (to - from >= NATIVE_FROM_BYTES) return crc32(bytes.subarray(from, to), seed);
+  if (to - from >= NATIVE_FROM_BYTES) return zlib.crc32(bytes.subarray(from, to), seed);
   const t = TABLES;
   let sum = ~seed;
   let at = from;

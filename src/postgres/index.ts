@@ -2,6 +2,7 @@
  * `lastchunk/postgres`: the message store over PostgreSQL, with its own pool, its own table or the app's own
  * SQL. It knows nothing of streams; it keeps what it is given, once, and says clearly when it cannot.
  */
+import '../core/supported-node.ts';
 import { once } from 'node:events';
 import { LastchunkError } from '../core/errors.ts';
 import type { Message, MessageStore } from '../core/message.ts';

@@ -64,7 +64,10 @@ export function createDefaultLogger(repeats = new Repeats()): Logger {
   };
   const seldom = (level: keyof Logger, fields: LineFields, message: string): void => {
     // It was decided already that this one is told.
-    if ('untold' in fields) return write(level, fields, message, true);
+    if ('untold' in fields) {
+      const { untold, ...others } = fields;
+      return write(level, untold === 0 ? others : fields, message, true);
+    }
     repeats.tell(level, fields, message, (untold) =>
       write(level, untold === 0 ? fields : { ...fields, untold }, message, true),
     );

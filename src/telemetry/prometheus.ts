@@ -1,6 +1,7 @@
 /**
  * `lastchunk/prometheus`: the metrics for a Prometheus server, and the handler that it scrapes.
  */
+import '../core/supported-node.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { bad, refuseUncalled, refuseUnknown } from '../core/options.ts';
 import {

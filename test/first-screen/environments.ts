@@ -102,8 +102,10 @@ export const ENVIRONMENTS: Readonly<Record<string, Environment>> = {
   },
   'an old Node': {
     start: ({ url }) => ({ env: { DATABASE_URL: url }, node: OLD_NODE }),
-    // In Node's words: nothing of ours runs before the modules are linked. `engines` is told by npm, when it installs.
-    says: () => ['does not provide an export named', 'Node.js v18.'],
+    says: () => [
+      'Error: lastchunk needs Node 20.19 or later, and this is 18.',
+      'install a newer Node',
+    ],
     missing: () => (existsSync(OLD_NODE) ? undefined : `there is no Node 18 at ${OLD_NODE}`),
   },
   'a port that is in use': {
