@@ -8,7 +8,7 @@ import type { TestPostgres } from '../support/postgres.ts';
 import { createApp, type App, type AppOptions } from './app.ts';
 import { converse } from './client.ts';
 import { drawConversation, type Conversation, type Drawing } from './conversation.ts';
-import { judge, type Row, type Tally } from './judge.ts';
+import { judgeAll, type Row, type StoredId, type Tally } from './judge.ts';
 import { waitUntil } from './wait.ts';
 import { watch, type Watch } from './watch.ts';
 
@@ -100,7 +100,8 @@ export async function createBench(options: {
   const onTheWay = async (): Promise<string> => {
     const busy = await Promise.all(Array.from(watches, busyGauges));
     if (busy.some((gauges) => gauges.length > 0)) return busy.flat().join(', ');
-    const stored = new Set((await rows()).map((row) => row.conversation_id));
+    const ids = await waitUntil('rows can be read', () => query<StoredId>(STORED_IDS));
+    const stored = new Set(ids.map((row) => row.conversation_id));
     const missing = all.filter(({ id, seen }) => seen !== '' && !stored.has(id));
     return missing.length === 0 ? '' : `${missing.length} without a row`;
   };
@@ -201,7 +202,10 @@ export async function createBench(options: {
       if (scrapes === 0) wrong.push('no scrape was answered');
       const left = leftIn(journal);
       if (left.length > 0) wrong.push(`left in the journal: ${left.join(', ')}`);
-      const tally = judge(all, await rows());
+      const tally = await judgeAll(all, {
+        ids: () => waitUntil('rows can be read', () => query<StoredId>(STORED_IDS)),
+        rowsOf: (few) => waitUntil('rows can be read', () => query<Row>(ROWS_OF, [few])),
+      });
       return { ...tally, wrong: [...new Set([...wrong, ...tally.wrong])] };
     },
     tearDown: async () => {
@@ -231,6 +235,10 @@ function pathsIn(directory: string): readonly string[] {
 
 const ROWS =
   'SELECT id, stream_id, conversation_id, content, complete, outcome FROM lastchunk_messages';
+
+const ROWS_OF = `${ROWS} WHERE conversation_id = ANY ($1)`;
+
+const STORED_IDS = 'SELECT id, conversation_id FROM lastchunk_messages';
 
 /** An app is idle when all of these are 0. */
 const BUSY = [

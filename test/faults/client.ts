@@ -53,7 +53,7 @@ export class Reader {
     };
     const content = choices[0]?.delta.content;
     if (content !== undefined) {
-      conversation.seen += content;
+      conversation.saw(content);
       conversation.tokens += 1;
       this.#leaveAt(conversation.tokens);
     }

@@ -35,7 +35,7 @@ export interface Leave {
 export interface Conversation {
   readonly id: string;
   readonly ask: Ask;
-  /** All tokens together. */
+  /** All tokens together, made when it is asked for: an hour has gigabytes of them. */
   readonly text: string;
   readonly leave: Leave | undefined;
   /** The client pauses again and again, so that its connection fills up. */
@@ -43,7 +43,11 @@ export interface Conversation {
   /** The app may be ended during this stream, so that a part of the text is a good end too. */
   mayBeInterrupted: boolean;
   /** The text of all frames that arrived. */
-  seen: string;
+  readonly seen: string;
+  /** One more frame has arrived, with this text. */
+  saw(content: string): void;
+  /** Nothing more will arrive: what was seen is kept as a length, if it begins the text. */
+  over(): void;
   /** Tokens that arrived so far. */
   tokens: number;
   /** The frame that says the answer is whole has arrived. */
@@ -82,14 +86,26 @@ export function drawConversation(random: Random, number: number, drawing: Drawin
   const { handler = 'express', stays = false, times = 1, isSlow = false } = drawing;
   const tokens = cut(answerText(number, random), random.int(20, 60));
   const leave = drawLeave(random, tokens.length, drawing.mayHalfClose === true);
+  const textOf = (): string => tokens.map((token) => token.repeat(times)).join('');
+  let seen: string | number = '';
   return {
     id: `${prefix}-${number}`,
     ask: { tokens, times, gapMs: random.int(...gapMs), atOnce, handler },
-    text: tokens.map((token) => token.repeat(times)).join(''),
+    get text() {
+      return textOf();
+    },
     leave: atOnce || stays ? undefined : leave,
     isSlow,
     mayBeInterrupted,
-    seen: '',
+    get seen() {
+      return typeof seen === 'number' ? textOf().slice(0, seen) : seen;
+    },
+    saw(content) {
+      seen = this.seen + content;
+    },
+    over() {
+      if (typeof seen === 'string' && textOf().startsWith(seen)) seen = seen.length;
+    },
     tokens: 0,
     sawFinish: false,
     status: undefined,

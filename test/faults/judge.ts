@@ -23,26 +23,48 @@ export interface Tally {
   readonly wrong: readonly string[];
 }
 
+/** Which message belongs to which conversation. */
+export interface StoredId {
+  readonly id: string;
+  readonly conversation_id: string | null;
+}
+
+/** The rows of a fault's database. */
+export interface Stored {
+  ids(): Promise<readonly StoredId[]>;
+  /** Those of some conversations. */
+  rowsOf(conversations: readonly string[]): Promise<readonly Row[]>;
+}
+
+/** Conversations judged at a time: their texts may be large. */
+const BATCH = 200;
+
 /** Judges all conversations of a fault by all rows of its database. */
-export function judge(conversations: readonly Conversation[], rows: readonly Row[]): Tally {
+export async function judgeAll(
+  conversations: readonly Conversation[],
+  stored: Stored,
+): Promise<Tally> {
   const known = new Set(conversations.map(({ id }) => id));
-  const byConversation = new Map<string | null, Row[]>();
-  for (const row of rows) {
-    const own = byConversation.get(row.conversation_id) ?? [];
-    byConversation.set(row.conversation_id, [...own, row]);
-  }
-  const strangers = rows.filter((row) => !known.has(row.conversation_id ?? ''));
+  const strangers = (await stored.ids()).filter((row) => !known.has(row.conversation_id ?? ''));
+  const tally = { streams: conversations.length, seen: 0, kept: 0, twice: 0 };
   const wrong = strangers.map((row) => `row ${row.id} belongs to no stream`);
-  let kept = 0;
-  let twice = 0;
-  for (const conversation of conversations) {
-    const own = byConversation.get(conversation.id) ?? [];
-    if (own.length > 1) twice += 1;
-    if (own.some((row) => isKept(conversation, row))) kept += 1;
-    wrong.push(...wrongIn(conversation, own).map((what) => `${conversation.id}: ${what}`));
+  for (let at = 0; at < conversations.length; at += BATCH) {
+    const batch = conversations.slice(at, at + BATCH);
+    const rows = new Map<string | null, Row[]>();
+    for (const row of await stored.rowsOf(batch.map(({ id }) => id))) {
+      const own = rows.get(row.conversation_id);
+      if (own === undefined) rows.set(row.conversation_id, [row]);
+      else own.push(row);
+    }
+    for (const conversation of batch) {
+      const own = rows.get(conversation.id) ?? [];
+      if (conversation.seen !== '') tally.seen += 1;
+      if (own.length > 1) tally.twice += 1;
+      if (own.some((row) => isKept(conversation, row))) tally.kept += 1;
+      wrong.push(...wrongIn(conversation, own).map((what) => `${conversation.id}: ${what}`));
+    }
   }
-  const seen = conversations.filter((one) => one.seen !== '').length;
-  return { streams: conversations.length, seen, kept, twice, wrong };
+  return { ...tally, wrong };
 }
 
 function isKept({ seen }: Conversation, row: Row): boolean {

@@ -70,7 +70,10 @@ async function ask(world: ClientWorld, random: Random, to: To): Promise<void> {
   const ran = drawn.map((one) => ({ one, kind, fromMs: performance.now(), toMs: Infinity }));
   ran.forEach(world.onRun);
   await perform(kind, drawn, to);
-  for (const each of ran) each.toMs = performance.now();
+  for (const each of ran) {
+    each.toMs = performance.now();
+    each.one.over();
+  }
   // Nobody listens there any more.
   const isRefused = drawn.every(({ status }) => status === undefined);
   await sleep(isRefused ? 50 : random.int(0, 100));
