@@ -8,6 +8,7 @@ import { Readable } from 'node:stream';
 import type { Lastchunk } from '../lastchunk.ts';
 import { bad, optionGroup } from '../core/options.ts';
 import type { GuardOptions, MessageIdentity } from '../stream/settings.ts';
+import type { NodeHandler } from './node-handler.ts';
 import { isObject } from '../core/values.ts';
 
 /** What is used of Fastify's request. */
@@ -18,6 +19,10 @@ export interface FastifyRequestLike {
 /** What is used of Fastify's reply. */
 export interface FastifyReplyLike {
   readonly raw: ServerResponse;
+  /** Leaves the answer to whoever writes to `raw`. */
+  hijack?(): unknown;
+  /** Those that plugins have set so far, such as CORS. */
+  getHeaders?(): Readonly<Record<string, number | string | readonly string[] | undefined>>;
 }
 
 /** What is used of a route while it is being registered. */
@@ -137,4 +142,26 @@ function guardHandler(
     calls.set(request.raw, () => handler.call(this, request, reply));
     return guard(request.raw, reply.raw);
   };
+}
+
+const requestOf = new WeakMap<IncomingMessage, FastifyRequestLike>();
+
+/**
+ * Puts a handler of lastchunk's on a route of Fastify's: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
+ * `keep.resumeHandler()`. It answers by itself, with the headers that plugins have set before.
+ */
+export function fastifyHandler(handler: NodeHandler): FastifyHandler {
+  return (request, reply) => {
+    requestOf.set(request.raw, request);
+    for (const [name, value] of Object.entries(reply.getHeaders?.() ?? {})) {
+      if (value !== undefined) reply.raw.setHeader(name, value);
+    }
+    reply.hijack?.();
+    void handler(request.raw, reply.raw);
+  };
+}
+
+/** Fastify's request, of one that `fastifyHandler` has passed on: for `authorize`, which is called with Node's. */
+export function fastifyRequestOf(req: IncomingMessage): FastifyRequestLike | undefined {
+  return requestOf.get(req);
 }

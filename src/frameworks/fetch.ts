@@ -9,6 +9,7 @@ import type { Lastchunk } from '../lastchunk.ts';
 import type { StreamHandle } from '../stream/lifecycle/stream-handle.ts';
 import type { GuardOptions, MessageIdentity } from '../stream/settings.ts';
 import { createBodySocket } from './body-socket.ts';
+import type { NodeHandler } from './node-handler.ts';
 
 /** Options of `fetchGuard()`: those of `guard()`, with the request of the Fetch API. */
 export interface FetchGuardOptions extends Omit<
@@ -69,6 +70,51 @@ export function fetchGuard(keep: Lastchunk, options: FetchGuardOptions = {}): Fe
         res.destroy(error instanceof Error ? error : undefined);
       });
     });
+}
+
+const requestOf = new WeakMap<IncomingMessage, Request>();
+
+/**
+ * Makes a handler of the Fetch API of one of lastchunk's: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
+ * `keep.resumeHandler()`. A route's id is the last segment of the path.
+ */
+export function fetchHandler(handler: NodeHandler): (request: Request) => Promise<Response> {
+  return (request) =>
+    new Promise((resolve) => {
+      const { socket, body, leave } = createBodySocket();
+      const req = incoming(request, socket);
+      const res = outgoing(req, socket);
+      requestOf.set(req, request);
+      request.signal.addEventListener('abort', leave, { once: true });
+      res.once('close', () => request.signal.removeEventListener('abort', leave));
+      const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse;
+      // Node calls it for every answer, also where the handler does not.
+      res.writeHead = (...args: unknown[]) => {
+        const result = writeHead(...args);
+        const hasBody = request.method !== 'HEAD' && !WITHOUT_BODY.has(res.statusCode);
+        resolve(
+          new Response(hasBody ? body : null, { status: res.statusCode, headers: headersOf(res) }),
+        );
+        return result;
+      };
+      void handler(req, res);
+    });
+}
+
+/** The `Request` of one that `fetchHandler` has passed on: for `authorize`, which is called with Node's. */
+export function fetchRequestOf(req: IncomingMessage): Request | undefined {
+  return requestOf.get(req);
+}
+
+/** Statuses whose `Response` must have none. */
+const WITHOUT_BODY: ReadonlySet<number> = new Set([101, 204, 205, 304]);
+
+function headersOf(res: ServerResponse): Headers {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(res.getHeaders())) {
+    for (const one of [value ?? []].flat()) headers.append(name, String(one));
+  }
+  return headers;
 }
 
 /** One request on its way. */

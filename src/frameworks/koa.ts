@@ -8,12 +8,19 @@ import { Readable } from 'node:stream';
 import type { Lastchunk } from '../lastchunk.ts';
 import type { Middleware } from '../stream/entry/middleware.ts';
 import type { StreamHandle } from '../stream/lifecycle/stream-handle.ts';
+import type { NodeHandler } from './node-handler.ts';
 import type { GuardOptions, MessageIdentity, ObserveOptions } from '../stream/settings.ts';
 
-/** What is used of Koa's context, with or without a router. */
-export interface KoaContext {
+/** What every context of Koa's has of Node. */
+export interface KoaExchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
+  /** False where something else answers. */
+  respond?: boolean | undefined;
+}
+
+/** What is used of Koa's context, with or without a router. */
+export interface KoaContext extends KoaExchange {
   /** What Koa will answer with. */
   readonly body?: unknown;
   /** Koa's own error handler, called by Koa for this context. */
@@ -59,6 +66,30 @@ export function koaGuard<Context extends KoaContext = KoaContext>(
     contexts.set(ctx.req, ctx);
     return through(keep, guards(ctx), ctx, next);
   };
+}
+
+const contextOf = new WeakMap<IncomingMessage, KoaExchange>();
+
+/**
+ * Puts a handler of lastchunk's on a route of Koa's: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
+ * `keep.resumeHandler()`. It answers by itself, with the headers that were set before. Resolves when its answer is over.
+ */
+export function koaHandler(handler: NodeHandler): (ctx: KoaExchange) => Promise<void> {
+  return (ctx) => {
+    contextOf.set(ctx.req, ctx);
+    // Koa begins with 404, and says what a middleware has made of it only where it responds itself.
+    ctx.respond = false;
+    ctx.res.statusCode = 200;
+    return new Promise((resolve) => {
+      ctx.res.once('close', resolve);
+      void handler(ctx.req, ctx.res);
+    });
+  };
+}
+
+/** The context of a request that `koaHandler` has passed on: for `authorize`, which is called with Node's request. */
+export function koaContextOf(req: IncomingMessage): KoaExchange | undefined {
+  return contextOf.get(req);
 }
 
 /** Counts and times every streaming response. Saves nothing. */
