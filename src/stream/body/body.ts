@@ -6,7 +6,7 @@ import type { OpenedStream, Piece, StreamLog, WriteTime } from '../../core/save-
 import type { SaveResult, SkipReason } from '../../core/message.ts';
 import { Capture } from './capture.ts';
 import type { StreamEnvironment } from '../lifecycle/environment.ts';
-import type { ResponseHead } from '../response/is-stream.ts';
+import { EVENT_STREAM, mediaType, type ResponseHead } from '../response/is-stream.ts';
 import { isEncoded, isPlain, TerminalDetector, type TerminalSignal } from '../../formats/index.ts';
 import { endFactOf, ERROR_FRAME, MessageBuilder, type TerminalFact } from './message-builder.ts';
 import type { StreamSettings } from '../settings.ts';
@@ -41,6 +41,9 @@ export interface BodyOwner extends StreamView {
 }
 
 /** How often a body is read back where the disk does not give it, or what held it was just moved. */
+/** Of an event stream in which no model's API is found. */
+const NOBODYS_FORMAT = 'sse';
+
 const READ_BACK_TRIES = 3;
 
 /** The body of one stream. */
@@ -110,6 +113,14 @@ export class Body implements HeldBody {
   /** Name of the format, as far as it is known. */
   get format(): string {
     return this.#watch?.format ?? 'auto';
+  }
+
+  /** An event stream that until now has carried nothing of an answer: no text, and no frame of a model's API. */
+  get isFeed(): boolean {
+    if (mediaType(this.opened?.contentType ?? '') !== EVENT_STREAM) return false;
+    const reading = this.builder?.readAtOnce();
+    if (reading === undefined || reading.format !== NOBODYS_FORMAT) return false;
+    return reading.text === '' && !reading.toolCalls && !reading.wordless;
   }
 
   /** Every byte that a Content-Length promised is there. */

@@ -6,6 +6,7 @@
  */
 import type { Side } from '../../core/message.ts';
 import type { TerminalFact } from '../body/message-builder.ts';
+import { EVENT_STREAM, mediaType } from '../response/is-stream.ts';
 import type { Environment, Stream } from './stream.ts';
 
 /** How long a handler that was told to stop has to end its response by itself. */
@@ -26,7 +27,7 @@ export function clientLeft(stream: Stream): void {
   // The client has every byte: there is nothing to finish.
   if (stream.body?.whole === true && !concluded) return stream.markOver();
   // A handler that has failed will not go on.
-  const goesOn = stream.closeMode === undefined && stream.failure === undefined;
+  const goesOn = stream.closeMode === undefined && stream.failure === undefined && !isFeed(stream);
   if (goesOn && stream.finishing?.begin() === true) {
     if (concluded) stream.phase = 'detached';
     if (!stream.endCalled) return;
@@ -38,6 +39,16 @@ export function clientLeft(stream: Stream): void {
   // What the handler makes of an undecided response is still to be seen.
   if (stream.kind === 'undecided') stream.environment.live.delete(stream.id);
   else stream.markOver();
+}
+
+/**
+ * An event stream that answers GET and has carried nothing of an answer: a subscription, the feed of an MCP server. It never ends, and
+ * nobody comes back for its rest, so its handler has to hear that the client is gone.
+ */
+function isFeed({ method, kind, body, exchange: { res } }: Stream): boolean {
+  if (method !== 'GET') return false;
+  if (kind === 'stream') return body?.isFeed === true;
+  return res.headersSent && mediaType(String(res.getHeader('content-type') ?? '')) === EVENT_STREAM;
 }
 
 /** A client that reads nothing is gone, as far as its answer is concerned. */

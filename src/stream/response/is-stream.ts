@@ -100,6 +100,9 @@ function isFile({ status, contentType, contentLength, revalidates }: Candidate):
   return FILE_TYPES.has(contentType) && (contentLength !== undefined || revalidates);
 }
 
+/** Server-sent events. */
+export const EVENT_STREAM = 'text/event-stream';
+
 /** `Text/Event-Stream; charset=utf-8` → `text/event-stream`. */
 export function mediaType(header: unknown): string {
   const value = Array.isArray(header) ? header[0] : header;
