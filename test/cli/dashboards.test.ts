@@ -3,21 +3,12 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { main } from '../../src/cli/main.ts';
 import { dashboardFiles } from '../../src/slo/dashboards/index.ts';
 import { createAppFolder } from '../support/package.ts';
 import { MISTAKES } from './slo-mistakes.ts';
+import { runCommand } from './run-command.ts';
 
-async function run(...argv: string[]) {
-  const written = { stdout: '', stderr: '' };
-  const stream = (name: keyof typeof written) => ({
-    write: (text: string) => {
-      written[name] += text;
-    },
-  });
-  const io = { stdout: stream('stdout'), stderr: stream('stderr'), env: {} };
-  return { exitCode: await main(['dashboards', ...argv], io), ...written };
-}
+const run = (...argv: string[]) => runCommand(['dashboards', ...argv]);
 
 async function scratch(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'lastchunk-cli-'));

@@ -11,8 +11,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { main } from '../../src/cli/main.ts';
 import { open, segmentFiles, speaker } from '../journal/support.ts';
+import { runCommand } from './run-command.ts';
 
 let dir: string;
 
@@ -21,16 +21,7 @@ beforeEach(async () => {
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
 });
 
-async function run(...argv: string[]) {
-  const written = { stdout: '', stderr: '' };
-  const stream = (name: keyof typeof written) => ({
-    write: (text: string) => {
-      written[name] += text;
-    },
-  });
-  const io = { stdout: stream('stdout'), stderr: stream('stderr'), env: {} };
-  return { exitCode: await main(['journal', ...argv], io), ...written };
-}
+const run = (...argv: string[]) => runCommand(['journal', ...argv]);
 
 /** What a process left that died with two answers in its journal; the path of its one segment. */
 async function left(): Promise<string> {

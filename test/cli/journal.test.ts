@@ -14,7 +14,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
-import { main } from '../../src/cli/main.ts';
 import { lastchunk } from '../../src/index.ts';
 import { writeRefused } from '../../src/journal/aside/dead-letters.ts';
 import { openJournal, resolveJournalOptions } from '../../src/journal/index.ts';
@@ -22,6 +21,7 @@ import type { Journal } from '../../src/journal/port.ts';
 import { postgres } from '../../src/postgres/index.ts';
 import { messageOf, openedStream } from '../saver/fakes.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { runCommand } from './run-command.ts';
 
 let database: TestPostgres;
 let url: string;
@@ -46,16 +46,8 @@ async function migrated(): Promise<void> {
   await store.close();
 }
 
-async function run(...argv: string[]) {
-  const written = { stdout: '', stderr: '' };
-  const stream = (name: keyof typeof written) => ({
-    write: (text: string) => {
-      written[name] += text;
-    },
-  });
-  const io = { stdout: stream('stdout'), stderr: stream('stderr'), env: { DATABASE_URL: url } };
-  return { exitCode: await main(['journal', ...argv, '--dir', dir], io), ...written };
-}
+const run = (...argv: string[]) =>
+  runCommand(['journal', ...argv, '--dir', dir], { DATABASE_URL: url });
 
 function open(store?: string): Journal {
   const settings = resolveJournalOptions(dir);

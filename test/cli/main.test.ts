@@ -1,17 +1,8 @@
 import { expect, it } from 'vitest';
-import { main } from '../../src/cli/main.ts';
 import { VERSION } from '../../src/core/version.ts';
+import { runCommand } from './run-command.ts';
 
-async function run(...argv: string[]) {
-  const written = { stdout: '', stderr: '' };
-  const stream = (name: keyof typeof written) => ({
-    write: (text: string) => {
-      written[name] += text;
-    },
-  });
-  const io = { stdout: stream('stdout'), stderr: stream('stderr'), env: {} };
-  return { exitCode: await main(argv, io), ...written };
-}
+const run = (...argv: string[]) => runCommand(argv);
 
 it.each(['--help', '-h'])('prints every command once for %s', async (flag) => {
   const { exitCode, stdout, stderr } = await run(flag);

@@ -2,20 +2,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { main } from '../../src/cli/main.ts';
 import { rulesYaml } from '../../src/slo/index.ts';
 import { MISTAKES } from './slo-mistakes.ts';
+import { runCommand } from './run-command.ts';
 
-async function run(...argv: string[]) {
-  const written = { stdout: '', stderr: '' };
-  const stream = (name: keyof typeof written) => ({
-    write: (text: string) => {
-      written[name] += text;
-    },
-  });
-  const io = { stdout: stream('stdout'), stderr: stream('stderr'), env: {} };
-  return { exitCode: await main(['rules', ...argv], io), ...written };
-}
+const run = (...argv: string[]) => runCommand(['rules', ...argv]);
 
 it('prints the rules as they are shipped', async () => {
   expect(await run()).toEqual({ exitCode: 0, stdout: rulesYaml(), stderr: '' });

@@ -10,7 +10,6 @@ import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createApp } from '../../../demo/app.ts';
 import { startUpstream } from '../../../demo/upstream.ts';
-import { main } from '../../../src/cli/main.ts';
 import { lastchunk } from '../../../src/index.ts';
 import { postgres } from '../../../src/postgres/index.ts';
 import { prometheus } from '../../../src/telemetry/prometheus.ts';
@@ -19,20 +18,13 @@ import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { parseScrape } from '../../support/scrape.ts';
 import { serve, type TestServer } from '../../support/test-server.ts';
 import { soon, until } from '../../support/until.ts';
+import { runCommand } from '../run-command.ts';
 
 const PROMPT = 'say these seven words to me now';
 
 /** Runs the command; `env` holds nothing else. */
-async function probe(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const written = { stdout: '', stderr: '' };
-  const stream = (name: keyof typeof written) => ({
-    write: (text: string) => {
-      written[name] += text;
-    },
-  });
-  const io = { stdout: stream('stdout'), stderr: stream('stderr'), env };
-  return { exitCode: await main(['probe', ...argv], io), ...written };
-}
+const probe = (argv: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  runCommand(['probe', ...argv], env);
 
 /** The report's table: results by way. */
 function counts(stdout: string): Record<string, Record<string, number>> {
