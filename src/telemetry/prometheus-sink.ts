@@ -150,12 +150,13 @@ function create(client: KnownClient, registry: PrometheusRegistry, metric: Metri
 }
 
 /**
- * A gauge without labels begins at 0. Where 0 means none it begins without a series: in a process that counts nothing, such
- * as the primary of a cluster, nobody would ever take it away.
+ * A gauge without labels begins at 0. Where 0 means none, or that something is away, it begins without a series: in a process
+ * that counts nothing, such as the primary of a cluster, or that has no relay, nobody would ever take it away.
  */
 function createGauge(client: KnownClient, metric: Gauge, base: InstrumentConfig): Instrument {
-  if (metric.aggregator !== 'oldest') {
-    return new client.Gauge({ ...base, aggregator: metric.aggregator });
+  const { aggregator } = metric;
+  if (aggregator !== 'oldest' && aggregator !== 'min') {
+    return new client.Gauge({ ...base, aggregator });
   }
   const instrument = new client.Gauge({ ...base, aggregator: 'min' });
   instrument.remove({});

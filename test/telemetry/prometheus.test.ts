@@ -41,6 +41,14 @@ async function scrape(
   }
 }
 
+it('a process that knows of no store and no relay does not say that they are away', async () => {
+  const metrics = prometheus();
+  createRecorder([metrics.sink]).onStart?.(aStream({ route: '/chat' }));
+  const text = await (await scrape(metrics, 'text/plain')).text();
+  expect(text).toContain('# TYPE lastchunk_relay_up gauge');
+  expect(text).not.toMatch(/^lastchunk_(?:store|relay)_up /m);
+});
+
 describe('the format of a scrape', () => {
   const PLAIN = 'text/plain; version=0.0.4; charset=utf-8';
 
