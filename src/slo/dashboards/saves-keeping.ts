@@ -76,6 +76,7 @@ export function journalRow({ rate, quantile, select }: Scope): PanelRow {
             expr: `min by (instance) (${select('relayUp')})`,
             legend: 'up, {{instance}}',
             right: 'short',
+            emptyBecause: 'the app has no relay',
           },
         ],
         noValue: 'no relay',

@@ -183,8 +183,8 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     what: 'negative differences are no mismatch',
-    from: ') < 0',
-    to: ') < -1e9',
+    from: ') < 0\n',
+    to: ') < -1e9\n',
     group: 'saves',
     cases: 'a result of a save that nobody expected',
   },
