@@ -157,7 +157,8 @@ export function fastifyHandler(handler: NodeHandler): FastifyHandler {
       if (value !== undefined) reply.raw.setHeader(name, value);
     }
     reply.hijack?.();
-    void handler(request.raw, reply.raw);
+    // What it throws or rejects with is told by Fastify.
+    return handler(request.raw, reply.raw);
   };
 }
 

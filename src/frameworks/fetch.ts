@@ -80,13 +80,17 @@ const requestOf = new WeakMap<IncomingMessage, Request>();
  */
 export function fetchHandler(handler: NodeHandler): (request: Request) => Promise<Response> {
   return (request) =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
       const { socket, body, leave } = createBodySocket();
       const req = incoming(request, socket);
       const res = outgoing(req, socket);
       requestOf.set(req, request);
       request.signal.addEventListener('abort', leave, { once: true });
-      res.once('close', () => request.signal.removeEventListener('abort', leave));
+      res.once('close', () => {
+        request.signal.removeEventListener('abort', leave);
+        // Does nothing where there was an answer.
+        reject(new Error('the response was closed before it had begun'));
+      });
       const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse;
       // Node calls it for every answer, also where the handler does not.
       res.writeHead = (...args: unknown[]) => {
@@ -97,7 +101,7 @@ export function fetchHandler(handler: NodeHandler): (request: Request) => Promis
         );
         return result;
       };
-      void handler(req, res);
+      Promise.resolve(handler(req, res)).catch(reject);
     });
 }
 

@@ -80,9 +80,9 @@ export function koaHandler(handler: NodeHandler): (ctx: KoaExchange) => Promise<
     // Koa begins with 404, and says what a middleware has made of it only where it responds itself.
     ctx.respond = false;
     ctx.res.statusCode = 200;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       ctx.res.once('close', resolve);
-      void handler(ctx.req, ctx.res);
+      Promise.resolve(handler(ctx.req, ctx.res)).catch(reject);
     });
   };
 }

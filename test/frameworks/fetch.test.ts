@@ -1,7 +1,8 @@
 /** What is the Fetch API's own: headers, bodies that are none, and a handler that asks for its stream. */
+import type { ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
-import { fetchGuard, type FetchHandler } from '../../src/frameworks/fetch.ts';
+import { fetchGuard, fetchHandler, type FetchHandler } from '../../src/frameworks/fetch.ts';
 import { lastchunk } from '../../src/index.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { createRecordingObserver } from '../support/recording-observer.ts';
@@ -115,3 +116,19 @@ it('refuses wrong options when it is made', () => {
   const wrong = { maxBytes: -1 };
   expect(() => fetchGuard(keep, wrong)).toThrow(/`maxBytes`/);
 });
+
+it.each([
+  ['rejects', () => Promise.reject(new Error('no answer')), 'no answer'],
+  [
+    'closes its response',
+    (_req: unknown, res: ServerResponse) => res.destroy(),
+    'before it had begun',
+  ],
+])(
+  'a handler that %s before its answer rejects, and leaves nobody waiting',
+  async (_what, handler, says) => {
+    await expect(fetchHandler(handler)(new Request('http://localhost/health'))).rejects.toThrow(
+      says,
+    );
+  },
+);
