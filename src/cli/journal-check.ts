@@ -67,7 +67,7 @@ export function tellUnread(io: Io): { readonly tell: OnUnread; count: number } {
     count: 0,
     tell: (path: string, error: unknown): void => {
       unread.count += 1;
-      const says = `${printable(path)} is not read (${errorTypeOf(error)}), so what it holds is not listed`;
+      const says = `${printable(path)} is not read (${errorTypeOf(error)}), so what it holds is not seen`;
       io.stderr.write(`lastchunk journal: ${says}\n`);
     },
   };

@@ -275,7 +275,7 @@ it('names a segment that it cannot read, and does not call the journal empty', a
   const { exitCode, stderr } = await run('list');
   expect({ exitCode, stderr }).toEqual({
     exitCode: 1,
-    stderr: `lastchunk journal: ${segment} is not read (ENOTOURS), so what it holds is not listed\n`,
+    stderr: `lastchunk journal: ${segment} is not read (ENOTOURS), so what it holds is not seen\n`,
   });
 });
 

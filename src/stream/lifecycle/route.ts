@@ -1,5 +1,6 @@
 /**
- * The route label: the pattern, never the URL, so that no client can make a new series, also not by the case of a path. Express keeps the pattern of a route,
+ * The route label: the pattern, never the URL, so that no client can make a new series, also not by the case of a path.
+ * Express keeps the pattern of a route,
  * and of the routers and paths above it only what they matched; what is a parameter there is found by asking each layer again.
  */
 import { isObject, isReference } from '../../core/values.ts';

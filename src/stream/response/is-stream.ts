@@ -4,9 +4,12 @@
  */
 import { isObject } from '../../core/values.ts';
 
+/** Server-sent events. */
+export const EVENT_STREAM = 'text/event-stream';
+
 /** Media types that are streams by themselves, also when one call sends the whole body: a cached answer is an answer. */
 const STREAM_TYPES: ReadonlySet<string> = new Set([
-  'text/event-stream',
+  EVENT_STREAM,
   'application/x-ndjson',
   'application/ndjson',
   'application/jsonl',
@@ -99,9 +102,6 @@ function isFile({ status, contentType, contentLength, revalidates }: Candidate):
   if (status === PARTIAL_CONTENT) return true;
   return FILE_TYPES.has(contentType) && (contentLength !== undefined || revalidates);
 }
-
-/** Server-sent events. */
-export const EVENT_STREAM = 'text/event-stream';
 
 /** `Text/Event-Stream; charset=utf-8` → `text/event-stream`. */
 export function mediaType(header: unknown): string {
