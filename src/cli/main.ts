@@ -3,7 +3,7 @@
  * is loaded only when it is called, so that one does not need the other's packages.
  */
 import { parseArgs } from 'node:util';
-import { maskCredentials } from '../core/error-words.ts';
+import { maskCredentials, maskValue } from '../core/error-words.ts';
 import { LastchunkError } from '../core/errors.ts';
 import { oneLine } from '../core/logger.ts';
 import { VERSION } from '../core/version.ts';
@@ -27,7 +27,7 @@ export async function main(argv: readonly string[], given: Io): Promise<number> 
     const found = COMMANDS.find((one) => one.name === name);
     if (found === undefined) {
       const known = COMMANDS.map((one) => one.name).join(', ');
-      const says = `unknown command \`${oneLine(maskCredentials(name))}\`; known are ${known}`;
+      const says = `unknown command \`${oneLine(maskValue(name))}\`; known are ${known}`;
       return say(io.stderr, `lastchunk: ${says}\n`, 2);
     }
     const run = await found.load();

@@ -4,7 +4,7 @@
  * and the accepted range.
  */
 import { getHeapStatistics } from 'node:v8';
-import { maskCredentials } from './error-words.ts';
+import { maskCredentials, maskValue } from './error-words.ts';
 import { LastchunkError } from './errors.ts';
 import { isObject, isRecord } from './values.ts';
 
@@ -14,7 +14,9 @@ export function refuseUnknown(where: string, options: object, known: readonly st
     if (!known.includes(key)) {
       const meant = closestTo(key, known);
       const hint = meant === undefined ? '' : `did you mean \`${meant}\`? `;
-      throw bad(`unknown option \`${key}\` of ${where}; ${hint}known are ${known.join(', ')}`);
+      throw bad(
+        `unknown option \`${maskValue(key)}\` of ${where}; ${hint}known are ${known.join(', ')}`,
+      );
     }
   }
 }
@@ -125,7 +127,7 @@ export function bad(message: string): LastchunkError {
 
 /** A value as it can stand in a message: short, and never the inside of an object (it may be secret). */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(maskCredentials(value).slice(0, 80));
+  if (typeof value === 'string') return JSON.stringify(maskValue(value).slice(0, 80));
   if (isObject(value)) return Array.isArray(value) ? 'an array' : 'an object';
   if (typeof value === 'function') return 'a function';
   return String(value);

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { describeError, markSayable, maskCredentials } from '../../src/core/error-words.ts';
+import {
+  describeError,
+  markSayable,
+  maskCredentials,
+  maskValue,
+} from '../../src/core/error-words.ts';
 import { LastchunkError } from '../../src/core/errors.ts';
 
 const TEXT = 'what a user wrote';
@@ -109,9 +114,26 @@ describe('a password', () => {
     ['"redis://:secret@host"', '"redis://***@host"'],
     ['host=h password=secret dbname=d', 'host=h password=*** dbname=d'],
     ["password='a b' x", 'password=*** x'],
+    ['password = secret dbname=d', 'password=*** dbname=d'],
+    ['at postgres://user:sec ret"s@host/db', 'at postgres://***@host/db'],
     ['https://example.com/a?b=c', 'https://example.com/a?b=c'],
   ])('is hidden in %s', (text, masked) => {
     expect(maskCredentials(text)).toBe(masked);
+  });
+
+  it.each([
+    ['postgres://user:sec/r e"t\nx@host/db', 'postgres://***@host/db'],
+    ['//user:secret@host', '//***@host'],
+    ['postgres:\\\\user:secret@host', 'postgres:\\\\***@host'],
+    ['user:secret@host/db', '***@host/db'],
+    ['postgres://user:secret', 'postgres://***'],
+    ['postgres://user:12secret/x', 'postgres://***'],
+    ['host=h password=secret', 'host=h password=***'],
+    ['postgres://host:5432/db', 'postgres://host:5432/db'],
+    ['http://[::1]:3000', 'http://[::1]:3000'],
+    ['maxPendingByts', 'maxPendingByts'],
+  ])('is hidden in a value: %j', (value, masked) => {
+    expect(maskValue(value)).toBe(masked);
   });
 
   it('is hidden in a sentence about an error', () => {

@@ -7,6 +7,7 @@ import { loadPg } from '../../src/postgres/options.ts';
 import { parseTable } from '../../src/postgres/table.ts';
 
 const url = 'postgres://user:secret@127.0.0.1:1/db';
+const SPACED = 'postgres://user:"secret 12345@host/db';
 
 /** Called as from JavaScript, where the types hold nothing back. */
 function refusal(options: unknown): LastchunkError {
@@ -51,6 +52,12 @@ describe('options', () => {
       { connectionString: 'postgres://user:se/secret#12345@host/db' },
       'percent-encoded',
     ],
+    [
+      'an address with a space in its password',
+      { connectionString: url, table: SPACED },
+      '`table`',
+    ],
+    ['such an address as an option', { connectionString: url, [SPACED]: true }, 'unknown option'],
     ['a table that is a number', { connectionString: url, table: 7 }, '`table`'],
   ];
   it.each(table)('refuse %s', (_, options, words) => {
