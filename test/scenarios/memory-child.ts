@@ -29,7 +29,10 @@ export interface MemoryReport {
 
 const MIB = 1024 * 1024;
 
-/** `large`: read to the end; `abandoned`: left when it has begun, character by character, and finished without its client. */
+/**
+ * `large`: read, and ended in one tick, so that all are due at once; `abandoned`: left when it has begun, character by
+ * character, and finished without its client.
+ */
 const SCENARIOS = {
   large: { answers: 20, letters: 0, pieces: 320, pieceBytes: 64 * 1024, leaves: false },
   abandoned: { answers: 2_000, letters: 2_000, pieces: 12, pieceBytes: 16 * 1024, leaves: true },
@@ -58,6 +61,8 @@ const keep = lastchunk({
 
 const piece = (index: number): string => `${index} `.padEnd(pieceBytes, 'lorem ipsum ');
 const goOn = createGate();
+const allWritten = createGate();
+let written = 0;
 const guard = keep.guard(
   { maxBytes: 32 * MIB, finish: { maxConcurrent: answers }, missingAfterMs: 600_000 },
   async (_req: IncomingMessage, res: ServerResponse) => {
@@ -69,6 +74,9 @@ const guard = keep.guard(
       if (!res.write(piece(index))) await once(res, 'drain');
       else await new Promise(setImmediate);
     }
+    written += 1;
+    if (written === answers) allWritten.open();
+    if (!leaves) await allWritten.promise;
     res.end();
   },
 );
