@@ -33,6 +33,11 @@ it('has at most 12 KB, and the example of an own table as it is run', async () =
   expect(readme).toContain(await readFile(join(ROOT, 'examples/pg/store.ts'), 'utf8'));
 });
 
+it('says in its example who should reach metrics and health', () => {
+  const said = /^\/\/ .*network.*\napp\.get\('\/metrics'.*\napp\.get\('\/health\/saves'/m;
+  expect(exampleOf(readme)).toMatch(said);
+});
+
 it('names the two commands', () => {
   expect(readme).toContain('npm install && npm run demo');
   expect(readme).toContain('npm install && npm test');

@@ -19,6 +19,7 @@ app.post('/chat/:id', keep.guard({ message }), async (req, res) => {
   }
   res.end('data: [DONE]\n\n');
 });
+// For your own network: let no proxy pass these two on.
 app.get('/metrics', metrics.handler());
 app.get('/health/saves', keep.healthHandler());
 app.use(keep.errorHandler()); // after the routes
