@@ -51,7 +51,9 @@ describe('docker-compose.yml', () => {
   });
 
   it.each(services)('pins the version of %s', (_, { image, build }) => {
-    expect(image).toMatch(build === undefined ? /^[\w./-]+:v?\d[\d.]*$/ : /:local$/);
+    expect(image).toMatch(
+      build === undefined ? /^[\w./-]+:v?\d[\d.]*(?:@sha256:[0-9a-f]{64})?$/ : /:local$/,
+    );
     expect(build === undefined || existsSync(at(build.dockerfile))).toBe(true);
   });
 
@@ -80,6 +82,14 @@ describe('docker-compose.yml', () => {
     expect(named.toSorted()).toEqual(Object.keys(stack.volumes).toSorted());
   });
 
+  it('lets nobody stop or reload Prometheus, nor read Grafana without a password that is chosen', () => {
+    expect(stack.services['prometheus']?.command?.join(' ')).not.toMatch(/lifecycle|admin-api/);
+    const { environment = {} } = stack.services['grafana'] ?? {};
+    expect(environment['GF_SECURITY_ADMIN_PASSWORD']).toMatch(/^\$\{GRAFANA_PASSWORD:\?/);
+    const open = Object.keys(environment).filter((name) => /ANONYMOUS|LOGIN_FORM/.test(name));
+    expect(open).toEqual([]);
+  });
+
   it('keeps metrics longer than the window of the budget, and exemplars', () => {
     expect(stack.services['prometheus']?.command).toEqual(
       expect.arrayContaining([
@@ -96,13 +106,14 @@ describe('docker-compose.yml', () => {
     process.stdout.write('no docker compose here: its own check is left out\n');
   it.runIf(compose !== undefined)('is right in the eyes of docker compose', () => {
     const [program = '', ...args] = compose ?? [];
-    const file = ['-f', at('docker-compose.yml')];
-    const { status, stdout, stderr } = spawnSync(program, [
-      ...args,
-      ...file,
-      'config',
-      '--format=json',
-    ]);
+    // Not the .env of whoever runs this.
+    const file = ['--env-file', '/dev/null', '-f', at('docker-compose.yml')];
+    const config = [...args, ...file, 'config', '--format=json'];
+    const { GRAFANA_PASSWORD: _, ...unset } = process.env;
+    const refused = spawnSync(program, config, { env: unset });
+    expect(String(refused.stderr)).toContain('write GRAFANA_PASSWORD=');
+    const env = { ...process.env, GRAFANA_PASSWORD: 'chosen' };
+    const { status, stdout, stderr } = spawnSync(program, config, { env });
     expect({ status, stderr: String(stderr) }).toEqual({ status: 0, stderr: '' });
     // The form is that of the Compose specification, with everything written out.
     const { services: resolved } = JSON.parse(String(stdout)) as {
@@ -116,6 +127,43 @@ describe('docker-compose.yml', () => {
     expect(mounted.filter(({ source }) => !existsSync(source))).toEqual([]);
     const ports = all.flatMap((one) => one.ports ?? []);
     expect(new Set(ports.map((port) => port.host_ip))).toEqual(new Set(['127.0.0.1']));
+  });
+});
+
+describe('scripts/pin-images.sh', () => {
+  /** Copies of what it changes, and a `docker` that says `says` of each image: there is no engine here. */
+  const pin = (says: string) => {
+    const home = mkdtempSync(join(scratch, 'pin-'));
+    const files = ['docker-compose.yml', 'deploy/demo/Dockerfile'].map((name) => {
+      const copy = join(home, name.replaceAll('/', '-'));
+      cpSync(at(name), copy);
+      return copy;
+    });
+    writeFileSync(join(home, 'docker'), `#!/bin/sh\necho "${says}"\n`, { mode: 0o755 });
+    const env = { ...process.env, PATH: `${home}:${process.env['PATH']}` };
+    const run = () => spawnSync(at('scripts/pin-images.sh'), files, { env, encoding: 'utf8' });
+    return { run, text: () => files.map((file) => readFileSync(file, 'utf8')).join('\n') };
+  };
+  const withoutDigests = (text: string): string => text.replaceAll(/@sha256:\w+/g, '');
+
+  it('writes the digest of each image behind its version, once', () => {
+    const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
+    const { run, text } = pin(digest);
+    const before = text();
+    const pulled = before.match(/^(?: *image:|FROM) \S+(?<!:local)$/gm) ?? [];
+    expect(pulled.length).toBeGreaterThan(5);
+    for (const time of ['first', 'again']) {
+      expect({ time, ...run() }).toMatchObject({ status: 0, stderr: '' });
+      expect(text().split(`@${digest}`)).toHaveLength(pulled.length + 1);
+      expect(withoutDigests(text())).toBe(withoutDigests(before));
+    }
+  });
+
+  it('changes nothing where a digest is not told', () => {
+    const { run, text } = pin('no such manifest');
+    const before = text();
+    expect(run()).toMatchObject({ status: 1, stderr: expect.stringContaining('no digest of') });
+    expect(text()).toBe(before);
   });
 });
 
