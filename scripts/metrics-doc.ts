@@ -9,7 +9,7 @@ export function metricsDoc(): string {
     '# Metrics and spans',
     '<!-- Made by `tsx scripts/generate.ts` from src/core/names/index.ts. -->',
     'Every metric exists under two names that translate into each other: an OTLP receiver of Prometheus makes the left one from the right one. Do not send both into one Prometheus: everything would count twice. The metrics SDK of OpenTelemetry for JavaScript has a Prometheus exporter that leaves out the unit; use `lastchunk/prometheus` or OTLP instead.',
-    'Series with labels exist at 0 before their first event, those of a route from its guard (with the option `route`) or its first stream on, and of `other` and `unmatched` only where there are such streams. Instruments and spans carry the `schemaUrl` of the conventions whose names they use. `route` is the pattern of the route, at most 100 of them and then `other`; `unmatched` is a response without a route. In OpenTelemetry the label `error_type` is the attribute `error.type`; the others are called the same.',
+    'Series with labels exist at 0 before their first event, those of a route from its guard (with the option `route`) or its first stream on, and of `other` and `unmatched` only where there are such streams. Instruments and spans carry the `schemaUrl` of the conventions whose names they use. `route` is the pattern of the route, at most 100 of them and then `other`; `unmatched` is a response without a route. In OpenTelemetry labels are attributes with names of their own: [opentelemetry.md](opentelemetry.md#names) has the table.',
     'In a cluster of workers, give each worker a registry of your own (`prometheus({ registry })`) and name it to the client (`AggregatorRegistry.setRegistries(registry)`). The table says how each gauge adds up. `oldest` is the smallest time that is not 0: there a process that has none has no series, so that it cannot hide what the others wait for.',
     '## Counters and gauges',
     table(
@@ -18,7 +18,7 @@ export function metricsDoc(): string {
         .filter((metric) => metric.type !== 'histogram')
         .map((metric) => [
           `\`${metric.prometheus}\``,
-          metric.type === 'gauge' && metric.onlyPrometheus ? '–' : `\`${metric.name}\``,
+          `\`${metric.name}\``,
           metric.type === 'gauge' ? `gauge, ${metric.aggregator} over workers` : metric.type,
           `\`${metric.unit}\``,
           labelsIn(metric.labels),

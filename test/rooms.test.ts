@@ -33,7 +33,6 @@ const SHORT_FILES: Readonly<Record<string, string>> = {
   'slo/dashboards/saves.ts': 'the list of rows of a dashboard',
   'slo/dashboards/streams.ts': 'the list of rows of a dashboard',
   'slo/dashboards/variables.ts': "the table of a dashboard's variables",
-  'slo/rules.ts': 'the list of all groups of rules',
 };
 
 /** Names that two files of `src` export, and why neither can give way. */

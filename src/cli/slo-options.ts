@@ -1,8 +1,9 @@
 /** The options that `lastchunk rules` and `lastchunk dashboards` have in common: the objectives as flags. */
 import { LastchunkError } from '../core/errors.ts';
-import { bad } from '../core/options.ts';
+import { bad, oneOf } from '../core/options.ts';
 import type { SloOptions } from '../slo/index.ts';
 import { resolveSlo } from '../slo/settings.ts';
+import { SOURCES } from '../slo/source.ts';
 
 /** For `parseArgs`. */
 export const SLO_OPTIONS = {
@@ -13,6 +14,7 @@ export const SLO_OPTIONS = {
   'min-failures': { type: 'string' },
   runbooks: { type: 'string' },
   speed: { type: 'string' },
+  source: { type: 'string' },
 } as const;
 
 /** For `--help`. */
@@ -23,7 +25,8 @@ export const SLO_OPTIONS_HELP = `\
       --label NAME      tell apart by this label beside job, as cluster; may be given again
       --min-failures N  failed saves without which nobody is paged (default: 3)
       --runbooks URL    where the runbooks are: /<AlertName>.md is put behind it
-      --speed N         divide every window and wait by N, for a rehearsal (default: 1)`;
+      --speed N         divide every window and wait by N, for a rehearsal (default: 1)
+      --source NAME     prometheus, or otel: series that an OpenTelemetry SDK sends (default: prometheus)`;
 
 /** What `parseArgs` found. */
 export type SloFlags = {
@@ -32,7 +35,7 @@ export type SloFlags = {
 
 /** The options of `lastchunk/slo`. Throws `bad-option`, which names the flag and its range, for a value outside of it. */
 export function sloOptionsOf(flags: SloFlags): SloOptions {
-  const { objective, timeliness, window, label, runbooks, speed } = flags;
+  const { objective, timeliness, window, label, runbooks, speed, source } = flags;
   const minFailures = flags['min-failures'];
   const options: SloOptions = {
     ...(objective !== undefined && { objective: numberOf('--objective', objective) }),
@@ -42,6 +45,7 @@ export function sloOptionsOf(flags: SloFlags): SloOptions {
     ...(minFailures !== undefined && { minFailures: numberOf('--min-failures', minFailures) }),
     ...(runbooks !== undefined && { runbookUrl: runbooks }),
     ...(speed !== undefined && { speed: numberOf('--speed', speed) }),
+    source: oneOf('--source', source, SOURCES, 'prometheus'),
   };
   try {
     resolveSlo(options);
@@ -67,6 +71,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   minFailures: '--min-failures',
   runbookUrl: '--runbooks',
   speed: '--speed',
+  source: '--source',
 } satisfies Record<keyof SloOptions, string>;
 
 function numberOf(flag: string, text: string): number {

@@ -2,3 +2,4 @@
 export type { AlertingRule, RecordingRule, RuleGroup, Severity } from './rule.ts';
 export { ruleGroups, rulesYaml } from './rules.ts';
 export type { SloOptions } from './settings.ts';
+export type { Source } from './source.ts';

@@ -51,16 +51,21 @@ unless
       description:
         'Job {{ $labels.job }} showed metrics of lastchunk in the last 6h and shows none now.',
     },
-    {
-      name: 'LastchunkTargetDown',
-      severity: 'warning',
-      expr: `  up == 0
+    ...(slo.source === 'otel' ? [] : [targetDown(slo, remembered)]),
+  ];
+}
+
+/** What is sent and not scraped has no `up`: there, a process that is gone is seen when its job is. */
+function targetDown(slo: Slo, remembered: string): Alert {
+  return {
+    name: 'LastchunkTargetDown',
+    severity: 'warning',
+    expr: `  up == 0
 and ${on(slo, 'instance')}
   group ${by(slo, 'instance')} (${remembered})`,
-      wait: 5 * MINUTE,
-      summary: 'A process cannot be scraped.',
-      description:
-        'Instance {{ $labels.instance }} of job {{ $labels.job }} has not answered a scrape for 5m.',
-    },
-  ];
+    wait: 5 * MINUTE,
+    summary: 'A process cannot be scraped.',
+    description:
+      'Instance {{ $labels.instance }} of job {{ $labels.job }} has not answered a scrape for 5m.',
+  };
 }

@@ -15,7 +15,11 @@ import { streamAlerts } from './stream-alerts.ts';
  */
 export function ruleGroups(options: SloOptions = {}): RuleGroup[] {
   const slo = resolveSlo(options);
-  return [...recordingGroups(slo), ...alertGroups(slo)];
+  const recordings = recordingGroups(slo).map((group) => ({
+    ...group,
+    rules: group.rules.map(({ record, expr }) => ({ record, expr: slo.spelling.query(expr) })),
+  }));
+  return [...recordings, ...alertGroups(slo)];
 }
 
 function alertGroups(slo: Slo): RuleGroup<AlertingRule>[] {
@@ -37,10 +41,14 @@ function ruleOf(slo: Slo, alert: Alert): AlertingRule {
   const { name, severity, expr, wait, labels, summary, description } = alert;
   return {
     alert: name,
-    expr,
+    expr: slo.spelling.query(expr),
     ...(wait !== undefined && { for: slo.span(wait) }),
     labels: { severity, ...labels },
-    annotations: { summary, description, runbook_url: `${slo.runbookUrl}/${name}.md` },
+    annotations: {
+      summary,
+      description: slo.spelling.template(description),
+      runbook_url: `${slo.runbookUrl}/${name}.md`,
+    },
   };
 }
 

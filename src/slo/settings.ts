@@ -1,7 +1,8 @@
 /** What a user may choose about objectives and rules, checked once and with its default. */
-import { bad, refuseUnknown, show, wholeNumber } from '../core/options.ts';
+import { bad, oneOf, refuseUnknown, show, wholeNumber } from '../core/options.ts';
 import { METRICS } from '../core/names/index.ts';
 import { DAY, spell } from './duration.ts';
+import { OTEL_LABELS, type Source, SOURCES, type Spelling, spellingOf } from './source.ts';
 import { BURN_WINDOWS, burnFactor, rounded } from './windows.ts';
 
 /** Options of everything in `lastchunk/slo`. */
@@ -26,6 +27,11 @@ export interface SloOptions {
    * Limits of the app's own time (2.5 s for a save, 20 s for a pending one) stay as they are.
    */
   readonly speed?: number;
+  /**
+   * Whose series they are: `prometheus` (default), scraped from `lastchunk/prometheus`; `otel`, sent by an OpenTelemetry SDK
+   * and translated by Prometheus, with labels such as `http_route` in place of `route`.
+   */
+  readonly source?: Source;
 }
 
 /** The options with their defaults, and the spans of time as rules write them. */
@@ -38,6 +44,9 @@ export interface Slo {
   readonly by: readonly string[];
   readonly minFailures: number;
   readonly runbookUrl: string;
+  readonly source: Source;
+  /** How the source spells queries. */
+  readonly spelling: Spelling;
   /** Real seconds of a span, after `speed`. */
   seconds(nominal: number): number;
   /** The same as PromQL writes it. */
@@ -52,6 +61,7 @@ const KEYS: readonly (keyof SloOptions)[] = [
   'minFailures',
   'runbookUrl',
   'speed',
+  'source',
 ];
 
 /** Throws `bad-option` for an unknown option and for a value outside of its range. */
@@ -59,6 +69,7 @@ export function resolveSlo(options: SloOptions = {}): Slo {
   refuseUnknown('the objectives', options, KEYS);
   const days = wholeNumber('windowDays', options.windowDays, { min: 7, max: 90, fallback: 30 });
   const speed = wholeNumber('speed', options.speed, { min: 1, max: 60, fallback: 1 });
+  const source = oneOf('source', options.source, SOURCES, 'prometheus');
   const periodSeconds = days * DAY;
   const seconds = (nominal: number): number => nominal / speed;
   return {
@@ -72,6 +83,8 @@ export function resolveSlo(options: SloOptions = {}): Slo {
       fallback: 3,
     }),
     runbookUrl: runbookBase(options.runbookUrl ?? 'docs/runbooks'),
+    source,
+    spelling: spellingOf(source),
     seconds,
     span: (nominal) => spell(seconds(nominal)),
   };
@@ -115,6 +128,7 @@ const TAKEN: readonly string[] = [
   'short',
   'cause',
   ...Object.values(METRICS).flatMap(({ labels }) => Object.keys(labels)),
+  ...OTEL_LABELS,
 ];
 
 function runbookBase(base: string): string {

@@ -13,7 +13,7 @@ import {
 } from '@opentelemetry/api';
 import { VERSION } from '../core/version.ts';
 import type { Counter, Gauge } from '../core/names/metric.ts';
-import { METRICS, SCHEMA_URL } from '../core/names/index.ts';
+import { type Label, LABEL_ATTRIBUTES, METRICS, SCHEMA_URL } from '../core/names/index.ts';
 import { mergeReadings, type ReadSeries, type Sink } from './sink.ts';
 import { sharedState } from '../core/shared-state.ts';
 
@@ -46,7 +46,7 @@ function createOtelSink(): Sink {
     },
     observe(metric, labels, value) {
       follow();
-      histograms.get(metric.name)?.record(value, { ...labels });
+      histograms.get(metric.name)?.record(value, toAttributes(labels));
     },
     // A distribution cannot be made to exist empty here; a new route is an occasion to look for the SDK.
     prepare: follow,
@@ -69,7 +69,6 @@ function observeAll(meter: Meter, reads: readonly ReadSeries[]): void {
   const made = new Map<string, Observable>();
   for (const metric of Object.values(METRICS)) {
     if (metric.type === 'histogram') continue;
-    if (metric.type === 'gauge' && metric.onlyPrometheus) continue;
     made.set(metric.name, createObservable(meter, metric));
   }
   meter.addBatchObservableCallback(
@@ -95,13 +94,21 @@ function createObservable(meter: Meter, metric: Counter | Gauge): Observable {
 /** Attributes by the labels of a series, which are the same object in every reading of it. */
 const translated = new WeakMap<object, Attributes>();
 
-/** `error_type` is OpenTelemetry's `error.type`; the other labels are one word and the same in both. */
 function attributesOf(labels: Readonly<Record<string, string>>): Attributes {
   let attributes = translated.get(labels);
-  if (attributes === undefined) {
-    const { error_type: errorType, ...rest } = labels;
-    attributes = errorType === undefined ? rest : { ...rest, 'error.type': errorType };
-    translated.set(labels, attributes);
+  if (attributes === undefined) translated.set(labels, (attributes = toAttributes(labels)));
+  return attributes;
+}
+
+/** As the conventions have it: no `error.type` on success, `_OTHER` for one that has no series; `guarded` is a boolean. */
+function toAttributes(labels: Readonly<Record<string, string>>): Attributes {
+  const attributes: Attributes = {};
+  // A series has labels of the table and no others.
+  for (const [label, value] of Object.entries(labels) as [Label, string][]) {
+    if (label === 'error_type' && value === 'none') continue;
+    const name = LABEL_ATTRIBUTES[label];
+    if (label === 'error_type' && value === 'other') attributes[name] = '_OTHER';
+    else attributes[name] = label === 'guarded' ? value === 'true' : value;
   }
   return attributes;
 }

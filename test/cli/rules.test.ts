@@ -28,6 +28,12 @@ it('prints the rules for another objective, window and labels', async () => {
   expect((await run(...flags)).stdout).toBe(rulesYaml(options));
 });
 
+it('prints the rules for series that OpenTelemetry sends', async () => {
+  const { stdout } = await run('--source', 'otel');
+  expect(stdout).toBe(rulesYaml({ source: 'otel' }));
+  expect(stdout).toContain('http_route');
+});
+
 it('writes them into a file', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'lastchunk-cli-'));
   onTestFinished(() => rm(directory, { recursive: true }));

@@ -13,4 +13,5 @@ export const MISTAKES: readonly (readonly [flag: string, value: string, said: st
   ['--min-failures', '1.5', 'a whole number from 1 to 1000, not 1.5'],
   ['--runbooks', 'two words', 'a URL or a path, not "two words"'],
   ['--speed', '1000', 'a whole number from 1 to 60, not 1000'],
+  ['--source', 'otlp', 'one of prometheus, otel, not "otlp"'],
 ];

@@ -1,4 +1,4 @@
-import { metrics as api } from '@opentelemetry/api';
+import { metrics as api, type Attributes } from '@opentelemetry/api';
 import {
   AggregationTemporality,
   InMemoryMetricExporter,
@@ -53,7 +53,7 @@ afterEach(async () => {
 });
 
 /** Sum of the points that carry these attributes. */
-function sum(metric: MetricData | undefined, attributes: Record<string, string> = {}): number {
+function sum(metric: MetricData | undefined, attributes: Attributes = {}): number {
   const points = (metric?.dataPoints ?? []) as DataPoint<number>[]; // never asked of a histogram
   return points
     .filter((point) =>
@@ -64,7 +64,7 @@ function sum(metric: MetricData | undefined, attributes: Record<string, string> 
 
 function histogramOf(metric: MetricData | undefined, route: string): Histogram | undefined {
   const points = (metric?.dataPoints ?? []) as DataPoint<Histogram>[]; // asked of histograms only
-  return points.find((point) => point.attributes['route'] === route)?.value;
+  return points.find((point) => point.attributes['http.route'] === route)?.value;
 }
 
 describe('with an SDK', () => {
@@ -80,17 +80,33 @@ describe('with an SDK', () => {
     recorder.onEnd?.(anEnd(stream));
     recorder.onAttempt?.('57P01');
     const after = await sdk.collect();
-    const route = '/otel';
-    expect(sum(during.get('lastchunk.streams.active'), { route })).toBe(1);
-    expect(sum(during.get('lastchunk.saves.pending'), { route })).toBe(1);
-    expect(sum(during.get('lastchunk.chunks'), { route })).toBe(4);
-    expect(sum(after.get('lastchunk.streams.active'), { route })).toBe(0);
-    expect(sum(after.get('lastchunk.saves'), { route, result: 'saved' })).toBe(1);
+    const route = { 'http.route': '/otel' };
+    expect(sum(during.get('lastchunk.streams.active'), route)).toBe(1);
+    expect(sum(during.get('lastchunk.saves.pending'), route)).toBe(1);
+    expect(sum(during.get('lastchunk.chunks'), route)).toBe(4);
+    expect(sum(after.get('lastchunk.streams.active'), route)).toBe(0);
+    expect(sum(after.get('lastchunk.saves'), { ...route, 'lastchunk.save.result': 'saved' })).toBe(
+      1,
+    );
     const attempts = after.get('lastchunk.save.attempts');
     expect(sum(attempts, { 'error.type': '57P01' })).toBe(1);
+    const ended = { ...route, 'lastchunk.outcome': 'completed', 'lastchunk.guarded': true };
+    expect(sum(after.get('lastchunk.streams.ended'), ended)).toBe(1);
     expect(sdk.scopes()).toMatchObject([
       { name: 'lastchunk', version: VERSION, schemaUrl: SCHEMA_URL },
     ]);
+  });
+
+  it('has an error type only of an error, and the word of the conventions for any other', async () => {
+    const sdk = startSdk();
+    const recorder = createRecorder([otelSink()]);
+    recorder.onAttempt?.(undefined);
+    recorder.onAttempt?.('an error of no series');
+    const attempts = (await sdk.collect()).get('lastchunk.save.attempts');
+    const all = attempts?.dataPoints.map(({ attributes }) => attributes);
+    expect(all).toContainEqual({});
+    expect(all).toContainEqual({ 'error.type': '_OTHER' });
+    expect(JSON.stringify(all)).not.toMatch(/"(?:none|other)"/);
   });
 
   it('gives distributions the buckets of the table', async () => {
@@ -130,9 +146,7 @@ describe('with an SDK', () => {
     recorder.onEnd?.(anEnd(stream));
     const seen = await sdk.collect();
     const table: readonly Metric[] = Object.values(METRICS);
-    const expected = table
-      .filter((metric) => metric.type !== 'gauge' || !metric.onlyPrometheus)
-      .map(({ name, unit, help }) => ({ name, unit, description: help }));
+    const expected = table.map(({ name, unit, help }) => ({ name, unit, description: help }));
     const found = [...seen.values()].map(({ descriptor: { name, unit, description } }) => ({
       name,
       unit,
@@ -140,6 +154,13 @@ describe('with an SDK', () => {
     }));
     const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
     expect(found.toSorted(byName)).toEqual(expected.toSorted(byName));
+    // Every label of every series, in a namespace.
+    const points = [...seen.values()].flatMap(({ dataPoints }) => [...dataPoints]);
+    const names = new Set(points.flatMap(({ attributes }) => Object.keys(attributes)));
+    for (const name of names) {
+      expect(name).toMatch(/^(?:lastchunk\..+|http\.route|error\.type|process\.runtime\.version)$/);
+    }
+    expect(names).toContain('lastchunk.pool');
   });
 
   it('adds up the instances of one process', async () => {
@@ -151,8 +172,8 @@ describe('with an SDK', () => {
     await sdk.collect();
     second.onStart?.(aStream({ route: '/both' }));
     const seen = await sdk.collect();
-    expect(sum(seen.get('lastchunk.streams.started'), { route: '/both' })).toBe(3);
-    expect(sum(seen.get('lastchunk.streams.active'), { route: '/both' })).toBe(3);
+    expect(sum(seen.get('lastchunk.streams.started'), { 'http.route': '/both' })).toBe(3);
+    expect(sum(seen.get('lastchunk.streams.active'), { 'http.route': '/both' })).toBe(3);
   });
 });
 
@@ -164,12 +185,12 @@ describe('an SDK that comes late', () => {
     const sdk = startSdk();
     recorder.onFirstChunk?.(aStream({ route: '/late' }), 5);
     const seen = await sdk.collect();
-    expect(sum(seen.get('lastchunk.streams.started'), { route: '/late' })).toBe(2);
+    expect(sum(seen.get('lastchunk.streams.started'), { 'http.route': '/late' })).toBe(2);
     expect(histogramOf(seen.get('lastchunk.time_to_first_chunk'), '/late')?.count).toBe(1);
     const lost = seen.get('lastchunk.saves')?.dataPoints ?? [];
     expect(lost.map(({ attributes }) => attributes)).toContainEqual({
-      route: '/late',
-      result: 'lost',
+      'http.route': '/late',
+      'lastchunk.save.result': 'lost',
     });
   });
 
@@ -178,7 +199,7 @@ describe('an SDK that comes late', () => {
     const sdk = startSdk();
     await new Promise((resolve) => setImmediate(resolve));
     const seen = await sdk.collect();
-    expect(sum(seen.get('lastchunk.streams.started'), { route: '/same-turn' })).toBe(1);
+    expect(sum(seen.get('lastchunk.streams.started'), { 'http.route': '/same-turn' })).toBe(1);
   });
 
   it('after another one gets the totals too', async () => {
@@ -190,7 +211,7 @@ describe('an SDK that comes late', () => {
     const sdk = startSdk();
     recorder.onFirstChunk?.(aStream({ route: '/replaced' }), 5);
     const seen = await sdk.collect();
-    expect(sum(seen.get('lastchunk.streams.started'), { route: '/replaced' })).toBe(1);
+    expect(sum(seen.get('lastchunk.streams.started'), { 'http.route': '/replaced' })).toBe(1);
   });
 });
 

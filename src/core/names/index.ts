@@ -197,7 +197,15 @@ export const METRICS = {
       'Always 1; the labels say what runs.',
     ),
     aggregator: 'first',
-    onlyPrometheus: true,
+  },
+  processStart: {
+    ...gauge(
+      'lastchunk.process.start_timestamp',
+      's',
+      {},
+      'When the process started, as Unix time.',
+    ),
+    aggregator: 'oldest',
   },
 } as const satisfies Readonly<Record<string, Metric>>;
 
@@ -207,7 +215,7 @@ export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.41.0';
 /** Span names. All are INTERNAL; the stream's has the route behind it. A replay is a root, linked to its streams. */
 export const SPANS = { stream: 'stream', save: 'save', replay: 'replay' } as const;
 
-/** Span attributes, with what they hold. `http.*` and `error.type` are OpenTelemetry's own. */
+/** Span attributes, with what they hold. `http.*`, `error.type` and `gen_ai.*` are OpenTelemetry's own. */
 export const ATTRIBUTES = {
   route: 'http.route',
   method: 'http.request.method',
@@ -235,3 +243,27 @@ export const ATTRIBUTES = {
   /** Messages of a replayed batch. */
   messages: 'lastchunk.replay.messages',
 } as const;
+
+/** The labels of all metrics. */
+export type Label = {
+  [Key in keyof typeof METRICS]: keyof (typeof METRICS)[Key]['labels'];
+}[keyof typeof METRICS];
+
+/** The attribute that a label of a metric is in OpenTelemetry; the same one as on spans where it says the same. */
+export const LABEL_ATTRIBUTES: Readonly<Record<Label, string>> = {
+  route: ATTRIBUTES.route,
+  error_type: ATTRIBUTES.errorType,
+  outcome: ATTRIBUTES.outcome,
+  guarded: ATTRIBUTES.guarded,
+  format: ATTRIBUTES.format,
+  result: ATTRIBUTES.saveResult,
+  reason: 'lastchunk.reason',
+  released: 'lastchunk.released',
+  kind: 'lastchunk.kind',
+  where: 'lastchunk.where',
+  pool: 'lastchunk.pool',
+  state: 'lastchunk.state',
+  version: 'lastchunk.version',
+  journal: 'lastchunk.journal',
+  node: 'process.runtime.version',
+};

@@ -44,8 +44,6 @@ export interface Gauge<L extends LabelSets = LabelSets> extends Named<L> {
    * with 0 for none: the smallest that is not 0.
    */
   readonly aggregator: 'sum' | 'min' | 'max' | 'first' | 'oldest';
-  /** Set where OpenTelemetry says the same in another way (resource, scope). */
-  readonly onlyPrometheus: boolean;
 }
 
 /** A distribution. */
@@ -87,8 +85,7 @@ export function gauge<const L extends LabelSets>(
   help: string,
 ): Gauge<L> {
   const prometheus = prometheusName(name, unit, false);
-  const how = { aggregator: 'sum', onlyPrometheus: false } as const;
-  return { type: 'gauge', name, prometheus, unit, labels, help, ...how };
+  return { type: 'gauge', name, prometheus, unit, labels, help, aggregator: 'sum' };
 }
 
 export function seconds<const L extends LabelSets>(

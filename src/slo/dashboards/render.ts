@@ -15,6 +15,7 @@ import { draw, refIdOf } from './draw.ts';
 import { normalise } from './normalise.ts';
 import type { Board, Panel, Query, Step } from './panel.ts';
 import type { Scope } from './scope.ts';
+import type { Spelling } from '../source.ts';
 import { SOURCE, variables } from './variables.ts';
 
 /** By which dashboards of lastchunk find each other. */
@@ -22,7 +23,7 @@ export const TAG = 'lastchunk-mixin';
 
 /** A dashboard in Grafana's classic form. `id` is missing on purpose: it is the server's. */
 export function render(board: Board, scope: Scope): Dashboard {
-  const { runbookUrl } = scope.slo;
+  const { runbookUrl, spelling } = scope.slo;
   const dashboard = new DashboardBuilder(board.title)
     .uid(board.uid)
     .description(board.description)
@@ -44,12 +45,12 @@ export function render(board: Board, scope: Scope): Dashboard {
   const runbook = (alert: string): string => `${runbookUrl}/${alert}.md`;
   for (const row of board.rows) {
     dashboard.withRow(new RowBuilder(row.title).id(row.id));
-    for (const panel of row.panels) dashboard.withPanel(panelOf(panel, runbook));
+    for (const panel of row.panels) dashboard.withPanel(panelOf(panel, runbook, spelling));
   }
   return normalise(dashboard.build());
 }
 
-function panelOf(panel: Panel, runbook: (alert: string) => string) {
+function panelOf(panel: Panel, runbook: (alert: string) => string, spelling: Spelling) {
   const { id, title, shows, good, action, unit, decimals, min, max, alerts = [] } = panel;
   const builder = draw(panel, runbook)
     .id(id)
@@ -68,7 +69,7 @@ function panelOf(panel: Panel, runbook: (alert: string) => string) {
         })),
       ),
     )
-    .targets(panel.queries.map((query, index) => targetOf(panel, query, index)))
+    .targets(panel.queries.map((query, index) => targetOf(panel, query, index, spelling)))
     .links(
       alerts.map((alert) =>
         new DashboardLinkBuilder(`Runbook: ${alert}`)
@@ -85,12 +86,17 @@ function panelOf(panel: Panel, runbook: (alert: string) => string) {
 
 const PLAIN: readonly Step[] = [{ colour: 'green' }];
 
-function targetOf({ kind }: Panel, query: Query, index: number): DataqueryBuilder {
+function targetOf(
+  { kind }: Panel,
+  query: Query,
+  index: number,
+  spelling: Spelling,
+): DataqueryBuilder {
   const target = new DataqueryBuilder()
     .refId(refIdOf(index))
     .datasource(SOURCE)
-    .expr(query.expr)
-    .legendFormat(query.legend);
+    .expr(spelling.query(query.expr))
+    .legendFormat(spelling.template(query.legend));
   if (query.exemplars === true) target.exemplar(true);
   if (kind === 'heatmap') return target.range().format(PromQueryFormat.Heatmap);
   if (kind === 'table') return target.instant().format(PromQueryFormat.Table);
@@ -99,6 +105,7 @@ function targetOf({ kind }: Panel, query: Query, index: number): DataqueryBuilde
 
 /** Vertical lines over every plot: what changed, and who was woken. */
 function annotations(scope: Scope): AnnotationQueryBuilder[] {
+  const { spelling } = scope.slo;
   const versions = `group by (job, version) (${scope.select('buildInfo')})`;
   const before = `group by (job, version) (${scope.select('buildInfo')} offset 5m)`;
   const started = scope.ofProcess('process_start_time_seconds');
@@ -108,11 +115,11 @@ function annotations(scope: Scope): AnnotationQueryBuilder[] {
       .datasource(SOURCE)
       .enable(true)
       .iconColor(colour)
-      .expr(expr);
+      .expr(spelling.query(expr));
   return [
     mark('New versions', 'blue', `${versions} unless ${before}`)
       .titleFormat('New version')
-      .textFormat('{{job}} runs lastchunk {{version}}'),
+      .textFormat(spelling.template('{{job}} runs lastchunk {{version}}')),
     mark('Restarts', 'light-blue', `changes(${started}[$__rate_interval]) > 0`)
       .titleFormat('Restart')
       .textFormat('{{instance}}'),

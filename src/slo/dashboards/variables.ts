@@ -12,7 +12,10 @@ import type { Slo } from '../settings.ts';
 export const SOURCE = { type: 'prometheus', uid: '${datasource}' } as const;
 
 /** `datasource`, `job`, the further labels, `instance` and `route`, each narrowed by those before it. */
-export function variables({ by }: Slo): (DatasourceVariableBuilder | QueryVariableBuilder)[] {
+export function variables({
+  by,
+  spelling,
+}: Slo): (DatasourceVariableBuilder | QueryVariableBuilder)[] {
   const info = METRICS.buildInfo.prometheus;
   const chosen = (labels: readonly string[]): string =>
     labels.length === 0 ? '' : `{${labels.map((label) => `${label}=~"$${label}"`).join(', ')}}`;
@@ -25,7 +28,9 @@ export function variables({ by }: Slo): (DatasourceVariableBuilder | QueryVariab
     choice('instance', `label_values(${info}${chosen(by)}, instance)`),
     choice(
       'route',
-      `label_values(${METRICS.streamsStarted.prometheus}${chosen([...by, 'instance'])}, route)`,
+      spelling.query(
+        `label_values(${METRICS.streamsStarted.prometheus}${chosen([...by, 'instance'])}, route)`,
+      ),
     ),
   ];
 }

@@ -4,7 +4,7 @@ import { FORMAT_NAMES } from '../../../src/formats/index.ts';
 import { metricsDoc } from '../../../scripts/metrics-doc.ts';
 import { FORMATS, STORE_ERRORS } from '../../../src/core/names/labels.ts';
 import type { Metric } from '../../../src/core/names/metric.ts';
-import { ATTRIBUTES, METRICS } from '../../../src/core/names/index.ts';
+import { ATTRIBUTES, LABEL_ATTRIBUTES, METRICS } from '../../../src/core/names/index.ts';
 
 const metrics: readonly Metric[] = Object.values(METRICS);
 
@@ -40,6 +40,7 @@ const CONTRACT = [
   'lastchunk_pool_held_long_total',
   'lastchunk_pool_leaked_total',
   'lastchunk_pool_waiting',
+  'lastchunk_process_start_timestamp_seconds',
   'lastchunk_relay_dropped_total',
   'lastchunk_relay_lag_seconds',
   'lastchunk_relay_up',
@@ -110,11 +111,23 @@ describe('the metrics table', () => {
 });
 
 it('attributes are dotted names of ours or of the semantic conventions', () => {
-  for (const name of Object.values(ATTRIBUTES)) {
+  for (const name of [...Object.values(ATTRIBUTES), ...Object.values(LABEL_ATTRIBUTES)]) {
     expect(name).toMatch(
-      /^(?:lastchunk(?:\.[a-z_]+)+|http\.route|http\.request\.method|error\.type|gen_ai\.conversation\.id)$/,
+      /^(?:lastchunk(?:\.[a-z_]+)+|http\.route|http\.request\.method|error\.type|gen_ai\.conversation\.id|process\.runtime\.version)$/,
     );
   }
+});
+
+it('docs/opentelemetry.md tells the attribute of every label, by its old name', async () => {
+  const page = await readFile(new URL('../../../docs/opentelemetry.md', import.meta.url), 'utf8');
+  const rows = [...page.matchAll(/^\| `(\w+)` +\| `([a-z_.]+)` +\| `(\w+)` +\|/gm)];
+  expect(rows.map(([, label, attribute, prometheus]) => [label, attribute, prometheus])).toEqual(
+    Object.entries(LABEL_ATTRIBUTES).map(([label, attribute]) => [
+      label,
+      attribute,
+      attribute.replaceAll('.', '_'),
+    ]),
+  );
 });
 
 it('docs/metrics.md is what the table says', async () => {

@@ -1,0 +1,57 @@
+/**
+ * Where the series come from. Of what OpenTelemetry sends, Prometheus makes the same metrics, but other labels: `http.route`
+ * becomes `http_route`. Rules and dashboards are written with the labels of `prometheus()`, and spelled for the source at the end.
+ */
+import { LABEL_ATTRIBUTES, METRICS } from '../core/names/index.ts';
+
+/** `prometheus`: scraped from `lastchunk/prometheus`; `otel`: sent by an OpenTelemetry SDK, translated by Prometheus. */
+export const SOURCES = ['prometheus', 'otel'] as const;
+/** One of them. */
+export type Source = (typeof SOURCES)[number];
+
+/** How one source spells queries. */
+export interface Spelling {
+  /** Of PromQL, or of Grafana's `label_values`. */
+  query(text: string): string;
+  /** Of words with templates in braces; only what stands in the braces is spelled. */
+  template(text: string): string;
+}
+
+/** The attribute as a label: Prometheus has no dots. */
+const LABELS = Object.entries(LABEL_ATTRIBUTES).map(
+  ([label, attribute]) => [label, attribute.replaceAll('.', '_')] as const,
+);
+
+/** What the Prometheus client brings, and who sends the same by OpenTelemetry. */
+const PROCESS = [
+  ['process_start_time_seconds', METRICS.processStart.prometheus],
+  // @opentelemetry/host-metrics
+  ['process_cpu_seconds_total', 'process_cpu_time_seconds_total'],
+  ['process_resident_memory_bytes', 'process_memory_usage_bytes'],
+  // @opentelemetry/instrumentation-runtime-node
+  ['nodejs_eventloop_lag_p99_seconds', 'nodejs_eventloop_delay_p99_seconds'],
+] as const;
+
+const IN_OTEL: ReadonlyMap<string, string> = new Map([...LABELS, ...PROCESS]);
+
+/** Labels of ours as Prometheus makes them of attributes. */
+export const OTEL_LABELS: readonly string[] = LABELS.map(([, label]) => label);
+
+/** A quoted value, which is left alone, or a word that has another spelling. */
+const WORDS = new RegExp(String.raw`"[^"]*"|\b(?:${[...IN_OTEL.keys()].join('|')})\b`, 'g');
+
+const otelQuery = (text: string): string =>
+  text.replaceAll(WORDS, (word) => IN_OTEL.get(word) ?? word);
+
+const SPELLINGS: Readonly<Record<Source, Spelling>> = {
+  prometheus: { query: (text) => text, template: (text) => text },
+  otel: {
+    query: otelQuery,
+    template: (text) => text.replaceAll(/\{\{[^}]*\}\}/g, otelQuery),
+  },
+};
+
+/** How that source spells queries. */
+export function spellingOf(source: Source): Spelling {
+  return SPELLINGS[source];
+}
