@@ -36,13 +36,54 @@ export function readPackage(directory: string): Installed | undefined {
   }
 }
 
-/** Names of the packages of one scope beside which code in `from` is installed. */
-export function listScope(scope: string, from: string): readonly string[] {
+/**
+ * Every copy of the package `name` that is installed for code in `from`, also those that other packages have for themselves,
+ * however deep, and those in the store of pnpm. In no order; each once.
+ */
+export function listCopies(name: string, from: string): readonly Installed[] {
+  const found = new Map<string, Installed>();
+  const seen = new Set<string>();
+  const search = (modules: string): void => {
+    const copy = readPackage(join(modules, name));
+    if (copy !== undefined) found.set(copy.path, copy);
+    for (const directory of packagesIn(modules)) {
+      const path = realPathOf(directory);
+      // What is linked from many places is looked into once.
+      if (path === undefined || seen.has(path)) continue;
+      seen.add(path);
+      search(join(path, 'node_modules'));
+    }
+  };
+  for (let at = from; ; at = dirname(at)) {
+    search(join(at, 'node_modules'));
+    if (at === dirname(at)) return [...found.values()];
+  }
+}
+
+/** Directories of packages in a `node_modules`, those of pnpm's store among them; empty where there is none. */
+function packagesIn(modules: string): readonly string[] {
+  return namesIn(modules).flatMap((name) => {
+    const path = join(modules, name);
+    const isGroup = name.startsWith('@') || name === '.pnpm';
+    return isGroup ? namesIn(path).map((member) => join(path, member)) : [path];
+  });
+}
+
+function namesIn(directory: string): readonly string[] {
   try {
-    return readdirSync(join(from, 'node_modules', scope)).map((name) => `${scope}/${name}`);
+    return readdirSync(directory);
   } catch {
-    // No package of that scope is installed.
+    // Not there, or a file.
     return [];
+  }
+}
+
+function realPathOf(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    // A link to nothing.
+    return undefined;
   }
 }
 

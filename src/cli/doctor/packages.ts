@@ -1,15 +1,12 @@
 /** What is installed and does not fit together, although every part of it loads. */
 import { fileURLToPath } from 'node:url';
-import { relative } from 'node:path';
 import { installCommand } from '../../register/install.ts';
 import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
-import { findInstalled, type Installed, isInRange, listScope, readPackage } from './installed.ts';
+import { API, examineApi, findSdk } from './api-copies.ts';
+import { findInstalled, type Installed, isInRange, readPackage } from './installed.ts';
 
-const API = '@opentelemetry/api';
-/** With the first of these the SDK is started; the others are what apps build on by hand. */
-const SDKS = ['sdk-node', 'sdk-trace', 'sdk-trace-node', 'sdk-trace-base', 'sdk-metrics'].map(
-  (name) => `@opentelemetry/${name}`,
-);
+/** They make spans of requests without OpenTelemetry's instrumentations. */
+const TRACING_BY_THEMSELVES: readonly string[] = ['@sentry/node', 'dd-trace'];
 const PROMETHEUS = ['prom-client', '@prometheus-io/client'] as const;
 
 /** Everything that is found about the packages of the app in `app`, an absolute path. */
@@ -71,41 +68,8 @@ function examinePeer(peer: Installed, { own, app, nodeVersion }: Surroundings): 
   return findings;
 }
 
-/** Who has which copy of the API: one that does not accept what the SDK registers does nothing, without a word. */
-function examineApi(own: Installed, app: string): readonly DoctorFinding[] {
-  const ours = findInstalled(API, own.path) ?? findInstalled(API, app);
-  if (ours === undefined) {
-    return [wrongFinding('peer', `${API} is not installed`, `npm install ${API}`)];
-  }
-  const users = [own, ...listScope('@opentelemetry', app).map((name) => findInstalled(name, app))];
-  const copies = new Map([[ours.path, ours]]);
-  for (const user of users) {
-    const copy = user?.name === API ? user : findInstalled(API, user?.path ?? app);
-    if (copy !== undefined) copies.set(copy.path, copy);
-  }
-  if (copies.size === 1) return [];
-  const sdk = SDKS.map((name) => findInstalled(name, app)).find((found) => found !== undefined);
-  const registered = findInstalled(API, sdk?.path ?? app) ?? ours;
-  const deaf = [...copies.values()].filter(({ version }) => !accepts(version, registered.version));
-  const list = [...copies.values()]
-    .map(({ version, path }) => `${version} in ${relative(app, path)}`)
-    .join(', ');
-  const fix = `npm dedupe; \`npm ls ${API}\` shows who wants which`;
-  if (deaf.length === 0) {
-    return [noteFinding('api-copies', `${API} is installed ${copies.size} times (${list})`, fix)];
-  }
-  const lost = deaf.some(({ path }) => path === ours.path) ? 'lastchunk' : 'some instrumentations';
-  const says = `${API} is installed ${copies.size} times (${list}): what ${lost} report goes nowhere`;
-  return [wrongFinding('api-copies', says, fix)];
-}
-
-/** The API's own rule (its `internal/semver`): a copy accepts what was registered by its own minor version or a later one. */
-function accepts(version: string, registered: string): boolean {
-  return isInRange(registered, `^${version.replace(/^(\d+\.\d+).*$/, '$1')}`);
-}
-
 function examineSdk(app: string, nodeVersion: string): readonly DoctorFinding[] {
-  const sdk = SDKS.find((name) => findInstalled(name, app) !== undefined);
+  const sdk = findSdk(app);
   const http = '@opentelemetry/instrumentation-http';
   if (sdk === undefined) {
     const measured = PROMETHEUS.some((name) => findInstalled(name, app) !== undefined);
@@ -121,7 +85,7 @@ function examineSdk(app: string, nodeVersion: string): readonly DoctorFinding[] 
           ),
         ];
   }
-  if (findInstalled(http, app) !== undefined) return [];
+  if (TRACING_BY_THEMSELVES.includes(sdk.name) || findInstalled(http, app) !== undefined) return [];
   const says = `${http} is not installed: streams have no request span above them`;
   return [noteFinding('sdk', says, installCommand([http], nodeVersion))];
 }

@@ -216,7 +216,41 @@ describe('a second copy of the OpenTelemetry API', () => {
     const [line, ...more] = await wrongIn(app);
     expect(more).toEqual([]);
     expect(line).toMatch(/installed 2 times \(1\.98\.0 in node_modules\/lastchunk\/node_modules/);
-    expect(line).toMatch(/what lastchunk report goes nowhere\. npm dedupe/);
+    expect(line).toMatch(
+      /what lastchunk report goes nowhere\. npm install @opentelemetry\/api@1\.9\.1, then npm dedupe/,
+    );
+  });
+
+  it.each([
+    ['Sentry', '@sentry/node', '@sentry/node/node_modules/@opentelemetry/api'],
+    ['dd-trace', 'dd-trace', 'dd-trace/node_modules/@opentelemetry/api'],
+  ])('that %s has for itself and registers with is wrong', async (_, name, place) => {
+    const app = await anApp({
+      '@opentelemetry/api': { version: '1.10.0' },
+      [name]: { version: '10.0.0' },
+      [place]: { name: '@opentelemetry/api', version: '1.9.1' },
+    });
+    expect(await wrongIn(app)).toEqual([
+      `wrong  @opentelemetry/api is installed 2 times (1.10.0 in node_modules/@opentelemetry/api, 1.9.1 in node_modules/${place}): ` +
+        'what lastchunk report goes nowhere. npm install @opentelemetry/api@1.9.1, then npm dedupe; `npm ls @opentelemetry/api` shows who wants which.',
+    ]);
+    const { lines } = await doctor(app);
+    expect(lines.filter((line) => /no OpenTelemetry SDK|no request span/.test(line))).toEqual([]);
+  });
+
+  it('is found however deep it is, and in the store of pnpm', async () => {
+    const copies = [
+      'a/node_modules/@scope/b/node_modules/@opentelemetry/api',
+      '.pnpm/@opentelemetry+api@1.9.0/node_modules/@opentelemetry/api',
+    ];
+    const copy = { name: '@opentelemetry/api', version: '1.9.0' };
+    const app = await anApp({
+      ...real(HEALTHY),
+      ...Object.fromEntries(copies.map((place) => [place, copy])),
+    });
+    const { lines } = await doctor(app);
+    expect(lines[0]).toMatch(/^note {3}@opentelemetry\/api is installed 3 times/);
+    for (const place of copies) expect(lines[0]).toContain(`1.9.0 in node_modules/${place}`);
   });
 
   it('that accepts it is a note', async () => {
