@@ -10,10 +10,9 @@ import type { EventEmitter } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { StreamLog } from '../../core/save-port.ts';
-import { shadowMethods } from './shadow-property.ts';
+import { methodOf, shadowMethods } from './shadow-property.ts';
 
 type Done = (error?: Error | null) => void;
-type Method = (...args: unknown[]) => unknown;
 
 interface Chunk {
   readonly chunk: string | Uint8Array;
@@ -37,8 +36,10 @@ interface HeldOutput {
   timeoutMs: number;
   /** An error that the handler gave to `destroy`: not the connection's, whatever it looks like. */
   handlersError: unknown;
-  readonly restore: () => void;
 }
+
+/** The methods of a connection that are shadowed. */
+type Below = 'write' | 'writev' | 'final' | 'destroy' | 'close' | 'setTimeout';
 
 interface HeldCall {
   readonly run: (done: Done) => void;
@@ -59,7 +60,7 @@ export function outputOf(target: OutputTarget): ConnectionOutput {
 
 export class ConnectionOutput {
   readonly #target: OutputTarget;
-  readonly #below: Readonly<Record<'write' | 'writev' | 'final', Method | undefined>>;
+  readonly #below: Readonly<Record<Below, ReturnType<typeof methodOf>>>;
   /** Of the streams on this connection: one, or as many as there are pipelined requests. */
   #logs: readonly WriteAhead[] = [];
   #hold: HeldOutput | undefined;
@@ -74,6 +75,9 @@ export class ConnectionOutput {
       write: methodOf(target, isWritable ? '_write' : 'write'),
       writev: methodOf(target, '_writev'),
       final: methodOf(target, '_final'),
+      destroy: methodOf(target, 'destroy'),
+      close: methodOf(target, 'close'),
+      setTimeout: methodOf(target, 'setTimeout'),
     };
     const inFront = {
       _write: (chunk: Chunk['chunk'], encoding: unknown, done: Done) =>
@@ -81,10 +85,13 @@ export class ConnectionOutput {
       _writev: (chunks: readonly Chunk[], done: Done) => this.#write(chunks, done),
       _final: (done: Done) => this.#final(done),
     };
-    shadowMethods(
-      target,
-      isWritable ? inFront : { write: (...args: unknown[]) => this.#writeToStandIn(args) },
-    );
+    // They stay for the life of the connection: a property that is deleted makes all others of a socket slow.
+    shadowMethods(target, {
+      ...(isWritable ? inFront : { write: (...args: unknown[]) => this.#writeToStandIn(args) }),
+      destroy: (...args: unknown[]) => this.#destroy(args),
+      close: (...args: unknown[]) => this.#close(() => this.#callBelow('close', ...args)),
+      setTimeout: (...args: unknown[]) => this.#setTimeout(args),
+    });
   }
 
   /** From now on `log` is written before bytes leave. Returns what ends that. */
@@ -125,18 +132,8 @@ export class ConnectionOutput {
     this.sendTurn();
     const timeoutMs = ('timeout' in target && target.timeout) || 0;
     if (timeoutMs > 0) target.setTimeout(0);
-    const restore = shadowMethods(target, {
-      destroy: (error?: Error) => this.#destroy(error),
-      close: (...args: unknown[]) => this.#close(() => callOn(target, 'close', args)),
-      // A response that is over has no time-outs, and this one will have been over by then.
-      setTimeout: (ms: number, listener?: () => void) => {
-        if (this.#hold !== undefined) this.#hold.timeoutMs = ms;
-        if (listener !== undefined) emitterOf(target).once('timeout', listener);
-        return target;
-      },
-    });
     const none = { closing: undefined, handlersError: undefined };
-    this.#hold = { passing: passing ?? unsent(target), waiting: [], timeoutMs, restore, ...none };
+    this.#hold = { passing: passing ?? unsent(target), waiting: [], timeoutMs, ...none };
   }
 
   /** The handler destroys its response with `error`, which waits until the bytes have left. */
@@ -162,7 +159,6 @@ export class ConnectionOutput {
     const hold = this.#hold;
     if (hold === undefined) return undefined;
     this.#hold = undefined;
-    hold.restore();
     if (hold.timeoutMs > 0 && !this.#target.writableEnded) this.#target.setTimeout(hold.timeoutMs);
     return hold;
   }
@@ -197,7 +193,7 @@ export class ConnectionOutput {
     return true;
   }
 
-  #callBelow(name: 'write' | 'writev' | 'final', ...args: unknown[]): unknown {
+  #callBelow(name: Below, ...args: unknown[]): unknown {
     const method = this.#below[name];
     return method && Reflect.apply(method, this.#target, args);
   }
@@ -229,11 +225,22 @@ export class ConnectionOutput {
   }
 
   /** `destroy` while held: at once when the connection has failed, and otherwise behind what is held. */
-  #destroy(error: Error | undefined): OutputTarget {
-    const target = this.#target;
-    if (this.#hold !== undefined && this.#hasFailed(error, this.#hold)) this.drop();
-    this.#close(() => void target.destroy(error));
-    return target;
+  #destroy(args: unknown[]): unknown {
+    if (this.#hold !== undefined && this.#hasFailed(args[0], this.#hold)) this.drop();
+    if (this.#hold === undefined) return this.#callBelow('destroy', ...args);
+    this.#close(() => void this.#callBelow('destroy', ...args));
+    return this.#target;
+  }
+
+  /** A response that is over has no time-outs, and a held one will have been over by then. */
+  #setTimeout(args: unknown[]): unknown {
+    if (this.#hold === undefined) return this.#callBelow('setTimeout', ...args);
+    const [ms, listener] = args;
+    this.#hold.timeoutMs = Number(ms);
+    // The typings leave open what a function takes.
+    if (typeof listener === 'function')
+      emitterOf(this.#target).once('timeout', listener as () => void);
+    return this.#target;
   }
 
   #hasFailed(error: unknown, hold: HeldOutput): boolean {
@@ -281,17 +288,6 @@ function isHttp2(target: OutputTarget): target is ServerHttp2Stream {
 /** Its listeners, whose types the two kinds do not share. */
 function emitterOf(target: OutputTarget): EventEmitter {
   return target;
-}
-
-function callOn(target: object, name: string, args: unknown[]): void {
-  const method = methodOf(target, name);
-  if (method !== undefined) Reflect.apply(method, target, args);
-}
-
-function methodOf(target: object, name: string): Method | undefined {
-  const method: unknown = Reflect.get(target, name);
-  // The typings leave open what a function takes.
-  return typeof method === 'function' ? (method as Method) : undefined;
 }
 
 function destroyedError(): Error {

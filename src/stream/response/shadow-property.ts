@@ -44,7 +44,7 @@ export function shadowMethods(
   methods: Readonly<Record<string, unknown>>,
 ): () => void {
   const own = Object.keys(methods)
-    .filter((name) => typeof Reflect.get(target, name) === 'function')
+    .filter((name) => methodOf(target, name) !== undefined)
     .map((name) => ({ name, before: Object.getOwnPropertyDescriptor(target, name) }))
     .filter(({ before }) => before?.configurable !== false);
   for (const { name } of own) putMethod(target, name, methods[name]);
@@ -54,6 +54,16 @@ export function shadowMethods(
       else Object.defineProperty(target, name, before);
     }
   };
+}
+
+/** The method of that name, its own or an inherited one; undefined where there is none. */
+export function methodOf(
+  target: object,
+  name: string,
+): ((...args: unknown[]) => unknown) | undefined {
+  const method: unknown = Reflect.get(target, name);
+  // The typings leave open what a function takes.
+  return typeof method === 'function' ? (method as (...args: unknown[]) => unknown) : undefined;
 }
 
 /** Gives `target` a method of its own. */

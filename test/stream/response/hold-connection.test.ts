@@ -1,9 +1,12 @@
 /** Whatever closes a connection, or ends its time, waits for the answer that is held on it. */
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInThisContext } from 'node:vm';
 import express from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openClient, request } from '../../support/http-client.ts';
@@ -168,3 +171,33 @@ describe('what takes a connection over', () => {
     await until('it is echoed', () => httpClient.raw.includes('echoed'));
   });
 });
+
+describe('a connection that has carried a held answer', () => {
+  it('keeps fast properties', async () => {
+    const sockets: Socket[] = [];
+    const { keep, recorded } = createInMemoryInstance();
+    const guard = keep.guard();
+    const testServer = await serve((req, res) => {
+      sockets.push(req.socket);
+      guard(req, res, () => answer(req, res));
+    });
+    const httpClient = await openClient(testServer, '/');
+    await httpClient.sees(WHOLE);
+    await recorded.ended();
+    httpClient.send(request('/'));
+    await recorded.ended(2);
+    expect(sockets[1]).toBe(sockets[0]);
+    expect(sockets.every(hasFastProperties)).toBe(true);
+  });
+});
+
+/**
+ * Whether V8 knows the places of an object's properties by its hidden class. Where it has to look them up in a table, each
+ * call on a socket is slower for as long as the connection lives.
+ */
+function hasFastProperties(object: object): boolean {
+  setFlagsFromString('--allow-natives-syntax');
+  // Not callable in source that is compiled without the flag.
+  const ask: unknown = runInThisContext('(object) => %HasFastProperties(object)');
+  return (ask as (of: object) => boolean)(object);
+}
