@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 
 /**
  * Files from which a package of the app is looked for, in order: beside this file (as CommonJS; an ES module in a bundle has
- * no place of its own), beside the program that was started, and in the working directory.
+ * no place of its own), beside the program that was started, and last in the working directory, which may be anybody's.
  */
 export function appPlaces(program: string | undefined = process.argv[1]): readonly string[] {
   return [
@@ -21,9 +21,16 @@ export function appPlaces(program: string | undefined = process.argv[1]): readon
 
 /** The file that a package is loaded from; `undefined` when it is installed in none of the places. */
 export function findPeer(name: string, places: readonly string[]): string | undefined {
-  for (const place of places) {
+  return find(name, places)?.file;
+}
+
+function find(
+  name: string,
+  places: readonly string[],
+): { readonly file: string; readonly at: number } | undefined {
+  for (const [at, place] of places.entries()) {
     try {
-      return createRequire(place).resolve(name);
+      return { file: createRequire(place).resolve(name), at };
     } catch {
       // Not installed there: the next place.
     }
@@ -33,11 +40,16 @@ export function findPeer(name: string, places: readonly string[]): string | unde
 
 /**
  * The module of a package. Throws Node's `MODULE_NOT_FOUND` when it is installed in none of the places, and what the package
- * throws while it is loaded.
+ * throws while it is loaded. A package that only the working directory has is told by a warning of the process.
  */
 export function loadPeer(name: string, places: readonly string[] = appPlaces()): unknown {
-  const file = findPeer(name, places);
-  return createRequire(file ?? places.at(-1) ?? join(process.cwd(), 'app.js'))(file ?? name);
+  const { file, at = 0 } = find(name, places) ?? {};
+  const workingDirectory = join(process.cwd(), 'app.js');
+  if (file !== undefined && at > 0 && places[at] === workingDirectory) {
+    const message = `${name} is installed beside neither the program nor lastchunk: it is loaded from the working directory, ${file}`;
+    process.emitWarning(message, { code: 'LASTCHUNK_WORKING_DIRECTORY' });
+  }
+  return createRequire(file ?? places.at(-1) ?? workingDirectory)(file ?? name);
 }
 
 /** A program is often started by a link in `node_modules/.bin`. */

@@ -62,11 +62,12 @@ export function startTelemetry(packages: AppPackages = appPackages()): void {
 }
 
 /**
- * Looks beside the program that was started, then where it was started, then beside lastchunk itself: for a program
+ * Looks beside the program that was started, then beside lastchunk itself, and last where it was started: for a program
  * that is run by another one (`tsx app.ts`, a process manager) the first is that other one's home.
  */
 function appPackages(program: string | undefined = process.argv[1]): AppPackages {
-  const places = [...appPlaces(program), import.meta.url];
+  const known = appPlaces(program);
+  const places = [...known.slice(0, -1), import.meta.url, ...known.slice(-1)];
   const find = (name: string): string | undefined => findPeer(name, places);
   const loadOptional = (name: string): unknown =>
     find(name) === undefined ? undefined : loadPeer(name, places);
