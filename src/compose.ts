@@ -254,6 +254,8 @@ function environmentOf(
     trace: {
       traceId: (stream) => spans.traceIdOf(stream),
       traceparent: (stream) => spans.traceparentOf(stream),
+      handle: (stream, work) => spans.handle(stream, work),
+      leave: (stream) => spans.leave(stream),
     },
     finishing: new WeakMap(),
     pendingOwnSaves: new Set(),

@@ -10,6 +10,7 @@ import { hookImports, relabelNoise } from './sdk-patches.ts';
 import { installCommand } from './install.ts';
 
 const SDK = '@opentelemetry/sdk-node';
+const HTTP = '@opentelemetry/instrumentation-http';
 
 /** How long the end of the process may wait for a collector that hangs. */
 const FLUSH_MS = 2_000;
@@ -18,13 +19,20 @@ const FLUSH_MS = 2_000;
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 /** Instrumentations by package, with the class that each exports. Without the first there are no server spans. */
-const INSTRUMENTATIONS = [
-  { name: '@opentelemetry/instrumentation-http', exported: 'HttpInstrumentation' },
-  { name: '@opentelemetry/instrumentation-express', exported: 'ExpressInstrumentation' },
+const INSTRUMENTATIONS: readonly {
+  readonly name: string;
+  readonly exported: string;
+  readonly config?: object;
+}[] = [
+  { name: HTTP, exported: 'HttpInstrumentation' },
+  {
+    name: '@opentelemetry/instrumentation-express',
+    exported: 'ExpressInstrumentation',
+    // It gives what follows a middleware the span from before it, which is not that of the stream.
+    config: { ignoreLayers: ['middleware - lastchunkGuard', 'middleware - lastchunkObserve'] },
+  },
   { name: '@opentelemetry/instrumentation-pg', exported: 'PgInstrumentation' },
-] as const;
-
-const HTTP = INSTRUMENTATIONS[0].name;
+];
 
 /** The part of `NodeSDK` that is the same in SDK 2.x and 3.x. */
 type NodeSdk = new (options: { readonly instrumentations: readonly object[] }) => { start(): void };
@@ -94,12 +102,12 @@ function missingPeers(names: readonly string[]): LastchunkError {
 }
 
 function createInstrumentations(packages: AppPackages): readonly object[] {
-  return INSTRUMENTATIONS.flatMap(({ name, exported }) => {
+  return INSTRUMENTATIONS.flatMap(({ name, exported, config }) => {
     const loaded = packages.loadOptional(name);
     if (loaded === undefined) return [];
     // Each of these packages exports its class under the name in the table.
-    const Instrumentation = (loaded as Record<string, new () => object>)[exported];
-    return Instrumentation === undefined ? [] : [new Instrumentation()];
+    const Instrumentation = (loaded as Record<string, new (config?: object) => object>)[exported];
+    return Instrumentation === undefined ? [] : [new Instrumentation(config)];
   });
 }
 

@@ -40,6 +40,12 @@ export function sharesApi(): boolean {
   return registered.trace === undefined || registered.trace === trace.getTracerProvider();
 }
 
+/** Whether an SDK for traces is registered with any copy of the API. Costs a few comparisons. */
+export function hasTracerProvider(): boolean {
+  const registered: unknown = Reflect.get(globalThis, REGISTERED);
+  return isObject(registered) && 'trace' in registered && registered.trace !== undefined;
+}
+
 /** Whether somebody has set a logger for `diag`: what is said to it then goes somewhere. */
 export function hasDiagLogger(): boolean {
   const registered: unknown = Reflect.get(globalThis, REGISTERED);

@@ -13,11 +13,9 @@ import {
   trace,
   TraceFlags,
   type Attributes,
-  type Context,
   type Link,
   type Span,
   type SpanContext,
-  type Tracer,
 } from '@opentelemetry/api';
 import { errorTypeOf } from '../core/errors.ts';
 import type { Save } from '../core/save-port.ts';
@@ -30,9 +28,9 @@ import type {
   StreamSummary,
   StreamView,
 } from '../core/observer.ts';
-import { VERSION } from '../core/version.ts';
-import { ATTRIBUTES, SCHEMA_URL, SPANS } from '../core/names/index.ts';
-import { isObject } from '../core/values.ts';
+import { ATTRIBUTES, SPANS } from '../core/names/index.ts';
+import { hasTracerProvider } from './providers.ts';
+import { TracedStream, tracer } from './traced-stream.ts';
 
 /** The outcomes that are errors, and what `error.type` is where nothing better is known. */
 const ERRORS: Partial<Record<Outcome, string>> = {
@@ -40,18 +38,6 @@ const ERRORS: Partial<Record<Outcome, string>> = {
   'timed-out': 'timeout',
   truncated: 'truncated',
 };
-
-interface Traced {
-  readonly span: Span;
-  /** The handler's context with the stream's span in it. */
-  readonly context: Context;
-  /** The span of the request, where something else traces requests. */
-  readonly server: Span | undefined;
-  save: Span | undefined;
-}
-
-/** Under this key `@opentelemetry/core` keeps the request's span, whatever span is active (its `rpc-metadata.ts`). */
-const RPC_METADATA = createContextKey('OpenTelemetry SDK Context Key RPC_METADATA');
 
 /** `suppressTracing` of `@opentelemetry/core` sets this key; instrumentations and SDK make no spans under it. */
 const QUIET = ROOT_CONTEXT.setValue(
@@ -64,7 +50,7 @@ const QUIET = ROOT_CONTEXT.setValue(
  * nothing but what `work` throws.
  */
 export class StreamSpans implements Observer {
-  readonly #streams = new WeakMap<StreamView, Traced>();
+  readonly #streams = new WeakMap<StreamView, TracedStream>();
   readonly #conversationId: boolean;
 
   /** `conversationId`: stream spans say which conversation they belong to; default false, because it is user data. */
@@ -72,13 +58,30 @@ export class StreamSpans implements Observer {
     this.#conversationId = conversationId;
   }
 
+  /**
+   * Runs a guarded handler, so that the spans it makes are below that of its stream. `leave` must follow where no stream
+   * comes of it. Throws what `work` throws.
+   */
+  handle<T>(stream: StreamView, work: () => T): T {
+    // A second guard of one response; or nobody traces, and then there is nothing to remember.
+    if (this.#streams.has(stream) || !hasTracerProvider()) return work();
+    const traced = new TracedStream(stream, context.active());
+    this.#streams.set(stream, traced);
+    return context.with(traced.lazyContext, work);
+  }
+
+  /** The response turned out to be no stream, or there was none. May be called again. */
+  leave(stream: StreamView): void {
+    this.#streams.get(stream)?.endAsHandler();
+    this.#streams.delete(stream);
+  }
+
   onStart(stream: StreamView): void {
     const parent = context.active();
-    const span = startStream(stream, parent);
-    // Nobody traces: there is nothing to remember.
-    if (parent === ROOT_CONTEXT && !isSpanContextValid(span.spanContext())) return;
-    const traced = { span, context: trace.setSpan(parent, span), server: serverSpan(parent) };
-    this.#streams.set(stream, { ...traced, save: undefined });
+    const traced = this.#streams.get(stream) ?? new TracedStream(stream, parent);
+    traced.begin();
+    if (parent === ROOT_CONTEXT && !isSpanContextValid(traced.span.spanContext())) return;
+    this.#streams.set(stream, traced);
   }
 
   onDisconnect(stream: StreamView): void {
@@ -175,39 +178,6 @@ export class StreamSpans implements Observer {
   }
 }
 
-/** The request's span as its instrumentation says, else the one that is active: without routing spans it is the same. */
-function serverSpan(parent: Context): Span | undefined {
-  const metadata: unknown = parent.getValue(RPC_METADATA);
-  const known = isObject(metadata) && 'span' in metadata;
-  // What instrumentations put there is the span of the API they share with us.
-  return known ? (metadata.span as Span) : trace.getSpan(parent);
-}
-
-/** Asked for every time: an SDK may start, or be replaced, after us. */
-function tracer(): Tracer {
-  return trace.getTracerProvider().getTracer('lastchunk', VERSION, { schemaUrl: SCHEMA_URL });
-}
-
-function startStream(stream: StreamView, parent: Context): Span {
-  const { route } = stream;
-  const matched = route !== '' && route !== 'unmatched';
-  return tracer().startSpan(
-    matched ? `${SPANS.stream} ${route}` : SPANS.stream,
-    {
-      kind: SpanKind.INTERNAL,
-      startTime: stream.startedAtMs,
-      // At the start, so that a sampler can decide by them.
-      attributes: {
-        ...(matched && { [ATTRIBUTES.route]: route }),
-        [ATTRIBUTES.method]: stream.method,
-        [ATTRIBUTES.streamId]: stream.id,
-        [ATTRIBUTES.guarded]: stream.guarded,
-      },
-    },
-    parent,
-  );
-}
-
 function endStream(span: Span, summary: StreamSummary): void {
   const { stream, outcome, save } = summary;
   span.setAttributes(
@@ -231,12 +201,12 @@ function endStream(span: Span, summary: StreamSummary): void {
   span.end();
 }
 
-function startSave(traced: Traced, startTime?: number): Span {
+function startSave(traced: TracedStream, startTime?: number): Span {
   const options = { kind: SpanKind.INTERNAL, ...(startTime !== undefined && { startTime }) };
   return tracer().startSpan(SPANS.save, options, traced.context);
 }
 
-function endSave(traced: Traced, report: SaveReport): void {
+function endSave(traced: TracedStream, report: SaveReport): void {
   // A revised save that was not the first of its batch has no span yet; a late result belongs to one that has ended.
   const span =
     traced.save ??

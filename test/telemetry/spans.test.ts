@@ -1,4 +1,12 @@
-import { context, diag, SpanKind, SpanStatusCode, trace, type Context } from '@opentelemetry/api';
+import {
+  context,
+  createContextKey,
+  diag,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Context,
+} from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import {
   AlwaysOffSampler,
@@ -174,6 +182,84 @@ describe('the span of a stream', () => {
     const span = ended('stream /chat/:id');
     expect(span.status.code).toBe(SpanStatusCode.ERROR);
     expect(span.attributes['error.type']).toBe('53100');
+  });
+});
+
+describe('a guarded handler', () => {
+  const child = (name = 'call'): void => trace.getTracer('app').startSpan(name).end();
+  const parentOf = (name: string) => ended(name).parentSpanContext?.spanId;
+
+  it('makes spans below that of its stream, before anybody knows of the stream', () => {
+    const { spans, tell } = createBench();
+    const server = serverContext();
+    const stream = aStream({ startedAtMs: Date.now() - 5000 });
+    context.with(server.context, () =>
+      spans.handle(stream, () => {
+        child();
+        // A context of the app's own, and a span without a parent.
+        const key = createContextKey('baggage');
+        context.with(context.active().setValue(key, 1), () => child('deeper'));
+        context.with(trace.deleteSpan(context.active()), () => child('root'));
+        tell.onStart(stream);
+        child('later');
+      }),
+    );
+    tell.onEnd(anEnd(stream));
+    const { spanId } = ended('stream /chat/:id').spanContext();
+    expect(['call', 'deeper', 'later'].map(parentOf)).toEqual([spanId, spanId, spanId]);
+    expect(parentOf('root')).toBeUndefined();
+    expect(parentOf('stream /chat/:id')).toBe(server.spanId);
+    expect(ended('stream /chat/:id').startTime[0]).toBe(Math.floor(stream.startedAtMs / 1000));
+  });
+
+  it('leaves the trace as it was while nobody asks for its span', () => {
+    const { spans } = createBench();
+    const stream = aStream();
+    spans.handle(stream, () => undefined);
+    spans.leave(stream);
+    expect(exporter.getFinishedSpans()).toEqual([]);
+  });
+
+  it('has a span of another name where its response was no stream', () => {
+    const { spans } = createBench();
+    const stream = { ...aStream(), route: 'unmatched' };
+    spans.handle(stream, child);
+    stream.route = '/chat/:id';
+    spans.leave(stream);
+    spans.leave(stream);
+    const span = ended('handler /chat/:id');
+    expect(parentOf('call')).toBe(span.spanContext().spanId);
+    expect(span.attributes).toMatchObject({ 'http.route': '/chat/:id' });
+    expect(span.attributes).not.toHaveProperty('lastchunk.outcome');
+  });
+
+  it('is told its route when it begins to stream', () => {
+    const { spans, tell } = createBench();
+    const stream = { ...aStream(), route: 'unmatched' };
+    spans.handle(stream, child);
+    stream.route = '/chat/:id';
+    tell.onStart(stream);
+    tell.onEnd(anEnd(stream));
+    expect(ended('stream /chat/:id').attributes).toMatchObject({ 'http.route': '/chat/:id' });
+  });
+
+  it('under two guards has one span', () => {
+    const { spans, tell } = createBench();
+    const stream = aStream();
+    spans.handle(stream, () => spans.handle(stream, child));
+    tell.onStart(stream);
+    tell.onEnd(anEnd(stream));
+    expect(exporter.getFinishedSpans().map(({ name }) => name)).toEqual([
+      'call',
+      'stream /chat/:id',
+    ]);
+  });
+
+  it('runs in the context it was called in where there is no SDK', () => {
+    trace.disable();
+    const { spans } = createBench();
+    const before = context.active();
+    expect(spans.handle(aStream(), () => context.active())).toBe(before);
   });
 });
 

@@ -212,8 +212,14 @@ export const METRICS = {
 /** The version of OpenTelemetry's semantic conventions that names of theirs are taken from; scopes carry it. */
 export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.41.0';
 
-/** Span names. All are INTERNAL; the stream's has the route behind it. A replay is a root, linked to its streams. */
-export const SPANS = { stream: 'stream', save: 'save', replay: 'replay' } as const;
+/** Span names. All are INTERNAL; the stream's and the handler's have the route behind them. A replay is a root, linked to its streams. */
+export const SPANS = {
+  stream: 'stream',
+  save: 'save',
+  replay: 'replay',
+  /** What a guarded handler did, where spans of its own are below it and its response was no stream. */
+  handler: 'handler',
+} as const;
 
 /** Span attributes, with what they hold. `http.*`, `error.type` and `gen_ai.*` are OpenTelemetry's own. */
 export const ATTRIBUTES = {

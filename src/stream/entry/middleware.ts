@@ -42,11 +42,10 @@ export type Handler = (req: RoutedRequest, res: Response, next?: Next) => unknow
 export function observeMiddleware(environment: Environment, options?: ObserveOptions): Middleware {
   refuseUncalled('keep.observe', options, 'keep.observe()');
   const settings = observeSettings(options);
-  const middleware: Handler = (req, res, next) => {
+  return asMiddleware(function lastchunkObserve(req, res, next) {
     attach(req, res, settings, environment);
     return inStream(res, () => next?.());
-  };
-  return asMiddleware(middleware);
+  });
 }
 
 /** Guards the response of the handler that follows, or of `handler`, whose failures are then seen first. */
@@ -64,7 +63,7 @@ export function guardMiddleware<Req, Res>(
   if (settings.route !== undefined) environment.observer.onRoute(settings.route);
   // It is called with what its framework, or Node, calls us with.
   const wrapped = handler as Handler | undefined;
-  return asMiddleware(function (this: unknown, req, res, next) {
+  return asMiddleware(function lastchunkGuard(this: unknown, req, res, next) {
     if (environment.interrupting && environment.keeper !== undefined && !res.headersSent) {
       if (environment.closed) environment.warnOnce('closed', CLOSED);
       return refuse(req, res);
@@ -74,8 +73,9 @@ export function guardMiddleware<Req, Res>(
     if (isKept) res.setHeader('Connection', 'close');
     const stream = attach(req, res, settings, environment);
     if (stream !== undefined) environment.observer.onRoute(stream.route);
-    if (wrapped === undefined) return inStream(res, () => next?.());
-    return inStream(res, () => run(wrapped.bind(this), req, res, next));
+    const handle = (): unknown =>
+      inStream(res, () => (wrapped ? run(wrapped.bind(this), req, res, next) : next?.()));
+    return stream === undefined ? handle() : environment.trace.handle(stream, handle);
   });
 }
 

@@ -33,6 +33,10 @@ export interface StreamEnvironment<S = unknown> {
   readonly trace: {
     traceId(stream: StreamView): string | null;
     traceparent(stream: StreamView): string | null;
+    /** Runs the handler that a guard is in front of. `leave` follows where its response is no stream. */
+    handle<T>(stream: StreamView, work: () => T): T;
+    /** May be called again. */
+    leave(stream: StreamView): void;
   };
   /** Streams outliving their client now, by the settings of their guard. */
   readonly finishing: WeakMap<object, FinishShares>;

@@ -291,6 +291,7 @@ export class Stream implements StreamView {
   unregister(): void {
     // The guard's stream has the id of the observed one whose place it took.
     if (this.environment.live.get(this.id) === this) this.environment.live.delete(this.id);
+    if (this.kind !== 'stream') this.environment.trace.leave(this);
     this.hooks.removeListeners();
   }
 }
