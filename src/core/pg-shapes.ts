@@ -16,16 +16,18 @@ export interface PgClient {
   query(text: string, values?: readonly unknown[]): Promise<PgResult>;
 }
 
-/** A statement that is planned at its first run on a connection, and known by its name from then on. */
-export interface PgPrepared {
+/** A statement that is planned at its first run on a connection, and known by its name from then on, if it has one. */
+export interface PgStatement {
   /** At most 63 bytes. */
-  readonly name: string;
+  readonly name?: string;
   readonly text: string;
   readonly values: readonly unknown[];
 }
 
 /** A query that writes its own messages, as cursors do. */
 export interface PgQuery {
+  /** By which its session knows it; none for a statement that is not to be remembered. */
+  name?: string | undefined;
   submit(connection: PgConnectionPort): Error | null;
 }
 
@@ -40,7 +42,6 @@ export interface PgConnectionPort {
 /** A client as the pool lends it. */
 export interface PgPoolClient extends PgClient {
   query(text: string, values?: readonly unknown[]): Promise<PgResult>;
-  query(statement: PgPrepared): Promise<PgResult>;
   query(query: PgQuery): unknown;
   /** Absent in the bindings of libpq. */
   readonly connection?: unknown;
@@ -80,8 +81,8 @@ export interface PgModule {
   readonly Client?: new (config: object) => PgAddress;
   /** Calls back with several results when several commands were answered. */
   readonly Query: new (
-    text: string,
-    values: readonly unknown[],
+    statement: PgStatement,
+    values: undefined,
     callback: (error: Error | null, results: PgResult | [PgResult, PgResult]) => void,
   ) => PgQuery;
 }

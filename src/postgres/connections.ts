@@ -79,12 +79,14 @@ export class Connections {
 
   /**
    * One statement in its own transaction and one round trip. It may be planned once for all: only for a
-   * statement whose plan is the same for an empty table and a full one.
+   * statement whose plan is the same for an empty table and a full one. `name` is what traces call it.
    */
-  run(text: string, values: readonly unknown[]): Promise<PgResult> {
-    const statement = { text, values };
+  run(text: string, values: readonly unknown[], name?: string): Promise<PgResult> {
+    const statement = { text, values, ...(name !== undefined && { name }) };
     return this.#lend(async (client) => {
-      if (await this.#sessions.claim(client)) return this.#sessions.runPrepared(client, statement);
+      if (await this.#sessions.claim(client)) {
+        return this.#sessions.runPrepared(this.#pg, client, statement);
+      }
       return speaksProtocol(client)
         ? runInOneTrip(this.#pg, client, statement, this.#settings.statementTimeoutMs)
         : this.#inTransaction(client, () => client.query(text, values));

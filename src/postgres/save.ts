@@ -94,8 +94,8 @@ async function upsert(
   try {
     const result =
       others.length === 0
-        ? await connections.run(sql.upsertOne, rowValues(only))
-        : await connections.run(sql.upsertMany, columnValues(rows));
+        ? await connections.run(sql.upsertOne, rowValues(only), 'lastchunk_save_1')
+        : await connections.run(sql.upsertMany, columnValues(rows), 'lastchunk_save_n');
     return result.rowCount;
   } catch (error) {
     if (sqlstateOf(error) === UNIQUE_VIOLATION) return undefined;

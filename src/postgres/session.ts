@@ -17,7 +17,13 @@
  */
 import { createHash } from 'node:crypto';
 import { sqlstateOf } from '../core/errors.ts';
-import type { PgModule, PgPoolClient, PgResult } from '../core/pg-shapes.ts';
+import type {
+  PgConnectionPort,
+  PgModule,
+  PgPoolClient,
+  PgQuery,
+  PgResult,
+} from '../core/pg-shapes.ts';
 
 /** Which sessions are ours, and how a statement runs on a client. The timeout is that of each statement, on the server. */
 export class Sessions {
@@ -43,12 +49,12 @@ export class Sessions {
   }
 
   /** Runs a statement that is planned once. The session must be ours. */
-  async runPrepared(client: PgPoolClient, statement: Statement): Promise<PgResult> {
-    const { text, values } = statement;
-    let name = this.#names.get(text);
-    if (name === undefined) this.#names.set(text, (name = nameOf(text, this.#timeoutMs)));
+  async runPrepared(pg: PgModule, client: PgPoolClient, statement: Statement): Promise<PgResult> {
+    const { text } = statement;
+    const name = this.#names.get(text) ?? nameOf(text, this.#timeoutMs);
+    this.#names.set(text, name);
     try {
-      return await client.query({ name, text, values });
+      return await runAs(name, { pg, client, statement }, (_connection, submit) => submit());
     } catch (error) {
       if (STRANGE.has(sqlstateOf(error))) this.#mistaken = true;
       throw error;
@@ -58,6 +64,8 @@ export class Sessions {
 
 /** A statement with its parameters. */
 export interface Statement {
+  /** What traces call it. It stays from version to version, and is not the name that a session knows it by. */
+  readonly name?: string;
   readonly text: string;
   readonly values: readonly unknown[];
 }
@@ -94,28 +102,47 @@ function nameOf(text: string, timeoutMs: number): string {
  * Sync. All before the Sync is one transaction. `pg` lets a query write its own messages, which is how its cursors work.
  */
 export function runInOneTrip(
-  { Query }: PgModule,
+  pg: PgModule,
   client: PgPoolClient,
   statement: Statement,
   timeoutMs: number,
 ): Promise<PgResult> {
+  return runAs(undefined, { pg, client, statement }, (connection, submit) => {
+    connection.stream.cork();
+    try {
+      connection.parse({ text: setTimeoutSql(timeoutMs), name: '' });
+      connection.bind({});
+      connection.execute({});
+      return submit();
+    } finally {
+      connection.stream.uncork();
+    }
+  });
+}
+
+/**
+ * Runs a statement that the session is to know as `name`, or is not to remember. Whoever traces `pg` sees the name of the
+ * statement when the query is handed over; its messages are written later, and only they have the other one.
+ */
+function runAs(
+  name: string | undefined,
+  {
+    pg,
+    client,
+    statement,
+  }: { readonly pg: PgModule; readonly client: PgPoolClient; readonly statement: Statement },
+  write: (connection: PgConnectionPort, submit: () => Error | null) => Error | null,
+): Promise<PgResult> {
   return new Promise((resolve, reject) => {
-    const query = new Query(statement.text, statement.values, (error, results) => {
+    const query: PgQuery = new pg.Query(statement, undefined, (error, results) => {
       if (error) reject(error);
-      // Two commands were answered; the statement's is the last.
+      // Of several commands the statement is the last.
       else resolve(Array.isArray(results) ? results[1] : results);
     });
     const submit = query.submit.bind(query);
     query.submit = (connection) => {
-      connection.stream.cork();
-      try {
-        connection.parse({ text: setTimeoutSql(timeoutMs), name: '' });
-        connection.bind({});
-        connection.execute({});
-        return submit(connection);
-      } finally {
-        connection.stream.uncork();
-      }
+      query.name = name;
+      return write(connection, () => submit(connection));
     };
     client.query(query);
   });

@@ -1,5 +1,7 @@
 /** Sessions of our own, where a timeout and a plan may stay, and sessions that are lent, where nothing may. */
+import pg from 'pg';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { isObject } from '../../src/core/values.ts';
 import { Connections } from '../../src/postgres/connections.ts';
 import { postgres, type PostgresOptions, type PostgresStore } from '../../src/postgres/index.ts';
 import { checkOptions, loadPg } from '../../src/postgres/options.ts';
@@ -62,6 +64,48 @@ function connect(connectionString: string): Connections {
   onTestFinished(() => connections.close());
   return connections;
 }
+
+/** The names that whoever traces `pg` gets to see, which is when a query is handed over. */
+function watchNames(): readonly unknown[] {
+  const names: unknown[] = [];
+  const { query } = pg.Client.prototype;
+  const watched = function (this: pg.Client, ...given: unknown[]): unknown {
+    const [first] = given;
+    if (isObject(first) && 'name' in first) names.push(first.name);
+    return Reflect.apply(query, this, given);
+  };
+  // It stands in for all forms of the method.
+  pg.Client.prototype.query = watched as typeof query;
+  onTestFinished(() => {
+    pg.Client.prototype.query = query;
+  });
+  return names;
+}
+
+describe('in traces a save has a name that stays', () => {
+  it.each(['passed on', 'own'] as const)('where the key of the server is %s', async (key) => {
+    const store = open({ connectionString: through((await standIn(key)).port) });
+    const names = watchNames();
+    await store.save([aMessage({ text: 'a' })]);
+    await store.save([aMessage({ text: 'b' }), aMessage({ text: 'c' })]);
+    await store.save([aMessage({ text: 'd' })]);
+    expect(names).toEqual(['lastchunk_save_1', 'lastchunk_save_n', 'lastchunk_save_1']);
+    expect(await texts()).toHaveLength(4);
+  });
+
+  it('and none that another version, table or timeout shares in a session', async () => {
+    const connections = connect(database.url);
+    const run = (sql: string) => connections.run(sql, [], 'lastchunk_save_1');
+    await run('SELECT 1 AS one');
+    expect((await run('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
+    const { rows } = await connections.run(
+      'SELECT name FROM pg_prepared_statements WHERE from_sql = false ORDER BY name',
+      [],
+    );
+    for (const { name } of rows) expect(name).toMatch(/^lastchunk_[\w-]{43}$/);
+    expect(new Set(rows.map(({ name }) => name)).size).toBe(3);
+  });
+});
 
 describe('a connection straight to the server', () => {
   it('keeps the timeout in its session, and plans a statement once', async () => {

@@ -100,6 +100,7 @@ describe.each([{ protocol: 'http/json' }, { protocol: 'http/protobuf' }])(
         receiver.spans.find(({ parentSpanId }) => parentSpanId === save.spanId),
       );
       expect(below.attributes).toMatchObject({ 'db.system.name': 'postgresql' });
+      expect(below.name).toMatch(/^pg\.query:lastchunk_save_1 /);
       expect(server.attributes).not.toHaveProperty('lastchunk.outcome');
     });
 
