@@ -12,7 +12,7 @@ import { listFiles, readModules, type Module } from './support/imports.ts';
 const LAYERS: readonly { readonly parts: readonly string[]; readonly strangers: boolean }[] = [
   { parts: ['core'], strangers: false },
   { parts: ['formats', 'journal', 'relay'], strangers: true },
-  { parts: ['stream', 'saver', 'noise', 'postgres', 'pool-watch'], strangers: true },
+  { parts: ['stream', 'saver', 'noise', 'postgres', 'redis', 'pool-watch'], strangers: true },
   { parts: ['telemetry', 'health', 'slo'], strangers: false },
   {
     parts: [

@@ -22,6 +22,13 @@ export function toStorableText(text: string): { readonly text: string; readonly 
   return { text: storable, replaced };
 }
 
+/** Whether a text can be an id as it is: not empty, well-formed, without NUL, and 512 bytes of UTF-8 at most. */
+export function isIdentifier(text: string): boolean {
+  if (text === '' || text.length > MAX_IDENTIFIER_BYTES) return false;
+  if (!text.isWellFormed() || text.includes('\0')) return false;
+  return Buffer.byteLength(text) <= MAX_IDENTIFIER_BYTES;
+}
+
 /** A conversation as streams, rows and the relay know it, whatever a client calls it. */
 export function conversationKey(id: string): string {
   return boundIdentifier(toStorableText(id).text);

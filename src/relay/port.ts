@@ -21,7 +21,7 @@ export interface RelayOpening {
 /** Bytes of a body. Parts of a stream follow each other without a gap. */
 export interface RelayPart {
   readonly streamId: string;
-  /** Where it belongs: bytes of the body before it. */
+  /** Where it belongs: bytes of the body before it. An engine that has less refuses the batch, or gives nothing behind the gap. */
   readonly at: number;
   /** At least one byte. The longer one of two parts at the same place stays. */
   readonly body: Uint8Array;
@@ -72,7 +72,10 @@ export interface RelayBatch {
 
 /** What comes back. */
 export interface RelayAnswer {
-  /** False: the lease is not held any more, and nothing of the batch was taken. */
+  /**
+   * False: nothing of the batch was taken, and the instance tells its live streams anew under another name. The lease is not
+   * held any more, or the engine has lost what it had acknowledged, as one does that fails over to a replica.
+   */
   readonly isHeld: boolean;
   /** Of each opened stream, how many bytes from 0 on are there after the batch. */
   readonly lengths: ReadonlyMap<string, number>;
@@ -98,6 +101,7 @@ export type RelayQuery = { readonly streamId: string } | { readonly conversation
 /** From where somebody wants to read a stream on. */
 export interface RelayPosition {
   readonly streamId: string;
+  /** Bytes of the body, a whole number from 0 on; a reading with any other one rejects. */
   readonly offset: number;
 }
 

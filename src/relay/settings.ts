@@ -5,7 +5,7 @@ import type { Relay } from './port.ts';
 
 /** How a relay is used. */
 export interface RelayOptions {
-  /** What `postgresRelay()` returned, or an engine of your own. */
+  /** What `postgresRelay()` or `redisRelay()` returned, or an engine of your own. */
   readonly engine: Relay;
   /** How often what streams have gained is told: what a lost process and disk can cost. Default 250 ms, 10 to 5 000. */
   readonly flushMs?: number | undefined;
@@ -45,7 +45,7 @@ export function resolveRelayOption(option: RelayOption | undefined): RelaySettin
   const { engine } = given;
   if (!isRelay(engine)) {
     throw bad(
-      `\`relay\` must be what postgresRelay() returned, or { engine, … }, not ${show(option)}`,
+      `\`relay\` must be what postgresRelay() or redisRelay() returned, or { engine, … }, not ${show(option)}`,
     );
   }
   const ms = (name: keyof RelayOptions, fallback: number, min: number, max: number): number =>

@@ -3,7 +3,7 @@
  * `describeRelay('mine', async () => ({ connect, expire, forget }))` does.
  */
 import { randomUUID } from 'node:crypto';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Relay, RelayAnswer, RelayBatch, RelayEnd, RelayState } from '../../src/relay/port.ts';
 
 /** An empty engine of one test. */
@@ -14,6 +14,15 @@ export interface TestedRelay {
   expire(instance: string): Promise<void>;
   /** Whatever has an end is retained no longer, by the engine's clock. */
   forget(): Promise<void>;
+  /** Ways in which it is out of order for a while; each call of an instance then rejects within ten seconds. */
+  readonly faults: readonly RelayFault[];
+}
+
+/** What can be wrong with an engine. */
+export interface RelayFault {
+  readonly name: string;
+  begin(): Promise<void>;
+  end(): Promise<void>;
 }
 
 const LEASE_MS = 600_000;
@@ -62,13 +71,18 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.reads('s', 0)).toString()).toBe('hello world');
       });
 
-      it('gives nothing behind a gap', async () => {
+      it('gives nothing behind a gap, and all of it to an owner that fills it', async () => {
         await owner.opens('s');
         await owner.writes('s', 0, 'hello');
-        await owner.writes('s', 9, 'late');
+        const answer = await owner.writes('s', 9, 'late');
         expect((await other.reads('s', 0)).toString()).toBe('hello');
         expect((await other.reads('s', 5)).toString()).toBe('');
-        await owner.writes('s', 5, ' is ');
+        // Where it is refused, the owner tells its streams anew, from where the engine says.
+        const again = answer.isHeld ? owner : new Instance(owner.relay, 'again');
+        await again.tell({ registers: !answer.isHeld });
+        expect((await again.opens('s')).lengths.get('s')).toBeGreaterThanOrEqual(5);
+        await again.writes('s', 5, ' is ');
+        await again.writes('s', 9, 'late');
         expect((await other.reads('s', 0)).toString()).toBe('hello is late');
       });
 
@@ -116,6 +130,50 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         });
         expect((await other.reads('s', 0)).toString()).toBe('hello');
         expect((await other.relay.find({ streamId: 's' }))?.end).toBeNull();
+      });
+
+      it('takes ids and texts that mean something to an engine for what they are', async () => {
+        const ids = [
+          "a'; DROP TABLE x; --",
+          '{a}:b',
+          '*',
+          'a b\r\nDEL x',
+          '__proto__',
+          'ä€😀',
+          '$1',
+        ];
+        const hostile = (id: string): string => `\0 ${id} ' " \\ {} \r\n]] .. x`;
+        for (const streamId of ids) {
+          await owner.tell({
+            openings: [{ streamId, head: `{"head":${JSON.stringify(streamId)}}`, startedAtMs: 1 }],
+            states: [{ ...stateOf(streamId), conversationId: hostile(streamId) }],
+            parts: [{ streamId, at: 0, body: Buffer.from(hostile(streamId)) }],
+          });
+        }
+        for (const id of ids) {
+          expect((await other.reads(id, 0)).toString()).toBe(hostile(id));
+          const record = await other.relay.find({ conversationId: hostile(id) });
+          expect(record?.streamId).toBe(id);
+          expect(record?.head).toBe(`{"head":${JSON.stringify(id)}}`);
+        }
+        expect(await other.relay.purge(hostile('*'))).toBe(1);
+        expect((await other.reads('{a}:b', 0)).length).toBeGreaterThan(0);
+      });
+
+      it('keeps the order of streams, and no lease, by the clocks of instances', async () => {
+        const starts = [0, 4_102_444_800_000, 8.64e15];
+        for (const [n, startedAtMs] of starts.entries()) {
+          await owner.tell({
+            openings: [{ streamId: `s${n}`, head: '{}', startedAtMs }],
+            states: [{ ...stateOf(`s${n}`), conversationId: 'c' }],
+          });
+        }
+        expect((await other.relay.find({ conversationId: 'c' }))?.streamId).toBe('s2');
+        vi.useFakeTimers({ toFake: ['Date'], now: 4_102_444_800_000 });
+        onTestFinished(() => void vi.useRealTimers());
+        expect((await other.tell({})).hasExpired).toBe(false);
+        expect((await owner.tell({})).isHeld).toBe(true);
+        expect(await other.relay.claim(other.name, RETAIN_MS)).toEqual([]);
       });
 
       it('tells an instance which of its streams others follow', async () => {
@@ -166,6 +224,29 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect(texts).toEqual(['ello', undefined, 'ello']);
         expect(await other.relay.read([], { maxBytes: 100, withHeld: false })).toEqual([]);
       });
+
+      it.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 60])(
+        'refuses an offset that is none: %s',
+        async (offset) => {
+          await owner.opens('s', 'hello');
+          await expect(other.reads('s', offset)).rejects.toBeInstanceOf(RangeError);
+          expect((await other.reads('s', Number.MAX_SAFE_INTEGER)).length).toBe(0);
+          expect((await other.reads('s', 4)).toString()).toBe('o');
+        },
+      );
+
+      it.each(['', 'nobody', '\0', 'half \ud800', 'very long'])(
+        'knows no stream by an id that nobody has: %j',
+        async (id) => {
+          const streamId = id === 'very long' ? id.repeat(5_000) : id;
+          await owner.opens('s', 'hello');
+          expect(await other.relay.read([{ streamId, offset: 0 }], ANY)).toEqual([undefined]);
+          expect(await other.relay.find({ streamId })).toBeUndefined();
+          expect(await other.relay.command(streamId)).toBe(false);
+          expect(await other.relay.purge(streamId)).toBe(0);
+          expect((await other.reads('s', 0)).toString()).toBe('hello');
+        },
+      );
 
       it('tells the end with the body', async () => {
         await owner.opens('s', 'hello');
@@ -263,6 +344,29 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect(await other.relay.command('s')).toBe(false);
         expect(await other.relay.command('nobody')).toBe(false);
       });
+    });
+
+    describe('an engine that is out of order', () => {
+      it('rejects exchanges in time, and has lost nothing when it is back', async () => {
+        await owner.opens('s', 'hello');
+        let expected = 'hello';
+        for (const { name, begin, end } of engine.faults) {
+          await begin();
+          try {
+            const told = owner.writes('s', expected.length, ` ${name}`);
+            await expect(told, name).rejects.toBeInstanceOf(Error);
+          } finally {
+            await end();
+          }
+          // Nobody knows whether it was carried out.
+          const answer = await afterFault(() =>
+            owner.writes('s', expected.length, ` ${name} is over`),
+          );
+          expect(answer.isHeld).toBe(true);
+          expected += ` ${name} is over`;
+          expect((await other.reads('s', 0)).toString()).toBe(expected);
+        }
+      }, 60_000);
     });
 
     describe('claim', () => {
@@ -366,6 +470,17 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
       });
     });
   });
+}
+
+/** The first calls after a fault may still find a connection broken. */
+async function afterFault<T>(call: () => Promise<T>): Promise<T> {
+  for (let turn = 0; ; turn += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (turn === 20) throw error;
+    }
+  }
 }
 
 const ANY = { maxBytes: 1_000_000, withHeld: false };

@@ -7,5 +7,12 @@ describeRelay('memory', () => {
     connect: () => relay.connect(),
     expire: async (instance) => relay.expire(instance),
     forget: async () => relay.advance(3_600_000),
+    faults: [
+      {
+        name: 'away',
+        begin: async () => relay.fail(new Error('away')),
+        end: async () => relay.fail(undefined),
+      },
+    ],
   });
 });

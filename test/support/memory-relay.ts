@@ -2,6 +2,7 @@
  * A relay in memory, whose clock and whose faults are the test's. Every `connect()` is what one instance has of it; all of
  * them share one state, as clients of a database do.
  */
+import { readPositions } from '../../src/relay/engine.ts';
 import type {
   Relay,
   RelayAnswer,
@@ -192,8 +193,10 @@ export function createMemoryRelay(): MemoryRelay {
       find: (query) => later(() => find(query)),
       read: (positions, reading) => {
         reads += 1;
-        return later(() =>
-          positions.map(({ streamId, offset }) => tailOf(streams.get(streamId), offset, reading)),
+        return readPositions(positions, (known) =>
+          later(() =>
+            known.map(({ streamId, offset }) => tailOf(streams.get(streamId), offset, reading)),
+          ),
         );
       },
       command: (streamId) =>

@@ -2,16 +2,17 @@
  * The relay over PostgreSQL: one statement for each call, nothing kept in a session and no LISTEN, so that it works behind
  * PgBouncer in transaction mode. It has a small pool of its own: streams that are relayed do not wait for messages that are saved.
  */
-import { conversationKey } from '../../core/identifiers.ts';
+import { conversationKey, isIdentifier } from '../../core/identifiers.ts';
 import { LastchunkError, sqlstateOf } from '../../core/errors.ts';
 import { flag, optionGroup, refuseUnknown, show, bad } from '../../core/options.ts';
+import { parseEnd, readPositions } from '../../relay/engine.ts';
 import type { Relay, RelayAnswer, RelayBatch, RelayRecord, RelayTail } from '../../relay/port.ts';
 import { Connections } from '../connections.ts';
 import { createReadiness, migrate, type Migrated, migrationScript } from '../migrations.ts';
 import { checkOptions, loadPg } from '../options.ts';
 import type { PostgresOptions } from '../options.ts';
 import { parseTable } from '../table.ts';
-import { assembleTails, exchangeValues, lengthsAfter, numbers, parseEnd, texts } from './rows.ts';
+import { assembleTails, exchangeValues, lengthsAfter, numbers, texts } from './rows.ts';
 import {
   PURGE_AT_ONCE,
   RELAY_TABLE,
@@ -158,6 +159,7 @@ class RelayTablesClient implements PostgresRelay {
   }
 
   async find(query: Parameters<Relay['find']>[0]): Promise<RelayRecord | undefined> {
+    if ('streamId' in query && !isIdentifier(query.streamId)) return undefined;
     const [row] =
       'streamId' in query
         ? await this.#run(this.#sql.find, [query.streamId])
@@ -175,17 +177,19 @@ class RelayTablesClient implements PostgresRelay {
   async read(
     ...[positions, reading]: Parameters<Relay['read']>
   ): Promise<readonly (RelayTail | undefined)[]> {
-    if (positions.length === 0) return [];
-    const rows = await this.#run(this.#sql.read, [
-      positions.map(({ streamId }) => streamId),
-      positions.map(({ offset }) => offset),
-      reading.withHeld,
-      reading.maxBytes,
-    ]);
-    return assembleTails(positions, reading, rows);
+    return readPositions(positions, async (known) => {
+      const rows = await this.#run(this.#sql.read, [
+        known.map(({ streamId }) => streamId),
+        known.map(({ offset }) => offset),
+        reading.withHeld,
+        reading.maxBytes,
+      ]);
+      return assembleTails(known, reading, rows);
+    });
   }
 
   async command(streamId: string): Promise<boolean> {
+    if (!isIdentifier(streamId)) return false;
     return (await this.#run(this.#sql.command, [streamId])).length > 0;
   }
 

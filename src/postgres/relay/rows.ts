@@ -1,9 +1,8 @@
 /** What the statements take and give: a batch as columns, and bodies and ends out of rows. */
 import { conversationKey } from '../../core/identifiers.ts';
-import { toRecord } from '../../core/values.ts';
+import { endText, parseEnd } from '../../relay/engine.ts';
 import type {
   RelayBatch,
-  RelayEnd,
   RelayPosition,
   RelayReading,
   RelayState,
@@ -99,7 +98,7 @@ function stateColumns(states: readonly RelayState[], settled: ReadonlySet<string
     states.map(({ conversationId }) => conversationId && conversationKey(conversationId)),
     states.map(({ heldFrom }) => heldFrom),
     states.map(({ ending }) => ending),
-    states.map(({ end }) => end && JSON.stringify(end)),
+    states.map(({ end }) => end && endText(end)),
     states.map(({ streamId }) => settled.has(streamId)),
   ];
 }
@@ -117,27 +116,6 @@ export function lengthsAfter(
     }
   }
   return lengths;
-}
-
-/** How a response ended, as it is stored. What cannot be read is an end that nobody may take for regular, and costs its own stream alone. */
-export function parseEnd(json: unknown): RelayEnd | null {
-  if (typeof json !== 'string') return null;
-  const end = recordIn(json);
-  return {
-    isTidy: end['isTidy'] === true,
-    length: typeof end['length'] === 'number' ? end['length'] : Number.MAX_SAFE_INTEGER,
-    outcome: typeof end['outcome'] === 'string' ? end['outcome'] : 'interrupted',
-    save: typeof end['save'] === 'string' ? end['save'] : null,
-  };
-}
-
-function recordIn(json: string): Readonly<Record<string, unknown>> {
-  try {
-    return toRecord(JSON.parse(json));
-  } catch {
-    // It is shown as an end with no facts.
-    return {};
-  }
 }
 
 /** A `text[]`. */

@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { type PostgresRelayOptions, postgresRelay } from '../../../src/postgres/relay/relay.ts';
 import { describeRelay } from '../../relay/conformance.ts';
 import { useDatabase } from '../../support/database.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
 import { look, withClient } from '../messages.ts';
 
@@ -16,8 +17,22 @@ function open(options: Omit<PostgresRelayOptions, 'connectionString'> = {}) {
 
 describeRelay('PostgreSQL', async () => {
   await open().migrate();
+  const proxy = await startTcpProxy(database.server.port);
+  onTestFinished(() => proxy.close());
+  const url = new URL(database.url);
+  const name = url.pathname.slice(1);
+  url.port = String(proxy.port);
+  /** Settings of a database are those of its new connections. */
+  const setReadOnly = async (to: string): Promise<void> => {
+    await look(database.server.connectionString, `ALTER DATABASE ${name} ${to}`);
+    proxy.cut();
+  };
   return {
-    connect: () => open(),
+    connect: () => {
+      const relay = postgresRelay({ connectionString: String(url), statementTimeoutMs: 1_000 });
+      onTestFinished(() => relay.close());
+      return relay;
+    },
     expire: async (instance) => {
       await look(
         database.url,
@@ -31,6 +46,15 @@ describeRelay('PostgreSQL', async () => {
         "UPDATE lastchunk_relay_streams SET retained_until = now() - interval '1 s' WHERE retained_until IS NOT NULL",
       );
     },
+    faults: [
+      { name: 'slow', begin: async () => proxy.pause(), end: async () => proxy.resume() },
+      {
+        name: 'read-only',
+        begin: () => setReadOnly('SET default_transaction_read_only = on'),
+        end: () => setReadOnly('RESET default_transaction_read_only'),
+      },
+      { name: 'deaf', begin: async () => proxy.loseAnswers(), end: async () => proxy.resume() },
+    ],
   };
 });
 

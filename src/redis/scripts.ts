@@ -1,0 +1,295 @@
+/**
+ * What the relay asks of the engine: one Lua script for each call, which Redis and Valkey run whole and alone. A script reads
+ * everything that it needs to refuse before it writes anything, so that a call is taken whole or not at all. Time is the
+ * engine's (`TIME`). Values come as arguments alone; no text of a script depends on any.
+ * README.md lists the keys; `KEYS[1]` is what all of them begin with: `{prefix}`.
+ */
+
+/** Of the layout of keys. A relay refuses keys of any other one. */
+export const LAYOUT = '1';
+
+/** So many streams are deleted by one call at most. */
+export const DELETED_AT_ONCE = 500;
+
+/** What nobody purges expires so long after its time, in milliseconds: where no instance runs any more. */
+const EXPIRE_AFTER_MS = 600_000;
+
+/** `ARGV[1]` is the layout. A field that is nothing is ''. */
+const COMMON = `
+local root = KEYS[1]
+local known = redis.call('GET', root .. ':version')
+if known and known ~= ARGV[1] then
+  return redis.error_reply('LASTCHUNK_LAYOUT ' .. string.sub(known, 1, 16))
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local leases, following, turns, over = root .. ':leases', root .. ':following', root .. ':turns', root .. ':over'
+local function streamOf(id) return root .. ':stream:' .. id end
+local function bodyOf(id) return root .. ':body:' .. id end
+local function ownedBy(instance) return root .. ':owned:' .. instance end
+local function stopsOf(instance) return root .. ':stops:' .. instance end
+local function whole(number) return string.format('%.0f', number) end
+
+-- A conversation is encoded: '' is none, else '=' and its name. Without a score the stream leaves it.
+local function place(conversation, id, score)
+  if conversation == '' then return end
+  local key = root .. ':conversation:' .. string.sub(conversation, 2)
+  if score then redis.call('ZADD', key, whole(score), id) else redis.call('ZREM', key, id) end
+  local newest = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
+  if not newest[2] then return end
+  if tonumber(newest[2]) >= 0 then return redis.call('PERSIST', key) end
+  local last = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  redis.call('PEXPIREAT', key, whole(${EXPIRE_AFTER_MS} - last[2]))
+end
+
+-- What follows from the fields of a stream: where it stands, and whether it expires.
+local function file(id)
+  local key = streamOf(id)
+  local owner, conversation, ending, settled, doomed, started, stop =
+    unpack(redis.call('HMGET', key, 'owner', 'conversation', 'end', 'settled', 'until', 'started', 'stop'))
+  if ending ~= '' and settled == '1' then
+    redis.call('ZADD', over, doomed, id)
+    redis.call('SREM', ownedBy(owner), id)
+    local at = whole(doomed + ${EXPIRE_AFTER_MS})
+    redis.call('PEXPIREAT', key, at)
+    redis.call('PEXPIREAT', bodyOf(id), at)
+    place(conversation, id, -doomed)
+  else
+    redis.call('ZREM', over, id)
+    redis.call('SADD', ownedBy(owner), id)
+    redis.call('PERSIST', key)
+    redis.call('PERSIST', bodyOf(id))
+    place(conversation, id, ending == '' and tonumber(started) or 0)
+  end
+  if ending == '' and stop == '1' then
+    redis.call('SADD', stopsOf(owner), id)
+  else
+    redis.call('SREM', stopsOf(owner), id)
+  end
+end
+
+local function isHeld(instance)
+  local untilMs = redis.call('ZSCORE', leases, instance)
+  return untilMs and tonumber(untilMs) > now
+end
+
+-- What a stream becomes that nobody goes on with; an end that it has stays.
+local function breakOff(id, retainMs)
+  local key = streamOf(id)
+  local ending, doomed = unpack(redis.call('HMGET', key, 'end', 'until'))
+  if ending == '' then
+    ending = '{"isTidy":false,"length":' .. redis.call('STRLEN', bodyOf(id)) ..
+      ',"outcome":"interrupted","save":null}'
+  end
+  if doomed == '' then doomed = whole(now + retainMs) end
+  redis.call('HSET', key, 'end', ending, 'until', doomed, 'settled', '1', 'held', '')
+  file(id)
+end
+`;
+
+/**
+ * 2 instance, 3 registers ('1'), 4 lease, 5 retention (ms), 6 exchanges that it was told of, 7 following, 8 to 11 numbers of
+ * openings, states, settled ones and parts, which follow: id, head, start and a state; id and a state (conversation, held,
+ * ending, end); id; id, at, body.
+ */
+const EXCHANGE = `
+local instance, registers, leaseMs, retainMs = ARGV[2], ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[5])
+local openings, states, settled, parts = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local statesAt = 12 + openings * 7
+local settledAt = statesAt + states * 5
+local partsAt = settledAt + settled
+
+-- A failover or a restart can lose what was acknowledged. Then this engine counts fewer exchanges, or has less of a body.
+if not registers then
+  if not redis.call('ZSCORE', leases, instance) then return {0} end
+  local turn = redis.call('HGET', turns, instance)
+  if not turn or tonumber(turn) < tonumber(ARGV[6]) then return {0} end
+end
+local opened, lengths, isOwn = {}, {}, {}
+for at = 12, statesAt - 1, 7 do opened[ARGV[at]] = true end
+for at = partsAt, #ARGV, 3 do
+  local id, offset = ARGV[at], tonumber(ARGV[at + 1])
+  if not lengths[id] then
+    local owner = redis.call('HGET', streamOf(id), 'owner')
+    isOwn[id] = opened[id] or owner == instance
+    lengths[id] = owner and redis.call('STRLEN', bodyOf(id)) or 0
+  end
+  if isOwn[id] then
+    if offset > lengths[id] then return {0} end
+    lengths[id] = math.max(lengths[id], offset + #ARGV[at + 2])
+  end
+end
+
+redis.call('ZADD', leases, whole(now + leaseMs), instance)
+redis.call('HSET', following, instance, ARGV[7])
+local turn = redis.call('HINCRBY', turns, instance, 1)
+if not known then redis.call('SET', root .. ':version', ARGV[1]) end
+
+local changed = {}
+local function change(id, at)
+  local key = streamOf(id)
+  local before = redis.call('HGET', key, 'conversation')
+  if before and before ~= ARGV[at] then place(before, id) end
+  local doomed = ''
+  if ARGV[at + 3] ~= '' then doomed = whole(now + retainMs) end
+  redis.call('HSET', key, 'conversation', ARGV[at], 'held', ARGV[at + 1], 'ending', ARGV[at + 2],
+    'end', ARGV[at + 3], 'until', doomed)
+  changed[#changed + 1] = id
+end
+for at = 12, statesAt - 1, 7 do
+  local id = ARGV[at]
+  local key = streamOf(id)
+  local owner = redis.call('HGET', key, 'owner')
+  if owner then
+    redis.call('SREM', ownedBy(owner), id)
+    redis.call('SREM', stopsOf(owner), id)
+  else
+    redis.call('DEL', bodyOf(id))
+    redis.call('HSET', key, 'started', ARGV[at + 2], 'stop', '0')
+  end
+  redis.call('HSET', key, 'owner', instance, 'head', ARGV[at + 1], 'settled', '0')
+  change(id, at + 3)
+end
+local function owns(id) return redis.call('HGET', streamOf(id), 'owner') == instance end
+for at = statesAt, settledAt - 1, 5 do
+  if owns(ARGV[at]) then change(ARGV[at], at + 1) end
+end
+for at = partsAt, #ARGV, 3 do
+  local id, offset, body = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2]
+  if isOwn[id] then
+    local length = redis.call('STRLEN', bodyOf(id))
+    if offset + #body > length then redis.call('APPEND', bodyOf(id), string.sub(body, length - offset + 1)) end
+  end
+end
+for at = settledAt, partsAt - 1 do
+  local id = ARGV[at]
+  if owns(id) then
+    redis.call('HSET', streamOf(id), 'settled', '1')
+    changed[#changed + 1] = id
+  end
+end
+for _, id in ipairs(changed) do file(id) end
+
+local sizes = {}
+for at = 12, statesAt - 1, 7 do sizes[#sizes + 1] = redis.call('STRLEN', bodyOf(ARGV[at])) end
+local followed, hasExpired = {}, 0
+for _, other in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
+  if other ~= instance then
+    if isHeld(other) then
+      followed[#followed + 1] = redis.call('HGET', following, other) or '[]'
+    else
+      hasExpired = 1
+    end
+  end
+end
+return {1, turn, hasExpired, sizes, redis.call('SMEMBERS', stopsOf(instance)), followed}
+`;
+
+/** 2 a stream, or '' and 3 a conversation. */
+const FIND = `
+local id = ARGV[2]
+if id == '' then
+  id = redis.call('ZREVRANGEBYSCORE', root .. ':conversation:' .. ARGV[3], '+inf', '(0', 'LIMIT', 0, 1)[1]
+  if not id then return false end
+end
+local conversation, head, ending, doomed =
+  unpack(redis.call('HMGET', streamOf(id), 'conversation', 'head', 'end', 'until'))
+if not head or (doomed ~= '' and tonumber(doomed) <= now) then return false end
+return {id, conversation, head, ending}
+`;
+
+/** 2 '1' where held bytes are wanted, 3 bytes; then id and offset of each position. */
+const READ = `
+local withHeld, maxBytes, found = ARGV[2] == '1', tonumber(ARGV[3]), {}
+for at = 4, #ARGV, 2 do
+  local id, offset = ARGV[at], tonumber(ARGV[at + 1])
+  local held, ending, doomed = unpack(redis.call('HMGET', streamOf(id), 'held', 'end', 'until'))
+  local tail = false
+  if held and (withHeld or doomed == '' or tonumber(doomed) > now) then
+    local last = offset + maxBytes
+    if held ~= '' and not withHeld then last = math.min(last, tonumber(held)) end
+    local body = ''
+    if last > offset then body = redis.call('GETRANGE', bodyOf(id), whole(offset), whole(last - 1)) end
+    tail = {body, ending}
+  end
+  found[#found + 1] = tail
+end
+return found
+`;
+
+/** 2 a stream. */
+const COMMAND = `
+local owner, ending = unpack(redis.call('HMGET', streamOf(ARGV[2]), 'owner', 'end'))
+if not owner or ending ~= '' then return 0 end
+redis.call('HSET', streamOf(ARGV[2]), 'stop', '1')
+file(ARGV[2])
+return 1
+`;
+
+/** 2 the claimant, 3 retention (ms). */
+const CLAIM = `
+local claimant, claims = ARGV[2], {}
+if not isHeld(claimant) then return claims end
+local dead
+for _, other in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', whole(now), 'LIMIT', 0, 2)) do
+  if other ~= claimant then dead = dead or other end
+end
+if not dead then return claims end
+for _, id in ipairs(redis.call('SMEMBERS', ownedBy(dead))) do
+  local key = streamOf(id)
+  local settled, head, ending = unpack(redis.call('HMGET', key, 'settled', 'head', 'ending'))
+  if settled == '1' then
+    breakOff(id, tonumber(ARGV[3]))
+  elseif settled then
+    redis.call('HSET', key, 'owner', claimant)
+    file(id)
+    claims[#claims + 1] = {id, head, ending}
+  end
+end
+redis.call('DEL', ownedBy(dead), stopsOf(dead))
+redis.call('HDEL', following, dead)
+redis.call('HDEL', turns, dead)
+redis.call('ZREM', leases, dead)
+return claims
+`;
+
+/** 2 the instance, 3 retention (ms); then ids. */
+const SETTLED = `
+for at = 4, #ARGV do
+  local owner = redis.call('HGET', streamOf(ARGV[at]), 'owner')
+  if owner == ARGV[2] then breakOff(ARGV[at], tonumber(ARGV[3])) end
+end
+return 1
+`;
+
+/** 2 '' for what is retained no longer, else '=' and a conversation. */
+const PURGE = `
+local ids
+if ARGV[2] == '' then
+  ids = redis.call('ZRANGEBYSCORE', over, '-inf', whole(now), 'LIMIT', 0, ${DELETED_AT_ONCE})
+else
+  ids = redis.call('ZRANGE', root .. ':conversation:' .. string.sub(ARGV[2], 2), 0, ${DELETED_AT_ONCE - 1})
+end
+for _, id in ipairs(ids) do
+  local owner, conversation = unpack(redis.call('HMGET', streamOf(id), 'owner', 'conversation'))
+  redis.call('DEL', streamOf(id), bodyOf(id))
+  redis.call('ZREM', over, id)
+  if owner then
+    redis.call('SREM', ownedBy(owner), id)
+    redis.call('SREM', stopsOf(owner), id)
+  end
+  place(conversation or ARGV[2], id)
+end
+return #ids
+`;
+
+/** One text for each call of a relay. */
+export const SCRIPTS = {
+  exchange: COMMON + EXCHANGE,
+  find: COMMON + FIND,
+  read: COMMON + READ,
+  command: COMMON + COMMAND,
+  claim: COMMON + CLAIM,
+  settled: COMMON + SETTLED,
+  purge: COMMON + PURGE,
+} as const;

@@ -1,0 +1,140 @@
+/** What the scripts take and give: a batch as arguments, and records, tails and claims out of replies. */
+import { Buffer } from 'node:buffer';
+import { conversationKey, isIdentifier } from '../core/identifiers.ts';
+import { endText, parseEnd } from '../relay/engine.ts';
+import type {
+  RelayAnswer,
+  RelayBatch,
+  RelayClaim,
+  RelayPart,
+  RelayPosition,
+  RelayReading,
+  RelayRecord,
+  RelayState,
+  RelayTail,
+} from '../relay/port.ts';
+import type { RedisArgument } from './client.ts';
+
+/** A string of Redis holds 512 MiB. What a body has beyond this is not told to the engine. */
+const MAX_BODY_BYTES = 500 * 2 ** 20;
+
+/** A conversation as the scripts have it: '' is none. */
+export function conversationArgument(id: string | null): string {
+  return id === null ? '' : `=${conversationKey(id)}`;
+}
+
+/** The arguments of an exchange; `turn` is how many the engine has said that there were. */
+export function exchangeArguments(batch: RelayBatch, turn: number): readonly RedisArgument[] {
+  const { instance, registers, leaseMs, retainMs, following, settled } = batch;
+  const states = new Map(batch.states.map((state) => [state.streamId, state]));
+  const opened = new Set(batch.openings.map(({ streamId }) => streamId));
+  const changes = batch.states.filter(({ streamId }) => !opened.has(streamId));
+  const parts = batch.parts.filter(({ at, body }) => at + body.length <= MAX_BODY_BYTES);
+  const names = [instance, ...opened, ...states.keys(), ...settled];
+  // They are made by lastchunk; anything else is a mistake of whoever calls.
+  if (!names.every(isIdentifier)) throw new TypeError('an exchange names a stream by no name');
+  return [
+    instance,
+    registers ? '1' : '0',
+    String(leaseMs),
+    String(retainMs),
+    String(turn),
+    JSON.stringify(following.filter(isIdentifier)),
+    ...[batch.openings, changes, settled, parts].map(({ length }) => String(length)),
+    ...batch.openings.flatMap(({ streamId, head, startedAtMs }) => [
+      streamId,
+      head,
+      // 0 is for those that have an end.
+      String(Math.max(1, Math.round(startedAtMs))),
+      ...stateArguments(states.get(streamId)),
+    ]),
+    ...changes.flatMap((state) => [state.streamId, ...stateArguments(state)]),
+    ...settled,
+    ...parts.flatMap(({ streamId, at, body }) => [streamId, String(at), bytesOf(body)]),
+  ];
+}
+
+function stateArguments(state: RelayState | undefined): readonly string[] {
+  const { conversationId = null, heldFrom = null, ending = null, end = null } = state ?? {};
+  return [
+    conversationArgument(conversationId),
+    heldFrom === null ? '' : String(heldFrom),
+    ending ?? '',
+    end === null ? '' : endText(end),
+  ];
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: RelayPart['body']): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+/** What an exchange brings, and how many of them there were; `undefined` where the lease is not held. */
+export function parseAnswer(
+  reply: unknown,
+  { openings }: RelayBatch,
+): { readonly answer: RelayAnswer; readonly turn: number } | undefined {
+  const [isHeld, turn, hasExpired, lengths, stops, followed] = itemsOf(reply);
+  if (Number(isHeld) !== 1) return undefined;
+  const sizes = itemsOf(lengths);
+  const answer = {
+    isHeld: true,
+    lengths: new Map(openings.map(({ streamId }, n) => [streamId, Number(sizes[n] ?? 0)])),
+    stops: itemsOf(stops).map(String),
+    followed: itemsOf(followed).flatMap((json) => namesIn(String(json))),
+    hasExpired: Number(hasExpired) === 1,
+  };
+  return { answer, turn: Number(turn) };
+}
+
+/** What is found of a stream; `undefined` where there is none. */
+export function parseRecord(reply: unknown): RelayRecord | undefined {
+  if (!Array.isArray(reply)) return undefined;
+  const [streamId, conversation, head, end] = reply.map(String);
+  if (streamId === undefined || head === undefined) return undefined;
+  return {
+    streamId,
+    conversationId: conversation?.startsWith('=') === true ? conversation.slice(1) : null,
+    head,
+    end: parseEnd(end || undefined),
+  };
+}
+
+/** The arguments of a reading: positions that can be there. */
+export function readArguments(
+  positions: readonly RelayPosition[],
+  { maxBytes, withHeld }: RelayReading,
+): readonly string[] {
+  const places = positions.flatMap(({ streamId, offset }) => [streamId, String(offset)]);
+  return [withHeld ? '1' : '0', String(maxBytes), ...places];
+}
+
+/** An item for each position, in order. */
+export function parseTails(reply: unknown): readonly (RelayTail | undefined)[] {
+  return itemsOf(reply).map((item) => {
+    const [body, end] = itemsOf(item);
+    if (!(body instanceof Uint8Array)) return undefined;
+    return { body, end: parseEnd(String(end) || undefined) };
+  });
+}
+
+/** Streams that were claimed. */
+export function parseClaims(reply: unknown): readonly RelayClaim[] {
+  return itemsOf(reply).map((item) => {
+    const [streamId, head, ending] = itemsOf(item).map(String);
+    return { streamId: streamId ?? '', head: head ?? '', ending: ending || null };
+  });
+}
+
+function itemsOf(reply: unknown): readonly unknown[] {
+  return Array.isArray(reply) ? reply : [];
+}
+
+/** What an instance follows; nothing where another version says it in another way. */
+function namesIn(json: string): readonly string[] {
+  try {
+    const names: unknown = JSON.parse(json);
+    return Array.isArray(names) ? names.map(String) : [];
+  } catch {
+    return [];
+  }
+}
