@@ -9,6 +9,7 @@ export default defineConfig({
     alias: [
       { find: /^lastchunk$/, replacement: source('index.ts') },
       { find: /^lastchunk\/postgres$/, replacement: source('postgres/index.ts') },
+      { find: /^lastchunk\/client$/, replacement: source('client.ts') },
       { find: /^lastchunk\/testing$/, replacement: source('testing.ts') },
     ],
   },

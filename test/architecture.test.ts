@@ -22,6 +22,7 @@ const LAYERS: readonly { readonly parts: readonly string[]; readonly strangers: 
       'lastchunk',
       'index',
       'testing',
+      'client',
       'cli',
       'register',
       'frameworks',
@@ -91,6 +92,11 @@ describe('packages', () => {
   it('for ids is imported in one file', () => {
     const users = modules.filter(({ imports }) => imports.some((one) => one.specifier === 'uuid'));
     expect(users.length).toBeLessThanOrEqual(1);
+  });
+
+  it('and everything else are out of reach of the client, which is a part of web pages', () => {
+    const client = modules.find(({ file }) => file === 'client.ts');
+    expect(client?.text).not.toMatch(/^import|\bimport\(|\brequire\(/m);
   });
 
   it('that are optional are out of reach of the root', () => {

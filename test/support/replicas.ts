@@ -31,6 +31,8 @@ export function createShared(): Shared {
 /** What a replica may be given. */
 export interface ReplicaOptions extends Omit<LastchunkOptions, 'store'> {
   readonly guard?: GuardOptions;
+  /** Adds what comes before all routes. */
+  readonly before?: (app: Express) => void;
   /** Adds routes of the test's own. */
   readonly routes?: (app: Express) => void;
 }
@@ -41,7 +43,7 @@ export interface ReplicaOptions extends Omit<LastchunkOptions, 'store'> {
  */
 export async function startReplica(
   { store, relay }: Shared,
-  { guard = {}, routes, ...options }: ReplicaOptions = {},
+  { guard = {}, before, routes, ...options }: ReplicaOptions = {},
 ) {
   const network = { isCut: false };
   const recorded = createRecordingObserver();
@@ -57,6 +59,7 @@ export async function startReplica(
   });
   const talks: Talk[] = [];
   const app = express().set('env', 'test');
+  before?.(app);
   const authorize = (req: express.Request): boolean => req.get('x-user') !== 'mallory';
   app.post(
     '/chat/:id',

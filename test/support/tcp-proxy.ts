@@ -12,8 +12,8 @@ export interface TcpProxy {
   readonly accepted: number;
   /** Bytes that clients have sent so far. */
   readonly sentBytes: number;
-  /** Ends all connections with a reset. New ones are accepted. */
-  cut(): void;
+  /** Ends all connections, for clients with a reset or as a process that closes them. New ones are accepted. */
+  cut(how?: 'rst' | 'fin'): void;
   /** Nothing gets through in either direction, on old and new connections; nothing is closed. */
   pause(): void;
   /** From now on what the server answers is thrown away, what clients send gets through. */
@@ -23,8 +23,8 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-/** Starts a proxy to `port` on 127.0.0.1. */
-export async function startTcpProxy(port: number): Promise<TcpProxy> {
+/** Starts a proxy to `port`. */
+export async function startTcpProxy(port: number, host = '127.0.0.1'): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let mode: 'through' | 'paused' | 'deaf' = 'through';
   let accepted = 0;
@@ -32,7 +32,7 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
 
   const server = createServer((client) => {
     accepted += 1;
-    const upstream = connect(port, '127.0.0.1');
+    const upstream = connect(port, host);
     const pair = [client, upstream] as const;
     pairs.add(pair);
     const end = (): void => {
@@ -60,9 +60,10 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
 
-  const cut = (): void => {
+  const cut = (how: 'rst' | 'fin' = 'rst'): void => {
     for (const [client, upstream] of pairs) {
-      client.resetAndDestroy();
+      if (how === 'rst') client.resetAndDestroy();
+      else client.destroy();
       upstream.destroy();
     }
     pairs.clear();

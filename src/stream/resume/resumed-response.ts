@@ -71,7 +71,7 @@ export class ResumedResponse implements ReaderSink {
     res.statusCode = this.#head.status;
     for (const [name, value] of this.#head.headers) res.setHeader(name, value);
     res.setHeader('Cache-Control', 'no-store');
-    res.setHeader('X-Stream-Offset', String(this.#offset));
+    res.setHeader('X-Stream-Offset', offsetHeader(this.#head, this.#offset));
     res.flushHeaders();
   }
 
@@ -91,4 +91,10 @@ export class ResumedResponse implements ReaderSink {
     if (hasConnection) outputOf(outputTargetOf(exchange)).closeBehind(close);
     else res.destroy();
   }
+}
+
+/** Of a body that the app encoded itself it says so: who counts decoded bytes must not go on from there. */
+function offsetHeader({ headers }: ResumableHead, offset: number): string {
+  const [, coding] = headers.find(([name]) => name === 'content-encoding') ?? [];
+  return coding === undefined ? String(offset) : `${offset}; coding=${coding}`;
 }

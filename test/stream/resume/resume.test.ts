@@ -141,6 +141,7 @@ describe('a resumed response', () => {
       () => (reader.reply?.body.length ?? 0) > 5 && reader.reply,
     );
     expect(reply.headers['content-encoding']).toBe('gzip');
+    expect(reply.headers['x-stream-offset']).toMatch(/^\d+; coding=gzip$/);
     expect(reply.body.equals(bytes.subarray(2))).toBe(true);
   });
 

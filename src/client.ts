@@ -1,0 +1,230 @@
+/**
+ * `lastchunk/client`: a fetch for browsers and Node whose response bodies outlive their connection. It is what the route of
+ * `keep.resumeHandler()` is asked by. It imports nothing, because it is a part of somebody's page.
+ */
+
+type Fetch = typeof globalThis.fetch;
+
+/** What `resumingFetch()` is given. */
+export interface ResumingFetchOptions {
+  /** The address of the route of `keep.resumeHandler()`, for a stream's id and an offset in bytes of its body. */
+  readonly url: (streamId: string, offset: number) => string | URL;
+  /**
+   * So many milliseconds a body may be without a connection until it gives up, counted anew with each byte; default 60 000. 0 never
+   * asks for the rest.
+   */
+  readonly giveUpAfterMs?: number;
+  /** What sends all requests; default the global `fetch`. Its bodies have to be web streams. */
+  readonly fetch?: Fetch;
+}
+
+type Settings = Required<ResumingFetchOptions>;
+type Chunks = ReadableStreamDefaultReader<Uint8Array>;
+type Controller = ReadableStreamDefaultController<Uint8Array> | ReadableByteStreamController;
+
+/** The pause before the first try, doubled with each one after it; half of a pause is left to chance. */
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 5_000;
+/** A timer for longer than that goes off at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Returns a `fetch`. A response with the header `X-Stream-Id` whose connection breaks before the end of its body goes on: the rest
+ * is asked for at `url`, with the headers, credentials and signal of the first request, and comes in the same body. Where there is no
+ * rest, or none within `giveUpAfterMs`, the body fails with the error of its connection. A request that gets no response is not
+ * sent again. Throws a `TypeError` for a `url` that is no function, a `RangeError` for a `giveUpAfterMs` below 0.
+ */
+export function resumingFetch(options: ResumingFetchOptions): Fetch {
+  const { url, giveUpAfterMs = 60_000, fetch = (...args) => globalThis.fetch(...args) } = options;
+  if (typeof url !== 'function') throw new TypeError('resumingFetch: url must be a function');
+  if (!(giveUpAfterMs >= 0)) throw new RangeError('resumingFetch: giveUpAfterMs must be 0 or more');
+  return async (input, init) => {
+    const response = await fetch(input, init);
+    const id = response.headers.get('x-stream-id');
+    // It may be a resumed one itself. An offset that does not count what is read here is no number.
+    const offset = Number(response.headers.get('x-stream-offset') ?? 0);
+    if (!id || !(offset >= 0) || typeof response.body?.getReader !== 'function') return response;
+    const request = input instanceof Request ? input : undefined;
+    const body = new ResumingBody({ url, giveUpAfterMs, fetch }, response, id, offset);
+    return alike(response, new Response(body.stream(forTheRest(request, init)), response));
+  };
+}
+
+/** The request for the rest: what the first one was, without its body. */
+function forTheRest(request: Request | undefined, init: RequestInit = {}): RequestInit {
+  const headers = new Headers(init.headers ?? request?.headers);
+  headers.delete('content-type');
+  headers.delete('content-length');
+  const signal = init.signal ?? request?.signal ?? null;
+  const { credentials = request?.credentials, body: _, ...rest } = init;
+  return { ...rest, ...(credentials && { credentials }), headers, signal, method: 'GET' };
+}
+
+/** Says of itself, and of its clones, what the original says. */
+function alike(original: Response, made: Response): Response {
+  const clone = made.clone.bind(made);
+  return Object.defineProperties(made, {
+    url: { value: original.url },
+    type: { value: original.type },
+    redirected: { value: original.redirected },
+    clone: { value: () => alike(original, clone()) },
+  });
+}
+
+/** The body of one response, over as many connections as it takes. */
+class ResumingBody {
+  readonly #settings: Settings;
+  readonly #id: string;
+  /** Kept until it is read: an undici that sees it go cancels its body. */
+  readonly #first: Response;
+  #offset: number;
+  #reader: Chunks | undefined;
+  #isOver = false;
+  /** Ends the requests for the rest. */
+  #attempt = new AbortController();
+  /** Since the last byte. */
+  #tries = 0;
+  #withoutConnectionMs = 0;
+
+  constructor(settings: Settings, first: Response, id: string, offset: number) {
+    this.#settings = settings;
+    this.#first = first;
+    this.#id = id;
+    this.#offset = offset;
+  }
+
+  /** A stream of the same kind, which reads no earlier than it is read. */
+  stream(request: RequestInit): ReadableStream<Uint8Array> {
+    const { signal } = request;
+    let controller: Controller;
+    const abort = (): void => {
+      controller.error(signal?.reason);
+      end();
+    };
+    const end = (): void => {
+      this.#isOver = true;
+      signal?.removeEventListener('abort', abort);
+      this.#attempt.abort();
+    };
+    const source = {
+      start: (given: Controller) => void (controller = given),
+      pull: async () => {
+        if (this.#reader === undefined) {
+          this.#reader = this.#first.body?.getReader();
+          signal?.addEventListener('abort', abort);
+        }
+        try {
+          const chunk = await this.#next(request);
+          // A byte stream takes the memory of what it is given, which may be somebody else's.
+          if (chunk !== undefined) return controller.enqueue(new Uint8Array(chunk));
+        } catch (error) {
+          end();
+          throw error;
+        }
+        end();
+        controller.close();
+        if ('byobRequest' in controller) controller.byobRequest?.respond(0);
+      },
+      cancel: (reason: unknown) => {
+        end();
+        return (this.#reader ?? this.#first.body)?.cancel(reason).catch(() => undefined);
+      },
+    };
+    if (!isByteStream(this.#first.body))
+      return new ReadableStream<Uint8Array>(source, { highWaterMark: 0 });
+    // The typings leave open what kind of bytes `enqueue` is given.
+    const bytes: ReadableStream = new ReadableStream({ ...source, type: 'bytes' });
+    return bytes;
+  }
+
+  /** The next bytes; `undefined` is the end. */
+  async #next(request: RequestInit): Promise<Uint8Array | undefined> {
+    for (;;) {
+      try {
+        const read = await this.#reader?.read();
+        if (read === undefined || read.done) return undefined;
+        if (read.value.length === 0) continue;
+        this.#offset += read.value.length;
+        this.#tries = this.#withoutConnectionMs = 0;
+        return read.value;
+      } catch (error) {
+        if (this.#isOver || request.signal?.aborted === true) throw error;
+        const rest = await this.#rest(request);
+        if (rest === undefined) throw error;
+        this.#reader = rest;
+      }
+    }
+  }
+
+  /** Asks for the rest until it comes; `undefined`: there is none, or it takes too long. */
+  async #rest(request: RequestInit): Promise<Chunks | undefined> {
+    const { url, giveUpAfterMs, fetch } = this.#settings;
+    const startedMs = performance.now();
+    const attempt = (this.#attempt = new AbortController());
+    const { signal } = attempt;
+    const limitMs = Math.min(giveUpAfterMs - this.#withoutConnectionMs, LONGEST_TIMER_MS);
+    const limit = setTimeout(() => attempt.abort(), limitMs);
+    let wasUnknown = false;
+    try {
+      for (;;) {
+        const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#tries);
+        this.#tries += 1;
+        if (await pause((pauseMs * (1 + Math.random())) / 2, signal)) this.#tries = 0;
+        if (signal.aborted) return undefined;
+        const address = url(this.#id, this.#offset);
+        // It fails while there is no network.
+        const response = await fetch(address, { ...request, signal }).catch(() => undefined);
+        if (response === undefined) continue;
+        if (this.#isRest(response)) return response.body?.getReader();
+        response.body?.cancel().catch(() => undefined);
+        // A stream that has just begun may be unknown where its rest is asked for.
+        const mayCome = response.status === 404 ? !wasUnknown : isTemporary(response.status);
+        if (!mayCome) return undefined;
+        wasUnknown ||= response.status === 404;
+      }
+    } finally {
+      clearTimeout(limit);
+      this.#withoutConnectionMs += performance.now() - startedMs;
+    }
+  }
+
+  /** Not so: a page of the app, the beginning, another stream, encoded bytes where decoded ones are counted. */
+  #isRest({ ok, body, headers }: Response): boolean {
+    const offset = headers.get('x-stream-offset');
+    const isThis = headers.get('x-stream-id') === this.#id && offset === String(this.#offset);
+    return ok && body !== null && isThis;
+  }
+}
+
+/** Timed out, too many readers, or a server that is not there yet. */
+function isTemporary(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500;
+}
+
+function isByteStream(body: Response['body']): boolean {
+  try {
+    body?.getReader({ mode: 'byob' }).releaseLock();
+    return true;
+  } catch {
+    // What a stream of another kind says to that.
+    return false;
+  }
+}
+
+/** Ends early when the signal aborts, and when the browser has a network again, which resolves to true. */
+function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  // Node has no such event.
+  const target: Partial<EventTarget> = globalThis as unknown as Partial<EventTarget>;
+  return new Promise((resolve) => {
+    const wake = (event?: Event): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', wake);
+      target.removeEventListener?.('online', wake);
+      resolve(event?.type === 'online');
+    };
+    const timer = setTimeout(wake, ms);
+    signal.addEventListener('abort', wake);
+    target.addEventListener?.('online', wake);
+    if (signal.aborted) wake();
+  });
+}

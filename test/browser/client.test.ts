@@ -1,0 +1,118 @@
+/** `lastchunk/client` in a browser: its network is off and on again, and the rest comes from another origin. */
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import cors from 'cors';
+import type express from 'express';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { ROOT } from '../support/imports.ts';
+import { createShared, type Replica, startReplica } from '../support/replicas.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
+import { until } from '../support/until.ts';
+import { findChromium, startChromium } from './program.ts';
+
+const path = findChromium();
+const inCi = process.env['CI'] === 'true';
+if (path === undefined && !inCi)
+  console.log('skipped: the client in a browser, which needs Chromium');
+
+const EXPOSED = ['X-Stream-Id', 'X-Stream-Offset'];
+
+describe.skipIf(path === undefined && !inCi)('resumingFetch in a browser', () => {
+  let chromium: Awaited<ReturnType<typeof startChromium>>;
+  let script = '';
+
+  beforeAll(async () => {
+    if (path === undefined) throw new Error('Chromium is not installed');
+    const { outputFiles } = await build({
+      entryPoints: [join(ROOT, 'src/client.ts')],
+      bundle: true,
+      write: false,
+      format: 'esm',
+    });
+    script = outputFiles[0]?.text ?? '';
+    chromium = await startChromium(path);
+  });
+
+  afterAll(() => chromium.close());
+
+  it('goes on when the network is back, at once, in the same body', async () => {
+    const { here, page } = await open();
+    // No pause ever ends by itself: what goes on is woken.
+    await page.evaluate('globalThis.setTimeout = () => 0');
+    const { res, shown } = await begin(page, here, here.server.url);
+    res.write('one ');
+    await until('it is shown', () => shown.text === 'one ');
+    await page.context().setOffline(true);
+    res.write('two ');
+    await page.context().setOffline(false);
+    res.end('three');
+    await until('it is over', () => shown.end !== '');
+    expect(shown).toEqual({ text: 'one two three', end: 'well' });
+  });
+
+  it('goes on at another origin, whose headers it may read', async () => {
+    const { here, there, page, proxy } = await open();
+    const { res, shown } = await begin(page, here, there.server.url, proxy.url);
+    res.write('one ');
+    await until('it is shown', () => shown.text === 'one ');
+    proxy.cut();
+    res.end('two');
+    await until('it is over', () => shown.end !== '');
+    expect(shown).toEqual({ text: 'one two', end: 'well' });
+  });
+
+  it('fails as fetch does where nobody has the rest', async () => {
+    const { here, page, proxy } = await open();
+    const { res, shown } = await begin(page, here, `${here.server.url}/nowhere`, proxy.url);
+    res.write('one ');
+    await until('it is shown', () => shown.text === 'one ');
+    proxy.cut();
+    await until('it is over', () => shown.end !== '');
+    expect(shown).toEqual({ text: 'one ', end: 'TypeError: network error' });
+  });
+
+  /** A page of the first of two replicas, which can be reached by a proxy as well. */
+  async function open() {
+    const shared = createShared();
+    const before = (app: express.Express): void => {
+      app.use(cors({ exposedHeaders: EXPOSED }));
+      app.get('/client.js', (_req, res) => void res.type('js').send(script));
+      app.get(
+        '/page',
+        (_req, res) => void res.type('html').send('<!doctype html><title>chat</title>'),
+      );
+    };
+    const here = await startReplica(shared, { before });
+    const there = await startReplica(shared, { before });
+    const proxy = await startTcpProxy(here.server.port, 'localhost');
+    onTestFinished(() => proxy.close());
+    const page = await chromium.context.newPage();
+    onTestFinished(() => page.close());
+    await page.goto(`${here.server.url}/page`);
+    return {
+      here,
+      there,
+      page,
+      proxy: Object.assign(proxy, { url: `http://127.0.0.1:${proxy.port}` }),
+    };
+  }
+});
+
+/** The page asks, and shows what it reads. */
+async function begin(page: Page, here: Replica, rest: string, from = here.server.url) {
+  const shown = { text: '', end: '' };
+  await page.exposeFunction('show', (text: string) => (shown.text += text));
+  await page.exposeFunction('over', (end: string) => (shown.end = end));
+  await page.evaluate(`void (async () => {
+    const { resumingFetch } = await import('/client.js');
+    const fetch = resumingFetch({ url: (id, offset) => '${rest}/streams/' + id + '?offset=' + offset });
+    const { body } = await fetch('${from}/chat/c', { method: 'POST' });
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let read; !(read = await reader.read()).done;) await show(read.value);
+    await over('well');
+  })().catch((error) => over(String(error)))`);
+  const { res } = await until('the handler runs', () => here.talks[0]);
+  res.type('text/event-stream').flushHeaders();
+  return { res, shown };
+}
