@@ -1,6 +1,6 @@
 /** Writes the files that are made from the source. A test fails when one of them is not what this would write. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { dashboardFiles } from '../src/slo/dashboards/index.ts';
+import { dashboardFiles } from '../tools/dashboards/index.ts';
 import { rulesYaml } from '../src/slo/index.ts';
 import { apiDoc } from './api-doc.ts';
 import { formatsDoc } from './formats-doc.ts';

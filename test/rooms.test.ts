@@ -29,11 +29,6 @@ const SHORT_FILES: Readonly<Record<string, string>> = {
   'stream/body/slices.ts': 'how long readings let others run, with its figures',
   'stream/body/write-ahead.ts':
     'the rule of when one write serves several streams, with its figure',
-  'slo/dashboards/index.ts': "the door: behind it Grafana's SDK is loaded",
-  'slo/dashboards/normalise.ts': 'a rule of its own: what may change without meaning',
-  'slo/dashboards/saves.ts': 'the list of rows of a dashboard',
-  'slo/dashboards/streams.ts': 'the list of rows of a dashboard',
-  'slo/dashboards/variables.ts': "the table of a dashboard's variables",
 };
 
 /** Names that two files of `src` export, and why neither can give way. */

@@ -1,19 +1,20 @@
 /**
- * `lastchunk dashboards`: the Grafana dashboards for other objectives than those of the committed files. Their queries
- * read what `lastchunk rules` records, so both are called with the same options.
+ * `lastchunk dashboards`: the shipped Grafana dashboards for other objectives, labels and places. Their queries read what
+ * `lastchunk rules` records, so both are called with the same options.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { LastchunkError } from '../core/errors.ts';
-import type * as Dashboards from '../slo/dashboards/index.ts';
+import { retarget, type DashboardOptions } from '../slo/retarget.ts';
 import type { Io } from './io.ts';
 import { SLO_OPTIONS, SLO_OPTIONS_HELP, sloOptionsOf } from './slo-options.ts';
 
+/** In the package, beside `dist` or `src`. */
+const SHIPPED = new URL('../../dashboards/', import.meta.url);
+
 /**
  * Runs the command and resolves to the exit code. Rejects with `bad-option` (or the error of `parseArgs`) for a mistake
- * in the arguments, with `missing-peer` where the Foundation SDK of Grafana is not installed, and with the error of the
- * file system where a file cannot be written.
+ * in the arguments, and with the error of the file system where a file cannot be read or written.
  */
 export async function runDashboards(argv: readonly string[], io: Io): Promise<number> {
   const { values } = parseArgs({ args: [...argv], options: OPTIONS });
@@ -21,55 +22,43 @@ export async function runDashboards(argv: readonly string[], io: Io): Promise<nu
     io.stdout.write(HELP);
     return 0;
   }
-  const options = sloOptionsOf(values);
-  const { dashboardFiles } = await loadDashboards();
-  const files = dashboardFiles(options);
-  if (values.out === undefined) {
-    io.stdout.write(
-      `${JSON.stringify(
-        files.map(([, json]) => JSON.parse(json)),
-        null,
-        2,
-      )}\n`,
-    );
+  const { datasource, title, out } = values;
+  const files = await dashboardsFor({
+    ...sloOptionsOf(values),
+    ...(datasource !== undefined && { datasource }),
+    ...(title !== undefined && { title }),
+  });
+  if (out === undefined) {
+    io.stdout.write(spelt(files.map(([, dashboard]) => dashboard)));
     return 0;
   }
-  await mkdir(values.out, { recursive: true });
-  for (const [name, json] of files) {
-    await writeFile(join(values.out, name), json);
-    io.stdout.write(`${join(values.out, name)}\n`);
+  await mkdir(out, { recursive: true });
+  for (const [name, dashboard] of files) {
+    await writeFile(join(out, name), spelt(dashboard));
+    io.stdout.write(`${join(out, name)}\n`);
   }
   return 0;
 }
 
-/** Loaded here and nowhere else: whoever takes the committed dashboards needs no SDK. */
-async function loadDashboards(): Promise<typeof Dashboards> {
-  try {
-    return await import('../slo/dashboards/index.ts');
-  } catch (error) {
-    if (!isSdkMissing(error)) throw error;
-    throw new LastchunkError(
-      'missing-peer',
-      `dashboards are made with ${SDK}, which is not installed: npm install --save-dev ${SDK}`,
-      { cause: error },
-    );
-  }
-}
-
-function isSdkMissing(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    error.code === 'ERR_MODULE_NOT_FOUND' &&
-    error.message.includes('@grafana/grafana-foundation-sdk')
+/** File name and content of each. */
+async function dashboardsFor(
+  options: DashboardOptions,
+): Promise<[name: string, content: unknown][]> {
+  const names = (await readdir(SHIPPED)).filter((name) => name.endsWith('.json')).toSorted();
+  return Promise.all(
+    names.map(async (name): Promise<[string, unknown]> => [
+      name,
+      retarget(await readFile(new URL(name, SHIPPED), 'utf8'), options),
+    ]),
   );
 }
 
-/** Its API changes from one 0.0.x to the next. */
-const SDK = '@grafana/grafana-foundation-sdk@0.0.21';
+const spelt = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
 const OPTIONS = {
   ...SLO_OPTIONS,
+  datasource: { type: 'string' },
+  title: { type: 'string' },
   out: { type: 'string', short: 'o' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -79,6 +68,8 @@ const HELP = `usage: lastchunk dashboards [options]
 Prints the Grafana dashboards as a JSON array, or writes each into a file. Give the same options as to \`lastchunk rules\`.
 
   -o, --out DIR         write lastchunk-saves.json and lastchunk-streams.json into DIR
+      --datasource UID  the Prometheus data source that is chosen at first (default: Grafana's default)
+      --title NAME      stands in the titles instead of Lastchunk
 ${SLO_OPTIONS_HELP}
   -h, --help            this text
 `;

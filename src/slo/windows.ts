@@ -5,7 +5,7 @@
  * that sloth and the Kubernetes mixin put between. The short span, a twelfth, ends the alert soon after the trouble
  * does. Waits (`for`) are the Kubernetes mixin's.
  */
-import { DAY, HOUR, MINUTE } from './duration.ts';
+import { DAY, HOUR, MINUTE, spell } from './duration.ts';
 
 /** One pair of spans, all in seconds. */
 export interface BurnWindow {
@@ -52,6 +52,18 @@ export const BURN_WINDOWS = {
 /** How many times faster than evenly the budget goes: 14.4, 6, 3 and 1 for a period of 30 days. */
 export function burnFactor({ budgetShare, long }: BurnWindow, periodSeconds: number): number {
   return rounded((budgetShare * periodSeconds) / long);
+}
+
+/** All of them in words: `14.4 over 1h, 6 over 6h, 3 over 1d, 1 over 3d`. */
+export function burnBounds(periodSeconds: number): string {
+  return Object.values(BURN_WINDOWS)
+    .map((window) => `${burnFactor(window, periodSeconds)} over ${spell(window.long)}`)
+    .join(', ');
+}
+
+/** A ratio in words: `99.9 %`. */
+export function percentage(ratio: number): string {
+  return `${rounded(ratio * 100)} %`;
 }
 
 /** Without the last digits, which binary fractions get wrong. */

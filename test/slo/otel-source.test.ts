@@ -3,7 +3,7 @@
  * asks by labels that such series have. The labels are written down here once more, as Prometheus translates attributes.
  */
 import { describe, expect, it } from 'vitest';
-import { dashboards } from '../../src/slo/dashboards/index.ts';
+import { dashboards } from '../../tools/dashboards/index.ts';
 import { ruleGroups, rulesYaml } from '../../src/slo/index.ts';
 import { METRICS } from '../../src/core/names/index.ts';
 import { type Dashboard, panelsOf } from './dashboards/files.ts';

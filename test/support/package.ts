@@ -26,6 +26,7 @@ export async function createAppFolder(
   const built = join(modules, 'lastchunk');
   await mkdir(built, { recursive: true });
   await cp(join(ROOT, 'package.json'), join(built, 'package.json'));
+  await cp(join(ROOT, 'dashboards'), join(built, 'dashboards'), { recursive: true });
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   const project = join(ROOT, 'tsconfig.build.json');
   // `npm run check` looks at the types; here they would only cost time.

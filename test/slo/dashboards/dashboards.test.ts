@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { boards, dashboardFiles } from '../../../src/slo/dashboards/index.ts';
+import { boards, dashboardFiles } from '../../../tools/dashboards/index.ts';
 import { ruleGroups } from '../../../src/slo/rules.ts';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

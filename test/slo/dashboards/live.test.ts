@@ -1,7 +1,7 @@
 /** Every query of every panel, asked of a real Prometheus about a real app. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { boards } from '../../../src/slo/dashboards/index.ts';
+import { boards } from '../../../tools/dashboards/index.ts';
 import { panelsOf, readDashboards } from './files.ts';
 import { hasPrometheus, startLive, type Answer, type Live } from './live.ts';
 import { fillIn } from './promql.ts';

@@ -3,7 +3,7 @@ import * as common from '@grafana/grafana-foundation-sdk/common';
 import * as sdk from '@grafana/grafana-foundation-sdk/dashboard';
 import { PanelBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
 import { describe, expect, it } from 'vitest';
-import { normalise } from '../../../src/slo/dashboards/normalise.ts';
+import { normalise } from '../../../tools/dashboards/normalise.ts';
 import { panelsOf, readDashboards } from './files.ts';
 
 const built = () =>

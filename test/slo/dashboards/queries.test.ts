@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PROCESS_METRICS } from '../../../src/slo/dashboards/scope.ts';
+import { PROCESS_METRICS } from '../../../tools/dashboards/scope.ts';
 import { ruleGroups } from '../../../src/slo/rules.ts';
 import { METRICS } from '../../../src/core/names/index.ts';
 import type { Metric } from '../../../src/core/names/metric.ts';

@@ -3,7 +3,7 @@
  * nobody looks, some is refused by Grafana's own schema, the rest is noise in a diff.
  */
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
-import { isObject } from '../../core/values.ts';
+import { isObject } from '../../src/core/values.ts';
 
 /** Keys with the values that say nothing or something wrong, wherever they stand. */
 const WARTS: Readonly<Record<string, (value: unknown) => boolean>> = {

@@ -1,17 +1,15 @@
 /**
- * The dashboards of lastchunk for Grafana. Not part of `lastchunk/slo`: this needs @grafana/grafana-foundation-sdk,
- * which only those install who make dashboards of their own with `lastchunk dashboards`.
+ * Makes dashboards/*.json, and nothing that is shipped beside them: `lastchunk dashboards` changes the finished files
+ * (src/slo/retarget.ts). The options are here so that a test can hold the one against the other.
  */
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
-import { resolveSlo, type SloOptions } from '../settings.ts';
+import { RUNBOOKS_IN_GRAFANA } from '../../src/slo/retarget.ts';
+import { resolveSlo, type SloOptions } from '../../src/slo/settings.ts';
 import type { Board } from './panel.ts';
 import { render } from './render.ts';
 import { savesBoard } from './saves.ts';
 import { createScope, type Scope } from './scope.ts';
 import { streamsBoard } from './streams.ts';
-
-/** Where docker-compose.yml puts docs/runbooks into Grafana: a path on the same server. */
-const RUNBOOKS_IN_GRAFANA = '/public/runbooks';
 
 /**
  * Both dashboards as data. The options are those of the rules, and must be the same: queries read the recorded series.

@@ -1,8 +1,8 @@
 /** The row of the objective: how much may still fail, and how fast it goes. */
 /* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
-import { DAY, HOUR, MINUTE, spell } from '../duration.ts';
-import { RECORDS } from '../records.ts';
-import { BURN_WINDOWS, burnFactor, rounded } from '../windows.ts';
+import { DAY, HOUR, MINUTE, spell } from '../../src/slo/duration.ts';
+import { RECORDS } from '../../src/slo/records.ts';
+import { BURN_WINDOWS, burnBounds, burnFactor, percentage } from '../../src/slo/windows.ts';
 import type { Panel, PanelRow, Step } from './panel.ts';
 import { age, RANGE, type Scope } from './scope.ts';
 
@@ -19,7 +19,7 @@ const NOTHING_BAD: readonly Step[] = [{ colour: 'green' }, { from: 1, colour: 'r
 
 function numbers(scope: Scope): Panel[] {
   const { slo, recorded, select } = scope;
-  const objective = `${rounded(slo.objective * 100)} %`;
+  const objective = percentage(slo.objective);
   const lost = [
     select('saves', { result: 'lost' }),
     select('savesRevised', { result: 'lost' }),
@@ -133,11 +133,7 @@ function burnRate({ slo, recorded }: Scope): Panel {
     id: 8,
     kind: 'lines',
     title: 'Burn rate',
-    shows: `The burn rate over short and long spans. An alert comes when a long span and its short one are both over the bound: ${Object.values(
-      BURN_WINDOWS,
-    )
-      .map((window) => `${burnFactor(window, slo.periodSeconds)} over ${spell(window.long)}`)
-      .join(', ')}.`,
+    shows: `The burn rate over short and long spans. An alert comes when a long span and its short one are both over the bound: ${burnBounds(slo.periodSeconds)}.`,
     good: 'All lines near 0.',
     action: 'A short line that is high alone is over by itself; when the long ones follow, act.',
     alerts: ['LastchunkSaveErrorBudgetBurn'],

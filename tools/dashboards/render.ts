@@ -15,7 +15,7 @@ import { draw, refIdOf } from './draw.ts';
 import { normalise } from './normalise.ts';
 import type { Board, Panel, Query, Step } from './panel.ts';
 import type { Scope } from './scope.ts';
-import type { Spelling } from '../source.ts';
+import type { Spelling } from '../../src/slo/source.ts';
 import { SOURCE, variables } from './variables.ts';
 
 /** By which dashboards of lastchunk find each other. */

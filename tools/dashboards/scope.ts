@@ -2,9 +2,9 @@
  * Queries with the dashboard's variables in them. A metric is named by its key in the one table, so that a panel about
  * a series that does not exist does not compile.
  */
-import { METRICS } from '../../core/names/index.ts';
-import { series, type MetricKey } from '../selector.ts';
-import type { Slo } from '../settings.ts';
+import { METRICS } from '../../src/core/names/index.ts';
+import { series, type MetricKey } from '../../src/slo/selector.ts';
+import type { Slo } from '../../src/slo/settings.ts';
 
 /** The window of every rate: Grafana makes it four scrapes or one pixel, whichever is longer. */
 export const WINDOW = '[$__rate_interval]';

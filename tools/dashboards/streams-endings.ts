@@ -1,7 +1,7 @@
 /** How many streams there are, and how they end. */
 /* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
-import { DAY, MINUTE } from '../duration.ts';
-import { RECORDS } from '../records.ts';
+import { DAY, MINUTE } from '../../src/slo/duration.ts';
+import { RECORDS } from '../../src/slo/records.ts';
 import type { PanelRow } from './panel.ts';
 import type { Scope } from './scope.ts';
 

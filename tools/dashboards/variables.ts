@@ -5,8 +5,8 @@ import {
   VariableRefresh,
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
-import { METRICS } from '../../core/names/index.ts';
-import type { Slo } from '../settings.ts';
+import { METRICS } from '../../src/core/names/index.ts';
+import type { Slo } from '../../src/slo/settings.ts';
 
 /** The data source that the reader chose. */
 export const SOURCE = { type: 'prometheus', uid: '${datasource}' } as const;
