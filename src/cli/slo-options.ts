@@ -13,6 +13,7 @@ export const SLO_OPTIONS = {
   label: { type: 'string', multiple: true },
   'min-failures': { type: 'string' },
   runbooks: { type: 'string' },
+  dashboards: { type: 'string' },
   speed: { type: 'string' },
   source: { type: 'string' },
 } as const;
@@ -24,7 +25,8 @@ export const SLO_OPTIONS_HELP = `\
       --window DAYS     what the error budget is for, as 28d (default: 30d)
       --label NAME      tell apart by this label beside job, as cluster; may be given again
       --min-failures N  failed saves without which nobody is paged (default: 3)
-      --runbooks URL    where the runbooks are: /<AlertName>.md is put behind it
+      --runbooks URL    where the runbooks are: /<AlertName>.md is put behind it (default: our repository)
+      --dashboards URL  address of Grafana, for a link from each alert to its dashboard (default: no link)
       --speed N         divide every window and wait by N, for a rehearsal (default: 1)
       --source NAME     prometheus, or otel: series that an OpenTelemetry SDK sends (default: prometheus)`;
 
@@ -35,7 +37,7 @@ export type SloFlags = {
 
 /** The options of `lastchunk/slo`. Throws `bad-option`, which names the flag and its range, for a value outside of it. */
 export function sloOptionsOf(flags: SloFlags): SloOptions {
-  const { objective, timeliness, window, label, runbooks, speed, source } = flags;
+  const { objective, timeliness, window, label, runbooks, dashboards, speed, source } = flags;
   const minFailures = flags['min-failures'];
   const options: SloOptions = {
     ...(objective !== undefined && { objective: numberOf('--objective', objective) }),
@@ -44,6 +46,7 @@ export function sloOptionsOf(flags: SloFlags): SloOptions {
     ...(label !== undefined && { labels: label }),
     ...(minFailures !== undefined && { minFailures: numberOf('--min-failures', minFailures) }),
     ...(runbooks !== undefined && { runbookUrl: runbooks }),
+    ...(dashboards !== undefined && { dashboardUrl: dashboards }),
     ...(speed !== undefined && { speed: numberOf('--speed', speed) }),
     source: oneOf('--source', source, SOURCES, 'prometheus'),
   };
@@ -70,6 +73,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   labels: '--label',
   minFailures: '--min-failures',
   runbookUrl: '--runbooks',
+  dashboardUrl: '--dashboards',
   speed: '--speed',
   source: '--source',
 } satisfies Record<keyof SloOptions, string>;

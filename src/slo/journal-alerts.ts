@@ -1,6 +1,6 @@
 /** Alerts on the journal: messages wait in it, or it cannot take any. And on the relay, which stands for it elsewhere. */
 import { HOUR, MINUTE } from './duration.ts';
-import { by, counted } from './promql.ts';
+import { atLeast, by, counted, ephemeral, on } from './promql.ts';
 import type { Alert, Severity } from './rule.ts';
 import { series } from './selector.ts';
 import type { Slo } from './settings.ts';
@@ -17,9 +17,21 @@ export function journalAlerts(slo: Slo): Alert[] {
       // It heals and falls ill again every ten seconds when a disk is slow: what counts is how much of the time.
       expr: `max ${by(slo, 'instance')} (avg_over_time(${series('journalDegraded')}[${slo.span(10 * MINUTE)}])) > 0.25`,
       wait: 2 * MINUTE,
+      labels: { cause: 'degraded' },
       summary: 'The journal cannot be relied on.',
       description:
         'The journal of instance {{ $labels.instance }} of job {{ $labels.job }} was degraded for {{ $value | humanizePercentage }} of the last 10m: streams are kept in memory only.',
+    },
+    {
+      name: 'LastchunkJournalDegraded',
+      severity: 'warning',
+      // A disk that is full, is cleared and is full again is well for most of the time. Each fall is two changes.
+      expr: `max ${by(slo, 'instance')} (changes(${series('journalDegraded')}[${slo.span(30 * MINUTE)}])) ${atLeast(6)}`,
+      wait: 2 * MINUTE,
+      labels: { cause: 'flapping' },
+      summary: 'The journal fails again and again.',
+      description:
+        'The journal of instance {{ $labels.instance }} of job {{ $labels.job }} became degraded or healed {{ $value }} times in 30m: each time, streams were kept in memory only.',
     },
     {
       name: 'LastchunkJournalCorrupt',
@@ -29,17 +41,60 @@ export function journalAlerts(slo: Slo): Alert[] {
       description:
         'Instance {{ $labels.instance }} of job {{ $labels.job }} cut {{ $value | printf "%.0f" }} damaged records from a journal in 15m.',
     },
+    ...relayDown(slo),
+    relayLagging(slo),
+  ];
+}
+
+/** For how much of the last ten minutes it worked. A failover takes a minute: what counts is how much of the time. */
+function relayWorked(slo: Slo): string {
+  return `min ${by(slo, 'instance')} (avg_over_time(${series('relayUp')}[${slo.span(10 * MINUTE)}]))`;
+}
+
+/** A page where the relay is all that outlives the process, a ticket where a disk does too. */
+function relayDown(slo: Slo): Alert[] {
+  const away = `  (${relayWorked(slo)} < 0.75)`;
+  const shared = {
+    name: 'LastchunkRelayDown',
+    wait: 2 * MINUTE,
+    summary: 'Other instances are not told of the streams of one.',
+  } as const;
+  const worked =
+    'The relay of instance {{ $labels.instance }} of job {{ $labels.job }} worked for {{ $value | humanizePercentage }} of the last 10m';
+  return [
     {
-      name: 'LastchunkRelayDown',
+      ...shared,
+      severity: 'critical',
+      expr: `${away}\nand ${ephemeral(slo)}`,
+      description: `${worked}: what it streams is lost with the process, because its journal is too.`,
+    },
+    {
+      ...shared,
       severity: 'warning',
-      // A failover takes a minute: what counts is how much of the time.
-      expr: `min ${by(slo, 'instance')} (avg_over_time(${series('relayUp')}[${slo.span(10 * MINUTE)}])) < 0.75`,
-      wait: 2 * MINUTE,
-      summary: 'Other instances are not told of the streams of one.',
-      description:
-        'The relay of instance {{ $labels.instance }} of job {{ $labels.job }} worked for {{ $value | humanizePercentage }} of the last 10m: streams cannot be resumed or finished elsewhere.',
+      expr: `${away}\nunless ${ephemeral(slo)}`,
+      description: `${worked}: streams cannot be resumed or finished elsewhere.`,
     },
   ];
+}
+
+/**
+ * A flush is due every 250 ms, and a lease is over after 15 s: an instance that tells its streams later than this, without
+ * a break, is too slow for what resumes them. `speed` does not touch it.
+ */
+const LAGGING_SECONDS = 5;
+
+function relayLagging(slo: Slo): Alert {
+  return {
+    name: 'LastchunkRelayLagging',
+    severity: 'warning',
+    expr: `  (max ${by(slo, 'instance')} (min_over_time(${series('relayLag')}[${slo.span(5 * MINUTE)}])) > ${LAGGING_SECONDS})
+and ${on(slo, 'instance')}
+  (${relayWorked(slo)} >= 0.75)`,
+    wait: 5 * MINUTE,
+    summary: 'The relay is behind what an instance streams.',
+    description:
+      'The relay has lacked something of the streams of instance {{ $labels.instance }} of job {{ $labels.job }} for {{ $value | humanizeDuration }}; that much is lost with the process and its disk.',
+  };
 }
 
 function backlog(slo: Slo, age: number, severity: Severity): Alert {

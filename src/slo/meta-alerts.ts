@@ -16,6 +16,7 @@ export function metaAlerts(slo: Slo): Alert[] {
     {
       name: 'LastchunkInternalErrors',
       severity: 'warning',
+      shownOn: 'saves',
       expr: counted(slo, series('internalErrors'), 15 * MINUTE, 'where'),
       summary: 'Something inside lastchunk failed.',
       description:
@@ -34,24 +35,48 @@ and ${on(slo, 'instance')}
     },
     {
       name: 'LastchunkMetricsAbsent',
-      severity: 'critical',
+      // Before the first deploy and after the last there is nothing to watch either; what vanishes is told by its job.
+      severity: 'warning',
       expr: `absent(${info})`,
       wait: 10 * MINUTE,
       summary: 'No metrics of lastchunk arrive.',
       description: `Prometheus has no series ${info}, so no other alert of lastchunk can come.`,
     },
-    {
-      name: 'LastchunkJobMetricsVanished',
-      severity: 'critical',
-      expr: `  group ${by(slo)} (${remembered})
-unless
-  group ${by(slo)} (${info})`,
-      wait: 10 * MINUTE,
-      summary: 'A job no longer shows metrics of lastchunk.',
-      description:
-        'Job {{ $labels.job }} showed metrics of lastchunk in the last 6h and shows none now.',
-    },
+    ...vanished(slo, remembered, info),
     ...(slo.source === 'otel' ? [] : [targetDown(slo, remembered)]),
+  ];
+}
+
+/**
+ * A job that was scaled to nothing or deleted has no targets any more, one that broke still has: Prometheus knows of them by
+ * `up`. What is sent and not scraped has no `up`, so nobody is woken for it.
+ */
+function vanished(slo: Slo, remembered: string, info: string): Alert[] {
+  const gone = `  group ${by(slo)} (${remembered})
+unless
+  group ${by(slo)} (${info})`;
+  const targets = `${on(slo)}
+  group ${by(slo)} (up)`;
+  const shared = { name: 'LastchunkJobMetricsVanished', wait: 10 * MINUTE } as const;
+  const showed =
+    'Job {{ $labels.job }} showed metrics of lastchunk in the last 6h and shows none now';
+  const taken: Alert = {
+    ...shared,
+    severity: 'warning',
+    expr: slo.source === 'otel' ? gone : `${gone}\nunless ${targets}`,
+    summary: 'A job that showed metrics of lastchunk is gone.',
+    description: `${showed}, nor has it any target: it was taken away, or nobody finds it.`,
+  };
+  if (slo.source === 'otel') return [{ ...taken, description: `${showed}.` }];
+  return [
+    {
+      ...shared,
+      severity: 'critical',
+      expr: `${gone}\nand ${targets}`,
+      summary: 'A job no longer shows metrics of lastchunk.',
+      description: `${showed}, though it has targets.`,
+    },
+    taken,
   ];
 }
 

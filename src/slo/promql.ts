@@ -1,9 +1,17 @@
 /** The few shapes of PromQL that all rules are made of, each with the trap it stays clear of. */
+import { series } from './selector.ts';
 import type { Slo } from './settings.ts';
 
 /** `sum by (job, route)`: the common labels, and further ones. */
 export function by({ by: common }: Slo, ...labels: readonly string[]): string {
   return `by (${[...common, ...labels].join(', ')})`;
+}
+
+/** Where the disk goes with the process: the journal lies in memory or in a layer of a container, or there is none. */
+export function ephemeral(slo: Slo): string {
+  const info = series('buildInfo', { journal: ['overlay', 'tmpfs', 'none', 'off'] });
+  return `${on(slo, 'instance')}
+  group ${by(slo, 'instance')} (${info})`;
 }
 
 /**
@@ -14,14 +22,26 @@ export function by({ by: common }: Slo, ...labels: readonly string[]): string {
  * gap in scraping, an old total would otherwise look new.
  */
 export function counted(slo: Slo, selected: string, nominal: number, ...labels: string[]): string {
+  return countedAtLeast(slo, 1, selected, nominal, labels);
+}
+
+/** The same where `count` is what it takes. */
+export function countedAtLeast(
+  slo: Slo,
+  count: number,
+  selected: string,
+  nominal: number,
+  labels: readonly string[] = [],
+): string {
   const span = slo.span(nominal);
-  return `  sum ${by(slo, ...labels)} (increase(${selected}[${span}])) > 0
+  const enough = count === 1 ? '> 0' : atLeast(count);
+  return `  sum ${by(slo, ...labels)} (increase(${selected}[${span}])) ${enough}
 or
   sum ${by(slo, ...labels)} (
       (${selected} unless ${selected} offset ${span})
     and ${on(slo, 'instance')}
       (time() - process_start_time_seconds < ${slo.seconds(nominal)})
-  ) > 0`;
+  ) ${enough}`;
 }
 
 /** `on (job, instance)`: what both sides must agree in. */

@@ -26,6 +26,8 @@ export interface AlertingRule {
     readonly summary: string;
     readonly description: string;
     readonly runbook_url: string;
+    /** The dashboard that shows what it is about, where `dashboardUrl` says where that is. */
+    readonly dashboard_url?: string;
   };
 }
 
@@ -39,10 +41,15 @@ export interface RuleGroup<R extends RecordingRule | AlertingRule = RecordingRul
   readonly rules: readonly R[];
 }
 
+/** A dashboard: `lastchunk-saves` or `lastchunk-streams`. */
+export type BoardName = 'saves' | 'streams';
+
 /** What the author of an alert says; the rest follows from it. */
 export interface Alert {
   readonly name: string;
   readonly severity: Severity;
+  /** Which dashboard shows what it is about. Default: that of its group. */
+  readonly shownOn?: BoardName;
   readonly expr: string;
   /** How long it must hold, in seconds before `speed`. Absent: a single one is too many. */
   readonly wait?: number;

@@ -4,7 +4,8 @@ import { burnAlerts } from './burn-alerts.ts';
 import { journalAlerts } from './journal-alerts.ts';
 import { metaAlerts } from './meta-alerts.ts';
 import { recordingGroups } from './recordings.ts';
-import type { Alert, AlertingRule, RuleGroup } from './rule.ts';
+import { bad, show } from '../core/options.ts';
+import type { Alert, AlertingRule, BoardName, RuleGroup } from './rule.ts';
 import { saveAlerts } from './save-alerts.ts';
 import { resolveSlo, type Slo, type SloOptions } from './settings.ts';
 import { streamAlerts } from './stream-alerts.ts';
@@ -15,6 +16,12 @@ import { streamAlerts } from './stream-alerts.ts';
  */
 export function ruleGroups(options: SloOptions = {}): RuleGroup[] {
   const slo = resolveSlo(options);
+  // Whoever is woken reads it in a mail or on a phone: a path leads nowhere there.
+  if (slo.runbookUrl.startsWith('/')) {
+    throw bad(
+      `\`runbookUrl\` must be an address of rules, such as https://…, not ${show(slo.runbookUrl)}`,
+    );
+  }
   const recordings = recordingGroups(slo).map((group) => ({
     ...group,
     rules: group.rules.map(({ record, expr }) => ({ record, expr: slo.spelling.query(expr) })),
@@ -23,21 +30,25 @@ export function ruleGroups(options: SloOptions = {}): RuleGroup[] {
 }
 
 function alertGroups(slo: Slo): RuleGroup<AlertingRule>[] {
-  const group = (name: string, alerts: readonly Alert[]): RuleGroup<AlertingRule> => ({
+  const group = (
+    name: string,
+    board: BoardName,
+    alerts: readonly Alert[],
+  ): RuleGroup<AlertingRule> => ({
     name: `lastchunk-${name}.alerts`,
-    rules: alerts.map((alert) => ruleOf(slo, alert)),
+    rules: alerts.map((alert) => ruleOf(slo, board, alert)),
   });
   return [
-    group('saves-slo', burnAlerts(slo)),
-    group('saves', saveAlerts(slo)),
-    group('journal', journalAlerts(slo)),
-    group('stream', streamAlerts(slo)),
-    group('meta', metaAlerts(slo)),
+    group('saves-slo', 'saves', burnAlerts(slo)),
+    group('saves', 'saves', saveAlerts(slo)),
+    group('journal', 'saves', journalAlerts(slo)),
+    group('stream', 'streams', streamAlerts(slo)),
+    group('meta', 'streams', metaAlerts(slo)),
   ];
 }
 
-/** What every alert has alike: the words of the file, and the way to its runbook. */
-function ruleOf(slo: Slo, alert: Alert): AlertingRule {
+/** What every alert has alike: the words of the file, and the ways to its runbook and its dashboard. */
+function ruleOf(slo: Slo, board: BoardName, alert: Alert): AlertingRule {
   const { name, severity, expr, wait, labels, summary, description } = alert;
   return {
     alert: name,
@@ -48,9 +59,15 @@ function ruleOf(slo: Slo, alert: Alert): AlertingRule {
       summary,
       description: slo.spelling.template(description),
       runbook_url: `${slo.runbookUrl}/${name}.md`,
+      ...(slo.dashboardUrl !== undefined && {
+        dashboard_url: `${slo.dashboardUrl}/d/lastchunk-${alert.shownOn ?? board}?var-job=${JOB}`,
+      }),
     },
   };
 }
+
+/** The job of the alert as Grafana reads it; all of them for an alert that has none. */
+const JOB = '{{ with $labels.job }}{{ . | urlquery }}{{ else }}$__all{{ end }}';
 
 /** A rule file for Prometheus 2.42 and later. Throws `bad-option` for an option outside of its range. */
 export function rulesYaml(options: SloOptions = {}): string {

@@ -1,6 +1,6 @@
 /** Alerts on saves that no ratio would show: a single loss, silence, and numbers that do not add up. */
 import { HOUR, MINUTE } from './duration.ts';
-import { atLeast, by, counted } from './promql.ts';
+import { atLeast, by, counted, countedAtLeast, ephemeral, on } from './promql.ts';
 import type { Alert } from './rule.ts';
 import { series } from './selector.ts';
 import type { Slo } from './settings.ts';
@@ -16,6 +16,7 @@ export function saveAlerts(slo: Slo): Alert[] {
   return [
     allFailing(slo),
     ...lost(slo),
+    storeDown(slo),
     {
       name: 'LastchunkHoldsUnconfirmed',
       severity: 'critical',
@@ -67,7 +68,7 @@ unless
   };
 }
 
-/** Each of these is definite: one message is gone, or lies where only a person can save it. */
+/** Each of these is definite: one message is gone, or lies where only a person can save it, which takes more to wake somebody. */
 function lost(slo: Slo): Alert[] {
   const shared = { name: 'LastchunkMessagesLost', severity: 'critical' } as const;
   const span = 15 * MINUTE;
@@ -88,23 +89,61 @@ function lost(slo: Slo): Alert[] {
       description:
         'Job {{ $labels.job }} lost what {{ $value | printf "%.0f" }} streams said after they had been saved, in 15m.',
     },
-    {
-      ...shared,
-      expr: counted(slo, series('journalReplayed', { result: 'refused' }), span),
+    ...refused(slo, {
+      expr: (count) =>
+        countedAtLeast(slo, count, series('journalReplayed', { result: 'refused' }), span),
       labels: { cause: 'refused' },
       summary: 'The database refused messages.',
       description:
         'The database refused {{ $value | printf "%.0f" }} messages of job {{ $labels.job }} in 15m; they lie in refused/ in the journal directory.',
-    },
-    {
-      ...shared,
-      expr: counted(slo, series('journalRecovered', { result: 'refused' }), span),
+    }),
+    ...refused(slo, {
+      expr: (count) =>
+        countedAtLeast(slo, count, series('journalRecovered', { result: 'refused' }), span),
       labels: { cause: 'recovery-refused' },
       summary: 'The database refused messages of a dead process.',
       description:
         'The database refused {{ $value | printf "%.0f" }} messages that dead processes of job {{ $labels.job }} had left, in 15m; they lie in refused/ in the journal directory.',
-    },
+    }),
   ];
+}
+
+/** One message that its own content keeps out waits for a person in working hours; several are a database that refuses. */
+function refused(
+  { minFailures }: Slo,
+  {
+    expr,
+    ...rest
+  }: Pick<Alert, 'labels' | 'summary' | 'description'> & {
+    readonly expr: (count: number) => string;
+  },
+): Alert[] {
+  const name = 'LastchunkMessagesLost';
+  return [
+    { ...rest, name, severity: 'critical', expr: expr(minFailures) },
+    { ...rest, name, severity: 'warning', expr: expr(1) },
+  ];
+}
+
+/**
+ * What waits for the store waits on a disk that goes with its process, so there is no hour to wait as with a journal that
+ * lasts. A relay that answers has the messages too.
+ */
+function storeDown(slo: Slo): Alert {
+  const mean = (key: 'storeUp' | 'relayUp'): string =>
+    `min ${by(slo, 'instance')} (avg_over_time(${series(key)}[${slo.span(5 * MINUTE)}]))`;
+  return {
+    name: 'LastchunkStoreDown',
+    severity: 'critical',
+    expr: `  (${mean('storeUp')} < 0.5)
+and ${ephemeral(slo)}
+unless ${on(slo, 'instance')}
+  (${mean('relayUp')} > 0.5)`,
+    wait: 2 * MINUTE,
+    summary: 'The database is away, and what waits for it would not outlive its process.',
+    description:
+      'The store of instance {{ $labels.instance }} of job {{ $labels.job }} answered for {{ $value | humanizePercentage }} of the last 5m, and its journal is lost with the process.',
+  };
 }
 
 /** Work goes on and nothing is counted: the failure that nobody sees. A stream that left nothing counts as skipped. */

@@ -1,6 +1,7 @@
 /** What a user may choose about objectives and rules, checked once and with its default. */
 import { bad, oneOf, refuseUnknown, show, wholeNumber } from '../core/options.ts';
 import { METRICS } from '../core/names/index.ts';
+import { REPOSITORY } from '../core/version.ts';
 import { DAY, spell } from './duration.ts';
 import { OTEL_LABELS, type Source, SOURCES, type Spelling, spellingOf } from './source.ts';
 import { BURN_WINDOWS, burnFactor, rounded } from './windows.ts';
@@ -20,8 +21,13 @@ export interface SloOptions {
   readonly labels?: readonly string[];
   /** Failed saves in the long window without which nobody is paged, however bad the ratio. Default 3, 1 to 1 000. */
   readonly minFailures?: number;
-  /** Where the runbooks are: `/<AlertName>.md` is put behind it. Default `docs/runbooks`, as in our repository. */
+  /**
+   * Where the runbooks are: `/<AlertName>.md` is put behind it. An address, such as that of `keep.statusHandler()`; dashboards
+   * also take a path on Grafana's own server. Default: `docs/runbooks` in our repository.
+   */
   readonly runbookUrl?: string;
+  /** The address of Grafana, for links from alerts to the shipped dashboards. Default: alerts have no such link. */
+  readonly dashboardUrl?: string;
   /**
    * Divides every window, wait and age, for a rehearsal that shall not take days; the names stay. Default 1, 1 to 60.
    * Limits of the app's own time (2.5 s for a save, 20 s for a pending one) stay as they are.
@@ -44,6 +50,7 @@ export interface Slo {
   readonly by: readonly string[];
   readonly minFailures: number;
   readonly runbookUrl: string;
+  readonly dashboardUrl: string | undefined;
   readonly source: Source;
   /** How the source spells queries. */
   readonly spelling: Spelling;
@@ -60,6 +67,7 @@ const KEYS: readonly (keyof SloOptions)[] = [
   'labels',
   'minFailures',
   'runbookUrl',
+  'dashboardUrl',
   'speed',
   'source',
 ];
@@ -82,7 +90,9 @@ export function resolveSlo(options: SloOptions = {}): Slo {
       max: 1_000,
       fallback: 3,
     }),
-    runbookUrl: runbookBase(options.runbookUrl ?? 'docs/runbooks'),
+    runbookUrl: base('runbookUrl', options.runbookUrl ?? RUNBOOKS),
+    dashboardUrl:
+      options.dashboardUrl === undefined ? undefined : base('dashboardUrl', options.dashboardUrl),
     source,
     spelling: spellingOf(source),
     seconds,
@@ -131,8 +141,13 @@ const TAKEN: readonly string[] = [
   ...OTEL_LABELS,
 ];
 
-function runbookBase(base: string): string {
-  const trimmed = base.replace(/\/+$/, '');
-  if (trimmed !== '' && !/\s|\{\{/.test(trimmed)) return trimmed;
-  throw bad(`\`runbookUrl\` must be a URL or a path, not ${show(base)}`);
+/** Where whoever has no runbooks of their own reads ours. */
+const RUNBOOKS = `${REPOSITORY}/blob/main/docs/runbooks`;
+
+/** An address, or for runbooks a path on the same server, without slashes at its end. */
+function base(name: 'runbookUrl' | 'dashboardUrl', given: string): string {
+  const trimmed = given.replace(/\/+$/, '');
+  const allowed = name === 'runbookUrl' ? /^(?:https?:\/)?\/[^\s{}]+$/ : /^https?:\/\/[^\s{}]+$/;
+  if (allowed.test(trimmed)) return trimmed;
+  throw bad(`\`${name}\` must be an address, such as https://…, not ${show(given)}`);
 }

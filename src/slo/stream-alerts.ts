@@ -77,6 +77,7 @@ function poolAlerts(slo: Slo): Alert[] {
   return [
     {
       name: 'LastchunkPoolSaturated',
+      shownOn: 'saves',
       severity: 'warning',
       expr: `  ${most(series('poolClients', { state: 'active' }))}
 /
@@ -91,6 +92,7 @@ and
     },
     {
       name: 'LastchunkPoolHeldAcrossStreams',
+      shownOn: 'saves',
       severity: 'warning',
       expr: counted(slo, series('poolHeldAcrossStreams'), 30 * MINUTE, 'pool'),
       summary: 'Handlers hold a database connection while they stream.',
@@ -99,6 +101,7 @@ and
     },
     {
       name: 'LastchunkPoolLeaked',
+      shownOn: 'saves',
       severity: 'warning',
       expr: counted(slo, series('poolLeaked'), 30 * MINUTE, 'pool'),
       summary: 'Database connections are taken and never given back.',

@@ -11,7 +11,8 @@ export const MISTAKES: readonly (readonly [flag: string, value: string, said: st
   ['--label', '9x', 'names of Prometheus labels, not "9x"'],
   ['--min-failures', '0', 'a whole number from 1 to 1000, not 0'],
   ['--min-failures', '1.5', 'a whole number from 1 to 1000, not 1.5'],
-  ['--runbooks', 'two words', 'a URL or a path, not "two words"'],
+  ['--runbooks', 'two words', 'an address, such as https://…, not "two words"'],
+  ['--dashboards', 'grafana', 'an address, such as https://…, not "grafana"'],
   ['--speed', '1000', 'a whole number from 1 to 60, not 1000'],
   ['--source', 'otlp', 'one of prometheus, otel, not "otlp"'],
 ];

@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { VERSION } from '../../src/core/version.ts';
+import { REPOSITORY, VERSION } from '../../src/core/version.ts';
 
 it('is the version of the package', async () => {
   const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  expect(JSON.parse(text)).toMatchObject({ version: VERSION });
+  expect(JSON.parse(text)).toMatchObject({
+    version: VERSION,
+    repository: { url: `git+${REPOSITORY}.git` },
+  });
 });

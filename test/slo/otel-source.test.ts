@@ -46,7 +46,10 @@ const asSent = (one: Case): Case => ({
   firing: Object.fromEntries(
     Object.entries(one.firing).map(([at, alerts]) => [
       at,
-      alerts.filter((alert) => alert !== 'LastchunkTargetDown warning'),
+      alerts
+        .filter((alert) => alert !== 'LastchunkTargetDown warning')
+        // Without `up` nobody knows whether it was taken away.
+        .map((alert) => alert.replace(/^(LastchunkJobMetricsVanished) critical/, '$1 warning')),
     ]),
   ),
 });

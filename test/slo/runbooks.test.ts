@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ruleGroups } from '../../src/slo/index.ts';
 import type { Metric } from '../../src/core/names/metric.ts';
+import { REPOSITORY } from '../../src/core/version.ts';
 import { METRICS } from '../../src/core/names/index.ts';
 
 const FOLDER = 'docs/runbooks';
@@ -143,7 +144,7 @@ describe('rules', () => {
     expect(summary).toMatch(/^[A-Z].*\.$/);
     expect(description).toMatch(/\.$/);
     expect(description.length).toBeGreaterThan(summary.length);
-    expect(runbook).toBe(`docs/runbooks/${alert.alert}.md`);
+    expect(runbook).toBe(`${REPOSITORY}/blob/main/docs/runbooks/${alert.alert}.md`);
     expect(['critical', 'warning', 'info']).toContain(alert.labels.severity);
     expect(alert.alert).toMatch(/^Lastchunk[A-Z]\w+$/);
   });

@@ -22,8 +22,12 @@ describe('options of the objectives', () => {
     [{ labels: ['a-b'] }, 'labels', '"a-b"'],
     [{ labels: ['__name__'] }, 'labels', '"__name__"'],
     [{ minFailures: 0 }, 'minFailures', 'from 1'],
-    [{ runbookUrl: '' }, 'runbookUrl', 'URL'],
-    [{ runbookUrl: 'a b' }, 'runbookUrl', 'URL'],
+    [{ runbookUrl: '' }, 'runbookUrl', 'an address'],
+    [{ runbookUrl: 'https://a b' }, 'runbookUrl', 'an address'],
+    [{ runbookUrl: 'docs/runbooks' }, 'runbookUrl', 'an address'],
+    [{ runbookUrl: '/runbooks' }, 'runbookUrl', 'an address of rules'],
+    [{ dashboardUrl: '/grafana' }, 'dashboardUrl', 'an address'],
+    [{ dashboardUrl: 'https://{{ x }}' }, 'dashboardUrl', 'an address'],
     [{ speed: 0.5 }, 'speed', 'from 1 to 60'],
     // A mistake that only JavaScript can make.
     [{ target: 99 } as SloOptions, 'target', 'known are'],
@@ -65,6 +69,20 @@ describe('options of the objectives', () => {
       .flatMap((group) => group.rules)
       .flatMap((rule) => ('alert' in rule ? rule.annotations.runbook_url : []));
     expect(urls).toContain('https://wiki.example/chat/LastchunkMessagesLost.md');
+  });
+
+  it('lead to the dashboards where they are told, and else nowhere', () => {
+    const annotations = (options: SloOptions): unknown[] =>
+      ruleGroups(options).flatMap(({ rules }) =>
+        rules.flatMap((rule) => ('alert' in rule ? [rule.annotations] : [])),
+      );
+    expect(JSON.stringify(annotations({}))).not.toContain('dashboard_url');
+    for (const one of annotations({ dashboardUrl: 'https://grafana.example/' })) {
+      const url = expect.stringMatching(
+        /^https:\/\/grafana\.example\/d\/lastchunk-(?:saves|streams)\?var-job=/,
+      ) as unknown;
+      expect(one).toMatchObject({ dashboard_url: url });
+    }
   });
 
   it('go faster without another name', () => {

@@ -67,7 +67,7 @@ export function journalRow({ rate, quantile, select }: Scope): PanelRow {
           'For how long the relay has lacked something of what an instance streams, and whether it answers.',
         good: 'Below a second, and 1.',
         action: 'When it climbs, the database of the relay is away or slow.',
-        alerts: ['LastchunkRelayDown'],
+        alerts: ['LastchunkRelayDown', 'LastchunkRelayLagging'],
         unit: 's',
         min: 0,
         queries: [
@@ -146,7 +146,7 @@ export function poolRow({ rate, select }: Scope): PanelRow {
           'Whether the database answered the last save or question, and whether saves pause because it did not.',
         good: 'Answers 1, paused 0.',
         action: 'Look at the database; messages wait in the journal until it is back.',
-        alerts: ['LastchunkJournalBacklogOld'],
+        alerts: ['LastchunkStoreDown', 'LastchunkJournalBacklogOld'],
         unit: 'short',
         decimals: 0,
         min: 0,

@@ -103,6 +103,18 @@ it('every alert has a panel that leads to its runbook', () => {
   expect([...alertNames].filter((name) => !linked.has(name))).toEqual([]);
 });
 
+it('the dashboard that an alert leads to has a panel that leads to its runbook', () => {
+  const rules = ruleGroups({ dashboardUrl: 'https://grafana.example' }).flatMap((one) => one.rules);
+  const lost = rules.flatMap((rule) => {
+    if (!('alert' in rule)) return [];
+    const uid = /\/d\/([\w-]+)/.exec(rule.annotations.dashboard_url ?? '')?.[1];
+    const board = boards().boards.find((one) => one.uid === uid);
+    const shown = board?.rows.flatMap(({ panels }) => panels.flatMap(({ alerts = [] }) => alerts));
+    return shown?.includes(rule.alert) === true ? [] : [`${rule.alert} on ${uid}`];
+  });
+  expect(lost).toEqual([]);
+});
+
 describe('other objectives', () => {
   const made = (options: Parameters<typeof dashboardFiles>[0]): Dashboard[] =>
     // The same shape as the files.

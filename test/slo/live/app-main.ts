@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import express, { type Request } from 'express';
 import { lastchunk, type MessageStore } from '../../../src/index.ts';
-import { postgres } from '../../../src/postgres/index.ts';
+import { postgres, postgresRelay } from '../../../src/postgres/index.ts';
 import { METRICS } from '../../../src/core/names/index.ts';
 import { prometheus } from '../../../src/telemetry/prometheus.ts';
 import type { SeriesReading } from '../../../src/telemetry/metric-registry.ts';
@@ -15,7 +15,7 @@ import type { Sink } from '../../../src/telemetry/sink.ts';
 import { chatChunk } from '../../support/frames.ts';
 import type { Ask } from './traffic.ts';
 
-const { DATABASE_URL: connectionString, JOURNAL: path = '', JOURNAL_BYTES } = process.env;
+const { DATABASE_URL: connectionString, JOURNAL: path = '', JOURNAL_BYTES, RELAY } = process.env;
 
 let silent = false;
 process.on('message', (message: { silence?: true }) => (silent ||= message.silence === true));
@@ -29,6 +29,7 @@ const metrics = prometheus();
 const keep = lastchunk({
   store,
   journal: { path, maxBytes: Number(JOURNAL_BYTES), ephemeral: true },
+  ...(RELAY !== undefined && { relay: postgresRelay({ connectionString, migrate: true }) }),
   metrics: { ...metrics, sink: stillWhenSilent(metrics.sink) },
   logger: { debug: ignore, info: ignore, warn: print, error: print },
 });

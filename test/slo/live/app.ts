@@ -22,6 +22,8 @@ export interface AppOptions {
   readonly connectionString: string;
   readonly journal: string;
   readonly journalBytes: number;
+  /** With a relay in the same database. */
+  readonly relay: boolean;
   /** What it prints is appended there. */
   readonly log: string;
   /** Told where it listens, whenever that changes. */
@@ -71,10 +73,15 @@ export function createApp(options: AppOptions): App {
   return app;
 }
 
-function launch({ connectionString, journal, journalBytes, log }: AppOptions): ChildProcess {
+function launch({ connectionString, journal, journalBytes, relay, log }: AppOptions): ChildProcess {
   const output = openSync(log, 'a', 0o600);
   const settings = { DATABASE_URL: connectionString, JOURNAL: journal };
-  const env = { ...process.env, ...settings, JOURNAL_BYTES: String(journalBytes) };
+  const env = {
+    ...process.env,
+    ...settings,
+    JOURNAL_BYTES: String(journalBytes),
+    ...(relay && { RELAY: 'yes' }),
+  };
   try {
     const execArgv = ['--import', 'tsx'];
     return fork(MAIN, { env, execArgv, stdio: ['ignore', output, output, 'ipc'] });

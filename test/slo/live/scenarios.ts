@@ -32,6 +32,8 @@ export interface Scenario {
   readonly healthyMs?: number;
   /** Of the journal at most. Default: more than it ever needs. */
   readonly journalBytes?: number;
+  /** Set where the journal lies in memory, and a relay in the database. */
+  readonly inMemory?: true;
   /** Set where the database itself is broken. */
   readonly ownDatabase?: true;
 }
@@ -44,9 +46,16 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'database-down',
     title: 'the database is down',
-    expected: ['LastchunkJournalBacklogOld warning', 'LastchunkSaveTimelinessBudgetBurn warning'],
+    // Its journal is lost with it and its relay is in the same database, so both are worth waking somebody.
+    expected: [
+      'LastchunkStoreDown critical',
+      'LastchunkRelayDown critical',
+      'LastchunkJournalBacklogOld warning',
+      'LastchunkSaveTimelinessBudgetBurn warning',
+    ],
     later: ['LastchunkJournalBacklogOld critical'],
     ownDatabase: true,
+    inMemory: true,
     fault: ({ database }) => database.stopImmediate(),
   },
   {

@@ -1,4 +1,5 @@
 /** One service of the live proof: app, database and traffic; left in peace for a while, then broken. */
+import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRandom } from '../../../demo/random.ts';
@@ -37,17 +38,23 @@ export interface Surroundings {
 
 /** Healthy for so long first: more than the quarter of an hour that an unusual share is compared over. */
 const HEALTHY_MS = 65_000;
+/** Of Linux: a file system in memory. */
+const MEMORY = '/dev/shm';
 const AMPLE_JOURNAL = 256 * 1024 * 1024;
 
 /** Starts it, with traffic. */
 export async function startService(scenario: Scenario, around: Surroundings): Promise<Service> {
-  const { name, ownDatabase, fault, healthyMs = HEALTHY_MS } = scenario;
+  const { name, ownDatabase, inMemory = false, fault, healthyMs = HEALTHY_MS } = scenario;
   const { directory, over, told, onAddress, onBreak } = around;
   const random = createRandom(around.seed);
   const database = ownDatabase === true ? await startPostgres() : around.database;
+  const journal = inMemory
+    ? mkdtempSync(join(MEMORY, 'lastchunk-slo-'))
+    : join(directory, `journal-${name}`);
   const app = createApp({
     connectionString: await database.newDatabase(),
-    journal: join(directory, `journal-${name}`),
+    journal,
+    relay: inMemory,
     journalBytes: scenario.journalBytes ?? AMPLE_JOURNAL,
     log: join(directory, `${name}.log`),
     onAddress,
@@ -74,6 +81,7 @@ export async function startService(scenario: Scenario, around: Surroundings): Pr
     stop: async () => {
       await app.kill();
       await traffic.stop();
+      if (inMemory) rmSync(journal, { recursive: true, force: true });
       if (database !== around.database) await database.remove();
     },
   };

@@ -28,14 +28,17 @@ function slow(perMinute: number): Samples {
   return { [TIMELY]: `0+${60 - perMinute}x900` };
 }
 
-const alone = (key: string, cause?: string): Case => ({
+const alone = (key: string, ...beside: string[]): Case => ({
   name: `${key} alone burns the budget`,
   series: process(failing(key, 6)),
-  firing: {
-    '10m': [QUICK, ...(cause === undefined ? [] : [`${LOST} ${cause}`])],
-    '40m': [QUICK, SLOW, ...(cause === undefined ? [] : [`${LOST} ${cause}`])],
-  },
+  firing: { '10m': [QUICK, ...beside], '40m': [QUICK, SLOW, ...beside] },
 });
+
+/** Many refused messages are also a few. */
+const refused = (cause: string): string[] => [
+  `${LOST} ${cause}`,
+  `LastchunkMessagesLost warning ${cause}`,
+];
 
 export const burnCases: readonly Case[] = [
   {
@@ -44,10 +47,10 @@ export const burnCases: readonly Case[] = [
     firing: { '1h1m': [], '1h5m': [QUICK] },
   },
   alone(MISSING),
-  alone('lastchunk_saves_total{result="lost"}', 'lost'),
-  alone('lastchunk_journal_replayed_total{result="refused"}', 'refused'),
-  alone('lastchunk_journal_recovered_total{result="refused"}', 'recovery-refused'),
-  alone('lastchunk_saves_revised_total{result="lost"}', 'revision-lost'),
+  alone('lastchunk_saves_total{result="lost"}', `${LOST} lost`),
+  alone('lastchunk_journal_replayed_total{result="refused"}', ...refused('refused')),
+  alone('lastchunk_journal_recovered_total{result="refused"}', ...refused('recovery-refused')),
+  alone('lastchunk_saves_revised_total{result="lost"}', `${LOST} revision-lost`),
   {
     name: 'good and harmless results burn nothing',
     series: process({

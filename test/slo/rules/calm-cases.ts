@@ -133,7 +133,7 @@ export const calmCases: readonly Case[] = [
       'from',
       60,
     ),
-    firing: { '59m': ['LastchunkMetricsAbsent critical'], '1h1m': [], '1h10m': [], '2h': [] },
+    firing: { '59m': ['LastchunkMetricsAbsent warning'], '1h1m': [], '1h10m': [], '2h': [] },
     alone: true,
   },
 ];

@@ -1,10 +1,12 @@
 /** The journal: messages wait in it, or it cannot take any. */
 import type { Case } from './case.ts';
-import { once, process, turns } from './series.ts';
+import { onJournal, once, process, turns } from './series.ts';
 
 const BACKLOG = 'LastchunkJournalBacklogOld';
 const FILLING = 'LastchunkJournalFillingUp critical';
-const DEGRADED = 'LastchunkJournalDegraded warning';
+const DEGRADED = 'LastchunkJournalDegraded warning degraded';
+const FLAPPING = 'LastchunkJournalDegraded warning flapping';
+const LAGGING = 'LastchunkRelayLagging warning';
 const OLDEST = 'lastchunk_journal_oldest_entry_timestamp_seconds';
 const BYTES = 'lastchunk_journal_bytes';
 const TIMELINESS = 'LastchunkSaveTimelinessBudgetBurn warning';
@@ -85,7 +87,17 @@ export const journalCases: readonly Case[] = [
   {
     name: 'one that is so half of the time too',
     series: process({ lastchunk_journal_degraded: `0x59 ${'1 0 '.repeat(100).trim()}` }),
-    firing: { '1h10m': [DEGRADED] },
+    firing: { '1h10m': [DEGRADED, FLAPPING] },
+  },
+  {
+    name: 'a disk that is full for a minute, three times in half an hour, leaves a ticket',
+    series: process({ lastchunk_journal_degraded: '0x59 1 0x9 1 0x9 1 0x900' }),
+    firing: { '1h19m': [], '1h25m': [FLAPPING], '2h': [] },
+  },
+  {
+    name: 'twice in half an hour does not',
+    series: process({ lastchunk_journal_degraded: '0x59 1 0x9 1 0x900' }),
+    firing: { '1h15m': [], '1h25m': [] },
   },
   {
     name: 'one that was so for two minutes does not',
@@ -110,6 +122,34 @@ export const journalCases: readonly Case[] = [
     name: 'a relay that stays away leaves a ticket',
     series: process({ lastchunk_relay_up: '1x59 0x900' }),
     firing: { '1h1m': [], '1h10m': ['LastchunkRelayDown warning'] },
+  },
+  ...['overlay', 'tmpfs', 'none', 'off'].map((journal): Case => ({
+    name: `it pages where nothing else outlives the process: ${journal}`,
+    series: process({ ...onJournal(journal), lastchunk_relay_up: '1x59 0x900' }),
+    firing: { '1h1m': [], '1h10m': ['LastchunkRelayDown critical'] },
+  })),
+  {
+    name: 'a relay that stays a quarter of a minute behind leaves a ticket',
+    series: process({ lastchunk_relay_lag_seconds: '0x59 15x900' }),
+    firing: { '1h8m': [], '1h12m': [LAGGING] },
+  },
+  {
+    name: 'one that catches up now and then does not',
+    series: process({ lastchunk_relay_lag_seconds: `0x59 ${'15 15 0 '.repeat(60).trim()}` }),
+    firing: { '1h20m': [], '2h': [] },
+  },
+  {
+    name: 'one that is a second behind does not',
+    series: process({ lastchunk_relay_lag_seconds: '1x900' }),
+    firing: { '1h': [] },
+  },
+  {
+    name: 'of one that is away, nobody is told that it is behind too',
+    series: process({
+      lastchunk_relay_up: '1x59 0x900',
+      lastchunk_relay_lag_seconds: '0x59 60+60x900',
+    }),
+    firing: { '1h20m': ['LastchunkRelayDown warning'] },
   },
   {
     name: 'one that was away for two minutes does not',

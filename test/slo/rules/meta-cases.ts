@@ -3,7 +3,8 @@ import type { Case } from './case.ts';
 import { once, process, type InputSeries } from './series.ts';
 
 const VANISHED = 'LastchunkJobMetricsVanished critical';
-const ABSENT = 'LastchunkMetricsAbsent critical';
+const TAKEN_AWAY = 'LastchunkJobMetricsVanished warning';
+const ABSENT = 'LastchunkMetricsAbsent warning';
 const RESTARTING = 'LastchunkInstanceRestarting warning';
 const DOWN = 'LastchunkTargetDown warning';
 
@@ -49,21 +50,33 @@ export const metaCases: readonly Case[] = [
     firing: { '1h9m': [] },
   },
   {
-    name: 'without any metrics of lastchunk somebody is woken',
+    name: 'without any metrics of lastchunk there is a ticket',
     series: [{ series: 'up{instance="z:1",job="node"}', values: '1x900' }],
     firing: { '9m': [], '12m': [ABSENT] },
     alone: true,
   },
   {
-    name: 'metrics that are late by minutes wake nobody',
+    name: 'metrics that are late by minutes leave none',
     series: process().map(({ series, values }) => ({ series, values: `_x8 ${values}` })),
     firing: { '7m': [], '12m': [] },
     alone: true,
   },
   {
-    name: 'a job whose metrics end wakes somebody, while another goes on',
+    name: 'a job whose metrics end while its targets are there wakes somebody, while another goes on',
     series: [...gone(60, '1x900'), ...another('b:1', 'other')],
     firing: { '1h10m': [], '1h20m': [VANISHED], '8h': [] },
+    every: 5,
+  },
+  {
+    name: 'so does one of which no target answers any more',
+    series: [...gone(60, '1x60 0x900'), ...another('b:1', 'other')],
+    firing: { '1h10m': [DOWN], '1h20m': [VANISHED, DOWN] },
+    every: 5,
+  },
+  {
+    name: 'a job that is taken away with its targets leaves a ticket',
+    series: [...gone(60, '1x60'), ...another('b:1', 'other')],
+    firing: { '1h10m': [], '1h20m': [TAKEN_AWAY], '8h': [] },
     every: 5,
   },
   {

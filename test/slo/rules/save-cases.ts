@@ -1,8 +1,10 @@
 /** Saves that no ratio would show. */
 import type { Case } from './case.ts';
-import { idle, once, process, quiet, repeat, turns, type Samples } from './series.ts';
+import { idle, onJournal, once, process, quiet, repeat, turns, type Samples } from './series.ts';
 
 const LOST = 'LastchunkMessagesLost critical';
+const REFUSED = 'LastchunkMessagesLost warning';
+const STORE_DOWN = 'LastchunkStoreDown critical';
 const SAVED = 'lastchunk_saves_total{result="saved"}';
 const TIMELY = 'lastchunk_save_duration_seconds_bucket{le="2.5"}';
 const ENDED = 'lastchunk_streams_ended_total{guarded="true",outcome="completed"}';
@@ -32,6 +34,8 @@ const SILENT: Samples = {
   [SAVED]: turns(60, 60, 0),
   [TIMELY]: turns(60, 60, 0),
 };
+
+const RELAY_NONE: Samples = { lastchunk_relay_up: '_x900', lastchunk_relay_lag_seconds: '_x900' };
 
 export const saveCases: readonly Case[] = [
   {
@@ -68,16 +72,51 @@ export const saveCases: readonly Case[] = [
     'lastchunk_saves_revised_total{result="lost"}',
     `${LOST} revision-lost`,
   ),
-  one(
-    'a single message that the database refused pages',
-    'lastchunk_journal_replayed_total{result="refused"}',
-    `${LOST} refused`,
-  ),
-  one(
-    'a single message of a dead process that the database refused pages',
-    'lastchunk_journal_recovered_total{result="refused"}',
-    `${LOST} recovery-refused`,
-  ),
+  ...[
+    ['lastchunk_journal_replayed_total', 'refused'],
+    ['lastchunk_journal_recovered_total', 'recovery-refused'],
+  ].flatMap(([metric, cause]): Case[] => [
+    one(
+      `a single message leaves a ticket: ${cause}`,
+      `${metric}{result="refused"}`,
+      `${REFUSED} ${cause}`,
+    ),
+    {
+      name: `two leave a ticket: ${cause}`,
+      series: process({ [`${metric}{result="refused"}`]: once(60, 2) }),
+      firing: { '1h1m': [`${REFUSED} ${cause}`], '1h20m': [] },
+    },
+    {
+      name: `three page: ${cause}`,
+      series: process({ [`${metric}{result="refused"}`]: once(60, 3) }),
+      firing: { '1h1m': [`${LOST} ${cause}`, `${REFUSED} ${cause}`], '1h20m': [] },
+    },
+  ]),
+  {
+    name: 'a database that is away pages within minutes where the journal goes with the process',
+    series: process({ ...onJournal('overlay'), ...RELAY_NONE, lastchunk_store_up: '1x59 0x900' }),
+    firing: { '1h2m': [], '1h8m': [STORE_DOWN] },
+  },
+  {
+    name: 'so it does where there is no journal',
+    series: process({ ...onJournal('off'), ...RELAY_NONE, lastchunk_store_up: '1x59 0x900' }),
+    firing: { '1h8m': [STORE_DOWN] },
+  },
+  {
+    name: 'where a relay answers nobody is woken for it',
+    series: process({ ...onJournal('overlay'), lastchunk_store_up: '1x59 0x900' }),
+    firing: { '1h8m': [], '1h30m': [] },
+  },
+  {
+    name: 'where the journal lasts nobody is woken for it either',
+    series: process({ ...RELAY_NONE, lastchunk_store_up: '1x59 0x900' }),
+    firing: { '1h8m': [], '1h30m': [] },
+  },
+  {
+    name: 'a failover of two minutes wakes nobody',
+    series: process({ ...onJournal('tmpfs'), ...RELAY_NONE, lastchunk_store_up: '1x59 0x1 1x900' }),
+    firing: { '1h3m': [], '1h8m': [] },
+  },
   {
     name: 'a message that a new process loses before its first scrape pages',
     series: process({

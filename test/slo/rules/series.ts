@@ -33,6 +33,13 @@ export function process(changes: Samples = {}, of: Samples = healthy()): InputSe
   return [...merged].map(([series, values]) => ({ series, values }));
 }
 
+/** What the journal of a process lies on. */
+export function onJournal(journal: string): Samples {
+  const info = (on: string): string =>
+    named('buildInfo', { version: '1.0.0', node: '20', journal: on });
+  return { [info('disk')]: `_x${MINUTES}`, [info(journal)]: `1x${MINUTES}` };
+}
+
 /** The same without any traffic. */
 export function idle(): Samples {
   const still = Object.entries(healthy()).map(([key, values]) => [
