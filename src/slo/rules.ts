@@ -1,5 +1,4 @@
-/** Everything that Prometheus is to compute and to watch, as data and as the file that it reads. */
-import { stringify } from 'yaml';
+/** Everything that Prometheus is to compute and to watch, as data. */
 import { burnAlerts } from './burn-alerts.ts';
 import { journalAlerts } from './journal-alerts.ts';
 import { metaAlerts } from './meta-alerts.ts';
@@ -68,13 +67,3 @@ function ruleOf(slo: Slo, board: BoardName, alert: Alert): AlertingRule {
 
 /** The job of the alert as Grafana reads it; all of them for an alert that has none. */
 const JOB = '{{ with $labels.job }}{{ . | urlquery }}{{ else }}$__all{{ end }}';
-
-/** A rule file for Prometheus 2.42 and later. Throws `bad-option` for an option outside of its range. */
-export function rulesYaml(options: SloOptions = {}): string {
-  return HEADER + stringify({ groups: ruleGroups(options) }, FORMAT);
-}
-
-const HEADER = '# Made by `lastchunk rules`; what is written by hand here is lost the next time.\n';
-
-/** Long lines stay whole: they are easier to search than folded ones. */
-const FORMAT = { lineWidth: 0, singleQuote: true, aliasDuplicateObjects: false } as const;

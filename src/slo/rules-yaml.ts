@@ -1,0 +1,14 @@
+/** The rules as the file that Prometheus reads. */
+import { stringify } from 'yaml';
+import { ruleGroups } from './rules.ts';
+import type { SloOptions } from './settings.ts';
+
+/** A rule file for Prometheus 2.42 and later. Throws `bad-option` for an option outside of its range. */
+export function rulesYaml(options: SloOptions = {}): string {
+  return HEADER + stringify({ groups: ruleGroups(options) }, FORMAT);
+}
+
+const HEADER = '# Made by `lastchunk rules`; what is written by hand here is lost the next time.\n';
+
+/** Long lines stay whole: they are easier to search than folded ones. */
+const FORMAT = { lineWidth: 0, singleQuote: true, aliasDuplicateObjects: false } as const;
