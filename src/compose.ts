@@ -31,6 +31,8 @@ import { otelSink } from './telemetry/otel-sink.ts';
 import type { PrometheusMetrics } from './telemetry/prometheus.ts';
 import { createRecorder } from './telemetry/recorder.ts';
 import { StreamSpans } from './telemetry/spans.ts';
+import { InstanceStatus } from './status/instance-status.ts';
+import { RecentFailures } from './status/failures.ts';
 
 export interface Wiring {
   readonly environment: Environment;
@@ -41,6 +43,7 @@ export interface Wiring {
   readonly flushLogger: () => void;
   readonly monitor: HealthMonitor;
   readonly pools: PoolWatch;
+  readonly status: InstanceStatus;
   /** Shared with health, which is failing from the moment that closing begins. */
   readonly state: { closing: boolean };
 }
@@ -59,11 +62,10 @@ interface LateParts {
 
 /**
  * Checks the options of `lastchunk()` and makes everything that they ask for, in this order: what reports (spans, metrics,
- * health, log lines), what watches pools, what keeps messages (journal, keeper), what streams need.
+ * health, log lines), what watches pools, what keeps messages (journal, keeper), what streams need, what shows all of it.
  */
 export function wire(options: LastchunkOptions): Wiring {
-  const { store, logger, flushLogger, maxPendingBytes, maxLiveBytes, conversationId, relay } =
-    checked(options);
+  const { store, logger, flushLogger, maxLiveBytes, conversationId, ...given } = checked(options);
   watchRequests();
 
   const late: LateParts = { closing: false };
@@ -72,7 +74,6 @@ export function wire(options: LastchunkOptions): Wiring {
   const captured = new LiveBytes({ maxBytes: maxLiveBytes, streams: live, onCut });
   const pool = store?.pool && (() => store.pool?.());
   const journalState = () => late.journal?.state();
-  const isClosing = () => late.closing;
   const spans = new StreamSpans({ conversationId });
   const recorder = createRecorder(sinksOf(options.metrics), {
     journal: journalState,
@@ -87,15 +88,16 @@ export function wire(options: LastchunkOptions): Wiring {
     saver: store && (() => late.keeper?.state() ?? NOTHING_SAVED),
     journal: journalState,
     relay: () => late.relay?.report(),
-    closing: isClosing,
+    closing: () => late.closing,
     pending: () => recorder.pending(),
     pool,
     captured: store && captured,
     probe: probeOf(store, spans),
   });
   late.monitor = monitor;
+  const failures = new RecentFailures();
   const reporting = combineAll(
-    [spans, recorder, monitor, ...createLines(logger), createDiagnostics()],
+    [spans, recorder, monitor, failures, ...createLines(logger), createDiagnostics()],
     options.observer,
   );
   const pools = new PoolWatch({
@@ -107,18 +109,36 @@ export function wire(options: LastchunkOptions): Wiring {
   const journal = store && resolveJournalOptions(wantedJournal(options.journal, store));
   const told = new WeakSet<object>();
   if (store !== undefined) {
-    late.journal = journal && journalFor(journal, nameOf(store), observer, logger);
-    late.relay = relay && relayFor(relay, late, live, { logger, spans, observer });
-    const kept = late.relay ? new RelayedJournal(late.relay, late.journal) : late.journal;
-    late.keeper = keeperOf({ store, journal: kept, maxPendingBytes, observer, logger }, spans);
-    listenTo(store, { observer, logger, told });
-    late.keeper.start();
-    late.relay?.start();
+    keepMessages(late, { store, journal, live, ...given }, { observer, logger, spans, told });
   }
   void tellStart({ ...startOf(late, monitor, { store, journal }), logger, told });
   const parts = { observer, keeper: late.keeper, relay: late.relay, live, captured };
   const environment = environmentOf(parts, spans, logger);
-  return { environment, keeper: late.keeper, logger, flushLogger, monitor, pools, state: late };
+  const places = { store: store?.address, journal: journal?.path };
+  const status = new InstanceStatus({ monitor, pools, failures, environment, places });
+  const shown = { monitor, pools, status };
+  return { environment, keeper: late.keeper, logger, flushLogger, ...shown, state: late };
+}
+
+/** Makes and starts the journal, the relay and the keeper. */
+function keepMessages(
+  late: LateParts,
+  given: Pick<ReturnType<typeof checked>, 'relay' | 'maxPendingBytes'> & {
+    readonly store: WellConnectedStore;
+    readonly journal: JournalSettings | undefined;
+    readonly live: Environment['live'];
+  },
+  about: Parameters<typeof relayFor>[3] & { readonly told: WeakSet<object> },
+): void {
+  const { store, journal, relay, maxPendingBytes, live } = given;
+  const { observer, logger, spans } = about;
+  late.journal = journal && journalFor(journal, nameOf(store), observer, logger);
+  late.relay = relay && relayFor(relay, late, live, about);
+  const kept = late.relay ? new RelayedJournal(late.relay, late.journal) : late.journal;
+  late.keeper = keeperOf({ store, journal: kept, maxPendingBytes, observer, logger }, spans);
+  listenTo(store, about);
+  late.keeper.start();
+  late.relay?.start();
 }
 
 function tellCut(fields: object, logger: Logger, monitor: HealthMonitor): void {

@@ -47,6 +47,15 @@ export type { NoiseReason } from './core/names/labels.ts';
 export type { ErrorMiddleware, Middleware } from './stream/entry/middleware.ts';
 export type { ResumableStream } from './stream/resume/find-stream.ts';
 export type { ResumeOptions, ResumeTarget } from './stream/resume/resume-route.ts';
+export type {
+  Status,
+  StatusAlert,
+  StatusAnswer,
+  StatusInstance,
+  StatusReason,
+  StatusRelay,
+} from './status/instance-status.ts';
+export type { StatusOptions } from './status/status-route.ts';
 export type { StopOptions } from './stream/entry/stop-route.ts';
 export type { Carries, FinishMarker, Format, Frame, Framing } from './formats/index.ts';
 export type { StreamHandle } from './stream/lifecycle/stream-handle.ts';

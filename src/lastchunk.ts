@@ -28,6 +28,7 @@ import type { AppRequest, GuardOptions, ObserveOptions } from './stream/settings
 import { flushTelemetry } from './telemetry/providers.ts';
 import { wire } from './compose.ts';
 import type { LastchunkOptions } from './options.ts';
+import { statusMiddleware, type StatusOptions } from './status/status-route.ts';
 
 export type { LastchunkOptions } from './options.ts';
 
@@ -105,6 +106,11 @@ export interface Lastchunk extends AsyncDisposable {
   healthHandler(
     options?: HealthHandlerOptions,
   ): (req: IncomingMessage, res: ServerResponse) => void;
+  /**
+   * A page for operators: save rate, results, live streams, store, journal, pools, last failures and the runbooks; as JSON by
+   * `Accept: application/json`. Shows no message text. Throws `bad-option`.
+   */
+  statusHandler<Req = AppRequest>(options: StatusOptions<Req>): Middleware;
   /** Resolves when every message that is due now has its result. */
   flush(): Promise<void>;
   /**
@@ -125,7 +131,7 @@ export interface Lastchunk extends AsyncDisposable {
  * directory given by hand that cannot be used; a database that does not answer is not an error.
  */
 export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
-  const { environment, keeper, logger, flushLogger, monitor, pools, state } = wire(options);
+  const { environment, keeper, logger, flushLogger, monitor, pools, status, state } = wire(options);
   let closing: Promise<CloseSummary> | undefined;
 
   const close = async (deadlineMs: number): Promise<CloseSummary> => {
@@ -170,6 +176,7 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
       refuseUncalled('keep.healthHandler', given, 'keep.healthHandler()');
       return createHealthHandler(() => monitor.health(), given);
     },
+    statusHandler: (given) => statusMiddleware(environment, status, given),
     flush: () => holdProcess(keeper?.flush() ?? Promise.resolve()),
     replay: (given) => holdProcess(replayed(keeper, given)),
     close: (given = {}) => {

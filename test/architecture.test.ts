@@ -13,7 +13,7 @@ const LAYERS: readonly { readonly parts: readonly string[]; readonly strangers: 
   { parts: ['core'], strangers: false },
   { parts: ['formats', 'journal', 'relay'], strangers: true },
   { parts: ['stream', 'saver', 'noise', 'postgres', 'redis', 'pool-watch'], strangers: true },
-  { parts: ['telemetry', 'health', 'slo'], strangers: false },
+  { parts: ['telemetry', 'health', 'slo', 'status'], strangers: false },
   {
     parts: [
       'given-store',

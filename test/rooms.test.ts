@@ -26,9 +26,11 @@ const SHORT_FILES: Readonly<Record<string, string>> = {
   'formats/vendors/ollama.ts': 'a wire format: a file each',
   'formats/vendors/plain-text.ts': 'a wire format: a file each',
   'noise/adapters/serialised.ts': 'a table of shapes that loggers give errors',
+  'status/assets.ts': 'a generated file',
   'stream/body/slices.ts': 'how long readings let others run, with its figures',
   'stream/body/write-ahead.ts':
     'the rule of when one write serves several streams, with its figure',
+  'slo/rules-yaml.ts': 'all that needs the package for YAML, which the root must not load',
 };
 
 /** Names that two files of `src` export, and why neither can give way. */

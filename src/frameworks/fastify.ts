@@ -148,7 +148,7 @@ const requestOf = new WeakMap<IncomingMessage, FastifyRequestLike>();
 
 /**
  * Puts a handler of lastchunk's on a route of Fastify's: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
- * `keep.resumeHandler()`. It answers by itself, with the headers that plugins have set before.
+ * `keep.resumeHandler()`, `keep.statusHandler()`. It answers by itself, with the headers that plugins have set before.
  */
 export function fastifyHandler(handler: NodeHandler): FastifyHandler {
   return (request, reply) => {

@@ -76,7 +76,7 @@ const requestOf = new WeakMap<IncomingMessage, Request>();
 
 /**
  * Makes a handler of the Fetch API of one of lastchunk's: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
- * `keep.resumeHandler()`. A route's id is the last segment of the path.
+ * `keep.resumeHandler()`, `keep.statusHandler()`. A route's id is the last segment of the path.
  */
 export function fetchHandler(handler: NodeHandler): (request: Request) => Promise<Response> {
   return (request) =>

@@ -72,7 +72,7 @@ const contextOf = new WeakMap<IncomingMessage, KoaExchange>();
 
 /**
  * Puts a handler of lastchunk's on a route of Koa's: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
- * `keep.resumeHandler()`. It answers by itself, with the headers that were set before. Resolves when its answer is over.
+ * `keep.resumeHandler()`, `keep.statusHandler()`. It answers by itself, with the headers that were set before. Resolves when its answer is over.
  */
 export function koaHandler(handler: NodeHandler): (ctx: KoaExchange) => Promise<void> {
   return (ctx) => {

@@ -14,7 +14,7 @@ import type {
   HealthOfJournal,
   StoreHealth,
 } from './health.ts';
-import { SaveRates } from './save-rate.ts';
+import { type SaveCounts, SaveRates } from './save-rate.ts';
 
 /** The saver's facts. Times are epoch milliseconds, 0 for never or none. */
 export interface SaverFacts {
@@ -132,6 +132,11 @@ export class HealthMonitor implements Observer {
       pool,
       capture: sources.captured && captureHealth(sources.captured),
     };
+  }
+
+  /** What was counted in the last hour, by the half minute. */
+  history(): readonly SaveCounts[] {
+    return this.#rates.history();
   }
 
   /** The store as it is known now; asks it in the background, as `health()` does. `undefined` without one. */

@@ -2,7 +2,22 @@
  * The message-save rate of the last minutes, for whoever asks one process and not its Prometheus. A ring of counts: an event is
  * an addition, and nothing grows.
  */
+import type { SaveResult } from '../core/message.ts';
 import type { SaveReport } from '../core/observer.ts';
+
+/** What was counted in half a minute. */
+export interface SaveCounts {
+  /** When the half minute began, epoch milliseconds by the clock of now. */
+  readonly startMs: number;
+  /** Messages that had their first result, by that result. */
+  readonly results: Readonly<Record<SaveResult, number>>;
+  /** Messages that the store refused for good when the journal offered them again. */
+  readonly refused: number;
+  /** Messages of the journal that reached the store later, those of dead processes included. */
+  readonly replayed: number;
+  /** What the durability objective counts as errors: lost, missing and refused messages, and revisions that were lost. */
+  readonly errors: number;
+}
 
 /** Shares of messages that are safe, 0 to 1; `undefined` where none was due. JSON leaves those out. */
 export interface SaveRate {
@@ -20,37 +35,67 @@ interface Slot {
   due: number;
   /** What the durability objective counts as errors. */
   errors: number;
+  results: Record<SaveResult, number>;
+  refused: number;
+  replayed: number;
 }
 
 /** Counts results by the half minute and answers with the rates of the last minutes. */
 export class SaveRates {
-  readonly #ring: Slot[] = Array.from({ length: SLOTS }, () => ({ number: -1, due: 0, errors: 0 }));
+  readonly #ring: Slot[] = Array.from({ length: SLOTS }, () => emptySlot(-1));
 
   onSave({ stream, kind, result }: SaveReport): void {
     const isError = result === 'lost' || result === 'missing';
-    if (stream !== undefined && kind === 'first') this.#count(1, isError ? 1 : 0);
-    else if (kind === 'revised' && result === 'lost') this.#count(0, 1);
+    if (stream !== undefined && kind === 'first') {
+      const slot = this.#slot();
+      slot.due += 1;
+      slot.results[result] += 1;
+      if (isError) slot.errors += 1;
+    } else if (kind === 'revised' && result === 'lost') this.#slot().errors += 1;
   }
 
   onReplayed(result: 'saved' | 'refused'): void {
-    this.#count(0, result === 'refused' ? 1 : 0);
+    this.#countOfJournal(result);
   }
 
   onRecovered(result: 'saved' | 'refused'): void {
-    this.#count(0, result === 'refused' ? 1 : 0);
+    this.#countOfJournal(result);
   }
 
   now(): SaveRate {
     return { fiveMinutes: this.#rate(5 * 60_000), oneHour: this.#rate(60 * 60_000) };
   }
 
-  #count(due: number, errors: number): void {
+  /** The half minutes of the last hour in which something was counted, oldest first. */
+  history(): SaveCounts[] {
+    const newest = currentSlot();
+    const originMs = Date.now() - performance.now();
+    return this.#ring
+      .filter(({ number }) => number > newest - SLOTS && number <= newest && number >= 0)
+      .toSorted((a, b) => a.number - b.number)
+      .map(({ number, due: _due, results, ...counts }) => ({
+        startMs: Math.round(originMs + number * SLOT_MS),
+        results: { ...results },
+        ...counts,
+      }));
+  }
+
+  #countOfJournal(result: 'saved' | 'refused'): void {
+    const slot = this.#slot();
+    if (result === 'saved') slot.replayed += 1;
+    else {
+      slot.refused += 1;
+      slot.errors += 1;
+    }
+  }
+
+  /** Of the half minute now. */
+  #slot(): Slot {
     const number = currentSlot();
-    const slot = this.#ring[number % SLOTS];
-    if (slot === undefined) return;
-    if (slot.number !== number) Object.assign(slot, { number, due: 0, errors: 0 });
-    slot.due += due;
-    slot.errors += errors;
+    const place = number % SLOTS;
+    let slot = this.#ring[place];
+    if (slot?.number !== number) this.#ring[place] = slot = emptySlot(number);
+    return slot;
   }
 
   #rate(ms: number): number | undefined {
@@ -66,6 +111,11 @@ export class SaveRates {
     // A refusal counts against a message that may have been due before the window.
     return due + errors === 0 ? undefined : Math.max(0, 1 - errors / Math.max(due, errors));
   }
+}
+
+function emptySlot(number: number): Slot {
+  const results = { saved: 0, journaled: 0, lost: 0, missing: 0 };
+  return { number, due: 0, errors: 0, results, refused: 0, replayed: 0 };
 }
 
 /** Not of the wall clock, which may be set. */

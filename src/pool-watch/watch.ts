@@ -35,6 +35,23 @@ export interface WatchedGauges {
   readonly max: number;
 }
 
+/** A watched pool, and which lines of the app have its clients now. */
+export interface WatchedUse extends WatchedGauges {
+  /** The longest first, at most 10. */
+  readonly holders: readonly PoolHolder[];
+}
+
+/** Clients that one line of the app has now. */
+export interface PoolHolder {
+  /** `file:line`, or `unknown`. */
+  readonly place: string;
+  readonly clients: number;
+  /** Of the one that is out longest. */
+  readonly heldSeconds: number;
+  /** Of the stream whose handler has it, if one has. */
+  readonly route: string | undefined;
+}
+
 /** Every pool that is watched, by whichever instance. */
 const pools = sharedState('pools', () => new WeakSet<WatchedPool>());
 
@@ -88,6 +105,14 @@ export class PoolWatch {
     ];
   }
 
+  /** Who has clients of which pool now. */
+  uses(): readonly WatchedUse[] {
+    return [...this.#watched.values()].map((one) => ({
+      ...one.gauges(),
+      holders: holdersOf(one.out(), (holding) => this.#streams.streamOf(holding)?.route),
+    }));
+  }
+
   /** Ends the watching of all. */
   close(): void {
     for (const watching of this.#watched.values()) watching.stop();
@@ -126,6 +151,8 @@ interface WatchEvents {
 
 interface Watching {
   gauges(): WatchedGauges;
+  /** What is out, the longest first. */
+  out(): Iterable<Holding>;
   stop(): void;
 }
 
@@ -162,6 +189,7 @@ function startWatching({ pool, name, heldMs, tell }: WatchingOptions): Watching 
   events.on('release', onRelease).on('remove', released);
   return {
     gauges: () => ({ name, ...countsOf(pool) }),
+    out: () => out.values(),
     stop() {
       pools.delete(pool);
       restore();
@@ -200,6 +228,26 @@ function createSweep(
     stop,
   };
 }
+
+/** By line of the app; in the order in which the first client of each was taken. */
+function holdersOf(
+  out: Iterable<Holding>,
+  routeOf: (holding: Holding) => string | undefined,
+): PoolHolder[] {
+  const now = performance.now();
+  const byPlace = new Map<string, PoolHolder>();
+  for (const holding of out) {
+    const place = String(holding.place);
+    const known = byPlace.get(place);
+    const heldSeconds = (now - holding.takenAt) / 1000;
+    if (known !== undefined) byPlace.set(place, { ...known, clients: known.clients + 1 });
+    else byPlace.set(place, { place, clients: 1, heldSeconds, route: routeOf(holding) });
+  }
+  return [...byPlace.values()].slice(0, HOLDERS_AT_MOST);
+}
+
+/** Lines of the app that are told of one pool. */
+const HOLDERS_AT_MOST = 10;
 
 function countsOf(pool: WatchedPool): Omit<WatchedGauges, 'name'> {
   const { totalCount: total, idleCount: idle, waitingCount: waiting } = pool;

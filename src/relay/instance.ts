@@ -130,6 +130,21 @@ export class RelayInstance {
     return isKnown();
   }
 
+  /** The name under which this instance has its streams; `undefined` while it holds no lease. */
+  get lease(): string | undefined {
+    return this.#flusher.lease;
+  }
+
+  /** Whether readers at other instances follow this stream of this process, by what the engine said last. */
+  isReadElsewhere(streamId: string): boolean {
+    return this.#flusher.isFollowed(streamId);
+  }
+
+  /** Streams of other instances that somebody reads here. */
+  following(): readonly string[] {
+    return this.#readers.following();
+  }
+
   /** Readers of one stream in this process. */
   readers(streamId: string): number {
     return this.#readers.count(streamId);

@@ -1,4 +1,4 @@
-/** Health, metrics, stop and resume as routes of each framework: the answers of Node's own handlers, and a request that can be authorized. */
+/** Health, metrics, status, stop and resume as routes of each framework: the answers of Node's own handlers, and a request that can be authorized. */
 import { serve as serveHono } from '@hono/node-server';
 import type { IncomingMessage } from 'node:http';
 import fastify from 'fastify';
@@ -13,10 +13,13 @@ import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { chatChunk } from '../support/frames.ts';
 import { openClient } from '../support/http-client.ts';
 import { beginChat, relayed } from '../support/replicas.ts';
+import { until } from '../support/until.ts';
 
 interface Routes {
   readonly '/health': NodeHandler;
   readonly '/metrics': NodeHandler;
+  readonly '/status': NodeHandler;
+  readonly '/status/*': NodeHandler;
   readonly '/streams/:streamId': NodeHandler;
 }
 
@@ -82,7 +85,8 @@ const FRAMEWORKS: Readonly<
 };
 
 function handlerFor(routes: Routes, path: string): NodeHandler {
-  if (path === '/health' || path === '/metrics') return routes[path];
+  if (path === '/health' || path === '/metrics' || path === '/status') return routes[path];
+  if (path.startsWith('/status/')) return routes['/status/*'];
   return routes['/streams/:streamId'];
 }
 
@@ -103,7 +107,10 @@ describe.each(Object.keys(FRAMEWORKS))('under %s', (name) => {
     const authorize = (req: IncomingMessage): boolean => whoAsks(req) === 'ann';
     const stop = keep.stopHandler<IncomingMessage>({ authorize });
     const resume = keep.resumeHandler<IncomingMessage>({ authorize });
+    const status = keep.statusHandler<IncomingMessage>({ authorize });
     const port = await serve({
+      '/status': status,
+      '/status/*': status,
       '/health': keep.healthHandler(),
       '/metrics': metrics.handler(),
       '/streams/:streamId': (req, res) =>
@@ -127,6 +134,23 @@ describe.each(Object.keys(FRAMEWORKS))('under %s', (name) => {
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toContain('text/plain');
     expect(await response.text()).toContain('# TYPE ');
+  });
+
+  it('shows its status for whom it is allowed: page, JSON, runbooks and events', async () => {
+    const { ask, port } = await open();
+    expect((await ask('/status', 'GET', 'bob')).status).toBe(404);
+    const page = await ask('/status');
+    expect([page.status, page.headers.get('x-plugin')]).toEqual([200, 'yes']);
+    expect(await page.text()).toContain('<title>lastchunk status</title>');
+    const headers = { 'x-user': 'ann', accept: 'application/json' };
+    const json = await fetch(`http://localhost:${port}/status`, { headers });
+    expect(await json.json()).toMatchObject({ health: { status: 'healthy' } });
+    expect(await (await ask('/status/README.md')).text()).toContain('<h1>Runbooks</h1>');
+    const viewer = await openClient({ port, transport: 'http' }, '/status', {
+      headers: { 'x-user': 'ann', accept: 'text/event-stream' },
+    });
+    await until('two states are there', () => (viewer.text.match(/data: /g) ?? []).length > 1);
+    viewer.fin();
   });
 
   it('stops a stream for whom it is allowed, and for nobody else', async () => {

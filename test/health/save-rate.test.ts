@@ -63,3 +63,28 @@ it('begins its ring anew after a long silence', () => {
   save('saved');
   expect(rates.now()).toEqual({ fiveMinutes: 1, oneHour: 1 });
 });
+
+it('has the half minutes of the last hour in which something was counted, by result', () => {
+  const { rates, save } = createBench();
+  const begin = Date.now();
+  save('saved');
+  save('journaled');
+  vi.advanceTimersByTime(10 * 60_000);
+  save('missing');
+  rates.onReplayed('saved');
+  rates.onRecovered('refused');
+  save('lost', 'revised');
+  const nothing = { saved: 0, journaled: 0, lost: 0, missing: 0 };
+  const history = rates.history();
+  expect(history).toMatchObject([
+    { results: { ...nothing, saved: 1, journaled: 1 }, errors: 0, refused: 0, replayed: 0 },
+    { results: { ...nothing, missing: 1 }, errors: 3, refused: 1, replayed: 1 },
+  ]);
+  const [first, second] = history.map(({ startMs }) => startMs);
+  expect((second ?? 0) - (first ?? 0)).toBe(10 * 60_000);
+  expect(Math.abs((first ?? 0) - begin)).toBeLessThanOrEqual(30_000);
+  vi.advanceTimersByTime(50 * 60_000);
+  expect(rates.history()).toHaveLength(1);
+  vi.advanceTimersByTime(60 * 60_000);
+  expect(rates.history()).toEqual([]);
+});

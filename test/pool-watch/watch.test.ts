@@ -1,12 +1,13 @@
 /** The watcher of pools, with a real pool, a real PostgreSQL, and handlers that do what handlers do. */
 import { execFile } from 'node:child_process';
+import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import express, { type RequestHandler } from 'express';
 import pg from 'pg';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { lastchunk, type PoolFinding } from '../../src/index.ts';
+import { lastchunk, type PoolFinding, type Status } from '../../src/index.ts';
 import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { createLogbook } from '../support/logbook.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
@@ -64,6 +65,30 @@ function here(): string {
 function below(place: string): string {
   return place.replace(/\d+$/, (line) => String(Number(line) + 1));
 }
+
+it('says which lines hold clients now, the longest first', async () => {
+  const { keep, pool } = createLookout();
+  const app = express();
+  app.get('/status', keep.statusHandler({ authorize: () => true }));
+  const { url } = await serve(app);
+  const read = async () => {
+    const response = await fetch(`${url}/status`, { headers: { accept: 'application/json' } });
+    return ((await response.json()) as Status).pools;
+  };
+  expect(await read()).toMatchObject([{ name: 'app', max: 3, holders: [] }]);
+  const place = below(here());
+  const clients = [await pool.connect()];
+  // Both of this line.
+  for (let n = 0; n < 2; n += 1) clients.push(await pool.connect());
+  const [use] = await read();
+  expect(use?.holders.map(({ place, clients: many }) => [place, many])).toEqual([
+    [relative(process.cwd(), place), 1],
+    [expect.stringContaining('watch.test.ts:'), 2],
+  ]);
+  expect(use?.holders[0]?.heldSeconds).toBeGreaterThanOrEqual(use?.holders[1]?.heldSeconds ?? 0);
+  for (const client of clients) client.release();
+  expect(await read()).toMatchObject([{ idle: 3, holders: [] }]);
+});
 
 describe('a client held across a stream', () => {
   it('is found, counted and told with the line that took it', async () => {

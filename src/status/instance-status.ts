@@ -1,0 +1,146 @@
+/** The status of an instance: what it knows anyway of its saves, streams, pools and failures, put together when somebody asks. */
+import { hostname } from 'node:os';
+import { VERSION } from '../core/version.ts';
+import type { Health, HealthReason } from '../health/health.ts';
+import type { SaveCounts } from '../health/save-rate.ts';
+import type { HealthMonitor } from '../health/monitor.ts';
+import type { PoolWatch, WatchedUse } from '../pool-watch/watch.ts';
+import type { Environment } from '../stream/lifecycle/stream.ts';
+import type { RecentFailure, RecentFailures } from './failures.ts';
+import { liveStreamsOf, type LiveStreams } from './live-streams.ts';
+import { type Advice, codeInWords, placeInWords, REASONS } from './sentences.ts';
+
+/** What one instance can say of itself now. Dates become ISO 8601 in JSON. */
+export interface Status {
+  readonly at: Date;
+  readonly instance: StatusInstance;
+  readonly health: Health;
+  /** The reasons of the health in words, with the alert whose runbook says what to do. */
+  readonly reasons: readonly StatusReason[];
+  /** Half minutes of the last hour in which something was counted, oldest first. */
+  readonly history: readonly SaveCounts[];
+  readonly streams: LiveStreams;
+  /** Pools that `watchPool()` watches. */
+  readonly pools: readonly WatchedUse[];
+  /** The last kinds of failures, newest first, at most 30. */
+  readonly failures: readonly RecentFailure[];
+  /** `undefined` without a relay. */
+  readonly relay: StatusRelay | undefined;
+}
+
+/** Which process this is. */
+export interface StatusInstance {
+  /** Of lastchunk. */
+  readonly version: string;
+  readonly node: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly startedAt: Date;
+  /** Where the store is, without a password; `undefined` for a store of the app's own. */
+  readonly store: string | undefined;
+  /** The journal's directory; `undefined` without one. */
+  readonly journal: string | undefined;
+}
+
+/** Why it is not healthy. */
+export interface StatusReason extends Advice {
+  readonly reason: HealthReason;
+}
+
+/** What the relay knows of this instance beyond its health. */
+export interface StatusRelay {
+  /** The name under which this instance has its streams; `undefined` while it holds no lease. */
+  readonly lease: string | undefined;
+  /** Streams of other instances that are read here. */
+  readonly following: readonly string[];
+}
+
+/** An alert of the rules, as the status shows it. Prometheus evaluates it, not this process. */
+export interface StatusAlert {
+  readonly name: string;
+  readonly severity: 'critical' | 'warning' | 'info';
+  readonly summary: string;
+  /** In PromQL. */
+  readonly expr: string;
+  /** How long it must hold, in PromQL's spelling; `undefined`: once is enough. */
+  readonly wait: string | undefined;
+}
+
+/** The status as it is answered: with what does not change while the process runs. */
+export interface StatusAnswer extends Status {
+  /** Shares of messages, 0 to 1: that must not fail to be saved, and that must be saved within 2.5 s. */
+  readonly objectives: { readonly saved: number; readonly timely: number };
+  readonly alerts: readonly StatusAlert[];
+}
+
+/** Where the status comes from. */
+export interface StatusSources {
+  readonly monitor: HealthMonitor;
+  readonly failures: RecentFailures;
+  readonly pools: PoolWatch;
+  readonly environment: Pick<Environment, 'live' | 'relay'>;
+  readonly places: Pick<StatusInstance, 'store' | 'journal'>;
+}
+
+/** Reads the status of one instance. */
+export class InstanceStatus {
+  readonly #sources: StatusSources;
+
+  constructor(sources: StatusSources) {
+    this.#sources = sources;
+  }
+
+  /** The status now; `conversations`: live streams with their conversation. */
+  read(conversations: boolean): Status {
+    const { monitor, failures, pools, environment, places } = this.#sources;
+    const { live, relay } = environment;
+    const now = monitor.health();
+    return {
+      at: new Date(),
+      instance: { ...processFacts(), ...places },
+      health: now,
+      reasons: now.reasons.map((reason) => ({
+        reason,
+        ...REASONS[reason],
+        words: wordsOf(reason, now),
+      })),
+      history: monitor.history(),
+      streams: liveStreamsOf(live, relay, conversations),
+      pools: pools.uses().map(withShortPlaces),
+      failures: failures.list(),
+      relay: relay && { lease: relay.lease, following: relay.following() },
+    };
+  }
+}
+
+function withShortPlaces({ holders, ...use }: WatchedUse): WatchedUse {
+  const short = holders.map(({ place, ...held }) => ({ place: placeInWords(place), ...held }));
+  return { ...use, holders: short };
+}
+
+function processFacts(): Omit<StatusInstance, 'store' | 'journal'> {
+  return {
+    version: VERSION,
+    node: process.version,
+    host: hostname(),
+    pid: process.pid,
+    startedAt: new Date(Date.now() - process.uptime() * 1000),
+  };
+}
+
+/** The sentence of a reason, with what health knows beside it. */
+function wordsOf(reason: HealthReason, { store, journal }: Health): string {
+  const { words } = REASONS[reason];
+  if (reason === 'store-away') {
+    const code = store?.lastFailure?.errorType;
+    const why = code === undefined ? '' : ` (${codeInWords(code)})`;
+    return `${words}${why}; ${isTaking(journal) ? 'messages wait in the journal' : 'no journal takes messages meanwhile'}`;
+  }
+  if (reason === 'journal-degraded') return `${words}: ${journal?.degraded}`;
+  if (reason !== 'journal-attention') return words;
+  return `${words}: ${Object.keys(journal?.problems ?? {}).join(', ')}`;
+}
+
+function isTaking(journal: Health['journal']): boolean {
+  return journal !== undefined && journal.degraded === undefined;
+}

@@ -1,0 +1,101 @@
+/**
+ * Those who have the page open: each gets the status once a second as an event. It is read and written only while somebody looks; who
+ * is slow to take it misses states, and none is kept for later.
+ */
+import type { Response } from '../stream/response/exchange.ts';
+
+const EVERY_MS = 1_000;
+/** A browser asks again after this, and is authorized again. */
+const VIEW_MAX_MS = 5 * 60_000;
+/** Who takes nothing for so long is gone. */
+const SLOW_MAX_MS = 30_000;
+/** How long a browser waits before it asks again. */
+const RETRY_MS = 2_000;
+
+/** What viewers are told from. */
+export interface ViewersOptions {
+  /** Of this process, at once. */
+  readonly maxViewers: number;
+  /** The status as JSON, in one line. */
+  readonly read: () => string;
+  /** The instance closes: nobody is told any more. */
+  readonly isClosing: () => boolean;
+  readonly onError: (error: unknown) => void;
+}
+
+interface Viewer {
+  readonly res: Response;
+  readonly sinceMs: number;
+  /** By `performance.now()`; `undefined` while it takes what it is sent. */
+  fullSinceMs: number | undefined;
+}
+
+/** The viewers of one handler. */
+export class Viewers {
+  readonly #options: ViewersOptions;
+  readonly #viewers = new Set<Viewer>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ViewersOptions) {
+    this.#options = options;
+  }
+
+  /** False where there are as many as there may be. */
+  get hasRoom(): boolean {
+    return this.#viewers.size < this.#options.maxViewers;
+  }
+
+  /** Begins to tell this response, whose head may still be changed. Throws what reading the status throws. */
+  add(res: Response): void {
+    const first = this.#event();
+    const viewer: Viewer = { res, sinceMs: performance.now(), fullSinceMs: undefined };
+    res.statusCode = 200;
+    res.setHeader('Content-Type', 'text/event-stream; charset=utf-8');
+    // Nginx would hold events back.
+    res.setHeader('X-Accel-Buffering', 'no');
+    const leave = (): void => this.#remove(viewer);
+    // Who resets the connection is no error of anybody's.
+    res.on('close', leave).on('error', leave);
+    res.on('drain', () => (viewer.fullSinceMs = undefined));
+    this.#viewers.add(viewer);
+    this.#timer ??= setInterval(() => this.#tellAll(), EVERY_MS).unref();
+    tell(viewer, `retry: ${RETRY_MS}\n${first}`);
+  }
+
+  #tellAll(): void {
+    let event: string | undefined;
+    try {
+      event = this.#event();
+    } catch (error) {
+      this.#options.onError(error);
+    }
+    const now = performance.now();
+    const isLast = event === undefined || this.#options.isClosing();
+    for (const viewer of this.#viewers) {
+      const { res, sinceMs, fullSinceMs } = viewer;
+      if (fullSinceMs !== undefined) {
+        if (isLast || now - fullSinceMs > SLOW_MAX_MS) res.destroy();
+        continue;
+      }
+      if (event !== undefined) tell(viewer, event);
+      if (isLast || now - sinceMs > VIEW_MAX_MS) res.end();
+    }
+  }
+
+  #event(): string {
+    return `data: ${this.#options.read()}\n\n`;
+  }
+
+  #remove(viewer: Viewer): void {
+    this.#viewers.delete(viewer);
+    if (this.#viewers.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+function tell(viewer: Viewer, event: string): void {
+  if (!viewer.res.write(event)) viewer.fullSinceMs ??= performance.now();
+  // Behind compression what was written waits for more.
+  viewer.res.flush?.();
+}

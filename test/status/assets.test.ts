@@ -1,0 +1,39 @@
+/** What is generated of the status page: up to date, and whole. */
+import { readFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+import { runbookHtml, statusAssets } from '../../scripts/status-assets.ts';
+import { ruleGroups } from '../../src/slo/index.ts';
+import { RUNBOOKS, SCRIPT } from '../../src/status/assets.ts';
+import { FAILURE_WORDS, REASONS } from '../../src/status/sentences.ts';
+
+it('is what `npm run generate` writes', async () => {
+  expect(await readFile('src/status/assets.ts', 'utf8')).toBe(await statusAssets());
+});
+
+it('has a runbook for every alert, and each sentence has one of them', () => {
+  const alerts = ruleGroups()
+    .flatMap(({ rules }) => rules)
+    .flatMap((rule) => ('alert' in rule ? [rule.alert] : []));
+  const named = [...Object.values(REASONS), ...Object.values(FAILURE_WORDS)].flatMap(
+    ({ runbook }) => runbook ?? [],
+  );
+  expect([...alerts, ...named].filter((name) => !Object.hasOwn(RUNBOOKS, name))).toEqual([]);
+  expect(named.filter((name) => !alerts.includes(name))).toEqual([]);
+});
+
+it('links runbooks to each other, and names no other address', () => {
+  const links = Object.values(RUNBOOKS).flatMap((html) => [...html.matchAll(/href="([^"]*)"/g)]);
+  expect(links.length).toBeGreaterThan(30);
+  const names = links.map(([, href = '']) => /^\?runbook=(\w+)$/.exec(href)?.[1]);
+  expect(names.filter((name) => name === undefined || !Object.hasOwn(RUNBOOKS, name))).toEqual([]);
+});
+
+it('is a script that makes no markup out of text', () => {
+  expect(SCRIPT).not.toMatch(
+    /innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|^import|^export/m,
+  );
+});
+
+it('renders code as text', () => {
+  expect(runbookHtml('a `<b>` & `c`')).toBe('<p>a <code>&lt;b&gt;</code> &amp; <code>c</code></p>');
+});

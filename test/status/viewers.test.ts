@@ -1,0 +1,94 @@
+/** Viewers that take nothing, on real sockets with a clock of the test's own. */
+import type { ServerResponse } from 'node:http';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { Viewers } from '../../src/status/viewers.ts';
+import { openClient } from '../support/http-client.ts';
+import { serve } from '../support/test-server.ts';
+import { turns, until } from '../support/until.ts';
+
+const MEGABYTES = 8_000_000;
+
+beforeEach(
+  () => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }),
+);
+afterEach(() => void vi.useRealTimers());
+
+async function open(read: () => string, isClosing = () => false) {
+  const errors: unknown[] = [];
+  const onError = (error: unknown): void => void errors.push(error);
+  const viewers = new Viewers({ maxViewers: 2, read, isClosing, onError });
+  const responses: ServerResponse[] = [];
+  const server = await serve((_req, res) => {
+    responses.push(res);
+    viewers.add(res);
+  });
+  const client = await openClient(server, '/');
+  const res = await until('it is asked', () => responses[0]);
+  return { viewers, client, res, errors };
+}
+
+/** So many seconds pass, one by one. */
+async function pass(seconds: number): Promise<void> {
+  for (let second = 0; second < seconds; second += 1) {
+    vi.advanceTimersByTime(1_000);
+    await turns();
+  }
+}
+
+it('keep one state for a viewer that takes nothing, and drop it after half a minute', async () => {
+  const { viewers, client, res } = await open(() => 'x'.repeat(MEGABYTES));
+  client.pause();
+  await until('its connection is full', () => res.writableNeedDrain);
+  await pass(20);
+  expect(res.writableLength).toBeLessThan(2 * MEGABYTES);
+  expect(res.destroyed).toBe(false);
+  await pass(20);
+  expect(res.destroyed).toBe(true);
+  expect(viewers.hasRoom).toBe(true);
+});
+
+it('go on with a viewer that was slow for a while, with what is new', async () => {
+  let state = 'x'.repeat(MEGABYTES);
+  const { client, res } = await open(() => state);
+  client.pause();
+  await until('its connection is full', () => res.writableNeedDrain);
+  await pass(5);
+  state = 'news';
+  client.resume();
+  await until('it has taken all', () => !res.writableNeedDrain);
+  await pass(1);
+  await client.sees('news');
+  expect(client.text.match(/data: /g)).toHaveLength(2);
+});
+
+it('read nothing while nobody looks', async () => {
+  let readings = 0;
+  const { client, res } = await open(() => String((readings += 1)));
+  await client.sees('data: 1');
+  await pass(2);
+  await client.sees('data: 3');
+  client.fin();
+  await until('it has left', () => res.destroyed);
+  await pass(3);
+  expect([readings, vi.getTimerCount()]).toEqual([3, 0]);
+});
+
+it('are asked again after five minutes, so that they are authorized again', async () => {
+  const { client } = await open(() => 'state');
+  await pass(299);
+  expect(client.reply?.whole).toBe(false);
+  await pass(2);
+  expect((await client.over()).whole).toBe(true);
+});
+
+it('end, and the process goes on, when reading fails', async () => {
+  let readings = 0;
+  const { client, errors } = await open(() => {
+    readings += 1;
+    if (readings > 1) throw new Error('a pool of the app');
+    return 'state';
+  });
+  await pass(1);
+  expect((await client.over()).whole).toBe(true);
+  expect(errors).toEqual([new Error('a pool of the app')]);
+});
