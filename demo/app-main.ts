@@ -28,6 +28,8 @@ const keep = lastchunk({
   metrics,
 });
 
+keep.watchPool(pool, { name: 'app' });
+
 const model = OPENAI_MODEL ?? 'gpt-5-mini';
 const app = createApp({ openai: new OpenAI(), model, pool, keep, metrics });
 const server = app.listen(0, '127.0.0.1', () => {

@@ -32,6 +32,8 @@ export function createAppProcess(
       const output = openSync(log, 'a', 0o600);
       child = fork(new URL('./app-main.ts', import.meta.url), {
         env: { ...process.env, ...env },
+        // Also where the demo itself was started by another loader.
+        execArgv: ['--import', 'tsx'],
         stdio: ['ignore', output, output, 'ipc'],
       });
       closeSync(output);

@@ -69,6 +69,13 @@ export function createApp({ openai, model, pool, keep, metrics }: AppParts): Exp
   app.get('/report', report);
   app.get('/metrics', metrics.handler());
   app.get('/health/saves', keep.healthHandler());
+  app.use('/status', keep.statusHandler({ authorize: isLocal }));
+  app.delete('/streams/:streamId', keep.stopHandler({ authorize: isLocal }));
   app.use(keep.errorHandler());
   return app;
+}
+
+/** A demo knows no users: whoever is on this machine may. An app asks its session here. */
+function isLocal({ socket }: Request): boolean {
+  return socket.remoteAddress === '127.0.0.1';
 }

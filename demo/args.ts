@@ -25,7 +25,7 @@ export const USAGE = `Usage: npm run demo -- [flags]
   --seed N      repeat the choices of a run (0 to 4294967295, default: drawn and printed)
   --json FILE   write the figures to FILE
   --log FILE    append what the app prints to FILE
-  --serve       keep the app up afterwards, with /metrics
+  --serve       keep the app up afterwards, with a chat page to break it by hand, its status and /metrics
   --help        this text
 
 Environment: DATABASE_URL (default: a throw-away PostgreSQL), OPENAI_BASE_URL with OPENAI_API_KEY and

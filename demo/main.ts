@@ -8,6 +8,7 @@ import { readArgs, USAGE, type Args } from './args.ts';
 import { ROUTES } from './agreed.ts';
 import { createReporter } from './progress.ts';
 import { runDemo } from './run.ts';
+import { startPlayground } from './playground.ts';
 import { openWorld } from './world.ts';
 
 const args = argsOrExit();
@@ -26,8 +27,14 @@ try {
   const world = await openWorld(run, args.log, fail);
   close = () => world.close();
   process.exitCode = (await runDemo(world, args, { run, report })) ? 0 : 1;
-  if (args.serve) report.say(invitation(world.app.url));
-  else await close();
+  if (args.serve) {
+    const playground = await startPlayground(world, run);
+    close = async () => {
+      playground.close();
+      await world.close();
+    };
+    report.say(invitation(world.app.url, playground.url));
+  } else await close();
 } catch (error) {
   fail(error);
 }
@@ -60,9 +67,12 @@ function argsOrExit(): Args {
   }
 }
 
-function invitation(url: string): string {
+function invitation(url: string, playground: string): string {
   return [
-    `The app is up until Ctrl-C:`,
+    `Break it by hand, until Ctrl-C: ${playground}`,
+    `What the app knows of itself:   ${playground}/status`,
+    '',
+    'The app:',
     `  curl ${url}/metrics`,
     `  curl ${url}/health/saves`,
     `  curl -N ${url}/guarded/mine -H 'content-type: application/json' -d '{"prompt":"Say this again."}'`,

@@ -57,6 +57,7 @@ export async function startApp(connectionString: string, perSecond: number): Pro
     close: async () => {
       closing.abort();
       await visits;
+      server.close();
       server.closeAllConnections();
       await keep.close();
       await pool.end();
