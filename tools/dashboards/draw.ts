@@ -84,6 +84,9 @@ function plot(panel: Panel): TimeSeries {
     .tooltip(
       new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending),
     );
+  // Where all is 0, Grafana's own axis goes to 100. A rate has less room: one refused message in five minutes must be seen.
+  if (panel.min === 0 && panel.max === undefined && ROOM.test(panel.unit))
+    builder.axisSoftMax(panel.unit === 'short' ? 1 : 0.1);
   if (panel.kind === 'stack') {
     builder
       .drawStyle(GraphDrawStyle.Bars)
@@ -109,9 +112,12 @@ function plot(panel: Panel): TimeSeries {
   return builder;
 }
 
-function seriesColours({ shadesOf }: Panel): FieldColorBuilder {
-  if (shadesOf === undefined) return new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic);
-  return new FieldColorBuilder().mode(FieldColorModeId.Shades).fixedColor(shadesOf);
+/** Units of what is counted. Seconds, bytes and shares have room below 1. */
+const ROOM = /^(?:short|suffix: )/;
+
+function seriesColours({ othersIn }: Panel): FieldColorBuilder {
+  if (othersIn === undefined) return new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic);
+  return new FieldColorBuilder().mode(FieldColorModeId.Fixed).fixedColor(othersIn);
 }
 
 /** The name of a query in its panel: A, B, C. */
@@ -126,9 +132,21 @@ function table(runbook: (alert: string) => string): Table {
     .colorScheme(byThresholds())
     .withTransformation({
       id: 'organize',
-      options: { excludeByName: { Time: true, Value: true }, renameByName: { alertname: 'alert' } },
+      options: {
+        excludeByName: { Time: true },
+        indexByName: {
+          alertname: 0,
+          severity: 1,
+          Value: 2,
+          job: 3,
+          instance: 4,
+          route: 5,
+          runbook: 6,
+        },
+        renameByName: { alertname: 'alert', Value: 'since' },
+      },
     })
-    .overrideByName('alert', [
+    .overrideByName('runbook', [
       {
         id: 'links',
         value: [{ title: 'Runbook', url: runbook('${__value.raw}'), targetBlank: true }],

@@ -1,7 +1,17 @@
 /** Dashboards as data: what a panel asks and what a reader should make of it. How it is drawn is decided elsewhere. */
 
-/** A unit of Grafana's list (`getValueFormat`). */
-export type Unit = 'percentunit' | 'ops' | 'short' | 's' | 'bytes' | 'Bps' | 'dateTimeFromNow';
+/**
+ * A unit of Grafana's list (`getValueFormat`), or one of a suffix of its own (`suffix:`): what is counted stands at the axis,
+ * because `ops/s` says nothing about what.
+ */
+export type Unit =
+  | 'percentunit'
+  | 'short'
+  | 's'
+  | 'bytes'
+  | 'Bps'
+  | 'dateTimeFromNow'
+  | `suffix: ${'saves' | 'streams' | 'frames' | 'writes' | 'messages' | 'records' | 'errors' | 'connections'}/s`;
 
 /** A colour of Grafana's palette. */
 export type Colour =
@@ -57,8 +67,8 @@ export interface Panel {
   readonly steps?: readonly Step[];
   /** Fixed colours of series by their name. */
   readonly colours?: Readonly<Record<string, Colour>>;
-  /** The series without a fixed colour are shades of this one. */
-  readonly shadesOf?: Colour;
+  /** The series without a fixed colour have this one. */
+  readonly othersIn?: Colour;
   /** What stands there instead of a number when there is none. */
   readonly noValue: string;
 }

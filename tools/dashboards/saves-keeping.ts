@@ -90,7 +90,7 @@ export function journalRow({ rate, quantile, select }: Scope): PanelRow {
         good: '0, and a burst after the database or a process was away.',
         action: 'Refused ones lie in refused/ in the journal directory and wait for you.',
         alerts: ['LastchunkMessagesLost'],
-        unit: 'ops',
+        unit: 'suffix: messages/s',
         min: 0,
         queries: [
           { expr: rate('result', 'journalReplayed'), legend: 'replayed, {{result}}' },
@@ -123,7 +123,7 @@ export function journalRow({ rate, quantile, select }: Scope): PanelRow {
         good: '0; one after a crash is the half-written end of a file.',
         action: 'More than that is a disk that does not keep what it was given.',
         alerts: ['LastchunkJournalCorrupt'],
-        unit: 'ops',
+        unit: 'suffix: records/s',
         min: 0,
         queries: [{ expr: rate('instance', 'journalCorrupt'), legend: '{{instance}}' }],
         noValue: 'no journal',
@@ -194,9 +194,13 @@ export function poolRow({ rate, select }: Scope): PanelRow {
           {
             expr: rate('pool', 'poolHeldAcrossStreams'),
             legend: 'held across streams, {{pool}}',
-            right: 'ops',
+            right: 'suffix: connections/s',
           },
-          { expr: rate('pool', 'poolLeaked'), legend: 'leaked, {{pool}}', right: 'ops' },
+          {
+            expr: rate('pool', 'poolLeaked'),
+            legend: 'leaked, {{pool}}',
+            right: 'suffix: connections/s',
+          },
         ],
         noValue: 'no pool',
       },

@@ -14,7 +14,7 @@ export function durabilityRow(scope: Scope): PanelRow {
   };
 }
 
-const SMALL = { kind: 'stat', width: 4, height: 4 } as const;
+const SMALL = { kind: 'stat', width: 3, height: 4 } as const;
 const NOTHING_BAD: readonly Step[] = [{ colour: 'green' }, { from: 1, colour: 'red' }];
 
 function numbers(scope: Scope): Panel[] {
@@ -89,6 +89,34 @@ function numbers(scope: Scope): Panel[] {
       unit: 'short',
       decimals: 0,
       queries: [{ expr: lost.join(' + '), legend: 'lost' }],
+      steps: NOTHING_BAD,
+      noValue: 'no data',
+    },
+    {
+      ...SMALL,
+      id: 11,
+      title: 'Store answers',
+      shows: 'Whether the store answered the last call of each instance; the worst counts.',
+      good: '1.',
+      action: 'At 0 messages wait in the journal, or in memory without one: look at the database.',
+      alerts: ['LastchunkStoreDown', 'LastchunkJournalBacklogOld'],
+      unit: 'short',
+      decimals: 0,
+      queries: [{ expr: `min(${select('storeUp')})`, legend: 'answers' }],
+      steps: [{ colour: 'red' }, { from: 1, colour: 'green' }],
+      noValue: 'not known',
+    },
+    {
+      ...SMALL,
+      id: 12,
+      title: 'Circuit open',
+      shows: 'How many instances take the store to be away and try it with growing pauses.',
+      good: '0.',
+      action: 'Saves go on by themselves once the store answers; until then see the store.',
+      alerts: ['LastchunkJournalBacklogOld'],
+      unit: 'short',
+      decimals: 0,
+      queries: [{ expr: `sum(${select('circuitOpen')})`, legend: 'open' }],
       steps: NOTHING_BAD,
       noValue: 'no data',
     },
@@ -188,19 +216,24 @@ function budgetOverTime({ slo, recorded }: Scope): Panel {
 }
 
 function firing({ firing: alerts }: Scope): Panel {
+  const since = alerts()
+    .replace(/^ALERTS/, 'ALERTS_FOR_STATE')
+    .replace('alertstate="firing", ', '');
   return {
     id: 10,
     kind: 'table',
     title: 'Alerts that fire, with their runbooks',
-    shows: 'Each alert of lastchunk that fires now; its name leads to its runbook.',
+    shows:
+      'Each alert of lastchunk that fires now, since when and how bad; the column runbook leads to what to do.',
     good: 'Empty.',
     action: 'Open the runbook, the critical ones first.',
-    unit: 'short',
+    unit: 'dateTimeFromNow',
     width: 24,
     height: 5,
     queries: [
       {
-        expr: `count by (alertname, severity, job, instance, route) (${alerts()})`,
+        // Its value is when the alert became active, in seconds; Grafana's dates are in milliseconds.
+        expr: `1000 * max by (alertname, severity, job, instance, route, runbook) (label_replace(${since} and ignoring (alertstate) ${alerts()}, "runbook", "$1", "alertname", "(.+)"))`,
         legend: '{{alertname}}',
         emptyBecause: 'no alert fires',
       },

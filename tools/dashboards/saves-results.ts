@@ -22,7 +22,7 @@ export function savesRow(scope: Scope): PanelRow {
         good: 'All 0.',
         action: 'One route alone is its handler or its messages; all of them are the store.',
         alerts: ['LastchunkSaveErrorBudgetBurn', 'LastchunkSavesAllFailing'],
-        unit: 'ops',
+        unit: 'suffix: saves/s',
         min: 0,
         queries: [
           {
@@ -83,7 +83,7 @@ function results({ rate }: Scope): Panel {
     good: 'All green; amber while the database is away is the journal at work.',
     action: 'Red is a message that may be gone: the logs say which and why.',
     alerts: ['LastchunkMessagesLost', 'LastchunkSavesAllFailing'],
-    unit: 'ops',
+    unit: 'suffix: saves/s',
     min: 0,
     queries: [{ expr: rate('result', 'saves'), legend: '{{result}}' }],
     colours: { saved: 'green', journaled: 'orange', missing: 'red', lost: 'dark-red' },
@@ -103,7 +103,7 @@ function holds({ rate, quantile }: Scope): Panel {
     action:
       'Unconfirmed means that a client was told "done" before its message was safe: read the runbook.',
     alerts: ['LastchunkHoldsUnconfirmed'],
-    unit: 'ops',
+    unit: 'suffix: frames/s',
     min: 0,
     queries: [
       { expr: rate('released', 'holds'), legend: '{{released}}' },
@@ -125,11 +125,11 @@ function storeErrors({ rate }: Scope): Panel {
     action:
       'Look the code up in appendix A of the PostgreSQL manual; each first one is in the log at error.',
     alerts: ['LastchunkJournalBacklogOld', 'LastchunkSaveTimelinessBudgetBurn'],
-    unit: 'ops',
+    unit: 'suffix: writes/s',
     min: 0,
     queries: [{ expr: `${rate('error_type', 'saveAttempts')} > 0`, legend: '{{error_type}}' }],
     colours: { none: 'green' },
-    shadesOf: 'red',
+    othersIn: 'red',
     noValue: 'no attempts',
   };
 }
@@ -171,7 +171,7 @@ export function blindSpotsRow({ rate, select }: Scope): PanelRow {
         good: 'Ended is due and skipped together.',
         action: 'Streams that end without a message being due are not kept: read the runbook.',
         alerts: ['LastchunkSaveOutcomesMissing'],
-        unit: 'ops',
+        unit: 'suffix: streams/s',
         min: 0,
         queries: [
           { expr: rate('', 'streamsEnded', { guarded: 'true' }), legend: 'ended' },
@@ -209,7 +209,7 @@ export function blindSpotsRow({ rate, select }: Scope): PanelRow {
         action:
           'When empty rises, see whether the model still answers in the format that it used to.',
         alerts: ['LastchunkSaveOutcomesMissing'],
-        unit: 'ops',
+        unit: 'suffix: streams/s',
         min: 0,
         queries: [{ expr: rate('reason', 'savesSkipped'), legend: '{{reason}}' }],
         noValue: 'no data',
@@ -225,7 +225,7 @@ export function blindSpotsRow({ rate, select }: Scope): PanelRow {
         action:
           'Unknown parts are kept in the column events; look what they are. For cut ones raise maxBytes. Without a conversation: see message().',
         alerts: ['LastchunkTextUnknown', 'LastchunkCapturesCut', 'LastchunkMessagesUnnamed'],
-        unit: 'ops',
+        unit: 'suffix: messages/s',
         min: 0,
         queries: [
           { expr: rate('', 'textUnknown'), legend: 'not understood' },

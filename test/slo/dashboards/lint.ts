@@ -14,6 +14,11 @@ export interface Finding {
   readonly message: string;
 }
 
+/** Of the list, or a suffix of one's own: Grafana takes any text behind `suffix:`. */
+function isUnit(unit: string): boolean {
+  return units().has(unit) || /^suffix: \S/.test(unit);
+}
+
 type Rule = (dashboard: Dashboard) => Finding[];
 
 const SHOWING = ['stat', 'singlestat', 'graph', 'table', 'timeseries', 'gauge'];
@@ -43,7 +48,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     SHOWING.includes(type) && (!title || !description) ? 'has no title or no description' : '',
   ),
   'panel-units-rule': eachPanel(({ type, fieldConfig: { defaults } }) =>
-    SHOWING.includes(type) && !units().has(defaults.unit ?? '') ? 'has no unit of Grafana' : '',
+    SHOWING.includes(type) && !isUnit(defaults.unit ?? '') ? 'has no unit of Grafana' : '',
   ),
   'panel-no-targets-rule': eachPanel(({ targets }) => (targets.length === 0 ? 'asks nothing' : '')),
   'target-promql-rule': eachTarget(({ expr }) => parse(expr).mistakes[0] ?? ''),

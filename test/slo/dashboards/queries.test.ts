@@ -95,7 +95,7 @@ function labelsOf(name: string): ReadonlyMap<string, readonly string[] | undefin
   }
   if (RECORDED.has(name)) return new Map([['job', undefined]]);
   if (PROCESS_METRICS.some((one) => one === name)) return new Map(Object.entries(target));
-  return name === 'ALERTS' ? ALERTS : undefined;
+  return name.startsWith('ALERTS') ? ALERTS : undefined;
 }
 
 const RECORDED = new Set(
@@ -109,6 +109,8 @@ const ALERTS = new Map<string, readonly string[] | undefined>([
   ['alertname', undefined],
   ['alertstate', ['pending', 'firing']],
   ['severity', ['critical', 'warning', 'info']],
+  // Made of the name by the query of the table.
+  ['runbook', undefined],
   ['job', undefined],
   ['instance', undefined],
   ['route', undefined],
