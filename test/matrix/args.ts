@@ -13,7 +13,7 @@ export interface Args {
 export const USAGE = `Usage: npm run test:matrix -- [flags]
 
   --only WORD   only combinations with this word: node20 ... node26, sdk2, sdk3, express4, express5, prom-client,
-                prometheus-io, lowest, clients, scrapes, types; given again, both words must be there
+                prometheus-io, lowest, clients, scrapes, beside, types; given again, both words must be there
   --json FILE   writes [{ what, versions, ok, note }]; ok is null for what cannot be, and note says why
 `;
 

@@ -2,6 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { satisfies } from 'semver';
+import { runDoctorBeside, runTool } from './beside/run.ts';
+import { NEWER_API_PACKAGES, type Tool, TOOL_PACKAGES, TOOLS } from './beside/tools.ts';
 import { runCell, runClient, runScrapes, type Task, type Verdict } from './cell.ts';
 import {
   allCells,
@@ -48,6 +50,9 @@ export interface Job {
   run(place: Place): Promise<Verdict>;
 }
 
+/** The lowest, whose packages all of them take, and the one that most people have. */
+const TOOL_NODES = ['20', '24'];
+
 /** All of them. */
 export const JOBS: readonly Job[] = [
   ...allCells().map(cellJob),
@@ -57,6 +62,11 @@ export const JOBS: readonly Job[] = [
   }),
   ...MODEL_CLIENTS.flatMap((client) => NODES.map((node) => clientJob(node, client))),
   ...NODES.map((node) => refusedOn20(scrapeJob(node), node, ['@prometheus-io/client'])),
+  ...TOOL_NODES.flatMap((node) => TOOLS.map((tool) => toolJob(node, tool))),
+  onNode('20', 'lastchunk doctor finds every copy of the API that others bring', 'beside', {
+    packages: NEWER_API_PACKAGES,
+    run: runDoctorBeside,
+  }),
   ...COMPILERS.map(typesJob),
 ];
 
@@ -83,6 +93,11 @@ function scrapeJob(node: string): Job {
     packages: SCRAPE_PACKAGES,
     run: runScrapes,
   });
+}
+
+function toolJob(node: string, tool: Tool): Job {
+  const run = (task: Task): Promise<Verdict> => runTool(task, tool);
+  return onNode(node, `beside ${tool.name}`, 'beside', { packages: TOOL_PACKAGES, run });
 }
 
 function refusedOn20(job: Job, node: string, by: readonly string[]): Job {

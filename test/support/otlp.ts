@@ -93,7 +93,8 @@ interface JsonSpan {
   }[];
 }
 
-function jsonSpans(body: Buffer): ReceivedSpan[] {
+/** Every span of an export request in JSON. */
+export function jsonSpans(body: Buffer): ReceivedSpan[] {
   // The specification's own shape of a body with this content type; anything else fails the test that sent it.
   const { resourceSpans } = JSON.parse(body.toString()) as TraceRequest;
   const all = resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans));
