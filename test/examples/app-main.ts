@@ -7,12 +7,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import express from 'express';
 import { lastchunk } from '../../src/index.ts';
 import { chatChunk } from '../support/frames.ts';
-import { STORES } from './stores.ts';
+import { openExample } from './stores.ts';
 
 const [example = '', connectionString = '', journal = ''] = process.argv.slice(2);
-const create = STORES[example];
-if (create === undefined) throw new Error(`there is no example ${example}`);
-const keep = lastchunk({ store: create(connectionString), journal, logger: false });
+const store = await openExample(example, connectionString);
+const keep = lastchunk({ store, journal, logger: false });
 const app = express();
 const guard = keep.guard({
   message: (req) => ({ conversationId: req.params['id'] }),

@@ -13,7 +13,7 @@ import { ROOT } from '../support/imports.ts';
 import { serve } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 import { aMessage, look } from '../postgres/messages.ts';
-import { STORES } from './stores.ts';
+import { openExample, STORES } from './stores.ts';
 
 const database = useDatabase();
 beforeEach(async () => {
@@ -27,13 +27,8 @@ const rows = () =>
 const WHOLE = Array.from({ length: 20 }, (_, token) => `${token} `).join('');
 
 describe.each(Object.keys(STORES))('the example %s', (name) => {
-  function create(): MessageStore {
-    const store = STORES[name]?.(database.url);
-    if (store === undefined) throw new Error(`there is no example ${name}`);
-    return store;
-  }
-  function open(): MessageStore {
-    const store = create();
+  async function open(): Promise<MessageStore> {
+    const store = await openExample(name, database.url);
     onTestFinished(() => store.close());
     return store;
   }
@@ -41,7 +36,7 @@ describe.each(Object.keys(STORES))('the example %s', (name) => {
     aMessage({ id: 'a', streamId: 's', conversationId: 'c1', ...facts });
 
   it('saves a message once, however often it is sent, and never a worse version of it', async () => {
-    const store = open();
+    const store = await open();
     await store.save([aRow({ text: 'par', complete: false, outcome: 'interrupted' })]);
     await store.save([aRow({ text: 'part, longer', complete: false, outcome: 'interrupted' })]);
     await store.save([aRow({ text: 'whole' })]);
@@ -54,7 +49,7 @@ describe.each(Object.keys(STORES))('the example %s', (name) => {
   });
 
   it('writes nothing for a conversation that was deleted meanwhile, and refuses nothing', async () => {
-    const store = open();
+    const store = await open();
     await look(database.url, "DELETE FROM conversations WHERE id = 'c1'");
     const kept = aRow({ id: 'b', streamId: 't', conversationId: 'c2' });
     await look(database.url, "INSERT INTO conversations (id) VALUES ('c2')");
@@ -63,7 +58,7 @@ describe.each(Object.keys(STORES))('the example %s', (name) => {
   });
 
   it('rejects so that a message that can never be stored is set aside', async () => {
-    const store = open();
+    const store = await open();
     await look(database.url, "ALTER TABLE messages ADD CHECK (content <> 'forbidden')");
     const error: unknown = await store.save([aRow({ text: 'forbidden' })]).catch((e: unknown) => e);
     expect(refusalOf(error)).toBe('23514');
@@ -75,7 +70,8 @@ describe.each(Object.keys(STORES))('the example %s', (name) => {
 
   it('takes a refused message when it is sent again after its constraint was mended', async () => {
     const journal = await mkdtemp(join(tmpdir(), 'lastchunk-example-'));
-    const keep = lastchunk({ store: create(), journal, logger: false });
+    const store = await openExample(name, database.url);
+    const keep = lastchunk({ store, journal, logger: false });
     onTestFinished(async () => {
       await keep.close({ deadlineMs: 2_000 });
       await rm(journal, { recursive: true, force: true });
@@ -103,7 +99,7 @@ describe.each(Object.keys(STORES))('the example %s', (name) => {
   });
 
   it('keeps a character that PostgreSQL cannot hold from costing the message', async () => {
-    await open().save([aRow({ text: 'one\0two' })]);
+    await (await open()).save([aRow({ text: 'one\0two' })]);
     expect(await rows()).toMatchObject([{ content: 'one\uFFFDtwo' }]);
   });
 

@@ -13,10 +13,13 @@ import { Registry } from 'prom-client';
 import { lastchunk } from '../../src/index.ts';
 import { postgres } from '../../src/postgres/index.ts';
 import { prometheus } from '../../src/telemetry/prometheus.ts';
+import { openExample } from '../examples/stores.ts';
 import { WRITERS } from './app-handlers.ts';
 import type { Ask } from './conversation.ts';
 
-const { DATABASE_URL: connectionString, JOURNAL: path, JOURNAL_NAME: name } = process.env;
+const { DATABASE_URL: connectionString = '', JOURNAL: path, JOURNAL_NAME: name } = process.env;
+/** An example of docs/own-table.md; else the built-in table is written. */
+const { EXAMPLE: example } = process.env;
 
 const print =
   (level: string) =>
@@ -24,7 +27,10 @@ const print =
     console.error(level, message, fields);
 const metrics = prometheus({ registry: new Registry() });
 const keep = lastchunk({
-  store: postgres({ connectionString, migrate: true }),
+  store:
+    example === undefined
+      ? postgres({ connectionString, migrate: true })
+      : await openExample(example, connectionString),
   ...(path !== undefined && { journal: { path, ...(name !== undefined && { name }) } }),
   metrics,
   logger: { debug: () => {}, info: print('info'), warn: print('warn'), error: print('error') },

@@ -16,7 +16,7 @@ export interface Fault {
   readonly leavesFiles?: true;
   /**
    * True where store and disk are both out of reach for longer than a terminal frame waits, as while a process is
-   * stopped: frames may go unconfirmed, and their messages are kept all the same.
+   * stopped, or many share a slow disk: frames may go unconfirmed, and their messages are kept all the same.
    */
   readonly mayBeUnconfirmed?: true;
   /** Breaks the world around `streams` streams. Whatever it ran is settled and judged afterwards. */

@@ -16,6 +16,7 @@ import { deleted } from './deleted.ts';
 import { full } from './full.ts';
 import { hostile } from './hostile.ts';
 import { frozen, shared } from './neighbours.ts';
+import { ownTables } from './own-tables.ts';
 import { keptAlive, killed, terminated } from './process.ts';
 import { createSoak } from './soak.ts';
 import { renderTable, type Result } from './table.ts';
@@ -30,6 +31,7 @@ const FAULTS: readonly Fault[] = [
   pooled,
   full,
   deleted,
+  ownTables,
   shared,
   frozen,
   hostile,

@@ -143,8 +143,8 @@ function sentrySpan(span: Fields, name: unknown, attributes: Fields): ToolSpan {
   return {
     traceId: String(span['trace_id']),
     spanId: String(span['span_id']),
-    parentSpanId: String(span['parent_span_id'] ?? ''),
-    name: typeof name === 'string' ? name : '',
+    parentSpanId: textOf(span['parent_span_id']),
+    name: textOf(name),
     failed: !FINE.includes(span['status']),
     attributes,
   };
@@ -157,6 +157,10 @@ function exceptionsOf(event: Fields): string {
 
 function fieldsOf(value: unknown): Fields {
   return isRecord(value) ? value : {};
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function listOf(value: unknown): readonly unknown[] {
