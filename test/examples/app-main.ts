@@ -1,16 +1,17 @@
 /**
- * An app with a table of its own, in a process that can be killed. Arguments: the example, the database's URL and the journal's
- * path. Prints its own URL. A conversation whose id begins with `long` goes on for ever.
+ * An app with a table of its own, in a process that can be killed. Arguments: the example, the database's URL (of SQLite the file)
+ * and the journal's path. Prints its own URL. A conversation whose id begins with `long` goes on for ever.
  */
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import express from 'express';
 import { lastchunk } from '../../src/index.ts';
 import { chatChunk } from '../support/frames.ts';
-import { openExample } from './stores.ts';
+import { openExample, openSqlite } from './stores.ts';
 
 const [example = '', connectionString = '', journal = ''] = process.argv.slice(2);
-const store = await openExample(example, connectionString);
+const open = example === 'sqlite' ? openSqlite : openExample.bind(null, example);
+const store = await open(connectionString);
 const keep = lastchunk({ store, journal, logger: false });
 const app = express();
 const guard = keep.guard({

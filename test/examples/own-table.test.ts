@@ -8,11 +8,12 @@ import { refusalOf } from '../../src/core/refusal.ts';
 import { lastchunk, type Message, type MessageStore } from '../../src/index.ts';
 import { startScript } from '../support/child-process.ts';
 import { useDatabase } from '../support/database.ts';
-import { chatChunk, readDeltas } from '../support/frames.ts';
+import { chatChunk } from '../support/frames.ts';
 import { ROOT } from '../support/imports.ts';
 import { serve } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 import { aMessage, look } from '../postgres/messages.ts';
+import { readUntil, WHOLE } from './read-until.ts';
 import { openExample, STORES } from './stores.ts';
 
 const database = useDatabase();
@@ -23,8 +24,6 @@ beforeEach(async () => {
 
 const rows = () =>
   look(database.url, 'SELECT id, content, complete, outcome FROM messages ORDER BY created_at, id');
-
-const WHOLE = Array.from({ length: 20 }, (_, token) => `${token} `).join('');
 
 describe.each(Object.keys(STORES))('the example %s', (name) => {
   async function open(): Promise<MessageStore> {
@@ -135,25 +134,3 @@ describe.each(Object.keys(STORES))('the example %s', (name) => {
     expect(kept.startsWith(seen)).toBe(true);
   });
 });
-
-/** Reads until `isEnough`, then leaves, or does what `then` says; returns the text of what was read. */
-async function readUntil(
-  url: string,
-  isEnough: (text: string) => boolean,
-  then?: () => Promise<void>,
-): Promise<string> {
-  const leave = new AbortController();
-  const { body } = await fetch(url, { method: 'POST', signal: leave.signal });
-  let raw = '';
-  const decoder = new TextDecoder();
-  try {
-    for await (const part of body ?? []) {
-      raw += decoder.decode(part, { stream: true });
-      if (isEnough(readDeltas(raw))) break;
-    }
-  } finally {
-    await then?.();
-    leave.abort();
-  }
-  return readDeltas(raw);
-}

@@ -1,20 +1,21 @@
 /** The example of a store over SQLite. Node has it from 22.5 on. */
-import { expect, it } from 'vitest';
-import { createStore, type SqliteLike } from '../../examples/sqlite/store.ts';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { createStore } from '../../examples/sqlite/store.ts';
 import { refusalOf } from '../../src/core/refusal.ts';
 import { aMessage } from '../postgres/messages.ts';
-
-interface Sqlite {
-  readonly DatabaseSync: new (path: string) => SqliteLike;
-}
+import { startScript } from '../support/child-process.ts';
+import { ROOT } from '../support/imports.ts';
+import { until } from '../support/until.ts';
+import { readUntil, WHOLE } from './read-until.ts';
+import { sqlite } from './stores.ts';
 
 interface Selection {
   run(): unknown;
   all(): readonly Record<string, unknown>[];
 }
-
-// The types of Node 20 do not know it.
-const sqlite = process.getBuiltinModule('node:sqlite') as unknown as Sqlite | undefined;
 
 it('keeps the best version of a message, and refuses what SQLite can never take', async () => {
   if (sqlite === undefined) {
@@ -41,4 +42,40 @@ it('keeps the best version of a message, and refuses what SQLite can never take'
   await store.save([aMessage({ id: 'c' })]);
   expect(rows()).toHaveLength(3);
   await store.close();
+});
+
+it('survives a client that leaves, a database that is locked, and SIGKILL', async () => {
+  if (sqlite === undefined) {
+    return console.log(`Node ${process.versions.node} has no node:sqlite: not run here`);
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'lastchunk-sqlite-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const file = join(folder, 'messages.db');
+  const script = join(ROOT, 'test/examples/app-main.ts');
+  const start = () => startScript(script, ['sqlite', file, join(folder, 'journal')]);
+  const first = await start();
+  const database = new sqlite.DatabaseSync(file);
+  onTestFinished(() => database.close());
+  const select = database.prepare(
+    'SELECT conversation_id AS id, content FROM messages ORDER BY conversation_id',
+  ) as Selection;
+  const contentOf = (id: string) => select.all().find((row) => row['id'] === id)?.['content'];
+
+  await readUntil(`${first.url}/chat/left`, (text) => text !== '');
+  expect(await until('the answer is whole', () => contentOf('left'))).toBe(WHOLE);
+
+  database.exec('BEGIN EXCLUSIVE');
+  expect(await readUntil(`${first.url}/chat/away`, () => false)).toBe(WHOLE);
+  const seen = await readUntil(
+    `${first.url}/chat/long`,
+    (text) => text.includes('9 '),
+    () => first.kill(),
+  );
+  expect(select.all()).toHaveLength(1);
+  database.exec('COMMIT');
+  await start();
+  expect(await until('the answer is replayed', () => contentOf('away'))).toBe(WHOLE);
+  const kept = String(await until('the answer is recovered', () => contentOf('long')));
+  expect(kept.startsWith(seen)).toBe(true);
+  expect(select.all().map(({ id }) => id)).toEqual(['away', 'left', 'long']);
 });

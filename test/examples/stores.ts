@@ -1,4 +1,5 @@
 /** The stores of the examples by name, over the database of a test. Each loads its packages when it is opened. */
+import type { SqliteLike } from '../../examples/sqlite/store.ts';
 import type { MessageStore } from '../../src/index.ts';
 
 export const STORES: Readonly<Record<string, (connectionString: string) => Promise<MessageStore>>> =
@@ -20,6 +21,21 @@ export function openExample(name: string, connectionString: string): Promise<Mes
   const open = STORES[name];
   if (open === undefined) throw new Error(`there is no example ${name}`);
   return open(connectionString);
+}
+
+/** What is used of `node:sqlite`. */
+export interface Sqlite {
+  readonly DatabaseSync: new (path: string) => SqliteLike;
+}
+
+/** Node has it from 22.5 on; `undefined` before. The types of Node 20 do not know it. */
+export const sqlite = process.getBuiltinModule('node:sqlite') as unknown as Sqlite | undefined;
+
+/** The store of the example over SQLite, in that file. Throws where Node has no SQLite. */
+export async function openSqlite(path: string): Promise<MessageStore> {
+  if (sqlite === undefined) throw new Error('this Node has no node:sqlite');
+  const { createStore } = await import('../../examples/sqlite/store.ts');
+  return createStore(new sqlite.DatabaseSync(path));
 }
 
 async function openPrisma(url: string, shape: 'meta' | 'adapter'): Promise<MessageStore> {
