@@ -23,10 +23,14 @@ export function startApp(connectionString: string, journal: string): Promise<App
   return startScript(script, [connectionString, journal]);
 }
 
-/** The same without a journal and with a relay, over tables that are there: other instances resume and finish its streams. */
-export function startReplicaApp(connectionString: string): Promise<App> {
+/**
+ * The same without a journal and with a relay, over tables that are there, or a Redis on that port: other instances resume and
+ * finish its streams.
+ */
+export function startReplicaApp(connectionString: string, redisPort?: number): Promise<App> {
   const script = fileURLToPath(new URL('replica-app.ts', import.meta.url));
-  return startScript(script, [connectionString]);
+  const port = redisPort === undefined ? [] : [String(redisPort)];
+  return startScript(script, [connectionString, ...port]);
 }
 
 /** Runs a script that prints its URL. Gone when the test is. */

@@ -1,19 +1,25 @@
 /**
- * One instance of an app without a disk, in a process that can be killed and stopped. Argument: the database's URL. Prints its
- * own URL. Every fourth conversation comes to an end; the others talk for ever.
+ * One instance of an app without a disk, in a process that can be killed and stopped. Arguments: the database's URL, and the port of
+ * a Redis where that is the relay. Prints its own URL. Every fourth conversation comes to an end; the others talk for ever.
  */
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import express from 'express';
+import { Redis } from 'ioredis';
 import { lastchunk } from '../../src/index.ts';
 import { postgres, postgresRelay } from '../../src/postgres/index.ts';
+import { redisRelay } from '../../src/redis/index.ts';
 import { chatChunk } from './frames.ts';
 
-const [connectionString = ''] = process.argv.slice(2);
+const [connectionString = '', redisPort] = process.argv.slice(2);
+const engine =
+  redisPort === undefined
+    ? postgresRelay({ connectionString })
+    : redisRelay({ client: new Redis({ port: Number(redisPort), lazyConnect: true }) });
 const keep = lastchunk({
   store: postgres({ connectionString }),
   journal: false,
-  relay: { engine: postgresRelay({ connectionString }), leaseMs: 2_000 },
+  relay: { engine, leaseMs: 2_000 },
 });
 const authorize = (): boolean => true;
 const app = express();
