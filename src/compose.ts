@@ -240,7 +240,7 @@ function relayFor(
   const { logger, spans, observer } = about;
   return openRelay(settings, {
     logger,
-    count: (error) => observer.onInternalError('journal', error),
+    observer,
     quietly: (work) => spans.quietly(() => runOutsideStreams(work)),
     adopt: (entry) => late.keeper?.adopt(entry),
     stop: (id) => {

@@ -4,7 +4,13 @@
  * change nothing: `combine` catches what it throws.
  */
 import type { Outcome, SaveResult, Side, SkipReason } from './message.ts';
-import type { NoiseReason } from './names/labels.ts';
+import type {
+  NoiseReason,
+  REMOTE_STOPS,
+  RESUME_RESULTS,
+  RESUME_SOURCES,
+  TAKEOVERS,
+} from './names/labels.ts';
 
 /** A live stream, as observers see it. `chunks` and `bytes` move while it runs; read, never kept. */
 export interface StreamView {
@@ -91,6 +97,18 @@ export type InternalErrorPlace = 'observer' | 'journal' | 'store' | 'format' | '
 /** Why a client-less stream was not allowed to go on. */
 export type FinishRefusal = 'time' | 'bytes' | 'concurrent' | 'per-key';
 
+/** Where the bytes of a resumed response are from. */
+export type ResumeSource = (typeof RESUME_SOURCES)[number];
+
+/** How a request to resume was answered. */
+export type ResumeResult = (typeof RESUME_RESULTS)[number];
+
+/** What became of a stream whose instance was gone. */
+export type TakeoverResult = (typeof TAKEOVERS)[number];
+
+/** How a request to stop a stream of another instance was answered. */
+export type RemoteStopResult = (typeof REMOTE_STOPS)[number];
+
 /** How a held terminal frame was let go. */
 export type HoldRelease = 'saved' | 'journaled' | 'unconfirmed' | 'client-gone';
 
@@ -146,6 +164,14 @@ export interface Observer {
   onRecovered?(result: 'saved' | 'refused', message: JournaledMessage): void;
   /** The journal wrote, once for all streams of a tick. */
   onJournalWrite?(seconds: number): void;
+  /** The relay has answered an exchange in which it was told so many bytes. */
+  onRelayFlush?(seconds: number, bytes: number): void;
+  /** A stream of an instance that is gone was claimed, and later its message was finished, or is lost. */
+  onTakeover?(result: TakeoverResult): void;
+  /** Somebody asked for the rest of a stream; `route` is that of the stream, '' where there is none. */
+  onResume?(route: string, source: ResumeSource, result: ResumeResult): void;
+  /** Somebody wanted a stream stopped that is not live in this process. */
+  onRemoteStop?(result: RemoteStopResult): void;
   /** One attempt to write to the store; `errorType` is undefined when it worked. */
   onAttempt?(errorType: string | undefined): void;
   /**
@@ -197,6 +223,10 @@ const CALLBACKS = Object.keys({
   onReplayed: true,
   onRecovered: true,
   onJournalWrite: true,
+  onRelayFlush: true,
+  onTakeover: true,
+  onResume: true,
+  onRemoteStop: true,
   onAttempt: true,
   onIdConflict: true,
   onUnnamed: true,

@@ -6,6 +6,7 @@ import { systemClock } from '../core/clock.ts';
 import { describeError } from '../core/error-words.ts';
 import { errorTypeOf } from '../core/errors.ts';
 import { type Logger, RECOVERED_FIELDS } from '../core/logger.ts';
+import type { FullObserver } from '../core/observer.ts';
 import type { OpenedStream } from '../core/save-port.ts';
 import type { JournalEntry } from '../journal/port.ts';
 import { RelayInstance } from '../relay/instance.ts';
@@ -26,13 +27,13 @@ export interface RelayParts {
   readonly adopt: (entry: JournalEntry) => void;
   /** Stops a live stream, if there is one. */
   readonly stop: (streamId: string) => void;
-  /** Counts what is lost. */
-  readonly count: (error: unknown) => void;
+  /** Is told of exchanges, of takeovers and of what is lost. */
+  readonly observer: Pick<FullObserver, 'onRelayFlush' | 'onTakeover' | 'onInternalError'>;
 }
 
 /** Makes the relay; it holds a lease from its `start` on. */
 export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInstance {
-  const { logger, quietly, adopt, stop, count } = parts;
+  const { logger, quietly, adopt, stop, observer } = parts;
   const engine = quiet(settings.engine, quietly);
   const seldom = new SeldomLines(logger);
   const { tellGone, entryOf } = finder(parts);
@@ -54,7 +55,7 @@ export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInst
     );
   };
   const relay = new RelayInstance({ ...settings, engine }, systemClock, {
-    onExchange: (_seconds, _bytes, failure) => {
+    onExchange: (seconds, bytes, failure) => {
       if (failure !== undefined) {
         noteFailure(failure);
         return noteDropped();
@@ -63,10 +64,15 @@ export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInst
         logger.info({ about, ...RECOVERED_FIELDS }, 'lastchunk: the relay answers again');
       }
       isAway = false;
+      observer.onRelayFlush(seconds, bytes);
     },
     onClaimed: (stream) => adopt(entryOf(stream)),
     onUnreadable: (streamId) => {
-      count(new TypeError('the head of a relayed stream cannot be read'));
+      observer.onTakeover('lost');
+      observer.onInternalError(
+        'journal',
+        new TypeError('the head of a relayed stream cannot be read'),
+      );
       logger.error({ streamId }, 'lastchunk: a stream is lost, its head in the relay is no head');
     },
     onGone: tellGone,
@@ -85,7 +91,8 @@ export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInst
 }
 
 /** Makes entries of claimed streams, and tells of messages that are lost. */
-function finder({ logger, count }: Pick<RelayParts, 'logger' | 'count'>) {
+function finder({ logger, observer }: Pick<RelayParts, 'logger' | 'observer'>) {
+  const count = (error: Error): void => observer.onInternalError('journal', error);
   const tellGone = (opened: OpenedStream): void => {
     const { id: streamId, messageId } = opened;
     count(new Error('the relay does not know a journaled message any more'));
@@ -102,8 +109,18 @@ function finder({ logger, count }: Pick<RelayParts, 'logger' | 'count'>) {
     if (ending !== null && stored === undefined) {
       count(new TypeError('the ending of a relayed stream cannot be read'));
     }
-    const { body, settle } = stream;
-    return new RelayedEntry({ opened, stored, read: body, settle, onGone: () => tellGone(opened) });
+    observer.onTakeover('claimed');
+    let isLost = false;
+    const settle = (): void => {
+      stream.settle();
+      if (!isLost) observer.onTakeover('finished');
+    };
+    const onGone = (): void => {
+      isLost = true;
+      observer.onTakeover('lost');
+      tellGone(opened);
+    };
+    return new RelayedEntry({ opened, stored, read: stream.body, settle, onGone });
   };
   return { tellGone, entryOf };
 }

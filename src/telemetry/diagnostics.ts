@@ -68,6 +68,16 @@ export const DIAGNOSTIC_EVENTS: Events = {
     channel: 'lastchunk:journal:recovered',
     message: (result, message) => ({ result, ...message }),
   },
+  onRelayFlush: {
+    channel: 'lastchunk:relay:flush',
+    message: (seconds, bytes) => ({ seconds, bytes }),
+  },
+  onTakeover: { channel: 'lastchunk:relay:takeover', message: (result) => ({ result }) },
+  onResume: {
+    channel: 'lastchunk:relay:resume',
+    message: (route, source, result) => ({ route, source, result }),
+  },
+  onRemoteStop: { channel: 'lastchunk:relay:stop', message: (result) => ({ result }) },
   onJournalWrite: { channel: 'lastchunk:journal:write', message: (seconds) => ({ seconds }) },
   onNoise: { channel: 'lastchunk:noise', message: (stream, noise) => ({ stream, ...noise }) },
   onPoolWatched: { channel: 'lastchunk:pool:watched', message: (pool) => ({ pool }) },

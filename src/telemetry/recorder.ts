@@ -24,6 +24,8 @@ const FIXED: readonly Counter[] = [
   METRICS.journalRecovered,
   METRICS.journalCorrupt,
   METRICS.journalExpired,
+  METRICS.takeovers,
+  METRICS.remoteStops,
   METRICS.noise,
   METRICS.internalErrors,
 ];
@@ -98,6 +100,17 @@ export function createRecorder(
     ...streams,
     ...saves,
     onRoute: (route) => void routeOf(route),
+    onRelayFlush: (duration, bytes) => {
+      observe(METRICS.relayFlush, {}, duration);
+      registry.add(METRICS.relayBytes, {}, bytes);
+    },
+    onTakeover: (result) => registry.add(METRICS.takeovers, { result }),
+    onResume: (route, source, result) => {
+      // Of what is no stream, no other series of `unmatched` begins.
+      const label = route === '' ? 'unmatched' : routeOf(route);
+      registry.add(METRICS.resumes, { route: label, source, result });
+    },
+    onRemoteStop: (result) => registry.add(METRICS.remoteStops, { result }),
     onNoise: (_stream, { reason }) => registry.add(METRICS.noise, { reason }),
     onPoolWatched: zeroPool,
     onPoolFinding: ({ pool, kind }) => registry.add(POOL_FINDINGS[kind], { pool }),

@@ -48,6 +48,10 @@ function tellAll(tell: ReturnType<typeof combine>): void {
   tell.onReplayed('saved', journaled);
   tell.onRecovered('refused', journaled);
   tell.onJournalWrite(0.001);
+  tell.onRelayFlush(0.001, 600);
+  tell.onTakeover('claimed');
+  tell.onResume('/chat', 'relay', 'resumed');
+  tell.onRemoteStop('stopped');
   tell.onNoise(stream, { reason: 'own-abort', signature: 'ECONNRESET' });
   tell.onPoolWatched('main');
   tell.onPoolFinding({ pool: 'main', kind: 'long', place: 'a.ts:1', heldMs: 9, route: undefined });

@@ -141,6 +141,8 @@ describe('with an SDK', () => {
     recorder.onFirstChunk?.(stream, 1);
     recorder.onHold?.(stream, 'saved', 1);
     recorder.onJournalWrite?.(0.001);
+    recorder.onRelayFlush?.(0.001, 600);
+    recorder.onResume?.(stream.route, 'memory', 'resumed');
     recorder.onDue?.(stream);
     recorder.onSave?.(aSave(stream));
     recorder.onEnd?.(anEnd(stream));

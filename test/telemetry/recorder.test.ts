@@ -376,6 +376,10 @@ it('emits every metric of the table', () => {
   tell.onReplayed('saved', about);
   tell.onRecovered('saved', about);
   tell.onJournalWrite(0.00002);
+  tell.onRelayFlush(0.001, 600);
+  tell.onTakeover('claimed');
+  tell.onResume(stream.route, 'relay', 'resumed');
+  tell.onRemoteStop('stopped');
   tell.onNoise(stream, { reason: 'own-abort', signature: 'x' });
   for (const kind of ['across-stream', 'long', 'leaked'] as const) {
     tell.onPoolFinding({ pool: 'app', kind, place: 'app.js:1', heldMs: 1, route: undefined });

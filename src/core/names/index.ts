@@ -269,6 +269,7 @@ export const LABEL_ATTRIBUTES: Readonly<Record<Label, string>> = {
   where: 'lastchunk.where',
   pool: 'lastchunk.pool',
   state: 'lastchunk.state',
+  source: 'lastchunk.source',
   version: 'lastchunk.version',
   journal: 'lastchunk.journal',
   node: 'process.runtime.version',

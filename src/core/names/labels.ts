@@ -32,6 +32,24 @@ export const SKIP_REASONS = ['empty', 'discarded'] as const;
 export const HOLD_RELEASES = ['saved', 'journaled', 'unconfirmed', 'client-gone'] as const;
 export const FINISH_REFUSALS = ['time', 'bytes', 'concurrent', 'per-key'] as const;
 export const REPLAYED = ['saved', 'refused'] as const;
+/** Where the bytes of a resumed response are from; `none` where there is none. */
+export const RESUME_SOURCES = ['memory', 'relay', 'none'] as const;
+/**
+ * How a request to resume was answered: with the stream, that there is nothing more, that its offset is beyond the body or no
+ * offset, that there are too many readers, that there is no such stream for it, or that the relay is away.
+ */
+export const RESUME_RESULTS = [
+  'resumed',
+  'nothing',
+  'refused',
+  'busy',
+  'not-found',
+  'away',
+] as const;
+/** What became of a stream whose instance was gone. */
+export const TAKEOVERS = ['claimed', 'finished', 'lost'] as const;
+/** How a request to stop a stream of another instance was answered. */
+export const REMOTE_STOPS = ['stopped', 'late', 'not-found', 'away'] as const;
 export const PLACES = ['observer', 'journal', 'store', 'format', 'stream', 'close'] as const;
 /**
  * What kind of cancellation an error called noise is. Which errors are which is the table in noise/signatures.ts; these

@@ -1,6 +1,6 @@
 /** The rows of the store, of the relay, and of connection pools: the guard's own, and those that the app has watched. */
-import { POOLS } from './labels.ts';
-import { counter, gauge, type Metric } from './metric.ts';
+import { POOLS, REMOTE_STOPS, RESUME_RESULTS, RESUME_SOURCES, ROUTE, TAKEOVERS } from './labels.ts';
+import { counter, gauge, seconds, type Metric } from './metric.ts';
 
 export const STORE_METRICS = {
   storeUp: {
@@ -23,7 +23,40 @@ export const STORE_METRICS = {
   },
 } as const satisfies Readonly<Record<string, Metric>>;
 
+/** A round trip within a data centre takes a millisecond, one that is far or large some hundred. */
+const FLUSHES = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
 export const RELAY_METRICS = {
+  relayFlush: seconds(
+    'lastchunk.relay.flush.duration',
+    {},
+    FLUSHES,
+    'Time of one exchange with the relay that it answered.',
+  ),
+  relayBytes: counter(
+    'lastchunk.relay.bytes',
+    'By',
+    {},
+    'Bytes of bodies that the relay has taken from this instance, repeated ones included.',
+  ),
+  resumes: counter(
+    'lastchunk.resumes',
+    '{request}',
+    { route: ROUTE, source: RESUME_SOURCES, result: RESUME_RESULTS },
+    'Requests for the rest of a stream; the route is that of the stream.',
+  ),
+  takeovers: counter(
+    'lastchunk.takeovers',
+    '{stream}',
+    { result: TAKEOVERS },
+    'Streams of instances that were gone: claimed here, and then finished or lost.',
+  ),
+  remoteStops: counter(
+    'lastchunk.remote_stops',
+    '{request}',
+    { result: REMOTE_STOPS },
+    'Requests to stop a stream that is not live in this process.',
+  ),
   relayUp: {
     ...gauge(
       'lastchunk.relay.up',

@@ -3,6 +3,7 @@
  * whichever instance is asked. The response is none of ours: no message is kept of it, also behind a guard.
  */
 import { errorTypeOf } from '../../core/errors.ts';
+import type { ResumeResult } from '../../core/observer.ts';
 import {
   bad,
   optionalFunction,
@@ -104,17 +105,22 @@ class ResumeRoute {
     }
     const offset = offsetOf(req);
     if (offset === undefined) {
+      this.#tell(undefined, 'refused');
       return answerJson(res, 400, { error: 'offset must be a whole number of bytes' });
     }
     const { find } = this.#settings;
     const target = find === undefined ? { streamId: idIn(req) } : await find(req);
     const stream = await this.#find(target);
-    if (stream === 'away') return answerAway(res);
+    if (stream === 'away') {
+      this.#tell(undefined, 'away');
+      return answerAway(res);
+    }
     // Unknown, somebody else's, or an authorize() that throws: the answer must not tell which.
     if (stream === undefined || !(await this.#isAllowed(req, stream))) {
+      this.#tell(undefined, 'not-found');
       return find === undefined ? answerJson(res, 404, { error: 'not found' }) : answerNothing(res);
     }
-    this.#resume(res, stream, offset);
+    this.#tell(stream, this.#resume(res, stream, offset));
   }
 
   async #find(target: unknown): Promise<FoundStream | undefined | 'away'> {
@@ -139,21 +145,35 @@ class ResumeRoute {
     }
   }
 
-  #resume(res: Response, { stream, response, end }: FoundStream, offset: number): void {
-    if (response === undefined) return answerNothing(res);
-    if (end !== null) {
-      if (offset > end.length) return answerBeyond(res, end.length);
-      // All of it was seen, and there is no regular end to come.
-      if (offset === end.length && !end.isTidy) return answerNothing(res);
+  #resume(res: Response, { stream, response, end }: FoundStream, offset: number): ResumeResult {
+    if (end !== null && offset > end.length && response !== undefined) {
+      answerBeyond(res, end.length);
+      return 'refused';
+    }
+    // All of it was seen, and there is no regular end to come.
+    const isOver = end !== null && offset === end.length && !end.isTidy;
+    if (response === undefined || isOver) {
+      answerNothing(res);
+      return 'nothing';
     }
     if (this.#relay.readers(stream.id) >= this.#settings.maxReaders) {
       res.setHeader('Retry-After', '1');
-      return answerJson(res, 429, { error: 'too many readers' });
+      answerJson(res, 429, { error: 'too many readers' });
+      return 'busy';
     }
     // It left while the app was asked, and says no more when it does.
-    if (isGone(res)) return;
+    if (isGone(res)) return 'nothing';
     const resumed = new ResumedResponse(res, response, offset, () => answerBeyond(res));
     resumed.follow(this.#relay, stream.id);
+    return 'resumed';
+  }
+
+  #tell(found: FoundStream | undefined, result: ResumeResult): void {
+    const { observer } = this.#environment;
+    if (found === undefined) return observer.onResume('', 'none', result);
+    const { id, route } = found.stream;
+    const isHere = this.#relay.streamOf(id) !== undefined;
+    observer.onResume(route, isHere ? 'memory' : 'relay', result);
   }
 }
 

@@ -38,18 +38,26 @@ export async function answerStopElsewhere(
       return 'away';
     }
   };
+  const { observer } = environment;
+  const tellAway = (): void => {
+    observer.onRemoteStop('away');
+    answerAway(res);
+  };
+  const tellNobody = (): void => {
+    observer.onRemoteStop('not-found');
+    answerJson(res, 404, { error: 'not found' });
+  };
   const known = await ask(relay.find({ streamId }));
-  if (known === 'away') return answerAway(res);
+  if (known === 'away') return tellAway();
   const found = ofRecord(known);
   const isLive = found !== undefined && found.end === null;
-  if (!isLive || !(await allows(req, handleOfFound(found, relay)))) {
-    return answerJson(res, 404, { error: 'not found' });
-  }
+  if (!isLive || !(await allows(req, handleOfFound(found, relay)))) return tellNobody();
   const record = await ask(relay.stopElsewhere(streamId, PATIENCE_MS));
-  if (record === 'away') return answerAway(res);
-  if (record === undefined) return answerJson(res, 404, { error: 'not found' });
+  if (record === 'away') return tellAway();
+  if (record === undefined) return tellNobody();
   const { messageId } = found.stream;
   const { outcome, save } = record.end ?? {};
+  observer.onRemoteStop(record.end === null ? 'late' : 'stopped');
   const isSafe = typeof save === 'string' && save !== 'lost' && save !== 'missing';
   answerJson(res, isSafe ? 200 : 503, { streamId, messageId, outcome, save });
 }
