@@ -37,14 +37,18 @@ describe.skipIf(path === undefined && !inCi)('resumingFetch in a browser', () =>
   afterAll(() => chromium.close());
 
   it('goes on when the network is back, at once, in the same body', async () => {
-    const { here, page } = await open();
+    const { here, there, page, proxy } = await open();
     // No pause ever ends by itself: what goes on is woken.
-    await page.evaluate('globalThis.setTimeout = () => 0');
-    const { res, shown } = await begin(page, here, here.server.url);
+    await page.evaluate('globalThis.timers = 0; globalThis.setTimeout = () => ++timers');
+    const { res, shown } = await begin(page, here, there.server.url, proxy.url);
     res.write('one ');
     await until('it is shown', () => shown.text === 'one ');
     await page.context().setOffline(true);
+    proxy.cut();
     res.write('two ');
+    // The limit of all tries, and the pause before the first.
+    await until('it waits', () => page.evaluate('timers >= 2'));
+    expect(shown).toEqual({ text: 'one ', end: '' });
     await page.context().setOffline(false);
     res.end('three');
     await until('it is over', () => shown.end !== '');
