@@ -50,10 +50,13 @@ async function script(read: (name: string) => Promise<string>): Promise<string> 
   return `(() => {\n'use strict';\n${joined}})();\n`;
 }
 
-/** A runbook as HTML; its links to other runbooks are those that \`statusHandler()\` answers. */
+/** A runbook as HTML: links to runbooks are those that `statusHandler()` answers, of other pages the file is named. */
 export function runbookHtml(markdown: string): string {
   const html = marked.parse(markdown, { async: false });
-  return html.replaceAll(/href="(\w+)\.md"/g, 'href="?runbook=$1"').trim();
+  return html
+    .replaceAll(/href="(\w+)\.md"/g, 'href="?runbook=$1"')
+    .replaceAll(/<a href="\.\.\/([\w./#-]+)">(.*?)<\/a>/g, '$2 (<code>docs/$1</code>)')
+    .trim();
 }
 
 function literal(text: string): string {

@@ -99,11 +99,7 @@ export class InstanceStatus {
       at: new Date(),
       instance: { ...processFacts(), ...places },
       health: now,
-      reasons: now.reasons.map((reason) => ({
-        reason,
-        ...REASONS[reason],
-        words: wordsOf(reason, now),
-      })),
+      reasons: now.reasons.map((reason) => ({ reason, ...adviceOf(reason, now) })),
       history: monitor.history(),
       streams: liveStreamsOf(live, relay, conversations),
       pools: pools.uses().map(withShortPlaces),
@@ -128,17 +124,19 @@ function processFacts(): Omit<StatusInstance, 'store' | 'journal'> {
   };
 }
 
-/** The sentence of a reason, with what health knows beside it. */
-function wordsOf(reason: HealthReason, { store, journal }: Health): string {
-  const { words } = REASONS[reason];
+/** A reason in words, with what health knows beside it. */
+function adviceOf(reason: HealthReason, { store, journal }: Health): Advice {
+  const { words, runbook } = REASONS[reason];
   if (reason === 'store-away') {
     const code = store?.lastFailure?.errorType;
-    const why = code === undefined ? '' : ` (${codeInWords(code)})`;
-    return `${words}${why}; ${isTaking(journal) ? 'messages wait in the journal' : 'no journal takes messages meanwhile'}`;
+    const what = code === undefined ? words : `${words} (${codeInWords(code)})`;
+    if (isTaking(journal)) return { words: `${what}; messages wait in the journal`, runbook };
+    const untaken = `${what}; no journal takes messages meanwhile`;
+    return { words: untaken, runbook: 'LastchunkStoreDown' };
   }
-  if (reason === 'journal-degraded') return `${words}: ${journal?.degraded}`;
-  if (reason !== 'journal-attention') return words;
-  return `${words}: ${Object.keys(journal?.problems ?? {}).join(', ')}`;
+  if (reason === 'journal-degraded') return { words: `${words}: ${journal?.degraded}`, runbook };
+  if (reason !== 'journal-attention') return { words, runbook };
+  return { words: `${words}: ${Object.keys(journal?.problems ?? {}).join(', ')}`, runbook };
 }
 
 function isTaking(journal: Health['journal']): boolean {

@@ -34,6 +34,12 @@ it('is a script that makes no markup out of text', () => {
   );
 });
 
+it('names pages that it does not have', () => {
+  expect(runbookHtml('see [probes](../health.md#probes)')).toBe(
+    '<p>see probes (<code>docs/health.md#probes</code>)</p>',
+  );
+});
+
 it('renders code as text', () => {
   expect(runbookHtml('a `<b>` & `c`')).toBe('<p>a <code>&lt;b&gt;</code> &amp; <code>c</code></p>');
 });

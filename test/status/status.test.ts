@@ -223,7 +223,7 @@ describe('what it says', () => {
         reason: 'store-away',
         words:
           'the store does not answer (57P01, the server was shut down); no journal takes messages meanwhile',
-        runbook: 'LastchunkJournalBacklogOld',
+        runbook: 'LastchunkStoreDown',
       },
     ]);
     expect(JSON.stringify(told)).not.toContain('secret');
