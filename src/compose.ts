@@ -65,7 +65,7 @@ interface LateParts {
  * health, log lines), what watches pools, what keeps messages (journal, keeper), what streams need, what shows all of it.
  */
 export function wire(options: LastchunkOptions): Wiring {
-  const { store, logger, flushLogger, maxLiveBytes, conversationId, ...given } = checked(options);
+  const { store, logger, flushLogger, maxLiveBytes, inSpans, ...given } = checked(options);
   watchRequests();
 
   const late: LateParts = { closing: false };
@@ -74,7 +74,7 @@ export function wire(options: LastchunkOptions): Wiring {
   const captured = new LiveBytes({ maxBytes: maxLiveBytes, streams: live, onCut });
   const pool = store?.pool && (() => store.pool?.());
   const journalState = () => late.journal?.state();
-  const spans = new StreamSpans({ conversationId });
+  const spans = new StreamSpans(inSpans);
   const recorder = createRecorder(sinksOf(options.metrics), {
     journal: journalState,
     store: () => late.monitor?.store(),

@@ -45,6 +45,11 @@ export interface LastchunkOptions {
   readonly logger?: Logger | false;
   /** Spans of streams get `gen_ai.conversation.id`; default false, because it is user data. */
   readonly conversationIdInSpans?: boolean;
+  /**
+   * Spans of guarded streams get `gen_ai.response.finish_reasons`, `gen_ai.usage.input_tokens` and `gen_ai.usage.output_tokens`, where
+   * the answer says so itself; default false, because the spans of a model client may say the same.
+   */
+  readonly usageInSpans?: boolean;
   /** Is told everything that happens; what it throws is counted and goes no further. */
   readonly observer?: Observer;
 }
@@ -58,6 +63,7 @@ const KEYS = [
   'metrics',
   'logger',
   'conversationIdInSpans',
+  'usageInSpans',
   'observer',
 ];
 
@@ -80,6 +86,9 @@ export function checked(options: LastchunkOptions) {
     flushLogger: resolved.flush,
     maxPendingBytes: wholeNumber('maxPendingBytes', options.maxPendingBytes, PENDING_BYTES),
     maxLiveBytes: wholeNumber('maxLiveBytes', options.maxLiveBytes, LIVE_BYTES),
-    conversationId: flag('conversationIdInSpans', options.conversationIdInSpans, false),
+    inSpans: {
+      conversationId: flag('conversationIdInSpans', options.conversationIdInSpans, false),
+      usage: flag('usageInSpans', options.usageInSpans, false),
+    },
   };
 }

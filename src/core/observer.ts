@@ -34,6 +34,14 @@ export interface StreamView {
   readonly conversationId?: string | null;
 }
 
+/** The tokens that an answer took, as its model's service says it; `undefined` for what it does not say. */
+export interface TokenUsage {
+  /** Of the prompt, with those that came out of a cache. */
+  readonly inputTokens: number | undefined;
+  /** Of the answer, with those of its reasoning. */
+  readonly outputTokens: number | undefined;
+}
+
 /** One stream, when the response is over and the last save has its result. */
 export interface StreamSummary {
   /** As it is at its end. */
@@ -60,6 +68,10 @@ export interface StreamSummary {
   readonly saveAttempts: number;
   /** `error.type` of the telemetry: an SQLSTATE, a Node code, `timeout`, `truncated`, a class name. */
   readonly errorType: string | undefined;
+  /** Why the model stopped, in its provider's word; absent without a guard, and where the body does not say it. */
+  readonly finishReason?: string | undefined;
+  /** Absent without a guard. */
+  readonly usage?: TokenUsage | undefined;
 }
 
 /** One result of one save. */

@@ -10,6 +10,7 @@ import { Payloads } from './payloads.ts';
 import { asBuiltIn, isNobodys } from './registry.ts';
 import { MAX_LEAVES, RepeatedLeaves, type Weight } from './repeated-leaves.ts';
 import { TextPieces } from './text-pieces.ts';
+import { laterUsage, NO_USAGE } from './usage.ts';
 
 /** A stream with more bytes of payloads than this has an answer, even if nobody can see one. */
 const EMPTY_MAX_BYTES = 512;
@@ -21,6 +22,7 @@ export class Accumulator {
   errorFrame = false;
   toolCalls = false;
   finishReason: string | undefined;
+  usage = NO_USAGE;
   #finished = false;
   /** Content that is no text, and known as such. */
   #wordless = false;
@@ -40,6 +42,7 @@ export class Accumulator {
     copy.errorFrame = this.errorFrame;
     copy.toolCalls = this.toolCalls;
     copy.finishReason = this.finishReason;
+    copy.usage = this.usage;
     copy.#finished = this.#finished;
     copy.#wordless = this.#wordless;
     copy.#unknown = this.#unknown;
@@ -227,6 +230,8 @@ export class Accumulator {
     this.errorFrame ||= failed;
     if (!failed && (format.terminal(frame) || format.ends(frame))) this.#finished = true;
     this.finishReason = format.finishReason(frame) ?? this.finishReason;
+    const said = format.usage?.(frame);
+    if (said !== undefined) this.usage = laterUsage(this.usage, said);
   }
 }
 

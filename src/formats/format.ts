@@ -4,6 +4,7 @@
  * finished body cannot disagree.
  */
 import { account, type FieldTable, type Findings, type Leaf } from './account.ts';
+import type { TokenUsage } from '../core/observer.ts';
 import { isDone } from './json.ts';
 
 /** One payload of a stream: an SSE event, a line of NDJSON, or an element of a JSON array. */
@@ -81,6 +82,8 @@ export interface FormatDefinition {
   failed(frame: Frame): boolean;
   /** Why the model stopped, in the provider's own word. */
   finishReason(frame: Frame): string | undefined;
+  /** What the frame says of the tokens that the answer took; absent where the format never says it. */
+  usage?(frame: Frame): TokenUsage | undefined;
 }
 
 /** A format that ships with lastchunk: it can be found by content, and knows more than a custom one must. */

@@ -1,4 +1,5 @@
 /** What a body says, out of what its frames amount to. */
+import type { TokenUsage } from '../core/observer.ts';
 import type { Accumulator } from './accumulator.ts';
 import type { FinishMarker, Format } from './format.ts';
 import type { Framed } from './framing.ts';
@@ -28,6 +29,8 @@ export interface BodyReading {
   readonly wordless: boolean;
   /** Why the model stopped, in the provider's word: the last one that was given. */
   readonly finishReason: string | undefined;
+  /** The tokens that it took, as far as it says. */
+  readonly usage: TokenUsage;
 }
 
 /** How a body of one framing is read. */
@@ -60,6 +63,7 @@ class AccumulatedReading implements BodyReading {
   readonly toolCalls: boolean;
   readonly wordless: boolean;
   readonly finishReason: string | undefined;
+  readonly usage: TokenUsage;
   readonly #payloads: Payloads;
   /** The list grows as the body is read on. */
   readonly #count: number;
@@ -80,6 +84,7 @@ class AccumulatedReading implements BodyReading {
     this.toolCalls = accumulator.toolCalls;
     this.wordless = accumulator.wordless;
     this.finishReason = accumulator.finishReason;
+    this.usage = accumulator.usage;
     this.#payloads = accumulator.payloads;
     this.#count = accumulator.payloads.count;
     this.#framing = framing;

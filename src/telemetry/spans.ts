@@ -45,17 +45,27 @@ const QUIET = ROOT_CONTEXT.setValue(
   true,
 );
 
+/** What stream spans have only where the app asks for it. */
+export interface SpanContents {
+  /** Which conversation they belong to: user data. */
+  readonly conversationId?: boolean;
+  /** What the answer says of its model: why it stopped, and the tokens that it took. */
+  readonly usage?: boolean;
+}
+
+/** A provider's word. An attribute that anything could stand in would be a place for text. */
+const REASON = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
+
 /**
  * An observer that traces, and what others ask of the trace. Without an OpenTelemetry SDK all of it does nothing. Throws
  * nothing but what `work` throws.
  */
 export class StreamSpans implements Observer {
   readonly #streams = new WeakMap<StreamView, TracedStream>();
-  readonly #conversationId: boolean;
+  readonly #inSpans: SpanContents;
 
-  /** `conversationId`: stream spans say which conversation they belong to; default false, because it is user data. */
-  constructor({ conversationId = false }: { readonly conversationId?: boolean } = {}) {
-    this.#conversationId = conversationId;
+  constructor(inSpans: SpanContents = {}) {
+    this.#inSpans = inSpans;
   }
 
   /**
@@ -103,8 +113,10 @@ export class StreamSpans implements Observer {
   onEnd(summary: StreamSummary): void {
     const span = this.#streams.get(summary.stream)?.span;
     if (span === undefined) return;
-    const named = this.#conversationId ? summary.stream.conversationId : undefined;
+    const { conversationId, usage } = this.#inSpans;
+    const named = conversationId === true ? summary.stream.conversationId : undefined;
     if (typeof named === 'string') span.setAttribute(ATTRIBUTES.conversationId, named);
+    if (usage === true) span.setAttributes(present(modelAttributes(summary)));
     endStream(span, summary);
   }
 
@@ -199,6 +211,16 @@ function endStream(span: Span, summary: StreamSummary): void {
   const fallback = ERRORS[outcome] ?? (save === 'lost' ? '_OTHER' : undefined);
   if (fallback !== undefined) fail(span, summary.errorType ?? fallback);
   span.end();
+}
+
+function modelAttributes({ finishReason, usage }: StreamSummary): Attributes {
+  const isWord = finishReason !== undefined && REASON.test(finishReason);
+  return {
+    // One for each generation, of which a stream that is kept has one.
+    [ATTRIBUTES.finishReasons]: isWord ? [finishReason] : undefined,
+    [ATTRIBUTES.inputTokens]: usage?.inputTokens,
+    [ATTRIBUTES.outputTokens]: usage?.outputTokens,
+  };
 }
 
 function startSave(traced: TracedStream, startTime?: number): Span {

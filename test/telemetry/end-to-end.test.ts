@@ -13,14 +13,19 @@ import { until } from '../support/until.ts';
 const spans = installTracing();
 
 /** One whole answer; the span of its stream. */
-async function answerOnce(options: LastchunkOptions, around: readonly RequestHandler[] = []) {
+async function answerOnce(
+  options: LastchunkOptions,
+  around: readonly RequestHandler[] = [],
+  body: readonly string[] = ['data: one\n\n'],
+) {
   const instance = createInMemoryInstance(options);
   const app = express();
   const guard = instance.keep.guard({
     message: ({ params }) => ({ conversationId: params['id'] }),
   });
   app.post('/chat/:id', ...around, guard, (_req, res) => {
-    res.type('text/event-stream').write('data: one\n\n');
+    res.type('text/event-stream');
+    for (const piece of body) res.write(piece);
     res.end('data: [DONE]\n\n');
   });
   if (options.metrics !== undefined) app.get('/metrics', options.metrics.handler());
@@ -50,6 +55,26 @@ describe('the conversation', () => {
     const { own } = await answerOnce({});
     const span = await until('the span has ended', () => own()[0]);
     expect(JSON.stringify(span.attributes)).not.toContain('room-7');
+  });
+});
+
+describe('what the answer says of its model', () => {
+  /** A completion with its usage behind its end, as OpenAI sends it. */
+  const COMPLETION = [
+    { choices: [{ index: 0, delta: { content: 'one' }, finish_reason: null }], usage: null },
+    { choices: [{ index: 0, delta: {}, finish_reason: 'length' }], usage: null },
+    { choices: [], usage: { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 } },
+  ].map((payload) => `data: ${JSON.stringify(payload)}\n\n`);
+
+  it.each([
+    [{ usageInSpans: true }, { reasons: ['length'], input: 9, output: 2 }],
+    [{}, { reasons: undefined, input: undefined, output: undefined }],
+  ] as const)('under %o is %o in its span', async (options, said) => {
+    const { own } = await answerOnce(options, [], COMPLETION);
+    const { attributes } = await until('the span has ended', () => own()[0]);
+    expect(attributes['gen_ai.response.finish_reasons']).toEqual(said.reasons);
+    expect(attributes['gen_ai.usage.input_tokens']).toBe(said.input);
+    expect(attributes['gen_ai.usage.output_tokens']).toBe(said.output);
   });
 });
 

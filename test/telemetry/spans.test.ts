@@ -19,8 +19,8 @@ import {
 } from '@opentelemetry/sdk-trace';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { OUTCOMES } from '../../src/core/message.ts';
-import { combine } from '../../src/core/observer.ts';
-import { StreamSpans } from '../../src/telemetry/spans.ts';
+import { combine, type StreamSummary } from '../../src/core/observer.ts';
+import { type SpanContents, StreamSpans } from '../../src/telemetry/spans.ts';
 import { SCHEMA_URL } from '../../src/core/names/index.ts';
 import { VERSION } from '../../src/core/version.ts';
 import { aSave, aStream, anEnd } from './facts.ts';
@@ -183,6 +183,45 @@ describe('the span of a stream', () => {
     expect(span.status.code).toBe(SpanStatusCode.ERROR);
     expect(span.attributes['error.type']).toBe('53100');
   });
+});
+
+describe('what an answer says of its model', () => {
+  const usage = { inputTokens: 9, outputTokens: 2 };
+  const names = [
+    'gen_ai.response.finish_reasons',
+    'gen_ai.usage.input_tokens',
+    'gen_ai.usage.output_tokens',
+  ];
+  function attributesOf(contents: SpanContents, facts: Partial<StreamSummary>) {
+    const spans = new StreamSpans(contents);
+    const stream = aStream();
+    spans.onStart(stream);
+    spans.onEnd(anEnd(stream, facts));
+    const { attributes } = ended('stream /chat/:id');
+    return names.map((name) => attributes[name]);
+  }
+
+  it('is in its span where the app asks for it', () => {
+    const found = attributesOf({ usage: true }, { finishReason: 'max_tokens', usage });
+    expect(found).toEqual([['max_tokens'], 9, 2]);
+  });
+
+  it('is not there by default', () => {
+    const found = attributesOf({}, { finishReason: 'stop', usage });
+    expect(found).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('has no attribute for what is not said', () => {
+    const said = { inputTokens: undefined, outputTokens: 0 };
+    expect(attributesOf({ usage: true }, { usage: said })).toEqual([undefined, undefined, 0]);
+  });
+
+  it.each(['a sentence of an answer', 'x'.repeat(65), '', 'stop\n', '<b>'])(
+    'has no reason that is no word: %j',
+    (finishReason) => {
+      expect(attributesOf({ usage: true }, { finishReason })[0]).toBeUndefined();
+    },
+  );
 });
 
 describe('a guarded handler', () => {

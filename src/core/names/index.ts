@@ -229,6 +229,10 @@ export const ATTRIBUTES = {
   errorType: 'error.type',
   /** Only with the option `conversationIdInSpans`: it is user data. */
   conversationId: 'gen_ai.conversation.id',
+  /** Only with the option `usageInSpans`: what the answer itself says of its model. */
+  finishReasons: 'gen_ai.response.finish_reasons',
+  inputTokens: 'gen_ai.usage.input_tokens',
+  outputTokens: 'gen_ai.usage.output_tokens',
   streamId: 'lastchunk.stream.id',
   guarded: 'lastchunk.guarded',
   format: 'lastchunk.format',

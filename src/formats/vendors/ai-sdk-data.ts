@@ -6,6 +6,7 @@ import { FieldTable } from '../account.ts';
 import { isFailureWord } from '../failure.ts';
 import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
 import { member, present, rowOf, textAt, word } from '../json.ts';
+import { usageIn } from '../usage.ts';
 
 const STEP = new FieldTable({
   plumbing: ['messageId', 'finishReason', 'usage.**', 'isContinued'],
@@ -36,6 +37,11 @@ export const aiSdkData: BuiltInFormat = defineFormat({
   texts: (frame) => (frame.event === '0' ? present(textAt(frame.json)) : []),
   failed: (frame) => frame.event === '3' || isFailureWord(reasonOf(frame)),
   finishReason: reasonOf,
+  // Of all steps.
+  usage: ({ event, json }) =>
+    event === 'd'
+      ? usageIn(member(json, 'usage'), ['promptTokens'], ['completionTokens'])
+      : undefined,
 });
 
 /** That of a step counts until the message has its own. */

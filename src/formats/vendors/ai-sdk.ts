@@ -7,6 +7,8 @@ import { FieldTable, type FieldRows } from '../account.ts';
 import { isFailureWord } from '../failure.ts';
 import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
 import { ERROR, isVoid, member, present, rowOf, textAt, typeOf, word } from '../json.ts';
+import type { TokenUsage } from '../../core/observer.ts';
+import { usageIn } from '../usage.ts';
 
 /** Of every part; Mastra's first two name its run. */
 const COMMON = [
@@ -112,6 +114,7 @@ export const aiSdk: BuiltInFormat = defineFormat({
     return ['errorText', 'error', 'payload'].some((key) => !isVoid(member(frame.json, key)));
   },
   finishReason: (frame) => (typeOf(frame) === 'finish' ? reasonOf(frame) : undefined),
+  usage: (frame) => (typeOf(frame) === 'finish' ? usageOf(frame) : undefined),
 });
 
 function tables(rows: FieldRows, types: readonly string[]): Record<string, FieldTable> {
@@ -135,6 +138,19 @@ function reasonOf({ json }: Frame): string | undefined {
     word(member(json, 'finishReason')) ??
     word(member(payload, 'finishReason')) ??
     word(member(member(payload, 'stepResult'), 'reason'))
+  );
+}
+
+/** Of all steps: the full stream of 5, that of 4, and Mastra. The UI stream has none. */
+function usageOf({ json }: Frame): TokenUsage | undefined {
+  return (
+    usageIn(member(json, 'totalUsage'), ['inputTokens'], ['outputTokens']) ??
+    usageIn(member(json, 'usage'), ['promptTokens'], ['completionTokens']) ??
+    usageIn(
+      member(member(member(json, 'payload'), 'output'), 'usage'),
+      ['inputTokens'],
+      ['outputTokens'],
+    )
   );
 }
 

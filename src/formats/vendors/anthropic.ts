@@ -3,6 +3,7 @@ import { FieldTable } from '../account.ts';
 import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
 import { ERROR, items, member, present, rowOf, stringOr, textAt, typeOf, word } from '../json.ts';
 import { isErrorObject } from '../failure.ts';
+import { usageIn } from '../usage.ts';
 import { isRecord } from '../../core/values.ts';
 
 /** Of a message as a whole: it stands in `message_start`, and alone where nothing streams. */
@@ -73,7 +74,18 @@ export const anthropic: BuiltInFormat = defineFormat({
   finishReason: (frame) =>
     word(member(member(frame.json, 'delta'), 'stop_reason')) ??
     (isWhole(frame) ? word(member(frame.json, 'stop_reason')) : undefined),
+  usage: (frame) => {
+    // At the start nothing is written yet, whatever the count says.
+    if (typeOf(frame) === 'message_start') {
+      return usageIn(member(member(frame.json, 'message'), 'usage'), INPUT, []);
+    }
+    const isSaid = typeOf(frame) === 'message_delta' || isWhole(frame);
+    return isSaid ? usageIn(member(frame.json, 'usage'), INPUT, ['output_tokens']) : undefined;
+  },
 });
+
+/** What came out of the cache or went into it is not among the first. */
+const INPUT = ['input_tokens', 'cache_creation_input_tokens', 'cache_read_input_tokens'];
 
 function block(rows: ConstructorParameters<typeof FieldTable>[0]): FieldTable {
   const { plumbing = [], ...rest } = rows;

@@ -4,6 +4,7 @@ import { isErrorObject, isFailureWord } from '../failure.ts';
 import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
 import { ERROR, items, member, present, textAt, word } from '../json.ts';
 import { isRecord } from '../../core/values.ts';
+import { usageIn } from '../usage.ts';
 
 const CANDIDATE = 'candidates.*';
 const PART = `${CANDIDATE}.content.parts.*`;
@@ -76,7 +77,12 @@ export const gemini: BuiltInFormat = defineFormat({
     ),
   failed: (frame) => isErrorObject(frame) || isFailureWord(reasonOf(frame)),
   finishReason: (frame) => reasonOf(frame),
+  // Each payload counts from the beginning; what tools and thoughts took is not among the first.
+  usage: ({ json }) => usageIn(member(json, 'usageMetadata'), INPUT, OUTPUT),
 });
+
+const INPUT = ['promptTokenCount', 'toolUsePromptTokenCount'];
+const OUTPUT = ['candidatesTokenCount', 'thoughtsTokenCount'];
 
 function candidate(frame: Frame): unknown {
   return items(member(frame.json, 'candidates'))[0];

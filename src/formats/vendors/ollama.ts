@@ -4,6 +4,7 @@ import { isErrorObject, isFailureWord } from '../failure.ts';
 import { defineFormat, type BuiltInFormat } from '../format.ts';
 import { DONE_TRUE, ERROR, member, present, textAt, word } from '../json.ts';
 import { isRecord } from '../../core/values.ts';
+import { usageIn } from '../usage.ts';
 
 const FIELDS = new FieldTable({
   plumbing: [
@@ -45,4 +46,8 @@ export const ollama: BuiltInFormat = defineFormat({
     ),
   failed: (frame) => isErrorObject(frame) || isFailureWord(word(member(frame.json, 'done_reason'))),
   finishReason: (frame) => word(member(frame.json, 'done_reason')),
+  usage: ({ json }) =>
+    member(json, 'done') === true
+      ? usageIn(json, ['prompt_eval_count'], ['eval_count'])
+      : undefined,
 });

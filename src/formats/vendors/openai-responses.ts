@@ -4,6 +4,7 @@ import { isFailureWord } from '../failure.ts';
 import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
 import { ERROR, items, member, present, stringOr, textAt, typeOf, word } from '../json.ts';
 import { isRecord } from '../../core/values.ts';
+import { usageIn } from '../usage.ts';
 
 /** Of every event. */
 const COMMON = [
@@ -126,6 +127,8 @@ export const openaiResponses: BuiltInFormat = defineFormat({
       word(member(response, 'status'))
     );
   },
+  usage: (frame) =>
+    usageIn(member(responseIn(frame), 'usage'), ['input_tokens'], ['output_tokens']),
 });
 
 function table(rows: FieldRows): FieldTable {

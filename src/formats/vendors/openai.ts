@@ -7,6 +7,7 @@ import { FieldTable } from '../account.ts';
 import { isErrorObject, isFailureWord } from '../failure.ts';
 import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
 import { DONE, ERROR, isDone, items, member, present, textAt, word } from '../json.ts';
+import { usageIn } from '../usage.ts';
 import { isRecord } from '../../core/values.ts';
 
 /** `delta` in a stream, `message` where a server sends the whole completion in one frame. */
@@ -88,7 +89,13 @@ export const openai: BuiltInFormat = defineFormat({
       .flatMap((choice) => textsOf(member(choice, 'message'))),
   failed: (frame) => isErrorOf(frame) || reasonsIn(frame).some(isFailureWord),
   finishReason: (frame) => reasonsIn(frame)[0],
+  // Groq has it in an object of its own.
+  usage: ({ json }) =>
+    usageIn(member(json, 'usage') ?? member(member(json, 'x_groq'), 'usage'), INPUT, OUTPUT),
 });
+
+const INPUT = ['prompt_tokens'];
+const OUTPUT = ['completion_tokens'];
 
 /** After these the handler runs the tool and the answer goes on; at the end of a response it is whole. */
 const CALLS: ReadonlySet<string> = new Set(['tool_calls', 'function_call']);

@@ -116,6 +116,11 @@ export class MessageBuilder {
     return this.#saves > 0;
   }
 
+  /** What the body says, where a message was due: usage may come behind the end that it was settled by. */
+  get reading(): BodyReading | undefined {
+    return this.due ? (this.readAtOnce() ?? this.#settled) : this.#settled;
+  }
+
   /** A finish marker that comes so often is none: the stream is concluded at its end. */
   get concludesAtEnd(): boolean {
     return this.#saves > MAX_REOPENED;

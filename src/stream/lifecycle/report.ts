@@ -4,7 +4,7 @@
  * message.
  */
 import type { Outcome, SaveResult, SkipReason } from '../../core/message.ts';
-import type { StreamSummary, StreamView } from '../../core/observer.ts';
+import type { StreamSummary, StreamView, TokenUsage } from '../../core/observer.ts';
 import type { Body, PastBody } from '../body/body.ts';
 import type { StreamTimings } from '../body/timings.ts';
 import type { TerminalFact } from '../body/message-builder.ts';
@@ -24,6 +24,9 @@ export interface MessageState {
   readonly errorType: string | undefined;
   /** Whether a message was ever due. */
   readonly due: boolean;
+  /** What the body says of its model, where it was read. */
+  readonly reading?:
+    { readonly finishReason: string | undefined; readonly usage: TokenUsage } | undefined;
 }
 
 /** What the last word on a stream is made from. */
@@ -131,6 +134,8 @@ function summaryOf(
     save: message === undefined ? undefined : (message.result ?? 'empty'),
     saveAttempts: message?.attempts ?? 0,
     errorType: errorTypeOf(terminal, message),
+    finishReason: message?.reading?.finishReason,
+    usage: message?.reading?.usage,
   };
 }
 

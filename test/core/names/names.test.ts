@@ -118,7 +118,7 @@ describe('the metrics table', () => {
 it('attributes are dotted names of ours or of the semantic conventions', () => {
   for (const name of [...Object.values(ATTRIBUTES), ...Object.values(LABEL_ATTRIBUTES)]) {
     expect(name).toMatch(
-      /^(?:lastchunk(?:\.[a-z_]+)+|http\.route|http\.request\.method|error\.type|gen_ai\.conversation\.id|process\.runtime\.version)$/,
+      /^(?:lastchunk(?:\.[a-z_]+)+|http\.route|http\.request\.method|error\.type|gen_ai\.conversation\.id|gen_ai\.response\.finish_reasons|gen_ai\.usage\.(?:in|out)put_tokens|process\.runtime\.version)$/,
     );
   }
 });
