@@ -37,6 +37,7 @@ export type { Classification } from './noise/classify.ts';
 export type {
   Noise,
   Observer,
+  PhaseTransition,
   PoolFinding,
   SaveReport,
   StreamSummary,

@@ -149,6 +149,9 @@ export interface PoolFinding {
   readonly route: string | undefined;
 }
 
+/** An event of a stream, and the phase before and after it, which may be the same; names as in `src/stream/lifecycle/phases.ts`. */
+export type PhaseTransition = Readonly<Record<'event' | 'from' | 'to', string>>;
+
 /** What happens, told after the fact. Every callback is optional and may throw without harm. */
 export interface Observer {
   /** A guard knows its route: its series can exist from now on. May be called often with the same route. */
@@ -157,6 +160,8 @@ export interface Observer {
   onStart?(stream: StreamView): void;
   /** The first body write. */
   onFirstChunk?(stream: StreamView, timeToFirstChunkMs: number): void;
+  /** A stream goes from one phase into another, or an event does something in it. */
+  onPhase?(stream: StreamView, transition: PhaseTransition): void;
   /** The client left, and that is the outcome. Called while the request's own span can still be written to. */
   onDisconnect?(stream: StreamView): void;
   /** A message is due: exactly one `onSave` of kind `first` follows. Not called again for a reopened stream. */
@@ -227,6 +232,7 @@ const CALLBACKS = Object.keys({
   onRoute: true,
   onStart: true,
   onFirstChunk: true,
+  onPhase: true,
   onDisconnect: true,
   onDue: true,
   onSkip: true,

@@ -80,16 +80,16 @@ function rowOf(
     bytes,
     // Asking for it asks the app; before the response has begun, the app may not be able to say.
     ...(conversations && {
-      conversationId: stream.kind === 'stream' ? stream.conversationId : null,
+      conversationId: stream.phase.kind === 'stream' ? stream.conversationId : null,
     }),
     ...(relay && { readers: { here: relay.readers(id), elsewhere: relay.isReadElsewhere(id) } }),
   };
 }
 
-function phaseOf(stream: Stream): StreamPhase {
-  if (stream.over) return 'saving';
-  if (stream.phase === 'grace' || stream.closeMode !== undefined) return 'stopping';
-  if (stream.clientGone) return 'finishing';
-  if (stream.kind === 'undecided') return 'waiting';
-  return stream.holdsFrame ? 'holding' : 'streaming';
+function phaseOf({ phase, holdsFrame }: Stream): StreamPhase {
+  if (phase.isOver) return 'saving';
+  if (phase.isClosing || (phase.isUnsettled && !phase.isDetached)) return 'stopping';
+  if (phase.clientGone) return 'finishing';
+  if (phase.kind === 'undecided') return 'waiting';
+  return holdsFrame ? 'holding' : 'streaming';
 }

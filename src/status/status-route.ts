@@ -13,7 +13,7 @@ import {
 } from '../core/options.ts';
 import { ruleGroups } from '../slo/rules.ts';
 import { resolveSlo, type SloOptions } from '../slo/settings.ts';
-import { streamOf } from '../stream/entry/attach.ts';
+import { markNoStream } from '../stream/entry/attach.ts';
 import { asMiddleware, type Middleware } from '../stream/entry/middleware.ts';
 import type { Environment } from '../stream/lifecycle/stream.ts';
 import { answerJson } from '../stream/resume/route-words.ts';
@@ -117,7 +117,7 @@ class StatusRoute {
   }
 
   async answer(req: RoutedRequest, res: Response): Promise<void> {
-    streamOf(res)?.becomeOther();
+    markNoStream(res);
     if (req.method !== 'GET' && req.method !== 'HEAD') {
       res.setHeader('Allow', 'GET, HEAD');
       return answerJson(res, 405, { error: 'method not allowed' });

@@ -26,6 +26,10 @@ export const DIAGNOSTIC_EVENTS: Events = {
     channel: 'lastchunk:stream:first-chunk',
     message: (stream, timeToFirstChunkMs) => ({ stream, timeToFirstChunkMs }),
   },
+  onPhase: {
+    channel: 'lastchunk:stream:phase',
+    message: (stream, transition) => ({ stream, ...transition }),
+  },
   onDisconnect: { channel: 'lastchunk:stream:disconnect', message: (stream) => ({ stream }) },
   onFinishing: {
     channel: 'lastchunk:stream:finishing',

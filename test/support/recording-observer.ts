@@ -14,8 +14,10 @@ export interface Ended extends Omit<StreamSummary, 'stream'> {
 /** What was told, in the order it was told. */
 export interface RecordingObserver {
   readonly observer: Observer;
-  /** Names of all callbacks but `onRoute`, `onAttempt` and `onJournalWrite`, in order. */
+  /** Names of all callbacks but `onRoute`, `onPhase`, `onAttempt` and `onJournalWrite`, in order. */
   readonly told: readonly string[];
+  /** Where each transition led, in order. */
+  readonly phases: readonly string[];
   readonly starts: number;
   readonly dues: number;
   readonly skips: readonly string[];
@@ -41,6 +43,7 @@ export interface RecordingObserver {
 /** Creates a recorded that has seen nothing. */
 export function createRecordingObserver(): RecordingObserver {
   const told: string[] = [];
+  const phases: string[] = [];
   const skips: string[] = [];
   const saves: Array<Omit<SaveReport, 'stream'>> = [];
   const holds: string[] = [];
@@ -58,6 +61,7 @@ export function createRecordingObserver(): RecordingObserver {
   const observer: Observer = {
     onStart: () => void told.push('onStart'),
     onFirstChunk: () => void told.push('onFirstChunk'),
+    onPhase: (_, { to }) => void phases.push(to),
     onDue: () => void told.push('onDue'),
     onSkip: (_, reason) => void (told.push('onSkip'), skips.push(reason)),
     onMessage: (_, fact) => void (told.push('onMessage'), facts.push(fact)),
@@ -86,6 +90,7 @@ export function createRecordingObserver(): RecordingObserver {
   return {
     observer,
     told,
+    phases,
     get starts() {
       return count('onStart');
     },

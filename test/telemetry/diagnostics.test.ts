@@ -32,6 +32,7 @@ function tellAll(tell: ReturnType<typeof combine>): void {
   tell.onRoute('/chat');
   tell.onStart(stream);
   tell.onFirstChunk(stream, 3);
+  tell.onPhase(stream, { event: 'began', from: 'undecided', to: 'open' });
   tell.onDisconnect(stream);
   tell.onFinishing(stream, true);
   tell.onFinishRefused(stream, 'time');

@@ -10,6 +10,7 @@ import type { EventEmitter } from 'node:events';
 import { errorTypeOf } from '../../core/errors.ts';
 import type { FinishRefusal, FullObserver, StreamView } from '../../core/observer.ts';
 import type { StreamEnvironment, StreamHooks } from '../lifecycle/environment.ts';
+import type { Phase } from '../lifecycle/phases.ts';
 import type { Exchange } from '../response/exchange.ts';
 import { shadowProperty } from '../response/shadow-property.ts';
 import type { StreamSettings } from '../settings.ts';
@@ -24,7 +25,7 @@ import { finishKeyOf, FinishShares } from './finish-shares.ts';
 
 /** What `Finishing` has to know of its stream. */
 export interface FinishingOwner extends StreamView {
-  readonly kind: 'undecided' | 'stream' | 'other';
+  readonly phase: Phase;
   readonly settings: StreamSettings;
   readonly exchange: Exchange;
   readonly environment: StreamEnvironment;
@@ -34,8 +35,8 @@ export interface FinishingOwner extends StreamView {
 
 /** Whether, and for how long, one guarded stream may outlive its client. */
 export class Finishing {
-  /** The client left, and the handler goes on. */
-  active = false;
+  /** It has one of its guard's places. */
+  #active = false;
   readonly #stream: FinishingOwner;
   #exempt = NO_EXEMPT;
   /** Made when the handler has to be told something else than what happens. */
@@ -70,21 +71,20 @@ export class Finishing {
     this.#exempt = withNotified(this.#exempt, this.#stream.exchange, emitter);
   }
 
-  /** The client left: true when the handler may go on without it. */
-  begin(): boolean {
-    const { settings } = this.#stream;
-    if (settings.policy.disconnected !== 'finish') return false;
+  /** Asks for a place, as the client leaves: whether the handler may go on without it, or which bound keeps it from that. */
+  claim(): boolean | FinishRefusal {
+    if (this.#stream.settings.policy.disconnected !== 'finish') return false;
     const refusal = this.#shares.take(this.#key);
-    if (refusal !== undefined) {
-      this.#observer.onFinishRefused(this.#stream, refusal);
-      return false;
-    }
-    this.active = true;
+    this.#active = refusal === undefined;
+    return refusal ?? true;
+  }
+
+  /** The client left, and a place was claimed. */
+  begin(): void {
     this.#bytesAtLeave = this.#stream.bytes;
     this.#startTimer();
-    if (this.#stream.kind === 'stream') this.announce();
+    if (this.#stream.phase.kind === 'stream') this.announce();
     this.#detached.begin();
-    return true;
   }
 
   /** Tells observers; later than `begin` where the response turned out to be a stream after its client had left. */
@@ -96,7 +96,7 @@ export class Finishing {
   /** The stream has so many bytes now. */
   spend(bytes: number): void {
     const { maxBytes } = this.#stream.settings.finish;
-    if (!this.active || bytes - this.#bytesAtLeave <= maxBytes) return;
+    if (!this.#active || bytes - this.#bytesAtLeave <= maxBytes) return;
     if (!this.#isAsking) this.#spent('bytes');
   }
 
@@ -119,8 +119,8 @@ export class Finishing {
 
   /** The stream is over, or its time without a client is. */
   done(): void {
-    if (!this.active) return;
-    this.active = false;
+    if (!this.#active) return;
+    this.#active = false;
     clearTimeout(this.#timer);
     this.#shares.giveBack(this.#key);
     if (this.#announced) this.#observer.onFinishing(this.#stream, false);
@@ -158,7 +158,7 @@ export class Finishing {
     this.#isAsking = true;
     void environment.relay.isFollowed(id).then((isRead) => {
       this.#isAsking = false;
-      if (!this.active) return;
+      if (!this.#active) return;
       if (!isRead) this.#refuse(why);
       else if (why === 'time') this.#startTimer();
     });

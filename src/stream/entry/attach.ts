@@ -6,7 +6,8 @@ import { sharedState } from '../../core/shared-state.ts';
 import { listenToConnection } from '../response/connection-events.ts';
 import { exchangeOf, type Response, type RoutedRequest } from '../response/exchange.ts';
 import { newId } from '../body/identity.ts';
-import { clientStalled, endDetached, finishedInGrace, timeOut } from '../lifecycle/ending.ts';
+import { step } from '../lifecycle/effects.ts';
+import { clientStalled, timeOut } from '../lifecycle/ending.ts';
 import type { StreamHooks } from '../lifecycle/environment.ts';
 import { connectionClosed, sweepConnections } from '../lifecycle/transitions.ts';
 import type { StreamSettings } from '../settings.ts';
@@ -20,6 +21,12 @@ const streams = sharedState('streams', () => new WeakMap<object, Stream>());
 /** The stream of a response; nothing is stuck onto the response itself. */
 export function streamOf(res: object): Stream | undefined {
   return streams.get(res);
+}
+
+/** A route of ours answers this response: no stream is counted, and nothing of it is kept. */
+export function markNoStream(res: object): void {
+  const stream = streamOf(res);
+  if (stream !== undefined) step(stream, 'no-stream');
 }
 
 /**
@@ -55,7 +62,7 @@ function attached(
   const present = streamOf(res);
   if (present === undefined && settings.guarded && res.headersSent) tellLate(settings, environment);
   if (present !== undefined && !mayReplace(present, settings, environment)) return present;
-  present?.becomeOther();
+  if (present !== undefined) step(present, 'no-stream');
   present?.hooks.restoreMethods();
   const stream = new Stream(present?.id ?? newId(), exchangeOf(req, res), settings, environment);
   streams.set(res, stream);
@@ -63,7 +70,7 @@ function attached(
   stream.hooks = new Attachment(stream);
   // Whoever answered before us is none of our business.
   if (res.writableEnded) {
-    stream.becomeOther();
+    step(stream, 'no-stream');
     return stream;
   }
   if (stream.guarded) environment.live.set(stream.id, stream);
@@ -79,7 +86,9 @@ function mayReplace(present: Stream, settings: StreamSettings, environment: Envi
     environment.warnOnce('second guard', 'a response has two guards; the first one counts');
     return false;
   }
-  if (present.kind === 'undecided') return true;
+  if (present.phase.kind === 'undecided') return true;
+  // Its connection was closed before anything was written, and nothing follows.
+  if (present.phase.isOver) return false;
   tellLate(settings, environment);
   return false;
 }
@@ -119,8 +128,12 @@ class Attachment implements StreamHooks {
     timeOut(this.#stream);
   }
 
+  released(): void {
+    step(this.#stream, 'released');
+  }
+
   finishedInGrace(): void {
-    finishedInGrace(this.#stream);
+    step(this.#stream, 'marker');
   }
 
   stalled(): void {
@@ -128,7 +141,7 @@ class Attachment implements StreamHooks {
   }
 
   budgetSpent(why: FinishRefusal): void {
-    endDetached(this.#stream, why);
+    step(this.#stream, 'patience-over', { reason: why });
   }
 
   closeResponse(how: 'end' | 'destroy'): void {

@@ -9,6 +9,7 @@ import {
   type StreamRules,
 } from '../response/is-stream.ts';
 import { beginsVendorAnswer, isVendorAnswer } from '../../formats/index.ts';
+import { step } from '../lifecycle/effects.ts';
 import type { Stream } from '../lifecycle/stream.ts';
 
 /** The call at which it is asked, and the body that it brings. */
@@ -37,7 +38,7 @@ export function decide(
   if (answer === 'later') return 'later';
   if (answer) return 'stream';
   if (hasBody && forced !== false) tellUnrecognised(stream, head);
-  stream.becomeOther();
+  step(stream, 'no-stream');
   return 'other';
 }
 

@@ -111,12 +111,12 @@ export class InterceptedResponse {
     if (!stream.concerned) return 'passes';
     const { res } = stream.exchange;
     // Its head is built, as by any first write: who asks `headersSent` must not answer a second time.
-    if (stream.clientGone && !res.headersSent) res.writeHead(res.statusCode);
-    if (stream.discardWrites) return 'discarded';
+    if (stream.phase.clientGone && !res.headersSent) res.writeHead(res.statusCode);
+    if (stream.phase.discardsWrites) return 'discarded';
     if (stream.endCalled) return stream.hold.isLate ? 'too late' : 'passes';
-    if (chunk === '') return stream.clientGone ? 'discarded' : 'passes';
+    if (chunk === '') return stream.phase.clientGone ? 'discarded' : 'passes';
     if (stream.take(chunk, encoding) === 'invalid') return 'passes';
-    return stream.clientGone ? 'discarded' : 'passes';
+    return stream.phase.clientGone ? 'discarded' : 'passes';
   }
 
   /** A first write: the stream begins once Node has taken the head, which it may refuse. */
@@ -126,7 +126,7 @@ export class InterceptedResponse {
     const head = this.#ask({ call: 'write', hasBody: true, chunk });
     if (head === undefined) return;
     addHeaders(stream);
-    if (!stream.clientGone && !res.headersSent) {
+    if (!stream.phase.clientGone && !res.headersSent) {
       this.#nested(() => res.writeHead(res.statusCode));
       flattenHead(res);
     }
@@ -154,7 +154,7 @@ export class InterceptedResponse {
     const given = head === undefined ? args : withHeaders(args, stream);
     const result = this.#call('writeHead', self, given);
     if (head !== undefined) this.#begin(head);
-    if (stream.kind === 'stream') flattenHead(res);
+    if (stream.phase.kind === 'stream') flattenHead(res);
     return result;
   }
 
@@ -163,8 +163,7 @@ export class InterceptedResponse {
     // An adapter's response destroys itself in its `end`.
     if (this.#isNested) return this.#call('destroy', self, args);
     // Its handler goes on without its client, as that of the answer before it.
-    if (stream.finishing?.active === true && isDestroyedByNode(stream.exchange, args[0]))
-      return self;
+    if (stream.phase.isDetached && isDestroyedByNode(stream.exchange, args[0])) return self;
     const refused = stream.concerned && !handlerDestroyed(stream, args[0]);
     // A bare response has left its connection by now, and nothing of this reaches it.
     if (refused || (stream.hold.active && stream.hold.isLate))
@@ -184,18 +183,18 @@ export class InterceptedResponse {
     const isAnswer = !this.#isNested && (!hasBody || isBytes(chunk));
     const head = isAnswer ? this.#ask({ call: 'end', hasBody, chunk }) : undefined;
     if (head !== undefined) addHeaders(stream);
-    if (head !== undefined && stream.clientGone) this.#begin(head);
-    const begins = stream.kind === 'undecided' ? head : undefined;
+    if (head !== undefined && stream.phase.clientGone) this.#begin(head);
+    const begins = stream.phase.kind === 'undecided' ? head : undefined;
     if (begins === undefined && !stream.concerned) return this.#call('end', self, args);
     const done = lastFunction(chunk, encoding, callback);
     if (stream.endCalled) return this.#endAgain(self, args, hasBody, done);
-    const isDiscarded = stream.clientGone || stream.discardWrites;
+    const isDiscarded = stream.phase.clientGone || stream.phase.discardsWrites;
     if (!isDiscarded) return this.#endHeld(self, args, { hasBody, begins });
-    if (hasBody && !stream.discardWrites && stream.take(chunk, encoding) === 'invalid') {
+    if (hasBody && !stream.phase.discardsWrites && stream.take(chunk, encoding) === 'invalid') {
       return this.#call('end', self, args);
     }
     handlerEnded(stream, done);
-    if (!stream.clientGone) discard(done);
+    if (!stream.phase.clientGone) discard(done);
     return self;
   }
 
@@ -231,8 +230,8 @@ export class InterceptedResponse {
     hasBody: boolean,
     done: Callback | undefined,
   ): unknown {
-    const { clientGone, discardWrites, hold, exchange } = this.#stream;
-    if (clientGone || discardWrites) {
+    const { phase, hold, exchange } = this.#stream;
+    if (phase.clientGone || phase.discardsWrites) {
       discard(done);
       return self;
     }
@@ -258,7 +257,7 @@ export class InterceptedResponse {
   /** Asks, while it is open, whether the response is a stream; its head if it is one, which then has to begin. */
   #ask(body: DecidingBody, given?: ResponseHead): ResponseHead | undefined {
     const stream = this.#stream;
-    if (stream.kind !== 'undecided') return undefined;
+    if (stream.phase.kind !== 'undecided') return undefined;
     const { res } = stream.exchange;
     const head = given ?? (res.headersSent ? this.#givenHead : undefined) ?? headOf(res);
     const answer = decide(stream, head, body);
@@ -269,7 +268,7 @@ export class InterceptedResponse {
 
   /** Makes a call of which the stream knows already, whatever methods of the response it uses. */
   #nested<T>(call: () => T): T {
-    const { kind } = this.#stream;
+    const { kind } = this.#stream.phase;
     try {
       this.#isNested = true;
       return call();

@@ -49,8 +49,8 @@ export function closeDouble({ exchange, environment }: Stream, method: Method | 
 
 /** A handler has ended or destroyed its response: without a connection nothing else tells when that is done. */
 export function closeWhenReleased(stream: Stream): void {
-  const { exchange, closeMode } = stream;
-  if (exchange.hasConnection || closeMode !== undefined) return;
+  const { exchange, phase } = stream;
+  if (exchange.hasConnection || phase.isClosing) return;
   void stream.released.then(() => exchange.socket.destroy());
 }
 

@@ -64,7 +64,7 @@ function ownSavesOf(environment: Environment, res: object): OwnSaves | undefined
     );
     return undefined;
   }
-  if (stream.kind === 'other') return undefined;
+  if (stream.phase.kind === 'other') return undefined;
   stream.ownSaves ??= makeOwnSaves(stream);
   return stream.ownSaves;
 }

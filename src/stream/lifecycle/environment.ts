@@ -56,6 +56,8 @@ export interface StreamEnvironment<S = unknown> {
 export interface StreamHooks {
   /** No data came for `idleTimeoutMs`. */
   idle(): void;
+  /** Nothing is held any more. */
+  released(): void;
   /** The finish marker came after it was told to stop. */
   finishedInGrace(): void;
   /** A full response made no progress for `stallTimeoutMs`. */
@@ -75,6 +77,7 @@ export interface StreamHooks {
 /** Until it is attached. */
 export const NO_HOOKS: StreamHooks = {
   idle() {},
+  released() {},
   finishedInGrace() {},
   stalled() {},
   budgetSpent() {},

@@ -42,8 +42,8 @@ export class CancellationContext implements CurrentStream {
    * closes, and the verdict is taken at the close.
    */
   #leaving(): Departure | undefined {
-    const { over, kind, exchange, resetHere } = this.#stream;
-    if (over || kind === 'other' || exchange.res.errored) return undefined;
+    const { phase, exchange, resetHere } = this.#stream;
+    if (phase.isOver || phase.kind === 'other' || exchange.res.errored) return undefined;
     return isLeaving(exchange, resetHere) ? 'client' : undefined;
   }
 }

@@ -9,6 +9,7 @@ import type { Body, PastBody } from '../body/body.ts';
 import type { StreamTimings } from '../body/timings.ts';
 import type { TerminalFact } from '../body/message-builder.ts';
 import type { StreamEnvironment } from './environment.ts';
+import type { Phase } from './phases.ts';
 
 /** Outcomes that are errors; a client that leaves and a stop are not. */
 const ERRORS: ReadonlySet<Outcome> = new Set(['failed', 'timed-out', 'truncated']);
@@ -34,8 +35,7 @@ export interface ReportedStream extends StreamView {
   readonly timings: StreamTimings;
   readonly chunksAfterDisconnect: number;
   readonly holdMs: number;
-  readonly over: boolean;
-  readonly phase: 'detached' | 'grace' | undefined;
+  readonly phase: Phase;
   readonly environment: StreamEnvironment;
   /** Under `observe()`. */
   readonly ownSaves: MessageState | undefined;
@@ -61,7 +61,7 @@ export class StreamReport {
 
   /** Resolves when the response is over; its message may still be on its way. */
   whenOver(): Promise<void> {
-    if (this.#stream.over) return Promise.resolve();
+    if (this.#stream.phase.isOver) return Promise.resolve();
     return new Promise((resolve) => (this.#overWaiters ??= []).push(resolve));
   }
 
@@ -83,12 +83,12 @@ export class StreamReport {
     const stream = this.#stream;
     const message = this.#message;
     if (this.done || (message?.pending ?? 0) > 0) return;
-    this.done = stream.over;
+    this.done = stream.phase.isOver;
     if (this.#hasResult()) {
       for (const tell of this.#settledWaiters ?? []) tell(message?.result ?? 'empty');
       this.#settledWaiters = undefined;
     }
-    if (!stream.over) return;
+    if (!stream.phase.isOver) return;
     stream.unregister();
     if (stream.body === undefined) return;
     stream.terminal ??= stream.body.endFact();
@@ -110,7 +110,7 @@ export class StreamReport {
   #hasResult(): boolean {
     const { terminal, phase } = this.#stream;
     const { pending, result } = this.#message ?? {};
-    const settled = terminal !== undefined && phase === undefined;
+    const settled = terminal !== undefined && !phase.isUnsettled;
     return this.done || (settled && pending === 0 && result !== undefined);
   }
 }

@@ -47,7 +47,7 @@ export function handleOf(stream: Stream): StreamHandle {
       return stream.terminal?.side;
     },
     identify: (given) => {
-      const open = stream.guarded && (stream.terminal === undefined || stream.phase !== undefined);
+      const open = stream.guarded && (stream.terminal === undefined || stream.phase.isUnsettled);
       if (open) stream.identity.identify(given);
       return open;
     },

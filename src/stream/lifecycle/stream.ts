@@ -1,8 +1,8 @@
 /**
  * One stream: from a response that may become a stream to one outcome, one message and one summary. Everything that can end
  * a stream comes in as a *terminal fact*; the first one fixes outcome and side, in the tick it is seen, and a later one
- * counts only when the stream went on after it. Where the facts come from is elsewhere: what the handler and its
- * connection do in `transitions.ts`, how a stream ends without its handler in `ending.ts`.
+ * counts only when the stream went on after it. Which phases there are is in `phases.ts`, what moves a stream from one into
+ * another in `transition-table.ts`; events come by `transitions.ts` and `ending.ts`.
  */
 import type { SaveProgress } from '../../core/save-port.ts';
 import type { HoldRelease, StreamView } from '../../core/observer.ts';
@@ -19,6 +19,7 @@ import type { ResponseHead } from '../response/is-stream.ts';
 import type { StreamSettings } from '../settings.ts';
 import { NO_HOOKS, type StreamEnvironment, type StreamHooks } from './environment.ts';
 import type { OwnSaves } from './own-saves.ts';
+import { type Phase, PHASES } from './phases.ts';
 import { StreamReport } from './report.ts';
 import { routeOf } from './route.ts';
 
@@ -40,22 +41,18 @@ export class Stream implements StreamView {
   readonly report: StreamReport;
   /** Present under a guard. */
   readonly finishing: Finishing | undefined;
-  /** Nothing is known of the response yet; it is a stream; it is something else and none of our business. */
-  kind: 'undecided' | 'stream' | 'other' = 'undecided';
+  /** Changed by `step` alone. */
+  phase: Phase = PHASES.undecided;
   chunks = 0;
   chunksAfterDisconnect = 0;
   /** Sum of all holds, in milliseconds. */
   holdMs = 0;
-  /** Nothing that the handler writes can reach the client any more. */
-  clientGone = false;
   /** The handler called `end()`. */
   endCalled = false;
   /** The handler closed its HTTP/2 stream with an error code. */
   resetHere = false;
   /** How it ended; undefined while it has not. */
   terminal: TerminalFact | undefined;
-  /** The outcome is fixed, but the handler is still allowed to write what belongs to the message. */
-  phase: 'detached' | 'grace' | undefined;
   graceTimer: NodeJS.Timeout | undefined;
   /** What a stop, a time-out or a shutdown does to the response once its message is safe. */
   closeMode: 'end' | 'destroy' | undefined;
@@ -63,8 +60,6 @@ export class Stream implements StreamView {
   cutShort = false;
   /** Bytes when the fact was fixed. */
   bytesAtTerminal = 0;
-  /** The response is over; its message may still be on its way. */
-  over = false;
   body: Body | undefined;
   /** Under `observe()`: what the app saves by itself. */
   ownSaves: OwnSaves | undefined;
@@ -130,21 +125,16 @@ export class Stream implements StreamView {
 
   /** Whether calls on the response are the stream's business; where they are not, Node's own answer stands. */
   get concerned(): boolean {
-    return (this.kind === 'stream' && !this.over) || (this.clientGone && this.guarded);
-  }
-
-  /** What the handler writes goes nowhere, and is not kept either. */
-  get discardWrites(): boolean {
-    return this.closeMode !== undefined || (this.clientGone && this.finishing?.active !== true);
+    const { phase } = this;
+    return phase.isLive || (phase.clientGone && this.guarded);
   }
 
   get holdsFrame(): boolean {
     return this.hold.active && !this.hold.empty;
   }
 
-  /** Decided: it is a stream. Called before the first byte, in the handler's own call. */
+  /** It is a stream: what belongs to one is made. */
   begin(head: ResponseHead): void {
-    this.kind = 'stream';
     this.#route = this.route;
     this.environment.live.set(this.id, this);
     this.environment.observer.onStart(this);
@@ -156,13 +146,6 @@ export class Stream implements StreamView {
     }
     this.source = LiveSource.of(this, this.body);
     this.timings.start();
-  }
-
-  /** The response is no stream: nothing of ours stays on it, unless its client left and it is being finished. */
-  becomeOther(): void {
-    this.kind = 'other';
-    this.timings.stop();
-    if (!this.clientGone) this.unregister();
   }
 
   /**
@@ -178,11 +161,11 @@ export class Stream implements StreamView {
     if (this.chunks === 1) {
       this.environment.observer.onFirstChunk(this, this.timings.timeToFirstChunkMs ?? 0);
     }
-    if (this.clientGone) {
+    if (this.phase.clientGone) {
       this.chunksAfterDisconnect += 1;
       if (seen !== undefined) this.source?.hold();
       this.finishing?.spend(body.bytes);
-    } else if (seen === 'finish' && this.phase === 'grace') this.hooks.finishedInGrace();
+    } else if (seen === 'finish' && this.phase.isUnsettled) this.hooks.finishedInGrace();
     else if (seen === 'finish') this.conclude(body.finishFact());
     else if (seen === 'error') this.conclude(ERROR_FRAME);
     else if (body.whole) this.conclude(body.endFact());
@@ -191,14 +174,14 @@ export class Stream implements StreamView {
 
   /** A terminal fact while the client is there: its message is due at once, and what is written next waits for it. */
   conclude(terminal: TerminalFact, reopens = false): void {
-    if (!this.fixOutcome(this.failure ?? terminal, reopens)) return;
+    if (!this.phase.isConcludable || !this.fixOutcome(this.failure ?? terminal, reopens)) return;
     const progress = this.settle();
     if (progress !== undefined && HELD.has(terminal.outcome)) this.holdUntil(progress);
   }
 
   /** Fixes outcome and side. False when an earlier fact stands. */
   fixOutcome(terminal: TerminalFact, reopens = false): boolean {
-    if (this.phase !== undefined || this.closeMode !== undefined || this.report.done) return false;
+    if (this.report.done) return false;
     if (this.terminal !== undefined && this.body?.builder?.grew() !== true) {
       if (!reopens || this.terminal.outcome === terminal.outcome) return false;
     }
@@ -209,7 +192,6 @@ export class Stream implements StreamView {
 
   /** Hands the message over, if there is one. */
   settle(): SaveProgress | undefined {
-    this.phase = undefined;
     clearTimeout(this.graceTimer);
     if (this.terminal === undefined) return undefined;
     this.ownSaves?.settle();
@@ -233,7 +215,7 @@ export class Stream implements StreamView {
 
   /** Holds what is written from now on until the message is safe, or its time is over. */
   holdUntil(progress: SaveProgress): void {
-    if (this.clientGone) return;
+    if (this.phase.clientGone) return;
     if (this.#holds === 0) this.#heldSince = performance.now();
     this.#holds += 1;
     this.timings.pause();
@@ -256,14 +238,16 @@ export class Stream implements StreamView {
 
   /** A hold that was begun in case it was needed, and is not. */
   releaseUnlessWaiting(): void {
-    if (this.#holds === 0 && this.closeMode === undefined) this.#releaseHeld();
+    if (this.#holds === 0 && !this.phase.isClosing) this.#releaseHeld();
   }
 
   #releaseHeld(): void {
     const { hold, timings, exchange } = this;
-    if (!hold.active) return;
-    hold.release();
-    if (exchange.res.writableNeedDrain) timings.beginBackpressure();
+    if (hold.active) {
+      hold.release();
+      if (exchange.res.writableNeedDrain) timings.beginBackpressure();
+    }
+    this.hooks.released();
   }
 
   /** The client is gone: what is held goes nowhere. */
@@ -274,9 +258,7 @@ export class Stream implements StreamView {
   }
 
   /** The response is over. */
-  markOver(): void {
-    if (this.over) return;
-    this.over = true;
+  finish(): void {
     this.source?.finish();
     this.report.tellOver();
     this.body?.detach();
@@ -287,12 +269,18 @@ export class Stream implements StreamView {
     this.report.update();
   }
 
-  /** It is not live any more, and our listeners come off its socket. */
-  unregister(): void {
+  /** It is not live any more, and our listeners come off its socket; what its handler makes of it is still to be seen. */
+  unlist(): void {
     // The guard's stream has the id of the observed one whose place it took.
     if (this.environment.live.get(this.id) === this) this.environment.live.delete(this.id);
-    if (this.kind !== 'stream') this.environment.trace.leave(this);
     this.hooks.removeListeners();
+  }
+
+  /** The same, and nothing follows. */
+  unregister(): void {
+    this.unlist();
+    // It was never begun.
+    if (this.body === undefined) this.environment.trace.leave(this);
   }
 }
 

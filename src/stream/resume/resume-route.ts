@@ -13,7 +13,7 @@ import {
   wholeNumber,
 } from '../../core/options.ts';
 import type { RelayInstance } from '../../relay/instance.ts';
-import { streamOf } from '../entry/attach.ts';
+import { markNoStream } from '../entry/attach.ts';
 import { asMiddleware, type Middleware } from '../entry/middleware.ts';
 import type { Environment } from '../lifecycle/stream.ts';
 import { exchangeOf, type Response, type RoutedRequest } from '../response/exchange.ts';
@@ -98,7 +98,7 @@ class ResumeRoute {
   }
 
   async answer(req: RoutedRequest, res: Response): Promise<void> {
-    streamOf(res)?.becomeOther();
+    markNoStream(res);
     if (req.method !== 'GET') {
       res.setHeader('Allow', 'GET');
       return answerJson(res, 405, { error: 'method not allowed' });

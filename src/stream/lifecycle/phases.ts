@@ -1,0 +1,143 @@
+/**
+ * The phases of a stream and what is so in each of them, and the events that may move it into another one. What each event
+ * does in each phase stands in `transition-table.ts`.
+ */
+
+/** What a stream can be. */
+export type PhaseName =
+  /** Nothing is known of the response yet. */
+  | 'undecided'
+  /** The same; its client has left, and its handler goes on without knowing. */
+  | 'undecided-detached'
+  /** The same; its client has left, and what the handler writes goes nowhere. */
+  | 'undecided-gone'
+  /** It is a stream, and its handler writes. A terminal frame may be held. */
+  | 'open'
+  /** The handler called `end()`, and its last bytes are held. */
+  | 'ending'
+  /** The handler called `end()`, and nothing is held: Node has the rest. */
+  | 'ended'
+  /** The handler was told to stop and has a moment to end by itself; the outcome is fixed, the message not yet due. */
+  | 'grace'
+  /** The same; its client has left meanwhile. */
+  | 'grace-gone'
+  /** Its client has left, and that is the outcome; the handler goes on, and its message is due when it ends. */
+  | 'detached'
+  /** Its client has left, its message was handed over before, and the handler goes on. */
+  | 'detached-settled'
+  /** Its message is being saved; then its response is closed. */
+  | 'closing'
+  /** Its response was closed by us, and its connection has not said so yet. */
+  | 'closed'
+  /** Its response is over; its message may still be on its way. */
+  | 'over'
+  /** The same, and what a guarded handler still writes goes nowhere. */
+  | 'over-gone'
+  /** The response is no stream, and none of our business. */
+  | 'other'
+  /** The same; its client has left, and its handler goes on without knowing. */
+  | 'other-detached'
+  /** The same; its client has left, and what a guarded handler writes goes nowhere. */
+  | 'other-gone';
+
+/** What is so in one phase. One frozen object each: a chunk reads it from the stream's one field. */
+export interface Phase {
+  readonly name: PhaseName;
+  /** Nothing is known of the response yet; it is a stream; it is something else. */
+  readonly kind: 'undecided' | 'stream' | 'other';
+  /** Nothing that the handler writes can reach the client any more. */
+  readonly clientGone: boolean;
+  /** The client left, and the handler goes on without knowing. */
+  readonly isDetached: boolean;
+  /** The outcome is fixed, and what the handler still writes belongs to the message. */
+  readonly isUnsettled: boolean;
+  /** A terminal fact counts here. */
+  readonly isConcludable: boolean;
+  /** The response is closed by us, or is about to be. */
+  readonly isClosing: boolean;
+  readonly isOver: boolean;
+  /** It is a stream whose response is not over. */
+  readonly isLive: boolean;
+  /** What the handler writes goes nowhere, and is not kept either. */
+  readonly discardsWrites: boolean;
+}
+
+type Told = Partial<Omit<Phase, 'name' | 'kind' | 'isLive' | 'discardsWrites'>>;
+
+function phase(name: PhaseName, kind: Phase['kind'], told: Told = {}): Phase {
+  const { clientGone = false, isDetached = false, isClosing = false, isOver = false } = told;
+  return Object.freeze({
+    name,
+    kind,
+    clientGone,
+    isDetached,
+    isUnsettled: told.isUnsettled ?? false,
+    isConcludable: told.isConcludable ?? false,
+    isClosing,
+    isOver,
+    isLive: kind === 'stream' && !isOver,
+    discardsWrites: isClosing || (clientGone && !isDetached),
+  });
+}
+
+const GONE: Told = { clientGone: true };
+const DETACHED: Told = { clientGone: true, isDetached: true };
+const CONCLUDABLE: Told = { isConcludable: true };
+
+/** Every phase, and what is so in it. */
+export const PHASES: Readonly<Record<PhaseName, Phase>> = {
+  undecided: phase('undecided', 'undecided'),
+  'undecided-detached': phase('undecided-detached', 'undecided', DETACHED),
+  'undecided-gone': phase('undecided-gone', 'undecided', GONE),
+  open: phase('open', 'stream', CONCLUDABLE),
+  ending: phase('ending', 'stream', CONCLUDABLE),
+  ended: phase('ended', 'stream', CONCLUDABLE),
+  grace: phase('grace', 'stream', { isUnsettled: true }),
+  'grace-gone': phase('grace-gone', 'stream', { ...GONE, isUnsettled: true }),
+  detached: phase('detached', 'stream', { ...DETACHED, isUnsettled: true }),
+  'detached-settled': phase('detached-settled', 'stream', DETACHED),
+  closing: phase('closing', 'stream', { isClosing: true }),
+  closed: phase('closed', 'stream', { ...GONE, isClosing: true }),
+  over: phase('over', 'stream', { isOver: true }),
+  'over-gone': phase('over-gone', 'stream', { ...GONE, isOver: true }),
+  other: phase('other', 'other'),
+  'other-detached': phase('other-detached', 'other', DETACHED),
+  'other-gone': phase('other-gone', 'other', GONE),
+};
+
+/** What can happen to a stream. */
+export type StreamEvent =
+  /** The response turns out to be a stream, before its first byte. */
+  | 'began'
+  /** The response turns out to be something else. */
+  | 'no-stream'
+  /** The handler called `end()`; in its grace, with a word of its own for the client. */
+  | 'ended'
+  /** Nothing is held any more. */
+  | 'released'
+  /** The handler threw, rejected or called `next(error)`. */
+  | 'failed'
+  /** The handler called `res.destroy()`. */
+  | 'destroyed'
+  /** The response closed after its end, or after we closed it. */
+  | 'finished'
+  /** This process closed the connection. */
+  | 'cut'
+  /** The client left, and the handler is told. */
+  | 'client-left'
+  /** The client left, that is the outcome, and the handler goes on. */
+  | 'client-left-detached'
+  /** The same, and an earlier outcome stands. */
+  | 'client-left-settled'
+  /** Somebody stops it, or no data came for too long; only where that counts as its outcome, or nothing does yet. */
+  | 'stopped'
+  /** The finish marker came after the handler was told to stop. */
+  | 'marker'
+  /** The moment that a handler has after a stop is over, or it ended in it without a word of its own. */
+  | 'grace-over'
+  /** It may not outlive its client any longer. */
+  | 'patience-over'
+  /** The process goes down. */
+  | 'interrupted'
+  /** Its message is safe, and its response is to be closed. */
+  | 'close-due';
