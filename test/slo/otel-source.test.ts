@@ -27,6 +27,7 @@ const OTEL: Readonly<Record<string, string>> = {
   version: 'lastchunk_version',
   journal: 'lastchunk_journal',
   node: 'process_runtime_version',
+  source: 'lastchunk_source',
 };
 
 /** A series as it arrives by OTLP: nobody has scraped anything, so there is no `up`. */
