@@ -28,7 +28,7 @@ export function createApp(
         writer.write({ type: 'finish' });
       },
     });
-    pipeUIMessageStreamToResponse({ response: res, stream });
+    return pipeUIMessageStreamToResponse({ response: res, stream });
   });
   // A page that was loaded again asks by conversation.
   app.get(

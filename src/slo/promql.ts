@@ -22,16 +22,13 @@ export function ephemeral(slo: Slo): string {
  * gap in scraping, an old total would otherwise look new.
  */
 export function counted(slo: Slo, selected: string, nominal: number, ...labels: string[]): string {
-  return countedAtLeast(slo, 1, selected, nominal, labels);
+  return countedAtLeast(1, slo, selected, nominal, ...labels);
 }
 
 /** The same where `count` is what it takes. */
 export function countedAtLeast(
-  slo: Slo,
   count: number,
-  selected: string,
-  nominal: number,
-  labels: readonly string[] = [],
+  ...[slo, selected, nominal, ...labels]: Parameters<typeof counted>
 ): string {
   const span = slo.span(nominal);
   const enough = count === 1 ? '> 0' : atLeast(count);

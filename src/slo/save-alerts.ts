@@ -91,7 +91,7 @@ function lost(slo: Slo): Alert[] {
     },
     ...refused(slo, {
       expr: (count) =>
-        countedAtLeast(slo, count, series('journalReplayed', { result: 'refused' }), span),
+        countedAtLeast(count, slo, series('journalReplayed', { result: 'refused' }), span),
       labels: { cause: 'refused' },
       summary: 'The database refused messages.',
       description:
@@ -99,7 +99,7 @@ function lost(slo: Slo): Alert[] {
     }),
     ...refused(slo, {
       expr: (count) =>
-        countedAtLeast(slo, count, series('journalRecovered', { result: 'refused' }), span),
+        countedAtLeast(count, slo, series('journalRecovered', { result: 'refused' }), span),
       labels: { cause: 'recovery-refused' },
       summary: 'The database refused messages of a dead process.',
       description:

@@ -97,7 +97,8 @@ export function createUseLines(logger: Logger): Observer {
 }
 
 function streamFields(summary: StreamSummary): object {
-  const { stream, ...rest } = summary;
+  // What a provider names as its reason is a word of the body.
+  const { stream, finishReason: _reason, usage: _usage, ...rest } = summary;
   const { id, route, method, guarded, format, chunks, bytes } = stream;
   return { streamId: id, route, method, guarded, format, chunks, bytes, ...rest };
 }
