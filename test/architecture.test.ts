@@ -159,6 +159,7 @@ const OTHER_TESTED_FOLDERS = [
   'formats/corpus',
   'formats/fuzz',
   'package',
+  'deploy',
   'scenarios',
   'differential',
   'peers',

@@ -30,7 +30,6 @@ const SHORT_FILES: Readonly<Record<string, string>> = {
   'stream/body/slices.ts': 'how long readings let others run, with its figures',
   'stream/body/write-ahead.ts':
     'the rule of when one write serves several streams, with its figure',
-  'slo/rules-yaml.ts': 'all that needs the package for YAML, which the root must not load',
 };
 
 /** Names that two files of `src` export, and why neither can give way. */

@@ -5,8 +5,11 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { oneOf } from '../core/options.ts';
+import { dashboardConfigMap } from '../slo/manifests.ts';
 import { retarget, type DashboardOptions } from '../slo/retarget.ts';
 import type { Io } from './io.ts';
+import { MANIFEST_OPTIONS, manifestHelp, manifestPlaceOf } from './manifest-options.ts';
 import { SLO_OPTIONS, SLO_OPTIONS_HELP, sloOptionsOf } from './slo-options.ts';
 
 /** In the package, beside `dist` or `src`. */
@@ -23,18 +26,27 @@ export async function runDashboards(argv: readonly string[], io: Io): Promise<nu
     return 0;
   }
   const { datasource, title, out } = values;
-  const files = await dashboardsFor({
+  oneOf('--format', values.format, FORMATS, 'json');
+  const place = manifestPlaceOf(values, 'configmap');
+  const dashboards = await dashboardsFor({
     ...sloOptionsOf(values),
     ...(datasource !== undefined && { datasource }),
     ...(title !== undefined && { title }),
   });
+  const files = dashboards.map(([name, dashboard]): [name: string, text: string] =>
+    place === undefined
+      ? [name, spelt(dashboard)]
+      : [name.replace(/json$/, 'yaml'), dashboardConfigMap(name, spelt(dashboard), place)],
+  );
   if (out === undefined) {
-    io.stdout.write(spelt(files.map(([, dashboard]) => dashboard)));
+    const all = spelt(dashboards.map(([, dashboard]) => dashboard));
+    const documents = files.map(([, text]) => text).join('---\n');
+    io.stdout.write(place === undefined ? all : documents);
     return 0;
   }
   await mkdir(out, { recursive: true });
-  for (const [name, dashboard] of files) {
-    await writeFile(join(out, name), spelt(dashboard));
+  for (const [name, text] of files) {
+    await writeFile(join(out, name), text);
     io.stdout.write(`${join(out, name)}\n`);
   }
   return 0;
@@ -55,8 +67,11 @@ async function dashboardsFor(
 
 const spelt = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
+const FORMATS = ['json', 'configmap'] as const;
+
 const OPTIONS = {
   ...SLO_OPTIONS,
+  ...MANIFEST_OPTIONS,
   datasource: { type: 'string' },
   title: { type: 'string' },
   out: { type: 'string', short: 'o' },
@@ -68,6 +83,8 @@ const HELP = `usage: lastchunk dashboards [options]
 Prints the Grafana dashboards as a JSON array, or writes each into a file. Give the same options as to \`lastchunk rules\`.
 
   -o, --out DIR         write lastchunk-saves.json and lastchunk-streams.json into DIR
+      --format NAME     json, or configmap: an object for Kubernetes each, which Grafana's sidecar finds
+${manifestHelp('configmap', 'what their names begin with')}
       --datasource UID  the Prometheus data source that is chosen at first (default: Grafana's default)
       --title NAME      stands in the titles instead of Lastchunk
 ${SLO_OPTIONS_HELP}

@@ -1,8 +1,11 @@
 /** `lastchunk rules`: the rules for Prometheus, for other objectives than those of the committed file. */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { oneOf } from '../core/options.ts';
 import { rulesYaml } from '../slo/index.ts';
+import { prometheusRule } from '../slo/manifests.ts';
 import type { Io } from './io.ts';
+import { MANIFEST_OPTIONS, manifestHelp, manifestPlaceOf } from './manifest-options.ts';
 import { SLO_OPTIONS, SLO_OPTIONS_HELP, sloOptionsOf } from './slo-options.ts';
 
 /**
@@ -15,7 +18,10 @@ export async function runRules(argv: readonly string[], io: Io): Promise<number>
     io.stdout.write(HELP);
     return 0;
   }
-  const rules = rulesYaml(sloOptionsOf(values));
+  oneOf('--format', values.format, FORMATS, 'prometheus');
+  const slo = sloOptionsOf(values);
+  const place = manifestPlaceOf(values, 'prometheusrule');
+  const rules = place === undefined ? rulesYaml(slo) : prometheusRule(slo, place);
   if (values.out === undefined) {
     io.stdout.write(rules);
     return 0;
@@ -25,8 +31,11 @@ export async function runRules(argv: readonly string[], io: Io): Promise<number>
   return 0;
 }
 
+const FORMATS = ['prometheus', 'prometheusrule'] as const;
+
 const OPTIONS = {
   ...SLO_OPTIONS,
+  ...MANIFEST_OPTIONS,
   out: { type: 'string', short: 'o' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -36,6 +45,8 @@ const HELP = `usage: lastchunk rules [options]
 Prints the recording and alerting rules as a file for Prometheus 2.42 and later.
 
   -o, --out FILE        write them into FILE instead
+      --format NAME     prometheus, or prometheusrule: an object for the operator of Prometheus in Kubernetes
+${manifestHelp('prometheusrule', 'what the object is called')}
 ${SLO_OPTIONS_HELP}
   -h, --help            this text
 `;

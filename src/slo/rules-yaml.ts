@@ -5,10 +5,16 @@ import type { SloOptions } from './settings.ts';
 
 /** A rule file for Prometheus 2.42 and later. Throws `bad-option` for an option outside of its range. */
 export function rulesYaml(options: SloOptions = {}): string {
-  return HEADER + stringify({ groups: ruleGroups(options) }, FORMAT);
+  return RULES_HEADER + stringify({ groups: ruleGroups(options) }, YAML_FORMAT);
 }
 
-const HEADER = '# Made by `lastchunk rules`; what is written by hand here is lost the next time.\n';
+/** The first line of every file with rules. */
+export const RULES_HEADER =
+  '# Made by `lastchunk rules`; what is written by hand here is lost the next time.\n';
 
 /** Long lines stay whole: they are easier to search than folded ones. */
-const FORMAT = { lineWidth: 0, singleQuote: true, aliasDuplicateObjects: false } as const;
+export const YAML_FORMAT = {
+  lineWidth: 0,
+  singleQuote: true,
+  aliasDuplicateObjects: false,
+} as const;

@@ -2,13 +2,15 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { dashboardFiles } from '../../tools/dashboards/index.ts';
+import { complaints, readManifests } from '../deploy/manifests.ts';
 import { createAppFolder } from '../support/package.ts';
 import { MISTAKES } from './slo-mistakes.ts';
 import { runCommand } from './run-command.ts';
 
 const run = (...argv: string[]) => runCommand(['dashboards', ...argv]);
+const FORMAT = ['--format', 'configmap'];
 
 async function scratch(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'lastchunk-cli-'));
@@ -54,6 +56,67 @@ it('makes them for another objective, window, label and place of the runbooks', 
   for (const text of ['28d', 'label_values(', 'cluster=~', `${place}/LastchunkMessagesLost.md`]) {
     expect(stdout).toContain(text);
   }
+});
+
+describe('as ConfigMaps', () => {
+  /** What etcd and the API server take of one object, and `kubectl apply` of its annotations. */
+  const OBJECT_BYTES = 2 ** 20;
+  const ANNOTATION_BYTES = 2 ** 18;
+
+  it('prints one for each dashboard, with the label that the sidecar looks for', async () => {
+    const { exitCode, stdout, stderr } = await run(...FORMAT, '--namespace', 'monitoring');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    const manifests = readManifests(stdout);
+    for (const [index, name] of ['lastchunk-saves', 'lastchunk-streams'].entries()) {
+      expect(manifests[index]).toEqual({
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name, namespace: 'monitoring', labels: { grafana_dashboard: '1' } },
+        data: { [`${name}.json`]: await readFile(`dashboards/${name}.json`, 'utf8') },
+      });
+    }
+    expect(manifests.flatMap(complaints)).toEqual([]);
+    expect(manifests.length).toBe(2);
+  });
+
+  it('stays below what an object, and the note of kubectl in it, may have', async () => {
+    const labels = Array.from({ length: 8 }, (_, index) => `label_${index}_${'x'.repeat(20)}`);
+    const flags = labels.flatMap((label) => ['--label', label]);
+    const manifests = readManifests((await run(...FORMAT, ...flags)).stdout);
+    for (const manifest of manifests) {
+      const text = JSON.stringify(manifest);
+      expect(Buffer.byteLength(text)).toBeLessThan(OBJECT_BYTES / 2);
+      expect(Buffer.byteLength(text)).toBeLessThan(ANNOTATION_BYTES);
+    }
+  });
+
+  it('writes each into a file, for the options of the dashboards, under another name', async () => {
+    const directory = await scratch();
+    const place = ['--name', 'chat', '--labels', 'grafana_dashboard=yes,team=chat'];
+    const { stdout } = await run(...FORMAT, ...place, '--objective', '99.5', '--out', directory);
+    const files = ['lastchunk-saves.yaml', 'lastchunk-streams.yaml'];
+    expect(stdout).toBe(files.map((name) => `${join(directory, name)}\n`).join(''));
+    const texts = await Promise.all(files.map((name) => readFile(join(directory, name), 'utf8')));
+    const [saves, streams] = texts.flatMap(readManifests);
+    const labels = { grafana_dashboard: 'yes', team: 'chat' };
+    expect(saves?.metadata).toEqual({ name: 'chat-saves', labels });
+    const [json] = dashboardFiles({ objective: 99.5 }).map(([, text]) => text);
+    expect(saves).toMatchObject({ data: { 'chat-saves.json': json } });
+    expect(streams?.metadata).toEqual({ name: 'chat-streams', labels });
+  });
+
+  it('refuses what Kubernetes would, and what would do nothing', async () => {
+    const wrong = await run(...FORMAT, '--namespace', 'Monitoring');
+    expect(wrong.exitCode).toBe(2);
+    expect(wrong.stderr).toContain('lastchunk dashboards: `--namespace` must be a name');
+    const idle = await run('--labels', 'team=chat');
+    expect(idle).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(idle.stderr).toContain('`--labels` needs `--format configmap`');
+    const unknown = await run('--format', 'prometheusrule');
+    expect(unknown).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(unknown.stderr).toContain('must be one of json, configmap');
+    expect((await run('--format', 'json')).stdout).toBe((await run()).stdout);
+  });
 });
 
 it.each(MISTAKES)('calls %s %j a mistake and says what is right', async (flag, value, said) => {

@@ -16,3 +16,24 @@ export const MISTAKES: readonly (readonly [flag: string, value: string, said: st
   ['--speed', '1000', 'a whole number from 1 to 60, not 1000'],
   ['--source', 'otlp', 'one of prometheus, otel, not "otlp"'],
 ];
+
+/** The same of what says how an object of Kubernetes is called. */
+export const PLACE_MISTAKES: typeof MISTAKES = [
+  ['--name', 'Chat', 'be a name of Kubernetes'],
+  ['--name', 'chat-', 'be a name of Kubernetes'],
+  ['--name', 'a'.repeat(64), 'be a name of Kubernetes'],
+  ['--namespace', 'my.team', 'be a name of Kubernetes'],
+  ['--namespace', 'a\nb', 'be a name of Kubernetes'],
+  [
+    '--labels',
+    'release',
+    'be labels of Kubernetes, as release=prometheus,team=chat, not "release"',
+  ],
+  ['--labels', 'a=b,', 'be labels of Kubernetes, as release=prometheus,team=chat, not ""'],
+  ['--labels', 'a=b=c', 'be labels of Kubernetes'],
+  ['--labels', 'a=b,a=c', 'name "a" once'],
+  ['--labels', '=b', 'be labels of Kubernetes'],
+  ['--labels', 'a/b/c=d', 'be labels of Kubernetes'],
+  ['--labels', 'A.io/b=c', 'be labels of Kubernetes'],
+  ['--labels', 'a=b c', 'be labels of Kubernetes'],
+];

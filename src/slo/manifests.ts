@@ -1,0 +1,54 @@
+/** Rules and dashboards as objects of Kubernetes: what the operator of Prometheus and Grafana's sidecar look for. */
+import { stringify } from 'yaml';
+import { ruleGroups } from './rules.ts';
+import { RULES_HEADER, YAML_FORMAT } from './rules-yaml.ts';
+import type { SloOptions } from './settings.ts';
+
+/** What an object is called, where it goes, and by what it is found. */
+export interface ManifestPlace {
+  /** `metadata.name`; of dashboards what it begins with. */
+  readonly name: string;
+  /** `metadata.namespace`. Default: none, so that it goes where it is applied. */
+  readonly namespace?: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The rules as a `PrometheusRule` (`monitoring.coreos.com/v1`). Throws `bad-option` for an option outside of its range. */
+export function prometheusRule(options: SloOptions, place: ManifestPlace): string {
+  const manifest = {
+    apiVersion: 'monitoring.coreos.com/v1',
+    kind: 'PrometheusRule',
+    metadata: metadataOf(place.name, place),
+    spec: { groups: ruleGroups(options) },
+  };
+  return RULES_HEADER + spelt(manifest);
+}
+
+/**
+ * A dashboard as a `ConfigMap` with the label by which the sidecar of Grafana's Helm chart finds it. `file` is the name of
+ * its file, `json` what is in it.
+ */
+export function dashboardConfigMap(file: string, json: string, place: ManifestPlace): string {
+  const name = file.replace(/^lastchunk/, () => place.name).replace(/\.json$/, '');
+  const labels = { grafana_dashboard: '1', ...place.labels };
+  const manifest = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: metadataOf(name, { ...place, labels }),
+    data: { [`${name}.json`]: json },
+  };
+  return spelt(manifest);
+}
+
+function metadataOf(name: string, { namespace, labels }: ManifestPlace): object {
+  return {
+    name,
+    ...(namespace !== undefined && { namespace }),
+    ...(Object.keys(labels).length > 0 && { labels }),
+  };
+}
+
+/** Kubernetes reads YAML 1.1, where `on` and `no` without quotes are no texts. */
+function spelt(manifest: object): string {
+  return stringify(manifest, { ...YAML_FORMAT, version: '1.1', blockQuote: 'literal' });
+}
