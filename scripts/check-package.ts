@@ -76,7 +76,7 @@ function checkContents(): string {
     { filename: string; files: { path: string }[] },
   ];
   const wanted =
-    /^(?:dist\/.+\.(?:js|d\.ts)|dist\/cjs\/package\.json|package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|alerts\/.+\.yml|dashboards\/.+\.json|docs\/.+\.md)$/;
+    /^(?:dist\/.+\.(?:js|d\.ts)|dist\/cjs\/package\.json|package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|alerts\/.+\.yml|dashboards\/.+\.json|deploy\/kubernetes\/.+\.yaml|docs\/.+\.md)$/;
   const unwanted = report.files.map(({ path }) => path).filter((path) => !wanted.test(path));
   if (unwanted.length > 0) throw new Error(`not meant for the tarball: ${unwanted.join(', ')}`);
   said(`${report.files.length} files in the tarball`);

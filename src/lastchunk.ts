@@ -8,7 +8,14 @@ import type { Logger } from './core/logger.ts';
 import type { Classification } from './noise/classify.ts';
 import { fieldsOf } from './noise/adapters/line.ts';
 import { type FoundNoise, noiseOf } from './noise/decide.ts';
-import { flag, optionGroup, refuseUncalled, refuseUnknown, wholeNumber } from './core/options.ts';
+import {
+  flag,
+  optionGroup,
+  refuseUncalled,
+  refuseUnknown,
+  wholeNumber,
+  type WholeNumberRange,
+} from './core/options.ts';
 import type { WatchedPool, WatchPoolOptions } from './pool-watch/watch.ts';
 import { streamOf } from './stream/entry/attach.ts';
 import { drainStreams } from './stream/lifecycle/ending.ts';
@@ -126,6 +133,12 @@ export interface Lastchunk extends AsyncDisposable {
   close(options?: CloseOptions): Promise<CloseSummary>;
 }
 
+/** The range of `deadlineMs` of `close()`, and its default. */
+export const CLOSE_DEADLINE_MS: WholeNumberRange = { min: 0, max: 600_000, fallback: 10_000 };
+
+/** The share of that deadline in which live streams may end by themselves. */
+export const DRAIN_SHARE = 1 / 2;
+
 /**
  * Makes an instance. Throws `bad-option` for an unknown or impossible option and `journal-unusable` for a journal
  * directory given by hand that cannot be used; a database that does not answer is not an error.
@@ -137,7 +150,7 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
   const close = async (deadlineMs: number): Promise<CloseSummary> => {
     state.closing = true;
     const until = performance.now() + deadlineMs;
-    const drained = drainStreams(environment, deadlineMs / 2);
+    const drained = drainStreams(environment, deadlineMs * DRAIN_SHARE);
     const expected = drained.then(() => settleExpected(environment, until - performance.now()));
     const [summary] = await Promise.all([
       keeper?.close(deadlineMs, () => drained) ?? { saved: 0, journaled: 0, lost: 0, refused: 0 },
@@ -180,8 +193,8 @@ export function lastchunk(options: LastchunkOptions = {}): Lastchunk {
     flush: () => holdProcess(keeper?.flush() ?? Promise.resolve()),
     replay: (given) => holdProcess(replayed(keeper, given)),
     close: (given = {}) => {
-      const range = { min: 0, max: 600_000, fallback: 10_000 };
-      closing ??= holdProcess(close(wholeNumber('deadlineMs', given.deadlineMs, range)));
+      const deadlineMs = wholeNumber('deadlineMs', given.deadlineMs, CLOSE_DEADLINE_MS);
+      closing ??= holdProcess(close(deadlineMs));
       return closing;
     },
     [Symbol.asyncDispose]: async () => {
