@@ -45,6 +45,9 @@ async function createAppWith(options: Omit<LastchunkOptions, 'logger' | 'observe
   app.post('/chat/:id', guard, (_req, res) => {
     res.type('text/event-stream');
     res.write(`data: ${JSON.stringify({ text: SECRET })}\n\n`);
+    // Whoever says why the answer ends is as free in its words.
+    const said = { choices: [{ delta: { content: '' }, finish_reason: SECRET }] };
+    res.write(`data: ${JSON.stringify(said)}\n\n`);
     res.end('data: [DONE]\n\n');
   });
   const testServer = await serve(app);
@@ -84,8 +87,8 @@ it('says of a saved stream one thing, at debug: how it ended', async () => {
       route: '/chat/:id',
       method: 'POST',
       guarded: true,
-      format: 'sse',
-      chunks: 2,
+      format: 'openai',
+      chunks: 3,
       bytes: end?.bytes,
       outcome: 'completed',
       side: 'server',
