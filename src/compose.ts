@@ -71,7 +71,7 @@ export function wire(options: LastchunkOptions): Wiring {
   const late: LateParts = { closing: false };
   const live: Environment['live'] = new Map();
   const onCut = (count: number): void => tellCut({ count, maxLiveBytes }, logger, monitor);
-  const captured = new LiveBytes({ maxBytes: maxLiveBytes, streams: live, onCut });
+  const liveBytes = new LiveBytes({ maxBytes: maxLiveBytes, streams: live, onCut });
   const pool = store?.pool && (() => store.pool?.());
   const journalState = () => late.journal?.state();
   const spans = new StreamSpans(inSpans);
@@ -81,7 +81,7 @@ export function wire(options: LastchunkOptions): Wiring {
     relay: () => late.relay?.report(),
     pool,
     pools: () => late.pools?.gauges() ?? [],
-    captureBytes: () => captured.bytes,
+    captureBytes: () => liveBytes.bytes,
     sampledTraceIdOf: (stream) => spans.sampledTraceIdOf(stream),
   });
   const monitor = new HealthMonitor({
@@ -91,7 +91,7 @@ export function wire(options: LastchunkOptions): Wiring {
     closing: () => late.closing,
     pending: () => recorder.pending(),
     pool,
-    captured: store && captured,
+    captured: store && liveBytes,
     probe: probeOf(store, spans),
   });
   late.monitor = monitor;
@@ -112,7 +112,7 @@ export function wire(options: LastchunkOptions): Wiring {
     keepMessages(late, { store, journal, live, ...given }, { observer, logger, spans, told });
   }
   void tellStart({ ...startOf(late, monitor, { store, journal }), logger, told });
-  const parts = { observer, keeper: late.keeper, relay: late.relay, live, captured };
+  const parts = { observer, keeper: late.keeper, relay: late.relay, live, liveBytes };
   const environment = environmentOf(parts, spans, logger);
   const places = { store: store?.address, journal: journal?.path };
   const status = new InstanceStatus({ monitor, pools, failures, environment, places });
@@ -259,7 +259,7 @@ function tellRelay(late: LateParts): Observer {
 }
 
 function environmentOf(
-  parts: Pick<Environment, 'observer' | 'keeper' | 'relay' | 'live' | 'captured'>,
+  parts: Pick<Environment, 'observer' | 'keeper' | 'relay' | 'live' | 'liveBytes'>,
   spans: StreamSpans,
   logger: Logger,
 ): Environment {

@@ -142,7 +142,7 @@ export class PendingSaves {
       case 'hand-over':
         return this.#handOver(save);
       case 'let-go':
-        return void this.#letGo(save);
+        return void this.#release(save);
       case 'journal-if-away':
         if (isStoreAway()) void this.journalPending(save);
         return;
@@ -177,20 +177,20 @@ export class PendingSaves {
   }
 
   /** Its message needs no more care; true when it was the newest. */
-  #letGo(save: PendingSave): boolean {
+  #release(save: PendingSave): boolean {
     return this.#isNewest(save) && this.#newest.delete(save.message.streamId);
   }
 
   #settleLog(save: PendingSave): void {
     const { log } = save.save;
-    if (this.#letGo(save) && log !== undefined) this.#options.journal?.settled(log);
+    if (this.#release(save) && log !== undefined) this.#options.journal?.settled(log);
   }
 
   /** Leaves the message to the journal and its replay, if it was this save's. */
   #handOver(save: PendingSave): void {
     const { journal, onHandedOver } = this.#options;
     const { log } = save.save;
-    if (!this.#letGo(save) || journal === undefined || log === undefined) return;
+    if (!this.#release(save) || journal === undefined || log === undefined) return;
     journal.keep(log);
     onHandedOver();
   }

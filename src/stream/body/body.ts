@@ -40,10 +40,10 @@ export interface BodyOwner extends StreamView {
   readonly holdsFrame: boolean;
 }
 
-/** How often a body is read back where the disk does not give it, or what held it was just moved. */
 /** Of an event stream in which no model's API is found. */
 const NOBODYS_FORMAT = 'sse';
 
+/** How often a body is read back where the disk does not give it, or what held it was just moved. */
 const READ_BACK_TRIES = 3;
 
 /** The body of one stream. */
@@ -71,7 +71,7 @@ export class Body implements HeldBody {
       encoded,
       strict: !isPlain(head.contentEncoding),
       charset: head.charset,
-      live: environment.captured,
+      live: environment.liveBytes,
       watchesBytes: environment.relay !== undefined,
     });
     this.#owner = owner;
@@ -145,8 +145,8 @@ export class Body implements HeldBody {
       this.#log.append(kept, last ? 'tick' : this.#writeTime(this.#log, corked, atMs));
     }
     // Behind the log, which has to have what leaves memory.
-    const { captured } = this.#owner.environment;
-    if (captured.isOver) captured.relieve();
+    const { liveBytes } = this.#owner.environment;
+    if (liveBytes.isOver) liveBytes.relieve();
     if (text === undefined || this.#watch === undefined) return undefined;
     const signal = this.#watch.inspect(text);
     if (this.#watch.fitted) capture.noteAlike();
@@ -206,10 +206,10 @@ export class Body implements HeldBody {
     const log = this.#log;
     const bytes = log?.releaseBody();
     if (log === undefined || bytes === undefined) return;
-    const { captured } = this.#owner.environment;
+    const { liveBytes } = this.#owner.environment;
     this.#capture.leaveMemory({
       bytes,
-      readBack: (use) => captured.inTurn(async () => use(await this.#readBack(log, bytes))),
+      readBack: (use) => liveBytes.inTurn(async () => use(await this.#readBack(log, bytes))),
     });
   }
 
@@ -220,9 +220,9 @@ export class Body implements HeldBody {
   }
 
   /** All is said about its stream. */
-  letGo(): void {
+  release(): void {
     this.#log?.close();
-    this.#capture.letGo();
+    this.#capture.release();
   }
 
   /** Its response is over: its connection has others to care for. */

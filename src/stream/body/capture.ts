@@ -179,12 +179,12 @@ export class Capture {
     this.#joinBehind(count);
     const before = this.heldBytes;
     this.heldBytes = bytesOfPieces(this.pieces) + count * PIECE_BYTES;
-    this.#live.letGo(before - this.heldBytes);
+    this.#live.release(before - this.heldBytes);
   }
 
   /** Its stream is over. */
-  letGo(): void {
-    this.#live.letGo(this.heldBytes);
+  release(): void {
+    this.#live.release(this.heldBytes);
     this.heldBytes = 0;
   }
 

@@ -81,7 +81,7 @@ export class LiveBytes {
   }
 
   /** A body is gone from memory. */
-  letGo(bytes: number): void {
+  release(bytes: number): void {
     this.bytes -= bytes;
     if (this.bytes <= this.maxBytes) this.#actAt = this.maxBytes;
   }

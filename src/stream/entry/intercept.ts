@@ -84,10 +84,10 @@ export class InterceptedResponse {
     }
   }
 
-  #call(name: keyof Methods, self: Response, args: unknown[]): unknown {
+  #call(method: Methods[keyof Methods], self: Response, args: unknown[]): unknown {
     const { hold, body } = this.#stream;
     const isKept = hold.active || body?.keepsWrites === true;
-    return Reflect.apply(this.#methods[name], self, isKept ? copied(args) : args);
+    return Reflect.apply(method, self, isKept ? copied(args) : args);
   }
 
   #write(self: Response, args: unknown[]): unknown {
@@ -95,7 +95,7 @@ export class InterceptedResponse {
     const route = this.#routeOf(args[0], args[1]);
     if (route === 'discarded') return discard(lastFunction(...args));
     if (route === 'too late') return this.#callLate('write', self, args);
-    const flowing = this.#call('write', self, args);
+    const flowing = this.#call(this.#methods.write, self, args);
     hold.wrote();
     if (flowing === false && this.#stream.concerned && !hold.active) timings.beginBackpressure();
     return flowing;
@@ -107,7 +107,7 @@ export class InterceptedResponse {
     if (this.#isNested) return 'passes';
     noticeClosed(stream);
     // Anything else is refused by Node, and may be followed by an answer.
-    if (isBytes(chunk)) this.#beginWrite(chunk);
+    if (stream.phase.kind === 'undecided' && isBytes(chunk)) this.#beginWrite(chunk);
     if (!stream.concerned) return 'passes';
     const { res } = stream.exchange;
     // Its head is built, as by any first write: who asks `headersSent` must not answer a second time.
@@ -137,9 +137,9 @@ export class InterceptedResponse {
     const stream = this.#stream;
     const isOpen = !this.#isNested && !stream.exchange.res.headersSent;
     const head = isOpen ? this.#ask({ call: 'flushHeaders', hasBody: true }) : undefined;
-    if (head === undefined) return this.#call('flushHeaders', self, args);
+    if (head === undefined) return this.#call(this.#methods.flushHeaders, self, args);
     addHeaders(stream);
-    const result = this.#nested(() => this.#call('flushHeaders', self, args));
+    const result = this.#nested(() => this.#call(this.#methods.flushHeaders, self, args));
     this.#begin(head);
     return result;
   }
@@ -152,7 +152,7 @@ export class InterceptedResponse {
       ? this.#ask({ call: 'writeHead', hasBody: true }, headOf(res, args))
       : undefined;
     const given = head === undefined ? args : withHeaders(args, stream);
-    const result = this.#call('writeHead', self, given);
+    const result = this.#call(this.#methods.writeHead, self, given);
     if (head !== undefined) this.#begin(head);
     if (stream.phase.kind === 'stream') flattenHead(res);
     return result;
@@ -161,7 +161,7 @@ export class InterceptedResponse {
   #destroy(self: Response, args: unknown[]): unknown {
     const stream = this.#stream;
     // An adapter's response destroys itself in its `end`.
-    if (this.#isNested) return this.#call('destroy', self, args);
+    if (this.#isNested) return this.#call(this.#methods.destroy, self, args);
     // Its handler goes on without its client, as that of the answer before it.
     if (stream.phase.isDetached && isDestroyedByNode(stream.exchange, args[0])) return self;
     const refused = stream.concerned && !handlerDestroyed(stream, args[0]);
@@ -170,7 +170,7 @@ export class InterceptedResponse {
       return stream.exchange.h2 === undefined ? self : undefined;
     stream.hold.handlerDestroys(args[0]);
     closeWhenReleased(stream);
-    return this.#call('destroy', self, args);
+    return this.#call(this.#methods.destroy, self, args);
   }
 
   /** A call of `end`, by whichever overload. */
@@ -185,13 +185,13 @@ export class InterceptedResponse {
     if (head !== undefined) addHeaders(stream);
     if (head !== undefined && stream.phase.clientGone) this.#begin(head);
     const begins = stream.phase.kind === 'undecided' ? head : undefined;
-    if (begins === undefined && !stream.concerned) return this.#call('end', self, args);
+    if (begins === undefined && !stream.concerned) return this.#call(this.#methods.end, self, args);
     const done = lastFunction(chunk, encoding, callback);
     if (stream.endCalled) return this.#endAgain(self, args, hasBody, done);
     const isDiscarded = stream.phase.clientGone || stream.phase.discardsWrites;
     if (!isDiscarded) return this.#endHeld(self, args, { hasBody, begins });
     if (hasBody && !stream.phase.discardsWrites && stream.take(chunk, encoding) === 'invalid') {
-      return this.#call('end', self, args);
+      return this.#call(this.#methods.end, self, args);
     }
     handlerEnded(stream, done);
     if (!stream.phase.clientGone) discard(done);
@@ -209,7 +209,7 @@ export class InterceptedResponse {
     if (stream.guarded) hold.begin();
     let result: unknown;
     try {
-      result = this.#nested(() => this.#call('end', self, args));
+      result = this.#nested(() => this.#call(this.#methods.end, self, args));
     } catch (error) {
       // The response has not ended: what it goes on with is as if this had not been called.
       stream.releaseUnlessWaiting();
@@ -237,7 +237,7 @@ export class InterceptedResponse {
     }
     // Over HTTP/2 it calls `write`, which answers.
     const isLate = hold.isLate && hasBody && exchange.h2 === undefined;
-    return isLate ? this.#callLate('end', self, args) : this.#call('end', self, args);
+    return isLate ? this.#callLate('end', self, args) : this.#call(this.#methods.end, self, args);
   }
 
   /** The answer of a response that is over: no `error` event, which nobody expects who clears a timer at `close`. */
@@ -248,7 +248,7 @@ export class InterceptedResponse {
     const { destroyed } = res;
     res.destroyed = true;
     try {
-      return this.#call(name, self, args);
+      return this.#call(this.#methods[name], self, args);
     } finally {
       res.destroyed = destroyed;
     }

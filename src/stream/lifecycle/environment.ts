@@ -21,7 +21,7 @@ export interface StreamEnvironment<S = unknown> {
   /** By id: every response under a guard, and every observed stream, until it is over. */
   readonly live: Map<string, S>;
   /** What the bodies of all streams take in memory. */
-  readonly captured: LiveBytes;
+  readonly liveBytes: LiveBytes;
   /** The instance is closing: connections are not kept for another request. */
   closing: boolean;
   /** The instance is closing and its patience is over: whatever still begins is interrupted at once. */

@@ -99,7 +99,7 @@ export class StreamReport {
     }
     observer.onEnd(summaryOf(stream, stream.terminal, message));
     this.past = { bytes: stream.bytes, format: stream.format, result: message?.result };
-    stream.body.letGo();
+    stream.body.release();
     stream.body = undefined;
   }
 

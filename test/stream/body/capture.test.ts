@@ -252,7 +252,7 @@ describe('what a capture counts', () => {
     expect(Buffer.byteLength(kept.pieces.join(''))).toBe(bytes);
     expect(kept.heldBytes).toBe(bytes + 32);
     expect(live.bytes).toBe(bytes + 32);
-    kept.letGo();
+    kept.release();
     expect(live.bytes).toBe(0);
   });
 
