@@ -1,13 +1,16 @@
 /**
  * Your own tables with TypeORM, over the app's `DataSource`. Its `QueryFailedError` has the SQLSTATE of the driver as `code`,
- * so that a message which the database refuses is set aside by itself. A store of your own gets messages as they are: a NUL
- * character, which PostgreSQL does not store, is replaced here.
+ * so that a message which the database refuses is set aside by itself. A `DataSource` cannot be initialised while the database
+ * is away, so an app that starts then has it done by the first save that can. A store of your own gets messages as they are: a
+ * NUL character, which PostgreSQL does not store, is replaced here.
  */
 import type { Message, MessageStore } from 'lastchunk';
 import { rankSql } from 'lastchunk/postgres';
 
 /** What is used of TypeORM's `DataSource`. */
 export interface DataSourceLike {
+  readonly isInitialized: boolean;
+  initialize(): Promise<unknown>;
   transaction<T>(run: (manager: EntityManagerLike) => Promise<T>): Promise<T>;
   destroy(): Promise<void>;
 }
@@ -29,12 +32,20 @@ const INSERT = `
 
 /** Give the `DataSource` a bound: `extra: { connectionTimeoutMillis: 2_000, statement_timeout: 5_000 }`. */
 export function createStore(dataSource: DataSourceLike): MessageStore {
+  let opening: Promise<unknown> | undefined;
   return {
-    save: (messages) =>
-      dataSource.transaction(async (manager) => {
+    async save(messages) {
+      if (!dataSource.isInitialized) {
+        opening ??= dataSource.initialize().finally(() => (opening = undefined));
+        await opening;
+      }
+      await dataSource.transaction(async (manager) => {
         for (const message of messages) await manager.query(INSERT, parametersOf(message));
-      }),
-    close: () => dataSource.destroy(),
+      });
+    },
+    async close() {
+      if (dataSource.isInitialized) await dataSource.destroy();
+    },
   };
 }
 

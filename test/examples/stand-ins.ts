@@ -1,9 +1,8 @@
 /**
- * What stands in for TypeORM and Prisma, over a real pool of `pg`: of each the calls that its example uses and the errors
- * that it makes of those of the driver. Neither is a development dependency, because of what they bring along.
+ * What stands in for Prisma, over a real pool of `pg`: the calls that its example uses and the errors that it makes of those of
+ * the driver. Its client is made by its own generator, which is no development dependency because of what it brings along.
  */
 import pg from 'pg';
-import type { DataSourceLike } from '../../examples/typeorm/store.ts';
 import type { PrismaLike } from '../../examples/prisma/store.ts';
 
 function openPool(connectionString: string): pg.Pool {
@@ -30,39 +29,6 @@ async function inTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => 
     client.off('error', ignore);
     client.release(!isWhole);
   }
-}
-
-/** typeorm/error/QueryFailedError: the fields of the driver's error are its own. */
-class QueryFailedError extends Error {
-  readonly driverError: unknown;
-
-  constructor(query: string, parameters: readonly unknown[], driverError: unknown) {
-    super(
-      `${driverError instanceof Error ? driverError.message : ''} (${query} ${parameters.length})`,
-    );
-    Object.assign(this, driverError);
-    this.driverError = driverError;
-  }
-}
-
-/** A `DataSource`, as far as the example uses it. */
-export function createDataSource(connectionString: string): DataSourceLike {
-  const pool = openPool(connectionString);
-  return {
-    transaction: (run) =>
-      inTransaction(pool, (client) =>
-        run({
-          query: async (sql, parameters) => {
-            try {
-              return (await client.query(sql, parameters)).rows;
-            } catch (error) {
-              throw new QueryFailedError(sql, parameters, error);
-            }
-          },
-        }),
-      ),
-    destroy: () => pool.end(),
-  };
 }
 
 /** Error reference of Prisma: P2010, a raw query failed. */

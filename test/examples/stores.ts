@@ -9,8 +9,10 @@ export const STORES: Readonly<Record<string, (connectionString: string) => Promi
     kysely: async (url) => (await import('../../examples/kysely/store.ts')).createStore(url),
     drizzle: async (url) => (await import('../../examples/drizzle/store.ts')).createStore(url),
     typeorm: async (url) => {
-      const { createDataSource } = await import('./stand-ins.ts');
-      return (await import('../../examples/typeorm/store.ts')).createStore(createDataSource(url));
+      const { DataSource } = await import('typeorm');
+      const { createStore } = await import('../../examples/typeorm/store.ts');
+      const extra = { connectionTimeoutMillis: 2_000, max: 2 };
+      return createStore(new DataSource({ type: 'postgres', url, extra }));
     },
     prisma: (url) => openPrisma(url, 'meta'),
     'prisma with a driver adapter': (url) => openPrisma(url, 'adapter'),
