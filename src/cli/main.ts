@@ -74,7 +74,7 @@ const COMMANDS: readonly {
   {
     name: 'journal',
     summary: 'list, replay or drop what waits on disk',
-    load: async () => (await import('./journal.ts')).runJournal,
+    load: async () => (await import('./journal/journal.ts')).runJournal,
   },
   {
     name: 'doctor',

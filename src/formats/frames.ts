@@ -5,7 +5,7 @@
 import { createParser } from 'eventsource-parser';
 import type { Frame } from './format.ts';
 import { elementsIn, ElementScanner } from './elements.ts';
-import type { Framed } from './framing.ts';
+import { type Framed, RECORD_SEPARATOR } from './framing.ts';
 import { parseJson } from './json.ts';
 import { FrameSize, isTooLarge, LargeFrame, SMALL_FRAME_CHARS } from './large-frame.ts';
 
@@ -128,9 +128,6 @@ const BARE_END = /^(event: ?(?:end|done|complete))\n(?=\n)/gm;
 function withBareEnd(text: string): string {
   return text.includes('event:') ? text.replace(BARE_END, '$1\ndata: [DONE]\n') : text;
 }
-
-/** RFC 7464 (`application/json-seq`) puts it before each text. */
-const RECORD_SEPARATOR = '\u001e';
 
 function linesIn(framing: 'ndjson' | 'parts', text: string): readonly Found[] {
   const found: Found[] = [];

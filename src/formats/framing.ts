@@ -153,7 +153,7 @@ export class Sniffer {
 
 const FIELDS = ['data:', 'event:', 'id:', 'retry:'];
 /** RFC 7464 (`application/json-seq`) puts it before each text. */
-const RECORD_SEPARATOR = '\u001e';
+export const RECORD_SEPARATOR = '\u001e';
 
 /** Whether a cut line may still become a field, a line of JSON or a part of the AI SDK. */
 function mayBecomeAnything(start: string): boolean {

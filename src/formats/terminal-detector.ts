@@ -21,7 +21,7 @@ import { ElementScanner } from './elements.ts';
 import { type FrameTemplate, TemplateLearner } from './frame-template.ts';
 
 /** So much of a large frame is kept, to know it by its beginning. */
-const BEGINNING_CHARS = 2_048;
+const OVERLONG_BEGINNING_CHARS = 2_048;
 /** Characters of one unfinished frame that are parsed, over all tries, before only its end is waited for. */
 const MAX_REREAD_CHARS = 262_144;
 /** Frames tried for a template: the first ones carry a role, or a text that stands in them twice. */
@@ -148,7 +148,7 @@ export class TerminalDetector {
     if (end > 0 && rest.length <= MAX_FRAME_CHARS) {
       return this.#open(this.#lineEnds.normalise(rest));
     }
-    const beginning = this.#lineEnds.normalise(rest.slice(0, BEGINNING_CHARS));
+    const beginning = this.#lineEnds.normalise(rest.slice(0, OVERLONG_BEGINNING_CHARS));
     if (end > 0) this.#open(beginning);
     else this.#grow(beginning, this.#overlap + beginning);
     this.#lineEnds.skip(rest);

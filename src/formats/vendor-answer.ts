@@ -6,7 +6,7 @@ import { VENDORS } from './registry.ts';
 /** Longer bodies are known by their beginning: parsing them takes milliseconds. */
 const MAX_PARSED_CHARS = 65_536;
 /** So much of a body is its beginning. */
-const BEGINNING_CHARS = 1_024;
+const ANSWER_BEGINNING_CHARS = 1_024;
 
 /** A body with none of these words is of no vendor. */
 const WORDS = /"(?:choices|candidates|promptFeedback|output|content|done)"/;
@@ -44,7 +44,7 @@ export function isVendorAnswer(body: unknown): boolean {
  * bytes do not wait for the second. Never throws.
  */
 export function beginsVendorAnswer(piece: unknown): boolean {
-  const beginning = textOf(piece, BEGINNING_CHARS);
+  const beginning = textOf(piece, ANSWER_BEGINNING_CHARS);
   return beginning !== undefined && BEGINNINGS.some((shape) => shape.test(beginning));
 }
 

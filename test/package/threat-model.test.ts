@@ -34,7 +34,7 @@ it.each(['SECURITY.md', 'docs/threat-model.md', 'docs/data-handling.md'])(
 
 it('docs/data-handling.md names only commands that the program has', async () => {
   const page = await readFile(join(ROOT, 'docs/data-handling.md'), 'utf8');
-  const help = await readFile(join(ROOT, 'src/cli/journal.ts'), 'utf8');
+  const help = await readFile(join(ROOT, 'src/cli/journal/journal.ts'), 'utf8');
   const named = [...page.matchAll(/`lastchunk journal (\w+)(?: (--[\w-]+))?/g)];
   expect(named.length).toBeGreaterThan(2);
   for (const [, action = '', option] of named) {

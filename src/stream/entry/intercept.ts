@@ -6,7 +6,7 @@
  */
 import type { ResponseHead } from '../response/is-stream.ts';
 import { isDestroyedByNode } from '../response/connection-events.ts';
-import type { Response } from '../response/exchange.ts';
+import { H2_INTERNAL_ERROR, type Response } from '../response/exchange.ts';
 import { putMethod } from '../response/shadow-property.ts';
 import {
   handlerBegan,
@@ -32,9 +32,6 @@ import {
   wrapper,
 } from './methods.ts';
 import { addHeaders, flattenHead, headOf, removeHeaders, withHeaders } from './headers.ts';
-
-/** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7): an HTTP/2 stream that must not look finished. */
-const H2_INTERNAL_ERROR = 2;
 
 /** What becomes of a write: Node answers it; it works, and nothing happens; or it comes after a response that is over. */
 type WriteRoute = 'passes' | 'discarded' | 'too late';

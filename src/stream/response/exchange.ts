@@ -6,6 +6,9 @@ import { Duplex } from 'node:stream';
 import { isObject } from '../../core/values.ts';
 import type { OutputTarget } from './connection-output.ts';
 
+/** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7): closes an HTTP/2 stream that must not look finished. */
+export const H2_INTERNAL_ERROR = 2;
+
 /** What Express adds to a request; every field may be missing, since the guard works without Express. */
 export interface RoutedRequest extends IncomingMessage {
   route?: { path?: unknown };

@@ -6,12 +6,15 @@ import type { RelayInstance } from '../../relay/instance.ts';
 import type { ReaderHandle, ReaderSink } from '../../relay/readers.ts';
 import type { ResumableHead } from '../../relay/source.ts';
 import { outputOf } from '../response/connection-output.ts';
-import { exchangeOf, outputTargetOf, type Response } from '../response/exchange.ts';
+import {
+  exchangeOf,
+  H2_INTERNAL_ERROR,
+  outputTargetOf,
+  type Response,
+} from '../response/exchange.ts';
 
 /** A client may have bytes that the engine is told of a moment later, or never: for so long they are waited for. */
 const BEYOND_MAX_MS = 10_000;
-/** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7). */
-const H2_INTERNAL_ERROR = 2;
 
 /** A response that is a stream's from some offset on. */
 export class ResumedResponse implements ReaderSink {

@@ -1,16 +1,16 @@
 /** `lastchunk journal verify` and `dump`: what a disk has made of a journal, without a word of what users wrote. */
 import { basename, dirname, join } from 'node:path';
-import { errorTypeOf } from '../core/errors.ts';
-import { bad } from '../core/options.ts';
+import { errorTypeOf } from '../../core/errors.ts';
+import { bad } from '../../core/options.ts';
 import {
   dumpSegment,
   type DumpedRecord,
   type OnUnread,
   type SegmentCheck,
   verifyJournal,
-} from '../journal/index.ts';
-import type { Io } from './io.ts';
-import { columns, printable } from './terminal.ts';
+} from '../../journal/index.ts';
+import type { Io } from '../io.ts';
+import { columns, printable } from '../terminal.ts';
 
 /** Checks a journal, a line a segment, and resolves to the exit code: 1 where something is damaged or cannot be read. */
 export async function verify(dir: string, io: Io): Promise<number> {

@@ -11,8 +11,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { open, segmentFiles, speaker } from '../journal/support.ts';
-import { runCommand } from './run-command.ts';
+import { open, segmentFiles, speaker } from '../../journal/support.ts';
+import { runCommand } from '../run-command.ts';
 
 let dir: string;
 

@@ -2,11 +2,11 @@
  * Replaying by hand: the guard's own replay worker, run once and to the end instead of for ever, with progress for whoever
  * waits. A message leaves the disk only after the database has it, so this may be broken off at any time.
  */
-import { holdProcess, systemClock } from '../core/clock.ts';
-import { errorTypeOf } from '../core/errors.ts';
-import { type Logger, oneLine } from '../core/logger.ts';
-import type { MessageStore } from '../core/message.ts';
-import { combine, type Observer } from '../core/observer.ts';
+import { holdProcess, systemClock } from '../../core/clock.ts';
+import { errorTypeOf } from '../../core/errors.ts';
+import { type Logger, oneLine } from '../../core/logger.ts';
+import type { MessageStore } from '../../core/message.ts';
+import { combine, type Observer } from '../../core/observer.ts';
 import {
   listJournal,
   openJournal,
@@ -14,17 +14,17 @@ import {
   resolveJournalOptions,
   type DiskJournal,
   type JournalWiring,
-} from '../journal/index.ts';
-import type { Journal } from '../journal/port.ts';
+} from '../../journal/index.ts';
+import type { Journal } from '../../journal/port.ts';
 import {
   CircuitBreaker,
   Delivery,
   RefusedReplay,
   ReplayWorker,
   StoreClient,
-} from '../saver/index.ts';
-import { readBody } from '../stream/body/content.ts';
-import type { Io } from './io.ts';
+} from '../../saver/index.ts';
+import { readBody } from '../../stream/body/content.ts';
+import type { Io } from '../io.ts';
 
 /** What was done, and what is still on disk. */
 export interface ReplayReport {

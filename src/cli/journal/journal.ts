@@ -16,15 +16,15 @@ import {
   type OnUnread,
   type PurgeReport,
   type PurgeRequest,
-} from '../journal/index.ts';
-import { oneLine } from '../core/logger.ts';
-import { bad } from '../core/options.ts';
-import { postgres } from '../postgres/index.ts';
-import { databaseIn, neededDatabase } from './database.ts';
-import type { Io } from './io.ts';
-import { dump, tellUnread, verify } from './journal-check.ts';
-import { openOnce, replayJournal, replayRefused, type ReplayReport } from './journal-replay.ts';
-import { columns, printable, time } from './terminal.ts';
+} from '../../journal/index.ts';
+import { oneLine } from '../../core/logger.ts';
+import { bad } from '../../core/options.ts';
+import { postgres } from '../../postgres/index.ts';
+import { databaseIn, neededDatabase } from '../database.ts';
+import type { Io } from '../io.ts';
+import { dump, tellUnread, verify } from './check.ts';
+import { openOnce, replayJournal, replayRefused, type ReplayReport } from './replay.ts';
+import { columns, printable, time } from '../terminal.ts';
 
 /**
  * Runs the command and resolves to the exit code: 0 when it did what was asked, 1 when something is left. Rejects
