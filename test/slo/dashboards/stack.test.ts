@@ -27,7 +27,7 @@ interface Volume {
 }
 
 const at = (path: string): string => join(ROOT, path);
-const read = (path: string): unknown => parse(readFileSync(at(path), 'utf8'));
+const read = (path: string): unknown => parse(readFileSync(at(path), 'utf8'), { merge: true });
 // Compose itself looks at the form, below.
 const stack = read('docker-compose.yml') as {
   readonly services: Readonly<Record<string, Service>>;
@@ -39,10 +39,12 @@ const scratch = mkdtempSync(join(tmpdir(), 'lastchunk-stack-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 describe('docker-compose.yml', () => {
-  it('has the six parts of the picture', () => {
+  it('has the parts of the picture', () => {
     expect(Object.keys(stack.services)).toEqual([
       'postgres',
-      'demo',
+      'demo-1',
+      'demo-2',
+      'proxy',
       'prometheus',
       'alertmanager',
       'grafana',
@@ -80,6 +82,21 @@ describe('docker-compose.yml', () => {
     expect(binds.filter(([, , mode]) => mode !== 'ro')).toEqual([]);
     const named = mounts.map(([source = '']) => source).filter((source) => !source.startsWith('.'));
     expect(named.toSorted()).toEqual(Object.keys(stack.volumes).toSorted());
+  });
+
+  it('has two instances that share a relay, each with a journal of its own, both watched and behind the proxy', () => {
+    const instances = services.filter(([name]) => name.startsWith('demo-'));
+    const journals = instances.map(([, { volumes = [] }]) => volumes.join());
+    expect(new Set(journals).size).toBe(2);
+    expect(instances.map(([, { environment }]) => environment?.['RELAY'])).toEqual([
+      'true',
+      'true',
+    ]);
+    const addresses = instances.map(([name]) => `${name}:3000`);
+    expect(readFileSync(at('deploy/proxy/Caddyfile'), 'utf8')).toContain(addresses.join(' '));
+    expect(readFileSync(at('deploy/prometheus/prometheus.yml'), 'utf8')).toContain(
+      `targets: [${addresses.map((one) => `'${one}'`).join(', ')}]`,
+    );
   });
 
   it('lets nobody stop or reload Prometheus, nor read Grafana without a password that is chosen', () => {
@@ -130,7 +147,14 @@ describe('docker-compose.yml', () => {
   });
 });
 
-describe('scripts/pin-images.sh', () => {
+const has = (program: string): boolean =>
+  spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined;
+for (const program of ['promtool', 'amtool', 'bash']) {
+  if (!has(program))
+    process.stdout.write(`no ${program} here: what it checks or runs is left out\n`);
+}
+
+describe.runIf(has('bash'))('scripts/pin-images.sh', () => {
   /** Copies of what it changes, and a `docker` that says `says` of each image: there is no engine here. */
   const pin = (says: string) => {
     const home = mkdtempSync(join(scratch, 'pin-'));
@@ -168,12 +192,6 @@ describe('scripts/pin-images.sh', () => {
 });
 
 describe('the configuration', () => {
-  const has = (program: string): boolean =>
-    spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined;
-  for (const program of ['promtool', 'amtool']) {
-    if (!has(program)) process.stdout.write(`no ${program} here: what it checks is left out\n`);
-  }
-
   it.runIf(has('promtool'))(
     'of Prometheus is right in the eyes of promtool, with its rules',
     () => {
