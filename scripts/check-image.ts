@@ -36,24 +36,29 @@ try {
     if (instruction === 'RUN' && rest.startsWith('npm ')) run('sh', ['-c', rest], image, env);
   }
   postgres = await startPostgres();
+  // By itself, and as one of the instances of docker-compose.yml.
+  for (const RELAY of ['false', 'true']) {
+    await start({ ...env, DATABASE_URL: postgres.connectionString, RELAY });
+  }
+} finally {
+  await postgres?.remove();
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+/** Runs the image's command until its app has saved something and has been told to end. */
+async function start(env: NodeJS.ProcessEnv): Promise<void> {
   // An array of strings, as exec form is defined.
   const [program = '', ...args] = JSON.parse(the('CMD')) as string[];
   const app = spawn(program, args, {
     cwd: image,
-    env: {
-      ...env,
-      DATABASE_URL: postgres.connectionString,
-      JOURNAL: join(scratch, 'journal'),
-      PORT: '0',
-    },
+    env: { ...env, JOURNAL: join(scratch, 'journal'), PORT: '0' },
     // What breaks in the demo is on purpose, and is printed.
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  process.once('exit', () => app.kill('SIGKILL'));
+  const kill = (): void => void app.kill('SIGKILL');
+  process.once('exit', kill);
   await visited(app, app.stdout);
-} finally {
-  await postgres?.remove();
-  rmSync(scratch, { recursive: true, force: true });
+  process.off('exit', kill);
 }
 
 function the(instruction: string): string {

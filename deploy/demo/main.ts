@@ -3,7 +3,8 @@
  * docker-compose.yml, and for everything that wants to look at a live system.
  *
  * Environment: DATABASE_URL; JOURNAL (a directory, default ./.lastchunk), HOST (default 127.0.0.1), PORT (default
- * 3000), VISITS_PER_SECOND (default 2), OTEL_EXPORTER_OTLP_ENDPOINT (default: traces stay here).
+ * 3000), VISITS_PER_SECOND (default 2), OTEL_EXPORTER_OTLP_ENDPOINT (default: traces stay here), RELAY (`true`: several
+ * instances share what they stream, by the same database).
  */
 import type { AddressInfo } from 'node:net';
 import OpenAI from 'openai';
@@ -12,7 +13,7 @@ import { APP_POOL } from '../../demo/agreed.ts';
 import { createApp } from '../../demo/app.ts';
 import { startUpstream } from '../../demo/upstream.ts';
 import { lastchunk } from '../../src/index.ts';
-import { postgres } from '../../src/postgres/index.ts';
+import { postgres, postgresRelay } from '../../src/postgres/index.ts';
 import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { startTracing } from './tracing.ts';
 import { startVisitors, teach } from './visitors.ts';
@@ -22,6 +23,7 @@ const {
   HOST: host = '127.0.0.1',
   PORT: port = '3000',
   VISITS_PER_SECOND: rate = '2',
+  RELAY,
 } = process.env;
 
 const stopTracing = startTracing(process.env['OTEL_EXPORTER_OTLP_ENDPOINT']);
@@ -35,11 +37,17 @@ await pool.query(`create table if not exists lastchunk_demo_answers (
 )`);
 
 const metrics = prometheus();
-const keep = lastchunk({ store: postgres({ connectionString, migrate: true }), journal, metrics });
+const store = postgres({ connectionString, migrate: true });
+const relay = RELAY === 'true' ? postgresRelay({ connectionString, migrate: true }) : undefined;
+const keep = lastchunk({ store, journal, metrics, ...(relay && { relay }) });
 // The pool of the handlers: how full it is, and who holds a connection while streaming.
 keep.watchPool(pool, { name: 'app' });
 const openai = new OpenAI({ baseURL: upstream.url, apiKey: 'not needed', maxRetries: 0 });
 const app = createApp({ openai, model: 'demo', pool, keep, metrics });
+if (relay !== undefined) {
+  // Whoever reaches this demo may read all of it: its answers are made up.
+  app.get('/streams/:streamId', keep.resumeHandler({ authorize: () => true }));
+}
 
 let stopVisitors = (): void => {};
 const server = app.listen(Number(port), host, () => {

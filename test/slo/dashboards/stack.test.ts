@@ -42,7 +42,9 @@ describe('docker-compose.yml', () => {
   it('has the parts of the picture', () => {
     expect(Object.keys(stack.services)).toEqual([
       'postgres',
-      'demo',
+      'demo-1',
+      'demo-2',
+      'proxy',
       'prometheus',
       'alertmanager',
       'grafana',
@@ -80,6 +82,21 @@ describe('docker-compose.yml', () => {
     expect(binds.filter(([, , mode]) => mode !== 'ro')).toEqual([]);
     const named = mounts.map(([source = '']) => source).filter((source) => !source.startsWith('.'));
     expect(named.toSorted()).toEqual(Object.keys(stack.volumes).toSorted());
+  });
+
+  it('has two instances that share a relay, each with a journal of its own, both watched and behind the proxy', () => {
+    const instances = services.filter(([name]) => name.startsWith('demo-'));
+    const journals = instances.map(([, { volumes = [] }]) => volumes.join());
+    expect(new Set(journals).size).toBe(2);
+    expect(instances.map(([, { environment }]) => environment?.['RELAY'])).toEqual([
+      'true',
+      'true',
+    ]);
+    const addresses = instances.map(([name]) => `${name}:3000`);
+    expect(readFileSync(at('deploy/proxy/Caddyfile'), 'utf8')).toContain(addresses.join(' '));
+    expect(readFileSync(at('deploy/prometheus/prometheus.yml'), 'utf8')).toContain(
+      `targets: [${addresses.map((one) => `'${one}'`).join(', ')}]`,
+    );
   });
 
   it('lets nobody stop or reload Prometheus, nor read Grafana without a password that is chosen', () => {
