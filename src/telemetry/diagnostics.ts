@@ -109,10 +109,11 @@ export function createDiagnostics(): Observer {
   return Object.fromEntries(publishers);
 }
 
-/** Facts in one line: ids, codes and numbers. No error's message and no conversation is in it. */
+/** Facts in one line: ids, codes and numbers. No error's message, no conversation and no word of a body is in it. */
 function wordsOf(message: DiagnosticMessage): string {
   const words = Object.entries(message).flatMap(([key, value]) => {
-    if (value === undefined) return [];
+    // What a provider names as its reason is a word of the body.
+    if (value === undefined || key === 'finishReason') return [];
     if (key === 'error') return [`error=${errorTypeOf(value)}`];
     if (key === 'stream')
       return isStream(value) ? [`stream=${value.id}`, `route=${value.route}`] : [];

@@ -8,6 +8,6 @@ const tell = combine([createDiagnostics()], (error) => {
 });
 const stream = aStream({ id: 'abc', route: '/chat', conversationId: 'of a user' });
 tell.onStart(stream);
-tell.onEnd(anEnd(stream, { outcome: 'completed' }));
+tell.onEnd(anEnd(stream, { outcome: 'completed', finishReason: 'text of a message' }));
 tell.onIdConflict('one\nLASTCHUNK 1: forged\u001b[2J', 'given');
 tell.onInternalError('store', new Error('text of a message'));
