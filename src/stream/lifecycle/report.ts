@@ -121,6 +121,7 @@ function summaryOf(
   message: MessageState | undefined,
 ): StreamSummary {
   const { timings } = stream;
+  const reading = message?.reading;
   return {
     stream,
     outcome: terminal.outcome,
@@ -134,8 +135,8 @@ function summaryOf(
     save: message === undefined ? undefined : (message.result ?? 'empty'),
     saveAttempts: message?.attempts ?? 0,
     errorType: errorTypeOf(terminal, message),
-    finishReason: message?.reading?.finishReason,
-    usage: message?.reading?.usage,
+    finishReason: reading?.finishReason,
+    usage: reading?.usage,
   };
 }
 
