@@ -14,9 +14,9 @@ import {
 import { ruleGroups } from '../slo/rules.ts';
 import { resolveSlo, type SloOptions } from '../slo/settings.ts';
 import { markNoStream } from '../stream/entry/attach.ts';
-import { asMiddleware, type Middleware } from '../stream/entry/middleware.ts';
+import type { Middleware } from '../stream/entry/middleware.ts';
 import type { Environment } from '../stream/lifecycle/stream.ts';
-import { answerJson } from '../stream/resume/route-words.ts';
+import { answerJson, routeMiddleware } from '../stream/resume/route-words.ts';
 import type { Response, RoutedRequest } from '../stream/response/exchange.ts';
 import type { AppRequest } from '../stream/settings.ts';
 import type { InstanceStatus, Status, StatusAlert, StatusAnswer } from './instance-status.ts';
@@ -52,13 +52,7 @@ export function statusMiddleware<Req>(
 ): Middleware {
   refuseUncalled('keep.statusHandler', options, 'keep.statusHandler({ authorize })');
   const route = new StatusRoute(environment, status, settingsOf(options));
-  return asMiddleware((req, res, next) =>
-    route.answer(req, res).catch((error: unknown) => {
-      if (res.headersSent) res.destroy();
-      else if (next === undefined) answerJson(res, 500, { error: 'internal error' });
-      else next(error);
-    }),
-  );
+  return routeMiddleware((req, res) => route.answer(req, res));
 }
 
 function settingsOf<Req>(options: StatusOptions<Req>): StatusSettings {

@@ -6,9 +6,9 @@ import type { Environment } from '../lifecycle/stream.ts';
 import { type Allows, answerStopElsewhere } from '../resume/stop-elsewhere.ts';
 import { handleOf, type StreamHandle } from '../lifecycle/stream-handle.ts';
 import type { Response, RoutedRequest } from '../response/exchange.ts';
-import { answerJson, idIn } from '../resume/route-words.ts';
+import { answerJson, idIn, routeMiddleware } from '../resume/route-words.ts';
 import type { AppRequest } from '../settings.ts';
-import { asMiddleware, type Middleware } from './middleware.ts';
+import type { Middleware } from './middleware.ts';
 
 /** `sendBeacon` and forms can only POST. */
 const METHODS: readonly string[] = ['DELETE', 'POST'];
@@ -64,10 +64,5 @@ export function stopMiddleware<Req>(
       save,
     });
   };
-  return asMiddleware((req, res, next) =>
-    answerStop(req, res).catch((error: unknown) => {
-      if (next === undefined) answerJson(res, 500, { error: 'internal error' });
-      else next(error);
-    }),
-  );
+  return routeMiddleware(answerStop);
 }

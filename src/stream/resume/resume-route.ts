@@ -14,11 +14,11 @@ import {
 } from '../../core/options.ts';
 import type { RelayInstance } from '../../relay/instance.ts';
 import { markNoStream } from '../entry/attach.ts';
-import { asMiddleware, type Middleware } from '../entry/middleware.ts';
+import type { Middleware } from '../entry/middleware.ts';
 import type { Environment } from '../lifecycle/stream.ts';
 import { exchangeOf, type Response, type RoutedRequest } from '../response/exchange.ts';
 import type { AppRequest } from '../settings.ts';
-import { answerAway, answerJson, idIn, offsetOf } from './route-words.ts';
+import { answerAway, answerJson, idIn, offsetOf, routeMiddleware } from './route-words.ts';
 import { findStream, type FoundStream, type ResumableStream } from './find-stream.ts';
 import { ResumedResponse } from './resumed-response.ts';
 
@@ -57,13 +57,7 @@ export function resumeMiddleware<Req>(
   const { relay } = environment;
   if (relay === undefined) throw bad('resumeHandler() needs the option `relay` of lastchunk()');
   const route = new ResumeRoute(environment, relay, settingsOf(options));
-  return asMiddleware((req, res, next) =>
-    route.answer(req, res).catch((error: unknown) => {
-      if (res.headersSent) res.destroy();
-      else if (next === undefined) answerJson(res, 500, { error: 'internal error' });
-      else next(error);
-    }),
-  );
+  return routeMiddleware((req, res) => route.answer(req, res));
 }
 
 function settingsOf<Req>(options: ResumeOptions<Req>): ResumeSettings {

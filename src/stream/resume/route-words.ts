@@ -1,5 +1,19 @@
 /** What the routes that are about a stream have in common: which one and from where on, and answers that are no stream. */
+import { asMiddleware, type Middleware } from '../entry/middleware.ts';
 import type { Response, RoutedRequest } from '../response/exchange.ts';
+
+/** A route of ours. What `answer` rejects with goes to `next`, and is answered with 500 where there is none. */
+export function routeMiddleware(
+  answer: (req: RoutedRequest, res: Response) => Promise<void>,
+): Middleware {
+  return asMiddleware((req, res, next) =>
+    answer(req, res).catch((error: unknown) => {
+      if (res.headersSent) res.destroy();
+      else if (next === undefined) answerJson(res, 500, { error: 'internal error' });
+      else next(error);
+    }),
+  );
+}
 
 /** `:streamId` of the route, or the last segment of the path where there is no router. */
 export function idIn(req: RoutedRequest): string {
