@@ -81,14 +81,19 @@ function reading({ body }: Response) {
       seen.bytes = Buffer.concat([seen.bytes, part.value]);
     }
   };
-  void read()
+  noteEnd(read(), seen);
+  return seen;
+}
+
+/** Says in `seen` when a reading is over, and the error that it failed with. */
+function noteEnd(read: Promise<void>, seen: { isOver: boolean; error: unknown }): void {
+  void read
     .catch((error: unknown) => {
       seen.error = error;
     })
     .finally(() => {
       seen.isOver = true;
     });
-  return seen;
 }
 
 type Seen = ReturnType<typeof reading>;
@@ -492,13 +497,7 @@ function textOf(stream: Awaited<ReturnType<DefaultChatTransport<UIMessage>['send
       seen.text = parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
     }
   };
-  void read()
-    .catch((error: unknown) => {
-      seen.error = error;
-    })
-    .finally(() => {
-      seen.isOver = true;
-    });
+  noteEnd(read(), seen);
   return seen;
 }
 
