@@ -16,8 +16,8 @@ import { resolveSlo, type SloOptions } from '../slo/settings.ts';
 import { markNoStream } from '../stream/entry/attach.ts';
 import type { Middleware } from '../stream/entry/middleware.ts';
 import type { Environment } from '../stream/lifecycle/stream.ts';
-import { answerJson, routeMiddleware } from '../stream/resume/route-words.ts';
-import type { Response, RoutedRequest } from '../stream/response/exchange.ts';
+import { answerJson, asRoute } from '../stream/resume/route-words.ts';
+import { isGone, type Response, type RoutedRequest } from '../stream/response/exchange.ts';
 import type { AppRequest } from '../stream/settings.ts';
 import type { InstanceStatus, Status, StatusAlert, StatusAnswer } from './instance-status.ts';
 import { type Page, runbookPage, statusPage } from './pages.ts';
@@ -52,7 +52,7 @@ export function statusMiddleware<Req>(
 ): Middleware {
   refuseUncalled('keep.statusHandler', options, 'keep.statusHandler({ authorize })');
   const route = new StatusRoute(environment, status, settingsOf(options));
-  return routeMiddleware((req, res) => route.answer(req, res));
+  return asRoute((req, res) => route.answer(req, res));
 }
 
 function settingsOf<Req>(options: StatusOptions<Req>): StatusSettings {
@@ -112,13 +112,14 @@ class StatusRoute {
 
   async answer(req: RoutedRequest, res: Response): Promise<void> {
     markNoStream(res);
+    // Also where authorize() throws: whether there is a status here is nobody's business.
+    if (!(await this.#isAllowed(req))) return answerJson(res, 404, { error: 'not found' });
     if (req.method !== 'GET' && req.method !== 'HEAD') {
       res.setHeader('Allow', 'GET, HEAD');
       return answerJson(res, 405, { error: 'method not allowed' });
     }
-    // Also where authorize() throws: whether there is a status here is nobody's business.
-    if (!(await this.#isAllowed(req))) return answerJson(res, 404, { error: 'not found' });
-    if (res.destroyed) return;
+    // A viewer that has left would never be removed.
+    if (isGone(res)) return;
     for (const [name, value] of HEADERS) res.setHeader(name, value);
     const requested = requestedBy(req);
     switch (requested.kind) {

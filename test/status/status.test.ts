@@ -1,5 +1,7 @@
 /** The status over HTTP: who gets it, in which form, with which headers, and what it says. */
+import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { connect, type IncomingHttpHeaders } from 'node:http2';
 import express from 'express';
 import express4 from 'express4';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +9,7 @@ import type { Status, StatusAnswer, StatusOptions } from '../../src/index.ts';
 import { createInMemoryInstance } from '../support/in-memory-instance.ts';
 import { openClient } from '../support/http-client.ts';
 import { startReplica, createShared, beginChat } from '../support/replicas.ts';
-import { serve } from '../support/test-server.ts';
+import { serve, serveHttp2 } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 
 const HTML = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
@@ -59,7 +61,7 @@ describe('authorization', () => {
       },
     ],
   ])('that %s answers 404 to whatever is asked, as if nothing were there', async (_, authorize) => {
-    const { ask } = await open({ authorize });
+    const { ask, url } = await open({ authorize });
     for (const path of ['/status', '/status?runbook=README', '/status/README.md']) {
       for (const accept of ['text/html', 'application/json', 'text/event-stream']) {
         const response = await ask(path, { accept });
@@ -67,6 +69,8 @@ describe('authorization', () => {
         expect(response.headers.get('cache-control')).toBe('no-store');
       }
     }
+    const post = await fetch(`${url}/status`, { method: 'POST' });
+    expect([post.status, post.headers.get('allow')]).toEqual([404, null]);
   });
 
   it('is asked with the request of the app', async () => {
@@ -318,6 +322,31 @@ describe('events', () => {
       leave.abort();
       return again.status === 200;
     });
+  });
+
+  it('over HTTP/2 keep no room for who left while the app was asked', async () => {
+    const { keep } = createInMemoryInstance();
+    const asked: ((isAllowed: boolean) => void)[] = [];
+    const authorize = () => new Promise<boolean>((resolve) => void asked.push(resolve));
+    const status = keep.statusHandler({ authorize, maxViewers: 1 });
+    let closed = 0;
+    const { url } = await serveHttp2((req, res) => {
+      res.on('close', () => (closed += 1));
+      void status(req, res);
+    });
+    const session = connect(url);
+    const request = { ':path': '/status', accept: 'text/event-stream' };
+    const leaver = session.request(request);
+    await until('the first is asked about', () => asked.length === 1);
+    leaver.close();
+    await until('it has left', () => closed === 1);
+    asked[0]?.(true);
+    const viewer = session.request(request);
+    await until('the second is asked about', () => asked.length === 2);
+    asked[1]?.(true);
+    const [head] = (await once(viewer, 'response')) as [IncomingHttpHeaders];
+    expect(head[':status']).toBe(200);
+    session.destroy();
   });
 
   it('end when the instance closes, after a last one that says so', async () => {

@@ -6,7 +6,7 @@ import type { Environment } from '../lifecycle/stream.ts';
 import { type Allows, answerStopElsewhere } from '../resume/stop-elsewhere.ts';
 import { handleOf, type StreamHandle } from '../lifecycle/stream-handle.ts';
 import type { Response, RoutedRequest } from '../response/exchange.ts';
-import { answerJson, idIn, routeMiddleware } from '../resume/route-words.ts';
+import { answerJson, asRoute, idIn } from '../resume/route-words.ts';
 import type { AppRequest } from '../settings.ts';
 import type { Middleware } from './middleware.ts';
 
@@ -64,5 +64,5 @@ export function stopMiddleware<Req>(
       save,
     });
   };
-  return routeMiddleware(answerStop);
+  return asRoute(answerStop);
 }

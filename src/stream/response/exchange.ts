@@ -47,6 +47,12 @@ export function exchangeOf(req: RoutedRequest, res: Response): Exchange {
   return { req, res, socket, hasConnection, h2: undefined };
 }
 
+/** Its client has left; `'close'` was emitted, or is about to be. A response of HTTP/2 has no `destroyed` of its own. */
+export function isGone(res: Response): boolean {
+  const { socket, h2 } = exchangeOf(res.req, res);
+  return res.destroyed || (h2 ?? socket).destroyed;
+}
+
 /** What the bytes of this response leave by. */
 export function outputTargetOf({ res, socket, hasConnection, h2 }: Exchange): OutputTarget {
   if (h2 !== undefined) return h2;

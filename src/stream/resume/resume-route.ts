@@ -16,9 +16,9 @@ import type { RelayInstance } from '../../relay/instance.ts';
 import { markNoStream } from '../entry/attach.ts';
 import type { Middleware } from '../entry/middleware.ts';
 import type { Environment } from '../lifecycle/stream.ts';
-import { exchangeOf, type Response, type RoutedRequest } from '../response/exchange.ts';
+import { isGone, type Response, type RoutedRequest } from '../response/exchange.ts';
 import type { AppRequest } from '../settings.ts';
-import { answerAway, answerJson, idIn, offsetOf, routeMiddleware } from './route-words.ts';
+import { answerAway, answerJson, asRoute, idIn, offsetOf } from './route-words.ts';
 import { findStream, type FoundStream, type ResumableStream } from './find-stream.ts';
 import { ResumedResponse } from './resumed-response.ts';
 
@@ -57,7 +57,7 @@ export function resumeMiddleware<Req>(
   const { relay } = environment;
   if (relay === undefined) throw bad('resumeHandler() needs the option `relay` of lastchunk()');
   const route = new ResumeRoute(environment, relay, settingsOf(options));
-  return routeMiddleware((req, res) => route.answer(req, res));
+  return asRoute((req, res) => route.answer(req, res));
 }
 
 function settingsOf<Req>(options: ResumeOptions<Req>): ResumeSettings {
@@ -169,12 +169,6 @@ class ResumeRoute {
     const isHere = this.#relay.streamOf(id) !== undefined;
     observer.onResume(route, isHere ? 'memory' : 'relay', result);
   }
-}
-
-/** Its client has left; `'close'` was emitted, or is about to be. */
-function isGone(res: Response): boolean {
-  const { socket, h2 } = exchangeOf(res.req, res);
-  return res.destroyed || (h2 ?? socket).destroyed;
 }
 
 function answerNothing(res: Response): void {

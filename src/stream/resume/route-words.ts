@@ -1,11 +1,12 @@
-/** What the routes that are about a stream have in common: which one and from where on, and answers that are no stream. */
+/** What routes of ours have in common: their errors, which stream and from where on, and answers that are no stream. */
 import { asMiddleware, type Middleware } from '../entry/middleware.ts';
 import type { Response, RoutedRequest } from '../response/exchange.ts';
 
-/** A route of ours. What `answer` rejects with goes to `next`, and is answered with 500 where there is none. */
-export function routeMiddleware(
-  answer: (req: RoutedRequest, res: Response) => Promise<void>,
-): Middleware {
+/**
+ * A route as middleware. What `answer` rejects with goes to `next`, and without a router is answered with 500; a response that has
+ * begun is destroyed.
+ */
+export function asRoute(answer: (req: RoutedRequest, res: Response) => Promise<void>): Middleware {
   return asMiddleware((req, res, next) =>
     answer(req, res).catch((error: unknown) => {
       if (res.headersSent) res.destroy();
