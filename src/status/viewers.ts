@@ -26,8 +26,8 @@ export interface ViewersOptions {
 interface Viewer {
   readonly res: Response;
   readonly sinceMs: number;
-  /** By `performance.now()`; `undefined` while it takes what it is sent. */
-  fullSinceMs: number | undefined;
+  /** Since it has to take what it was sent, or the end; by `performance.now()`. `undefined` while it takes all. */
+  waitsSinceMs: number | undefined;
 }
 
 /** The viewers of one handler. */
@@ -48,7 +48,7 @@ export class Viewers {
   /** Begins to tell this response, whose head may still be changed. Throws what reading the status throws. */
   add(res: Response): void {
     const first = this.#event();
-    const viewer: Viewer = { res, sinceMs: performance.now(), fullSinceMs: undefined };
+    const viewer: Viewer = { res, sinceMs: performance.now(), waitsSinceMs: undefined };
     res.statusCode = 200;
     res.setHeader('Content-Type', 'text/event-stream; charset=utf-8');
     // Nginx would hold events back.
@@ -56,7 +56,7 @@ export class Viewers {
     const leave = (): void => this.#remove(viewer);
     // Who resets the connection is no error of anybody's.
     res.on('close', leave).on('error', leave);
-    res.on('drain', () => (viewer.fullSinceMs = undefined));
+    res.on('drain', () => (viewer.waitsSinceMs = undefined));
     this.#viewers.add(viewer);
     this.#timer ??= setInterval(() => this.#tellAll(), EVERY_MS).unref();
     tell(viewer, `retry: ${RETRY_MS}\n${first}`);
@@ -72,13 +72,15 @@ export class Viewers {
     const now = performance.now();
     const isLast = event === undefined || this.#options.isClosing();
     for (const viewer of this.#viewers) {
-      const { res, sinceMs, fullSinceMs } = viewer;
-      if (fullSinceMs !== undefined) {
-        if (isLast || now - fullSinceMs > SLOW_MAX_MS) res.destroy();
+      const { res, sinceMs, waitsSinceMs } = viewer;
+      if (waitsSinceMs !== undefined) {
+        if (isLast || now - waitsSinceMs > SLOW_MAX_MS) res.destroy();
         continue;
       }
       if (event !== undefined) tell(viewer, event);
-      if (isLast || now - sinceMs > VIEW_MAX_MS) res.end();
+      if (!isLast && now - sinceMs <= VIEW_MAX_MS) continue;
+      res.end();
+      viewer.waitsSinceMs ??= now;
     }
   }
 
@@ -95,7 +97,7 @@ export class Viewers {
 }
 
 function tell(viewer: Viewer, event: string): void {
-  if (!viewer.res.write(event)) viewer.fullSinceMs ??= performance.now();
+  if (!viewer.res.write(event)) viewer.waitsSinceMs ??= performance.now();
   // Behind compression what was written waits for more.
   viewer.res.flush?.();
 }

@@ -13,15 +13,17 @@ beforeEach(
 );
 afterEach(() => void vi.useRealTimers());
 
-async function open(read: () => string, isClosing = () => false) {
+async function open(read: () => string, highWaterMark?: number) {
   const errors: unknown[] = [];
   const onError = (error: unknown): void => void errors.push(error);
+  const isClosing = (): boolean => false;
   const viewers = new Viewers({ maxViewers: 2, read, isClosing, onError });
   const responses: ServerResponse[] = [];
-  const server = await serve((_req, res) => {
+  const answer = (_req: unknown, res: ServerResponse): void => {
     responses.push(res);
     viewers.add(res);
-  });
+  };
+  const server = await serve(answer, 'http', highWaterMark === undefined ? {} : { highWaterMark });
   const client = await openClient(server, '/');
   const res = await until('it is asked', () => responses[0]);
   return { viewers, client, res, errors };
@@ -79,6 +81,19 @@ it('are asked again after five minutes, so that they are authorized again', asyn
   expect(client.reply?.whole).toBe(false);
   await pass(2);
   expect((await client.over()).whole).toBe(true);
+});
+
+it('are dropped where they do not take the end of their five minutes', async () => {
+  let state = 'x'.repeat(MEGABYTES);
+  const { client, res } = await open(() => state, 2 * MEGABYTES);
+  client.pause();
+  state = 'news';
+  await pass(301);
+  expect([res.writableEnded, res.writableFinished, res.destroyed]).toEqual([true, false, false]);
+  await pass(20);
+  expect([res.errored, res.destroyed]).toEqual([null, false]);
+  await pass(20);
+  expect(res.destroyed).toBe(true);
 });
 
 it('end, and the process goes on, when reading fails', async () => {
