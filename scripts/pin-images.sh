@@ -8,7 +8,7 @@ set -euo pipefail
 [ $# -gt 0 ] || { cd "$(dirname "$0")/.." && set -- docker-compose.yml deploy/demo/Dockerfile; }
 
 # What is built here has no registry.
-images=$(sed -nE 's/^( *image:|FROM) +([^ @]+:[^ @]+)(@[^ ]+)?( .*)?$/\2/p' "$@" | grep -v ':local$' | sort -u)
+images=$(sed -nE -e '/:local$/d' -e 's/^( *image:|FROM) +([^ @]+:[^ @]+)(@[^ ]+)?( .*)?$/\2/p' "$@" | sort -u)
 [ -n "$images" ] || { echo 'no image in these files' >&2; exit 1; }
 
 changes=()

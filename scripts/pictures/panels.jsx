@@ -3,6 +3,7 @@ import { formattedValueToString, getValueFormat } from '@grafana/data';
 import { BarGauge, BigValue, TimeSeries } from '@grafana/ui';
 import { framesOf, nothing, numbersOf } from './frames.js';
 import { Heatmap } from './heatmap.jsx';
+import { cellsOf } from './table.ts';
 
 export function Panel(props) {
   const Kind = KINDS[props.panel.type];
@@ -83,9 +84,9 @@ function Distribution({ panel, answers, range, theme, width, height }) {
 function Rows({ panel, answers, theme }) {
   const [{ result } = { result: [] }] = answers;
   if (result.length === 0) return <Nothing panel={panel} />;
-  const { excludeByName, renameByName } = panel.transformations[0].options;
-  const columns = [...new Set(result.flatMap(({ metric }) => Object.keys(metric)))].filter(
-    (name) => excludeByName[name] !== true,
+  const format = getValueFormat(panel.fieldConfig.defaults.unit);
+  const { titles, rows } = cellsOf(panel, result, (number) =>
+    formattedValueToString(format(number)),
   );
   const cell = { padding: '6px 10px', borderBottom: `1px solid ${theme.colors.border.weak}` };
   const head = { ...cell, textAlign: 'left', color: theme.colors.text.link };
@@ -93,19 +94,19 @@ function Rows({ panel, answers, theme }) {
     <table style={{ width: '100%', fontSize: theme.typography.bodySmall.fontSize }}>
       <thead>
         <tr>
-          {columns.map((name) => (
-            <th key={name} style={head}>
-              {renameByName[name] ?? name}
+          {titles.map((title) => (
+            <th key={title} style={head}>
+              {title}
             </th>
           ))}
         </tr>
       </thead>
       <tbody>
-        {result.map(({ metric }) => (
-          <tr key={JSON.stringify(metric)}>
-            {columns.map((name) => (
-              <td key={name} style={cell}>
-                {metric[name] ?? ''}
+        {rows.map((texts) => (
+          <tr key={texts.join()}>
+            {texts.map((text, index) => (
+              <td key={titles[index]} style={cell}>
+                {text}
               </td>
             ))}
           </tr>

@@ -6,7 +6,7 @@ import { rulesYaml } from '../slo/index.ts';
 import { prometheusRule } from '../slo/manifests.ts';
 import type { Io } from './io.ts';
 import { MANIFEST_OPTIONS, manifestHelp, manifestPlaceOf } from './manifest-options.ts';
-import { SLO_OPTIONS, SLO_OPTIONS_HELP, sloOptionsOf } from './slo-options.ts';
+import { namedByFlag, SLO_OPTIONS, SLO_OPTIONS_HELP, sloOptionsOf } from './slo-options.ts';
 
 /**
  * Runs the command and resolves to the exit code. Rejects with `bad-option` (or the error of `parseArgs`) for a mistake
@@ -21,7 +21,9 @@ export async function runRules(argv: readonly string[], io: Io): Promise<number>
   oneOf('--format', values.format, FORMATS, 'prometheus');
   const slo = sloOptionsOf(values);
   const place = manifestPlaceOf(values, 'prometheusrule');
-  const rules = place === undefined ? rulesYaml(slo) : prometheusRule(slo, place);
+  const rules = namedByFlag(() =>
+    place === undefined ? rulesYaml(slo) : prometheusRule(slo, place),
+  );
   if (values.out === undefined) {
     io.stdout.write(rules);
     return 0;

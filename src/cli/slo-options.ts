@@ -50,16 +50,23 @@ export function sloOptionsOf(flags: SloFlags): SloOptions {
     ...(speed !== undefined && { speed: numberOf('--speed', speed) }),
     source: oneOf('--source', source, SOURCES, 'prometheus'),
   };
-  try {
-    resolveSlo(options);
-  } catch (error) {
-    throw error instanceof LastchunkError ? bad(asTyped(error.message)) : error;
-  }
+  namedByFlag(() => resolveSlo(options));
   return options;
 }
 
-/** The message of an option with the flag in its place: whoever typed `--window` has not heard of `windowDays`. */
-function asTyped(message: string): string {
+/**
+ * What `make` returns. Where it refuses an option, the error names the flag instead: whoever typed `--window` has not heard of
+ * `windowDays`.
+ */
+export function namedByFlag<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw error instanceof LastchunkError ? bad(withFlag(error.message)) : error;
+  }
+}
+
+function withFlag(message: string): string {
   return message.replace(/`(\w+)`/, (quoted, name: string) => {
     const flag = FLAGS[name];
     return flag === undefined ? quoted : `\`${flag}\``;

@@ -25,13 +25,13 @@ export function journalAlerts(slo: Slo): Alert[] {
     {
       name: 'LastchunkJournalDegraded',
       severity: 'warning',
-      // A disk that is full, is cleared and is full again is well for most of the time. Each fall is two changes.
+      // A disk that fills, is cleared and fills again works most of the time. Becoming degraded and healing are two changes.
       expr: `max ${by(slo, 'instance')} (changes(${series('journalDegraded')}[${slo.span(30 * MINUTE)}])) ${atLeast(6)}`,
       wait: 2 * MINUTE,
       labels: { cause: 'flapping' },
       summary: 'The journal fails again and again.',
       description:
-        'The journal of instance {{ $labels.instance }} of job {{ $labels.job }} became degraded or healed {{ $value }} times in 30m: each time, streams were kept in memory only.',
+        'The journal of instance {{ $labels.instance }} of job {{ $labels.job }} became degraded or healed {{ $value }} times in 30m: while it is degraded, streams are kept in memory only.',
     },
     {
       name: 'LastchunkJournalCorrupt',
@@ -78,8 +78,8 @@ function relayDown(slo: Slo): Alert[] {
 }
 
 /**
- * A flush is due every 250 ms, and a lease is over after 15 s: an instance that tells its streams later than this, without
- * a break, is too slow for what resumes them. `speed` does not touch it.
+ * A flush is due every 250 ms and a lease ends after 15 s. An instance that stays this far behind is too slow for those who
+ * resume its streams elsewhere. `speed` does not change it: both are the app's own times.
  */
 const LAGGING_SECONDS = 5;
 

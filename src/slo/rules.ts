@@ -1,9 +1,9 @@
 /** Everything that Prometheus is to compute and to watch, as data. */
+import { bad, show } from '../core/options.ts';
 import { burnAlerts } from './burn-alerts.ts';
 import { journalAlerts } from './journal-alerts.ts';
 import { metaAlerts } from './meta-alerts.ts';
 import { recordingGroups } from './recordings.ts';
-import { bad, show } from '../core/options.ts';
 import type { Alert, AlertingRule, BoardName, RuleGroup } from './rule.ts';
 import { saveAlerts } from './save-alerts.ts';
 import { resolveSlo, type Slo, type SloOptions } from './settings.ts';
@@ -18,7 +18,7 @@ export function ruleGroups(options: SloOptions = {}): RuleGroup[] {
   // Whoever is woken reads it in a mail or on a phone: a path leads nowhere there.
   if (slo.runbookUrl.startsWith('/')) {
     throw bad(
-      `\`runbookUrl\` must be an address of rules, such as https://…, not ${show(slo.runbookUrl)}`,
+      `\`runbookUrl\` must be an address, such as https://…, not the path ${show(slo.runbookUrl)}, which only dashboards take`,
     );
   }
   const recordings = recordingGroups(slo).map((group) => ({
@@ -59,11 +59,13 @@ function ruleOf(slo: Slo, board: BoardName, alert: Alert): AlertingRule {
       description: slo.spelling.template(description),
       runbook_url: `${slo.runbookUrl}/${name}.md`,
       ...(slo.dashboardUrl !== undefined && {
-        dashboard_url: `${slo.dashboardUrl}/d/lastchunk-${alert.shownOn ?? board}?var-job=${JOB}`,
+        dashboard_url: `${slo.dashboardUrl}/d/lastchunk-${alert.shownOn ?? board}?${slo.by.map(chosen).join('&')}`,
       }),
     },
   };
 }
 
-/** The job of the alert as Grafana reads it; all of them for an alert that has none. */
-const JOB = '{{ with $labels.job }}{{ . | urlquery }}{{ else }}$__all{{ end }}';
+/** The dashboard's variable for a label, set to that of the alert; to all values for an alert that has none. */
+function chosen(label: string): string {
+  return `var-${label}={{ with $labels.${label} }}{{ . | urlquery }}{{ else }}$__all{{ end }}`;
+}

@@ -47,6 +47,12 @@ it('writes them into a file', async () => {
   expect(await readFile(file, 'utf8')).toBe(rulesYaml());
 });
 
+it('calls a path a mistake, which the runbooks of dashboards may have', async () => {
+  const { exitCode, stdout, stderr } = await run('--runbooks', '/public/runbooks');
+  expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+  expect(stderr).toContain('`--runbooks` must be an address, such as https://…, not the path');
+});
+
 describe('as a PrometheusRule', () => {
   it('prints the same groups in an object that Kubernetes knows', async () => {
     const place = ['--name', 'chat', '--namespace', 'monitoring'];

@@ -25,7 +25,7 @@ describe('options of the objectives', () => {
     [{ runbookUrl: '' }, 'runbookUrl', 'an address'],
     [{ runbookUrl: 'https://a b' }, 'runbookUrl', 'an address'],
     [{ runbookUrl: 'docs/runbooks' }, 'runbookUrl', 'an address'],
-    [{ runbookUrl: '/runbooks' }, 'runbookUrl', 'an address of rules'],
+    [{ runbookUrl: '/runbooks' }, 'runbookUrl', 'not the path "/runbooks"'],
     [{ dashboardUrl: '/grafana' }, 'dashboardUrl', 'an address'],
     [{ dashboardUrl: 'https://{{ x }}' }, 'dashboardUrl', 'an address'],
     [{ speed: 0.5 }, 'speed', 'from 1 to 60'],

@@ -232,8 +232,8 @@ function firing({ firing: alerts }: Scope): Panel {
     height: 5,
     queries: [
       {
-        // Its value is when the alert became active, in seconds; Grafana's dates are in milliseconds.
-        expr: `1000 * max by (alertname, severity, job, instance, route, runbook) (label_replace(${since} and ignoring (alertstate) ${alerts()}, "runbook", "$1", "alertname", "(.+)"))`,
+        // Its value is when the alert became active, in seconds; Grafana's dates are in milliseconds. The first of several counts.
+        expr: `1000 * min by (alertname, severity, job, instance, route, runbook) (label_replace(${since} and ignoring (alertstate) ${alerts()}, "runbook", "$1", "alertname", "(.+)"))`,
         legend: '{{alertname}}',
         emptyBecause: 'no alert fires',
       },

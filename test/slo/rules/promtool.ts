@@ -28,16 +28,25 @@ export function findPromtools(): readonly Promtool[] {
 }
 
 /** What promtool says, or `undefined` when every case is as it should be. */
-export async function failures(
-  { path }: Promtool,
+export function failures(
+  promtool: Promtool,
   rules: string,
   cases: readonly Case[],
+): Promise<string | undefined> {
+  const groups = [...rules.matchAll(/^ {2}- name: (\S+)$/gm)].map(([, name = '']) => name);
+  return failuresOf(promtool, rules, testFiles(cases, groups));
+}
+
+/** The same for test files as promtool reads them; their `rule_files` is `rules.yml`. */
+export async function failuresOf(
+  { path }: Promtool,
+  rules: string,
+  tests: readonly object[],
 ): Promise<string | undefined> {
   const directory = mkdtempSync(join(tmpdir(), 'lastchunk-rules-'));
   try {
     writeFileSync(join(directory, 'rules.yml'), rules);
-    const groups = [...rules.matchAll(/^ {2}- name: (\S+)$/gm)].map(([, name = '']) => name);
-    const files = testFiles(cases, groups).map((file, index) => {
+    const files = tests.map((file, index) => {
       writeFileSync(join(directory, `test-${index}.yml`), stringify(file, { lineWidth: 0 }));
       return `test-${index}.yml`;
     });
