@@ -5,7 +5,7 @@
 import '../core/supported-node.ts';
 import { isIdentifier } from '../core/identifiers.ts';
 import { bad, optionGroup, refuseUnknown, show, wholeNumber } from '../core/options.ts';
-import { readPositions } from '../relay/engine.ts';
+import { NOT_HELD, readPositions } from '../relay/engine.ts';
 import type { Relay, RelayAnswer, RelayBatch, RelayRecord, RelayTail } from '../relay/port.ts';
 import { linksOf, type RedisArgument, type RedisClient } from './client.ts';
 import { closedError, RedisConnection } from './connection.ts';
@@ -153,14 +153,6 @@ class RedisKeysClient implements Relay {
     return work.finally(() => this.#running.delete(work));
   }
 }
-
-const NOT_HELD: RelayAnswer = {
-  isHeld: false,
-  lengths: new Map(),
-  stops: [],
-  followed: [],
-  hasExpired: false,
-};
 
 const PREFIX = /^[\w.:-]{1,64}$/;
 

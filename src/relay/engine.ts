@@ -1,7 +1,16 @@
-/** What engines have in common: an end as they store it, JSON, and positions that are none. */
+/** What engines have in common: an end as they store it (JSON), positions that are none, and the refusal of a batch. */
 import { isIdentifier } from '../core/identifiers.ts';
 import { toRecord } from '../core/values.ts';
-import type { RelayEnd, RelayPosition, RelayTail } from './port.ts';
+import type { RelayAnswer, RelayEnd, RelayPosition, RelayTail } from './port.ts';
+
+/** The answer to a batch of which nothing was taken. */
+export const NOT_HELD: RelayAnswer = {
+  isHeld: false,
+  lengths: new Map(),
+  stops: [],
+  followed: [],
+  hasExpired: false,
+};
 
 /**
  * A reading of an engine: `read` is asked for the positions whose stream can be there, and answers each in order. Rejects with a

@@ -14,6 +14,7 @@ import {
 import { describeError } from '../../src/core/error-words.ts';
 import { redisRelay, type RedisClient, type RedisRelayOptions } from '../../src/redis/index.ts';
 import type { Relay, RelayBatch, RelayEnd } from '../../src/relay/port.ts';
+import { EMPTY_BATCH } from '../relay/empty-batch.ts';
 import { hasRedis, startRedis, type TestRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 
@@ -31,21 +32,10 @@ beforeEach(async () => {
 /** A failed test leaves no engine that stands still. */
 afterEach(() => server?.resume());
 
-const EMPTY: RelayBatch = {
-  instance: 'i',
-  registers: false,
-  leaseMs: 60_000,
-  retainMs: 60_000,
-  openings: [],
-  parts: [],
-  states: [],
-  settled: [],
-  following: [],
-};
 const END: RelayEnd = { isTidy: true, length: 5, outcome: 'completed', save: 'saved' };
 const STATE = { streamId: 's', conversationId: 'c', heldFrom: null, ending: null, end: null };
 const OPENED: RelayBatch = {
-  ...EMPTY,
+  ...EMPTY_BATCH,
   registers: true,
   openings: [{ streamId: 's', head: 'the head', startedAtMs: 1 }],
   states: [STATE],
@@ -74,12 +64,12 @@ describe.runIf(present)('the relay in Redis', () => {
     const relay = open();
     await relay.exchange(OPENED);
     await server.ask('CONFIG', 'RESETSTAT');
-    for (let n = 0; n < 5; n += 1) await relay.exchange(EMPTY);
+    for (let n = 0; n < 5; n += 1) await relay.exchange(EMPTY_BATCH);
     const stats = async (): Promise<string> => String(await server.ask('INFO', 'commandstats'));
     expect(await stats()).toContain('cmdstat_evalsha:calls=5,');
     expect(await stats()).not.toContain('cmdstat_eval:');
     await server.ask('SCRIPT', 'FLUSH');
-    expect((await relay.exchange(EMPTY)).isHeld).toBe(true);
+    expect((await relay.exchange(EMPTY_BATCH)).isHeld).toBe(true);
     expect(await stats()).toContain('cmdstat_eval:calls=1,');
   });
 
@@ -87,7 +77,7 @@ describe.runIf(present)('the relay in Redis', () => {
     const relay = open();
     await relay.exchange(OPENED);
     expect(await server.ask('PTTL', '{lastchunk}:body:s')).toBe(-1);
-    await relay.exchange({ ...EMPTY, states: [{ ...STATE, end: END }], settled: ['s'] });
+    await relay.exchange({ ...EMPTY_BATCH, states: [{ ...STATE, end: END }], settled: ['s'] });
     for (const kind of ['body:s', 'stream:s', 'conversation:c']) {
       const ms = Number(await server.ask('PTTL', `{lastchunk}:${kind}`));
       expect(ms).toBeGreaterThan(600_000);
@@ -110,11 +100,11 @@ describe.runIf(present)('the relay in Redis', () => {
     const client = new Redis({ port: server.port });
     onTestFinished(() => client.disconnect());
     for (const key of await client.keys('*')) dumped.set(key, await client.dumpBuffer(key));
-    await relay.exchange({ ...EMPTY, states: [{ ...STATE, end: END }] });
+    await relay.exchange({ ...EMPTY_BATCH, states: [{ ...STATE, end: END }] });
     await client.flushall();
     for (const [key, value] of dumped) await client.restore(key, 0, value as Buffer);
     // Also where the exchange has nothing to tell: its end was lost.
-    const answer = await relay.exchange(EMPTY);
+    const answer = await relay.exchange(EMPTY_BATCH);
     expect(answer.isHeld).toBe(false);
     const again = await relay.exchange({ ...OPENED, instance: 'anew' });
     expect(again.lengths.get('s')).toBe(5);
@@ -185,7 +175,7 @@ describe.runIf(present)('the relay in Redis', () => {
     const relay = open({ commandTimeoutMs: 50 });
     await relay.exchange(OPENED);
     server.pause();
-    const calls = Array.from({ length: 20 }, () => relay.exchange(EMPTY));
+    const calls = Array.from({ length: 20 }, () => relay.exchange(EMPTY_BATCH));
     const results = await Promise.allSettled(calls);
     expect(results.every(({ status }) => status === 'rejected')).toBe(true);
     server.resume();
@@ -204,7 +194,7 @@ describe.runIf(present)('the relay in Redis', () => {
     await relay.exchange(OPENED);
     expect(await client.exists('{lastchunk}:stream:s')).toBe(1);
     await Promise.all([relay.close(), relay.close()]);
-    await expect(relay.exchange(EMPTY)).rejects.toMatchObject({ code: 'closed' });
+    await expect(relay.exchange(EMPTY_BATCH)).rejects.toMatchObject({ code: 'closed' });
     expect(await client.ping()).toBe('PONG');
     await until('its own connections are closed', async () => {
       const list = String(await server.ask('CLIENT', 'LIST', 'TYPE', 'normal'));
@@ -233,7 +223,7 @@ describe.runIf(present)('a cluster', () => {
     expect((await relay.exchange(OPENED)).isHeld).toBe(true);
     expect(await bodyOf(relay)).toBe('hello');
     expect(await relay.command('s')).toBe(true);
-    expect((await relay.exchange(EMPTY)).stops).toEqual(['s']);
+    expect((await relay.exchange(EMPTY_BATCH)).stops).toEqual(['s']);
     expect(await relay.purge('c')).toBe(1);
   });
 });

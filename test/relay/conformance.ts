@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { EMPTY_BATCH } from './empty-batch.ts';
 import type { Relay, RelayAnswer, RelayBatch, RelayEnd, RelayState } from '../../src/relay/port.ts';
 
 /** An empty engine of one test. */
@@ -498,15 +499,10 @@ class Instance {
   /** One exchange; what is left out is nothing. */
   tell(given: Partial<RelayBatch>): Promise<RelayAnswer> {
     return this.relay.exchange({
+      ...EMPTY_BATCH,
       instance: this.name,
-      registers: false,
       leaseMs: LEASE_MS,
       retainMs: RETAIN_MS,
-      openings: [],
-      parts: [],
-      states: [],
-      settled: [],
-      following: [],
       ...given,
     });
   }

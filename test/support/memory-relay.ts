@@ -2,7 +2,7 @@
  * A relay in memory, whose clock and whose faults are the test's. Every `connect()` is what one instance has of it; all of
  * them share one state, as clients of a database do.
  */
-import { readPositions } from '../../src/relay/engine.ts';
+import { NOT_HELD, readPositions } from '../../src/relay/engine.ts';
 import type {
   Relay,
   RelayAnswer,
@@ -266,14 +266,6 @@ export function createMemoryRelay(): MemoryRelay {
     isSettled: (streamId) => streams.get(streamId)?.isSettled === true,
   };
 }
-
-const NOT_HELD: RelayAnswer = {
-  isHeld: false,
-  lengths: new Map(),
-  stops: [],
-  followed: [],
-  hasExpired: false,
-};
 
 const NOTHING = {
   conversationId: null,

@@ -8,19 +8,13 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import { isRecord } from '../../../src/core/values.ts';
-import { jsonSpans } from '../../support/otlp.ts';
+import { jsonSpans, type ReceivedSpan } from '../../support/otlp.ts';
 import { decodeSpans } from '../../support/otlp-protobuf.ts';
 import { addressOf } from './model.ts';
 
 /** A span, whoever sent it. */
-export interface ToolSpan {
-  readonly traceId: string;
-  readonly spanId: string;
-  /** Empty for a root. */
-  readonly parentSpanId: string;
-  readonly name: string;
+export interface ToolSpan extends Omit<ReceivedSpan, 'kind' | 'status'> {
   readonly failed: boolean;
-  readonly attributes: Readonly<Record<string, unknown>>;
 }
 
 /** What has come. */

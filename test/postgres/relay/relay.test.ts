@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type PostgresRelayOptions, postgresRelay } from '../../../src/postgres/relay/relay.ts';
+import { EMPTY_BATCH } from '../../relay/empty-batch.ts';
 import { describeRelay } from '../../relay/conformance.ts';
 import { useDatabase } from '../../support/database.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
@@ -58,17 +59,7 @@ describeRelay('PostgreSQL', async () => {
   };
 });
 
-const EMPTY = {
-  instance: 'i',
-  registers: true,
-  leaseMs: 60_000,
-  retainMs: 60_000,
-  openings: [],
-  parts: [],
-  states: [],
-  settled: [],
-  following: [],
-};
+const EMPTY = { ...EMPTY_BATCH, registers: true };
 
 const persistence = () =>
   look(
