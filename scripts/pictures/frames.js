@@ -37,6 +37,11 @@ export function nothing(panel, theme) {
   return fieldOf({ panel, refId: 'A', name: '', seriesIndex: 0, theme }, [null]);
 }
 
+/** A column of a table. */
+export function columnOf(panel, title, theme) {
+  return fieldOf({ panel, refId: '', name: title, seriesIndex: 0, theme }, []);
+}
+
 function fieldOf({ panel, refId, name, seriesIndex, theme }, values) {
   const { defaults, overrides } = panel.fieldConfig;
   const config = { ...defaults, displayName: name, custom: { ...DRAWN, ...defaults.custom } };

@@ -1,7 +1,7 @@
 /** Each kind of panel that the dashboards have. */
 import { formattedValueToString, getValueFormat } from '@grafana/data';
-import { BarGauge, BigValue, TimeSeries } from '@grafana/ui';
-import { framesOf, nothing, numbersOf } from './frames.js';
+import { BigValue, TimeSeries } from '@grafana/ui';
+import { columnOf, framesOf, nothing, numbersOf } from './frames.js';
 import { Heatmap } from './heatmap.jsx';
 import { cellsOf } from './table.ts';
 
@@ -40,30 +40,6 @@ function Stat({ panel, answers, theme, width, height }) {
   return <BigValue {...look} value={value} theme={theme} width={width} height={height} />;
 }
 
-function Ranking({ panel, answers, theme, width, height }) {
-  const fields = numbersOf(panel, answers, theme);
-  if (fields.length === 0) return <Nothing panel={panel} />;
-  const { displayMode, showUnfilled, namePlacement, valueMode } = panel.options;
-  const each = Math.min(height / fields.length, 60);
-  const most = Math.max(...fields.map(({ values }) => values[0] ?? 0), 1e-6);
-  return fields.map(({ name, values, config, display }) => (
-    <BarGauge
-      key={name}
-      theme={theme}
-      width={width}
-      height={each - 10}
-      orientation="horizontal"
-      field={{ ...config, max: config.max ?? most }}
-      display={display}
-      value={{ ...display(values[0]), title: name }}
-      displayMode={displayMode}
-      showUnfilled={showUnfilled}
-      namePlacement={namePlacement}
-      valueDisplayMode={valueMode}
-    />
-  ));
-}
-
 function Distribution({ panel, answers, range, theme, width, height }) {
   const [{ result } = { result: [] }] = answers;
   if (result.length === 0) return <Nothing panel={panel} />;
@@ -82,12 +58,9 @@ function Distribution({ panel, answers, range, theme, width, height }) {
 }
 
 function Rows({ panel, answers, theme }) {
-  const [{ result } = { result: [] }] = answers;
-  if (result.length === 0) return <Nothing panel={panel} />;
-  const format = getValueFormat(panel.fieldConfig.defaults.unit);
-  const { titles, rows } = cellsOf(panel, result, (number) =>
-    formattedValueToString(format(number)),
-  );
+  const { titles, rows } = cellsOf(panel, answers);
+  if (rows.length === 0) return <Nothing panel={panel} />;
+  const fields = titles.map((title) => columnOf(panel, title, theme));
   const cell = { padding: '6px 10px', borderBottom: `1px solid ${theme.colors.border.weak}` };
   const head = { ...cell, textAlign: 'left', color: theme.colors.text.link };
   return (
@@ -102,11 +75,11 @@ function Rows({ panel, answers, theme }) {
         </tr>
       </thead>
       <tbody>
-        {rows.map((texts) => (
-          <tr key={texts.join()}>
-            {texts.map((text, index) => (
-              <td key={titles[index]} style={cell}>
-                {text}
+        {rows.map((row) => (
+          <tr key={row.join()}>
+            {row.map((value, index) => (
+              <td key={titles[index]} style={{ ...cell, ...lookOf(fields[index], value) }}>
+                {textOf(fields[index], value)}
               </td>
             ))}
           </tr>
@@ -114,6 +87,16 @@ function Rows({ panel, answers, theme }) {
       </tbody>
     </table>
   );
+}
+
+function textOf({ display }, value) {
+  return typeof value === 'number' ? formattedValueToString(display(value)) : value;
+}
+
+/** A column of numbers has the colour of its thresholds only where the dashboard says so. */
+function lookOf({ config, display }, value) {
+  const coloured = config.custom.cellOptions?.type === 'color-text';
+  return coloured && typeof value === 'number' ? { color: display(value).color } : {};
 }
 
 function Nothing({ panel }) {
@@ -124,7 +107,6 @@ function Nothing({ panel }) {
 const KINDS = {
   timeseries: Plot,
   stat: Stat,
-  bargauge: Ranking,
   heatmap: Distribution,
   table: Rows,
 };

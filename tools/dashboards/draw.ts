@@ -1,8 +1,6 @@
 /** How each kind of panel is drawn by Grafana. */
-import { PanelBuilder as BarGauge } from '@grafana/grafana-foundation-sdk/bargauge';
 import {
   AxisPlacement,
-  BarGaugeDisplayMode,
   BigValueColorMode,
   BigValueGraphMode,
   GraphDrawStyle,
@@ -15,9 +13,9 @@ import {
   StackingConfigBuilder,
   StackingMode,
   TableCellHeight,
+  TableSortByFieldStateBuilder,
   TooltipDisplayMode,
   VizLegendOptionsBuilder,
-  VizOrientation,
   VizTooltipOptionsBuilder,
 } from '@grafana/grafana-foundation-sdk/common';
 import { FieldColorBuilder, FieldColorModeId } from '@grafana/grafana-foundation-sdk/dashboard';
@@ -30,7 +28,7 @@ import {
 import { PanelBuilder as Stat } from '@grafana/grafana-foundation-sdk/stat';
 import { PanelBuilder as Table } from '@grafana/grafana-foundation-sdk/table';
 import { PanelBuilder as TimeSeries } from '@grafana/grafana-foundation-sdk/timeseries';
-import type { Panel } from './panel.ts';
+import { refIdOf, type Column, type Panel, type Step } from './panel.ts';
 
 /** A builder that knows its kind, and nothing yet that all kinds have alike. */
 export function draw(panel: Panel, runbook: (alert: string) => string) {
@@ -39,12 +37,6 @@ export function draw(panel: Panel, runbook: (alert: string) => string) {
       return new Stat()
         .colorMode(BigValueColorMode.Value)
         .graphMode(BigValueGraphMode.None)
-        .colorScheme(byThresholds())
-        .reduceOptions(lastValue());
-    case 'ranking':
-      return new BarGauge()
-        .orientation(VizOrientation.Horizontal)
-        .displayMode(BarGaugeDisplayMode.Basic)
         .colorScheme(byThresholds())
         .reduceOptions(lastValue());
     case 'heatmap':
@@ -58,7 +50,7 @@ export function draw(panel: Panel, runbook: (alert: string) => string) {
         )
         .yAxis(new YAxisConfigBuilder().unit(panel.unit).axisPlacement(AxisPlacement.Left));
     case 'table':
-      return table(runbook);
+      return table(panel, runbook);
     case 'lines':
     case 'stack':
       return plot(panel);
@@ -120,36 +112,58 @@ function seriesColours({ othersIn }: Panel): FieldColorBuilder {
   return new FieldColorBuilder().mode(FieldColorModeId.Fixed).fixedColor(othersIn);
 }
 
-/** The name of a query in its panel: A, B, C. */
-export function refIdOf(index: number): string {
-  return String.fromCharCode('A'.charCodeAt(0) + index);
-}
-
-function table(runbook: (alert: string) => string): Table {
-  return new Table()
+/** One query is a table as it comes; the tables of several become one, with a line for the labels that they share. */
+function table(panel: Panel, runbook: (alert: string) => string): Table {
+  const { columns = [], queries, sortedBy } = panel;
+  const builder = new Table()
     .showHeader(true)
     .cellHeight(TableCellHeight.Sm)
-    .colorScheme(byThresholds())
-    .withTransformation({
-      id: 'organize',
-      options: {
-        excludeByName: { Time: true },
-        indexByName: {
-          alertname: 0,
-          severity: 1,
-          Value: 2,
-          job: 3,
-          instance: 4,
-          route: 5,
-          runbook: 6,
-        },
-        renameByName: { alertname: 'alert', Value: 'since' },
-      },
-    })
-    .overrideByName('runbook', [
-      {
-        id: 'links',
-        value: [{ title: 'Runbook', url: runbook('${__value.raw}'), targetBlank: true }],
-      },
-    ]);
+    .colorScheme(byThresholds());
+  if (queries.length > 1) builder.withTransformation({ id: 'merge', options: {} });
+  builder.withTransformation({
+    id: 'organize',
+    options: {
+      excludeByName: { Time: true },
+      indexByName: Object.fromEntries(columns.map(({ field }, index) => [field, index])),
+      renameByName: Object.fromEntries(
+        columns.filter(({ field, title }) => field !== title).map((one) => [one.field, one.title]),
+      ),
+    },
+  });
+  if (sortedBy !== undefined) {
+    builder.sortBy([new TableSortByFieldStateBuilder().displayName(sortedBy).desc(true)]);
+  }
+  for (const column of columns) {
+    const properties = propertiesOf(column, runbook);
+    if (properties.length > 0) builder.overrideByName(column.title, properties);
+  }
+  return builder;
+}
+
+/** What Grafana is told of a column alone. */
+function propertiesOf(column: Column, runbook: (alert: string) => string) {
+  const { unit, decimals, steps, runbook: leads } = column;
+  return [
+    ...(unit === undefined ? [] : [{ id: 'unit', value: unit }]),
+    ...(decimals === undefined ? [] : [{ id: 'decimals', value: decimals }]),
+    ...(steps === undefined
+      ? []
+      : [
+          { id: 'thresholds', value: { mode: 'absolute', steps: stepsOf(steps) } },
+          { id: 'custom.cellOptions', value: { type: 'color-text' } },
+        ]),
+    ...(leads === undefined
+      ? []
+      : [
+          {
+            id: 'links',
+            value: [{ title: 'Runbook', url: runbook('${__value.raw}'), targetBlank: true }],
+          },
+        ]),
+  ];
+}
+
+/** Thresholds as Grafana writes them. */
+export function stepsOf(steps: readonly Step[]) {
+  return steps.map(({ from, colour }) => ({ value: from ?? null, color: colour }));
 }

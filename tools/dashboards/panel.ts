@@ -37,10 +37,23 @@ export interface Step {
 }
 
 /**
- * How it is drawn: one number now (`stat`), lines, stacked bars, the largest few (`ranking`), a distribution over time
- * (`heatmap`), or rows (`table`).
+ * How it is drawn: one number now (`stat`), lines, stacked bars, a distribution over time (`heatmap`), or rows (`table`).
  */
-export type PanelKind = 'stat' | 'lines' | 'stack' | 'ranking' | 'heatmap' | 'table';
+export type PanelKind = 'stat' | 'lines' | 'stack' | 'heatmap' | 'table';
+
+/** A column of a table. */
+export interface Column {
+  /** A label, or where Grafana puts the value of a query: `valueOf()`. */
+  readonly field: string;
+  readonly title: string;
+  /** Default: that of the panel. */
+  readonly unit?: Unit;
+  readonly decimals?: number;
+  /** Colours of its text. */
+  readonly steps?: readonly Step[];
+  /** Set where its text is the name of an alert and leads to the runbook. */
+  readonly runbook?: true;
+}
 
 /** One panel. */
 export interface Panel {
@@ -69,6 +82,10 @@ export interface Panel {
   readonly colours?: Readonly<Record<string, Colour>>;
   /** The series without a fixed colour have this one. */
   readonly othersIn?: Colour;
+  /** Of a table, from the left. */
+  readonly columns?: readonly Column[];
+  /** Title of the column by which a table is sorted, the largest first. */
+  readonly sortedBy?: string;
   /** What stands there instead of a number when there is none. */
   readonly noValue: string;
 }
@@ -87,4 +104,14 @@ export interface Board {
   readonly title: string;
   readonly description: string;
   readonly rows: readonly PanelRow[];
+}
+
+/** The name of a query in its panel: A, B, C. */
+export function refIdOf(index: number): string {
+  return String.fromCharCode('A'.charCodeAt(0) + index);
+}
+
+/** The field that has the value of a query, in a table of several queries. */
+export function valueOf(index: number): string {
+  return `Value #${refIdOf(index)}`;
 }

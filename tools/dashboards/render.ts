@@ -11,9 +11,9 @@ import {
   type Dashboard,
 } from '@grafana/grafana-foundation-sdk/dashboard';
 import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
-import { draw, refIdOf } from './draw.ts';
+import { draw, stepsOf } from './draw.ts';
 import { normalise } from './normalise.ts';
-import type { Board, Panel, Query, Step } from './panel.ts';
+import { refIdOf, type Board, type Panel, type Query, type Step } from './panel.ts';
 import type { Scope } from './scope.ts';
 import type { Spelling } from '../../src/slo/source.ts';
 import { SOURCE, variables } from './variables.ts';
@@ -62,12 +62,9 @@ function panelOf(panel: Panel, runbook: (alert: string) => string, spelling: Spe
     .unit(unit)
     .noValue(panel.noValue)
     .thresholds(
-      new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps(
-        (panel.steps ?? PLAIN).map(({ from, colour }) => ({
-          value: from ?? null,
-          color: colour,
-        })),
-      ),
+      new ThresholdsConfigBuilder()
+        .mode(ThresholdsMode.Absolute)
+        .steps(stepsOf(panel.steps ?? PLAIN)),
     )
     .targets(panel.queries.map((query, index) => targetOf(panel, query, index, spelling)))
     .links(
@@ -100,7 +97,7 @@ function targetOf(
   if (query.exemplars === true) target.exemplar(true);
   if (kind === 'heatmap') return target.range().format(PromQueryFormat.Heatmap);
   if (kind === 'table') return target.instant().format(PromQueryFormat.Table);
-  return kind === 'stat' || kind === 'ranking' ? target.instant() : target.range();
+  return kind === 'stat' ? target.instant() : target.range();
 }
 
 /** Vertical lines over every plot: what changed, and who was woken. */

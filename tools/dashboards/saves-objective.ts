@@ -238,6 +238,15 @@ function firing({ firing: alerts }: Scope): Panel {
         emptyBecause: 'no alert fires',
       },
     ],
+    columns: [
+      { field: 'alertname', title: 'alert' },
+      { field: 'severity', title: 'severity' },
+      { field: 'Value', title: 'since' },
+      { field: 'job', title: 'job' },
+      { field: 'instance', title: 'instance' },
+      { field: 'route', title: 'route' },
+      { field: 'runbook', title: 'runbook', runbook: true },
+    ],
     noValue: 'No alert fires.',
   };
 }

@@ -1,40 +1,23 @@
 /** What became of every message that was due, and what no result would show. */
 /* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
 import type { Panel, PanelRow } from './panel.ts';
+import { routes } from './saves-routes.ts';
 import { age, WINDOW, type Scope } from './scope.ts';
 
 const HALF = { width: 12, height: 8 } as const;
 const THIRD = { width: 8, height: 7 } as const;
 
 export function savesRow(scope: Scope): PanelRow {
-  const { rate, quantile, buckets } = scope;
+  const { quantile, buckets } = scope;
   return {
     id: 20,
     title: 'Saves',
     panels: [
       results(scope),
+      storeErrors(scope),
+      routes(scope),
       {
-        ...HALF,
-        id: 22,
-        kind: 'ranking',
-        title: 'Routes that fail most',
-        shows: 'Lost and missing messages per second, for the ten routes with the most.',
-        good: 'All 0.',
-        action: 'One route alone is its handler or its messages; all of them are the store.',
-        alerts: ['LastchunkSaveErrorBudgetBurn', 'LastchunkSavesAllFailing'],
-        unit: 'suffix: saves/s',
-        min: 0,
-        queries: [
-          {
-            expr: `topk(10, ${rate('route', 'saves', { result: ['lost', 'missing'] })})`,
-            legend: '{{route}}',
-          },
-        ],
-        steps: [{ colour: 'green' }, { from: 0.000001, colour: 'red' }],
-        noValue: 'no routes',
-      },
-      {
-        ...HALF,
+        ...THIRD,
         id: 23,
         kind: 'lines',
         title: 'Time until saved',
@@ -55,7 +38,7 @@ export function savesRow(scope: Scope): PanelRow {
         noValue: 'no saves',
       },
       {
-        ...HALF,
+        ...THIRD,
         id: 24,
         kind: 'heatmap',
         title: 'Time until saved, all of them',
@@ -68,7 +51,6 @@ export function savesRow(scope: Scope): PanelRow {
         noValue: 'no saves',
       },
       holds(scope),
-      storeErrors(scope),
     ],
   };
 }
@@ -93,7 +75,7 @@ function results({ rate }: Scope): Panel {
 
 function holds({ rate, quantile }: Scope): Panel {
   return {
-    ...HALF,
+    ...THIRD,
     id: 25,
     kind: 'lines',
     title: 'Final frames held',

@@ -35,15 +35,18 @@ export function createScope(slo: Slo) {
   /** The series of a metric that the variables select. */
   const select = <K extends MetricKey>(key: K, labels?: Labels<K>): string =>
     within(series(key, labels), chosen(key));
+  /** The buckets of a histogram that the variables select. */
+  const bucketsOf = (key: MetricKey): string =>
+    `${METRICS[key].prometheus}_bucket{${chosen(key).join(', ')}}`;
   /** Buckets per second, summed. */
-  const buckets = (key: MetricKey): string =>
-    `sum by (le) (rate(${METRICS[key].prometheus}_bucket{${chosen(key).join(', ')}}${WINDOW}))`;
+  const buckets = (key: MetricKey): string => `sum by (le) (rate(${bucketsOf(key)}${WINDOW}))`;
   return {
     slo,
     select,
     /** `sum by (…) (rate(…))`; of everything when `by` is empty. */
     rate: <K extends MetricKey>(by: string, key: K, labels?: Labels<K>): string =>
       `sum${by === '' ? '' : ` by (${by})`} (rate(${select(key, labels)}${WINDOW}))`,
+    bucketsOf,
     buckets,
     quantile: (q: number, key: MetricKey): string => `histogram_quantile(${q}, ${buckets(key)})`,
     /** A recorded series; these have no instance and no route. */
