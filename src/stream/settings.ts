@@ -97,6 +97,11 @@ export interface GuardOptions<Req = AppRequest> extends ObserveOptions {
   readonly headers?: boolean;
   /** Store every parsed payload; default false: only with tool calls, or where one was not recognised. */
   readonly events?: boolean;
+  /**
+   * Gives each frame of an event stream that has no `id` one, its offset in the body, so that `EventSource` resumes by itself through
+   * `resumeHandler()`; default false. Needs the option `relay` of `lastchunk()`. Changes what is sent, not what is stored as text.
+   */
+  readonly ids?: boolean;
 }
 
 /** `finish`, checked; `key` is undefined where the app gave none. */
@@ -123,6 +128,7 @@ export interface StreamSettings {
   readonly stallTimeoutMs: number;
   readonly headers: boolean;
   readonly events: boolean;
+  readonly ids: boolean;
 }
 
 const OBSERVE_KEYS = ['route', 'format', 'stream', 'missingAfterMs'];
@@ -137,6 +143,7 @@ const GUARD_KEYS = [
   'stallTimeoutMs',
   'headers',
   'events',
+  'ids',
 ];
 
 const FINISH_KEYS = ['timeoutMs', 'maxBytes', 'maxConcurrent', 'key', 'maxConcurrentPerKey'];
@@ -177,6 +184,7 @@ function guardDefaults<Req>(options: GuardOptions<Req>): StreamSettings {
     stallTimeoutMs: ms('stallTimeoutMs', 0, 0),
     headers: flag('headers', options.headers, true),
     events: flag('events', options.events, false),
+    ids: flag('ids', options.ids, false),
   };
 }
 

@@ -5,6 +5,7 @@ import cors from 'cors';
 import type express from 'express';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { GuardOptions } from '../../src/index.ts';
 import { ROOT } from '../support/imports.ts';
 import { createShared, type Replica, startReplica } from '../support/replicas.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
@@ -76,8 +77,31 @@ describe.skipIf(path === undefined && !inCi)('resumingFetch in a browser', () =>
     expect(shown).toEqual({ text: 'one ', end: 'TypeError: network error' });
   });
 
+  it('needs none of it with an EventSource whose frames have ids', async () => {
+    const { here, page, proxy } = await open({ ids: true });
+    const asked = fetch(`${here.server.url}/chat/c`, { method: 'POST' });
+    const { res, streamId } = await until('the handler runs', () => here.talks[0]);
+    res.type('text/event-stream').write('data: one\n\n: ping\n\n');
+    const shown: string[] = [];
+    await page.exposeFunction('show', (data: string) => shown.push(data));
+    await page.evaluate(`
+      globalThis.source = new EventSource('${proxy.url}/streams/${streamId}');
+      source.onmessage = ({ data }) => show(data);
+    `);
+    await until('it is shown', () => shown.length === 1);
+    proxy.cut();
+    res.write('data: two\n\n');
+    await until('it has come again', () => shown.length === 2);
+    proxy.cut();
+    res.end('data: three\n\n');
+    // A regular end is one more reason to connect again, and then it is told that this was all.
+    await until('it is closed', () => page.evaluate('source.readyState === EventSource.CLOSED'));
+    expect(shown).toEqual(['one', 'two', 'three']);
+    expect((await asked).status).toBe(200);
+  });
+
   /** A page of the first of two replicas, which can be reached by a proxy as well. */
-  async function open() {
+  async function open(guard: GuardOptions = {}) {
     const shared = createShared();
     const before = (app: express.Express): void => {
       app.use(cors({ exposedHeaders: EXPOSED }));
@@ -87,7 +111,7 @@ describe.skipIf(path === undefined && !inCi)('resumingFetch in a browser', () =>
         (_req, res) => void res.type('html').send('<!doctype html><title>chat</title>'),
       );
     };
-    const here = await startReplica(shared, { before });
+    const here = await startReplica(shared, { before, guard });
     const there = await startReplica(shared, { before });
     const proxy = await startTcpProxy(here.server.port, 'localhost');
     onTestFinished(() => proxy.close());

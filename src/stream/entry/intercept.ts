@@ -4,6 +4,7 @@
  * less. What is held is held below Node's response, which answers for itself; here only those calls are answered that
  * must not reach it: what is written for a client that is gone, and what comes after an end that is held.
  */
+import { type FrameIds, frameIdsFor } from '../body/frame-ids.ts';
 import type { ResponseHead } from '../response/is-stream.ts';
 import { isDestroyedByNode } from '../response/connection-events.ts';
 import { H2_INTERNAL_ERROR, type Response } from '../response/exchange.ts';
@@ -45,6 +46,7 @@ export class InterceptedResponse {
   /** Node's own code is running, which calls further methods of the response: `end` over HTTP/2 calls `write`. */
   #isNested = false;
   #givenHead: ResponseHead | undefined;
+  #ids: FrameIds | undefined;
 
   constructor(stream: Stream) {
     const { res, h2 } = stream.exchange;
@@ -89,7 +91,7 @@ export class InterceptedResponse {
 
   #write(self: Response, args: unknown[]): unknown {
     const { hold, timings } = this.#stream;
-    const route = this.#routeOf(args[0], args[1]);
+    const route = this.#routeOf(args);
     if (route === 'discarded') return discard(lastFunction(...args));
     if (route === 'too late') return this.#callLate('write', self, args);
     const flowing = this.#call(this.#methods.write, self, args);
@@ -99,8 +101,9 @@ export class InterceptedResponse {
   }
 
   /** A chunk is being written: it is taken, if it is the stream's. */
-  #routeOf(chunk: unknown, encoding: unknown): WriteRoute {
+  #routeOf(args: unknown[]): WriteRoute {
     const stream = this.#stream;
+    const [chunk] = args;
     if (this.#isNested) return 'passes';
     noticeClosed(stream);
     // Anything else is refused by Node, and may be followed by an answer.
@@ -112,7 +115,8 @@ export class InterceptedResponse {
     if (stream.phase.discardsWrites) return 'discarded';
     if (stream.endCalled) return stream.hold.isLate ? 'too late' : 'passes';
     if (chunk === '') return stream.phase.clientGone ? 'discarded' : 'passes';
-    if (stream.take(chunk, encoding) === 'invalid') return 'passes';
+    this.#ids?.addTo(args);
+    if (stream.take(args[0], args[1]) === 'invalid') return 'passes';
     return stream.phase.clientGone ? 'discarded' : 'passes';
   }
 
@@ -185,9 +189,10 @@ export class InterceptedResponse {
     if (begins === undefined && !stream.concerned) return this.#call(this.#methods.end, self, args);
     const done = lastFunction(chunk, encoding, callback);
     if (stream.endCalled) return this.#endAgain(self, args, hasBody, done);
+    if (!this.#isNested) this.#ids?.addTo(args);
     const isDiscarded = stream.phase.clientGone || stream.phase.discardsWrites;
     if (!isDiscarded) return this.#endHeld(self, args, { hasBody, begins });
-    if (hasBody && !stream.phase.discardsWrites && stream.take(chunk, encoding) === 'invalid') {
+    if (hasBody && !stream.phase.discardsWrites && stream.take(args[0], encoding) === 'invalid') {
       return this.#call(this.#methods.end, self, args);
     }
     handlerEnded(stream, done);
@@ -260,7 +265,9 @@ export class InterceptedResponse {
     const answer = decide(stream, head, body);
     // The response itself cannot tell afterwards what `writeHead` was given.
     if (answer === 'later') this.#givenHead = given;
-    return answer === 'stream' ? head : undefined;
+    if (answer !== 'stream') return undefined;
+    this.#ids = frameIdsFor(stream.settings, stream.environment, head);
+    return head;
   }
 
   /** Makes a call of which the stream knows already, whatever methods of the response it uses. */

@@ -59,6 +59,9 @@ export function guardMiddleware<Req, Res>(
   if (handler !== undefined && typeof handler !== 'function') {
     throw bad('the second argument of guard() must be a function');
   }
+  if (settings.ids && environment.relay === undefined) {
+    throw bad('`ids` of guard() needs the option `relay` of lastchunk()');
+  }
   if (environment.keeper === undefined) environment.warnOnce('no store', NO_STORE);
   if (settings.route !== undefined) environment.observer.onRoute(settings.route);
   // It is called with what its framework, or Node, calls us with.

@@ -18,7 +18,7 @@ import type { Middleware } from '../entry/middleware.ts';
 import type { Environment } from '../lifecycle/stream.ts';
 import { isGone, type Response, type RoutedRequest } from '../response/exchange.ts';
 import type { AppRequest } from '../settings.ts';
-import { answerAway, answerJson, asRoute, idIn, offsetOf } from './route-words.ts';
+import { answerAway, answerJson, asRoute, idIn, isByEventId, offsetOf } from './route-words.ts';
 import { findStream, type FoundStream, type ResumableStream } from './find-stream.ts';
 import { ResumedResponse } from './resumed-response.ts';
 
@@ -114,7 +114,9 @@ class ResumeRoute {
       this.#tell(undefined, 'not-found');
       return find === undefined ? answerJson(res, 404, { error: 'not found' }) : answerNothing(res);
     }
-    this.#tell(stream, this.#resume(res, stream, offset));
+    // What an EventSource has to be told, because it takes a regular end for a connection that broke.
+    const saysOver = isByEventId(req);
+    this.#tell(stream, this.#resume(res, stream, { offset, saysOver }));
   }
 
   async #find(target: unknown): Promise<FoundStream | undefined | 'away'> {
@@ -139,13 +141,17 @@ class ResumeRoute {
     }
   }
 
-  #resume(res: Response, { stream, response, end }: FoundStream, offset: number): ResumeResult {
+  #resume(
+    res: Response,
+    { stream, response, end }: FoundStream,
+    { offset, saysOver }: { readonly offset: number; readonly saysOver: boolean },
+  ): ResumeResult {
     if (end !== null && offset > end.length && response !== undefined) {
       answerBeyond(res, end.length);
       return 'refused';
     }
-    // All of it was seen, and there is no regular end to come.
-    const isOver = end !== null && offset === end.length && !end.isTidy;
+    // All of it was seen, and there is no regular end to come, or it is told by this answer.
+    const isOver = end !== null && offset === end.length && (saysOver || !end.isTidy);
     if (response === undefined || isOver) {
       answerNothing(res);
       return 'nothing';

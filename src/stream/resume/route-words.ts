@@ -41,10 +41,19 @@ export function answerJson(res: Response, status: number, body: object): void {
  * a fraction, no number, or named twice.
  */
 export function offsetOf(req: RoutedRequest): number | undefined {
-  const [, query = ''] = (req.url ?? '').split('?', 2);
-  const named = new URLSearchParams(query).getAll('offset');
+  const named = namedOffsets(req);
   if (named.length > 1) return undefined;
   const given = named[0] ?? req.headers['last-event-id'] ?? '0';
   if (typeof given !== 'string' || !/^\d{1,15}$/.test(given)) return undefined;
   return Number(given);
+}
+
+/** Whether the offset is that of `Last-Event-ID`: an `EventSource` has lost its connection, or has come to a regular end. */
+export function isByEventId(req: RoutedRequest): boolean {
+  return req.headers['last-event-id'] !== undefined && namedOffsets(req).length === 0;
+}
+
+function namedOffsets({ url = '' }: RoutedRequest): readonly string[] {
+  const [, query = ''] = url.split('?', 2);
+  return new URLSearchParams(query).getAll('offset');
 }

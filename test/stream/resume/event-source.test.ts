@@ -1,0 +1,175 @@
+/** `ids: true`: an `EventSource` resumes by itself, which here is made of raw sockets so that its connection can be cut anywhere. */
+import { gunzipSync } from 'node:zlib';
+import compression from 'compression';
+import { createParser } from 'eventsource-parser';
+import { describe, expect, it } from 'vitest';
+import { lastchunk } from '../../../src/index.ts';
+import { chatChunk } from '../../support/frames.ts';
+import { type HttpClient, openClient } from '../../support/http-client.ts';
+import { createMemoryStore } from '../../support/memory-store.ts';
+import { beginChat, type Replica, resume } from '../../support/replicas.ts';
+import { until } from '../../support/until.ts';
+
+/** What an `EventSource` is as far as the standard says how it connects again: the last id goes with the next request. */
+class Source {
+  readonly events: string[] = [];
+  lastId = '';
+  status = 0;
+  client: HttpClient | undefined;
+
+  /** Connects; resolves when that connection is over, by whomever. */
+  async connect(replica: Replica, streamId: string, cutAfter = Number.POSITIVE_INFINITY) {
+    const headers: Record<string, string> =
+      this.lastId === '' ? {} : { 'last-event-id': this.lastId };
+    const client = await resume(replica, streamId, '', headers);
+    this.client = client;
+    await until(
+      'it is over, or has come as far as it may',
+      () => client.gone || client.reply?.whole === true || this.#length() >= cutAfter,
+    );
+    const body = client.reply?.body.subarray(0, cutAfter) ?? Buffer.alloc(0);
+    client.rst();
+    this.status = client.reply?.status ?? 0;
+    const parser = createParser({
+      onEvent: ({ id, data }) => {
+        this.events.push(data);
+        if (id !== undefined) this.lastId = id;
+      },
+    });
+    parser.feed(body.toString());
+  }
+
+  #length(): number {
+    return this.client?.reply?.body.length ?? 0;
+  }
+}
+
+const FRAMES = [
+  chatChunk({ content: 'hello' }),
+  ': ping\n\n',
+  chatChunk({ content: ' wörld' }),
+  chatChunk({ content: ' and more' }),
+  chatChunk({}, 'stop'),
+  'data: [DONE]\n\n',
+];
+const DATA = FRAMES.filter((frame) => !frame.startsWith(':')).map((frame) => frame.slice(6, -2));
+
+describe('an EventSource whose connection is cut', () => {
+  it.each(['here', 'there'] as const)(
+    'gets every frame once, wherever it is cut, and is told the end: %s',
+    async (where) => {
+      const all = await beginChat({ guard: { ids: true } });
+      const { shared, client, talk, here } = all;
+      talk.res.type('text/event-stream').write(FRAMES.slice(0, 3).join(''));
+      for (const frame of FRAMES.slice(3)) {
+        const half = Math.floor(frame.length / 2);
+        talk.res.write(Buffer.from(frame.slice(0, half)));
+        talk.res.write(frame.slice(half));
+      }
+      talk.res.end();
+      const { body } = await client.over();
+      expect(shared.store.row).toMatchObject({ text: 'hello wörld and more', complete: true });
+      await here.recorded.ended();
+      await until('it is settled', () => shared.relay.isSettled(talk.streamId));
+      for (let cutAfter = 1; cutAfter < body.length; cutAfter += 37) {
+        const source = new Source();
+        await source.connect(all[where], talk.streamId, cutAfter);
+        await source.connect(all[where], talk.streamId);
+        expect(source.events).toEqual(DATA);
+        expect(source.lastId).toBe(String(body.length));
+        await source.connect(all[where], talk.streamId);
+        expect(source.status).toBe(204);
+      }
+    },
+  );
+
+  it('gets what follows live', async () => {
+    const { shared, there, talk } = await beginChat({ guard: { ids: true } });
+    talk.res.type('text/event-stream').write(FRAMES[0]);
+    await until('it is relayed', () => shared.relay.bodyOf(talk.streamId).includes('id: '));
+    const source = new Source();
+    await source.connect(there, talk.streamId, shared.relay.bodyOf(talk.streamId).length);
+    talk.res.write(FRAMES[2]);
+    const rest = source.connect(there, talk.streamId);
+    talk.res.end(FRAMES[3] ?? '');
+    await rest;
+    expect(source.events).toEqual([DATA[0], DATA[1], DATA[2]]);
+  });
+});
+
+describe('the ids of frames', () => {
+  it('change neither what is answered nor what is called back, and count in the length that Node gives', async () => {
+    const { client, talk } = await beginChat({ guard: { ids: true } });
+    talk.res.setHeader('Content-Type', 'text/event-stream');
+    const called: unknown[] = [];
+    talk.res.on('finish', () => called.push('finish'));
+    talk.res.end('data: one\n\n', () => called.push('end'));
+    const { headers, body } = await client.over();
+    expect(body.toString()).toBe('data: one\nid: 18\n\n');
+    expect(headers['content-length']).toBe('18');
+    await until('both are called', () => called.length === 2);
+  });
+
+  it('are within the backpressure, and the callback of a write comes', async () => {
+    const { client, talk } = await beginChat({ guard: { ids: true } });
+    talk.res.type('text/event-stream');
+    let called = 0;
+    expect(talk.res.write('data: 1\n\n', 'utf8', () => (called += 1))).toBe(true);
+    const large = `data: ${'x'.repeat(4_000_000)}\n\n`;
+    expect(talk.res.write(large, () => (called += 1))).toBe(false);
+    await until('both have left', () => called === 2);
+    await client.sees('x\nid: 4000036\n\n');
+  });
+
+  it('stand in a frame that is held', async () => {
+    const { shared, client, talk } = await beginChat({
+      guard: { ids: true, confirmTimeoutMs: 60_000 },
+    });
+    shared.store.hold();
+    talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
+    await client.sees('hello');
+    shared.relay.hold();
+    talk.res.write(chatChunk({}, 'stop'));
+    talk.res.end('data: [DONE]\n\n');
+    await until('the store is asked', () => shared.store.waiting === 1);
+    expect(client.text).not.toContain('stop');
+    shared.store.answer();
+    const { body } = await client.over();
+    shared.relay.answer();
+    expect(body.toString()).toMatch(new RegExp(`data: \\[DONE\\]\\nid: ${body.length}\\n\\n$`));
+  });
+
+  it('are none of a body with a fixed length, and of no event stream', async () => {
+    const { here, client, talk } = await beginChat({ guard: { ids: true } });
+    talk.res.type('text/event-stream').set('Content-Length', '11').write('data: one\n\n');
+    expect((await client.over()).body.toString()).toBe('data: one\n\n');
+    const second = await openClient(here.server, '/chat/d', { method: 'POST' });
+    const { res } = await until('the handler runs', () => here.talks[1]);
+    res.type('application/x-ndjson').end('{"a":1}\n\n');
+    expect((await second.over()).body.toString()).toBe('{"a":1}\n\n');
+    const said = here.logbook.lines.filter(({ text }) => text.includes('get no ids'));
+    expect(said).toHaveLength(2);
+  });
+
+  it('stand before what compression() makes of the body', async () => {
+    const { here } = await beginChat({
+      guard: { ids: true },
+      before: (app) => app.use(compression()),
+    });
+    const client = await openClient(here.server, '/chat/z', {
+      method: 'POST',
+      headers: { 'accept-encoding': 'gzip' },
+    });
+    const { res } = await until('the handler runs', () => here.talks[1]);
+    res.type('text/event-stream').write('data: one\n\n');
+    res.end('data: two\n\n');
+    const { headers, body } = await client.over();
+    expect(headers['content-encoding']).toBe('gzip');
+    expect(gunzipSync(body).toString()).toBe('data: one\nid: 18\n\ndata: two\nid: 36\n\n');
+  });
+
+  it('are refused without a relay', async () => {
+    await using keep = lastchunk({ store: createMemoryStore(), journal: false });
+    expect(() => keep.guard({ ids: true })).toThrow('`relay`');
+  });
+});
