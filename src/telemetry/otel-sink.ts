@@ -14,7 +14,7 @@ import {
 import { VERSION } from '../core/version.ts';
 import type { Counter, Gauge } from '../core/names/metric.ts';
 import { type Label, LABEL_ATTRIBUTES, METRICS, SCHEMA_URL } from '../core/names/index.ts';
-import { mergeReadings, type ReadSeries, type Sink } from './sink.ts';
+import { mergeReadings, type ReadSeries, type Sink } from './metric-registry.ts';
 import { sharedState } from '../core/shared-state.ts';
 
 /**

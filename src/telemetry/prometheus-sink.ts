@@ -13,8 +13,13 @@ import {
   type PrometheusRegistry,
   type PrometheusSample,
 } from './prometheus-client.ts';
-import { seriesKey, type SeriesReading } from './metric-registry.ts';
-import { mergeReadings, type ReadSeries, type Sink } from './sink.ts';
+import {
+  mergeReadings,
+  seriesKey,
+  type ReadSeries,
+  type SeriesReading,
+  type Sink,
+} from './metric-registry.ts';
 import { sharedState } from '../core/shared-state.ts';
 
 /** One sink per registry: two would overwrite each other's gauges. */

@@ -16,7 +16,7 @@ import {
   type RegisteredMetric,
 } from './prometheus-client.ts';
 import { createPrometheusSink } from './prometheus-sink.ts';
-import type { Sink } from './sink.ts';
+import type { Sink } from './metric-registry.ts';
 
 export type { PrometheusClient, PrometheusRegistry } from './prometheus-client.ts';
 import { isObject } from '../core/values.ts';

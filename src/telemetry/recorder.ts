@@ -6,11 +6,15 @@ import type { Observer, PoolFinding } from '../core/observer.ts';
 import { ROUTE } from '../core/names/labels.ts';
 import type { Counter, Gauge, Histogram } from '../core/names/metric.ts';
 import { METRICS } from '../core/names/index.ts';
-import { CardinalityLimit, MetricRegistry } from './metric-registry.ts';
-import { createSaveMetrics, type SavesInFlight } from './save-metrics.ts';
-import type { Observe, ReadSeries, Sink } from './sink.ts';
+import {
+  CardinalityLimit,
+  MetricRegistry,
+  type Observe,
+  type ReadSeries,
+  type Sink,
+} from './metric-registry.ts';
 import { readSources, type RecorderSources } from './sources.ts';
-import { createStreamMetrics } from './stream-metrics.ts';
+import { createSaveMetrics, createStreamMetrics, type SavesInFlight } from './stream-metrics.ts';
 
 /** Metrics without a label that an app chooses: their series exist at 0 from the start. */
 const FIXED: readonly Counter[] = [

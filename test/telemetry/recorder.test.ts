@@ -3,7 +3,7 @@ import type { JournalState } from '../../src/journal/port.ts';
 import { METRICS } from '../../src/core/names/index.ts';
 import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { createRecorder } from '../../src/telemetry/recorder.ts';
-import type { Sink } from '../../src/telemetry/sink.ts';
+import type { Sink } from '../../src/telemetry/metric-registry.ts';
 import type { RecorderSources } from '../../src/telemetry/sources.ts';
 import { OUTCOMES, SAVE_RESULTS } from '../../src/core/message.ts';
 import { combine, type FullObserver } from '../../src/core/observer.ts';

@@ -10,8 +10,7 @@ import { lastchunk, type MessageStore } from '../../../src/index.ts';
 import { postgres, postgresRelay } from '../../../src/postgres/index.ts';
 import { METRICS } from '../../../src/core/names/index.ts';
 import { prometheus } from '../../../src/telemetry/prometheus.ts';
-import type { SeriesReading } from '../../../src/telemetry/metric-registry.ts';
-import type { Sink } from '../../../src/telemetry/sink.ts';
+import type { SeriesReading, Sink } from '../../../src/telemetry/metric-registry.ts';
 import { chatChunk } from '../../support/frames.ts';
 import type { Ask } from './traffic.ts';
 
