@@ -19,8 +19,8 @@ export default defineConfig({
     pool: 'forks',
     // Many files run a PostgreSQL of their own; more of them than cores only makes all of them slow.
     maxWorkers: 2,
-    // Real sockets, processes and databases on a busy machine: a second try is made, and the report says that it was.
-    retry: 1,
+    // A test that fails sometimes is a bug in it or in the code: no second try hides it.
+    retry: 0,
     // Limits for a slow machine, not expectations: no test asserts how long something took.
     testTimeout: 60_000,
     hookTimeout: 120_000,
