@@ -1,7 +1,7 @@
 /**
- * Where log lines go: to the app's logger, or, where it gave none, to OpenTelemetry's `diag` if an SDK has set one, else to the
- * console. On the console each is one line. The default prints warnings, errors, what takes them back and the line of the start there,
- * on stderr, because stdout may be what the app says; a console that is given as `logger` prints all levels, each where it does.
+ * Where log lines go: to the app's logger; without one, to OpenTelemetry's `diag` if an SDK has set a logger there; otherwise to
+ * the console, one line each. The default logger prints warnings, errors, recoveries and the start line on stderr, because stdout
+ * may be the app's output. A console that is passed as `logger` prints all levels, each with its own method.
  */
 import { diag } from '@opentelemetry/api';
 import { systemClock } from '../core/clock.ts';
@@ -20,10 +20,10 @@ import { REPEAT_MS, SeldomLines } from './seldom-lines.ts';
 /** What is used of a console. */
 type ConsoleMethods = Pick<Console, keyof Logger>;
 
-/** A logger, and how it says what it has left out. */
+/** A logger, and the function that writes the lines it has held back. */
 export interface ResolvedLogger {
   readonly logger: Logger;
-  /** Says it now, and leaves no timer behind. */
+  /** Writes them now and clears the timer. */
   readonly flush: () => void;
 }
 
@@ -63,7 +63,7 @@ export function createDefaultLogger(repeats = new Repeats()): Logger {
     }
   };
   const seldom = (level: keyof Logger, fields: LineFields, message: string): void => {
-    // It was decided already that this one is told.
+    // The caller has already limited how often this line is written.
     if ('untold' in fields) {
       const { untold, ...others } = fields;
       return write(level, untold === 0 ? others : fields, message, true);
@@ -83,7 +83,7 @@ export function createDefaultLogger(repeats = new Repeats()): Logger {
   };
 }
 
-/** What is looked at of the fields of a line. */
+/** The fields of a line that are read here. */
 type LineFields = Readonly<Record<string, unknown>> | { readonly event?: unknown };
 
 /** Fields that tell lines of one sentence apart, each with few values. Lines about one message each are of one kind. */
@@ -186,7 +186,7 @@ function isLogger(value: unknown): value is Logger {
   return LOG_LEVELS.every((level) => typeof Reflect.get(value as object, level) === 'function');
 }
 
-/** Node's, a worker's, or a test runner's own: by what only a console has. */
+/** Recognises the console of Node, a worker or a test runner by the methods that only a console has. */
 function isConsole(value: unknown): value is ConsoleMethods {
   if (!isLogger(value)) return false;
   return ['dir', 'trace', 'groupEnd'].every(

@@ -1,5 +1,5 @@
 /**
- * Every event for whoever debugs: as a message on a channel of `node:diagnostics_channel`, and as a line on stderr where
+ * Publishes every event for debugging: as a message on a channel of `node:diagnostics_channel`, and as a line on stderr when
  * `NODE_DEBUG` names `lastchunk`. Without a subscriber and without `NODE_DEBUG` an event costs two comparisons.
  */
 import { channel } from 'node:diagnostics_channel';
@@ -8,7 +8,7 @@ import { errorTypeOf } from '../core/errors.ts';
 import type { FullObserver, Observer, StreamView } from '../core/observer.ts';
 import { isObject } from '../core/values.ts';
 
-/** What is published of one event: its facts by name. Subscribers read them, and change and keep nothing. */
+/** The published message of one event: its facts by name. Subscribers must not change or keep them. */
 export type DiagnosticMessage = Readonly<Record<string, unknown>>;
 
 type Events = {
@@ -109,15 +109,15 @@ export function createDiagnostics(): Observer {
   return Object.fromEntries(publishers);
 }
 
-/** Facts in one line: ids, codes and numbers. No error's message, no conversation and no word of a body is in it. */
+/** Formats facts as one line: ids, codes and numbers; no error message, no conversation id and no text of a body. */
 function wordsOf(message: DiagnosticMessage): string {
   const words = Object.entries(message).flatMap(([key, value]) => {
-    // What a provider names as its reason is a word of the body.
+    // The finish reason is text of the body.
     if (value === undefined || key === 'finishReason') return [];
     if (key === 'error') return [`error=${errorTypeOf(value)}`];
     if (key === 'stream')
       return isStream(value) ? [`stream=${value.id}`, `route=${value.route}`] : [];
-    // An id may be a client's choice: it must not end the line, nor move a terminal's cursor.
+    // A client may choose an id: control characters in it could break the line or control a terminal.
     return isPlain(value) ? [`${key}=${String(value).replaceAll(CONTROLS, '?')}`] : [];
   });
   return words.join(' ');

@@ -1,7 +1,7 @@
 /**
- * What is logged: one line per stream, and one for each save that is not in the store. Ids, codes and numbers only: what a user or
- * a model wrote is in no field. What the store refused is told by the guard, which knows why. Connections that
- * the app does not give back are told with the line of code that took them.
+ * Writes one log line per stream, and one for each save that did not reach the store. Fields are ids, codes and numbers; none
+ * contains text of a user or a model. The saver logs refusals, because it knows the reason. A connection that the app does not
+ * release is logged with the line of code that acquired it.
  */
 import { errorTypeOf } from '../core/errors.ts';
 import { describeError } from '../core/error-words.ts';
@@ -9,7 +9,7 @@ import type { Logger } from '../core/logger.ts';
 import type { Observer, PoolFinding, SaveReport, StreamSummary } from '../core/observer.ts';
 import { SeldomLines } from './seldom-lines.ts';
 
-/** A line of the app that takes connections is told once; the counter has every time. More lines or routes than this are not told. */
+/** Each line of code and each route is logged once, up to this many; the metric counts every time. */
 const PLACES_MAX = 1_000;
 
 const POOL_SENTENCES: Readonly<Record<PoolFinding['kind'], string>> = {
@@ -18,7 +18,7 @@ const POOL_SENTENCES: Readonly<Record<PoolFinding['kind'], string>> = {
   leaked: 'lastchunk: a database connection was lost without being released',
 };
 
-/** All of them. */
+/** Returns all observers that write log lines. */
 export function createLines(logger: Logger): readonly Observer[] {
   return [createLogLines(logger), createPoolLines(logger), createUseLines(logger)];
 }
@@ -72,10 +72,10 @@ export function createPoolLines(logger: Logger): Observer {
   };
 }
 
-/** So many messages in a row have to be without a conversation before it is told. */
+/** Consecutive messages without a conversation on one route before it is logged. */
 const UNNAMED_TOLD_AT = 10;
 
-/** Warns once of each route whose messages name no conversation: nobody could read them back. */
+/** Warns once for each route whose messages have no conversation id: such messages cannot be found again by conversation. */
 export function createUseLines(logger: Logger): Observer {
   const unnamed = new Map<string, number>();
   return {
@@ -83,7 +83,7 @@ export function createUseLines(logger: Logger): Observer {
       if (!guarded || save === 'empty' || save === 'discarded') return;
       const known = unnamed.get(route);
       if (known === undefined && unnamed.size >= PLACES_MAX) return;
-      // Told: a count beyond it says nothing more.
+      // Already logged: counting further has no use.
       if (known === UNNAMED_TOLD_AT) return;
       const count = typeof conversationId === 'string' ? 0 : (known ?? 0) + 1;
       unnamed.set(route, count);
@@ -97,7 +97,7 @@ export function createUseLines(logger: Logger): Observer {
 }
 
 function streamFields(summary: StreamSummary): object {
-  // What a provider names as its reason is a word of the body.
+  // The finish reason is text of the body.
   const { stream, finishReason: _reason, usage: _usage, ...rest } = summary;
   const { id, route, method, guarded, format, chunks, bytes } = stream;
   return { streamId: id, route, method, guarded, format, chunks, bytes, ...rest };
@@ -107,7 +107,7 @@ function saveFields({ stream, ...rest }: SaveReport): object {
   return { streamId: stream?.id, ...rest };
 }
 
-/** Where it happened, without the line that repeats the message; the message only where it cannot quote anybody. */
+/** The stack without its first line, which repeats the message; and the reason, which never contains text of a message. */
 function errorFields(error: unknown): object {
   const stack = error instanceof Error ? error.stack : undefined;
   const frames = stack?.split('\n').filter((line) => line.startsWith('    at '));

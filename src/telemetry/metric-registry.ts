@@ -2,9 +2,9 @@
  * The counters and gauges of one recorder: one number per series, in a map. A labelled series that first appears with its
  * first event hides that event from `rate()`, so a series can be made to exist at 0.
  *
- * A sink reads every series at once when it is scraped, so that what belongs together (expected, results, pending) is of one
- * moment in every scrape, and an event costs an addition instead of a call into each metrics library. Only observations of
- * histograms are passed on as they happen.
+ * A sink reads every series at once when it is scraped. So a scrape is consistent (expected, results and pending are of the same
+ * moment), and an event costs an addition instead of a call into each metrics library. Only observations of histograms are
+ * passed on immediately.
  */
 import type {
   Bounded,
@@ -92,7 +92,7 @@ export class CardinalityLimit {
     this.#max = this.#known.size + bound.atMost;
   }
 
-  /** The value itself while there is room, else `other`. A value that was admitted stays: a series must not move. */
+  /** Returns the value, or `other` once the limit is reached. An admitted value stays admitted: its series must not change. */
   admit(value: string): string {
     if (this.#known.has(value)) return value;
     if (this.#known.size >= this.#max) return 'other';
@@ -101,7 +101,7 @@ export class CardinalityLimit {
   }
 }
 
-/** Every set of labels that agrees with `fixed`; a bounded label that is not fixed has no values to offer. */
+/** All label sets that contain `fixed`. A bounded label that is not in `fixed` has no known values, so the result is empty. */
 function labelCombinations(
   metric: Counter | Gauge,
   fixed: Readonly<Record<string, string>>,
@@ -121,8 +121,8 @@ export type ReadSeries = () => Iterable<SeriesReading>;
 /** A metrics library. Implemented for a Prometheus client and for OpenTelemetry. */
 export interface Sink {
   /**
-   * Reads this recorder too at every scrape from now on. There is no detaching: the totals of a closed instance stay,
-   * because a counter must not go down.
+   * Adds a recorder to all later scrapes. A recorder cannot be removed: the totals of a closed instance remain, because a
+   * counter must not decrease.
    */
   attach(read: ReadSeries): void;
   /** Records one observation. `traceId` belongs to a sampled trace and becomes the exemplar. */
@@ -171,6 +171,6 @@ const MERGE: Readonly<Record<'sum' | Gauge['aggregator'], (a: number, b: number)
   min: (a, b) => Math.min(a, b),
   max: (a, b) => Math.max(a, b),
   first: (a) => a,
-  // 0 means that there is no such time.
+  // 0 means that there is no timestamp.
   oldest: (a, b) => (a === 0 || b === 0 ? Math.max(a, b) : Math.min(a, b)),
 };

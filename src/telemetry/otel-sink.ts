@@ -1,7 +1,7 @@
 /**
- * The sink of OpenTelemetry. The API has a stand-in for tracers that come later, but none for meters: an instrument
- * made before the SDK has started does nothing for ever. So the instruments are made anew when the provider is
- * another one than before, and report totals, which are right whenever the SDK joins.
+ * The sink for OpenTelemetry. The API has proxy tracers, but no proxy meters: an instrument that is created before the SDK starts
+ * never records. So the instruments are created again whenever the provider changes, and they report totals, which are correct
+ * no matter when the SDK starts.
  */
 import {
   metrics,
@@ -41,7 +41,7 @@ function createOtelSink(): Sink {
     attach(read) {
       reads.push(read);
       follow();
-      // An SDK that is started further down in the same file is there by then.
+      // By then, an SDK that the same file starts later has been registered.
       setImmediate(follow).unref();
     },
     observe(metric, labels, value) {

@@ -1,6 +1,6 @@
 /**
  * The Prometheus client of the app: prom-client 15, or its successor under the name @prometheus-io/client. It is
- * loaded from the app's installation or handed in, never brought along: two copies have two registries.
+ * loaded from the app's installation or passed in, and is never a dependency: two copies would have two registries.
  * Types are structural, so that the declarations of this package need neither of them.
  */
 import { bad } from '../core/options.ts';

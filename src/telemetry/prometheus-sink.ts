@@ -1,6 +1,6 @@
 /**
- * The sink of a Prometheus client. It moves its instruments only while a scrape collects them: both clients
- * collect all instruments in one synchronous sweep and format afterwards, so every scrape is of one moment.
+ * The sink for a Prometheus client. It updates its instruments only while a scrape collects them: both clients collect all
+ * instruments synchronously and format afterwards, so every scrape is consistent.
  */
 import cluster from 'node:cluster';
 import type { Gauge, Metric } from '../core/names/metric.ts';
@@ -55,7 +55,7 @@ function build(client: KnownClient, registry: PrometheusRegistry): Sink {
     before(instrument, 'collect', refresh);
     before(instrument, 'reset', () => writer.forget());
     instruments.set(metric, instrument);
-    // `zero` empties a series; what somebody else has counted stays.
+    // `zero` resets a series; it must not reset one that another copy has counted.
     if (!isNew) prepared.add(metric.name);
   }
 
@@ -89,7 +89,7 @@ class SeriesWriter {
     this.#instruments = instruments;
   }
 
-  /** Brings the instruments up to what the readings say. */
+  /** Sets the instruments to the values of the readings. */
   write(readings: Iterable<SeriesReading>): void {
     for (const reading of readings) this.#writeOne(reading);
     this.#writeAll = false;
@@ -169,8 +169,8 @@ function createGauge(client: KnownClient, metric: Gauge, base: InstrumentConfig)
 }
 
 /**
- * In a cluster there is no series where there is no time. The client adds the processes up by `min`, which takes the oldest
- * of those that have one; with 0 for none, a single idle worker would hide what all others wait for.
+ * In a cluster, a worker without a timestamp has no series. The client aggregates workers by `min`, which gives the oldest
+ * timestamp; with 0 for "none", a single idle worker would hide the timestamps of all others.
  */
 function isAbsent({ aggregator }: Gauge, value: number): boolean {
   return aggregator === 'oldest' && value === 0 && isInCluster();

@@ -26,8 +26,8 @@ export interface PrometheusOptions {
   /** The module `prom-client` 15 or `@prometheus-io/client`. Default: the one that is installed. */
   readonly client?: PrometheusClient;
   /**
-   * Your registry: the metrics are added to it and nothing else of it is touched. Default: one of our own, in the
-   * OpenMetrics format, with exemplars (label `trace_id`) and the client's default metrics of the process.
+   * Your registry: the metrics are added to it, and nothing else in it changes. Default: a separate registry in the OpenMetrics
+   * format, with exemplars (label `trace_id`) and the client's default metrics of the process.
    */
   readonly registry?: PrometheusRegistry;
 }
@@ -75,8 +75,8 @@ interface ScrapeResponse {
 }
 
 /**
- * A registry of the app answers in its own format. Ours is OpenMetrics, whose exemplars only a scraper that asks for it can
- * read: who does not ask gets the text format that everything reads.
+ * A registry of the app answers in its own format. Ours is OpenMetrics, but only a scraper that accepts OpenMetrics can read
+ * exemplars; every other scraper gets the plain text format.
  */
 async function scrape(
   client: KnownClient,
@@ -93,7 +93,7 @@ async function scrape(
   return { text: await plain.metrics(), contentType: plain.contentType };
 }
 
-/** In OpenMetrics a client takes the `_total` off the names of its counters, for good; here they have it. */
+/** In OpenMetrics mode the client removes `_total` from the names of its counters permanently; this restores it. */
 function asPlainText(metric: RegisteredMetric): RegisteredMetric {
   const named = (family: MetricFamily): MetricFamily => ({
     ...family,

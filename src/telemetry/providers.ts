@@ -20,7 +20,7 @@ export interface Providers {
   readonly logs: object | undefined;
 }
 
-/** Asked for every time: an SDK may start, or be replaced, at any time. */
+/** Looked up on each call: an SDK may start, or be replaced, at any time. */
 export function registeredProviders(): Providers {
   const logs = loggerProvider();
   return {
@@ -46,7 +46,7 @@ export function hasTracerProvider(): boolean {
   return isObject(registered) && 'trace' in registered && registered.trace !== undefined;
 }
 
-/** Whether somebody has set a logger for `diag`: what is said to it then goes somewhere. */
+/** Whether a logger is set for `diag`; without one, `diag` drops every line. */
 export function hasDiagLogger(): boolean {
   const registered: unknown = Reflect.get(globalThis, REGISTERED);
   return isObject(registered) && 'diag' in registered && registered.diag !== undefined;

@@ -1,6 +1,6 @@
 /**
- * Metrics made from what the observer is told: one recorder for each `lastchunk()`, read by every sink. Whatever it is
- * told or asked, it throws nothing of its own.
+ * Turns the events of the observer into metrics. Each `lastchunk()` has one recorder, which every sink reads. A recorder itself
+ * never throws.
  */
 import type { Observer, PoolFinding } from '../core/observer.ts';
 import { ROUTE } from '../core/names/labels.ts';
@@ -110,7 +110,7 @@ export function createRecorder(
     },
     onTakeover: (result) => registry.add(METRICS.takeovers, { result }),
     onResume: (route, source, result) => {
-      // Of what is no stream, no other series of `unmatched` begins.
+      // Not a stream: the other series of `unmatched` must not be created.
       const label = route === '' ? 'unmatched' : routeOf(route);
       registry.add(METRICS.resumes, { route: label, source, result });
     },
@@ -142,7 +142,7 @@ function createRouteLabels(
   return labelOf;
 }
 
-/** A source that fails must not take the scrape of everything else, nor the app's own metrics, with it. */
+/** A source that throws must not fail the scrape of all other metrics, the app's own included. */
 function readSourcesSafely(registry: MetricRegistry, sources: RecorderSources): void {
   try {
     readSources(registry, sources);

@@ -1,15 +1,15 @@
 /**
- * Lines that would repeat, told once a minute for each kind, with how many were left out. A kind is a string that no client
- * can choose. Nothing runs by itself: whoever wants what was left out told without a next line calls `writeDue`.
+ * Limits repeated log lines to one a minute for each kind, and counts the lines that were suppressed. A client must not be able to
+ * choose a kind. There is no timer: the owner calls `writeDue` to have suppressed lines written when no further line comes.
  */
 
-/** A kind is told again after so long. */
+/** A kind is written again after this time, in milliseconds. */
 export const REPEAT_MS = 60_000;
 
-/** So many kinds are known at once; lines of others are left out until one of these is over. */
+/** Kinds that are tracked at once; lines of further kinds are suppressed until the minute of one of these is over. */
 const KINDS_AT_MOST = 1_000;
 
-/** Writes one line; gets how many of its kind were left out before it. */
+/** Writes one line; `untold` is the number of lines of its kind that were suppressed before it. */
 type Write = (untold: number) => void;
 
 interface Told {
@@ -26,13 +26,13 @@ interface Told {
 export class SeldomLines {
   readonly #told = new Map<string, Told>();
 
-  /** True while a line was left out that nobody has been told of. */
+  /** True while suppressed lines have not been reported. */
   get hasLeftOut(): boolean {
     return [...this.#told.values()].some(({ untold }) => untold > 0);
   }
 
   /**
-   * Has a line written, unless `burst` lines of its kind (default 1) were within the last minute. Returns whether it was
+   * Writes a line, unless `burst` lines of its kind (default 1) were written within the last minute. Returns whether it was
    * written.
    */
   tell(kind: string, write: Write, burst = 1): boolean {
@@ -57,12 +57,12 @@ export class SeldomLines {
     return true;
   }
 
-  /** Writes the last line that was left out of each kind whose minute is over; with it a new minute begins. */
+  /** Writes the last suppressed line of each kind whose minute is over; a new minute begins with it. */
   writeDue(): void {
     this.#writeLast((sinceMs) => performance.now() - sinceMs >= REPEAT_MS);
   }
 
-  /** Writes the last line that was left out of every kind, now. */
+  /** Writes the last suppressed line of every kind, now. */
   flush(): void {
     this.#writeLast(() => true);
   }
@@ -76,7 +76,7 @@ export class SeldomLines {
     }
   }
 
-  /** Kinds whose minute is over and of which nothing was left out. */
+  /** Removes kinds whose minute is over and that have no suppressed line. */
   #forget(now: number): void {
     for (const [kind, { sinceMs, untold }] of this.#told) {
       if (untold === 0 && now - sinceMs >= REPEAT_MS) this.#told.delete(kind);

@@ -1,5 +1,5 @@
-/** Numbers that somebody else keeps, asked for at the scrape. */
-// Not the global one, which test suites replace by a clock of their own.
+/** Gauges whose values other parts keep; they are read at each scrape. */
+// Not the global `performance`, which test suites replace with a fake clock.
 import { performance } from 'node:perf_hooks';
 import type { JournalState } from '../journal/port.ts';
 import type { StreamView } from '../core/observer.ts';
@@ -16,7 +16,7 @@ export interface PoolState {
   readonly max: number;
 }
 
-/** The store, as it is known now. */
+/** The last known state of the store. */
 export interface StoreState {
   /** `undefined` while nothing was asked of it. */
   readonly reachable: boolean | undefined;
@@ -30,7 +30,7 @@ export interface RelayGauges {
   readonly dropped: number;
 }
 
-/** What is asked at every scrape instead of being told. All optional; what is absent has no series. */
+/** What is read at every scrape. Every member is optional; without it, its series do not exist. */
 export interface RecorderSources {
   readonly journal?: (() => JournalState | undefined) | undefined;
   readonly store?: (() => StoreState | undefined) | undefined;
@@ -44,7 +44,7 @@ export interface RecorderSources {
   readonly sampledTraceIdOf?: ((stream: StreamView) => string | undefined) | undefined;
 }
 
-/** Sets the gauges of what others keep. Throws what a source throws. */
+/** Reads the sources and sets their gauges. Throws what a source throws. */
 export function readSources(registry: MetricRegistry, sources: RecorderSources): void {
   const journal = sources.journal?.();
   registry.set(

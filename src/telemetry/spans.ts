@@ -1,7 +1,7 @@
 /**
- * Traces: one span for a stream, one for each of its saves. The HTTP server span ends when the response closes and says
- * nothing about a client that left; the stream's own span may outlive it, and says how the stream ended.
- * Attributes are set once, at the end: per chunk a span costs nothing.
+ * Traces: one span for a stream, one for each of its saves. The HTTP server span ends when the response closes, and does not
+ * record that a client disconnected; the stream's own span may outlive it and records how the stream ended. Attributes are set
+ * once, at the end: a chunk costs a span nothing.
  */
 import {
   context,
@@ -53,7 +53,7 @@ export interface SpanContents {
   readonly usage?: boolean;
 }
 
-/** A provider's word. An attribute that anything could stand in would be a place for text. */
+/** The form of a provider's finish reason. An attribute without such a check could carry message text. */
 const REASON = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
 
 /**

@@ -1,6 +1,6 @@
 /**
- * What streams and their saves do, as numbers. Live streams are counted at each scrape, so that a long answer does not jump at
- * its end. `expected` and `pending` move when a message becomes due, results when a save has one: two sides that are compared
+ * Metrics of streams and their saves. Live streams are counted at each scrape, so that the counters of a long answer do not jump
+ * at its end. `expected` and `pending` change when a message becomes due, results when a save has one. Alerts compare the two
  * (`expected - saves - pending = 0`), so neither is computed from the other.
  */
 import { epochOf, systemClock } from '../core/clock.ts';
@@ -56,7 +56,7 @@ interface RouteSeries {
   readonly bytes: Series;
 }
 
-/** What of a live stream is counted already. */
+/** The part of a live stream that has already been counted. */
 interface Counted {
   readonly route: string;
   readonly series: RouteSeries;
@@ -156,7 +156,7 @@ export function createSaveMetrics(
     },
     onSave(report) {
       const { stream, kind, result } = report;
-      // Another process's message was never due here; `onRecovered` counts it.
+      // A message of another process never became due here; `onRecovered` counts it.
       if (stream === undefined) return;
       if (kind === 'first') first(stream, report);
       else registry.add(kind === 'late' ? METRICS.savesLate : METRICS.savesRevised, { result });

@@ -1,8 +1,8 @@
 /**
- * The span of one stream. A handler calls its model before it writes, so before anybody knows that its response is a stream; and
- * what a span is below is fixed when it starts. So a guarded handler runs in a context whose span begins with the first who
- * asks for it, a span of the handler's own, or else with the stream itself. Where the response is no stream after all, a span
- * that was begun is called `handler`: what lies below it must not lose its parent.
+ * The span of one stream. A handler calls its model before it writes, that is, before it is known that its response is a stream;
+ * and the parent of a span is fixed when the span starts. So a guarded handler runs in a context whose span is started lazily: by
+ * the first child span of the handler, or else by the stream itself. If the response turns out not to be a stream, a started
+ * span is named `handler`, so that its children keep their parent.
  */
 import {
   createContextKey,
@@ -23,7 +23,7 @@ const SPAN = createContextKey('OpenTelemetry Context Key SPAN');
 /** Under this key `@opentelemetry/core` keeps the request's span, whatever span is active (its `rpc-metadata.ts`). */
 const RPC_METADATA = createContextKey('OpenTelemetry SDK Context Key RPC_METADATA');
 
-/** One stream, or what may become one, as far as it is traced. */
+/** The trace state of one stream, or of a response that may become one. */
 export class TracedStream {
   /** Of the save that has no result yet. */
   save: Span | undefined;
@@ -90,7 +90,7 @@ export class TracedStream {
   }
 }
 
-/** A context whose span is not there before somebody asks for it. */
+/** A context whose span is started when it is first read. */
 class LazyContext implements Context {
   readonly #rest: Context;
   readonly #span: () => Span;
