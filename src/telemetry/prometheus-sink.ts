@@ -128,7 +128,7 @@ function instrumentOf(
   metric: Metric,
 ): { instrument: Instrument; isNew: boolean } {
   const there = registry.getSingleMetric(metric.prometheus);
-  // Whoever registered our name is another copy of this package: the name is ours.
+  // Only another copy of this package registers this name.
   if (there !== undefined) return { instrument: there as Instrument, isNew: false };
   const instrument = create(client, registry, metric);
   if (metric.type !== 'histogram') shareLabels(instrument);
