@@ -1,7 +1,7 @@
 /**
- * Whose turn it is among the messages on disk: those that dead processes left, then our own, oldest first. A
- * message that came back unstored stands behind the others and then goes alone, and one that fails alone while the store
- * takes everything else is paused: whatever is wrong with it, it must not hold back the rest.
+ * The order in which messages on disk are sent: those of dead processes first, then our own, oldest first. A message that the
+ * store did not take goes to the end of the queue and is then sent alone. A message that fails alone while the store takes
+ * others is paused, so that it does not delay the rest.
  */
 import type { Clock } from '../core/clock.ts';
 import type { Journal, JournalEntry } from '../journal/port.ts';
@@ -10,7 +10,7 @@ import type { Journal, JournalEntry } from '../journal/port.ts';
 const PAUSE_MIN_MS = 1_000;
 const PAUSE_MAX_MS = 300_000;
 
-/** A message on disk, and whose it was: ours, or a dead process's. */
+/** A message on disk, and its origin: this process or a dead one. */
 export interface BacklogItem {
   readonly entry: JournalEntry;
   readonly origin: 'own' | 'dead';
@@ -24,17 +24,17 @@ export interface BacklogOptions {
   readonly clock: Clock;
 }
 
-/** What is known of a message that came back unstored. */
+/** The retry state of a message that the store did not take. */
 interface Returned {
   /** How often it failed alone while the store took others. */
   readonly failures: number;
   /** When it may go again; monotonic milliseconds. */
   readonly notBeforeMs: number;
-  /** Those that came back earlier have the lower one. */
+  /** Lower for a message that failed earlier. */
   readonly turn: number;
 }
 
-/** The messages that wait on disk, and the order of their turns. A choice costs the same however many they are. */
+/** The messages that wait on disk, in sending order. Choosing the next ones takes the same time for any number of messages. */
 export class Backlog {
   readonly #options: BacklogOptions;
   readonly #adopted = new Map<ItemKey, BacklogItem>();
@@ -49,7 +49,7 @@ export class Backlog {
     this.#options = options;
   }
 
-  /** Those of dead processes that are in hand. */
+  /** Number of messages taken over from dead processes. */
   get adopted(): number {
     return this.#adopted.size;
   }
@@ -65,20 +65,20 @@ export class Backlog {
     return turns.length === 0 ? undefined : Math.min(...turns);
   }
 
-  /** Takes in what a dead process left. */
+  /** Adds a message of a dead process. */
   add(entry: JournalEntry): void {
     const item: BacklogItem = { entry, origin: 'dead' };
     this.#adopted.set(keyOf(item), item);
   }
 
-  /** Up to `limit` that may be sent now: those that never came back together, or else one that did. */
+  /** Up to `limit` messages that may be sent now: only first attempts, or else a single retry. */
   choose(limit: number): readonly BacklogItem[] {
     const nowMs = this.#options.clock.monotonicMs();
     const adopted = [...this.#adopted.values()].filter((item) => !this.#isPaused(item, nowMs));
     const own = this.#own(limit, nowMs);
     const fresh = [...adopted, ...own].filter((item) => !this.#returned.has(keyOf(item)));
     if (fresh.length > 0) return fresh.slice(0, limit);
-    // Each of the two is in the order in which it came back.
+    // Each of the two is ordered by the time of failure.
     const turnOf = (item: BacklogItem): number => this.#returned.get(keyOf(item))?.turn ?? 0;
     const [first] = [...adopted, ...own].sort((a, b) => turnOf(a) - turnOf(b));
     if (first === undefined) this.#forgetGone(nowMs);

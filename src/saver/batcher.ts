@@ -1,7 +1,6 @@
 /**
- * Group commit that sets its own pace. The first message goes at once; what arrives while every lane has a batch on
- * its way goes together in the next. Under light load a save costs one round trip, under heavy load the batches
- * grow by themselves; there is no timer that a message could wait for.
+ * Group commit without a timer. The first message is sent at once; messages that arrive while every lane has a batch in flight
+ * form the next batch. So a save costs one round trip under light load, and batches grow under heavy load.
  */
 import type { Message } from '../core/message.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';

@@ -1,7 +1,7 @@
 /**
- * Whether the store is worth a try. While it answers, everybody may send. After a failure the circuit is
- * open: one probe at a time, with growing waits in between, so that a database in trouble is not hammered
- * and nobody waits for an answer that is known not to come. An open circuit never gives up.
+ * Decides whether a batch may be sent to the store. While the store answers, every batch may. After a failure the circuit is
+ * open: one probe at a time, with growing waits in between, so that a failing database is not overloaded and no save waits for a
+ * call that is likely to fail. An open circuit never stops probing.
  */
 import { type Clock, epochOf } from '../core/clock.ts';
 
@@ -13,9 +13,9 @@ export const BACKOFF_MIN_MS = 100;
 /** The longest wait: what a recovery may take to be noticed. */
 export const BACKOFF_MAX_MS = 5_000;
 
-/** Leave to send one batch. Exactly one of its functions is called, once. */
+/** Permission to send one batch. Exactly one of its functions is called, once. */
 export interface Permit {
-  /** The store is away, and this batch finds out whether it still is. */
+  /** The circuit is open, and this batch probes the store. */
   readonly isProbe: boolean;
   /** The store answered (`undefined`), or did not work: the error's type. */
   report(errorType: string | undefined): void;
@@ -58,8 +58,8 @@ export class CircuitBreaker {
   }
 
   /**
-   * How many messages the next batch may hold: one while the store is away, then twice as many with each answer. A
-   * batch that was too much for the store, or held a message it chokes on, does not keep the others out.
+   * How many messages the next batch may hold: one while the circuit is open, then twice as many after each success. So a batch
+   * that was too large, or had a message that the store cannot process, does not block all others.
    */
   get limit(): number {
     return this.#limit;

@@ -1,6 +1,6 @@
 /**
- * The end of a keeper, in order and in time: what is pending gets its result, then nothing waits any more, then
- * the store and the journal are let go. A part that hangs is left behind; the process has a deadline of its own.
+ * Closes a keeper in order and within the deadline: pending saves get their results, then all waits end, then the store and the
+ * journal are closed. A part that hangs is abandoned, because the process has a deadline of its own.
  */
 import { within, type Clock } from '../core/clock.ts';
 import type { MessageStore } from '../core/message.ts';

@@ -1,11 +1,11 @@
 /**
- * The appointments of one save, kept with a single timer. Each deadline has a moment before it at which the
- * journal is asked, so that at the deadline itself the answer is there and nobody waits for a slow disk. A process that
- * was stopped, or busy, past a deadline asks first as well: the time in which it could do nothing does not count.
+ * The deadlines of one save, on a single timer. Shortly before each deadline the journal is asked for an fsync, so that its
+ * answer is there when the deadline comes. A process that was stopped or busy past a deadline asks the journal first as well:
+ * time in which it could not run does not count.
  */
 import type { Clock } from '../core/clock.ts';
 
-/** What the journal gets before a deadline: a quarter of the time, but not more than this. */
+/** How long before a deadline the journal is asked: a quarter of the deadline, but at most this, in milliseconds. */
 const HEAD_START_MAX_MS = 500;
 
 export interface Deadlines {
@@ -45,7 +45,7 @@ export function startDeadlines(clock: Clock, deadlines: Deadlines): () => void {
         stage.run();
         return next(index + 1);
       }
-      // The answer may be there and wait behind this timer, or never have been on its way.
+      // The answer may already wait in the event queue behind this timer, or it was never asked for.
       ask();
       next(index);
     });

@@ -23,7 +23,7 @@ export interface LoadedItem {
   readonly message: Message;
 }
 
-/** What became of one message: done with, to be tried again, or `stuck` because the disk failed. */
+/** The outcome for one message: done, to be retried, or `stuck` because the disk failed. */
 export type Disposition = 'saved' | 'refused' | 'away' | 'stuck';
 
 /** What a delivery is made of. */
@@ -44,7 +44,7 @@ export class Delivery {
     this.#options = options;
   }
 
-  /** `empty` has been settled without a row; `unread` is tried again; of a `stuck` one nothing can be made. */
+  /** `empty`: settled without a row; `unread`: retried later; `stuck`: its records cannot be turned into a message. */
   async load(item: BacklogItem): Promise<LoadedItem | 'empty' | 'unread' | 'stuck'> {
     const { read, clock } = this.#options;
     let body: readonly Piece[];
@@ -97,8 +97,8 @@ export class Delivery {
   }
 
   /**
-   * Tells the journal; the observers hear of it once the journal knows. Of a stream that went on meanwhile the journal
-   * keeps what this entry did not give.
+   * Records the answer in the journal, and then reports it to the observers. If the stream has gone on meanwhile, the journal keeps
+   * the records that are not part of this entry.
    */
   async #conclude(loaded: LoadedItem, answer: StoreAnswer): Promise<Disposition> {
     if (answer.kind === 'away' || answer.kind === 'silent') return 'away';

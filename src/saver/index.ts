@@ -1,4 +1,4 @@
-/** The door of the room. */
+/** The public interface of this folder; other folders import nothing else of it. */
 export { CircuitBreaker } from './circuit-breaker.ts';
 export type { CloseSummary } from './close.ts';
 export { Delivery } from './delivery.ts';

@@ -1,6 +1,6 @@
 /**
- * The keeper of messages: everything between a stream that ended and a row that is committed. It owns the
- * store and the journal, waits for neither longer than it was told to, and forgets nothing that it took.
+ * The keeper of messages: everything between the end of a stream and a committed row. It owns the store and the journal, waits for
+ * each no longer than its limit, and gives every accepted save a result.
  */
 import { systemClock, type Clock } from '../core/clock.ts';
 import { type Logger, RECOVERED_FIELDS, safeLogger } from '../core/logger.ts';
@@ -55,7 +55,7 @@ export interface MessageKeeperOptions {
   readonly random?: () => number;
 }
 
-/** What health is told. Times are epoch milliseconds, 0 for never or none. */
+/** The state that health reads. Times are epoch milliseconds, 0 for never or none. */
 export interface KeeperState {
   /** Saves without a result. */
   readonly pending: number;
@@ -161,7 +161,7 @@ export class MessageKeeper implements Keeper {
     return this.#saver.save(save);
   }
 
-  /** Saves what another instance left; `start` was called. */
+  /** Saves the messages of another instance that is gone; only after `start`. */
   adopt(entry: JournalEntry): void {
     this.#replay?.adopt(entry);
   }

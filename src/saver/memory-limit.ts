@@ -1,8 +1,8 @@
 /**
- * How much may wait in memory. An outage of the store can last longer than memory does, and a process that runs out of it
- * loses everything at once. So at half of the limit the journal is asked to take what waits, and at the limit the oldest
- * message is given up that store and journal have both failed, or have not answered in time. What arrives until then is
- * held beyond the limit: an answer of either frees the memory without a loss.
+ * Limits the memory of waiting messages. An outage of the store can last until memory is exhausted, and a process that runs out of
+ * memory loses all messages at once. So at half of the limit the journal is asked to take the waiting messages. At the limit the
+ * oldest message is given up that both store and journal have failed, or have not answered in time. Until one of them has, memory
+ * may exceed the limit: an answer of either frees it without a loss.
  */
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
@@ -16,8 +16,8 @@ export const MAX_PENDING_BYTES = 256 * 1024 * 1024;
 const NO_MEMORY = 'no-room';
 
 /**
- * How long an fsync may be on its way before it counts as an answer that does not come: far more than a disk takes that
- * works. For the store the time is `SILENT_AFTER_MS`, after which it counts as away.
+ * How long an fsync may take before it counts as unanswered: far longer than a working disk needs. For the store, this time is
+ * `SILENT_AFTER_MS`.
  */
 const FSYNC_PATIENCE_MS = 2_000;
 
@@ -50,7 +50,7 @@ export class MemoryLimit {
     }
     this.#askJournal(added);
     for (const oldest of saves.pending) {
-      // The newest gets its first try, however large it is.
+      // The newest message is tried once, whatever its size.
       if (saves.pendingBytes <= maxPendingBytes || oldest === added) return;
       if (this.#isFailedByBoth(oldest)) this.#giveUp(oldest);
     }
@@ -58,7 +58,7 @@ export class MemoryLimit {
 
   #isFailedByBoth({ phase, attempts, sync }: PendingSave): boolean {
     const { clock, isStoreAway } = this.#options;
-    // With a batch on its way nothing would be freed, and its answer is near. What is refused is being moved.
+    // A message in a batch is not freed by giving it up, and its answer is due soon. A refused message is already being moved.
     if (phase !== 'queued') return false;
     const isStoreAsked = attempts > 0 || isStoreAway();
     const isSyncing = sync !== undefined && clock.monotonicMs() - sync.sinceMs < FSYNC_PATIENCE_MS;

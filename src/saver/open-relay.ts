@@ -1,6 +1,6 @@
 /**
- * Makes the relay of an instance: what it claims becomes messages here, what it is asked to stop is stopped by the streams, and
- * an engine that goes away or comes back is told in the log, once.
+ * Makes the relay of an instance. Streams that it claims become messages here; a request to stop a stream is passed to the streams;
+ * an engine that becomes unreachable or reachable again is logged once.
  */
 import { systemClock } from '../core/clock.ts';
 import { describeError } from '../core/error-words.ts';
@@ -15,13 +15,13 @@ import type { RelaySettings } from '../relay/settings.ts';
 import type { ClaimedStream } from '../relay/takeover.ts';
 import { parseStoredEnding, RelayedEntry } from './relayed-entry.ts';
 
-/** A failure that repeats is told once in so long. */
+/** Interval in milliseconds at which a repeated failure is logged. */
 const REPEAT_MS = 60_000;
 
-/** Whom a relay talks to. */
+/** The parts that a relay calls. */
 export interface RelayParts {
   readonly logger: Logger;
-  /** Runs a call of the engine as nobody's: no stream, no span. */
+  /** Runs a call of the engine outside of any stream and span. */
   readonly quietly: <T>(work: () => T) => T;
   /** Saves what another instance left. */
   readonly adopt: (entry: JournalEntry) => void;
@@ -90,7 +90,7 @@ export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInst
   return relay;
 }
 
-/** Makes entries of claimed streams, and tells of messages that are lost. */
+/** Makes entries of claimed streams, and reports lost messages. */
 function finder({ logger, observer }: Pick<RelayParts, 'logger' | 'observer'>) {
   const count = (error: Error): void => observer.onInternalError('journal', error);
   const tellGone = (opened: OpenedStream): void => {

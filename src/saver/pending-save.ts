@@ -1,6 +1,6 @@
 /**
- * One save in memory: its phase, the facts that are known of it, and the two promises that somebody waits for. What an
- * event does in each phase stands in one table; `PendingSaves` carries the effects out.
+ * One save in memory: its phase, its facts, and the two promises that callers wait for. One table says what each event does in
+ * each phase; `PendingSaves` carries out the effects.
  */
 import type { Clock } from '../core/clock.ts';
 import type { Message, SaveResult } from '../core/message.ts';
@@ -21,7 +21,7 @@ export type SavePhase =
   | 'given-up'
   /** It has a result, the store refused it since, and the journal is asked to set it aside. */
   | 'refused-late'
-  /** The store has it, or the journal has and replays it, or nobody does: it is no longer cared for here. */
+  /** The store has it, or the journal has it and replays it, or neither has it: nothing more is done here. */
   | 'released';
 
 /** What can happen to a save. */
@@ -50,17 +50,17 @@ export type SaveEvent =
 
 /** What a transition does beside changing the phase. */
 export type SaveEffect =
-  /** The one result. `lost-or-missing`: `missing` when the store never said a word. */
+  /** The one result. `lost-or-missing`: `missing` if the store never answered. */
   | 'result-saved'
   | 'result-journaled'
   | 'result-lost'
   | 'result-lost-or-missing'
-  /** A result after `missing` or `lost`, told once. */
+  /** A result after `missing` or `lost`, reported once. */
   | 'late-saved'
   /** The same, where `missing` is the only result that it changes. */
   | 'late-journaled-if-missing'
   | 'late-lost-if-missing'
-  /** A journaled message has its last word without having left memory. */
+  /** A journaled message got its final answer from the store while it was still in memory. */
   | 'replayed-saved'
   | 'replayed-refused'
   /** The records of its stream: settled, left to replay, or no longer this save's. */
@@ -161,7 +161,7 @@ export class PendingSave implements BatchItem {
   sync: { readonly done: Promise<void>; readonly sinceMs: number } | undefined;
   /** Stops its deadlines. */
   cancelDeadlines: () => void = () => undefined;
-  /** The store has said something about it. */
+  /** The store has answered a call with this message. */
   #isAnswered = false;
   /** Calls whose answer did not come in time and may come yet. */
   #unansweredCalls = 0;
@@ -183,17 +183,17 @@ export class PendingSave implements BatchItem {
     return this.phase === 'queued' || this.phase === 'sent';
   }
 
-  /** True when the store was asked and has never said a word: nothing is known of the message. */
+  /** True if the message was sent and the store has never answered: whether it is stored is unknown. */
   get isUnknown(): boolean {
     return this.attempts > 0 && !this.#isAnswered;
   }
 
-  /** True while a call that was not answered in time may still be. */
+  /** True while a call that timed out may still be answered. */
   get isAwaitingLateAnswer(): boolean {
     return this.#unansweredCalls > 0;
   }
 
-  /** Takes the event into the phase; returns what has to be done. */
+  /** Applies an event to the phase; returns the effects to carry out. */
   step(event: SaveEvent): readonly SaveEffect[] {
     const transition = TRANSITIONS[this.phase][event];
     if (transition === undefined) return [];

@@ -1,6 +1,6 @@
 /**
- * The accounts: who owes a result, and who is in charge of what is on disk. Every save gets its one result here and
- * nowhere else, so that the accounts always add up.
+ * Keeps account of saves: which of them have no result yet, and which of them owns the records on disk. A save gets its one result
+ * here and nowhere else, so that results and expected saves always add up.
  *
  * A stream that went on after its terminal frame has several saves with one log. Each has a result of its
  * own; only the newest one decides what becomes of the log, because its records hold all of them.
@@ -25,7 +25,7 @@ export interface PendingSavesOptions {
   readonly onHandedOver: () => void;
 }
 
-/** All saves that this process still cares for. */
+/** All saves in memory of this process. */
 export class PendingSaves {
   readonly #options: PendingSavesOptions;
   readonly #pending = new Set<PendingSave>();
@@ -76,7 +76,7 @@ export class PendingSaves {
     return save;
   }
 
-  /** Takes an event into a save and carries out what follows from it. `sqlstate` comes with `refused`. */
+  /** Applies an event to a save and carries out its effects. `sqlstate` comes with `refused`. */
   handle(save: PendingSave, event: SaveEvent, sqlstate = ''): void {
     for (const effect of save.step(event)) this.#carryOut(effect, save, sqlstate);
   }
@@ -176,7 +176,7 @@ export class PendingSaves {
     return this.#newest.get(save.message.streamId) === save;
   }
 
-  /** Its message needs no more care; true when it was the newest. */
+  /** Removes the save; returns whether it was the newest of its stream. */
   #release(save: PendingSave): boolean {
     return this.#isNewest(save) && this.#newest.delete(save.message.streamId);
   }

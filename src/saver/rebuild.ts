@@ -1,7 +1,7 @@
 /**
- * The message of a stream out of what the journal knows of it: the `open` record, the body, and the `end`
- * record if the process lived to write one. Without it nobody can say that the answer was whole: the message
- * is an `interrupted` partial.
+ * Builds the message of a stream from its records in the journal: the `open` record, the body, and the `end` record if the process
+ * wrote one before it died. Without an `end` record it is unknown whether the answer was complete, so the message is an
+ * `interrupted` partial.
  */
 import type { BodyContent, OpenedStream, Piece, ReadBody } from '../core/save-port.ts';
 import type { Message } from '../core/message.ts';
@@ -44,7 +44,7 @@ export async function rebuild(
   };
 }
 
-/** The answer went on after this end, and its process died before the next one: that is the last thing it did. */
+/** The answer went on after this end, and its process died before it wrote the next end. */
 function interrupted(ending: Ending): Ending {
   const revision = ending.revision + 1;
   return { ...ending, revision, complete: false, outcome: 'interrupted', side: 'server' };

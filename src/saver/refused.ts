@@ -1,6 +1,6 @@
 /**
- * The second chance of messages that were set aside: each is offered to the store again, alone, when somebody asks for it.
- * A message leaves the disk only after the store has it, so this may be broken off at any time.
+ * Sends messages that were set aside to the store again, one at a time, on request. A message is deleted from disk only after
+ * the store has it, so this may be interrupted at any time.
  */
 import { hasFact } from '../core/error-facts.ts';
 import type { Logger } from '../core/logger.ts';
@@ -40,7 +40,7 @@ export class RefusedReplay {
   }
 
   /**
-   * All that are set aside now, once; who asks meanwhile is told the same. Stops when the store is away. Rejects where
+   * Sends all that are set aside now, once; calls during that time share its result. Stops when the store is away. Rejects where
    * `refused/` cannot be read or written.
    */
   replay(): Promise<RefusedSummary> {

@@ -1,7 +1,7 @@
 /**
- * A message whose body the relay has, as replay takes it: one of this process that memory holds no longer, or one that a dead
- * instance left. What the engine does not bear out is not complete, and of a body that it does not know any more nothing is
- * made: an empty row would say that there was no answer.
+ * A message whose body the relay has, as an entry for replay: of this process after it left memory, or of a dead instance. If the
+ * engine has less than the ending claims, the message is not complete. If the engine no longer has the body, no row is written: an
+ * empty row would mean that there was no answer.
  */
 import type { OpenedStream, Piece } from '../core/save-port.ts';
 import { toRecord } from '../core/values.ts';

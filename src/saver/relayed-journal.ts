@@ -1,7 +1,7 @@
 /**
- * The journal of an instance that has a relay. With a journal on disk everything goes there as before, and the relay hears
- * what a message's other facts are and when it is in the store. Without one the relay takes its place: what the engine has
- * acknowledged counts as journaled.
+ * The journal of an instance that has a relay. With a journal on disk, everything is written there as without a relay, and the
+ * relay also gets the other facts of each message and learns when the store has it. Without a disk the relay replaces the
+ * journal: what the engine has acknowledged counts as journaled.
  */
 import type { Message } from '../core/message.ts';
 import type { Captured, OpenedStream, Piece, StreamLog } from '../core/save-port.ts';

@@ -1,6 +1,6 @@
 /**
- * The way back from disk: what the journal holds goes to the store as soon as the store takes it, what dead processes
- * left as well. Live saves are not delayed by it; while the store is away, a message from disk is as good a probe as any.
+ * Sends the messages in the journal to the store as soon as the store takes them, those of dead processes included. Live saves are
+ * not delayed by it; while the circuit is open, a message from disk serves as a probe too.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
@@ -17,10 +17,10 @@ import type { Delivery, LoadedItem } from './delivery.ts';
  */
 export const RECOVER_EVERY_MS = 30_000;
 
-/** What is taken over at a time: the facts of these are in memory, their bodies are not. */
+/** How many messages are taken over at a time: their facts are in memory, their bodies are not. */
 const ADOPTED_MAX = 1_024;
 
-/** Messages are read and rebuilt for so long at a stretch; then live streams have their turn. */
+/** Milliseconds of reading and rebuilding before the event loop is yielded to live streams. */
 const LOAD_STRETCH_MS = 5;
 
 /** What replaying did, of what waited in the journal or, with `refused`, of what had been set aside. */
@@ -53,7 +53,7 @@ export class ReplayWorker {
   readonly #options: ReplayWorkerOptions;
   readonly #backlog: Backlog;
   readonly #woken: WakeSignal;
-  /** Fewer messages of dead processes are in hand. */
+  /** Notified when a message of a dead process is done, so that more can be taken over. */
   readonly #adoptedLess: WakeSignal;
   readonly #totals = { saved: 0, refused: 0 };
   #lastTurn: Promise<unknown> = Promise.resolve();
@@ -139,7 +139,7 @@ export class ReplayWorker {
     const nextLook = new WakeSignal(clock, signal);
     while (!signal.aborted) {
       await this.#recover();
-      // A message that the journal could not read comes back to the backlog without a word.
+      // A message that the journal could not read returns to the backlog and is not reported.
       this.#woken.notify();
       await nextLook.wait(RECOVER_EVERY_MS);
     }
@@ -209,7 +209,7 @@ export class ReplayWorker {
       const loaded = await this.#options.delivery.load(item);
       if (loaded === 'empty') this.#backlog.remove(item);
       else if (loaded === 'stuck') this.#backlog.abandon(item);
-      // The disk may give it another time; until then it must not hold back the others.
+      // A later read may succeed; until then it must not delay the others.
       else if (loaded === 'unread') this.#backlog.pause(item);
       else {
         bytes += sizeOf(loaded.message);

@@ -1,7 +1,6 @@
 /**
- * What the saver says about its saves, in one place: who hears of what is a contract. Observers hear of results, and
- * make log lines of those that are bad; the log hears from here what no result says. Ids and codes only, never a word of
- * a message.
+ * All reports of the saver in one place, because which of them go where is a contract. Observers get results, and log the bad
+ * ones; this file logs what is no result. Reports have ids and codes, and never text of a message.
  */
 import type { Clock } from '../core/clock.ts';
 import { type Logger, RECOVERED_FIELDS } from '../core/logger.ts';
@@ -10,7 +9,7 @@ import type { FullObserver, SaveReport } from '../core/observer.ts';
 import type { AnnouncedSave, OpenedStream, StreamLog } from '../core/save-port.ts';
 import type { PendingSave } from './pending-save.ts';
 
-/** Who is told. */
+/** Where reports go. */
 export interface SaveReportsOptions {
   readonly observer: FullObserver;
   readonly logger: Logger;
@@ -19,7 +18,7 @@ export interface SaveReportsOptions {
   readonly openedOf: (log: StreamLog) => OpenedStream | undefined;
 }
 
-/** Tells observers and the log what became of saves. */
+/** Reports the outcome of saves to observers and the log. */
 export class SaveReports {
   readonly #options: SaveReportsOptions;
 
@@ -42,7 +41,7 @@ export class SaveReports {
     );
   }
 
-  /** A journaled message has its last word without having left memory. */
+  /** A journaled message got its final answer from the store while it was still in memory. */
   recordReplay(save: PendingSave, result: 'saved' | 'refused'): void {
     const { log, stream } = save.save;
     const opened = log === undefined ? undefined : this.#options.openedOf(log);
@@ -62,7 +61,7 @@ export class SaveReports {
     );
   }
 
-  /** A frame goes out although nothing could take its message. */
+  /** A frame is released although neither store nor journal has its message. */
   logUnconfirmed(save: PendingSave): void {
     this.#options.logger.error(fieldsOf(save), UNCONFIRMED);
   }

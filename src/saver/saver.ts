@@ -1,6 +1,6 @@
 /**
- * The life of a save, from due to its result: queued for the store, watched by its deadlines, put on disk when
- * the store does not answer. This file wires the parts; each part holds one rule.
+ * Runs a save from due to its result: it is queued for the store, has deadlines, and is journaled when the store does not answer.
+ * This file connects the parts; each part implements one rule.
  */
 import { epochOf, within, type Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
@@ -102,7 +102,7 @@ export class Saver {
     return this.#saves.has(streamId);
   }
 
-  /** A message is due that is still being read; a frame waits for that no longer than for the store. */
+  /** Announces a due message that is still being read; a held frame waits for the reading no longer than for the store. */
   announce(save: AnnouncedSave): SaveProgress['confirmed'] {
     const { clock, reports } = this.#options;
     return new Promise((resolve) => {
@@ -157,8 +157,8 @@ export class Saver {
   }
 
   /**
-   * The end: what gets a result within `ms`, by the store or the journal, has it; the rest is lost. What comes from now on
-   * is the journal's alone, for as long as the process lives.
+   * Ends the saver: saves that get no result from the store or the journal within `ms` are lost. Saves that come later go only to
+   * the journal.
    */
   async finish(ms: number): Promise<void> {
     const { clock } = this.#options;

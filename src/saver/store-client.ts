@@ -1,7 +1,7 @@
 /**
- * One batch to the store, and an answer for every message in it. A batch that is refused is halved until
- * the message that is refused stands alone, so that one bad message never costs another its place. A call
- * that says nothing is not waited for longer than a while: a connection can die without a word.
+ * Sends one batch to the store and gets an answer for every message in it. A refused batch is halved until the refused message is
+ * alone, so that one bad message never blocks another. A call that does not answer is given up after a limit: a connection
+ * can break without an error.
  */
 import { within, type Clock } from '../core/clock.ts';
 import { hasFact } from '../core/error-facts.ts';
@@ -21,7 +21,7 @@ export const SILENT_AFTER_MS = 10_000;
 /** The error type of a call that has given no answer. */
 export const SILENT = 'timeout';
 
-/** What the store said to one message. */
+/** The answer of the store for one message. */
 export type StoreAnswer =
   | LateStoreAnswer
   /** Sent alone, and it can never be stored. An SQLSTATE, what the store gave to `refuse`, or an error type. */
@@ -29,11 +29,11 @@ export type StoreAnswer =
   /** Nothing in time; `onLate` may follow. */
   | { readonly kind: 'silent' };
 
-/** What the store said when nobody waited for it any more. */
+/** The answer of the store after the call was given up. */
 export type LateStoreAnswer =
   { readonly kind: 'saved' } | { readonly kind: 'away'; readonly errorType: string };
 
-/** A message in a batch, and whoever wants to hear about it. */
+/** A message in a batch, and the callbacks for its answers. */
 export interface BatchItem {
   readonly message: Message;
   /** A store call that it is part of begins. */
@@ -44,7 +44,7 @@ export interface BatchItem {
   onLate(answer: LateStoreAnswer): void;
 }
 
-/** Runs a store call in somebody's context. */
+/** Runs a store call in a given async context. */
 export type Wrap = (work: () => Promise<void>) => Promise<void>;
 
 /** What a store client is made of. */
@@ -160,7 +160,7 @@ function errorTypeIn(answer: StoreAnswer): string | undefined {
   }
 }
 
-/** So often a message may fail alone, each time after others were saved, until it is set aside. */
+/** How often a message may fail alone, each time after others were saved, before it is set aside. */
 const LONE_FAILURES = 8;
 
 /** Messages that are remembered at once; the oldest is forgotten first. */
