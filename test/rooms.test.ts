@@ -134,6 +134,10 @@ describe('docs/architecture.md', () => {
     'docs/contributing/map.md',
     'docs/contributing/glossary.md',
     'docs/contributing/debugging.md',
+    'docs/contributing/add-a-format.md',
+    'docs/contributing/add-a-metric.md',
+    'docs/contributing/add-an-alert.md',
+    'docs/contributing/add-a-fault.md',
     'CONTRIBUTING.md',
   ])('and the pages of contributors name and link only what exists: %s', async (page) => {
     const text = await textOf(page);
