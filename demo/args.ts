@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 
 /** What was asked for. */
 export interface Args {
-  /** Streams for each route, all faults together. Default 225. */
+  /** Streams for each route, all faults together. Default 275. */
   readonly streams: number;
   /** 0 to 4 294 967 295. Default: drawn. */
   readonly seed: number;
@@ -21,7 +21,7 @@ export interface Args {
 /** For `--help`, and after a mistake. */
 export const USAGE = `Usage: npm run demo -- [flags]
 
-  --streams N   streams for each route, all faults together (9 to 20000, default 225)
+  --streams N   streams for each route, all faults together (11 to 20000, default 275)
   --seed N      repeat the choices of a run (0 to 4294967295, default: drawn and printed)
   --json FILE   write the figures to FILE
   --log FILE    append what the app prints to FILE
@@ -46,7 +46,7 @@ export function readArgs(argv: readonly string[]): Args {
     },
   });
   return {
-    streams: whole('streams', values.streams, { min: 9, max: 20_000 }) ?? 225,
+    streams: whole('streams', values.streams, { min: 11, max: 20_000 }) ?? 275,
     seed:
       whole('seed', values.seed, { min: 0, max: 2 ** 32 - 1 }) ??
       Math.floor(Math.random() * 2 ** 32),

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { visit } from './client.ts';
+import { readOn, visit } from './client.ts';
 import type { Fault, Streams, World } from './faults.ts';
 import type { Conversation } from './plan.ts';
 import { settle } from './judge.ts';
@@ -77,6 +77,12 @@ function streamsOf(
       const half = conversations.length / 2;
       while (!over && (atLeast(1) < conversations.length || atLeast(tokens) < half)) await sleep(2);
     },
+    mayLose: (lastMs) => {
+      const untilMs = performance.now() - lastMs;
+      for (const one of conversations) {
+        one.owed = one.heard.findLast(({ atMs }) => atMs <= untilMs)?.length ?? 0;
+      }
+    },
   };
 }
 
@@ -90,28 +96,38 @@ async function converseAll(
   const queue = conversations.values();
   const client = async (): Promise<void> => {
     for (const conversation of queue) {
-      await converse(conversation, world.app.url);
+      await converse(conversation, world);
       progress.done();
     }
   };
   await Promise.all(Array.from({ length: clients }, client));
 }
 
-async function converse(conversation: Conversation, base: string): Promise<void> {
-  const url = new URL(`/${conversation.route}/${conversation.id}`, base);
-  const { leave, patienceMs = 15_000, readAtOnce } = conversation.course;
+async function converse(conversation: Conversation, world: World): Promise<void> {
+  const { fault, route, id, prompt, course } = conversation;
+  const base = fault.onReplicas ? world.replicas.url : world.app.url;
+  const url = new URL(`/${route}/${id}`, base);
+  const { leave, patienceMs = 15_000, readAtOnce, readsOn } = course;
   let reading: Promise<boolean> | undefined;
-  conversation.seen = await visit({
-    url,
-    prompt: conversation.prompt,
-    patienceMs,
-    ...(leave && { leave }),
-    onLeave: (seen) => {
-      if (readAtOnce) reading = inHistory(url, seen);
-    },
-    onToken: (count) => (conversation.tokens = count),
-  });
-  conversation.kept = await reading;
+  const onToken = (count: number, length: number): void => {
+    conversation.tokens = count;
+    conversation.heard.push({ atMs: performance.now(), length });
+  };
+  const visited = readsOn
+    ? await readOn({ url, prompt, patienceMs, onToken })
+    : await visit({
+        url,
+        prompt,
+        patienceMs,
+        ...(leave && { leave }),
+        onLeave: (seen) => {
+          if (readAtOnce) reading = inHistory(url, seen);
+        },
+        onToken,
+      });
+  conversation.seen = visited.text;
+  if (visited.isWhole) conversation.owed = undefined;
+  conversation.kept = readsOn && !visited.isWhole ? false : await reading;
 }
 
 /** Whether the history that the app gives now holds the text. The question is on its way when this returns. */

@@ -4,6 +4,7 @@
  */
 import { request, type ClientRequest } from 'node:http';
 import { createParser } from 'eventsource-parser';
+import { resumingFetch } from '../src/client.ts';
 
 /** When a visitor leaves before the end: after so many tokens, or at one of the frames that say it is over. */
 export type LeaveAt = number | 'finish-reason' | 'done';
@@ -20,11 +21,18 @@ export interface Visit {
   readonly patienceMs: number;
   /** Called in the moment it leaves of its own will, with the text so far. */
   readonly onLeave?: (text: string) => void;
-  /** Called for every token, with how many there were. */
-  readonly onToken?: (count: number) => void;
+  /** Called for every token, with how many there were, and the length of all of them in characters. */
+  readonly onToken?: (count: number, length: number) => void;
 }
 
-/** Asks and reads. Resolves with the text received, however it ended; never rejects. */
+/** What a visitor has received. */
+export interface Visited {
+  readonly text: string;
+  /** The frame that says it is over was among it. */
+  readonly isWhole: boolean;
+}
+
+/** Asks and reads. Resolves with what was received, however it ended; never rejects. */
 export function visit({
   url,
   prompt,
@@ -32,49 +40,90 @@ export function visit({
   patienceMs,
   onLeave,
   onToken,
-}: Visit): Promise<string> {
+}: Visit): Promise<Visited> {
   return new Promise((resolve) => {
-    let text = '';
-    let tokens = 0;
-    let gone = false;
     const ask = request(url, {
       method: 'POST',
       agent: false,
       timeout: patienceMs,
       headers: { 'content-type': 'application/json' },
     });
-    const reached = (at: LeaveAt): void => {
+    const answer = new Answer(onToken, (at) => {
       if (leave?.at !== at) return;
-      gone = true;
+      answer.isLeft = true;
       hangUp(ask, leave.by);
-      onLeave?.(text);
-    };
-    const parser = createParser({
-      onEvent: ({ data }) => {
-        if (gone) return;
-        if (data === '[DONE]') return reached('done');
-        const choice = readChoice(data);
-        if (choice.content !== '') {
-          text += choice.content;
-          tokens += 1;
-          onToken?.(tokens);
-          reached(tokens);
-        }
-        if (choice.finished) reached('finish-reason');
-      },
+      onLeave?.(answer.text);
     });
-    ask.on('response', (answer) => {
-      if (answer.statusCode !== 200) return void answer.resume();
-      answer.setEncoding('utf8').on('data', (piece: string) => parser.feed(piece));
+    ask.on('response', (response) => {
+      if (response.statusCode !== 200) return void response.resume();
+      response.setEncoding('utf8').on('data', (piece: string) => answer.feed(piece));
       // A connection that breaks is what is measured here; what came before it counts.
-      answer.on('error', () => {});
+      response.on('error', () => {});
     });
     ask.on('timeout', () => ask.destroy());
     // The same: refused, reset and our own leaving all end in 'close'.
     ask.on('error', () => {});
-    ask.on('close', () => resolve(text));
+    ask.on('close', () => resolve(answer));
     ask.end(JSON.stringify({ prompt }));
   });
+}
+
+/** The same with `lastchunk/client`: when its connection breaks, it asks for the rest. */
+export async function readOn({ url, prompt, patienceMs, onToken }: Visit): Promise<Visited> {
+  const answer = new Answer(onToken);
+  const fetch = resumingFetch({
+    url: (id, offset) => new URL(`/streams/${id}?offset=${offset}`, url),
+    giveUpAfterMs: patienceMs,
+  });
+  try {
+    const { ok, body } = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ prompt }),
+    });
+    if (!ok || body === null) return answer;
+    for await (const piece of body.pipeThrough(new TextDecoderStream())) answer.feed(piece);
+  } catch {
+    // It broke, and nobody had the rest; what came before counts.
+  }
+  return answer;
+}
+
+/** An answer as it comes in. */
+class Answer implements Visited {
+  text = '';
+  isWhole = false;
+  /** Nothing more of it is read. */
+  isLeft = false;
+  #tokens = 0;
+  readonly #parser = createParser({ onEvent: ({ data }) => this.#take(data) });
+  readonly #onToken: Visit['onToken'];
+  readonly #onReached: (at: LeaveAt) => void;
+
+  constructor(onToken: Visit['onToken'], onReached: (at: LeaveAt) => void = () => {}) {
+    this.#onToken = onToken;
+    this.#onReached = onReached;
+  }
+
+  feed(piece: string): void {
+    this.#parser.feed(piece);
+  }
+
+  #take(data: string): void {
+    if (this.isLeft) return;
+    if (data === '[DONE]') {
+      this.isWhole = true;
+      return this.#onReached('done');
+    }
+    const choice = readChoice(data);
+    if (choice.content !== '') {
+      this.text += choice.content;
+      this.#tokens += 1;
+      this.#onToken?.(this.#tokens, this.text.length);
+      this.#onReached(this.#tokens);
+    }
+    if (choice.finished) this.#onReached('finish-reason');
+  }
 }
 
 function hangUp(ask: ClientRequest, by: LeaveBy): void {

@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { ANSWERS, APP_POOL, type Route } from './agreed.ts';
-import { postgres } from '../src/postgres/index.ts';
+import { postgres, postgresRelay } from '../src/postgres/index.ts';
 import { startPostgres, type TestPostgres } from '../test/support/postgres.ts';
 
 /** The connections that the chaos kills, and no others: of the app's own pool and of lastchunk's. */
@@ -75,11 +75,18 @@ async function migrate(connectionString: string): Promise<void> {
   const store = postgres({ connectionString });
   await store.migrate();
   await store.close();
+  const relay = postgresRelay({ connectionString });
+  await relay.migrate();
+  await relay.close();
 }
 
 async function sweep(pool: pg.Pool, run: string): Promise<void> {
   await pool.query('drop table lastchunk_demo_answers');
   await pool.query('delete from lastchunk_messages where starts_with(conversation_id, $1)', [run]);
+  await pool.query(`delete from lastchunk_relay_parts where stream_id in (select id ${RELAYED})`, [
+    run,
+  ]);
+  await pool.query(`delete ${RELAYED}`, [run]);
 }
 
 /** The helper starts servers for tests, which give up durability for speed. */
@@ -90,6 +97,8 @@ const APP_TABLE = `create table if not exists lastchunk_demo_answers (
   conversation_id text not null,
   text text not null
 )`;
+
+const RELAYED = 'from lastchunk_relay_streams where starts_with(conversation_id, $1)';
 
 const APP_BACKENDS = `from pg_stat_activity
   where datname = current_database() and usename = current_user and application_name = any($1)`;

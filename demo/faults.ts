@@ -7,6 +7,7 @@ import type { AppProcess } from './app-process.ts';
 import type { LeaveAt, LeaveBy } from './client.ts';
 import type { Database } from './database.ts';
 import type { Random } from './random.ts';
+import type { Replicas } from './replicas.ts';
 import type { Script, Upstream } from './upstream.ts';
 
 /** Names for the figures. */
@@ -19,11 +20,15 @@ export type FaultName =
   | 'pool-exhausted'
   | 'connections-killed'
   | 'database-down'
-  | 'process-killed';
+  | 'process-killed'
+  | 'connection-lost'
+  | 'instance-lost';
 
 /** Everything that can be broken. */
 export interface World {
   readonly app: AppProcess;
+  /** Three more of it, each with a disk of its own. */
+  readonly replicas: Replicas;
   readonly database: Database;
   /** `undefined` when the model is somebody else's. */
   readonly upstream: Upstream | undefined;
@@ -37,6 +42,8 @@ export interface Course {
   readonly patienceMs?: number;
   /** The history is read in the moment the client leaves, and what it holds then is what counts. */
   readonly readAtOnce?: true;
+  /** The client asks for the rest when its connection breaks, and the whole answer is what counts. */
+  readonly readsOn?: true;
 }
 
 /** The streams of one fault. */
@@ -45,6 +52,8 @@ export interface Streams {
   run(): Promise<void>;
   /** Returns when all have begun and half have given so many tokens, or all are over. */
   underWay(tokens: number): Promise<void>;
+  /** What happens now may take what clients got in the last so many milliseconds. */
+  mayLose(lastMs: number): void;
 }
 
 /** One kind of trouble. */
@@ -55,6 +64,8 @@ export interface Fault {
   readonly course: (random: Random, tokens: number) => Course;
   /** Runs the streams and breaks the world around them; without it they run together with others. */
   readonly around?: (world: World, streams: Streams, random: Random) => Promise<void>;
+  /** The clients talk to the three instances, and their answers take longer than an instance keeps to itself. */
+  readonly onReplicas?: true;
   /** Why it cannot be done to this world; `undefined` when it can. */
   readonly impossible?: (world: World) => string | undefined;
 }
@@ -120,6 +131,20 @@ export const FAULTS: readonly Fault[] = [
     course: () => ({}),
     around: killProcess,
   },
+  {
+    name: 'connection-lost',
+    title: 'client loses its connection, reads on elsewhere',
+    course: () => ({ readsOn: true }),
+    around: cutClients,
+    onReplicas: true,
+  },
+  {
+    name: 'instance-lost',
+    title: 'instance killed, its disk gone',
+    course: () => ({}),
+    around: loseInstance,
+    onReplicas: true,
+  },
 ];
 
 function needsOwnUpstream({ upstream }: World): string | undefined {
@@ -175,4 +200,32 @@ async function killProcess({ app }: World, streams: Streams, random: Random): Pr
   await app.kill();
   await over;
   await app.start();
+}
+
+/** The relay is told every 250 ms; until then a stream is known to its own instance alone. */
+const FLUSH_MS = 250;
+
+/** What an exchange may take beside that, on a machine that runs all of this at once. */
+const EXCHANGE_MS = 500;
+
+async function cutClients({ replicas }: World, streams: Streams): Promise<void> {
+  await replicas.start();
+  const over = streams.run();
+  await streams.underWay(2);
+  await sleep(FLUSH_MS + EXCHANGE_MS);
+  replicas.cut();
+  await over;
+}
+
+/** One that has a third of the streams, and does not come back. */
+async function loseInstance({ replicas }: World, streams: Streams): Promise<void> {
+  const untoldMs = FLUSH_MS + EXCHANGE_MS;
+  await replicas.start();
+  const over = streams.run();
+  await streams.underWay(2);
+  // So that everybody has seen something that has to be there.
+  await sleep(untoldMs);
+  streams.mayLose(untoldMs);
+  await replicas.lose();
+  await over;
 }

@@ -37,7 +37,8 @@ async function look(database: Database, conversations: readonly Conversation[]):
       const texts = stored.get(one.id) ?? [];
       one.rows = texts.length;
       if (one.kept !== undefined || one.seen === '') continue;
-      if (texts.some((text) => text.startsWith(one.seen))) one.kept = true;
+      const owed = one.seen.slice(0, one.owed);
+      if (texts.some((text) => text.startsWith(owed))) one.kept = true;
     }
   }
 }

@@ -20,6 +20,10 @@ export interface Conversation {
   tokens: number;
   /** The text received; '' until the client is done, and when it received none. */
   seen: string;
+  /** The length of the text received, each time that it grew; milliseconds of `performance.now()`. */
+  readonly heard: { readonly atMs: number; readonly length: number }[];
+  /** How much of it, in characters, a stored text has to begin with; `undefined`: all of it. */
+  owed: number | undefined;
   /** Decided at once where the course says so, when all has settled otherwise. */
   kept: boolean | undefined;
   /** Rows stored for it. */
@@ -42,7 +46,7 @@ export function drawPlan(
 function pair(fault: Fault, index: number, random: Random, run: string): Conversation[] {
   const tokens = tokensOf(answerText(index, random), random);
   const course = fault.course(random, tokens.length);
-  const gapMs = random.int(2, 12);
+  const gapMs = fault.onReplicas ? random.int(20, 40) : random.int(2, 12);
   const { breaks } = course;
   return ROUTES.map((route) => ({
     fault,
@@ -53,6 +57,8 @@ function pair(fault: Fault, index: number, random: Random, run: string): Convers
     course,
     tokens: 0,
     seen: '',
+    heard: [],
+    owed: undefined,
     kept: undefined,
     rows: 0,
   }));

@@ -9,8 +9,8 @@ import type { Reporter } from './progress.ts';
 import { failuresOf, resultsOf } from './results.ts';
 import { renderTable } from './table.ts';
 
-/** Longer than the longest pause of a store that tries again (5 s). */
-const LAST_QUIET_MS = 6_000;
+/** Longer than the longest pause of a store that tries again (5 s), and than a lease and the look for one that is over (4 s). */
+const LAST_QUIET_MS = 8_000;
 
 /** Runs and reports. Resolves with whether the guarded route lost nothing. */
 export async function runDemo(

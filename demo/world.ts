@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createAppProcess } from './app-process.ts';
 import { openDatabase } from './database.ts';
 import type { World } from './faults.ts';
+import { createReplicas } from './replicas.ts';
 import { startUpstream } from './upstream.ts';
 
 /** A world that can end. */
@@ -27,22 +28,21 @@ export async function openWorld(
   process.once('exit', () => rmSync(home, { recursive: true, force: true }));
   const database = await openDatabase(given('DATABASE_URL'), run);
   const upstream = given('OPENAI_BASE_URL') === undefined ? await startUpstream() : undefined;
-  const app = createAppProcess(
-    {
-      DATABASE_URL: database.connectionString,
-      JOURNAL: join(home, 'journal'),
-      ...(upstream && { OPENAI_BASE_URL: upstream.url, OPENAI_API_KEY: 'not needed' }),
-    },
-    log ?? join(home, 'app.log'),
-    onCrash,
-  );
+  const env = {
+    DATABASE_URL: database.connectionString,
+    ...(upstream && { OPENAI_BASE_URL: upstream.url, OPENAI_API_KEY: 'not needed' }),
+  };
+  const output = log ?? join(home, 'app.log');
+  const app = createAppProcess({ ...env, JOURNAL: join(home, 'journal') }, output, onCrash);
   await app.start();
+  const replicas = await createReplicas({ env, home, log: output, onCrash });
   return {
     app,
+    replicas,
     database,
     upstream,
     close: async () => {
-      await app.kill();
+      await Promise.all([app.kill(), replicas.close()]);
       upstream?.close();
       await database.close();
     },

@@ -4,7 +4,7 @@ import { readArgs } from '../../demo/args.ts';
 describe('the arguments of the demo', () => {
   it('have defaults, and a seed that is drawn', () => {
     const args = readArgs([]);
-    expect(args).toMatchObject({ streams: 225, json: undefined, log: undefined, serve: false });
+    expect(args).toMatchObject({ streams: 275, json: undefined, log: undefined, serve: false });
     expect(args.seed).toBeGreaterThanOrEqual(0);
     expect(args.seed).toBeLessThan(2 ** 32);
   });
@@ -22,8 +22,8 @@ describe('the arguments of the demo', () => {
   });
 
   it.each([
-    [['--streams', 'many'], '--streams must be a whole number from 9 to 20000, not "many"'],
-    [['--streams', '8'], '--streams must be'],
+    [['--streams', 'many'], '--streams must be a whole number from 11 to 20000, not "many"'],
+    [['--streams', '10'], '--streams must be'],
     [['--streams', '20001'], '--streams must be'],
     [['--streams', '1e3'], '--streams must be'],
     [['--seed', '-1'], '--seed'],

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { visit, type Visit } from '../../demo/client.ts';
+import { readOn, visit, type Visit } from '../../demo/client.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -24,7 +24,7 @@ async function visited(
   // A TCP server that listens has an AddressInfo.
   const { port } = server.address() as AddressInfo;
   const url = new URL(`http://127.0.0.1:${port}/`);
-  const text = await visit({ url, prompt: 'question', patienceMs: 20_000, ...how });
+  const { text } = await visit({ url, prompt: 'question', patienceMs: 20_000, ...how });
   const [socket] = (await connection) as [Socket];
   return { text, socket };
 }
@@ -116,6 +116,37 @@ describe('a visitor', () => {
 
   it('sees nothing where nobody listens', async () => {
     const url = new URL('http://127.0.0.1:1/');
-    expect(await visit({ url, prompt: 'question', patienceMs: 20_000 })).toBe('');
+    expect(await visit({ url, prompt: 'question', patienceMs: 20_000 })).toMatchObject({
+      text: '',
+    });
+  });
+});
+
+describe('a visitor that reads on', () => {
+  /** Serves an answer whose connection breaks behind its first frame, and whose rest `rest` gives. */
+  const readBroken = async (rest: (res: ServerResponse, offset: number) => void) => {
+    const server = createServer((req, res) => {
+      if (req.method === 'GET') return rest(res, Number(req.url?.split('offset=')[1]));
+      res.setHeader('x-stream-id', 'one').write(WHOLE[0], () => res.socket?.destroy());
+    }).listen(0, '127.0.0.1');
+    closers.push(() => server.close());
+    await once(server, 'listening');
+    // A TCP server that listens has an AddressInfo.
+    const { port } = server.address() as AddressInfo;
+    const url = new URL(`http://127.0.0.1:${port}/guarded/one`);
+    return readOn({ url, prompt: 'question', patienceMs: 20_000 });
+  };
+
+  it('has the whole answer where there is a rest', async () => {
+    const read = await readBroken((res, offset) => {
+      res.setHeader('x-stream-offset', offset).setHeader('x-stream-id', 'one');
+      res.end(Buffer.from(WHOLE.join('')).subarray(offset));
+    });
+    expect(read).toMatchObject({ text: 'one zwei 三 🙂', isWhole: true });
+  });
+
+  it('has what came before where there is none', async () => {
+    const read = await readBroken((res) => res.writeHead(404).end());
+    expect(read).toMatchObject({ text: 'one ', isWhole: false });
   });
 });

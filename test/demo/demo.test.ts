@@ -65,12 +65,12 @@ async function leftovers(): Promise<string[]> {
 describe('npm run demo', () => {
   it('loses nothing on the guarded route, and shows what the naive one loses', async () => {
     const json = join(files, 'figures.json');
-    const run = start('--streams', '18', '--seed', '11', '--json', json);
+    const run = start('--streams', '22', '--seed', '11', '--json', json);
     await ends(run, 0);
 
     // What JSON gives back is what `run.ts` writes.
     const figures = JSON.parse(await readFile(json, 'utf8')) as { results: readonly Result[] };
-    expect(figures).toMatchObject({ seed: 11, streams: 18, failures: [] });
+    expect(figures).toMatchObject({ seed: 11, streams: 22, failures: [] });
     const loss = figures.results.map(({ fault, streams, routes: { naive, guarded } }) => [
       fault,
       streams,
@@ -79,7 +79,7 @@ describe('npm run demo', () => {
     ]);
     expect(loss).toEqual([
       ...FAULTS.map(({ name }) => [name, 2, ALWAYS_LOST.has(name) ? 100 : 'some or none', 0]),
-      ['all', 18, 'some or none', 0],
+      ['all', 22, 'some or none', 0],
     ]);
     for (const { title } of FAULTS) expect(run.output()).toContain(`\n${title} `);
     expect(run.output()).toContain('--seed 11');
@@ -87,7 +87,7 @@ describe('npm run demo', () => {
   }, 180_000);
 
   it('serves its metrics until it is interrupted, and then ends with its verdict', async () => {
-    const run = start('--streams', '9', '--serve');
+    const run = start('--streams', '11', '--serve');
     await said(run, '/metrics');
     const url = /curl (\S+\/metrics)/.exec(run.output())?.[1] ?? '';
     const metrics = await (await fetch(url)).text();

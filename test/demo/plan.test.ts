@@ -5,7 +5,7 @@ import { drawPlan } from '../../demo/plan.ts';
 import { createRandom } from '../../demo/random.ts';
 import { answerText, tokensOf } from '../../demo/texts.ts';
 
-const draw = (seed: number) => drawPlan(FAULTS, { streams: 90, seed, run: 'run' });
+const draw = (seed: number) => drawPlan(FAULTS, { streams: 110, seed, run: 'run' });
 
 describe('a plan', () => {
   it('is the same for the same seed, and another one for another', () => {
@@ -19,8 +19,8 @@ describe('a plan', () => {
     expect(naive?.map(({ script, course }) => ({ script, course }))).toEqual(
       guarded?.map(({ script, course }) => ({ script, course })),
     );
-    expect(new Set(plan.map(({ id }) => id)).size).toBe(180);
-    expect(new Set(plan.map(({ prompt }) => prompt)).size).toBe(180);
+    expect(new Set(plan.map(({ id }) => id)).size).toBe(220);
+    expect(new Set(plan.map(({ prompt }) => prompt)).size).toBe(220);
   });
 
   it('shares the streams evenly by all faults', () => {
