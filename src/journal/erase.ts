@@ -9,7 +9,7 @@ import { openOurs } from './ours.ts';
 import { HEADER_BYTES, KIND, scan, seal } from './record.ts';
 import type { FoundRecord, RecordHead } from './record.ts';
 
-/** Which messages are to be forgotten: those of a conversation, or those that began before a moment. */
+/** Which messages are to be erased: those of a conversation, or those that began before a time. */
 export type PurgeRequest =
   | { readonly conversationId: string }
   /** Epoch milliseconds. */
@@ -26,7 +26,7 @@ export function isMeantBy(
     : message.startedAtMs < request.beforeMs;
 }
 
-/** A request as somebody has sent it. Throws an error with the code `ERR_REQUEST` when it is none. */
+/** Parses a request that was received. Throws an error with the code `ERR_REQUEST` if it is not valid. */
 export function parsePurgeRequest(value: object): PurgeRequest {
   if ('conversationId' in value && typeof value.conversationId === 'string') {
     return { conversationId: value.conversationId };
@@ -85,7 +85,7 @@ interface Window {
   readonly salt: number;
 }
 
-/** In one go, so that nothing can be written between what is read and what is written back. */
+/** Synchronous, so that nothing can be written between reading and writing back. */
 function eraseStretch(
   fd: number,
   { from, end, salt }: Window,

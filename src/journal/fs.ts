@@ -94,7 +94,7 @@ export function fileSystemOf(path: string): FileSystem {
     // The type is signed on some platforms.
     return KIND_OF_MAGIC.get(statfsSync(path).type >>> 0) ?? 'disk';
   } catch {
-    // Not there yet, or a platform without statfs: nothing is known against it.
+    // The path does not exist yet, or the platform has no statfs: assume a disk.
     return 'disk';
   }
 }
@@ -110,7 +110,7 @@ export function volumeBytes(path: string): number | undefined {
   }
 }
 
-/** The one line an operator reads about it, and whether it is a warning. */
+/** The log line about the kind of file system, and whether it is a warning. */
 export function describeFileSystem(
   path: string,
   kind: FileSystem,

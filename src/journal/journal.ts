@@ -1,6 +1,6 @@
 /**
- * The journal: what streams write ahead to, so that neither a dead process nor a dead database loses what a client has
- * seen. Here its parts are made and it meets the saver.
+ * The journal: streams write ahead to it, so that neither a dead process nor a dead database loses what a client has received.
+ * This file makes its parts and implements the interface for the saver.
  */
 import { LastchunkError } from '../core/errors.ts';
 import type { Captured, OpenedStream, StreamLog } from '../core/save-port.ts';
@@ -27,7 +27,7 @@ import { WriteEngine } from './write/engine.ts';
 import { Log } from './write/stream-log.ts';
 import { acceptsStore, storeNameOf, type JournalWiring } from './wiring.ts';
 
-/** An owner says so often that it lives. */
+/** How often an owner renews its lease, in milliseconds. */
 const RENEW_MS = 5_000;
 
 /**
@@ -76,7 +76,7 @@ export class DiskJournal implements Journal {
       onError,
       onOpened: () => {
         this.#notices.tellFileSystem();
-        // What comes after `close` opened a directory of its own.
+        // A write after `close` has opened a new directory.
         if (this.#closing !== undefined) this.#startRenewal();
       },
       onLost: (how, directory) => this.#noteLost(how, directory),
@@ -140,7 +140,7 @@ export class DiskJournal implements Journal {
     try {
       this.#lease.open();
     } catch (error) {
-      // A full disk is emptied by saving what is on it; so that is started, and the rest is tried again.
+      // Saving the messages on a full disk frees it, so recovery starts now and the rest is tried again later.
       if (given && reasonOf(error) !== 'full') {
         const why = error instanceof Error ? error.message : String(error);
         throw new LastchunkError(
@@ -262,7 +262,7 @@ export class DiskJournal implements Journal {
   async #renew(): Promise<void> {
     void this.#setAside.refresh();
     this.#engine.sealQuiet();
-    // A round knows what to do about a directory that was taken.
+    // An fsync round handles a directory that was taken over.
     if (!(await this.#lease.renew())) await this.#engine.syncer.request();
   }
 

@@ -1,6 +1,6 @@
 /**
- * What an operator is told about a journal's directory, each thing once: on what file system it lies, who else uses it,
- * what is in it that is not ours or not for our store, and what somebody else did to it.
+ * Log lines about a journal's directory, each written once: its file system, other users of it, content that is not ours or not
+ * for our store, and changes that another process made.
  */
 import { isMissing } from '../core/values.ts';
 import { describeFileSystem, fileSystemOf, volumeBytes } from './fs.ts';
@@ -82,7 +82,7 @@ export class Notices {
   tellUntrusted(error: unknown): void {
     const { log, onError } = this.#options;
     if (!isNotOurs(error)) {
-      // It went while we looked.
+      // It was removed during the check.
       if (!isMissing(error)) onError(error);
       return;
     }

@@ -1,5 +1,5 @@
 /**
- * The `journal` option, checked at the door.
+ * The option `journal`: its type, and its validation at start.
  */
 import { resolve } from 'node:path';
 import { bad, flag, optionGroup, refuseUnknown, show, wholeNumber } from '../core/options.ts';

@@ -40,8 +40,8 @@ export function isOurDirectory(path: string, onRefused: (error: unknown) => void
 }
 
 /**
- * Opens a regular file of ours, for reading unless `access` says otherwise, and waits for nobody. Throws `NotOursError`, or
- * what the disk throws.
+ * Opens a regular file of ours without blocking, for reading unless `access` says otherwise. Throws `NotOursError`, or the error
+ * of the disk.
  */
 export function openOurs(path: string, access: number = constants.O_RDONLY): number {
   let fd: number;

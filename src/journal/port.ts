@@ -1,6 +1,6 @@
 /**
- * What the saver asks of a journal. The journal knows files, records and owners; the saver knows when a
- * message is safe. Nothing here throws: a journal that cannot work says so by `false` and by its state.
+ * The interface of the journal for the saver. The journal knows files, records and owners; the saver knows when a message is
+ * safe. Nothing here throws: a journal that cannot write returns `false`, and its state says why.
  */
 import type { Captured, OpenedStream, Piece, StreamLog } from '../core/save-port.ts';
 import type { Message } from '../core/message.ts';
@@ -29,11 +29,11 @@ export interface JournalEntry {
   readonly hasHole?: boolean;
   /** Reads the body from disk; empty, and without an ending from then on, where an operator has given the message up. */
   body(): Promise<readonly Piece[]>;
-  /** The message was made of the body, or could not be: whoever died until here has died of it. */
+  /** Called after the body was read into a message or that failed: a process that dies before this call died of reading it. */
   wasRead?(): void;
   /** The store has it: its records may go. */
   settle(): Promise<void>;
-  /** It stands behind all others of the backlog from now on. A dead process's entry has no place there, nor this method. */
+  /** Moves the entry to the end of the backlog. Absent for an entry of a dead process, which is not in the backlog. */
   postpone?(): void;
   /** The store can never take it: moved to `refused/` with the SQLSTATE, kept until an operator acts. */
   refuse(message: Message, sqlstate: string): Promise<void>;
@@ -47,7 +47,7 @@ export interface JournalEntry {
  */
 export type JournalProblem = 'unreadable' | 'damaged' | 'untrusted' | 'poisonous' | 'foreign';
 
-/** What came of taking messages off the disk. */
+/** The result of erasing messages from disk. */
 export interface PurgeCounts {
   readonly purged: number;
   /** Of streams that run, or whose message is being saved: they go to the store as ever. */
@@ -56,7 +56,7 @@ export interface PurgeCounts {
   readonly unknown: number;
 }
 
-/** What health, metrics and the operator are told. */
+/** The state of the journal, for health, metrics and log lines. */
 export interface JournalState {
   /** Messages (finished or not) whose records are on disk and not settled. */
   readonly entries: number;

@@ -1,5 +1,5 @@
 /**
- * The parts that write, made once and in order. What one of them tells another goes through here.
+ * Creates the parts that write, once and in order, and connects their callbacks.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { OpenedStream } from '../../core/save-port.ts';
@@ -52,12 +52,12 @@ export interface WriteEngineOptions {
   readonly onDamaged: (path: string, how: 'deleted' | 'truncated') => void;
 }
 
-/** A segment without unsaved streams goes after so long without a write. */
+/** Milliseconds without a write after which a segment without unsaved streams is deleted. */
 const QUIET_MS = 60_000;
 
 const SEGMENT_BYTES = 8 * 1024 * 1024;
 
-/** So many are looked up on disk before others get a turn. */
+/** How many entries are looked up on disk before the event loop is yielded. */
 const LOOKS_PER_TURN = 256;
 
 /** A small bound gets small segments, so that there are always enough of them to delete. */
@@ -228,7 +228,7 @@ export class WriteEngine {
 
   #probeDisk(): Promise<boolean> {
     this.syncer.sweep();
-    // Whatever made the last write fail may stick to its file.
+    // The cause of a failed write may persist for its file, so a new file is used.
     this.segments.seal();
     return this.#batch.probeDisk();
   }

@@ -1,5 +1,5 @@
 /**
- * Fsyncs in rounds. Whoever asks while a round runs is served by the next one, together with all who ask meanwhile.
+ * Fsyncs in rounds. All requests that come while a round runs are served together by the next round.
  * A round is more than an fsync: it looks whether the directory is still ours, deletes what nobody needs, and after a
  * failed fsync gives up the segment (the kernel has dropped the pages and will not say so twice) and writes its
  * streams again.
@@ -72,7 +72,7 @@ export class Syncer {
     this.#timer.unref();
   }
 
-  /** Deletes what nobody needs. */
+  /** Deletes the segments that no log needs. */
   sweep(): void {
     this.#options.segments.sweep(this.#durable);
   }
@@ -175,7 +175,7 @@ export class Syncer {
   }
 }
 
-/** What was done to a segment by somebody else. A write behind a truncated end leaves zeros where it began. */
+/** How another process changed a segment. A write behind a truncated end leaves zeros before it. */
 function harmTo(
   files: Files,
   { fd, size }: Segment,

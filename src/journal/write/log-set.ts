@@ -1,7 +1,7 @@
 /**
- * The logs of which something is on disk, and which of them cannot be relied on there. A log that could not be written,
- * or whose records are no longer valid, *needs a rewrite*: what it takes is not written piece by piece any more (there
- * would be a gap before it) but whole, from memory, as soon as writing works.
+ * The logs that have records on disk, and which of them are not complete there. A log that could not be written, or whose records
+ * are no longer valid, *needs a rewrite*: its further pieces are not appended (there would be a gap before them); the whole log
+ * is written again from memory as soon as writing works.
  */
 import type { Segments } from './segments.ts';
 import type { Log, Segment } from './stream-log.ts';
@@ -37,7 +37,7 @@ export class LogSet {
     this.needRewrite.delete(log);
   }
 
-  /** Nobody needs its records any more. */
+  /** Its records are no longer needed. */
   forget(log: Log): void {
     log.needsRewrite = false;
     this.needRewrite.delete(log);
@@ -53,8 +53,8 @@ export class LogSet {
   }
 
   /**
-   * The directory is somebody else's now. What memory holds will be written again elsewhere; the rest is returned, and
-   * is ours no more.
+   * Another process has taken the directory over. Logs in memory will be written again to a new directory; the others are returned
+   * and removed from this set.
    */
   abandon(): readonly Log[] {
     const gone: Log[] = [];

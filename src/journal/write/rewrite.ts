@@ -1,6 +1,6 @@
 /**
- * Writes records again at the head: of streams that are not whole on disk, from memory; of segments that are almost
- * empty or invalid, from where they are. A little at a time, so that nobody else waits long.
+ * Writes records again at the head of the journal: those of streams that are incomplete on disk, from memory; those of almost
+ * empty or invalid segments, from their files. It works in small steps, so that other work is not delayed.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Files } from '../fs.ts';
@@ -15,7 +15,7 @@ import type { LogSet } from './log-set.ts';
 import type { Segments } from './segments.ts';
 import type { Log, RecordPlace, Segment } from './stream-log.ts';
 
-/** Written before others get a turn. */
+/** Bytes that are written before the event loop is yielded. */
 const STRETCH_BYTES = 256 * 1024;
 
 export interface RewriterOptions {

@@ -1,6 +1,6 @@
 /**
- * The segments of the running process, oldest first: which is written now, who needs what of them, and when one may
- * go. A segment is deleted only after all older ones: a `settled` record stands behind the records it settles, so
+ * The segments of the running process, oldest first: which one is written, which logs need records in them, and when one may be
+ * deleted. A segment is deleted only after all older ones: a `settled` record comes after the records that it settles, so
  * as long as deletion goes from the front, no crash can bring a settled or discarded stream back.
  *
  * Compaction: when the records still needed in the oldest segments together are under a quarter of them, those are
@@ -26,7 +26,7 @@ export interface SegmentsOptions {
   readonly directory: () => string;
   readonly segmentBytes: number;
   readonly setAside: SetAside;
-  /** A segment that nobody needs is sealed after so long without a write. */
+  /** Milliseconds without a write after which a segment that is not needed is sealed. */
   readonly quietMs: number;
   readonly onError: (error: unknown) => void;
 }
@@ -54,7 +54,7 @@ export class Segments {
     return this.#open;
   }
 
-  /** No more is written to the current one. */
+  /** Ends writing to the current segment. */
   seal(): void {
     this.#open = undefined;
   }
@@ -112,7 +112,7 @@ export class Segments {
     this.release(log, extents, 0);
   }
 
-  /** Deletes what nobody needs, from the front. `durable` is the last write that is on the disk. */
+  /** Deletes the oldest segments that no log needs. `durable` is the number of the last write that is on the disk. */
   sweep(durable: number): void {
     for (let first = this.all[0]; first !== undefined; first = this.all[0]) {
       if (first === this.#open || first.logs.size > 0 || first.movedAt > durable) return;

@@ -1,7 +1,6 @@
 /**
- * The log of one stream. `append` runs for every chunk of every response, so this is a class (one hidden shape, no
- * closures of its own) and does as little as can be done: the piece is added to a string, and the first piece of a
- * tick puts the log on the writer's list.
+ * The log of one stream. `append` runs for every chunk of every response, so this is a class (one hidden shape, no closures) and
+ * does the minimum: it adds the piece to a string, and with the first piece of a tick it adds the log to the writer's list.
  *
  * Pieces are joined by plain concatenation. That is right because they arrive well-formed, one by one, as their
  * bytes go to the wire: a lone surrogate was replaced before it came here, so no two halves can meet in the string
@@ -21,7 +20,7 @@ export interface Segment {
   size: number;
   /** Bytes of records that somebody still needs. */
   live: number;
-  /** Whose records they are. */
+  /** The logs that have records in it. */
   readonly logs: Set<Log>;
   /** Written since the last fsync that worked. */
   dirty: boolean;
@@ -57,13 +56,13 @@ export interface LogHost {
   /** See `StreamLog`. */
   releaseBody(log: Log): number | undefined;
   readBack(log: Log, bytes: number): Promise<readonly Piece[]>;
-  /** It leaves no message. */
+  /** The stream has no message: its records may be deleted. */
   discard(log: Log): void;
   /** Nothing more is appended to it. */
   close(log: Log): void;
 }
 
-/** `live`: the saver or the stream has the text in memory. `kept`: only the disk has it. `over`: nobody needs it. */
+/** `live`: the saver or the stream has the text in memory. `kept`: only the disk has it. `over`: it is no longer needed. */
 export type LogState = 'live' | 'kept' | 'over';
 
 /** One stream's place in the journal. What is not in `StreamLog` belongs to the writer. */
