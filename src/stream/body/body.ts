@@ -268,7 +268,7 @@ function detectorFor(
   }
 }
 
-/** What is kept as bytes is decoded by whoever reads it. */
+/** Pieces kept as bytes are decoded when they are read. */
 function withCharset({ contentType, charset }: ResponseHead): string {
   return charset === '' ? contentType : `${contentType}; charset=${charset}`;
 }

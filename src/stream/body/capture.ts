@@ -29,13 +29,13 @@ export interface CaptureOptions {
   /** 0 keeps nothing: for streams that are only observed. */
   readonly maxBytes: number;
   readonly encoded: boolean;
-  /** It has a `Content-Encoding` that nobody knows: one control character shows that it is no text. */
+  /** It has an unknown `Content-Encoding`: a single control character shows that it is not text. */
   readonly strict: boolean;
   /** Of the bytes of a text; '' for UTF-8. */
   readonly charset: string;
   /** What the bodies of all streams take. */
   readonly live: LiveBytes;
-  /** Somebody wants to know whether the pieces are the very bytes of the body. */
+  /** A caller needs to know whether the pieces are exactly the bytes of the body. */
   readonly watchesBytes?: boolean;
 }
 
@@ -238,7 +238,7 @@ export class Capture {
   }
 }
 
-/** What stands for bytes that are no character. */
+/** The replacement character, for bytes that are not a valid character. */
 const REPLACEMENT = '\uFFFD';
 
 function holdsReplacement(chunk: Uint8Array): boolean {

@@ -58,7 +58,7 @@ export interface CapturedBodyOptions {
 export class CapturedBody {
   /** Bytes of an encoded body that could not be decoded, or were too many; bytes that the disk did not give back. */
   dropped = 0;
-  /** A format threw where nothing may: the body was taken for text, and nobody knows whether it is whole. */
+  /** A format threw an error: the body was read as plain text, and whether it is complete is unknown. */
   isBroken = false;
   readonly #source: BodySource;
   readonly #options: CapturedBodyOptions;
@@ -263,7 +263,7 @@ export class CapturedBody {
     return this.#finishDecoded(await this.#resultInSlices(reader, slice), body);
   }
 
-  /** Bytes that nobody could decode are an answer that nobody could read, not an empty one. */
+  /** Bytes that cannot be decoded make the answer unreadable, not empty. */
   #finishDecoded(result: BodyReading, { dropped, undecodable }: DecodedBody): BodyReading {
     this.dropped = dropped + this.#missing;
     if (undecodable === undefined) return result;

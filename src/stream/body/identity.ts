@@ -145,7 +145,7 @@ const NO_FIELDS: Readonly<Record<string, unknown>> = {};
 /** What is wrong with the option `message`, with the route, and with what is probably missing. */
 export function troubleOf(trouble: unknown, route: string, req: RoutedRequest): unknown {
   const words = describeError(trouble);
-  // Nothing of it may be said: its type and line are told.
+  // Its message may contain user data: only its type and line are reported.
   if (words === undefined) return trouble;
   const said = words.startsWith('message()') ? words : `message() threw: ${words}`;
   const mayNeedBody = /of undefined|no conversation/.test(said) && req.method === 'POST';

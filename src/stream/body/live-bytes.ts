@@ -39,9 +39,9 @@ export interface LiveBytesOptions {
 /** The bound where the app says nothing and the heap is large. */
 export const MAX_LIVE_BYTES = 512 * 1024 * 1024;
 
-/** What is let go at once, so that it is not looked for again with the next chunk. */
+/** Bytes released at a time, so that the next chunk does not trigger another search. */
 const LET_GO = 1 / 4;
-/** Where nothing could be let go, it is tried again when so much more is held. */
+/** If nothing could be released, the next attempt is made when this many more bytes are held. */
 const TRY_AGAIN = 1 / 16;
 
 /** Counts the memory of all bodies, and keeps it bounded. */

@@ -1,4 +1,4 @@
-/** Long readings in slices of a few milliseconds, so that nobody waits for one. */
+/** Splits long readings into slices of a few milliseconds, so that they do not block the event loop. */
 import { performance } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { BodyReader } from '../../formats/index.ts';
@@ -11,7 +11,7 @@ export const PART_CHARS = 1_024;
 /** A slice is over behind the part in which it has taken so long. */
 const SLICE_MS = 4;
 
-/** So long a stretch of work that nobody else gets a turn. The clock is looked at behind each part, and not behind each piece. */
+/** Work between two yields to the event loop. The clock is read after each part, not after each piece. */
 export class Slice {
   #sinceMs = performance.now();
   #chars = 0;

@@ -75,7 +75,7 @@ export class StreamTimings {
   recordChunk(text: string | undefined, corked: boolean): number {
     this.timedOut = false;
     const { idleTimeoutMs } = this.#owner.settings;
-    // The clock is the dearest thing here: once for all chunks of a tick is enough, where nobody counts silence.
+    // Reading the clock is the most expensive step: once for all chunks of a tick is enough unless silence is measured.
     if (corked && idleTimeoutMs === 0 && this.#chunks > 1) return this.#lastChunkAt;
     const now = performance.now();
     if (this.#chunks === 0) this.#firstChunkAt = now;
@@ -110,7 +110,7 @@ export class StreamTimings {
     this.#lastDataAt = performance.now();
   }
 
-  /** Nobody reads any more; one `drain` lets a handler that waits for it go on. */
+  /** The client no longer reads; emits one `drain`, so that a handler that waits for it continues. */
   emitDrain(): void {
     if (this.#fullSince === undefined) return;
     const emitters = new Set<EventEmitter>([

@@ -50,7 +50,7 @@ export function verdictOf(exchange: Exchange, hints: CloseHints): Verdict {
       errorType: errorType(res.errored),
     };
   }
-  // Without a connection, what neither the handler nor we have closed was closed by whoever asked.
+  // Without a connection, a close that neither the handler nor lastchunk made was made by the client.
   if (!hasConnection && !hints.ended)
     return socket.destroyed ? serverClosed(socket) : { by: 'client' };
   if (hints.ended && (!hasConnection || res.writableFinished)) return { by: 'ended' };

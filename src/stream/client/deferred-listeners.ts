@@ -39,7 +39,7 @@ export function listening(emitter: EventEmitter, types: Iterable<string>): Liste
   return found;
 }
 
-/** Nobody listens; one list for all emitters of which that is true. */
+/** No listeners; one shared list for all emitters without any. */
 export const NO_LISTENERS: Listening = [];
 
 /** Which listeners are deferred, and which are not. */

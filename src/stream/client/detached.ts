@@ -39,13 +39,13 @@ export class Finishing {
   #active = false;
   readonly #stream: FinishingOwner;
   #exempt = NO_EXEMPT;
-  /** Made when the handler has to be told something else than what happens. */
+  /** Made when the handler must not see the real state of the response. */
   #made: DetachedResponse | undefined;
   #announced = false;
   #timer: NodeJS.Timeout | undefined;
   #bytesAtLeave = 0;
   #isAsking = false;
-  /** Whose share of the guard's budget it takes; undefined where nobody says. */
+  /** The key whose share of the guard's budget it uses; undefined without a key. */
   readonly #key: string | undefined;
 
   constructor(stream: FinishingOwner) {
@@ -193,7 +193,7 @@ interface ExemptListeners {
   readonly own: Listener;
 }
 
-/** Until somebody has looked. */
+/** The state before the first check. */
 const NO_EXEMPT: ExemptListeners = { res: NO_LISTENERS, req: NO_LISTENERS, own: () => {} };
 
 /** With those who hear the `'close'` of `emitter` now. */
@@ -273,7 +273,7 @@ class DetachedResponse {
   #shadowResponse(): (() => void)[] {
     const { res } = this.#exchange;
     const { errored, writable } = res;
-    // These stay: nobody will call Node's own end() on a response whose client is gone.
+    // These stay shadowed: Node's own end() is not called any more on a response whose client has left.
     shadowProperty(res, 'writableEnded', () => this.#ended);
     shadowProperty(res, 'finished', () => this.#ended);
     shadowProperty(res, 'writableFinished', () => this.#finished);

@@ -38,7 +38,7 @@ function isTimeout(error: unknown): boolean {
 function isUpstream(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (hasFact(errorCodeOf(error), 'upstream')) return true;
-  // fetch and its body: a TypeError whose cause tells; without a cause, these two texts are all there is.
+  // fetch and its body reject with a TypeError whose cause has the code; without a cause, only these two texts identify it.
   if (error instanceof TypeError && UPSTREAM_FETCH_MESSAGES.has(error.message)) return true;
   if (error.name === 'TimeoutError') return true;
   return classNames(error).some((name) => UPSTREAM_CLASSES.has(name));

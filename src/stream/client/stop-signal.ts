@@ -1,4 +1,4 @@
-/** The `AbortSignal` that tells a handler that its work is no longer wanted; made when somebody asks for it. */
+/** The `AbortSignal` that aborts when the work of a handler is no longer wanted; created on first access. */
 import { findInPrototypeChain } from '../response/shadow-property.ts';
 import {
   type Departure,

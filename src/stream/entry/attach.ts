@@ -1,4 +1,4 @@
-/** Finds the stream of a response, or makes it: once, in one place, whoever asks. */
+/** Returns the stream of a response, and creates it on the first call. */
 import { EventEmitter } from 'node:events';
 import { streamPlaces } from '../../core/current-stream.ts';
 import type { FinishRefusal } from '../../core/observer.ts';
@@ -42,7 +42,7 @@ export function attach(
   try {
     return attached(req, res, settings, environment);
   } catch (error) {
-    // Whatever it is that calls itself a response, the app's own code can go on with it.
+    // This object is not a response of Node: the app continues with it, without a stream.
     const half = streamOf(res);
     if (half !== undefined) environment.live.delete(half.id);
     streams.delete(res);
@@ -68,7 +68,7 @@ function attached(
   streams.set(res, stream);
   streamPlaces().set(res, new CancellationContext(stream));
   stream.hooks = new Attachment(stream);
-  // Whoever answered before us is none of our business.
+  // A response that was already answered is left alone.
   if (res.writableEnded) {
     step(stream, 'no-stream');
     return stream;
@@ -189,7 +189,7 @@ const WRAPPED = ['write', 'end', 'writeHead', 'destroy', 'flushHeaders'];
 
 type Methods = readonly (PropertyDescriptor | undefined)[];
 
-/** The methods on the response itself, whoever put them there. */
+/** The methods that are own properties of the response. */
 function ownMethods(res: Response): Methods {
   return WRAPPED.map((name) => Object.getOwnPropertyDescriptor(res, name));
 }

@@ -34,7 +34,7 @@ import {
 } from './methods.ts';
 import { addHeaders, flattenHead, headOf, removeHeaders, withHeaders } from './headers.ts';
 
-/** What becomes of a write: Node answers it; it works, and nothing happens; or it comes after a response that is over. */
+/** How a write is handled: passed to Node; accepted and discarded; or answered as a write after the end. */
 type WriteRoute = 'passes' | 'discarded' | 'too late';
 
 /** One response whose methods ask its stream. */
@@ -270,7 +270,7 @@ export class InterceptedResponse {
     return head;
   }
 
-  /** Makes a call of which the stream knows already, whatever methods of the response it uses. */
+  /** Runs a call that the stream has already recorded; the methods that it calls inside are not recorded again. */
   #nested<T>(call: () => T): T {
     const { kind } = this.#stream.phase;
     try {

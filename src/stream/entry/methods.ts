@@ -47,7 +47,7 @@ export function closeDouble({ exchange, environment }: Stream, method: Method | 
   exchange.socket.destroy();
 }
 
-/** A handler has ended or destroyed its response: without a connection nothing else tells when that is done. */
+/** The handler has ended or destroyed its response: without a connection there is no other event for that. */
 export function closeWhenReleased(stream: Stream): void {
   const { exchange, phase } = stream;
   if (exchange.hasConnection || phase.isClosing) return;
@@ -61,7 +61,7 @@ export function refuseWrite(callback: Callback | undefined): false {
   return false;
 }
 
-/** What a write does on a client that is gone, or in a stream that is over: it works, and nothing happens. */
+/** A write for a client that has left, or in a stream that is over: it succeeds and is discarded. */
 export function discard(callback: Callback | undefined): true {
   if (callback !== undefined) process.nextTick(callback);
   return true;

@@ -109,7 +109,7 @@ function run(handler: Handler, req: RoutedRequest, res: Response, next: Next | u
   const told =
     next &&
     ((error?: unknown): void => {
-      // These two are words to the router, not errors.
+      // These two values are instructions to the router, not errors.
       const failed = Boolean(error) && error !== 'route' && error !== 'router';
       if (failed) passOn(res, error, next);
       else if (error === undefined) next();
@@ -152,7 +152,7 @@ export function asMiddleware(handler: Handler): Middleware {
   return handler as Middleware;
 }
 
-/** Tells the stream that its handler failed, then whoever comes next. */
+/** Reports the failure of a handler to its stream, and then calls the next error handler. */
 function passOn(res: object, error: unknown, next: Next): void {
   tellFailure(res, error);
   next(error);

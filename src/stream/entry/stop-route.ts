@@ -50,7 +50,7 @@ export function stopMiddleware<Req>(
     if (stream === undefined && relay !== undefined) {
       return answerStopElsewhere({ relay, environment }, req, res, isAllowed);
     }
-    // Unknown, somebody else's, or an authorize() that throws: the answer must not tell which.
+    // Unknown stream, not authorized, or authorize() threw: the answer must be the same for all three.
     if (stream === undefined || !(await isAllowed(req, handleOf(stream)))) {
       return answerJson(res, 404, { error: 'not found' });
     }

@@ -57,7 +57,7 @@ export function step(stream: Stream, event: StreamEvent, facts: EventFacts = NO_
   return true;
 }
 
-/** An event came in a phase in which nobody may raise it. */
+/** An event was raised in a phase in which it is impossible. */
 class ImpossibleEvent extends Error {
   override readonly name = 'ImpossibleEvent';
 

@@ -45,7 +45,7 @@ function isFeed({ method, phase, body, exchange: { res } }: Stream): boolean {
   return res.headersSent && mediaType(String(res.getHeader('content-type') ?? '')) === EVENT_STREAM;
 }
 
-/** A client that reads nothing is gone, as far as its answer is concerned. */
+/** A client that reads nothing is treated as one that disconnected. */
 export function clientStalled(stream: Stream): void {
   if (stream.phase.isOver) return;
   if (!stream.phase.clientGone) clientLeft(stream);
@@ -100,7 +100,7 @@ export async function drainStreams(environment: Environment, patienceMs: number)
   stopSweeping(environment);
 }
 
-/** Nothing is live any more, or nothing will be. */
+/** Stops the timer that checks for dead connections: no stream is live, or none will be. */
 export function stopSweeping(environment: Environment): void {
   clearInterval(environment.sweepTimer);
   environment.sweepTimer = undefined;

@@ -17,7 +17,7 @@ export type PhaseName =
   | 'ending'
   /** The handler called `end()`, and nothing is held: Node has the rest. */
   | 'ended'
-  /** The handler was told to stop and has a moment to end by itself; the outcome is fixed, the message not yet due. */
+  /** The handler was asked to stop and has a grace period to end by itself; the outcome is fixed, the message not yet due. */
   | 'grace'
   /** The same; its client has left meanwhile. */
   | 'grace-gone'
@@ -58,7 +58,7 @@ export interface Phase {
   readonly isOver: boolean;
   /** It is a stream whose response is not over. */
   readonly isLive: boolean;
-  /** What the handler writes goes nowhere, and is not kept either. */
+  /** What the handler writes is discarded: neither sent nor kept. */
   readonly discardsWrites: boolean;
 }
 
@@ -137,7 +137,7 @@ export type StreamEvent =
   | 'grace-over'
   /** It may not outlive its client any longer. */
   | 'patience-over'
-  /** The process goes down. */
+  /** The process is shutting down. */
   | 'interrupted'
   /** Its message is safe, and its response is to be closed. */
   | 'close-due';

@@ -1,5 +1,5 @@
 /**
- * The last word on a stream: said once, when the response is over and the last save has its result. Span, counters and
+ * The report of a stream: made once, when the response is over and the last save has its result. Span, counters and
  * log line are made from the one summary. Also tells those who wait for the end of a response or for the result of its
  * message.
  */
@@ -14,7 +14,7 @@ import type { Phase } from './phases.ts';
 /** Outcomes that are errors; a client that leaves and a stop are not. */
 const ERRORS: ReadonlySet<Outcome> = new Set(['failed', 'timed-out', 'truncated']);
 
-/** What became of a message, whoever saves it. */
+/** The outcome of saving a message, whether lastchunk or the app saves it. */
 export interface MessageState {
   /** Saves without a result yet. */
   readonly pending: number;
@@ -30,7 +30,7 @@ export interface MessageState {
     { readonly finishReason: string | undefined; readonly usage: TokenUsage } | undefined;
 }
 
-/** What the last word on a stream is made from. */
+/** The facts that the report of a stream is made from. */
 export interface ReportedStream extends StreamView {
   readonly timings: StreamTimings;
   readonly chunksAfterDisconnect: number;
@@ -45,7 +45,7 @@ export interface ReportedStream extends StreamView {
   unregister(): void;
 }
 
-/** The last word on one stream, and those who wait for it. */
+/** The report of one stream, and the callers that wait for it. */
 export class StreamReport {
   /** It was said. */
   done = false;

@@ -4,7 +4,7 @@ import type { LateIdentity } from '../body/identity.ts';
 import { stop } from './ending.ts';
 import type { Stream } from './stream.ts';
 
-/** One guarded stream, for its handler and for whoever may stop it: `keep.stream(res)`. */
+/** One guarded stream, for its handler and for code that may stop it: `keep.stream(res)`. */
 export interface StreamHandle {
   /** Sent as `X-Stream-Id`. */
   readonly id: string;

@@ -26,7 +26,7 @@ import { routeOf } from './route.ts';
 /** Nothing is held; one promise for all streams of which that is true. */
 const RELEASED = Promise.resolve();
 
-/** One response, and what becomes of it. */
+/** One response, from its first write to its report. */
 export class Stream implements StreamView {
   readonly id: string;
   readonly exchange: Exchange;
@@ -123,7 +123,7 @@ export class Stream implements StreamView {
     return this.#identity;
   }
 
-  /** Whether calls on the response are the stream's business; where they are not, Node's own answer stands. */
+  /** Whether the stream handles calls on the response; otherwise Node handles them. */
   get concerned(): boolean {
     const { phase } = this;
     return phase.isLive || (phase.clientGone && this.guarded);

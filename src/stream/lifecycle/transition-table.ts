@@ -56,12 +56,12 @@ export interface Transition {
   readonly effects: readonly Effect[];
 }
 
-/** `ignored`: it may come, and changes nothing. `impossible`: whoever raises it has looked, so it is an error of ours. */
+/** `ignored`: may happen, and changes nothing. `impossible`: the caller checks before, so it is a bug in lastchunk. */
 export type Answer = Transition | 'ignored' | 'impossible';
 
 type Row = Readonly<Record<StreamEvent, Answer>>;
 
-/** What nobody raises, unless a row says otherwise. */
+/** Events that are impossible unless a row says otherwise. */
 const UNRAISED = {
   began: 'impossible',
   destroyed: 'impossible',
@@ -74,7 +74,7 @@ const UNRAISED = {
   'close-due': 'impossible',
 } as const;
 
-/** What comes by itself, at any time: calls of the handler, a stop, timers, promises. */
+/** Events that may happen at any time: calls of the handler, a stop, timers, promises. */
 const UNASKED = {
   'no-stream': 'ignored',
   ended: 'ignored',

@@ -150,7 +150,7 @@ export class ConnectionOutput {
     if (hold.closing !== undefined) this.closeBehind(hold.closing);
   }
 
-  /** The connection has failed, or is about to be cut: what waits goes nowhere, and its callbacks say so. */
+  /** The connection has failed or is about to be closed: waiting bytes are discarded, and their callbacks get an error. */
   drop(): void {
     for (const { done } of this.#endHold()?.waiting ?? []) process.nextTick(done, destroyedError());
   }

@@ -64,7 +64,7 @@ export class ResponseHold {
     this.#end()?.release();
   }
 
-  /** The client is gone, or is about to be: what is held goes nowhere. */
+  /** The client has left or is about to be disconnected: held bytes are discarded. */
   drop(): void {
     this.#end()?.drop();
   }

@@ -23,7 +23,7 @@ const STREAM_TYPES: ReadonlySet<string> = new Set([
 
 const JSON_TYPE = 'application/json';
 
-/** Types that say nothing: the first body call tells. */
+/** Media types that do not decide it: the first body call does. */
 const OPEN_TYPES: ReadonlySet<string> = new Set(['', 'text/plain']);
 
 /** Types of files too: with a length or a validator it is one, as `express.static` sends it. */

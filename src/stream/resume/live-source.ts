@@ -26,7 +26,7 @@ export interface SourceOwner {
   readonly closeMode: 'end' | 'destroy' | undefined;
 }
 
-/** What other instances are told of one stream. */
+/** The interface through which one stream is passed to other instances. */
 export class LiveSource implements RelaySource {
   readonly opened: OpenedStream;
   readonly head: ResumableHead;

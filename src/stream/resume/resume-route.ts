@@ -109,7 +109,7 @@ class ResumeRoute {
       this.#tell(undefined, 'away');
       return answerAway(res);
     }
-    // Unknown, somebody else's, or an authorize() that throws: the answer must not tell which.
+    // Unknown stream, not authorized, or authorize() threw: the answer must be the same for all three.
     if (stream === undefined || !(await this.#isAllowed(req, stream))) {
       this.#tell(undefined, 'not-found');
       return find === undefined ? answerJson(res, 404, { error: 'not found' }) : answerNothing(res);
@@ -161,7 +161,7 @@ class ResumeRoute {
       answerJson(res, 429, { error: 'too many readers' });
       return 'busy';
     }
-    // It left while the app was asked, and says no more when it does.
+    // The client disconnected while authorize() ran: no answer is needed.
     if (isGone(res)) return 'nothing';
     const resumed = new ResumedResponse(res, response, offset, () => answerBeyond(res));
     resumed.follow(this.#relay, stream.id);

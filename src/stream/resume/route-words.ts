@@ -22,7 +22,7 @@ export function idIn(req: RoutedRequest): string {
   return req.params?.['streamId'] ?? path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Somebody else knows, and cannot be asked now. */
+/** Another instance may have the stream, but it cannot be reached now. */
 export function answerAway(res: Response): void {
   res.setHeader('Retry-After', '1');
   answerJson(res, 503, { error: 'not available' });
