@@ -30,7 +30,7 @@ interface Node {
 /** The rows of a format, made ready to be looked up while a payload is walked. */
 export class FieldTable {
   readonly root: Node = newNode();
-  /** For leaves without a row, by their key: where everybody makes up paths and few make up names. */
+  /** For leaves without a row, by their key alone: apps invent key paths, but use few key names. */
   readonly byName: ((key: string, leaf: Leaf) => FieldKind | undefined) | undefined;
 
   constructor(rows: FieldRows, byName?: (key: string, leaf: Leaf) => FieldKind | undefined) {

@@ -12,7 +12,7 @@ import { MAX_LEAVES, RepeatedLeaves, type Weight } from './repeated-leaves.ts';
 import { TextPieces } from './text-pieces.ts';
 import { laterUsage, NO_USAGE } from './usage.ts';
 
-/** A stream with more bytes of payloads than this has an answer, even if nobody can see one. */
+/** A stream with more bytes of payloads than this counts as having an answer, even if no text was found. */
 const EMPTY_MAX_BYTES = 512;
 
 /** What the frames so far amount to. */
@@ -58,12 +58,12 @@ export class Accumulator {
     return this.#answer.text + this.#text.toString();
   }
 
-  /** The last word was a finish marker, and no error came. */
+  /** The last frame with a meaning was a finish marker, and no error came. */
   get finished(): boolean {
     return this.#finished && !this.errorFrame;
   }
 
-  /** A payload has leaves that nobody knows. */
+  /** A payload has leaves that its format does not know. */
   get unknownText(): boolean {
     return this.#unknown || this.#answer.hasStrangeValue || this.#repeated.content === 'unknown';
   }
@@ -219,7 +219,7 @@ export class Accumulator {
     if (terminal && !failed) this.#finished = true;
   }
 
-  /** The last word counts: content behind a finish marker takes it back. */
+  /** Content after a finish marker cancels that marker. */
   #mark(
     format: BuiltInFormat,
     frame: Frame,

@@ -117,7 +117,7 @@ export class AnswerText {
     if (this.#grows) this.#last = text;
     if (this.#repeated !== undefined) this.#joined.add(this.#repeated);
     this.#repeated = undefined;
-    // Of two payloads alone nobody can tell whether a word was said twice.
+    // With only two payloads it is ambiguous: the second may repeat the first or be the same word again.
     if (this.isWhole(text) && (this.#payloads > 2 || ends)) this.#repeated = text;
     else this.#joined.add(text);
   }

@@ -18,7 +18,7 @@ export interface DecodedBody {
   readonly undecodable: Uint8Array | undefined;
 }
 
-/** A header with more codings than these is none that anybody means; the rest stays encoded. */
+/** The most codings of a header that are decoded; no server sends more. The rest stays encoded. */
 const MAX_CODINGS = 5;
 
 /** The codings that a body can be in (RFC 9110, section 8.4.1; RFC 8878). Every other word says nothing about its bytes. */
@@ -98,7 +98,7 @@ export async function decodeBody(
   return toTextInSteps(bytes, dropped, maxBytes, charset);
 }
 
-/** Nothing could be decoded of what is the beginning of something: nobody knows of what. */
+/** The body was cut and no byte of it could be decoded: its content is unknown. */
 function isCutShort(bytes: Uint8Array, coding: string, decoded: Uint8Array): boolean {
   return bytes.length > 0 && decoded.length === 0 && !isCodingOfNothing(bytes, coding);
 }
@@ -162,7 +162,7 @@ function writerFor(charset: string): (bytes: Uint8Array) => string {
 /** Codings in the order in which they are undone. Without a header the bytes say: compression behind the guard names it late. */
 function codingsFor(body: Uint8Array, contentEncoding: string, charset: string): readonly string[] {
   const named = codingsOf(contentEncoding).toReversed();
-  // A name that nobody knows says that the bytes are something else.
+  // An unknown coding name means that the bytes are encoded in an unknown way.
   if (named.length > 0 || !isPlain(contentEncoding) || mayBeText(body, charset)) return named;
   const magic = MAGIC.find(([first]) => first.every((byte, at) => body[at] === byte));
   // Brotli has no mark of its own.

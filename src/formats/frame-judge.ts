@@ -74,7 +74,7 @@ export class FrameJudge {
     return this.#signals.signalIn(frame) !== undefined;
   }
 
-  /** Only the first error of a format is told. */
+  /** Only the first error of a format is reported. */
   report(error: unknown): void {
     this.#signals.report(error);
   }

@@ -74,7 +74,7 @@ export class Sniffer {
   /** What the first line says that is no field, where an event stream was to be expected. */
   #otherwise: BodyFraming | undefined;
 
-  /** `isEager`: whoever watches a stream has to know before the line is over. */
+  /** `isEager`: for a live stream, whose framing must be known before the line ends. */
   constructor(declared: BodyFraming | undefined, isEager = false) {
     this.declared = declared;
     this.#isEager = isEager;
@@ -196,7 +196,7 @@ export class LineEnds {
   /** The last character was a CR: a LF that follows belongs to it. */
   #hasCr = false;
 
-  /** Goes over a piece that nobody looks at. */
+  /** Skips a piece that is not inspected. */
   skip(piece: string): void {
     if (piece !== '') this.#hasCr = piece.endsWith('\r');
   }

@@ -1,4 +1,4 @@
-/** Undoing one content coding: in steps on zlib's own threads, so that nobody waits for it, or at once where it is small. */
+/** Decodes one content coding: in steps on zlib's threads, so that the event loop is not blocked, or at once if it is small. */
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { member } from './json.ts';
@@ -60,7 +60,7 @@ async function inflateBy(
   return { bytes: Buffer.concat(parts), used, isDamaged };
 }
 
-/** False for a step that is damaged, or of which nobody wants the rest. */
+/** False for a step that is damaged, or whose rest is not wanted. */
 function writeTo(stream: Transform, bytes: Uint8Array): Promise<boolean> {
   return new Promise((resolve) => {
     stream.once('close', () => resolve(false));

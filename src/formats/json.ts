@@ -1,4 +1,4 @@
-/** Looking into parsed JSON of unknown shape, without a cast at every step, and without an exception for what is none. */
+/** Reads parsed JSON of unknown shape without a cast at every step, and parses text without an exception for invalid JSON. */
 import { isRecord } from '../core/values.ts';
 import { isJson, MAX_CHECKED_CHARS } from './json-syntax.ts';
 

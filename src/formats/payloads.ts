@@ -59,7 +59,7 @@ export class Payloads {
   }
 }
 
-/** A frame; a class, to be told from what apps send. */
+/** A frame; a class, so that it can be distinguished from objects that apps send. */
 class Unparsed {
   readonly #piece: string;
   #payloads: readonly unknown[] | undefined;

@@ -59,7 +59,7 @@ export class SignalJudge {
     }
   }
 
-  /** Only the first error is told. */
+  /** Only the first error is reported. */
   report(error: unknown): void {
     this.#onError(error);
     this.#onError = () => {};

@@ -1,4 +1,4 @@
-/** What a body says, out of what its frames amount to. */
+/** The result of reading a body, made from the accumulated frames. */
 import type { TokenUsage } from '../core/observer.ts';
 import type { Accumulator } from './accumulator.ts';
 import type { FinishMarker, Format } from './format.ts';
@@ -22,7 +22,7 @@ export interface BodyReading {
   readonly finished: boolean;
   /** A frame by which the format says that the answer failed is there. */
   readonly errorFrame: boolean;
-  /** A payload has content that nobody knows; it is in `events` only. */
+  /** A payload has content that its format does not know; it is in `events` only. */
   readonly unknownText: boolean;
   readonly toolCalls: boolean;
   /** Content that is not text (thinking, sources, files, the app's data parts); it is in `events` only. */

@@ -140,7 +140,7 @@ export class TerminalDetector {
     if (framing === undefined || framing === 'text') return;
     // There is content in it, one may think.
     this.#judge.finished = false;
-    // How many brackets are open behind it nobody knows: the rest is not looked at.
+    // The number of open brackets after it is unknown, so the rest is not inspected.
     if (framing === 'elements') return this.#stopLooking();
     const end = lastBoundaryEnd(framing, text);
     const rest = text.slice(end);

@@ -41,7 +41,7 @@ const BLOCKS: Readonly<Record<string, FieldTable>> = {
 };
 const TOOL_BLOCK = block({ tool: ['content_block.**'] });
 
-/** Rows of a `content_block_delta`, by the type of its delta. Thinking is content, but nobody would call it the answer. */
+/** Rows of a `content_block_delta`, by the type of its delta. Thinking is content, but not text of the answer. */
 const DELTAS: Readonly<Record<string, FieldTable>> = {
   text_delta: delta({}),
   input_json_delta: delta({ tool: ['delta.partial_json'] }),
