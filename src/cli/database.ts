@@ -29,7 +29,7 @@ export function databaseIn(given: string | undefined, env: Io['env']): DatabaseA
   return parts.length === 0 ? undefined : { connection: Object.fromEntries(parts) };
 }
 
-/** The same; throws `bad-option` where nobody said which. */
+/** The same; throws `bad-option` if no database is named. */
 export function neededDatabase(given: string | undefined, env: Io['env']): DatabaseAddress {
   const found = databaseIn(given, env);
   if (found !== undefined) return found;

@@ -112,5 +112,5 @@ Makes or updates the table of the PostgreSQL store. Safe to run again, and by se
   -h, --help          this text
 `;
 
-/** Nobody streams through this process: a step over a large table may take its time. */
+/** This process serves no streams, so a migration step over a large table may take long. */
 const STATEMENT_TIMEOUT_MS = 600_000;

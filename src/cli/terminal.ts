@@ -1,4 +1,4 @@
-/** What a command writes to a terminal: columns, times, and words that somebody else chose. */
+/** Formats the output of a command for a terminal: columns, times, and text from untrusted sources. */
 import type { Io } from './io.ts';
 
 /**
@@ -19,7 +19,7 @@ function escapeUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** An id is whatever an app, or its client, chose: it is one word of visible ASCII, or else a string of JSON. */
+/** Formats an id, which an app or its client chose: visible ASCII without spaces is printed as it is, anything else as a JSON string. */
 export function printable(id: string): string {
   return /^[\x21-\x7e]+$/.test(id) ? id : JSON.stringify(id).replaceAll(/[^\x20-\x7e]/g, '?');
 }

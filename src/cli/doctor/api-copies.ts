@@ -27,7 +27,7 @@ export function findSdk(app: string): Installed | undefined {
   return SDKS.map((name) => findInstalled(name, app)).find((found) => found !== undefined);
 }
 
-/** Says which copies there are, and whether what lastchunk and others report goes nowhere. `own` is the app's lastchunk. */
+/** Lists the copies of the API, and whether reports of lastchunk and others are dropped. `own` is the app's lastchunk. */
 export function examineApi(own: Installed, app: string): readonly DoctorFinding[] {
   const ours = findInstalled(API, own.path) ?? findInstalled(API, app);
   if (ours === undefined) {

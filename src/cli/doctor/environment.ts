@@ -20,13 +20,13 @@ import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
 /** Which database to examine. */
 export interface DatabaseQuestion {
   readonly app: string;
-  /** `undefined`: nobody said which. */
+  /** `undefined`: no database is named. */
   readonly database: DatabaseAddress | undefined;
   /** `undefined` for the default. */
   readonly table: string | undefined;
 }
 
-/** Where the app's driver would connect to; `undefined` where nobody said which database, or the app has no driver. */
+/** Where the app's driver would connect to; `undefined` if no database is named or the app has no driver. */
 export function findDestination(
   app: string,
   database: DatabaseAddress | undefined,

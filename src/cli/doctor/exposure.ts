@@ -8,7 +8,7 @@ import { isRecord } from '../../core/values.ts';
 import type { Destination } from '../../postgres/connections.ts';
 import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
 
-/** Ways to the database on which nobody else listens. */
+/** Connections to the database that no other machine can listen to. */
 const LOCAL_HOST = /^(?:localhost|127\.\d+\.\d+\.\d+|\[?::1\]?|\/.*|)$/i;
 /** Says whether the way to a database on another machine is encrypted. */
 export function examineTls(destination: Destination | undefined): readonly DoctorFinding[] {

@@ -1,4 +1,4 @@
-/** `lastchunk journal verify` and `dump`: what a disk has made of a journal, without a word of what users wrote. */
+/** `lastchunk journal verify` and `dump`: show the state of a journal on disk, without any text of users. */
 import { basename, dirname, join } from 'node:path';
 import { errorTypeOf } from '../../core/errors.ts';
 import { bad } from '../../core/options.ts';

@@ -158,7 +158,7 @@ function stderrLogger(io: Io): Logger {
 }
 
 function ignore(): void {
-  // Told to nobody.
+  // Reported to no observer.
 }
 
 const PROGRESS_EVERY_MS = 1_000;

@@ -117,7 +117,7 @@ function endOf({ isWhole, finished, failure }: Visit, exitMode: ExitMode): Ended
   return finished ? 'finished' : 'left';
 }
 
-/** How much of what was seen a stored text begins with; white space before it is the app's taste. */
+/** How much of the received text a stored text begins with; leading white space is ignored. */
 function sharedChars(seen: string, stored: string): number {
   const [wanted, kept] = [seen.trimStart(), stored.trimStart()];
   let length = kept.startsWith(wanted) ? wanted.length : 0;

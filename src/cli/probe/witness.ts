@@ -99,7 +99,7 @@ function agrees(seen: string, stored: string, isWhole: boolean): boolean {
   return isWhole ? kept === wanted : kept.startsWith(wanted);
 }
 
-/** As it stands, or as it stands in JSON. */
+/** The text itself, or the text as a JSON string. */
 function isIn(stored: string, value: string): boolean {
   return stored.includes(value.trim()) || stored.includes(JSON.stringify(value).slice(1, -1));
 }
