@@ -27,7 +27,7 @@ export interface Destination {
   readonly host: string;
   readonly port: string;
   readonly database: string;
-  /** False without TLS; `unverified`: encrypted, but whoever answers is believed. */
+  /** False without TLS; `unverified`: encrypted, but the server's certificate is not checked. */
   readonly tls: boolean | 'unverified';
 }
 
@@ -210,12 +210,12 @@ function begin(timeoutMs: number): string {
 }
 
 /**
- * On this side an answer is awaited so much longer than the server may take: it is for a server that is gone
- * without a word, where no timeout of its own can reach us.
+ * How much longer than the server's own timeout the client waits, in milliseconds: for a server that disappeared without closing
+ * the connection, whose timeout cannot reach the client.
  */
 const CLIENT_GRACE_MS = 2_000;
 
-/** What every pool of ours is like, whatever the app's own is. */
+/** The settings of every pool of lastchunk, independent of the app's own. */
 const POOL = {
   application_name: 'lastchunk',
   keepAlive: true,

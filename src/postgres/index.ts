@@ -101,7 +101,7 @@ export function postgres(options: PostgresOptions): PostgresStore {
     running.add(promise);
     return promise.finally(() => running.delete(promise));
   };
-  // At start nobody waits for it yet, and the first save tries again.
+  // A failure at start only goes to `onError`: the first save tries again.
   run(ready).catch((error: unknown) => listener.onError?.(error));
   return {
     fingerprint: fingerprintOf(pg, settings),

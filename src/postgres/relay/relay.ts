@@ -98,7 +98,7 @@ export function relayMigrationScript({
 /** The record of the relay's tables, and the steps that make them. */
 function migrationOf(schema: string | undefined, isDurable: boolean) {
   const name = schemaOption(schema);
-  // Checks the name before it stands in any statement.
+  // Checks the name before it is used in any statement.
   const target = parseTable(name === undefined ? RELAY_TABLE : `${name}.${RELAY_TABLE}`);
   const tables = relayTables(name);
   return { target, tables, steps: relayMigrations(tables, isDurable) };

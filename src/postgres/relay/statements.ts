@@ -79,9 +79,9 @@ export function relayMigrations(tables: RelayTables, isDurable: boolean): readon
   ];
 }
 
-/** So many streams are deleted by one statement at most. */
+/** The most streams that one statement deletes. */
 export const PURGE_AT_ONCE = 500;
-/** So many parts of a stream are read by one statement at most. */
+/** The most parts of a stream that one statement reads. */
 const PARTS_AT_ONCE = 256;
 /** The flusher makes none that is longer; the first part of a reading may begin so far before its offset. */
 const MAX_PART_BYTES = 65_536;
@@ -211,7 +211,7 @@ function claimSql({ instances, streams, parts }: RelayTables): string {
   SELECT id, head, ending FROM taken`;
 }
 
-/** What a stream becomes that nobody goes on with; an end that it has stays. */
+/** Marks a stream that no instance continues as ended; an end that it already has is kept. */
 function brokenOff(parts: string, retainMs: string): string {
   return `is_settled = true, held_from = NULL,
     retained_until = coalesce(s.retained_until, clock_timestamp() + ${retainMs}::float8 * interval '1 millisecond'),
