@@ -46,7 +46,7 @@ export interface ReplayTask {
   readonly force: boolean;
 }
 
-/** Saves what dead processes left; stops when the database does not take it. */
+/** Saves what dead processes left, and tells how much it leaves to running ones; stops when the database does not take it. */
 export async function replayJournal(task: ReplayTask): Promise<ReplayReport> {
   const { path, store, io, name = store.fingerprint, force } = task;
   const counts = { saved: 0, refused: 0 };
@@ -66,7 +66,14 @@ export async function replayJournal(task: ReplayTask): Promise<ReplayReport> {
   }
   // What cannot be read was told when the command began.
   const listings = await listJournal(path, () => undefined);
-  return { ...counts, left: listings.filter(({ owner }) => owner === 'left').length, errorType };
+  const owned = (by: string): number => listings.filter(({ owner }) => owner === by).length;
+  const live = owned('live');
+  if (live > 0) {
+    io.stderr.write(
+      `lastchunk journal: ${live} are of a running process, which saves them by itself\n`,
+    );
+  }
+  return { ...counts, left: owned('left'), errorType };
 }
 
 /** Tries again what this database refused; what it refuses again stays. What another store refused is no business of its table. */

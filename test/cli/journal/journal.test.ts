@@ -146,6 +146,16 @@ it('replays what dead processes left, once', async () => {
   });
 });
 
+it('leaves what is of a running process to it, and says so', async () => {
+  await migrated();
+  const journal = open();
+  await leave(journal, 'answer-1', 'words');
+  const replayed = await run('replay');
+  expect(replayed).toMatchObject({ exitCode: 0, stdout: '0 saved, 0 refused, 0 left\n' });
+  expect(replayed.stderr).toContain('1 are of a running process, which saves them by itself');
+  await journal.close();
+});
+
 it('keeps everything when the database is away, and says why', async () => {
   await migrated();
   await leftBehind({ a: 'one', b: 'two' });
