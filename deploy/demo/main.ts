@@ -4,7 +4,8 @@
  *
  * Environment: DATABASE_URL; JOURNAL (a directory, default ./.lastchunk), HOST (default 127.0.0.1), PORT (default
  * 3000), VISITS_PER_SECOND (default 2), OTEL_EXPORTER_OTLP_ENDPOINT (default: traces stay here), RELAY (`true`: several
- * instances share what they stream, by the same database).
+ * instances share what they stream, by the same database), OPENAI_BASE_URL with OPENAI_API_KEY and OPENAI_MODEL (default:
+ * a model in this process that costs nothing).
  */
 import type { AddressInfo } from 'node:net';
 import OpenAI from 'openai';
@@ -24,11 +25,13 @@ const {
   PORT: port = '3000',
   VISITS_PER_SECOND: rate = '2',
   RELAY,
+  OPENAI_BASE_URL,
+  OPENAI_MODEL: model = 'demo',
 } = process.env;
 
 const stopTracing = startTracing(process.env['OTEL_EXPORTER_OTLP_ENDPOINT']);
-const upstream = await startUpstream();
-teach(upstream);
+const upstream = OPENAI_BASE_URL === undefined ? await startUpstream() : undefined;
+if (upstream !== undefined) teach(upstream);
 const pool = new pg.Pool({ connectionString, application_name: APP_POOL });
 // Without this, the first idle connection that dies takes the process with it.
 pool.on('error', (error) => console.error('idle connection:', error.message));
@@ -42,8 +45,9 @@ const relay = RELAY === 'true' ? postgresRelay({ connectionString, migrate: true
 const keep = lastchunk({ store, journal, metrics, ...(relay && { relay }) });
 // The pool of the handlers: how full it is, and who holds a connection while streaming.
 keep.watchPool(pool, { name: 'app' });
-const openai = new OpenAI({ baseURL: upstream.url, apiKey: 'not needed', maxRetries: 0 });
-const app = createApp({ openai, model: 'demo', pool, keep, metrics });
+const ours = upstream && { baseURL: upstream.url, apiKey: 'not needed' };
+const openai = new OpenAI({ ...ours, maxRetries: 0 });
+const app = createApp({ openai, model, pool, keep, metrics });
 if (relay !== undefined) {
   // Whoever reaches this demo may read all of it: its answers are made up.
   app.get('/streams/:streamId', keep.resumeHandler({ authorize: () => true }));
@@ -59,7 +63,7 @@ const server = app.listen(Number(port), host, () => {
 process.once('SIGTERM', () => {
   stopVisitors();
   server.close();
-  upstream.close();
+  upstream?.close();
   void keep
     .close()
     .then(stopTracing)

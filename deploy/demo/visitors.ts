@@ -10,14 +10,14 @@ const PROMPTS = 60;
 /** One of so many answers breaks off in the middle. */
 const BREAKS = 20;
 
-/** Tells the model what to say, at which pace, and when to break off. */
-export function teach(upstream: Upstream): void {
+/** Tells the model what to say, at which pace, and when to break off: one of `oneOf` answers, by default of 20. */
+export function teach(upstream: Upstream, { oneOf = BREAKS } = {}): void {
   const random = createRandom(Date.now());
   for (let number = 0; number < PROMPTS; number += 1) {
     upstream.plan(promptOf(number), {
       tokens: tokensOf(answerText(number, random), random),
       gapMs: random.int(8, 60),
-      ...(number % BREAKS === 0 && {
+      ...(number % oneOf === 0 && {
         breaks: { how: random.pick(['reset', 'stall']), afterTokens: random.int(2, 15) },
       }),
     });

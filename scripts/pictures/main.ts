@@ -1,7 +1,7 @@
 /**
- * Pictures of both dashboards in docs/pictures, fed by a live run: PostgreSQL, the demo's app with visitors and a
- * Prometheus with our rules, sixty times faster. Shortly before the end the database is away for a while.
- * README.md in this folder says how to run it.
+ * Pictures of both dashboards in docs/pictures while something is broken, one live run for each fault of scenes.ts:
+ * PostgreSQL, the demo's app with visitors and a Prometheus with our rules, sixty times faster. README.md in this folder
+ * says how to run it.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -14,14 +14,16 @@ import { fileURLToPath } from 'node:url';
 import type { BrowserContext } from 'playwright-core';
 import { findChromium, startChromium } from '../../test/browser/program.ts';
 import { panelsOf, readDashboards, type Dashboard } from '../../test/slo/dashboards/files.ts';
-import { startLive, type Live } from '../../test/slo/dashboards/live.ts';
+import type { Live } from '../../test/slo/dashboards/live.ts';
 import { fillIn } from '../../test/slo/dashboards/promql.ts';
+import { observeOutage, pictureOf, type Picture } from './outage.ts';
+import { SCENES, type Scene } from './scenes.ts';
 
-const HEALTHY_MS = 170_000;
-const AWAY_MS = 25_000;
-const BACK_MS = 15_000;
+const HEALTHY_MS = 120_000;
+/** So long that what Prometheus calls three quarters of an hour are over. */
+const BROKEN_MS = 45_000;
 /** What the pictures show of it, up to the end. */
-const SHOWN_SECONDS = 200;
+const SHOWN_SECONDS = 150;
 const VALUES = { $__rate_interval: '10s', $__range: `${SHOWN_SECONDS}s`, $__interval: '1s' };
 const WIDTH = 1_280;
 
@@ -35,10 +37,14 @@ const TYPES: Readonly<Record<string, string>> = {
 const here = fileURLToPath(new URL('.', import.meta.url));
 const target = fileURLToPath(new URL('../../docs/pictures', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'lastchunk-pictures-'));
-const workshop = process.argv[2] ?? join(scratch, 'workshop');
+const [workshop = join(scratch, 'workshop'), ...only] = process.argv.slice(2);
 const packed = join(scratch, 'packed');
 pack();
-await draw(await feed());
+const wanted = (name: string): boolean => only.length === 0 || only.includes(name);
+for (const [name, start] of Object.entries(SCENES)) {
+  if (wanted(name)) await draw(await feed(name, await start()));
+}
+if (wanted('outage')) await draw([pictureOf(await observeOutage())]);
 rmSync(scratch, { recursive: true, force: true });
 
 /** The page with Grafana's components. Made elsewhere, so that nothing here meets half a gigabyte of packages. */
@@ -52,19 +58,16 @@ function pack(): void {
   run('npx', 'vite', 'build', '--outDir', packed, '--emptyOutDir');
 }
 
-/** Runs the system and asks for every panel. */
-async function feed(): Promise<Picture[]> {
-  const live = await startLive();
+/** Breaks what the scene breaks, and asks for every panel meanwhile. */
+async function feed(scene: string, { live, breakIt, close }: Scene): Promise<Picture[]> {
   try {
     await sleep(HEALTHY_MS);
-    await live.database.stop();
-    await sleep(AWAY_MS);
-    await live.database.start();
-    await sleep(BACK_MS);
+    await breakIt();
+    await sleep(BROKEN_MS);
     const to = Date.now();
     return await Promise.all(
       readDashboards().map(async ({ dashboard }) => ({
-        name: dashboard.uid.replace('lastchunk-', ''),
+        name: `${dashboard.uid.replace('lastchunk-', '')}-${scene}`,
         dashboard,
         answers: Object.fromEntries(await answersOf(dashboard, live)),
         from: to - SHOWN_SECONDS * 1_000,
@@ -73,18 +76,8 @@ async function feed(): Promise<Picture[]> {
       })),
     );
   } finally {
-    await live.close();
+    await close();
   }
-}
-
-/** What page.jsx reads. */
-interface Picture {
-  readonly name: string;
-  readonly dashboard: Dashboard;
-  readonly answers: Readonly<Record<string, unknown>>;
-  readonly from: number;
-  readonly to: number;
-  readonly width: number;
 }
 
 function answersOf(dashboard: Dashboard, live: Live): Promise<[string, unknown][]> {

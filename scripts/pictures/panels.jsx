@@ -29,14 +29,11 @@ function Plot({ panel, answers, range, theme, width, height }) {
 
 function Stat({ panel, answers, theme, width, height }) {
   const [field = nothing(panel, theme)] = numbersOf(panel, answers, theme);
-  const value = { ...field.display(field.values[0]), title: '' };
   const { colorMode, graphMode, justifyMode, textMode } = panel.options;
-  const look = {
-    colorMode,
-    graphMode,
-    justifyMode,
-    textMode: textMode === 'auto' ? 'value' : textMode,
-  };
+  // Without a number there is no name either: the panel's own words stand there.
+  const named = textMode === 'name' && field.name !== '';
+  const value = { ...field.display(field.values[0]), title: named ? field.name : '' };
+  const look = { colorMode, graphMode, justifyMode, textMode: named ? 'name' : 'value' };
   return <BigValue {...look} value={value} theme={theme} width={width} height={height} />;
 }
 
@@ -89,8 +86,10 @@ function Rows({ panel, answers, theme }) {
   );
 }
 
-function textOf({ display }, value) {
-  return typeof value === 'number' ? formattedValueToString(display(value)) : value;
+function textOf({ config, display }, value) {
+  return typeof value === 'number'
+    ? formattedValueToString(display(value))
+    : value || config.noValue;
 }
 
 /** A column of numbers has the colour of its thresholds only where the dashboard says so. */

@@ -41,7 +41,6 @@ function textChange(from: Slo, to: Slo, title = 'Lastchunk'): (key: string, is: 
     to.by.map((label) => `${label}=~"$${label}${suffix}"`).join(', ');
   const pairs: readonly (readonly [was: string, is: string])[] = [
     [burnBounds(from.periodSeconds), burnBounds(to.periodSeconds)],
-    [`Above ${quickest(from)} `, `Above ${quickest(to)} `],
     [percentage(from.objective), percentage(to.objective)],
     [allowed(from), allowed(to)],
     [spell(from.periodSeconds), spell(to.periodSeconds)],
@@ -60,8 +59,6 @@ function textChange(from: Slo, to: Slo, title = 'Lastchunk'): (key: string, is: 
     return key === 'title' ? changed.replace(/^Lastchunk(?= \/ )/, () => title) : changed;
   };
 }
-
-const quickest = (slo: Slo): number => burnFactor(BURN_WINDOWS.pageQuick, slo.periodSeconds);
 
 /** The share of failures that the objective allows, as queries divide by it. */
 const allowed = ({ objective }: Slo): string => `/ (1 - ${objective})`;

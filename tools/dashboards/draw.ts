@@ -3,6 +3,7 @@ import {
   AxisPlacement,
   BigValueColorMode,
   BigValueGraphMode,
+  BigValueTextMode,
   GraphDrawStyle,
   GraphThresholdsStyleConfigBuilder,
   GraphThresholdsStyleMode,
@@ -18,7 +19,11 @@ import {
   VizLegendOptionsBuilder,
   VizTooltipOptionsBuilder,
 } from '@grafana/grafana-foundation-sdk/common';
-import { FieldColorBuilder, FieldColorModeId } from '@grafana/grafana-foundation-sdk/dashboard';
+import {
+  FieldColorBuilder,
+  FieldColorModeId,
+  MappingType,
+} from '@grafana/grafana-foundation-sdk/dashboard';
 import {
   HeatmapColorMode,
   HeatmapColorOptionsBuilder,
@@ -34,11 +39,7 @@ import { refIdOf, type Column, type Panel, type Step } from './panel.ts';
 export function draw(panel: Panel, runbook: (alert: string) => string) {
   switch (panel.kind) {
     case 'stat':
-      return new Stat()
-        .colorMode(BigValueColorMode.Value)
-        .graphMode(BigValueGraphMode.None)
-        .colorScheme(byThresholds())
-        .reduceOptions(lastValue());
+      return stat(panel);
     case 'heatmap':
       return new Heatmap()
         .calculate(false)
@@ -55,6 +56,22 @@ export function draw(panel: Panel, runbook: (alert: string) => string) {
     case 'stack':
       return plot(panel);
   }
+}
+
+function stat({ words, showsName }: Panel): Stat {
+  const builder = new Stat()
+    .colorMode(BigValueColorMode.Value)
+    .graphMode(BigValueGraphMode.None)
+    .colorScheme(byThresholds())
+    .reduceOptions(lastValue());
+  if (showsName === true) builder.textMode(BigValueTextMode.Name);
+  if (words !== undefined) {
+    const options = Object.fromEntries(
+      Object.entries(words).map(([number, text]) => [number, { text }]),
+    );
+    builder.mappings([{ type: MappingType.ValueToText, options }]);
+  }
+  return builder;
 }
 
 const byThresholds = (): FieldColorBuilder =>
@@ -77,7 +94,7 @@ function plot(panel: Panel): TimeSeries {
       new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending),
     );
   // Where all is 0, Grafana's own axis goes to 100. A rate has less room: one refused message in five minutes must be seen.
-  if (panel.min === 0 && panel.max === undefined && ROOM.test(panel.unit))
+  if (panel.max === undefined && ROOM.test(panel.unit))
     builder.axisSoftMax(panel.unit === 'short' ? 1 : 0.1);
   if (panel.kind === 'stack') {
     builder
@@ -105,7 +122,7 @@ function plot(panel: Panel): TimeSeries {
 }
 
 /** Units of what is counted. Seconds, bytes and shares have room below 1. */
-const ROOM = /^(?:short|suffix: )/;
+const ROOM = /^(?:short|suffix:)/;
 
 function seriesColours({ othersIn }: Panel): FieldColorBuilder {
   if (othersIn === undefined) return new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic);
@@ -134,8 +151,7 @@ function table(panel: Panel, runbook: (alert: string) => string): Table {
     builder.sortBy([new TableSortByFieldStateBuilder().displayName(sortedBy).desc(true)]);
   }
   for (const column of columns) {
-    const properties = propertiesOf(column, runbook);
-    if (properties.length > 0) builder.overrideByName(column.title, properties);
+    builder.overrideByName(column.title, propertiesOf(column, runbook));
   }
   return builder;
 }
@@ -144,6 +160,8 @@ function table(panel: Panel, runbook: (alert: string) => string): Table {
 function propertiesOf(column: Column, runbook: (alert: string) => string) {
   const { unit, decimals, steps, runbook: leads } = column;
   return [
+    // The panel's own words stand for the whole table.
+    { id: 'noValue', value: '–' },
     ...(unit === undefined ? [] : [{ id: 'unit', value: unit }]),
     ...(decimals === undefined ? [] : [{ id: 'decimals', value: decimals }]),
     ...(steps === undefined

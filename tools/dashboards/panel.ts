@@ -11,7 +11,7 @@ export type Unit =
   | 'bytes'
   | 'Bps'
   | 'dateTimeFromNow'
-  | `suffix: ${'saves' | 'streams' | 'frames' | 'writes' | 'messages' | 'records' | 'errors' | 'connections'}/s`;
+  | `suffix:${'saves' | 'streams' | 'frames' | 'writes' | 'messages' | 'records' | 'errors' | 'connections'}/s`;
 
 /** A colour of Grafana's palette. */
 export type Colour =
@@ -82,6 +82,10 @@ export interface Panel {
   readonly colours?: Readonly<Record<string, Colour>>;
   /** The series without a fixed colour have this one. */
   readonly othersIn?: Colour;
+  /** What stands in the place of these numbers. */
+  readonly words?: Readonly<Record<number, string>>;
+  /** Set where one number shows the name of its series instead. */
+  readonly showsName?: true;
   /** Of a table, from the left. */
   readonly columns?: readonly Column[];
   /** Title of the column by which a table is sorted, the largest first. */

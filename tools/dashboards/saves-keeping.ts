@@ -61,36 +61,15 @@ export function journalRow({ rate, quantile, select }: Scope): PanelRow {
       },
       {
         ...THIRD,
-        id: 67,
-        title: 'Relay',
-        shows:
-          'For how long the relay has lacked something of what an instance streams, and whether it answers.',
-        good: 'Below a second, and 1.',
-        action: 'When it climbs, the database of the relay is away or slow.',
-        alerts: ['LastchunkRelayDown', 'LastchunkRelayLagging'],
-        unit: 's',
-        min: 0,
-        queries: [
-          { expr: most(select('relayLag')), legend: 'lag, {{instance}}' },
-          {
-            expr: `min by (instance) (${select('relayUp')})`,
-            legend: 'up, {{instance}}',
-            right: 'short',
-            emptyBecause: 'the app has no relay',
-          },
-        ],
-        noValue: 'no relay',
-      },
-      {
-        ...THIRD,
         id: 64,
+        width: 16,
         title: 'Replayed and recovered',
         shows:
           'Messages per second that went from the journal to the database: own ones, and those of dead processes.',
         good: '0, and a burst after the database or a process was away.',
         action: 'Refused ones lie in refused/ in the journal directory and wait for you.',
         alerts: ['LastchunkMessagesLost'],
-        unit: 'suffix: messages/s',
+        unit: 'suffix:messages/s',
         min: 0,
         queries: [
           { expr: rate('result', 'journalReplayed'), legend: 'replayed, {{result}}' },
@@ -123,10 +102,38 @@ export function journalRow({ rate, quantile, select }: Scope): PanelRow {
         good: '0; one after a crash is the half-written end of a file.',
         action: 'More than that is a disk that does not keep what it was given.',
         alerts: ['LastchunkJournalCorrupt'],
-        unit: 'suffix: records/s',
+        unit: 'suffix:records/s',
         min: 0,
         queries: [{ expr: rate('instance', 'journalCorrupt'), legend: '{{instance}}' }],
         noValue: 'no journal',
+      },
+      {
+        ...THIRD,
+        id: 67,
+        width: 16,
+        title: 'Relay',
+        shows:
+          'For how long the relay has lacked something of what an instance streams, and whether it answers.',
+        good: 'Below a second, and 1.',
+        action: 'When it climbs, the database of the relay is away or slow.',
+        alerts: ['LastchunkRelayDown', 'LastchunkRelayLagging'],
+        unit: 's',
+        min: 0,
+        queries: [
+          {
+            // Without a relay the lag is 0 for ever.
+            expr: `${most(select('relayLag'))} and on (instance) ${select('relayUp')}`,
+            legend: 'lag, {{instance}}',
+            emptyBecause: 'the app has no relay',
+          },
+          {
+            expr: `min by (instance) (${select('relayUp')})`,
+            legend: 'up, {{instance}}',
+            right: 'short',
+            emptyBecause: 'the app has no relay',
+          },
+        ],
+        noValue: 'no relay',
       },
     ],
   };
@@ -194,12 +201,12 @@ export function poolRow({ rate, select }: Scope): PanelRow {
           {
             expr: rate('pool', 'poolHeldAcrossStreams'),
             legend: 'held across streams, {{pool}}',
-            right: 'suffix: connections/s',
+            right: 'suffix:connections/s',
           },
           {
             expr: rate('pool', 'poolLeaked'),
             legend: 'leaked, {{pool}}',
-            right: 'suffix: connections/s',
+            right: 'suffix:connections/s',
           },
         ],
         noValue: 'no pool',

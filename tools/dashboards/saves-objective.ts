@@ -4,13 +4,13 @@ import { DAY, HOUR, MINUTE, spell } from '../../src/slo/duration.ts';
 import { RECORDS } from '../../src/slo/records.ts';
 import { BURN_WINDOWS, burnBounds, burnFactor, percentage } from '../../src/slo/windows.ts';
 import type { Panel, PanelRow, Step } from './panel.ts';
-import { age, RANGE, type Scope } from './scope.ts';
+import { age, RANGE, WINDOW, type Scope } from './scope.ts';
 
 export function durabilityRow(scope: Scope): PanelRow {
   return {
     id: 1,
     title: 'Objective',
-    panels: [...numbers(scope), burnRate(scope), budgetOverTime(scope), firing(scope)],
+    panels: [...numbers(scope), firing(scope), burnRate(scope), budgetOverTime(scope)],
   };
 }
 
@@ -30,7 +30,7 @@ function numbers(scope: Scope): Panel[] {
     {
       ...SMALL,
       id: 2,
-      title: `Error budget left, ${spell(slo.periodSeconds)}`,
+      title: `Budget left, ${spell(slo.periodSeconds)}`,
       shows: `The share of the failures that the objective of ${objective} allows and that have not happened yet; the worst job counts.`,
       good: 'Above 25 %.',
       action: 'Below, put what fails saves before new features; below 0 the objective is missed.',
@@ -44,7 +44,7 @@ function numbers(scope: Scope): Panel[] {
     {
       ...SMALL,
       id: 3,
-      title: 'Saves that worked',
+      title: 'Saves kept',
       shows: 'The share of due messages in the time range that are in the database or the journal.',
       good: `At least ${objective}.`,
       action: 'Below, look at the results and at the failing routes.',
@@ -53,7 +53,7 @@ function numbers(scope: Scope): Panel[] {
       queries: [
         {
           expr: `1 - sum(rate(${select('saves', { result: ['lost', 'missing'] })}${RANGE})) / (sum(rate(${select('saves')}${RANGE})) > 0)`,
-          legend: 'worked',
+          legend: 'kept',
         },
       ],
       steps: [{ colour: 'red' }, { from: slo.objective, colour: 'green' }],
@@ -61,27 +61,8 @@ function numbers(scope: Scope): Panel[] {
     },
     {
       ...SMALL,
-      id: 4,
-      title: 'Burn rate, 1h',
-      shows: 'How many times faster than evenly the error budget went in the last hour.',
-      good: 'Below 1: at this pace the budget lasts.',
-      action: `Above ${burnFactor(BURN_WINDOWS.pageQuick, slo.periodSeconds)} somebody is paged: find the failing result below.`,
-      alerts: ['LastchunkSaveErrorBudgetBurn'],
-      unit: 'short',
-      decimals: 2,
-      queries: [
-        {
-          expr: `max(${recorded(RECORDS.errorRatio(HOUR))}) / (1 - ${slo.objective})`,
-          legend: 'burn rate',
-        },
-      ],
-      steps: burnSteps(scope),
-      noValue: 'no traffic',
-    },
-    {
-      ...SMALL,
       id: 5,
-      title: 'Messages lost',
+      title: 'Lost',
       shows: 'Messages in the time range that nobody took, or that the database refused.',
       good: '0, always.',
       action: 'Each is one answer of one person: the log line at error has its id and the reason.',
@@ -92,38 +73,11 @@ function numbers(scope: Scope): Panel[] {
       steps: NOTHING_BAD,
       noValue: 'no data',
     },
-    {
-      ...SMALL,
-      id: 11,
-      title: 'Store answers',
-      shows: 'Whether the store answered the last call of each instance; the worst counts.',
-      good: '1.',
-      action: 'At 0 messages wait in the journal, or in memory without one: look at the database.',
-      alerts: ['LastchunkStoreDown', 'LastchunkJournalBacklogOld'],
-      unit: 'short',
-      decimals: 0,
-      queries: [{ expr: `min(${select('storeUp')})`, legend: 'answers' }],
-      steps: [{ colour: 'red' }, { from: 1, colour: 'green' }],
-      noValue: 'not known',
-    },
-    {
-      ...SMALL,
-      id: 12,
-      title: 'Circuit open',
-      shows: 'How many instances take the store to be away and try it with growing pauses.',
-      good: '0.',
-      action: 'Saves go on by themselves once the store answers; until then see the store.',
-      alerts: ['LastchunkJournalBacklogOld'],
-      unit: 'short',
-      decimals: 0,
-      queries: [{ expr: `sum(${select('circuitOpen')})`, legend: 'open' }],
-      steps: NOTHING_BAD,
-      noValue: 'no data',
-    },
+    ...store(scope),
     {
       ...SMALL,
       id: 6,
-      title: 'Oldest in the journal',
+      title: 'Oldest waiting',
       shows: 'How long the oldest message on disk has been waiting for the database.',
       good: '0 s, or a few seconds after the database was away.',
       action:
@@ -141,16 +95,81 @@ function numbers(scope: Scope): Panel[] {
     },
     {
       ...SMALL,
+      id: 14,
+      title: 'Journal state',
+      shows:
+        'Whether the journal of every instance can be relied on; one that cannot is full, read-only, slow or failing.',
+      good: 'Well.',
+      action:
+        'Degraded, streams are in memory only: look at the disk; the log says what it answered.',
+      alerts: ['LastchunkJournalDegraded'],
+      unit: 'short',
+      decimals: 0,
+      queries: [{ expr: `max(${select('journalDegraded')})`, legend: 'journal' }],
+      words: { 0: 'well', 1: 'degraded' },
+      steps: NOTHING_BAD,
+      noValue: 'none',
+    },
+    {
+      ...SMALL,
       id: 7,
-      title: 'Alerts that fire',
+      title: 'Alerts',
       shows: 'How many alerts of lastchunk fire now, of every severity.',
       good: '0.',
       action: 'They are listed below, each with its runbook.',
       unit: 'short',
       decimals: 0,
-      queries: [{ expr: `count(${scope.firing()}) or vector(0)`, legend: 'firing' }],
+      queries: [{ expr: `count(${alertsBy(scope.firing())}) or vector(0)`, legend: 'firing' }],
       steps: NOTHING_BAD,
       noValue: 'no data',
+    },
+  ];
+}
+
+/** Whether the store answers, and what it answered last. */
+function store({ select }: Scope): Panel[] {
+  const attempts = (selected: string): string =>
+    `sum by (error_type) (increase(${selected}${WINDOW}))`;
+  return [
+    {
+      ...SMALL,
+      id: 11,
+      title: 'Store',
+      shows:
+        'Whether the store answered the last call of each instance, and whether saves pause because it does not (the circuit is open); the worst counts.',
+      good: 'Answers.',
+      action:
+        'Otherwise messages wait in the journal, or in memory without one: look at the database.',
+      alerts: ['LastchunkStoreDown', 'LastchunkJournalBacklogOld'],
+      unit: 'short',
+      decimals: 0,
+      queries: [
+        { expr: `max(1 - ${select('storeUp')} + ${select('circuitOpen')})`, legend: 'state' },
+      ],
+      words: { 0: 'answers', 1: 'away', 2: 'paused' },
+      steps: NOTHING_BAD,
+      noValue: 'not known',
+    },
+    {
+      ...SMALL,
+      id: 13,
+      title: 'Store error',
+      shows: 'The SQLSTATE or system error that most attempts to save ended with just now.',
+      good: 'None.',
+      action:
+        'ECONNREFUSED, ETIMEDOUT and ENOTFOUND are the way to the database; five characters are its own answer, in appendix A of the PostgreSQL manual.',
+      alerts: ['LastchunkStoreDown', 'LastchunkJournalBacklogOld'],
+      unit: 'short',
+      queries: [
+        {
+          expr: `topk(1, (${attempts(select('saveAttempts'))} > 0) unless ${attempts(select('saveAttempts', { error_type: 'none' }))})`,
+          legend: '{{error_type}}',
+          emptyBecause: 'no attempt failed',
+        },
+      ],
+      showsName: true,
+      steps: [{ colour: 'green' }, { from: 0.000001, colour: 'red' }],
+      noValue: 'none',
     },
   ];
 }
@@ -215,6 +234,13 @@ function budgetOverTime({ slo, recorded }: Scope): Panel {
   };
 }
 
+/** What tells alerts apart for a reader; one may fire for several windows at once. */
+const ALERT_LABELS = 'alertname, severity, job, instance, route';
+
+function alertsBy(alerts: string): string {
+  return `group by (${ALERT_LABELS}) (${alerts})`;
+}
+
 function firing({ firing: alerts }: Scope): Panel {
   const since = alerts()
     .replace(/^ALERTS/, 'ALERTS_FOR_STATE')
@@ -233,7 +259,7 @@ function firing({ firing: alerts }: Scope): Panel {
     queries: [
       {
         // Its value is when the alert became active, in seconds; Grafana's dates are in milliseconds. The first of several counts.
-        expr: `1000 * min by (alertname, severity, job, instance, route, runbook) (label_replace(${since} and ignoring (alertstate) ${alerts()}, "runbook", "$1", "alertname", "(.+)"))`,
+        expr: `1000 * min by (${ALERT_LABELS}, runbook) (label_replace(${since} and ignoring (alertstate) ${alerts()}, "runbook", "$1", "alertname", "(.+)"))`,
         legend: '{{alertname}}',
         emptyBecause: 'no alert fires',
       },

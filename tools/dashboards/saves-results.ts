@@ -65,7 +65,7 @@ function results({ rate }: Scope): Panel {
     good: 'All green; amber while the database is away is the journal at work.',
     action: 'Red is a message that may be gone: the logs say which and why.',
     alerts: ['LastchunkMessagesLost', 'LastchunkSavesAllFailing'],
-    unit: 'suffix: saves/s',
+    unit: 'suffix:saves/s',
     min: 0,
     queries: [{ expr: rate('result', 'saves'), legend: '{{result}}' }],
     colours: { saved: 'green', journaled: 'orange', missing: 'red', lost: 'dark-red' },
@@ -85,13 +85,19 @@ function holds({ rate, quantile }: Scope): Panel {
     action:
       'Unconfirmed means that a client was told "done" before its message was safe: read the runbook.',
     alerts: ['LastchunkHoldsUnconfirmed'],
-    unit: 'suffix: frames/s',
+    unit: 'suffix:frames/s',
     min: 0,
     queries: [
       { expr: rate('released', 'holds'), legend: '{{released}}' },
       { expr: quantile(0.99, 'holdDuration'), legend: 'p99 held', right: 's' },
     ],
-    colours: { saved: 'green', journaled: 'orange', unconfirmed: 'red', 'client-gone': 'gray' },
+    colours: {
+      saved: 'green',
+      journaled: 'orange',
+      unconfirmed: 'red',
+      'client-gone': 'gray',
+      'p99 held': 'blue',
+    },
     noValue: 'nothing held',
   };
 }
@@ -107,7 +113,7 @@ function storeErrors({ rate }: Scope): Panel {
     action:
       'Look the code up in appendix A of the PostgreSQL manual; each first one is in the log at error.',
     alerts: ['LastchunkJournalBacklogOld', 'LastchunkSaveTimelinessBudgetBurn'],
-    unit: 'suffix: writes/s',
+    unit: 'suffix:writes/s',
     min: 0,
     queries: [{ expr: `${rate('error_type', 'saveAttempts')} > 0`, legend: '{{error_type}}' }],
     colours: { none: 'green' },
@@ -153,7 +159,7 @@ export function blindSpotsRow({ rate, select }: Scope): PanelRow {
         good: 'Ended is due and skipped together.',
         action: 'Streams that end without a message being due are not kept: read the runbook.',
         alerts: ['LastchunkSaveOutcomesMissing'],
-        unit: 'suffix: streams/s',
+        unit: 'suffix:streams/s',
         min: 0,
         queries: [
           { expr: rate('', 'streamsEnded', { guarded: 'true' }), legend: 'ended' },
@@ -191,7 +197,7 @@ export function blindSpotsRow({ rate, select }: Scope): PanelRow {
         action:
           'When empty rises, see whether the model still answers in the format that it used to.',
         alerts: ['LastchunkSaveOutcomesMissing'],
-        unit: 'suffix: streams/s',
+        unit: 'suffix:streams/s',
         min: 0,
         queries: [{ expr: rate('reason', 'savesSkipped'), legend: '{{reason}}' }],
         noValue: 'no data',
@@ -207,7 +213,7 @@ export function blindSpotsRow({ rate, select }: Scope): PanelRow {
         action:
           'Unknown parts are kept in the column events; look what they are. For cut ones raise maxBytes. Without a conversation: see message().',
         alerts: ['LastchunkTextUnknown', 'LastchunkCapturesCut', 'LastchunkMessagesUnnamed'],
-        unit: 'suffix: messages/s',
+        unit: 'suffix:messages/s',
         min: 0,
         queries: [
           { expr: rate('', 'textUnknown'), legend: 'not understood' },

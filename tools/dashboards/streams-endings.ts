@@ -20,7 +20,7 @@ export function ratesRow({ rate, select }: Scope): PanelRow {
         good: 'What your traffic is at this time of the week.',
         action: 'A route that falls to 0 no longer streams, or no longer runs through lastchunk.',
         alerts: ['LastchunkMetricsAbsent', 'LastchunkJobMetricsVanished'],
-        unit: 'suffix: streams/s',
+        unit: 'suffix:streams/s',
         min: 0,
         queries: [{ expr: `${rate('route', 'streamsStarted')} > 0`, legend: '{{route}}' }],
         noValue: 'no streams',
@@ -94,7 +94,7 @@ export function endingsRow({ rate, recorded, slo }: Scope): PanelRow {
         good: 'Green, with some blue: people leave.',
         action:
           'Red, orange and purple are the model or your handler; the spans of these streams say which.',
-        unit: 'suffix: streams/s',
+        unit: 'suffix:streams/s',
         min: 0,
         queries: [{ expr: rate('outcome', 'streamsEnded'), legend: '{{outcome}}' }],
         colours: OUTCOME_COLOURS,
@@ -148,7 +148,7 @@ export function endingsRow({ rate, recorded, slo }: Scope): PanelRow {
         action:
           'Far more than usual may be a real failure that looks like leaving: look at the lowered log lines.',
         alerts: ['LastchunkNoiseRateJump'],
-        unit: 'suffix: errors/s',
+        unit: 'suffix:errors/s',
         min: 0,
         queries: [
           {
@@ -179,7 +179,7 @@ export function endingsRow({ rate, recorded, slo }: Scope): PanelRow {
         good: '0.',
         action: 'Raise that budget of finish, or choose another policy for clients that leave.',
         alerts: ['LastchunkFinishRefused'],
-        unit: 'suffix: streams/s',
+        unit: 'suffix:streams/s',
         min: 0,
         queries: [{ expr: rate('reason', 'finishRefused'), legend: '{{reason}}' }],
         noValue: 'no data',

@@ -3,7 +3,6 @@
 import type { Panel, PanelRow } from './panel.ts';
 import { WINDOW, type Scope } from './scope.ts';
 
-const HALF = { kind: 'lines', width: 12, height: 8 } as const;
 const THIRD = { kind: 'lines', width: 8, height: 7 } as const;
 
 export function durationsRow({ quantile, buckets }: Scope): PanelRow {
@@ -12,7 +11,7 @@ export function durationsRow({ quantile, buckets }: Scope): PanelRow {
     title: 'Duration',
     panels: [
       {
-        ...HALF,
+        ...THIRD,
         id: 41,
         title: 'Time to the first chunk',
         shows:
@@ -30,7 +29,7 @@ export function durationsRow({ quantile, buckets }: Scope): PanelRow {
         noValue: 'no streams',
       },
       {
-        ...HALF,
+        ...THIRD,
         id: 42,
         kind: 'heatmap',
         title: 'Duration of streams',
@@ -42,7 +41,7 @@ export function durationsRow({ quantile, buckets }: Scope): PanelRow {
         noValue: 'no streams',
       },
       {
-        ...HALF,
+        ...THIRD,
         id: 43,
         title: 'Largest gap between chunks',
         shows: 'The longest silence in a stream, one observation for each.',

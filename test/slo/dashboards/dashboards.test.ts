@@ -115,6 +115,38 @@ it('the dashboard that an alert leads to has a panel that leads to its runbook',
   expect(lost).toEqual([]);
 });
 
+describe('the first row of the saves', () => {
+  const [board] = boards().boards;
+  const panel = (title: string) =>
+    board?.rows.flatMap(({ panels }) => panels).find((one) => one.title === title);
+  const grouping = (title: string): readonly string[] =>
+    parse(panel(title)?.queries[0]?.expr ?? '').grouping;
+
+  it('counts the alerts that its table lists', () => {
+    const listed = grouping('Alerts that fire, with their runbooks');
+    const labels = ['alertname', 'severity', 'job', 'instance', 'route'];
+    expect(listed.filter((label) => label !== 'runbook' && label !== 'alertstate')).toEqual(labels);
+    expect(grouping('Alerts')).toEqual(labels);
+  });
+
+  it('says in words how store and journal are, and shows the error of the store by its name', () => {
+    expect(panel('Store')?.words).toEqual({ 0: 'answers', 1: 'away', 2: 'paused' });
+    expect(panel('Journal state')?.words).toEqual({ 0: 'well', 1: 'degraded' });
+    const made = JSON.stringify(committed[0]?.dashboard.panels);
+    expect(made).toContain('"2":{"text":"paused"}');
+    expect(made).toContain('"textMode":"name"');
+  });
+});
+
+it('a table says of each cell without a value that there is none, in another way than of itself', () => {
+  for (const { dashboard } of committed) {
+    const words = panelsOf(dashboard)
+      .filter(({ type }) => type === 'table')
+      .map((table) => JSON.stringify(table).split('{"id":"noValue","value":"–"}').length - 1);
+    expect(words.every((columns) => columns > 5)).toBe(true);
+  }
+});
+
 describe('other objectives', () => {
   const made = (options: Parameters<typeof dashboardFiles>[0]): Dashboard[] =>
     // The same shape as the files.
@@ -124,7 +156,7 @@ describe('other objectives', () => {
 
   it('change the bounds and the titles', () => {
     const [saves] = made({ objective: 99, windowDays: 28 });
-    expect(JSON.stringify(saves)).toContain('Error budget left, 28d');
+    expect(JSON.stringify(saves)).toContain('Budget left, 28d');
     expect(queries(saves === undefined ? [] : [saves]).join('\n')).toContain('/ (1 - 0.99)');
     expect(JSON.stringify(saves)).toContain('13.44 over 1h');
   });

@@ -16,7 +16,7 @@ export interface Finding {
 
 /** Of the list, or a suffix of one's own: Grafana takes any text behind `suffix:`. */
 function isUnit(unit: string): boolean {
-  return units().has(unit) || /^suffix: \S/.test(unit);
+  return units().has(unit) || /^suffix:\S/.test(unit);
 }
 
 type Rule = (dashboard: Dashboard) => Finding[];

@@ -29,6 +29,8 @@ export interface Live {
   queryRange(expr: string, seconds?: number): Promise<readonly Answer[]>;
   /** Traces that observations of these series point to. */
   exemplars(expr: string): Promise<readonly unknown[]>;
+  /** Address of the app. */
+  readonly app: string;
   /** What the app saves to. */
   readonly database: TestPostgres;
   close(): Promise<void>;
@@ -39,8 +41,16 @@ export function hasPrometheus(): boolean {
   return spawnSync('prometheus', ['--version'], { stdio: 'ignore' }).error === undefined;
 }
 
+/** What is not to be as it is by itself. */
+export interface LiveOptions {
+  /** Address of an OpenAI-compatible model. Default: one of the app's own. */
+  readonly upstream?: string;
+  /** Directory of the journal. Default: a temporary one. */
+  readonly journal?: string;
+}
+
 /** Starts everything on free ports; nothing is left after `close()`. */
-export async function startLive(): Promise<Live> {
+export async function startLive({ upstream, journal }: LiveOptions = {}): Promise<Live> {
   const [home, postgres] = await Promise.all([
     mkdtemp(join(tmpdir(), 'lastchunk-live-')),
     startPostgres(),
@@ -50,7 +60,8 @@ export async function startLive(): Promise<Live> {
     env: {
       ...process.env,
       DATABASE_URL: postgres.connectionString,
-      JOURNAL: join(home, 'journal'),
+      JOURNAL: journal ?? join(home, 'journal'),
+      ...(upstream !== undefined && { OPENAI_BASE_URL: upstream, OPENAI_API_KEY: 'not needed' }),
       PORT: '0',
       VISITS_PER_SECOND: '8',
     },
@@ -85,6 +96,7 @@ export async function startLive(): Promise<Live> {
       // What `query_exemplars` documents.
       return (await ask('query_exemplars', { query, ...range })) as unknown[];
     },
+    app: `http://${target}`,
     database: postgres,
     close: async () => {
       await Promise.all([ended(app, 'SIGKILL'), ended(prometheus, 'SIGTERM')]);

@@ -34,7 +34,7 @@ export const SAMPLE_VALUES: Readonly<Record<string, string>> = {
 
 /** The query with every variable filled in: times by samples, choices by "all". */
 export function fillIn(expr: string, values = SAMPLE_VALUES): string {
-  return expr.replaceAll(/\$\w+/g, (name) => values[name] ?? '.+');
+  return expr.replaceAll(/\$[a-z_]\w*/gi, (name) => values[name] ?? '.+');
 }
 
 /** Parses a query that still has its variables. */

@@ -4,7 +4,7 @@ import { ruleGroups } from '../../../src/slo/rules.ts';
 import { METRICS } from '../../../src/core/names/index.ts';
 import type { Metric } from '../../../src/core/names/metric.ts';
 import { panelsOf, readDashboards } from './files.ts';
-import { parse, type Selector } from './promql.ts';
+import { fillIn, parse, type Selector } from './promql.ts';
 
 const all = readDashboards().flatMap(({ dashboard }) => [
   ...panelsOf(dashboard).flatMap(({ title, targets }) =>
@@ -47,6 +47,11 @@ describe('every query', () => {
     const named = [...legend.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label ?? '');
     expect([...grouping, ...named].filter((label) => !known.has(label))).toEqual([]);
   });
+});
+
+it('fills in variables, and not what a regular expression found', () => {
+  expect(fillIn('up{job=~"$job"}')).toBe('up{job=~".+"}');
+  expect(fillIn('label_replace(up, "a", "$1", "job", "(.+)")')).toContain('"$1"');
 });
 
 it('sees a series that does not exist, a label that it does not have, and a value that it cannot take', () => {
