@@ -74,75 +74,114 @@ export interface Findings {
  */
 export const MAX_WALKED = 10_000;
 
+/** A value that is looked into. */
 interface Step {
-  readonly value: unknown;
+  readonly value: object;
+  /** Of the value, or of the array that it stands in. */
   readonly key: string;
   readonly node: Node | undefined;
-  /** Kind that was given to everything below. */
+  /** Kind of everything below. */
   readonly below: FieldKind | undefined;
   readonly path: string;
 }
 
+/** Is told of the leaves that are neither text nor known. */
+export type OnUnknown = (path: string, leaf: Leaf) => void;
+
 /**
- * Walks every leaf of `json`, or the first ones of more than `MAX_WALKED` values. `isText` says whether a leaf is part of the text that this payload added; `onUnknown` is told
- * the path and value of each leaf that is not accounted for. It does not recurse: what is sent may be nested without end.
+ * Walks every leaf of `json`, or the first ones of more than `MAX_WALKED` values. `isText` says whether a leaf is part of the
+ * text that this payload added; `onUnknown` is told the path and value of each leaf that is not accounted for. It does not
+ * recurse: what is sent may be nested without end.
  */
 export function account(
   json: unknown,
   table: FieldTable,
   isText: (leaf: Leaf) => boolean,
-  onUnknown?: (path: string, leaf: Leaf) => void,
+  onUnknown?: OnUnknown,
 ): Findings {
-  const findings = { wordless: false, tool: false, unknown: false, isCutShort: false };
-  let left = MAX_WALKED;
-  const steps: Step[] = [{ value: json, key: '', node: table.root, below: undefined, path: '' }];
-  for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
-    const { value } = step;
-    if (isObject(value)) {
-      left -= pushChildren(steps, step, { value, left, withPath: onUnknown !== undefined });
-      findings.isCutShort ||= left < 0;
-      continue;
-    }
-    if (!isLeaf(value) || isText(value)) continue;
-    const kind = step.node?.kind ?? step.below ?? table.byName?.(step.key, value) ?? 'content';
-    if (kind === 'wordless') findings.wordless = true;
-    else if (kind === 'tool') findings.tool = true;
-    else if (kind === 'content') {
-      findings.unknown = true;
-      onUnknown?.(step.path, value);
-    }
-  }
-  findings.unknown ||= findings.isCutShort;
-  return findings;
+  const walk = new Walk(table, isText, onUnknown);
+  const { root } = table;
+  if (isObject(json)) walk.walk({ value: json, key: '', node: root, below: root.below, path: '' });
+  else if (isLeaf(json)) walk.judge(json, '', root.kind, '');
+  return walk.findings;
 }
 
-/** Returns how many children there are; more than `left` are not pushed, and counted as one. */
-function pushChildren(
-  steps: Step[],
-  step: Step,
-  { value, left, withPath }: { value: object; left: number; withPath: boolean },
-): number {
-  const isArray = Array.isArray(value);
-  // The names one by one: a list of all pairs costs more than to walk the few that are looked at.
-  const names = isArray ? undefined : Object.keys(value);
-  const count = names?.length ?? (value as readonly unknown[]).length;
-  let pushed = 0;
-  for (let at = 0; at < count; at += 1) {
-    const name = names?.[at] ?? String(at);
-    const child = isArray ? (value as readonly unknown[])[at] : member(value, name);
-    if (child === null || child === '') continue;
-    pushed += 1;
-    if (pushed > left) break;
-    const node = step.node?.children.get(name) ?? step.node?.children.get('*');
-    steps.push({
-      value: child,
-      key: isArray ? step.key : name,
-      node,
-      below: node?.below ?? step.node?.below ?? step.below,
-      path: withPath ? `${step.path}.${name}` : '',
-    });
+class Walk {
+  readonly findings: Findings = { wordless: false, tool: false, unknown: false, isCutShort: false };
+  readonly #table: FieldTable;
+  readonly #isText: (leaf: Leaf) => boolean;
+  readonly #onUnknown: OnUnknown | undefined;
+  readonly #steps: Step[] = [];
+  #left = MAX_WALKED;
+
+  constructor(
+    table: FieldTable,
+    isText: (leaf: Leaf) => boolean,
+    onUnknown: OnUnknown | undefined,
+  ) {
+    this.#table = table;
+    this.#isText = isText;
+    this.#onUnknown = onUnknown;
   }
-  return pushed;
+
+  walk(first: Step): void {
+    for (let step: Step | undefined = first; step !== undefined; step = this.#steps.pop()) {
+      if (Array.isArray(step.value)) this.#lookIntoArray(step, step.value);
+      else this.#lookIntoObject(step, step.value);
+    }
+    this.findings.unknown ||= this.findings.isCutShort;
+  }
+
+  /** A leaf at its place; `known` is the kind that its row says. */
+  judge(leaf: Leaf, key: string, known: FieldKind | undefined, path: string): void {
+    if (this.#isText(leaf)) return;
+    const kind = known ?? this.#table.byName?.(key, leaf) ?? 'content';
+    if (kind === 'wordless') this.findings.wordless = true;
+    else if (kind === 'tool') this.findings.tool = true;
+    else if (kind === 'content') {
+      this.findings.unknown = true;
+      this.#onUnknown?.(path, leaf);
+    }
+  }
+
+  #lookIntoArray(step: Step, values: readonly unknown[]): void {
+    for (let at = 0; at < values.length; at += 1) {
+      const value = values[at];
+      if (isNothing(value)) continue;
+      if (!this.#counts()) return;
+      this.#visit(step, step.key, String(at), value);
+    }
+  }
+
+  /** The names one by one: a list of all pairs costs more than to walk the few that are looked at. */
+  #lookIntoObject(step: Step, value: object): void {
+    for (const name of Object.keys(value)) {
+      const child = member(value, name);
+      if (isNothing(child)) continue;
+      if (!this.#counts()) return;
+      this.#visit(step, name, name, child);
+    }
+  }
+
+  /** One more value; false for one too many. */
+  #counts(): boolean {
+    this.#left -= 1;
+    if (this.#left < 0) this.findings.isCutShort = true;
+    return this.#left >= 0;
+  }
+
+  #visit(parent: Step, key: string, name: string, value: unknown): void {
+    const node = parent.node?.children.get(name) ?? parent.node?.children.get('*');
+    const below = node?.below ?? parent.below;
+    const path = this.#onUnknown === undefined ? '' : `${parent.path}.${name}`;
+    if (isObject(value)) this.#steps.push({ value, key, node, below, path });
+    else if (isLeaf(value)) this.judge(value, key, node?.kind ?? below, path);
+  }
+}
+
+/** What is skipped without being counted. */
+function isNothing(value: unknown): boolean {
+  return value === null || value === '';
 }
 
 function isLeaf(value: unknown): value is Leaf {

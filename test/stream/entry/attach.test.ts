@@ -1,4 +1,5 @@
 /** What a guard does where it cannot do its work as usual: strange responses, silent sockets, an instance that closes. */
+import { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { chatChunk } from '../../support/frames.ts';
@@ -24,6 +25,24 @@ describe('a response that cannot be guarded', () => {
     const told = logbook.lines.filter(({ text }) => text.includes('could not be guarded'));
     expect(told).toHaveLength(1);
   });
+});
+
+it('a response whose class takes what is assigned to write is guarded all the same', async () => {
+  const { keep, store, recorded } = createInMemoryInstance();
+  const guard = keep.guard();
+  const { prototype } = ServerResponse;
+  const odd = { get: () => prototype.write, set: () => {}, configurable: true };
+  const testServer = await serve((req, res) => {
+    Object.setPrototypeOf(res, Object.create(prototype, { write: odd }));
+    void guard(req, res, () => {
+      res.setHeader('content-type', 'text/event-stream');
+      res.write(chatChunk({ content: 'one' }));
+      res.end(chatChunk({}, 'stop'));
+    });
+  });
+  await (await openClient(testServer, '/')).over();
+  await recorded.ended();
+  expect(store.row).toMatchObject({ text: 'one', complete: true });
 });
 
 describe('a handler that takes all close listeners off its socket', () => {
