@@ -101,6 +101,8 @@ export interface HealthOfRelay {
   readonly endedBytes: number;
   /** Ended streams that were too many to wait, since the start: no other instance can resume or finish them. */
   readonly dropped: number;
+  /** With `ahead`: streams of which something was sent before the relay had it, since the start. */
+  readonly unconfirmed: number;
 }
 
 /** Options of `healthHandler()`. */

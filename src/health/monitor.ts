@@ -2,7 +2,7 @@
 import { errorTypeOf } from '../core/errors.ts';
 import type { JournalState } from '../journal/port.ts';
 import type { JournaledMessage, Observer, SaveReport } from '../core/observer.ts';
-import type { RelayReport } from '../relay/flusher.ts';
+import type { RelayReport } from '../relay/settings.ts';
 import type { SavesInFlight } from '../telemetry/stream-metrics.ts';
 import type { PoolState } from '../telemetry/sources.ts';
 import type {

@@ -5,11 +5,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type Clock, within } from '../core/clock.ts';
-import type { RelayAnswer, RelayBatch, RelayPart, RelayState } from './port.ts';
+import type { RelayAnswer, RelayBatch } from './port.ts';
 import type { RelayedStream } from './relayed-stream.ts';
-import type { RelaySettings } from './settings.ts';
+import type { RelayReport, RelaySettings } from './settings.ts';
 import type { RelaySource } from './source.ts';
-import { NOTHING, type SetShare, StreamSet } from './stream-set.ts';
+import { NOTHING, type SetShare, StreamSet, toldBy } from './stream-set.ts';
 
 /** With live streams the engine is asked at least so often for commands: a stop takes effect within a second. */
 const COMMANDS_EVERY_MS = 500;
@@ -38,20 +38,6 @@ export interface FlusherEvents {
   readonly following: () => readonly string[];
 }
 
-/** What health and metrics are told. */
-export interface RelayReport {
-  /** The last exchange worked, and none is overdue. */
-  readonly isUp: boolean;
-  /** Milliseconds since everything that was there had been told; 0 while nothing waits. */
-  readonly lagMs: number;
-  /** Streams that the engine is being told of. */
-  readonly streams: number;
-  /** Bytes of ended bodies that are kept until the engine has them, 64 MiB at most. */
-  readonly endedBytes: number;
-  /** Ended streams that were more than is kept, so that the engine is never told of them, since the start. */
-  readonly dropped: number;
-}
-
 /** What a flusher is made of. */
 export interface FlusherOptions extends FlusherEvents {
   readonly settings: RelaySettings;
@@ -73,6 +59,10 @@ export class Flusher {
   #hasFollower = false;
   #running: Promise<void> | undefined;
   #failures = 0;
+  /** The last exchange brought no answer. */
+  #isAway = false;
+  /** An exchange is to begin at once. */
+  #isUrgent = false;
   #lastExchangeMs = Number.NEGATIVE_INFINITY;
   #lastFlushMs = Number.NEGATIVE_INFINITY;
   /** When there was last nothing to tell; monotonic. */
@@ -120,7 +110,7 @@ export class Flusher {
     if (stream === undefined || this.#phase === 'closed') return Promise.resolve(false);
     return new Promise((resolve) => {
       stream.waiters.push(resolve);
-      if (this.#running === undefined) this.#schedule(0);
+      this.#hurry();
     });
   }
 
@@ -136,7 +126,7 @@ export class Flusher {
     if (this.#phase === 'closed') return Promise.resolve();
     return new Promise((resolve) => {
       this.#asking.push(resolve);
-      if (this.#running === undefined) this.#schedule(0);
+      this.#hurry();
     });
   }
 
@@ -145,12 +135,17 @@ export class Flusher {
     return this.#followed.has(streamId);
   }
 
+  /** The last exchange brought no answer, or there will be none. */
+  get isAway(): boolean {
+    return this.#isAway || this.#phase === 'closed';
+  }
+
   /** The name of the lease that is held; `undefined` while there is none. */
   get lease(): string | undefined {
     return this.#isRegistered ? this.#instance : undefined;
   }
 
-  report(): RelayReport {
+  report(): Omit<RelayReport, 'unconfirmed'> {
     const nowMs = this.#options.clock.monotonicMs();
     const isBehind = this.#streams.hasNews;
     const silentMs = nowMs - this.#lastExchangeMs;
@@ -194,10 +189,18 @@ export class Flusher {
     return Math.min(IDLE_EVERY_MS, leaseMs / 3);
   }
 
+  /** An exchange begins at once; where one is on its way, behind it. */
+  #hurry(): void {
+    // To set the timer anew for each that waits would put it off again and again.
+    if (this.#running === undefined && !this.#isUrgent) this.#schedule(0);
+  }
+
   #schedule(ms: number): void {
     this.#cancelTimer?.();
     if (this.#phase !== 'running') return;
+    this.#isUrgent = ms === 0;
     this.#cancelTimer = this.#options.clock.after(ms, () => {
+      this.#isUrgent = false;
       const tick = this.#tick().catch(this.#options.onError);
       this.#running = tick.finally(() => {
         this.#running = undefined;
@@ -235,6 +238,7 @@ export class Flusher {
       answer = await settings.engine.exchange(batch);
     } catch (error) {
       this.#failures += 1;
+      this.#isAway = true;
       this.#streams.refuseWaiters();
       // The lease under which they are live for others must come to its end.
       if (this.#streams.dropOldest()) this.#loseLease();
@@ -246,6 +250,7 @@ export class Flusher {
     }
     this.#lastExchangeMs = clock.monotonicMs();
     this.#failures = 0;
+    this.#isAway = false;
     if (!answer.isHeld) {
       this.#loseLease();
       onLeaseLost();
@@ -260,17 +265,13 @@ export class Flusher {
     this.#handle(answer);
   }
 
-  #batch(leaseMs: number, { shares, settled }: SetShare): RelayBatch {
-    const all = [...shares.values()];
+  #batch(leaseMs: number, taken: SetShare): RelayBatch {
     return {
       instance: this.#instance,
       registers: !this.#isRegistered,
       leaseMs,
       retainMs: this.#options.settings.retainMs,
-      openings: all.flatMap(({ opening }) => opening ?? []),
-      parts: all.flatMap(({ parts }): readonly RelayPart[] => parts),
-      states: all.flatMap(({ state }): RelayState[] => (state === undefined ? [] : [state])),
-      settled,
+      ...toldBy(taken),
       following: this.#options.following(),
     };
   }

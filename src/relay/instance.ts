@@ -3,11 +3,12 @@
  * over, and anybody's can be read on or stopped.
  */
 import { type Clock, within } from '../core/clock.ts';
-import { Flusher, type RelayReport } from './flusher.ts';
+import { AheadGate } from './ahead.ts';
+import { Flusher } from './flusher.ts';
 import type { RelayPosition, RelayQuery, RelayRecord, RelayTask } from './port.ts';
 import { type ReaderHandle, Readers, type ReaderSink } from './readers.ts';
 import type { RelayedStream } from './relayed-stream.ts';
-import type { RelaySettings } from './settings.ts';
+import type { RelayReport, RelaySettings } from './settings.ts';
 import type { RelaySource } from './source.ts';
 import type { OpenedStream } from '../core/save-port.ts';
 import { type ClaimedStream, Takeover } from './takeover.ts';
@@ -39,6 +40,7 @@ export class RelayInstance {
   readonly settings: RelaySettings;
   readonly #clock: Clock;
   readonly #flusher: Flusher;
+  readonly #ahead: AheadGate;
   readonly #takeover: Takeover;
   readonly #readers: Readers;
   readonly #events: RelayEvents;
@@ -74,6 +76,7 @@ export class RelayInstance {
       onExpired: () => void this.#takeover.claimAll(),
       onExchange: (seconds, bytes, failure) => {
         events.onExchange(seconds, bytes, failure);
+        if (failure === undefined) this.#ahead.noteAnswer();
         if (failure !== undefined || this.#isClosing) return;
         void this.#takeover.tellSettled();
         void this.#takeover.purge();
@@ -82,6 +85,7 @@ export class RelayInstance {
       onError: (error) => onError('exchange', error),
       following: () => this.#readers.following(),
     });
+    this.#ahead = new AheadGate(this.#flusher, clock);
   }
 
   /** Begins to hold a lease. A second call does nothing. */
@@ -91,7 +95,17 @@ export class RelayInstance {
 
   /** A stream of this process begins. */
   open(source: RelaySource): RelayedStream {
-    return this.#flusher.open(source);
+    const stream = this.#flusher.open(source);
+    if (this.settings.ahead) stream.waitsForEngine = () => !this.#ahead.isOpen;
+    return stream;
+  }
+
+  /**
+   * With `ahead`, what is asked before bytes of a stream of this process leave: `undefined` where they may go, else what resolves when
+   * they may. Without it there is nothing to ask.
+   */
+  aheadOf(streamId: string): (() => Promise<void> | undefined) | undefined {
+    return this.settings.ahead ? this.#ahead.of(streamId) : undefined;
   }
 
   /** A stream of this process, until the engine knows all about it. */
@@ -179,7 +193,7 @@ export class RelayInstance {
 
   /** What health and metrics are told. */
   report(): RelayReport {
-    return this.#flusher.report();
+    return { ...this.#flusher.report(), unconfirmed: this.#ahead.unconfirmed };
   }
 
   /** Readers are broken off, the engine is told the rest and that this instance leaves, and released; within twice `ms`. */

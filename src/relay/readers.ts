@@ -3,7 +3,7 @@
  * all others. A reader keeps its place and nothing else; what it cannot take now is read again when it can.
  */
 import type { Clock } from '../core/clock.ts';
-import { type PieceCursor, START } from './pieces.ts';
+import { type PieceCursor, START } from './source.ts';
 import type { Relay, RelayEnd, RelayPosition, RelayTail } from './port.ts';
 import type { RelayedStream } from './relayed-stream.ts';
 

@@ -3,8 +3,14 @@
  * are captured; they are encoded for one exchange, and again for the next one if that failed.
  */
 import type { RelayEnd, RelayOpening, RelayPart, RelayState } from './port.ts';
-import { type PieceCursor, readPieces, type ReadPieces, START } from './pieces.ts';
-import { headJson, type RelaySource } from './source.ts';
+import {
+  headJson,
+  type PieceCursor,
+  readPieces,
+  type ReadPieces,
+  type RelaySource,
+  START,
+} from './source.ts';
 
 /** Parts are cut at so many bytes behind each other, so that a reader can be given a few at a time. */
 const PART_BYTES = 65_536;
@@ -35,6 +41,8 @@ export class RelayedStream {
   readonly source: RelaySource;
   /** Called once the engine has everything that there was when they were put here; false: it could not be told. */
   readonly waiters: ((isThere: boolean) => void)[] = [];
+  /** Whether readers in this process may have now what the engine has, and nothing else; always without one. */
+  waitsForEngine: (() => boolean) | undefined;
   /** Those of them that the exchange on its way is for. */
   #taken: ((isThere: boolean) => void)[] = [];
   #cursor = START;
@@ -83,6 +91,11 @@ export class RelayedStream {
   /** Its message is in the store, or it leaves none: told with the stream, or with what it tells next. */
   settle(): void {
     this.#isSettled = true;
+  }
+
+  /** Whether the engine has taken every byte that there is and that it can be told. */
+  get hasEveryByte(): boolean {
+    return this.#count <= this.#cursor.piece;
   }
 
   /** Whether the engine has less than there is. */
@@ -146,7 +159,10 @@ export class RelayedStream {
   /** What readers in this process may have from `offset` on. */
   readFrom(cursor: PieceCursor, offset: number, maxBytes: number): ReadPieces {
     const { body, heldFrom = body.pieces.length, isExact } = this.source;
-    const end = isExact ? heldFrom : cursor.piece;
+    const isBehind = this.waitsForEngine?.() === true;
+    const end = isExact
+      ? Math.min(heldFrom, isBehind ? this.#cursor.piece : heldFrom)
+      : cursor.piece;
     return readPieces(body.pieces, { cursor, offset, end: Math.max(end, cursor.piece) }, maxBytes);
   }
 

@@ -1,5 +1,5 @@
 /** The streams of one instance that the engine is being told of, and what one exchange takes of them. */
-import type { RelayAnswer } from './port.ts';
+import type { RelayAnswer, RelayBatch, RelayPart, RelayState } from './port.ts';
 import { RelayedStream, type StreamShare } from './relayed-stream.ts';
 import type { RelaySource } from './source.ts';
 
@@ -18,6 +18,19 @@ export interface SetShare {
 
 /** An exchange that only renews the lease. */
 export const NOTHING: SetShare = { shares: new Map(), settled: [] };
+
+/** What an exchange tells the engine of it. */
+export function toldBy({ shares, settled }: SetShare): ToldStreams {
+  const all = [...shares.values()];
+  return {
+    openings: all.flatMap(({ opening }) => opening ?? []),
+    parts: all.flatMap(({ parts }): readonly RelayPart[] => parts),
+    states: all.flatMap(({ state }): RelayState[] => (state === undefined ? [] : [state])),
+    settled,
+  };
+}
+
+type ToldStreams = Pick<RelayBatch, 'openings' | 'parts' | 'states' | 'settled'>;
 
 /** All streams of an instance, in the order in which they began. */
 export class StreamSet {

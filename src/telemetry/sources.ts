@@ -28,6 +28,7 @@ export interface RelayGauges {
   readonly isUp: boolean;
   readonly lagMs: number;
   readonly dropped: number;
+  readonly unconfirmed: number;
 }
 
 /** What is read at every scrape. Every member is optional; without it, its series do not exist. */
@@ -77,6 +78,7 @@ export function readSources(registry: MetricRegistry, sources: RecorderSources):
     registry.set(METRICS.relayUp, {}, relay.isUp ? 1 : 0);
     registry.set(METRICS.relayLag, {}, relay.lagMs / 1000);
     registry.set(METRICS.relayDropped, {}, relay.dropped);
+    registry.set(METRICS.relayUnconfirmed, {}, relay.unconfirmed);
   }
   const own = sources.pool?.();
   if (own !== undefined) readPool(registry, 'lastchunk', own);

@@ -12,7 +12,7 @@ function createInstance(calls: Partial<Relay> = {}) {
   const errors: { task: RelayTask; message: string }[] = [];
   const engine: Relay = { ...relay.connect(), ...calls };
   let afterExchange = (): void => undefined;
-  const settings = { engine, flushMs: 250, leaseMs: 15_000, retainMs: 60_000 };
+  const settings = { engine, flushMs: 250, leaseMs: 15_000, retainMs: 60_000, ahead: false };
   const instance = new RelayInstance(settings, clock, {
     onExchange: () => afterExchange(),
     onClaimed: () => undefined,

@@ -78,7 +78,7 @@ class Conversation {
 }
 
 /** A database with its tables, and two instances on it. */
-async function twoApps(engine: Engine) {
+async function twoApps(engine: Engine, ahead = false) {
   await database.start();
   const connectionString = await database.newDatabase();
   await using store = closing(postgres({ connectionString }));
@@ -88,7 +88,7 @@ async function twoApps(engine: Engine) {
   await redis?.start();
   await redis?.ask('FLUSHALL');
   const port = engine === 'Redis' ? redis?.port : undefined;
-  const start = (): Promise<App> => startReplicaApp(connectionString, port);
+  const start = (): Promise<App> => startReplicaApp(connectionString, port, ahead);
   const [first, second] = [await start(), await start()];
   const rows = () =>
     look(
@@ -136,6 +136,23 @@ describe.each(ENGINES)('with a relay in %s', (engine) => {
       }
       expect(living?.isOver).toBe(false);
     });
+
+    it.each([0, 37, 211])(
+      'has all that its clients saw saved where bytes leave when the relay has them: killed %s ms later',
+      async (afterMs) => {
+        const { first, rows } = await twoApps(engine, true);
+        const killed = await talkAt(first, ['1', '2', '3', '5', '6', '7']);
+        await delay(afterMs);
+        await first.kill();
+        await until('all are cut off', () => killed.every(({ isOver }) => isOver));
+        await until('all are saved', async () => (await rows()).length >= killed.length);
+        const saved = new Map(
+          (await rows()).map((row) => [row['conversation_id'], String(row['content'])]),
+        );
+        expect(saved.size).toBe(killed.length);
+        for (const { id, text } of killed) expect(saved.get(id)?.slice(0, text.length)).toBe(text);
+      },
+    );
 
     it('has its clients read on elsewhere: every byte that was told, then a broken end', async () => {
       const { first, second, rows } = await twoApps(engine);

@@ -25,12 +25,16 @@ export function startApp(connectionString: string, journal: string): Promise<App
 
 /**
  * The same without a journal and with a relay, over tables that are there, or a Redis on that port: other instances resume and
- * finish its streams.
+ * finish its streams. With `ahead`, bytes leave when the relay has them.
  */
-export function startReplicaApp(connectionString: string, redisPort?: number): Promise<App> {
+export function startReplicaApp(
+  connectionString: string,
+  redisPort: number | undefined,
+  ahead: boolean,
+): Promise<App> {
   const script = fileURLToPath(new URL('replica-app.ts', import.meta.url));
-  const port = redisPort === undefined ? [] : [String(redisPort)];
-  return startScript(script, [connectionString, ...port]);
+  const port = redisPort === undefined ? '' : String(redisPort);
+  return startScript(script, [connectionString, port, ahead ? 'ahead' : '']);
 }
 
 /** Runs a script that prints its URL. Gone when the test is. */

@@ -54,6 +54,8 @@ export interface MemoryRelay {
   hold(): void;
   /** Lets all waiting calls and all later ones go on. */
   answer(): void;
+  /** Calls that wait. */
+  readonly waiting: number;
   readonly exchanges: readonly RelayBatch[];
   /** Calls of `read` so far. */
   readonly reads: number;
@@ -255,6 +257,9 @@ export function createMemoryRelay(): MemoryRelay {
       for (const go of all) go();
     },
     exchanges,
+    get waiting() {
+      return held?.length ?? 0;
+    },
     get reads() {
       return reads;
     },

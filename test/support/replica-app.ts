@@ -1,6 +1,6 @@
 /**
  * One instance of an app without a disk, in a process that can be killed and stopped. Arguments: the database's URL, and the port of
- * a Redis where that is the relay. Prints its own URL. Every fourth conversation comes to an end; the others talk for ever.
+ * a Redis where that is the relay, or '', and `ahead` where bytes are to leave when the relay has them. Prints its own URL. Every fourth conversation comes to an end; the others talk for ever.
  */
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,15 +11,15 @@ import { postgres, postgresRelay } from '../../src/postgres/index.ts';
 import { redisRelay } from '../../src/redis/index.ts';
 import { chatChunk } from './frames.ts';
 
-const [connectionString = '', redisPort] = process.argv.slice(2);
+const [connectionString = '', redisPort = '', ahead] = process.argv.slice(2);
 const engine =
-  redisPort === undefined
+  redisPort === ''
     ? postgresRelay({ connectionString })
     : redisRelay({ client: new Redis({ port: Number(redisPort), lazyConnect: true }) });
 const keep = lastchunk({
   store: postgres({ connectionString }),
   journal: false,
-  relay: { engine, leaseMs: 2_000 },
+  relay: { engine, leaseMs: 2_000, ahead: ahead === 'ahead' },
 });
 const authorize = (): boolean => true;
 const app = express();

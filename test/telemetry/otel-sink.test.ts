@@ -135,7 +135,7 @@ describe('with an SDK', () => {
         ephemeral: false,
       }),
       store: () => ({ reachable: true, circuit: 'closed' }),
-      relay: () => ({ isUp: true, lagMs: 0, dropped: 0 }),
+      relay: () => ({ isUp: true, lagMs: 0, dropped: 0, unconfirmed: 0 }),
       pool: () => ({ total: 0, idle: 0, waiting: 0, max: 4 }),
     });
     recorder.onFirstChunk?.(stream, 1);

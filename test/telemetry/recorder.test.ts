@@ -349,7 +349,7 @@ it('emits every metric of the table', () => {
       createRecorder([sink], {
         journal: () => JOURNAL,
         store: () => ({ reachable: true, circuit: 'open' }),
-        relay: () => ({ isUp: true, lagMs: 1, dropped: 1 }),
+        relay: () => ({ isUp: true, lagMs: 1, dropped: 1, unconfirmed: 1 }),
         pool: () => ({ total: 4, idle: 1, waiting: 2, max: 4 }),
         captureBytes: () => 1,
       }),

@@ -81,6 +81,12 @@ export const RELAY_METRICS = {
     {},
     'Ended streams that were too many to wait for a relay that is away: nobody else can resume or finish them.',
   ),
+  relayUnconfirmed: counter(
+    'lastchunk.relay.unconfirmed',
+    '{stream}',
+    {},
+    'With `ahead`, streams of which something was sent before the relay had it: it was away, or took longer than 2 s.',
+  ),
 } as const satisfies Readonly<Record<string, Metric>>;
 
 export const POOL_METRICS = {

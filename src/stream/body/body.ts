@@ -161,7 +161,7 @@ export class Body implements HeldBody {
 
   /** What is written now is kept beyond its tick. */
   get keepsWrites(): boolean {
-    return this.#output?.collectsTurn === true;
+    return this.#output?.keepsWrites === true;
   }
 
   /** Before a call that closes the connection. */

@@ -6,24 +6,19 @@
  * Node's own response runs to its end meanwhile and answers for itself. Its bytes wait in the queue of its `Writable`;
  * callbacks, `finish`, `drain` and the next request follow when they are let go.
  */
-import type { EventEmitter } from 'node:events';
-import type { ServerHttp2Stream } from 'node:http2';
-import type { Socket } from 'node:net';
-import type { StreamLog } from '../../core/save-port.ts';
+import {
+  type Acknowledge,
+  type Chunk,
+  copyOf,
+  destroyedError,
+  type Done,
+  emitterOf,
+  isHttp2,
+  type OutputTarget,
+  unsent,
+  type WriteAhead,
+} from './output-target.ts';
 import { methodOf, shadowMethods } from './shadow-property.ts';
-
-type Done = (error?: Error | null) => void;
-
-interface Chunk {
-  readonly chunk: string | Uint8Array;
-  readonly encoding: unknown;
-}
-
-/** What has a `_write`, or, as some stand-ins for a socket, only a `write`. */
-export type OutputTarget = Socket | ServerHttp2Stream;
-
-/** What a log is asked before bytes leave. */
-export type WriteAhead = Pick<StreamLog, 'clean' | 'ahead' | 'flush'>;
 
 /** State of a hold. */
 interface HeldOutput {
@@ -64,6 +59,10 @@ export class ConnectionOutput {
   /** Of the streams on this connection: one, or as many as there are pipelined requests. */
   #logs: readonly WriteAhead[] = [];
   #hold: HeldOutput | undefined;
+  #acknowledges: readonly Acknowledge[] = [];
+  #isUnacknowledged = false;
+  /** The connection is to be closed when that has left. */
+  #isClosing = false;
   #collectsTurn = false;
   /** The call that waits for the end of the turn. */
   #collected: (() => void) | undefined;
@@ -100,6 +99,19 @@ export class ConnectionOutput {
     return () => {
       this.#logs = this.#logs.filter((one) => one !== log);
     };
+  }
+
+  /** From now on bytes leave when what is asked says so. Returns what ends that. */
+  waitFor(acknowledge: Acknowledge): () => void {
+    this.#acknowledges = [...this.#acknowledges, acknowledge];
+    return () => {
+      this.#acknowledges = this.#acknowledges.filter((one) => one !== acknowledge);
+    };
+  }
+
+  /** What is written is kept beyond its tick. */
+  get keepsWrites(): boolean {
+    return this.#collectsTurn || this.#acknowledges.length > 0;
   }
 
   /** What is written in this turn waits for its end. */
@@ -214,7 +226,20 @@ export class ConnectionOutput {
     this.#hold?.waiting.push({ run, done });
   }
 
+  /** At once, or when all who are asked have it. */
   #send(chunks: readonly Chunk[], done: Done): void {
+    if (this.#acknowledges.length === 0) return this.#sendNow(chunks, done);
+    const waits = this.#acknowledges.flatMap((acknowledge) => acknowledge() ?? []);
+    if (waits.length === 0) return this.#sendNow(chunks, done);
+    this.#isUnacknowledged = true;
+    const kept = chunks.map(copyOf);
+    void Promise.all(waits).then(() => {
+      this.#isUnacknowledged = false;
+      this.#sendNow(kept, done);
+    });
+  }
+
+  #sendNow(chunks: readonly Chunk[], done: Done): void {
     const hasEmpty = isHttp2(this.#target) && chunks.some(({ chunk }) => chunk.length === 0);
     // Node 20 and 26 send foreign memory for an empty write that is followed by an end in a later turn.
     const sent = hasEmpty ? chunks.filter(({ chunk }) => chunk.length > 0) : chunks;
@@ -224,10 +249,12 @@ export class ConnectionOutput {
     else this.#callBelow('write', first.chunk, first.encoding, done);
   }
 
-  /** `destroy` while held: at once when the connection has failed, and otherwise behind what is held. */
+  /** At once when the connection has failed, and otherwise behind what is held or waits. */
   #destroy(args: unknown[]): unknown {
-    if (this.#hold !== undefined && this.#hasFailed(args[0], this.#hold)) this.drop();
-    if (this.#hold === undefined) return this.#callBelow('destroy', ...args);
+    if (this.#hasFailed(args[0])) {
+      this.drop();
+      return this.#callBelow('destroy', ...args);
+    }
     this.#close(() => void this.#callBelow('destroy', ...args));
     return this.#target;
   }
@@ -243,15 +270,19 @@ export class ConnectionOutput {
     return this.#target;
   }
 
-  #hasFailed(error: unknown, hold: HeldOutput): boolean {
+  #hasFailed(error: unknown): boolean {
     const target = this.#target;
     if (isHttp2(target) && (target.closed || target.session?.destroyed === true)) return true;
-    return error !== hold.handlersError && error instanceof Error && 'syscall' in error;
+    return error !== this.#hold?.handlersError && error instanceof Error && 'syscall' in error;
   }
 
   #close(close: () => void): void {
-    if (this.#hold === undefined) close();
-    else this.#hold.closing ??= close;
+    if (this.#hold !== undefined) this.#hold.closing ??= close;
+    else if (!this.#isUnacknowledged && !this.#isClosing) close();
+    else if (!this.#isClosing) {
+      this.#isClosing = true;
+      this.closeBehind(close);
+    }
   }
 
   /** Calls `close` when the bytes have left that were written until now, after two seconds at the latest. */
@@ -266,31 +297,4 @@ export class ConnectionOutput {
     else if (target.writableEnded) emitterOf(target).once('finish', sent);
     else target.write('', sent);
   }
-}
-
-/** Behind the tick of a write, in which Node would have sent it, a handler may fill its buffer anew. */
-function copyOf({ chunk, encoding }: Chunk): Chunk {
-  return { chunk: typeof chunk === 'string' ? chunk : Buffer.from(chunk), encoding };
-}
-
-/** How much was written to `target` and is not on its way yet. */
-function unsent(target: OutputTarget): number {
-  const { _writableState: state } = target as {
-    _writableState?: { writing?: boolean; writelen?: number };
-  };
-  return (target.writableLength ?? 0) - (state?.writing === true ? (state.writelen ?? 0) : 0);
-}
-
-function isHttp2(target: OutputTarget): target is ServerHttp2Stream {
-  return 'rstCode' in target;
-}
-
-/** Its listeners, whose types the two kinds do not share. */
-function emitterOf(target: OutputTarget): EventEmitter {
-  return target;
-}
-
-function destroyedError(): Error {
-  const message = 'Cannot call write after a stream was destroyed';
-  return Object.assign(new Error(message), { code: 'ERR_STREAM_DESTROYED' });
 }

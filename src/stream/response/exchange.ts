@@ -4,7 +4,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { isObject } from '../../core/values.ts';
-import type { OutputTarget } from './connection-output.ts';
+import type { OutputTarget } from './output-target.ts';
 
 /** `NGHTTP2_INTERNAL_ERROR` (RFC 9113, section 7): closes an HTTP/2 stream that must not look finished. */
 export const H2_INTERNAL_ERROR = 2;

@@ -10,7 +10,8 @@ import type { Capture } from '../body/capture.ts';
 import type { TerminalFact } from '../body/message-builder.ts';
 import type { Identity } from '../body/identity.ts';
 import type { StreamEnvironment } from '../lifecycle/environment.ts';
-import type { Exchange } from '../response/exchange.ts';
+import { outputOf } from '../response/connection-output.ts';
+import { type Exchange, outputTargetOf } from '../response/exchange.ts';
 
 /** What a source has to know of its stream. */
 export interface SourceOwner {
@@ -36,6 +37,8 @@ export class LiveSource implements RelaySource {
   readonly #capture: Capture;
   /** Saves that have not said yet whether the message is safe. */
   #saves = 0;
+  /** With `ahead`: its bytes wait for the engine until this is called. */
+  #endAhead: (() => void) | undefined;
   /** Fixed when the response is over: a handler may still call `end()` after that. */
   #isTidy: boolean | undefined;
 
@@ -53,6 +56,10 @@ export class LiveSource implements RelaySource {
     if (relay === undefined || opened === undefined) return undefined;
     const source = new LiveSource(owner, opened, captured);
     relay.open(source);
+    const ahead = relay.aheadOf(opened.id);
+    if (ahead !== undefined) {
+      source.#endAhead = outputOf(outputTargetOf(owner.exchange)).waitFor(ahead);
+    }
     return source;
   }
 
@@ -97,6 +104,7 @@ export class LiveSource implements RelaySource {
 
   /** The response is over. */
   finish(): void {
+    this.#endAhead?.();
     const { wasStopped, endCalled, cutShort, closeMode } = this.#owner;
     this.#isTidy = wasStopped || (endCalled && !cutShort && closeMode !== 'destroy');
     this.#release();

@@ -45,6 +45,7 @@ const CONTRACT = [
   'lastchunk_relay_dropped_total',
   'lastchunk_relay_flush_duration_seconds',
   'lastchunk_relay_lag_seconds',
+  'lastchunk_relay_unconfirmed_total',
   'lastchunk_relay_up',
   'lastchunk_remote_stops_total',
   'lastchunk_resumes_total',
