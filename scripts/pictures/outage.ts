@@ -12,7 +12,7 @@ const HEALTHY_MS = 40_000;
 const AWAY_MS = 30_000;
 const BACK_MS = 30_000;
 /** Between two visitors of a route. */
-const PAUSE_MS = 250;
+const PAUSE_MS = 1_000;
 /** More than any answer takes, and the replay after it. */
 const SETTLE_MS = 15_000;
 /** What a bar counts. */
@@ -81,8 +81,8 @@ export function pictureOf({ from, to, series }: Outage): Picture {
 }
 
 const TITLES = {
-  naive: 'Without lastchunk: answers that clients saw, while the database goes away and comes back',
-  guarded: 'With lastchunk: the same handler behind keep.guard()',
+  naive: 'Without lastchunk: the database is away for 30 s',
+  guarded: 'With lastchunk: the same handler, behind keep.guard()',
 } as const;
 const COLOURS = {
   'in the database': 'green',
@@ -93,13 +93,14 @@ const BARS = {
   drawStyle: 'bars',
   fillOpacity: 80,
   lineWidth: 0,
-  axisSoftMax: 4,
+  axisSoftMax: 2,
   stacking: { mode: 'normal', group: 'A' },
 };
 
 /** Runs it and judges each answer of which a client saw text. */
 export async function observeOutage(): Promise<Outage> {
-  const live = await startLive();
+  // Only the visitors from here count.
+  const live = await startLive({ visitsPerSecond: 0.05 });
   try {
     await sleep(5_000);
     const from = Date.now();
@@ -133,7 +134,7 @@ async function come(app: string, route: Route, number: number): Promise<Seen> {
   // The first twenty stories but for number 0 are told to their end: only the database is to fail.
   const prompt = `Tell me story ${1 + (number % 19)}.`;
   const url = new URL(`/${route}/${id}`, app);
-  const { text } = await visit({ url, prompt, patienceMs: 10_000 });
+  const { text } = await visit({ url, prompt, patienceMs: 45_000 });
   return { route, id, text, at: Date.now() / 1_000 };
 }
 

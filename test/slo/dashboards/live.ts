@@ -47,10 +47,13 @@ export interface LiveOptions {
   readonly upstream?: string;
   /** Directory of the journal. Default: a temporary one. */
   readonly journal?: string;
+  /** Of the app's own visitors. Default: 8. */
+  readonly visitsPerSecond?: number;
 }
 
 /** Starts everything on free ports; nothing is left after `close()`. */
-export async function startLive({ upstream, journal }: LiveOptions = {}): Promise<Live> {
+export async function startLive(options: LiveOptions = {}): Promise<Live> {
+  const { upstream, journal, visitsPerSecond = 8 } = options;
   const [home, postgres] = await Promise.all([
     mkdtemp(join(tmpdir(), 'lastchunk-live-')),
     startPostgres(),
@@ -63,7 +66,7 @@ export async function startLive({ upstream, journal }: LiveOptions = {}): Promis
       JOURNAL: journal ?? join(home, 'journal'),
       ...(upstream !== undefined && { OPENAI_BASE_URL: upstream, OPENAI_API_KEY: 'not needed' }),
       PORT: '0',
-      VISITS_PER_SECOND: '8',
+      VISITS_PER_SECOND: String(visitsPerSecond),
     },
     stdio: ['ignore', 'pipe', 'ignore'],
   });
