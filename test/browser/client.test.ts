@@ -67,7 +67,7 @@ describe.skipIf(path === undefined && !inCi)('resumingFetch in a browser', () =>
     expect(shown).toEqual({ text: 'one two', end: 'well' });
   });
 
-  it('fails as fetch does where nobody has the rest', async () => {
+  it('fails as fetch does if no instance has the rest', async () => {
     const { here, page, proxy } = await open();
     const { res, shown } = await begin(page, here, `${here.server.url}/nowhere`, proxy.url);
     res.write('one ');

@@ -159,7 +159,7 @@ describe('what is planted in the directory of a journal', () => {
     },
   );
 
-  it('is told once, and shown in the state', async () => {
+  it('is reported once, and in the state', async () => {
     const path = emptyDirectory();
     await leave(path, 'honest');
     symlinkSync(await leave(emptyDirectory(), 'planted'), join(path, 'aaaaaaaaaaaaaaaa'));

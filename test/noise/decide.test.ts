@@ -68,7 +68,7 @@ describe('before anybody asked for streams', () => {
 describe('an error of a stream that was left', () => {
   beforeAll(followStreams);
 
-  it('is counted and told once, however many places ask', async () => {
+  it('is counted and logged once, for any number of callers', async () => {
     const { keep, told, scrape } = createNoisy();
     let id = '';
     await withLeaver(keep.observe(), async (res, left) => {

@@ -108,7 +108,7 @@ describe('migrating', () => {
 });
 
 describe('a store without `migrate`', () => {
-  it('rejects with the SQLSTATE of a missing table until somebody makes it', async () => {
+  it('rejects with the SQLSTATE of a missing table until the table exists', async () => {
     await using store = closing(postgres({ connectionString: database.url }));
     await expect(store.save([aMessage()])).rejects.toMatchObject({ code: '42P01' });
     await expect(store.save([aMessage(), aMessage()])).rejects.toMatchObject({ code: '42P01' });

@@ -177,7 +177,7 @@ describe('in PostgreSQL', () => {
     await server.remove();
   });
 
-  it('no message is refused, whatever a client, an app or an upstream put into it', async () => {
+  it('refuses no message, for any content from a client, an app or an upstream', async () => {
     const random = seeded(20_260_102);
     const messages = Array.from({ length: 600 }, (_, index) => anyMessage(random, index));
     for (let at = 0; at < messages.length;) {

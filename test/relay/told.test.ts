@@ -29,7 +29,7 @@ async function begin() {
   return { shared, here, there, talk };
 }
 
-it('resumes are told by the route of the stream, and by where its bytes are from', async () => {
+it('counts resumes by the route of the stream and by the source of its bytes', async () => {
   const { shared, here, there, talk } = await begin();
   await (await resume(here, talk.streamId)).sees('hello');
   await (await resume(there, talk.streamId)).sees('hello');
@@ -49,7 +49,7 @@ it('resumes are told by the route of the stream, and by where its bytes are from
   ]);
 });
 
-it('a takeover is told when a stream is claimed, and when its message is saved', async () => {
+it('counts a takeover when a stream is claimed and when its message is saved', async () => {
   const { shared, here, there } = await begin();
   here.network.isCut = true;
   await until('it is silent', () => here.keep.health().relay?.up === false);

@@ -82,7 +82,7 @@ describe('a message that is still being read', () => {
 });
 
 describe('a frame that waits for a message that is still being read', () => {
-  test('goes at the deadline of the store, with an error in the log', async () => {
+  test('is released at the deadline of the store, with an error in the log', async () => {
     const bench = createBench();
     const announced = announce(bench);
     await bench.clock.advance(1_999);
@@ -96,7 +96,7 @@ describe('a frame that waits for a message that is still being read', () => {
     expect(save.result).toBe('saved');
   });
 
-  test('goes as its save says, where it is read in time', async () => {
+  test('is released as its save says, if it is read in time', async () => {
     const bench = createBench();
     const announced = announce(bench);
     await bench.clock.advance(1_999);
@@ -115,7 +115,7 @@ describe('a frame that waits for a message that is still being read', () => {
     expect(bench.errors()).toEqual([]);
   });
 
-  test('goes when reading it fails', async () => {
+  test('is released when reading it fails', async () => {
     const bench = createBench();
     const announced = announce(bench);
     announced.fail();

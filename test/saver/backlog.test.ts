@@ -30,7 +30,7 @@ test('the oldest have their turn first, as many as are asked for', () => {
   expect(bench(5).chosen(3)).toEqual([0, 1, 2]);
 });
 
-test('what came back stands behind the others and then goes alone', () => {
+test('a message that failed is sent after the others, and alone', () => {
   const { backlog, chosen } = bench(4);
   for (const waiting of backlog.choose(2)) backlog.putBack(waiting, true);
   expect(chosen(4)).toEqual([2, 3]);
@@ -54,7 +54,7 @@ test('a message that fails while the store takes others is left in peace, longer
   expect(chosen(1)).toEqual([0]);
 });
 
-test('failing with everybody else costs no pause', () => {
+test('a message that fails together with all others is not paused', () => {
   const { backlog, chosen, take } = bench(1);
   for (let count = 0; count < 5; count += 1) backlog.putBack(take(), false);
   expect(chosen(1)).toEqual([0]);

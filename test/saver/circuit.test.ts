@@ -34,7 +34,7 @@ test('waits grow from 100 ms to 5 s and are spread by chance', () => {
   expect(backoffMs(60, () => 0.999)).toBeLessThan(BACKOFF_MAX_MS);
 });
 
-test('everybody may enter while the store answers', async () => {
+test('admits every batch while the store answers', async () => {
   const { permits, enter } = bench();
   await enter();
   await enter();
@@ -58,7 +58,7 @@ test('after a failure one probe at a time may enter, after a wait', async () => 
   expect(told).toEqual(['away 57P01', 'still away 57P01']);
 });
 
-test('an answer lets everybody in who waits', async () => {
+test('admits every waiting batch after an answer', async () => {
   const { clock, told, permits, enter } = bench();
   await enter();
   permits[0]?.report('08006');
@@ -82,7 +82,7 @@ test('a probe that finds nothing to send gives its place to the next', async () 
   expect(permits).toHaveLength(3);
 });
 
-test('a failure of a batch that was sent before the circuit opened is not told again', async () => {
+test('does not report the failure of a batch that was sent before the circuit opened', async () => {
   const { clock, told, permits, enter } = bench();
   await enter();
   await enter();

@@ -90,7 +90,7 @@ test.each([
   expect(last.result).toBe(disk ? 'lost' : 'journaled');
 });
 
-test('a store that rejects its close is told and harms nothing', async () => {
+test('reports a store that rejects its close, and closes all the same', async () => {
   const store = createFaultStore();
   store.close = () => Promise.reject(new Error('pool'));
   const bench = createBench({ store });

@@ -43,7 +43,7 @@ test('a disk that hangs does not hold a frame beyond the deadline', async () => 
   expect(save.result).toBe('journaled');
 });
 
-test('when the store turns out to be away, everything pending goes to the journal at once', async () => {
+test('journals every pending save at once when the store becomes unreachable', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = () => undefined;
@@ -56,7 +56,7 @@ test('when the store turns out to be away, everything pending goes to the journa
   expect(bench.keeper.state().pending).toBe(0);
 });
 
-test('while the store is away nothing waits for it', async () => {
+test('no save waits for the store while it is unreachable', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = (call) => call.reject(AWAY);
@@ -156,7 +156,7 @@ test('a unique violation that two writers of one id met is no refusal: the next 
   expect(bench.store.calls).toHaveLength(2);
 });
 
-test('a unique violation that stays is a refusal, and holds nobody else back', async () => {
+test('a unique violation that persists is a refusal, and blocks no other message', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = (call) =>

@@ -81,7 +81,7 @@ test('a retry of a partial never replaces the whole that came meanwhile', async 
   expect(await rows()).toContainEqual({ id, content: 'half and whole' });
 });
 
-test('a connection that dies without a word costs a frame no more than its deadline', async () => {
+test('a connection that breaks without an error delays a frame no longer than its deadline', async () => {
   const guard = await createGuard({ connectTimeoutMs: 500, statementTimeoutMs: 500 });
   await guard.answer('before');
   world.proxy.pause();
@@ -129,7 +129,7 @@ test('a table that is missing is put right while messages wait', async () => {
   await expectAllKept(guard.due);
 });
 
-test('a message that the table refuses is set aside and holds back nobody', async () => {
+test('sets a message that the table refuses aside, and blocks no other', async () => {
   const guard = await createGuard();
   await guard.answer('before');
   await query(`ALTER TABLE lastchunk_messages ADD CHECK (content NOT LIKE '%forbidden%')`);

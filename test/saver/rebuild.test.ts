@@ -37,7 +37,7 @@ test('an unfinished stream is an interrupted partial with what the open record k
   );
 });
 
-test('an unfinished stream does not end before it began, whatever the wall clock says', async () => {
+test('an unfinished stream does not end before it began, even if the wall clock was set back', async () => {
   const opened = openedStream();
   const nowMs = opened.startedAtMs - 3_600_000;
   const message = await rebuild({ opened, ending: undefined }, ['x'], { ...context, nowMs });
@@ -149,7 +149,7 @@ test('an encoded body is decoded up to the `maxBytes` of its guard, as it would 
   expect(message?.droppedBytes).toBeGreaterThan(0);
 });
 
-test('an unfinished stream with a hole in its records leaves a message, whatever is left of it', async () => {
+test('an unfinished stream with missing records leaves a message of the remaining ones', async () => {
   const entry = { opened: openedStream(), ending: undefined, hasHole: true };
   expect(await rebuild(entry, [], context)).toMatchObject({ text: '', complete: false });
 });

@@ -90,7 +90,7 @@ test('what was set aside because it failed alone fails so again, and stays as re
   expect(await bench.keeper.replayRefused()).toEqual({ saved: 0, refused: 1, left: 0 });
 });
 
-test('who asks while it runs is told the same, and nothing is sent twice', async () => {
+test('a call while it runs gets the same result, and nothing is sent twice', async () => {
   const { bench } = await withRefused(2);
   const before = bench.store.calls.length;
   bench.store.behave = (call) => call.commit();

@@ -62,7 +62,7 @@ test('replay by hand sends everything now and says what it did', async () => {
   expect(await bench.keeper.replay()).toEqual({ saved: 3, refused: 0, left: 0 });
 });
 
-test('replay by hand stops at a store that is still away and says what is left', async () => {
+test('replay by hand stops while the store is unreachable and reports what is left', async () => {
   const { bench } = await afterOutage(3);
   expect(await bench.keeper.replay()).toEqual({ saved: 0, refused: 0, left: 3 });
 });
@@ -99,7 +99,7 @@ test('a message on which the store chokes does not hold back the others', async 
   expect(bench.store.rows.has(saves[0]?.message.id ?? '')).toBe(true);
 });
 
-test('a body that cannot be read stays on disk, is told, and holds back nobody', async () => {
+test('a body that cannot be read stays on disk, is reported, and blocks no other message', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   const bad = deadEntry('', { body: () => Promise.reject(new Error('EIO')) });
@@ -198,7 +198,7 @@ test('settles every entry of a stream that is in two directories', async () => {
   expect(bench.store.rows.get(first.opened.messageId)?.text).toBe('half and whole');
 });
 
-test('a process that dies while we live is found within the interval', async () => {
+test('finds a process that dies later within the interval', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.keeper.start();
@@ -209,7 +209,7 @@ test('a process that dies while we live is found within the interval', async () 
   expect(bench.account.recovered).toEqual([`saved ${opened.messageId}`]);
 });
 
-test('an answer that cannot be read is told as a format error and stays on disk', async () => {
+test('reports an answer that cannot be read as a format error and keeps it on disk', async () => {
   const journal = createFakeJournal();
   const { entry, calls } = deadEntry('odd');
   journal.dead.push(entry);

@@ -6,7 +6,7 @@ const AWAY = sqlError('57P01');
 const kinds = (bench: ReturnType<typeof createBench>): string[] =>
   bench.account.saves.map(({ result, kind }) => `${result} ${kind}`);
 
-test('a later save of a stream is told as revised', async () => {
+test('reports a later save of a stream as revised', async () => {
   const bench = createBench();
   const first = bench.save();
   await settled();
@@ -81,7 +81,7 @@ test('a refused first save with a revision on its way is not moved aside: the lo
   expect(kinds(bench).sort()).toEqual(['journaled first', 'saved revised']);
 });
 
-test('a lost revision is told as revised and never moves the first result', async () => {
+test('reports a lost revision as revised and never changes the first result', async () => {
   const bench = createBench();
   const first = bench.save();
   await settled();

@@ -6,7 +6,7 @@ const MIB = 1024 * 1024;
 const AWAY = sqlError('57P01');
 const text = 'x'.repeat(MIB);
 
-test('while the store is away, without a journal, the oldest messages make room for the newest', async () => {
+test('without a journal, gives up the oldest messages for the newest while the store is unreachable', async () => {
   const bench = createBench({ maxPendingBytes: 4 * MIB });
   bench.store.behave = (call) => call.reject(AWAY);
   const saves = [];

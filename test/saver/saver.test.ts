@@ -13,7 +13,7 @@ test('a message is sent at once and its result is saved', async () => {
   expect(bench.clock.timers).toBe(0);
 });
 
-test('two batches are on their way at once, and what arrives meanwhile goes together in the next', async () => {
+test('sends two batches at once, and what arrives meanwhile in the next one', async () => {
   const bench = createBench();
   bench.store.behave = () => undefined;
   bench.save();
@@ -116,7 +116,7 @@ test('a message on which the store always fails does not keep the others out', a
   expect(bad.result).toBe('lost');
 });
 
-test('without a journal a frame is let go unconfirmed at the deadline and the save stays pending', async () => {
+test('without a journal a frame is released unconfirmed at the deadline and the save stays pending', async () => {
   const bench = createBench();
   bench.store.behave = (call) => call.reject(AWAY);
   const save = bench.save();
@@ -191,7 +191,7 @@ test('a store call that hangs does not stop the others: the message is sent agai
   expect(bench.account.saves).toHaveLength(2);
 });
 
-test('a store that throws instead of rejecting is away', async () => {
+test('a store that throws instead of rejecting counts as unreachable', async () => {
   const bench = createBench();
   bench.store.behave = () => {
     throw new TypeError('not a function');

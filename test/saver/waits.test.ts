@@ -48,7 +48,7 @@ test('a queue admits in order and forgets an aborted wait', async () => {
   expect(getEventListeners(forever.signal, 'abort')).toHaveLength(0);
 });
 
-test('an empty queue admits nobody', () => {
+test('an empty queue admits no wait', () => {
   let given = 0;
   new WaitQueue<number>().admit(() => (given += 1));
   expect(given).toBe(0);

@@ -83,7 +83,7 @@ describe('the default logger', () => {
     expect(lines).toHaveLength(4);
   });
 
-  it('ends with how it is when something comes and goes many times in a minute', () => {
+  it('writes the last state when something changes many times in a minute', () => {
     vi.useFakeTimers();
     const lines = watchConsole();
     const logger = createDefaultLogger();

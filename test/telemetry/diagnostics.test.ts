@@ -76,7 +76,7 @@ describe('diagnostics', () => {
     expect(of('lastchunk:internal-error')).toMatchObject({ where: 'store' });
   });
 
-  it('makes no message where nobody listens', () => {
+  it('creates no message without a subscriber', () => {
     const { onEnd } = createDiagnostics();
     const summary = new Proxy(anEnd(aStream({}), {}), {
       ownKeys: () => {

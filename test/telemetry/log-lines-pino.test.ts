@@ -149,7 +149,7 @@ it('says of a lost message, at error, which one and why', async () => {
   expect(printed.join('')).not.toContain(SECRET);
 });
 
-it('says of a save without an answer, at error, that there is none', async () => {
+it('logs a save without an answer at error', async () => {
   const { store, ask, printed } = await createAppWith({ journal: false });
   store.hold();
   const lines = await ask();

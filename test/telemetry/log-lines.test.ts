@@ -56,7 +56,7 @@ describe('an internal error', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('is told the first time of each place, and then once a minute with how often it was not', () => {
+  it('is logged the first time for each place, then once a minute with the number of suppressed lines', () => {
     const { tell, lines } = createBench();
     const times = (count: number): void => {
       for (let time = 0; time < count; time += 1) tell.onInternalError('journal', new Error('x'));
@@ -70,7 +70,7 @@ describe('an internal error', () => {
     expect(lines()[2]?.text).toContain('"untold":999');
   });
 
-  it('is told without its words, which may be those of a user', () => {
+  it('is logged without its message, which may be text of a user', () => {
     const { tell, lines } = createBench();
     const spoken = new SyntaxError('Unexpected token \'h\', "how do I" is not valid JSON');
     tell.onInternalError('format', spoken);
@@ -85,7 +85,7 @@ describe('an internal error', () => {
     expect(lines()[1]?.text).toContain('22P02');
   });
 
-  it('is told with its words where they are ours or the system’s', () => {
+  it('is logged with its message if lastchunk or the system wrote it', () => {
     const { tell, lines } = createBench();
     const system = Object.assign(new Error('ENOSPC: no space left on device'), {
       code: 'ENOSPC',

@@ -93,7 +93,7 @@ describe('series at 0', () => {
     );
   });
 
-  it('are not emptied when a route is told again', async () => {
+  it('are not reset when a route is reported again', async () => {
     const { tell, scrape } = createBench();
     const stream = aStream();
     tell.onStart(stream);
@@ -255,7 +255,7 @@ describe('saves', () => {
     expect(seen.sum('lastchunk_saves_pending', { route: '/due' })).toBe(0);
   });
 
-  it('are of one moment in every scrape, whatever happens while it is collected', async () => {
+  it('are consistent in every scrape, also when streams go on while it is collected', async () => {
     const { tell, scrape } = createBench();
     /** Moves all sides in microtasks, which is when a scrape formats what it has collected. */
     const work = async (): Promise<void> => {

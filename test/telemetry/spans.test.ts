@@ -251,7 +251,7 @@ describe('a guarded handler', () => {
     expect(ended('stream /chat/:id').startTime[0]).toBe(Math.floor(stream.startedAtMs / 1000));
   });
 
-  it('leaves the trace as it was while nobody asks for its span', () => {
+  it('does not change the trace until its span is read', () => {
     const { spans } = createBench();
     const stream = aStream();
     spans.handle(stream, () => undefined);
@@ -303,7 +303,7 @@ describe('a guarded handler', () => {
 });
 
 describe('the span of a save', () => {
-  it('lies below the stream, from due to the result', () => {
+  it('is a child of the stream, from due to the result', () => {
     const { tell } = createBench();
     const stream = aStream();
     tell.onStart(stream);
@@ -535,7 +535,7 @@ describe('work in the background', () => {
   };
   const batch = [{ streamId: 's', messageId: 'm', route: '/', traceparent: null }];
 
-  it('makes no spans where nobody asked for it', () => {
+  it('makes no spans inside `quietly`', () => {
     createBench().spans.quietly(inside);
     expect(exporter.getFinishedSpans()).toEqual([]);
   });

@@ -23,7 +23,7 @@ async function leave(path: string, store: string | undefined, name: string): Pro
 }
 
 describe('a journal for another store', () => {
-  it('is left alone, told once and shown in state, and its own store takes it', async () => {
+  it('is left alone, reported once and in the state, and its own store takes it over', async () => {
     const path = emptyDirectory();
     const left = await leave(path, 'test', 'a');
     const other = open(path, { name: 'production' });

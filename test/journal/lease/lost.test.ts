@@ -104,7 +104,7 @@ describe('a segment', () => {
     await expectBoth(path);
   });
 
-  it('that was truncated takes what only the disk had; that is told, and nothing waits for ever', async () => {
+  it('that was truncated loses what only the disk had; the loss is reported, and no wait hangs', async () => {
     const path = emptyDirectory();
     const { journal, corrupt } = open(path);
     const { live } = await twoStreams(journal);
@@ -144,7 +144,7 @@ describe('the path of a journal', () => {
     await expectBoth(join(path, '.lastchunk'));
   });
 
-  it('that two journals of one process share is told', async () => {
+  it('that two journals of one process share is reported', async () => {
     const path = emptyDirectory();
     const one = open(path);
     const two = open(path);

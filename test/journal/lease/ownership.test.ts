@@ -80,7 +80,7 @@ describe('two processes with one journal directory', () => {
 });
 
 describe('an owner that is stopped by a signal', () => {
-  it('is alive, and goes on as if nothing had been', async () => {
+  it('is alive, and continues unchanged', async () => {
     const path = emptyDirectory();
     const child = startChild('write', path);
     await until('it has written', () => (child.last('round') ?? 0) >= 10);
@@ -194,7 +194,7 @@ describe('who is dead', () => {
     expect(await isDead(instance)).toBe(true);
   });
 
-  it('is not a live owner, whatever its file says', async () => {
+  it('is not a live owner, even if its file says so', async () => {
     const path = emptyDirectory();
     open(path);
     const [instance = ''] = instances(path);
@@ -239,7 +239,7 @@ describe('who is dead', () => {
     expect(await isDead(instance, LOOK)).toBe(true);
   });
 
-  it('is nobody when the look is broken off, which takes no time', async () => {
+  it('gives no entry when the recovery is aborted, and ends at once', async () => {
     const path = emptyDirectory();
     const instance = await killedInstance(path);
     rmSync(join(instance, 'alive.sock'));

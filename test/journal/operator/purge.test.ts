@@ -163,19 +163,22 @@ describe('purging a conversation', () => {
 });
 
 describe('what others may have put aside', () => {
-  it.each(['refused', 'damaged'])('in %s is told, and everything else is purged', async (name) => {
-    const path = emptyDirectory();
-    const dead = open(path);
-    await keep(dead, 'secret', { conversationId: 'one' });
-    await dead.journal.close();
-    mkdirSync(join(path, name));
-    chmodSync(join(path, name), 0o777);
-    const unread: string[] = [];
-    const report = await purge(path, ONE, (where) => unread.push(where));
-    expect(report).toMatchObject({ purged: 1, damagedLeft: 0 });
-    expect(unread).toEqual([join(path, name)]);
-    expect(onDisk(path, 'words of secret')).toBe(false);
-  });
+  it.each(['refused', 'damaged'])(
+    'in %s is reported, and everything else is purged',
+    async (name) => {
+      const path = emptyDirectory();
+      const dead = open(path);
+      await keep(dead, 'secret', { conversationId: 'one' });
+      await dead.journal.close();
+      mkdirSync(join(path, name));
+      chmodSync(join(path, name), 0o777);
+      const unread: string[] = [];
+      const report = await purge(path, ONE, (where) => unread.push(where));
+      expect(report).toMatchObject({ purged: 1, damagedLeft: 0 });
+      expect(unread).toEqual([join(path, name)]);
+      expect(onDisk(path, 'words of secret')).toBe(false);
+    },
+  );
 });
 
 describe('purging by age', () => {

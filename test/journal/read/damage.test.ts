@@ -80,7 +80,7 @@ describe('one segment that cannot be read', () => {
     expect(journal.state().problems).toEqual({});
   });
 
-  it('of our own that holds the body only is told as well, until it is read', async () => {
+  it('of our own that holds only the body is reported too, until it is read', async () => {
     const disk = { isBad: false };
     const files = unreadable((fd) => disk.isBad && holds(fd, 'first words of b'));
     const { journal } = open(emptyDirectory(), {}, { ...small, files });

@@ -92,7 +92,7 @@ describe('a volume without room', () => {
     },
   );
 
-  it('that is smaller than `maxBytes` is told', () => {
+  it('that is smaller than `maxBytes` is reported', () => {
     const volume = mountSmall('size=1m');
     if (volume === undefined) return;
     const { lines } = open(volume);

@@ -44,7 +44,7 @@ describe('a stream at which processes die', () => {
     expect(await listJournal(path, refuseUnread)).toEqual([]);
   });
 
-  it('is told once, by its id', async () => {
+  it('is reported once, by its id', async () => {
     const path = emptyDirectory();
     await leave(path, ['poison']);
     for (let death = 1; death <= 2; death++) {

@@ -74,7 +74,7 @@ describe('a segment', () => {
 });
 
 describe('segments', () => {
-  it('are deleted when nobody needs them', async () => {
+  it('are deleted when no stream needs them', async () => {
     const path = emptyDirectory();
     const { journal } = open(path, {}, SMALL);
     await traffic(journal, 1_000);

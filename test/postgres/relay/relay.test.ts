@@ -164,7 +164,7 @@ const waiting = async (): Promise<number> => {
 };
 
 describe('a conversation that is purged', () => {
-  it('is deleted also where somebody has one of its streams at that moment', async () => {
+  it('is deleted also while another session uses one of its streams', async () => {
     const relay = open({ migrate: true, statementTimeoutMs: 60_000 });
     await relay.exchange(OPENED);
     const lock = await lockStream('s');
@@ -175,7 +175,7 @@ describe('a conversation that is purged', () => {
     expect(await relay.find({ streamId: 's' })).toBeUndefined();
   });
 
-  it('is told as not deleted where somebody keeps one of its streams', async () => {
+  it('is reported as not deleted while another session locks one of its streams', async () => {
     const relay = open({ migrate: true, statementTimeoutMs: 300 });
     await relay.exchange(OPENED);
     const lock = await lockStream('s');
