@@ -68,8 +68,10 @@ export async function twice(connectionString: string): Promise<unknown> {
 
 /** The error of a pool whose only client is taken. */
 export async function starved(connectionString: string): Promise<unknown> {
-  const pool = new pg.Pool({ connectionString, max: 1, connectionTimeoutMillis: 50 });
+  const pool = new pg.Pool({ connectionString, max: 1 });
   const client = await pool.connect();
+  // Only now: the first connection may take its time.
+  pool.options.connectionTimeoutMillis = 50;
   const error = await rejection(pool.connect());
   client.release();
   await pool.end();
