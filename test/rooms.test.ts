@@ -39,6 +39,9 @@ const SHARED_NAMES: Readonly<Record<string, string>> = {
   BodyReader: 'one reads frames, the other the records of the journal, which imports only core',
 };
 
+/** Files with a test that is tried again after a failure, and why it cannot be made deterministic. */
+const RETRIED: Readonly<Record<string, string>> = {};
+
 let modules: readonly Module[];
 beforeAll(async () => {
   modules = await readModules('src');
@@ -109,6 +112,21 @@ describe('an exported name', () => {
     expect(shared.map(([name, files]) => `${name}: ${files.join(', ')}`)).toEqual([]);
     const unique = Object.keys(SHARED_NAMES).filter((name) => declared.get(name)?.length !== 2);
     expect(unique).toEqual([]);
+  });
+});
+
+describe('a test that fails', () => {
+  it('is tried again only with a reason in the table', async () => {
+    const retried: string[] = [];
+    for (const folder of ['test', 'examples']) {
+      for (const file of await listFiles(folder)) {
+        if (!file.endsWith('.test.ts')) continue;
+        const hasRetry = /\{[^{}\n]*\bretry: \d/.test(await textOf(`${folder}/${file}`));
+        if (hasRetry) retried.push(`${folder}/${file}`);
+      }
+    }
+    expect(retried.toSorted()).toEqual(Object.keys(RETRIED).toSorted());
+    expect(await textOf('vitest.config.ts')).toContain('retry: 0,');
   });
 });
 
