@@ -71,7 +71,7 @@ export function listenTo(
   const tell = (error: unknown): void => {
     if (isObject(error) && told.has(error)) return;
     const fields = { errorType: errorTypeOf(error), reason: describeError(error) };
-    logger.warn(fields, 'lastchunk: the store has trouble beside a save');
+    logger.warn(fields, 'lastchunk: the store failed outside of a save');
   };
   store.listen?.({
     onIdConflict: ({ requestedId, messageId }) => observer.onIdConflict(requestedId, messageId),

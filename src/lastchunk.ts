@@ -224,7 +224,7 @@ function swallowNoise(logger: Logger): (error: unknown, res: object) => boolean 
   return (error, res) => {
     const found = noiseOf(error, res);
     if (found !== undefined) {
-      logger.debug(fieldsOf(found), 'lastchunk: an error of a stream that was left');
+      logger.debug(fieldsOf(found), 'lastchunk: an error of a stream whose client left');
     }
     return found !== undefined;
   };

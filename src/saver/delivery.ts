@@ -114,7 +114,7 @@ export class Delivery {
     if (answer.kind === 'refused') {
       const { id: messageId, streamId } = message;
       const fields = { messageId, streamId, sqlstate: answer.sqlstate };
-      logger.error(fields, 'lastchunk: the store refuses a journaled message for good');
+      logger.error(fields, 'lastchunk: the store refuses a journaled message permanently');
     }
     const about = journaledMessageOf(loaded);
     if (origin === 'own') observer.onReplayed(answer.kind, about);

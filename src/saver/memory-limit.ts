@@ -76,7 +76,10 @@ export class MemoryLimit {
     const { saves, logger, maxPendingBytes } = this.#options;
     if (!this.#isLogged) {
       const fields = { pending: saves.pending.size, maxPendingBytes };
-      logger.error(fields, 'lastchunk: too much waits in memory, the oldest messages are given up');
+      logger.error(
+        fields,
+        'lastchunk: the memory limit for waiting messages is reached, the oldest are given up',
+      );
     }
     this.#isLogged = true;
     save.errorType ??= NO_MEMORY;

@@ -51,7 +51,7 @@ export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInst
     const fields = { about, errorType: errorTypeOf(error), reason: describeError(error) };
     logger.warn(
       fields,
-      'lastchunk: the relay is away; streams go on, other instances are not told of them',
+      'lastchunk: the relay does not answer; streams go on, other instances cannot see them',
     );
   };
   const relay = new RelayInstance({ ...settings, engine }, systemClock, {
@@ -73,14 +73,14 @@ export function openRelay(settings: RelaySettings, parts: RelayParts): RelayInst
         'journal',
         new TypeError('the head of a relayed stream cannot be read'),
       );
-      logger.error({ streamId }, 'lastchunk: a stream is lost, its head in the relay is no head');
+      logger.error({ streamId }, 'lastchunk: a stream is lost, its head in the relay is not valid');
     },
     onGone: tellGone,
     onStop: stop,
     onLeaseLost: () =>
       logger.warn(
         {},
-        'lastchunk: the lease of this instance was over; its live streams are told again',
+        'lastchunk: the lease of this instance expired; its live streams are sent to the relay again',
       ),
     onError: (task, error) => {
       if (isAway) return;
@@ -98,7 +98,7 @@ function finder({ logger, observer }: Pick<RelayParts, 'logger' | 'observer'>) {
     count(new Error('the relay does not know a journaled message any more'));
     logger.error(
       { streamId, messageId },
-      'lastchunk: a journaled message is lost, the relay has it no more',
+      'lastchunk: a journaled message is lost, the relay no longer has it',
     );
   };
   const entryOf = (stream: ClaimedStream): JournalEntry => {

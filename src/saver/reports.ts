@@ -57,7 +57,7 @@ export class SaveReports {
   logRefusal(save: PendingSave, sqlstate: string): void {
     this.#options.logger.error(
       { ...fieldsOf(save), sqlstate },
-      'lastchunk: the store refuses a message for good',
+      'lastchunk: the store refuses a message permanently',
     );
   }
 

@@ -14,7 +14,7 @@ const PLACES_MAX = 1_000;
 
 const POOL_SENTENCES: Readonly<Record<PoolFinding['kind'], string>> = {
   'across-stream': 'lastchunk: a database connection was held while a stream was written',
-  long: 'lastchunk: a database connection is held for long',
+  long: 'lastchunk: a database connection is held for a long time',
   leaked: 'lastchunk: a database connection was lost without being released',
 };
 

@@ -65,7 +65,7 @@ describe('before anybody asked for streams', () => {
   });
 });
 
-describe('an error of a stream that was left', () => {
+describe('an error of a stream whose client left', () => {
   beforeAll(followStreams);
 
   it('is counted and logged once, for any number of callers', async () => {

@@ -295,7 +295,9 @@ describe('a relay that is away', () => {
       status: 'degraded',
       relay: { up: false, endedBytes: 0, dropped: 0 },
     });
-    const warned = here.logbook.lines.filter(({ text }) => text.includes('the relay is away'));
+    const warned = here.logbook.lines.filter(({ text }) =>
+      text.includes('the relay does not answer'),
+    );
     expect(warned).toMatchObject([{ level: 'warn' }]);
     shared.relay.fail(undefined);
     await told(shared, talk.streamId, 'word49');

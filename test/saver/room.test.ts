@@ -20,9 +20,9 @@ test('without a journal, gives up the oldest messages for the newest while the s
   ]);
   expect(saves[0]?.confirmed).toBe('unconfirmed');
   expect(bench.account.saves.every(({ errorType }) => errorType !== undefined)).toBe(true);
-  expect(bench.errors().filter((line) => line.includes('too much waits in memory'))).toHaveLength(
-    1,
-  );
+  expect(
+    bench.errors().filter((line) => line.includes('the memory limit for waiting messages')),
+  ).toHaveLength(1);
   bench.store.behave = (call) => call.commit();
   await bench.clock.advance(5_000);
   expect([...bench.store.rows.keys()]).toEqual(saves.slice(5).map(({ message }) => message.id));
