@@ -40,7 +40,7 @@ export function metricsDoc(): string {
         ]),
     ),
     '## Spans',
-    `Instrumentation scope \`lastchunk\`; kind INTERNAL. \`${SPANS.stream} {route}\` is a child of the server span and may outlive it; what a guarded handler does is below it, or below \`${SPANS.handler} {route}\` where its response was no stream. \`${SPANS.save}\` is its child, from due to the result; the database's spans are below it. \`${SPANS.replay}\` is a root span, one for a batch from the journal, with links to its streams. The status is ERROR only for the outcomes \`failed\`, \`timed-out\` and \`truncated\`, for a lost message and for a batch that failed; a client that leaves is no error. Durations are in seconds.`,
+    `Instrumentation scope \`lastchunk\`; kind INTERNAL. \`${SPANS.stream} {route}\` is a child of the server span and may outlive it; what a guarded handler does is below it, or below \`${SPANS.handler} {route}\` where its response was no stream. \`${SPANS.save}\` is its child, from due to the result; the database's spans are below it. \`${SPANS.replay}\` is a root span, one for a batch from the journal, with links to its streams. \`${SPANS.resume}\` is a resumed response, with a link to its stream, which another instance may have. The status is ERROR only for the outcomes \`failed\`, \`timed-out\` and \`truncated\`, for a lost message and for a batch that failed; a client that leaves is no error. Durations are in seconds.`,
     `Attributes: ${Object.values(ATTRIBUTES)
       .map((name) => `\`${name}\``)
       .join(', ')}.`,

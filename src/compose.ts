@@ -276,6 +276,7 @@ function environmentOf(
       traceparent: (stream) => spans.traceparentOf(stream),
       handle: (stream, work) => spans.handle(stream, work),
       leave: (stream) => spans.leave(stream),
+      resume: (stream) => spans.resume(stream),
     },
     finishing: new WeakMap(),
     pendingOwnSaves: new Set(),
@@ -283,9 +284,8 @@ function environmentOf(
     onFormatError: (error) => observer.onInternalError('format', error),
     sawError: (error, res) => void noiseOf(error, res),
     warnOnce: (key, message) => {
-      if (warned.has(key)) return;
+      if (!warned.has(key)) logger.warn({}, `lastchunk: ${message}`);
       warned.add(key);
-      logger.warn({}, `lastchunk: ${message}`);
     },
   };
 }

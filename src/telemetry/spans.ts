@@ -136,6 +136,14 @@ export class StreamSpans implements Observer {
     span.end();
   }
 
+  /** A response that goes on with a stream, of this process or of another one. Returns what ends its span. */
+  resume({ id, traceparent }: { readonly id: string; readonly traceparent: string | null }) {
+    const options = { kind: SpanKind.INTERNAL, links: linksTo({ traceparent }) };
+    const span = tracer().startSpan(SPANS.resume, options);
+    span.setAttribute(ATTRIBUTES.streamId, id);
+    return (): void => span.end();
+  }
+
   /** Runs a store call in the context of this save's span, so that the database's spans are its children. */
   around<T>(save: Pick<Save, 'stream'>, work: () => T): T {
     const traced = this.#streams.get(save.stream);
@@ -241,7 +249,7 @@ function endSave(traced: TracedStream, report: SaveReport): void {
   span.end();
 }
 
-function linksTo({ traceparent }: JournaledMessage): Link[] {
+function linksTo({ traceparent }: Pick<JournaledMessage, 'traceparent'>): Link[] {
   const linked = parseTraceparent(traceparent);
   return linked === undefined ? [] : [{ context: linked }];
 }

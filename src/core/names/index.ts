@@ -219,6 +219,8 @@ export const SPANS = {
   replay: 'replay',
   /** What a guarded handler did, where spans of its own are below it and its response was no stream. */
   handler: 'handler',
+  /** A response that goes on with a stream, linked to the span of that stream. */
+  resume: 'resume',
 } as const;
 
 /** Span attributes, with what they hold. `http.*`, `error.type` and `gen_ai.*` are OpenTelemetry's own. */

@@ -37,6 +37,8 @@ export interface StreamEnvironment<S = unknown> {
     handle<T>(stream: StreamView, work: () => T): T;
     /** May be called again. */
     leave(stream: StreamView): void;
+    /** A stream is resumed by a response; what is returned is called when that is over. */
+    resume(stream: { readonly id: string; readonly traceparent: string | null }): () => void;
   };
   /** Streams outliving their client now, by the settings of their guard. */
   readonly finishing: WeakMap<object, FinishShares>;

@@ -22,6 +22,8 @@ export interface FoundStream {
   /** `undefined`: it cannot be resumed, because its body is not kept byte for byte. */
   readonly response: ResumableHead | undefined;
   readonly end: RelayEnd | null;
+  /** W3C `traceparent` of the stream's span, wherever that is. */
+  readonly traceparent: string | null;
 }
 
 /** Looks here first. `undefined` where nothing is known; rejects when the engine has to be asked and is away. */
@@ -50,6 +52,7 @@ function ofThisProcess(relay: RelayInstance, streamId: string): FoundStream | un
     stream: streamFrom({ ...opened, conversationId }),
     response: isExact ? head : undefined,
     end: live.localEnd,
+    traceparent: opened.traceparent,
   };
 }
 
@@ -62,6 +65,7 @@ export function ofRecord(record: RelayRecord | undefined): FoundStream | undefin
     stream: streamFrom({ ...head.opened, conversationId }),
     response: head.response,
     end: record.end,
+    traceparent: head.opened.traceparent,
   };
 }
 

@@ -143,7 +143,7 @@ class ResumeRoute {
 
   #resume(
     res: Response,
-    { stream, response, end }: FoundStream,
+    { stream, response, end, traceparent }: FoundStream,
     { offset, saysOver }: { readonly offset: number; readonly saysOver: boolean },
   ): ResumeResult {
     if (end !== null && offset > end.length && response !== undefined) {
@@ -164,6 +164,7 @@ class ResumeRoute {
     // The client disconnected while authorize() ran: no answer is needed.
     if (isGone(res)) return 'nothing';
     const resumed = new ResumedResponse(res, response, offset, () => answerBeyond(res));
+    res.on('close', this.#environment.trace.resume({ id: stream.id, traceparent }));
     resumed.follow(this.#relay, stream.id);
     return 'resumed';
   }
