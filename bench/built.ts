@@ -13,6 +13,7 @@ import type * as saver from '../src/saver/index.ts';
 import type * as journal from '../src/journal/index.ts';
 import type * as postgres from '../src/postgres/index.ts';
 import type * as table from '../src/postgres/table.ts';
+import type * as redis from '../src/redis/index.ts';
 import type * as prometheus from '../src/telemetry/prometheus.ts';
 
 /** Where the compiled package lies. */
@@ -51,6 +52,7 @@ interface Modules {
   'journal/index.js': typeof journal;
   'postgres/index.js': typeof postgres;
   'postgres/table.js': typeof table;
+  'redis/index.js': typeof redis;
   'telemetry/prometheus.js': typeof prometheus;
 }
 

@@ -167,6 +167,11 @@ export const GOALS: readonly Goal[] = [
     'live message, p99, while caught up',
     { atMost: 100 },
   ),
+  ...['postgresRelay()', 'redisRelay()'].map((engine) =>
+    goal(`${engine}: server CPU a token, to no relay`, 'relay', `shared, to no relay: ${engine}`, {
+      atMost: 1.05,
+    }),
+  ),
   goal('endurance: heap above the baseline, MiB', 'endurance', 'heap: growth', { atMost: 4 }),
   // Of the journal, a segment that is not full may remain.
   goal('endurance: journal above the baseline, MiB', 'endurance', 'journal: growth', {

@@ -8,7 +8,7 @@ import type { Built } from './built.ts';
 
 /** The modules in `servers/` that can be started. */
 export type ServerModule =
-  'variant' | 'chat' | 'upstream' | 'frame' | 'scrape' | 'endurance' | 'adversarial';
+  'variant' | 'chat' | 'upstream' | 'frame' | 'scrape' | 'endurance' | 'relay' | 'adversarial';
 
 /** How a server is started. */
 export interface ServerOptions {

@@ -11,6 +11,7 @@ import { benchGrowth } from './growth.ts';
 import { benchLatency } from './latency.ts';
 import { benchProfile } from './profile.ts';
 import { benchRecovery } from './recovery.ts';
+import { benchRelay } from './relay.ts';
 import { benchSaves } from './saves.ts';
 import { benchScale } from './scale.ts';
 import { benchScrape } from './scrape.ts';
@@ -28,6 +29,7 @@ export const PARTS: readonly Part[] = [
   { name: 'scrape', about: '/metrics with 100 routes', run: benchScrape },
   { name: 'recovery', about: 'the journal of a dead process', run: benchRecovery },
   { name: 'catch-up', about: 'messages that waited for the store', run: benchCatchUp },
+  { name: 'relay', about: 'streams that other instances read on', run: benchRelay },
   { name: 'profile', about: 'where the time of a guarded stream goes', run: benchProfile },
   {
     name: 'endurance',

@@ -1,0 +1,230 @@
+/**
+ * What it costs to share streams with other instances, and how soon those have a token: lastchunk over both engines, beside two
+ * libraries that keep streams in Redis. They are not dependencies: npm installs them into a directory of this run.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { get } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { hasRedis, startRedis, type TestRedis } from '../../test/support/redis.ts';
+import { figure, quantile } from '../figures.ts';
+import { agesUs } from '../frames.ts';
+import type { Bench } from '../part.ts';
+import { inTurn, pick, ratios } from '../rounds.ts';
+import { startServer, type Server } from '../servers.ts';
+
+/** Streams at a time at 50 tokens a second. */
+const LOAD = { streams: 200, tokens: 250, gapMs: 20 };
+const ROUNDS = { rounds: 3 };
+const QUICK = { rounds: 1, load: { streams: 10, tokens: 50, gapMs: 20 } };
+
+/** Streams that others follow. */
+const FOLLOWED = { streams: 20, tokens: 100, gapMs: 50 };
+
+/** A reader that begins catches up first; ages are taken from so much later on. */
+const CATCH_UP_MS = 1_000;
+
+/** Until PostgreSQL has counted what idle connections did. */
+const COUNTED_MS = 2_000;
+
+const OTHERS = {
+  'resumable-stream': { version: '2.2.13', files: ['dist/ioredis.js'] },
+  'assistant-stream': {
+    version: '0.3.57',
+    files: ['dist/resumable/index.js', 'dist/resumable/stores/ioredis.js'],
+  },
+} as const;
+type Other = keyof typeof OTHERS;
+
+/** Who tells the engine, over which one. */
+interface Way {
+  readonly title: string;
+  readonly args: readonly string[];
+  /** Operations of the engine so far; `undefined` where there is none. */
+  readonly operations: (() => Promise<number>) | undefined;
+}
+
+export async function benchRelay(bench: Bench): Promise<void> {
+  const redis = hasRedis('the relay over Redis, and other libraries')
+    ? await startRedis()
+    : undefined;
+  const home = mkdtempSync(join(tmpdir(), 'lastchunk-bench-'));
+  const connectionString = await bench.databases.open(bench.quick ? 'off' : 'on');
+  const database = new pg.Pool({ connectionString, max: 1 });
+  try {
+    const ways = waysOf({ bench, redis, connectionString, database, home });
+    await measureCost(bench, ways);
+    for (const way of ways) if (way.operations !== undefined) await measureFollowing(bench, way);
+  } finally {
+    await database.end();
+    await redis?.remove();
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+interface Parts {
+  readonly bench: Bench;
+  readonly redis: TestRedis | undefined;
+  readonly connectionString: string;
+  readonly database: pg.Pool;
+  readonly home: string;
+}
+
+function waysOf({ bench, redis, connectionString, database, home }: Parts): Way[] {
+  const ways: Way[] = [
+    { title: 'no relay', args: ['off'], operations: undefined },
+    {
+      title: 'postgresRelay()',
+      args: ['lastchunk', connectionString],
+      operations: async () => {
+        const { rows } = await database.query<{ count: string }>(TRANSACTIONS);
+        return Number(rows[0]?.count);
+      },
+    },
+  ];
+  if (redis === undefined) return ways;
+  const url = `redis://127.0.0.1:${redis.port}`;
+  const operations = async (): Promise<number> => {
+    const stats = String(await redis.ask('INFO', 'commandstats'));
+    return Array.from(stats.matchAll(/calls=(\d+)/g), ([, calls]) => Number(calls)).reduce(
+      (sum, calls) => sum + calls,
+      0,
+    );
+  };
+  ways.push({ title: 'redisRelay()', args: ['lastchunk', url], operations });
+  if (!install(bench, home)) return ways;
+  // The keys of the table.
+  for (const name of Object.keys(OTHERS) as Other[]) {
+    const files = OTHERS[name].files.map((file) => join(home, 'node_modules', name, file));
+    ways.push({ title: name, args: [name, url, files.join(',')], operations });
+  }
+  return ways;
+}
+
+const TRANSACTIONS = `SELECT xact_commit AS count FROM pg_stat_database WHERE datname = current_database()`;
+
+/** False where npm reaches no registry. */
+function install({ note }: Bench, home: string): boolean {
+  const packages = Object.entries(OTHERS).map(([name, { version }]) => `${name}@${version}`);
+  const flags = ['install', '--prefix', home, '--ignore-scripts', '--no-audit', '--no-fund'];
+  const { status } = spawnSync('npm', [...flags, 'ioredis@5', ...packages], { stdio: 'ignore' });
+  note(status === 0 ? packages.join(', ') : `not measured: ${packages.join(', ')} (npm failed)`);
+  return status === 0;
+}
+
+interface Cost {
+  /** Of the server, a token. */
+  readonly cpuUs: number;
+  /** A stream. */
+  readonly operations: number;
+}
+
+/** One server at a time, all of its streams at once, and nobody follows. */
+async function measureCost(bench: Bench, ways: readonly Way[]): Promise<void> {
+  const { quick, found, note } = bench;
+  const load = quick ? QUICK.load : LOAD;
+  const titles = ways.map(({ title }) => title);
+  const costs = await inTurn(titles, quick ? QUICK : ROUNDS, async (title) => {
+    const way = ways.find((one) => one.title === title);
+    if (way === undefined) throw new Error(`there is no ${title}`);
+    return costOf(bench, way, load);
+  });
+  const cpu = pick(costs, ({ cpuUs }) => cpuUs);
+  const operations = pick(costs, (cost) => cost.operations);
+  note(`${load.streams} streams of ${load.tokens} tokens at ${1_000 / load.gapMs} a second`);
+  for (const { title, operations: counted } of ways) {
+    const bare = cpu['no relay'] ?? [];
+    found(figure(`shared, CPU: ${title}`, 'µs/token', cpu[title] ?? []));
+    if (counted === undefined) continue;
+    found(figure(`shared, to no relay: ${title}`, 'x', ratios(cpu[title] ?? [], bare)));
+    found(figure(`shared, operations a stream: ${title}`, '', operations[title] ?? []));
+  }
+}
+
+async function costOf({ built }: Bench, way: Way, load: typeof LOAD): Promise<Cost> {
+  const server = await startServer(built, 'relay', { args: way.args });
+  await readAll(server, { ...load, tokens: 10 });
+  await sleep(COUNTED_MS);
+  const operationsBefore = (await way.operations?.()) ?? 0;
+  const before = await server.usage();
+  await readAll(server, load);
+  const after = await server.usage();
+  await sleep(COUNTED_MS);
+  const operations = ((await way.operations?.()) ?? 0) - operationsBefore;
+  await server.stop();
+  const tokens = load.streams * load.tokens;
+  return { cpuUs: (after.cpuUs - before.cpuUs) / tokens, operations: operations / load.streams };
+}
+
+async function readAll(server: Server, { streams, tokens, gapMs }: typeof LOAD): Promise<void> {
+  const all = Array.from({ length: streams }, () =>
+    read(server.port, `/stream/${nextId()}/${tokens}/${gapMs}`, () => {}),
+  );
+  await Promise.all(all);
+}
+
+/** Two servers: streams are read in one, and followed in the other. */
+async function measureFollowing({ built, found }: Bench, { title, args }: Way): Promise<void> {
+  const [owner, other] = await Promise.all([
+    startServer(built, 'relay', { args }),
+    startServer(built, 'relay', { args }),
+  ]);
+  const [own, followed]: [number[], number[]] = [[], []];
+  const { streams, tokens, gapMs } = FOLLOWED;
+  await Promise.all(
+    Array.from({ length: streams }, async () => {
+      const beginMs = performance.now();
+      let isFollowed = false;
+      let following: Promise<void> | undefined;
+      await read(owner.port, `/stream/${nextId()}/${tokens}/${gapMs}`, (data, id) => {
+        own.push(...agesUs(data).map((us) => us / 1_000));
+        if (isFollowed || performance.now() - beginMs < CATCH_UP_MS) return;
+        isFollowed = true;
+        const sinceMs = performance.now() + CATCH_UP_MS;
+        following = read(other.port, `/streams/${id}`, (piece) => {
+          const bornMs = performance.now() - sinceMs;
+          followed.push(...agesUs(piece).flatMap((us) => (us / 1_000 < bornMs ? us / 1_000 : [])));
+        });
+      });
+      await following;
+    }),
+  );
+  await Promise.all([owner.stop(), other.stop()]);
+  if (followed.length === 0) throw new Error(`nothing was followed: ${title}`);
+  found(figure(`until a client has a token, own p50: ${title}`, 'ms', [quantile(own, 0.5)]));
+  found(figure(`until a client has a token, own p99: ${title}`, 'ms', [quantile(own, 0.99)]));
+  found(
+    figure(`until a client has a token, elsewhere p50: ${title}`, 'ms', [quantile(followed, 0.5)]),
+  );
+  found(
+    figure(`until a client has a token, elsewhere p99: ${title}`, 'ms', [quantile(followed, 0.99)]),
+  );
+}
+
+/** Reads an answer to its end; `onData` is told the id of its stream. */
+function read(
+  port: number,
+  path: string,
+  onData: (data: Buffer, id: string) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    get({ port, path, host: '127.0.0.1', agent: false }, (answer) => {
+      if (answer.statusCode !== 200)
+        reject(new Error(`${path} was answered with ${answer.statusCode}`));
+      const id = String(answer.headers['x-stream-id'] ?? answer.headers['x-bench-stream']);
+      answer
+        .on('data', (data: Buffer) => onData(data, id))
+        .on('end', resolve)
+        .on('error', reject);
+    }).on('error', reject);
+  });
+}
+
+let ids = 0;
+function nextId(): string {
+  ids += 1;
+  return `${process.pid}-${ids}`;
+}

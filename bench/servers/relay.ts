@@ -1,0 +1,138 @@
+/**
+ * Streams at a model's pace, told to an engine or not. Arguments: who tells it (`off`, `lastchunk`, or the file of another library),
+ * and the URL of the engine.
+ */
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import express, { type Response } from 'express';
+import { Redis } from 'ioredis';
+import { load } from '../built.ts';
+import { given, serve } from '../child.ts';
+import { CHUNK, DONE, FINISH, stamp } from '../frames.ts';
+
+const [way = 'off', engineUrl = '', module = ''] = given.args;
+const app = express();
+
+/** One token after the other, each with the time at which it was made. */
+async function* tokens(count: number, gapMs: number): AsyncGenerator<string> {
+  const beginMs = performance.now();
+  for (let sent = 0; sent < count; sent++) {
+    // To the time that is due, so that a late one makes no other late.
+    await sleep(Math.max(0, beginMs + sent * gapMs - performance.now()));
+    yield stamp() + CHUNK;
+  }
+  yield FINISH + DONE;
+}
+
+function begin(res: Response, id: string): void {
+  res.setHeader('content-type', 'text/event-stream');
+  res.setHeader('x-bench-stream', id);
+  res.flushHeaders();
+}
+
+if (way === 'off' || way === 'lastchunk') await serveLastchunk();
+if (way === 'resumable-stream') await serveResumableStream();
+if (way === 'assistant-stream') await serveAssistantStream();
+await serve(app);
+
+async function serveLastchunk(): Promise<void> {
+  const { lastchunk } = await load(given.directory, 'index.js');
+  const keep = lastchunk({
+    store: { save: nothing, close: nothing },
+    journal: false,
+    ...(way === 'lastchunk' && { relay: await engine() }),
+  });
+  const guard = keep.guard({ message: (req) => ({ conversationId: req.params['id'] }) });
+  app.get('/stream/:id/:count/:gapMs', guard, async (req, res) => {
+    begin(res, String(res.getHeader('x-stream-id')));
+    const { count, gapMs } = req.params;
+    for await (const token of tokens(Number(count), Number(gapMs))) res.write(token);
+    res.end();
+  });
+  if (way === 'lastchunk') app.get('/streams/:id', keep.resumeHandler({ authorize: () => true }));
+}
+
+async function engine() {
+  if (engineUrl.startsWith('redis:')) {
+    const { redisRelay } = await load(given.directory, 'redis/index.js');
+    return redisRelay({ client: new Redis(engineUrl, { lazyConnect: true }) });
+  }
+  const { postgresRelay } = await load(given.directory, 'postgres/index.js');
+  return postgresRelay({ connectionString: engineUrl, migrate: true });
+}
+
+/** As its README has it: the stream is made by the one who asks first, others resume it. */
+async function serveResumableStream(): Promise<void> {
+  const { createResumableStreamContext } = await other<{
+    createResumableStreamContext: (options: object) => {
+      createNewResumableStream(
+        id: string,
+        make: () => ReadableStream<string>,
+      ): Promise<ReadableStream<string>>;
+      resumeExistingStream(id: string): Promise<ReadableStream<string> | null | undefined>;
+    };
+  }>();
+  const context = createResumableStreamContext({
+    waitUntil: null,
+    publisher: new Redis(engineUrl),
+    // A check while it subscribes would be refused.
+    subscriber: new Redis(engineUrl, { enableReadyCheck: false }),
+  });
+  app.get('/stream/:id/:count/:gapMs', async (req, res) => {
+    const { id, count, gapMs } = req.params;
+    begin(res, id);
+    const make = () => Readable.toWeb(Readable.from(tokens(Number(count), Number(gapMs))));
+    // A web stream of strings, in the words of another type.
+    const made = make as unknown as () => ReadableStream<string>;
+    for await (const token of await context.createNewResumableStream(id, made)) res.write(token);
+    res.end();
+  });
+  app.get('/streams/:id', async (req, res) => {
+    begin(res, req.params.id);
+    const found = await context.resumeExistingStream(req.params.id);
+    for await (const piece of found ?? []) res.write(piece);
+    res.end();
+  });
+}
+
+/** The same with its store for ioredis. */
+async function serveAssistantStream(): Promise<void> {
+  const { createResumableStreamContext, createIoredisResumableStreamStore } = await other<{
+    createResumableStreamContext: (options: object) => {
+      run(id: string, make: () => ReadableStream<Uint8Array>): Promise<ReadableStream<Uint8Array>>;
+      resume(id: string): Promise<ReadableStream<Uint8Array> | null>;
+    };
+    createIoredisResumableStreamStore: (client: Redis) => object;
+  }>();
+  const store = createIoredisResumableStreamStore(new Redis(engineUrl));
+  const context = createResumableStreamContext({ store });
+  app.get('/stream/:id/:count/:gapMs', async (req, res) => {
+    const { id, count, gapMs } = req.params;
+    begin(res, id);
+    const bytes = Readable.from(tokens(Number(count), Number(gapMs))).map((token: string) =>
+      Buffer.from(token),
+    );
+    // A web stream of bytes, in the words of another type.
+    const made = () => Readable.toWeb(bytes) as unknown as ReadableStream<Uint8Array>;
+    for await (const piece of await context.run(id, made)) res.write(piece);
+    res.end();
+  });
+  app.get('/streams/:id', async (req, res) => {
+    begin(res, req.params.id);
+    const found = await context.resume(req.params.id);
+    for await (const piece of found ?? []) res.write(piece);
+    res.end();
+  });
+}
+
+/** What the modules of another library export, one object of all. */
+async function other<T>(): Promise<T> {
+  const loaded = await Promise.all(
+    module.split(',').map((file) => import(pathToFileURL(file).href) as Promise<object>),
+  );
+  // The caller names what it takes from there.
+  return Object.assign({}, ...loaded) as T;
+}
+
+async function nothing(): Promise<void> {}
