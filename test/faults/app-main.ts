@@ -9,9 +9,11 @@ import { createServer as createHttp2 } from 'node:http2';
 import type { AddressInfo, Server } from 'node:net';
 import compression from 'compression';
 import express from 'express';
+import { Redis } from 'ioredis';
 import { Registry } from 'prom-client';
 import { lastchunk } from '../../src/index.ts';
-import { postgres } from '../../src/postgres/index.ts';
+import { postgres, postgresRelay } from '../../src/postgres/index.ts';
+import { redisRelay } from '../../src/redis/index.ts';
 import { prometheus } from '../../src/telemetry/prometheus.ts';
 import { openExample } from '../examples/stores.ts';
 import { WRITERS } from './app-handlers.ts';
@@ -20,6 +22,8 @@ import type { Ask } from './conversation.ts';
 const { DATABASE_URL: connectionString = '', JOURNAL: path, JOURNAL_NAME: name } = process.env;
 /** An example of docs/own-table.md; else the built-in table is written. */
 const { EXAMPLE: example } = process.env;
+/** The URL of the engine that several instances share, and their lease. */
+const { RELAY_URL: relayUrl, LEASE_MS: leaseMs } = process.env;
 
 const print =
   (level: string) =>
@@ -31,7 +35,17 @@ const keep = lastchunk({
     example === undefined
       ? postgres({ connectionString, migrate: true })
       : await openExample(example, connectionString),
-  ...(path !== undefined && { journal: { path, ...(name !== undefined && { name }) } }),
+  ...(path !== undefined && {
+    journal: path === '' ? false : { path, ...(name !== undefined && { name }) },
+  }),
+  ...(relayUrl !== undefined && {
+    relay: {
+      engine: relayUrl.startsWith('redis:')
+        ? redisRelay({ client: new Redis(relayUrl, { lazyConnect: true }) })
+        : postgresRelay({ connectionString: relayUrl, migrate: true }),
+      leaseMs: Number(leaseMs),
+    },
+  }),
   metrics,
   logger: { debug: () => {}, info: print('info'), warn: print('warn'), error: print('error') },
 });
@@ -49,6 +63,9 @@ app.post('/chat/:id', keep.guard({ message }), async (req, res) => {
   await WRITERS[ask.handler](ask, res);
 });
 app.get('/metrics', metrics.handler());
+if (relayUrl !== undefined) {
+  app.get('/streams/:streamId', keep.resumeHandler({ authorize: () => true }));
+}
 app.use(keep.errorHandler());
 
 /** Without Express: the same route, by its label. */

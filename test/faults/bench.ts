@@ -31,11 +31,13 @@ export interface Bench {
   /** Draws streams; they are judged at the end. */
   draw(count: number, drawing?: Omit<Drawing, 'prefix'>): Conversation[];
   /** Runs streams; returns when every client is done. Default: 60 at a time. */
-  run(app: App, conversations: readonly Conversation[], atOnce?: number): Promise<void>;
+  run(to: RunsOn, conversations: readonly Conversation[], atOnce?: number): Promise<void>;
   /** Returns when this many tokens have arrived, all together, or all of them. */
   tokens(conversations: readonly Conversation[], count: number): Promise<void>;
   /** Something that has to hold. */
   check(holds: boolean, otherwise: string): void;
+  /** A figure that is shown below the table. */
+  tell(line: string): void;
   /** Waits until nothing is on its way any more: every stream has its row, no app holds anything back. */
   settled(): Promise<void>;
   /** The rows that are there now. */
@@ -44,8 +46,13 @@ export interface Bench {
   metric(app: App, name: string): Promise<number | undefined>;
 }
 
+/** The app that is asked, or who says for each stream which one it is. */
+export type RunsOn = App | ((conversation: Conversation) => App);
+
 /** A bench with its end. */
 export interface ClosableBench extends Bench {
+  /** What it was told so far. */
+  readonly notes: readonly string[];
   /** Ends the apps in order, checks that nothing is left behind, and judges. */
   finish(): Promise<Tally>;
   /** Ends everything, whatever state it is in. */
@@ -74,6 +81,7 @@ export async function createBench(options: {
 
   const journal = join(directory, 'journal');
   const wrong: string[] = [];
+  const notes: string[] = [];
   const all: Conversation[] = [];
   const watches = new Map<App, Watch>();
   let lastGiven: Partial<AppOptions> = {};
@@ -131,6 +139,7 @@ export async function createBench(options: {
     connectionString,
     journal,
     directory,
+    notes,
     query,
     rows,
     metric,
@@ -166,10 +175,12 @@ export async function createBench(options: {
       all.push(...drawn);
       return drawn;
     },
-    run: async (app, conversations, atOnce = CLIENTS) => {
+    tell: (line) => void notes.push(line),
+    run: async (to, conversations, atOnce = CLIENTS) => {
       const queue = conversations.values();
       const client = async (): Promise<void> => {
         for (const conversation of queue) {
+          const app = typeof to === 'function' ? to(conversation) : to;
           await converse(conversation, await app.url());
           onDone();
         }

@@ -99,7 +99,7 @@ export function converse(
       answer.on('error', () => {});
       // A request that is destroyed when its answer has ended does not tell of its end (Node 20).
       answer.on('close', () => resolve());
-      readAnswer(answer, reader, conversation.isSlow);
+      readAnswer(answer, reader, conversation);
     });
     ask.on('timeout', () => ask.destroy());
     // The same: refused, reset and our own leaving all end in 'close'.
@@ -146,11 +146,22 @@ export function conversePipelined(all: readonly Conversation[], base: string): P
   return pipeline(base, piped, PATIENCE_MS);
 }
 
-function readAnswer(answer: IncomingMessage, reader: Reader, isSlow: boolean): void {
+function readAnswer(
+  answer: IncomingMessage,
+  reader: Reader,
+  { ask, isSlow, leave, tape }: Conversation,
+): void {
   const isEncoded = answer.headers['content-encoding'] === 'gzip';
   const body = isEncoded ? answer.pipe(createGunzip()) : answer;
   // The end of a gzip body is missing where its connection broke.
   body.on('error', () => {});
+  if (tape !== undefined) {
+    // What its handler encoded is encoded in the body that others read; what a middleware did to it is not.
+    const taped = ask.handler === 'encoded' ? answer : body;
+    taped
+      .on('data', (bytes: Buffer) => tape.add(bytes))
+      .on('end', () => (tape.isWhole = leave === undefined));
+  }
   body.on('data', (bytes: Buffer) => {
     reader.body(bytes);
     if (!isSlow) return;

@@ -1,6 +1,7 @@
 /** One stream of the suite: what is to be said, what its client does, and what that client really got. */
 import { answerText } from '../../demo/texts.ts';
 import type { Random } from '../../demo/random.ts';
+import { Tape } from './tape.ts';
 
 /** How a handler of the app writes its answer. */
 export const HANDLERS = [
@@ -44,6 +45,12 @@ export interface Conversation {
   mayBeInterrupted: boolean;
   /** The text of all frames that arrived. */
   readonly seen: string;
+  /** What of it a stored text has to begin with: all, but for what `mayLose` has named. */
+  readonly owed: string;
+  /** What arrived after this time of `performance.now()` may be lost; needs a tape. */
+  mayLose(afterMs: number): void;
+  /** What arrived and when, where it was asked for. */
+  readonly tape: Tape | undefined;
   /** One more frame has arrived, with this text. */
   saw(content: string): void;
   /** Nothing more will arrive: what was seen is kept as a length, if it begins the text. */
@@ -74,6 +81,8 @@ export interface Drawing {
   /** How often each token is said; default 1. */
   readonly times?: number;
   readonly isSlow?: boolean;
+  /** Bytes and times are kept. */
+  readonly isTaped?: boolean;
   /** Some leave by closing one half of the connection. Default false. */
   readonly mayHalfClose?: boolean;
   /** Draws instead of the bench's own. */
@@ -87,7 +96,9 @@ export function drawConversation(random: Random, number: number, drawing: Drawin
   const tokens = cut(answerText(number, random), random.int(20, 60));
   const leave = drawLeave(random, tokens.length, drawing.mayHalfClose === true);
   const textOf = (): string => tokens.map((token) => token.repeat(times)).join('');
+  const tape = drawing.isTaped === true ? new Tape() : undefined;
   let seen: string | number = '';
+  let owedLength: number | undefined;
   return {
     id: `${prefix}-${number}`,
     ask: { tokens, times, gapMs: random.int(...gapMs), atOnce, handler },
@@ -100,8 +111,16 @@ export function drawConversation(random: Random, number: number, drawing: Drawin
     get seen() {
       return typeof seen === 'number' ? textOf().slice(0, seen) : seen;
     },
+    get owed() {
+      return this.seen.slice(0, owedLength);
+    },
+    mayLose(afterMs) {
+      owedLength = tape?.lengthAt(afterMs);
+    },
+    tape,
     saw(content) {
       seen = this.seen + content;
+      tape?.heard(seen.length);
     },
     over() {
       if (typeof seen === 'string' && textOf().startsWith(seen)) seen = seen.length;

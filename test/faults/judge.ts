@@ -58,7 +58,7 @@ export async function judgeAll(
     }
     for (const conversation of batch) {
       const own = rows.get(conversation.id) ?? [];
-      if (conversation.seen !== '') tally.seen += 1;
+      if (conversation.owed !== '') tally.seen += 1;
       if (own.length > 1) tally.twice += 1;
       if (own.some((row) => isKept(conversation, row))) tally.kept += 1;
       wrong.push(...wrongIn(conversation, own).map((what) => `${conversation.id}: ${what}`));
@@ -67,24 +67,24 @@ export async function judgeAll(
   return { ...tally, wrong };
 }
 
-function isKept({ seen }: Conversation, row: Row): boolean {
-  return seen !== '' && row.content.startsWith(seen);
+function isKept({ owed }: Conversation, row: Row): boolean {
+  return owed !== '' && row.content.startsWith(owed);
 }
 
 function wrongIn(conversation: Conversation, rows: readonly Row[]): string[] {
-  const { leave, seen, sawFinish, mayBeInterrupted } = conversation;
+  const { leave, seen, owed, sawFinish, mayBeInterrupted } = conversation;
   const [row, ...more] = rows;
   if (more.length > 0) return [`stored ${rows.length} times`];
   const cutOff = leave === undefined && !sawFinish && !mayBeInterrupted;
   if (cutOff) return [`the client was cut off after ${conversation.tokens} tokens`];
   if (row !== undefined) return wrongInRow(conversation, row);
-  return seen === '' && mayBeInterrupted ? [] : [`nothing stored, the client saw ${seen.length}`];
+  return owed === '' && mayBeInterrupted ? [] : [`nothing stored, the client saw ${seen.length}`];
 }
 
 function wrongInRow(conversation: Conversation, row: Row): string[] {
-  const { id, text, seen, messageId, streamId } = conversation;
+  const { id, text, owed, messageId, streamId } = conversation;
   const wrong: string[] = [];
-  if (!row.content.startsWith(seen)) wrong.push(`what was seen is no prefix of what is stored`);
+  if (!row.content.startsWith(owed)) wrong.push(`what was seen is no prefix of what is stored`);
   if (!text.startsWith(row.content)) wrong.push(`what is stored was never said`);
   if (messageId !== undefined && row.id !== messageId)
     wrong.push(`another message id than ${id}'s`);
@@ -108,7 +108,8 @@ function outcomesOf(
   const isHeld = ask.handler !== 'encoded';
   if (sawFinish && isHeld) return ['completed'];
   if (sawFinish && !whole) return [];
-  const outcomes = leave === undefined ? [] : ['disconnected', 'completed'];
+  const stayed = sawFinish ? ['completed'] : [];
+  const outcomes = leave === undefined ? stayed : ['disconnected', 'completed'];
   if (!mayBeInterrupted) return outcomes;
   // The finish marker may have been on its way to the client when the process ended.
   if (whole) return ['completed', 'disconnected', 'interrupted'];

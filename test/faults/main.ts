@@ -18,6 +18,7 @@ import { hostile } from './hostile.ts';
 import { frozen, shared } from './neighbours.ts';
 import { ownTables } from './own-tables.ts';
 import { keptAlive, killed, terminated } from './process.ts';
+import { relayFaults } from './relay/faults.ts';
 import { createSoak } from './soak.ts';
 import { renderTable, type Result } from './table.ts';
 
@@ -35,6 +36,8 @@ const FAULTS: readonly Fault[] = [
   shared,
   frozen,
   hostile,
+  ...relayFaults('postgres'),
+  ...relayFaults('redis'),
 ];
 
 const args = argsOrExit();
@@ -71,6 +74,7 @@ const missing = chosen.filter(
 );
 const failed = results.filter(({ wrong }) => wrong.length > 0);
 report.say(`\n${renderTable(results)}\n`);
+for (const { title, notes } of results) for (const note of notes) report.say(`${title}: ${note}`);
 for (const [{ title }, reason] of impossible) {
   if (reason !== undefined) report.say(`skipped: ${title} (${reason})`);
 }
@@ -109,7 +113,8 @@ async function runFault(fault: Fault): Promise<Result> {
     const tally = await bench.finish();
     const empty = tally.seen === 0 ? ['no client saw anything'] : [];
     const wrong = [...thrown, ...empty, ...tally.wrong];
-    return { ...tally, title: fault.title, seconds: (Date.now() - startedAt) / 1000, wrong };
+    const seconds = (Date.now() - startedAt) / 1000;
+    return { ...tally, title: fault.title, seconds, wrong, notes: bench.notes };
   } catch (error) {
     // What was thrown before is most likely why this could not end.
     thrown.push(error instanceof Error ? error.message : String(error));

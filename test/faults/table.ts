@@ -5,6 +5,8 @@ import type { Tally } from './judge.ts';
 export interface Result extends Tally {
   readonly title: string;
   readonly seconds: number;
+  /** Figures of its own. */
+  readonly notes: readonly string[];
 }
 
 /** Renders results as lines of text, with the sums at the end. */
@@ -20,6 +22,7 @@ export function renderTable(results: readonly Result[]): string {
     twice: sum(({ twice }) => twice),
     seconds: sum(({ seconds }) => seconds),
     wrong: results.flatMap(({ wrong }) => wrong),
+    notes: [],
   };
   const header = line(['fault', 'streams', 'seen', 'kept', 'lost', 'twice', 'seconds', '']);
   return [header, rule, ...results.map(lineOf), rule, lineOf(all)].join('\n');

@@ -1,0 +1,158 @@
+/** Instances whose disks go with them: killed, stopped past their lease, read by many. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bench } from '../bench.ts';
+import type { Conversation, Drawing, HandlerKind } from '../conversation.ts';
+import type { Fault } from '../fault.ts';
+import { waitUntil } from '../wait.ts';
+import { Fleet, UNTOLD_MS, withoutEngine, type Engine, type FleetOptions } from './fleet.ts';
+import { checkReadings, readAtRandom, readFrom, type Reading } from './readers.ts';
+
+/** Those with which a relay has to do with bytes in another way each; `encoded` writes gzip. */
+const HANDLERS: readonly HandlerKind[] = ['express', 'plain', 'compressed', 'encoded'];
+
+/** Slower than an exchange: most of a stream is told while it is live. */
+const SLOW: Omit<Drawing, 'prefix'> = { gapMs: [30, 70], isTaped: true };
+
+/** All of them, over one engine. */
+export function relayFaults(engine: Engine): readonly Fault[] {
+  const name = engine === 'postgres' ? 'PostgreSQL' : 'Redis';
+  const of = (kind: string, title: string, run: Fault['run'], more?: Partial<Fault>): Fault => ({
+    name: `relay-${engine}-${kind}`,
+    title: `relay in ${name}: ${title}`,
+    impossible: () => withoutEngine(engine),
+    neededInCi: true,
+    run,
+    ...more,
+  });
+  const inFleet =
+    (act: (world: World) => Promise<void>, options?: Partial<FleetOptions>): Fault['run'] =>
+    (bench, streams) =>
+      withFleet(bench, { engine, ...options }, (fleet) => act({ bench, fleet, streams }));
+  const mayBeUnconfirmed = { mayBeUnconfirmed: true } as const;
+  return [
+    of('killed', 'instances and disks gone', inFleet(killed)),
+    of('frozen', 'owner stopped past its lease', inFleet(frozen), mayBeUnconfirmed),
+    of('readers', '200 readers on one stream', inFleet(manyReaders)),
+  ];
+}
+
+interface World {
+  readonly bench: Bench;
+  readonly fleet: Fleet;
+  readonly streams: number;
+}
+
+async function withFleet(
+  bench: Bench,
+  options: FleetOptions,
+  act: (fleet: Fleet) => Promise<void>,
+): Promise<void> {
+  const fleet = await Fleet.open(bench, options);
+  try {
+    await act(fleet);
+    await fleet.end();
+  } finally {
+    await fleet.remove();
+  }
+}
+
+/** A share of each way to write. */
+function drawMixed(bench: Bench, count: number, drawing: Omit<Drawing, 'prefix'>): Conversation[] {
+  const share = Math.ceil(count / HANDLERS.length);
+  const drawn = HANDLERS.flatMap((handler) => bench.draw(share, { ...SLOW, ...drawing, handler }));
+  return bench.random.shuffle(drawn);
+}
+
+/** Killed at random moments, one after the other, with their disks, while others read on everywhere. */
+async function killed({ bench, fleet, streams }: World): Promise<void> {
+  const drawn = drawMixed(bench, streams, { mayBeInterrupted: true });
+  const over = fleet.run(drawn);
+  await readAtRandom(
+    bench,
+    fleet,
+    drawn,
+    Promise.all([over, loseWhile(over, bench, fleet, drawn)]),
+  );
+}
+
+async function loseWhile(
+  over: Promise<void>,
+  bench: Bench,
+  fleet: Fleet,
+  drawn: readonly Conversation[],
+): Promise<void> {
+  let running = true;
+  void over.finally(() => (running = false));
+  for (let losses = 0; running || losses === 0; losses += 1) {
+    const until = arrived(drawn) + bench.random.int(100, 800);
+    await waitUntil('some more has arrived', () => !running || arrived(drawn) >= until);
+    await sleep(bench.random.int(0, 500));
+    const app = fleet.apps[bench.random.int(0, fleet.apps.length - 1)];
+    if (app !== undefined) await fleet.lose(app);
+  }
+}
+
+/** It is taken for dead, and its streams are saved as they are known; when it goes on, the better rows are there. */
+async function frozen({ bench, fleet, streams }: World): Promise<void> {
+  const [owner] = fleet.apps;
+  if (owner === undefined) throw new Error('a fleet has instances');
+  const drawn = drawMixed(bench, streams, {});
+  const over = fleet.run(drawn, 200);
+  await bench.tokens(drawn, streams * bench.random.int(12, 20));
+  const toldMs = performance.now() - UNTOLD_MS;
+  owner.freeze();
+  // Of one that it had only just begun nobody else has heard.
+  const own = fleet.of(owner).filter(({ tape }) => (tape?.lengthAt(toldMs) ?? 0) > 0);
+  try {
+    await waitUntil('others have saved its streams', async () => {
+      const stored = new Set((await bench.rows()).map((row) => row.conversation_id));
+      return own.every(({ id }) => stored.has(id));
+    });
+  } finally {
+    owner.thaw();
+  }
+  await over;
+  bench.tell(`${own.length} streams were saved by others while their owner was stopped, and by it`);
+}
+
+/** On three instances, from everywhere; half of them break off and go on elsewhere. */
+async function manyReaders({ bench, fleet, streams }: World): Promise<void> {
+  const [one] = bench.draw(1, { ...SLOW, gapMs: [100, 100], times: 20, stays: true });
+  if (one === undefined) throw new Error('one was drawn');
+  const others = bench.draw(streams, SLOW);
+  const over = Promise.all([fleet.run([one], 1), fleet.run(others, 20)]);
+  await waitUntil('it talks', () => one.tokens > 5);
+  // Until its engine has heard of it, a stream is known to its own instance alone.
+  await sleep(1_000);
+  const readings = await Promise.all(
+    Array.from({ length: 200 }, (_, index) => readInTwo(bench, fleet, one, index)),
+  );
+  await over;
+  checkReadings(bench, readings);
+  const whole = readings.filter(({ isWhole }) => isWhole).length;
+  bench.check(
+    whole === readings.length,
+    `${whole} of ${readings.length} readers got a regular end`,
+  );
+}
+
+async function readInTwo(
+  bench: Bench,
+  { apps }: Fleet,
+  of: Conversation,
+  index: number,
+): Promise<Reading> {
+  const [first, second] = [apps[index % apps.length], apps[(index + 1) % apps.length]];
+  if (first === undefined || second === undefined) throw new Error('a fleet has instances');
+  const offset = bench.random.int(0, of.tape?.length ?? 0);
+  if (index % 2 === 0) return readFrom(first, of, offset);
+  const begun = await readFrom(first, of, offset, bench.random.int(1, 500));
+  // What an answer of another status says is no part of the stream.
+  if (begun.status !== 200) return readFrom(second, of, offset);
+  const rest = await readFrom(second, of, offset + begun.bytes.length);
+  return { ...rest, offset, bytes: Buffer.concat([begun.bytes, rest.bytes]) };
+}
+
+function arrived(conversations: readonly Conversation[]): number {
+  return conversations.reduce((sum, { tokens }) => sum + tokens, 0);
+}
