@@ -65,7 +65,7 @@ export class Flusher {
   #isUrgent = false;
   #lastExchangeMs = Number.NEGATIVE_INFINITY;
   #lastFlushMs = Number.NEGATIVE_INFINITY;
-  /** When there was last nothing to tell; monotonic. */
+  /** The engine has all that there was then; monotonic. */
   #caughtUpMs: number;
   #phase: 'new' | 'running' | 'closed' = 'new';
 
@@ -260,7 +260,8 @@ export class Flusher {
     }
     this.#isRegistered = true;
     this.#streams.confirm(taken, answer);
-    if (!this.#streams.hasNews) this.#caughtUpMs = sinceMs;
+    // What has come since does not count: while streams run, something always has.
+    if (taken.isAll) this.#caughtUpMs = sinceMs;
     onExchange(seconds(), bytes, undefined);
     this.#handle(answer);
   }

@@ -14,10 +14,12 @@ export interface SetShare {
   readonly shares: ReadonlyMap<RelayedStream, StreamShare>;
   /** Streams whose message is in the store. */
   readonly settled: readonly string[];
+  /** Nothing is left for the next exchange but what comes from now on, and the bytes of streams that begin with this one. */
+  readonly isAll: boolean;
 }
 
 /** An exchange that only renews the lease. */
-export const NOTHING: SetShare = { shares: new Map(), settled: [] };
+export const NOTHING: SetShare = { shares: new Map(), settled: [], isAll: false };
 
 /** What an exchange tells the engine of it. */
 export function toldBy({ shares, settled }: SetShare): ToldStreams {
@@ -101,8 +103,12 @@ export class StreamSet {
     const shares = new Map<RelayedStream, StreamShare>();
     const settled = [...this.#settled];
     let bytes = 0;
+    let isAll = true;
     for (const stream of this.#streams.values()) {
-      if (bytes > BATCH_BYTES) break;
+      if (bytes > BATCH_BYTES) {
+        isAll = false;
+        break;
+      }
       const share = stream.next();
       if (share === undefined) {
         stream.takeWaiters();
@@ -111,11 +117,12 @@ export class StreamSet {
         continue;
       }
       if (share.isAll) stream.takeWaiters();
+      else if (share.opening === undefined && stream.source.isWhole) isAll = false;
       if (share.isSettled) settled.push(stream.id);
       shares.set(stream, share);
       for (const { body } of share.parts) bytes += body.length;
     }
-    return { shares, settled };
+    return { shares, settled, isAll };
   }
 
   /** The engine has taken it. What it knows all about is forgotten. */

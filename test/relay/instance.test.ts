@@ -105,6 +105,48 @@ describe('a relay whose parts fail', () => {
   });
 });
 
+describe('the lag', () => {
+  /** Ten streams, and one more every 250 ms, to each of which something is written during every exchange. Returns the lag. */
+  async function runBusy(seconds: number, fails = false): Promise<number> {
+    const engine = createMemoryRelay().connect();
+    const sources = Array.from({ length: 10 }, (_, n) => createSource(`s${n}`));
+    const exchange: Relay['exchange'] = async (batch) => {
+      for (const { body } of sources) body.pieces.push('more');
+      if (fails) throw new Error('away');
+      return engine.exchange(batch);
+    };
+    const { clock, instance } = createInstance({ ...engine, exchange });
+    for (const source of sources) instance.open(source);
+    for (let step = 0; step < 4 * seconds; step += 1) {
+      const late = createSource(`late${step}`);
+      sources.push(late);
+      instance.open(late);
+      await clock.advance(250);
+    }
+    return instance.report().lagMs;
+  }
+
+  it('is about one flush while every exchange works, however much comes meanwhile', async () => {
+    expect(await runBusy(60)).toBeLessThanOrEqual(500);
+  });
+
+  it('grows while no exchange works', async () => {
+    expect(await runBusy(60, true)).toBeGreaterThanOrEqual(59_000);
+  });
+
+  it('grows while more is written than exchanges carry', async () => {
+    const { clock, instance } = createInstance();
+    const source = createSource('s');
+    instance.open(source);
+    const large = 'x'.repeat(5_000_000);
+    for (let step = 0; step < 80; step += 1) {
+      source.body.pieces.push(large, large, large);
+      await clock.advance(250);
+    }
+    expect(instance.report().lagMs).toBeGreaterThanOrEqual(15_000);
+  });
+});
+
 describe('readers of streams of other instances', () => {
   it('share what one reading asks for, however many they are', async () => {
     const asked: number[] = [];
