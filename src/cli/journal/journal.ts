@@ -2,7 +2,6 @@
  * `lastchunk journal`: what waits on disk, seen and moved by an operator. Ids, sizes and times only: what users wrote
  * goes to the database and nowhere else.
  */
-import { access } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
@@ -11,19 +10,16 @@ import {
   listDamaged,
   listJournal,
   listRefused,
-  purgeEverywhere,
   type JournalListing,
   type OnUnread,
-  type PurgeReport,
-  type PurgeRequest,
 } from '../../journal/index.ts';
-import { oneLine } from '../../core/logger.ts';
 import { bad } from '../../core/options.ts';
 import { postgres } from '../../postgres/index.ts';
 import { databaseIn, neededDatabase } from '../database.ts';
 import type { Io } from '../io.ts';
 import { dump, tellUnread, verify } from './check.ts';
-import { openOnce, replayJournal, replayRefused, type ReplayReport } from './replay.ts';
+import { purge, type PurgeArguments } from './purge.ts';
+import { replayJournal, replayRefused, type ReplayReport } from './replay.ts';
 import { columns, printable, time } from '../terminal.ts';
 
 /**
@@ -52,14 +48,9 @@ export async function runJournal(argv: readonly string[], io: Io): Promise<numbe
   return known.run(given, io, operands[0] ?? '');
 }
 
-interface Given {
-  readonly dir: string;
+interface Given extends PurgeArguments {
   readonly refused?: boolean | undefined;
   readonly force?: boolean | undefined;
-  readonly name?: string | undefined;
-  readonly conversation?: string | undefined;
-  readonly 'older-than'?: string | undefined;
-  readonly 'database-url'?: string | undefined;
   readonly table?: string | undefined;
 }
 
@@ -162,62 +153,6 @@ async function drop({ dir, refused }: Given, io: Io, id: string): Promise<number
   return 1;
 }
 
-async function purge(given: Given, io: Io): Promise<number> {
-  const { dir } = given;
-  const request = purgeRequestOf(given);
-  // Throws for a directory that is not there, before anything is made.
-  await access(dir);
-  const journal = openOnce(dir, io, { store: given.name, takesForeign: true });
-  let failed = 0;
-  const onUnread: OnUnread = (where, error) => {
-    failed += 1;
-    const why = error instanceof Error ? error.message : String(error);
-    io.stderr.write(`lastchunk journal: ${printable(where)} is not purged: ${oneLine(why)}\n`);
-  };
-  let report: PurgeReport;
-  try {
-    report = await purgeEverywhere(dir, request, { journal, onUnread });
-  } finally {
-    await journal.close();
-  }
-  return summarizePurge(report, io) && failed === 0 ? 0 : 1;
-}
-
-/** True when nothing is left that could be meant. */
-function summarizePurge({ purged, onTheWay, unknown, damagedLeft }: PurgeReport, io: Io): boolean {
-  io.stdout.write(`${purged} purged\n`);
-  const say = (words: string): void => void io.stderr.write(`lastchunk journal: ${words}\n`);
-  if (onTheWay > 0) {
-    say(`${onTheWay} are on their way to the database in running processes: delete them there`);
-  }
-  if (unknown > 0) {
-    say(
-      `${unknown} have a damaged opening, so nobody knows whose they are: see \`list\`, then \`drop\``,
-    );
-  }
-  if (damagedLeft > 0) {
-    say(
-      `${damagedLeft} damaged segments are kept, in which not everything can be read: see \`list\``,
-    );
-  }
-  return onTheWay + unknown + damagedLeft === 0;
-}
-
-function purgeRequestOf({ conversation, 'older-than': olderThan }: Given): PurgeRequest {
-  if ((conversation === undefined) === (olderThan === undefined)) {
-    throw bad('`purge` takes one of `--conversation ID` and `--older-than TIME`');
-  }
-  if (conversation !== undefined) return { conversationId: conversation };
-  const [, count, unit = ''] = /^(\d{1,5})([mhd])$/.exec(olderThan ?? '') ?? [];
-  const ageMs = Number(count) * (UNIT_MS[unit] ?? Number.NaN);
-  if (!(ageMs > 0)) {
-    throw bad('`--older-than` must be a time such as 30m, 12h or 90d');
-  }
-  return { beforeMs: Date.now() - ageMs };
-}
-
-const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 function dropRefusedOnly(dir: string, id: string): 'dropped' | 'not-found' {
   return dropRefused(dir, (info) => info.id === id) > 0 ? 'dropped' : 'not-found';
 }
@@ -248,6 +183,12 @@ const OPTIONS = {
   name: { type: 'string' },
   conversation: { type: 'string' },
   'older-than': { type: 'string' },
+  'no-journal': { type: 'boolean' },
+  relay: { type: 'boolean' },
+  'no-relay': { type: 'boolean' },
+  schema: { type: 'string' },
+  'redis-url': { type: 'string' },
+  'redis-prefix': { type: 'string' },
   'database-url': { type: 'string' },
   table: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
@@ -260,7 +201,8 @@ const HELP = `usage: lastchunk journal list|replay|drop|purge|verify|dump [optio
             ones two processes died while they read them, and \`damaged\` segments wait for you to look at them
   replay    saves what dead processes left for this store
   drop ID   gives up one message that a dead process left, or one that the database refused
-  purge     takes messages off the disk, here and in running processes, and what is left of saved ones
+  purge     takes messages off the disk, here and in running processes, and what is left of saved ones; those of
+            a conversation out of the relay too
   verify    checks every record of every segment; 1 when something is damaged. A \`torn\` end is what the end of a
             process leaves, and no damage
   dump FILE prints the records of one segment: places, kinds, sizes and ids, never a text
@@ -273,9 +215,14 @@ const HELP = `usage: lastchunk journal list|replay|drop|purge|verify|dump [optio
   --force             with \`replay\`: also what is for another store
   --conversation ID   with \`purge\`: messages of this conversation
   --older-than TIME   with \`purge\`: messages that began longer ago than 30m, 12h or 90d
+  --no-journal        with \`purge\`: the app has no journal, only a relay
+  --relay             with \`purge\`: the database has the tables of the relay; a failure where it has not
+  --no-relay          with \`purge\`: the database is not looked at
+  --schema NAME       with \`purge\`: the schema of the relay's tables (default: by the search path)
+  --redis-url URL     with \`purge\`: the Redis or Valkey of the relay; needs ioredis or redis
+  --redis-prefix NAME with \`purge\`: the option prefix of redisRelay() (default: lastchunk)
   -h, --help          this text
 
-With a relay, \`purge\` leaves its tables alone, which hold text too: see "Erasing" in docs/data-handling.md.
 An app that writes into its own tables replays by itself: with its next start, or with keep.replay(),
 and with keep.replay({ refused: true }) what its store refused.
 `;
