@@ -33,8 +33,12 @@ export const RECOVERED_FIELDS = { event: 'recovered' } as const;
 /** Characters that end a line, steer a terminal, or turn or hide what stands beside them. */
 const CONTROLS = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
+/** Most lines: printable ASCII, in which nothing has to be looked for with Unicode's tables. */
+const PLAIN = /^[ -~]*$/;
+
 /** The text as one line: each control character by its number, so that nothing in it can pass for a line of its own. */
 export function oneLine(text: string): string {
+  if (PLAIN.test(text)) return text;
   return text.replaceAll(CONTROLS, (found) => {
     const hex = (found.codePointAt(0) ?? 0).toString(16).padStart(4, '0');
     return hex.length > 4 ? `\\u{${hex}}` : `\\u${hex}`;

@@ -124,6 +124,8 @@ function templateOf(
   const probe = onlyFrame(framing, before + PROBE + behind);
   if (probe === undefined) return undefined;
   if (!isText(builtIn, frame, text) || !isText(builtIn, probe, PROBE)) return undefined;
+  // What is part of a tool call in the sample is so in the probe too, also where the sample's text hides it.
+  if (builtIn.toolCall(probe)) return undefined;
   return holds(frame) && holds(probe) ? new FrameTemplate(format, before, behind) : undefined;
 }
 
@@ -140,7 +142,6 @@ function isText(format: BuiltInFormat, frame: Frame, text: string): boolean {
     !format.failed(frame) &&
     !format.terminal(frame) &&
     !format.ends(frame) &&
-    !format.toolCall(frame) &&
     format.finishReason(frame) === undefined
   );
 }

@@ -29,13 +29,15 @@ export function createLogLines(logger: Logger): Observer {
   return {
     onEnd: (summary) => logger.debug(streamFields(summary), 'lastchunk: stream ended'),
     onSave(report) {
-      const fields = saveFields(report);
       if (report.result === 'journaled') {
-        logger.warn(fields, 'lastchunk: message in the journal, the store does not have it yet');
+        logger.warn(
+          saveFields(report),
+          'lastchunk: message in the journal, the store does not have it yet',
+        );
       } else if (report.result === 'lost') {
-        logger.error(fields, 'lastchunk: message lost');
+        logger.error(saveFields(report), 'lastchunk: message lost');
       } else if (report.result === 'missing') {
-        logger.error(fields, 'lastchunk: no result of a save in time');
+        logger.error(saveFields(report), 'lastchunk: no result of a save in time');
       }
     },
     onIdConflict(requestedId, messageId) {

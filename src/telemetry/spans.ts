@@ -88,7 +88,10 @@ export class StreamSpans implements Observer {
 
   onStart(stream: StreamView): void {
     const parent = context.active();
-    const traced = this.#streams.get(stream) ?? new TracedStream(stream, parent);
+    const known = this.#streams.get(stream);
+    // Nobody traces: there is no span to make, and none of a request to write to.
+    if (known === undefined && parent === ROOT_CONTEXT && !hasTracerProvider()) return;
+    const traced = known ?? new TracedStream(stream, parent);
     traced.begin();
     if (parent === ROOT_CONTEXT && !isSpanContextValid(traced.span.spanContext())) return;
     this.#streams.set(stream, traced);

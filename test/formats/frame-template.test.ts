@@ -104,6 +104,19 @@ it('what was known of frames of one format says nothing to the reader of another
   expect(misled).toEqual(plain);
 });
 
+it('a frame with a text and a part of a tool call is no template', () => {
+  const call = { index: 0, function: { arguments: 'x' } };
+  // In the last one the text is also that of the call.
+  for (const content of ['some', ' words', 'x']) {
+    const watch = new TerminalDetector('openai', 'text/event-stream');
+    watch.inspect(chatChunk({ role: 'assistant' }));
+    watch.inspect(chatChunk({ content, tool_calls: [call] }));
+    expect(watch.template).toBeUndefined();
+    watch.inspect(chatChunk({ content }));
+    expect(watch.template).toBeDefined();
+  }
+});
+
 describe('a frame that only looks like the one before it', () => {
   const [before, behind] = chatChunk({ content: '|' }).split('|');
 
