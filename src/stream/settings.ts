@@ -1,4 +1,4 @@
-/** The options of `guard()` and `observe()`, checked once and made whole. */
+/** The options of `guard()` and `observe()`, checked once and completed with their defaults. */
 import type { IncomingMessage } from 'node:http';
 import { type Outcome, OUTCOMES } from '../core/message.ts';
 import {
@@ -14,18 +14,18 @@ import {
 import type { Response } from './response/exchange.ts';
 import { type Format, resolveFormat } from '../formats/index.ts';
 
-/** What to do with the message of a stream that ended in some way. */
+/** What to do with the message of a stream, by the outcome of the stream. */
 export type Policy =
   /** `disconnected` only: let the handler run to its end and keep everything. */
   | 'finish'
-  /** Keep what was produced until then. */
+  /** Keep what the handler wrote before the stream ended. */
   | 'keep'
   /** Keep nothing; the stream is counted as skipped. */
   | 'discard';
 
-/** Whose message a stream is. */
+/** Which message a stream is: its ids, its conversation, its role. */
 export interface MessageIdentity {
-  /** Default: a UUIDv7. An id that already belongs to another stream is never touched. */
+  /** Default: a UUIDv7. A row whose id belongs to another stream is never overwritten. */
   readonly id?: string | undefined;
   /** Absent or empty: the message is kept without one, and counted. */
   readonly conversationId?: string | undefined;
@@ -37,18 +37,18 @@ export interface MessageIdentity {
 
 /** How long and how large a stream may grow after its client left. */
 export interface FinishBudget<Req = AppRequest> {
-  /** Default 300 000 ms, 1 000 to 86 400 000. */
+  /** Default 300 000 ms, 1 to 86 400 000. */
   readonly timeoutMs?: number;
   /** Bytes written after the client left; default 16 MiB, 0 to 1 GiB. */
   readonly maxBytes?: number;
-  /** Streams at a time, of this guard; default 1 000, 0 to 1 000 000. */
+  /** Streams of this guard that may outlive their clients at a time; default 1 000, 0 to 1 000 000. */
   readonly maxConcurrent?: number;
   /**
-   * Whose share of that a request is of, such as the user's id; `undefined` for nobody's. Asked when the request comes to the
-   * guard. Default Express's `req.ip` where `trust proxy` is set, and nobody where it is not.
+   * The key whose share of `maxConcurrent` a request uses, such as the user's id; `undefined` for no key. Called when the request
+   * reaches the guard. Default: Express's `req.ip` where `trust proxy` is set, no key elsewhere.
    */
   readonly key?: (req: Req) => string | undefined;
-  /** Streams at a time of one key; default a tenth of `maxConcurrent`, at least 1, to 1 000 000. */
+  /** The same, of one key; default a tenth of `maxConcurrent`, but at least 1; 1 to 1 000 000. */
   readonly maxConcurrentPerKey?: number;
 }
 
@@ -61,45 +61,45 @@ export interface ObserveOptions {
   /** What counts as a stream; default by status, body and media type. */
   readonly stream?: true | ((res: Response) => boolean);
   /**
-   * A message without a result so long after it was due is `missing`; default 60 000 ms, 1 to 86 400 000. Without a guard it
-   * is for messages that the app saves itself: `expect()`, `track()`.
+   * A message that has no result this long after it was due is `missing`; default 60 000 ms, 1 to 86 400 000. Without a guard it
+   * applies to messages that the app saves itself: `expect()`, `track()`.
    */
   readonly missingAfterMs?: number;
 }
 
-/** A request as Express gives it to a handler, as far as `message` may rely on it without saying more. */
+/** A request as Express gives it to a handler: the default request type of the option `message`. */
 export interface AppRequest extends IncomingMessage {
   /** Values of the parameters in the path. */
   readonly params: Readonly<Record<string, string>>;
   /** Parsed by the app's query parser. */
   readonly query: Readonly<Record<string, unknown>>;
-  /** What a body parser in front of the guard made of it. */
+  /** The body as a body parser in front of the guard parsed it. */
   readonly body?: unknown;
 }
 
 /** Options of `guard()`. `Req` is the app's own request type. */
 export interface GuardOptions<Req = AppRequest> extends ObserveOptions {
-  /** Names the message, synchronously; asked again at its end if it named no conversation. Whatever it does, it is kept. */
+  /** Names the message, synchronously; called again at its end if it named no conversation. If it throws, the message is still kept. */
   readonly message?: (req: Req, res: Response) => MessageIdentity | undefined;
-  /** Per outcome; default `finish` for `disconnected`, `keep` for all others. */
+  /** What to do with the message, per outcome; default `finish` for `disconnected`, `keep` for all others. */
   readonly policy?: Partial<Record<Outcome, Policy>>;
   /** Bytes kept of one stream; default 16 MiB, 1 KiB to 1 GiB. */
   readonly maxBytes?: number;
   /** How long and how large a stream may grow after its client left. */
   readonly finish?: FinishBudget<Req>;
-  /** A terminal frame is held until its message is saved, at most so long; default 2 000 ms, 1 to 600 000. */
+  /** The longest time that a terminal frame is held until its message is saved; default 2 000 ms, 1 to 600 000. */
   readonly confirmTimeoutMs?: number;
   /** Longest time without a data frame from the handler; default 0 = off, to 86 400 000 ms. */
   readonly idleTimeoutMs?: number;
-  /** Longest time a full response may make no progress; default 0 = off, to 86 400 000 ms. */
+  /** Longest time without progress of a response whose buffer is full; default 0 = off, to 86 400 000 ms. */
   readonly stallTimeoutMs?: number;
   /** The headers `X-Stream-Id` and `X-Message-Id`; default true. */
   readonly headers?: boolean;
-  /** Store every parsed payload; default false: only with tool calls, or where one was not recognised. */
+  /** Store every parsed payload; default false: payloads are stored only where there are tool calls, or one was not recognised. */
   readonly events?: boolean;
   /**
-   * Gives each frame of an event stream that has no `id` one, its offset in the body, so that `EventSource` resumes by itself through
-   * `resumeHandler()`; default false. Needs the option `relay` of `lastchunk()`. Changes what is sent, not what is stored as text.
+   * Adds an `id`, the offset in the body, to each frame of an event stream that has none, so that `EventSource` resumes by itself
+   * through `resumeHandler()`; default false. Needs the option `relay` of `lastchunk()`. Changes what is sent, not what is stored as text.
    */
   readonly ids?: boolean;
 }
@@ -170,7 +170,7 @@ function guardDefaults<Req>(options: GuardOptions<Req>): StreamSettings {
     wholeNumber(name, options[name], { min, max, fallback });
   return {
     guarded: true,
-    // The app's handler knows its own request type; ours is the base of them all.
+    // The app's handler declares its own request type; ours is the base of all of them.
     message: optionalFunction('message', options.message) as StreamSettings['message'],
     route: routeOption(options.route),
     policy: policies(options.policy),

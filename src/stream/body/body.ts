@@ -20,16 +20,16 @@ import { inCompany, streamNumber } from './write-ahead.ts';
 import type { StreamView } from '../../core/observer.ts';
 
 /**
- * What is still asked of a body that is gone. It goes when all is said about its stream, and not when nobody has the
- * stream any more: that may be V8 itself, which copies what is young and hangs on something old and dead, and keeps it until
- * its next full collection. The journal has the pieces for as long as it needs them.
+ * The facts of a body that are still read after the body was released. A body is released when its stream has been reported, not when
+ * the stream becomes unreachable: V8 promotes young objects that a dead old object refers to, and frees them only in its next full
+ * collection. The journal keeps the pieces for as long as it needs them.
  */
 export interface PastBody extends Pick<Body, 'bytes' | 'format'> {
-  /** Of its message. */
+  /** The result of its message. */
   readonly result: SaveResult | SkipReason | undefined;
 }
 
-/** What a body has to know of its stream. */
+/** The fields of its stream that a body reads. */
 export interface BodyOwner extends StreamView {
   readonly settings: StreamSettings;
   readonly exchange: Exchange;
@@ -40,10 +40,10 @@ export interface BodyOwner extends StreamView {
   readonly holdsFrame: boolean;
 }
 
-/** Of an event stream in which no model's API is found. */
+/** The format of an event stream in which no model's API is recognised. */
 const NOBODYS_FORMAT = 'sse';
 
-/** How often a body is read back where the disk does not give it, or what held it was just moved. */
+/** How often a body is read back where the read fails, or its file was moved meanwhile. */
 const READ_BACK_TRIES = 3;
 
 /** The body of one stream. */
@@ -52,7 +52,7 @@ export class Body implements HeldBody {
   readonly builder: MessageBuilder | undefined;
   readonly #owner: BodyOwner;
   readonly #contentLength: number | undefined;
-  /** Present under a guard: what its message can be rebuilt from, with the body. */
+  /** Present under a guard: with the body, all that is needed to rebuild the message. */
   readonly opened: OpenedStream | undefined;
   readonly #capture: Capture;
   readonly #watch: TerminalDetector | undefined;
@@ -123,14 +123,14 @@ export class Body implements HeldBody {
     return reading.text === '' && !reading.toolCalls && !reading.wordless;
   }
 
-  /** Every byte that a Content-Length promised is there. */
+  /** Every byte that Content-Length announced was written. */
   get whole(): boolean {
     return this.#contentLength !== undefined && this.bytes >= this.#contentLength;
   }
 
   /**
-   * Takes one body write, before its bytes leave the connection; `last` when it came with the end. Says what a client will
-   * make of it; `invalid` is what Node itself will refuse.
+   * Takes one body write, before its bytes leave the connection; `last` if it is the chunk of `end`. Returns the terminal signal that
+   * the chunk carries, if any; `invalid` for a chunk that Node itself will refuse.
    */
   take(chunk: unknown, encoding: unknown, last: boolean): 'invalid' | TerminalSignal | undefined {
     const capture = this.#capture;
@@ -138,13 +138,13 @@ export class Body implements HeldBody {
     if (taken === undefined) return 'invalid';
     const { kept, text } = taken;
     const { timings, exchange } = this.#owner;
-    // From the first write of a tick on, until Node lets all of its bytes go at once.
+    // Node corks at the first write of a tick, and sends all bytes of the tick together.
     const corked = (exchange.h2 ?? exchange.socket).writableCorked > 0;
     const atMs = timings.recordChunk(text, corked);
     if (kept !== undefined && this.#log !== undefined) {
       this.#log.append(kept, last ? 'tick' : this.#writeTime(this.#log, corked, atMs));
     }
-    // Behind the log, which has to have what leaves memory.
+    // After the append: the log must have what leaves memory.
     const { liveBytes } = this.#owner.environment;
     if (liveBytes.isOver) liveBytes.relieve();
     if (text === undefined || this.#watch === undefined) return undefined;
@@ -153,30 +153,30 @@ export class Body implements HeldBody {
     return signal === undefined || this.#isTakenBack(signal) ? undefined : signal;
   }
 
-  /** Content stands behind the finish marker already, or so many have come that the next one is none either. */
+  /** The finish marker was not the end: content follows it already, or so many markers have come that the next one does not count. */
   #isTakenBack(signal: TerminalSignal): boolean {
     if (this.builder?.concludesAtEnd === true) return true;
     return signal === 'finish' && this.#watch?.finished === false;
   }
 
-  /** What is written now is kept beyond its tick. */
+  /** Bytes that are written now may wait longer than their tick. */
   get keepsWrites(): boolean {
     return this.#output?.keepsWrites === true;
   }
 
-  /** Before a call that closes the connection. */
+  /** Sends what was written in this turn; called before a call that closes the connection. */
   sendTurn(): void {
     this.#output?.sendTurn();
   }
 
-  /** With the others of this turn, where streams write in company; the connection's output sees to it that it is in time. */
+  /** `turn` where other streams write at the same time: one journal write then serves all, before the connection sends the bytes. */
   #writeTime(log: StreamLog, corked: boolean, atMs: number): WriteTime {
     const others = !corked && inCompany(this.#number, atMs);
     if (others && log.ahead) this.#output?.collectTurn();
     return this.#output?.collectsTurn === true ? 'turn' : 'tick';
   }
 
-  /** The beginning, or as much of it as there is; nothing where the disk gives nothing. */
+  /** The beginning of the body, or as much of it as can be read; empty where nothing can be read. */
   async #readBack(log: StreamLog, bytes: number): Promise<readonly Piece[]> {
     let best: readonly Piece[] = [];
     let trouble: unknown;
@@ -214,18 +214,18 @@ export class Body implements HeldBody {
   }
 
   cutTo(bytes: number): void {
-    // What waits to be written is written, or given up, as it was.
+    // Before the cut: what waits to be written to the journal is written as it was.
     this.#log?.flush();
     this.#capture.cutTo(bytes);
   }
 
-  /** All is said about its stream. */
+  /** Its stream was reported: nothing more is read from the body. */
   release(): void {
     this.#log?.close();
     this.#capture.release();
   }
 
-  /** Its response is over: its connection has others to care for. */
+  /** Its response is over: the connection, which serves other responses, no longer writes this log. */
   detach(): void {
     this.#endWriteAhead?.();
   }
@@ -235,7 +235,7 @@ export class Body implements HeldBody {
     this.#log?.drop();
   }
 
-  /** What a normal end says about the stream. */
+  /** The terminal fact of a normal end. */
   endFact(): TerminalFact {
     const watch = this.#watch;
     const reading = this.builder?.readAtOnce();
@@ -248,13 +248,13 @@ export class Body implements HeldBody {
     return this.builder === undefined ? fact : { ...fact, isProvisional: true };
   }
 
-  /** What a finish marker says about it: after an error frame it is no success. */
+  /** The terminal fact of a finish marker: after an error frame it is not a success. */
   finishFact(): TerminalFact {
     return this.#watch?.errored === true ? ERROR_FRAME : { outcome: 'completed', side: 'server' };
   }
 }
 
-/** A format of the app may throw where it is only looked at. */
+/** The terminal detector; undefined where a custom format throws. */
 function detectorFor(
   { format }: StreamSettings,
   { contentType }: ResponseHead,
@@ -268,12 +268,12 @@ function detectorFor(
   }
 }
 
-/** Pieces kept as bytes are decoded when they are read. */
+/** The content type with the charset, which is needed to decode pieces that are kept as bytes. */
 function withCharset({ contentType, charset }: ResponseHead): string {
   return charset === '' ? contentType : `${contentType}; charset=${charset}`;
 }
 
-/** What the journal has to know to rebuild the message in another process. */
+/** The facts that the journal needs to rebuild the message in another process. */
 function openedStream(stream: BodyOwner, head: ResponseHead): OpenedStream {
   const { id: messageId, conversationId, role, metadata } = stream.identity;
   const { format } = stream.settings;

@@ -1,6 +1,6 @@
 /**
  * What a handler wrote, kept in memory until the message is settled. Strings stay strings; bytes are decoded in the
- * same call, because handlers reuse their buffers, and a character split over two chunks comes out whole. A body that
+ * same call, because handlers reuse their buffers, and a character split over two chunks is joined. A body that
  * the handler encoded itself (gzip and the like) is kept as copied bytes and decoded when the message is read.
  */
 import { Buffer } from 'node:buffer';
@@ -10,7 +10,7 @@ import { isCompressed, isText, textDecoderFor } from '../../formats/index.ts';
 import type { LiveBytes, StoredBeginning } from './live-bytes.ts';
 import { bytesOfPieces, cut, joinShort } from './pieces.ts';
 
-/** What one write brought. */
+/** What was captured of one write. */
 export interface CapturedWrite {
   /** What of it was kept, for the write-ahead log; undefined where there is nothing. */
   kept: Piece | undefined;
@@ -19,8 +19,8 @@ export interface CapturedWrite {
 }
 
 /**
- * One for all streams: a field of each would cost the collector a look at every stream that has said something since it
- * was last there, a third of its pauses where there are ten thousand.
+ * One object for all streams. With a field in each stream, the garbage collector would visit every stream that has written since
+ * its last run: a third of its pauses with ten thousand streams.
  */
 const LAST_WRITE: CapturedWrite = { kept: undefined, text: undefined };
 
@@ -29,28 +29,28 @@ export interface CaptureOptions {
   /** 0 keeps nothing: for streams that are only observed. */
   readonly maxBytes: number;
   readonly encoded: boolean;
-  /** It has an unknown `Content-Encoding`: a single control character shows that it is not text. */
+  /** Its `Content-Encoding` is unknown: a single control character shows that the body is not text. */
   readonly strict: boolean;
-  /** Of the bytes of a text; '' for UTF-8. */
+  /** The charset of the body; '' for UTF-8. */
   readonly charset: string;
-  /** What the bodies of all streams take. */
+  /** Counts the memory of the bodies of all streams. */
   readonly live: LiveBytes;
   /** A caller needs to know whether the pieces are exactly the bytes of the body. */
   readonly watchesBytes?: boolean;
 }
 
-/** Beside its text, a piece takes so much memory: a header and its place in the list. */
+/** Memory of a piece beside its text: a header and its place in the list. */
 const PIECE_BYTES = 32;
 
 /**
- * A handler that writes one character at a time would take forty bytes for each: so many pieces are looked at together, and
- * joined if they are short.
+ * A handler that writes one character at a time would take forty bytes of memory for each. So the last pieces, this many at a time,
+ * are joined if they are short.
  */
 const JOINED_PIECES = 1_024;
 
 /** What one stream's handler has written so far. */
 export class Capture {
-  /** Everything kept so far, less what has left memory. What was read of it is never changed. */
+  /** Everything kept so far, except what has left memory. A piece that was read is never changed. */
   pieces: Piece[] = [];
   /** What has left memory, in front of the pieces. */
   stored: StoredBeginning | undefined;
@@ -60,18 +60,18 @@ export class Capture {
   isRead = false;
   /** Bytes of all body writes, kept or not. */
   bytes = 0;
-  /** Bytes beyond the limit, counted as those that are kept. */
+  /** Bytes that were not kept because of the limit, counted as UTF-8, as those that are kept. */
   droppedBytes = 0;
   /** The pieces from here to before `alikeTo` are frames that look alike: they were compared as they were written. */
   alikeFrom = 0;
   alikeTo = 0;
-  /** The pieces are the very bytes of the body so far; only kept up to date with `watchesBytes`. */
+  /** The pieces are exactly the bytes of the body so far; updated only with `watchesBytes`. */
   isExact: boolean;
   /** Nothing of it has left memory or was cut away. */
   isWhole = true;
   readonly #watchesBytes: boolean;
   readonly #maxBytes: number;
-  /** Its bytes are kept as they are: it is encoded, or its first ones are no text. */
+  /** Its bytes are kept as they are: the body is encoded, or its first bytes are not text. */
   #encoded: boolean;
   readonly #strict: boolean;
   readonly #charset: string;
@@ -79,7 +79,7 @@ export class Capture {
   /** Of all that was ever kept, in memory or not. */
   #keptBytes = 0;
   readonly #live: LiveBytes;
-  /** With so many pieces the last ones are joined if they are short. */
+  /** When there are this many pieces, the last ones are joined if they are short. */
   #joinAt = JOINED_PIECES;
 
   constructor({ maxBytes, encoded, strict, charset, live, watchesBytes = false }: CaptureOptions) {
@@ -93,11 +93,11 @@ export class Capture {
     this.#live = live;
   }
 
-  /** Takes one body write; undefined for what Node itself will refuse. What is returned is filled anew by the next call. */
+  /** Takes one body write; undefined for a chunk that Node itself will refuse. The next call overwrites the returned object. */
   take(chunk: unknown, encoding: unknown): Readonly<CapturedWrite> | undefined {
     if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return undefined;
     const size = sizeOf(chunk, encoding);
-    // Compression behind the guard names its coding when its first bytes are here.
+    // Compression behind the guard is not in the head that the guard has read: only the first bytes show it.
     if (this.bytes === 0 && typeof chunk !== 'string') {
       this.#encoded ||= this.#charset === '' ? !isText(chunk, this.#strict) : isCompressed(chunk);
     }
@@ -105,24 +105,24 @@ export class Capture {
     const text = this.#encoded ? undefined : this.#textOf(chunk, encoding) || undefined;
     LAST_WRITE.text = text;
     const piece = this.#encoded ? copyOf(chunk, encoding) : text;
-    // As it is kept: in UTF-8, without the half of a character that is still to come. To count it once is enough.
+    // The size of what is kept: in UTF-8, without an incomplete character at its end. Mostly it is `size`, which is known.
     const isCounted = piece === chunk && isUtf8(encoding);
     LAST_WRITE.kept = this.#keep(piece, isCounted ? size : Buffer.byteLength(piece ?? ''));
     return LAST_WRITE;
   }
 
-  /** The last write is a frame that looks like those before it. */
+  /** Notes that the last write is a frame that fits the template, like those before it. */
   noteAlike(): void {
     // A piece that was cut is not what was compared.
     if (this.droppedBytes > 0 || this.pieces.length === 0) return;
     const count = this.pieces.length;
     if (this.alikeTo === 0) this.alikeFrom = count - 1;
-    // One run is enough: what interrupts it is as a rule the end.
+    // Only the first run is noted: what interrupts it is usually the end.
     else if (this.alikeTo !== count - 1) return;
     this.alikeTo = count;
   }
 
-  /** Returns what of it was kept. */
+  /** Returns the part that was kept. */
   #keep(piece: Piece | undefined, size: number): Piece | undefined {
     if (piece === undefined || this.#maxBytes === 0) return undefined;
     const kept = this.#fit(piece, size);
@@ -132,7 +132,7 @@ export class Capture {
   }
 
   #add(kept: Piece, size: number): void {
-    // A stream whose model is still thinking has said one thing, its role; `push` would make room for sixteen more.
+    // While its model is still thinking, a stream has one piece, the role; `push` would reserve room for sixteen more.
     if (this.pieces.length === 0) this.pieces = [kept];
     else this.pieces.push(kept);
     this.#keptBytes += size;
@@ -141,19 +141,19 @@ export class Capture {
     if (this.pieces.length >= this.#joinAt) this.#joinShort();
   }
 
-  /** From now on the pieces that are there stay as they are. */
+  /** Reading begins: the present pieces are not changed from now on. */
   noteReading(): void {
     this.isRead = true;
     this.#joinBehind(this.pieces.length);
   }
 
-  /** All that was kept is on disk, and leaves memory: `stored` gives it back, and is asked for nothing else. */
+  /** All that was kept is on disk and leaves memory; `stored` reads it back. */
   leaveMemory(stored: Omit<StoredBeginning, 'isBytes'>): void {
     this.stored = { ...stored, isBytes: this.#encoded };
     this.#dropFrom(0);
   }
 
-  /** Keeps the beginning of what is in memory, about `bytes` bytes of memory, and nothing that comes. */
+  /** Keeps the first pieces, about `bytes` bytes of memory, and nothing that is written later. */
   cutTo(bytes: number): void {
     let room = bytes;
     let count = 0;
@@ -188,12 +188,12 @@ export class Capture {
     this.heldBytes = 0;
   }
 
-  /** Pieces are joined from here on; never where somebody counts them. */
+  /** Pieces from `count` on may be joined; with `watchesBytes` none, because the relay counts them. */
   #joinBehind(count: number): void {
     this.#joinAt = this.#watchesBytes ? Number.POSITIVE_INFINITY : count + JOINED_PIECES;
   }
 
-  /** Joins the last pieces, if they are so short that they take much more memory than their text. */
+  /** Joins the last pieces if they are short: then they take much more memory than their text. */
   #joinShort(): void {
     const from = this.#joinAt - JOINED_PIECES;
     const short = this.pieces.slice(from);
@@ -207,7 +207,7 @@ export class Capture {
     this.#joinBehind(this.pieces.length);
   }
 
-  /** The part of a piece that still fits, on a whole character. */
+  /** The part of a piece that still fits, cut at a character boundary. */
   #fit(piece: Piece, size: number): Piece | undefined {
     const room = this.#maxBytes - this.#keptBytes;
     if (this.droppedBytes === 0 && size <= room) return piece;
@@ -219,18 +219,18 @@ export class Capture {
   #textOf(chunk: string | Uint8Array, encoding: unknown): string {
     if (typeof chunk !== 'string') return this.#decode(chunk);
     if (!isUtf8(encoding)) return this.#decode(Buffer.from(chunk, asEncoding(encoding)));
-    // Bytes of a character that never came stand before text that is not part of it.
+    // Bytes of a character that was never completed stand before this text.
     const begun = this.#decoder?.end() ?? '';
     if (begun !== '') this.isExact = false;
     const text = begun + chunk;
-    // Node sends each string by itself, so half a pair at its edge reaches the client as U+FFFD.
+    // Node encodes each string by itself, so half a surrogate pair at its edge reaches the client as U+FFFD.
     return text.isWellFormed() ? text : text.toWellFormed();
   }
 
   #decode(chunk: Uint8Array): string {
     this.#decoder ??= decoderOf(this.#charset);
     const text = this.#decoder.write(chunk);
-    // What was no character is one now; the body's own U+FFFD stays what it is.
+    // Decoding put U+FFFD in the place of invalid bytes, unless the body itself contains U+FFFD.
     if (this.#watchesBytes && text.includes(REPLACEMENT) && !holdsReplacement(chunk)) {
       this.isExact = false;
     }
@@ -248,7 +248,7 @@ function holdsReplacement(chunk: Uint8Array): boolean {
 /** Decodes bytes that come in pieces. */
 interface PieceDecoder {
   write(chunk: Uint8Array): string;
-  /** What is left of a character that did not come. */
+  /** The text for the bytes of an incomplete character. */
   end(): string;
 }
 
@@ -267,7 +267,7 @@ function copyOf(chunk: string | Uint8Array, encoding: unknown): Buffer {
 
 function sizeOf(chunk: string | Uint8Array, encoding: unknown): number {
   if (typeof chunk !== 'string') return chunk.byteLength;
-  // Without an encoding Node need not look for it, which takes as long again.
+  // Without an encoding Node skips its lookup, which takes as long as the count itself.
   return encoding === undefined
     ? Buffer.byteLength(chunk)
     : Buffer.byteLength(chunk, asEncoding(encoding));
@@ -278,7 +278,7 @@ function isUtf8(encoding: unknown): boolean {
   return typeof encoding !== 'string' || /^utf-?8$/i.test(encoding);
 }
 
-/** Node takes unknown encodings as its own error; here they fall back to what it would use. */
+/** Node itself throws for an unknown encoding; here it is read as UTF-8, Node's default. */
 function asEncoding(encoding: unknown): BufferEncoding {
   return typeof encoding === 'string' && Buffer.isEncoding(encoding) ? encoding : 'utf8';
 }

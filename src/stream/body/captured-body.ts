@@ -1,6 +1,6 @@
 /**
- * What a captured body says, once for the process that wrote it and for one that finds it in a journal: read piece by piece as
- * far as it is new, in slices where that is much, and never with an exception.
+ * Reads a captured body, both in the process that wrote it and in one that recovers it from a journal: only the pieces that are new
+ * are read, in slices where they are many. It never throws.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Piece } from '../../core/save-port.ts';
@@ -20,43 +20,43 @@ import { bytesOfPieces } from './pieces.ts';
 import { charsetOf, mediaType } from '../response/is-stream.ts';
 
 /**
- * What is new and larger than this is read in slices; so is what turns out to take longer than one. Not so a few characters, 2,000
- * tiny frames at most: a busy machine would make slices of every answer.
+ * Unread text of more than this is read in slices; so is text whose reading takes longer than a slice. At most `FEW_CHARS`, 2,000 tiny
+ * frames, are always read at once: on a busy machine every answer would be read in slices.
  */
 const MAX_AT_ONCE_CHARS = 262_144;
 const FEW_CHARS = 16_384;
-/** Payloads that are parsed between two looks at the clock, where they are asked for. */
+/** Payloads that are parsed between two reads of the clock, where events are kept. */
 const PAYLOADS_A_PART = 128;
 
-/** A body, and what is known of it. */
+/** A body to read: its pieces, and facts that make reading them faster. */
 export interface BodySource {
-  /** In front of the pieces. */
+  /** The beginning that is on disk only, before the pieces. */
   readonly stored?: StoredBeginning | undefined;
   readonly pieces: readonly Piece[];
   /** The pieces from here to before `alikeTo` are frames that fit the template. */
   readonly alikeFrom?: number;
   readonly alikeTo?: number;
-  /** What is there now is about to be read, and must not be changed from now on. */
+  /** Called before the present pieces are read: they must not be changed from now on. */
   noteReading?(): void;
 }
 
 /** How a body is read. */
 export interface CapturedBodyOptions {
   readonly format: Format | 'auto';
-  /** With the charset of its bytes, if that is not UTF-8. */
+  /** Names the charset of the bytes, if that is not UTF-8. */
   readonly contentType: string;
   readonly contentEncoding: string;
-  /** Of a decoded body. */
+  /** Bytes of a decoded body at most. */
   readonly maxBytes: number;
   readonly template: () => FrameTemplate | undefined;
   readonly onFormatError: (error: unknown) => void;
-  /** Whether the events of what it says will be asked for. */
+  /** Whether the events of this reading will be kept, so that its payloads have to be parsed. */
   readonly keepsEvents: (reading: BodyReading) => boolean;
 }
 
 /** Reads one body as it grows. */
 export class CapturedBody {
-  /** Bytes of an encoded body that could not be decoded, or were too many; bytes that the disk did not give back. */
+  /** Bytes of an encoded body that could not be decoded or were over the limit; bytes that could not be read from the disk. */
   dropped = 0;
   /** A format threw an error: the body was read as plain text, and whether it is complete is unknown. */
   isBroken = false;
@@ -64,17 +64,17 @@ export class CapturedBody {
   readonly #options: CapturedBodyOptions;
   /** The beginning that is on disk only was read. */
   #isBeginningRead = false;
-  /** Bytes that the disk did not give back, and those behind them, which are not read: the text would have a hole. */
+  /** Bytes that could not be read from the disk, and those after them, which are not read: the text would have a gap. */
   #missing = 0;
   #reader: BodyReader | undefined;
-  /** Pieces that were read. */
+  /** Number of pieces that were read. */
   #fed = 0;
-  /** Characters of the next one that were read. */
+  /** Characters of the next piece that were read. */
   #fedChars = 0;
-  /** With so many pieces it took longer than a slice. */
+  /** The number of pieces with which reading at once took longer than a slice. */
   #slowAt: number | undefined;
   #last: BodyReading | undefined;
-  /** Readings in slices that are not over, and the last of them. */
+  /** Number of readings in slices that are not finished; below, the last of them. */
   #slicing = 0;
   #sliced: Promise<unknown> = Promise.resolve();
   #decoded: { readonly pieces: number; readonly body: DecodedBody } | undefined;
@@ -84,7 +84,7 @@ export class CapturedBody {
     this.#options = options;
   }
 
-  /** What it says now, if that is read within one slice; else it has to be read in slices. */
+  /** The reading of all pieces, if one slice is enough for it; undefined where it has to be read in slices. */
   readAtOnce(): BodyReading | undefined {
     const { length } = this.#source.pieces;
     if (this.#slicing > 0 || this.#slowAt === length || this.#lacksBeginning) return undefined;
@@ -98,16 +98,16 @@ export class CapturedBody {
     });
   }
 
-  /** What it says now; what it said before, where it has to be read in slices. */
+  /** The reading of all pieces; the reading before, where they have to be read in slices. */
   read(): BodyReading {
     return this.readAtOnce() ?? this.#last ?? this.#begin().result();
   }
 
-  /** The same, in slices of a few milliseconds; of what is there when it is called. */
+  /** Reads the pieces that are present at the call, in slices of a few milliseconds. */
   async readInSlices(): Promise<BodyReading> {
     const atOnce = this.readAtOnce();
     if (atOnce !== undefined) return atOnce;
-    // One after the other: what is half read must not be read on.
+    // One after the other: two readings must not advance the same reader at once.
     this.#slicing += 1;
     this.#source.noteReading?.();
     const end = this.#source.pieces.length;
@@ -119,7 +119,7 @@ export class CapturedBody {
   async #readAll(end: number): Promise<BodyReading> {
     const { stored } = this.#source;
     try {
-      // What was read at once may have taken a slice.
+      // The attempt to read at once may have used a whole slice.
       await nextTurn();
       const isNeeded = this.#isBytes || this.#lacksBeginning;
       if (stored === undefined || !isNeeded) await this.#readFrom([], end);
@@ -154,7 +154,7 @@ export class CapturedBody {
     return this.#source.stored !== undefined && !this.#isBeginningRead;
   }
 
-  /** Bytes are kept of a body that is encoded, or that turned out to be no text. */
+  /** The pieces are bytes: the body is encoded, or turned out not to be text. */
   get #isBytes(): boolean {
     const { stored, pieces } = this.#source;
     if (stored?.isBytes === true) return true;
@@ -179,7 +179,7 @@ export class CapturedBody {
     return new BodyReader(format, mediaType(contentType), onFormatError, template());
   }
 
-  /** As far as one slice goes. */
+  /** Reads on within one slice; undefined if that is not enough. */
   #readOn(end: number): BodyReading | undefined {
     const unread = this.#unreadChars();
     if (unread > MAX_AT_ONCE_CHARS) return undefined;
@@ -211,7 +211,7 @@ export class CapturedBody {
     const { pieces, alikeFrom = 0, alikeTo = 0 } = this.#source;
     const at = this.#fed;
     const piece = String(pieces[at]);
-    // One that fits the template is one frame.
+    // A piece that fits the template is one frame, and is not split.
     const fits = at >= alikeFrom && at < alikeTo;
     const from = this.#fedChars;
     const isRest = fits || piece.length - from <= PART_CHARS;
@@ -242,7 +242,7 @@ export class CapturedBody {
     return body;
   }
 
-  /** As far as one slice goes. */
+  /** Decodes and reads within one slice; undefined if that is not enough. */
   #readDecoded(): BodyReading | undefined {
     const body = this.#decodedNow();
     if (body === undefined || body.text.length > MAX_AT_ONCE_CHARS) return undefined;
@@ -263,7 +263,7 @@ export class CapturedBody {
     return this.#finishDecoded(await this.#resultInSlices(reader, slice), body);
   }
 
-  /** Bytes that cannot be decoded make the answer unreadable, not empty. */
+  /** With bytes that cannot be decoded, the text of the answer is unknown, not empty. */
   #finishDecoded(result: BodyReading, { dropped, undecodable }: DecodedBody): BodyReading {
     this.dropped = dropped + this.#missing;
     if (undecodable === undefined) return result;

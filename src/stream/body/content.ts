@@ -1,10 +1,10 @@
-/** What is kept of a body that was read: the same for a live stream and for one that a dead process left in its journal. */
+/** Which parts of a body that was read are kept: the same for a live stream and for one from the journal of a dead process. */
 import type { BodyContent, OpenedStream, ReadBody } from '../../core/save-port.ts';
 import { type BodyReading, resolveFormat } from '../../formats/index.ts';
 import { toRecord } from '../../core/values.ts';
 import { CapturedBody } from './captured-body.ts';
 
-/** Whether the payloads are kept: where the app asks for them, and where the text does not say it all. */
+/** Whether the payloads are kept: where the app asks for them, and where the text is not the whole answer. */
 export function keepsEvents(
   reading: BodyReading,
   { events }: Pick<OpenedStream, 'events'>,
@@ -30,7 +30,7 @@ export function contentOf(
   };
 }
 
-/** Beside the notes that were made when the message got its name. */
+/** Adds the finish reason to lastchunk's notes in the metadata. */
 function withNote(
   metadata: OpenedStream['metadata'],
   finishReason: string,
@@ -38,12 +38,12 @@ function withNote(
   return { ...metadata, lastchunk: { ...toRecord(metadata?.['lastchunk']), finishReason } };
 }
 
-/** The largest `maxBytes` that may be asked for: journals of older versions do not say theirs. */
+/** The largest `maxBytes` that the option allows, for journals of older versions, which do not record theirs. */
 const MAX_DECODED_BYTES = 1_073_741_824;
 
 /**
- * Reads a journaled body. A custom format is known here by its name alone, so its body is read as the format that
- * its content shows.
+ * Reads a journaled body. Of a custom format only the name is in the journal, so its body is read in the format that is detected
+ * from its content.
  */
 export const readBody: ReadBody = async (stream, pieces) => {
   const body = new CapturedBody(
@@ -66,7 +66,7 @@ function formatOf(name: string): ReturnType<typeof resolveFormat> {
   try {
     return resolveFormat(name);
   } catch {
-    // A custom format's name: its functions live in the app, not in the journal.
+    // The name of a custom format, whose functions are in the app, not in the journal.
     return 'auto';
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `id` lines for the frames of an event stream that have none. An id is the offset behind its frame in the body as it is sent, with
- * all ids: what `EventSource` sends as `Last-Event-ID` is where it goes on.
+ * Adds `id` lines to the frames of an event stream that have none. An id is the offset of the end of its frame in the body as it is
+ * sent, with all ids: an `EventSource` sends it as `Last-Event-ID`, and resumes there.
  */
 import { Buffer } from 'node:buffer';
 import { isPlain, isText } from '../../formats/index.ts';
@@ -11,13 +11,13 @@ import type { StreamSettings } from '../settings.ts';
 /** A line end (HTML, server-sent events: CRLF, LF or CR). */
 const LINE_END = /\r\n|\n|\r/g;
 
-/** So much of a line shows whether it is an `id`. */
+/** The first characters of a line that show whether it is an `id`. */
 const FIELD_CHARS = 3;
 
-/** The frames of one body, written in pieces cut anywhere. */
+/** Adds ids to the frames of one body, whose chunks may split frames anywhere. */
 export class FrameIds {
   readonly #warnOnce: StreamEnvironment['warnOnce'];
-  /** The handler's bytes are no text: something behind the guard compresses. */
+  /** The chunks are not text: something behind the guard compresses. */
   #isOff = false;
   /** Bytes of the body so far, with ids. */
   #bytes = 0;
@@ -25,9 +25,9 @@ export class FrameIds {
   #line = '';
   /** How the last line ended. */
   #lineEnd = '\n';
-  /** The next LF, if it comes at once, belongs to the CR before it. */
+  /** The last character was CR: an LF that follows at once belongs to it. */
   #isAfterCr = false;
-  /** The open frame has a line that is no comment. */
+  /** The open frame has a line that is not a comment. */
   #hasField = false;
   #hasId = false;
 
@@ -35,7 +35,7 @@ export class FrameIds {
     this.#warnOnce = warnOnce;
   }
 
-  /** Takes the arguments of a `write` or `end`: the chunk among them becomes the one that goes out. */
+  /** Takes the arguments of a `write` or `end`, and replaces the chunk with the one to send. */
   addTo(args: unknown[]): void {
     const [chunk, encoding] = args;
     if (chunk instanceof Uint8Array) args[0] = this.#addToBytes(chunk);
@@ -49,7 +49,7 @@ export class FrameIds {
     return written === bytes ? chunk : written;
   }
 
-  /** One character for each byte: no line end is part of a longer character of UTF-8. */
+  /** Reads each byte as one character: in UTF-8, the byte of a line end is never part of a longer character. */
   #addToBytes(chunk: Uint8Array): Uint8Array {
     if (this.#bytes === 0 && !isText(chunk, false)) {
       this.#isOff = true;
@@ -105,7 +105,7 @@ export class FrameIds {
   }
 }
 
-/** The line that names the offset behind itself and the blank line that follows. */
+/** The `id` line whose number is the offset after this line and the blank line that follows. */
 function idLine(bytes: number, lineEnd: string, blankBytes: number): string {
   for (let id = bytes; ;) {
     const line = `id: ${id}${lineEnd}`;
@@ -124,7 +124,7 @@ function isForeign(encoding: unknown): encoding is BufferEncoding {
   return !/^utf-?8$/i.test(encoding);
 }
 
-/** What gives ids to the frames of a stream; `undefined` where they get none, which is said once where the option is set. */
+/** The `FrameIds` of a stream; `undefined` where its frames get no ids, which is logged once where the option is set. */
 export function frameIdsFor(
   settings: StreamSettings,
   environment: Pick<StreamEnvironment, 'warnOnce'>,

@@ -1,8 +1,8 @@
 /**
- * Whose message a stream is: the app's word for it, never a reason not to save. The option `message` is asked when the
- * stream begins, because the journal needs a name for what it keeps, and once more when the message is settled if it named
- * no conversation: an app may know it only by then. `identify()` says it by hand. What it names, clients often choose: it
- * is bounded and made well-formed here, and here only.
+ * The identity of a stream's message, as the app names it. A missing or wrong name is never a reason not to save. The option
+ * `message` is called when the stream begins, because the journal needs a name for its records, and once more when the message is
+ * settled if it named no conversation: an app may learn it only by then. The app can also set it through `identify()`. Names often
+ * come from clients: they are bounded and made well-formed here, and only here.
  */
 import { v7 } from 'uuid';
 import { boundIdentifier, toStorableText } from '../../core/identifiers.ts';
@@ -18,7 +18,7 @@ export function newId(): string {
   return v7();
 }
 
-/** Whose message it is. */
+/** The names of a message. */
 export interface Identity {
   readonly id: string;
   readonly conversationId: string | null;
@@ -31,21 +31,21 @@ export type LateIdentity = Partial<Pick<MessageIdentity, 'conversationId' | 'rol
 
 /** The identity of one stream's message. */
 export class StreamIdentity implements Identity {
-  /** Fixed from the first question on: it is in a header, and in the journal. */
+  /** Fixed by the first call of `message`: it is in a header, and in the journal. */
   readonly id: string;
   conversationId: string | null = null;
   role = 'assistant';
   readonly #ask: () => unknown;
   /** What the app gave as metadata. */
   #given: Record<string, unknown> | null = null;
-  /** What became of the names; undefined while they are as they were given. */
+  /** Names that were changed, in full; undefined while all are as they were given. */
   #notes: Record<string, unknown> | undefined;
-  /** What the app said by hand, which it knows better than what is asked again. */
+  /** What the app gave to `identify()`; it takes precedence over the second call of `message`. */
   #byHand: LateIdentity = {};
-  /** What was wrong with the first answer. */
+  /** What was wrong with the last call of `message`. */
   #trouble: unknown;
 
-  /** Asks `message` now. It is the option of the guard, undefined where the app gave none. */
+  /** Calls `message`, the option of the guard, now; it is undefined where the app gave none. */
   constructor(message: StreamSettings['message'], req: RoutedRequest, res: Response) {
     this.#ask = () => message?.(req, res);
     const fields = message === undefined ? NO_FIELDS : this.#fields();
@@ -54,7 +54,7 @@ export class StreamIdentity implements Identity {
     this.#take(fields);
   }
 
-  /** What the app gave, and under `lastchunk` our notes. */
+  /** The app's metadata, with lastchunk's notes under the key `lastchunk`. */
   get metadata(): Readonly<Record<string, unknown>> | null {
     if (this.#notes === undefined && this.#given?.['lastchunk'] === undefined) return this.#given;
     const { lastchunk: forged, ...rest } = this.#given ?? NO_FIELDS;
@@ -62,7 +62,7 @@ export class StreamIdentity implements Identity {
     return { ...rest, lastchunk: { ...given, ...this.#notes } };
   }
 
-  /** The message is about to be handed over. Returns what is wrong with `message`, once, if it names no conversation now either. */
+  /** Called before the message is handed over. Returns what is wrong with `message`, once, if it names no conversation now either. */
   askAgain(): unknown {
     if (this.#trouble === undefined) return undefined;
     this.#trouble = undefined;
@@ -73,7 +73,7 @@ export class StreamIdentity implements Identity {
     return trouble;
   }
 
-  /** The app says it by hand. Throws `bad-option` for a field of the wrong type. */
+  /** Takes what the app gave to `identify()`. Throws `bad-option` for a field of the wrong type. */
   identify(given: LateIdentity): void {
     const fields = optionGroup('identify()', given);
     refuseUnknown('identify()', fields, ['conversationId', 'role', 'metadata']);
@@ -98,7 +98,7 @@ export class StreamIdentity implements Identity {
     if (isObject(metadata)) this.#given = { ...metadata };
   }
 
-  /** A name that every store, log and header can hold; `note` keeps one that was changed. */
+  /** A name that every store, log and header can hold; a name that was changed is kept in full under `note`. */
   #bound(name: string, note: 'fullId' | 'fullConversationId' | 'fullRole'): string {
     const { text } = toStorableText(name);
     const bounded = boundIdentifier(text);
@@ -107,19 +107,19 @@ export class StreamIdentity implements Identity {
     return bounded;
   }
 
-  /** The name that it was about has been replaced. */
+  /** Removes a note: the name that it was about has been replaced. */
   #forgetNote(note: string): void {
     const notes = Object.entries(this.#notes ?? {}).filter(([key]) => key !== note);
     this.#notes = notes.length === 0 ? undefined : Object.fromEntries(notes);
   }
 
-  /** Asks; what the app throws, or does not say, is remembered as trouble. */
+  /** Calls `message`; an error that it throws, or a conversation that it does not name, is kept in `#trouble`. */
   #fields(): Record<string, unknown> {
     try {
       const given = this.#ask();
       if (isThenable(given)) {
         given.then(undefined, () => {
-          // A rejection is already reported as what it is: an answer that came too late.
+          // The promise itself is reported below; its rejection adds nothing.
         });
         throw markSayable(new TypeError('message() returned a promise; it must answer at once'));
       }
@@ -142,7 +142,7 @@ export class StreamIdentity implements Identity {
 
 const NO_FIELDS: Readonly<Record<string, unknown>> = {};
 
-/** What is wrong with the option `message`, with the route, and with what is probably missing. */
+/** The error to report for the option `message`: with the route, and a hint if the request has no body. */
 export function troubleOf(trouble: unknown, route: string, req: RoutedRequest): unknown {
   const words = describeError(trouble);
   // Its message may contain user data: only its type and line are reported.

@@ -1,8 +1,8 @@
 /**
- * How much memory the bodies of all streams on their way take together. Each stream has its own bound, but a thousand of them
- * have none together: abandoned answers go on for minutes, and twenty large ones may end at once. Over the bound, bodies that
- * the journal holds leave memory, the largest first, and are read back when their message is due. Where no journal can hold
- * them, the largest are cut.
+ * Bounds the memory of the bodies of all live streams together. Each stream has a bound of its own, but a thousand streams within
+ * theirs can still exhaust the heap: answers without a client go on for minutes, and twenty large ones may end at once. Over the
+ * bound, bodies that the journal has leave memory, the largest first, and are read back when their message is due. Where no journal
+ * has them, the largest are cut.
  */
 import type { Piece } from '../../core/save-port.ts';
 
@@ -10,11 +10,11 @@ import type { Piece } from '../../core/save-port.ts';
 export interface HeldBody {
   /** Estimated bytes of memory of what it keeps. */
   readonly heldBytes: number;
-  /** It is being read, or was: it stays as it is until its stream is over. */
+  /** It is being read, or was: it stays in memory, uncut, until its stream is over. */
   readonly isRead: boolean;
-  /** Leaves memory if the journal holds it. */
+  /** Leaves memory if the journal has all of it. */
   leaveMemory(): void;
-  /** Keeps no more than its first `bytes` bytes of memory, and nothing that comes. */
+  /** Keeps no more than its first `bytes` bytes of memory, and nothing that is written later. */
   cutTo(bytes: number): void;
 }
 
@@ -23,25 +23,25 @@ export interface StoredBeginning {
   readonly bytes: number;
   /** Pieces of it are bytes, not text. */
   readonly isBytes: boolean;
-  /** Reads it back for `use`, one body at a time. What the disk does not give any more is missing at its end. */
+  /** Reads it back for `use`, one body at a time. Bytes that cannot be read are missing at the end of `pieces`. */
   readBack<T>(use: (pieces: readonly Piece[]) => Promise<T>): Promise<T>;
 }
 
-/** What the bound is made of. */
+/** The bound, the streams that it covers, and what is told of a cut. */
 export interface LiveBytesOptions {
   readonly maxBytes: number;
-  /** Those that are on their way. */
+  /** The live streams. */
   readonly streams: ReadonlyMap<string, { readonly body: HeldBody | undefined }>;
-  /** So many bodies were cut just now. */
+  /** Called with the number of bodies that were cut just now. */
   readonly onCut: (count: number) => void;
 }
 
-/** The bound where the app says nothing and the heap is large. */
+/** The bound where the app gives none and the heap is large. */
 export const MAX_LIVE_BYTES = 512 * 1024 * 1024;
 
-/** Bytes released at a time, so that the next chunk does not trigger another search. */
+/** The part of the bound that is released at a time, so that the next chunk does not trigger another search. */
 const LET_GO = 1 / 4;
-/** If nothing could be released, the next attempt is made when this many more bytes are held. */
+/** If nothing could be released, the next attempt is made when this part of the bound more is held. */
 const TRY_AGAIN = 1 / 16;
 
 /** Counts the memory of all bodies, and keeps it bounded. */
@@ -59,12 +59,12 @@ export class LiveBytes {
     this.#actAt = options.maxBytes;
   }
 
-  /** Asked with each chunk. */
+  /** Read with each chunk: memory has to be released. */
   get isOver(): boolean {
     return this.bytes > this.#actAt;
   }
 
-  /** Makes room. */
+  /** Releases memory: bodies that the journal has leave it; if that is not enough, the largest are cut. */
   relieve(): void {
     const { maxBytes } = this;
     const target = maxBytes * (1 - LET_GO);
@@ -80,22 +80,22 @@ export class LiveBytes {
     this.#actAt = Math.max(maxBytes, this.bytes + maxBytes * TRY_AGAIN);
   }
 
-  /** A body is gone from memory. */
+  /** This many bytes of a body have left memory. */
   release(bytes: number): void {
     this.bytes -= bytes;
     if (this.bytes <= this.maxBytes) this.#actAt = this.maxBytes;
   }
 
-  /** Runs what reads a body back, one after the other: each takes twice its size while it lasts. */
+  /** Runs the readings of stored bodies one after the other: each takes twice the size of its body while it runs. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#reading.then(work, work);
     this.#reading = turn.catch(() => {
-      // Told to whoever waits for this turn; the next one goes on.
+      // The caller of this turn receives the error; the next turn runs all the same.
     });
     return turn;
   }
 
-  /** Cuts all that are larger than a size to that size, which is chosen so that `excess` bytes go. */
+  /** Cuts all bodies above one size to that size, which is chosen so that `excess` bytes are released. */
   #cutLargest(largestFirst: readonly HeldBody[], excess: number): void {
     let left = excess;
     let level = 0;

@@ -1,6 +1,6 @@
 /**
- * The message of one stream: read from what was captured when the stream has a terminal fact, read on when it went on
- * after that, handed over to be saved each time it says something new.
+ * The message of one stream: read from the capture when the stream has a terminal fact, and read further if the stream goes on
+ * after that; handed over to be saved each time it says something new.
  */
 import { performance } from 'node:perf_hooks';
 import type { Keeper, OpenedStream, SaveProgress, StreamLog } from '../../core/save-port.ts';
@@ -19,18 +19,18 @@ export interface TerminalFact {
   readonly side: Side;
   /** `error.type` of the telemetry, for the outcomes that are errors. */
   readonly errorType?: string | undefined;
-  /** What was seen while the body passed: reading it may show more. */
+  /** It rests on what was seen while the body was written: reading the whole body may change it. */
   readonly isProvisional?: boolean | undefined;
 }
 
-/** The stream carried an error that its format knows: the upstream's word. */
+/** The stream carried an error frame of its format, which the upstream sent. */
 export const ERROR_FRAME: TerminalFact = {
   outcome: 'failed',
   side: 'upstream',
   errorType: '_OTHER',
 };
 
-/** What a normal end says about a stream whose body says this. */
+/** The terminal fact of a normal end, from the reading of the body. */
 export function endFactOf({
   errorFrame,
   finished,
@@ -51,7 +51,7 @@ export interface MessageBuilderParts {
   readonly opened: OpenedStream;
   readonly settings: StreamSettings;
   readonly capture: Capture;
-  /** What has looked at the pieces as they were written; none where the body is encoded. */
+  /** The detector that inspected the pieces as they were written; undefined where the body is encoded. */
   readonly watch: TerminalDetector | undefined;
   readonly keeper: Keeper;
   readonly log: StreamLog | undefined;
@@ -60,15 +60,15 @@ export interface MessageBuilderParts {
   readonly onFormatError: (error: unknown) => void;
 }
 
-/** How the handler of a stream came to its end. */
+/** How the handler of a stream ended. */
 export interface Ending {
-  /** The outcome is one of a whole answer, or may be. */
+  /** The outcome is that of a whole answer, or may be. */
   readonly mayBeWhole: boolean;
-  /** By a normal end, or with all bytes that were promised. */
+  /** It called `end()`, or wrote all bytes of its Content-Length. */
   readonly endedNormally: boolean;
 }
 
-/** After so many saves of a stream that went on. */
+/** How often a stream may go on after a finish marker; see `concludesAtEnd`. */
 const MAX_REOPENED = 1;
 
 /** Makes the messages of one stream and hands them over. */
@@ -76,18 +76,18 @@ export class MessageBuilder {
   /** Saves without a result yet. */
   pending = 0;
   attempts = 0;
-  /** The last result; the reason where nothing was due; undefined while neither is known. */
+  /** The result of the last save; the reason where none was due; undefined while neither is known. */
   result: SaveResult | SkipReason | undefined;
   /** The last failure of the last save. */
   errorType: string | undefined;
   /** Called when a save has its result. */
   onResult: () => void = () => {};
-  /** Called when reading a large body shows another outcome than was taken for certain when it ended. */
+  /** Called when reading a large body shows another outcome than the provisional one. */
   onOutcome: (terminal: TerminalFact) => void = () => {};
   readonly #parts: MessageBuilderParts;
   readonly #body: CapturedBody;
   #settled: BodyReading | undefined;
-  /** How many pieces there were when it was last settled. */
+  /** Number of pieces when the message was last settled. */
   #settledPieces: number | undefined;
   #saves = 0;
   #told = false;
@@ -106,7 +106,7 @@ export class MessageBuilder {
     });
   }
 
-  /** What the captured body says; `undefined` where that has to be read in slices. */
+  /** The reading of the captured body; `undefined` where that has to be read in slices. */
   readAtOnce(): BodyReading | undefined {
     return this.#body.readAtOnce();
   }
@@ -116,17 +116,17 @@ export class MessageBuilder {
     return this.#saves > 0;
   }
 
-  /** What the body says, where a message was due: usage may come behind the end that it was settled by. */
+  /** The newest reading where a message was due: usage may come after the finish marker by which it was settled. */
   get reading(): BodyReading | undefined {
     return this.due ? (this.readAtOnce() ?? this.#settled) : this.#settled;
   }
 
-  /** A finish marker that comes so often is none: the stream is concluded at its end. */
+  /** Finish markers no longer count, because too many were followed by content: the stream is concluded at its end. */
   get concludesAtEnd(): boolean {
     return this.#saves > MAX_REOPENED;
   }
 
-  /** Whether it says more than when it was last settled. */
+  /** Whether the body says more than when the message was last settled. */
   grew(): boolean {
     if (this.#parts.capture.pieces.length === this.#settledPieces) return false;
     const settled = this.#settled;
@@ -140,8 +140,8 @@ export class MessageBuilder {
   }
 
   /**
-   * Hands the message over, or says that there is none to keep by returning undefined. A large body is read in slices first;
-   * its message is due at once.
+   * Hands the message over; undefined where there is none to keep. A large body is read in slices first; its message is due
+   * at once.
    */
   settle(terminal: TerminalFact, ending: Ending): SaveProgress | undefined {
     const { settings } = this.#parts;
@@ -153,7 +153,7 @@ export class MessageBuilder {
     const reading = this.readAtOnce();
     if (reading === undefined) return this.#settleInSlices(terminal, ending);
     this.#settled = reading;
-    // What is missing of it may have said something.
+    // With dropped bytes, an empty reading does not show that the body was empty.
     if (this.#saves === 0 && reading.empty && this.#droppedBytes === 0) {
       this.result = 'empty';
       return undefined;
@@ -163,7 +163,7 @@ export class MessageBuilder {
     return this.#save(this.#message(reading, terminal, { ...ending, revision: this.#saves - 1 }));
   }
 
-  /** More than a slice is never empty. A frame that is held waits for the reading and the store together no longer than for the store. */
+  /** A body longer than a slice is never empty. A held frame waits at most `confirmTimeoutMs` for the reading and the store together. */
   #settleInSlices(terminal: TerminalFact, ending: Ending): SaveProgress {
     const dueMs = performance.now();
     const { view, opened, settings, keeper } = this.#parts;
@@ -178,7 +178,7 @@ export class MessageBuilder {
       const final = terminal.isProvisional === true ? endFactOf(reading) : terminal;
       if (final !== terminal) this.onOutcome(final);
       const message = this.#message(reading, final, { ...ending, revision });
-      // Nobody waits for it any more where reading it took all of that time.
+      // The time that reading took is subtracted from what a held frame may still wait.
       const waitedMs = view.holdsFrame ? performance.now() - dueMs : 0;
       return this.#save(message, Math.max(0, confirmTimeoutMs - waitedMs));
     });
@@ -197,7 +197,7 @@ export class MessageBuilder {
     this.result = undefined;
   }
 
-  /** Once: what the observer is to know of the message. */
+  /** Reports the message to the observer, once. */
   #tell({ unknownText }: BodyReading): void {
     if (this.#told) return;
     this.#told = true;
@@ -205,7 +205,7 @@ export class MessageBuilder {
     observer.onMessage(view, { unknownText, cut: this.#droppedBytes > 0 });
   }
 
-  /** Bytes that are in neither the text nor the events: over a bound, not decoded, or half a character and nothing else. */
+  /** Bytes that are in neither the text nor the events: over a bound, not decoded, or the whole body where nothing was kept. */
   get #droppedBytes(): number {
     const { capture } = this.#parts;
     const isAnyKept = capture.pieces.length > 0 || capture.stored !== undefined;
@@ -240,7 +240,7 @@ export class MessageBuilder {
     { mayBeWhole, endedNormally, revision }: Ending & { readonly revision: number },
   ): Message {
     const { view, opened, capture, traceId } = this.#parts;
-    // It may have become known since the stream was opened.
+    // The app may have named them after the stream was opened.
     const { conversationId, role, metadata: given } = view.identity;
     const { text, events, metadata, finished } = contentOf(reading, {
       events: opened.events,
@@ -271,7 +271,7 @@ export class MessageBuilder {
       droppedBytes,
       traceId,
       startedAt: new Date(opened.startedAtMs),
-      // The wall clock may have been set meanwhile.
+      // Not `new Date()`: the wall clock may have been set meanwhile.
       endedAt: new Date(opened.startedAtMs + view.timings.elapsedMs),
     };
   }

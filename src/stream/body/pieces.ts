@@ -10,10 +10,10 @@ export function bytesOfPieces(pieces: readonly Piece[]): number {
   return bytes;
 }
 
-/** In characters or bytes. */
+/** Average length of short pieces, in characters or bytes. */
 const SHORT_PIECE = 32;
 
-/** Joins pieces that are short as a rule; undefined where they are not short. */
+/** Joins pieces whose average length is short; undefined where it is not, or where text and bytes are mixed. */
 export function joinShort(pieces: readonly Piece[]): Piece | undefined {
   let length = 0;
   for (const piece of pieces) length += piece.length;
@@ -24,12 +24,12 @@ export function joinShort(pieces: readonly Piece[]): Piece | undefined {
   return bytes.length === pieces.length ? Buffer.concat(bytes) : undefined;
 }
 
-/** The first `room` bytes of a piece, without half a character; undefined when nothing of it fits. */
+/** The first `room` bytes of a piece, without half a character at the end; undefined when nothing of it fits. */
 export function cut(piece: Piece, room: number): Piece | undefined {
   if (room <= 0) return undefined;
-  // A copy: a view would keep all of it in memory.
+  // A copy: a view would keep the whole piece in memory.
   if (typeof piece !== 'string') return Buffer.from(piece.subarray(0, room));
-  // The decoder keeps an incomplete character to itself.
+  // The decoder does not return an incomplete character.
   const text = new StringDecoder('utf8').write(Buffer.from(piece).subarray(0, room));
   return text === '' ? undefined : text;
 }

@@ -1,7 +1,7 @@
 /**
- * The times of one stream: first chunk, largest gap, waiting for the client; and the two clocks that may end it, one
- * for a handler that says nothing and one for a client that reads nothing. No timer is touched per chunk: a clock that
- * runs out looks at the last chunk and, as a rule, starts again.
+ * The times of one stream: first chunk, largest gap, backpressure; and the two timers that may end it, one for a handler that
+ * writes nothing and one for a client that reads nothing. No timer is reset per chunk: a timer that fires checks the time of the
+ * last chunk and usually starts again.
  */
 import type { EventEmitter } from 'node:events';
 import { performance } from 'node:perf_hooks';
@@ -10,20 +10,20 @@ import type { Exchange } from '../response/exchange.ts';
 import type { StreamHooks } from '../lifecycle/environment.ts';
 import type { StreamSettings } from '../settings.ts';
 
-/** What it has to know of its stream. */
+/** The fields of its stream that the timings read. */
 export interface TimingsOwner {
   readonly exchange: Exchange;
   readonly settings: StreamSettings;
   readonly hooks: Pick<StreamHooks, 'idle' | 'stalled'>;
 }
 
-/** The clocks of one stream. Made at the request's start, of which the making of the stream is near enough. */
+/** The clocks of one stream. They start when the stream is created, which is taken for the start of the request. */
 export class StreamTimings {
   /** The socket's own time-out came after the last write. */
   timedOut = false;
   readonly #owner: TimingsOwner;
   readonly #startedAt = performance.now();
-  /** Those whose time was taken. */
+  /** Chunks whose time was recorded. */
   #chunks = 0;
   #firstChunkAt = 0;
   #lastChunkAt = 0;
@@ -31,7 +31,7 @@ export class StreamTimings {
   #lastDataAt = 0;
   #waitedMs = 0;
   #fullSince: number | undefined;
-  /** Where `drain` comes from: the response, or what stands in front of it, such as compression's zlib. */
+  /** The emitter of `drain`: the response, or what is in front of it, such as the zlib stream of compression. */
   #drains: EventEmitter | undefined;
   #onDrain: (() => void) | undefined;
   #paused = false;
@@ -69,13 +69,13 @@ export class StreamTimings {
   }
 
   /**
-   * A body write; `text` tells a comment from data. `corked`: its bytes wait for those of earlier writes, to go with
-   * them, so that its time is theirs. Returns that time, in milliseconds of `performance.now()`.
+   * Records a body write; `text` shows whether it is a comment or data. `corked`: its bytes are sent together with those of earlier
+   * writes, so that their time counts. Returns the time, in milliseconds of `performance.now()`.
    */
   recordChunk(text: string | undefined, corked: boolean): number {
     this.timedOut = false;
     const { idleTimeoutMs } = this.#owner.settings;
-    // Reading the clock is the most expensive step: once for all chunks of a tick is enough unless silence is measured.
+    // Reading the clock is the most expensive step: once per tick is enough, unless there is an idle time-out.
     if (corked && idleTimeoutMs === 0 && this.#chunks > 1) return this.#lastChunkAt;
     const now = performance.now();
     if (this.#chunks === 0) this.#firstChunkAt = now;
@@ -100,7 +100,7 @@ export class StreamTimings {
     this.timedOut = true;
   }
 
-  /** While a frame is held the handler need not say anything. */
+  /** A frame is held: until `resume`, the idle time-out does not apply. */
   pause(): void {
     this.#paused = true;
   }
@@ -110,7 +110,7 @@ export class StreamTimings {
     this.#lastDataAt = performance.now();
   }
 
-  /** The client no longer reads; emits one `drain`, so that a handler that waits for it continues. */
+  /** The client no longer reads: emits one `drain`, so that a handler that waits for it continues. */
   emitDrain(): void {
     if (this.#fullSince === undefined) return;
     const emitters = new Set<EventEmitter>([
@@ -124,7 +124,7 @@ export class StreamTimings {
     });
   }
 
-  /** The handler has nothing more to say; its client may still have to read. */
+  /** The handler has ended; its client may still be reading. */
   handlerEnded(): void {
     clearTimeout(this.#idleTimer);
   }
@@ -143,7 +143,7 @@ export class StreamTimings {
   #armIdle(afterMs: number): void {
     this.#idleTimer = setTimeout(() => {
       const now = performance.now();
-      // A response that cannot take data is not the handler's silence.
+      // While the response cannot take data, the handler is not idle.
       if (this.#paused || this.#fullSince !== undefined) this.#lastDataAt = now;
       const leftMs = this.#lastDataAt + this.#owner.settings.idleTimeoutMs - now;
       if (leftMs > 0) this.#armIdle(leftMs);
@@ -161,9 +161,9 @@ export class StreamTimings {
   }
 
   /**
-   * Changes when the client takes bytes. Over HTTP/2 other streams move the same socket, so it is the write on its way
-   * that has to make room for the next; of one larger than a window nobody knows how much is gone, and there the
-   * socket's word has to do.
+   * A number that changes when the client takes bytes. Over HTTP/2 other streams use the same socket, so the pending write of this
+   * stream is measured; for a pending write larger than a window it is unknown how much was sent, and the socket is measured
+   * instead.
    */
   #taken(): number {
     const { h2, socket } = this.#owner.exchange;
@@ -182,19 +182,19 @@ export class StreamTimings {
   }
 }
 
-/** What a client may be sent of one stream before it has read any of it (RFC 9113, section 6.9.2). */
+/** Bytes of one stream that may be sent before the client has read any of them (RFC 9113, section 6.9.2). */
 const H2_WINDOW_BYTES = 65_535;
 
 /**
- * What the operating system took: what is counted as written, less what still waits. Of a large chunk on its way only
- * the handle knows how much is left; Node's own socket time-out looks there too.
+ * The bytes that the operating system took: those counted as written, less those that still wait. For a large pending chunk only
+ * the handle has the number of bytes that are left; Node's own socket time-out reads it too.
  */
 function takenBySocket(socket: Socket): number {
   const { _handle: handle } = socket as { _handle?: { writeQueueSize?: number } | null };
   return socket.bytesWritten - socket.writableLength - (handle?.writeQueueSize ?? 0);
 }
 
-/** An SSE comment, which is what heartbeats are made of: every line of it begins with a colon. */
+/** An SSE comment, as heartbeats are: every line of it begins with a colon. */
 function isComment(text: string): boolean {
   if (text.charCodeAt(0) !== 0x3a) return false;
   return text.split(/\r\n|\r|\n/).every((line) => line === '' || line.startsWith(':'));

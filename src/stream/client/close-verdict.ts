@@ -1,18 +1,17 @@
 /**
- * Who ended this response? Asked once, at the first `'close'` of the response or of its socket, because
- * everything that tells the answer is overwritten afterwards (a later `end()` turns `writableFinished` true on
- * Node 20 and 22).
+ * Decides who ended a response, once, at the first `'close'` of the response or of its socket, because the state that
+ * shows it is overwritten afterwards (a later `end()` turns `writableFinished` true on Node 20 and 22).
  *
- * Error codes and messages cannot tell: Node gives the identical `ECONNRESET "aborted"` when our client leaves and
- * when our upstream drops us, and `req` emits it even when the app destroyed the response itself. The socket can:
- * at the close, a peer that left has ended its side or has broken it; otherwise this process closed it.
+ * Error codes and messages do not show it: Node gives the identical `ECONNRESET "aborted"` when the client leaves and
+ * when the upstream closes its connection, and `req` emits it even when the app destroyed the response itself. The socket shows it:
+ * at the close, a peer that left has ended its side or broken the connection; otherwise this process closed it.
  */
 import type { Socket } from 'node:net';
 import type { Outcome, Side } from '../../core/message.ts';
 import type { Exchange } from '../response/exchange.ts';
 import { errorType, sideOf, outcomeOf } from './failure.ts';
 
-/** What the close says. `ended` means that the handler's own end was handed to the operating system. */
+/** Who closed. `ended` means that the handler's own end was passed to the operating system. */
 export type Verdict =
   | { readonly by: 'ended' }
   | { readonly by: 'client' }
@@ -23,11 +22,11 @@ export type Verdict =
       readonly errorType: string | undefined;
     };
 
-/** What only the wrapper can know about a close. */
+/** Facts about a close that the response and its socket do not show. */
 export interface CloseHints {
   /** The handler called `end()` and nothing of it is held back, or nothing could be. */
   readonly ended: boolean;
-  /** HTTP/2: this process closed the stream, with a code that says that it failed. */
+  /** HTTP/2: this process closed the stream with an error code. */
   readonly resetHere: boolean;
   /** The socket's `'timeout'` was seen after the last write. */
   readonly timedOut: boolean;

@@ -1,12 +1,12 @@
 /**
  * Listeners whose events can be deferred. When a client leaves and its stream is to be finished all the same, the
- * handler must not notice; but the event itself has to reach everybody who listened before the guard (the HTTP span,
- * compression, on-finished). So the event is never swallowed: each listener that was added after the guard is replaced, in
+ * handler must not notice; but the event itself has to reach every listener from before the guard (the HTTP span,
+ * compression, on-finished). So the event is not suppressed: each listener that was added after the guard is replaced, in
  * its place, by a deferrable one, a function whose `listener` is the original (which is how `off` finds it).
  *
- * Listeners are replaced when that is needed, which for most responses is never: until then the guard only remembers who
- * listened before it. A response of Express has a hidden class of its own, and every property that is put on it costs
- * a copy of that.
+ * Listeners are replaced only when that is needed, which for most responses is never: until then the guard only keeps a list of the
+ * listeners from before it. A response of Express has a hidden class of its own, and every property that is put on it copies
+ * that class.
  */
 import { EventEmitter } from 'node:events';
 import { sharedState } from '../../core/shared-state.ts';
@@ -14,10 +14,10 @@ import { findInPrototypeChain } from '../response/shadow-property.ts';
 
 export type Listener = (...args: unknown[]) => void;
 
-/** Listeners as they were registered: an event, one listener of it, an event, one of it, and so on. */
+/** A flat list of pairs: the name of an event, then one listener of it. */
 export type Listening = readonly (string | Listener)[];
 
-/** The plain method by which each of them registers a deferrable listener. */
+/** For each wrapped method, the plain method by which it registers a deferrable listener. */
 const PLAIN = {
   on: 'on',
   addListener: 'on',
@@ -29,7 +29,7 @@ const PLAIN = {
 type MethodName = keyof typeof PLAIN;
 type Method = (this: EventEmitter, type: string | symbol, listener: Listener) => EventEmitter;
 
-/** Who listens to the events `types` now. Each live stream keeps such a list, so it is flat, and has no room to grow. */
+/** The present listeners of the events `types`. Each live stream keeps such a list, so it is flat and has no spare capacity. */
 export function listening(emitter: EventEmitter, types: Iterable<string>): Listening {
   let found: Listening = NO_LISTENERS;
   for (const type of types) {
@@ -46,7 +46,7 @@ export const NO_LISTENERS: Listening = [];
 export interface DeferralRules {
   /** The events. */
   readonly deferred: ReadonlySet<string>;
-  /** Those that come at most once in the life of the emitter: a listener called ahead of its time is not called again. */
+  /** Events that an emitter emits at most once: a listener that was called before the event is not called again. */
   readonly once: ReadonlySet<string>;
   /** Listeners that are called when the event happens. */
   readonly exempt: Listening;
@@ -74,7 +74,7 @@ export class DeferredListeners {
     for (const name of NAMES) Object.defineProperty(emitter, name, WRAPPED[name]);
   }
 
-  /** A call of one of the methods on the emitter, or on what stands for it. */
+  /** Handles a call of one of the wrapped methods, on the emitter or on a proxy of it. */
   register(
     self: EventEmitter,
     name: MethodName,
@@ -82,7 +82,7 @@ export class DeferredListeners {
     listener: Listener,
   ): EventEmitter {
     if (typeof type !== 'string' || !this.#deferred.has(type) || typeof listener !== 'function') {
-      // What it returns is not always the emitter: compression has a `drain` of its own.
+      // It does not always return the emitter: compression registers `drain` on its own stream.
       return this.#before[name].call(self, type, listener);
     }
     const isSingle = name === 'once' || name === 'prependOnceListener';
@@ -91,7 +91,7 @@ export class DeferredListeners {
     return self;
   }
 
-  /** `stays` is used up: a function that was added before the guard and once more after it is one of each. */
+  /** Each entry of `stays` counts once: a function added before the guard and again after it stays once and is replaced once. */
   #replace(type: string, stays: (string | Listener)[]): void {
     const present = rawListeners(this.emitter, type);
     const replaced = present.map((listener) =>
@@ -101,7 +101,7 @@ export class DeferredListeners {
   }
 
   #deferrable(type: string, listener: Listener & { listener?: unknown }): Listener {
-    // What `once` registers is a function around the listener, too.
+    // A listener with a `listener` of its own is the wrapper that `once` registers.
     return new DeferredListener(this, type, listener, typeof listener.listener === 'function')
       .registered;
   }
@@ -111,7 +111,7 @@ export class DeferredListeners {
     this.isDeferring = true;
   }
 
-  /** Makes every call that waited, in the order of the events; from now on events pass again. */
+  /** Makes every deferred call, in the order of the events; from now on events reach their listeners again. */
   release(): void {
     this.isDeferring = false;
     const { waiting = [] } = this;
@@ -119,7 +119,7 @@ export class DeferredListeners {
     for (const call of waiting) callIsolated(call);
   }
 
-  /** Calls the listeners of one event now; if it comes but once, the real one does not call them a second time. */
+  /** Calls the deferrable listeners of one event now; if it is one of `once`, the real event does not call them again. */
   callNow(type: string, args: unknown[] = []): void {
     for (const registered of rawListeners(this.emitter, type)) {
       const listener = deferrableOf.get(registered);
@@ -151,7 +151,7 @@ class DeferredListener {
     deferrableOf.set(registered, this);
   }
 
-  /** Called out of turn: the listener may have been removed while it waited. */
+  /** A call outside of the event: skipped if the listener has been removed meanwhile. */
   callIfPresent(args: unknown[]): void {
     const { emitter } = this.#owner;
     if (rawListeners(emitter, this.#type).includes(this.registered)) this.#call(args);
@@ -166,7 +166,7 @@ class DeferredListener {
   }
 }
 
-/** The function that its owner gave, and will take back. */
+/** The function that the app registered, and may pass to `off`. */
 function originalOf(listener: Listener & { listener?: unknown }): unknown {
   return typeof listener.listener === 'function' ? listener.listener : listener;
 }
@@ -176,7 +176,7 @@ function rawListeners(emitter: EventEmitter, type: string): Listener[] {
   return EventEmitter.prototype.rawListeners.call(emitter, type) as Listener[];
 }
 
-/** Takes one listener out of a list, if it is there. */
+/** Removes one listener from a list; true if it was there. */
 function take(from: (string | Listener)[], type: string, listener: Listener): boolean {
   for (let i = 0; i < from.length; i += 2) {
     if (from[i] === type && from[i + 1] === listener) return from.splice(i, 2).length > 0;
@@ -184,7 +184,7 @@ function take(from: (string | Listener)[], type: string, listener: Listener): bo
   return false;
 }
 
-/** Past all wrapped methods, and without a second warning that they are too many: they are as many as before. */
+/** Registers `listeners` anew, by the plain methods, and without Node's warning of too many: there are as many as before. */
 function put(emitter: EventEmitter, type: string, listeners: readonly Listener[]): void {
   const { prototype } = EventEmitter;
   const most = prototype.getMaxListeners.call(emitter);
@@ -194,7 +194,7 @@ function put(emitter: EventEmitter, type: string, listeners: readonly Listener[]
   prototype.setMaxListeners.call(emitter, most);
 }
 
-/** Which emitters have deferrable listeners, and what is registered for each; weak, because both come and go. */
+/** The `DeferredListeners` by emitter, and the `DeferredListener` by its registered function; weak, so that both can be collected. */
 const deferredOf = sharedState('deferred', () => new WeakMap<object, DeferredListeners>());
 const deferrableOf = sharedState('deferrable', () => new WeakMap<object, DeferredListener>());
 
@@ -206,7 +206,7 @@ const NAMES: readonly MethodName[] = [
   'prependOnceListener',
 ];
 
-/** What is put on every emitter: the same few functions, which find the rest by the emitter that they are called on. */
+/** The methods put on every emitter: shared functions, which find their `DeferredListeners` by the emitter they are called on. */
 const WRAPPED: Readonly<Record<MethodName, PropertyDescriptor>> = {
   on: wrapped('on'),
   addListener: wrapped('addListener'),
@@ -218,7 +218,7 @@ const WRAPPED: Readonly<Record<MethodName, PropertyDescriptor>> = {
 function wrapped(name: MethodName): PropertyDescriptor {
   const value: Method = function (type, listener) {
     const deferred = findInPrototypeChain(deferredOf, this);
-    // Called on a proxy of the emitter: what its class has for this.
+    // Called on another object, such as a proxy of the emitter: the method of its class answers.
     if (deferred === undefined) return Reflect.apply(inherited(this, name), this, [type, listener]);
     return deferred.register(this, name, type, listener);
   };
@@ -237,7 +237,7 @@ function methodsOf(emitter: EventEmitter): Readonly<Record<MethodName, Method>> 
   return Object.fromEntries(methods) as Record<MethodName, Method>;
 }
 
-/** What a listener throws stays its app's uncaught exception, and stops neither the others nor us. */
+/** An error that a listener throws becomes an uncaught exception of the app, and stops neither other listeners nor lastchunk. */
 function callIsolated(call: () => void): void {
   try {
     call();

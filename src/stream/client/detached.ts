@@ -1,7 +1,7 @@
 /**
- * Detached responses: a client has left, the answer is wanted all the same, and the handler must not notice, in whichever
- * way it asks. Whether and for how long that may last is the guard's policy and budget (`Finishing`). Meanwhile `res` and
- * `req` answer as they did a moment before the client left, and the events that would tell the handler are deferred
+ * Detached responses: a client has left, the answer is wanted all the same, and the handler must not notice, whichever property
+ * it reads. `Finishing` decides by the guard's policy and budget whether and for how long that may last. Meanwhile `res` and
+ * `req` show the state from before the client left, and the events that would tell the handler are deferred
  * (`DetachedResponse`). It lasts until the handler ends its response, or until the budget is spent.
  *
  * Not hidden are the raw socket, and listeners that were there before the guard.
@@ -23,19 +23,19 @@ import {
 } from './deferred-listeners.ts';
 import { finishKeyOf, FinishShares } from './finish-shares.ts';
 
-/** What `Finishing` has to know of its stream. */
+/** The fields of its stream that `Finishing` reads. */
 export interface FinishingOwner extends StreamView {
   readonly phase: Phase;
   readonly settings: StreamSettings;
   readonly exchange: Exchange;
   readonly environment: StreamEnvironment;
-  /** `budgetSpent` is told when the budget is. */
+  /** `budgetSpent` is called when the budget is spent. */
   readonly hooks: Pick<StreamHooks, 'budgetSpent'>;
 }
 
 /** Whether, and for how long, one guarded stream may outlive its client. */
 export class Finishing {
-  /** It has one of its guard's places. */
+  /** The stream has one of the places of its guard. */
   #active = false;
   readonly #stream: FinishingOwner;
   #exempt = NO_EXEMPT;
@@ -58,20 +58,20 @@ export class Finishing {
     });
   }
 
-  /** Who listens now was there before the guard, and is exempt; so is `own`. */
+  /** The present listeners are from before the guard, and exempt; so is `own`. */
   exemptPresent(own: Listener): void {
     const { req, res } = this.#stream.exchange;
     this.#exempt = { res: listening(res, RES_EVENTS), req: listening(req, REQ_EVENTS), own };
   }
 
-  /** The `'close'` of the request or of the response is being emitted: who hears it now need not be told again. */
+  /** The `'close'` of the request or of the response is being emitted: its present listeners need not be called again. */
   noteClose(emitter: unknown): void {
-    // Once listeners are deferred, each of them knows whether it was called.
+    // Deferred listeners record themselves whether they were called.
     if (this.#made !== undefined) return;
     this.#exempt = withNotified(this.#exempt, this.#stream.exchange, emitter);
   }
 
-  /** Asks for a place, as the client leaves: whether the handler may go on without it, or which bound keeps it from that. */
+  /** Takes a place when the client leaves: true if the handler may go on, false if the policy says no, else the bound that is reached. */
   claim(): boolean | FinishRefusal {
     if (this.#stream.settings.policy.disconnected !== 'finish') return false;
     const refusal = this.#shares.take(this.#key);
@@ -93,20 +93,20 @@ export class Finishing {
     this.#observer.onFinishing(this.#stream, true);
   }
 
-  /** The stream has so many bytes now. */
+  /** The stream has `bytes` bytes now: spends the budget if they are too many. */
   spend(bytes: number): void {
     const { maxBytes } = this.#stream.settings.finish;
     if (!this.#active || bytes - this.#bytesAtLeave <= maxBytes) return;
     if (!this.#isAsking) this.#spent('bytes');
   }
 
-  /** The handler ended its response; its events come, each once. */
+  /** The handler ended its response: its deferred events are emitted, each once. */
   end(callback: (() => void) | undefined): void {
     this.done();
     this.#detached.end(callback);
   }
 
-  /** The response shows its real state again, then the deferred events come. */
+  /** The response shows its real state again, then the deferred events are emitted. */
   restore(): void {
     this.done();
     this.#made?.restore();
@@ -117,7 +117,7 @@ export class Finishing {
     this.#detached.callCloseListeners();
   }
 
-  /** The stream is over, or its time without a client is. */
+  /** Gives the place back: the stream, or its time without a client, is over. */
   done(): void {
     if (!this.#active) return;
     this.#active = false;
@@ -135,7 +135,7 @@ export class Finishing {
     return this.#stream.environment.observer;
   }
 
-  /** Of this guard. */
+  /** The places of this guard. */
   get #shares(): FinishShares {
     const { environment, settings } = this.#stream;
     const known = environment.finishing.get(settings);
@@ -146,12 +146,12 @@ export class Finishing {
   }
 
   #startTimer(): void {
-    // The handler's own work keeps a process up; the budget alone does not.
+    // `unref`: only the handler's own work keeps the process running, not this timer.
     const { timeoutMs } = this.#stream.settings.finish;
     this.#timer = setTimeout(() => this.#spent('time'), timeoutMs).unref();
   }
 
-  /** The end, unless somebody reads the stream; who began a moment ago, elsewhere, is known by asking. */
+  /** Ends the stream, unless it has readers; the relay is asked for readers on other instances. */
   #spent(why: FinishRefusal): void {
     const { id, environment } = this.#stream;
     if (environment.relay === undefined) return this.#refuse(why);
@@ -170,33 +170,33 @@ export class Finishing {
   }
 }
 
-/** Events of a response that tell its handler about the connection. `finish`: HTTP/2 emits it at a reset. */
+/** Events by which a response's handler learns of the connection. `finish` too: HTTP/2 emits it at a reset. */
 const RES_EVENTS: ReadonlySet<string> = new Set(['close', 'finish']);
 
 /** The same of a request. */
 const REQ_EVENTS: ReadonlySet<string> = new Set(['close', 'aborted', 'error']);
 
-/** The one that both have. */
+/** The event that request and response both have. */
 const CLOSE = ['close'];
 
-/** Events that come once in a life, so that a listener called ahead of its time is not called again. */
+/** Events that an emitter emits at most once, so that a listener called before the event is not called again. */
 const ONCE: ReadonlySet<string> = new Set(['close', 'finish', 'aborted']);
 
 /**
- * Listeners that are never deferred: they were there before the guard, or they have heard already what could be
+ * Listeners that are never deferred: they were there before the guard, or they have already received the event that would be
  * deferred.
  */
 interface ExemptListeners {
   readonly res: Listening;
   readonly req: Listening;
-  /** Our own, which listens to the `'close'` of both. */
+  /** Our own listener of the `'close'` of both. */
   readonly own: Listener;
 }
 
 /** The state before the first check. */
 const NO_EXEMPT: ExemptListeners = { res: NO_LISTENERS, req: NO_LISTENERS, own: () => {} };
 
-/** With those who hear the `'close'` of `emitter` now. */
+/** Adds the listeners that receive the `'close'` of `emitter` now. */
 function withNotified(
   before: ExemptListeners,
   { req, res, h2 }: Exchange,
@@ -209,7 +209,7 @@ function withNotified(
   return { ...before, res: [...before.res, ...listening(res, told)] };
 }
 
-/** A request and its response after their client left, as their handler sees them; until `begin` as they are. */
+/** A request and its response as their handler sees them after the client left; until `begin` they show their real state. */
 class DetachedResponse {
   readonly #exchange: Exchange;
   readonly #res: DeferredListeners;
@@ -230,19 +230,19 @@ class DetachedResponse {
     this.#req = listenersOf(exchange.req, REQ_EVENTS, req);
   }
 
-  /** The client has left: from now on the handler is not told. */
+  /** The client has left: from now on this is hidden from the handler. */
   begin(): void {
     const { req, h2 } = this.#exchange;
     this.#res.defer();
     this.#restore = this.#shadowResponse();
-    // A request whose body never came whole cannot be hidden: whoever reads it would wait for ever.
+    // With an incomplete request body it cannot be hidden on the request: a handler that reads the body would wait for ever.
     if (req.complete || h2 !== undefined) {
       this.#req.defer();
       this.#restore.push(...this.#shadowRequest());
     }
   }
 
-  /** The handler ended its response: `callback`, `finish`, then the events that waited, each once. */
+  /** The handler ended its response: `callback`, `finish`, then the deferred events, each once. */
   end(callback: (() => void) | undefined): void {
     this.#ended = true;
     process.nextTick(() => {
@@ -253,18 +253,18 @@ class DetachedResponse {
     });
   }
 
-  /** The real state is back, then the events that waited come. */
+  /** Restores the real state, then emits the deferred events. */
   restore(): void {
     if (this.#restore === undefined) return;
     for (const restore of this.#restore) restore();
     this.#restore = undefined;
     this.#res.release();
     this.#req.release();
-    // Some may have begun to wait for it when it had come, and before the handler could know.
+    // Listeners may have been added after the real `'close'`, when the handler could not yet see it.
     this.#res.callNow('close');
   }
 
-  /** The listeners of `'close'` are called now, and not again at the real close. */
+  /** Calls the listeners of `'close'` now; the real close does not call them again. */
   callCloseListeners(): void {
     this.#res.callNow('close');
     this.#req.callNow('close');
@@ -287,7 +287,7 @@ class DetachedResponse {
     ];
   }
 
-  /** What a request says of itself is what it said a moment before. */
+  /** The request shows the state from before the client left. */
   #shadowRequest(): (() => void)[] {
     const { req } = this.#exchange;
     return (['destroyed', 'closed', 'errored', 'aborted'] as const).map((name) => {

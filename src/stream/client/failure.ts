@@ -1,6 +1,6 @@
 /**
- * What an error that ended a stream says about it: which side it came from, whether it is a time-out, and the
- * low-cardinality name that spans and logs carry. Recognised by code and class, never by message.
+ * What an error that ended a stream shows: the side it came from, whether it is a time-out, and the low-cardinality
+ * name for spans and logs. It is recognised by code and class, except for two messages of fetch.
  */
 import { hasFact } from '../../core/error-facts.ts';
 import { causesOf, errorCodeOf, errorTypeOf } from '../../core/errors.ts';
@@ -24,7 +24,7 @@ export function outcomeOf(error: unknown): Extract<Outcome, 'failed' | 'timed-ou
   return causesOf(error).some(isTimeout) ? 'timed-out' : 'failed';
 }
 
-/** `error.type` of a stream: `timeout` for a time-out, whichever it was, else what the error goes by. */
+/** `error.type` of a stream: `timeout` for every time-out, else the code or name of the error. */
 export function errorType(error: unknown): string {
   return causesOf(error).some(isTimeout) ? 'timeout' : errorTypeOf(error);
 }
@@ -44,7 +44,7 @@ function isUpstream(error: unknown): boolean {
   return classNames(error).some((name) => UPSTREAM_CLASSES.has(name));
 }
 
-/** undici, for a fetch whose body was cut and for one that could not connect. */
+/** Messages of undici, for a fetch whose body broke off and for one that could not connect. */
 const UPSTREAM_FETCH_MESSAGES: ReadonlySet<string> = new Set(['terminated', 'fetch failed']);
 
 function classNames(error: Error): string[] {

@@ -1,6 +1,6 @@
 /**
- * How many streams of one guard outlive their clients now: all together, and those of one key. Without keys, one client that
- * opens streams and leaves them would use up what others need to have their answers finished.
+ * Counts the streams of one guard that outlive their clients now: all together, and by key. Without keys, one client that opens
+ * streams and leaves them would use up the places that others need to have their answers finished.
  */
 import { boundIdentifier } from '../../core/identifiers.ts';
 import { isReference } from '../../core/values.ts';
@@ -11,18 +11,18 @@ import type { StreamSettings } from '../settings.ts';
 export class FinishShares {
   readonly #settings: StreamSettings['finish'];
   #count = 0;
-  /** Keys of which there is none are not in it. */
+  /** Streams by key; keys without a stream are removed. */
   readonly #byKey = new Map<string, number>();
 
   constructor(settings: StreamSettings['finish']) {
     this.#settings = settings;
   }
 
-  /** Takes a place; says which bound is reached where there is none. Without a key only the bound of all counts. */
+  /** Takes a place; returns the bound that is reached where there is none. Without a key only the guard's bound counts. */
   take(key: string | undefined): 'concurrent' | 'per-key' | undefined {
     const { maxConcurrent, maxConcurrentPerKey } = this.#settings;
     const ofKey = key === undefined ? 0 : (this.#byKey.get(key) ?? 0);
-    // The narrower bound first: who has used up his own share is no sign that the guard's is too small.
+    // The narrower bound first: a key that reached its own bound does not show that the guard's bound is too small.
     if (key !== undefined && ofKey >= maxConcurrentPerKey) return 'per-key';
     if (this.#count >= maxConcurrent) return 'concurrent';
     this.#count += 1;
@@ -41,8 +41,8 @@ export class FinishShares {
 }
 
 /**
- * Whose share a request is of; `undefined` where nobody says. Asked while the client is there: later its address is not
- * known. What `finish.key` throws, or gives that is no string, is told to `onTrouble` and counts as nothing said.
+ * The key of a request; `undefined` where there is none. Called while the client is connected: later its address is unknown. When
+ * `finish.key` throws, or returns something other than a string, `onTrouble` receives the error and there is no key.
  */
 export function finishKeyOf(
   req: RoutedRequest,
@@ -60,7 +60,7 @@ export function finishKeyOf(
   }
 }
 
-/** Express's `req.ip`, where `trust proxy` says how to find it; without, behind a balancer, all clients would be one. */
+/** Express's `req.ip`, only where `trust proxy` is set: without it, all clients behind a load balancer have the same address. */
 function addressByExpress(req: RoutedRequest): unknown {
   const { app } = req as { readonly app?: unknown };
   if (!isReference(app) || !('get' in app) || typeof app.get !== 'function') return undefined;

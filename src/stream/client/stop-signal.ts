@@ -10,9 +10,9 @@ import type { RoutedRequest } from '../response/exchange.ts';
 
 /** The signal of one stream. */
 export class StopSignal {
-  /** What it was aborted with; `undefined` while it is not. */
+  /** The reason of the abort; `undefined` while it is not aborted. */
   reason: DOMException | undefined;
-  /** Who does not wait for the answer any more, and since when. */
+  /** Why the answer is no longer awaited, and since when; undefined while it is. */
   departed: { readonly how: Departure; readonly at: Moment } | undefined;
   #controller: AbortController | undefined;
 
@@ -24,7 +24,7 @@ export class StopSignal {
     return this.#controller.signal;
   }
 
-  /** Nobody waits for the answer; the first call counts. */
+  /** Records that the answer is no longer awaited; the first call counts. */
   recordDeparture(how: Departure): void {
     this.departed ??= { how, at: thisMoment() };
   }
@@ -49,18 +49,18 @@ export function stopSignalFor(req: RoutedRequest, guarded: boolean): StopSignal 
   return stopSignal;
 }
 
-/** Whose signals they are; weak, because requests come and go. */
+/** The signals by request; weak, so that requests can be collected. */
 const signals = new WeakMap<object, StopSignal>();
 
 /**
- * The same for all requests: of objects with a getter each of their own V8 makes dictionaries, which are larger by a
- * kilobyte and a half, and slow.
+ * One descriptor for all requests: V8 turns objects that each have a getter of their own into dictionaries, which are slow and take
+ * a kilobyte and a half more.
  */
 const SIGNAL: PropertyDescriptor = {
   configurable: true,
   get(this: object): unknown {
     const found = findInPrototypeChain(signals, this);
-    // Asked of a proxy of the request: what its class has for this.
+    // Read on another object, such as a proxy of the request: the getter of its class answers.
     return found === undefined
       ? Reflect.get(Object.getPrototypeOf(this), 'signal', this)
       : found.signal;

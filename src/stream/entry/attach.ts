@@ -18,7 +18,7 @@ import { InterceptedResponse } from './intercept.ts';
 /** Streams by response. Two copies of this version in a process must not wrap one response twice. */
 const streams = sharedState('streams', () => new WeakMap<object, Stream>());
 
-/** The stream of a response; nothing is stuck onto the response itself. */
+/** The stream of a response, found by a map: the response itself has no property for it. */
 export function streamOf(res: object): Stream | undefined {
   return streams.get(res);
 }
@@ -42,7 +42,7 @@ export function attach(
   try {
     return attached(req, res, settings, environment);
   } catch (error) {
-    // This object is not a response of Node: the app continues with it, without a stream.
+    // This object is not a response of Node: the app continues without a stream.
     const half = streamOf(res);
     if (half !== undefined) environment.live.delete(half.id);
     streams.delete(res);
@@ -75,7 +75,7 @@ function attached(
   }
   if (stream.guarded) environment.live.set(stream.id, stream);
   sweepConnections(environment);
-  // The client may have left while something asynchronous stood in front of us; no event will tell.
+  // The client may have left while an asynchronous middleware before us ran; then no event follows.
   if (stream.exchange.socket.destroyed) connectionClosed(stream);
   return stream;
 }
@@ -105,10 +105,10 @@ function tellLate({ route }: StreamSettings, environment: Environment): void {
 class Attachment implements StreamHooks {
   readonly #stream: Stream;
   readonly #response: InterceptedResponse;
-  /** Heard from the request, the response and the connection; one function, because there is one for each live stream. */
+  /** Listens to the request, the response and the connection; one function for all three, to save memory per live stream. */
   readonly #onClose: (this: unknown) => void;
   #stopListening: (() => void) | undefined;
-  /** The methods before and after they were wrapped; a guard never has to give them back. */
+  /** The methods before and after they were wrapped; undefined under a guard, which never restores them. */
   readonly #methods: { readonly before: Methods; readonly wrapped: Methods } | undefined;
 
   constructor(stream: Stream) {
@@ -162,12 +162,12 @@ class Attachment implements StreamHooks {
     restoreMethods(this.#stream.exchange.res, this.#methods.before, this.#methods.wrapped);
   }
 
-  /** Our listeners come first: the verdict has to be taken before Node changes what it rests on. */
+  /** Our listeners come first: the close verdict reads state that Node's own listeners change. */
   #listen(): void {
     const { finishing, exchange } = this.#stream;
     const { req, res, socket, h2 } = exchange;
     finishing?.exemptPresent(this.#onClose);
-    // Past whoever has wrapped the methods, as tracing does to bind its context: deferred listeners know this very function.
+    // The plain method, not one that tracing may have wrapped to bind its context: deferred listeners look for this very function.
     const { prototype } = EventEmitter;
     prototype.prependListener.call(res, 'close', this.#onClose);
     if (finishing !== undefined) prototype.prependListener.call(req, 'close', this.#onClose);
@@ -184,7 +184,7 @@ class Attachment implements StreamHooks {
   }
 }
 
-/** What `observe()` wraps, and has to give back to a guard. */
+/** The methods that `observe()` wraps, and restores for a guard. */
 const WRAPPED = ['write', 'end', 'writeHead', 'destroy', 'flushHeaders'];
 
 type Methods = readonly (PropertyDescriptor | undefined)[];
@@ -194,7 +194,7 @@ function ownMethods(res: Response): Methods {
   return WRAPPED.map((name) => Object.getOwnPropertyDescriptor(res, name));
 }
 
-/** Takes our methods off again, where nobody has wrapped them since. */
+/** Removes our methods, except those that other code has wrapped since. */
 function restoreMethods(res: Response, before: Methods, wrapped: Methods): void {
   for (const [i, name] of WRAPPED.entries()) {
     const now = Object.getOwnPropertyDescriptor(res, name);

@@ -1,6 +1,6 @@
 /**
- * Whether a response is a stream, asked with what its app's options say; and where the answer is no on a guarded route, so
- * that nothing of it is kept, that this is said.
+ * Decides whether a response is a stream, by the options of its guard. Where a successful response of a guarded route is not one, so
+ * that nothing of it is kept, this is counted and logged.
  */
 import {
   type DecidingCall,
@@ -12,16 +12,16 @@ import { beginsVendorAnswer, isVendorAnswer } from '../../formats/index.ts';
 import { step } from '../lifecycle/effects.ts';
 import type { Stream } from '../lifecycle/stream.ts';
 
-/** The call at which it is asked, and the body that it brings. */
+/** The call at which it is decided, and the body of that call. */
 export interface DecidingBody {
   readonly call: DecidingCall;
   /** False for an `end` without a body. */
   readonly hasBody: boolean;
-  /** What `write` or `end` was given. */
+  /** The chunk given to `write` or `end`. */
   readonly chunk?: unknown;
 }
 
-/** Decides an undecided response; `later` leaves it as it is, `other` makes it one. */
+/** Decides an undecided response: `later` leaves it undecided, `other` puts it into that phase. */
 export function decide(
   stream: Stream,
   head: ResponseHead,
@@ -42,11 +42,11 @@ export function decide(
   return 'other';
 }
 
-/** Counts an answer that should perhaps have been kept; the first of a route is told in words. */
+/** Counts a response that should perhaps have been kept; the first of a route is logged. */
 function tellUnrecognised(stream: Stream, { status, contentType }: ResponseHead): void {
   const { guarded, method, route, environment } = stream;
   if (!guarded || method === 'HEAD' || status < 200 || status > 299) return;
-  // These have no body whatever their handler writes.
+  // Node sends no body with these, whatever their handler writes.
   if (status === 204 || status === 205) return;
   environment.observer.onUnrecognised(stream, contentType);
   const type = contentType === '' ? 'no media type' : contentType;
@@ -57,7 +57,7 @@ function tellUnrecognised(stream: Stream, { status, contentType }: ResponseHead)
   );
 }
 
-/** The option `stream`, asked; undefined where the default rule decides. */
+/** The result of the option `stream`; undefined where the default rule decides. */
 function forcedBy(stream: Stream): boolean | undefined {
   const option = stream.settings.stream;
   if (option === undefined || option === true) return option;

@@ -1,10 +1,10 @@
-/** The head of a response: what it says at the moment it is known, and the two headers of ours. */
+/** The head of a response, and the two headers that lastchunk adds to it. */
 import { charsetOf, headerPairs, mediaType, type ResponseHead } from '../response/is-stream.ts';
 import type { Response } from '../response/exchange.ts';
 import type { Stream } from '../lifecycle/stream.ts';
 import { isObject } from '../../core/values.ts';
 
-/** The head as it would go out now; `given` are the arguments of a `writeHead` that is being called. */
+/** The head as it would be sent now; `given` are the arguments of a `writeHead` that is being called. */
 export function headOf(res: Response, given: readonly unknown[] = []): ResponseHead {
   const [status, ...rest] = given;
   const pairs = headerPairs(rest.find(isObject));
@@ -28,7 +28,7 @@ export function addHeaders(stream: Stream): void {
   for (const [name, value] of ownHeaders(stream)) res.setHeader(name, value);
 }
 
-/** Takes them off again: the head was refused. */
+/** Removes our headers again: Node refused the head. */
 export function removeHeaders(stream: Stream): void {
   const { res } = stream.exchange;
   if (!wantsHeaders(stream) || res.headersSent) return;
@@ -52,15 +52,15 @@ export function withHeaders(args: readonly unknown[], stream: Stream): unknown[]
 }
 
 /**
- * Node joins the head of dozens of strings and keeps it for as long as the response lives; V8 keeps each of them, a
- * kilobyte more than their text, until somebody looks at what is written there.
+ * Makes V8 flatten the text of the head. Node concatenates it from dozens of strings and keeps it as long as the response; until its
+ * characters are read, V8 keeps each part, a kilobyte more than the text.
  */
 export function flattenHead(res: Response): void {
   const { _header: head } = res as { _header?: string | null };
   if (typeof head === 'string') ANY.test(head);
 }
 
-/** Looking with a regular expression is never optimised away. */
+/** Reading the text with a regular expression is never optimised away. */
 const ANY = /\S/;
 
 function wantsHeaders(stream: Stream): boolean {
@@ -68,7 +68,7 @@ function wantsHeaders(stream: Stream): boolean {
 }
 
 function ownHeaders(stream: Stream): [string, string][] {
-  // An id of the app's may hold what a header must not.
+  // An id of the app may contain characters that a header must not.
   return [
     ['X-Stream-Id', stream.id],
     ['X-Message-Id', encodeURIComponent(stream.identity.id)],

@@ -1,8 +1,8 @@
 /**
- * The response's own methods, wrapped on the instance. Each wrapper asks the stream, then calls the original with the
- * caller's own arguments: never one more (compression trips over a callback that the app did not give) and never one
- * less. What is held is held below Node's response, which answers for itself; here only those calls are answered that
- * must not reach it: what is written for a client that is gone, and what comes after an end that is held.
+ * The response's own methods, wrapped on the instance. Each wrapper passes the call to the stream, then calls the original with
+ * the caller's own arguments: never one more (compression breaks on a callback that the app did not give) and never one
+ * less. Bytes are held below Node's response, which answers its calls itself; only two kinds of calls must not reach it, and are
+ * answered here: writes for a client that is gone, and calls after an end that is held.
  */
 import { type FrameIds, frameIdsFor } from '../body/frame-ids.ts';
 import type { ResponseHead } from '../response/is-stream.ts';
@@ -37,13 +37,13 @@ import { addHeaders, flattenHead, headOf, removeHeaders, withHeaders } from './h
 /** How a write is handled: passed to Node; accepted and discarded; or answered as a write after the end. */
 type WriteRoute = 'passes' | 'discarded' | 'too late';
 
-/** One response whose methods ask its stream. */
+/** One response whose methods are wrapped for its stream. */
 export class InterceptedResponse {
   readonly #stream: Stream;
   readonly #methods: Methods;
-  /** Compression gives a response `flush`; it has to stand before us. */
+  /** The response had `flush`, which compression adds: compression was mounted before us, as it must be. */
   readonly #hadFlush: boolean;
-  /** Node's own code is running, which calls further methods of the response: `end` over HTTP/2 calls `write`. */
+  /** An original method is running; it may call further methods of the response: `end` over HTTP/2 calls `write`. */
   #isNested = false;
   #givenHead: ResponseHead | undefined;
   #ids: FrameIds | undefined;
@@ -57,7 +57,7 @@ export class InterceptedResponse {
     if (h2 !== undefined) noteReset(stream, h2);
   }
 
-  /** Ends or destroys the response without asking the stream. */
+  /** Ends or destroys the response, bypassing the wrappers. */
   close(how: 'end' | 'destroy'): void {
     const { res, socket, hasConnection, h2 } = this.#stream.exchange;
     if (!hasConnection) closeDouble(this.#stream, this.#methods[how]);
@@ -100,17 +100,17 @@ export class InterceptedResponse {
     return flowing;
   }
 
-  /** A chunk is being written: it is taken, if it is the stream's. */
+  /** Decides how a write is handled; the stream takes its chunk, if it belongs to the stream. */
   #routeOf(args: unknown[]): WriteRoute {
     const stream = this.#stream;
     const [chunk] = args;
     if (this.#isNested) return 'passes';
     noticeClosed(stream);
-    // Anything else is refused by Node, and may be followed by an answer.
+    // Node refuses any other type of chunk; the handler may then send another answer.
     if (stream.phase.kind === 'undecided' && isBytes(chunk)) this.#beginWrite(chunk);
     if (!stream.concerned) return 'passes';
     const { res } = stream.exchange;
-    // Its head is built, as by any first write: who asks `headersSent` must not answer a second time.
+    // A first write builds the head: code that reads `headersSent` must not answer a second time.
     if (stream.phase.clientGone && !res.headersSent) res.writeHead(res.statusCode);
     if (stream.phase.discardsWrites) return 'discarded';
     if (stream.endCalled) return stream.hold.isLate ? 'too late' : 'passes';
@@ -161,12 +161,12 @@ export class InterceptedResponse {
 
   #destroy(self: Response, args: unknown[]): unknown {
     const stream = this.#stream;
-    // An adapter's response destroys itself in its `end`.
+    // The response of an adapter destroys itself in its `end`.
     if (this.#isNested) return this.#call(this.#methods.destroy, self, args);
-    // Its handler goes on without its client, as that of the answer before it.
+    // Its handler goes on without its client, like that of the response before it on the connection.
     if (stream.phase.isDetached && isDestroyedByNode(stream.exchange, args[0])) return self;
     const refused = stream.concerned && !handlerDestroyed(stream, args[0]);
-    // A bare response has left its connection by now, and nothing of this reaches it.
+    // Without lastchunk the response would be over and detached from its connection, so this would do nothing.
     if (refused || (stream.hold.active && stream.hold.isLate))
       return stream.exchange.h2 === undefined ? self : undefined;
     stream.hold.handlerDestroys(args[0]);
@@ -200,7 +200,7 @@ export class InterceptedResponse {
     return self;
   }
 
-  /** Node's own end, with its bytes kept back until the stream knows whether they have to wait. */
+  /** Calls Node's own `end`, under a hold until it is certain whether its bytes have to wait. */
   #endHeld(
     self: Response,
     args: unknown[],
@@ -213,7 +213,7 @@ export class InterceptedResponse {
     try {
       result = this.#nested(() => this.#call(this.#methods.end, self, args));
     } catch (error) {
-      // The response has not ended: what it goes on with is as if this had not been called.
+      // The response has not ended: the hold is released as if `end` had not been called.
       stream.releaseUnlessWaiting();
       throw error;
     }
@@ -237,16 +237,16 @@ export class InterceptedResponse {
       discard(done);
       return self;
     }
-    // Over HTTP/2 it calls `write`, which answers.
+    // Over HTTP/2 `end` calls `write`, whose wrapper answers.
     const isLate = hold.isLate && hasBody && exchange.h2 === undefined;
     return isLate ? this.#callLate('end', self, args) : this.#call(this.#methods.end, self, args);
   }
 
-  /** The answer of a response that is over: no `error` event, which nobody expects who clears a timer at `close`. */
+  /** Answers as a response that is over: without an `error` event, which a handler that stops at `close` does not expect. */
   #callLate(name: 'write' | 'end', self: Response, args: unknown[]): unknown {
     const { res, h2 } = this.#stream.exchange;
     if (h2 !== undefined) return refuseWrite(lastFunction(...args));
-    // Node asks this alone whether to emit the error.
+    // Node emits the error only if this is false.
     const { destroyed } = res;
     res.destroyed = true;
     try {
@@ -256,14 +256,14 @@ export class InterceptedResponse {
     }
   }
 
-  /** Asks, while it is open, whether the response is a stream; its head if it is one, which then has to begin. */
+  /** Decides, once, whether the response is a stream; returns its head if it is, and the caller then begins the stream. */
   #ask(body: DecidingBody, given?: ResponseHead): ResponseHead | undefined {
     const stream = this.#stream;
     if (stream.phase.kind !== 'undecided') return undefined;
     const { res } = stream.exchange;
     const head = given ?? (res.headersSent ? this.#givenHead : undefined) ?? headOf(res);
     const answer = decide(stream, head, body);
-    // The response itself cannot tell afterwards what `writeHead` was given.
+    // Kept, because headers given to `writeHead` cannot be read from the response.
     if (answer === 'later') this.#givenHead = given;
     if (answer !== 'stream') return undefined;
     this.#ids = frameIdsFor(stream.settings, stream.environment, head);
@@ -277,7 +277,7 @@ export class InterceptedResponse {
       this.#isNested = true;
       return call();
     } catch (error) {
-      // What follows is another answer, such as an error page.
+      // Another answer will follow, such as an error page.
       if (kind === 'undecided') removeHeaders(this.#stream);
       throw error;
     } finally {

@@ -1,9 +1,9 @@
-/** The methods of a response that are wrapped: as they were before, and what a call of one brings. */
+/** The methods of a response that are wrapped: the originals, and helpers for their arguments and answers. */
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Stream } from '../lifecycle/stream.ts';
 import type { Response } from '../response/exchange.ts';
 
-/** A method with whatever arguments it is given. */
+/** A method with any arguments. */
 export type Method = (this: Response, ...args: unknown[]) => unknown;
 /** The last argument of `write` and `end`. */
 export type Callback = (error?: Error | null) => void;
@@ -17,7 +17,7 @@ export type Methods = Readonly<Record<(typeof NAMES)[number], Method>>;
 /** `NGHTTP2_CANCEL`: the stream is no longer wanted. */
 const H2_CANCEL = 8;
 
-/** A method that is put on a response; `self` is what it is called on, which may be a proxy of it. */
+/** A method that is put on a response; `self` is the object that it is called on, which may be a proxy of the response. */
 export function wrapper(answer: (self: Response, args: unknown[]) => unknown): Method {
   return function (this: Response, ...args: unknown[]) {
     return answer(this, args);
@@ -25,8 +25,8 @@ export function wrapper(answer: (self: Response, args: unknown[]) => unknown): M
 }
 
 /**
- * A reset looks the same from either side, unless it is seen being made. `NGHTTP2_CANCEL` is not: it is what Node
- * itself closes every stream with when a client's connection goes.
+ * Notes that this process resets an HTTP/2 stream: afterwards a reset looks the same, whichever side made it. `NGHTTP2_CANCEL` does not
+ * count, because Node itself closes every stream with it when the client's connection closes.
  */
 export function noteReset(stream: Stream, h2: ServerHttp2Stream): void {
   const close = h2.close.bind(h2);
@@ -37,7 +37,7 @@ export function noteReset(stream: Stream, h2: ServerHttp2Stream): void {
   };
 }
 
-/** Closes a response without a connection, which may lack the method, or ask more of its socket than there is. */
+/** Closes a response without a connection, which may lack the method, or need a socket that it does not have. */
 export function closeDouble({ exchange, environment }: Stream, method: Method | undefined): void {
   try {
     if (typeof method === 'function') Reflect.apply(method, exchange.res, []);
@@ -47,14 +47,14 @@ export function closeDouble({ exchange, environment }: Stream, method: Method | 
   exchange.socket.destroy();
 }
 
-/** The handler has ended or destroyed its response: without a connection there is no other event for that. */
+/** The handler ended or destroyed its response: without a connection no event follows, so the idle socket is destroyed. */
 export function closeWhenReleased(stream: Stream): void {
   const { exchange, phase } = stream;
   if (exchange.hasConnection || phase.isClosing) return;
   void stream.released.then(() => exchange.socket.destroy());
 }
 
-/** What a write does on an HTTP/2 response that is over. */
+/** The answer to a write on an HTTP/2 response that is over. */
 export function refuseWrite(callback: Callback | undefined): false {
   const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' });
   if (callback !== undefined) process.nextTick(callback, error);
@@ -67,25 +67,25 @@ export function discard(callback: Callback | undefined): true {
   return true;
 }
 
-/** The callback of a call, wherever its overload has it. */
+/** The callback among the arguments of a call, in whichever place its overload has it. */
 export function lastFunction(...args: unknown[]): Callback | undefined {
   const found = args.find((arg) => typeof arg === 'function');
   // A function in this place is what Node would call as the callback.
   return found as Callback | undefined;
 }
 
-/** What Node takes as a chunk. */
+/** Whether Node accepts it as a chunk. */
 export function isBytes(chunk: unknown): boolean {
   return typeof chunk === 'string' || chunk instanceof Uint8Array;
 }
 
-/** The arguments of a call that waits: bytes are copied, because handlers reuse their buffers. */
+/** The arguments of a call whose bytes are sent later: bytes are copied, because handlers reuse their buffers. */
 export function copied(args: unknown[]): unknown[] {
   const [chunk, ...rest] = args;
   return chunk instanceof Uint8Array ? [Buffer.from(chunk), ...rest] : args;
 }
 
-/** The methods of a response; nearly always those of its class, and then one record for all of them. */
+/** The methods of a response. They are nearly always those of its class, and then all responses share one record. */
 export function methodsOf(res: Response): Methods {
   // The typings give each method its own signature; here arguments are only passed on.
   const own = res as unknown as Record<string, Method>;
@@ -93,7 +93,7 @@ export function methodsOf(res: Response): Methods {
   if (known !== undefined && NAMES.every((name) => known[name] === own[name])) return known;
   // Each of the names was given its method.
   const methods = Object.fromEntries(NAMES.map((name) => [name, own[name]])) as Methods;
-  // What somebody has put on the response itself would keep that response alive.
+  // Not if one is a property of the response itself: the shared record would keep that response in memory.
   if (!NAMES.some((name) => Object.hasOwn(res, name))) lastMethods = methods;
   return methods;
 }

@@ -35,7 +35,7 @@ export type ErrorMiddleware = (
 /** The app's own handler, with its framework's types. */
 export type AppHandler<Req, Res> = (req: Req, res: Res, next: Next) => unknown;
 
-/** A middleware or handler, with what its framework, or Node, gives it. */
+/** A middleware or handler, with the arguments that its framework, or Node, passes. */
 export type Handler = (req: RoutedRequest, res: Response, next?: Next) => unknown;
 
 /** Counts and times every streaming response. */
@@ -48,7 +48,7 @@ export function observeMiddleware(environment: Environment, options?: ObserveOpt
   });
 }
 
-/** Guards the response of the handler that follows, or of `handler`, whose failures are then seen first. */
+/** Guards the response of the handlers that follow, or of `handler`, whose failures then reach the stream before any error handler. */
 export function guardMiddleware<Req, Res>(
   environment: Environment,
   options?: GuardOptions<Req>,
@@ -64,14 +64,14 @@ export function guardMiddleware<Req, Res>(
   }
   if (environment.keeper === undefined) environment.warnOnce('no store', NO_STORE);
   if (settings.route !== undefined) environment.observer.onRoute(settings.route);
-  // It is called with what its framework, or Node, calls us with.
+  // It is called with the same arguments as the middleware itself.
   const wrapped = handler as Handler | undefined;
   return asMiddleware(function lastchunkGuard(this: unknown, req, res, next) {
     if (environment.interrupting && environment.keeper !== undefined && !res.headersSent) {
       if (environment.closed) environment.warnOnce('closed', CLOSED);
       return refuse(req, res);
     }
-    // Its client goes to another process with what it asks next; HTTP/2 says the same by a frame of its own.
+    // So the client sends its next request to another process; HTTP/2 has a frame for that.
     const isKept = environment.closing && req.httpVersionMajor < 2 && !res.headersSent;
     if (isKept) res.setHeader('Connection', 'close');
     const stream = attach(req, res, settings, environment);
@@ -87,23 +87,23 @@ const NO_STORE =
 const CLOSED =
   'a request came to a guard after keep.close(), and is answered with 503: a closed instance stays closed, make a new one with lastchunk()';
 
-/** The instance closes: an answer that would begin now might not be kept, so its client is sent to another process. */
+/** The instance is closing: an answer that begins now might not be kept, so the client is asked to retry, on another process. */
 function refuse(req: RoutedRequest, res: Response): void {
   res.statusCode = 503;
   res.setHeader('Content-Type', 'application/json');
   res.setHeader('Retry-After', '1');
-  // HTTP/2 has no such header, and says the same by a frame of its own.
+  // HTTP/2 has no such header, but a frame for that.
   if (req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
   res.end(JSON.stringify({ error: 'shutting down' }));
 }
 
-/** Runs what follows so that errors which it logs are known to be of this stream, if anybody wants to know. */
+/** Runs `work` in the async context of the stream, by which errors that it logs are assigned to the stream. */
 function inStream<T>(res: Response, work: () => T): T {
   const current = currentStream(res);
   return current === undefined ? work() : runInStream(current, work);
 }
 
-/** Runs a handler, and tells its stream of a throw, a rejection or a `next(error)` before anybody else. */
+/** Runs a handler, and reports a throw, a rejection or a `next(error)` to its stream before any error handler runs. */
 function run(handler: Handler, req: RoutedRequest, res: Response, next: Next | undefined): unknown {
   const fail = (error: unknown): void => tellFailure(res, error);
   const told =
@@ -134,8 +134,8 @@ function run(handler: Handler, req: RoutedRequest, res: Response, next: Next | u
 }
 
 /**
- * Tells the stream that its handler failed, then lets the app's own error handling go on. Not for what `swallow` takes
- * care of when the response has begun: somebody left, and there is nobody to answer.
+ * Reports the failure of the handler to the stream, then calls the app's next error handler. It does not call that for an error that
+ * `swallow` accepts as noise after the response has begun: the client or the upstream left, and there is no answer to give.
  */
 export function errorMiddleware(
   swallow: (error: unknown, res: object) => boolean,
@@ -147,7 +147,7 @@ export function errorMiddleware(
   };
 }
 
-/** The compatibility API of HTTP/2 has types of its own for what is used here in the same way. */
+/** Casts a handler: the compatibility API of HTTP/2 has its own types, which are used here in the same way. */
 export function asMiddleware(handler: Handler): Middleware {
   return handler as Middleware;
 }

@@ -1,4 +1,4 @@
-/** The route that stops a stream: `DELETE /streams/:streamId`, for a client that wants no more of an answer. */
+/** The route that stops a stream: `DELETE /streams/:streamId`, for a client that no longer wants the answer. */
 import { errorTypeOf } from '../../core/errors.ts';
 import { bad, refuseUncalled } from '../../core/options.ts';
 import { stop } from '../lifecycle/ending.ts';
@@ -19,7 +19,7 @@ export interface StopOptions<Req = AppRequest> {
   readonly authorize: (req: Req, stream: StreamHandle) => boolean | Promise<boolean>;
 }
 
-/** Answers `DELETE /streams/:streamId`: stops that stream and says what became of its message. */
+/** Answers `DELETE /streams/:streamId`: stops that stream and returns the result of its message. */
 export function stopMiddleware<Req>(
   environment: Environment,
   options: StopOptions<Req>,

@@ -1,4 +1,4 @@
-/** `expect()` and `track()`: the app saves its messages itself and wants them counted. */
+/** `expect()` and `track()`, for an app that saves its messages itself and wants the saves counted. */
 import type { ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import { attach, streamOf } from './attach.ts';
@@ -8,7 +8,7 @@ import { observeSettings } from '../settings.ts';
 import type { Environment, Stream } from '../lifecycle/stream.ts';
 import { isThenable } from '../../core/values.ts';
 
-/** A message of this response is expected, if it is a stream. Never throws. */
+/** Announces that the app will save a message of this response, if that is a stream. Never throws. */
 export function expectSave(
   environment: Environment,
   res: ServerResponse | Http2ServerResponse,
@@ -17,8 +17,8 @@ export function expectSave(
 }
 
 /**
- * The same, and `save` says what became of it. Gives back what it was given. Its rejection is counted and logged,
- * and does not end the process of an app that does not wait for it.
+ * The same, with the app's promise `save`, whose settlement is the result. Returns `save`. A rejection is counted and logged, and
+ * does not end the process of an app that does not await it.
  */
 export function trackSave<T>(
   environment: Environment,
@@ -35,8 +35,8 @@ export function trackSave<T>(
 }
 
 /**
- * Waits until the app's own saves have answered, at most `patienceMs`; what has no result then is `missing`. For the end of
- * an instance, after which nobody would count them.
+ * Waits until the app's own saves have settled, at most `patienceMs`; a save without a result then is `missing`. Called when an
+ * instance closes, after which they would not be counted.
  */
 export async function settleExpected(environment: Environment, patienceMs: number): Promise<void> {
   const waiting = [...environment.pendingOwnSaves];
@@ -49,7 +49,7 @@ export async function settleExpected(environment: Environment, patienceMs: numbe
   for (const one of waiting) one.giveUp();
 }
 
-/** Made at the first call; `undefined` where nothing is counted by these calls. */
+/** The `OwnSaves` of a response, made at the first call; `undefined` where these calls count nothing. */
 function ownSavesOf(environment: Environment, res: object): OwnSaves | undefined {
   const stream = streamOf(res) ?? observed(environment, res);
   if (stream === undefined) {
@@ -69,9 +69,9 @@ function ownSavesOf(environment: Environment, res: object): OwnSaves | undefined
   return stream.ownSaves;
 }
 
-/** Without `observe()`, a response can still be watched from here on, as long as its headers are open. */
+/** Without `observe()`, a response can still be observed from here on, as long as its headers are not sent. */
 function observed(environment: Environment, res: object): Stream | undefined {
-  // What a handler has in its hands is a response of Node's, and knows its request.
+  // The response of a handler is one of Node's, and has its request in `req`.
   const response = res as Response & { readonly req: RoutedRequest };
   if (response.headersSent) return undefined;
   return attach(response.req, response, observeSettings(), environment);

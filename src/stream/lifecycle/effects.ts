@@ -1,5 +1,5 @@
 /**
- * The one place where the phase of a stream changes and where what that brings is carried out: the table says what is due,
+ * The only place where the phase of a stream changes and where the effects of that are carried out: the table names the effects,
  * and each effect has its function here.
  */
 import type { Departure } from '../../core/current-stream.ts';
@@ -17,7 +17,7 @@ const GRACE_MS = 1_000;
 /** The outcome of a stream whose client has left. */
 export const CLIENT_LEFT: TerminalFact = { outcome: 'disconnected', side: 'client' };
 
-/** What an event brings with it; each effect takes what it needs. */
+/** The data of an event; each effect reads the fields that it needs. */
 export interface EventFacts {
   /** With `began`. */
   readonly head?: ResponseHead;
@@ -25,13 +25,13 @@ export interface EventFacts {
   readonly callback?: (() => void) | undefined;
   /** With `failed`. */
   readonly error?: unknown;
-  /** The outcome that the event stands for. */
+  /** The outcome of the event. */
   readonly terminal?: TerminalFact;
-  /** That outcome was fixed just now; false where an earlier one stands. */
+  /** That outcome was fixed just now; false where an earlier one stays fixed. */
   readonly fixed?: boolean;
-  /** Why the handler is told to stop; undefined where it is not told. */
+  /** The reason with which the handler's signal aborts; undefined where it does not abort. */
   readonly reason?: string | undefined;
-  /** Who does not wait for the answer any more; undefined where that is not known for certain. */
+  /** Why the answer is no longer awaited; undefined where that is not certain. */
   readonly departure?: Departure | undefined;
   /** Why the handler may not go on without its client, where its policy would let it. */
   readonly refusal?: FinishRefusal | undefined;
@@ -40,8 +40,8 @@ export interface EventFacts {
 const NO_FACTS: EventFacts = {};
 
 /**
- * Takes a stream through one event. False where the event means nothing in its phase. One that the table calls impossible
- * is counted and logged as an internal error, and changes nothing: an app does not pay for our mistake.
+ * Applies one event to a stream. False where the phase ignores the event. An event that the table calls impossible is counted and
+ * logged as an internal error, and changes nothing: a bug of ours must not break the app.
  */
 export function step(stream: Stream, event: StreamEvent, facts: EventFacts = NO_FACTS): boolean {
   const { environment, phase } = stream;
@@ -125,7 +125,7 @@ const EFFECTS: Readonly<Record<Effect, (stream: Stream, facts: EventFacts) => vo
 };
 
 function concludeFailure(stream: Stream, { error }: EventFacts): void {
-  // It has answered a stop, or the end of its time: what it throws now is a consequence.
+  // An error after a stop or a time-out is a consequence of that.
   const outcome = stream.terminal?.outcome;
   if (outcome === 'stopped' || outcome === 'timed-out') return;
   stream.failure = { outcome: outcomeOf(error), side: sideOf(error), errorType: errorType(error) };
@@ -137,7 +137,7 @@ function startGrace(stream: Stream, onEnd: () => void): void {
   stream.graceTimer = setTimeout(onEnd, GRACE_MS);
 }
 
-/** A clean end would tell the client that the answer is whole, which is so for a stop alone: whoever stops it knows. */
+/** A regular end would tell the client that the answer is whole. Only a stop ends regularly: its client knows of the stop. */
 function closingOf({ terminal }: Stream): 'end' | 'destroy' {
   return terminal?.outcome === 'stopped' ? 'end' : 'destroy';
 }
@@ -155,10 +155,10 @@ function closeAfter(
 
 function close(stream: Stream): void {
   const { closeMode = 'destroy', hold, hooks, timings, exchange } = stream;
-  // What is held is safe by now; only a cut leaves it out.
+  // The message is safe by now: an end sends what is held, a destroy drops it.
   if (closeMode === 'end') hold.release();
   else stream.dropHeld();
   hooks.closeResponse(closeMode);
-  // What is left of the answer may still wait for a client that reads nothing.
+  // The rest of the answer may wait for a client that reads nothing: the stall time-out applies.
   if (closeMode === 'end' && exchange.res.writableLength > 0) timings.beginBackpressure();
 }

@@ -1,8 +1,8 @@
 /**
- * How a stream ends other than by its handler: its client leaves, or it is ended on purpose, by a stop, a time-out, or a
- * process that goes down. On purpose means that the handler is told and has a moment to end by itself; then what it writes
- * is discarded, its message is saved, and its response is closed: ended after a stop, destroyed after everything else,
- * because a clean end would tell the client that the answer is whole.
+ * How a stream ends other than by its handler: its client leaves, or it is halted, by a stop, a time-out or a shutdown. After a stop
+ * or a time-out the handler's signal aborts and it has a grace period to end by itself; then what it writes is discarded, its message
+ * is saved, and its response is closed: ended after a stop, destroyed in every other case, because a regular end would tell the
+ * client that the answer is whole.
  */
 import type { Side } from '../../core/message.ts';
 import type { TerminalFact } from '../body/message-builder.ts';
@@ -10,11 +10,11 @@ import { EVENT_STREAM, mediaType } from '../response/is-stream.ts';
 import { CLIENT_LEFT, step } from './effects.ts';
 import type { Environment, Stream } from './stream.ts';
 
-/** The client has left, by the verdict on its socket or because it reads nothing. */
+/** The client has left: by the close verdict, or because it reads nothing. */
 export function clientLeft(stream: Stream): void {
   const { phase, body, finishing } = stream;
   const fixed = phase.isConcludable && stream.fixOutcome(CLIENT_LEFT);
-  // The client has every byte: there is nothing to finish.
+  // All bytes of the Content-Length were written: there is nothing to finish.
   const hasAll = body?.whole === true && !fixed;
   const departure = 'client';
   const claim = !hasAll && mayGoOn(stream) && finishing?.claim();
@@ -28,7 +28,7 @@ export function clientLeft(stream: Stream): void {
   step(stream, 'client-left', { departure, fixed, reason, refusal });
 }
 
-/** Not a handler that was told to stop, one that has failed and will not go on, or a feed, whose end nobody waits for. */
+/** Whether the handler may go on without its client. Not if it was told to stop, has failed, or writes a feed, which never ends. */
 function mayGoOn(stream: Stream): boolean {
   const { phase, failure } = stream;
   const goesOn = phase.kind === 'undecided' || phase.isConcludable;
@@ -37,7 +37,7 @@ function mayGoOn(stream: Stream): boolean {
 
 /**
  * An event stream that answers GET and has carried nothing of an answer: a subscription, the feed of an MCP server. It never ends, and
- * nobody comes back for its rest, so its handler has to hear that the client is gone.
+ * its rest is never wanted, so its handler must see that the client is gone.
  */
 function isFeed({ method, phase, body, exchange: { res } }: Stream): boolean {
   if (method !== 'GET') return false;
@@ -66,8 +66,8 @@ export function timeOut(stream: Stream): void {
 }
 
 /**
- * Tells the handler to end, or to be told so as soon as it begins. False when there was nothing to stop. Without its client
- * the outcome stays what it was when that left.
+ * Tells the handler to stop, now or as soon as the stream begins. False when there was nothing to stop. If the client has left, the
+ * outcome does not change.
  */
 export function halt(stream: Stream, terminal: TerminalFact, reason: string): boolean {
   const { phase } = stream;
@@ -79,8 +79,8 @@ export function halt(stream: Stream, terminal: TerminalFact, reason: string): bo
 }
 
 /**
- * Waits until no stream of an instance that closes is live, at most `patienceMs`; then the rest, and every stream that
- * still begins, is interrupted. Resolves once all of them have handed their messages over.
+ * Waits until no stream of a closing instance is live, at most `patienceMs`; then the remaining streams, and every stream that
+ * still begins, are interrupted. Resolves once the remaining streams have handed their messages over.
  */
 export async function drainStreams(environment: Environment, patienceMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
@@ -90,7 +90,7 @@ export async function drainStreams(environment: Environment, patienceMs: number)
   environment.closing = true;
   const isSpent = patience.then(() => true);
   for (let spent = false; !spent && streamsOf(environment).length > 0;) {
-    // Connections that were kept may bring one more request each.
+    // Kept-alive connections may bring one more request each.
     const over = streamsOf(environment).map((stream) => stream.report.whenOver());
     spent = await Promise.race([Promise.all(over).then(() => false), isSpent]);
   }
@@ -106,12 +106,12 @@ export function stopSweeping(environment: Environment): void {
   environment.sweepTimer = undefined;
 }
 
-/** Those whose response goes on; one that only waits for the result of its save has nothing to drain. */
+/** The streams whose response is not over; a stream that only waits for the result of its save need not be drained. */
 function streamsOf({ live }: Environment): Stream[] {
   return [...live.values()].filter((stream) => stream.phase.isLive);
 }
 
-/** The instance is closing and its patience is over. An answer that has ended is whole: what is held of it is being saved. */
+/** Interrupts a stream: the time for draining is over. Not an answer that has ended: it is whole, and its message is being saved. */
 export function interrupt(stream: Stream): void {
   const isOpen = stream.phase.name === 'open';
   const fixed = isOpen && stream.fixOutcome({ outcome: 'interrupted', side: 'server' });

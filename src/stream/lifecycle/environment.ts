@@ -1,4 +1,4 @@
-/** What surrounds a stream: the parts that all streams of one instance share, and those who made this one. */
+/** What surrounds a stream: the parts that all streams of one instance share, and the hooks of the code that made it. */
 import type { Keeper } from '../../core/save-port.ts';
 import type {
   FinishRefusal,
@@ -11,72 +11,72 @@ import type { FinishShares } from '../client/finish-shares.ts';
 import type { RelayInstance } from '../../relay/instance.ts';
 import type { OwnSaves } from './own-saves.ts';
 
-/** Shared by every stream of one instance. `S` is the class of its streams, which this file must not know. */
+/** Shared by every stream of one instance. `S` is the class of its streams, which this file must not import. */
 export interface StreamEnvironment<S = unknown> {
   readonly observer: FullObserver;
   /** `undefined` without a store: then streams are only observed. */
   readonly keeper: Keeper | undefined;
-  /** `undefined` where no other instance is told of streams. */
+  /** `undefined` where streams are not shared with other instances. */
   readonly relay: RelayInstance | undefined;
   /** By id: every response under a guard, and every observed stream, until it is over. */
   readonly live: Map<string, S>;
-  /** What the bodies of all streams take in memory. */
+  /** Counts the memory of the bodies of all streams. */
   readonly liveBytes: LiveBytes;
-  /** The instance is closing: connections are not kept for another request. */
+  /** The instance is closing: responses get `Connection: close`. */
   closing: boolean;
-  /** The instance is closing and its patience is over: whatever still begins is interrupted at once. */
+  /** The instance is closing and its time for draining is over: streams that still begin are interrupted at once. */
   interrupting: boolean;
-  /** Looks from time to time for connections that have gone without a word; undefined while nothing is live. */
+  /** Checks every few seconds for connections that closed without an event; undefined while no stream is live. */
   sweepTimer: NodeJS.Timeout | undefined;
-  /** `close()` has finished: whoever still uses the instance holds an old one. */
+  /** `close()` has finished: the instance must not be used any more. */
   closed: boolean;
   readonly trace: {
     traceId(stream: StreamView): string | null;
     traceparent(stream: StreamView): string | null;
-    /** Runs the handler that a guard is in front of. `leave` follows where its response is no stream. */
+    /** Runs the handler behind a guard. `leave` follows where its response is not a stream. */
     handle<T>(stream: StreamView, work: () => T): T;
-    /** May be called again. */
+    /** The response is not a stream. May be called again. */
     leave(stream: StreamView): void;
-    /** A stream is resumed by a response; what is returned is called when that is over. */
+    /** A response resumes a stream; call the returned function when the response is over. */
     resume(stream: { readonly id: string; readonly traceparent: string | null }): () => void;
   };
-  /** Streams outliving their client now, by the settings of their guard. */
+  /** Counts of the streams that outlive their clients now, by the settings of their guard. */
   readonly finishing: WeakMap<object, FinishShares>;
-  /** Of apps that save by themselves: the saves that have no result yet. */
+  /** For apps that save by themselves: their saves that have no result yet. */
   readonly pendingOwnSaves: Set<OwnSaves>;
-  /** An error came by on its way from the handler: whether it is noise is decided when it is first seen. */
+  /** A handler failed with this error: whether it is noise is decided now, when it is first seen. */
   sawError(error: unknown, res: object): void;
   /** Counts an internal error and logs it. */
   onInternalError(where: InternalErrorPlace, error: unknown): void;
-  /** The same, for what a format throws; a function by itself, so that no stream needs one of its own. */
+  /** The same, for an error that a format throws; one shared function, so that no stream needs one of its own. */
   readonly onFormatError: (error: unknown) => void;
   /** Logs a warning the first time it is asked to, per key. */
   warnOnce(key: string, message: string): void;
 }
 
-/** What a stream asks of those who made it, so that it need not know them. */
+/** The calls of a stream into the code that made it, so that the stream need not import that. */
 export interface StreamHooks {
   /** No data came for `idleTimeoutMs`. */
   idle(): void;
   /** Nothing is held any more. */
   released(): void;
-  /** The finish marker came after it was told to stop. */
+  /** The finish marker came after the handler was told to stop. */
   finishedInGrace(): void;
   /** A full response made no progress for `stallTimeoutMs`. */
   stalled(): void;
-  /** It may not outlive its client any longer. */
+  /** The stream may not outlive its client any longer. */
   budgetSpent(why: FinishRefusal): void;
-  /** Ends or destroys the response without asking the stream. */
+  /** Ends or destroys the response, bypassing the wrapped methods. */
   closeResponse(how: 'end' | 'destroy'): void;
-  /** Whether the end of the connection would be told: a handler may have taken our listeners off its socket. */
+  /** Whether our `'close'` listener is still registered: a handler may have removed all listeners of its socket. */
   hearsClose(): boolean;
-  /** Our listeners come off the socket, which serves other requests. */
+  /** Removes our listeners from the socket, which serves other requests. */
   removeListeners(): void;
-  /** Our methods come off the response, for a guard that takes the place of `observe()`. */
+  /** Removes our methods from the response, for a guard that replaces `observe()`. */
   restoreMethods(): void;
 }
 
-/** Until it is attached. */
+/** The hooks of a stream that is not attached yet: they do nothing. */
 export const NO_HOOKS: StreamHooks = {
   idle() {},
   released() {},

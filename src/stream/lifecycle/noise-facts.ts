@@ -1,4 +1,4 @@
-/** What a stream tells those who judge errors: who left it, when, and which errors its own connection failed with. */
+/** The facts of a stream that decide whether an error is noise: who left, when, and the errors of its own connection. */
 import { Readable } from 'node:stream';
 import type { CurrentStream, Departure, StreamFacts } from '../../core/current-stream.ts';
 import type { Noise } from '../../core/observer.ts';
@@ -6,7 +6,7 @@ import type { Exchange } from '../response/exchange.ts';
 import type { Stream } from './stream.ts';
 import { brokenByPeer } from '../client/close-verdict.ts';
 
-/** The facts of one stream by which an error is judged. */
+/** The facts of one stream by which an error is classified as noise or not. */
 export class CancellationContext implements CurrentStream {
   readonly #stream: Stream;
 
@@ -38,8 +38,8 @@ export class CancellationContext implements CurrentStream {
   }
 
   /**
-   * The client is leaving at this moment: Node tells request, parser and pending writes of it before the response
-   * closes, and the verdict is taken at the close.
+   * The client is leaving now: Node passes errors to the request, the parser and pending writes before the response closes, and
+   * the close verdict comes only at the close.
    */
   #leaving(): Departure | undefined {
     const { phase, exchange, resetHere } = this.#stream;
@@ -50,12 +50,12 @@ export class CancellationContext implements CurrentStream {
 
 function isLeaving({ socket, h2 }: Exchange, resetHere: boolean): boolean {
   if (h2 !== undefined) return !resetHere && (h2.aborted || (h2.rstCode ?? 0) !== 0);
-  // A client that only says that it will send nothing more is still there, if the server was told to allow it.
+  // A client that has only ended its sending side is still there, if the server allows half-open connections.
   const { server } = socket as typeof socket & { server?: { httpAllowHalfOpen?: boolean } };
   return brokenByPeer(socket) || (socket.readableEnded && server?.httpAllowHalfOpen !== true);
 }
 
-/** The real one, past what a detached request shows its handler. */
+/** The real error, not the one that a detached request shows its handler. */
 function erroredOf(stream: Readable): unknown {
   return Reflect.get(Readable.prototype, 'errored', stream);
 }

@@ -1,21 +1,21 @@
 /**
- * The accounting of an app that keeps its own save code: what it owes is counted where its stream ends, what it did is
- * counted by the promise it gives. The two are compared as they are for the guard's own saves, so that a save that is
- * never reached shows, which a promise alone never could.
+ * The accounting for an app with its own save code: a message is counted as due when its stream ends, and its result is
+ * counted when the promise that the app gives settles. The two numbers are compared as for the guard's own saves, so that save code
+ * that is never reached becomes visible; a promise alone could not show that.
  */
 import { markSaveError } from '../../core/current-stream.ts';
 import type { SaveResult, SkipReason } from '../../core/message.ts';
 import type { FullObserver, SaveReport, StreamView } from '../../core/observer.ts';
 import { errorType } from '../client/failure.ts';
 
-/** What they are counted by. */
+/** What the accounting needs. */
 export interface OwnSavesOptions {
   readonly view: StreamView;
   readonly observer: FullObserver;
   readonly missingAfterMs: number;
   /** A save is pending from now on, until `onResult`. */
   readonly onPending: () => void;
-  /** A promise that was given has rejected, and no message is due, or not yet. */
+  /** A promise of the app has rejected, and no message is due, or not yet. */
   readonly onUncounted: () => void;
 }
 
@@ -33,7 +33,7 @@ interface OwnSave {
   dueAt: number;
 }
 
-/** What the app owes for one stream, and what it did. */
+/** The saves of the app for one stream: due, and done. */
 export class OwnSaves {
   pending = 0;
   attempts = 0;
@@ -59,18 +59,18 @@ export class OwnSaves {
     else this.result = 'empty';
   }
 
-  /** The app saves: the first promise is the message's, each further one a further save of it. */
+  /** The app saves: the first promise is the first save of the message, each further promise is a further save of it. */
   track(given: PromiseLike<unknown>): void {
     if (this.#given.has(given)) return;
     this.#given.add(given);
     const [first] = this.#saves;
-    // Due already, before the app began to save, or said so.
+    // The save is due already: the stream ended before the app called `track()`.
     if (first !== undefined && first.promise === undefined) return this.#listen(first, given);
     const save = newSave(first === undefined ? 'first' : 'revised');
     this.#listen(save, given);
     this.#saves.push(save);
     if (this.due) this.#start(save);
-    // The stream ended with nothing in it, as far as anybody knew.
+    // The stream ended with nothing written, so that no message was due; now there is one.
     else if (this.#over) this.#begin();
   }
 
@@ -79,7 +79,7 @@ export class OwnSaves {
     await Promise.all(this.#saves.map(({ promise }) => promise ?? NO_PROMISE));
   }
 
-  /** Nobody waits any longer: what has no result is `missing`. */
+  /** Ends the waiting: saves without a result are `missing`. */
   giveUp(): void {
     for (const save of this.#saves) this.#missing(save);
   }
@@ -92,7 +92,7 @@ export class OwnSaves {
     for (const save of this.#saves) this.#start(save);
   }
 
-  /** The app's own rejection ends here: it is counted, and must not end the process of an app that does not wait. */
+  /** Handles a rejection of the app's promise: it is counted, and must not end the process of an app that does not await it. */
   #listen(save: OwnSave, given: PromiseLike<unknown>): void {
     save.promise = Promise.resolve(given).then(
       () => this.#answered(save, { ok: true }),
@@ -108,7 +108,7 @@ export class OwnSaves {
     this.#options.onPending();
     save.dueAt = performance.now();
     save.timer = setTimeout(() => this.#missing(save), this.#options.missingAfterMs);
-    // A save that never answers is no reason for a process to stay alive.
+    // A save that never settles must not keep the process running.
     save.timer.unref();
     this.#count(save);
   }
@@ -120,7 +120,7 @@ export class OwnSaves {
     else if (!answer.ok) this.#options.onUncounted();
   }
 
-  /** The first save's result comes first, whichever of them answers first. */
+  /** The result of the first save is reported first, whichever promise settles first. */
   #count(save: OwnSave): void {
     const waits = save.kind === 'revised' && this.#saves[0]?.result === undefined;
     if (save.answer !== undefined && !waits) this.#settle(save, resultOf(save.answer));
@@ -157,10 +157,10 @@ export class OwnSaves {
   }
 }
 
-/** Of a save that the app gave no promise of. */
+/** Awaited in place of a promise that the app has not given. */
 const NO_PROMISE = Promise.resolve();
 
-/** Not due yet, no promise, no result. */
+/** A save that is not due yet, without a promise and a result. */
 function newSave(kind: OwnSave['kind']): OwnSave {
   return {
     kind,

@@ -1,21 +1,21 @@
 /**
- * The phases of a stream and what is so in each of them, and the events that may move it into another one. What each event
- * does in each phase stands in `transition-table.ts`.
+ * The phases of a stream with the properties of each, and the events that may move a stream into another phase. What each event
+ * does in each phase is in `transition-table.ts`.
  */
 
-/** What a stream can be. */
+/** The phases. */
 export type PhaseName =
   /** Nothing is known of the response yet. */
   | 'undecided'
-  /** The same; its client has left, and its handler goes on without knowing. */
+  /** The same; its client has left, the handler goes on and cannot see that. */
   | 'undecided-detached'
-  /** The same; its client has left, and what the handler writes goes nowhere. */
+  /** The same; its client has left, and what the handler writes is discarded. */
   | 'undecided-gone'
   /** It is a stream, and its handler writes. A terminal frame may be held. */
   | 'open'
   /** The handler called `end()`, and its last bytes are held. */
   | 'ending'
-  /** The handler called `end()`, and nothing is held: Node has the rest. */
+  /** The handler called `end()`, and nothing is held: Node sends the rest. */
   | 'ended'
   /** The handler was asked to stop and has a grace period to end by itself; the outcome is fixed, the message not yet due. */
   | 'grace'
@@ -27,27 +27,27 @@ export type PhaseName =
   | 'detached-settled'
   /** Its message is being saved; then its response is closed. */
   | 'closing'
-  /** Its response was closed by us, and its connection has not said so yet. */
+  /** We closed its response; the `'close'` event has not come yet. */
   | 'closed'
-  /** Its response is over; its message may still be on its way. */
+  /** Its response is over; its message may still be being saved. */
   | 'over'
-  /** The same, and what a guarded handler still writes goes nowhere. */
+  /** The same, and what a guarded handler still writes is discarded. */
   | 'over-gone'
-  /** The response is no stream, and none of our business. */
+  /** The response is not a stream: its calls are passed to Node. */
   | 'other'
-  /** The same; its client has left, and its handler goes on without knowing. */
+  /** The same; its client has left, the handler goes on and cannot see that. */
   | 'other-detached'
-  /** The same; its client has left, and what a guarded handler writes goes nowhere. */
+  /** The same; its client has left, and what a guarded handler writes is discarded. */
   | 'other-gone';
 
-/** What is so in one phase. One frozen object each: a chunk reads it from the stream's one field. */
+/** The properties of one phase. There is one frozen object per phase, so that a stream needs only one field for all of them. */
 export interface Phase {
   readonly name: PhaseName;
-  /** Nothing is known of the response yet; it is a stream; it is something else. */
+  /** Whether the response is a stream: not decided yet, yes, or no. */
   readonly kind: 'undecided' | 'stream' | 'other';
   /** Nothing that the handler writes can reach the client any more. */
   readonly clientGone: boolean;
-  /** The client left, and the handler goes on without knowing. */
+  /** The client left, the handler goes on and cannot see that. */
   readonly isDetached: boolean;
   /** The outcome is fixed, and what the handler still writes belongs to the message. */
   readonly isUnsettled: boolean;
@@ -84,7 +84,7 @@ const GONE: Told = { clientGone: true };
 const DETACHED: Told = { clientGone: true, isDetached: true };
 const CONCLUDABLE: Told = { isConcludable: true };
 
-/** Every phase, and what is so in it. */
+/** Every phase with its properties. */
 export const PHASES: Readonly<Record<PhaseName, Phase>> = {
   undecided: phase('undecided', 'undecided'),
   'undecided-detached': phase('undecided-detached', 'undecided', DETACHED),
@@ -107,11 +107,11 @@ export const PHASES: Readonly<Record<PhaseName, Phase>> = {
 
 /** What can happen to a stream. */
 export type StreamEvent =
-  /** The response turns out to be a stream, before its first byte. */
+  /** The response turned out to be a stream, before its first byte. */
   | 'began'
-  /** The response turns out to be something else. */
+  /** The response turned out not to be a stream. */
   | 'no-stream'
-  /** The handler called `end()`; in its grace, with a word of its own for the client. */
+  /** The handler called `end()`; in its grace period, only after a stop or if it has written something since. */
   | 'ended'
   /** Nothing is held any more. */
   | 'released'
@@ -123,19 +123,19 @@ export type StreamEvent =
   | 'finished'
   /** This process closed the connection. */
   | 'cut'
-  /** The client left, and the handler is told. */
+  /** The client left, and the handler can see that. */
   | 'client-left'
   /** The client left, that is the outcome, and the handler goes on. */
   | 'client-left-detached'
-  /** The same, and an earlier outcome stands. */
+  /** The same, but an earlier outcome stays fixed. */
   | 'client-left-settled'
-  /** Somebody stops it, or no data came for too long; only where that counts as its outcome, or nothing does yet. */
+  /** A stop, or no data came for too long; in `open` only if that was fixed as the outcome. */
   | 'stopped'
   /** The finish marker came after the handler was told to stop. */
   | 'marker'
-  /** The moment that a handler has after a stop is over, or it ended in it without a word of its own. */
+  /** The handler's grace period is over, or it ended in it and wrote nothing. */
   | 'grace-over'
-  /** It may not outlive its client any longer. */
+  /** The stream may not outlive its client any longer. */
   | 'patience-over'
   /** The process is shutting down. */
   | 'interrupted'

@@ -1,7 +1,7 @@
 /**
- * The report of a stream: made once, when the response is over and the last save has its result. Span, counters and
- * log line are made from the one summary. Also tells those who wait for the end of a response or for the result of its
- * message.
+ * The report of a stream: made once, when the response is over and the last save has its result. The span, the counters and the
+ * log line are made from this one summary. It also resolves the promises of callers that wait for the end of a response or for
+ * the result of its message.
  */
 import type { Outcome, SaveResult, SkipReason } from '../../core/message.ts';
 import type { StreamSummary, StreamView, TokenUsage } from '../../core/observer.ts';
@@ -18,14 +18,14 @@ const ERRORS: ReadonlySet<Outcome> = new Set(['failed', 'timed-out', 'truncated'
 export interface MessageState {
   /** Saves without a result yet. */
   readonly pending: number;
-  /** The last result; the reason where nothing was due; undefined while neither is known. */
+  /** The result of the last save; the reason where none was due; undefined while neither is known. */
   readonly result: SaveResult | SkipReason | undefined;
   readonly attempts: number;
   /** The last failure of the last save. */
   readonly errorType: string | undefined;
   /** Whether a message was ever due. */
   readonly due: boolean;
-  /** What the body says of its model, where it was read. */
+  /** Finish reason and token usage from the body, where it was read. */
   readonly reading?:
     { readonly finishReason: string | undefined; readonly usage: TokenUsage } | undefined;
 }
@@ -41,15 +41,15 @@ export interface ReportedStream extends StreamView {
   readonly ownSaves: MessageState | undefined;
   terminal: TerminalFact | undefined;
   body: Body | undefined;
-  /** It is not live any more. */
+  /** Removes it from the live streams. */
   unregister(): void;
 }
 
 /** The report of one stream, and the callers that wait for it. */
 export class StreamReport {
-  /** It was said. */
+  /** The last report was made. */
   done = false;
-  /** What is left of the body. */
+  /** The facts of the body that are still read after it was released. */
   past: PastBody | undefined;
   readonly #stream: ReportedStream;
   #overWaiters: (() => void)[] | undefined;
@@ -59,26 +59,26 @@ export class StreamReport {
     this.#stream = stream;
   }
 
-  /** Resolves when the response is over; its message may still be on its way. */
+  /** Resolves when the response is over; its message may still be being saved. */
   whenOver(): Promise<void> {
     if (this.#stream.phase.isOver) return Promise.resolve();
     return new Promise((resolve) => (this.#overWaiters ??= []).push(resolve));
   }
 
-  /** Resolves with what became of the message, once that is known. */
+  /** Resolves with the result of the message, once that is known. */
   whenSettled(): Promise<SaveResult | SkipReason> {
     const { result = 'empty' } = this.#stream.body?.builder ?? this.past ?? {};
     if (this.#hasResult()) return Promise.resolve(result);
     return new Promise((resolve) => (this.#settledWaiters ??= []).push(resolve));
   }
 
-  /** The response is over. */
+  /** The response is over: resolves the promises of `whenOver`. */
   tellOver(): void {
     for (const tell of this.#overWaiters ?? []) tell();
     this.#overWaiters = undefined;
   }
 
-  /** Says what can be said now; the last word once, when the response is over and the last save has its result. */
+  /** Reports what is known now; makes the final report once, when the response is over and the last save has its result. */
   update(): void {
     const stream = this.#stream;
     const message = this.#message;
@@ -140,7 +140,7 @@ function summaryOf(
   };
 }
 
-/** Why the stream failed; where it did not, why its message was lost. */
+/** The error type of a stream that failed; else, of a message that was lost. */
 function errorTypeOf(
   terminal: TerminalFact,
   message: MessageState | undefined,

@@ -1,7 +1,7 @@
 /**
- * The route label: the pattern, never the URL, so that no client can make a new series, also not by the case of a path.
- * Express keeps the pattern of a route,
- * and of the routers and paths above it only what they matched; what is a parameter there is found by asking each layer again.
+ * The route label: the pattern, never the URL, so that no client can create a new series, not even by changing the case of a path.
+ * Express keeps the pattern of a route; of the routers and mount paths above it, only the text that they matched. Which segments of
+ * that text are parameters is found by matching each layer again.
  */
 import { isObject, isReference } from '../../core/values.ts';
 import type { RoutedRequest } from '../response/exchange.ts';
@@ -9,18 +9,18 @@ import type { RoutedRequest } from '../response/exchange.ts';
 /** The label of a response that no route matched. */
 export const UNMATCHED = 'unmatched';
 
-/** The label of a route whose mount path is one too many. */
+/** The label of a route with a further mount path, when `MOUNTS_AT_MOST` are known. */
 const OTHER = 'other';
 
 /**
- * So many mount paths of one route have labels. A route has one, or a few; more are made by clients, where an expression or a
- * parameter leaves open what is matched.
+ * Mount paths of one route that have labels. A route has one or a few; more come from requests of clients, where a regular expression
+ * or a parameter matches any text.
  */
 const MOUNTS_AT_MOST = 20;
 
 /**
- * The whole Express pattern of the route that answers, those of the routers above it included; behind `app.use(path)` that path;
- * or `unmatched`. Where the routers cannot be looked through, the pattern of the route alone.
+ * The whole Express pattern of the route that answers, including the patterns of the routers above it; the path of `app.use(path)`
+ * where no route answers; else `unmatched`. Where the routers cannot be inspected, the pattern of the route alone.
  */
 export function routeOf(req: RoutedRequest): string {
   const own = ownPattern(req.route?.path);
@@ -41,21 +41,21 @@ function ownPattern(path: unknown): string | undefined {
   return undefined;
 }
 
-/** A part of Express's router, of version 4 and 5 alike. */
+/** A layer of Express's router, in versions 4 and 5. */
 interface Layer {
   readonly route?: unknown;
   readonly handle?: unknown;
-  /** What the last `match` took of the path, and its parameters, where it answers with no more than `true`. */
+  /** The part of the path that the last `match` took, and its parameters, where `match` returns only `true`. */
   readonly path?: unknown;
   readonly params?: unknown;
   match(path: string): unknown;
 }
 
-/** What a layer took of a path. */
+/** The part of a path that a layer matched. */
 interface Taken {
   readonly path: string;
   readonly params: object;
-  /** Newer routers say it. */
+  /** Only newer routers return it. */
   readonly pattern: string | undefined;
 }
 
@@ -72,12 +72,12 @@ function take(layer: Layer, path: string): Taken | undefined {
   };
 }
 
-/** Mount patterns by the route that they lead to; of `app.use(path)`, which has none, by the app. */
+/** Mount patterns by the route below them; by the app for `app.use(path)`, which has no route. */
 const knownMounts = new WeakMap<object, Map<string, readonly string[]>>();
 
 /**
- * The pattern of what was matched above the route; `undefined` where that cannot be seen, `OTHER` for one too many. One that is
- * known is found without asking the routers; where two fit, it is the one that was met first.
+ * The pattern of what was matched above the route; `undefined` where it cannot be found, `OTHER` when too many are known. A known
+ * pattern is found without the routers; where two fit, the one that was found first counts.
  */
 function mountPattern(req: RoutedRequest, baseUrl: string): string | undefined {
   const { app } = req as { readonly app?: unknown };
@@ -91,7 +91,7 @@ function mountPattern(req: RoutedRequest, baseUrl: string): string | undefined {
   try {
     found = patternWithin(app, baseUrl, req.route);
   } catch {
-    // A router of another make, or a path that cannot be decoded: the pattern of the route alone is no lie.
+    // Not a router of Express, or a path that cannot be decoded: the pattern of the route alone is still correct.
   }
   if (found === undefined || known.has(found)) return found;
   if (known.size >= MOUNTS_AT_MOST) return OTHER;
@@ -106,7 +106,7 @@ function fits(parts: readonly string[], segments: readonly string[]): boolean {
   );
 }
 
-/** Of an app, with the mount path of each app above it in front. */
+/** The pattern within an app, with the mount path of each app above it in front. */
 function patternWithin(app: unknown, baseUrl: string, route: unknown): string | undefined {
   if (typeof app !== 'function' && !isObject(app)) return undefined;
   const { parent, mountpath } = app as { readonly parent?: unknown; readonly mountpath?: unknown };
@@ -119,7 +119,7 @@ function patternWithin(app: unknown, baseUrl: string, route: unknown): string | 
       .map((segment) => `/${segment}`)
       .join('');
     const outer = segments.slice(0, depth).join('/');
-    // An app that is mounted in a router has a longer path than its own.
+    // An app that is mounted in a router has a longer path than its `mountpath`.
     above = patternWithin(parent, outer, undefined) ?? mountpath;
   }
   const { _router: four } = app as { readonly _router?: unknown };
@@ -129,7 +129,7 @@ function patternWithin(app: unknown, baseUrl: string, route: unknown): string | 
   return below === undefined ? undefined : above + below;
 }
 
-/** Looks for the layers that took `rest`, and lead to `route` where there is one. */
+/** The pattern of the layers that match `rest` and, if there is a `route`, contain it. */
 function patternIn(router: unknown, rest: string, route: unknown): string | undefined {
   for (const layer of layersOf(router)) {
     const taken = layer.route === undefined ? take(layer, rest === '' ? '/' : rest) : undefined;
@@ -144,12 +144,12 @@ function patternIn(router: unknown, rest: string, route: unknown): string | unde
   return undefined;
 }
 
-/** No client sends this, and no expression of a parameter is written for it. */
+/** A segment that clients do not send and that no regular expression of a parameter is written for. */
 const PROBE = 'lastchunk-probe';
 
 /**
- * What a layer took, with the names of its parameters: a segment is one if the layer takes another word in its place too, or, of
- * a parameter with an expression of its own, if it is the value of one.
+ * What a layer matched, with the names of its parameters. A segment is a parameter if the layer also matches another word in its
+ * place, or, for a parameter with a regular expression of its own, if the segment is the value of a parameter.
  */
 function patternOf(layer: Layer, { path, params, pattern }: Taken): string {
   if (path === '') return '';
@@ -161,7 +161,7 @@ function patternOf(layer: Layer, { path, params, pattern }: Taken): string {
     return other === undefined ? undefined : namesByValue(other.params).get(PROBE);
   });
   const isAnyCase = take(layer, swapCase(path)) !== undefined;
-  // As it was: the layer remembers what it took last.
+  // Restores the layer's state: it keeps what it matched last.
   take(layer, path);
   const named = segments.map((segment, at) => {
     const byValue = names.get(decoded(segment));
@@ -169,7 +169,7 @@ function patternOf(layer: Layer, { path, params, pattern }: Taken): string {
     if (name !== undefined) return `:${name}`;
     return isAnyCase ? segment.toLowerCase() : segment;
   });
-  // A parameter may have taken several segments: how many is up to the client.
+  // A parameter may match several segments, as many as the client sends.
   return named.filter((name, at) => !name.startsWith(':') || name !== named[at - 1]).join('/');
 }
 
@@ -192,7 +192,7 @@ function decoded(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {
-    // As Express would have refused it.
+    // Express refuses such a path itself.
     return segment;
   }
 }

@@ -1,4 +1,4 @@
-/** What an app may know of, and do to, one of its streams. */
+/** What an app may read of, and do to, one of its streams. */
 import type { Outcome, Side } from '../../core/message.ts';
 import type { LateIdentity } from '../body/identity.ts';
 import { stop } from './ending.ts';
@@ -10,21 +10,21 @@ export interface StreamHandle {
   readonly id: string;
   /** Sent as `X-Message-Id`. */
   readonly messageId: string;
-  /** What the app named so far; `null` without one. */
+  /** The conversation that the app has named so far; `null` without one. */
   readonly conversationId: string | null;
-  /** Aborts when the work is no longer wanted; give it to whatever the handler waits for. */
+  /** Aborts when the work is no longer wanted; pass it to every call that the handler awaits. */
   readonly signal: AbortSignal;
   /** `undefined` until the stream has ended. */
   readonly outcome: Outcome | undefined;
   /** Who ended it; `undefined` until then. */
   readonly side: Side | undefined;
   /**
-   * Says whose message this is, where the app knows it later than the option `message` is asked: any time before the message
-   * is settled (at its finish marker or its end). False after that. A process that dies before leaves a row with what was
+   * Names the message, where the app learns the names later than the option `message` is called: at any time before the message is
+   * settled (at its finish marker or its end). Returns false after that. If the process dies before, the row has the names that were
    * known when the stream began. Throws `bad-option` for a field of the wrong type.
    */
   identify(identity: LateIdentity): boolean;
-  /** Ends the stream as `stopped`, by the server. False when there is nothing to stop. */
+  /** Ends the stream with the outcome `stopped` and the side `server`. False when there is nothing to stop. */
   stop(reason?: string): boolean;
 }
 

@@ -1,8 +1,8 @@
 /**
  * One stream: from a response that may become a stream to one outcome, one message and one summary. Everything that can end
- * a stream comes in as a *terminal fact*; the first one fixes outcome and side, in the tick it is seen, and a later one
- * counts only when the stream went on after it. Which phases there are is in `phases.ts`, what moves a stream from one into
- * another in `transition-table.ts`; events come by `transitions.ts` and `ending.ts`.
+ * a stream is a *terminal fact*; the first one fixes outcome and side, in the tick it is seen, and a later one counts only if
+ * the body said more after it. The phases are in `phases.ts`, the transitions in `transition-table.ts`; events come from
+ * `transitions.ts` and `ending.ts`.
  */
 import type { SaveProgress } from '../../core/save-port.ts';
 import type { HoldRelease, StreamView } from '../../core/observer.ts';
@@ -23,7 +23,7 @@ import { type Phase, PHASES } from './phases.ts';
 import { StreamReport } from './report.ts';
 import { routeOf } from './route.ts';
 
-/** Nothing is held; one promise for all streams of which that is true. */
+/** `released` while nothing is held; one promise for all streams. */
 const RELEASED = Promise.resolve();
 
 /** One response, from its first write to its report. */
@@ -51,25 +51,25 @@ export class Stream implements StreamView {
   endCalled = false;
   /** The handler closed its HTTP/2 stream with an error code. */
   resetHere = false;
-  /** How it ended; undefined while it has not. */
+  /** How it ended; undefined until then. */
   terminal: TerminalFact | undefined;
   graceTimer: NodeJS.Timeout | undefined;
   /** What a stop, a time-out or a shutdown does to the response once its message is safe. */
   closeMode: 'end' | 'destroy' | undefined;
-  /** The handler was told to stop: its end is not the end of the answer. */
+  /** The handler was told to stop: its `end()` is not the end of the answer. */
   cutShort = false;
-  /** Bytes when the fact was fixed. */
+  /** Bytes when the outcome was fixed. */
   bytesAtTerminal = 0;
   body: Body | undefined;
   /** Under `observe()`: what the app saves by itself. */
   ownSaves: OwnSaves | undefined;
-  /** With a relay: what other instances are told of it. */
+  /** With a relay: the source that the relay reads for other instances. */
   source: LiveSource | undefined;
-  /** Somebody stopped it, whether its client was there or not. */
+  /** It was stopped, with or without its client. */
   wasStopped = false;
-  /** What is done about this stream by those who made it; set by `attach`. */
+  /** Calls into the code that made this stream; set by `attach`. */
   hooks: StreamHooks = NO_HOOKS;
-  /** The handler threw: no polite end afterwards makes that a success. */
+  /** The handler threw: an `end()` afterwards does not make that a success. */
   failure: TerminalFact | undefined;
   /** It was stopped before it began. */
   pendingStop: { readonly terminal: TerminalFact; readonly reason: string } | undefined;
@@ -116,7 +116,7 @@ export class Stream implements StreamView {
     return (this.body ?? this.report.past)?.bytes ?? 0;
   }
 
-  /** Whose message this is; the app is asked the first time somebody wants to know. */
+  /** The names of the message; the first access calls the app's option `message`. */
   get identity(): StreamIdentity {
     const { req, res } = this.exchange;
     this.#identity ??= new StreamIdentity(this.settings.message, req, res);
@@ -133,7 +133,7 @@ export class Stream implements StreamView {
     return this.hold.active && !this.hold.empty;
   }
 
-  /** It is a stream: what belongs to one is made. */
+  /** The response is a stream: makes its body, its source and its clocks. */
   begin(head: ResponseHead): void {
     this.#route = this.route;
     this.environment.live.set(this.id, this);
@@ -149,8 +149,8 @@ export class Stream implements StreamView {
   }
 
   /**
-   * One body write, before its bytes go anywhere; `invalid` is what Node itself will refuse. When it shows that the
-   * answer is over, `hold` is active afterwards, and this write belongs behind it.
+   * Takes one body write, before its bytes are sent; `invalid` for a chunk that Node itself will refuse. If the chunk ends the
+   * answer, `hold` is active afterwards, and this write has to be held too.
    */
   take(chunk: unknown, encoding: unknown, last = false): 'invalid' | 'taken' {
     const { body } = this;
@@ -172,7 +172,7 @@ export class Stream implements StreamView {
     return 'taken';
   }
 
-  /** A terminal fact while the client is there: its message is due at once, and what is written next waits for it. */
+  /** A terminal fact while the client is there: the message is due at once, and what is written from now on is held until it is safe. */
   conclude(terminal: TerminalFact, reopens = false): void {
     if (!this.phase.isConcludable || !this.fixOutcome(this.failure ?? terminal, reopens)) return;
     const progress = this.settle();
@@ -213,7 +213,7 @@ export class Stream implements StreamView {
     return { mayBeWhole: outcome === 'completed' || finishes, endedNormally };
   }
 
-  /** Holds what is written from now on until the message is safe, or its time is over. */
+  /** Holds what is written from now on until the message is safe, or `confirmTimeoutMs` is over. */
   holdUntil(progress: SaveProgress): void {
     if (this.phase.clientGone) return;
     if (this.#holds === 0) this.#heldSince = performance.now();
@@ -236,7 +236,7 @@ export class Stream implements StreamView {
     this.environment.observer.onHold(this, released, durationMs);
   }
 
-  /** A hold that was begun in case it was needed, and is not. */
+  /** Releases a hold that was begun as a precaution and is not needed. */
   releaseUnlessWaiting(): void {
     if (this.#holds === 0 && !this.phase.isClosing) this.#releaseHeld();
   }
@@ -250,7 +250,7 @@ export class Stream implements StreamView {
     this.hooks.released();
   }
 
-  /** The client is gone: what is held goes nowhere. */
+  /** The client is gone: drops what is held. */
   dropHeld(): void {
     if (!this.hold.active) return;
     if (this.#holds > 0) this.#reportHold('client-gone');
@@ -269,14 +269,14 @@ export class Stream implements StreamView {
     this.report.update();
   }
 
-  /** It is not live any more, and our listeners come off its socket; what its handler makes of it is still to be seen. */
+  /** Removes it from the live streams, and our listeners from its socket; its handler may still go on. */
   unlist(): void {
-    // The guard's stream has the id of the observed one whose place it took.
+    // Under the same id there may be the stream of the guard that replaced this observed one.
     if (this.environment.live.get(this.id) === this) this.environment.live.delete(this.id);
     this.hooks.removeListeners();
   }
 
-  /** The same, and nothing follows. */
+  /** The same, for a stream of which nothing follows. */
   unregister(): void {
     this.unlist();
     // It was never begun.

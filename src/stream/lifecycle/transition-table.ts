@@ -1,23 +1,23 @@
 /**
- * What each event does in each phase of a stream: the next phase, and the effects, which `effects.ts` carries out. Data (an
- * outcome, a reason, a policy) decides which event it is, before it comes here; so the table alone says where it leads.
+ * What each event does in each phase of a stream: the next phase, and the effects, which `effects.ts` carries out. Outcomes, reasons
+ * and policies decide before which event is raised; from there on the table alone decides the next phase.
  */
 import type { PhaseName, StreamEvent } from './phases.ts';
 
-/** What a transition does beside changing the phase. */
+/** What a transition does besides changing the phase. */
 export type Effect =
   /** It is a stream: its body, its summary and its clocks begin. */
   | 'begin'
   | 'stop-clocks'
   | 'unlist'
   | 'unregister'
-  /** The response shows its handler a client that is there; later, what has happened. */
+  /** The response hides from its handler that the client left; `reattach` ends that. */
   | 'detach'
   | 'announce-detached'
   | 'answer-end'
   | 'cut-short'
   | 'reattach'
-  /** The outcome, and the message of it. */
+  /** The outcome is fixed; the message is handed over. */
   | 'conclude-end'
   | 'conclude-failure'
   | 'fix-left'
@@ -31,17 +31,17 @@ export type Effect =
   | 'interrupt'
   | 'close-when-released'
   | 'close'
-  /** Who is told: those who judge errors, observers, the handler. */
+  /** The noise filter, the observers or the handler receive what happened. */
   | 'record-departure'
   | 'tell-disconnect'
   | 'tell-refused'
   | 'abort'
   | 'call-close-listeners'
-  /** Bytes that wait. */
+  /** Bytes that wait are dropped or sent; a handler that waits for `drain` gets it. */
   | 'drop-held'
   | 'send-turn'
   | 'emit-drain'
-  /** A stop before its stream, and the time that a handler has after one. */
+  /** A stop before the stream has begun; the grace period of a handler after a stop. */
   | 'remember-stop'
   | 'start-grace'
   | 'start-marker-grace'
@@ -56,7 +56,7 @@ export interface Transition {
   readonly effects: readonly Effect[];
 }
 
-/** `ignored`: may happen, and changes nothing. `impossible`: the caller checks before, so it is a bug in lastchunk. */
+/** `ignored`: may happen, and changes nothing. `impossible`: the caller excludes it, so it is a bug in lastchunk. */
 export type Answer = Transition | 'ignored' | 'impossible';
 
 type Row = Readonly<Record<StreamEvent, Answer>>;
@@ -120,7 +120,7 @@ const UNDECIDED_OVER = to('undecided-gone', 'cut-short', 'reattach', 'abort', 'u
 const OTHER_OVER = to('over-gone', 'cut-short', 'reattach', 'abort', 'finish');
 const ENDED_WITHOUT_CLIENT = to('over-gone', 'answer-end', 'finish');
 
-/** Who has ended and whose client then leaves; a handler under `finish` hears of its end as if the client were there. */
+/** The handler has ended, then the client leaves; under `finish` the handler gets the events of its end as if the client were there. */
 const LEFT_AFTER_END = {
   'client-left': CLIENT_LEFT_FOR_GOOD,
   'client-left-detached': to('over-gone', ...GOES_ON, 'answer-end', 'settle', 'finish'),

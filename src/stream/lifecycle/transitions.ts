@@ -1,6 +1,6 @@
 /**
- * What a handler and its connection do: each call or event from outside is made the event of the stream that it is, by the
- * data that comes with it. Where that means an end on purpose, or a client that leaves, the same is in `ending.ts`.
+ * What a handler and its connection do: each call or event from outside becomes an event of the stream, chosen by the data that
+ * comes with it. For stops, time-outs, shutdowns and clients that leave, that is in `ending.ts`.
  */
 import type { ResponseHead } from '../response/is-stream.ts';
 import { verdictOf } from '../client/close-verdict.ts';
@@ -8,7 +8,7 @@ import { step } from './effects.ts';
 import { clientLeft, halt, interrupt, stopSweeping } from './ending.ts';
 import type { Environment, Stream } from './stream.ts';
 
-/** Its response turns out to be a stream. Called before the first byte, in the handler's own call. */
+/** The response turned out to be a stream. Called before the first byte is sent, within the handler's own call. */
 export function handlerBegan(stream: Stream, head: ResponseHead): void {
   step(stream, 'began', { head });
   if (stream.phase.name !== 'open') return;
@@ -17,7 +17,7 @@ export function handlerBegan(stream: Stream, head: ResponseHead): void {
   if (pendingStop !== undefined) halt(stream, pendingStop.terminal, pendingStop.reason);
 }
 
-/** It called `end()`; its chunk, if any, was taken. `callback` is the one it gave. */
+/** The handler called `end(chunk, encoding, callback)`; its chunk, if any, was taken before. */
 export function handlerEnded(stream: Stream, callback: (() => void) | undefined): void {
   stream.endCalled = true;
   stream.timings.handlerEnded();
@@ -25,18 +25,18 @@ export function handlerEnded(stream: Stream, callback: (() => void) | undefined)
   step(stream, isWordless ? 'grace-over' : 'ended', { callback });
 }
 
-/** After a stop, or with something written since, the end is the handler's own word to the client. */
+/** Whether the handler's end in its grace period may be sent: after a stop, or if it has written something since. */
 function hasOwnWord({ terminal, bytes, bytesAtTerminal }: Stream): boolean {
   return terminal?.outcome === 'stopped' || bytes > bytesAtTerminal;
 }
 
-/** It threw, rejected or called `next(error)`. */
+/** The handler threw, rejected or called `next(error)`. */
 export function handlerFailed(stream: Stream, error: unknown): void {
   stream.environment.sawError(error, stream.exchange.res);
   step(stream, 'failed', { error, reason: 'failed' });
 }
 
-/** It called `res.destroy()`. False when that is not to be done, because we end this response. */
+/** The handler called `res.destroy()`. False when Node must not be called, because lastchunk closes this response. */
 export function handlerDestroyed(stream: Stream, error: unknown): boolean {
   const { phase } = stream;
   if (phase.isClosing) return false;
@@ -45,14 +45,14 @@ export function handlerDestroyed(stream: Stream, error: unknown): boolean {
     return false;
   }
   if (phase.clientGone || (error !== undefined && error !== null)) handlerFailed(stream, error);
-  // What is held would have been sent by now without us; below Node's response, it is waited for.
+  // Without lastchunk the held bytes would have been sent by now: the destroy waits for them in the connection's output.
   if (stream.holdsFrame || stream.phase.name !== 'open') return true;
   const terminal = { outcome: 'failed', side: 'server', errorType: '_OTHER' } as const;
   step(stream, 'destroyed', { terminal });
   return true;
 }
 
-/** The response or its socket closed: by its end, by its client, or by this process. The first call decides. */
+/** The response or its socket closed: after its end, by its client, or by this process. The first call decides. */
 export function connectionClosed(stream: Stream): void {
   const { phase, exchange, hold } = stream;
   // Expected: we closed it ourselves, or its client had left before.
@@ -68,12 +68,12 @@ export function connectionClosed(stream: Stream): void {
   else step(stream, 'cut', { terminal: verdict, reason: 'the connection was closed' });
 }
 
-/** How often the connections of live streams are looked at. */
+/** How often the connections of live streams are checked. */
 const SWEEP_MS = 5_000;
 
 /**
- * Looks from time to time, as long as streams are live, for connections that have gone without a word: whoever takes all
- * listeners of `close` off a socket takes Node's own off too.
+ * Checks every five seconds, as long as streams are live, for connections that closed without an event: code that removes all
+ * `close` listeners of a socket removes Node's own too.
  */
 export function sweepConnections(environment: Environment): void {
   environment.sweepTimer ??= setInterval(() => {
@@ -82,7 +82,7 @@ export function sweepConnections(environment: Environment): void {
   }, SWEEP_MS).unref();
 }
 
-/** The same for one stream, asked before a call of its handler. */
+/** The same check for one stream, made when its handler calls a method. */
 export function noticeClosed(stream: Stream): void {
   const { socket, h2 } = stream.exchange;
   if (!(h2 ?? socket).destroyed || stream.phase.clientGone || stream.phase.isOver) return;

@@ -1,6 +1,6 @@
 /**
- * `'close'` and `'timeout'` of a connection, for the streams that are on it: one listener of ours for all of them, because
- * each of ten pipelined requests would be one more, and Node warns of so many.
+ * `'close'` and `'timeout'` of a connection, for the streams on it: one listener of ours for all of them, because Node warns of too
+ * many listeners, and ten pipelined requests would add ten.
  */
 import type { Socket } from 'node:net';
 import type { Exchange } from './exchange.ts';
@@ -13,7 +13,7 @@ export interface ConnectionListener {
 
 class ConnectionEvents {
   readonly listeners = new Set<ConnectionListener>();
-  /** Those who listen behind us are being told of the close. */
+  /** The socket's other listeners are receiving its `'close'` now. */
   isClosing = false;
   readonly #socket: Socket;
 
@@ -33,7 +33,7 @@ class ConnectionEvents {
     for (const { onTimeout } of this.listeners) onTimeout();
   };
 
-  /** In front of Node's own listeners: what is asked at a close rests on what they change. */
+  /** Our listeners come before Node's own, which change the state that the close verdict reads. */
   add(listener: ConnectionListener): void {
     if (this.listeners.size === 0) {
       this.#socket.prependListener('close', this.#onClose);
@@ -52,15 +52,15 @@ class ConnectionEvents {
 const connections = new WeakMap<Socket, ConnectionEvents>();
 
 /**
- * Whether Node itself destroys this response: when a connection closes, Node 24 and 26 do so with those that are queued behind
- * another one on it, and by no handler's will.
+ * Whether Node itself destroys this response, and not its handler: when a connection closes, Node 24 and 26 destroy the responses
+ * that are queued behind another one on it.
  */
 export function isDestroyedByNode({ socket, res }: Exchange, error: unknown): boolean {
   if (res.socket !== null || connections.get(socket)?.isClosing !== true) return false;
   return error instanceof Error && 'code' in error && error.code === 'ECONNRESET';
 }
 
-/** Tells `listener` of its connection; the returned function ends that. */
+/** Calls `listener` for the events of its connection; the returned function removes it. */
 export function listenToConnection(socket: Socket, listener: ConnectionListener): () => void {
   const events = connections.get(socket) ?? new ConnectionEvents(socket);
   connections.set(socket, events);

@@ -1,10 +1,10 @@
 /**
- * The bytes of one connection on their way out; over HTTP/2, those of one stream. Whoever writes, corks, flushes or ends
- * above, bytes leave by `_write`, `_writev` and `_final` of this object, so two rules hold here: nothing leaves before
- * the journal has what was captured, and while a response is held nothing leaves that was written since.
+ * The output of one connection; over HTTP/2, of one stream. Whichever code writes, corks, flushes or ends the response, its bytes are
+ * sent by `_write`, `_writev` and `_final` of this object. So two rules are enforced here: nothing is sent before the journal
+ * has what was captured, and while a response is held nothing is sent that was written since the hold began.
  *
- * Node's own response runs to its end meanwhile and answers for itself. Its bytes wait in the queue of its `Writable`;
- * callbacks, `finish`, `drain` and the next request follow when they are let go.
+ * Meanwhile Node's own response works as usual. Its bytes wait in the queue of its `Writable`; callbacks, `finish`, `drain` and
+ * the next request follow when the bytes are sent.
  */
 import {
   type Acknowledge,
@@ -22,14 +22,14 @@ import { methodOf, shadowMethods } from './shadow-property.ts';
 
 /** State of a hold. */
 interface HeldOutput {
-  /** What was written before the hold and has not left yet, in the units of `writableLength`. */
+  /** What was written before the hold and is not sent yet, in the units of `writableLength`. */
   passing: number;
   /** Calls that wait; a `Writable` makes one at a time. */
   readonly waiting: HeldCall[];
-  /** The first call of `destroy` or `close`, made when the bytes have left. */
+  /** The first call of `destroy` or `close`; it is made when the bytes are sent. */
   closing: (() => void) | undefined;
   timeoutMs: number;
-  /** An error that the handler gave to `destroy`: not the connection's, whatever it looks like. */
+  /** The error that the handler gave to `destroy`: never taken for a failure of the connection. */
   handlersError: unknown;
 }
 
@@ -41,12 +41,12 @@ interface HeldCall {
   readonly done: Done;
 }
 
-/** After a release, `destroy` waits at most so long until the client has taken the bytes. */
+/** After a release, `destroy` waits at most this long until the client has taken the bytes. */
 const CLOSE_LIMIT_MS = 2_000;
 
 const outputs = new WeakMap<object, ConnectionOutput>();
 
-/** The output of a connection or of an HTTP/2 stream; made, and put in its place, by the first call. */
+/** The output of a connection or of an HTTP/2 stream; the first call makes it and shadows the methods of `target`. */
 export function outputOf(target: OutputTarget): ConnectionOutput {
   const output = outputs.get(target) ?? new ConnectionOutput(target);
   outputs.set(target, output);
@@ -56,12 +56,12 @@ export function outputOf(target: OutputTarget): ConnectionOutput {
 export class ConnectionOutput {
   readonly #target: OutputTarget;
   readonly #below: Readonly<Record<Below, ReturnType<typeof methodOf>>>;
-  /** Of the streams on this connection: one, or as many as there are pipelined requests. */
+  /** The logs of the streams on this connection: one, or as many as there are pipelined requests. */
   #logs: readonly WriteAhead[] = [];
   #hold: HeldOutput | undefined;
   #acknowledges: readonly Acknowledge[] = [];
   #isUnacknowledged = false;
-  /** The connection is to be closed when that has left. */
+  /** The connection is to be closed when the unacknowledged bytes are sent. */
   #isClosing = false;
   #collectsTurn = false;
   /** The call that waits for the end of the turn. */
@@ -84,7 +84,7 @@ export class ConnectionOutput {
       _writev: (chunks: readonly Chunk[], done: Done) => this.#write(chunks, done),
       _final: (done: Done) => this.#final(done),
     };
-    // They stay for the life of the connection: a property that is deleted makes all others of a socket slow.
+    // They stay as long as the connection: deleting a property makes all other properties of a socket slow.
     shadowMethods(target, {
       ...(isWritable ? inFront : { write: (...args: unknown[]) => this.#writeToStandIn(args) }),
       destroy: (...args: unknown[]) => this.#destroy(args),
@@ -93,7 +93,7 @@ export class ConnectionOutput {
     });
   }
 
-  /** From now on `log` is written before bytes leave. Returns what ends that. */
+  /** From now on `log` is written before bytes are sent. Returns the function that ends this. */
   writeAhead(log: WriteAhead): () => void {
     this.#logs = [...this.#logs, log];
     return () => {
@@ -101,7 +101,7 @@ export class ConnectionOutput {
     };
   }
 
-  /** From now on bytes leave when what is asked says so. Returns what ends that. */
+  /** From now on bytes are sent only when `acknowledge` allows it. Returns the function that ends this. */
   waitFor(acknowledge: Acknowledge): () => void {
     this.#acknowledges = [...this.#acknowledges, acknowledge];
     return () => {
@@ -109,25 +109,25 @@ export class ConnectionOutput {
     };
   }
 
-  /** What is written is kept beyond its tick. */
+  /** Bytes that are written now may wait longer than their tick. */
   get keepsWrites(): boolean {
     return this.#collectsTurn || this.#acknowledges.length > 0;
   }
 
-  /** What is written in this turn waits for its end. */
+  /** What is written in this turn of the event loop is sent at its end. */
   get collectsTurn(): boolean {
     return this.#collectsTurn;
   }
 
-  /** From now on what is written waits for the end of this turn: one write to the journal is then for many connections. */
+  /** What is written from now on is sent at the end of this turn: one write to the journal then serves many connections. */
   collectTurn(): void {
     if (this.#collectsTurn) return;
     this.#collectsTurn = true;
-    // One for each, so that what its own connection tells is told in the writer's own async context.
+    // One immediate per connection, so that its events are emitted in the async context of its writer.
     setImmediate(() => this.sendTurn());
   }
 
-  /** What was written in this turn leaves now. */
+  /** Sends what was written in this turn now. */
   sendTurn(): void {
     if (!this.#collectsTurn) return;
     this.#collectsTurn = false;
@@ -137,7 +137,7 @@ export class ConnectionOutput {
     send?.();
   }
 
-  /** What is written from now on waits; `passing` is how much of what was written before has not left yet. */
+  /** What is written from now on waits; `passing` is how much of what was written before is not sent yet. */
   hold(passing?: number): void {
     if (this.#hold !== undefined) return;
     const target = this.#target;
@@ -148,16 +148,16 @@ export class ConnectionOutput {
     this.#hold = { passing: passing ?? unsent(target), waiting: [], timeoutMs, ...none };
   }
 
-  /** The handler destroys its response with `error`, which waits until the bytes have left. */
+  /** The handler destroys its response with `error`; the destroy waits until the bytes are sent. */
   handlerDestroys(error: unknown): void {
     if (this.#hold !== undefined) this.#hold.handlersError = error;
   }
 
-  /** Lets everything go, in order, then what would have closed the connection. */
+  /** Sends everything that waits, in order, then makes the call that closes the connection, if there was one. */
   release(): void {
     const hold = this.#endHold();
     if (hold === undefined) return;
-    // Their `Writable` is told in a tick of its own, also where all of it leaves at once.
+    // `done` is called in a tick of its own, even where all bytes are sent at once.
     for (const { run, done } of hold.waiting) run((error) => process.nextTick(done, error));
     if (hold.closing !== undefined) this.closeBehind(hold.closing);
   }
@@ -226,7 +226,7 @@ export class ConnectionOutput {
     this.#hold?.waiting.push({ run, done });
   }
 
-  /** At once, or when all who are asked have it. */
+  /** Sends at once, or when every `acknowledge` has resolved. */
   #send(chunks: readonly Chunk[], done: Done): void {
     if (this.#acknowledges.length === 0) return this.#sendNow(chunks, done);
     const waits = this.#acknowledges.flatMap((acknowledge) => acknowledge() ?? []);
@@ -241,7 +241,7 @@ export class ConnectionOutput {
 
   #sendNow(chunks: readonly Chunk[], done: Done): void {
     const hasEmpty = isHttp2(this.#target) && chunks.some(({ chunk }) => chunk.length === 0);
-    // Node 20 and 26 send foreign memory for an empty write that is followed by an end in a later turn.
+    // Over HTTP/2, Node 20 and 26 send unrelated memory for an empty write that is followed by an end in a later turn.
     const sent = hasEmpty ? chunks.filter(({ chunk }) => chunk.length > 0) : chunks;
     const [first] = sent;
     if (first === undefined) process.nextTick(done);
@@ -249,7 +249,7 @@ export class ConnectionOutput {
     else this.#callBelow('write', first.chunk, first.encoding, done);
   }
 
-  /** At once when the connection has failed, and otherwise behind what is held or waits. */
+  /** Destroys at once when the connection has failed, and otherwise after the bytes that wait. */
   #destroy(args: unknown[]): unknown {
     if (this.#hasFailed(args[0])) {
       this.drop();
@@ -259,7 +259,7 @@ export class ConnectionOutput {
     return this.#target;
   }
 
-  /** A response that is over has no time-outs, and a held one will have been over by then. */
+  /** While a response is held, its time-out is only stored: without the hold the response would be over and have none. */
   #setTimeout(args: unknown[]): unknown {
     if (this.#hold === undefined) return this.#callBelow('setTimeout', ...args);
     const [ms, listener] = args;
@@ -285,7 +285,7 @@ export class ConnectionOutput {
     }
   }
 
-  /** Calls `close` when the bytes have left that were written until now, after two seconds at the latest. */
+  /** Calls `close` when all bytes written until now are sent, after two seconds at the latest. */
   closeBehind(close: () => void): void {
     const target = this.#target;
     const limit = setTimeout(close, CLOSE_LIMIT_MS).unref();

@@ -16,7 +16,7 @@ export interface RoutedRequest extends IncomingMessage {
   params?: Record<string, string | undefined>;
 }
 
-/** A response; `flush` is there behind compression. */
+/** A response; compression adds `flush`. */
 export type Response = ServerResponse & { flush?: () => void };
 
 /** Express's `next`. */
@@ -26,13 +26,13 @@ export interface Exchange {
   readonly req: RoutedRequest;
   readonly res: Response;
   /**
-   * Kept from the start: `res.socket` is null for a queued response and after the end. Without a connection it is an idle
+   * The socket of the request: `res.socket` is null for a queued response and after the end. Without a connection it is an idle
    * stream of ours, which is destroyed when the response is over.
    */
   readonly socket: Socket;
-  /** False for adapters of functions as a service and test doubles: then the response alone tells of its end. */
+  /** False for adapters of functions as a service and test doubles: then only the response shows its end. */
   readonly hasConnection: boolean;
-  /** The HTTP/2 stream behind the compatibility API, where `finish` and `writableFinished` lie about a reset. */
+  /** The HTTP/2 stream of the compatibility API, whose `finish` and `writableFinished` are wrong after a reset. */
   readonly h2: ServerHttp2Stream | undefined;
 }
 
@@ -47,20 +47,20 @@ export function exchangeOf(req: RoutedRequest, res: Response): Exchange {
   return { req, res, socket, hasConnection, h2: undefined };
 }
 
-/** Its client has left; `'close'` was emitted, or is about to be. A response of HTTP/2 has no `destroyed` of its own. */
+/** Whether its client has left: `'close'` was emitted, or is about to be. A response of HTTP/2 has no `destroyed` of its own. */
 export function isGone(res: Response): boolean {
   const { socket, h2 } = exchangeOf(res.req, res);
   return res.destroyed || (h2 ?? socket).destroyed;
 }
 
-/** What the bytes of this response leave by. */
+/** The connection or HTTP/2 stream that sends the bytes of this response. */
 export function outputTargetOf({ res, socket, hasConnection, h2 }: Exchange): OutputTarget {
   if (h2 !== undefined) return h2;
   if (hasConnection) return res.socket ?? socket;
   return canCarry(res.socket) ? res.socket : socket;
 }
 
-/** Tells of its close, and can be closed. */
+/** Whether it emits events, such as `'close'`, and can be destroyed. */
 function isConnection(socket: unknown): boolean {
   if (!isObject(socket)) return false;
   const { destroyed, destroy, prependListener }: Partial<Socket> = socket;
@@ -71,7 +71,7 @@ function isConnection(socket: unknown): boolean {
   );
 }
 
-/** Bytes can be held in front of it. */
+/** Whether it has a method to write by, which can be shadowed. */
 function canCarry(socket: unknown): socket is Socket {
   if (!isObject(socket) || !Object.isExtensible(socket)) return false;
   const { _write, write }: Partial<Socket> = socket;
@@ -80,6 +80,6 @@ function canCarry(socket: unknown): socket is Socket {
 
 function idleSocket(): Socket {
   const idle = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
-  // Of a socket only what every Duplex has is used, or nothing is expected of it.
+  // Only members that every Duplex has are used of it.
   return idle as Socket;
 }

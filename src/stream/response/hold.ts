@@ -1,21 +1,21 @@
 /**
- * Holds one response: from a terminal frame on, what is written to it does not leave its connection until its message is
- * safe. The response itself is Node's own and goes on; see `connection-output.ts`.
+ * Holds one response: from a terminal frame on, what is written to it is not sent until its message is safe. The response itself
+ * is Node's own and works as usual; see `connection-output.ts`.
  */
 import type { Outcome } from '../../core/message.ts';
 import { type ConnectionOutput, outputOf } from './connection-output.ts';
 import { type Exchange, outputTargetOf, type Response } from './exchange.ts';
 import { shadowMethods } from './shadow-property.ts';
 
-/** Outcomes after which what is written waits: those that a client takes for the end of an answer. */
+/** Outcomes after which written bytes are held: those that a client takes for the end of an answer. */
 export const HELD: ReadonlySet<Outcome> = new Set(['completed', 'truncated', 'failed']);
 
-/** A class, because there is one for each live stream. */
+/** The hold of one response. A class, because there is one for each live stream. */
 export class ResponseHold {
   active = false;
   /** Nothing was written since it began. */
   empty = true;
-  /** The end is held, or was, and a bare response would be over by now. */
+  /** The end is or was held, and a bare response would be over by now. */
   isLate = false;
   readonly #exchange: Exchange;
   #output: ConnectionOutput | undefined;
@@ -24,7 +24,7 @@ export class ResponseHold {
     this.#exchange = exchange;
   }
 
-  /** Starts holding; what was written before goes as it would. */
+  /** Starts holding; what was written before is sent as without a hold. */
   begin(): void {
     if (this.active) return;
     this.active = true;
@@ -41,8 +41,8 @@ export class ResponseHold {
   }
 
   /**
-   * The handler ended: a bare response has finished when the ticks that its end queued have run. Not so behind compression,
-   * which ends Node's response, and writes to it, in its own time.
+   * The handler ended: a bare response has finished when the ticks that its end queued have run. Compression, however, writes to
+   * Node's response and ends it later.
    */
   ended(): void {
     process.nextTick(() => {
@@ -54,12 +54,12 @@ export class ResponseHold {
     });
   }
 
-  /** The handler destroys its response, which waits for what is held. */
+  /** The handler destroys its response: the destroy waits until held bytes are sent. */
   handlerDestroys(error: unknown): void {
     this.#output?.handlerDestroys(error);
   }
 
-  /** Lets everything go, in order. */
+  /** Sends everything that was held, in order. */
   release(): void {
     this.#end()?.release();
   }
@@ -72,7 +72,7 @@ export class ResponseHold {
   #end(): ConnectionOutput | undefined {
     const output = this.#output;
     this.active = false;
-    // An HTTP/2 stream that is released is closed, or about to be, and answers for itself.
+    // An HTTP/2 stream that is released is closed, or about to be, and Node answers further calls.
     if (this.#exchange.h2 !== undefined) this.isLate = false;
     this.#output = undefined;
     return output;
@@ -83,7 +83,7 @@ export class ResponseHold {
     this.#output.hold(passing);
   }
 
-  /** Another response is before it on its connection, which it will be given when that is over. */
+  /** The response is queued behind another one: it is assigned its socket when that one is over. */
   #holdWhenAssigned(): void {
     const { res } = this.#exchange;
     const passing = res.writableLength;
@@ -96,8 +96,8 @@ export class ResponseHold {
 }
 
 /**
- * Node 24.22 and 26 join the writes of a tick, or of a cork, in the response; those from before a hold go to the socket's
- * own queue, whose corks stay as they are.
+ * Node 24.22 and 26 keep the writes of a tick, or of a cork, in the response. Writes from before the hold are passed to the queue of
+ * the socket, which stays corked as it was.
  */
 function passOnChunks(res: Response): void {
   const { socket, writableCorked } = res;

@@ -1,20 +1,20 @@
 /**
- * Is this response a stream? Decided once, when its headers are known. What is no stream is let through untouched and
- * not counted: a JSON error or an error page is not an answer.
+ * Decides whether a response is a stream, once, when its headers are known. A response that is not a stream passes untouched and
+ * is not counted: a JSON error or an error page is not an answer.
  */
 import { isObject } from '../../core/values.ts';
 
 /** Server-sent events. */
 export const EVENT_STREAM = 'text/event-stream';
 
-/** Media types that are streams by themselves, also when one call sends the whole body: a cached answer is an answer. */
+/** Media types that make a response a stream, even when one call sends the whole body: a cached answer is an answer. */
 const STREAM_TYPES: ReadonlySet<string> = new Set([
   EVENT_STREAM,
   'application/x-ndjson',
   'application/ndjson',
   'application/jsonl',
   'application/json-seq',
-  'application/jsonlines', // the name that hf and others give to JSON lines
+  'application/jsonlines', // Hugging Face and others
   'application/x-jsonlines',
   'application/x-json-stream',
   'application/stream+json', // Spring WebFlux
@@ -26,48 +26,48 @@ const JSON_TYPE = 'application/json';
 /** Media types that do not decide it: the first body call does. */
 const OPEN_TYPES: ReadonlySet<string> = new Set(['', 'text/plain']);
 
-/** Types of files too: with a length or a validator it is one, as `express.static` sends it. */
+/** Types that files have too: with a length or a validator, as `express.static` sends them, the response is a file. */
 const FILE_TYPES: ReadonlySet<string> = new Set(['', 'text/plain', 'text/markdown']);
 
-/** RFC 9110, section 15.3.7: a part of something that is already whole. */
+/** RFC 9110, section 15.3.7: a part of a representation that exists as a whole. */
 const PARTIAL_CONTENT = 206;
 
-/** The call at which the question is asked. */
+/** The call at which it is decided. */
 export type DecidingCall = 'writeHead' | 'flushHeaders' | 'write' | 'end';
 
-/** What the head of a response says at the moment it is known. */
+/** Status and headers of a response, as far as the decision needs them. */
 export interface ResponseHead {
   readonly status: number;
   /** Media type without parameters, lower case, `''` when there is none. */
   readonly contentType: string;
   /** The coding that the handler applied itself, lower case, `''` when there is none. */
   readonly contentEncoding: string;
-  /** Of the content type, lower case; '' for UTF-8 and none. */
+  /** The charset of the content type, lower case; `''` for UTF-8 and for none. */
   readonly charset: string;
   /** `undefined` when the response is chunked. */
   readonly contentLength: number | undefined;
-  /** It has an `ETag` or says `Accept-Ranges`: a representation that can be asked for again. */
+  /** It has an `ETag` or `Accept-Ranges`: a representation that can be requested again. */
   readonly revalidates: boolean;
 }
 
-/** What the question is asked of. */
+/** A response that may be a stream. */
 export interface Candidate extends Omit<ResponseHead, 'contentEncoding'> {
   readonly method: string;
 }
 
-/** What the guard's options say about the question. */
+/** The options of the guard that bear on the decision. */
 export interface StreamRules {
   /** An explicit `format` makes `application/json` a candidate. */
   readonly explicitFormat: boolean;
-  /** The option `stream`, already asked: `true`, `false`, or undefined when not given. */
+  /** The result of the option `stream`: `true`, `false`, or undefined when it is not given. */
   readonly forced: boolean | undefined;
-  /** Its message would be kept. */
+  /** The response is under a guard: as a stream, its message is kept. */
   readonly guarded: boolean;
-  /** Asked of a JSON body given to `end`, or of its first piece given to `write`. */
+  /** Whether a JSON body is a model's answer: the whole body if given to `end`, its first piece if given to `write`. */
   readonly isAnswer: () => boolean;
 }
 
-/** `later` means that the first body call has to tell. `hasBody` is whether `end` brings one. */
+/** `later`: it is decided at the first body call. `hasBody` is whether `end` has a body. */
 export function isStream(
   head: Candidate,
   call: DecidingCall,
@@ -83,7 +83,7 @@ export function isStream(
     (options.explicitFormat && head.contentType === JSON_TYPE);
   if (candidate) return call !== 'end' || hasBody;
   if (options.guarded && head.contentType === JSON_TYPE) {
-    // Only the body can tell whether it is an answer; after `flushHeaders` nothing can be said in the head any more.
+    // Only the body shows whether it is an answer; after `flushHeaders` our headers can no longer be added.
     if (call === 'writeHead') return 'later';
     return call !== 'flushHeaders' && hasBody && options.isAnswer();
   }

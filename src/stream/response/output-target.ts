@@ -1,4 +1,4 @@
-/** A connection, or a stream of HTTP/2, as the end of a response: what it has still to send, and which of the two it is. */
+/** The connection or HTTP/2 stream that sends a response: how much is unsent, and which of the two it is. */
 import type { EventEmitter } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -7,27 +7,27 @@ import type { StreamLog } from '../../core/save-port.ts';
 /** The callback of a write. */
 export type Done = (error?: Error | null) => void;
 
-/** One write, as `_writev` has it. */
+/** One write, as `_writev` receives it. */
 export interface Chunk {
   readonly chunk: string | Uint8Array;
   readonly encoding: unknown;
 }
 
-/** What has a `_write`, or, as some stand-ins for a socket, only a `write`. */
+/** An object with a `_write`, or only a `write`, as some stand-ins for a socket have. */
 export type OutputTarget = Socket | ServerHttp2Stream;
 
-/** What a log is asked before bytes leave. */
+/** The members of a log that are used before bytes are sent. */
 export type WriteAhead = Pick<StreamLog, 'clean' | 'ahead' | 'flush'>;
 
-/** What somebody elsewhere is asked before bytes leave: `undefined` where they may, else what resolves when they may. Never rejects. */
+/** Called before bytes are sent: returns `undefined` where they may be, else a promise that resolves when they may. Never rejects. */
 export type Acknowledge = () => Promise<unknown> | undefined;
 
-/** Behind the tick of a write, in which Node would have sent it, a handler may fill its buffer anew. */
+/** Copies the bytes of a write: Node would have sent them in its tick, after which a handler may reuse its buffer. */
 export function copyOf({ chunk, encoding }: Chunk): Chunk {
   return { chunk: typeof chunk === 'string' ? chunk : Buffer.from(chunk), encoding };
 }
 
-/** How much was written to `target` and is not on its way yet. */
+/** How much was written to `target` and not yet passed to its `_write`. */
 export function unsent(target: OutputTarget): number {
   const { _writableState: state } = target as {
     _writableState?: { writing?: boolean; writelen?: number };
@@ -39,7 +39,7 @@ export function isHttp2(target: OutputTarget): target is ServerHttp2Stream {
   return 'rstCode' in target;
 }
 
-/** Its listeners, whose types the two kinds do not share. */
+/** The target as a plain emitter: the listener types of the two kinds differ. */
 export function emitterOf(target: OutputTarget): EventEmitter {
   return target;
 }

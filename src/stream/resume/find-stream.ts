@@ -1,4 +1,4 @@
-/** A stream by its id or by its conversation: of this process, or of another one. */
+/** Finds a stream by its id or by its conversation: in this process, or through the relay in another one. */
 import { conversationKey } from '../../core/identifiers.ts';
 import { isRecord } from '../../core/values.ts';
 import type { RelayInstance } from '../../relay/instance.ts';
@@ -16,17 +16,17 @@ export interface ResumableStream {
   readonly metadata: Readonly<Record<string, unknown>> | null;
 }
 
-/** What is known of it. */
+/** A stream that was found, in this process or in another one. */
 export interface FoundStream {
   readonly stream: ResumableStream;
   /** `undefined`: it cannot be resumed, because its body is not kept byte for byte. */
   readonly response: ResumableHead | undefined;
   readonly end: RelayEnd | null;
-  /** W3C `traceparent` of the stream's span, wherever that is. */
+  /** W3C `traceparent` of the stream's span, in whichever process that was made. */
   readonly traceparent: string | null;
 }
 
-/** Looks here first. `undefined` where nothing is known; rejects when the engine has to be asked and is away. */
+/** Looks in this process first. `undefined` for an unknown stream; rejects when the engine has to be asked and is unavailable. */
 export async function findStream(
   relay: RelayInstance,
   target: unknown,
@@ -37,7 +37,7 @@ export async function findStream(
     return ofThisProcess(relay, streamId) ?? ofRecord(await relay.find({ streamId }));
   }
   if (typeof conversationId !== 'string') return undefined;
-  // As the guard has named it.
+  // The same key that the guard made of the conversation's name.
   const key = conversationKey(conversationId);
   const own = relay.newestOf(key);
   if (own !== undefined) return ofThisProcess(relay, own);
@@ -56,7 +56,7 @@ function ofThisProcess(relay: RelayInstance, streamId: string): FoundStream | un
   };
 }
 
-/** What the engine says of a stream; `undefined` for a head that cannot be read. */
+/** The stream of a record of the engine; `undefined` for a head that cannot be read. */
 export function ofRecord(record: RelayRecord | undefined): FoundStream | undefined {
   const head = record && parseHead(record.head);
   if (record === undefined || head === undefined) return undefined;

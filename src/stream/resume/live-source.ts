@@ -1,7 +1,7 @@
 /**
- * A live stream as the relay sees it: the pieces that were captured, how far readers elsewhere may read, and how it ended. It
- * is asked when a flush is due. What a client would take for the end is held back from readers until the message is safe, as it is
- * from the client itself.
+ * A live stream as the relay reads it: the pieces that were captured, how far readers on other instances may read, and how it ended.
+ * The relay reads it when a flush is due. A terminal frame is held back from readers until the message is safe, as it is from the
+ * client itself.
  */
 import type { Captured, OpenedStream } from '../../core/save-port.ts';
 import type { RelaySource, ResumableHead, SourceEnd } from '../../relay/source.ts';
@@ -35,9 +35,9 @@ export class LiveSource implements RelaySource {
   heldFrom: number | undefined;
   readonly #owner: SourceOwner;
   readonly #capture: Capture;
-  /** Saves that have not said yet whether the message is safe. */
+  /** Saves that are not confirmed yet. */
   #saves = 0;
-  /** With `ahead`: its bytes wait for the engine until this is called. */
+  /** With `ahead`: the bytes of the response wait for the engine until this is called. */
   #endAhead: (() => void) | undefined;
   /** Fixed when the response is over: a handler may still call `end()` after that. */
   #isTidy: boolean | undefined;
@@ -50,7 +50,7 @@ export class LiveSource implements RelaySource {
     this.#capture = capture;
   }
 
-  /** Begins to tell the relay of a stream; `undefined` without a relay, or where nothing is kept. */
+  /** Opens a stream on the relay; `undefined` without a relay, or where nothing is kept. */
   static of(owner: SourceOwner, { opened, captured }: Body): LiveSource | undefined {
     const { relay } = owner.environment;
     if (relay === undefined || opened === undefined) return undefined;
@@ -115,7 +115,7 @@ export class LiveSource implements RelaySource {
   }
 }
 
-/** Headers about the body, and names of what it belongs to. Lengths, cookies, validators and hop-by-hop headers are not among them. */
+/** Headers that a resumed response repeats: those about the body, and ids. Not lengths, cookies, validators and hop-by-hop headers. */
 const REPEATED: ReadonlySet<string> = new Set([
   'content-type',
   'content-language',
@@ -128,14 +128,14 @@ const REPEATED: ReadonlySet<string> = new Set([
   'x-run-id',
 ]);
 
-/** The AI SDK's clients know a stream by these. */
+/** The AI SDK's clients recognise a stream by these headers. */
 const REPEATED_PREFIX = 'x-vercel-ai-';
 
 /** Status and headers of a response whose head is built, or about to be. */
 function resumableHead({ res }: Exchange, opened: OpenedStream): ResumableHead {
   const { contentEncoding } = opened;
   const headers = headersOf(res).filter(([name]) => isRepeated(name));
-  // What compression() does behind the guard is another response's business: offsets are those of the body before it.
+  // A coding that compression() adds behind the guard is not repeated: offsets count the bytes of the body before it.
   if (contentEncoding !== 'identity') headers.push(['content-encoding', contentEncoding]);
   return { status: res.statusCode, headers };
 }
@@ -144,7 +144,7 @@ function isRepeated(name: string): boolean {
   return REPEATED.has(name) || name.startsWith(REPEATED_PREFIX);
 }
 
-/** Names in lower case. What `writeHead` was given stands in the head alone, which Node keeps as text; not over HTTP/2. */
+/** Names in lower case. Headers given to `writeHead` are only in the built head, which Node keeps as text, except over HTTP/2. */
 function headersOf(res: Exchange['res']): [string, string][] {
   const { _header: head } = res as { _header?: string | null };
   if (typeof head !== 'string') {

@@ -1,6 +1,6 @@
 /**
- * The route that resumes a stream: the very bytes of its body from an offset on, then what follows, then the same end; from
- * whichever instance is asked. The response is none of ours: no message is kept of it, also behind a guard.
+ * The route that resumes a stream: it sends the exact bytes of the body from an offset on, follows the stream, and ends as it ended,
+ * on any instance. The resumed response itself is not a stream of a guard: no message is kept of it, even behind a guard.
  */
 import { errorTypeOf } from '../../core/errors.ts';
 import type { ResumeResult } from '../../core/observer.ts';
@@ -25,7 +25,7 @@ import { ResumedResponse } from './resumed-response.ts';
 /** Which stream a request is about. */
 export type ResumeTarget =
   | { readonly streamId: string }
-  /** The newest one of the conversation that has not ended. */
+  /** The newest stream of the conversation that has not ended. */
   | { readonly conversationId: string };
 
 /** Who may resume which stream. */
@@ -33,8 +33,8 @@ export interface ResumeOptions<Req = AppRequest> {
   /** True lets this request read that stream. Required: a stream's id is no secret. */
   readonly authorize: (req: Req, stream: ResumableStream) => boolean | Promise<boolean>;
   /**
-   * Says which stream is meant; `undefined` is none, answered with 204. Default: the one that the path names, `:streamId` or its last
-   * segment.
+   * Returns which stream to resume; `undefined` for none, which is answered with 204. Default: the stream that the path names, by
+   * `:streamId` or by its last segment.
    */
   readonly find?: (req: Req) => ResumeTarget | undefined | Promise<ResumeTarget | undefined>;
   /** Readers of one stream in this process; default 256, 1 to 100 000. */
@@ -114,7 +114,7 @@ class ResumeRoute {
       this.#tell(undefined, 'not-found');
       return find === undefined ? answerJson(res, 404, { error: 'not found' }) : answerNothing(res);
     }
-    // What an EventSource has to be told, because it takes a regular end for a connection that broke.
+    // An EventSource takes a regular end for a lost connection and reconnects: 204 is what stops it.
     const saysOver = isByEventId(req);
     this.#tell(stream, this.#resume(res, stream, { offset, saysOver }));
   }
@@ -150,7 +150,7 @@ class ResumeRoute {
       answerBeyond(res, end.length);
       return 'refused';
     }
-    // All of it was seen, and there is no regular end to come, or it is told by this answer.
+    // The client has the whole body, and no regular end is to follow, or 204 stands for that end.
     const isOver = end !== null && offset === end.length && (saysOver || !end.isTidy);
     if (response === undefined || isOver) {
       answerNothing(res);
@@ -184,7 +184,7 @@ function answerNothing(res: Response): void {
   res.end();
 }
 
-/** The client has more of the body than there is. */
+/** The offset is beyond the end of the body. */
 function answerBeyond(res: Response, length?: number): void {
   res.setHeader('Content-Range', `bytes */${length ?? '*'}`);
   answerJson(res, 416, { error: 'offset is beyond the end' });

@@ -1,6 +1,6 @@
 /**
- * One resumed response: the head of the original, its bytes from the offset on as fast as the client takes them, and the same
- * end. The head leaves when it is certain that the offset is not beyond the body.
+ * One resumed response: the head of the original, its bytes from the offset on as fast as the client reads them, and the same
+ * end. The head is sent when it is certain that the offset is not beyond the body.
  */
 import type { RelayInstance } from '../../relay/instance.ts';
 import type { ReaderHandle, ReaderSink } from '../../relay/readers.ts';
@@ -13,10 +13,10 @@ import {
   type Response,
 } from '../response/exchange.ts';
 
-/** A client may have bytes that the engine is told of a moment later, or never: for so long they are waited for. */
+/** A client may have bytes that reach the engine later, or never: the route waits this long for them. */
 const BEYOND_MAX_MS = 10_000;
 
-/** A response that is a stream's from some offset on. */
+/** A response that carries a stream from an offset on. */
 export class ResumedResponse implements ReaderSink {
   readonly #res: Response;
   readonly #head: ResumableHead;
@@ -45,7 +45,7 @@ export class ResumedResponse implements ReaderSink {
       reader.stop();
     });
     res.on('drain', () => reader.wake());
-    // A client that resets its connection is no error of anybody's.
+    // A client that resets its connection is not an error of this process.
     res.on('error', () => reader.stop());
     if (this.#skip === 0) this.#sendHead();
     else this.#beyond = setTimeout(() => this.#refuse(), BEYOND_MAX_MS);
@@ -84,19 +84,19 @@ export class ResumedResponse implements ReaderSink {
     if (!this.#res.headersSent) this.#onBeyond();
   }
 
-  /** The end of a stream that was broken off: what is on its way is sent, the regular end is not. */
+  /** The end of a stream that broke off: bytes that were written are sent, the regular end is not. */
   #cut(): void {
     const res = this.#res;
     const exchange = exchangeOf(res.req, res);
     const { h2, hasConnection } = exchange;
-    // Over HTTP/2 other streams have the same connection, and the client may be slow to take what it is sent.
+    // Over HTTP/2 other streams share the connection, and the client may be slow to read.
     const close = (): void => void (h2 === undefined ? res.destroy() : h2.close(H2_INTERNAL_ERROR));
     if (hasConnection) outputOf(outputTargetOf(exchange)).closeBehind(close);
     else res.destroy();
   }
 }
 
-/** Of a body that the app encoded itself it says so: who counts decoded bytes must not go on from there. */
+/** Names the coding of a body that the app encoded itself: a client that counts decoded bytes must not resume from this offset. */
 function offsetHeader({ headers }: ResumableHead, offset: number): string {
   const [, coding] = headers.find(([name]) => name === 'content-encoding') ?? [];
   return coding === undefined ? String(offset) : `${offset}; coding=${coding}`;

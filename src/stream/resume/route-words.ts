@@ -1,10 +1,10 @@
-/** What routes of ours have in common: their errors, which stream and from where on, and answers that are no stream. */
+/** What lastchunk's own routes share: errors, the stream id and the offset of a request, and answers that are not streams. */
 import { asMiddleware, type Middleware } from '../entry/middleware.ts';
 import type { Response, RoutedRequest } from '../response/exchange.ts';
 
 /**
- * A route as middleware. What `answer` rejects with goes to `next`, and without a router is answered with 500; a response that has
- * begun is destroyed.
+ * A route as middleware. A rejection of `answer` goes to `next`, or is answered with 500 where there is no router; a response that
+ * has begun is destroyed.
  */
 export function asRoute(answer: (req: RoutedRequest, res: Response) => Promise<void>): Middleware {
   return asMiddleware((req, res, next) =>
@@ -37,8 +37,8 @@ export function answerJson(res: Response, status: number, body: object): void {
 }
 
 /**
- * `?offset=`, else `Last-Event-ID`, in bytes of the body; 0 where there is neither. `undefined` for what is no offset: negative,
- * a fraction, no number, or named twice.
+ * `?offset=`, else `Last-Event-ID`, in bytes of the body; 0 where there is neither. `undefined` for an invalid offset: negative,
+ * a fraction, not a number, or given twice.
  */
 export function offsetOf(req: RoutedRequest): number | undefined {
   const named = namedOffsets(req);
@@ -48,7 +48,7 @@ export function offsetOf(req: RoutedRequest): number | undefined {
   return Number(given);
 }
 
-/** Whether the offset is that of `Last-Event-ID`: an `EventSource` has lost its connection, or has come to a regular end. */
+/** Whether the offset comes from `Last-Event-ID`: then an `EventSource` lost its connection, or saw a regular end. */
 export function isByEventId(req: RoutedRequest): boolean {
   return req.headers['last-event-id'] !== undefined && namedOffsets(req).length === 0;
 }

@@ -1,4 +1,4 @@
-/** Stops a stream that another instance has, and answers as if it were one of this process. */
+/** Stops a stream that is live on another instance, and answers as if it were one of this process. */
 import { errorTypeOf } from '../../core/errors.ts';
 import { OUTCOMES } from '../../core/message.ts';
 import type { RelayInstance } from '../../relay/instance.ts';
@@ -9,15 +9,15 @@ import type { Response, RoutedRequest } from '../response/exchange.ts';
 import { type FoundStream, ofRecord } from './find-stream.ts';
 import { answerAway, answerJson, idIn } from './route-words.ts';
 
-/** A handler has a second to end by itself, and its message is saved after that. */
+/** How long to wait for the owner: its handler has one second to end by itself, and its message is saved after that. */
 const PATIENCE_MS = 15_000;
 
-/** Whether this request may stop that stream; false where the app's own function threw. */
+/** Whether this request may stop that stream; false where `authorize` of the app threw. */
 export type Allows = (req: RoutedRequest, stream: StreamHandle) => Promise<boolean>;
 
 /**
- * Answers 404 for what is unknown, denied or over, 200 or 503 as the owner would, 503 where nobody says in time or the engine is
- * away.
+ * Answers 404 for a stream that is unknown, denied or over, 200 or 503 as its owner would, and 503 where no result comes in time or
+ * the engine is unavailable.
  */
 export async function answerStopElsewhere(
   { relay, environment }: { readonly relay: RelayInstance; readonly environment: Environment },
@@ -26,7 +26,7 @@ export async function answerStopElsewhere(
   allows: Allows,
 ): Promise<void> {
   const streamId = idIn(req);
-  /** `away` where the engine does not answer; what else fails is no word of the engine's. */
+  /** `away` where the engine does not answer. */
   const ask = async (
     question: Promise<RelayRecord | undefined>,
   ): Promise<RelayRecord | undefined | 'away'> => {
@@ -62,7 +62,7 @@ export async function answerStopElsewhere(
   answerJson(res, isSafe ? 200 : 503, { streamId, messageId, outcome, save });
 }
 
-/** Nothing of another process can be aborted or named here. */
+/** The handle of a stream of another process: it can be stopped, but its signal never aborts and it cannot be named here. */
 function handleOfFound({ stream, end }: FoundStream, relay: RelayInstance): StreamHandle {
   return {
     id: stream.id,
@@ -73,7 +73,7 @@ function handleOfFound({ stream, end }: FoundStream, relay: RelayInstance): Stre
     side: undefined,
     identify: () => false,
     stop: () => {
-      // What becomes of it is told by the stream's end.
+      // The end of the stream shows whether it was stopped.
       relay.stopElsewhere(stream.id, 0).catch(() => undefined);
       return end === null;
     },
