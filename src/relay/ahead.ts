@@ -1,23 +1,23 @@
 /**
- * The option `ahead`: bytes of a stream leave this process when the engine has them. While the engine is away they leave at once,
- * and their stream is counted; so no answer waits for an engine for longer than one exchange may take.
+ * The option `ahead`: bytes of a stream are sent to the client once the engine has them. While the engine is unavailable they are sent
+ * at once, and their stream is counted. So a response waits for an unavailable engine for `WAIT_MAX_MS` at most.
  */
 import type { Clock } from '../core/clock.ts';
 import type { Flusher } from './flusher.ts';
 
-/** Bytes wait at most so long; from then on none wait until an exchange works. Engines have limits of their own, of about as much. */
+/** The longest wait for the engine; after it no bytes wait until an exchange succeeds. Engines have similar time limits of their own. */
 const WAIT_MAX_MS = 2_000;
 
-/** What is asked of the flusher. */
+/** The part of the flusher that is used. */
 type Telling = Pick<Flusher, 'sync' | 'streamOf' | 'isAway'>;
 
-/** What lets the bytes of all streams of an instance go. */
+/** Decides when bytes of the streams of an instance may be sent. */
 export class AheadGate {
-  /** Streams of which bytes left before the engine had them, since the start. */
+  /** Streams of which bytes were sent before the engine had them, since the start. */
   unconfirmed = 0;
   readonly #flusher: Telling;
   readonly #clock: Clock;
-  /** An exchange takes too long. */
+  /** A wait took longer than `WAIT_MAX_MS`, and no exchange has succeeded since. */
   #isLate = false;
 
   constructor(flusher: Telling, clock: Clock) {
@@ -25,17 +25,17 @@ export class AheadGate {
     this.#clock = clock;
   }
 
-  /** Bytes do not wait: the engine is away. */
+  /** Bytes do not wait, because the engine is unavailable or slow. */
   get isOpen(): boolean {
     return this.#isLate || this.#flusher.isAway;
   }
 
-  /** An exchange was answered. */
+  /** An exchange succeeded. */
   noteAnswer(): void {
     this.#isLate = false;
   }
 
-  /** What is asked before bytes of a stream leave: `undefined` where they may go, else what resolves when they may. Never rejects. */
+  /** A function to call before bytes are sent: `undefined` where they may be sent now, else what resolves when they may; never rejects. */
   of(streamId: string): () => Promise<void> | undefined {
     let isCounted = false;
     const letGo = (): void => {
@@ -50,7 +50,7 @@ export class AheadGate {
     };
   }
 
-  /** Also of a stream that the engine was told all of. */
+  /** True also for a stream that is not in the set any more, because the engine has all of it. */
   #hasEveryByte(streamId: string): boolean {
     return this.#flusher.streamOf(streamId)?.hasEveryByte !== false;
   }
@@ -73,7 +73,7 @@ export class AheadGate {
           const isThere = await this.#flusher.sync(streamId);
           if (isOver) return;
           const isAll = isThere || this.#hasEveryByte(streamId);
-          // A lease that was lost is no engine that is away: the stream is told anew.
+          // After a lost lease the engine is available: the stream is sent again, so wait for that.
           if (!isAll && !this.isOpen) continue;
           if (!isAll) letGo();
           go();

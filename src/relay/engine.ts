@@ -1,9 +1,9 @@
-/** What engines have in common: an end as they store it (JSON), positions that are none, and the refusal of a batch. */
+/** What engines share: an end as they store it (JSON), the check of positions, and the answer that refuses a batch. */
 import { isIdentifier } from '../core/identifiers.ts';
 import { toRecord } from '../core/values.ts';
 import type { RelayAnswer, RelayEnd, RelayPosition, RelayTail } from './port.ts';
 
-/** The answer to a batch of which nothing was taken. */
+/** The answer to a batch that was refused whole. */
 export const NOT_HELD: RelayAnswer = {
   isHeld: false,
   lengths: new Map(),
@@ -13,8 +13,8 @@ export const NOT_HELD: RelayAnswer = {
 };
 
 /**
- * A reading of an engine: `read` is asked for the positions whose stream can be there, and answers each in order. Rejects with a
- * `RangeError` for an offset that is no whole number from 0 on.
+ * Implements `Relay.read`: calls `read` with the positions whose stream id is valid, and returns an item for each position, in order.
+ * Rejects with a `RangeError` for an offset that is negative or not an integer.
  */
 export async function readPositions(
   positions: readonly RelayPosition[],
@@ -30,14 +30,14 @@ export async function readPositions(
   return positions.map((position) => found.get(position));
 }
 
-/** What is stored of an end; `parseEnd` reads it. */
+/** An end as JSON for the engine; `parseEnd` parses it. */
 export function endText(end: RelayEnd): string {
   return JSON.stringify(end);
 }
 
 /**
- * How a response ended, as it is stored; `null` for what is no text. What cannot be read is an end that nobody may take for
- * regular, and costs its own stream alone.
+ * Parses a stored end; `null` for a value that is not a string. JSON that cannot be parsed becomes an irregular end, so that it affects
+ * its own stream only.
  */
 export function parseEnd(json: unknown): RelayEnd | null {
   if (typeof json !== 'string') return null;
@@ -54,7 +54,7 @@ function recordIn(json: string): Readonly<Record<string, unknown>> {
   try {
     return toRecord(JSON.parse(json));
   } catch {
-    // It is shown as an end with no facts.
+    // Every field gets its default: an irregular end.
     return {};
   }
 }

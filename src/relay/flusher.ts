@@ -1,7 +1,7 @@
 /**
- * The one timer of an instance: reads what its live streams have gained since the last exchange and tells the engine, with
- * its lease, in one round trip. While the engine is away nothing is kept for it beside the bodies that are in memory anyway; when it is back it
- * is told what it lacks.
+ * The timer of an instance: reads the new bytes of its live streams since the last exchange, and sends them and the renewal of the
+ * lease to the engine in one round trip. While the engine is unavailable nothing is buffered for it: the bodies are in memory anyway.
+ * When it answers again it gets what it lacks.
  */
 import { randomBytes } from 'node:crypto';
 import { type Clock, within } from '../core/clock.ts';
@@ -11,40 +11,40 @@ import type { RelayReport, RelaySettings } from './settings.ts';
 import type { RelaySource } from './source.ts';
 import { NOTHING, type SetShare, StreamSet, toldBy } from './stream-set.ts';
 
-/** With live streams the engine is asked at least so often for commands: a stop takes effect within a second. */
+/** The longest pause between exchanges while there are live streams: a stop takes effect within a second. */
 const COMMANDS_EVERY_MS = 500;
-/** Without one: for instances whose lease is over, so that one is finished within `leaseMs` and 5 s. */
+/** The longest pause without live streams: the streams of a dead instance are finished within `leaseMs` and 5 s. */
 const IDLE_EVERY_MS = 2_000;
-/** A timer may come so much too early. */
+/** A timer may fire this much too early. */
 const TIMER_MS = 2;
 /** The longest pause after a failure. */
 const RETRY_MAX_MS = 2_000;
-/** Exchanges that the end of an instance may take to tell what is left. */
+/** The most exchanges that `close` uses to send what is left. */
 const CLOSING_TURNS = 64;
 
-/** What follows from what an exchange brings. */
+/** Callbacks of a `Flusher`. */
 export interface FlusherEvents {
-  /** Somebody wants this stream stopped; may be told again. */
+  /** Another instance asks to stop this stream; may be called again for the same stream. */
   readonly onStop: (streamId: string) => void;
-  /** The lease of another instance is over. */
+  /** The lease of another instance has expired. */
   readonly onExpired: () => void;
   /** An exchange is over; `failure` where it failed. */
   readonly onExchange: (seconds: number, bytes: number, failure: unknown) => void;
   /** Another instance has, or may have, claimed the streams of this one. */
   readonly onLeaseLost: () => void;
-  /** What follows from an exchange failed, which is a mistake of ours. */
+  /** The processing of an exchange threw, which is a defect of lastchunk. */
   readonly onError: (error: unknown) => void;
-  /** Streams of others that are read here. */
+  /** Streams of other instances that have readers at this one. */
   readonly following: () => readonly string[];
 }
 
-/** What a flusher is made of. */
+/** Options of `Flusher`. */
 export interface FlusherOptions extends FlusherEvents {
   readonly settings: RelaySettings;
   readonly clock: Clock;
 }
 
-/** Tells the engine of the streams of one instance. */
+/** Sends the streams of one instance to the engine. */
 export class Flusher {
   readonly #options: FlusherOptions;
   readonly #streams = new StreamSet();
@@ -53,19 +53,19 @@ export class Flusher {
   #instance = newInstance();
   #isRegistered = false;
   #cancelTimer: (() => void) | undefined;
-  /** Called when an exchange is over that begins from now on. */
+  /** Called after the next exchange that begins. */
   readonly #asking: (() => void)[] = [];
-  /** The engine is still to be told of somebody who reads a stream of others here. */
+  /** The engine does not have the newest reader of a stream of another instance yet. */
   #hasFollower = false;
   #running: Promise<void> | undefined;
   #failures = 0;
-  /** The last exchange brought no answer. */
+  /** The last exchange got no answer. */
   #isAway = false;
-  /** An exchange is to begin at once. */
+  /** The timer is set to 0: an exchange begins in the next turn. */
   #isUrgent = false;
   #lastExchangeMs = Number.NEGATIVE_INFINITY;
   #lastFlushMs = Number.NEGATIVE_INFINITY;
-  /** The engine has all that there was then; monotonic. */
+  /** The engine has everything that existed at this time; monotonic. */
   #caughtUpMs: number;
   #phase: 'new' | 'running' | 'closed' = 'new';
 
@@ -74,7 +74,7 @@ export class Flusher {
     this.#caughtUpMs = options.clock.monotonicMs();
   }
 
-  /** Begins to renew the lease, also without a stream. A second call does nothing. */
+  /** Begins to renew the lease, also while there is no stream. A second call does nothing. */
   start(): void {
     if (this.#phase !== 'new') return;
     this.#phase = 'running';
@@ -84,12 +84,12 @@ export class Flusher {
   /** A stream of this instance begins. */
   open(source: RelaySource): RelayedStream {
     const stream = this.#streams.add(source);
-    // Its first exchange is not to wait for that of an idle instance.
+    // The timer may still have the long period of an idle instance.
     if (this.#streams.size === 1 && this.#running === undefined) this.#schedule(this.#periodMs);
     return stream;
   }
 
-  /** The stream that is live here, or whose end the engine is still to be told of. */
+  /** The stream that is live here, or whose end the engine does not have yet. */
   streamOf(streamId: string): RelayedStream | undefined {
     return this.#streams.get(streamId);
   }
@@ -99,12 +99,12 @@ export class Flusher {
     return this.#streams.newestOf(conversationId);
   }
 
-  /** Its message is in the store, or it leaves none. */
+  /** Its message is in the store, or it has none. */
   settle(streamId: string): void {
     this.#streams.settle(streamId);
   }
 
-  /** Resolves to true once the engine has all of a stream that is there now; false when it could not be told. */
+  /** Resolves to true once the engine has all bytes of a stream that exist at the call; false when the exchange failed. */
   sync(streamId: string): Promise<boolean> {
     const stream = this.#streams.get(streamId);
     if (stream === undefined || this.#phase === 'closed') return Promise.resolve(false);
@@ -114,14 +114,14 @@ export class Flusher {
     });
   }
 
-  /** Somebody begins to read a stream of others here: the engine is told with the next flush. */
+  /** A reader of a stream of another instance begins here: the next flush sends that to the engine. */
   noteFollower(): void {
     if (this.#hasFollower) return;
     this.#hasFollower = true;
     if (this.#running === undefined) this.#schedule(this.#periodMs);
   }
 
-  /** Asks the engine now; resolves when it has answered, or could not. */
+  /** Starts an exchange now; resolves when it is over, also where it failed. */
   ask(): Promise<void> {
     if (this.#phase === 'closed') return Promise.resolve();
     return new Promise((resolve) => {
@@ -130,12 +130,12 @@ export class Flusher {
     });
   }
 
-  /** Whether somebody reads this stream on another instance, as the engine last said. */
+  /** Whether this stream has readers at another instance, by the last answer of the engine. */
   isFollowed(streamId: string): boolean {
     return this.#followed.has(streamId);
   }
 
-  /** The last exchange brought no answer, or there will be none. */
+  /** The last exchange got no answer, or the flusher is closed. */
   get isAway(): boolean {
     return this.#isAway || this.#phase === 'closed';
   }
@@ -158,7 +158,7 @@ export class Flusher {
     };
   }
 
-  /** Tells the engine what is left and that this instance leaves, within `ms`. What nobody has stored can be claimed at once. */
+  /** Sends what is left to the engine and gives up the lease, within `ms`. Other instances can then claim at once what is not settled. */
   async close(ms: number): Promise<void> {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
@@ -177,7 +177,7 @@ export class Flusher {
     for (const tell of this.#asking.splice(0)) tell();
   }
 
-  /** Somebody waits for an exchange. */
+  /** Whether a caller waits for an exchange. */
   get #isAsked(): boolean {
     return this.#asking.length > 0 || this.#streams.isAsked;
   }
@@ -189,9 +189,9 @@ export class Flusher {
     return Math.min(IDLE_EVERY_MS, leaseMs / 3);
   }
 
-  /** An exchange begins at once; where one is on its way, behind it. */
+  /** Starts an exchange at once, or after the one that runs. */
   #hurry(): void {
-    // To set the timer anew for each that waits would put it off again and again.
+    // Resetting the timer for each caller would postpone the exchange again and again.
     if (this.#running === undefined && !this.#isUrgent) this.#schedule(0);
   }
 
@@ -222,7 +222,7 @@ export class Flusher {
     else if (isDue) await this.#exchange(settings.leaseMs, this.#failures > 0);
   }
 
-  /** One round trip, with what the streams have to tell if `flushes`. A failure is told, and tried again. */
+  /** One round trip; with `flushes` it contains what the engine lacks of the streams. A later exchange repeats one that failed. */
   async #exchange(leaseMs: number, flushes: boolean): Promise<void> {
     const { clock, settings, onExchange, onLeaseLost } = this.#options;
     const asking = this.#asking.splice(0);
@@ -240,12 +240,12 @@ export class Flusher {
       this.#failures += 1;
       this.#isAway = true;
       this.#streams.refuseWaiters();
-      // The lease under which they are live for others must come to its end.
+      // The engine still has the dropped streams as live: the old lease must expire, so that they get an end.
       if (this.#streams.dropOldest()) this.#loseLease();
       onExchange(seconds(), 0, error);
       return;
     } finally {
-      // Whoever asked goes on in a later turn, when the answer is known.
+      // The callers continue in a later turn, when the answer was processed.
       for (const tell of asking) tell();
     }
     this.#lastExchangeMs = clock.monotonicMs();
@@ -254,7 +254,7 @@ export class Flusher {
     if (!answer.isHeld) {
       this.#loseLease();
       onLeaseLost();
-      // Under the new name, at once: until then nobody is told anything.
+      // Counted as a failure, so that the next exchange registers under the new name without delay.
       this.#failures = 1;
       return;
     }
@@ -284,7 +284,7 @@ export class Flusher {
     if (answer.hasExpired) onExpired();
   }
 
-  /** Somebody has claimed the streams; what is live is told again, under a new lease. */
+  /** Another instance has, or will have, claimed the streams: they are sent again, under a new lease. */
   #loseLease(): void {
     this.#instance = newInstance();
     this.#isRegistered = false;
@@ -293,7 +293,7 @@ export class Flusher {
   }
 }
 
-/** 64 random bits: no two leases have one name. */
+/** 64 random bits: two leases never have the same name. */
 function newInstance(): string {
   return randomBytes(8).toString('hex');
 }

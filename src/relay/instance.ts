@@ -1,6 +1,6 @@
 /**
- * The relay as one instance of lastchunk has it: its own streams are told to the engine, those of dead instances are taken
- * over, and anybody's can be read on or stopped.
+ * The relay of one instance of lastchunk: sends its own streams to the engine, takes over those of dead instances, and reads or stops
+ * the streams of every instance.
  */
 import { type Clock, within } from '../core/clock.ts';
 import { AheadGate } from './ahead.ts';
@@ -13,25 +13,25 @@ import type { RelaySource } from './source.ts';
 import type { OpenedStream } from '../core/save-port.ts';
 import { type ClaimedStream, Takeover } from './takeover.ts';
 
-/** How often a stream is looked at that somebody waits for. */
+/** How often `stopElsewhere` reads the record of the stream. */
 const LOOK_EVERY_MS = 100;
-/** The engine may take so long to say who reads a stream; engines have a limit of their own. */
+/** Time limit of `isFollowed` for the answer of the engine; engines have a limit of their own. */
 const ASK_MAX_MS = 5_000;
 
-/** What an instance tells of its relay. */
+/** Callbacks of a `RelayInstance`. */
 export interface RelayEvents {
   /** An exchange with the engine is over; `failure` where it failed. */
   readonly onExchange: (seconds: number, bytes: number, failure: unknown) => void;
-  /** Streams of a dead instance are this one's to finish; called for each. */
+  /** A stream of a dead instance was claimed and has to be saved; called for each. */
   readonly onClaimed: (stream: ClaimedStream) => void;
-  /** Somebody wants a live stream of this process stopped; may be told again. */
+  /** Another instance asks to stop a live stream of this process; may be called again for the same stream. */
   readonly onStop: (streamId: string) => void;
   /** A claimed stream of which no message can be made, because its head cannot be read: it is given up. */
   readonly onUnreadable: (streamId: string) => void;
-  /** A message is lost: it was the engine's to keep, and the engine does not know it any more. */
+  /** A message is lost: only the engine had its body, and the engine does not have it any more. */
   readonly onGone: (opened: OpenedStream) => void;
   readonly onLeaseLost: () => void;
-  /** Something failed that is tried again. Failed exchanges are told by `onExchange`. */
+  /** An operation failed and will be repeated. Failed exchanges are reported by `onExchange`. */
   readonly onError: (task: RelayTask, error: unknown) => void;
 }
 
@@ -101,14 +101,14 @@ export class RelayInstance {
   }
 
   /**
-   * With `ahead`, what is asked before bytes of a stream of this process leave: `undefined` where they may go, else what resolves when
-   * they may. Without it there is nothing to ask.
+   * With `ahead`, a function to call before bytes of a stream of this process are sent: it returns `undefined` where they may be sent
+   * now, else a promise that resolves when they may. Without `ahead` `undefined`.
    */
   aheadOf(streamId: string): (() => Promise<void> | undefined) | undefined {
     return this.settings.ahead ? this.#ahead.of(streamId) : undefined;
   }
 
-  /** A stream of this process, until the engine knows all about it. */
+  /** A stream of this process, until the engine has all of it. */
   streamOf(streamId: string): RelayedStream | undefined {
     return this.#flusher.streamOf(streamId);
   }
@@ -123,19 +123,19 @@ export class RelayInstance {
     this.#flusher.settle(streamId);
   }
 
-  /** Its message is lost: the engine does not know it any more. */
+  /** Reports a lost message: the engine does not have the stream any more. */
   tellGone(opened: OpenedStream): void {
     this.#events.onGone(opened);
   }
 
-  /** Resolves to true once the engine has all that there is of a stream of this process. */
+  /** Resolves to true once the engine has all bytes of a stream of this process that exist at the call. */
   sync(streamId: string): Promise<boolean> {
     return this.#flusher.sync(streamId);
   }
 
   /**
-   * Whether somebody reads this stream of this process, here or elsewhere, by what the engine says now; where it does not answer, by
-   * what it said last. Never rejects.
+   * Whether this stream of this process has readers, at this or another instance. Asks the engine; where that does not answer, uses
+   * its last answer. Never rejects.
    */
   async isFollowed(streamId: string): Promise<boolean> {
     const isKnown = (): boolean =>
@@ -144,17 +144,17 @@ export class RelayInstance {
     return isKnown();
   }
 
-  /** The name under which this instance has its streams; `undefined` while it holds no lease. */
+  /** The name under which this instance holds its lease; `undefined` while it holds none. */
   get lease(): string | undefined {
     return this.#flusher.lease;
   }
 
-  /** Whether readers at other instances follow this stream of this process, by what the engine said last. */
+  /** Whether this stream of this process has readers at other instances, by the last answer of the engine. */
   isReadElsewhere(streamId: string): boolean {
     return this.#flusher.isFollowed(streamId);
   }
 
-  /** Streams of other instances that somebody reads here. */
+  /** Streams of other instances that have readers at this one. */
   following(): readonly string[] {
     return this.#readers.following();
   }
@@ -164,26 +164,27 @@ export class RelayInstance {
     return this.#readers.count(streamId);
   }
 
-  /** Gives a sink what there is of a stream from an offset on, and what follows, until its end. */
+  /** Writes a stream to a sink, from an offset on until its end. */
   follow(position: RelayPosition, sink: ReaderSink): ReaderHandle {
     return this.#readers.follow(position, sink);
   }
 
-  /** What the engine knows; rejects when it is away. */
+  /** The record of a stream in the engine; rejects when the engine is unavailable. */
   find(query: RelayQuery): Promise<RelayRecord | undefined> {
     return this.settings.engine.find(query);
   }
 
   /**
-   * Asks whoever owns a stream to stop it, and waits until its end and the result of its message are known, at most `ms`.
-   * `undefined`: it is unknown, or has an end; a record without an end: it did not come in time. Rejects when the engine is away.
+   * Asks the owner of a stream to stop it, and waits until its end and the result of its message are known, at most `ms`.
+   * `undefined`: the stream is unknown, or had ended before; a record without an end: it did not end in time. Rejects when the engine
+   * is unavailable.
    */
   async stopElsewhere(streamId: string, ms: number): Promise<RelayRecord | undefined> {
     if (!(await this.settings.engine.command(streamId))) return undefined;
     const untilMs = this.#clock.monotonicMs() + ms;
     for (;;) {
       const record = await this.find({ streamId });
-      // Of a stream that was broken off for its owner nobody says what became of the message.
+      // Where another instance ended the stream for a dead owner, no result of the message will follow.
       const { save, outcome } = record?.end ?? {};
       const isKnown = typeof save === 'string' || outcome === 'interrupted';
       if (record === undefined || isKnown || this.#clock.monotonicMs() > untilMs) return record;
@@ -191,12 +192,12 @@ export class RelayInstance {
     }
   }
 
-  /** What health and metrics are told. */
+  /** The state of the relay, for health and metrics. */
   report(): RelayReport {
     return { ...this.#flusher.report(), unconfirmed: this.#ahead.unconfirmed };
   }
 
-  /** Readers are broken off, the engine is told the rest and that this instance leaves, and released; within twice `ms`. */
+  /** Ends readers irregularly; sends the rest and gives up the lease, within `ms`; closes the engine, within another `ms`. */
   async close(ms: number): Promise<void> {
     this.#isClosing = true;
     this.#readers.close();

@@ -1,15 +1,16 @@
 /**
- * The seam to an engine that several instances share: PostgreSQL, Redis, or another. It knows bytes, offsets and leases;
- * what a head or an ending says is text to it. `test/relay/conformance.ts` is what every engine has to pass.
+ * The interface to an engine that several instances share: PostgreSQL, Redis, or another. The engine handles bytes, offsets and
+ * leases; a head and an ending are opaque text to it. Every engine must pass the tests in `test/relay/conformance.ts`.
  *
- * A stream belongs to one instance, which holds a lease. The lease is measured by the engine's clock alone. When it is over,
- * one other instance claims the streams; the first one finds that its lease is not held and registers under a new name.
+ * A stream belongs to one instance, which holds a lease. The engine measures leases by its own clock alone. When a lease expires,
+ * one other instance claims the streams; the next exchange of the former owner answers that the lease is not held, and that owner
+ * registers under a new name.
  *
- * Every method rejects when the engine is away, within a time limit of the engine's own. Then it is not known whether the call was
- * carried out, so each of them may be repeated.
+ * Every method rejects when the engine is unavailable, within a time limit of the engine's own. The caller then cannot tell whether
+ * the call took effect, so every method can be repeated safely.
  */
 
-/** A stream that the engine is told of for the first time, or again under a new lease. */
+/** A stream that is sent to the engine for the first time, or again under a new lease. */
 export interface RelayOpening {
   readonly streamId: string;
   /** What another instance needs to rebuild its message and to answer a reader; JSON. */
@@ -18,12 +19,12 @@ export interface RelayOpening {
   readonly startedAtMs: number;
 }
 
-/** Bytes of a body. Parts of a stream follow each other without a gap. */
+/** Bytes of a body. The parts of a stream in a batch are contiguous. */
 export interface RelayPart {
   readonly streamId: string;
-  /** Where it belongs: bytes of the body before it. An engine that has less refuses the batch, or gives nothing behind the gap. */
+  /** Offset in the body. An engine that has fewer bytes refuses the batch, or returns no bytes after the gap. */
   readonly at: number;
-  /** At least one byte. The longer one of two parts at the same place stays. */
+  /** At least one byte. Of two parts at the same offset the longer one is kept. */
   readonly body: Uint8Array;
 }
 
@@ -39,24 +40,24 @@ export interface RelayEnd {
   readonly save: string | null;
 }
 
-/** All that can change of a stream beside its body. */
+/** The mutable fields of a stream, without its body. */
 export interface RelayState {
   readonly streamId: string;
   readonly conversationId: string | null;
-  /** Bytes from here on are not for readers yet; `null`: all are. */
+  /** Offset in bytes from which readers get nothing yet; `null`: readers get all. */
   readonly heldFrom: number | null;
-  /** What the stream's message is made from beside its body, JSON; `null` until the message is due. */
+  /** What the message is built from together with the body, JSON; `null` until the message is due. */
   readonly ending: string | null;
-  /** `null` while it goes on. */
+  /** `null` while the stream runs. */
   readonly end: RelayEnd | null;
 }
 
-/** What an instance has to tell, in one round trip. */
+/** What an instance sends in one round trip. */
 export interface RelayBatch {
   readonly instance: string;
   /** The instance takes a new lease under this name; false: it renews the one it has. */
   readonly registers: boolean;
-  /** From now on, by the engine's clock; 0: it leaves, and its streams may be claimed at once. */
+  /** Duration of the lease from now, by the engine's clock; 0: the instance stops, and its streams may be claimed at once. */
   readonly leaseMs: number;
   /** How long a stream can be read after its end. */
   readonly retainMs: number;
@@ -64,30 +65,30 @@ export interface RelayBatch {
   readonly openings: readonly RelayOpening[];
   readonly parts: readonly RelayPart[];
   readonly states: readonly RelayState[];
-  /** Streams of this instance whose message is in the store, or that leave none. */
+  /** Streams of this instance whose message is in the store, or that have none. */
   readonly settled: readonly string[];
-  /** Streams of others that somebody reads here. */
+  /** Streams of other instances that have readers at this one. */
   readonly following: readonly string[];
 }
 
-/** What comes back. */
+/** The answer of the engine to a batch. */
 export interface RelayAnswer {
   /**
-   * False: nothing of the batch was taken, and the instance tells its live streams anew under another name. The lease is not
-   * held any more, or the engine has lost what it had acknowledged, as one does that fails over to a replica.
+   * False: nothing of the batch was stored, and the instance sends its live streams again under another name. Either the lease is no
+   * longer held, or the engine has lost data that it had acknowledged, for example in a failover to a replica.
    */
   readonly isHeld: boolean;
-  /** Of each opened stream, how many bytes from 0 on are there after the batch. */
+  /** For each opened stream, how many bytes the engine has, contiguous from 0, after the batch. */
   readonly lengths: ReadonlyMap<string, number>;
-  /** Streams of this instance that somebody wants stopped; told until they have an end. */
+  /** Streams of this instance for which `command` was called; repeated until they have an end. */
   readonly stops: readonly string[];
-  /** Streams that are followed on other instances. */
+  /** Streams that have readers at other instances. */
   readonly followed: readonly string[];
-  /** The lease of another instance is over. */
+  /** The lease of another instance has expired. */
   readonly hasExpired: boolean;
 }
 
-/** What is known of a stream without its body. */
+/** A stream without its body. */
 export interface RelayRecord {
   readonly streamId: string;
   readonly conversationId: string | null;
@@ -95,35 +96,35 @@ export interface RelayRecord {
   readonly end: RelayEnd | null;
 }
 
-/** Which stream; of a conversation the newest one that has no end. */
+/** Selects a stream by id, or the newest stream of a conversation that has no end. */
 export type RelayQuery = { readonly streamId: string } | { readonly conversationId: string };
 
-/** From where somebody wants to read a stream on. */
+/** The position in a stream from which to read. */
 export interface RelayPosition {
   readonly streamId: string;
-  /** Bytes of the body, a whole number from 0 on; a reading with any other one rejects. */
+  /** Offset in bytes, a non-negative integer; `read` rejects for any other value. */
   readonly offset: number;
 }
 
-/** How much of a body is given. */
+/** How much of a body `read` returns. */
 export interface RelayReading {
-  /** For each position; at least one part is given where there is one. */
+  /** For each position; at least one part is returned where there is one. */
   readonly maxBytes: number;
   /**
-   * Also what is not for readers: held, or retained no longer. For whoever has to save the message, which may be long after the
-   * end; only `purge` takes it.
+   * Also returns what readers do not get: held bytes, and streams whose retention time is over. Used to save the message, possibly
+   * long after the end; until `purge` deletes the stream.
    */
   readonly withHeld: boolean;
 }
 
-/** What there is of a stream from a position on. */
+/** The bytes of a stream from a position on. */
 export interface RelayTail {
-  /** Without a gap from the position on; empty where nothing is there yet. */
+  /** Contiguous from the position on; empty where nothing is there yet. */
   readonly body: Uint8Array;
   readonly end: RelayEnd | null;
 }
 
-/** A stream whose owner's lease was over, and whose message is not known to be in the store. */
+/** A claimed stream: the lease of its owner had expired, and its message is not known to be in the store. */
 export interface RelayClaim {
   readonly streamId: string;
   readonly head: string;
@@ -132,11 +133,11 @@ export interface RelayClaim {
 
 /** An engine that several instances share. */
 export interface Relay {
-  /** Registers or renews a lease, and if it is held takes the whole batch, or nothing of it. */
+  /** Registers or renews a lease. If the lease is held, stores the whole batch, else nothing of it. */
   exchange(batch: RelayBatch): Promise<RelayAnswer>;
-  /** `undefined` where nothing is known, or nothing is retained. */
+  /** `undefined` for a stream that is unknown, or whose retention time is over. */
   find(query: RelayQuery): Promise<RelayRecord | undefined>;
-  /** An item for each position, in order; `undefined` for a stream that is unknown, or retained no longer. */
+  /** An item for each position, in order; `undefined` for a stream that is unknown, or whose retention time is over. */
   read(
     positions: readonly RelayPosition[],
     reading: RelayReading,
@@ -144,17 +145,17 @@ export interface Relay {
   /** Asks the owner to stop a stream. False where the stream is unknown or has an end. */
   command(streamId: string): Promise<boolean>;
   /**
-   * Takes over the streams of one instance whose lease is over, if `instance` holds its own. What was settled gets a broken end, if it
-   * has none, and is not given.
+   * Takes over the streams of one instance whose lease has expired, if `instance` holds its own lease. A settled stream is not
+   * returned; it gets an irregular end, if it has none.
    */
   claim(instance: string, retainMs: number): Promise<readonly RelayClaim[]>;
-  /** The messages of claimed streams are in the store: each gets a broken end, if it has none. Not for streams that others own by now. */
+  /** The messages of claimed streams are in the store: each gets an irregular end, if it has none. Ignores streams of other owners. */
   settled(instance: string, streamIds: readonly string[], retainMs: number): Promise<void>;
-  /** Deletes what is retained no longer, or all of one conversation. Resolves to the number of streams. */
+  /** Deletes streams whose retention time is over, or all streams of one conversation. Resolves to the number of streams. */
   purge(conversationId?: string): Promise<number>;
   /** Releases connections; resolves when that is done. */
   close(): Promise<void>;
 }
 
-/** What an instance does with an engine, as log lines call it. */
+/** The operations of an instance on an engine, by their names in log lines. */
 export type RelayTask = 'exchange' | 'read' | 'claim' | 'adopt' | 'settle' | 'purge' | 'close';

@@ -1,36 +1,36 @@
 /**
- * Those who read on in a stream: served from memory where the stream is live in this process, and by one batched reading for
- * all others. A reader keeps its place and nothing else; what it cannot take now is read again when it can.
+ * Readers of streams: served from memory where the stream is live in this process, and by one batched read of the engine for all
+ * others. A reader stores its offset and no bytes; while its sink is full nothing is read for it.
  */
 import type { Clock } from '../core/clock.ts';
 import { type PieceCursor, START } from './source.ts';
 import type { Relay, RelayEnd, RelayPosition, RelayTail } from './port.ts';
 import type { RelayedStream } from './relayed-stream.ts';
 
-/** How often streams of this process are looked at. */
+/** How often streams of this process are read for their readers. */
 const LOCAL_EVERY_MS = 25;
-/** Bytes that a reader is given at once. */
+/** The most bytes that a reader gets in one write. */
 const GIVEN_BYTES = 262_144;
-/** Bytes that one reading asks for, of all positions, about. */
+/** Approximate bytes that one batched read requests for all positions together. */
 const READING_BYTES = 8_388_608;
-/** At least so many for each of them. */
+/** The least bytes that it requests for one position. */
 const GIVEN_MIN_BYTES = 16_384;
-/** While the engine is away a reader waits so long. */
+/** How long a reader waits while the engine is unavailable. */
 const AWAY_MAX_MS = 30_000;
 
-/** Where the bytes go. */
+/** Receives the bytes. */
 export interface ReaderSink {
-  /** Takes bytes; false where it wants no more for now, until `wake` is called. */
+  /** Returns false where the sink is full: no more is written until `wake` is called. */
   write(body: Uint8Array): boolean;
-  /** No more will come. `false`: the stream was broken off, or there is nobody to ask. */
+  /** No more bytes follow. `false`: the stream ended irregularly or is unknown, the engine was unavailable too long, or we close. */
   end(isTidy: boolean): void;
 }
 
-/** One reader, for whoever made it. */
+/** Controls one reader. */
 export interface ReaderHandle {
-  /** It can take bytes again. */
+  /** The sink accepts bytes again. */
   wake(): void;
-  /** It is gone. */
+  /** Removes the reader; its sink is not called again. */
   stop(): void;
 }
 
@@ -44,14 +44,14 @@ interface Reader {
   awaySinceMs: number | undefined;
 }
 
-/** What readers are made of. */
+/** Options of `Readers`. */
 export interface ReadersOptions {
   readonly engine: Relay;
   readonly clock: Clock;
   /** How often other instances' streams are read. */
   readonly everyMs: number;
   readonly streamOf: (streamId: string) => RelayedStream | undefined;
-  /** A stream that is live elsewhere is read from now on. */
+  /** A stream of another instance has its first reader in this process. */
   readonly onFollow: () => void;
   readonly onError: (error: unknown) => void;
 }
@@ -68,7 +68,7 @@ export class Readers {
     this.#options = options;
   }
 
-  /** Gives a sink everything from `offset` on, then the end. The first bytes come in a later turn. */
+  /** Writes everything from `offset` on to a sink, then calls its `end`. The first write is in a later turn. */
   follow({ streamId, offset }: RelayPosition, sink: ReaderSink): ReaderHandle {
     const isNew = this.#options.streamOf(streamId) === undefined && this.count(streamId) === 0;
     const cursor = START;
@@ -100,7 +100,7 @@ export class Readers {
     return count;
   }
 
-  /** Streams that are read here and live elsewhere. */
+  /** Streams of other instances that have readers in this process. */
   following(): readonly string[] {
     const ids = new Set<string>();
     for (const { streamId } of this.#readers) {
@@ -109,7 +109,7 @@ export class Readers {
     return [...ids];
   }
 
-  /** Nobody reads any more: every reader has a broken end. */
+  /** Ends every reader irregularly. */
   close(): void {
     this.#cancelTimer?.();
     for (const reader of this.#readers) this.#end(reader, false);
@@ -124,7 +124,7 @@ export class Readers {
     });
   }
 
-  /** Every reader that can take something gets what there is. Never rejects. */
+  /** Gives every reader whose sink is not full the bytes that are there. Never rejects. */
   async #turn(): Promise<void> {
     const remote: Reader[] = [];
     for (const reader of this.#readers) {
@@ -175,7 +175,7 @@ export class Readers {
       if (tail === undefined) this.#end(reader, false);
       else this.#give(reader, tail.body, tail.end);
     }
-    // More may be there at once.
+    // A position got all that it requested, so more may be there: the next read is due at once.
     if (tails.some((tail) => tail !== undefined && tail.body.length >= maxBytes)) {
       this.#lastReadMs = Number.NEGATIVE_INFINITY;
     }
@@ -187,13 +187,13 @@ export class Readers {
     try {
       if (body.length > 0) reader.isFull = !reader.sink.write(body);
     } catch (error) {
-      // Such as a header of another instance's that this Node refuses: it costs no other reader anything.
+      // For example a header of another instance that this version of Node refuses. It does not affect other readers.
       this.#options.onError(error);
       return this.#end(reader, false);
     }
     if (end === null) return;
     if (reader.offset >= end.length) this.#end(reader, end.isTidy);
-    // The rest is not there, or is not for readers.
+    // The engine does not have the rest, or readers may not have it.
     else if (body.length === 0) this.#end(reader, false);
   }
 
@@ -215,7 +215,7 @@ export class Readers {
   }
 }
 
-/** Readers at one place share one reading. */
+/** Readers at the same offset of a stream share one position. */
 function keyOf({ streamId, offset }: RelayPosition): string {
   return `${offset} ${streamId}`;
 }

@@ -1,6 +1,6 @@
 /**
- * One live stream on its way to the engine: what the engine has of it, and what it has still to be told. The bytes stay where they
- * are captured; they are encoded for one exchange, and again for the next one if that failed.
+ * One live stream that is sent to the engine: what the engine has of it, and what it lacks. The bytes stay where they are captured;
+ * they are encoded for each exchange, and again for the next one if that failed.
  */
 import type { RelayEnd, RelayOpening, RelayPart, RelayState } from './port.ts';
 import {
@@ -12,21 +12,21 @@ import {
   START,
 } from './source.ts';
 
-/** Parts are cut at so many bytes behind each other, so that a reader can be given a few at a time. */
+/** The largest part, in bytes: an engine that stores parts can read a few at a time. */
 const PART_BYTES = 65_536;
-/** Bytes of one stream in one exchange, about. */
+/** Approximate bytes of one stream in one exchange. */
 const SHARE_BYTES = 1_048_576;
 
-/** What one exchange takes of a stream. */
+/** What one exchange contains of a stream. */
 export interface StreamShare {
   readonly opening: RelayOpening | undefined;
   readonly parts: readonly RelayPart[];
   readonly state: RelayState | undefined;
-  /** Its message is in the store, or it leaves none. */
+  /** Its message is in the store, or it has none. */
   readonly isSettled: boolean;
-  /** Nothing is left: what was asked for before it was made is in it. */
+  /** With this share the engine has every byte that existed when the share was made. */
   readonly isAll: boolean;
-  /** For `confirm`. */
+  /** Where the parts end; for `confirm`. */
   readonly cursor: PieceCursor;
 }
 
@@ -39,25 +39,25 @@ interface HeldPlace {
 /** What the engine has of one stream. */
 export class RelayedStream {
   readonly source: RelaySource;
-  /** Called once the engine has everything that there was when they were put here; false: it could not be told. */
+  /** Called with true once the engine has every byte that existed when the function was added; with false when the exchange failed. */
   readonly waiters: ((isThere: boolean) => void)[] = [];
-  /** Whether readers in this process may have now what the engine has, and nothing else; always without one. */
+  /** Whether readers in this process get only what the engine has. `undefined`: they get every byte that is not held. */
   waitsForEngine: (() => boolean) | undefined;
-  /** Those of them that the exchange on its way is for. */
+  /** Those of `waiters` that the running exchange will call. */
   #taken: ((isThere: boolean) => void)[] = [];
   #cursor = START;
-  /** The engine has to say how much it has before it is told more. */
+  /** False after a lost lease, until the engine has answered how many bytes it has: until then no parts are sent. */
   #isLengthKnown = true;
   #isOpened = false;
   #told = '';
   #isSettled = false;
   #isSettledTold = false;
   #hold: HeldPlace | undefined;
-  /** JSON, and the number of pieces that it speaks of. */
+  /** JSON, and the number of pieces that it covers. */
   #ending: { readonly json: string; readonly pieces: number } | undefined;
-  /** Of the whole body, once it has an end. */
+  /** Bytes of the whole body, once the stream has an end. */
   #length: number | undefined;
-  /** Bytes from here on are for no reader, ever. */
+  /** Offset from which readers never get any bytes, because the pieces are not the exact bytes of the body. */
   #inexactFrom: number | undefined;
 
   constructor(source: RelaySource) {
@@ -68,7 +68,7 @@ export class RelayedStream {
     return this.source.opened.id;
   }
 
-  /** The engine knows how it ended, and what became of its message. */
+  /** The engine has its end and the result of its message, and lacks nothing. */
   get isTold(): boolean {
     const { end } = this.source;
     if (end === undefined || end.save === null || !this.#isOpened) return false;
@@ -76,8 +76,8 @@ export class RelayedStream {
   }
 
   /**
-   * A message of the stream is due, and `makeJson` gives what it is made from beside the body: it is told how many bytes it speaks
-   * of. The newest one counts.
+   * A message of the stream is due. `makeJson` receives the number of bytes of the body that the message covers, and returns what the
+   * message is built from together with the body. A later call replaces an earlier one.
    */
   conclude(makeJson: (endsAt: number) => string): void {
     const { pieces } = this.source.body;
@@ -88,24 +88,24 @@ export class RelayedStream {
     this.#ending = { json: makeJson(endsAt), pieces: pieces.length };
   }
 
-  /** Its message is in the store, or it leaves none: told with the stream, or with what it tells next. */
+  /** Its message is in the store, or it has none: the next share contains that. */
   settle(): void {
     this.#isSettled = true;
   }
 
-  /** Whether the engine has taken every byte that there is and that it can be told. */
+  /** Whether the engine has every byte that is captured and that can still be sent. */
   get hasEveryByte(): boolean {
     return this.#count <= this.#cursor.piece;
   }
 
-  /** Whether the engine has less than there is. */
+  /** Whether the engine lacks anything of the stream. */
   get hasNews(): boolean {
     if (!this.#isOpened || this.#count > this.#cursor.piece) return true;
     if (this.#isSettleDue) return true;
     return JSON.stringify(this.#state(this.#cursor)) !== this.#told;
   }
 
-  /** The next share; `undefined` where there is nothing to tell. */
+  /** The next share; `undefined` where the engine lacks nothing. */
   next(): StreamShare | undefined {
     if (!this.hasNews) return undefined;
     const { source } = this;
@@ -125,7 +125,7 @@ export class RelayedStream {
     };
   }
 
-  /** The engine has taken a share; `length` is how much it has of a stream that was opened. */
+  /** The engine has stored a share; `length` is how many bytes it has, where the share opened the stream. */
   confirm({ opening, state, isSettled, cursor }: StreamShare, length: number | undefined): void {
     this.#cursor = cursor;
     if (isSettled) this.#isSettledTold = true;
@@ -137,17 +137,17 @@ export class RelayedStream {
     this.#cursor = this.#placeOf(length ?? 0);
   }
 
-  /** The exchange that is about to be made has all that is there now. */
+  /** The next exchange contains everything that the waiters wait for. */
   takeWaiters(): void {
     this.#taken.push(...this.waiters.splice(0));
   }
 
-  /** It was made. */
+  /** That exchange is over: calls these waiters. */
   tellTaken(isThere: boolean): void {
     for (const tell of this.#taken.splice(0)) tell(isThere);
   }
 
-  /** The lease was lost: the engine is told anew, from where it says. */
+  /** The lease was lost: the stream is opened again, and sent from the offset that the engine then answers. */
   reopen(): void {
     this.#isOpened = false;
     this.#isLengthKnown = false;
@@ -156,7 +156,7 @@ export class RelayedStream {
     this.#isSettledTold = false;
   }
 
-  /** What readers in this process may have from `offset` on. */
+  /** The bytes from `offset` on that readers in this process may have. */
   readFrom(cursor: PieceCursor, offset: number, maxBytes: number): ReadPieces {
     const { body, heldFrom = body.pieces.length, isExact } = this.source;
     const isBehind = this.waitsForEngine?.() === true;
@@ -170,31 +170,31 @@ export class RelayedStream {
   get localEnd(): RelayEnd | null {
     const { end, isExact } = this.source;
     if (end === undefined) return null;
-    // Some of the pieces are not the bytes of the body: a reader is broken off before them.
+    // Some pieces are not the exact bytes of the body: a reader ends irregularly before them.
     return { ...end, length: isExact ? this.endedBytes : Number.POSITIVE_INFINITY };
   }
 
-  /** Bytes of a body that is over, and that memory holds for the engine alone; 0 while it goes on. */
+  /** Bytes of an ended body, which is in memory only for the engine; 0 while the stream runs. */
   get endedBytes(): number {
     if (this.source.end === undefined) return 0;
     this.#length ??= this.#placeOf(Number.POSITIVE_INFINITY).at;
     return this.#length;
   }
 
-  /** Settled, and not told yet. Where no message is due, none will be settled. */
+  /** Settled, and the engine does not have that yet. A stream without a message counts as settled at its end. */
   get #isSettleDue(): boolean {
     if (this.#isSettledTold) return false;
     const save = this.source.end?.save;
     return this.#isSettled || save === 'empty' || save === 'discarded';
   }
 
-  /** Pieces that there are to tell; of a body that has left memory none that was not told. */
+  /** Number of pieces that the engine is to have; once the body was removed from memory, those that it has. */
   get #count(): number {
     const { isWhole, body } = this.source;
     return isWhole ? body.pieces.length : this.#cursor.piece;
   }
 
-  /** Up to a hold, and behind it: the place between the two is what readers elsewhere may not pass. */
+  /** Reads up to a hold and after it in two steps, so that the offset of the hold is known: readers elsewhere stop there. */
   #read(): ReadPieces[] {
     const { body, heldFrom } = this.source;
     const found: ReadPieces[] = [];
@@ -207,7 +207,7 @@ export class RelayedStream {
     if (heldFrom === undefined) this.#hold = undefined;
     else if (this.#hold?.piece !== heldFrom) {
       if (heldFrom > cursor.piece) readTo(heldFrom);
-      // A share that ends before the hold need not know it.
+      // A share that ends before the hold need not contain its offset.
       if (cursor.piece < heldFrom) return found;
       this.#hold = { piece: heldFrom, at: cursor.at };
     }
@@ -233,13 +233,13 @@ export class RelayedStream {
     };
   }
 
-  /** The end of a body that is not all there is none that a reader may take for regular. */
+  /** Where the engine does not have the exact bytes of the body, the end is irregular for readers. */
   #endAt(length: number): RelayEnd | null {
     const { end, isExact } = this.source;
     return end === undefined ? null : { ...end, isTidy: end.isTidy && isExact, length };
   }
 
-  /** The place of a length that the engine told. */
+  /** The last position between two pieces that is not after `length` bytes. */
   #placeOf(length: number): PieceCursor {
     const { pieces } = this.source.body;
     let at = 0;

@@ -1,4 +1,4 @@
-/** The option `relay` of `lastchunk()`, checked once and made whole; and what an instance reports of its relay. */
+/** Validates the option `relay` of `lastchunk()` and fills in defaults; and the type of what an instance reports of its relay. */
 import { bad, flag, optionGroup, refuseUnknown, show, wholeNumber } from '../core/options.ts';
 import { isObject } from '../core/values.ts';
 import type { Relay } from './port.ts';
@@ -7,23 +7,23 @@ import type { Relay } from './port.ts';
 export interface RelayOptions {
   /** What `postgresRelay()` or `redisRelay()` returned, or an engine of your own. */
   readonly engine: Relay;
-  /** How often what streams have gained is told: what a lost process and disk can cost. Default 250 ms, 10 to 5 000. */
+  /** How often new bytes of streams are sent to the engine: the most that a lost process and disk can cost. Default 250 ms, 10 to 5 000. */
   readonly flushMs?: number | undefined;
-  /** An instance that says nothing for so long has its streams finished by another. Default 15 000 ms, 2 000 to 600 000. */
+  /** After this time without an exchange, another instance finishes the streams of an instance. Default 15 000 ms, 2 000 to 600 000. */
   readonly leaseMs?: number | undefined;
-  /** So long a stream can be resumed after its end. Default 300 000 ms, 1 000 to 86 400 000. */
+  /** How long a stream can be resumed after its end. Default 300 000 ms, 1 000 to 86 400 000. */
   readonly retainMs?: number | undefined;
   /**
-   * Bytes of a stream leave when the engine has them, about one round trip later; while it is away they leave at once. Then a lost
-   * process and disk cost nothing of what a client saw. Default false.
+   * Bytes of a stream are sent to the client once the engine has them, about one round trip later; while the engine is unavailable they
+   * are sent at once. With it, a lost process and disk lose no byte that a client received. Default false.
    */
   readonly ahead?: boolean | undefined;
 }
 
-/** The option `relay`: an engine, or an engine and how it is used. */
+/** The option `relay`: an engine, or an engine with options. */
 export type RelayOption = Relay | RelayOptions;
 
-/** Every default in place. */
+/** The options with every default filled in. */
 export interface RelaySettings {
   readonly engine: Relay;
   readonly flushMs: number;
@@ -32,19 +32,19 @@ export interface RelaySettings {
   readonly ahead: boolean;
 }
 
-/** What health and metrics are told. */
+/** The state of the relay, for health and metrics. */
 export interface RelayReport {
-  /** The last exchange worked, and none is overdue. */
+  /** A lease is held, the last exchange succeeded, and it is more recent than `leaseMs`. */
   readonly isUp: boolean;
-  /** Milliseconds since everything that was there had been told; 0 while nothing waits. */
+  /** Milliseconds since the engine last had everything that was there; 0 while nothing waits. */
   readonly lagMs: number;
-  /** Streams that the engine is being told of. */
+  /** Streams that are being sent to the engine. */
   readonly streams: number;
   /** Bytes of ended bodies that are kept until the engine has them, 64 MiB at most. */
   readonly endedBytes: number;
-  /** Ended streams that were more than is kept, so that the engine is never told of them, since the start. */
+  /** Ended streams that were dropped because too many waited; the engine never gets the rest of them. Counted since the start. */
   readonly dropped: number;
-  /** With `ahead`: streams of which bytes left before the engine had them, since the start. */
+  /** With `ahead`: streams of which bytes were sent before the engine had them, since the start. */
   readonly unconfirmed: number;
 }
 
@@ -59,7 +59,7 @@ const METHODS: readonly (keyof Relay)[] = [
   'close',
 ];
 
-/** Throws `bad-option` for what is neither; `undefined` where there is no relay. */
+/** Validates the option. Returns `undefined` where there is no relay; throws `bad-option` for an invalid value. */
 export function resolveRelayOption(option: RelayOption | undefined): RelaySettings | undefined {
   if (option === undefined) return undefined;
   const given = isRelay(option) ? { engine: option } : optionGroup('relay', option);

@@ -1,14 +1,14 @@
 /**
- * What the owner of a stream shows to the relay: read when a flush is due, never told chunk by chunk. And the text in which
- * other instances are told what a stream is, its head; and the bytes of captured pieces, from any offset on. A piece is what a handler
- * wrote at once: text, or the bytes of an encoded body.
+ * What the owner of a stream provides to the relay: the relay reads it when a flush is due; it is not notified of each chunk. Also
+ * the JSON that describes a stream to other instances, its head; and the bytes of captured pieces, from any offset on. A piece is
+ * what a handler wrote in one call: text, or the bytes of an encoded body.
  */
 import { Buffer } from 'node:buffer';
 import { openedFrom } from '../core/opened-stream.ts';
 import type { Captured, OpenedStream, Piece } from '../core/save-port.ts';
 import { isRecord, toRecord } from '../core/values.ts';
 
-/** The head of a response, as far as a resumed one repeats it. */
+/** Status and headers of a response, as far as a resumed response repeats them. */
 export interface ResumableHead {
   readonly status: number;
   /** Names in lower case. */
@@ -20,7 +20,7 @@ export interface SourceEnd {
   /** Its client saw a regular end, or would have. */
   readonly isTidy: boolean;
   readonly outcome: string;
-  /** What became of its message; `null` while that is not known. */
+  /** The result of its message; `null` while that is not known. */
   readonly save: string | null;
 }
 
@@ -30,15 +30,15 @@ export interface RelaySource {
   readonly head: ResumableHead;
   /** Everything that was captured. */
   readonly body: Captured;
-  /** False from the moment that the pieces are not the very bytes of the body any more: they are text, and the body was none. */
+  /** False once the pieces are no longer the exact bytes of the body: they are text, and the body was not. */
   readonly isExact: boolean;
-  /** False from the moment that pieces have left memory: what the engine has of the body by then is all that it gets. */
+  /** False once pieces were removed from memory: the engine gets no more of the body than it has by then. */
   readonly isWhole: boolean;
-  /** Index of the first piece that is not for readers yet; `undefined`: none. */
+  /** Index of the first piece that readers may not have yet; `undefined`: none. */
   readonly heldFrom: number | undefined;
-  /** It may become known while the stream is on its way. */
+  /** May be set while the stream runs. */
   readonly conversationId: string | null;
-  /** `undefined` while it goes on, or while its last bytes are held. */
+  /** `undefined` while the stream runs, or while its last bytes are held. */
   readonly end: SourceEnd | undefined;
 }
 
@@ -49,10 +49,10 @@ export interface StreamHead {
   readonly response: ResumableHead | undefined;
 }
 
-/** Heads of another version are read as far as they are understood. */
+/** Of the format of heads. `parseHead` reads known fields from every version. */
 const VERSION = 1;
 
-/** The text of a head. What JSON cannot hold of the app's metadata is left out rather than losing the stream. */
+/** The JSON of a head. Metadata of the app that cannot be serialised is replaced by `null`, so that the stream is not lost. */
 export function headJson({ opened, head, isExact }: RelaySource): string {
   const response = isExact ? head : undefined;
   try {
@@ -62,7 +62,7 @@ export function headJson({ opened, head, isExact }: RelaySource): string {
   }
 }
 
-/** Reads the text of a head; what is missing gets its default. `undefined` for what is no head of a stream. */
+/** Parses the JSON of a head; missing fields get defaults. `undefined` for JSON that is not a head. */
 export function parseHead(json: string): StreamHead | undefined {
   let value: unknown;
   try {
@@ -87,9 +87,9 @@ function responseOf(value: unknown): ResumableHead | undefined {
   return { status: value['status'], headers };
 }
 
-/** A place between two pieces. */
+/** A position between two pieces. */
 export interface PieceCursor {
-  /** Index of the piece behind it. */
+  /** Index of the piece after it. */
   readonly piece: number;
   /** Bytes of the body before it. */
   readonly at: number;
@@ -98,15 +98,15 @@ export interface PieceCursor {
 /** Before the first piece. */
 export const START: PieceCursor = { piece: 0, at: 0 };
 
-/** What was read, and where the next reading begins. */
+/** What was read, and where the next read begins. */
 export interface ReadPieces {
   readonly body: Buffer;
   readonly cursor: PieceCursor;
 }
 
 /**
- * The bytes from `offset` on, which is not before `cursor`, up to the piece with the index `end`. Whole pieces, until there
- * are `maxBytes` or a little more.
+ * The bytes from `offset` on, up to but without the piece with index `end`. `offset` must not be before `cursor`. Reads whole pieces
+ * until there are `maxBytes` or more.
  */
 export function readPieces(
   pieces: readonly Piece[],

@@ -1,15 +1,15 @@
-/** The streams of one instance that the engine is being told of, and what one exchange takes of them. */
+/** The streams of one instance that are being sent to the engine, and what one exchange contains of them. */
 import type { RelayAnswer, RelayBatch, RelayPart, RelayState } from './port.ts';
 import { RelayedStream, type StreamShare } from './relayed-stream.ts';
 import type { RelaySource } from './source.ts';
 
-/** Bytes of all streams in one exchange, about. */
+/** Approximate bytes of all streams in one exchange. */
 const BATCH_BYTES = 4_194_304;
-/** Ended streams that the engine could not be told of are kept, so many at a time, and so many bytes of their bodies. */
+/** Limits for ended streams that wait for the engine: how many, and how many bytes of their bodies. */
 const ENDED_MAX = 1_000;
 const ENDED_MAX_BYTES = 67_108_864;
 
-/** What one exchange takes. */
+/** What one exchange contains of the streams. */
 export interface SetShare {
   readonly shares: ReadonlyMap<RelayedStream, StreamShare>;
   /** Streams whose message is in the store. */
@@ -21,7 +21,7 @@ export interface SetShare {
 /** An exchange that only renews the lease. */
 export const NOTHING: SetShare = { shares: new Map(), settled: [], isAll: false };
 
-/** What an exchange tells the engine of it. */
+/** The part of a batch that it makes. */
 export function toldBy({ shares, settled }: SetShare): ToldStreams {
   const all = [...shares.values()];
   return {
@@ -37,7 +37,7 @@ type ToldStreams = Pick<RelayBatch, 'openings' | 'parts' | 'states' | 'settled'>
 /** All streams of an instance, in the order in which they began. */
 export class StreamSet {
   readonly #streams = new Map<string, RelayedStream>();
-  /** Of streams that the engine was told all else of. */
+  /** Ids of streams that were removed from `#streams` before their message was settled. */
   readonly #settled = new Set<string>();
   #dropped = 0;
 
@@ -52,7 +52,7 @@ export class StreamSet {
     return stream;
   }
 
-  /** The stream that is live here, or whose end the engine is still to be told of. */
+  /** The stream that is live here, or whose end the engine does not have yet. */
   get(streamId: string): RelayedStream | undefined {
     return this.#streams.get(streamId);
   }
@@ -66,7 +66,7 @@ export class StreamSet {
     return newest;
   }
 
-  /** Its message is in the store, or it leaves none. */
+  /** Its message is in the store, or it has none. */
   settle(streamId: string): void {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) this.#settled.add(streamId);
@@ -80,7 +80,7 @@ export class StreamSet {
     return bytes;
   }
 
-  /** Ended streams that were forgotten before the engine could be told of them, so far. */
+  /** Ended streams that were dropped before the engine had all of them, so far. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -92,13 +92,13 @@ export class StreamSet {
     return false;
   }
 
-  /** Whether somebody waits until the engine has a stream. */
+  /** Whether a caller waits until the engine has a stream. */
   get isAsked(): boolean {
     for (const { waiters } of this.#streams.values()) if (waiters.length > 0) return true;
     return false;
   }
 
-  /** What the streams have to tell, up to the size of an exchange; the rest is next. */
+  /** What the engine lacks of the streams, up to the size of one exchange; the next call returns the rest. */
   take(): SetShare {
     const shares = new Map<RelayedStream, StreamShare>();
     const settled = [...this.#settled];
@@ -112,7 +112,7 @@ export class StreamSet {
       const share = stream.next();
       if (share === undefined) {
         stream.takeWaiters();
-        // Of a body that has left memory the engine lacks what it was not told until then.
+        // When the body was removed from memory, the engine never gets the bytes that it lacked then.
         stream.tellTaken(stream.source.isWhole);
         continue;
       }
@@ -125,7 +125,7 @@ export class StreamSet {
     return { shares, settled, isAll };
   }
 
-  /** The engine has taken it. What it knows all about is forgotten. */
+  /** The engine has stored it. A stream of which it has everything is removed. */
   confirm({ shares, settled }: SetShare, answer: RelayAnswer): void {
     for (const id of settled) this.#settled.delete(id);
     for (const [stream, share] of shares) {
@@ -133,13 +133,13 @@ export class StreamSet {
       if (share.isAll) stream.tellTaken(true);
       if (!stream.isTold) continue;
       this.#streams.delete(stream.id);
-      // Whoever began to wait since is not asked about again.
+      // Callers that began to wait since: no later exchange will contain this stream.
       stream.takeWaiters();
       stream.tellTaken(stream.source.isWhole);
     }
   }
 
-  /** The engine could not be told: nobody waits for it any longer. */
+  /** The exchange failed: everything that waits for it resolves to false. */
   refuseWaiters(): void {
     for (const stream of this.#streams.values()) {
       stream.takeWaiters();
@@ -147,12 +147,12 @@ export class StreamSet {
     }
   }
 
-  /** The engine is told of all of them anew. */
+  /** All streams are sent to the engine again from the beginning. */
   reopen(): void {
     for (const stream of this.#streams.values()) stream.reopen();
   }
 
-  /** Forgets the oldest ended streams where there are too many; true where there were. */
+  /** Removes the oldest ended streams above the limits; true where it removed any. */
   dropOldest(): boolean {
     const newestFirst = [...this.#streams.values()].toReversed();
     let kept = 0;

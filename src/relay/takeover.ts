@@ -1,6 +1,6 @@
 /**
- * Streams whose instance is gone: claimed, one instance at a time, and handed on to be saved. The engine gives each of them to one
- * claimant; it stays that claimant's until its message is in the store, or until its own lease is over.
+ * Streams of dead instances: claimed, one instance at a time, and passed to the saver. The engine gives each stream to one claimant,
+ * which owns it until its message is in the store, or until the lease of the claimant expires.
  */
 import { isUtf8 } from 'node:buffer';
 import type { Clock } from '../core/clock.ts';
@@ -8,38 +8,38 @@ import type { OpenedStream, Piece } from '../core/save-port.ts';
 import type { Relay, RelayClaim, RelayTask } from './port.ts';
 import { parseHead } from './source.ts';
 
-/** Bytes of a body that are asked for at once. */
+/** Bytes of a body in one read. */
 const READ_BYTES = 1_048_576;
 const PURGE_EVERY_MS = 60_000;
 
-/** A stream that a dead instance left. */
+/** A stream of a dead instance. */
 export interface ClaimedStream {
   readonly opened: OpenedStream;
-  /** JSON as the owner wrote it; `null` where it died before the stream ended. */
+  /** JSON as the owner wrote it; `null` where the owner died before the message was due. */
   readonly ending: string | null;
-  /** Everything that the engine has of it; rejects with `BodyGoneError` where it is not known any more. */
+  /** Reads everything that the engine has of it; rejects with `BodyGoneError` where the engine does not have the stream any more. */
   readonly body: () => Promise<readonly Piece[]>;
   /** Its message is in the store, or will never be. */
   readonly settle: () => void;
 }
 
-/** What a takeover is made of. */
+/** Options of `Takeover`. */
 export interface TakeoverOptions {
   readonly engine: Relay;
   readonly clock: Clock;
   readonly retainMs: number;
-  /** The name under which a lease is held. */
+  /** The name under which this instance holds its lease; `undefined` while it holds none. */
   readonly lease: () => string | undefined;
   readonly onClaimed: (stream: ClaimedStream) => void;
-  /** A stream whose head says nothing that a message could be made of: it is given up. */
+  /** A stream whose head cannot be parsed: no message can be made of it, and it is given up. */
   readonly onUnreadable: (streamId: string) => void;
   readonly onError: (task: RelayTask, error: unknown) => void;
 }
 
-/** What an instance does for all of them, beside its exchanges: it claims what dead ones left, and deletes what is retained no longer. */
+/** Claims the streams of dead instances, and deletes streams whose retention time is over. Runs beside the exchanges. */
 export class Takeover {
   readonly #options: TakeoverOptions;
-  /** By the lease under which they were claimed. */
+  /** Ids of settled streams that the engine does not have as settled yet, by the lease under which they were claimed. */
   readonly #settled = new Map<string, Set<string>>();
   #isClaiming = false;
   #isSettling = false;
@@ -51,7 +51,7 @@ export class Takeover {
     this.#purgedMs = options.clock.monotonicMs();
   }
 
-  /** Claims until nothing is left. One call at a time works, others do nothing. Never rejects. */
+  /** Claims until nothing is left. A call while another one runs does nothing. Never rejects. */
   async claimAll(): Promise<void> {
     if (this.#isClaiming) return;
     this.#isClaiming = true;
@@ -71,7 +71,7 @@ export class Takeover {
     }
   }
 
-  /** Tells the engine what has been settled since; what it does not take is told the next time. Never rejects. */
+  /** Sends the ids of settled streams to the engine; after a failure the next call sends them again. Never rejects. */
   async tellSettled(): Promise<void> {
     if (this.#isSettling) return;
     this.#isSettling = true;
@@ -90,7 +90,7 @@ export class Takeover {
     }
   }
 
-  /** Deletes what is retained no longer, once a minute; one call at a time works. Never rejects. */
+  /** Deletes streams whose retention time is over, once a minute. A call while another one runs does nothing. Never rejects. */
   async purge(): Promise<void> {
     const { engine, clock, onError } = this.#options;
     if (this.#isPurging || clock.monotonicMs() - this.#purgedMs < PURGE_EVERY_MS) return;
@@ -105,7 +105,7 @@ export class Takeover {
     }
   }
 
-  /** Hands on one stream; what is wrong with it costs the others nothing. */
+  /** Passes on one stream; an error with it does not affect the others. */
   #take(name: string, { streamId, head, ending }: RelayClaim): void {
     const { engine, onClaimed, onUnreadable, onError } = this.#options;
     const settle = (): void => {
@@ -114,7 +114,7 @@ export class Takeover {
     };
     const opened = parseHead(head)?.opened;
     if (opened === undefined) {
-      // Nothing can be made of it, now or by anybody else.
+      // No instance can make a message of it, now or later.
       settle();
       return onUnreadable(streamId);
     }
@@ -127,14 +127,14 @@ export class Takeover {
   }
 }
 
-/** The engine does not know the stream any more: a crash or an operator has taken it. */
+/** The engine does not have the stream any more: it was lost in a crash, or an operator deleted it. */
 export class BodyGoneError extends Error {
   override readonly name = 'BodyGoneError';
 }
 
 /**
- * The whole body of a stream, also what is held from readers, or retained for them no longer: text where it is text, else bytes, a
- * piece for each reading. Rejects with `BodyGoneError` where the engine does not know it.
+ * Reads the whole body of a stream, also bytes that are held from readers, and after its retention time. The pieces, one for each
+ * read, are text where the body is UTF-8, else bytes. Rejects with `BodyGoneError` where the engine does not have the stream.
  */
 export async function readRelayedBody(engine: Relay, streamId: string): Promise<readonly Piece[]> {
   const body = new BodyReader();
@@ -148,10 +148,10 @@ export async function readRelayedBody(engine: Relay, streamId: string): Promise<
   }
 }
 
-/** Makes text of readings as they come, so that no body is in memory twice; bytes again from the first that are no text. */
+/** Decodes each read as text at once, so that no body is in memory twice. Once bytes are not UTF-8, all pieces become bytes. */
 class BodyReader {
   #pieces: Piece[] = [];
-  /** The beginning of a character whose rest is in the next reading; `undefined` once it is no text. */
+  /** The first bytes of a character whose rest is in the next read; `undefined` once the body is not text. */
   #begun: Uint8Array | undefined = new Uint8Array();
 
   add(body: Uint8Array): void {
@@ -169,18 +169,18 @@ class BodyReader {
   }
 
   #becomeBytes(rest: Uint8Array): void {
-    // What was text is the very same bytes again.
+    // Encoding the decoded text gives the same bytes again.
     this.#pieces = [...this.#pieces.map((piece) => Buffer.from(piece)), rest];
     this.#begun = undefined;
   }
 }
 
-/** Where the last character begins that is not all there; the length where there is none. */
+/** Offset of an incomplete last character; the length where the last character is complete. */
 function endOfText(bytes: Uint8Array): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
     const byte = bytes[bytes.length - back] ?? 0;
     if (byte < 0x80) return bytes.length;
-    // A byte that begins a character says how many follow it (RFC 3629, section 3).
+    // The first byte of a character gives the number of its bytes (RFC 3629, section 3).
     if (byte >= 0xc0) {
       const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
       return size > back ? bytes.length - back : bytes.length;
