@@ -1,38 +1,38 @@
 /**
- * The clients of `ioredis` (also `iovalkey`) and `redis` (node-redis), known by their shape and never imported. A relay takes a
- * connection of its own from the app's client: same address, same credentials, but nothing that waits in a queue while the
- * engine is away, because what is told late is told twice.
+ * Adapters for the clients of `ioredis` (also `iovalkey`) and `redis` (node-redis), which are recognised by their methods and never
+ * imported. A relay duplicates the app's client: same address, same credentials, but no queue of commands while the server is
+ * unavailable, because the relay repeats a failed call itself and a queued command would then run twice.
  */
 import { bad, show } from '../core/options.ts';
 import { isObject } from '../core/values.ts';
 
 /**
- * A client of `ioredis` 5 or `redis` 4 and later, of one server, a cluster or (`ioredis`) sentinels. It is only duplicated: it
- * need not be connected, and is never closed.
+ * A client of `ioredis` 5 or `redis` 4 and later, for one server, a cluster or (`ioredis`) sentinels. The relay only duplicates it: it
+ * need not be connected, and the relay never closes it.
  */
 export interface RedisClient {
   duplicate(...given: never[]): object;
 }
 
-/** What a command is made of. */
+/** An argument of a command. */
 export type RedisArgument = string | Buffer;
 
-/** One connection, or those of a cluster. */
+/** One connection, or the connections to a cluster. */
 export interface RedisLink {
   /** Whether a command can be sent now. */
   readonly isUsable: boolean;
-  /** Resolves when commands can be sent; rejects with what the driver says. */
+  /** Resolves when commands can be sent; rejects with the error of the driver. */
   open(): Promise<unknown>;
-  /** Sends a command; `key` is the one by which a cluster finds its node. Texts come back as bytes. */
+  /** Sends a command; a cluster finds the node by `key`. Strings in the reply are buffers. */
   send(key: string, command: readonly RedisArgument[]): Promise<unknown>;
-  /** Closes it at once: commands that wait for an answer reject. */
+  /** Closes the link at once: commands without an answer reject. */
   drop(): void;
 }
 
-/** Opens a link of its own beside the app's client. `onError` gets what the driver meets between commands. */
+/** Creates a link by duplicating the app's client. `onError` gets the `error` events of the driver. */
 export type MakeLink = (onError: (error: unknown) => void) => RedisLink;
 
-/** How to make links; throws `bad-option` for what is no such client. */
+/** Returns the function that creates links from a client; throws `bad-option` for any other value. */
 export function linksOf(client: unknown, connectTimeoutMs: number): MakeLink {
   if (isIoredis(client)) return (onError) => new IoredisLink(client, connectTimeoutMs, onError);
   if (isNodeRedis(client)) return (onError) => new NodeRedisLink(client, connectTimeoutMs, onError);
@@ -90,7 +90,7 @@ class IoredisLink implements RedisLink {
     const own = {
       lazyConnect: true,
       connectTimeout: connectTimeoutMs,
-      // Keys are what `prefix` says, also where the app has a prefix of its own.
+      // The option `prefix` alone decides the keys, also where the app's client has a prefix.
       keyPrefix: '',
       retryStrategy: never,
       sentinelRetryStrategy: never,
@@ -99,7 +99,7 @@ class IoredisLink implements RedisLink {
       enableAutoPipelining: false,
       showFriendlyErrorStack: false,
       readOnly: false,
-      // Of the nodes of a cluster; a follower takes no writes.
+      // In a cluster: a replica accepts no writes.
       scaleReads: 'master',
     };
     this.#client = app.isCluster === true ? app.duplicate([], own) : app.duplicate(own);
@@ -123,9 +123,9 @@ class IoredisLink implements RedisLink {
   }
 }
 
-/** The type of a bulk string in the protocol, `$`: redis 5 maps it to what is named here. */
+/** The type byte of a bulk string in the protocol, `$`; a key of the option `typeMapping` of redis 5. */
 const BULK_STRING = 36;
-/** Texts as bytes: the first is read by redis 4, the second by 5 and later. */
+/** Return strings as buffers: redis 4 reads the first option, 5 and later the second. */
 const AS_BYTES = { returnBuffers: true, typeMapping: { [BULK_STRING]: Buffer } };
 
 class NodeRedisLink implements RedisLink {
@@ -137,7 +137,7 @@ class NodeRedisLink implements RedisLink {
     const reconnectStrategy = (): Error => new Error('the connection is closed');
     const socket = { ...app.options?.socket, connectTimeout: connectTimeoutMs, reconnectStrategy };
     const own = { socket, disableOfflineQueue: true, legacyMode: false };
-    // The options of a cluster's nodes are not ours to read: its duplicate has them all.
+    // A cluster client does not expose the options of its nodes; its duplicate has all of them.
     this.#client = this.#isCluster ? app.duplicate() : app.duplicate(own);
     this.#client.on('error', onError);
   }
@@ -159,7 +159,7 @@ class NodeRedisLink implements RedisLink {
   drop(): void {
     if (!this.#client.isOpen) return;
     if (this.#client.destroy !== undefined) return this.#client.destroy();
-    // Nobody waits for it: what it rejects with is that it was closed already.
+    // It rejects only where the client is closed already.
     void Promise.resolve(this.#client.disconnect()).catch(() => undefined);
   }
 }

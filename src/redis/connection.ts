@@ -1,6 +1,6 @@
 /**
- * Scripts over one link to the engine. A link that does not answer in time is closed and never used again, so that nothing
- * piles up in it; the next call opens another one.
+ * Runs scripts over one link to the server. A link that does not answer in time is closed and never used again, so that no commands
+ * accumulate in it; the next call opens a new link.
  */
 import { createHash } from 'node:crypto';
 import { systemClock } from '../core/clock.ts';
@@ -9,7 +9,7 @@ import { LastchunkError } from '../core/errors.ts';
 import type { MakeLink, RedisArgument, RedisLink } from './client.ts';
 import { LAYOUT, SCRIPTS } from './scripts.ts';
 
-/** How long things may take, in milliseconds. */
+/** Time limits, in milliseconds. */
 export interface RedisTimeouts {
   readonly connectTimeoutMs: number;
   readonly commandTimeoutMs: number;
@@ -18,7 +18,7 @@ export interface RedisTimeouts {
 /** One connection of a relay, opened by the first call. */
 export class RedisConnection {
   readonly #makeLink: MakeLink;
-  /** What every key begins with, and the hash tag of all of them. */
+  /** The prefix of all keys in braces, which makes it their hash tag. */
   readonly #root: string;
   readonly #timeouts: RedisTimeouts;
   #link: RedisLink | undefined;
@@ -31,7 +31,7 @@ export class RedisConnection {
     this.#timeouts = timeouts;
   }
 
-  /** Runs a script, in one round trip where the engine knows it. Rejects with words that hold nothing of the arguments. */
+  /** Runs a script, in one round trip where the server has it cached. Rejects with an error whose message contains no argument. */
   async run(name: keyof typeof SCRIPTS, args: readonly RedisArgument[]): Promise<unknown> {
     const text = SCRIPTS[name];
     const rest = ['1', this.#root, LAYOUT, ...args];
@@ -48,7 +48,7 @@ export class RedisConnection {
     }
   }
 
-  /** Closes the link; whoever waits for an answer gets an error. */
+  /** Closes the link; calls without an answer reject. */
   close(): void {
     this.#isClosed = true;
     this.#link?.drop();
@@ -74,7 +74,7 @@ export class RedisConnection {
       await inTime(link.open(), connectTimeoutMs, 'no connection');
     } catch (error) {
       link.drop();
-      // `ioredis` rejects with "closed", and says why in its event.
+      // `ioredis` rejects with "closed"; its `error` event has the cause.
       throw explainError(last ?? error);
     }
     if (this.#isClosed) {
@@ -89,7 +89,7 @@ export class RedisConnection {
     return inTime(link.send(this.#root, command), this.#timeouts.commandTimeoutMs, 'no answer');
   }
 
-  /** An error in words; a link that may be at fault is used no more. */
+  /** The error with a message of ours. Closes a link that did not answer, or whose server cannot be written to. */
   #explain(link: RedisLink, error: unknown): Error {
     const word = wordOf(error);
     if ((word === undefined || ELSEWHERE.has(word)) && this.#link === link) {
@@ -100,15 +100,15 @@ export class RedisConnection {
   }
 }
 
-/** The names by which the engine knows scripts. */
+/** The SHA-1 digest of each script, by which EVALSHA selects it. */
 const DIGESTS = new Map(
   Object.values(SCRIPTS).map((text) => [text, createHash('sha1').update(text).digest('hex')]),
 );
 
-/** Refusals of a server that is not, or no longer, the one to write to. */
+/** Error codes of a server that accepts no writes now; another server may. */
 const ELSEWHERE = new Set(['READONLY', 'MASTERDOWN', 'LOADING', 'CLUSTERDOWN', 'NOREPLICAS']);
 
-/** What the engine's refusals mean, by their first word (redis.io/docs/latest/develop/reference/protocol-spec). */
+/** Explanations of error replies, by their error code (redis.io/docs/latest/develop/reference/protocol-spec). */
 const MEANINGS: Readonly<Record<string, string>> = {
   READONLY: 'it takes no writes, as a replica does',
   MASTERDOWN: 'it is a replica that has lost its primary',
@@ -126,15 +126,15 @@ const MEANINGS: Readonly<Record<string, string>> = {
     'the keys of the relay are of another version of lastchunk: give another `prefix`, or stop the other version',
 };
 
-/** A refusal begins with a word in capitals; inside a script Redis 6 puts words of its own before it. */
+/** An error reply begins with a code in capitals; for an error inside a script Redis 6 writes its own text before the code. */
 const REFUSAL = /^(?:ERR Error running script .*?-)?([A-Z][A-Z0-9_]{2,63})\b/s;
 
-/** The word of an answer that is an error; `undefined` where there was no answer. */
+/** The code of an error reply; `undefined` where the error is not a reply. */
 function wordOf(error: unknown): string | undefined {
   return error instanceof Error ? REFUSAL.exec(error.message)?.[1] : undefined;
 }
 
-/** An error whose words are ours: drivers hang the arguments of a command, which users wrote, onto theirs. */
+/** An error with a message of ours: errors of drivers contain the arguments of the command, which are text of users. */
 function explainError(thrown: unknown): Error {
   const error = unwrapAggregate(thrown);
   if (error instanceof LastchunkError || !(error instanceof Error)) return asError(error);
@@ -143,7 +143,7 @@ function explainError(thrown: unknown): Error {
     const meaning = MEANINGS[word] ?? 'it answers with an error';
     return named(word, `the engine of the relay refuses (${word}): ${meaning}`);
   }
-  // Made here, or by a socket, which has seen no argument.
+  // Created by `named`, or by a socket, so it contains no argument.
   if (error.stack === undefined || 'syscall' in error) return error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'CLOSED';
   return named(code, 'the connection to the engine of the relay is closed');
@@ -153,7 +153,7 @@ function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error('the engine of the relay cannot be reached');
 }
 
-/** Without a stack: where it was made says nothing. */
+/** Without a stack, which would show only this file. */
 function named(code: string, message: string): Error {
   return markSayable(Object.assign(new Error(message), { code, stack: undefined }));
 }
@@ -167,7 +167,7 @@ function inTime<T>(work: Promise<T>, ms: number, words: string): Promise<T> {
   });
 }
 
-/** After `close()`. */
+/** The error of a call after `close()`. */
 export function closedError(): LastchunkError {
   return new LastchunkError('closed', 'the Redis relay is closed');
 }

@@ -1,6 +1,6 @@
 /**
- * `lastchunk/redis`: the relay over Redis 6.2 and later, or Valkey, with connections of its own that it makes from the app's client.
- * Each call is one script, run by the engine whole and alone.
+ * `lastchunk/redis`: the relay over Redis 6.2 and later, or Valkey, on its own connections, which it duplicates from the app's client.
+ * Each call is one script, which the server runs atomically.
  */
 import '../core/supported-node.ts';
 import { isIdentifier } from '../core/identifiers.ts';
@@ -25,18 +25,18 @@ export type { RedisClient };
 /** Options of `redisRelay()`. */
 export interface RedisRelayOptions {
   /**
-   * A client of `ioredis` 5 or `redis` 4 and later: of a server, a cluster, or (`ioredis`) sentinels. The relay makes two
-   * connections of its own from it (`duplicate()`), and closes those alone.
+   * A client of `ioredis` 5 or `redis` 4 and later: for a server, a cluster, or (`ioredis`) sentinels. The relay duplicates it
+   * twice (`duplicate()`), and closes only these two connections.
    */
   readonly client: RedisClient;
   /**
-   * What all keys begin with, in braces: `{lastchunk}:…`, so that a cluster has them in one slot. Letters, digits and `_.:-`, 1 to
-   * 64 of them. Default `lastchunk`. One for each app that shares a Redis.
+   * The prefix of all keys, in braces: `{lastchunk}:…`, so that a cluster stores them in one slot. 1 to 64 letters, digits and any of
+   * `_.:-`. Default `lastchunk`. Each app that shares a Redis needs its own.
    */
   readonly prefix?: string | undefined;
-  /** For a new connection: 1 to 60 000 ms. Default 2 000. */
+  /** Time limit for a new connection: 1 to 60 000 ms. Default 2 000. */
   readonly connectTimeoutMs?: number | undefined;
-  /** For the answer to each command: 1 to 600 000 ms. Default 2 000. */
+  /** Time limit for the answer to each command: 1 to 600 000 ms. Default 2 000. */
   readonly commandTimeoutMs?: number | undefined;
 }
 
@@ -48,8 +48,7 @@ const KNOWN: readonly (keyof RedisRelayOptions)[] = [
 ];
 
 /**
- * Makes the relay. Throws `bad-option` for a mistake in the options; an engine that does not answer is not a mistake: calls reject
- * until it does.
+ * Creates the relay. Throws `bad-option` for an invalid option. Does not connect: while the server does not answer, calls reject.
  */
 export function redisRelay(options: RedisRelayOptions): Relay {
   const given = optionGroup('redisRelay()', options);
@@ -68,7 +67,7 @@ export function redisRelay(options: RedisRelayOptions): Relay {
   const root = `{${prefixOption(given['prefix'])}}`;
   const connect = (): RedisConnection =>
     new RedisConnection(makeLink, root, { connectTimeoutMs, commandTimeoutMs });
-  // No reading that is large delays a flush or a lease.
+  // Two connections, so that a large read delays no flush and no renewal of a lease.
   return new RedisKeysClient(connect(), connect());
 }
 
@@ -77,7 +76,7 @@ class RedisKeysClient implements Relay {
   readonly #others: RedisConnection;
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
-  /** How many exchanges of which lease the engine has acknowledged. */
+  /** The number of exchanges that the server has acknowledged for the current lease. */
   #acknowledged = { instance: '', turn: 0 };
 
   constructor(exchanges: RedisConnection, others: RedisConnection) {
@@ -85,7 +84,7 @@ class RedisKeysClient implements Relay {
     this.#others = others;
   }
 
-  /** An engine that has lost what it acknowledged says that the lease is not held. */
+  /** A server that lost what it had acknowledged answers that the lease is not held. */
   async exchange(batch: RelayBatch): Promise<RelayAnswer> {
     const { instance, turn } = this.#acknowledged;
     const args = exchangeArguments(batch, instance === batch.instance ? turn : 0);
@@ -133,7 +132,7 @@ class RedisKeysClient implements Relay {
     }
   }
 
-  /** Waits for calls that are running, then closes the two connections. The app's client stays open. A second call does nothing more. */
+  /** Waits for running calls, then closes the two connections. The app's client stays open. A second call returns the same promise. */
   close(): Promise<void> {
     this.#closing ??= Promise.allSettled(this.#running).then(() => {
       this.#exchanges.close();

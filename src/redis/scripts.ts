@@ -1,20 +1,20 @@
 /**
- * What the relay asks of the engine: one Lua script for each call, which Redis and Valkey run whole and alone. A script reads
- * everything that it needs to refuse before it writes anything, so that a call is taken whole or not at all. Time is the
- * engine's (`TIME`). Values come as arguments alone; no text of a script depends on any.
- * README.md lists the keys; `KEYS[1]` is what all of them begin with: `{prefix}`.
+ * One Lua script for each call of the relay, which Redis and Valkey run atomically. A script makes every check that can refuse the
+ * call before its first write, so that a call is stored whole or not at all. Time is that of the server (`TIME`). Values are passed
+ * as arguments only; the text of a script is constant.
+ * README.md lists the keys; `KEYS[1]` is their common prefix: `{prefix}`.
  */
 
-/** Of the layout of keys. A relay refuses keys of any other one. */
+/** The version of the key layout. A relay refuses keys of any other version. */
 export const LAYOUT = '1';
 
-/** So many streams are deleted by one call at most. */
+/** The most streams that one call deletes. */
 export const DELETED_AT_ONCE = 500;
 
-/** What nobody purges expires so long after its time, in milliseconds: where no instance runs any more. */
+/** How long after its retention time a stream expires, in milliseconds, where no instance runs that purges it. */
 const EXPIRE_AFTER_MS = 600_000;
 
-/** `ARGV[1]` is the layout. A field that is nothing is ''. */
+/** The common beginning of all scripts. `ARGV[1]` is the layout. An empty field is ''. */
 const COMMON = `
 local root = KEYS[1]
 local known = redis.call('GET', root .. ':version')
@@ -30,7 +30,7 @@ local function ownedBy(instance) return root .. ':owned:' .. instance end
 local function stopsOf(instance) return root .. ':stops:' .. instance end
 local function whole(number) return string.format('%.0f', number) end
 
--- A conversation is encoded: '' is none, else '=' and its name. Without a score the stream leaves it.
+-- A conversation is encoded: '' for none, else '=' and its name. Sets the score of a stream in it; without a score removes the stream.
 local function place(conversation, id, score)
   if conversation == '' then return end
   local key = root .. ':conversation:' .. string.sub(conversation, 2)
@@ -42,7 +42,7 @@ local function place(conversation, id, score)
   redis.call('PEXPIREAT', key, whole(${EXPIRE_AFTER_MS} - last[2]))
 end
 
--- What follows from the fields of a stream: where it stands, and whether it expires.
+-- Updates the indexes and the expiry of a stream after its fields have changed.
 local function file(id)
   local key = streamOf(id)
   local owner, conversation, ending, settled, doomed, started, stop =
@@ -73,7 +73,7 @@ local function isHeld(instance)
   return untilMs and tonumber(untilMs) > now
 end
 
--- What a stream becomes that nobody goes on with; an end that it has stays.
+-- Settles a stream and, where it has no end, gives it an irregular one.
 local function breakOff(id, retainMs)
   local key = streamOf(id)
   local ending, doomed = unpack(redis.call('HMGET', key, 'end', 'until'))
@@ -88,9 +88,9 @@ end
 `;
 
 /**
- * 2 instance, 3 registers ('1'), 4 lease, 5 retention (ms), 6 exchanges that it was told of, 7 following, 8 to 11 numbers of
- * openings, states, settled ones and parts, which follow: id, head, start and a state; id and a state (conversation, held,
- * ending, end); id; id, at, body.
+ * ARGV: 2 instance, 3 registers ('1'), 4 lease (ms), 5 retention (ms), 6 exchanges that were acknowledged, 7 following (JSON), 8 to 11
+ * the numbers of openings, states, settled streams and parts. These follow in this order. Opening: id, head, start and a state. State:
+ * id, then conversation, held, ending, end. Settled: id. Part: id, at, body.
  */
 const EXCHANGE = `
 local instance, registers, leaseMs, retainMs = ARGV[2], ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -99,7 +99,7 @@ local statesAt = 12 + openings * 7
 local settledAt = statesAt + states * 5
 local partsAt = settledAt + settled
 
--- A failover or a restart can lose what was acknowledged. Then this engine counts fewer exchanges, or has less of a body.
+-- A failover or a restart can lose what was acknowledged. Then this server has counted fewer exchanges, or has fewer bytes of a body.
 if not registers then
   if not redis.call('ZSCORE', leases, instance) then return {0} end
   local turn = redis.call('HGET', turns, instance)
@@ -185,7 +185,7 @@ end
 return {1, turn, hasExpired, sizes, redis.call('SMEMBERS', stopsOf(instance)), followed}
 `;
 
-/** 2 a stream, or '' and 3 a conversation. */
+/** ARGV: 2 a stream, or '' and 3 a conversation. */
 const FIND = `
 local id = ARGV[2]
 if id == '' then
@@ -198,7 +198,7 @@ if not head or (doomed ~= '' and tonumber(doomed) <= now) then return false end
 return {id, conversation, head, ending}
 `;
 
-/** 2 '1' where held bytes are wanted, 3 bytes; then id and offset of each position. */
+/** ARGV: 2 '1' to read held bytes too, 3 the most bytes for each position; then id and offset of each position. */
 const READ = `
 local withHeld, maxBytes, found = ARGV[2] == '1', tonumber(ARGV[3]), {}
 for at = 4, #ARGV, 2 do
@@ -217,7 +217,7 @@ end
 return found
 `;
 
-/** 2 a stream. */
+/** ARGV: 2 a stream. */
 const COMMAND = `
 local owner, ending = unpack(redis.call('HMGET', streamOf(ARGV[2]), 'owner', 'end'))
 if not owner or ending ~= '' then return 0 end
@@ -226,7 +226,7 @@ file(ARGV[2])
 return 1
 `;
 
-/** 2 the claimant, 3 retention (ms). */
+/** ARGV: 2 the claimant, 3 retention (ms). */
 const CLAIM = `
 local claimant, claims = ARGV[2], {}
 if not isHeld(claimant) then return claims end
@@ -253,7 +253,7 @@ redis.call('ZREM', leases, dead)
 return claims
 `;
 
-/** 2 the instance, 3 retention (ms); then ids. */
+/** ARGV: 2 the instance, 3 retention (ms); then ids. */
 const SETTLED = `
 for at = 4, #ARGV do
   local owner = redis.call('HGET', streamOf(ARGV[at]), 'owner')
@@ -262,7 +262,7 @@ end
 return 1
 `;
 
-/** 2 '' for what is retained no longer, else '=' and a conversation. */
+/** ARGV: 2 '' for streams whose retention time is over, else '=' and a conversation. */
 const PURGE = `
 local ids
 if ARGV[2] == '' then
@@ -283,7 +283,7 @@ end
 return #ids
 `;
 
-/** One text for each call of a relay. */
+/** The script of each call of a relay. */
 export const SCRIPTS = {
   exchange: COMMON + EXCHANGE,
   find: COMMON + FIND,

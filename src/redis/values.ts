@@ -1,4 +1,4 @@
-/** What the scripts take and give: a batch as arguments, and records, tails and claims out of replies. */
+/** Serialises a batch as arguments of the scripts; parses their replies into records, tails and claims. */
 import { Buffer } from 'node:buffer';
 import { conversationKey, isIdentifier } from '../core/identifiers.ts';
 import { endText, parseEnd } from '../relay/engine.ts';
@@ -15,15 +15,15 @@ import type {
 } from '../relay/port.ts';
 import type { RedisArgument } from './client.ts';
 
-/** A string of Redis holds 512 MiB. What a body has beyond this is not told to the engine. */
+/** A string in Redis has 512 MiB at most. Parts of a body beyond this limit are not sent. */
 const MAX_BODY_BYTES = 500 * 2 ** 20;
 
-/** A conversation as the scripts have it: '' is none. */
+/** A conversation as an argument of a script: '' for none. */
 export function conversationArgument(id: string | null): string {
   return id === null ? '' : `=${conversationKey(id)}`;
 }
 
-/** The arguments of an exchange; `turn` is how many the engine has said that there were. */
+/** The arguments of an exchange; `turn`: how many exchanges the last answer of the server counted. Throws `TypeError` for an invalid id. */
 export function exchangeArguments(batch: RelayBatch, turn: number): readonly RedisArgument[] {
   const { instance, registers, leaseMs, retainMs, following, settled } = batch;
   const states = new Map(batch.states.map((state) => [state.streamId, state]));
@@ -31,7 +31,7 @@ export function exchangeArguments(batch: RelayBatch, turn: number): readonly Red
   const changes = batch.states.filter(({ streamId }) => !opened.has(streamId));
   const parts = batch.parts.filter(({ at, body }) => at + body.length <= MAX_BODY_BYTES);
   const names = [instance, ...opened, ...states.keys(), ...settled];
-  // They are made by lastchunk; anything else is a mistake of whoever calls.
+  // lastchunk creates these ids; any other value is a defect of the caller.
   if (!names.every(isIdentifier)) throw new TypeError('an exchange names a stream by no name');
   return [
     instance,
@@ -44,7 +44,7 @@ export function exchangeArguments(batch: RelayBatch, turn: number): readonly Red
     ...batch.openings.flatMap(({ streamId, head, startedAtMs }) => [
       streamId,
       head,
-      // 0 is for those that have an end.
+      // The score 0 is for ended streams.
       String(Math.max(1, Math.round(startedAtMs))),
       ...stateArguments(states.get(streamId)),
     ]),
@@ -68,7 +68,7 @@ function bytesOf({ buffer, byteOffset, byteLength }: RelayPart['body']): Buffer 
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-/** What an exchange brings, and how many of them there were; `undefined` where the lease is not held. */
+/** Parses the reply to an exchange: the answer, and the number of exchanges so far; `undefined` where the lease is not held. */
 export function parseAnswer(
   reply: unknown,
   { openings }: RelayBatch,
@@ -86,7 +86,7 @@ export function parseAnswer(
   return { answer, turn: Number(turn) };
 }
 
-/** What is found of a stream; `undefined` where there is none. */
+/** Parses the reply to `find`; `undefined` where there is no stream. */
 export function parseRecord(reply: unknown): RelayRecord | undefined {
   if (!Array.isArray(reply)) return undefined;
   const [streamId, conversation, head, end] = reply.map(String);
@@ -99,7 +99,7 @@ export function parseRecord(reply: unknown): RelayRecord | undefined {
   };
 }
 
-/** The arguments of a reading: positions that can be there. */
+/** The arguments of a read; all stream ids must be valid. */
 export function readArguments(
   positions: readonly RelayPosition[],
   { maxBytes, withHeld }: RelayReading,
@@ -108,7 +108,7 @@ export function readArguments(
   return [withHeld ? '1' : '0', String(maxBytes), ...places];
 }
 
-/** An item for each position, in order. */
+/** Parses the reply to `read`: an item for each position, in order. */
 export function parseTails(reply: unknown): readonly (RelayTail | undefined)[] {
   return itemsOf(reply).map((item) => {
     const [body, end] = itemsOf(item);
@@ -117,7 +117,7 @@ export function parseTails(reply: unknown): readonly (RelayTail | undefined)[] {
   });
 }
 
-/** Streams that were claimed. */
+/** Parses the reply to `claim`. */
 export function parseClaims(reply: unknown): readonly RelayClaim[] {
   return itemsOf(reply).map((item) => {
     const [streamId, head, ending] = itemsOf(item).map(String);
@@ -129,7 +129,7 @@ function itemsOf(reply: unknown): readonly unknown[] {
   return Array.isArray(reply) ? reply : [];
 }
 
-/** What an instance follows; nothing where another version says it in another way. */
+/** The streams that an instance follows; empty for JSON that cannot be parsed, as another version may write. */
 function namesIn(json: string): readonly string[] {
   try {
     const names: unknown = JSON.parse(json);
