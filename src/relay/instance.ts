@@ -5,7 +5,7 @@
 import { type Clock, within } from '../core/clock.ts';
 import { AheadGate } from './ahead.ts';
 import { Flusher } from './flusher.ts';
-import type { RelayPosition, RelayQuery, RelayRecord, RelayTask } from './port.ts';
+import type { Relay, RelayPosition, RelayQuery, RelayRecord, RelayTask } from './port.ts';
 import { type ReaderHandle, Readers, type ReaderSink } from './readers.ts';
 import type { RelayedStream } from './relayed-stream.ts';
 import type { RelayReport, RelaySettings } from './settings.ts';
@@ -43,6 +43,7 @@ export class RelayInstance {
   readonly #ahead: AheadGate;
   readonly #takeover: Takeover;
   readonly #readers: Readers;
+  readonly #lookups: SharedLookups;
   readonly #events: RelayEvents;
   #isClosing = false;
 
@@ -52,6 +53,7 @@ export class RelayInstance {
     this.settings = settings;
     this.#events = events;
     this.#clock = clock;
+    this.#lookups = new SharedLookups(engine);
     this.#takeover = new Takeover({
       engine,
       clock,
@@ -169,9 +171,12 @@ export class RelayInstance {
     return this.#readers.follow(position, sink);
   }
 
-  /** The record of a stream in the engine; rejects when the engine is unavailable. */
+  /**
+   * The record of a stream in the engine, as it is when this is called or later; rejects when the engine is unavailable. Calls at
+   * the same time for the same stream share one query.
+   */
   find(query: RelayQuery): Promise<RelayRecord | undefined> {
-    return this.settings.engine.find(query);
+    return this.#lookups.find(query);
   }
 
   /**
@@ -212,5 +217,44 @@ export class RelayInstance {
     } catch (error) {
       this.#events.onError('close', error);
     }
+  }
+}
+
+type Lookup = Promise<RelayRecord | undefined>;
+
+/**
+ * Runs one query per stream at a time. Hundreds of clients that resume one stream together would otherwise queue for the few
+ * connections of an engine until the queue times out.
+ */
+class SharedLookups {
+  readonly #engine: Relay;
+  readonly #running = new Map<string, Lookup>();
+  /** The query that follows the running one. */
+  readonly #next = new Map<string, Lookup>();
+
+  constructor(engine: Relay) {
+    this.#engine = engine;
+  }
+
+  /** The running query may have read the record before this call, so this call shares the next one. */
+  find(query: RelayQuery): Lookup {
+    const key = JSON.stringify(query);
+    const waiting = this.#next.get(key);
+    if (waiting !== undefined) return waiting;
+    const running = this.#running.get(key);
+    if (running === undefined) return this.#begin(key, query);
+    const begin = (): Lookup => {
+      this.#next.delete(key);
+      return this.#begin(key, query);
+    };
+    const next = running.then(begin, begin);
+    this.#next.set(key, next);
+    return next;
+  }
+
+  #begin(key: string, query: RelayQuery): Lookup {
+    const running = this.#engine.find(query).finally(() => this.#running.delete(key));
+    this.#running.set(key, running);
+    return running;
   }
 }

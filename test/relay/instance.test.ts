@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { RelayInstance } from '../../src/relay/instance.ts';
-import type { Relay, RelayTask } from '../../src/relay/port.ts';
+import type { Relay, RelayRecord, RelayTask } from '../../src/relay/port.ts';
 import { createTestClock } from '../saver/fakes.ts';
 import { createMemoryRelay } from '../support/memory-relay.ts';
 import { createSource } from './fake-source.ts';
@@ -70,6 +70,54 @@ describe('what is retained no longer', () => {
     expect(calls).toBe(1);
     await clock.advance(3_000);
     expect(calls).toBe(2);
+  });
+});
+
+describe('concurrent look-ups of one stream', () => {
+  function createLookups() {
+    const asked: { resolve: (record?: RelayRecord) => void; reject: (error: Error) => void }[] = [];
+    const find = (): Promise<RelayRecord | undefined> =>
+      new Promise((resolve, reject) => asked.push({ resolve, reject }));
+    const { instance } = createInstance({ find });
+    const look = (streamId: string) => instance.find({ streamId });
+    return { asked, look };
+  }
+  const record: RelayRecord = { streamId: 's', conversationId: null, head: '{}', end: null };
+
+  it('share the query that starts after the running one', async () => {
+    const { asked, look } = createLookups();
+    const first = look('s');
+    const others = Array.from({ length: 199 }, () => look('s'));
+    expect(asked).toHaveLength(1);
+    asked[0]?.resolve(undefined);
+    expect(await first).toBeUndefined();
+    await expect.poll(() => asked.length).toBe(2);
+    const late = look('s');
+    asked[1]?.resolve(record);
+    expect(await Promise.all(others)).toEqual(others.map(() => record));
+    await expect.poll(() => asked.length).toBe(3);
+    asked[2]?.resolve(undefined);
+    expect(await late).toBeUndefined();
+    void look('s');
+    expect(asked).toHaveLength(4);
+  });
+
+  it('succeed although the query before theirs failed', async () => {
+    const { asked, look } = createLookups();
+    const first = look('s');
+    const second = look('s');
+    asked[0]?.reject(new Error('away'));
+    await expect(first).rejects.toThrow('away');
+    await expect.poll(() => asked.length).toBe(2);
+    asked[1]?.resolve(record);
+    expect(await second).toEqual(record);
+  });
+
+  it('do not wait for look-ups of another stream', () => {
+    const { asked, look } = createLookups();
+    void look('s');
+    void look('t');
+    expect(asked).toHaveLength(2);
   });
 });
 
