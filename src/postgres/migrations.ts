@@ -46,15 +46,16 @@ export async function migrate(
 }
 
 /**
- * The version that the table is at (0: never made) and the newest that this code knows. Changes nothing. Rejects with the
+ * The version that the table, or what else has `steps` of its own, is at (0: never made) and the newest that this code knows. Changes nothing. Rejects with the
  * error of `pg`.
  */
 export async function versionOf(
   connections: Connections,
   table: Table,
+  steps: readonly Migration[] = MIGRATIONS,
 ): Promise<{ readonly version: number; readonly newest: number }> {
   const version = await connections.transaction((client) => currentVersion(client, table));
-  return { version, newest: newestOf(MIGRATIONS) };
+  return { version, newest: newestOf(steps) };
 }
 
 /**

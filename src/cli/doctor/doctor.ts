@@ -5,7 +5,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bad } from '../../core/options.ts';
-import { databaseIn } from '../database.ts';
+import { databaseIn, neededDatabase } from '../database.ts';
 import type { Io } from '../io.ts';
 import { examineDatabase, examineJournal, findDestination } from './environment.ts';
 import { examinePublicUrl, examineSources, examineTls } from './exposure.ts';
@@ -24,7 +24,16 @@ export async function runDoctor(argv: readonly string[], io: Io): Promise<number
   }
   const app = resolve(values.app ?? '.');
   const journal = resolve(app, values.journal ?? '.lastchunk');
-  const database = databaseIn(values['database-url'], io.env);
+  const relay = {
+    isNeeded: values.relay === true,
+    schema: values.schema,
+    isDurable: values.durable === true,
+  };
+  if (!relay.isNeeded && (relay.schema !== undefined || relay.isDurable)) {
+    throw bad('`--schema` and `--durable` are for the tables of the relay: give `--relay` too');
+  }
+  const find = relay.isNeeded ? neededDatabase : databaseIn;
+  const database = find(values['database-url'], io.env);
   const publicUrl = values['public-url'];
   if (publicUrl !== undefined && !/^https?:\/\/[^/]/.test(publicUrl)) {
     throw bad('`--public-url` must be an address that starts with http:// or https://');
@@ -38,7 +47,7 @@ export async function runDoctor(argv: readonly string[], io: Io): Promise<number
     ...(values['no-journal'] === true ? [] : examineJournal(journal, values.ephemeral === true)),
     ...examineSources(app),
     ...examineTls(findDestination(app, database)),
-    ...(await examineDatabase({ app, database, table: values.table })),
+    ...(await examineDatabase({ app, database, table: values.table, relay })),
     ...(publicUrl === undefined ? [] : await examinePublicUrl(publicUrl, paths)),
   ];
   const wrongCount = findings.filter(({ level }) => level === 'wrong').length;
@@ -67,6 +76,9 @@ const OPTIONS = {
   'public-url': { type: 'string' },
   'public-path': { type: 'string', multiple: true },
   table: { type: 'string' },
+  relay: { type: 'boolean' },
+  schema: { type: 'string' },
+  durable: { type: 'boolean' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -74,7 +86,7 @@ const OPTIONS = {
 const HELP = `usage: lastchunk doctor [options]
 
 Says what would silently not work: copies of the OpenTelemetry API that do not know each other, versions that do not
-fit, a journal on a file system that does not last or that others can write, a database without its table or without TLS,
+fit, a journal on a file system that does not last or that others can write, a database without its tables or without TLS,
 metrics and health that anybody can read. One line for each finding, with what to do. Exit code 1 when something is wrong.
 Run it as the user that the app runs as.
 
@@ -86,6 +98,9 @@ Run it as the user that the app runs as.
   --public-url URL    the address by which clients reach the app: asks it for metrics and health as anybody could
   --public-path PATH  a path to ask for there beside the usual ones, such as /internal/metrics; may be given more than once
   --table NAME        table or schema.table (default: lastchunk_messages)
+  --relay             the app has postgresRelay(): its tables have to be there. Without it they are examined if they are
+  --schema NAME       with --relay: the schema they are in
+  --durable           with --relay: they have to survive a crash of the database
   --json              { ok, findings: [{ level, check, says, fix }] }
   -h, --help          this text
 `;

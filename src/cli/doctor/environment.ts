@@ -1,5 +1,5 @@
 /**
- * What surrounds an app: whether its database answers and has the table that this version writes into, and whether the
+ * What surrounds an app: whether its database answers and has the tables that this version writes into, and whether the
  * journal's directory can be written and will be there after a crash.
  */
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -10,12 +10,14 @@ import { type FileSystem, fileSystemOf } from '../../journal/fs.ts';
 import { isOurDirectory } from '../../journal/ours.ts';
 import { Connections, type Destination, destinationOf } from '../../postgres/connections.ts';
 import { versionOf } from '../../postgres/migrations.ts';
+import { migrationOf } from '../../postgres/relay/relay.ts';
 import { readBack } from '../../postgres/read-back.ts';
 import type { Table } from '../../postgres/table.ts';
 import { checkOptions, loadPg } from '../../postgres/options.ts';
 import type { DatabaseAddress } from '../database.ts';
 import { describeFailure } from '../migrate.ts';
 import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
+import { examineRelay, type RelayQuestion } from './relay.ts';
 
 /** Which database to examine. */
 export interface DatabaseQuestion {
@@ -24,6 +26,7 @@ export interface DatabaseQuestion {
   readonly database: DatabaseAddress | undefined;
   /** `undefined` for the default. */
   readonly table: string | undefined;
+  readonly relay: RelayQuestion;
 }
 
 /** Where the app's driver would connect to; `undefined` if no database is named or the app has no driver. */
@@ -41,16 +44,18 @@ export function findDestination(
   }
 }
 
-/** Examines the database and changes nothing: the row that it writes is rolled back. Rejects with `bad-option` for an impossible address or table. */
+/** Examines the database and changes nothing: the row that it writes is rolled back. Rejects with `bad-option` for an impossible address, table or schema. */
 export async function examineDatabase(
   question: DatabaseQuestion,
 ): Promise<readonly DoctorFinding[]> {
-  const { app, database, table } = question;
+  const { app, database, table, relay } = question;
   if (database === undefined) {
     const fix = 'give `--database-url URL`, or set DATABASE_URL or PGHOST and the like';
     return [noteFinding('database', 'the database was not looked at', fix)];
   }
   const settings = checkOptions({ ...database, table, maxConnections: 1 });
+  // Throws for an impossible schema.
+  migrationOf(relay.schema, false);
   try {
     const pg = loadPg(undefined, [join(app, 'package.json')]);
     const connections = new Connections(pg, settings, () => {
@@ -58,7 +63,8 @@ export async function examineDatabase(
     });
     try {
       const found = judgeVersion(settings.table.name, await versionOf(connections, settings.table));
-      return found.length === 0 ? await examineRow(connections, settings.table) : found;
+      const rows = found.length === 0 ? await examineRow(connections, settings.table) : found;
+      return [...rows, ...(await examineRelay(connections, relay))];
     } finally {
       await connections.close();
     }

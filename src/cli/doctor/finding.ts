@@ -13,6 +13,7 @@ export interface DoctorFinding {
     | 'prometheus-clients'
     | 'journal'
     | 'database'
+    | 'relay'
     | 'tls'
     | 'exposure'
     | 'stall'

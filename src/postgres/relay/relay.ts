@@ -95,8 +95,8 @@ export function relayMigrationScript({
   return migrationScript(target, steps);
 }
 
-/** The record of the relay's tables, and the steps that make them. */
-function migrationOf(schema: string | undefined, isDurable: boolean) {
+/** The record of the relay's tables, their names, and the steps that make them. Throws `bad-option` for an impossible schema. */
+export function migrationOf(schema: string | undefined, isDurable: boolean) {
   const name = schemaOption(schema);
   // Checks the name before it is used in any statement.
   const target = parseTable(name === undefined ? RELAY_TABLE : `${name}.${RELAY_TABLE}`);

@@ -1,0 +1,146 @@
+/** What the doctor says of a relay: real tables, and a real Redis where there is one. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { postgres, postgresRelay, type PostgresRelayOptions } from '../../../src/postgres/index.ts';
+import { look } from '../../postgres/messages.ts';
+import { EMPTY_BATCH } from '../../relay/empty-batch.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { anApp, doctor } from './an-app.ts';
+
+describe('the relay in PostgreSQL', () => {
+  let server: TestPostgres;
+  let url: string;
+  beforeAll(async () => {
+    server = await startPostgres();
+  }, 60_000);
+  afterAll(() => server.remove());
+  beforeEach(async () => {
+    url = await server.newDatabase();
+    const store = postgres({ connectionString: url, migrate: true });
+    await store.check();
+    await store.close();
+  });
+
+  const examine = async (...argv: readonly string[]) =>
+    doctor(await anApp(), ['--database-url', url, ...argv]);
+
+  function open(options: PostgresRelayOptions = {}) {
+    const relay = postgresRelay({ connectionString: url, migrate: true, ...options });
+    onTestFinished(() => relay.close());
+    return relay;
+  }
+
+  /** An instance that holds a lease for `leaseMs`, with a stream that began a minute ago. */
+  async function stream(options: PostgresRelayOptions = {}, leaseMs = 60_000): Promise<void> {
+    await open(options).exchange({
+      ...EMPTY_BATCH,
+      registers: true,
+      leaseMs,
+      openings: [{ streamId: 's', head: '{}', startedAtMs: Date.now() - 60_000 }],
+      states: [{ streamId: 's', conversationId: 'c', heldFrom: null, ending: null, end: null }],
+    });
+  }
+
+  it('that is not there is a note, and wrong where the app has one', async () => {
+    const { exitCode, lines } = await examine();
+    expect([exitCode, lines.length, lines[0]]).toEqual([
+      0,
+      2,
+      expect.stringContaining('note   there is no relay in the database.'),
+    ]);
+    expect(await examine('--relay')).toEqual({
+      exitCode: 1,
+      lines: [
+        'wrong  the tables of the relay have not been made. npx lastchunk migrate --relay, or `migrate: true` of postgresRelay().',
+        '1 wrong',
+      ],
+    });
+  });
+
+  it('is told with its leases and what is not settled', async () => {
+    await open().exchange({ ...EMPTY_BATCH, registers: true, instance: 'other' });
+    await stream();
+    const { exitCode, lines } = await examine('--relay');
+    expect([exitCode, lines[0]]).toEqual([
+      0,
+      expect.stringMatching(
+        /^note {3}the relay in PostgreSQL, UNLOGGED: 2 instances hold a lease, 1 stream is not settled, the oldest for 6\d s\. a crash/,
+      ),
+    ]);
+    await look(url, 'UPDATE lastchunk_relay_streams SET is_settled = true');
+    expect((await examine()).lines[0]).toContain(
+      '2 instances hold a lease, 0 streams are not settled.',
+    );
+  });
+
+  it('whose streams nobody will save is wrong', async () => {
+    await stream({}, 0);
+    const { exitCode, lines } = await examine();
+    expect([exitCode, lines[0]]).toEqual([
+      1,
+      'wrong  1 stream of the relay waits to be saved, and no instance holds a lease. start the app with its relay: it saves them.',
+    ]);
+    // Another one holds a lease: it claims the streams by itself.
+    await open().exchange({ ...EMPTY_BATCH, registers: true, instance: 'other' });
+    expect((await examine()).exitCode).toBe(0);
+  });
+
+  it('that has to be durable and is not is wrong, and mended by what is said', async () => {
+    await look(url, 'CREATE SCHEMA chat');
+    await open({ schema: 'chat' }).migrate();
+    const durable = ['--relay', '--schema', 'chat', '--durable'];
+    const { exitCode, lines } = await examine(...durable);
+    expect([exitCode, lines[0]]).toEqual([1, expect.stringMatching(/UNLOGGED.*SET LOGGED/)]);
+    const [, fix = ''] = /`durable`: (.*)\.$/.exec(lines[0] ?? '') ?? [];
+    await look(url, fix);
+    const mended = await examine(...durable);
+    expect([mended.exitCode, mended.lines[0]]).toEqual([
+      0,
+      expect.stringContaining('in PostgreSQL, logged: 0 instances hold a lease'),
+    ]);
+  });
+
+  it('of another version, or of which a part is gone, is told', async () => {
+    await look(url, 'CREATE SCHEMA chat');
+    await open({ schema: 'chat' }).migrate();
+    const inSchema = ['--relay', '--schema', 'chat'];
+    await look(url, 'INSERT INTO chat.lastchunk_migrations VALUES ($1, 9000, $1)', [
+      'lastchunk_relay',
+    ]);
+    expect(await examine(...inSchema)).toMatchObject({
+      exitCode: 0,
+      lines: [
+        expect.stringContaining('version 9000'),
+        expect.stringContaining('0 instances'),
+        'nothing is wrong',
+      ],
+    });
+    await look(url, 'DELETE FROM chat.lastchunk_migrations');
+    expect((await examine(...inSchema)).lines[0]).toMatch(
+      /^wrong .* version 0 and have to be at 1\./,
+    );
+    await look(url, 'DROP TABLE chat.lastchunk_relay_parts');
+    expect((await examine(...inSchema)).lines[0]).toMatch(/^wrong .* 2 of its 3 tables/);
+  });
+
+  it('that the role may not read is wrong', async () => {
+    await open().migrate();
+    await look(
+      url,
+      'CREATE ROLE reader LOGIN; GRANT SELECT ON lastchunk_migrations TO reader; GRANT ALL ON lastchunk_messages TO reader',
+    );
+    const { lines } = await doctor(await anApp(), [
+      '--database-url',
+      url.replace('postgres@', 'reader@'),
+    ]);
+    expect(lines[0]).toMatch(/^wrong {2}the tables of the relay cannot be looked at: .*\(42501\)/);
+  });
+
+  it('is asked for by flags that fit', async () => {
+    const app = await anApp();
+    await expect(doctor(app, ['--schema', 'chat'])).rejects.toThrow(/give `--relay` too/);
+    await expect(doctor(app, ['--relay'])).rejects.toThrow(/no database/);
+    await expect(examine('--relay', '--schema', 'a.b')).rejects.toMatchObject({
+      code: 'bad-option',
+    });
+  });
+});
