@@ -14,7 +14,7 @@ export interface SetShare {
   readonly shares: ReadonlyMap<RelayedStream, StreamShare>;
   /** Streams whose message is in the store. */
   readonly settled: readonly string[];
-  /** Nothing is left for the next exchange but what comes from now on, and the bytes of streams that begin with this one. */
+  /** After this exchange the engine lacks only what is captured from now on, and the bytes of streams that this exchange opens. */
   readonly isAll: boolean;
 }
 
