@@ -1,5 +1,5 @@
 /**
- * Which directory this process holds now, and what happens when that turns out to be somebody else's.
+ * The instance directory that this process holds, and its replacement when the directory was taken over or deleted.
  */
 import { openInstanceDirectory } from './owner-directory.ts';
 import type { InstanceDirectory } from './owner-directory.ts';
@@ -9,19 +9,19 @@ export interface LeaseOptions {
   readonly path: string;
   /** Names the store that the messages are for. */
   readonly store: string | undefined;
-  /** An operator asks something through our socket. */
+  /** Answers a request of an operator, received through the socket. */
   readonly onRequest: (request: object) => Promise<object>;
   readonly onError: (error: unknown) => void;
   /** A directory was opened. */
   readonly onOpened: () => void;
-  /** The directory is ours no more; a new one is opened after this. */
+  /** The directory was lost; a new one is opened after this call. */
   readonly onLost: (how: 'taken' | 'deleted', directory: string) => void;
   /** No new directory could be opened. */
   readonly onFailed: (error: unknown) => void;
 }
 
 export class Lease {
-  /** `undefined` while no directory can be had. */
+  /** `undefined` while no directory could be opened. */
   current: InstanceDirectory | undefined;
   readonly #options: LeaseOptions;
   #isReleased = false;
@@ -30,31 +30,31 @@ export class Lease {
     this.#options = options;
   }
 
-  /** Where a new file goes. After `release` a new directory is opened for it. Throws when there is none. */
+  /** The directory for a new file. After `release` opens a new one for it. Throws when there is none. */
   directoryForFile(): string {
     if (this.current === undefined && this.#isReleased) this.open();
     if (this.current === undefined) throw new Error('the journal has no directory');
     return this.current.directory;
   }
 
-  /** Opens a directory. Throws what the disk throws. */
+  /** Opens a directory. Throws the error of the file system. */
   open(): void {
     this.current = openInstanceDirectory(this.#options.path, this.#options);
     this.#options.onOpened();
   }
 
-  /** Opens a directory when there is none, or when it was taken over. Rejects with what the disk says. */
+  /** Opens a directory when there is none, or when it was lost. Rejects with the error of the file system. */
   async ensure(): Promise<void> {
     if (this.current === undefined) this.open();
     else await this.check();
   }
 
-  /** Gives up a directory that is ours no more, and opens a new one. False when it did that. */
+  /** Checks that the directory is still ours; if not, abandons it, opens a new one and returns false. */
   async check(): Promise<boolean> {
     const { current } = this;
     const tenure = await current?.tenure();
     if (current === undefined || tenure === undefined || tenure === 'mine') return true;
-    // Another call may have done it meanwhile.
+    // A concurrent call may have replaced it already.
     if (this.current === current) this.#leave(current, tenure);
     return false;
   }
@@ -72,7 +72,7 @@ export class Lease {
     }
   }
 
-  /** Gives the directory to whoever comes next; it goes when nothing is in it. Rejects with what the disk says. */
+  /** Releases the directory to the next process, or removes it when it is empty. Rejects with the error of the file system. */
   async release(): Promise<void> {
     const left = this.current;
     this.current = undefined;
@@ -80,7 +80,7 @@ export class Lease {
     await left?.release();
   }
 
-  /** Says that we live. False when the directory is not ours any more. Never rejects. */
+  /** Renews the owner file. False when the directory is not ours any more. Never rejects. */
   async renew(): Promise<boolean> {
     try {
       if (this.current === undefined) return true;
@@ -96,7 +96,7 @@ export class Lease {
 /** Journals of this process by path; shared by all copies of the package that are loaded. */
 const USERS = Symbol.for('lastchunk.journal.users');
 
-/** Adds to the journals of this process that use a path; returns how many there are now. */
+/** Changes the number of journals of this process that use a path; returns the new number. */
 export function countUser(path: string, added: 1 | -1): number {
   const known: unknown = Reflect.get(globalThis, USERS);
   const users: Map<unknown, unknown> = known instanceof Map ? known : new Map();

@@ -1,7 +1,7 @@
 /**
- * Who is alive. A pid says nothing (in containers every process is pid 1) and a heartbeat says nothing about a
- * process that was only stopped for a while; a listening socket does: the kernel accepts for a stopped process, and
- * refuses for a dead one.
+ * Whether the owner of a directory is alive. A pid does not tell (in containers every process is pid 1), and a heartbeat does not
+ * tell a stopped process from a dead one. A listening socket does: the kernel accepts connections for a stopped process, and refuses
+ * them for a dead one.
  */
 import { closeSync, constants, existsSync, openSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isObject } from '../../core/values.ts';
 import { readOurs } from '../ours.ts';
 
-/** What an owner says about itself in its directory. */
+/** The content of an owner file. */
 export interface Owner {
   readonly instance: string;
   readonly bootId: string;
@@ -19,9 +19,9 @@ export interface Owner {
   /** Epoch milliseconds. */
   readonly started: number;
   readonly renewed: number;
-  /** A name in the directory; `null` where none can be bound. */
+  /** The name of the socket in the directory; `null` where none can be bound. */
   readonly socket: string | null;
-  /** The owner closed it and left messages for the next start. */
+  /** The owner closed the journal and left messages for the next start. */
   readonly released: boolean;
   /** Names the store that its messages are for; absent where that has no name, and in directories of older versions. */
   readonly store?: string | undefined;
@@ -29,28 +29,28 @@ export interface Owner {
 
 export const OWNER_FILE = 'owner.json';
 
-/** An owner that cannot be asked may be dead when it has not renewed its file for so long, by the wall clock. */
+/** An owner without a usable socket may be dead when its file is older than this, by the wall clock. */
 const SILENT_AFTER_MS = 60_000;
 
-/** It is dead when the file then stays as it is for three more renewals, by the monotonic clock: the wall clock jumps. */
+/** It is dead when the file then does not change for three renewals, by the monotonic clock, because the wall clock may jump. */
 const OBSERVE_MS = 15_000;
 
-/** A dial that takes longer means that somebody is there, and busy. */
+/** A connection attempt that takes longer means that the owner lives and is busy. */
 const DIAL_TIMEOUT_MS = 2_000;
 
-/** Names this boot of this kernel; where the system has no such id, the host. */
+/** Identifies this boot of this kernel; where the system has no such id, the host. */
 export function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
-    // Not Linux: a host name is the next best, since the socket decides among its processes.
+    // Not Linux: the host name suffices, because the socket tells the state of processes of the same host.
     return `host:${hostname()}`;
   }
 }
 
 /**
- * A path for a file in an open directory that is short whatever the directory is called: a socket path over 107
- * bytes is cut without an error on Node 20 and 22. `undefined` where there is no `/proc`.
+ * A short path for a file in an open directory, whatever the length of the directory's path: Node 20 and 22 truncate a socket path
+ * over 107 bytes without an error. `undefined` where there is no `/proc`.
  */
 export function shortPath(directoryFd: number, name: string): string | undefined {
   const directory = `/proc/self/fd/${directoryFd}`;
@@ -63,29 +63,29 @@ export function readOwner(directory: string): Owner | undefined {
     const value: unknown = JSON.parse(readOurs(join(directory, OWNER_FILE)));
     return isOwner(value) ? value : undefined;
   } catch {
-    // Absent, or damaged: then its age decides.
+    // Absent or damaged: the age of the directory or of the file decides.
     return undefined;
   }
 }
 
-/** For which store the messages in a directory are; `undefined` when it does not say, or cannot be read. */
+/** The store that the messages in a directory are for; `undefined` where the owner file does not name it or cannot be read. */
 export function storeOf(directory: string): string | undefined {
   return readOwner(directory)?.store;
 }
 
-/** How `isDead` looks at a directory. */
+/** Options of `isDead`. */
 export interface Look {
-  /** Of this process; read again when it is not given. */
+  /** The boot id of this process. Default: it is read. */
   readonly here?: string;
-  /** Breaks the look off: the answer is then that the owner is alive. */
+  /** Aborts the check: the result is then that the owner is alive. */
   readonly signal?: AbortSignal;
   /** Default 15 s; for tests. */
   readonly observeMs?: number;
 }
 
 /**
- * Whether nobody writes to this directory any more. Answers after 15 s where the owner cannot be asked and seems silent;
- * that wait keeps no process alive. Never rejects.
+ * Whether the owner of this directory is dead. Takes 15 s where the owner has no usable socket and its file is old; that timer does not
+ * keep the process alive. Never rejects.
  */
 export async function isDead(directory: string, look: Look = {}): Promise<boolean> {
   const { here = bootId(), signal, observeMs = OBSERVE_MS } = look;
@@ -93,7 +93,7 @@ export async function isDead(directory: string, look: Look = {}): Promise<boolea
   const owner = readOwner(directory);
   if (owner?.released === true) return true;
   const socket = owner?.socket;
-  // What stands elsewhere may be anybody's.
+  // A socket outside the directory may belong to any process.
   const isInside = typeof socket === 'string' && socket === basename(socket);
   const answer = isInside ? await dial(directory, socket) : 'absent';
   switch (answer) {
@@ -116,19 +116,19 @@ async function isSilent(
   try {
     await delay(observeMs, undefined, { ref: false, ...(signal && { signal }) });
   } catch {
-    // Broken off.
+    // Aborted.
     return false;
   }
   return renewedAt(directory) === before;
 }
 
-/** When the owner file was made, else the directory: epoch milliseconds. `undefined` when neither can be seen. */
+/** Modification time of the owner file, else of the directory: epoch milliseconds. `undefined` when neither can be read. */
 function renewedAt(directory: string): number | undefined {
   for (const path of [join(directory, OWNER_FILE), directory]) {
     try {
       return statSync(path).mtimeMs;
     } catch {
-      // No owner file: the directory's own age. No directory: somebody else took it.
+      // No owner file: the time of the directory is used. No directory: another process took it over.
     }
   }
   return undefined;
@@ -136,14 +136,14 @@ function renewedAt(directory: string): number | undefined {
 
 type Answer = 'accepts' | 'refuses' | 'absent';
 
-/** Knocks at a socket. Everything that is not a clear refusal counts as somebody being there. */
+/** Connects to the socket of a directory. Every result but a refusal or an absent socket counts as a living owner. */
 async function dial(directory: string, socket: string): Promise<Answer> {
   let fd: number | undefined;
   try {
     fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     return await knock(shortPath(fd, socket) ?? join(directory, socket));
   } catch {
-    // The directory went while we looked: somebody else took it.
+    // The directory was removed or renamed during the check: another process took it over.
     return 'accepts';
   } finally {
     if (fd !== undefined) closeSync(fd);

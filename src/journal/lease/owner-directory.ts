@@ -1,6 +1,6 @@
 /**
- * The directory of one running instance under the journal's path. It appears by one rename, complete with its owner
- * file and its listening socket, and whoever takes it over when the owner is dead does so by one rename as well.
+ * The directory of one running instance under the journal's path. One rename makes it visible, complete with its owner file and its
+ * listening socket; when the owner is dead, another process takes it over with one rename.
  */
 import {
   closeSync,
@@ -26,25 +26,25 @@ import { OWNER_FILE, bootId, shortPath } from './liveness.ts';
 import type { Owner } from './liveness.ts';
 import { answerRequest } from './requests.ts';
 
-/** Names of instance directories, and of those that were being made when their process died. */
+/** Names of instance directories, and of directories whose process died while it created them. */
 export const INSTANCE_NAME = /^(?:new-)?[0-9a-f]{16}$/;
 
 const SOCKET_NAME = 'alive.sock';
 
-/** A longer path of a socket is cut without an error (sun_path of macOS has 104 bytes, of Linux 108). */
+/** A longer socket path is truncated without an error (sun_path of macOS has 104 bytes, of Linux 108). */
 const SOCKET_PATH_BYTES = 103;
 
-/** What an instance directory says, and what its owner does when it is asked through the socket. */
+/** The store of an instance directory, and the handler for requests through its socket. */
 export interface OwnerFacts {
   /** Names the store that the messages are for. */
   readonly store?: string | undefined;
-  /** Answers an operator. Default: nobody is answered. */
+  /** Answers requests of an operator. Default: connections are closed without an answer. */
   readonly onRequest?: ((request: object) => Promise<object>) | undefined;
 }
 
 /**
- * Makes a directory under `path`, which is made as well. Throws what the disk throws, and `NotOursError` where others may
- * write there.
+ * Creates an instance directory under `path`, and `path` where it is absent. Throws the error of the file system, and `NotOursError`
+ * where other users may write to `path`.
  */
 export function openInstanceDirectory(
   path: string,
@@ -75,7 +75,7 @@ export function openInstanceDirectory(
   return new InstanceDirectory({ owner, directory, fd, server });
 }
 
-/** What users wrote must not be committed with the app. */
+/** Adds a `.gitignore`, so that text of users is not committed with the app. */
 function ignoreInGit(path: string): void {
   try {
     writeFileSync(join(path, '.gitignore'), '*\n', { mode: 0o600, flag: 'wx' });
@@ -91,7 +91,7 @@ interface OpenParts {
   readonly server: Server | undefined;
 }
 
-/** `taken`: somebody renamed it, and all that is in it is theirs. `deleted`: somebody removed it. */
+/** `taken`: another process renamed it and owns its content. `deleted`: it was removed. */
 export type Tenure = 'mine' | 'taken' | 'deleted';
 
 /** The directory of this process. */
@@ -112,7 +112,7 @@ export class InstanceDirectory {
     this.#ino = ino;
   }
 
-  /** Whether the directory is still where it was made. A disk that cannot answer says nothing against it. */
+  /** Whether the directory is still at its path. An error of the file system other than a missing path counts as `mine`. */
   async tenure(): Promise<Tenure> {
     try {
       const now = await stat(this.directory);
@@ -120,11 +120,11 @@ export class InstanceDirectory {
     } catch (error) {
       if (!isMissing(error)) return 'mine';
     }
-    // A directory without a name is deleted; one that has another name was taken over.
+    // A directory without links was deleted; one that has another name was taken over.
     return fstatSync(this.#parts.fd).nlink === 0 ? 'deleted' : 'taken';
   }
 
-  /** Makes the owner file young again. False when the directory was taken over; rejects with what the disk says. */
+  /** Writes the owner file again. False when the directory was taken over; rejects with the error of the file system. */
   renew(): Promise<boolean> {
     return unlessTaken(() => this.#replaceOwner(false));
   }
@@ -134,7 +134,7 @@ export class InstanceDirectory {
     return syncDirectory(this.#parts.fd);
   }
 
-  /** Gives the directory away: removed when nothing is in it that somebody needs, else marked as left. */
+  /** Marks the directory as released, then removes it where it holds no segment. */
   async release(): Promise<void> {
     let mine = false;
     try {
@@ -146,10 +146,10 @@ export class InstanceDirectory {
     if (mine) await unlessTaken(() => removeIfEmpty(this.directory));
   }
 
-  /** Stops answering for it; it belongs to somebody else now. */
+  /** Closes the socket and the directory's descriptor; changes nothing on disk. */
   async abandon(): Promise<void> {
     const { server, fd } = this.#parts;
-    // The socket's path leads through the open directory: it has to be closed before the directory is.
+    // The socket's path goes through the descriptor of the directory, so the socket is closed first.
     await new Promise<void>((resolve) => {
       if (server === undefined) resolve();
       else server.close(() => resolve());
@@ -163,7 +163,7 @@ export class InstanceDirectory {
   }
 }
 
-/** Does something in a directory that may be taken over at any moment. False when it was. */
+/** Runs `work` in a directory that may be taken over at any moment. False when it was. */
 async function unlessTaken(work: () => Promise<void> | void): Promise<boolean> {
   try {
     await work();
@@ -174,7 +174,7 @@ async function unlessTaken(work: () => Promise<void> | void): Promise<boolean> {
   }
 }
 
-/** Removes an instance directory in which nothing is left but what its owner said about itself. */
+/** Removes an instance directory that contains only its owner file and its socket. */
 export function removeIfEmpty(directory: string): void {
   const isOwn = (name: string): boolean =>
     name === SOCKET_NAME || name === OWNER_FILE || /^owner\.json\..*tmp$/.test(name);
@@ -196,16 +196,16 @@ function listen(
     else answerRequest(peer, onRequest);
   });
   server.on('error', () => {
-    // It cannot listen here (a file system without sockets): heartbeats alone.
+    // The file system has no sockets: only the renewal of the owner file shows that this process lives.
   });
-  // `exclusive`: in a cluster the worker itself listens, not the primary for it.
+  // `exclusive`: under node:cluster the worker itself listens, not the primary on its behalf.
   server.listen({ path, exclusive: true });
   if (!server.listening) return { server: undefined, socket: null };
   server.unref();
   return { server, socket: SOCKET_NAME };
 }
 
-/** Whoever reads it sees the old one or the new one, never a half. Asynchronous: a hung disk must not stop us. */
+/** Replaces the owner file atomically: a reader gets the old or the new content. Asynchronous, so that a hung disk does not block us. */
 async function replaceOwner(directory: string, owner: Owner): Promise<void> {
   const path = join(directory, OWNER_FILE);
   const temporary = temporaryName(path);
@@ -225,7 +225,7 @@ function syncPath(path: string): void {
 function syncDirectory(fd: number): Promise<void> {
   return new Promise((resolve, reject) => {
     fsync(fd, (error) => {
-      // Some file systems do not sync directories and say EINVAL; there is nothing more to be done for them.
+      // Some file systems cannot fsync a directory and answer EINVAL; nothing more can be done on them.
       if (error === null || error.code === 'EINVAL') resolve();
       else reject(error);
     });

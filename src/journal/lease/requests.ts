@@ -1,7 +1,6 @@
 /**
- * What an operator asks of a living owner, through the socket in its directory: one line of JSON each way. Only who may
- * enter the directory, which is us, can reach the socket. A connection that says nothing is only somebody who looks
- * whether we live.
+ * Requests of an operator to a living owner, through the socket in its directory: one line of JSON in each direction. The mode of the
+ * directory lets only our own user reach the socket. A connection that sends nothing is a liveness check.
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -10,21 +9,21 @@ import { join } from 'node:path';
 import { isObject } from '../../core/values.ts';
 import { readOwner, shortPath } from './liveness.ts';
 
-/** A longer line is no request of ours. */
+/** The longest request, in characters; a longer one closes the connection. */
 const REQUEST_BYTES = 64 * 1024;
 
-/** Who connects and says nothing for so long is let go. */
+/** A connection that sends nothing for so long is closed. */
 const IDLE_MS = 5_000;
 
-/** An owner may have a gigabyte to go through. */
+/** Time limit for an answer: an owner may have to scan a gigabyte. */
 const ANSWER_TIMEOUT_MS = 120_000;
 
-/** Answers the one request of a connection. What `answer` rejects with is answered as `{ error: its code }`. */
+/** Answers the one request of a connection. A rejection of `answer` is sent as `{ error: code }`. */
 export function answerRequest(peer: Socket, answer: (request: object) => Promise<object>): void {
   let line = '';
   let isAsked = false;
   const end = (reply: object): void => void peer.end(`${JSON.stringify(reply)}\n`);
-  // It keeps no process alive, nor does its failing mean anything: the operator sees that no answer came.
+  // The connection does not keep the process alive. An error on it is ignored here: the operator gets no answer and reports that.
   peer.unref().setEncoding('utf8');
   peer.on('error', () => peer.destroy());
   peer.setTimeout(IDLE_MS, () => isAsked || peer.destroy());
@@ -40,7 +39,7 @@ export function answerRequest(peer: Socket, answer: (request: object) => Promise
   });
 }
 
-/** Asks the owner of a directory. Rejects where it cannot be reached, or does not answer. */
+/** Sends a request to the owner of a directory. Rejects where the owner cannot be reached, or does not answer. */
 export async function askOwner(directory: string, request: object): Promise<object> {
   const socket = readOwner(directory)?.socket;
   if (typeof socket !== 'string') throw new Error('it has no socket');
@@ -74,7 +73,7 @@ function parseObject(line: string): object | undefined {
     const value: unknown = JSON.parse(line);
     return isObject(value) ? value : undefined;
   } catch {
-    // Cut off, or not ours.
+    // Truncated, or not JSON.
     return undefined;
   }
 }

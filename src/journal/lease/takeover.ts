@@ -1,6 +1,6 @@
 /**
- * Finding the directories of dead processes and taking them: one atomic rename into the taker's own directory, which only
- * one process can win. A taker that dies leaves them inside its own, so whoever takes that takes them along.
+ * Finds the directories of dead processes and takes them over: one atomic rename into the taker's own directory, in which only one
+ * process succeeds. When a taker dies, they are inside its directory, so the next taker gets them with it.
  */
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -12,7 +12,7 @@ import type { InstanceDirectory } from './owner-directory.ts';
 
 const TAKEN = /^taken-/;
 
-/** Directories under the journal's path whose owner is dead. None that is in doubt when the signal aborts. */
+/** Names of the directories under the journal's path whose owner is dead. After an abort, those that are not decided count as alive. */
 export async function deadInstances(
   path: string,
   own: string,
@@ -27,7 +27,7 @@ export async function deadInstances(
       name !== `new-${own}` &&
       isOurDirectory(join(path, name), onRefused),
   );
-  // All at once: a look may take its time.
+  // In parallel: each check may take 15 s.
   const areDead = await Promise.all(
     others.map((name) => isDead(join(path, name), { here, signal })),
   );
@@ -45,28 +45,28 @@ export function take(path: string, name: string, into: InstanceDirectory): boole
   }
 }
 
-/** Puts a taken directory back under the journal's path: its messages are for another store. Throws what the disk throws. */
+/** Moves a taken directory back under the journal's path: its messages are for another store. Throws the error of the file system. */
 export function giveBack(path: string, directory: string): void {
   renameSync(directory, join(path, originalName(directory)));
 }
 
-/** A directory is called `taken-` and its owner's name once it was taken; ids must not depend on that. */
+/** The name that a directory had before it was taken over, without `taken-`: generated ids must not change by a takeover. */
 export function originalName(directory: string): string {
   return basename(directory).replace(TAKEN, '');
 }
 
-/** Everything taken so far, also what the dead had taken and not finished. */
+/** All directories taken so far, also those that dead takers had taken and not finished. */
 export function takenDirectories(into: InstanceDirectory): readonly string[] {
   for (const name of taken(into.directory)) flatten(into.directory, name);
   return taken(into.directory).map((name) => join(into.directory, name));
 }
 
-/** A directory, and those that were taken into it, wherever they stand. */
+/** A directory, and all directories that were taken into it, at any depth. */
 export function withTaken(directory: string): readonly string[] {
   return [directory, ...taken(directory).flatMap((name) => withTaken(join(directory, name)))];
 }
 
-/** Brings what a dead taker had taken up to our own level, so that paths do not grow with every crash. */
+/** Moves the directories inside a taken one up to our own level, so that paths do not grow with every crash. */
 function flatten(into: string, name: string): void {
   for (const inner of taken(join(into, name))) {
     if (existsSync(join(into, inner))) continue;
@@ -75,7 +75,7 @@ function flatten(into: string, name: string): void {
   }
 }
 
-/** Links that are called so are passed over: they lead elsewhere. */
+/** Names of the taken directories inside a directory. Skips links, and directories that other users may write. */
 function taken(directory: string): string[] {
   return readdirSync(directory).filter(
     (name) => TAKEN.test(name) && isOurDirectory(join(directory, name), () => {}),
