@@ -1,6 +1,6 @@
 /**
- * A stream as the saver meets it, whoever wrote it: this process or a dead one. What its records do not bear out is not
- * complete, and that is known for certain only after its body was read.
+ * A stream for the saver, written by this process or by a dead one. A message whose body has a gap is not complete; that is known
+ * only after the body was read.
  */
 import type { Message } from '../../core/message.ts';
 import type { OpenedStream, Piece } from '../../core/save-port.ts';
@@ -9,7 +9,7 @@ import type { Ending, JournalEntry } from '../port.ts';
 import { parseEnding } from '../record-json.ts';
 import type { ReadBack } from './reader.ts';
 
-/** What an entry is made of. */
+/** Options of `StoredEntry`. */
 export interface StoredEntryOptions {
   /** The journal's path. */
   readonly path: string;
@@ -18,20 +18,20 @@ export interface StoredEntryOptions {
   readonly opened: OpenedStream;
   /** JSON of the last end record; `undefined` when there is none, or it cannot be read. */
   readonly endJson: string | undefined;
-  /** Bytes of the body that the records tell of: less than that is a hole. */
+  /** Bytes of the body by the records: a shorter body has a gap. */
   readonly expectedBytes: number;
-  /** A hole is known of before the body is read. */
+  /** A gap is known before the body is read. */
   readonly isCut: boolean;
   readonly endsAt: number | undefined;
-  /** Rejects with what the disk says. */
+  /** Reads the body. Rejects with the error of the file system. */
   readonly read: () => Promise<ReadBack>;
   /** The store has it. */
   readonly settle: () => void;
   /** See `JournalEntry.postpone`. */
   readonly postpone?: () => void;
-  /** The body has a hole that was not known before. */
+  /** Reading found a gap that was not known before. */
   readonly onHole: () => void;
-  /** An operator has given it up: there is nothing to be read any more. */
+  /** An operator has purged it: its body is empty and it has no ending. */
   readonly isGone: () => boolean;
   /** See `JournalEntry.wasRead`. */
   readonly wasRead?: () => void;

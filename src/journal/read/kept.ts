@@ -1,6 +1,6 @@
 /**
- * The messages of this process that only the disk still has, as the saver meets them: oldest first, each with the facts
- * of its records and its body on demand.
+ * The messages of this process that are only on disk, for the saver: oldest first, each with the facts from its records. The body is
+ * read on demand.
  */
 import { performance } from 'node:perf_hooks';
 import type { JournalEntry } from '../port.ts';
@@ -23,30 +23,30 @@ export interface OwnBacklogOptions {
   readonly instance: () => string;
 }
 
-/** The saver asks again and again for the same ones; so many need not be read twice. */
+/** How many entries are cached, because the saver requests the same ones repeatedly. */
 const REMEMBERED = 2_048;
 
-/** One that could not be read is tried again after so long. */
+/** Pause before an entry that could not be read is read again. */
 const RETRY_MS = 5_000;
 
 export class OwnBacklog {
   readonly #options: OwnBacklogOptions;
   readonly #remembered = new Map<Log, Remembered>();
-  /** Logs that could not be read, and when to try again (monotonic milliseconds). */
+  /** Logs that could not be read, and when to read them again (monotonic milliseconds). */
   readonly #unreadable = new Map<Log, number>();
-  /** Logs whose body could not be read when it was asked for last; the saver asks again. */
+  /** Logs whose body could not be read at the last attempt; the saver requests it again. */
   readonly #unreadBodies = new Set<Log>();
 
   constructor(options: OwnBacklogOptions) {
     this.#options = options;
   }
 
-  /** Messages that cannot be read now and are tried again. */
+  /** Number of messages that could not be read and will be read again. */
   get unread(): number {
     return this.#unreadable.size + this.#unreadBodies.size;
   }
 
-  /** The first `limit` of those that can be read and that are not skipped. Reads only what it returns. */
+  /** The first `limit` entries that can be read and that are not skipped. Reads no others. */
   first(
     limit: number,
     isSkipped: (streamId: string) => boolean = () => false,
@@ -68,7 +68,7 @@ export class OwnBacklog {
     return retryAtMs !== undefined && performance.now() < retryAtMs;
   }
 
-  /** A disk that cannot give one of them does not keep back the others. */
+  /** `undefined` for an entry that cannot be read; the others are returned all the same. */
   #tryEntry(log: Log): JournalEntry | undefined {
     try {
       if (isGone(log)) {
@@ -110,7 +110,7 @@ export class OwnBacklog {
   }
 }
 
-/** Somebody truncated or deleted the files that had it: nothing of it can be read any more. */
+/** Another process truncated or deleted its files: no part of it can be read any more. */
 function isGone({ body, openAt, endAt, extents }: Log): boolean {
   return body === undefined && openAt === undefined && endAt === undefined && extents.length === 0;
 }
@@ -129,7 +129,7 @@ function isSame(log: Log, { offset, revision }: { offset: number; revision: numb
   return log.offset === offset && log.revision === revision;
 }
 
-/** Throws what the disk throws. `onRead` is told whether the disk gave its body, each time that it is asked for. */
+/** Creates an entry. Throws the error of the file system. `onRead` gets, for each read of the body, whether it succeeded. */
 function makeEntry(
   log: Log,
   options: OwnBacklogOptions,
@@ -161,7 +161,7 @@ function makeEntry(
       }
     },
     settle() {
-      // Opened again meanwhile: then there is more to save than what this entry gave.
+      // The stream may have been reopened since: then there is more to save than this entry contained.
       if (log.state === 'kept' && isSame(log, { offset, revision })) streams.settle(log);
     },
     postpone() {

@@ -1,8 +1,7 @@
 /**
- * A directory of a dead process: which streams its segments hold, and which of them are settled by now. Files go from
- * the oldest on, each when nobody needs it and nobody has written to it since it was read: should its owner be alive
- * after all, nothing that it still says is lost. A file that cannot be read fails alone: the others are read, and it is
- * tried again.
+ * A directory of a dead process: the streams in its segments, and which of them are settled. Files are deleted from the oldest on, each
+ * when no stream needs it and its size has not changed since it was read: if the owner is alive after all, records that it writes are
+ * not lost. When a file cannot be read, the others are read, and that one is read again later.
  */
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +17,7 @@ import { segmentPath } from '../segment-name.ts';
 import { indexRecord, isCut, isPoisonous, isSettled, isWanted } from './stream-index.ts';
 import type { IndexedFile, IndexedStream, StreamIndex } from './stream-index.ts';
 
-/** So often a file that cannot be read is tried; then its streams are given as far as the others have them. */
+/** How often a file that cannot be read is tried; after that its streams are returned as far as other files contain them. */
 const READ_TRIES = 5;
 
 export interface OrphanDirectoryOptions {
@@ -26,30 +25,30 @@ export interface OrphanDirectoryOptions {
   readonly reader: BodyReader;
   readonly setAside: SetAside;
   readonly onError: (error: unknown) => void;
-  /** Damaged places that were stepped over while reading. */
+  /** Damaged places were skipped while reading. */
   readonly onCorrupt: (count: number) => void;
   /** A file was deleted or moved aside. */
   readonly onFreed: () => void;
-  /** Whether messages for this store are ours to save. */
+  /** Whether this process saves messages for this store. */
   readonly accepts: (store: string | undefined) => boolean;
 }
 
 export class OrphanDirectory {
   readonly directory: string;
-  /** Of all files that were read. */
+  /** Bytes of all files that were opened and not deleted. */
   bytes = 0;
   readonly #options: OrphanDirectoryOptions;
   readonly #index: StreamIndex = new Map();
   readonly #streams = new Set<IndexedStream>();
   readonly #handedOut = new Set<IndexedStream>();
   readonly #purged = new Set<IndexedStream>();
-  /** Those that are being read now. */
+  /** Streams that are being read now. */
   readonly #reading = new Set<IndexedStream>();
   readonly #files: IndexedFile[];
   readonly #settlements: Settlements;
   #isClosed = false;
 
-  /** Throws when the directory cannot be listed. Reads nothing yet. */
+  /** Lists the segments; reads none. Throws when the directory cannot be listed. */
   constructor(options: OrphanDirectoryOptions) {
     this.#options = options;
     this.directory = options.directory;
@@ -62,19 +61,19 @@ export class OrphanDirectory {
     return this.#streams;
   }
 
-  /** How many files could not be read and are tried again. */
+  /** How many files are not read yet, or could not be read and will be read again. */
   get unread(): number {
     return this.#files.filter(({ isRead, failures }) => !isRead && failures < READ_TRIES).length;
   }
 
-  /** Reads what was not read yet, each file on its own. Never rejects. */
+  /** Reads the files that were not read yet, each on its own. Never rejects. */
   async read(): Promise<void> {
     for (const file of this.#files) {
       if (file.isRead || file.failures >= READ_TRIES) continue;
       try {
         await this.#readFile(file);
       } catch (error) {
-        // It went while we looked: whoever removed it had settled it.
+        // The file was deleted since it was listed: the process that deleted it had settled its streams.
         if (isMissing(error)) file.isRead = true;
         else this.#noteFailure(file, error);
       }
@@ -84,8 +83,8 @@ export class OrphanDirectory {
   }
 
   /**
-   * The streams that may be saved now and were not given yet. While a file is unread, only those that are whole
-   * without it: of the others more may come.
+   * The streams that may be saved now and were not returned yet. While a file is unread, only those that are complete without it: the
+   * file may hold more of the others.
    */
   ready(): readonly IndexedStream[] {
     const isWaiting = this.unread > 0;
@@ -98,19 +97,19 @@ export class OrphanDirectory {
     );
   }
 
-  /** False when it was given before, or is settled. */
+  /** Marks a stream as returned. False when it was returned before, or is settled. */
   handOut(stream: IndexedStream): boolean {
     if (this.#handedOut.has(stream) || !this.#streams.has(stream)) return false;
     this.#handedOut.add(stream);
     return true;
   }
 
-  /** It could not be given: it is ready again. */
+  /** The stream could not be returned: it is ready again. */
   takeBack(stream: IndexedStream): void {
     this.#handedOut.delete(stream);
   }
 
-  /** Streams at which processes died again and again: they stay on disk and are not given any more. */
+  /** Streams that repeatedly killed the process that read them: they stay on disk and are not returned any more. */
   get poisonous(): readonly IndexedStream[] {
     return [...this.#streams].filter(isPoisonous);
   }
@@ -121,8 +120,8 @@ export class OrphanDirectory {
   }
 
   /**
-   * Notes that it is read, so that processes die of it twice at most: until `wasRead`, or until we close. Rejects with
-   * what the disk says.
+   * Reads the body of a stream. Records on disk that it is being read, until `wasRead` or `close`, so that at most two processes die
+   * while reading it. Rejects with the error of the file system.
    */
   async body(stream: IndexedStream): Promise<ReadBack> {
     if (!this.#reading.has(stream)) {
@@ -137,24 +136,24 @@ export class OrphanDirectory {
     }
   }
 
-  /** Whether an operator has given it up. */
+  /** Whether an operator has purged the stream. */
   isPurged(stream: IndexedStream): boolean {
     return this.#purged.has(stream);
   }
 
-  /** Its message is made. */
+  /** The body was read into a message, or that failed with an error. */
   wasRead(stream: IndexedStream): void {
     if (!this.#reading.delete(stream) || !this.#streams.has(stream)) return;
     this.#attempt(() => this.#settlements.noteReading(stream, 'wasRead'));
   }
 
   /**
-   * Gives up the streams that are meant, and takes their text off the disk, and that of those that are settled. Resolves to
-   * how many it gave up; rejects with what the disk says.
+   * Settles the streams for which `isMeant` is true, and erases from disk their text and that of all settled streams. Resolves to how
+   * many it gave up; rejects with the error of the file system.
    */
   async purge(isMeant: (stream: IndexedStream) => boolean): Promise<number> {
     const meant = new Set([...this.#streams].filter(isMeant));
-    // In a file that cannot be read may stand what a stream without its beginning needs.
+    // A file that cannot be read may contain the beginning of a stream that is not wanted now because its beginning is missing.
     const isAllRead = this.unread === 0;
     const isErased = (number: number): boolean => {
       const stream = this.#index.get(number);
@@ -171,31 +170,31 @@ export class OrphanDirectory {
       try {
         await eraseRecords({ ...segment, until: file.size }, isErased);
       } catch (error) {
-        // Nobody needed it, and it went.
+        // The file was not needed any more and was deleted meanwhile.
         if (!isMissing(error)) throw error;
       }
     }
     return meant.size;
   }
 
-  /** Its message is where it belongs; nothing of it is needed here any more. */
+  /** Its message is saved, refused or purged: its records are not needed any more. */
   settle(stream: IndexedStream): void {
     if (!this.#streams.delete(stream)) return;
     for (const file of stream.files) file.needed--;
     stream.settledOffset = stream.bodyEnd;
     stream.settledRevision = stream.revision;
-    // So that a second crash does not save everything again: an economy, hence no fsync.
+    // Avoids saving everything again after a second crash. No fsync: saving a message again is harmless.
     this.#attempt(() => this.#settlements.add(stream));
     this.sweep();
   }
 
-  /** Removes the files that nobody needs, and the directory when it has none left. */
+  /** Removes the files that no stream needs, and the directory when no file is left. */
   sweep(): void {
     this.#attempt(() => this.#removeUnneeded());
   }
 
   close(): void {
-    // An orderly end is no death.
+    // An orderly close must not count as a death of the process.
     for (const stream of this.#reading) this.wasRead(stream);
     this.#isClosed = true;
     for (const file of this.#files) this.#attempt(() => closeSegment(file));
@@ -208,7 +207,7 @@ export class OrphanDirectory {
     const { fd } = file;
     openSegment(this.directory, file);
     if (fd === -1) this.bytes += file.size;
-    // A file of which a part was indexed before it failed is indexed again: that changes nothing.
+    // A file that failed halfway is indexed again from the beginning; indexing a record twice is harmless.
     let unclear = 0;
     const torn = await reader.scan(file, (record, bytes) => {
       if (!indexRecord(this.#index, file, record, bytes)) unclear++;
@@ -221,11 +220,11 @@ export class OrphanDirectory {
 
   #noteFailure(file: IndexedFile, error: unknown): void {
     const { onError, onCorrupt } = this.#options;
-    // What is not ours does not become so.
+    // A file that is not ours will not become ours, so it is not tried again.
     file.failures = isNotOurs(error) ? READ_TRIES : file.failures + 1;
     onError(error);
     if (file.failures < READ_TRIES) return;
-    // It is set aside with the directory's other damage, and what it held is missing from now on.
+    // The file will be moved to `damaged/`, and its records are missing from now on.
     file.isDamaged = true;
     onCorrupt(1);
   }
@@ -234,7 +233,7 @@ export class OrphanDirectory {
     for (const stream of this.#index.values()) {
       if (this.#streams.has(stream) || !isWanted(stream)) continue;
       this.#streams.add(stream);
-      // Settled before, and a file that was read since has more of it.
+      // The stream was settled before, but a file that was read since contains more of it.
       this.#handedOut.delete(stream);
     }
     for (const file of this.#files) file.needed = 0;
@@ -254,7 +253,7 @@ export class OrphanDirectory {
     removeIfEmpty(this.directory);
   }
 
-  /** False when somebody wrote to it since it was read. */
+  /** Deletes the file or moves it to `damaged/`. False when its size has changed since it was read. */
   #remove(file: IndexedFile): boolean {
     const path = join(this.directory, file.name);
     try {
@@ -262,7 +261,7 @@ export class OrphanDirectory {
       if (file.isDamaged) this.#options.setAside.add(path);
       else rmSync(path);
     } catch (error) {
-      // Another process has saved the same streams and was faster.
+      // Another process has saved the same streams and deleted the file first.
       if (!isMissing(error)) throw error;
     }
     this.bytes -= file.size;
@@ -274,7 +273,7 @@ export class OrphanDirectory {
     try {
       work();
     } catch (error) {
-      // Somebody removed it; what is open can still be read.
+      // The path was removed by another process; open files can still be read.
       if (!isMissing(error)) this.#options.onError(error);
     }
   }

@@ -1,5 +1,5 @@
 /**
- * The journals of dead processes, taken over and read: each stream is handed out once, oldest first.
+ * Takes over and reads the directories of dead processes, and returns each of their streams once, oldest first.
  */
 import { join } from 'node:path';
 import type { Lease } from '../lease/lease.ts';
@@ -28,33 +28,33 @@ export interface OrphansOptions {
   readonly path: string;
   /** Names the store that messages go to. */
   readonly store: string | undefined;
-  /** What is taken is moved into our own directory. */
+  /** Taken directories are moved into its directory. */
   readonly lease: Lease;
   readonly reader: BodyReader;
   readonly setAside: SetAside;
   readonly onError: (error: unknown) => void;
   readonly onCorrupt: (count: number) => void;
-  /** A directory that is not ours, or a look at it that failed; it is left alone. */
+  /** A directory is not ours, or could not be checked; it is not touched. */
   readonly onRefused: (error: unknown) => void;
-  /** There is more room on the disk. */
+  /** A file was deleted, so there is more room on the disk. */
   readonly onFreed: () => void;
-  /** Whether messages for this store are ours to save; `undefined` where nothing says for which they are. */
+  /** Whether this process saves messages for this store; the argument is `undefined` where the store is not recorded. */
   readonly accepts: (store: string | undefined) => boolean;
-  /** What a look has found that an operator should know of; told at each look. */
+  /** A finding for an operator; repeated at each call of `takeDead`. */
   readonly onFound: (what: 'foreign' | 'unmarked' | 'poisonous', where: string) => void;
 }
 
 export class Orphans {
   readonly #options: OrphansOptions;
   readonly #all = new Set<OrphanDirectory>();
-  /** Directories that the last look left alone, because they are for another store. */
+  /** Directories that the last `takeDead` did not take, because they are for another store. */
   readonly #leftAlone = new Set<string>();
 
   constructor(options: OrphansOptions) {
     this.#options = options;
   }
 
-  /** Takes what is dead by now and yields what was not yielded yet. */
+  /** Takes over directories of dead processes and yields the streams that were not yielded yet. */
   async *entries(signal: AbortSignal): AsyncGenerator<JournalEntry> {
     await this.takeDead(signal);
     for (const { stream, from } of this.#inOrder()) {
@@ -66,7 +66,7 @@ export class Orphans {
     this.#prune();
   }
 
-  /** Takes what is dead by now, and reads what it holds. Never rejects. */
+  /** Takes over directories of dead processes, and reads them. Never rejects. */
   async takeDead(signal: AbortSignal): Promise<void> {
     const into = this.#options.lease.current;
     this.#prune();
@@ -80,42 +80,42 @@ export class Orphans {
         await one.read();
       }
     } catch (error) {
-      // Our own directory was taken meanwhile, or cannot be read; what is open already can still be given.
+      // Our own directory was taken over, or cannot be read; streams of directories that are open can still be returned.
       this.#options.onError(error);
     }
     this.#tellFound();
     if (into !== undefined) this.#giveBackForeign();
   }
 
-  /** Gives up the streams that are meant, in all directories taken; resolves to how many. Rejects with what the disk says. */
+  /** Purges the streams for which `isMeant` is true, in all taken directories; resolves to how many. Rejects with the error of the disk. */
   async purge(isMeant: (stream: IndexedStream) => boolean): Promise<number> {
     let count = 0;
     for (const one of Array.from(this.#all)) count += await one.purge(isMeant);
     return count;
   }
 
-  /** Of all directories taken. */
+  /** Bytes of all taken directories. */
   get bytes(): number {
     let bytes = 0;
     for (const one of this.#all) bytes += one.bytes;
     return bytes;
   }
 
-  /** Files that cannot be read now and are tried again. */
+  /** Number of files that could not be read and will be read again. */
   get unread(): number {
     let unread = 0;
     for (const one of this.#all) unread += one.unread;
     return unread;
   }
 
-  /** Streams at which processes died; they stay on disk until an operator drops them. */
+  /** Number of streams that repeatedly killed the process that read them; they stay on disk until an operator drops them. */
   get poisonous(): number {
     let count = 0;
     for (const one of this.#all) count += one.poisonous.length;
     return count;
   }
 
-  /** Streams of which nothing is known but their text: the opening was damaged. */
+  /** Number of streams of which only the text is known, because the open record was damaged. */
   get unnamed(): number {
     let count = 0;
     for (const { streams } of this.#all) {
@@ -124,14 +124,14 @@ export class Orphans {
     return count;
   }
 
-  /** Directories, and streams in those that we have, that are for another store. */
+  /** Number of directories for another store that were not taken, and of streams for another store in taken directories. */
   get foreign(): number {
     let count = this.#leftAlone.size;
     for (const one of this.#all) count += one.foreign;
     return count;
   }
 
-  /** Streams that are not settled yet. */
+  /** Number of streams that are not settled yet. */
   get count(): number {
     let count = 0;
     for (const { streams } of this.#all) count += streams.size;
@@ -149,18 +149,18 @@ export class Orphans {
     return oldest;
   }
 
-  /** They belong to somebody else now, or we close. */
+  /** Closes all directories: another process has taken them over, or this journal closes. */
   forget(): void {
     for (const one of this.#all) one.close();
     this.#all.clear();
   }
 
-  /** Moves what is dead into our own directory; resolves to all that is there by now. */
+  /** Moves directories of dead processes into our own; resolves to all taken directories in it. */
   async #taken(into: InstanceDirectory, signal: AbortSignal): Promise<readonly string[]> {
     const { path, onError, onRefused } = this.#options;
     for (const name of await deadInstances(path, into.id, onRefused, signal)) {
       if (signal.aborted) return [];
-      // It is read where it is, since we had no directory; so it stays there until it is done.
+      // A directory that is being read in place, because we had no directory before, stays there until it is finished.
       if (this.#has(join(path, name)) || !this.#isForUs(join(path, name))) continue;
       try {
         take(path, name, into);
@@ -170,7 +170,7 @@ export class Orphans {
     }
     return takenDirectories(into).filter((directory) => {
       if (this.#isForUs(directory)) return true;
-      // Whoever took it was told to take everything, and has died.
+      // A dead process had taken it with `takesForeign`, which accepts every store.
       giveBack(path, directory);
       return false;
     });
@@ -183,7 +183,7 @@ export class Orphans {
     return false;
   }
 
-  /** What turned out to be for another store only when it was read: its own processes look for it under the journal's path. */
+  /** Moves back directories whose records, once read, are all for another store: its processes look for them under the journal's path. */
   #giveBackForeign(): void {
     const { path, onError } = this.#options;
     for (const one of this.#all) {
@@ -211,8 +211,8 @@ export class Orphans {
   }
 
   /**
-   * Where the disk has no room even for our own directory, the dead are read where they are: only what is saved makes
-   * room. Another process may do the same; saving a message twice is saving it once.
+   * Where the disk has no room even for our own directory, directories of dead processes are read in place: saving their messages frees
+   * the disk. Another process may do the same; saving a message twice is harmless.
    */
   async #inPlace(signal: AbortSignal): Promise<readonly string[]> {
     const { path, onRefused } = this.#options;
@@ -238,7 +238,7 @@ export class Orphans {
     return [...this.#all].some((one) => one.directory === directory);
   }
 
-  /** Finished ones are forgotten. One whose owner wrote on after it was read is read again at the next call. */
+  /** Closes and removes finished directories. One whose owner has written after it was read is opened again at the next call. */
   #prune(): void {
     for (const one of this.#all) {
       if (one.streams.size > 0 || one.unread > 0) continue;
@@ -247,14 +247,14 @@ export class Orphans {
     }
   }
 
-  /** Every stream with its directory: oldest first, but those last at which a process died, which may have been chance. */
+  /** Every ready stream with its directory: oldest first, but streams at whose reading a process died come last. */
   #inOrder(): { stream: IndexedStream; from: OrphanDirectory }[] {
     return [...this.#all]
       .flatMap((from) => from.ready().map((stream) => ({ stream, from })))
       .sort(({ stream: a }, { stream: b }) => a.deaths - b.deaths || a.startedAtMs - b.startedAtMs);
   }
 
-  /** `undefined` when the disk cannot give it now: it is tried again, and does not keep back the others. */
+  /** `undefined` when it cannot be read now: it is read again later, and the others are returned all the same. */
   #entryOf(stream: IndexedStream, from: OrphanDirectory): JournalEntry | undefined {
     const { path, store, reader, onError, onCorrupt } = this.#options;
     try {

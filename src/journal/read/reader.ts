@@ -1,7 +1,7 @@
 /**
- * Reads bodies back from segments, for messages that no memory holds any more. A file is scanned once into an index
- * of eight bytes a record; a body is then read record by record, wherever its pieces lie. Only a few indexes are kept,
- * so reading a journal of a gigabyte needs some megabytes.
+ * Reads bodies from segments, for messages that are no longer in memory. A file is scanned once into an index of eight bytes for each
+ * record; a body is then read record by record, wherever its pieces are. Only a few indexes are kept, so reading a journal of a
+ * gigabyte needs some megabytes of memory.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Files } from '../fs.ts';
@@ -16,27 +16,28 @@ export interface RecordFile {
   readonly size: number;
   /** Set when a record in it is found damaged. */
   isDamaged: boolean;
-  /** A half-written record at its end is no damage. */
+  /** A half-written record at its end does not count as damage. */
   readonly mayBeTorn: boolean;
 }
 
-/** A body, as far as it can be read without a gap. */
+/** A body up to the first gap. */
 export interface ReadBack {
   readonly pieces: readonly Piece[];
   readonly bytes: number;
 }
 
-/** Indexes kept at a time: the largest has about 160 000 records of 50 bytes in 8 MiB, so 1.3 MB. */
+/** How many indexes are kept. The largest is of about 160 000 records of 50 bytes in 8 MiB, so it has 1.3 MB. */
 const INDEXES = 16;
 
-/** A key is `stream * POSITIONS + position`: exact in a double for 2^29 streams. */
+/** A key of the index is `stream * POSITIONS + position`, which is an exact double for 2^29 streams. */
 const POSITIONS = 2 ** 24;
 
-/** Scanned at a stretch before others get a turn. */
+/** Bytes that are scanned before the event loop is yielded. */
 const STRETCH_BYTES = 512 * 1024;
 
-/** Read at a time; a body's records often lie near each other. */
+/** Bytes in one read: the records of a body are often near each other. */
 const WINDOW_BYTES = 2 * 1024;
+/** Reads before the event loop is yielded. */
 const WINDOWS_PER_TURN = 256;
 const NOTHING = Buffer.alloc(0);
 
@@ -45,7 +46,7 @@ interface PieceIndex {
   scannedTo: number;
 }
 
-/** Reads bodies, and keeps the indexes of the files that were used last. */
+/** Reads bodies, and caches the indexes of the most recently used files. */
 export class BodyReader {
   readonly #files: Files;
   readonly #indexes = new Map<RecordFile, PieceIndex>();
@@ -54,7 +55,7 @@ export class BodyReader {
     this.#files = files;
   }
 
-  /** The text of the one record at `position`; `undefined` when it is damaged. Throws what the disk throws. */
+  /** The payload of the record at `position`, as text; `undefined` when it is damaged. Throws the error of the file system. */
   text(file: RecordFile, position: number): string | undefined {
     const space = Buffer.allocUnsafe(WINDOW_BYTES);
     const { bytes } = readWindow(this.#files, file, position, space);
@@ -66,12 +67,12 @@ export class BodyReader {
     return bytes.toString('utf8', found.payloadAt, found.payloadAt + found.payloadBytes);
   }
 
-  /** Visits all records of a file, and keeps its index for the bodies. Returns how many damaged places there are. */
+  /** Visits all records of a file, and caches its index. Resolves to the number of damaged places. */
   scan(file: RecordFile, visit: (record: FoundRecord, bytes: Buffer) => void): Promise<number> {
     return extend(this.#files, this.#use(file), file, visit);
   }
 
-  /** The body of a stream, as far as it can be read without a gap, up to `most` bytes. Rejects with what the disk says. */
+  /** The body of a stream up to the first gap, `most` bytes at most. Rejects with the error of the file system. */
   async body(
     files: readonly RecordFile[],
     stream: number,
@@ -102,11 +103,11 @@ export class BodyReader {
         window = readWindow(this.#files, file, position, space);
         found = recordIn(window, position, file.salt);
       }
-      // It stood here when the file was scanned.
+      // The scan found a record at this position, so it was damaged since.
       if (found === undefined) file.isDamaged = true;
       if (found?.stream !== stream) continue;
       const { offset, kind, payloadAt, payloadBytes } = found;
-      // A copy: the window is read into again.
+      // A copy, because the buffer of the window is reused.
       const bytes = Buffer.from(window.bytes.subarray(payloadAt, payloadAt + payloadBytes));
       into.push({ offset, text: kind === KIND.text, bytes });
     }
@@ -122,7 +123,7 @@ export class BodyReader {
   }
 }
 
-/** Reads a file from where its index ends, in stretches, so that it does not hold up the event loop. */
+/** Extends an index to the end of the file. Yields to the event loop after each stretch. */
 async function extend(
   files: Files,
   index: PieceIndex,
@@ -146,7 +147,7 @@ async function extend(
     from = result.next;
     if (from < bytes.length) await nextTurn();
   }
-  // Two bodies may be read at once: the other one may have come first.
+  // A concurrent read may have extended the index already.
   if (index.scannedTo === start) {
     index.keys = sortedKeys(index.keys, added);
     index.scannedTo = start + bytes.length;
@@ -161,7 +162,7 @@ function sortedKeys(keys: Float64Array, added: readonly number[]): Float64Array 
   return all.sort();
 }
 
-/** Reads `[from, to)` of a file; shorter where the file ends. */
+/** Reads `[from, to)` of a file; fewer bytes where the file ends before `to`. */
 export async function readRange(
   files: Files,
   fd: number,
@@ -206,7 +207,7 @@ interface ReadWindow {
   readonly bytes: Buffer;
 }
 
-/** Reads at least the whole record at `position`, if there is one; into `space` when it fits. */
+/** Reads at least the whole record at `position`, if there is one; into `space` where the record fits. */
 function readWindow(files: Files, file: RecordFile, position: number, space: Buffer): ReadWindow {
   const bytes = readNow(files, file.fd, position, space);
   if (bytes.length < HEADER_BYTES) return { start: position, bytes };
@@ -223,12 +224,12 @@ function recordIn(window: ReadWindow, position: number, salt: number): FoundReco
   return at < 0 ? undefined : recordAt(window.bytes, at, salt);
 }
 
-/** The pages were read a moment ago, by the scan or by the writer: a synchronous read costs less than a turn. */
+/** Synchronous: the scan or the writer has just brought the pages into the cache, so a read costs less than a turn of the event loop. */
 function readNow(files: Files, fd: number, position: number, into: Buffer): Buffer {
   return into.subarray(0, files.readNow(fd, into, position));
 }
 
-/** Puts the pieces together up to the first gap, or to `most` bytes; a stream that was written twice has pieces that overlap. */
+/** Joins the pieces up to the first gap, or to `most` bytes. Pieces of a stream that was written twice overlap. */
 function assemble(parts: BodyPart[], most: number): ReadBack {
   parts.sort((a, b) => a.offset - b.offset || b.bytes.length - a.bytes.length);
   const runs: { text: boolean; bytes: Buffer[] }[] = [];

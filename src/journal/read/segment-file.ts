@@ -1,24 +1,24 @@
-/** The segments of a directory that somebody else wrote: found, opened, closed. */
+/** Finds, opens and closes the segments that another process wrote. */
 import { closeSync, fstatSync, readdirSync } from 'node:fs';
 import { openOurs } from '../ours.ts';
 import { parseSegmentName, segmentPath } from '../segment-name.ts';
 import type { SegmentName } from '../segment-name.ts';
 import type { IndexedFile } from './stream-index.ts';
 
-/** Files of ours are never larger; what lies behind this is not read. */
+/** Our files are never larger; bytes after this offset are not read. */
 export const MAX_FILE_BYTES = 2 ** 24 - 1;
 
-/** The segments of a directory, oldest first, none of them open. Throws what the disk throws. */
+/** The segments of a directory, oldest first, none of them open. Throws the error of the file system. */
 export function listSegments(directory: string): IndexedFile[] {
   const names = readdirSync(directory)
     .map(parseSegmentName)
     .filter((name) => name !== undefined)
     .sort((a, b) => a.number - b.number);
-  // Only what was written last can have been torn by the end of its process.
+  // Only the segment written last can have a torn record from the end of its process.
   return names.map((name, index) => indexedFile(name, index === names.length - 1));
 }
 
-/** A segment that stands in `damaged/`: before its own name it has its directory's. `undefined` for another file. */
+/** A segment in `damaged/`: its name begins with that of its directory. `undefined` for any other file. */
 export function damagedSegment(name: string): IndexedFile | undefined {
   const [own = ''] = /\d+-[0-9a-f]+\.\w+$/.exec(name) ?? [];
   const parsed = parseSegmentName(own);
@@ -39,7 +39,7 @@ function indexedFile(name: SegmentName, mayBeTorn: boolean): IndexedFile {
   };
 }
 
-/** Opens a segment unless it is open. Throws what the disk throws, and `NotOursError`. */
+/** Opens a segment unless it is open. Throws the error of the file system, and `NotOursError`. */
 export function openSegment(directory: string, file: IndexedFile): void {
   if (file.fd !== -1) return;
   const fd = openOurs(segmentPath(directory, file));

@@ -1,6 +1,6 @@
 /**
- * The segment in which it is noted what becomes of the streams of a directory that is not ours, behind the others. It is made with
- * the first note.
+ * A segment after the others in a taken directory, which records what was settled or read of its streams. It is created with the first
+ * record.
  */
 import { closeSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { HEADER_BYTES, KIND, seal } from '../record.ts';
@@ -23,14 +23,14 @@ export class Settlements {
     this.#directory = directory;
   }
 
-  /** Notes that all that is known of a stream is settled. Throws what the disk throws. */
+  /** Records that everything of a stream is settled. Throws the error of the file system. */
   add({ number: stream, bodyEnd: offset, revision }: IndexedStream): void {
     const payload = Buffer.alloc(4);
     payload.writeInt32LE(revision, 0);
     this.#write({ kind: KIND.settled, stream, offset, payloadBytes: 4 }, payload);
   }
 
-  /** Notes that a stream is about to be read, or was. Throws what the disk throws. */
+  /** Records that a stream is about to be read, or was read. Throws the error of the file system. */
   noteReading({ number: stream }: IndexedStream, kind: 'reading' | 'wasRead'): void {
     this.#write({ kind: KIND[kind], stream, offset: 0, payloadBytes: 0 }, Buffer.alloc(0));
   }
@@ -48,7 +48,7 @@ export class Settlements {
     if (segment !== undefined) closeSync(segment.fd);
   }
 
-  /** Closes it and deletes it: everything that it speaks of is gone. */
+  /** Closes and deletes it: all segments that it refers to are deleted. */
   remove(): void {
     const segment = this.#segment;
     this.close();

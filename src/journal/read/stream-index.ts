@@ -1,6 +1,6 @@
 /**
- * What the records of a directory say about each stream, gathered in one pass. It holds places, not texts: some
- * hundred bytes a stream, however long its body is.
+ * The facts of each stream in a directory, collected in one pass over its records. It holds positions, not text: some hundred bytes for
+ * each stream, however long its body is.
  */
 import { createHash } from 'node:crypto';
 import type { OpenedStream } from '../../core/save-port.ts';
@@ -8,16 +8,16 @@ import { toRecord } from '../../core/values.ts';
 import { KIND } from '../record.ts';
 import type { FoundRecord } from '../record.ts';
 
-/** A segment that somebody else wrote. */
+/** A segment that another process wrote. */
 export interface IndexedFile {
   readonly name: string;
   readonly number: number;
   readonly salt: number;
   /** -1 while it is not open. */
   fd: number;
-  /** Of what is read of it. */
+  /** Bytes that are read of it. */
   size: number;
-  /** When it was opened. */
+  /** Bytes of the file when it was opened. */
   statSize: number;
   /** Streams in it that are not settled. */
   needed: number;
@@ -26,7 +26,7 @@ export interface IndexedFile {
   isRead: boolean;
   /** Records in it are damaged, or it cannot be read at all. */
   isDamaged: boolean;
-  /** A half-written record at its end is what the end of a process leaves, not damage. */
+  /** A half-written record at its end comes from the end of its process, and is not damage. */
   readonly mayBeTorn: boolean;
 }
 
@@ -45,24 +45,24 @@ interface BodyRange {
 /** One stream. */
 export interface IndexedStream {
   readonly number: number;
-  /** Epoch milliseconds; 0 when no open record says it. */
+  /** Epoch milliseconds; 0 without an open record. */
   startedAtMs: number;
   messageId: string;
-  /** `null` when the message has none, or no open record says it. */
+  /** `null` when the message has none, or without an open record. */
   conversationId: string | null;
-  /** The store that it is for; `undefined` when no open record says it. */
+  /** The store that it is for; `undefined` when no open record names one. */
   store: string | undefined;
   open: IndexedPlace | undefined;
   end: IndexedPlace | undefined;
-  /** Of the last end; -1 when there is none. */
+  /** Of the last end record; -1 when there is none. */
   revision: number;
-  /** Bytes of the body, as its end says. */
+  /** Bytes of the body, by its last end record. */
   endOffset: number;
   /** Where the last piece ends. */
   bodyEnd: number;
   /** How far the pieces go without a gap. */
   covered: number;
-  /** Pieces behind the first gap, while a segment before theirs is not read. */
+  /** Pieces after the first gap, which a segment that is read later may close. */
   ahead: readonly BodyRange[];
   settledOffset: number;
   /** Processes that died while they read it. */
@@ -74,7 +74,7 @@ export interface IndexedStream {
 /** The streams of one directory, by number. */
 export type StreamIndex = Map<number, IndexedStream>;
 
-/** Adds one record. `bytes` is what was scanned; nothing of it is kept. False for a record that says nothing. */
+/** Adds one record. `bytes` is what was scanned; no part of it is kept. False for a record that cannot be parsed. */
 export function indexRecord(
   streams: StreamIndex,
   file: IndexedFile,
@@ -92,7 +92,7 @@ export function indexRecord(
     noteRecord(stream, { file, position: record.at }, record, bytes);
     return true;
   } catch {
-    // No JSON, or too short: whoever wrote it, it costs itself only.
+    // Not JSON, or too short: only this record is ignored.
     return false;
   }
 }
@@ -138,11 +138,11 @@ function noteRecord(
       stream.deaths--;
       return;
     default:
-    // Written by a later version: what it means is not ours to say.
+    // Written by a later version: unknown kinds are ignored.
   }
 }
 
-/** Files are read in any order: a piece may come before those that it follows. */
+/** Extends `covered` by a range. Files are read in any order, so a piece may be indexed before the pieces that precede it. */
 function cover(stream: IndexedStream, range: BodyRange): void {
   if (range.offset > stream.covered) {
     stream.ahead = [...stream.ahead, range];
@@ -155,7 +155,7 @@ function cover(stream: IndexedStream, range: BodyRange): void {
   for (const next of ahead.toSorted((a, b) => a.offset - b.offset)) cover(stream, next);
 }
 
-/** A stream is not given again after so many processes died while they read it. */
+/** A stream is not returned again after so many processes died while they read it. */
 const DEATHS = 2;
 
 /** Whether processes died again and again while they read it. */
@@ -163,7 +163,7 @@ export function isPoisonous({ deaths }: IndexedStream): boolean {
   return deaths >= DEATHS;
 }
 
-/** Whether a record says that the store has all of it. */
+/** Whether a settled record covers all of it: the store has the message. */
 export function isSettled(stream: IndexedStream): boolean {
   return stream.settledRevision >= stream.revision && stream.settledOffset >= stream.bodyEnd;
 }
@@ -171,28 +171,28 @@ export function isSettled(stream: IndexedStream): boolean {
 /** Whether the stream's message has still to be saved. */
 export function isWanted(stream: IndexedStream): boolean {
   if (isSettled(stream)) return false;
-  // Without its open record a stream is wanted when its text is there from the beginning (the record was damaged),
-  // not when only a rest is (the segment with its beginning was deleted because it was settled).
+  // Without an open record: where the text is there from offset 0, the open record was damaged, so the stream is wanted. Where only
+  // later text is there, the segment with the beginning was deleted because the stream was settled.
   return stream.open !== undefined || stream.covered > 0;
 }
 
-/** Whether the stream went on after its end, and has no end since. */
+/** Whether the stream continued after its last end record. */
 export function isReopened(stream: IndexedStream): boolean {
   return stream.end !== undefined && stream.covered > stream.endOffset;
 }
 
-/** Whether the end speaks of more text than can be read. */
+/** Whether the body has a gap before the length in its end record. */
 export function isCut(stream: IndexedStream): boolean {
   return stream.end !== undefined && stream.covered < stream.endOffset;
 }
 
-/** A stream whose open record was damaged: its text is kept under an id that every taker would give it. */
+/** The facts of a stream whose open record was damaged. The id is derived, so that every taker gives it the same one. */
 export function unnamedStream(
   stream: { readonly number: number; readonly startedAtMs: number },
   directoryName: string,
 ): OpenedStream {
   const digits = createHash('sha256').update(`${directoryName}/${stream.number}`).digest('hex');
-  // RFC 9562, version 8: an id of our own making.
+  // RFC 9562, version 8: a UUID of a custom format.
   const id = [
     digits.slice(0, 8),
     digits.slice(8, 12),
