@@ -1,6 +1,5 @@
 /**
- * One segment, record by record, for whoever has to see what is in it. Places, kinds, sizes and ids; of what users wrote,
- * only how long it is.
+ * Lists the records of one segment: positions, kinds, sizes and ids. Of text of users it shows only the length.
  */
 import { basename } from 'node:path';
 import { toRecord } from '../../core/values.ts';
@@ -10,25 +9,25 @@ import { readRange } from '../read/reader.ts';
 import { damagedSegment, MAX_FILE_BYTES } from '../read/segment-file.ts';
 import { type FoundRecord, KIND, scan } from '../record.ts';
 
-/** One record, or a place that is none. */
+/** One record, or a range of bytes that is not a record. */
 export interface DumpedRecord {
   /** Position in the file, bytes. */
   readonly at: number;
   /** Whole length in the file, bytes. */
   readonly bytes: number;
-  /** Name of the kind; `damaged` for bytes that are no record, `unknown` for a kind of a newer version. */
+  /** Name of the kind; `damaged` for bytes that are not a record, `unknown` for a kind of a newer version. */
   readonly kind: keyof typeof KIND | 'damaged' | 'unknown';
-  /** Number of the stream within its directory; `undefined` where the bytes are no record. */
+  /** Number of the stream within its directory; `undefined` where the bytes are not a record. */
   readonly stream: number | undefined;
-  /** Place in the body, bytes. */
+  /** Offset in the body, bytes. */
   readonly offset: number | undefined;
-  /** Ids, times and codes that an opening or an ending says; no text. */
+  /** Ids, times and codes from an open or end record; no text. */
   readonly facts: Readonly<Record<string, string>>;
 }
 
 /**
- * The records of a segment file, whose name must be as the journal gave it: its checksums depend on it. Throws
- * `NotOursError` for what others could have written, `TypeError` for another name, and what the disk throws.
+ * The records of a segment file. The file must have its original name, which contains the salt of the checksums. Rejects with
+ * `NotOursError` for a file that other users could have written, `TypeError` for another name, else the error of the file system.
  */
 export async function dumpSegment(path: string): Promise<readonly DumpedRecord[]> {
   const file = damagedSegment(basename(path));
@@ -82,7 +81,7 @@ function nameOf(kind: number): DumpedRecord['kind'] {
   return NAMES.get(kind) ?? 'unknown';
 }
 
-/** What may be shown of the JSON of an opening or an ending. */
+/** The fields of the JSON of open and end records that are shown. */
 const SHOWN: Readonly<Record<number, readonly string[]>> = {
   [KIND.open]: ['messageId', 'id', 'store', 'startedAtMs'],
   [KIND.end]: ['outcome', 'complete', 'revision', 'chunks', 'droppedBytes'],

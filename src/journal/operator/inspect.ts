@@ -1,6 +1,6 @@
 /**
- * A journal seen from outside, for an operator: what waits in it, and how to get rid of one message. Reads only, and
- * never a text; works while an owner is alive.
+ * Lists and drops messages of a journal for an operator, also while an owner is alive. Listing only reads. No function returns the text
+ * of a message.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -31,25 +31,25 @@ export interface JournalListing {
   readonly instance: string;
   /** `live`: its process runs. `left`: the next start recovers it. */
   readonly owner: 'live' | 'left';
-  /** `ended` waits for the store; `open` runs still, or its process died before it ended. */
+  /** `ended`: it waits for the store. `open`: it still runs, or its process died before it ended. */
   readonly state: 'open' | 'ended';
-  /** Of its body. */
+  /** Bytes of its body. */
   readonly bytes: number;
-  /** Epoch milliseconds; 0 when its opening cannot be read. */
+  /** Epoch milliseconds; 0 when its open record cannot be read. */
   readonly startedAtMs: number;
-  /** Processes died again and again while they read it: it is not read any more. */
+  /** Two processes died while they read it: it is not read any more. */
   readonly isPoisonous: boolean;
-  /** The store that it is for; `undefined` when nothing says it. */
+  /** The store that it is for; `undefined` when no record names one. */
   readonly store: string | undefined;
 }
 
 /** `in-use`: its process runs and will save it; stop that first. */
 export type DropResult = 'dropped' | 'not-found' | 'in-use';
 
-/** Called for a directory or a segment that is there and cannot be read, so that what it holds is not seen. */
+/** Called for a directory or a segment that exists and cannot be read, so that its content is missing from the result. */
 export type OnUnread = (path: string, error: unknown) => void;
 
-/** What is in the journal at `path`, oldest first. Throws what the disk throws when it is not there. */
+/** The unsettled streams in the journal at `path`, oldest first. Rejects with the error of the file system when `path` does not exist. */
 export async function listJournal(
   path: string,
   onUnread: OnUnread,
@@ -70,7 +70,7 @@ export async function listJournal(
   return listings.sort((a, b) => a.startedAtMs - b.startedAtMs);
 }
 
-/** Drops a message: a refused one, or one that a dead process left. Nothing of its text stays on disk. */
+/** Drops a refused message, or a message of a dead process, and erases its text from disk. */
 export async function dropEntry(
   path: string,
   messageId: string,
@@ -123,7 +123,7 @@ interface Scan {
   readonly onUnread: OnUnread;
 }
 
-/** A file that goes while we look was settled; what else the journal holds is listed also where one cannot be read. */
+/** Indexes one segment. A file that was deleted meanwhile is ignored: its streams were settled. Reports one that cannot be read. */
 async function scanSegment(
   directory: string,
   file: IndexedFile,
@@ -139,7 +139,7 @@ async function scanSegment(
   }
 }
 
-/** The instance directories under a journal's path that are ours. Throws what the disk throws. */
+/** The instance directories under a journal's path that are ours. Throws the error of the file system. */
 export function instanceDirectories(path: string, onUnread: OnUnread): readonly string[] {
   checkDirectory(path);
   return readdirSync(path)
@@ -148,14 +148,14 @@ export function instanceDirectories(path: string, onUnread: OnUnread): readonly 
     .filter((instance) => isOurDirectory(instance, (error) => onUnread(instance, error)));
 }
 
-/** Every instance directory, and what was taken into it. */
+/** Every instance directory, and the directories that were taken into it. */
 export async function directories(path: string, onUnread: OnUnread): Promise<Where[]> {
   const all: Where[] = [];
   const instances = instanceDirectories(path, onUnread);
-  // The command line has nothing else to wait for.
+  // On the command line nothing else keeps the process alive during the check.
   const areDead = await holdProcess(Promise.all(instances.map((instance) => isDead(instance))));
   for (const [index, instance] of instances.entries()) {
-    // It may have gone meanwhile: its process ended, or another one took it.
+    // It may have been removed meanwhile: its process ended, or another process took it over.
     if (!existsSync(instance)) continue;
     const alive = areDead[index] !== true;
     all.push(...withTaken(instance).map((directory) => ({ directory, alive })));

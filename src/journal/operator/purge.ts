@@ -1,7 +1,7 @@
 /**
- * Takes messages off the disk on an operator's word, wherever under a journal's path they are: what dead processes left is
- * taken over for it, as a next start would, and given back; living owners are asked through their sockets; what stands
- * aside is gone through as well.
+ * Erases messages from disk at the request of an operator, everywhere under a journal's path: takes over the directories of dead
+ * processes, as a next start would; sends the request to living owners through their sockets; and erases from `refused/` and
+ * `damaged/`.
  */
 import { rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -22,15 +22,15 @@ import type { IndexedStream, StreamIndex } from '../read/stream-index.ts';
 import { instanceDirectories } from './inspect.ts';
 import type { OnUnread } from './inspect.ts';
 
-/** What came of it, over the whole journal. */
+/** The result for the whole journal. */
 export interface PurgeReport extends PurgeCounts {
-  /** Segments in `damaged/` that are still there: what their damaged records say, nobody can tell. */
+  /** Segments that are still in `damaged/`: their damaged records cannot be read, and may contain text. */
   readonly damagedLeft: number;
 }
 
 /**
- * Purges the journal at `path`. `journal` is one that the caller opened there, for any store. `onUnread` is told each
- * owner that could not be asked and each file that could not be read. Rejects with what the disk says.
+ * Purges the journal at `path`. `journal` is one that the caller opened there, for any store. Calls `onUnread` for each owner that
+ * did not answer and each file that could not be read. Rejects with the error of the file system.
  */
 export async function purgeEverywhere(
   path: string,
@@ -48,7 +48,7 @@ export async function purgeEverywhere(
   for (const directory of instanceDirectories(path, onUnread)) {
     if (directory === journal.directory) continue;
     try {
-      // What died meanwhile is for a second try.
+      // A process that died since `takeDead` is reported: the operator repeats the purge.
       if (await holdProcess(isDead(directory))) throw new Error('its process has just ended');
       add(countsOf(await askOwner(directory, request)));
     } catch (error) {
@@ -72,7 +72,7 @@ function isRefusedMeant(
   return isMeantBy(request, { conversationId, startedAtMs: refusedAtMs });
 }
 
-/** An answer is of our own making, in another process, perhaps of another version. */
+/** The counts in an answer of an owner, which may run another version: a missing count is 0. */
 function countsOf(answer: object): Partial<PurgeCounts> {
   const numberIn = (name: string): number => {
     const value: unknown = Reflect.get(answer, name);
@@ -85,7 +85,7 @@ function countsOf(answer: object): Partial<PurgeCounts> {
   };
 }
 
-/** Damaged segments that are old go; of the others the readable records of what is meant are overwritten. */
+/** Deletes damaged segments older than `beforeMs`; in the others overwrites the readable records of the selected streams. */
 async function purgeDamaged(
   path: string,
   request: PurgeRequest,

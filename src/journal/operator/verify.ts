@@ -1,6 +1,6 @@
 /**
- * A journal checked record by record, for an operator who has doubts about a disk: every checksum of every segment, and
- * whether the bodies that wait are without a gap. Reads only, and never hands out a text; works while an owner is alive.
+ * Checks a journal record by record, for an operator who suspects a faulty disk: every checksum of every segment, and whether the
+ * waiting bodies have gaps. Only reads, and never returns text of a message; works while an owner is alive.
  */
 import { basename, dirname, join } from 'node:path';
 import { isMissing } from '../../core/values.ts';
@@ -15,29 +15,29 @@ import { directories, type OnUnread } from './inspect.ts';
 /** What was found in one segment. */
 export interface SegmentCheck {
   readonly path: string;
-  /** `live`: its process runs and may write to it. `left`: the next start reads it. `aside`: it stands in `damaged/`. */
+  /** `live`: its process runs and may write to it. `left`: the next start reads it. `aside`: it is in `damaged/`. */
   readonly owner: 'live' | 'left' | 'aside';
   readonly bytes: number;
-  /** Records whose checksum holds. */
+  /** Number of records with a correct checksum. */
   readonly records: number;
-  /** Places that are no record, one that is only torn not among them. */
+  /** Number of places that are not a record; a torn last record does not count. */
   readonly damaged: number;
-  /** Its last record is half written, in the segment that was written last: what the end of a process leaves. */
+  /** Its last record is half written, and it is the segment that was written last: this comes from the end of a process. */
   readonly isTorn: boolean;
 }
 
 /** What was found in a journal. */
 export interface JournalCheck {
   readonly segments: readonly SegmentCheck[];
-  /** Streams that are not settled. */
+  /** Number of streams that are not settled. */
   readonly waiting: number;
-  /** Of these, those whose body has a gap, so that not all of it can be read back. */
+  /** Number of these whose body has a gap, so that the rest after it is not read. */
   readonly withGap: number;
 }
 
 /**
- * Checks the journal at `path`. `onUnread` is told each directory and segment that is there and cannot be read. Throws
- * what the disk throws when the journal is not there.
+ * Checks the journal at `path`. Calls `onUnread` for each directory and segment that exists and cannot be read. Rejects with the error
+ * of the file system when `path` does not exist.
  */
 export async function verifyJournal(path: string, onUnread: OnUnread): Promise<JournalCheck> {
   const segments: SegmentCheck[] = [];
@@ -72,7 +72,7 @@ interface CheckTask {
   readonly onUnread: OnUnread;
 }
 
-/** `undefined` for a file that went while we looked, and for one that cannot be read, which is told. */
+/** `undefined` for a file that was deleted meanwhile, and for one that cannot be read, which is reported. */
 async function checkSegment(
   directory: string,
   file: IndexedFile,
@@ -86,7 +86,7 @@ async function checkSegment(
       records += 1;
       indexRecord(index, file, record, bytes);
     });
-    // The scan forgives a torn end where there may be one.
+    // The scan does not count a torn end as damage in the segment that was written last.
     const isTorn = places > 0 && !file.isDamaged;
     return { path, owner, bytes: file.size, records, damaged: isTorn ? 0 : places, isTorn };
   } catch (error) {
