@@ -1,6 +1,6 @@
 /**
- * Messages that the store can never take, one JSON file a stream, kept until an operator sends them again or drops them,
- * or until `SetAside` finds them too old or too much.
+ * Messages that the store can never take, one JSON file for each stream. They are kept until an operator sends them again or drops
+ * them, or until `SetAside` deletes them because of its limits.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
@@ -10,26 +10,26 @@ import type { Message } from '../../core/message.ts';
 import { isMissing, isRecord } from '../../core/values.ts';
 import { checkDirectory, readOurs, temporaryName } from '../ours.ts';
 
-/** What an operator is told about a refused message: never its text. */
+/** A refused message as shown to an operator, without its text. */
 export interface RefusedInfo {
-  /** The message's id. Two streams may have had the same. */
+  /** The message's id. Two streams may have the same one. */
   readonly id: string;
   readonly streamId: string;
   readonly conversationId: string | null;
   readonly sqlstate: string;
-  /** Names the store that refused it; `undefined` when nothing says it. */
+  /** Names the store that refused it; `undefined` where the file does not name one. */
   readonly store: string | undefined;
   /** Epoch milliseconds. */
   readonly refusedAtMs: number;
-  /** Of the file. */
+  /** Bytes of the file. */
   readonly bytes: number;
 }
 
-/** A refused message that may be offered to its store again. */
+/** A refused message that can be saved again. */
 export interface RefusedMessage extends Pick<RefusedInfo, 'sqlstate' | 'store'> {
-  /** The whole message; `undefined` when its file has gone meanwhile. */
+  /** The whole message; `undefined` when its file was deleted meanwhile. */
   read(): Message | undefined;
-  /** The store has `message`: its file goes, unless a later version of it was refused meanwhile. Throws what the disk throws. */
+  /** The store has `message`: deletes its file, unless a later revision was refused meanwhile. Throws the error of the file system. */
   remove(message: Message): void;
 }
 
@@ -41,7 +41,7 @@ interface RefusedFile {
   readonly message: Message;
 }
 
-/** Writes what `store` has refused and returns when it is on the disk. Rejects with what the disk says. */
+/** Writes a message that `store` has refused; resolves when the file is fsynced. Rejects with the error of the file system. */
 export async function writeRefused(
   path: string,
   message: Message,
@@ -61,7 +61,7 @@ export async function writeRefused(
   } finally {
     await file.close();
   }
-  // At once, so that it never comes between the look and the removal of `remove()`.
+  // Synchronous, so that it cannot happen between the read and the deletion in `remove()`.
   renameSync(temporary, target);
   const entries = await open(directory, 'r');
   try {
@@ -71,7 +71,7 @@ export async function writeRefused(
   }
 }
 
-/** The refused messages under a journal's path, oldest first. Files that are not ours are passed over. */
+/** The refused messages under a journal's path, oldest first. Files that are not ours are skipped. */
 export function listRefused(path: string): readonly RefusedInfo[] {
   return readAll(path).map(({ file, content: { sqlstate, store, refusedAtMs, message } }) => {
     const { id, streamId, conversationId } = message;
@@ -80,7 +80,7 @@ export function listRefused(path: string): readonly RefusedInfo[] {
   });
 }
 
-/** The refused messages under a journal's path, oldest first, each read when it is asked for. Throws as `listRefused` does. */
+/** The refused messages under a journal's path, oldest first; `read` reads the file again. Throws as `listRefused` does. */
 export function refusedMessages(path: string): readonly RefusedMessage[] {
   return readAll(path).map(({ file, content: { sqlstate, store } }) => ({
     sqlstate,
@@ -93,7 +93,7 @@ export function refusedMessages(path: string): readonly RefusedMessage[] {
   }));
 }
 
-/** Removes the refused messages that `isMeant`; returns how many. */
+/** Deletes the refused messages for which `isMeant` is true; returns how many. */
 export function dropRefused(path: string, isMeant: (info: RefusedInfo) => boolean): number {
   const meant = new Set(listRefused(path).filter(isMeant));
   const streams = new Set([...meant].map(({ streamId }) => streamId));
@@ -107,7 +107,7 @@ function refusedDirectory(path: string): string {
   return join(path, 'refused');
 }
 
-/** An id may be anything that an app chose, so it is not a file name; its hash is. */
+/** The file of a stream. An app may choose any string as an id, so the file name is a hash of it. */
 function fileOf(path: string, streamId: string): string {
   const name = createHash('sha256').update(streamId).digest('hex');
   return join(refusedDirectory(path), `${name}.json`);
@@ -124,14 +124,14 @@ function readAll(path: string): { file: string; content: RefusedFile }[] {
     .sort((a, b) => a.content.refusedAtMs - b.content.refusedAtMs);
 }
 
-/** Throws `NotOursError` for a directory that others could have filled. */
+/** Throws `NotOursError` for a directory that other users may write to. */
 function names(path: string): readonly string[] {
   const directory = refusedDirectory(path);
   try {
     checkDirectory(directory);
     return readdirSync(directory).filter((name) => name.endsWith('.json'));
   } catch (error) {
-    // Nothing was ever refused here.
+    // The directory is created with the first refused message.
     if (isMissing(error)) return [];
     throw error;
   }
@@ -146,12 +146,12 @@ function readFile(file: string): RefusedFile | undefined {
     const [startedAt, endedAt] = [new Date(message.startedAt), new Date(message.endedAt)];
     return { ...value, message: { ...message, startedAt, endedAt } };
   } catch {
-    // Absent, or not ours.
+    // Absent, not ours, or not JSON.
     return undefined;
   }
 }
 
-/** Written by `writeRefused`, so that what else stands inside the message is a message. */
+/** Checks the fields that select and sort; `writeRefused` wrote the file, so the rest of the message is not checked. */
 function isRefusedFile(value: unknown): value is RefusedFile {
   if (!isRecord(value) || !isRecord(value['message'])) return false;
   const { id, streamId } = value['message'];

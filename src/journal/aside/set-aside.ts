@@ -1,7 +1,7 @@
 /**
- * What stands aside under a journal's path until an operator has looked at it: messages that the store refuses, in
- * `refused/`, and segments in which records are damaged, in `damaged/`. Both have a bound of age and of size: what is
- * over it is deleted, oldest first, told and counted.
+ * Files that are kept under a journal's path for an operator: messages that the store refuses, in `refused/`, and segments with damaged
+ * records, in `damaged/`. Both directories have a limit of age and of size; files over it are deleted, oldest first, and this is logged
+ * and counted.
  */
 import { lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { lstat, readdir, rm } from 'node:fs/promises';
@@ -10,21 +10,21 @@ import { basename, dirname, join } from 'node:path';
 import { isMissing } from '../../core/values.ts';
 import { checkDirectory } from '../ours.ts';
 
-/** Kept so long, and so much of each kind. */
+/** The limits of age and size, for each kind. */
 export interface AsideBound {
   readonly maxAgeMs: number;
   readonly maxBytes: number;
 }
 
-/** Of one kind, as it was found last. */
+/** The files of one kind, as of the last refresh. */
 export interface AsideCount {
   readonly files: number;
   readonly bytes: number;
-  /** Deleted by this process, because they were too old or too much. */
+  /** How many files this process has deleted because of the limits. */
   readonly expired: number;
 }
 
-/** A file that stands aside. */
+/** A file in `damaged/` or `refused/`. */
 export interface AsideFile {
   readonly file: string;
   readonly bytes: number;
@@ -32,26 +32,26 @@ export interface AsideFile {
   readonly writtenAtMs: number;
 }
 
-/** 90 days, and an eighth of the journal's bound. */
+/** The limits for a journal of `maxBytes`: 90 days, and an eighth of `maxBytes`. */
 export function asideBoundOf(maxBytes: number): AsideBound {
   return { maxAgeMs: 90 * 24 * 3_600_000, maxBytes: maxBytes / 8 };
 }
 
 const DAMAGED = 'damaged';
 
-/** A look at `refused/` costs what is in it, so it is looked at every minute only. */
+/** How often `refused/` is listed; the cost grows with the number of files in it. */
 const REFUSED_EVERY_MS = 60_000;
 
 export interface SetAsideOptions {
   /** The journal's path. */
   readonly path: string;
   readonly bound: AsideBound;
-  /** So many files of a kind were deleted. */
+  /** `files` files of a kind were deleted because of the limits. */
   readonly onExpired: (kind: 'damaged' | 'refused', files: number) => void;
   readonly onError: (error: unknown) => void;
 }
 
-/** What stands aside under a journal's path. */
+/** The files in `damaged/` and `refused/` under a journal's path. */
 export class SetAside {
   readonly #path: string;
   readonly #onError: (error: unknown) => void;
@@ -60,7 +60,7 @@ export class SetAside {
   #refusedAtMs = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
 
-  /** Knows nothing before the first `refresh`. */
+  /** `counts` is 0 before the first `refresh`. */
   constructor({ path, bound, onExpired, onError }: SetAsideOptions) {
     this.#path = path;
     this.#onError = onError;
@@ -70,12 +70,12 @@ export class SetAside {
     this.#refused = directory('refused');
   }
 
-  /** What is known of each kind. */
+  /** The counts of each kind, as of the last refresh. */
   get counts(): Readonly<Record<'damaged' | 'refused', AsideCount>> {
     return { damaged: this.#damaged.count, refused: this.#refused.count };
   }
 
-  /** Moves a damaged segment aside. Throws what the disk throws; the segment is where it was then. */
+  /** Moves a damaged segment to `damaged/`. Throws the error of the file system; the segment is then not moved. */
   add(segment: string): void {
     const directory = join(this.#path, DAMAGED);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -85,7 +85,7 @@ export class SetAside {
     this.#damaged.note(size);
   }
 
-  /** Looks again, since others add and remove files too, and keeps both in their bounds. Never rejects. */
+  /** Lists both directories again, because other processes change them too, and deletes files over the limits. Never rejects. */
   refresh(): Promise<void> {
     this.#looking ??= this.#look()
       .catch(this.#onError)
@@ -115,7 +115,7 @@ class AsideDirectory {
     this.#onExpired = onExpired;
   }
 
-  /** One more stands there. */
+  /** Counts a file that was added. */
   note(size: number): void {
     const { files, bytes, expired } = this.count;
     this.count = { files: files + 1, bytes: bytes + size, expired };
@@ -137,7 +137,7 @@ class AsideDirectory {
   }
 }
 
-/** The damaged segments under a journal's path, oldest first; none when nothing was ever damaged. Rejects with what the disk says. */
+/** The damaged segments under a journal's path, oldest first; empty where `damaged/` does not exist. Rejects with the error of the disk. */
 export function listDamaged(path: string): Promise<readonly AsideFile[]> {
   return listFiles(join(path, DAMAGED));
 }
@@ -150,7 +150,7 @@ async function listFiles(directory: string): Promise<readonly AsideFile[]> {
       const { size, mtimeMs } = await lstat(file);
       all.push({ file, bytes: size, writtenAtMs: mtimeMs });
     } catch (error) {
-      // Somebody removed it.
+      // It was deleted meanwhile.
       if (!isMissing(error)) throw error;
     }
   }
