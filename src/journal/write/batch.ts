@@ -1,6 +1,6 @@
 /**
- * The records of one tick, in one reused buffer, and their way to the disk: one `writeSync` at a known position.
- * A batch is whole or it is nothing: after a failed write the file is cut back to where the batch began.
+ * Collects the records of one tick in one reused buffer, and writes them with one `writeSync` at a known position.
+ * A batch is written whole or not at all: after a failed write the file is truncated to where the batch began.
  */
 import { performance } from 'node:perf_hooks';
 import type { Files } from '../fs.ts';
@@ -12,15 +12,15 @@ import type { Segments } from './segments.ts';
 import { Log } from './stream-log.ts';
 import type { LogHost, RecordPlace, Segment } from './stream-log.ts';
 
-/** The buffer begins small; a batch is written when it has so many bytes. */
+/** The initial size of the buffer, and the size at which a batch is written. */
 const START_BYTES = 64 * 1024;
 const WRITE_AT_BYTES = 256 * 1024;
 
-/** A write that took longer is slow; so many in a row and the disk is left alone. */
+/** A write that takes longer is slow; after so many in a row the journal degrades as `slow`. */
 const SLOW_WRITE_MS = 50;
 const SLOW_STRIKES = 3;
 
-/** A block of most file systems: a disk that takes less takes nothing. */
+/** The payload of a probe: one block of most file systems, so that a full disk refuses it. */
 const PROBE = Buffer.alloc(4096);
 
 export interface BatchOptions {
@@ -28,22 +28,22 @@ export interface BatchOptions {
   readonly segments: Segments;
   readonly health: JournalHealth;
   readonly onError: (error: unknown) => void;
-  /** After a write that worked. */
+  /** Called after a successful write. */
   readonly onWrote: () => void;
-  /** A segment whose tail could not be cut: its logs have to be written again. */
+  /** The end of a segment could not be truncated after a failed write: its logs have to be written again. */
   readonly onTornSegment: (segment: Segment) => void;
 }
 
-/** A class, because it is used at every tick, and an accessor of an object literal is a slow one. */
+/** A class, because it is used at every tick, and an accessor of an object literal is slow. */
 export class Batch {
-  /** Counts the writes that worked; moves before `put` returns when that wrote out. */
+  /** Number of successful writes; increases before `put` returns, where that wrote out. */
   writes = 0;
   readonly #options: BatchOptions;
   /** Filled again for each record. */
   readonly #head: RecordHead = { kind: KIND.open, stream: 0, offset: 0, payloadBytes: 0 };
   #buffer = Buffer.allocUnsafeSlow(START_BYTES);
   #fill = 0;
-  /** A write failed; nothing is taken until `finish` has said so. */
+  /** A write failed; `put` returns -1 until `finish` has reported it. */
   #failed = false;
   #target: Segment | undefined;
   #lastSegment: Segment | undefined;
@@ -80,7 +80,7 @@ export class Batch {
     return this.#writeOut() ? bytes : -1;
   }
 
-  /** Writes what is there. False when this or an earlier write since the last call failed. */
+  /** Writes what was added. False when this or an earlier write since the last call failed. */
   finish(): boolean {
     this.#writeOut();
     const whole = !this.#failed;
@@ -88,13 +88,13 @@ export class Batch {
     return whole;
   }
 
-  /** Where the record put last begins. */
+  /** Where the last added record begins. */
   lastPlace(): RecordPlace | undefined {
     const segment = this.#lastSegment;
     return segment && { segment, position: this.#lastPosition };
   }
 
-  /** Milliseconds spent in writes since this was last called. */
+  /** Milliseconds spent in writes since the last call. */
   takeSpentMs(): number {
     const spent = this.#spentMs;
     this.#spentMs = 0;
@@ -102,8 +102,8 @@ export class Batch {
   }
 
   /**
-   * Writes and fsyncs a record that means nothing, to see whether the disk works. False when it does not, or is slow;
-   * health is blocked then. Rejects when the fsync fails.
+   * Writes and fsyncs a probe record, to test whether the disk works. False when the write failed or was slow; health is blocked then.
+   * Rejects when the fsync fails.
    */
   async probeDisk(): Promise<boolean> {
     const { segments, health, files } = this.#options;
@@ -188,7 +188,7 @@ export class Batch {
   }
 }
 
-/** `writeSync` may write less than asked and say nothing; it throws at the next call when the disk is full. */
+/** `writeSync` may write fewer bytes than requested without an error; on a full disk the next call throws. */
 function writeFully(files: Files, segment: Segment, bytes: Buffer, length: number): void {
   let done = 0;
   while (done < length) {
@@ -199,7 +199,7 @@ function writeFully(files: Files, segment: Segment, bytes: Buffer, length: numbe
   }
 }
 
-/** Takes a half-written batch away; false when even that fails. */
+/** Truncates a half-written batch; false when that fails too. */
 function cutBack({ files, onError }: BatchOptions, segment: Segment): boolean {
   try {
     files.truncate(segment.fd, segment.size);

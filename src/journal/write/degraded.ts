@@ -1,13 +1,13 @@
 /**
- * Whether the journal can be relied on. It degrades for a reason out of a closed set, tells so once, and tries by
- * itself to work again: a full disk is emptied, a volume comes back, and nobody restarts a process for that.
+ * Whether the journal can be relied on. It degrades for one of a closed set of reasons, reports each change once, and recovers by
+ * itself: when a full disk is freed or a volume is mounted again, no restart is needed.
  */
 import { isObject } from '../../core/values.ts';
 
 /** Why it cannot be relied on. */
 export type DegradedReason = 'full' | 'read-only' | 'slow' | 'io-error' | 'untrusted';
 
-/** What a file system error means for us; everything else is `io-error`. */
+/** The reason for an error code of the file system; every other code is `io-error`. */
 const REASON_OF_CODE: Readonly<Record<string, DegradedReason>> = {
   ENOSPC: 'full',
   EDQUOT: 'full',
@@ -20,27 +20,27 @@ const REASON_OF_CODE: Readonly<Record<string, DegradedReason>> = {
   ENOTOURS: 'untrusted',
 };
 
-/** The first probe of the disk, and the longest time between two. */
+/** The time to the first probe of the disk, and the longest time between two. */
 const PROBE_FIRST_MS = 100;
 const PROBE_MAX_MS = 5_000;
 
-/** A disk that was slow is left alone for so long. */
+/** How long nothing is written to a disk that was slow. */
 const SLOW_PAUSE_MS = 10_000;
 
-/** Which reason an error is. */
+/** The reason for an error. */
 export function reasonOf(error: unknown): DegradedReason {
   const code = isObject(error) && 'code' in error ? error.code : '';
   return (typeof code === 'string' ? REASON_OF_CODE[code] : undefined) ?? 'io-error';
 }
 
 export interface JournalHealthOptions {
-  /** Counts the logs that are not whole on disk. */
+  /** Number of logs that are incomplete on disk. */
   readonly incomplete: () => number;
-  /** Makes the directory when there is none. Rejects with what the disk says. */
+  /** Creates the directory when there is none. Rejects with the error of the file system. */
   readonly ensureDirectory: () => Promise<void>;
-  /** Writes and fsyncs a record that means nothing. False when the disk did not take it and `block` was called. */
+  /** Writes and fsyncs a probe record. False when that failed or was slow and `block` was called. */
   readonly probeDisk: () => Promise<boolean>;
-  /** Writes again what is not whole on disk, and fsyncs it. */
+  /** Writes again and fsyncs the logs that are incomplete on disk. */
   readonly rewrite: () => Promise<void>;
   readonly onDegraded: (reason: DegradedReason | undefined) => void;
   readonly onError: (error: unknown) => void;
@@ -48,11 +48,11 @@ export interface JournalHealthOptions {
   readonly slowPauseMs: number | undefined;
 }
 
-/** A class, because it is asked at every tick, and an accessor of an object literal is a slow one (V8, Node 20 to 26). */
+/** A class, because it is read at every tick, and an accessor of an object literal is slow (V8, Node 20 to 26). */
 export class JournalHealth {
   /** Nothing may be written now. */
   blocked = false;
-  /** The journal's own bound is reached: only endings and settlements may be written. */
+  /** The share of `maxBytes` for bodies is used up: only endings and settlements may be written. */
   over = false;
   readonly #options: JournalHealthOptions;
   #blockedFor: DegradedReason | undefined;
@@ -72,7 +72,7 @@ export class JournalHealth {
     return this.#options.incomplete() > 0 ? this.#told : undefined;
   }
 
-  /** Stops all writing until a probe of the disk went well. */
+  /** Stops all writing until a probe of the disk succeeds. */
   block(reason: DegradedReason): void {
     const { slowPauseMs = SLOW_PAUSE_MS } = this.#options;
     this.#blockedFor = reason;
@@ -91,7 +91,7 @@ export class JournalHealth {
     this.review();
   }
 
-  /** Tells when the reason has changed; call it when the number of incomplete logs did. */
+  /** Calls `onDegraded` when the reason has changed; to be called after the number of incomplete logs has changed. */
   review(): void {
     const now = this.reason;
     if (now === undefined) this.#delayMs = PROBE_FIRST_MS;
@@ -105,7 +105,7 @@ export class JournalHealth {
     clearTimeout(this.#timer);
   }
 
-  /** Only when a record has reached the disk are streams written to the journal again, first those that are not whole. */
+  /** Probes the disk; when the probe record is fsynced, allows writing again and rewrites the incomplete logs first. */
   async #recover(): Promise<void> {
     const { ensureDirectory, probeDisk, rewrite, onError } = this.#options;
     try {
@@ -122,39 +122,39 @@ export class JournalHealth {
   }
 }
 
-/** Pieces are taken up to this share, and again when there is a little room below it. */
+/** Shares of `maxBytes`: pieces of bodies are written up to the first, and after that again below the second. */
 const BODY_SHARE = 0.95;
 const RESUME_SHARE = 0.9;
 
 /**
- * The bound of everything that a journal may hold. Pieces of bodies may fill most of it; the rest is kept for endings
- * and settlements, so that a full journal can still say what became of the streams in it.
+ * The size limit of a journal. Pieces of bodies may use most of it; the rest is reserved for endings and settlements, so that a full
+ * journal can still record how its streams ended.
  */
 export class Quota {
   readonly #maxBytes: number;
   readonly #usedBytes: () => number;
   readonly #health: JournalHealth;
 
-  /** `usedBytes` is asked each time. */
+  /** `usedBytes` is called at each check. */
   constructor(maxBytes: number, usedBytes: () => number, health: JournalHealth) {
     this.#maxBytes = maxBytes;
     this.#usedBytes = usedBytes;
     this.#health = health;
   }
 
-  /** Tells health when the share for pieces would be used up by so many bytes more, or has room again. */
+  /** Updates `health.over`: whether `moreBytes` would use up the share for pieces, or there is room again. */
   review(moreBytes: number): void {
     const share = (this.#usedBytes() + moreBytes) / this.#maxBytes;
     const { over } = this.#health;
     if (over ? share < RESUME_SHARE : share >= BODY_SHARE) this.#health.setOver(!over);
   }
 
-  /** Not even an ending fits. */
+  /** Whether `maxBytes` is used up, so that not even an ending fits. */
   isReached(): boolean {
     return this.#usedBytes() >= this.#maxBytes;
   }
 
-  /** So many bytes more fit into the share for pieces; into all of it, when they make room for others. */
+  /** Whether `bytes` more fit into the share for pieces, or into `all` of the limit, for a copy that lets segments be deleted. */
   fits(bytes: number, share: 'pieces' | 'all'): boolean {
     return this.#usedBytes() + bytes <= this.#maxBytes * (share === 'pieces' ? BODY_SHARE : 1);
   }

@@ -1,12 +1,12 @@
 /**
- * A log as records: what waits of it, or all of it. Nothing here touches a file; that is the batch's.
+ * Encodes a log as records: its pending part, or all of it. Nothing here writes to a file; the batch does that.
  */
 import type { Piece } from '../../core/save-port.ts';
 import type { Batch } from './batch.ts';
 import { KIND } from '../record.ts';
 import type { Log } from './stream-log.ts';
 
-/** One record holds so much of a body at most; three bytes for each UTF-16 unit still fit into a payload. */
+/** The most of a body in one record: with three bytes for each UTF-16 unit it still fits into a payload. */
 const TEXT_UNITS = 256 * 1024;
 const BYTES = 512 * 1024;
 
@@ -17,7 +17,7 @@ export interface WholeStream {
   readonly endJson: string | undefined;
 }
 
-/** Puts what waits of a log: its open record if it has none, its pieces, its ending. */
+/** Adds the pending part of a log: its open record if it has none on disk, its pieces, its ending. */
 export function putPending(batch: Batch, log: Log): void {
   const openJson = log.opened ? undefined : log.openJson;
   if (openJson !== undefined) putOpen(batch, log, openJson);
@@ -26,27 +26,27 @@ export function putPending(batch: Batch, log: Log): void {
   log.plain = log.state === 'live' && !log.isSettled;
 }
 
-/** Puts all of a log, in place of what there is of it on the disk. */
+/** Adds all of a log, which replaces its records on disk. */
 export function putWhole(batch: Batch, log: Log, { openJson, body, endJson }: WholeStream): void {
   const expected = log.offset + pendingBytes(log);
   log.offset = 0;
   putOpen(batch, log, openJson);
   for (const piece of body) putPiece(batch, log, piece);
-  // The capture may take a piece before the log does, or after; in the second case it is not in `body` yet.
+  // The capture may get a piece before the log does, or after; in the second case the piece is not in `body` yet.
   if (log.offset < expected) putPieces(batch, log);
   log.clearPending();
   log.endJson = endJson;
   putEnd(batch, log);
 }
 
-/** Puts that the store has it, up to the log's offset and revision. */
+/** Adds a `settled` record: the store has the message, up to the log's offset and revision. */
 export function putSettled(batch: Batch, log: Log): void {
   const revision = Buffer.alloc(4);
   revision.writeInt32LE(log.revision, 0);
   batch.put(log, KIND.settled, revision);
 }
 
-/** UTF-8 bytes of what waits. */
+/** UTF-8 bytes of the pending pieces. */
 export function pendingBytes(log: Log): number {
   if (log.parts === undefined) return Buffer.byteLength(log.text);
   return bytesOf(log.parts);

@@ -23,12 +23,12 @@ import type { Log } from './stream-log.ts';
 import { StreamLogs } from './streams.ts';
 import { LogWriter } from './writer.ts';
 
-/** What tests may put in place of a real disk. */
+/** Replacements for tests. */
 export interface JournalSeams {
   readonly files?: Partial<Files>;
   /** Default 8 MiB. */
   readonly segmentBytes?: number;
-  /** How long a slow disk is left alone; default 10 s. */
+  /** How long nothing is written to a slow disk; default 10 s. */
   readonly slowPauseMs?: number | undefined;
   /** Default 60 s. */
   readonly quietMs?: number;
@@ -43,7 +43,7 @@ export interface WriteEngineOptions {
   readonly seams: JournalSeams;
   readonly lease: Lease;
   readonly setAside: SetAside;
-  /** Bytes that count for the bound but are not ours to write. */
+  /** Bytes that count for `maxBytes` but are not in our own segments. */
   readonly otherBytes: () => number;
   readonly onWrite: (seconds: number) => void;
   readonly onDegraded: (reason: DegradedReason | undefined) => void;
@@ -60,7 +60,7 @@ const SEGMENT_BYTES = 8 * 1024 * 1024;
 /** How many entries are looked up on disk before the event loop is yielded. */
 const LOOKS_PER_TURN = 256;
 
-/** A small bound gets small segments, so that there are always enough of them to delete. */
+/** With a small `maxBytes` segments are smaller, so that there are at least so many of them to delete. */
 const SEGMENTS_AT_LEAST = 8;
 
 export class WriteEngine {
@@ -132,14 +132,14 @@ export class WriteEngine {
     });
   }
 
-  /** Removes what was saved a while ago, also where nothing new comes that would fill the segment. */
+  /** Deletes the current segment when its streams are saved and nothing was written for a while, so that it need not fill up first. */
   sealQuiet(): void {
     if (this.segments.sealQuiet()) this.syncer.sweep();
   }
 
   /**
-   * Gives up the kept messages that are meant, and takes their text off the disk, and that of all that are settled. What is
-   * still live is `onTheWay`. Rejects with what the disk says.
+   * Purges the kept messages for which `isMeant` is true, and erases from disk their text and that of all settled messages. Live streams
+   * are counted as `onTheWay`. Rejects with the error of the file system.
    */
   async purge(isMeant: (stream: OpenedStream) => boolean): Promise<Omit<PurgeCounts, 'unknown'>> {
     const counts = { purged: 0, onTheWay: 0 };
@@ -153,7 +153,7 @@ export class WriteEngine {
       log.isPurged = true;
       this.streams.finish(log);
     }
-    // That they are settled is on the disk before their text is gone.
+    // Their settlements must be fsynced before their text is erased.
     await this.syncer.request();
     const needed = new Set(Array.from(this.logs.onDisk, ({ number }) => number));
     const files = this.segments.all.map(({ path, salt, size: until }) => ({ path, salt, until }));
@@ -161,7 +161,7 @@ export class WriteEngine {
       try {
         await eraseRecords(file, (stream) => !needed.has(stream));
       } catch (error) {
-        // Nobody needed it, and it went.
+        // The file was not needed any more and was deleted meanwhile.
         if (!isMissing(error)) throw error;
       }
     }
@@ -174,13 +174,13 @@ export class WriteEngine {
     return json === undefined ? undefined : parseOpened(json);
   }
 
-  /** The directory was deleted: what was in it is written again, from memory or out of the open files. */
+  /** The directory was deleted: its content is written again, from memory or from the open files. */
   rescue(): void {
     for (const segment of this.segments.all) this.logs.invalidateSegment(segment);
     this.segments.seal();
   }
 
-  /** The directory is another process's now, and with it every stream that no memory has. */
+  /** Another process has taken the directory over, and with it every stream that is only on disk. */
   abandon(): void {
     for (const log of this.logs.abandon()) this.streams.waiting.delete(log);
     this.segments.forget(false);
@@ -190,7 +190,7 @@ export class WriteEngine {
   async sync(log: Log): Promise<boolean> {
     this.streams.rewrite(log);
     this.writer.flush();
-    // More may be appended and written while the round runs: that is not waited for.
+    // Pieces that are appended and written during the round are not waited for.
     const upTo = log.writtenAt;
     if (this.syncer.has(log, upTo)) return true;
     await this.syncer.request();
@@ -198,8 +198,8 @@ export class WriteEngine {
   }
 
   /**
-   * Writes and fsyncs what there is, and leaves it to the next process. What comes after that is written elsewhere: a
-   * stream that goes on is written again there, from memory.
+   * Writes and fsyncs everything, and leaves it to the next process. A stream that continues after that is written again to a new
+   * directory, from memory.
    */
   async close(): Promise<void> {
     this.streams.finishSettled();
@@ -218,7 +218,7 @@ export class WriteEngine {
       incomplete: () => logs.needRewrite.size,
       ensureDirectory: () => lease.ensure(),
       probeDisk: () => this.#probeDisk(),
-      // The round writes again what needs it, and fsyncs it.
+      // The round rewrites the logs that need it, and fsyncs them.
       rewrite: () => this.syncer.request(),
       onDegraded,
       onError,

@@ -1,8 +1,7 @@
 /**
  * Fsyncs in rounds. All requests that come while a round runs are served together by the next round.
- * A round is more than an fsync: it looks whether the directory is still ours, deletes what nobody needs, and after a
- * failed fsync gives up the segment (the kernel has dropped the pages and will not say so twice) and writes its
- * streams again.
+ * A round does more than an fsync: it checks whether the directory is still ours, and deletes segments that no log needs. After a
+ * failed fsync it invalidates the segment (the kernel has dropped the pages and reports that only once) and writes its streams again.
  */
 import type { Files } from '../fs.ts';
 import type { Lease } from '../lease/lease.ts';
@@ -26,16 +25,16 @@ export interface SyncerOptions {
   readonly rewriter: Rewriter;
   readonly lease: Lease;
   readonly fsyncMs: number;
-  /** Somebody deleted or truncated a segment; what memory or the open file has of it is written again. */
+  /** Another process deleted or truncated a segment; what is in memory or in the open file is written again. */
   readonly onDamaged: (path: string, how: 'deleted' | 'truncated') => void;
   readonly onError: (error: unknown) => void;
 }
 
 export class Syncer {
   readonly #options: SyncerOptions;
-  /** The last write that is on the disk. */
+  /** Number of the last write that is fsynced. */
   #durable = 0;
-  /** A file was made whose name may not be on the disk yet. */
+  /** A file was created whose directory entry is not fsynced yet. */
   #newFiles = false;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
@@ -46,7 +45,7 @@ export class Syncer {
     this.#options = options;
   }
 
-  /** Resolves after a round that began after this call. Never rejects. */
+  /** Resolves after a round that begins after this call. Never rejects. */
   request(): Promise<void> {
     if (this.#running === undefined) {
       clearTimeout(this.#timer);
@@ -65,7 +64,7 @@ export class Syncer {
     return this.#next;
   }
 
-  /** Something was written: a round is due within `fsyncMs`. */
+  /** Schedules a round within `fsyncMs`, after a write. */
   soon(): void {
     if (this.#timer !== undefined || this.#stopped) return;
     this.#timer = setTimeout(() => void this.request(), this.#options.fsyncMs);
@@ -77,13 +76,13 @@ export class Syncer {
     this.#options.segments.sweep(this.#durable);
   }
 
-  /** True when what the writes up to number `upTo` held of this log is on the disk, also where it was written again since. */
+  /** Whether everything of this log in the writes up to number `upTo` is fsynced, also where it was written again since. */
   has(log: Log, upTo: number): boolean {
     const isWhole = log.opened && !log.needsRewrite;
     return isWhole && Math.max(upTo, log.rewrittenAt) <= this.#durable;
   }
 
-  /** Resolves when no round runs, and none was asked for. */
+  /** Resolves when no round runs and none is requested. */
   async idle(): Promise<void> {
     for (;;) {
       const last = this.#next ?? this.#running;
@@ -114,7 +113,7 @@ export class Syncer {
     health.review();
   }
 
-  /** False when something that was written is not on the disk now. */
+  /** False when something that was written could not be fsynced or was lost. */
   async #syncOnce(): Promise<boolean> {
     const { batch, segments, writer, lease } = this.#options;
     writer.flush();
@@ -124,7 +123,7 @@ export class Syncer {
       ...dirty.map((segment) => this.#syncSegment(segment)),
       this.#syncDirectory(),
     ]);
-    // Where it was lost, everything has to be written again elsewhere.
+    // When the directory was lost, everything has to be written again to a new one.
     if (!(await lease.check())) return false;
     if (!this.#checkSegments(dirty)) return false;
     if (!done.every(Boolean)) return false;
@@ -132,7 +131,7 @@ export class Syncer {
     return true;
   }
 
-  /** Looks for segments that somebody deleted or truncated. False when there is one. */
+  /** Invalidates segments that another process deleted or truncated. False when there is one. */
   #checkSegments(written: readonly Segment[]): boolean {
     const { files, segments, logs, onDamaged } = this.#options;
     let isWhole = true;
@@ -175,7 +174,7 @@ export class Syncer {
   }
 }
 
-/** How another process changed a segment. A write behind a truncated end leaves zeros before it. */
+/** How another process changed a segment. A write after a truncation leaves zeros before it, so the first record is checked too. */
 function harmTo(
   files: Files,
   { fd, size }: Segment,

@@ -7,9 +7,9 @@ import type { Segments } from './segments.ts';
 import type { Log, Segment } from './stream-log.ts';
 
 export class LogSet {
-  /** Logs of which something is on disk. */
+  /** Logs that have records on disk. */
   readonly onDisk = new Set<Log>();
-  /** Logs that have to be written again. One that is unrecoverable is not among them. */
+  /** Logs that need a rewrite, without unrecoverable ones. */
   readonly needRewrite = new Set<Log>();
   readonly #segments: Segments;
 
@@ -20,18 +20,18 @@ export class LogSet {
   /** Its records cannot be relied on. */
   invalidate(log: Log): void {
     log.needsRewrite = true;
-    // Nothing can be done for an unrecoverable one, and the journal is not degraded for it.
+    // An unrecoverable log cannot be rewritten, so it does not count as incomplete, and the journal is not degraded because of it.
     if (!log.unrecoverable) this.needRewrite.add(log);
   }
 
-  /** What waits of it is not written. */
+  /** Discards its pending pieces, so that it needs a rewrite. */
   skip(log: Log): void {
     log.unrecoverable ||= log.body === undefined && !log.settlePending && log.state !== 'over';
     log.clearPending();
     this.invalidate(log);
   }
 
-  /** Its records are whole again at the head. */
+  /** Its records are complete again at the head. */
   markWhole(log: Log): void {
     log.needsRewrite = log.unrecoverable;
     this.needRewrite.delete(log);
@@ -45,7 +45,7 @@ export class LogSet {
     this.#segments.releaseAll(log);
   }
 
-  /** Nothing more is written to this segment, and nothing in it is relied on. */
+  /** Stops writing to this segment; all logs in it need a rewrite. */
   invalidateSegment(segment: Segment): void {
     if (this.#segments.all.at(-1) === segment) this.#segments.seal();
     segment.invalid = true;
@@ -66,7 +66,7 @@ export class LogSet {
     return gone;
   }
 
-  /** The files are left to the next process: only a log that takes something more is written again, elsewhere. */
+  /** Leaves the files to the next process. A log that gets another piece is written again, to a new directory. */
   leave(): readonly Log[] {
     const gone = this.abandon();
     this.needRewrite.clear();

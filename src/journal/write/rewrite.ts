@@ -37,7 +37,7 @@ export class Rewriter {
     this.#options = options;
   }
 
-  /** Writes a whole stream again from memory and lets its old records go. False when that failed. */
+  /** Writes a whole stream again from memory and releases its old records. False when that failed. */
   rewriteStream(log: Log): boolean {
     const { batch, quota, health, logs, segments, onError } = this.#options;
     if (health.blocked) return false;
@@ -62,8 +62,7 @@ export class Rewriter {
   }
 
   /**
-   * Writes again everything that needs it: from memory what memory has; the rest of what is invalid is read back from
-   * where it is. Never rejects.
+   * Writes again every log that needs it: from memory where the body is there, else from the files of invalid segments. Never rejects.
    */
   async rewriteInvalid(): Promise<void> {
     const { logs, segments, health } = this.#options;
@@ -80,7 +79,7 @@ export class Rewriter {
     await this.compact(segments.all.filter(({ invalid }) => invalid));
   }
 
-  /** Copies what is needed of these segments. Never rejects; what could not be copied stays where it is. */
+  /** Copies the needed records of these segments to the head. Never rejects; a segment that could not be copied stays. */
   async compact(candidates: readonly Segment[]): Promise<void> {
     const { health, quota, onError } = this.#options;
     for (const segment of candidates) {
@@ -93,7 +92,7 @@ export class Rewriter {
     }
   }
 
-  /** Only its settlement could not be written. */
+  /** Writes only the settlement again, which could not be written before. */
   #settleAgain(log: Log): void {
     this.#options.logs.forget(log);
     log.settlePending = true;
@@ -112,7 +111,7 @@ export class Rewriter {
       const copied: CopiedRecord[] = [];
       const result = scan(bytes, range, (record) => {
         const log = logs.get(record.stream);
-        // Settled or written again meanwhile: then it does not need this any more.
+        // A log that was settled or rewritten meanwhile does not need this record any more.
         if (log === undefined || !segment.logs.has(log)) return;
         copyRecord(batch, log, record, bytes);
         copied.push({ log, kind: record.kind, place: batch.lastPlace() });
@@ -163,10 +162,10 @@ function copyRecord(batch: Batch, log: Log, record: FoundRecord, bytes: Buffer):
   batch.put(log, known, bytes.subarray(payloadAt, payloadAt + payloadBytes), offset);
 }
 
-/** Settlements in a segment that may go are about records that are gone already. */
+/** Kinds that are copied. Settlements are not: the records that they settle are in older segments, which are deleted first. */
 const COPIED: readonly Kind[] = [KIND.open, KIND.text, KIND.bytes, KIND.end];
 
-/** A log as its memory has it; `undefined` when only the disk does. */
+/** A log from memory; `undefined` when it is only on disk. */
 function wholeOf(log: Log, onError: (error: unknown) => void): WholeStream | undefined {
   try {
     const { openJson, body, endJson } = log;

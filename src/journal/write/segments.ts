@@ -1,11 +1,11 @@
 /**
  * The segments of the running process, oldest first: which one is written, which logs need records in them, and when one may be
  * deleted. A segment is deleted only after all older ones: a `settled` record comes after the records that it settles, so
- * as long as deletion goes from the front, no crash can bring a settled or discarded stream back.
+ * with deletion in this order no crash can bring a settled or discarded stream back.
  *
- * Compaction: when the records still needed in the oldest segments together are under a quarter of them, those are
- * written again at the head. So all sealed segments together never stay larger than four times what is needed. In a
- * journal that is full every quarter counts, one segment at a time.
+ * Compaction: when the records still needed in a run of oldest segments are under a quarter of its bytes, they are written again at the
+ * head. So all sealed segments together never stay larger than four times what is needed. In a full journal the oldest segment alone
+ * is compacted, when under three quarters of it are needed.
  */
 import { isMissing } from '../../core/values.ts';
 import type { Files } from '../fs.ts';
@@ -17,12 +17,12 @@ import type { Extent, Log, Segment } from './stream-log.ts';
 const COMPACT_BELOW = 1 / 4;
 const COMPACT_BELOW_WHEN_FULL = 3 / 4;
 
-/** A segment is sealed when it is so full, so that one more batch does not take it over its size. */
+/** The share of its size at which a segment is sealed, so that one more batch does not exceed the size. */
 const SEAL_AT = 7 / 8;
 
 export interface SegmentsOptions {
   readonly files: Files;
-  /** Asked for each new file, because an owner can move. */
+  /** Called for each new file, because the directory changes when it was taken over. */
   readonly directory: () => string;
   readonly segmentBytes: number;
   readonly setAside: SetAside;
@@ -48,7 +48,7 @@ export class Segments {
     this.#options = options;
   }
 
-  /** The one being written; makes it when there is none. Throws what the disk throws. */
+  /** The segment that is being written; creates it when there is none. Throws the error of the file system. */
   current(): Segment {
     this.#open ??= this.#make();
     return this.#open;
@@ -59,7 +59,7 @@ export class Segments {
     this.#open = undefined;
   }
 
-  /** Seals the current segment when nobody needs it and nothing was written for a minute. False when it did not. */
+  /** Seals the current segment when no log needs it and nothing was written for `quietMs`. False when it did not. */
   sealQuiet(): boolean {
     const isQuiet = performance.now() - this.#grewAtMs >= this.#options.quietMs;
     if (!isQuiet || this.#open === undefined || this.#open.logs.size > 0) return false;
@@ -78,12 +78,12 @@ export class Segments {
     if (open.size >= this.#options.segmentBytes * SEAL_AT) this.#open = undefined;
   }
 
-  /** `log` has so many more bytes in `segment`. */
+  /** Counts `added` more bytes of `log` in `segment`. */
   charge(log: Log, segment: Segment, added: number): void {
     let extent = log.extents[log.extents.length - 1];
     if (extent?.segment !== segment) {
       extent = { segment, bytes: 0 };
-      // Nearly always the only one; `push` and a spread would make room for sixteen more.
+      // Nearly always the only element: `concat` allocates exactly one, `push` and a spread reserve sixteen more.
       log.extents = log.extents.concat(extent);
       segment.logs.add(log);
     }
@@ -92,8 +92,8 @@ export class Segments {
   }
 
   /**
-   * Nobody needs these records of `log` any more (its `extents` are already what remains); `movedAt` is the write
-   * that replaced them, 0 when none did.
+   * These records of `log` are not needed any more (`log.extents` is already what remains); `movedAt` is the number of the write that
+   * replaced them, 0 when none did.
    */
   release(log: Log, extents: readonly Extent[], movedAt: number): void {
     for (const { segment, bytes } of extents) {
@@ -105,7 +105,7 @@ export class Segments {
     }
   }
 
-  /** Nobody needs any record of `log` any more. */
+  /** No record of `log` is needed any more. */
   releaseAll(log: Log): void {
     const { extents } = log;
     log.extents = [];
@@ -122,7 +122,7 @@ export class Segments {
     }
   }
 
-  /** The oldest segments, when what they hold should be written again so that they can go. */
+  /** The oldest segments whose needed records should be written again, so that the segments can be deleted. */
   compactable(isFull: boolean): readonly Segment[] {
     if (!isFull) return this.#longestUnneededRun();
     return this.all
@@ -130,14 +130,14 @@ export class Segments {
       .filter((first) => first !== this.#open && first.live < first.size * COMPACT_BELOW_WHEN_FULL);
   }
 
-  /** Whether a segment was made since this was last called. */
+  /** Whether a segment was created since the last call. */
   takeMade(): boolean {
     const made = this.#made;
     this.#made = false;
     return made;
   }
 
-  /** Closes every file and forgets it; deletes it too when `remove`. */
+  /** Closes every file and clears the list; with `remove` deletes the files too. */
   forget(remove: boolean): void {
     for (const segment of this.all) this.#close(segment, remove);
     this.all = [];
@@ -176,7 +176,7 @@ export class Segments {
       if (remove && segment.isDamaged) setAside.add(segment.path);
       else if (remove) files.remove(segment.path);
     } catch (error) {
-      // Somebody else deleted it.
+      // Another process deleted it.
       if (!isMissing(error)) onError(error);
     }
   }

@@ -2,39 +2,38 @@
  * The log of one stream. `append` runs for every chunk of every response, so this is a class (one hidden shape, no closures) and
  * does the minimum: it adds the piece to a string, and with the first piece of a tick it adds the log to the writer's list.
  *
- * Pieces are joined by plain concatenation. That is right because they arrive well-formed, one by one, as their
- * bytes go to the wire: a lone surrogate was replaced before it came here, so no two halves can meet in the string
- * and become a character that the client was never sent.
+ * Pieces are joined by plain concatenation. That is correct because each piece is well-formed: the capture has replaced lone
+ * surrogates, so two halves cannot join to a character that the client never received.
  */
 import type { Captured, Piece, StreamLog, WriteTime } from '../../core/save-port.ts';
 import { openJson } from '../record-json.ts';
 import type { OpenFacts } from '../record-json.ts';
 
-/** A segment of the running process: one file of records, and what the writer knows about it. */
+/** A segment of the running process: one file of records, and the writer's state of it. */
 export interface Segment {
   readonly number: number;
   readonly salt: number;
   readonly path: string;
   readonly fd: number;
-  /** Bytes of whole records. What lies behind them, if anything, is nothing. */
+  /** Bytes of whole records. Bytes of the file after them are ignored. */
   size: number;
-  /** Bytes of records that somebody still needs. */
+  /** Bytes of records that a log still needs. */
   live: number;
   /** The logs that have records in it. */
   readonly logs: Set<Log>;
-  /** Written since the last fsync that worked. */
+  /** Written since the last successful fsync. */
   dirty: boolean;
-  /** What is in it is not relied on: an fsync failed, or its tail is torn. */
+  /** Its content cannot be relied on: an fsync failed, its tail is torn, or another process deleted or truncated it. */
   invalid: boolean;
-  /** Records in it cannot be read back: it is set aside when nobody needs it, not deleted. */
+  /** Records in it cannot be read: when no log needs it, it is moved to `damaged/` instead of deleted. */
   isDamaged: boolean;
-  /** What is behind its size is not read. */
+  /** Bytes after `size` are not read, so there is no torn record. */
   readonly mayBeTorn: false;
-  /** The write that moved the last record out of it: the file may go when that write is durable. */
+  /** Number of the write that copied the last record out of it: the file may be deleted when that write is durable. */
   movedAt: number;
 }
 
-/** Part of a segment that one log fills. */
+/** How many bytes of a segment one log needs. */
 export interface Extent {
   readonly segment: Segment;
   bytes: number;
@@ -46,12 +45,12 @@ export interface RecordPlace {
   readonly position: number;
 }
 
-/** What a log needs of the writer. */
+/** The writer, for a log. */
 export interface LogHost {
-  /** Puts the log on the list, and `schedules` that the list is written, unless the caller sees to it. */
+  /** Puts the log on the list; with `schedules` also schedules the flush of the list. */
   enqueue(log: Log, schedules: boolean): void;
   flush(): void;
-  /** A stream goes on that was kept or settled. */
+  /** A kept or settled stream continues. */
   reopen(log: Log): void;
   /** See `StreamLog`. */
   releaseBody(log: Log): number | undefined;
@@ -65,7 +64,7 @@ export interface LogHost {
 /** `live`: the saver or the stream has the text in memory. `kept`: only the disk has it. `over`: it is no longer needed. */
 export type LogState = 'live' | 'kept' | 'over';
 
-/** One stream's place in the journal. What is not in `StreamLog` belongs to the writer. */
+/** One stream in the journal. Members that are not in `StreamLog` are for the writer only. */
 export class Log implements StreamLog {
   readonly host: LogHost;
   /** The stream's number in its records. */
@@ -78,45 +77,45 @@ export class Log implements StreamLog {
   parts: Piece[] | undefined = undefined;
   /** On the writer's list. */
   queued = false;
-  /** A text piece may simply be added to `text`. */
+  /** A text piece can be added to `text` without any other step. */
   plain = true;
   readonly ahead: boolean;
   /** Epoch milliseconds. */
   readonly startedAtMs: number;
 
   state: LogState = 'live';
-  /** Everything captured so far; gone once it is kept. */
+  /** Everything captured so far; `undefined` once it is only on disk. */
   body: Captured | undefined;
-  /** What the open record says; gone once it is kept, then `openAt` says where it is. */
+  /** Content of the open record; `undefined` once it is only on disk, at `openAt`. */
   openFacts: OpenFacts | undefined;
   endJson: string | undefined = undefined;
   opened = false;
   endPending = false;
-  /** The store has it up to `offset` and `revision`, and the disk has to be told. */
+  /** The store has it up to `offset` and `revision`; the `settled` record is not written yet. */
   settlePending = false;
   /** Bytes of the body that have been written. */
   offset = 0;
   /** Revision of the last `end`; -1 before it. */
   revision = -1;
-  /** Where the last `end` stands in the body; more may have come after it. */
+  /** Bytes of the body that the last `end` covers; more may have followed. */
   endsAt = 0;
 
   extents: Extent[] = [];
   openAt: RecordPlace | undefined = undefined;
   endAt: RecordPlace | undefined = undefined;
-  /** Its records are not whole, or not to be trusted: it has to be written again before it is safe. */
+  /** Its records are incomplete or cannot be relied on: it has to be written again before it is safe. */
   needsRewrite = false;
-  /** A piece was missed that no memory has: it can never be whole on disk again. */
+  /** A piece was not written and is not in memory: it can never be complete on disk again. */
   unrecoverable = false;
-  /** An operator has given it up. */
+  /** An operator has purged it. */
   isPurged = false;
-  /** The store has all that it said, but its stream may go on, and no memory has the body: its records stay. */
+  /** The store has its message, but its stream may continue, and its body is not in memory: its records stay. */
   isSettled = false;
   /** Its stream is over. */
   isClosed = false;
-  /** Number of the last write that held something of it. */
+  /** Number of the last write that contained a record of it. */
   writtenAt = 0;
-  /** Number of the last write that held all of it again, because what there was could not be relied on. */
+  /** Number of the last write that contained all of it again, because its records could not be relied on. */
   rewrittenAt = 0;
   /** When it began to wait for the store, by `performance.now()`; 0 when it does not. */
   waitingSinceMs = 0;
@@ -145,7 +144,7 @@ export class Log implements StreamLog {
     if (!this.queued) this.host.enqueue(this, when !== 'turn');
   }
 
-  /** JSON of the open record: made when it is written, which is once for nearly every stream, and not kept. */
+  /** JSON of the open record: serialised at each access, because nearly every stream writes it only once. */
   get openJson(): string | undefined {
     return this.openFacts && openJson(this.openFacts);
   }
@@ -174,7 +173,7 @@ export class Log implements StreamLog {
     return this.host.readBack(this, bytes);
   }
 
-  /** Forgets what waits to be written. */
+  /** Discards the pending pieces and the pending end. */
   clearPending(): void {
     this.text = '';
     this.parts = undefined;
@@ -182,7 +181,7 @@ export class Log implements StreamLog {
     this.plain = this.state === 'live' && !this.isSettled;
   }
 
-  /** The message is kept, and everything is on disk: nothing of it stays in memory. */
+  /** Everything is on disk: releases it from memory. */
   releaseMemory(): void {
     this.body = undefined;
     this.openFacts = undefined;
@@ -190,7 +189,7 @@ export class Log implements StreamLog {
   }
 
   private appendOther(piece: Piece): void {
-    // What was already said about this stream (an end, a settlement) must be on disk before what comes after it.
+    // A pending end or settlement must be written before the piece that follows it.
     if (this.endPending || this.settlePending) this.host.flush();
     if (this.state !== 'live' || this.isSettled) this.host.reopen(this);
     if (typeof piece === 'string' && this.parts === undefined) {
@@ -203,7 +202,7 @@ export class Log implements StreamLog {
       this.text = '';
       this.plain = false;
     }
-    // Bytes are the capture's own copy; nobody writes to them again.
+    // The capture made its own copy of these bytes, so they do not change.
     this.parts.push(piece);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The life of a log: opened with its stream, ended, kept when only the disk has it any more, settled when the store has it,
- * and opened again when a stream goes on after all that.
+ * The lifecycle of a log: opened with its stream, ended, kept when it is only on disk, settled when the store has it, and reopened when
+ * its stream continues after that.
  */
 import { epochOf, systemClock } from '../../core/clock.ts';
 import type { Captured, OpenedStream, Piece } from '../../core/save-port.ts';
@@ -34,7 +34,7 @@ export class StreamLogs implements LogHost {
     this.#options = options;
   }
 
-  /** Epoch milliseconds since when the oldest kept one waits; 0 when none does. */
+  /** Epoch milliseconds since which the oldest kept log waits; 0 when none waits. */
   get oldestMs(): number {
     // The first one was kept first.
     const [first] = this.waiting;
@@ -48,7 +48,7 @@ export class StreamLogs implements LogHost {
       number: ++this.#lastNumber,
       openFacts: { stream, instance: lease.current?.id ?? '', store },
       body,
-      // With a timer in place of ticks, the app has said that some milliseconds may be lost.
+      // With `flushMs` above 0 the app accepts the loss of some milliseconds, so clients do not wait for the write.
       ahead: flushMs === 0,
     });
   }
@@ -68,35 +68,35 @@ export class StreamLogs implements LogHost {
     log.state = 'kept';
     log.plain = false;
     this.waiting.add(log);
-    // Otherwise memory is all there is, and it stays until the log is written again.
+    // Otherwise the body exists only in memory, where it stays until the log is written again.
     if (!log.needsRewrite && log.opened) log.releaseMemory();
   }
 
   /**
-   * Its message is where it belongs. Where memory could not write it again, a stream that may go on is continued on disk, and its
-   * records go when it is over.
+   * Its message is in the store or refused. Where the body is not in memory and the stream may continue, the records are kept on disk
+   * until the stream is over.
    */
   settle(log: Log): void {
     const isContinued = !log.isClosed && log.body === undefined && !log.needsRewrite;
     if (log.state === 'over' || !isContinued) return this.finish(log);
     this.reopen(log);
     log.isSettled = true;
-    // So that what comes next is noticed.
+    // So that the next piece takes the slow path of `append`, which reopens the log.
     log.plain = false;
   }
 
-  /** Its stream is over: nothing more comes. */
+  /** Its stream is over: no more pieces follow. */
   close(log: Log): void {
     log.isClosed = true;
     if (log.isSettled) this.finish(log);
   }
 
-  /** The journal closes: what the store has is not left to the next process. */
+  /** Finishes logs whose message the store has, before the journal closes, so that the next process does not find them. */
   finishSettled(): void {
     for (const log of Array.from(this.#options.logs.onDisk)) if (log.isSettled) this.finish(log);
   }
 
-  /** Nobody needs it any more: its message is where it belongs, or there is none. */
+  /** Its records are not needed any more: its message is in the store, refused or purged, or it has none. */
   finish(log: Log): void {
     const { logs } = this.#options;
     if (log.state === 'over') return;
@@ -105,14 +105,14 @@ export class StreamLogs implements LogHost {
     log.clearPending();
     this.waiting.delete(log);
     const isOnDisk = logs.onDisk.has(log);
-    // The records are let go at once, so that a full disk can be emptied; files go only after a later write.
+    // The records are released at once, so that a full disk can be freed; files are deleted only after a later write.
     logs.forget(log);
     if (!isOnDisk) return;
     log.settlePending = true;
     this.enqueue(log);
   }
 
-  /** Puts a log that is not whole on disk on the writer's list, where memory has all of it. */
+  /** Puts a log that needs a rewrite on the writer's list. */
   rewrite(log: Log): void {
     if (log.needsRewrite && log.state !== 'over') this.enqueue(log, false);
   }
@@ -126,7 +126,7 @@ export class StreamLogs implements LogHost {
   }
 
   reopen(log: Log): void {
-    // What was kept is still on disk and can simply be continued; what was settled may be gone.
+    // A kept log is still on disk and is appended to; the records of a settled one may be deleted, so it needs a rewrite.
     if (log.state === 'over') {
       log.unrecoverable ||= log.body === undefined;
       this.#options.logs.invalidate(log);
@@ -158,7 +158,7 @@ export class StreamLogs implements LogHost {
 }
 
 function noteEnd(log: Log, ending: Ending): void {
-  // Of a log that is not whole on disk, only its memory knows how long the body is.
+  // `offset` of a log that is incomplete on disk is too small: the length is that of the body in memory.
   const whole = log.needsRewrite ? log.body?.pieces : undefined;
   log.endsAt = whole === undefined ? log.offset + pendingBytes(log) : bytesOf(whole);
   log.endJson = endJson(ending);

@@ -1,6 +1,6 @@
 /**
- * Writes what the logs hold. Every log that took a piece is on one list; the flush that the first of them queued for
- * the end of its tick, or of its turn, encodes them all and writes once, before any socket's cork is taken away.
+ * Writes the pending records of logs. Every log with a new piece is on one list. The first log of a tick or turn schedules a flush for
+ * its end; the flush encodes all logs and writes once, before any socket is uncorked.
  */
 import type { Batch } from './batch.ts';
 import type { JournalHealth, Quota } from './degraded.ts';
@@ -10,7 +10,7 @@ import type { Rewriter } from './rewrite.ts';
 import type { Segments } from './segments.ts';
 import type { Log } from './stream-log.ts';
 
-/** In one tick, so much may be written again of logs that need it; the others wait for theirs. */
+/** The most bytes that one tick rewrites of logs that need it; the other logs are rewritten by a later tick. */
 const REWRITE_BYTES_PER_TICK = 1024 * 1024;
 
 export interface LogWriterOptions {
@@ -37,7 +37,7 @@ export class LogWriter {
     this.#options = options;
   }
 
-  /** Puts a log on the list, and queues the flush unless the caller sees to that. */
+  /** Puts a log on the list, and schedules the flush unless the caller does that. */
   enqueue(log: Log, schedules = true): void {
     log.queued = true;
     this.#pending.push(log);
@@ -60,7 +60,7 @@ export class LogWriter {
     try {
       this.#writeAll(logs);
     } catch (error) {
-      // Nothing in there may throw; should it, the streams are written again from memory.
+      // `#writeAll` must not throw; if it does, the streams are written again from memory.
       for (const log of logs) this.#options.logs.skip(log);
       this.#options.onError(error);
     }
@@ -76,7 +76,7 @@ export class LogWriter {
     if (spentMs > 0) onWrite(spentMs / 1000);
   }
 
-  /** Returns the logs that have to be written as a whole instead. */
+  /** Returns the logs that need a rewrite instead. */
   #encodeAll(logs: readonly Log[]): readonly Log[] {
     const { batch, logs: set } = this.#options;
     let whole: Log[] = NONE;
@@ -87,7 +87,7 @@ export class LogWriter {
       index++;
       if (!this.#encode(log)) (whole = whole === NONE ? [] : whole).push(log);
       if (batch.writes === writes) continue;
-      // What was added before is on its way; this log may be only half of it.
+      // Logs before this one are written; of this log possibly only a part.
       ({ writes } = batch);
       safe = index;
     }
@@ -95,7 +95,7 @@ export class LogWriter {
     return whole;
   }
 
-  /** Puts one log into the batch; false when it cannot go piece by piece. */
+  /** Adds the pending records of one log to the batch; false when the log needs a rewrite instead. */
   #encode(log: Log): boolean {
     const { batch, health, logs } = this.#options;
     if (log.settlePending) this.#settle(log);
@@ -104,7 +104,7 @@ export class LogWriter {
       log.clearPending();
       return true;
     }
-    // Without a memory, what it says now is all that can be added.
+    // Where the body is not in memory, only the pending records can be written.
     if (log.needsRewrite && log.body !== undefined) return false;
     if (health.over && (log.text !== '' || log.parts !== undefined || !log.opened)) {
       logs.skip(log);
@@ -119,7 +119,7 @@ export class LogWriter {
   #settle(log: Log): void {
     log.settlePending = false;
     putSettled(this.#options.batch, log);
-    // Nobody needs the settlement itself: it goes with the segment it stands in.
+    // No log needs the settlement itself: it is deleted with its segment.
     this.#options.segments.releaseAll(log);
   }
 
@@ -133,7 +133,7 @@ export class LogWriter {
   }
 }
 
-/** What waits, at most: three bytes of UTF-8 for each unit. */
+/** The most bytes that the pending pieces can have: three bytes of UTF-8 for each unit. */
 function mostBytes(logs: readonly Log[]): number {
   let units = 0;
   for (const { text, parts } of logs) {
