@@ -1,6 +1,6 @@
 /**
- * Noise or a failure: two facts must agree, what the error looks like and what its stream knows. An error is judged
- * with its causes: one failure among them makes it a failure, whatever it is wrapped in.
+ * Decides between noise and failure: an error is noise only if its fields match a signature and the facts of its stream agree. An error
+ * is judged with its causes: one failure among them makes it a failure, whatever wraps it.
  */
 import type { StreamFacts } from '../core/current-stream.ts';
 import { isSaveError, isStopReason } from '../core/current-stream.ts';
@@ -12,12 +12,12 @@ import { requestErrorOf } from './request-errors.ts';
 import { FAILURES, SIGNATURES } from './signatures.ts';
 import { isReference } from '../core/values.ts';
 
-/** The answer. */
+/** The result of `classify`. */
 export type Classification = ({ readonly noise: true } & Noise) | { readonly noise: false };
 
-/** How deep causes are followed: beyond that they say nothing new, and chains may be cyclic. */
+/** How deep causes are followed: deeper ones add nothing, and chains may be cyclic. */
 const MAX_DEPTH = 5;
-/** How many errors of an AggregateError, in all, are looked at: more than that is not one cancellation. */
+/** How many errors are examined in all, those of AggregateErrors included: with more, the error is a failure. */
 const MAX_ERRORS = 100;
 
 const FAILURE: Classification = { noise: false };
@@ -29,7 +29,7 @@ export function classify(error: unknown, facts: StreamFacts): Classification {
     const noise = judge(error, { facts, examined: 0 }, 0);
     return typeof noise === 'object' ? { noise: true, ...noise } : FAILURE;
   } catch {
-    // A getter or a proxy that throws: whatever that is, it is no cancellation that we know.
+    // A getter or a proxy threw: no known cancellation does that.
     return FAILURE;
   }
 }
@@ -40,7 +40,7 @@ interface Case {
   examined: number;
 }
 
-/** What one error says: noise, a failure, or nothing, which is a failure too unless its cause says more. */
+/** The judgement of one error. `nothing`: it matches no row; then its cause decides, and without one it is a failure. */
 type Judgement = Noise | 'failure' | 'nothing';
 
 function judge(error: unknown, about: Case, depth: number): Judgement {
@@ -59,7 +59,7 @@ function judge(error: unknown, about: Case, depth: number): Judgement {
 
 const OWN_ABORT: Noise = { reason: 'own-abort', signature: 'own abort reason' };
 
-/** What the stream's own signal was aborted with, or the event that told of it. */
+/** Whether it is the abort reason of the stream's own signal, or the `abort` event of that signal. */
 function isOwnAbort(error: object, { abortReason }: StreamFacts): boolean {
   if (abortReason === undefined) return false;
   if (error === abortReason) return true;
@@ -67,14 +67,14 @@ function isOwnAbort(error: object, { abortReason }: StreamFacts): boolean {
   return isReference(target) && property(target, 'reason') === abortReason;
 }
 
-/** A request failed with it while the answer was wanted, whoever says so only now. */
+/** Whether a request failed with it while the answer was still wanted, even if it is reported only now. */
 function isFromBefore(error: object, { departedAt }: StreamFacts): boolean {
   const at = requestErrorOf(error)?.at;
-  // In the turn before, it may have met the close earlier than the stream did.
+  // One turn earlier counts as simultaneous: the request may see the close before the stream does.
   return at !== undefined && departedAt !== undefined && at.turn < departedAt.turn - 1;
 }
 
-/** This process destroyed the request when the stream's signal was aborted; later it may have had other reasons. */
+/** Whether this process destroyed the request when the stream's signal was aborted; a later destroy may have another cause. */
 function isOwnDestroy(error: object, { departedAt, abortReason }: StreamFacts): boolean {
   const seen = requestErrorOf(error);
   if (seen?.destroyed !== true || departedAt === undefined || abortReason === undefined)
@@ -82,7 +82,7 @@ function isOwnDestroy(error: object, { departedAt, abortReason }: StreamFacts): 
   return seen.at.atMs >= departedAt.atMs && seen.at.turn <= departedAt.turn + 1;
 }
 
-/** One failure among them is a failure, and so is none at all. */
+/** The judgement of the errors of an AggregateError: a failure if one of them is not noise, or if there are none. */
 function judgeAll(errors: unknown, about: Case, depth: number): Judgement {
   if (!Array.isArray(errors)) return 'failure';
   let first: Noise | undefined;
@@ -94,7 +94,7 @@ function judgeAll(errors: unknown, about: Case, depth: number): Judgement {
   return first ?? 'failure';
 }
 
-/** By what it matches itself, given what its cause is. */
+/** The judgement of an error by the rows that it matches itself; `cause` is that of its cause. */
 function judgeOne(error: object, facts: StreamFacts, cause: Judgement): Judgement {
   const row = SIGNATURES.find((signature) => matches(error, signature));
   if (row !== undefined) return meets(row.needs, error, facts, cause) ? noiseOfRow(row) : 'failure';

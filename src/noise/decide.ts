@@ -1,7 +1,7 @@
 /**
- * Is this error of this stream noise? Asked by every place that meets errors: the error handler, `keep.classify`,
- * loggers, span processors. The first answer stands for an error object and its stream, so that all places agree,
- * it is counted once, and what broke while the client was there stays a failure after it has left.
+ * Whether an error of a stream is noise. Every place that handles errors calls this: the error handler, `keep.classify`, adapters of
+ * loggers, span processors. The first decision for an error object and its stream is final, so that all places agree, each error is
+ * counted once, and an error from before the client left stays a failure afterwards.
  */
 import { type CurrentStream, currentStream, followStreams } from '../core/current-stream.ts';
 import type { NoiseReason } from '../core/names/labels.ts';
@@ -12,11 +12,11 @@ export type { NoiseReason } from '../core/names/labels.ts';
 import { isReference } from '../core/values.ts';
 import { sharedState } from '../core/shared-state.ts';
 
-/** An error that was called noise. */
+/** An error that is noise. */
 export interface FoundNoise {
   /** The kind: one of a closed set. */
   readonly reason: NoiseReason;
-  /** What it was recognised by; never its message. */
+  /** The signature that it matched; never its message. */
   readonly signature: string;
   readonly streamId: string;
 }
@@ -28,12 +28,12 @@ const decided = sharedState(
 );
 
 /**
- * What is known of `error` in the stream of `res`, or, without it, in the stream that the caller runs in. `undefined`
- * when it is no noise or no stream is known. Counts, once per error object and stream. Never throws.
+ * Decides about `error` in the stream of `res`, or, without it, in the stream that the caller runs in. `undefined` when it is not noise
+ * or no stream is found. Counts noise, once for each error object and stream. Never throws.
  *
- * Without `res` it works for handlers that began after `followStreams()`, which adapters call when they are made; the
- * first call without `res` does so too. Listeners of request and response run in the connection's context, where no
- * stream is known: give `res` there.
+ * Without `res` it works for handlers that began after `followStreams()`, which adapters call when they are created; the first call
+ * without `res` calls it too. Listeners of request and response run in the context of the connection, where no stream is found: pass
+ * `res` there.
  */
 export function noiseOf(error: unknown, res?: object): FoundNoise | undefined {
   if (res === undefined) followStreams();

@@ -1,6 +1,6 @@
 /**
- * One error, one count, also where it is met twice in two shapes: as an object by a logger, and as the text that a log
- * record holds of it. Of a stream's noise it is remembered how OpenTelemetry would write it.
+ * Counts an error once, also where it arrives in two forms: as an object from a logger, and as text in a log record. For each stream it
+ * stores noise in the form in which OpenTelemetry serialises it.
  */
 import type { CurrentStream } from '../core/current-stream.ts';
 import { property } from './matcher.ts';
@@ -15,13 +15,13 @@ export interface SerialisedException {
   readonly stacktrace?: string | undefined;
 }
 
-/** By stream, then by what is written: `text` while only a text was counted, whose error may still come. */
+/** By stream, then by serialised form. `text`: only the text was counted so far, and its error object may follow. */
 const known = sharedState(
   'noise.known',
   () => new WeakMap<CurrentStream, Map<string, 'text' | 'error'>>(),
 );
 
-/** Whether an error object, met for the first time, is to be counted: not when its text was. */
+/** Whether a new error object is to be counted: not when its text was counted before. */
 export function countsError(stream: CurrentStream, error: object): boolean {
   const key = keyOf(serialise(error));
   const shapes = shapesOf(stream);
@@ -30,7 +30,7 @@ export function countsError(stream: CurrentStream, error: object): boolean {
   return before !== 'text';
 }
 
-/** Whether a text is to be counted: once, and not when its error was. */
+/** Whether a text is to be counted: once, and not when its error object was counted. */
 export function countsText(stream: CurrentStream, exception: SerialisedException): boolean {
   const key = keyOf(exception);
   const shapes = shapesOf(stream);
@@ -51,7 +51,7 @@ function serialise(error: object): SerialisedException {
   return { type: code || name || '', message: message ?? '' };
 }
 
-/** Nothing of an error is called: it may be anything that was thrown. */
+/** Reads a field as text. Calls no method of the error, which may be any value. */
 function textOf(error: object, key: string): string {
   const value = property(error, key);
   return typeof value === 'string' || typeof value === 'number' ? String(value) : '';

@@ -1,7 +1,7 @@
-/** What a cancellation looks like in the words of libraries: the second half of the table of signatures. */
+/** Cancellation errors of libraries: the second half of the table of signatures. */
 import { BEFORE_ASKING, OF_ABORT, OF_SERVER, type Signature } from './matcher.ts';
 
-/** Asked after the rows of Node: a name that a library shares with Node is Node's. */
+/** Used after the rows of Node, so an error that matches both counts as Node's. */
 export const OF_LIBRARIES: readonly Signature[] = [
   {
     id: 'UND_ERR_ABORTED',

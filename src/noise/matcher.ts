@@ -1,6 +1,6 @@
 /**
- * What a row of the noise tables can say of an error, and whether an error matches it. Nothing is read but the fields that
- * the row names, because nobody vouches for an object that was thrown.
+ * The rows of the noise tables, and whether an error matches one. Only the fields that the row names are read, because a thrown object
+ * may have getters with any behaviour.
  */
 import type { NoiseReason } from '../core/names/labels.ts';
 import { isReference } from '../core/values.ts';
@@ -23,9 +23,9 @@ export interface Matcher {
   /** A class in its prototype chain: some libraries set no name and no code. */
   readonly className?: string;
   readonly message?: string | RegExp;
-  /** What some libraries call their code. */
+  /** The field in which some libraries put their code. */
   readonly type?: string;
-  /** The stack trace: it tells whose error it is where nothing else does. Without one the row does not fit. */
+  /** The stack trace: it shows the origin of an error where no other field does. An error without one does not match. */
   readonly stack?: RegExp;
   /** Whether a system call failed. */
   readonly syscall?: boolean;
@@ -37,16 +37,16 @@ export interface Signature extends Matcher {
   readonly id: string;
   readonly reason: NoiseReason;
   readonly needs: Need;
-  /** Where the look comes from. */
+  /** Where these fields are documented or set. */
   readonly source: string;
 }
 
-/** A row of the table of failures: never noise, and whatever it is a cause of is a failure too. */
+/** A row of the table of failures: an error that matches is never noise, nor is an error that has it as a cause. */
 export interface Failure extends Matcher {
   readonly source: string;
 }
 
-/** True when everything that `matcher` names agrees. May throw what a getter or a proxy throws. */
+/** Whether every field that `matcher` names agrees. May throw what a getter or a proxy throws. */
 export function matches(error: object, matcher: Matcher): boolean {
   const { code, name, className, message, syscall, type, stack } = matcher;
   return (
@@ -60,7 +60,7 @@ export function matches(error: object, matcher: Matcher): boolean {
   );
 }
 
-/** A class of this name is in the prototype chain: a package may be installed twice, so identity would not do. */
+/** Whether a class of this name is in the prototype chain. By name, because a package may be installed twice. */
 export function isOfClass(error: object, className: string): boolean {
   let prototype: unknown = Object.getPrototypeOf(error);
   // Real chains are short; a proxy's may have no end.
@@ -84,23 +84,23 @@ function agrees(wanted: string | number | RegExp | undefined, error: object, key
 }
 
 /*
- * Stack patterns: whose an error is, by the frames of Node's own in its stack trace. A code tells what happened, and not to
- * whom; the frames are the same on Node 20, 22, 24 and 26. Without frames (a small `Error.stackTraceLimit`, a stack
- * written by somebody else) there is no evidence, and the error stays a failure.
+ * Stack patterns: the object that an error belongs to, by Node's own frames in its stack trace. A code tells what happened, but not to
+ * which object; the frames are the same on Node 20, 22, 24 and 26. Without frames (a small `Error.stackTraceLimit`, a replaced stack)
+ * there is no evidence, and the error stays a failure.
  */
 
 /**
- * Made by a response: the first frame that names the object which was called names one. Node's streams give the same
- * codes for files, programs and answers of providers. `Type.function` is how V8 writes it (v8.dev/docs/stack-trace-api).
+ * Created by a response: the first frame that names the called object names a response. Node's streams use the same codes for files,
+ * child processes and responses of providers. V8 writes `Type.function` (v8.dev/docs/stack-trace-api).
  */
 export const OF_RESPONSE =
   /^[^\n]*\n {4}at (?:(?:new )?\w+ \([^\n]*\n {4}at )*(?:ServerResponse|Http2ServerResponse|ServerHttp2Stream)\./;
 
-/** Made when a client's connection closed: Node lib/_http_server.js; a response of an upstream never comes by there. */
+/** Created when a client's connection closed: Node lib/_http_server.js; no response of an upstream passes this function. */
 export const OF_SERVER = /\n {4}at abortIncoming \(node:_http_server:/;
 
-/** Made while an `abort()` told of itself: Node lib/internal/abort_controller.js; a time-out does not come by there. */
+/** Created during a call of `abort()`: Node lib/internal/abort_controller.js; a time-out does not pass this function. */
 export const OF_ABORT = /\n {4}at AbortController\.abort \(node:internal\/abort_controller:/;
 
-/** Made by node-fetch itself, and not by a signal, which may be that of a time-out. */
+/** Created by node-fetch itself, not in a listener of a signal, which may be that of a time-out. */
 export const BEFORE_ASKING = /^(?![^]*abort_controller)[^]*\n {4}at abort \(/;

@@ -1,7 +1,7 @@
 /**
- * When the errors of requests came, and whether this process had destroyed the request. A request that was destroyed
- * fails with the same `socket hang up` as one whose server hung up, and an abort from before the client left looks like
- * one from after it; what Node and undici tell on their diagnostics channels shows the difference.
+ * Records when a request failed, and whether this process had destroyed it. A destroyed request fails with the same `socket hang up` as
+ * one whose server closed the connection, and an abort before the client left looks like one after it; the diagnostics channels of Node
+ * and undici show the difference.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { type Moment, thisMoment } from '../core/current-stream.ts';
@@ -9,14 +9,14 @@ import { property } from './matcher.ts';
 import { isReference } from '../core/values.ts';
 import { sharedState } from '../core/shared-state.ts';
 
-/** What is known of the error of a request. */
+/** The record of a failed request. */
 export interface RequestError {
   readonly at: Moment;
   /** This process had destroyed the request. */
   readonly destroyed: boolean;
 }
 
-/** By error. Holds no error. */
+/** By error; held weakly. */
 const seen = sharedState('noise.request-errors', () => new WeakMap<object, RequestError>());
 
 /** `http.client.request.error` of Node's `node:http`, `undici:request:error` of `fetch` and undici. */
@@ -24,7 +24,7 @@ const CHANNELS = ['http.client.request.error', 'undici:request:error'] as const;
 
 let listening = false;
 
-/** Listens from now on; costs nothing but at an error of a request. */
+/** Subscribes to the channels, once; costs nothing until a request fails. */
 export function watchRequests(): void {
   if (listening) return;
   listening = true;
@@ -38,7 +38,7 @@ function note(event: unknown): void {
   seen.set(error, { at: thisMoment(), destroyed });
 }
 
-/** What is known of this error, if it is that of a request. */
+/** The record of the request that failed with this error; `undefined` where there is none. */
 export function requestErrorOf(error: object): RequestError | undefined {
   return seen.get(error);
 }

@@ -1,12 +1,12 @@
 /**
- * What a cancellation looks like, and what a failure does, as tables. A row is half of a verdict: it says what an error
- * looks like, and what its stream must know besides. The error's text is never enough, and where nothing better tells,
- * its row needs most. What a code alone says stands in core/error-facts.ts.
+ * The tables of cancellations and failures. A row names the fields of an error, and in `needs` the facts that its stream must have too.
+ * The text of an error alone is never sufficient; rows with weaker evidence need more of the stream. Facts that follow from a code alone
+ * are in core/error-facts.ts.
  */
 import { OF_LIBRARIES } from './libraries.ts';
 import { OF_RESPONSE, type Failure, type Signature } from './matcher.ts';
 
-/** What Node itself gives, and what the platform does. */
+/** Errors of Node and of the web platform. */
 const OF_NODE: readonly Signature[] = [
   {
     id: 'AbortError 20',
@@ -145,7 +145,7 @@ const OF_NODE: readonly Signature[] = [
 /** The first row that an error matches counts. */
 export const SIGNATURES: readonly Signature[] = [...OF_NODE, ...OF_LIBRARIES];
 
-/** Asked when no signature matches, beside the codes that are failures. */
+/** Used when no signature matches, together with the failure codes of core/error-facts.ts. */
 export const FAILURES: readonly Failure[] = [
   { name: 'TimeoutError', source: 'DOM standard, AbortSignal.timeout(): code 23' },
   {

@@ -1,6 +1,6 @@
 /**
- * `lastchunk/console`: lowers what is noise from `console.error` and `console.warn` to `console.debug`. For apps whose
- * log is the console, and for Express, which prints what nobody handled there. Only on request, and never swallows.
+ * `lastchunk/console`: lowers noise from `console.error` and `console.warn` to `console.debug`. For apps that log to the console, and
+ * for Express, which prints unhandled errors there. Installed only when the app calls it; drops no line.
  */
 import { followStreams } from '../../core/current-stream.ts';
 import { fieldsOf, noiseIn } from './line.ts';
@@ -14,11 +14,11 @@ type Print = (this: unknown, ...args: readonly unknown[]) => void;
 
 /** What `lowerConsoleNoise` returns. */
 export interface LoweredConsole {
-  /** Puts the original methods back; where somebody else has wrapped ours since, ours does nothing more. */
+  /** Restores the original methods; a method that other code has wrapped since stays, and lowers nothing any more. */
   uninstall(): void;
 }
 
-/** Patches `target`, the global console unless given. A lowered call gets one argument more, with why. */
+/** Patches `target`; default: the global console. A lowered call gets one more argument, an object with the reason. */
 export function lowerConsoleNoise(target: ConsoleLike = console): LoweredConsole {
   followStreams();
   let active = true;

@@ -1,12 +1,12 @@
 /**
- * What the adapters of loggers share: the errors that a log line is about, and what is said of a line that is noise. A
- * line is noise only if every error in it is: one real failure among them, and it stays what it was.
+ * Shared code of the logger adapters: finds the errors in a log line, and makes the fields of a line that is noise. A line is noise only
+ * if every error in it is noise; with one failure it keeps its level.
  */
 import { isNativeError } from 'node:util/types';
 import { type FoundNoise, noiseOf } from '../decide.ts';
 import { isRecord } from '../../core/values.ts';
 
-/** What a lowered line says of itself. */
+/** The fields that a lowered line gets. */
 export interface NoiseFields {
   readonly noise: true;
   /** The kind, as in the label of `lastchunk_noise_total`. */
@@ -14,12 +14,12 @@ export interface NoiseFields {
   readonly streamId: string;
 }
 
-/** Names under which an error stands in the fields of a line: pino's and bunyan's word, and everybody else's. */
+/** Fields of a line that contain an error: `err` in pino and bunyan, `error` elsewhere. */
 const ERROR_KEYS = ['err', 'error'] as const;
 
 /**
- * Why a line made of these arguments is noise, or `undefined`. Never throws: a field that cannot be read is the
- * logger's business. Counts each error once, whoever else is asked about it.
+ * Why a line with these arguments is noise, or `undefined`. Never throws: where a field cannot be read, the line is not noise. Counts each
+ * error once, together with all other places.
  */
 export function noiseIn(args: readonly unknown[]): FoundNoise | undefined {
   try {
@@ -28,7 +28,7 @@ export function noiseIn(args: readonly unknown[]): FoundNoise | undefined {
     const found = errors.map((error) => noiseAbout(error, res));
     return found.every((one) => one !== undefined) ? found[0] : undefined;
   } catch {
-    // A getter or a proxy of the app's threw. What cannot be looked at is not called noise.
+    // A getter or a proxy of the app threw: a line that cannot be read is not noise.
     return undefined;
   }
 }
@@ -42,7 +42,7 @@ export function isError(value: unknown): value is Error {
   return value instanceof Error || isNativeError(value);
 }
 
-/** The response tells more surely whose error it is; in the listeners of a response nothing else does. */
+/** By the response where there is one: it identifies the stream more reliably, and in listeners of a response it is the only way. */
 function noiseAbout(error: Error, res: object | undefined): FoundNoise | undefined {
   return (res === undefined ? undefined : noiseOf(error, res)) ?? noiseOf(error);
 }

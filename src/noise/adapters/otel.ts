@@ -1,7 +1,7 @@
 /**
- * `lastchunk/otel`: takes the ERROR off what other instrumentations recorded of a client that left. A span's status cannot
- * be taken back by the API, so the processor hands the next one a view of the span; a log record may be changed while it
- * is emitted. Nothing of the OpenTelemetry SDK is imported.
+ * `lastchunk/otel`: removes the status ERROR that other instrumentations recorded when a client left. The API cannot reset the status of
+ * a span, so the processor passes a view of the span to the next processor; a log record can be changed while it is emitted. Nothing of
+ * the OpenTelemetry SDK is imported.
  */
 import {
   type CurrentStream,
@@ -59,23 +59,23 @@ const ERROR = 2;
 /** `SeverityNumber.DEBUG` of its logs data model. */
 const DEBUG = 5;
 
-/** What was recorded on a span with an error object at hand. */
+/** What was recorded on a span by `recordException`. */
 interface Recorded {
   /** The stream that the span was started in. */
   readonly stream: CurrentStream | undefined;
   readonly messages: unknown[];
   noise: FoundNoise | undefined;
-  /** Something was recorded that is no noise. */
+  /** An exception was recorded that is not noise. */
   failed: boolean;
 }
 
 /**
- * Makes a processor that hands everything on to `inner`: `noiseSpanProcessor(new BatchSpanProcessor(exporter))`.
+ * Creates a processor that passes everything on to `inner`: `noiseSpanProcessor(new BatchSpanProcessor(exporter))`.
  *
- * A span with the status ERROR is handed on without it, without `error.type` and with `lastchunk.noise.reason` and
- * `lastchunk.stream.id`, if everything that it recorded by `recordException` is noise of its stream, and nothing else says
- * that it failed: an exception that came by another way, a status message of another error, an HTTP status of 400 or
- * more. In doubt it stays ERROR. The exception event stays in any case.
+ * A span with the status ERROR is passed on with the status UNSET, without `error.type` and with `lastchunk.noise.reason` and
+ * `lastchunk.stream.id`, if every exception that it recorded by `recordException` is noise of its stream, and nothing else shows a
+ * failure: an exception event from another source, a status message of another error, an HTTP status of 400 or more. In doubt it stays
+ * ERROR. The exception event stays in any case.
  */
 export function noiseSpanProcessor<Started extends StartedSpan, Ended extends EndedSpan, Context>(
   inner: SpanProcessorOf<Started, Ended, Context>,
@@ -98,8 +98,8 @@ export function noiseSpanProcessor<Started extends StartedSpan, Ended extends En
 }
 
 /**
- * Makes a processor that lowers records about noise to DEBUG, with `lastchunk.noise.reason` and `lastchunk.stream.id`. It
- * exports nothing and must stand before the processor that does:
+ * Creates a processor that lowers records about noise to DEBUG, with `lastchunk.noise.reason` and `lastchunk.stream.id`. It exports
+ * nothing and must come before the processor that exports:
  * `processors: [noiseLogRecordProcessor(), new BatchLogRecordProcessor(exporter)]`.
  */
 export function noiseLogRecordProcessor(): NoiseLogRecordProcessor {
@@ -115,14 +115,14 @@ export function noiseLogRecordProcessor(): NoiseLogRecordProcessor {
       record.setSeverityNumber(DEBUG as never);
       record.setSeverityText('DEBUG');
     },
-    // Those that export say what they want.
+    // The exporting processors decide what is enabled.
     enabled: () => false,
     forceFlush: () => Promise.resolve(),
     shutdown: () => Promise.resolve(),
   };
 }
 
-/** An event holds the text of an exception and not the exception; so it is looked at on its way in. */
+/** Wraps `recordException`: an event of a span contains the text of an exception, but not the exception. */
 function listen(span: StartedSpan): Recorded {
   const stream = currentStream();
   const recorded: Recorded = { stream, messages: [], noise: undefined, failed: false };
@@ -137,7 +137,7 @@ function listen(span: StartedSpan): Recorded {
 
 function judge(recorded: Recorded, exception: unknown): void {
   const { stream, messages } = recorded;
-  // A listener of a socket runs outside the handler's context; the span remembers where it was started.
+  // A listener of a socket runs outside the handler's context, so the stream in which the span was started is used.
   const found =
     stream === undefined ? noiseOf(exception) : runInStream(stream, () => noiseOf(exception));
   recorded.noise ??= found;
@@ -150,7 +150,7 @@ function noiseOfSpan(span: EndedSpan, recorded: Recorded | undefined): FoundNois
   const { message } = span.status;
   const told = span.events.filter(({ name }) => name === 'exception').length;
   const otherwise =
-    // What a limit dropped, or was added as an event, nobody has looked at.
+    // Events that a limit dropped, or that were added by `addEvent`, were not judged.
     span.droppedEventsCount > 0 ||
     told > recorded.messages.length ||
     (message !== undefined && message !== '' && !recorded.messages.includes(message)) ||
@@ -172,7 +172,7 @@ function withoutError<Ended extends EndedSpan>(span: Ended, noise: FoundNoise): 
   }) as Ended;
 }
 
-/** A record never holds the error: the SDK takes its text, and drops an error that is given as an attribute. */
+/** A record never contains the error object: the SDK takes its text, and drops an error that is given as an attribute. */
 function noiseOfRecord({ attributes }: EmittedLogRecord): FoundNoise | undefined {
   const {
     'exception.type': type,

@@ -1,6 +1,6 @@
 /**
- * `lastchunk/pino`: lowers the lines about errors that are noise to debug. It is a `hooks.logMethod`, which sees the
- * error itself, before serializers make text of it. Nothing of pino is imported.
+ * `lastchunk/pino`: lowers lines about errors that are noise to debug level. It is a `hooks.logMethod`, which gets the error object before
+ * serializers convert it to text. Nothing of pino is imported.
  */
 import { followStreams } from '../../core/current-stream.ts';
 import { fieldsOf, noiseIn } from './line.ts';
@@ -28,8 +28,8 @@ export type PinoOwnHook = (this: never, args: never, method: never, level: numbe
 type Write = (this: object, ...args: unknown[]) => void;
 
 /**
- * Makes the hook: `pino({ hooks: { logMethod: noiseHook() } })`. `own` is the app's own hook; it is called once for each
- * line, with the level that the line has in the end.
+ * Creates the hook: `pino({ hooks: { logMethod: noiseHook() } })`. `own` is the app's own hook; it is called once for each line, with the
+ * final level of the line.
  *
  * A line is lowered by calling `debug` of the same logger, with the fields `noise`, `noiseReason` and `streamId`: where
  * the logger's level is `info`, it is counted and not printed. A line that is at debug or below keeps its level, and so
@@ -47,7 +47,7 @@ export function noiseHook(own?: PinoOwnHook): PinoLogMethodHook {
       else appHook.call(this, args, method, level);
       return;
     }
-    // A child, because only pino knows how to merge fields with what it was given: an error, an object, a format.
+    // A child, so that pino merges the fields with the arguments, which may be an error, an object or a format.
     const logger = this.child(fieldsOf(found));
     lowering = true;
     try {

@@ -1,15 +1,15 @@
 /**
- * Exceptions of which only the text is left: a log record holds a type and a message, and the error itself, its causes and
- * its identity are gone. Two facts are still asked for, and more than of an error: the look of a cancellation, and a
- * stream that nobody waits for *and* whose own signal has aborted. While a handler goes on without its client nothing
- * that it meets was cancelled by us, and without the causes a time-out of the app's own would look the same.
+ * Exceptions of which only the text is left: a log record has a type and a message, but not the error object and its causes. They are
+ * noise only under a stricter condition than error objects: the text matches a signature, the answer is no longer wanted, *and* the
+ * stream's own signal is aborted. While a handler continues without its client, lastchunk has cancelled nothing; without the causes, a
+ * time-out of the app would look the same.
  */
 import { currentStream } from '../../core/current-stream.ts';
 import { classify } from '../classify.ts';
 import { countsText, type SerialisedException } from '../dedup.ts';
 import type { FoundNoise } from '../decide.ts';
 
-/** The same question as `noiseOf`, about the stream that the caller runs in. Counts, once per stream and text. */
+/** Like `noiseOf`, for a serialised exception and the stream that the caller runs in. Counts once for each stream and text. */
 export function noiseOfSerialised(exception: SerialisedException): FoundNoise | undefined {
   const stream = currentStream();
   const facts = stream?.facts();
@@ -21,7 +21,7 @@ export function noiseOfSerialised(exception: SerialisedException): FoundNoise | 
   return { reason, signature, streamId: stream.id };
 }
 
-/** An error that would be written so. Our own reason is known by its message, which nobody else has. */
+/** An error that serialises to this exception. The stream's own abort reason is recognised by its unique message. */
 function standIn(exception: SerialisedException, abortReason: unknown): unknown {
   const { type, message, stacktrace: stack } = exception;
   const isDom = type === DOM_ABORT_ERR;

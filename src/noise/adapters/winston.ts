@@ -1,17 +1,17 @@
 /**
- * `lastchunk/winston`: lowers the lines about errors that are noise to debug. It is a format, and belongs first among
- * the formats of the logger: `errors()` and `splat()` replace the error by its text, and `colorize()` the level by
- * something that no level is called. Nothing of winston is imported.
+ * `lastchunk/winston`: lowers lines about errors that are noise to debug level. It is a format, and must come first among the formats of
+ * the logger: `errors()` and `splat()` replace the error by its text, and `colorize()` changes the name of the level. Nothing of winston
+ * is imported.
  */
 import { followStreams } from '../../core/current-stream.ts';
 import { bad, refuseUnknown, show } from '../../core/options.ts';
 import { fieldsOf, isError, noiseIn } from './line.ts';
 
-/** Under these a line keeps its level and its arguments (`triple-beam`, a package of winston's). */
+/** The keys of a line for its level and its arguments (`triple-beam`, a package of winston). */
 const LEVEL = Symbol.for('level');
 const SPLAT = Symbol.for('splat');
 
-/** Levels of winston's own sets that are no higher than debug: they stay. */
+/** Levels of winston's own sets that are not above debug: lines at these levels keep them. */
 const LOW = new Set(['debug', 'silly', 'trace']);
 
 /** A line, as winston hands it from format to format. */
@@ -35,9 +35,9 @@ export interface NoiseFormatOptions {
 /**
  * Makes the format: `format.combine(noiseFormat(), format.errors({ stack: true }), format.json())`. Throws `bad-option`.
  *
- * A lowered line gets the fields `noise`, `noiseReason` and `streamId`. On the logger it stands before the transports
- * look at levels: where they print from `info` up, noise is counted and not printed. On a transport it comes after that,
- * and the line is printed as debug.
+ * A lowered line gets the fields `noise`, `noiseReason` and `streamId`. As a format of the logger it runs before the transports check the
+ * level: where they print from `info` up, noise is counted and not printed. As a format of a transport it runs after that check, and the
+ * line is printed as debug.
  */
 export function noiseFormat(options: NoiseFormatOptions = {}): WinstonFormat {
   refuseUnknown('noiseFormat()', options, ['level']);
@@ -48,7 +48,7 @@ export function noiseFormat(options: NoiseFormatOptions = {}): WinstonFormat {
   followStreams();
   return {
     transform(info) {
-      // Once is enough, and after the first time the level may be coloured.
+      // The line was lowered before; `colorize()` may have changed its level since.
       if (info['noise'] === true) return info;
       const found = noiseIn(partsOf(info));
       if (found === undefined) return info;
@@ -64,7 +64,7 @@ function partsOf(info: WinstonInfo): readonly unknown[] {
   return [info, info.message, ...(Array.isArray(behind) ? (behind as readonly unknown[]) : [])];
 }
 
-/** `logger.error(error)` makes the error itself the line; it is not ours to write on. */
+/** The object to add fields to: with `logger.error(error)` the line is the app's error object, which must not be changed. */
 function own(info: WinstonInfo): WinstonInfo {
   // It has what `info` has, by itself or from the error behind it.
   return isError(info) ? (Object.assign(Object.create(info), info) as WinstonInfo) : info;
