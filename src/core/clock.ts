@@ -1,16 +1,16 @@
 /**
- * Time, as the guard uses it: one place to take it from, so that a test can move it. Durations come from
- * the monotonic clock, because the wall clock jumps.
+ * The clock that all rooms use, so that a test can replace it. Durations are measured by the monotonic clock, because the wall clock may
+ * jump.
  */
 import { performance } from 'node:perf_hooks';
 
 /** Two clocks and a timer. */
 export interface Clock {
-  /** Wall clock, epoch milliseconds: for what an operator reads. */
+  /** Wall clock, epoch milliseconds: for times that an operator reads. */
   epochMs(): number;
   /** Never goes back: for durations. */
   monotonicMs(): number;
-  /** Calls `run` once after `ms`, unless the returned function is called first. Keeps no process alive. */
+  /** Calls `run` once after `ms`, unless the returned function is called first. Does not keep the process alive. */
   after(ms: number, run: () => void): () => void;
 }
 
@@ -28,12 +28,12 @@ export const systemClock: Clock = {
 /** The two clocks drift apart by less than this unless the wall clock is set; `Date.now()` alone is off by up to 1 ms. */
 const CLOCK_WAS_SET_MS = 100;
 
-/** What the wall clock was ahead of the monotonic one when it was last seen set. */
+/** The difference between wall clock and monotonic clock, as of the last time that a setting of the wall clock was detected. */
 const offsets = new WeakMap<Clock, number>();
 
 /**
- * Epoch milliseconds of a moment of the monotonic clock, by the wall clock as it is set now: whoever subtracts it from
- * the wall clock has the true age, also after the wall clock was set. Until it is set, the answer stays the same.
+ * Converts a time of the monotonic clock to epoch milliseconds, by the wall clock as it is set now: the difference to the wall clock is
+ * the true age, also after the wall clock was set. Until it is set, the result for a time stays the same.
  */
 export function epochOf(clock: Clock, monotonicMs: number): number {
   const now = clock.epochMs() - clock.monotonicMs();
@@ -44,15 +44,15 @@ export function epochOf(clock: Clock, monotonicMs: number): number {
 }
 
 /**
- * Keeps the process alive until a promise that was given to somebody has settled: all timers of `Clock` are unref'd, so
- * without this the event loop could end first, and the promise never would. Returns the promise.
+ * Keeps the process alive until a promise has settled: all timers of `Clock` are unref'd, so without this the process could end before the
+ * promise settles. Returns the promise.
  */
 export function holdProcess<T>(work: Promise<T>): Promise<T> {
   const timer = setInterval(() => undefined, HOLD_TICK_MS);
   return work.finally(() => clearInterval(timer));
 }
 
-/** The timer does nothing; any time below the largest that Node takes will do. */
+/** The interval of a timer that does nothing: any value below Node's maximum of 2^31 - 1. */
 const HOLD_TICK_MS = 2 ** 30;
 
 /**

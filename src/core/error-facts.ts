@@ -1,24 +1,24 @@
 /**
- * What is known about error codes, in one table: PostgreSQL's SQLSTATEs, Node's codes, those of its HTTP client and
- * parser. Others ask `hasFact`; a code that several rows cover has the facts of all of them. What a whole error looks
- * like (class, message, stack) is another question, which noise/signatures.ts and stream/client/failure.ts answer.
+ * Facts about error codes, in one table: PostgreSQL's SQLSTATEs, Node's codes, those of its HTTP client and parser. Other rooms call
+ * `hasFact`; a code that several rows match has the facts of all of them. noise/signatures.ts and stream/client/failure.ts judge whole
+ * errors (class, message, stack).
  */
 
-/** What can be true of a code. */
+/** A fact about a code. */
 export type Fact =
   /** Only a request that this process made can fail with it. */
   | 'upstream'
-  /** A client that left, or our own abort, can produce it: a row of the noise signatures decides. */
+  /** Occurs also when a client left or lastchunk aborted: a row of the noise signatures decides. */
   | 'cancellation'
-  /** Something broke, unless a noise signature says otherwise. */
+  /** A failure, unless a noise signature matches. */
   | 'failure'
-  /** The store can never take this message; trying again would hold back the others. */
+  /** The store can never take this message; a retry would only delay the others. */
   | 'refused'
-  /** Such a refusal may pass: by the second try the row of another writer of the same id can be seen. */
+  /** A refusal that may not repeat: at a second attempt the row of a concurrent writer of the same id is visible. */
   | 'may-pass'
-  /** Says nothing about the message that was sent: the network, the server, another transaction. */
+  /** The cause is the network, the server or another transaction, not the message that was sent. */
   | 'transient'
-  /** The message speaks of the server and its catalogue, never of a value that a user wrote. */
+  /** The text of the error names the server and its catalogue, never a value that a user wrote. */
   | 'loggable'
   /** A failure of the store with a metric series of its own. */
   | 'series';
@@ -130,7 +130,7 @@ const ERROR_FACTS: readonly FactRow[] = [
   { code: sqlClass('58'), means: 'system error', facts: ['transient', 'loggable'] },
 ];
 
-/** Whether a code, or a family that it is of, has this fact. `undefined` has none. */
+/** Whether a code, or a family that it belongs to, has this fact. False for `undefined`. */
 export function hasFact(code: string | undefined, fact: Fact): boolean {
   if (code === undefined) return false;
   return ERROR_FACTS.some((row) => row.facts.includes(fact) && covers(row, code));

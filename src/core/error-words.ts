@@ -1,16 +1,16 @@
 /**
- * What of an error may be said in a log. A database says in its message which value it did not like, a trigger and an
- * app's own code say what they want, and that value is what a user wrote. So words are repeated only where nobody but a
- * server, a driver or we can have made them; of everything else the names are said: code, constraint, table, line.
+ * Which parts of an error may be written to a log. The message of a database error may contain the rejected value, and errors of triggers
+ * and of the app's code may contain any text, so text of users. Therefore a message is logged only where it is certain to come from a
+ * server, a driver or lastchunk, without a value; of every other error only names are logged: code, constraint, table, line.
  */
 import { hasFact } from './error-facts.ts';
 import { causesOf, errorTypeOf, sqlstateOf } from './errors.ts';
 import { firstAppFrame } from './stack-frames.ts';
 
-/** Marks errors made before any message was in play. Shared by all copies of this package in a process. */
+/** Marks errors whose message may be logged. Shared by all copies of this package in a process. */
 const SAYABLE = Symbol.for('lastchunk.sayable');
 
-/** Marks an error whose words cannot hold what a user wrote: of a connection, a password function. Returns it. */
+/** Marks an error whose message cannot contain text of a user, such as that of a connection or a password function. Returns it. */
 export function markSayable<E>(error: E): E {
   if (error instanceof Error && Object.isExtensible(error)) {
     Object.defineProperty(error, SAYABLE, { value: true });
@@ -19,8 +19,8 @@ export function markSayable<E>(error: E): E {
 }
 
 /**
- * One sentence about an error for a log: its own words where they cannot repeat what a user wrote, else names, and the first
- * line of the app in its stack. Without credentials. `undefined` when there is nothing to say beyond its type.
+ * One sentence about an error for a log: its message where that cannot contain text of a user, else names, and the first line of the app
+ * in its stack. Credentials are masked. `undefined` when only its type can be logged.
  */
 export function describeError(error: unknown): string | undefined {
   const causes = errorsIn(error);
@@ -30,7 +30,7 @@ export function describeError(error: unknown): string | undefined {
   return `${words ?? maskCredentials(errorTypeOf(causes.at(-1)))} at ${maskCredentials(frame)}`;
 }
 
-/** The same without a line of the app, for an error that no code of the app has made. */
+/** The same without a line of the app, for an error that no code of the app has thrown. */
 export function wordsOfError(error: unknown): string | undefined {
   const words = errorsIn(error)
     .map(wordsOf)
@@ -38,7 +38,7 @@ export function wordsOfError(error: unknown): string | undefined {
   return words === undefined ? undefined : maskCredentials(words);
 }
 
-/** A host with several addresses refuses with one error for each, and an empty message for them all: the first of them. */
+/** The first error of an AggregateError without a message: Node throws one when all addresses of a host refuse the connection. */
 export function unwrapAggregate(error: unknown): unknown {
   return error instanceof AggregateError && error.message === '' ? error.errors[0] : error;
 }
@@ -80,7 +80,7 @@ function isOurs(error: Error): boolean {
   return error.name === 'LastchunkError';
 }
 
-/** Only of an error that is itself one of the server: a wrapper of a query builder repeats the parameters. */
+/** Only for the error of the server itself: the message of a query builder's wrapper contains the parameters. */
 function wordsOfServer(error: Error): string | undefined {
   const fields = new Map<string, unknown>(Object.entries(error));
   const code = fields.get('code');
@@ -99,16 +99,16 @@ function wordsOfServer(error: Error): string | undefined {
 /** Fields of a server's error that hold names of its catalogue (protocol-error-fields.html). */
 const NAMES = ['constraint', 'schema', 'table', 'column'] as const;
 const IDENTIFIER = /^[\w$.-]{1,63}$/;
-/** Which function of the database spoke: its name and line, and nothing of what it said. */
+/** The database function that raised an error: its name and line, without its message. */
 const RAISED = /^PL\/pgSQL function [\w$.]{1,128}\([\w, .[\]]{0,256}\) line \d+ at RAISE/;
 
-/** Rather than by a server or a socket: there the line says more than the type. */
+/** Whether code threw it, rather than a server or a socket: then the line of the app tells more than the type. */
 function isThrownByCode(error: Error): boolean {
   if ('severity' in error || 'syscall' in error || isOurs(error)) return false;
   return sqlstateOf(error) === undefined;
 }
 
-/** The stack begins with the message, and one that looks like frames must not be taken for them. */
+/** `undefined` for a message of several lines: the stack begins with the message, whose lines could look like frames. */
 function frameOf({ stack, message }: Error): string | undefined {
   return stack === undefined || message.includes('\n') ? undefined : firstAppFrame(stack);
 }

@@ -1,6 +1,6 @@
 /**
- * Our one error class, and the names by which any error is known in labels, spans and log lines. A name is made of what a
- * programmer wrote (a code, a class), never of the message, which may hold what a user wrote.
+ * The error class of lastchunk, and the names of errors in labels, spans and log lines. A name is a code or a class, which a programmer
+ * wrote; never the message, which may contain text of a user.
  */
 import { isObject } from './values.ts';
 
@@ -20,9 +20,8 @@ export type LastchunkErrorCode =
   | 'not-written';
 
 /**
- * Every error that lastchunk throws: for mistakes that a developer can put right, never for anything that happens while a
- * stream is running. Those are counted and logged, because an observer must not break what it observes. `cause` holds
- * the underlying error where there is one.
+ * Every error that lastchunk throws: for mistakes that a developer can correct, never for an event of a running stream. Such events are
+ * counted and logged, because an observer must not break what it observes. `cause` is the underlying error where there is one.
  */
 export class LastchunkError extends Error {
   override readonly name = 'LastchunkError';
@@ -35,29 +34,29 @@ export class LastchunkError extends Error {
   }
 }
 
-/** Node's codes, SQLSTATEs and ours (`not-migrated`); nothing that could be a sentence. */
+/** Matches Node's codes, SQLSTATEs and ours (`not-migrated`), and no sentence. */
 const CODE = /^[\w-]{1,64}$/;
 
-/** The `code` of an error, where it is one that can stand in a label; else `undefined`. */
+/** The `code` of an error, where it can be the value of a label; else `undefined`. */
 export function errorCodeOf(error: unknown): string | undefined {
   if (!isObject(error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' && CODE.test(error.code) ? error.code : undefined;
 }
 
 /**
- * `error.type` of the telemetry: the error's code, else the name that it goes by (`AbortError`), else its class,
- * `_OTHER` for what is no error.
+ * `error.type` of the telemetry: the error's code, else its `name` (`AbortError`), else its class; `_OTHER` for a value that is not an
+ * error.
  */
 export function errorTypeOf(error: unknown): string {
   const code = errorCodeOf(error);
   if (code !== undefined) return code;
   if (!(error instanceof Error)) return '_OTHER';
-  // Few classes set `name`; one that does not goes by the `Error` it inherits.
+  // A class that does not set `name` inherits `Error`: then the name of the class is used.
   const name: unknown = error.name === 'Error' ? error.constructor.name : error.name;
   return typeof name === 'string' && CODE.test(name) ? name : 'Error';
 }
 
-/** How deep a chain of causes is followed: beyond that it says nothing new, and chains may be cyclic. */
+/** How deep a chain of causes is followed: deeper ones add nothing, and chains may be cyclic. */
 const MAX_CAUSE_DEPTH = 5;
 
 /** The error and its causes, outermost first, at most six. */

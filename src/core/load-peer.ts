@@ -1,15 +1,15 @@
 /**
- * Loads packages of the app, which are never brought along: two copies of `pg` or of a metrics client know nothing of each
- * other. By `require`, not by `import`: an import at the top would end the app with an error that does not say what to do,
- * and `await import` would make an entry point impossible to `require()`. It also is how tracing tools patch packages.
+ * Loads packages that the app has installed. lastchunk does not depend on them, because two copies of `pg` or of a metrics client share no
+ * state. Uses `require`, not `import`: a static import would end the app with an error that does not tell what to do, and with
+ * `await import` an entry point could not be loaded by `require()`. Tracing tools patch packages at `require` too.
  */
 import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
 /**
- * Files from which a package of the app is looked for, in order: beside this file (as CommonJS; an ES module in a bundle has
- * no place of its own), beside the program that was started, and last in the working directory, which may be anybody's.
+ * Files from which a package of the app is resolved, in order: this file (as CommonJS only; an ES module in a bundle has no own path), the
+ * program that was started, and last the working directory, which may belong to another user.
  */
 export function appPlaces(program: string | undefined = process.argv[1]): readonly string[] {
   return [
@@ -40,7 +40,7 @@ function find(
 
 /**
  * The module of a package. Throws Node's `MODULE_NOT_FOUND` when it is installed in none of the places, and what the package
- * throws while it is loaded. A package that only the working directory has is told by a warning of the process.
+ * throws while it is loaded. Emits a process warning for a package that is found only from the working directory.
  */
 export function loadPeer(name: string, places: readonly string[] = appPlaces()): unknown {
   const { file, at = 0 } = find(name, places) ?? {};
@@ -52,12 +52,12 @@ export function loadPeer(name: string, places: readonly string[] = appPlaces()):
   return createRequire(file ?? places.at(-1) ?? workingDirectory)(file ?? name);
 }
 
-/** A program is often started by a link in `node_modules/.bin`. */
+/** Resolves links: a program is often started by a link in `node_modules/.bin`. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch {
-    // Not a file, as with `node -`: then its folder is not there either, and the next place is asked.
+    // Not a file, as with `node -`: nothing will be found from there, and the next place is tried.
     return path;
   }
 }

@@ -1,11 +1,11 @@
 /**
- * An opened stream out of JSON, as journal and relay keep it. It was written by a lastchunk, perhaps of another version: what is
- * missing gets its default, and nothing is refused.
+ * Parses an opened stream from the JSON in journal and relay. Another version of lastchunk may have written it: missing fields get
+ * defaults, and nothing is refused.
  */
 import type { OpenedStream } from './save-port.ts';
 import { isObject } from './values.ts';
 
-/** What the JSON says of a stream; `''` for an id that is missing. */
+/** The stream that the JSON describes; a missing id is `''`. */
 export function openedFrom(from: Readonly<Record<string, unknown>>): OpenedStream {
   const text = (name: string, fallback = ''): string => textOrNull(name) ?? fallback;
   const textOrNull = (name: string): string | null => {

@@ -1,7 +1,6 @@
 /**
- * Options are checked once, at the door, so that the code behind it never asks again and a typo is
- * met at start-up instead of at three in the morning. Every message names the option in backticks
- * and the accepted range.
+ * Checks of options. They run once, at start-up, so that the code after them need not check again and a typo fails at once. Every message
+ * names the option in backticks and the accepted range.
  */
 import { getHeapStatistics } from 'node:v8';
 import { maskCredentials, maskValue } from './error-words.ts';
@@ -22,15 +21,15 @@ export function refuseUnknown(where: string, options: object, known: readonly st
 }
 
 /**
- * Throws `bad-option` for a function that makes a middleware and was handed on as if it were one: its framework calls it with a
- * request. `call` is how it is written.
+ * Throws `bad-option` where a function that creates a middleware was passed to a framework without a call, so that the framework calls it
+ * with a request. `call` is the correct code.
  */
 export function refuseUncalled(name: string, given: unknown, call: string): void {
   if (!isObject(given) || !('method' in given && 'url' in given && 'headers' in given)) return;
   throw bad(`\`${name}\` was handed on without a call: write \`${call}\``);
 }
 
-/** The word that `typed` is at most two letters away from, and no other word less; of short ones one letter. */
+/** The closest word to `typed`: at most two letters apart, of words under six letters one; `undefined` where none is that close. */
 function closestTo(typed: string, words: readonly string[]): string | undefined {
   const [closest] = words
     .map((word) => ({ word, apart: lettersApart(typed.toLowerCase(), word.toLowerCase()) }))
@@ -39,7 +38,7 @@ function closestTo(typed: string, words: readonly string[]): string | undefined 
   return closest?.word;
 }
 
-/** Levenshtein's distance, and a swap of two neighbours counts as one. */
+/** The Levenshtein distance, in which a swap of two neighbouring letters counts as one. */
 function lettersApart(one: string, other: string): number {
   let [before, last]: number[][] = [[], Array.from({ length: other.length + 1 }, (_, i) => i)];
   for (let i = 1; i <= one.length; i += 1) {
@@ -60,7 +59,7 @@ function lettersApart(one: string, other: string): number {
   return last?.[other.length] ?? 0;
 }
 
-/** What a whole number may be, and what it is when it is absent. */
+/** The range of a whole number, and its default. */
 export interface WholeNumberRange {
   readonly min: number;
   readonly max: number;
@@ -105,8 +104,8 @@ export function optionalFunction<F>(name: string, value: F | undefined): F | und
 }
 
 /**
- * The range of an option that bounds memory: from 1 MiB to 1 TiB, `most` by default, and no more than a quarter of V8's heap,
- * because what is read and saved is there several times for a while.
+ * The range of an option that limits memory: 1 MiB to 1 TiB. Default: `most`, but no more than a quarter of V8's heap, because data that is
+ * read and saved is in memory several times for a while.
  */
 export function memoryRange(most: number): WholeNumberRange {
   const share = Math.floor(getHeapStatistics().heap_size_limit / 4);
@@ -120,12 +119,12 @@ export function optionGroup(name: string, value: unknown): Record<string, unknow
   throw bad(`\`${name}\` must be an object of options, not ${show(value)}`);
 }
 
-/** A `bad-option` error. What looks like an address with a password is masked. */
+/** A `bad-option` error. Passwords in addresses are masked. */
 export function bad(message: string): LastchunkError {
   return new LastchunkError('bad-option', maskCredentials(message));
 }
 
-/** A value as it can stand in a message: short, and never the inside of an object (it may be secret). */
+/** A value for an error message: short, and without the content of an object, which may be secret. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(maskValue(value).slice(0, 80));
   if (isObject(value)) return Array.isArray(value) ? 'an array' : 'an object';

@@ -1,21 +1,21 @@
 /**
- * Which failures of a store refuse a message. There are two classes only: *refused*, this very message can never be stored,
- * and *away*, everything else, known or not, which is tried again for ever.
+ * Which failures of a store refuse a message. There are two classes: *refused*, this message can never be stored, and *away*, every other
+ * failure, after which the message is tried again without limit.
  */
 import { hasFact } from './error-facts.ts';
 import { causesOf, errorCodeOf } from './errors.ts';
 import { isObject } from './values.ts';
 
-/** Shared by all copies of this package in a process: the app may call `refuse` of another one than the saver's. */
+/** Shared by all copies of this package in a process: the app may call `refuse` of another copy than the saver's. */
 const REASON = Symbol.for('lastchunk.refusal');
 
-/** Fits a label and a log field; nothing that could be a sentence. */
+/** Matches values that fit a label and a log field, and no sentence. */
 const WORD = /^[\w-]{1,64}$/;
 
 /**
- * For stores without SQLSTATE: says that this very message can never be stored. `throw refuse(error, 'too-large')` in
- * `save()` sets it aside under `reason`, of letters, digits, `_` and `-`, at most 64 (else `refused`). A batch that is refused
- * is sent again in halves. Returns the error, marked; an `Error` with it as the cause where it cannot be marked.
+ * For stores without SQLSTATE: marks an error, so that the message counts as one that can never be stored. `throw refuse(error,
+ * 'too-large')` in `save()` moves the message to `refused/` under `reason`: at most 64 letters, digits, `_` and `-` (else `refused`). A
+ * refused batch is sent again in halves. Returns the marked error, or an `Error` with it as the cause where it cannot be marked.
  */
 export function refuse(error: unknown, reason: string): Error {
   const markable = error instanceof Error && Object.isExtensible(error);
@@ -25,8 +25,8 @@ export function refuse(error: unknown, reason: string): Error {
 }
 
 /**
- * The reason of a rejection that refuses the message: an SQLSTATE, or what was given to `refuse`. It may stand anywhere in
- * the chain of causes, where query builders put the driver's error. `undefined` when the store is merely away.
+ * The reason of a rejection that refuses the message: an SQLSTATE, or the reason given to `refuse`. Searches the chain of causes, because
+ * query builders wrap the driver's error. `undefined` when the store is only unavailable.
  */
 export function refusalOf(error: unknown): string | undefined {
   for (const cause of causesOf(error)) {

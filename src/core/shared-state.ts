@@ -5,13 +5,13 @@
 import { VERSION } from './version.ts';
 
 /**
- * The value under `name`, made by the first copy that asks. By version, because a copy of another version has values of
- * another make.
+ * The value under `name`, created by the first copy that requests it. Separate for each version, because another version may have a value
+ * of another shape.
  */
 export function sharedState<T extends object>(name: string, make: () => T): T {
   const key = Symbol.for(`lastchunk.${name}@${VERSION}`);
   const present: unknown = Reflect.get(globalThis, key);
-  // What stands under our own key was made by this function, in this version, from the same call.
+  // The value under this key was created by this function, in this version, with the same `name`.
   if (present !== undefined) return present as T;
   const made = make();
   Reflect.set(globalThis, key, made);

@@ -1,4 +1,4 @@
-/** The line of the app in a stack trace: what a report can name without repeating what a user wrote. */
+/** The line of the app in a stack trace, which a report can name without repeating text of a user. */
 
 /** As V8 writes a frame (v8.dev/docs/stack-trace-api): file and line; the column is left out. */
 const FRAME = /^ {4}at (?:.*? \()?(?:async )?(?:file:\/\/)?(.+?):(\d+):\d+\)?$/;

@@ -1,6 +1,6 @@
 /**
- * Imported before anything else by the entry points that people load first: an older Node lacks calls that lastchunk needs, and would
- * fail at one of them, later, with words of its own. Throws where it is too old.
+ * Checks the version of Node. The main entry points import this first: an older Node lacks functions that lastchunk needs, and would fail
+ * later with an unclear error. Throws where Node is too old.
  */
 const OLDEST = { major: 20, minor: 19 };
 

@@ -1,6 +1,6 @@
 /**
- * Guards for values of unknown shape: what an app returned, an upstream sent, a driver threw. None of them calls
- * anything of the value; `in` and reading a field may throw what a proxy or a getter throws.
+ * Type guards for values of unknown shape: returned by an app, sent by an upstream, thrown by a driver. None calls a method of the value;
+ * `in` and reading a field may throw what a proxy or a getter throws.
  */
 
 /** An object or an array; not a function, not null. */
@@ -13,7 +13,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return isObject(value) && !Array.isArray(value);
 }
 
-/** What has an identity, and so can be a key of a `WeakMap`: an object, an array or a function. */
+/** An object, an array or a function, which can be a key of a `WeakMap`. */
 export function isReference(value: unknown): value is object {
   return isObject(value) || typeof value === 'function';
 }
