@@ -1,17 +1,17 @@
 /**
- * Accounts for a payload: each of its leaves (string, number, boolean) is part of the text that the payload added, or stands
- * where its format has plumbing, or is content. Nothing is left out because nobody asked for it.
+ * Accounts for a payload: each of its leaves (string, number, boolean) is part of the text that the payload added, or is at a key
+ * path that its format calls plumbing, or is content. So a leaf that no format expects is never lost.
  */
 import { isObject } from '../core/values.ts';
 import { member } from './json.ts';
 
 /**
- * What stands at a key path. `plumbing`: about the stream and not of the answer. `wordless`: content that is no text
- * (reasoning, sources, images). `tool`: a part of a tool call. `content`: takes a path back out of a row above it.
+ * The kind of the leaf at a key path. `plumbing`: about the stream, not part of the answer. `wordless`: content that is not text
+ * (reasoning, sources, images). `tool`: part of a tool call. `content`: content although a row above includes the path.
  */
 export type FieldKind = 'plumbing' | 'wordless' | 'tool' | 'content';
 
-/** A value that is neither object nor array, nor void. */
+/** A value that is not an object, an array, null or `''`. */
 export type Leaf = string | number | boolean;
 
 /**
@@ -23,11 +23,11 @@ export type FieldRows = Partial<Readonly<Record<FieldKind, readonly string[]>>>;
 interface Node {
   readonly children: Map<string, Node>;
   kind: FieldKind | undefined;
-  /** Of everything below it that has no row of its own. */
+  /** The kind of everything below that has no row of its own. */
   below: FieldKind | undefined;
 }
 
-/** The rows of a format, made ready to be looked up while a payload is walked. */
+/** The rows of a format as a tree, for lookup while a payload is walked. */
 export class FieldTable {
   readonly root: Node = newNode();
   /** For leaves without a row, by their key alone: apps invent key paths, but use few key names. */
@@ -62,36 +62,36 @@ function newNode(): Node {
 export interface Findings {
   wordless: boolean;
   tool: boolean;
-  /** A leaf that is neither text nor known. */
+  /** There is a leaf that is neither text nor in a row. */
   unknown: boolean;
-  /** There are more than `MAX_WALKED` values: what the others are is not known. */
+  /** There are more than `MAX_WALKED` values: the others were not looked at. */
   isCutShort: boolean;
 }
 
 /**
- * So many values of one payload are looked at, about 10 ms of work that cannot be sliced. That a payload has content needs no
- * proof, so a larger one is content. Frames of providers have a few dozen, an embedding some thousands.
+ * At most this many values of one payload are looked at, about 10 ms of work that cannot be split into slices. A larger payload
+ * counts as content. Frames of providers have a few dozen values, an embedding some thousands.
  */
 export const MAX_WALKED = 10_000;
 
-/** A value that is looked into. */
+/** An object or array that is still to be walked. */
 interface Step {
   readonly value: object;
-  /** Of the value, or of the array that it stands in. */
+  /** The key of the value, or of the array that contains it. */
   readonly key: string;
   readonly node: Node | undefined;
-  /** Kind of everything below. */
+  /** The kind of everything below. */
   readonly below: FieldKind | undefined;
   readonly path: string;
 }
 
-/** Is told of the leaves that are neither text nor known. */
+/** Called for each leaf that is neither text nor in a row. */
 export type OnUnknown = (path: string, leaf: Leaf) => void;
 
 /**
- * Walks every leaf of `json`, or the first ones of more than `MAX_WALKED` values. `isText` says whether a leaf is part of the
- * text that this payload added; `onUnknown` is told the path and value of each leaf that is not accounted for. It does not
- * recurse: what is sent may be nested without end.
+ * Walks every leaf of `json`, up to `MAX_WALKED` values. `isText` returns whether a leaf is part of the text that this payload
+ * added; `onUnknown` receives the path and value of each leaf that is not accounted for. It does not recurse: a payload may be
+ * nested to any depth.
  */
 export function account(
   json: unknown,
@@ -132,7 +132,7 @@ class Walk {
     this.findings.unknown ||= this.findings.isCutShort;
   }
 
-  /** A leaf at its place; `known` is the kind that its row says. */
+  /** Classifies one leaf; `known` is the kind by its row. */
   judge(leaf: Leaf, key: string, known: FieldKind | undefined, path: string): void {
     if (this.#isText(leaf)) return;
     const kind = known ?? this.#table.byName?.(key, leaf) ?? 'content';
@@ -153,7 +153,7 @@ class Walk {
     }
   }
 
-  /** The names one by one: a list of all pairs costs more than to walk the few that are looked at. */
+  /** Reads the members one by one: to build the list of all entries costs more, because only the first are looked at. */
   #lookIntoObject(step: Step, value: object): void {
     for (const name of Object.keys(value)) {
       const child = member(value, name);
@@ -163,7 +163,7 @@ class Walk {
     }
   }
 
-  /** One more value; false for one too many. */
+  /** Counts one more value; false when it is over the limit. */
   #counts(): boolean {
     this.#left -= 1;
     if (this.#left < 0) this.findings.isCutShort = true;
@@ -179,7 +179,7 @@ class Walk {
   }
 }
 
-/** What is skipped without being counted. */
+/** Whether a value is skipped without being counted. */
 function isNothing(value: unknown): boolean {
   return value === null || value === '';
 }

@@ -1,4 +1,4 @@
-/** Adding frames up to a message, by what a format says of each and by the account of its leaves. */
+/** Adds frames up to a message, by the functions of their format and by the account of their leaves. */
 import { account, type FieldTable, type Leaf } from './account.ts';
 import { AnswerText } from './answer-text.ts';
 import { ask, tableOf } from './custom-format.ts';
@@ -15,7 +15,7 @@ import { laterUsage, NO_USAGE } from './usage.ts';
 /** A stream with more bytes of payloads than this counts as having an answer, even if no text was found. */
 const EMPTY_MAX_BYTES = 512;
 
-/** What the frames so far amount to. */
+/** The sum of the frames so far. */
 export class Accumulator {
   /** In order. */
   payloads = new Payloads();
@@ -24,18 +24,18 @@ export class Accumulator {
   finishReason: string | undefined;
   usage = NO_USAGE;
   #finished = false;
-  /** Content that is no text, and known as such. */
+  /** There is content that is not text, and that the format knows. */
   #wordless = false;
   #unknown = false;
   #hasText = false;
-  /** Of payloads; beyond `EMPTY_MAX_BYTES` it is not counted on. */
+  /** Bytes of payloads; counted only up to `EMPTY_MAX_BYTES`. */
   #bytes = 0;
-  /** The text of a vendor's format, behind that of nobody's. */
+  /** The text of frames of a vendor's format; it follows that of generic frames. */
   #text = new TextPieces();
   #answer = new AnswerText();
   #repeated = new RepeatedLeaves();
 
-  /** One that goes on from here by itself. */
+  /** An independent copy. */
   copy(): Accumulator {
     const copy = new Accumulator();
     copy.payloads = this.payloads.copy();
@@ -58,28 +58,28 @@ export class Accumulator {
     return this.#answer.text + this.#text.toString();
   }
 
-  /** The last frame with a meaning was a finish marker, and no error came. */
+  /** A finish marker came with no content after it, and no error came. */
   get finished(): boolean {
     return this.#finished && !this.errorFrame;
   }
 
-  /** A payload has leaves that its format does not know. */
+  /** A payload has leaves that its format does not account for. */
   get unknownText(): boolean {
     return this.#unknown || this.#answer.hasStrangeValue || this.#repeated.content === 'unknown';
   }
 
-  /** Content that is no text is there, or it cannot be told what is. */
+  /** There is content that is not text, or it is unclear whether the payloads are deltas. */
   get wordless(): boolean {
     return this.#wordless || this.#answer.isAmbiguous || this.#repeated.content === 'known';
   }
 
-  /** Every payload is accounted for and carries nothing, and they are few. */
+  /** Every payload is accounted for and carries nothing, and together they are short. */
   get empty(): boolean {
     const isContent = this.#hasText || this.#wordless || this.toolCalls || this.errorFrame;
     return !isContent && this.#bytes <= EMPTY_MAX_BYTES && !this.unknownText && !this.wordless;
   }
 
-  /** Counts one more frame in, or a stray line: content that no format can know. */
+  /** Adds one more frame, or a stray line, which is content that no format can read. */
   add(format: Format, found: Found, report: (error: unknown) => void): void {
     if (!isFrame(found)) {
       this.payloads.add(found.stray);
@@ -96,7 +96,7 @@ export class Accumulator {
     else this.#addVendors(builtIn, found);
   }
 
-  /** Counts a frame in of which only the text is new, and which was not parsed: `piece` holds it and nothing else. */
+  /** Adds a frame that was not parsed, because only its text is new: `piece` is that frame and nothing else. */
   addText(format: Format, text: string, piece: string, leaves: readonly object[]): void {
     this.payloads.addUnparsed(piece);
     this.#hasText = true;
@@ -109,12 +109,12 @@ export class Accumulator {
     this.#repeated.repeat(leaves);
   }
 
-  /** What of the frame that was added last another one like it has too; for `addText`. */
+  /** The leaves of the last frame that all frames like it have too; for `addText`. */
   get lastLeaves(): readonly object[] {
     return this.#repeated.last;
   }
 
-  /** Keeps a frame that is too large to be parsed: it is content, unless it says at its beginning that it is an end. */
+  /** Keeps a frame that is too large to be parsed: it is content, unless its beginning shows that it is an end. */
   addLarge({ text, signal }: LargeFrame): void {
     this.payloads.add(text);
     this.#countBytes(text);
@@ -123,7 +123,7 @@ export class Accumulator {
     this.#finished = signal === 'finish';
   }
 
-  /** A longer one need not be counted through, which copies it where it is a rope. */
+  /** Counts a payload. A long one is not measured in bytes, because that would flatten a rope, which copies it. */
   #countBytes(data: string): void {
     if (this.#bytes > EMPTY_MAX_BYTES) return;
     this.#bytes += data.length > EMPTY_MAX_BYTES ? data.length : Buffer.byteLength(data);
@@ -145,7 +145,7 @@ export class Accumulator {
     this.#mark(format, frame, { failed, carries: carries && !repeats });
   }
 
-  /** Text that is there once more; all of it, where none came before. */
+  /** Takes a text that repeats what came before; where none came before, it is the text. True if it is only repeated or added here. */
   #takeWhole(whole: readonly string[]): boolean {
     if (whole.length === 0) return false;
     const text = whole.join('');
@@ -159,7 +159,7 @@ export class Accumulator {
     const failed = format.failed(frame);
     const ends = format.terminal(frame);
     const isObjectFrame = isObject(frame.json);
-    // Behind `event: error` stands what went wrong, and not more of the answer.
+    // The data of `event: error` describes the failure; it is not part of the answer.
     const [text] = failed && !isObjectFrame ? [] : format.texts(frame);
     if (isObjectFrame && text === undefined) this.#answer.noteObject();
     else if (isObjectFrame) this.#answer.add(text ?? '', ends);
@@ -177,7 +177,7 @@ export class Accumulator {
     this.#mark(format, frame, { failed, carries: hasText || isValue });
   }
 
-  /** Some repeat in each payload what the ones before it said. */
+  /** Whether a leaf is the text of this payload, or the whole text so far, which some streams repeat in each payload. */
   #textOr(text: string | undefined): (leaf: Leaf) => boolean {
     if (text === undefined || text === '') return () => false;
     const isText = textTest([text]);
@@ -206,7 +206,7 @@ export class Accumulator {
     const failed = carries === 'error';
     this.#unknown ||= carries === 'unknown';
     this.#wordless ||= carries === 'content' && text === '';
-    // What is no JSON object only the format can look into.
+    // Only JSON objects can be accounted for; other payloads only the format can read.
     if (isObject(frame.json) && carries !== 'unknown') {
       this.#addLeaves(tableOf(format, report), frame, partOf(text), {
         hasText: text !== '',
@@ -235,7 +235,7 @@ export class Accumulator {
   }
 }
 
-/** Leaves are looked for in a text of so many characters at most, of a longer one they have to be all. */
+/** In a text of at most this many characters, a leaf may be a part of it; of a longer text it has to be the whole. */
 const MAX_SEARCHED_CHARS = 16_384;
 
 function partOf(text: string): (leaf: Leaf) => boolean {

@@ -1,11 +1,11 @@
 /**
- * The text of a stream of nobody's format. Its payloads may be deltas, or each the whole text so far; bare text of which some
- * happens to be JSON, or JSON strings: only all of them together show which.
+ * The text of a stream in a generic format. Its payloads may be deltas, or each may be the whole text so far (snapshots). They may be
+ * plain text that happens to be valid JSON in places, or JSON strings. Only all payloads together show which.
  */
 
 import { TextPieces } from './text-pieces.ts';
 
-/** A text of at least so many characters that begins with all of the one before is no delta. */
+/** A text of at least twice this many characters that begins with the whole text before it is a snapshot. */
 const SNAPSHOT_CHARS = 16;
 
 export class AnswerText {
@@ -17,16 +17,16 @@ export class AnswerText {
   #grows = true;
   /** A payload was longer than the one before it. */
   #grew = false;
-  /** A payload that repeated all of the text: no more of it, unless another one follows. */
+  /** A payload that repeated the whole text: it is left out if it is the last one, and added if another one follows. */
   #repeated: string | undefined;
-  /** From the first primitive on: everything, with primitives as they stood on the wire, and with strings as what they are. */
+  /** Set at the first primitive: the whole text, with primitives as on the wire; below, with JSON strings decoded. */
   #written: TextPieces | undefined;
   #decoded: TextPieces | undefined;
   #hasBare = false;
   #hasObject = false;
   #hasOther = false;
 
-  /** One that goes on from here by itself. */
+  /** An independent copy. */
   copy(): AnswerText {
     const copy = new AnswerText();
     copy.#joined = this.#joined.copy();
@@ -57,7 +57,7 @@ export class AnswerText {
     this.#join(text, false);
   }
 
-  /** Adds a JSON value that is neither object nor array, with the text that it was written as. */
+  /** Adds a JSON value that is neither object nor array, with its text on the wire. */
   addPrimitive(written: string, json: unknown): void {
     const decoded = typeof json === 'string' ? json : undefined;
     if (this.#written === undefined) {
@@ -70,22 +70,22 @@ export class AnswerText {
     else this.#join(decoded, false);
   }
 
-  /** An object without a place for a text was among the payloads. */
+  /** Notes that an object without a text was among the payloads. */
   noteObject(): void {
     this.#hasObject = true;
   }
 
-  /** A number, boolean or null stands among objects, and so is no text. */
+  /** There are numbers, booleans or nulls among objects; they are not text. */
   get hasStrangeValue(): boolean {
     return this.#hasOther && this.#hasObject && !this.#hasBare;
   }
 
-  /** Whether a text is all of it so far once more. */
+  /** Whether a text equals the whole text so far. */
   isWhole(text: string): boolean {
     return this.#joined.equals(text);
   }
 
-  /** It cannot be told whether its payloads are deltas. */
+  /** It is unclear whether the payloads are deltas or snapshots. */
   get isAmbiguous(): boolean {
     return this.#grows && this.#grew && !this.#isSnapshots;
   }
@@ -117,7 +117,7 @@ export class AnswerText {
     if (this.#grows) this.#last = text;
     if (this.#repeated !== undefined) this.#joined.add(this.#repeated);
     this.#repeated = undefined;
-    // With only two payloads it is ambiguous: the second may repeat the first or be the same word again.
+    // With only two payloads this is ambiguous: the second may repeat the first, or be the same word again.
     if (this.isWhole(text) && (this.#payloads > 2 || ends)) this.#repeated = text;
     else this.#joined.add(text);
   }

@@ -1,6 +1,6 @@
 /**
- * Reads a body into what it says: when the stream is over or its end is held. Frames are parsed here and not while they pass,
- * so that a chunk costs nothing but its bytes.
+ * Reads a body when the stream is over or its end is held. Frames are parsed here and not while they are written, so that
+ * capturing a chunk costs no parsing.
  */
 import { Accumulator } from './accumulator.ts';
 import type { Format } from './format.ts';
@@ -13,22 +13,21 @@ import { FALLBACK, formatNamed } from './registry.ts';
 export type { BodyReading } from './reading.ts';
 
 /**
- * Reads one body. `choice` is a format, its name, or `auto`; a name that is not known (a custom format of another
- * process) is read as `auto`. `contentType` is without parameters, in lower case, or ''. `onError` is told, once, when
- * a custom format throws; its payload then counts as unknown. `expected` is what most frames look like, where somebody
- * has found that out before.
+ * Reads one body. `choice` is a format, its name, or `auto`; an unknown name (a custom format of another process) is read as
+ * `auto`. `contentType` is without parameters, in lower case, or ''. `onError` is called once, when a custom format throws; its
+ * payload then counts as unknown. `expected` is the template that most frames fit, where the terminal detector has found one.
  */
 export class BodyReader {
   readonly #format: Format | undefined;
   readonly #report: (error: unknown) => void;
   readonly #expected: FrameTemplate | undefined;
   readonly #sniffer: Sniffer | undefined;
-  /** Text and no type say little: a body of JSON in which nothing is recognised is text all the same. */
+  /** Neither format nor type is declared: a body of JSON lines in which no text is found is then read as plain text. */
   readonly #isLoose: boolean;
   #reading: Reading | undefined;
-  /** Nothing has come yet. */
+  /** No text has come yet. */
   #isAtStart = true;
-  /** Until the framing is known, and as long as it may prove wrong: a rope. */
+  /** The body so far, kept until the framing is certain: a rope. */
   #head = '';
 
   constructor(
@@ -46,7 +45,7 @@ export class BodyReader {
     else this.#sniffer = new Sniffer(framing);
   }
 
-  /** Takes the next part of the body, cut anywhere; `fits` when it is known to be a frame like the expected one. */
+  /** Takes the next part of the body, cut anywhere; `fits` if it is known to be one frame that fits `expected`. */
   feed(piece: string, fits = false): void {
     const text = this.#isAtStart ? withoutMark(piece) : piece;
     if (piece !== '') this.#isAtStart = false;
@@ -63,17 +62,17 @@ export class BodyReader {
     if (!this.#isLoose || framing === 'text') this.#head = '';
   }
 
-  /** What was read so far, an unfinished last frame included. `feed` may be called again afterwards. */
+  /** The reading so far, including an unfinished last frame. `feed` may be called again afterwards. */
   result(): BodyReading {
-    // The body may go on, so a decision made because it ends here is not kept.
+    // The body may go on: what is decided because it ends here is not stored.
     const result = this.#reading?.result() ?? this.#resultOfHead();
     const isNoFrames = this.#isLoose && this.#head !== '' && isBarren(result);
     return isNoFrames ? readWhole(FALLBACK.text, this.#head, this.#report) : result;
   }
 
   /**
-   * Parses up to `most` of the payloads that were recognised without parsing them, because the events of a result will be asked
-   * for; true when none is left.
+   * Parses up to `most` of the payloads that were recognised without being parsed; called when the events will be kept. True when
+   * none is left.
    */
   parsePayloads(most: number): boolean {
     return this.#reading?.parsePayloads(most) ?? true;
@@ -89,7 +88,7 @@ export class BodyReader {
     if (framing !== 'text') {
       return new FrameReader(framing, this.#format, this.#report, this.#expected);
     }
-    // A format that has frames was not found in this body.
+    // The body has no frames, so a format with frames cannot read it.
     const format = this.#format?.framing === 'text' ? this.#format : FALLBACK.text;
     return new TextReader(format, this.#report);
   }
@@ -100,7 +99,7 @@ function isBarren({ format, text, unknownText }: BodyReading): boolean {
   return format === FALLBACK.ndjson.name && text === '' && unknownText;
 }
 
-/** The whole body is one payload. */
+/** A body without frames: the whole body is one payload. */
 class TextReader implements Reading {
   #text = '';
   readonly #format: Format;
@@ -129,7 +128,7 @@ function readWhole(format: Format, text: string, report: (error: unknown) => voi
   accumulator.add(format, { data: text, event: undefined, json: undefined }, report);
   const isKnown = !accumulator.unknownText;
   const result = toReading(accumulator, format, 'ndjson');
-  // A text is what it is, however short.
+  // A text is the answer, however short it is.
   return isKnown ? { ...result, events: [], empty: text === '' } : result;
 }
 

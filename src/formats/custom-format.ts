@@ -1,4 +1,4 @@
-/** A format of the app's own, asked with care: what it throws and what it says wrong must not reach the app's handler. */
+/** Calls a custom format: an error that it throws, or a wrong answer, must not reach the app's handler. */
 import { FieldTable } from './account.ts';
 import type { Carries, Format, Frame } from './format.ts';
 import { kindOf } from './vendors/generic.ts';
@@ -19,14 +19,14 @@ export function tableOf(format: Format, report: (error: unknown) => void): Field
   return table;
 }
 
-/** What a format says of one payload. */
+/** The answers of a format for one payload. */
 interface Answer {
   readonly carries: Carries;
   readonly text: string;
   readonly terminal: boolean;
 }
 
-/** The three questions. It may throw or answer nonsense: then the payload is unknown. */
+/** Calls the three functions of a format. If one throws or returns a wrong type, the payload is `unknown`. */
 export function ask(format: Format, frame: Frame, report: (error: unknown) => void): Answer {
   try {
     const answer = {

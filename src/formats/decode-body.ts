@@ -1,27 +1,27 @@
 /**
- * Undoes the Content-Encoding of a body that the handler encoded itself (proxies pass such bodies on). A large one goes in steps, so
- * that nobody waits for it, and what came before a damage is kept. A small body may not become a huge one.
+ * Decodes the Content-Encoding of a body that the handler encoded itself (proxies pass such bodies on). A large body is decoded in
+ * steps, so that the event loop is not blocked; what precedes damaged bytes is kept. The decoded size is bounded.
  */
 import { StringDecoder } from 'node:string_decoder';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hasZlibHeader, inflate, inflateAtOnce, isCodingOfNothing } from './inflate.ts';
 
-/** What became of an encoded body. */
+/** The result of decoding a body. */
 export interface DecodedBody {
   readonly text: string;
   /**
-   * Bytes that are not in `text`, 0 when all are: encoded ones that were damaged or not decoded for want of
-   * room, and decoded ones over `maxBytes`. What a bomb would have grown to is never found out.
+   * Bytes that are not in `text`, 0 when all are: encoded bytes that were damaged or not decoded because of the limit, and
+   * decoded bytes over `maxBytes`. The full size of a decompression bomb is never computed.
    */
   readonly dropped: number;
-  /** The bytes as they are, where nothing could be decoded and they are no text either. */
+  /** The encoded bytes, where nothing could be decoded and they are not text. */
   readonly undecodable: Uint8Array | undefined;
 }
 
 /** The most codings of a header that are decoded; no server sends more. The rest stays encoded. */
 const MAX_CODINGS = 5;
 
-/** The codings that a body can be in (RFC 9110, section 8.4.1; RFC 8878). Every other word says nothing about its bytes. */
+/** The codings that a body can have (RFC 9110, section 8.4.1; RFC 8878). Every other word in the header is ignored. */
 const CODINGS: ReadonlySet<string> = new Set([
   'gzip',
   'x-gzip',
@@ -31,12 +31,12 @@ const CODINGS: ReadonlySet<string> = new Set([
   'compress',
 ]);
 
-/** Whether a `Content-Encoding` names a coding; `identity`, `none`, `utf-8` and `chunked` are none. */
+/** Whether a `Content-Encoding` names a coding; `identity`, `none`, `utf-8` and `chunked` are not codings. */
 export function isEncoded(contentEncoding: string): boolean {
   return contentEncoding !== '' && codingsOf(contentEncoding).length > 0;
 }
 
-/** Whether a `Content-Encoding` claims nothing. */
+/** Whether a `Content-Encoding` is absent or `identity`. */
 export function isPlain(contentEncoding: string): boolean {
   return contentEncoding === '' || contentEncoding === 'identity';
 }
@@ -46,7 +46,7 @@ function codingsOf(contentEncoding: string): readonly string[] {
   return names.filter((name) => CODINGS.has(name)).slice(-MAX_CODINGS);
 }
 
-/** Encoded bytes that are decoded at once, and what they may become; more is decoded in steps. */
+/** Limits of encoded and decoded bytes for decoding at once; larger bodies are decoded in steps. */
 const MAX_AT_ONCE_BYTES = 65_536;
 const MAX_AT_ONCE_OUTPUT = 262_144;
 
@@ -74,8 +74,8 @@ export function decodeAtOnce(
 }
 
 /**
- * Decodes a body to at most `maxBytes` bytes of text. `contentEncoding` is the header's value; what the bytes contradict is not
- * done. `charset` is that of the text, '' for UTF-8. It goes in steps on zlib's own threads. Never rejects.
+ * Decodes a body to at most `maxBytes` bytes of text. `contentEncoding` is the header's value; a coding that the bytes do not have is
+ * skipped. `charset` is that of the text, '' for UTF-8. The work is done in steps on zlib's threads. Never rejects.
  */
 export async function decodeBody(
   pieces: readonly (string | Uint8Array)[],
@@ -107,7 +107,7 @@ function undecoded(body: Uint8Array): DecodedBody {
   return { text: '', dropped: body.length, undecodable: body };
 }
 
-/** In a charset of its own nearly everything is text. */
+/** Whether bytes may be text: with a named charset, nearly all bytes may. */
 function mayBeText(bytes: Uint8Array, charset: string): boolean {
   return charset === '' ? isText(bytes) : !isCompressed(bytes);
 }
@@ -129,10 +129,10 @@ function toText(
   return { text, dropped: dropped + over, undecodable: undefined };
 }
 
-/** Bytes that are made text in one go, a millisecond of work. */
+/** Bytes that are converted to text in one step, a millisecond of work. */
 const TEXT_STEP_BYTES = 524_288;
 
-/** The same in steps. */
+/** Converts bytes to text in steps. */
 async function toTextInSteps(
   bytes: Uint8Array,
   dropped: number,
@@ -149,7 +149,7 @@ async function toTextInSteps(
   return { text: parts.join(''), dropped: dropped + bytes.length - end, undecodable: undefined };
 }
 
-/** Both leave out a character that was cut at the end. */
+/** Returns a function that decodes the next bytes; an incomplete character at the end is left out. */
 function writerFor(charset: string): (bytes: Uint8Array) => string {
   if (charset === '') {
     const decoder = new StringDecoder('utf8');
@@ -159,35 +159,35 @@ function writerFor(charset: string): (bytes: Uint8Array) => string {
   return (bytes) => decoder.decode(bytes, { stream: true });
 }
 
-/** Codings in the order in which they are undone. Without a header the bytes say: compression behind the guard names it late. */
+/** Codings in the order of decoding. Without a header they are detected from the bytes, because compression behind the guard is not named. */
 function codingsFor(body: Uint8Array, contentEncoding: string, charset: string): readonly string[] {
   const named = codingsOf(contentEncoding).toReversed();
   // An unknown coding name means that the bytes are encoded in an unknown way.
   if (named.length > 0 || !isPlain(contentEncoding) || mayBeText(body, charset)) return named;
   const magic = MAGIC.find(([first]) => first.every((byte, at) => body[at] === byte));
-  // Brotli has no mark of its own.
+  // Brotli has no magic number.
   return [magic?.[1] ?? (hasZlibHeader(body) ? 'deflate' : 'br')];
 }
 
-/** How a coding begins (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1). */
+/** Magic numbers of codings (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1). */
 const MAGIC: readonly (readonly [readonly number[], string])[] = [
   [[0x1f, 0x8b], 'gzip'],
   [[0x28, 0xb5, 0x2f, 0xfd], 'zstd'],
 ];
 
-/** Whether bytes begin as a coding does that has a mark of its own. */
+/** Whether bytes begin with the magic number of a coding. */
 export function isCompressed(bytes: Uint8Array): boolean {
   return MAGIC.some(([first]) => first.every((byte, at) => bytes[at] === byte));
 }
 
 const SAMPLE_BYTES = 1_024;
-/** Of so many characters one may be none, in a text of a handler that cut one. */
+/** Text may have less than one invalid character in this many: a handler may have cut characters. */
 const TEXT_SHARE = 8;
 
-// oxlint-disable-next-line no-control-regex -- they are what stands in no text
+// oxlint-disable-next-line no-control-regex -- text does not contain them
 const CONTROL = /[\u0000-\u0008\u000e-\u001a\u001c-\u001f]/;
 
-/** Whether bytes are text, as far as their beginning shows. `strict`: one control character is too many. */
+/** Whether bytes are text, by their first 1,024 bytes. `strict`: a single control character shows that they are not. */
 export function isText(bytes: Uint8Array, strict = false): boolean {
   if (isCompressed(bytes)) return false;
   const sample = new StringDecoder('utf8').write(Buffer.from(bytes.subarray(0, SAMPLE_BYTES)));
@@ -196,12 +196,12 @@ export function isText(bytes: Uint8Array, strict = false): boolean {
   return broken === 0 || broken * TEXT_SHARE < sample.length;
 }
 
-/** Decodes text that comes in pieces of bytes, in a charset (WHATWG Encoding); UTF-8 for none, and for one that is unknown. */
+/** A decoder for text that comes in pieces of bytes, by charset (WHATWG Encoding); UTF-8 where that is empty or unknown. */
 export function textDecoderFor(charset: string): InstanceType<typeof TextDecoder> {
   try {
     return new TextDecoder(charset === '' ? 'utf-8' : charset, { ignoreBOM: true });
   } catch {
-    // A label that no standard knows: most such bodies are UTF-8.
+    // Not a label of the standard: most such bodies are UTF-8.
     return new TextDecoder('utf-8', { ignoreBOM: true });
   }
 }

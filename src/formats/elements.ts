@@ -1,6 +1,6 @@
 /**
- * JSON values that stand behind each other: objects with or without line ends, indented ones, the elements of an array. Each
- * character is looked at once, however the body is cut. What is no value between them goes line by line.
+ * Cuts a sequence of JSON values: objects with or without line ends, indented objects, the elements of an array. Each character is
+ * looked at once, however the body is cut. Text between the values that is not JSON is cut line by line.
  */
 
 const LF = 0x0a;
@@ -12,9 +12,9 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 const COMMA = 0x2c;
 
-/** Takes a body and gives its values as they stand on the wire. */
+/** Takes a body and returns its values as they are on the wire. */
 export class ElementScanner {
-  /** What of the open value came with earlier pieces: a rope. */
+  /** The part of the open value that came with earlier pieces: a rope. */
   #open = '';
   #depth = 0;
   /** The values are elements of an array, one level down. */
@@ -23,10 +23,10 @@ export class ElementScanner {
   #escaped = false;
   /** A value or a line has begun. */
   #isOpen = false;
-  /** It is no object, array or string: it ends with its line, in an array with a comma. */
+  /** The open value is not an object, array or string: it ends at the line end, in an array at a comma. */
   #isBare = false;
 
-  /** The value that is still open, or what of it has come. */
+  /** The open value, as far as it has come. */
   get tail(): string {
     return this.#open;
   }
@@ -48,7 +48,7 @@ export class ElementScanner {
     for (let at = 0; at < piece.length; at += 1) {
       const code = piece.charCodeAt(at);
       if (this.#inString) {
-        // A line end in a string is no JSON: what is open is broken, and the next line may be whole.
+        // JSON strings have no line end: the open value is broken, and the next line may be whole.
         if (code === LF) close(at);
         else if (this.#endsString(code) && this.#isAtBase) close(at + 1);
       } else if (this.#isBare) {
@@ -115,7 +115,7 @@ export class ElementScanner {
   }
 }
 
-/** The values of a text, the last of which may be cut. */
+/** The values of a text; the last one may be incomplete. */
 export function elementsIn(text: string): readonly string[] {
   const scanner = new ElementScanner();
   const found = scanner.feed(text);

@@ -1,9 +1,9 @@
-/** How streams say that an answer failed: finish words and members, by the documents of those who send them. */
+/** How streams show that an answer failed: finish reasons and members, from the documentation of each sender. */
 import { isRecord } from '../core/values.ts';
 import { isVoid, member, typeOf } from './json.ts';
 import type { Frame } from './format.ts';
 
-/** Finish words of an answer that failed. What merely stops one (`length`, `content_filter`, `SAFETY`) is not here. */
+/** Finish reasons of a failed answer. Reasons that only stop an answer (`length`, `content_filter`, `SAFETY`) are not here. */
 const FAILURE_WORDS: ReadonlySet<string> = new Set([
   // AI SDK `FinishReason`; OpenRouter's normalised `finish_reason`; Mistral `CompletionResponseStreamChoice`.
   'error',
@@ -30,14 +30,14 @@ const FAILURE_WORDS: ReadonlySet<string> = new Set([
   'cancelled',
 ]);
 
-/** Whether a finish word says that the answer failed. */
+/** Whether a finish reason is that of a failed answer. */
 export function isFailureWord(finishReason: string | undefined): boolean {
   return finishReason !== undefined && FAILURE_WORDS.has(finishReason);
 }
 
 /**
- * A member `error` with something in it: OpenAI, Gemini, Ollama, and most home-made streams; or `object: "error"` (vLLM). With a
- * `type` of its own it is news of a part (a tool that failed), and the answer goes on.
+ * Whether a payload has a member `error` that is not empty (OpenAI, Gemini, Ollama, most home-made streams), or `object: "error"`
+ * (vLLM). With another `type` than `error` it is about a part of the answer, such as a tool that failed, and the answer goes on.
  */
 export function isErrorObject(frame: Frame): boolean {
   const { json } = frame;
@@ -48,14 +48,14 @@ export function isErrorObject(frame: Frame): boolean {
   return saysSomething(member(json, 'error'));
 }
 
-/** An event, a type or an object named error: home-made streams, Dify, AG-UI. */
+/** Whether the event, the type or the object is named `error`, as in home-made streams, Dify and AG-UI. */
 export function isErrorFrame(frame: Frame): boolean {
   if (frame.event === 'error' || isErrorObject(frame)) return true;
   const type = typeOf(frame);
   return type === 'error' || type === 'RUN_ERROR' || member(frame.json, 'event') === 'error';
 }
 
-/** `{}`, `null`, `false` and `{"code":0}` beside healthy content are no error. */
+/** Whether the value of `error` is an error: `{}`, `null`, `false` and `{"code":0}` stand beside normal content. */
 function saysSomething(error: unknown): boolean {
   if (typeof error === 'string') return error !== '';
   if (error === true) return true;

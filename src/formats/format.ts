@@ -1,7 +1,7 @@
 /**
- * What lastchunk has to know of a wire format: where the text of a payload is, what of it is about the stream and not of the
- * answer, and which frame is the end. Formats are pure functions over one frame, so that watching a live stream and reading a
- * finished body cannot disagree.
+ * The interface of a wire format: where the text of a payload is, which members are about the stream and not part of the answer, and
+ * which frame is the end. Formats are pure functions of one frame, so that inspecting a live stream and reading a finished body
+ * give the same result.
  */
 import { account, type FieldTable, type Findings, type Leaf } from './account.ts';
 import type { TokenUsage } from '../core/observer.ts';
@@ -9,7 +9,7 @@ import { isDone } from './json.ts';
 
 /** One payload of a stream: an SSE event, a line of NDJSON, or an element of a JSON array. */
 export interface Frame {
-  /** As it stood on the wire; the `data:` lines of one SSE event are joined by `\n`. */
+  /** The text on the wire; the `data:` lines of one SSE event are joined by `\n`. */
   readonly data: string;
   /** The `event:` of an SSE frame; the code of a line of the AI SDK's data stream. */
   readonly event: string | undefined;
@@ -18,15 +18,15 @@ export interface Frame {
 }
 
 /**
- * What a frame carries. `nothing` is a claim (heartbeat, role, usage, start and finish frames), and is proved: a payload with
- * leaves that are neither plumbing nor text is kept all the same. A format that does not know a frame says `unknown`.
+ * What a frame carries. `nothing` (heartbeat, role, usage, start and finish frames) is checked: a payload with leaves that are
+ * neither plumbing nor text is kept all the same. A format returns `unknown` for a frame that it does not know.
  */
 export type Carries = 'nothing' | 'content' | 'error' | 'unknown';
 
 /** How the body is cut into frames. `text` has no frames: the body is the text. */
 export type Framing = 'sse' | 'ndjson' | 'text';
 
-/** Whether a stream without the finish marker is truncated (`needed`), fine (`accepted`), or cannot have one (`none`). */
+/** A stream without the finish marker is truncated (`needed`) or complete (`accepted`), or the format has no marker (`none`). */
 export type FinishMarker = 'needed' | 'accepted' | 'none';
 
 /** A wire format. This is also the interface for one of your own: three functions and four facts. */
@@ -35,23 +35,23 @@ export interface Format {
   readonly name: string;
   /** How the body is cut into frames. */
   readonly framing: Framing;
-  /** What a stream is that ends without the finish marker. */
+  /** How a stream counts that ends without the finish marker. */
   readonly finishMarker: FinishMarker;
   /**
-   * Short strings, one of which every terminal frame and every error frame contains as it stands on the wire.
-   * A chunk without any of them is not parsed while it passes. Absent: every chunk is parsed.
+   * Short strings: every terminal frame and every error frame must contain one of them, as on the wire. A chunk without any of
+   * them is not parsed when it is written. Absent: every chunk is parsed.
    */
   readonly needles?: readonly string[];
   /**
-   * Key paths of JSON payloads that are about the stream and not of the answer, as `usage.**` or `choices.*.index`. What is
-   * neither there nor in the text is kept in the message's events.
+   * Key paths of JSON payloads that are about the stream and not part of the answer, as `usage.**` or `choices.*.index`. A payload
+   * with other leaves that are not in the text is kept in the message's events.
    */
   readonly plumbing?: readonly string[];
   /** True for the frame that tells a client that the answer is over. */
   terminal(frame: Frame): boolean;
   /** What the frame adds to the answer's text; `''` for nothing. */
   text(frame: Frame): string;
-  /** What else is in the frame: decides whether a stream without text is empty. */
+  /** What the frame carries; it decides whether a stream without text is empty. */
   carries(frame: Frame): Carries;
 }
 
@@ -61,32 +61,32 @@ export interface FormatDefinition {
   readonly framing: Framing;
   readonly finishMarker: FinishMarker;
   /**
-   * Regular expressions (their sources), one of which matches in every terminal and error frame, and none in many others. They
-   * run over every chunk, so they begin with a letter that tells. A match that a cut may have hidden (a look-ahead at the end of
-   * the text) must count as a match.
+   * Sources of regular expressions: one of them must match in every terminal and error frame, and few other frames should match. They
+   * run over every chunk, so each begins with a literal character that is rare. If the end of the text cuts a match off (a look-ahead
+   * there), it must count as a match.
    */
   readonly prefilter: readonly string[];
-  /** True for a payload with content of this format, or one that is a start or an end of its own; enough to choose it. */
+  /** True for a payload that only this format has: content, a start or an end. One is enough to choose the format. */
   recognises(frame: Frame): boolean;
-  /** Where its payloads have what. */
+  /** The rows by which the leaves of a payload are classified. */
   fields(frame: Frame): FieldTable;
   /** The pieces of text that the frame adds. */
   texts(frame: Frame): readonly string[];
-  /** Pieces of text that a frame repeats, of a part or of all: they are the text where none came before. */
+  /** Pieces of text that a frame repeats, of a part or of the whole answer; they are the text if none came before. */
   whole?(frame: Frame): readonly string[];
-  /** True for the frame that tells a client that the answer is over: it is held. */
+  /** True for the frame that tells a client that the answer is over; it is held. */
   terminal(frame: Frame): boolean;
   /** True for a frame after which the answer is whole if nothing follows, although it is not terminal. */
   ends?(frame: Frame): boolean;
-  /** True for a frame that says that the answer failed. */
+  /** True for a frame that shows that the answer failed. */
   failed(frame: Frame): boolean;
   /** Why the model stopped, in the provider's own word. */
   finishReason(frame: Frame): string | undefined;
-  /** What the frame says of the tokens that the answer took; absent where the format never says it. */
+  /** Token counts of the answer in this frame; absent where the format never has any. */
   usage?(frame: Frame): TokenUsage | undefined;
 }
 
-/** A format that ships with lastchunk: it can be found by content, and knows more than a custom one must. */
+/** A format that ships with lastchunk: it can be recognised by content, and has more functions than a custom format needs. */
 export interface BuiltInFormat extends Format, FormatDefinition {
   terminal(frame: Frame): boolean;
   whole(frame: Frame): readonly string[];
@@ -95,7 +95,7 @@ export interface BuiltInFormat extends Format, FormatDefinition {
   toolCall(frame: Frame): boolean;
 }
 
-/** Makes a format of its tables: what a frame carries follows from the account of its leaves. */
+/** Makes a format from its definition: `carries` follows from the account of the leaves. */
 export function defineFormat(definition: FormatDefinition): BuiltInFormat {
   const whole = (frame: Frame): readonly string[] => definition.whole?.(frame) ?? [];
   const findingsOf = (frame: Frame): Findings =>
@@ -120,7 +120,7 @@ export function defineFormat(definition: FormatDefinition): BuiltInFormat {
   };
 }
 
-/** What is looked into: the parsed payload, or the text that was none; nothing of `[DONE]`. */
+/** The value to account for: the parsed payload, or the text if it is not JSON; undefined for `[DONE]`. */
 export function payloadOf(frame: Frame): unknown {
   if (isDone(frame)) return undefined;
   return frame.json === undefined ? frame.data : frame.json;

@@ -1,6 +1,6 @@
 /**
- * Looks into frames while they pass: which of them end the answer, what the format is as far as they show it, and whether
- * content stands behind the last end. Many frames may come at once, and each of them may look like an end.
+ * Inspects frames when they are written: which of them end the answer, which format they show, and whether content follows the
+ * last end. Many frames may come at once, and each of them may look like an end.
  */
 import { FALLBACK, recognise } from './registry.ts';
 import type { Format, Frame } from './format.ts';
@@ -9,28 +9,28 @@ import type { BodyFraming, Framed } from './framing.ts';
 import { isTooLarge, signalOfBeginning, type TerminalSignal } from './large-frame.ts';
 import { prefilterOf, SignalJudge } from './prefilter.ts';
 
-/** After so many characters without a vendor's frame the format is taken for generic. */
+/** After this many characters without a frame of a vendor, the format is taken for generic. */
 const GUESS_CHARS = 8_192;
-/** A longer frame is not parsed while it passes. */
+/** A longer frame is not parsed when it is written. */
 export const MAX_FRAME_CHARS = 262_144;
-/** Of frames that come at once and may each be an end so many of the first and so many of the last are parsed. */
+/** Of many frames that come at once and may be ends, this many of the first and this many of the last are parsed. */
 const MAX_AT_ONCE = 256;
 
 /** What is known of one stream's frames so far. */
 export class FrameJudge {
-  /** A finish marker was seen, and no content behind it. Under `auto`, that of any format. */
+  /** A finish marker was seen, and no content after it. Under `auto`, the marker of any format. */
   finished = false;
   /** An error frame was seen. */
   errored = false;
   readonly #prefilter: RegExp | undefined;
   readonly #signals: SignalJudge;
   #guess: Format | undefined;
-  /** What is left to look through for a guess; 0 when there is one, or none is to be had. */
+  /** Characters that are still inspected to find the format; 0 when it is found or given up. */
   #guessChars: number;
-  /** What of it was looked through in the piece that is not over. */
+  /** Characters of the present piece that were inspected for that. */
   #lookedChars = 0;
 
-  /** `given` is the format, `undefined` under `auto`; `onError` is told, once, when a custom format throws. */
+  /** `given` is the format, `undefined` under `auto`; `onError` is called once, when a custom format throws. */
   constructor(given: Format | undefined, onError: (error: unknown) => void) {
     this.#prefilter = prefilterOf(given);
     this.#signals = new SignalJudge(given, onError);
@@ -53,18 +53,18 @@ export class FrameJudge {
     this.#signals.useParts();
   }
 
-  /** A piece of so many characters is over. */
+  /** A piece of `chars` characters was inspected. */
   endPiece(chars: number): void {
     this.#guessChars = Math.max(0, this.#guessChars - chars);
     this.#lookedChars = 0;
   }
 
-  /** Whether an end may be in a text: not, where none of the words is there that each end has. */
+  /** Whether a text may contain an end: false if the prefilter, which matches in every end, does not match. */
   mayEnd(text: string): boolean {
     return this.#prefilter?.test(text) !== false;
   }
 
-  /** While the format is still to be guessed, every frame is worth a look. */
+  /** Whether a frame has to be parsed: every frame, while the format is not found. */
   isCandidate(text: string): boolean {
     return this.isGuessing || this.mayEnd(text);
   }
@@ -80,8 +80,8 @@ export class FrameJudge {
   }
 
   /**
-   * Looks into frames that came at once; those that cannot be an end are not parsed. Says what was in them: an error, or else a
-   * finish marker. With `skipFirst` nothing is said of the first one.
+   * Inspects frames that came at once; those that cannot be an end are not parsed. Returns `error` if one is an error, else `finish`
+   * if one is a finish marker. With `skipFirst` the first frame is not reported.
    */
   judgeEach(
     framing: Framed,
@@ -95,7 +95,7 @@ export class FrameJudge {
       const mayMatter = this.finished || this.mayEnd(frame);
       if (!mayMatter && !this.isGuessing) continue;
       if (mayMatter && parsed === MAX_AT_ONCE && frames.length - at > MAX_AT_ONCE) {
-        // What is between is read when the message is due.
+        // The frames between are read when the message is due.
         at = frames.length - MAX_AT_ONCE;
         this.finished = false;
       }
@@ -128,7 +128,7 @@ export class FrameJudge {
     return signal;
   }
 
-  /** Remembers what a frame is; returns it. */
+  /** Records the signal of a frame; returns it. */
   note(signal: TerminalSignal | undefined): TerminalSignal | undefined {
     if (signal === 'finish') this.finished = true;
     if (signal === 'error') this.errored = true;
@@ -141,13 +141,13 @@ export class FrameJudge {
     if (this.#guess !== undefined) this.#guessChars = 0;
   }
 
-  /** Content behind a finish marker takes it back. */
+  /** Whether a frame is content: content after a finish marker cancels it. */
   #isContent(framing: BodyFraming, frame: Frame): boolean {
     return (this.#guess ?? FALLBACK[framing]).text(frame) !== '';
   }
 }
 
-/** Nothing takes an error back. */
+/** The signal that counts of two: an error always. */
 export function graver(
   a: TerminalSignal | undefined,
   b: TerminalSignal | undefined,

@@ -1,4 +1,4 @@
-/** Reads a body of frames: chooses the format under `auto`, and does not parse what looks like the frame before it. */
+/** Reads a body of frames: chooses the format under `auto`, and does not parse a frame that fits the template of earlier ones. */
 import { Accumulator } from './accumulator.ts';
 import type { Format } from './format.ts';
 import { type Cut, Cutter, framesIn, isFrame, unfinishedIn, type Found } from './frames.ts';
@@ -8,13 +8,13 @@ import { SMALL_FRAME_CHARS } from './large-frame.ts';
 import { type BodyReading, type Reading, toReading } from './reading.ts';
 import { FALLBACK, recognise } from './registry.ts';
 
-/** Under `auto` so many frames, of so many characters, are kept to be read again by the format of a vendor that comes later. */
+/** Under `auto`, up to this many frames and characters are kept, to be read again if a vendor's format is recognised later. */
 const MAX_WAITING = 64;
 const MAX_WAITING_CHARS = 65_536;
 
 /**
- * So many frames are looked at for a template, so that a stream whose frames are all different pays for no more. Two or
- * three are enough where there is one: the first frames carry a role, or a text that stands in them twice.
+ * At most this many frames are tried for a template, which bounds the cost of a stream whose frames are all different. Two or three
+ * are enough where there is a template: the first frames carry a role, or contain their text twice.
  */
 const MAX_SAMPLES = 32;
 
@@ -26,14 +26,14 @@ export class FrameReader implements Reading {
   readonly #report: (error: unknown) => void;
   readonly #expected: FrameTemplate | undefined;
   readonly #learner = new TemplateLearner(MAX_SAMPLES);
-  /** The format, or what is to be taken for it until one is recognised. */
+  /** The format; until one is recognised, the generic one of the framing. */
   #format: Format;
   #isChosen: boolean;
   #accumulator = new Accumulator();
   #waiting: Found[] = [];
   #waitingChars = 0;
   #template: FrameTemplate | undefined;
-  /** What the template's own frame had beside its text. */
+  /** The leaves, besides the text, of the frame that the template was made from. */
   #leaves: readonly object[] | undefined;
 
   constructor(
@@ -76,7 +76,7 @@ export class FrameReader implements Reading {
     const sum = format === this.#format ? this.#accumulator.copy() : this.#readAgain(format);
     const isCut = this.#framing === 'elements' && !sum.finished && !open.every(isFrame);
     for (const found of open) {
-      // Behind a finish marker the next frame is on its way.
+      // After a finish marker an incomplete line is the beginning of the next frame, not lost content.
       if (sum.finished && !isFrame(found)) sum.payloads.add(found.stray);
       else sum.add(format, found, this.#report);
     }
@@ -108,7 +108,7 @@ export class FrameReader implements Reading {
     if (this.#waitingChars > MAX_WAITING_CHARS) this.#waiting = [];
   }
 
-  /** What came before a vendor's format was recognised is read by it too, as long as it is not much. */
+  /** Chooses a vendor's format; frames that came before are read again by it, unless they were too many. */
   #choose(format: Format | undefined): void {
     if (format === undefined) return;
     if (this.#waitingChars <= MAX_WAITING_CHARS) this.#accumulator = this.#readAgain(format);
@@ -131,9 +131,9 @@ export class FrameReader implements Reading {
     if (this.#expected?.format === this.#format) this.#template = this.#expected;
   }
 
-  /** What was taken from a piece of one frame shows what the next may look like. */
+  /** Learns the template, and the leaves of its frames, from a piece of one frame. */
   #learn(piece: string): void {
-    // What waits to be read again is read frame by frame.
+    // Frames that may have to be read again are read one by one, without a template.
     if (!this.#isChosen && this.#waitingChars <= MAX_WAITING_CHARS) return;
     if (this.#template?.fits(piece) !== true) {
       const before = this.#learner.template;
@@ -145,7 +145,7 @@ export class FrameReader implements Reading {
   }
 }
 
-/** What is found in what waits for its boundary; half a large frame is no frame. */
+/** The frames in text without a boundary at its end; an incomplete large frame counts as a stray line. */
 function openIn(framing: Framed, tail: Cut): readonly Found[] {
   return typeof tail === 'string' ? unfinishedIn(framing, tail) : [{ stray: tail.text }];
 }

@@ -1,7 +1,7 @@
 /**
- * Most frames of a stream differ in nothing but their text. Once one of them was parsed, the next one is compared
- * with it: the same characters before and behind the text, and between them what JSON takes for the inside of one
- * string. Then it says the same with another text, and need not be parsed.
+ * Most frames of a stream differ only in their text. Once one of them was parsed, the next one is compared with it: if it
+ * has the same characters before and after the text, and between them the inside of one JSON string, then it is the same frame with
+ * another text, and need not be parsed.
  */
 import { asBuiltIn } from './registry.ts';
 import type { BuiltInFormat, Format, Frame } from './format.ts';
@@ -9,18 +9,18 @@ import { framesIn, isFrame } from './frames.ts';
 import type { Framed } from './framing.ts';
 import { isRecord } from '../core/values.ts';
 
-/** What may stand in a JSON string and means itself (RFC 8259, section 7); a line end, of any framing, may not. */
+/** Characters that need no escape in a JSON string (RFC 8259, section 7); line ends are not among them. */
 // oxlint-disable-next-line no-control-regex -- they are what must not be there
 const PLAIN = /^[^"\\\u0000-\u001f]*$/;
 
-/** What stands in no JSON string as it is. It stands between frames, too, where many came at once. */
+/** Characters that a JSON string cannot contain unescaped; line ends between frames that came at once are among them. */
 // oxlint-disable-next-line no-control-regex -- as above
 const CONTROL = /[\u0000-\u001f]/;
 
-/** No text of a real answer, so that what a format says about it is said about any text. */
+/** A text that no answer has: what a format returns for it, it returns for any text. */
 const PROBE = 'lastchunk: any other text';
 
-/** A frame with a hole where its text was. */
+/** A frame with a placeholder for its text. */
 export class FrameTemplate {
   /** The format that it was read by. */
   readonly format: Format;
@@ -33,7 +33,7 @@ export class FrameTemplate {
     this.#behind = behind;
   }
 
-  /** Whether a piece is this frame with another text; false too where only reading the text would tell. */
+  /** Whether a piece is this frame with another text; also false where the text has escapes, which would have to be parsed. */
   fits(piece: string): boolean {
     const inside = this.#insideOf(piece);
     return inside !== undefined && PLAIN.test(inside);
@@ -54,8 +54,8 @@ export class FrameTemplate {
   }
 
   /**
-   * A part of a string is compared as fast as a whole one, and faster than by `startsWith`: 0.1 us against 1 us for
-   * such a frame. An expression compiled for it would be faster still, but not before the thousandth frame.
+   * Comparing slices is faster than `startsWith`: 0.1 us against 1 us for such a frame. A regular expression compiled for the frame
+   * would be faster still, but only from the thousandth frame on.
    */
   #insideOf(piece: string): string | undefined {
     const from = this.#before.length;
@@ -70,17 +70,17 @@ export class TemplateLearner {
   template: FrameTemplate | undefined;
   #samplesLeft: number;
 
-  /** After `maxSamples` frames without a template it gives up, so that a stream of unlike frames costs no more. */
+  /** Tries at most `maxSamples` frames, which bounds the cost of a stream whose frames are all different. */
   constructor(maxSamples: number) {
     this.#samplesLeft = maxSamples;
   }
 
-  /** Whether another frame may still bring a template, or a better one. */
+  /** Whether further frames are tried. */
   get open(): boolean {
     return this.#samplesLeft > 0;
   }
 
-  /** Takes a piece; it brings a template where it is one frame with a text, of which with any text `holds` is true. */
+  /** Tries a piece; it becomes the template if it is one frame with a text for which, with any text, `holds` is true. */
   learn(
     framing: Framed,
     format: Format,
@@ -102,9 +102,9 @@ interface Sample {
 }
 
 /**
- * The template that a sample gives. `undefined` where its text does not stand in it just once and as it is, where the
- * format says more about it than its text, or where `holds` is not true of it with any text: then it says little about
- * the next. A custom format has no template, because what it says may depend on anything.
+ * The template of a sample. `undefined` where its text is not in it exactly once and unescaped, where the format finds more
+ * in it than its text, or where `holds` is not true for it with any text: then the next frame cannot be predicted from it. A custom
+ * format has no template, because its answers may depend on anything.
  */
 function templateOf(
   framing: Framed,
@@ -134,7 +134,7 @@ function onlyFrame(framing: Framed, piece: string): Frame | undefined {
   return first !== undefined && others.length === 0 && isFrame(first) ? first : undefined;
 }
 
-/** Whether a frame is this text and nothing else that moves a stream on. What else is in it is the same in every such frame. */
+/** Whether a frame carries this text and no end, failure or tool call. Its other members are the same in every such frame. */
 function isText(format: BuiltInFormat, frame: Frame, text: string): boolean {
   return (
     format.text(frame) === text &&
@@ -152,7 +152,7 @@ function unescaped(inside: string): string | undefined {
     const text: unknown = JSON.parse(`"${inside}"`);
     return typeof text === 'string' && text !== '' ? text : undefined;
   } catch {
-    // The frame is parsed after all, and what it is then found to be is for the format to say.
+    // Not one string: the frame is parsed as usual.
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * How a body is framed. The content type says what it should be; the first lines say what it is, and they decide: proxies
- * and handlers put any label on any body.
+ * Finds how a body is framed. The content type names a framing, but the first lines of the body decide, because proxies and handlers
+ * often set a wrong content type.
  */
 import { asBuiltIn } from './registry.ts';
 import type { Format, Framing } from './format.ts';
@@ -9,15 +9,15 @@ import { parseJson, rowOf } from './json.ts';
 import { isRecord } from '../core/values.ts';
 
 /**
- * How a body is cut. `elements`: JSON values behind each other or in an array. `parts`: lines of a code and JSON, as version 3 and
- * 4 of the AI SDK write them. These two are not to be chosen: the body shows them.
+ * How a body is cut. `elements`: JSON values in a sequence or in an array. `parts`: lines of a code and JSON, as versions 3 and 4 of
+ * the AI SDK write them. These two cannot be chosen by a format: they are detected from the body.
  */
 export type BodyFraming = Framing | 'elements' | 'parts';
 
 /** Framings that have frames. */
 export type Framed = Exclude<BodyFraming, 'text'>;
 
-/** Content types that say how their body is framed. */
+/** The framing by content type. */
 const BY_CONTENT_TYPE: Readonly<Record<string, BodyFraming>> = {
   'text/event-stream': 'sse',
   'application/x-ndjson': 'ndjson',
@@ -35,8 +35,8 @@ const BY_CONTENT_TYPE: Readonly<Record<string, BodyFraming>> = {
 const TEXT_TYPES: ReadonlySet<string> = new Set(['text/markdown', 'text/html']);
 
 /**
- * The framing that a body should have. A custom format and plain text mean what they say; every other format is read in any
- * framing, so there it is the content type that says, if it says anything.
+ * The framing that a body is declared to have. With a custom format or plain text it is certain; every other format can be read in any
+ * framing, so the content type decides, if it names one.
  */
 export function declaredFraming(
   format: Format | undefined,
@@ -50,28 +50,28 @@ export function declaredFraming(
   return { framing: rowOf(BY_CONTENT_TYPE, contentType) ?? format?.framing, certain: false };
 }
 
-/** An event stream begins with a field within so many characters; one line of JSON may be longer. */
+/** The first field of an event stream comes within `MAX_HEAD_CHARS`; one line of JSON may have `MAX_LINE_CHARS`. */
 const MAX_HEAD_CHARS = 4_096;
 const MAX_LINE_CHARS = 65_536;
-/** A line so long is looked at for what it begins with. */
+/** This much of a line is enough to see how it begins. */
 const PREFIX_CHARS = 64;
-/** An open line is parsed so often, to see whether it is a whole object already. */
+/** How often an incomplete line is parsed, to see whether it is already a whole object. */
 const MAX_TRIES = 8;
 
-/** Finds out how a body is framed. It takes the body piece by piece, without its mark, and looks at each character once. */
+/** Finds the framing of a body. It takes the body piece by piece, without its byte order mark, and looks at each character once. */
 export class Sniffer {
-  /** What the content type says. */
+  /** The framing by the content type or the format. */
   readonly declared: BodyFraming | undefined;
   readonly #isEager: boolean;
   readonly #lineEnds = new LineEnds();
-  /** The open line: a rope, and what it begins with. */
+  /** The incomplete line: a rope; below, its beginning. */
   #line = '';
   #start = '';
-  /** It was looked at, and does not change any more. */
+  /** The beginning of the line was judged, and no longer changes. */
   #isJudged = false;
   #chars = 0;
   #tries = MAX_TRIES;
-  /** What the first line says that is no field, where an event stream was to be expected. */
+  /** The framing by the first line that is not a field, where an event stream was declared. */
   #otherwise: BodyFraming | undefined;
 
   /** `isEager`: for a live stream, whose framing must be known before the line ends. */
@@ -109,7 +109,7 @@ export class Sniffer {
   #lineSays(line: string): BodyFraming | undefined {
     if (line === '') return undefined;
     if (/^(?:data|event):/.test(line)) return 'sse';
-    // Comments and settings come before the first event, and prove nothing: a text may begin with a colon.
+    // Comments, `id` and `retry` may precede the first event, but do not prove it: a text may begin with a colon.
     if (/^(?::|id:|retry:)/.test(line)) {
       if (this.declared !== 'sse') this.#otherwise ??= 'text';
       return undefined;
@@ -120,7 +120,7 @@ export class Sniffer {
     return undefined;
   }
 
-  /** What an open line shows already. */
+  /** The framing that an incomplete line already shows. */
   #openLineSays(piece: string): BodyFraming | undefined {
     const start = this.#start;
     if (/^(?:data|event):/.test(start)) return 'sse';
@@ -136,7 +136,7 @@ export class Sniffer {
     this.#tries -= 1;
     const [first] = new ElementScanner().feed(this.#line);
     if (first === undefined || !isRecord(parseJson(first))) return undefined;
-    // Alone on its line it would be a line of JSON; a watcher may not wait for that.
+    // If nothing follows on the line it is NDJSON; for a live stream that cannot be awaited.
     return this.#isEager || this.#line.trim() !== first.trim() ? 'elements' : undefined;
   }
 

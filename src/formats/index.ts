@@ -1,4 +1,4 @@
-/** The `format` option: what it takes, and the seams by which the stream core watches and reads bodies. */
+/** The `format` option: its check, and the functions by which the stream core inspects and reads bodies. */
 import { bad, show } from '../core/options.ts';
 import { FORMAT_NAMES, formatNamed } from './registry.ts';
 import type { Format } from './format.ts';
@@ -38,7 +38,7 @@ export function resolveFormat(option: unknown): Format | 'auto' {
   );
 }
 
-/** What a custom format has to have, and how that is said. */
+/** The members that a custom format must have, each with its check and the words for an error. */
 const MUST: readonly (readonly [string, (value: unknown) => boolean, string])[] = [
   [
     'name',
@@ -62,7 +62,7 @@ function checked(option: Record<string, unknown>): Format {
     if (!holds(option[key]))
       throw bad(`\`format.${key}\` must be ${what}, not ${show(option[key])}`);
   }
-  // Every member that Format has was checked above. It is handed on as it is: its functions may use `this`.
+  // Every member of Format was checked above. The object itself is passed on: its functions may use `this`.
   return option as unknown as Format;
 }
 

@@ -10,10 +10,10 @@ export interface Part {
   readonly isDamaged: boolean;
 }
 
-/** Bytes of input in a step; where one fails, what is in it is decoded anew in smaller ones, down to one. */
+/** Bytes of input per step; where a step fails, its bytes are decoded again in smaller steps, down to one byte. */
 const STEPS = [16_384, 256, 1];
 
-/** Decodes as far as the bytes are sound, to a little more than `maxBytes`. Never rejects. */
+/** Decodes up to the first damaged byte, or to a little more than `maxBytes`. Never rejects. */
 export async function inflate(bytes: Uint8Array, coding: string, maxBytes: number): Promise<Part> {
   let best: Part = { bytes: new Uint8Array(), used: 0, isDamaged: true };
   for (const size of STEPS) {
@@ -22,7 +22,7 @@ export async function inflate(bytes: Uint8Array, coding: string, maxBytes: numbe
     if (part.used >= best.used) best = part;
     if (part.used === bytes.length || part.bytes.length > maxBytes) break;
   }
-  // zlib takes a first byte of anything: that is not decoding.
+  // zlib accepts any first byte: that does not count as decoded.
   return best.bytes.length === 0 && best.isDamaged ? { ...best, used: 0 } : best;
 }
 
@@ -31,7 +31,7 @@ interface Limits {
   readonly maxBytes: number;
 }
 
-/** Decodes what is known to be sound, and goes on from there in steps of `size` bytes until one fails. */
+/** Decodes the first `sound` bytes, which are known to be undamaged, then goes on in steps of `size` bytes until one fails. */
 async function inflateBy(
   size: number,
   bytes: Uint8Array,
@@ -48,7 +48,7 @@ async function inflateBy(
     length += part.length;
     if (length > maxBytes) stream.destroy();
   });
-  // What went wrong is what `write` says.
+  // The error is handled by the callback of `write`.
   stream.on('error', () => undefined);
   while (used < bytes.length && length <= maxBytes) {
     const end = Math.min(bytes.length, used < sound ? sound : used + size);
@@ -60,19 +60,19 @@ async function inflateBy(
   return { bytes: Buffer.concat(parts), used, isDamaged };
 }
 
-/** False for a step that is damaged, or whose rest is not wanted. */
+/** Writes one step; false if it is damaged, or if the stream was destroyed because of the limit. */
 function writeTo(stream: Transform, bytes: Uint8Array): Promise<boolean> {
   return new Promise((resolve) => {
     stream.once('close', () => resolve(false));
     stream.write(bytes, (error) => {
       stream.removeAllListeners('close');
-      // What it gave is told before the next turn.
+      // Its `data` events come before the next turn of the event loop.
       setImmediate(() => resolve(error === undefined || error === null));
     });
   });
 }
 
-/** Flushing at each step gives what is there, also of a stream that was cut. */
+/** Flushing at each step returns what was decoded, even of a body that was cut. */
 const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH } = zlib.constants;
 
 function decoderOf(coding: string, bytes: Uint8Array): Transform | undefined {
@@ -93,7 +93,7 @@ function decoderOf(coding: string, bytes: Uint8Array): Transform | undefined {
   }
 }
 
-/** Whether bytes that decode to nothing are the coding of nothing, and not the beginning of something. */
+/** Whether bytes that decode to nothing are a complete coding of an empty body, not the beginning of a cut one. */
 export function isCodingOfNothing(bytes: Uint8Array, coding: string): boolean {
   return inflateAtOnce(bytes, coding, MAX_OF_NOTHING, true)?.length === 0;
 }
@@ -101,7 +101,7 @@ export function isCodingOfNothing(bytes: Uint8Array, coding: string): boolean {
 /** The least that zlib takes as a limit. */
 const MAX_OF_NOTHING = 1;
 
-/** `undefined` for what is damaged, too large, or not known to this Node; `isWhole`: also for what ends too early. */
+/** Decodes at once; `undefined` for damaged or too large input, or a coding this Node lacks; with `isWhole` also for cut input. */
 export function inflateAtOnce(
   bytes: Uint8Array,
   coding: string,
@@ -128,7 +128,7 @@ export function inflateAtOnce(
         return undefined;
     }
   } catch {
-    // The steps find out how far it is sound.
+    // `inflate` finds the damaged byte.
     return undefined;
   }
 }

@@ -22,23 +22,23 @@ export function stringOr(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** The value if it is a string with something in it. */
+/** The value if it is a string that is not empty. */
 export function word(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-/** What stands where a format has its text: a string, the digits of a number; `undefined` for anything else. */
+/** The text of a value where a format has its text: a string, or a number as digits; `undefined` for anything else. */
 export function textAt(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return typeof value === 'number' ? String(value) : undefined;
 }
 
-/** A list of texts without those that are not there. */
+/** A list of texts without the undefined ones. */
 export function present(...texts: readonly (string | undefined)[]): readonly string[] {
   return texts.filter((text) => text !== undefined);
 }
 
-/** The `type` of a payload, or `''`: half of the formats are tables over it. */
+/** The `type` of a payload, or `''`; half of the formats choose their rows by it. */
 export function typeOf(frame: { readonly json: unknown }): string {
   return stringOr(member(frame.json, 'type'));
 }
@@ -59,7 +59,7 @@ export const DONE_TRUE = String.raw`done"\s*:\s*true`;
 /** In `{"error":…}` that is not null, `"type":"error"`, and a line `event: error`. */
 export const ERROR = String.raw`error["\r\n](?!\s*:\s*(?:null|\{\}|false))`;
 
-/** Null, `''`, `[]`, `{}` and absent: what servers write for a field that has nothing to say. */
+/** Whether a value is null, `''`, `[]`, `{}` or absent: servers write these for an empty field. */
 export function isVoid(value: unknown): boolean {
   if (value === undefined || value === null || value === '') return true;
   if (typeof value !== 'object') return false;
@@ -74,8 +74,8 @@ const INSIDE_OBJECT = '"}';
 const INSIDE_ARRAY = '[{"]-0123456789tfn';
 
 /**
- * The parsed value, or `undefined` for what is not JSON. An exception costs as much as fifty frames: so the first characters
- * and the last are looked at before, and after an exception all of the next texts.
+ * The parsed value, or `undefined` for text that is not JSON. An exception costs as much as fifty frames: so the first characters and
+ * the last are checked before parsing, and after an exception the next texts are checked in full.
  */
 export function parseJson(text: string): unknown {
   const from = skipSpace(text, 0);
@@ -91,9 +91,9 @@ export function parseJson(text: string): unknown {
   return isSuspect(text) ? undefined : parsedOrUndefined(text);
 }
 
-/** So many texts are checked after one that was none: one exception in a thousand texts is nothing. */
+/** Texts that are checked in full after one that was not JSON: one exception in a thousand texts costs little. */
 const CHECKED_AFTER_EXCEPTION = 1_000;
-/** Of the whole process. It decides what a text costs, never what it says. */
+/** Texts left to check, in the whole process. It affects only the cost, never the result. */
 let left = 0;
 
 /** True for a short text that is no JSON, while texts are checked. */
@@ -109,7 +109,7 @@ function parsedOrUndefined(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Not JSON is an answer, not a failure: many streams send bare text.
+    // Text that is not JSON is normal: many streams send plain text.
     left = CHECKED_AFTER_EXCEPTION;
     return undefined;
   }

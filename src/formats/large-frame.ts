@@ -1,18 +1,18 @@
 /**
- * Frames that are too large to be parsed. `JSON.parse`, and what the formats make of its result, cannot be done in slices; so a
- * frame that would take longer than a slice is kept as it stood on the wire, and told as not understood. What it is, it says at
- * its beginning.
+ * Frames that are too large to be parsed. `JSON.parse`, and the account of its result, cannot be split into slices; so a frame that
+ * would take longer than a slice is kept as it was on the wire, and counts as not understood. Its beginning shows whether it is
+ * an end.
  */
 
 /**
- * Nanoseconds for a character of a text, and for a value or a line. Measured on Node 22: `JSON.parse` takes 1.2 ns for a character,
- * and with what the formats look for in its result 300 to 650 ns for a value.
+ * Nanoseconds per character of a text, and per value or line. Measured on Node 22: `JSON.parse` takes 1.2 ns per character;
+ * parsing and accounting together take 300 to 650 ns per value.
  */
 const CHAR_NS = 1;
 const VALUE_NS = 400;
 /** A frame that takes longer is not parsed: more than 8 MiB of one text (an image in base64), or 20,000 values. */
 const MAX_PARSE_NS = 8_388_608;
-/** A shorter frame is always parsed: were each character a value, it took about as long. */
+/** A shorter frame is always parsed: even if each character were a value, it would take no longer. */
 export const SMALL_FRAME_CHARS = 16_384;
 
 const LF = 0x0a;
@@ -23,7 +23,7 @@ const OPEN_ARRAY = 0x5b;
 const BACKSLASH = 0x5c;
 const OPEN_OBJECT = 0x7b;
 
-/** Adds up what a frame costs that comes in pieces. Strings are searched for their end, all else is looked at once. */
+/** Adds up the cost of a frame that comes in pieces. Strings are skipped by searching for their end. */
 export class FrameSize {
   #ns = 0;
   #inString = false;
@@ -105,14 +105,14 @@ export class LargeFrame {
 /** The first terminal fact in a chunk. */
 export type TerminalSignal = 'finish' | 'error';
 
-/** So much of a large frame is looked at. */
+/** The part of a large frame that is looked at. */
 const BEGINNING_CHARS = 1_024;
 /** Names of terminal frames, as they stand in an `event:` line or a type. */
 const FINISH_NAMES =
   /(?:event: ?|"type"\s*:\s*")(?:response\.completed|response\.incomplete|message_stop|finish|message-end|RUN_FINISHED|end|done|complete)["\n]/;
 const ERROR_NAMES = /(?:event: ?|"type"\s*:\s*")(?:response\.failed|error|RUN_ERROR)["\n]/;
 
-/** What a frame says at its beginning that it is; `undefined` where that is no end. */
+/** The signal that the beginning of a frame shows; `undefined` where it is not an end. */
 export function signalOfBeginning(frame: string): TerminalSignal | undefined {
   const beginning = frame.slice(0, BEGINNING_CHARS);
   if (ERROR_NAMES.test(beginning)) return 'error';

@@ -1,14 +1,14 @@
 /**
- * The payloads of a stream in order, as a row keeps them. Most are never asked for; so a frame that was recognised by its
- * template is parsed only then, and many of them in slices.
+ * The payloads of a stream in order, as they are stored. Most are never read, so a frame that was recognised by its template is
+ * parsed only when they are, and many of them in slices.
  */
 import { framesIn, isFrame } from './frames.ts';
 import type { Framed } from './framing.ts';
 
 export class Payloads {
-  /** Parsed, as it stood on the wire where it was no JSON, or the frame that is still to be parsed. */
+  /** Each is a parsed payload, its text on the wire where it is not JSON, or the frame that is still to be parsed. */
   readonly #all: unknown[];
-  /** So many are parsed, from the first on. */
+  /** Number of payloads, from the first on, that are parsed. */
   #parsed = 0;
   /** Each frame so far had one payload. */
   #isEven = true;
@@ -21,7 +21,7 @@ export class Payloads {
     return this.#all.length;
   }
 
-  /** Those so far, to go on from by itself. */
+  /** An independent copy. */
   copy(): Payloads {
     return new Payloads([...this.#all]);
   }

@@ -1,4 +1,4 @@
-/** Which chunks are worth parsing while they pass, and which of their frames end an answer. */
+/** Which chunks have to be parsed when they are written, and which of their frames end an answer. */
 import { asBuiltIn, BUILT_INS, FALLBACK } from './registry.ts';
 import type { Format, Frame } from './format.ts';
 import type { BodyFraming } from './framing.ts';
@@ -14,8 +14,8 @@ export const OVERLAP_CHARS = 64;
 const ANY = anyOf(BUILT_INS.flatMap((format) => format.prefilter));
 
 /**
- * What every terminal or error frame of the format matches, of any built-in one under `auto` (`undefined`).
- * `undefined` for a custom format without needles: every frame is parsed.
+ * An expression that every terminal and error frame of the format matches; for `undefined` (`auto`), of any built-in format.
+ * Returns `undefined` for a custom format without needles: every frame is parsed.
  */
 export function prefilterOf(given: Format | undefined): RegExp | undefined {
   if (given === undefined) return ANY;
@@ -27,7 +27,7 @@ export function prefilterOf(given: Format | undefined): RegExp | undefined {
   );
 }
 
-/** One expression, because that goes over the chunk once; each alternative once, because it pays for every one. */
+/** One expression, so that a chunk is scanned once; without duplicate alternatives, because each costs time. */
 function anyOf(sources: readonly string[]): RegExp {
   return new RegExp([...new Set(sources)].join('|'));
 }
@@ -84,7 +84,7 @@ function judged(format: Format): Judged {
 const BY_CONTENT = BUILT_INS.filter((format) => format !== FALLBACK.parts).map(judged);
 const PARTS = [judged(FALLBACK.parts)];
 
-/** Whether the chunk ends where a frame ends. That it begins where one begins has to be known. */
+/** Whether a chunk ends where a frame ends. The caller must know that it begins where one begins. */
 export function endsFrame(framing: BodyFraming | undefined, piece: string): boolean {
   const last = piece.length - 1;
   if (piece.charCodeAt(last) !== LF) return false;

@@ -5,31 +5,31 @@ import type { FinishMarker, Format } from './format.ts';
 import type { Framed } from './framing.ts';
 import type { Payloads } from './payloads.ts';
 
-/** What a body says. */
+/** The result of reading a body. */
 export interface BodyReading {
   /** Name of the format it was read by. */
   readonly format: string;
   readonly finishMarker: FinishMarker;
   readonly text: string;
   /**
-   * Every data payload in order, parsed; a string where it was not JSON. None for plain text. Made when it is asked
-   * for: most messages are kept without.
+   * Every data payload in order, parsed; a string where it was not JSON. Empty for plain text. Built when it is read: most messages
+   * are stored without.
    */
   readonly events: readonly unknown[];
   /** Every payload is accounted for and carries nothing, and there are at most 512 bytes of them. */
   readonly empty: boolean;
-  /** The finish marker is there, and no content behind it. */
+  /** The finish marker came, and no content after it. */
   readonly finished: boolean;
-  /** A frame by which the format says that the answer failed is there. */
+  /** There is a frame that shows that the answer failed. */
   readonly errorFrame: boolean;
   /** A payload has content that its format does not know; it is in `events` only. */
   readonly unknownText: boolean;
   readonly toolCalls: boolean;
   /** Content that is not text (thinking, sources, files, the app's data parts); it is in `events` only. */
   readonly wordless: boolean;
-  /** Why the model stopped, in the provider's word: the last one that was given. */
+  /** Why the model stopped, in the provider's word; the last one that was sent. */
   readonly finishReason: string | undefined;
-  /** The tokens that it took, as far as it says. */
+  /** Token counts, as far as the body has them. */
   readonly usage: TokenUsage;
 }
 

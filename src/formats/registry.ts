@@ -20,7 +20,7 @@ export const VENDORS: readonly BuiltInFormat[] = [
   ollama,
 ];
 
-/** What a body is when no vendor's format is found in it, by its framing. */
+/** The format by framing, for a body in which no vendor's format is found. */
 export const FALLBACK = {
   sse: genericSse,
   ndjson: genericNdjson,
@@ -50,12 +50,12 @@ export function formatNamed(name: string): BuiltInFormat | undefined {
   return BUILT_INS.find((format) => format.name === name);
 }
 
-/** The built-in format that a custom one is not. */
+/** The same format with its built-in functions; `undefined` for a custom format. */
 export function asBuiltIn(format: Format): BuiltInFormat | undefined {
   return BY_IDENTITY.get(format);
 }
 
-/** Whether it is what is left when no vendor's format is found. */
+/** Whether it is a generic format: the one for bodies in which no vendor's format is found. */
 export function isNobodys(format: Format): boolean {
   return format === genericSse || format === genericNdjson;
 }

@@ -1,10 +1,10 @@
 /**
- * Leaves of a stream of nobody's format that no table knows. One that is the same in every frame with a text (an id, a model, a
- * session) is about the stream; every other is content.
+ * Leaves of a stream in a generic format that no row accounts for. A leaf that is the same in every frame with a text (an id, a model,
+ * a session) is about the stream; every other leaf is content.
  */
 import type { Leaf } from './account.ts';
 
-/** How a leaf counts that turns out to be content: known as such by its format, or by nobody. */
+/** How a leaf counts that turns out to be content: as content that the format knows, or as unknown. */
 export type Weight = 'known' | 'unknown';
 
 interface Seen {
@@ -20,13 +20,13 @@ export const MAX_LEAVES = 256;
 export class RepeatedLeaves {
   /** By path. */
   #leaves = new Map<string, Seen>();
-  /** Of frames without a text: they have to be among the others. */
+  /** Leaves of frames without a text: they are content unless frames with a text have them too. */
   #alone = new Map<string, Seen>();
   #textFrames = 0;
   #last: readonly Seen[] = [];
   #content: Weight | undefined;
 
-  /** One that goes on from here by itself. */
+  /** An independent copy. */
   copy(): RepeatedLeaves {
     const copy = new RepeatedLeaves();
     copy.#leaves = new Map([...this.#leaves].map(([path, seen]) => [path, { ...seen }] as const));
@@ -68,7 +68,7 @@ export class RepeatedLeaves {
   get content(): Weight | undefined {
     let content = this.#content;
     for (const { frames, weight } of this.#leaves.values()) {
-      // One frame alone shows nothing.
+      // With only one frame, nothing shows that the leaf repeats.
       if (frames < this.#textFrames || frames < 2) content = graver(content, weight);
     }
     for (const [path, { value, weight }] of this.#alone) {

@@ -1,7 +1,7 @@
 /**
- * Looks at each chunk on its way out for the frame that ends the answer, because that frame must not leave
- * before the message is saved. It runs for every chunk of every stream, so the common chunk (whole frames,
- * nothing that may be terminal in them) costs two comparisons or one regular expression; only other chunks are parsed.
+ * Inspects each chunk, before it is sent, for the frame that ends the answer, because that frame must not be sent before
+ * the message is saved. It runs for every chunk of every stream, so the common chunk (whole frames, none of which may be
+ * terminal) costs two comparisons or one regular expression; only other chunks are parsed.
  */
 import { asBuiltIn, FALLBACK, formatNamed } from './registry.ts';
 import type { Format } from './format.ts';
@@ -20,18 +20,18 @@ import { endsFrame, OVERLAP_CHARS } from './prefilter.ts';
 import { ElementScanner } from './elements.ts';
 import { type FrameTemplate, TemplateLearner } from './frame-template.ts';
 
-/** So much of a large frame is kept, to know it by its beginning. */
+/** The part of a large frame that is kept, to recognise it by its beginning. */
 const OVERLONG_BEGINNING_CHARS = 2_048;
-/** Characters of one unfinished frame that are parsed, over all tries, before only its end is waited for. */
+/** Characters of one incomplete frame that are parsed over all tries; after that, only its end is awaited. */
 const MAX_REREAD_CHARS = 262_144;
-/** Frames tried for a template: the first ones carry a role, or a text that stands in them twice. */
+/** Frames tried for a template: the first ones carry a role, or contain their text twice. */
 const MAX_SAMPLES = 4;
-/** Of a larger write only so much of its beginning and of its end is looked at, some 2 ms of work each. */
+/** Of a write larger than twice this, only this much of its beginning and of its end is inspected, some 2 ms of work each. */
 const MAX_LOOK_CHARS = 131_072;
 
 /**
  * Looks for terminal frames in one stream. `choice` is a format, its name, or `auto`; `contentType` is without parameters,
- * in lower case, or ''. `onError` is told, once, when a custom format throws; its frame then ends nothing.
+ * in lower case, or ''. `onError` is called once, when a custom format throws; its frame then counts as no end.
  */
 export class TerminalDetector {
   /** The piece seen last is one frame that fits the template. */
@@ -45,17 +45,17 @@ export class TerminalDetector {
   #scanner: ElementScanner | undefined;
   /** Nothing has come yet. */
   #isAtStart = true;
-  /** No frame is open and nothing is left to find out: a chunk of whole frames can be waved through. */
+  /** No frame is open, and framing and format are known: a chunk of whole frames need not be cut. */
   #idle: boolean;
-  /** The frame that has begun and not ended: a rope, which must not be searched, because that copies it. */
+  /** The open frame: it has begun and not ended. A rope, which must not be searched, because that copies it. */
   #tail = '';
   /** The end of it, flat. */
   #overlap = '';
   /** Something in the open frame may make it terminal. */
   #candidate = false;
-  /** What the open frame says at its beginning, once it is too long to be parsed. */
+  /** The signal of the open frame's beginning, once it is too long to be parsed. */
   #overlong: TerminalSignal | 'unknown' | undefined;
-  /** The open frame has been told already; its end says nothing new. */
+  /** The signal of the open frame was already returned; its end adds nothing. */
   #told = false;
   #rereadChars = MAX_REREAD_CHARS;
 
@@ -95,7 +95,7 @@ export class TerminalDetector {
     return (known ?? FALLBACK[this.#framing ?? 'text']).finishMarker === 'needed';
   }
 
-  /** What most frames of this stream look like, once that is known; it does not change any more. */
+  /** The template that most frames of this stream fit, once one is found. */
   get template(): FrameTemplate | undefined {
     return this.#learner.template;
   }
@@ -126,7 +126,7 @@ export class TerminalDetector {
     }
   }
 
-  /** What stands between is read when the message is due. */
+  /** Inspects the beginning and the end of a large chunk; the rest is read when the message is due. */
   #inspectLarge(piece: string): TerminalSignal | undefined {
     const first = this.#inspect(piece.slice(0, MAX_LOOK_CHARS));
     this.#skip(piece.slice(MAX_LOOK_CHARS, -MAX_LOOK_CHARS));
@@ -134,11 +134,11 @@ export class TerminalDetector {
     return graver(first, last);
   }
 
-  /** Goes over a text without looking into it, but for where its last frame begins. */
+  /** Skips a text; only the beginning of its last frame is searched. */
   #skip(text: string): void {
     const framing = this.#framing;
     if (framing === undefined || framing === 'text') return;
-    // There is content in it, one may think.
+    // The text is assumed to have content.
     this.#judge.finished = false;
     // The number of open brackets after it is unknown, so the rest is not inspected.
     if (framing === 'elements') return this.#stopLooking();
@@ -170,7 +170,7 @@ export class TerminalDetector {
     return signal;
   }
 
-  /** Nothing is looked at before the first lines show what it is; `#tail` holds them. */
+  /** Nothing is inspected before the first lines show the framing; until then `#tail` holds them. */
   #sniff(piece: string): TerminalSignal | undefined {
     this.#tail += piece;
     const framing = this.#sniffer?.feed(piece);
@@ -201,7 +201,7 @@ export class TerminalDetector {
     const whole = this.#tail + piece;
     const cut = this.#tail.length - this.#overlap.length + end;
     const worthIt = this.#candidate || this.#judge.isCandidate(window);
-    // The first frame is the one that was open: what it had to say may have been told.
+    // The first frame is the one that was open: its signal may have been returned already.
     const skips = this.#overlong !== undefined || this.#told;
     const frames = worthIt || this.finished ? framesApart(framing, whole.slice(0, cut)) : [];
     const named = this.#told ? undefined : this.#nameOfOverlong();
@@ -230,7 +230,7 @@ export class TerminalDetector {
     if (this.#tail.length > MAX_FRAME_CHARS) this.#makeOverlong();
   }
 
-  /** Of the open frame only its name is kept, and its end is waited for. */
+  /** The open frame is too long: only its signal is kept, and its end is awaited. */
   #makeOverlong(): void {
     this.#overlong ??= signalOfBeginning(this.#tail) ?? 'unknown';
     if (this.#overlong === 'unknown') this.#judge.finished = false;
@@ -262,15 +262,15 @@ export class TerminalDetector {
   }
 
   /**
-   * Every end and every error of a built-in format closes with a bracket, which may stand in quotes. Only a custom one,
-   * and text behind `event: error`, may look otherwise.
+   * Whether the open frame may be complete. Every end and every error of a built-in format closes with a bracket, possibly in quotes;
+   * only custom formats, and text after `event: error`, may end otherwise.
    */
   #mayBeWhole(): boolean {
     const custom = this.#given !== undefined && asBuiltIn(this.#given) === undefined;
     return custom || /[\]}]"?$/.test(this.#overlap.trimEnd()) || this.#overlap.includes('error');
   }
 
-  /** Most frames differ in nothing but their text; to see that of one is cheaper than to look for what may be terminal. */
+  /** Tries a frame as the template. Most frames differ only in their text; to compare with a template is cheaper than the prefilter. */
   #learn(piece: string): void {
     const framing = this.#framing;
     if (framing === undefined || framing === 'text') return;

@@ -1,13 +1,13 @@
 /**
- * A text that grows by small pieces, up to millions of them. To add up a string by `+=` is cheap, but the first look into it copies it
- * piece by piece in one go, which for a million pieces takes tens of milliseconds; here they are joined as they come.
+ * A text that grows by small pieces, up to millions of them. Appending with `+=` is cheap, but the first read of the string then copies
+ * all pieces at once, which for a million pieces takes tens of milliseconds; here they are joined in batches as they come.
  */
 
-/** So many pieces are joined at once. */
+/** Pieces in a batch. */
 const PIECES_AT_ONCE = 1_024;
 
 export class TextPieces {
-  /** Of all the pieces so far. */
+  /** Characters of all pieces so far. */
   length = 0;
   /** Each is made of many pieces. */
   readonly #joined: string[];
@@ -18,7 +18,7 @@ export class TextPieces {
     this.#pieces = pieces;
   }
 
-  /** One that goes on from here by itself. */
+  /** An independent copy. */
   copy(): TextPieces {
     const copy = new TextPieces([...this.#joined], [...this.#pieces]);
     copy.length = this.length;

@@ -1,15 +1,15 @@
 /**
- * The tokens that an answer took, as a payload says it. Counts are checked, because a server that anybody may run has sent them; what
- * is not said is not known.
+ * The token counts of an answer, as a payload has them. They are checked, because any server may have sent them; a count that is not
+ * sent is undefined.
  */
 import type { TokenUsage } from '../core/observer.ts';
 import { isRecord } from '../core/values.ts';
 import { member } from './json.ts';
 
-/** Of an answer that says nothing. */
+/** The usage of an answer that sends no counts. */
 export const NO_USAGE: TokenUsage = { inputTokens: undefined, outputTokens: undefined };
 
-/** What is known by now: a later payload counts for what it says, and only for that. */
+/** The counts after a further payload: a count that it has replaces the one before. */
 export function laterUsage(before: TokenUsage, said: TokenUsage): TokenUsage {
   return {
     inputTokens: said.inputTokens ?? before.inputTokens,
@@ -17,7 +17,7 @@ export function laterUsage(before: TokenUsage, said: TokenUsage): TokenUsage {
   };
 }
 
-/** By the members of `counts`, which are added up: the first of each list has to be there, the others may be. */
+/** Sums of the members of `counts`, by name: the first name of each list must be present, the others may be absent. */
 export function usageIn(
   counts: unknown,
   input: readonly string[],

@@ -1,14 +1,14 @@
-/** Whole JSON answers of vendors, as they send them where nothing streams: on a guarded route each is an answer of its own. */
+/** Whole JSON answers of vendors, as they send them without streaming: on a guarded route each counts as a stream. */
 import type { Frame } from './format.ts';
 import { parseJson } from './json.ts';
 import { VENDORS } from './registry.ts';
 
-/** Longer bodies are known by their beginning: parsing them takes milliseconds. */
+/** Longer bodies are recognised by their beginning: parsing them would take milliseconds. */
 const MAX_PARSED_CHARS = 65_536;
-/** So much of a body is its beginning. */
+/** The part of a body that counts as its beginning. */
 const ANSWER_BEGINNING_CHARS = 1_024;
 
-/** A body with none of these words is of no vendor. */
+/** A body with none of these members is not the answer of a vendor. */
 const WORDS = /"(?:choices|candidates|promptFeedback|output|content|done)"/;
 
 /**
@@ -40,8 +40,8 @@ export function isVendorAnswer(body: unknown): boolean {
 }
 
 /**
- * Whether a body of `application/json` that comes in pieces begins as such an answer does. Its first piece has to show it: the
- * bytes do not wait for the second. Never throws.
+ * Whether a body of `application/json` that comes in pieces begins like such an answer. The first piece has to show it, because its
+ * bytes are not delayed until the second. Never throws.
  */
 export function beginsVendorAnswer(piece: unknown): boolean {
   const beginning = textOf(piece, ANSWER_BEGINNING_CHARS);

@@ -1,6 +1,6 @@
 /**
- * Streams of nobody's format: the SSE and NDJSON that apps make up themselves, and of frameworks that many apps use. The text is
- * looked for where everybody puts it; what is not found is kept and counted.
+ * The generic formats: SSE and NDJSON that apps invent, and those of frameworks that many apps use. The text is looked for under the
+ * usual names; a payload in which it is not found is kept and counted.
  */
 import { FieldTable, type FieldKind, type Leaf } from '../account.ts';
 import { isErrorFrame, isFailureWord } from '../failure.ts';
@@ -19,7 +19,7 @@ const TEXT_KEYS = [
   'textResponse',
   'completion',
 ];
-/** A text there only if the payload's type or event does not say otherwise: Flowise has `data`. */
+/** Names that hold the text only if the payload's type or event does not name something else: Flowise has `data`. */
 const WEAK_KEYS = ['data', 'chunk', 'output'];
 /**
  * Objects that are looked into. LangChain has `kwargs` and `data.chunk`, Bedrock `contentBlockDelta`, Cohere `response` at its
@@ -46,7 +46,7 @@ const NO_ANSWER =
   /thought|thinking|reason|tool|function|source|citation|status|step|metadata|state|usage|progress|debug|title|\blog|error|start(?:ed)?$|^nextAgent|^agent_log|^updates|^values/i;
 /** Types and events of a text, where it stands in a weak key. */
 const ANSWER = /token|text|message|chunk|delta|content|answer|stream|data|^$/i;
-/** Whose message it is, where it is not the answer. */
+/** Roles whose message is not the answer. */
 const OTHER_ROLES: ReadonlySet<unknown> = new Set(['user', 'human', 'system', 'tool', 'developer']);
 
 /** Heartbeats. */
@@ -75,7 +75,7 @@ const END_NAMES = [
   String.raw`stop"\s*:\s*true`,
 ];
 
-/** What stands beside a text in everybody's payloads. A name in words (`"status": "looking it up"`) is content all the same. */
+/** Members that stand beside a text in most payloads. A value of several words (`"status": "looking it up"`) is still content. */
 const NAMES =
   /(?:^|[_-])(?:u?u?ids?|type|event|role|model|object|version|provider|reason|status|created|updated|timestamp|ts|at|index|fingerprint|model_name|obfuscation|p)$|[a-z](?:Ids?|UUID|At|Type|Role|Model|Name|Reason|Status|Index|Version)$/;
 const NUMBERS =
@@ -85,7 +85,7 @@ const FLAGS =
 const USAGE = /usage|tokens|metrics|timings/i;
 
 const FIELDS = new FieldTable({}, kindOf);
-/** Of heartbeats and ends: what they count is no answer. */
+/** For heartbeats and ends: their numbers and booleans are plumbing. */
 const ABOUT = new FieldTable({}, (key, leaf) =>
   typeof leaf === 'string' ? kindOf(key, leaf) : 'plumbing',
 );
@@ -120,7 +120,7 @@ function generic(framing: 'sse' | 'ndjson'): BuiltInFormat {
   });
 }
 
-/** Kind of a leaf of nobody's format, by the name of its member. */
+/** The kind of a leaf of a generic format, by the name of its member. */
 export function kindOf(key: string, leaf: Leaf): FieldKind | undefined {
   if (typeof leaf === 'boolean') return FLAGS.test(key) ? 'plumbing' : undefined;
   if (typeof leaf === 'number') {
@@ -168,7 +168,7 @@ function textIn(value: unknown, weak: boolean, depth: number): string | undefine
   return undefined;
 }
 
-/** The first element of a pair; behind the name of a mode, as LangGraph writes several, the second. */
+/** The text in the first element of a pair; if that is the name of a mode, as in LangGraph, in the second. */
 function textInPair(value: readonly unknown[], weak: boolean, depth: number): string | undefined {
   const [first, second] = value;
   if (value.length === 0 || value.length > 2) return undefined;
@@ -187,7 +187,7 @@ function textOfParts(content: unknown): string | undefined {
   return found.length === 0 ? undefined : found.join('');
 }
 
-/** Whether something by which a frame calls itself passes a test: its event, its type. */
+/** Whether one of the names of a frame, its event or its type, passes a test. */
 function hasName({ event, json }: Frame, passes: (name: string) => boolean): boolean {
   if (event !== undefined && passes(event)) return true;
   if (!isRecord(json)) return false;
