@@ -31,7 +31,7 @@ export interface Destination {
   readonly tls: boolean | 'unverified';
 }
 
-/** The one reading of an address; `undefined` where the driver does not tell it. Throws what the driver throws. */
+/** Reads the address of a connection; `undefined` where the driver does not expose it. Throws what the driver throws. */
 export function destinationOf(pg: PgModule, connection: object): Destination | undefined {
   if (pg.Client === undefined) return undefined;
   const { host, port, database, ssl } = new pg.Client(connection);
@@ -116,7 +116,7 @@ export class Connections {
     return { total, idle, waiting, max: this.#settings.maxConnections };
   }
 
-  /** Waits for what is running, which is bounded. */
+  /** Waits for running statements, whose time is bounded. */
   close(): Promise<void> {
     return this.#pool.end();
   }
@@ -168,7 +168,7 @@ function addressOf(pg: PgModule, connection: object): string {
     const { host = '', port = '', database = '' } = destinationOf(pg, connection) ?? {};
     return port === '' ? 'postgres://' : `postgres://${host}:${port}/${database}`;
   } catch {
-    // What is wrong with it is said by the first connection.
+    // The first connection reports what is wrong with it.
     return 'postgres://';
   }
 }
@@ -187,7 +187,7 @@ function openPool(
   });
   // Without a listener, a connection that is killed while idle would end the process.
   pool.on('error', (error) => {
-    // pg hangs the whole client onto the error; a log has no use for it.
+    // pg puts the whole client on the error, which must not be logged.
     Reflect.deleteProperty(error, 'client');
     onError(error);
   });
@@ -225,6 +225,6 @@ const POOL = {
   // One connection stays: the first message after a quiet time holds a terminal frame like any other.
   min: 1,
   idleTimeoutMillis: 30_000,
-  // An idle connection is no reason for a process to stay alive.
+  // An idle connection must not keep the process running.
   allowExitOnIdle: true,
 };

@@ -130,7 +130,7 @@ export function postgres(options: PostgresOptions): PostgresStore {
   };
 }
 
-/** Asks for the table, and not for its version: a role that may only write need not read how it was made. */
+/** Checks that the table exists, not its version: a role that may only write need not be able to read the migrations. */
 async function checkTable(
   connections: Connections,
   { table, write }: PostgresSettings,
@@ -156,7 +156,7 @@ function createSave(connections: Connections, { table, write }: PostgresSettings
   }
   return async (messages) => {
     const { rows, clashing } = uniqueRows(messages.map(toRow));
-    // Ids that belong to older rows are the app's to know; inside one batch we can keep streams apart.
+    // Conflicts with ids of older rows are left to the app's SQL; only within one batch are streams kept apart here.
     const renamed = clashing.map((row) => underId(row, row.stream_id));
     const storable = [...rows, ...renamed].map(toStorableMessage);
     await connections.transaction((client) => write(client, storable));

@@ -7,7 +7,7 @@ import type { Connections } from './connections.ts';
 import type { PgClient } from '../core/pg-shapes.ts';
 import type { Table } from './table.ts';
 
-/** What a migration did. */
+/** The result of a migration. */
 export interface Migrated {
   /** The version of the table now. */
   readonly version: number;

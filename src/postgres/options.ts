@@ -16,13 +16,13 @@ import { parseTable } from './table.ts';
 import type { Table } from './table.ts';
 import { isObject } from '../core/values.ts';
 
-/** Where the database is, for an app that has it in parts. What is absent comes from `PGHOST` and the like. */
+/** The address of the database in parts, instead of a connection string. Absent parts come from `PGHOST` and the like. */
 export interface PgConnection {
   readonly host?: string | undefined;
   /** 1 to 65535. */
   readonly port?: number | undefined;
   readonly user?: string | undefined;
-  /** A function is asked for each new connection: tokens that expire. */
+  /** A function is called for each new connection, for tokens that expire. */
   readonly password?: string | (() => string | Promise<string>) | undefined;
   readonly database?: string | undefined;
   /** `true`, or the options of `tls.connect`. */
@@ -133,7 +133,7 @@ export function loadPg(given?: unknown, places: readonly string[] = appPlaces())
   );
 }
 
-/** Narrows to what we call; every version of `pg` in our peer range has these classes. */
+/** Narrows to the classes that we use; every version of `pg` in our peer range has them. */
 function isPg(value: unknown): value is PgModule {
   if (!isObject(value) || !('Pool' in value) || !('Query' in value)) return false;
   return typeof value.Pool === 'function' && typeof value.Query === 'function';

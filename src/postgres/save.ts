@@ -16,13 +16,13 @@ import { underId } from './storable.ts';
 import { columnValues, rowValues, standingValues } from './table.ts';
 import type { Row, Statements } from './table.ts';
 
-/** A message that could not have the id it asked for. */
+/** A message whose id was taken: it was saved under another one. */
 export interface IdConflict {
   readonly requestedId: string;
   readonly messageId: string;
 }
 
-/** A batch in which no stream and no id is there twice. */
+/** A batch in which no stream and no id occurs twice. */
 export interface UniqueRows {
   /** Sorted by id: every process locks rows in the same order, so batches cannot deadlock. */
   readonly rows: readonly Row[];
@@ -64,7 +64,7 @@ export async function saveRows(
   return conflicts;
 }
 
-/** Runs the one statement; the rows that it could not settle. */
+/** Runs the one statement; returns the rows that it could not settle. */
 async function unsettled(
   connections: Connections,
   sql: Statements,
@@ -147,7 +147,7 @@ async function joins(client: PgClient, sql: Statements, row: Row): Promise<boole
   return kept.rows.length === 1;
 }
 
-/** No constraint failed and nothing conflicts: something in the database decided against the row, and says nothing. */
+/** No constraint failed and nothing conflicts: a trigger or a rule of the database suppressed the row without an error. */
 function notWritten(command: string): Error {
   const words = `the ${command} was answered without an error and the table took no row (a trigger or a rule swallowed it)`;
   return refuse(new LastchunkError('not-written', words), 'not-written');

@@ -82,7 +82,7 @@ export function underId(row: Row, id: string): Row {
   return { ...row, id, metadata: JSON.stringify({ ...metadata, [NOTES]: noted }) };
 }
 
-/** Replaces what text cannot hold, and counts it. */
+/** Replaces characters that PostgreSQL's `text` cannot hold, and counts them. */
 function createCleaner() {
   let replaced = 0;
   return {
@@ -95,7 +95,7 @@ function createCleaner() {
   };
 }
 
-/** Cuts what came in by another way than a guard, such as an older journal; the note keeps it all. */
+/** Cuts names that a guard has not bounded, such as those of an older journal; the note keeps the whole name. */
 function shorten(text: string, note: string, notes: Record<string, unknown>): string {
   const bounded = boundIdentifier(text);
   if (bounded !== text) notes[note] = text;
