@@ -2,10 +2,10 @@
 /** The `lastchunk` program: the process handed to `main`. */
 import { main } from './main.ts';
 
-// `lastchunk … | head` closes our output early: what is left to say has no reader, and that is no failure.
+// `lastchunk … | head` closes our output early: the rest of the output has no reader, and that is not a failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit(0);
 });
-// Not `process.exit`: output that is still on its way to a pipe would be cut.
+// Not `process.exit`: that would cut output that is not yet written to a pipe.
 process.exitCode = await main(process.argv.slice(2), process);

@@ -1,4 +1,4 @@
-/** Which database a command means: the same that the app finds. */
+/** The database of a command: by default the one that the app's environment names. */
 import { bad } from '../core/options.ts';
 import type { PostgresOptions } from '../postgres/index.ts';
 import type { Io } from './io.ts';

@@ -1,4 +1,4 @@
-/** What a command line program touches of the process, handed in so that a test can look at it. */
+/** The parts of the process that a command uses, passed in so that tests can replace them. */
 
 /** Where a command writes and what it is configured by. */
 export interface Io {
@@ -9,6 +9,6 @@ export interface Io {
 
 /**
  * A command. Gets the arguments after its name and resolves to the exit code: 0 is success, 1 is a failure
- * of the work, 2 a mistake in how it was called.
+ * of the work, 2 a mistake in the arguments.
  */
 export type Command = (argv: readonly string[], io: Io) => Promise<number>;

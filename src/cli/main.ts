@@ -35,7 +35,7 @@ export async function main(argv: readonly string[], given: Io): Promise<number> 
   } catch (error) {
     const at = name === undefined ? 'lastchunk' : `lastchunk ${name}`;
     const message = error instanceof Error ? error.message : String(error);
-    // A database's address that stands where it must not is repeated by whoever refuses it.
+    // An error may repeat an address of a database that was given as a wrong argument.
     return say(io.stderr, `${at}: ${oneLine(maskCredentials(message))}\n`, isMisuse(error) ? 2 : 1);
   }
 }

@@ -1,4 +1,4 @@
-/** The options of `lastchunk rules` and `lastchunk dashboards` that say what an object of Kubernetes is called. */
+/** The options of `lastchunk rules` and `lastchunk dashboards` that name a Kubernetes object. */
 import { bad, show } from '../core/options.ts';
 import type { ManifestPlace } from '../slo/manifests.ts';
 
@@ -22,8 +22,8 @@ export function manifestHelp(format: string, name: string): string {
 }
 
 /**
- * What the flags say of the object, or `undefined` where the chosen format is not `format`, the one that makes one. Throws
- * `bad-option`, which names the flag, for what Kubernetes would refuse, and for a flag that would do nothing.
+ * The object that the flags name; `undefined` where the chosen format is not `format`, the one that makes an object. Throws
+ * `bad-option`, which names the flag, for a value that Kubernetes would refuse, and for a flag that would have no effect.
  */
 export function manifestPlaceOf(flags: ManifestFlags, format: string): ManifestPlace | undefined {
   const { name, namespace, labels } = flags;

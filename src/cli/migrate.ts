@@ -79,7 +79,7 @@ function describe(table: string, { version, applied }: Migrated): string {
   return `${table} is now at version ${version} (applied: ${applied.join(', ')})\n`;
 }
 
-/** What the database said, with its code; never the connection string, which holds a password. */
+/** The error of the database, with its code; never the connection string, which holds a password. */
 export function describeFailure(error: unknown): string {
   const first = unwrapAggregate(error);
   if (!(first instanceof Error)) return maskCredentials(String(first));

@@ -55,7 +55,7 @@ export function sloOptionsOf(flags: SloFlags): SloOptions {
 }
 
 /**
- * What `make` returns. Where it refuses an option, the error names the flag instead: whoever typed `--window` has not heard of
+ * Returns what `make` returns. Where `make` refuses an option, the error names the flag instead: the user typed `--window`, not
  * `windowDays`.
  */
 export function namedByFlag<T>(make: () => T): T {

@@ -2,8 +2,8 @@
 import type { Io } from './io.ts';
 
 /**
- * An `io` by which nothing moves the cursor of a terminal or turns its text around. Control characters are written as JSON
- * writes them, so that JSON stays what it is; line feeds and tabs are left.
+ * An `io` whose output cannot move the cursor of a terminal or reverse its text. Control characters are written as JSON escapes, so
+ * that JSON output stays valid; line feeds and tabs stay.
  */
 export function escapeOutput({ stdout, stderr, env }: Io): Io {
   const escaping = (stream: Io['stdout']): Io['stdout'] => ({
@@ -24,7 +24,7 @@ export function printable(id: string): string {
   return /^[\x21-\x7e]+$/.test(id) ? id : JSON.stringify(id).replaceAll(/[^\x20-\x7e]/g, '?');
 }
 
-/** ISO 8601 of epoch milliseconds; `-` for 0, which says that nobody knows, and for what is no date. */
+/** ISO 8601 of epoch milliseconds; `-` for 0, which means unknown, and for a number that is no date. */
 export function time(atMs: number): string {
   return atMs > 0 && atMs <= MAX_DATE_MS ? new Date(atMs).toISOString() : '-';
 }

@@ -1,6 +1,6 @@
 /**
- * `lastchunk doctor`: says what would silently not work. A wrong option throws at start; what is gathered here is the rest:
- * things that load, run, and do nothing.
+ * `lastchunk doctor`: finds parts that load and run but have no effect. (A wrong option throws at start, and needs no doctor.)
+ * Each finding says what to do.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';

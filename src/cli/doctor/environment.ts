@@ -39,7 +39,7 @@ export function findDestination(
   try {
     return destinationOf(loadPg(undefined, [join(app, 'package.json')]), connection);
   } catch {
-    // What is wrong with driver or address is told by the question to the database.
+    // A wrong driver or address is reported by the check of the database.
     return undefined;
   }
 }
@@ -59,7 +59,7 @@ export async function examineDatabase(
   try {
     const pg = loadPg(undefined, [join(app, 'package.json')]);
     const connections = new Connections(pg, settings, () => {
-      // The query that meets it rejects, and that is told below.
+      // The query that meets the error rejects, and that is reported below.
     });
     try {
       const found = judgeVersion(settings.table.name, await versionOf(connections, settings.table));
@@ -120,7 +120,7 @@ export function examineJournal(path: string, ephemeral: boolean): readonly Docto
   while (!existsSync(place)) place = dirname(place);
   const others = place === path ? describeOwner(path) : describeParent(place, false);
   try {
-    // Permission bits say nothing of a read-only mount or of root: only writing tells.
+    // Permission bits do not show a read-only mount, and do not apply to root: only a write shows whether one is possible.
     const probe = mkdtempSync(join(place, '.lastchunk-doctor-'));
     try {
       writeFileSync(join(probe, 'probe'), 'x', { flush: true });
@@ -146,7 +146,7 @@ function describeOwner(path: string): readonly DoctorFinding[] {
   return [...findings, ...describeParent(dirname(path), true)];
 }
 
-/** Who may write a directory may rename what is in it, unless it is sticky, and may be there first. */
+/** Whether others may write into a directory above: they could rename its entries, unless it is sticky, or create them first. */
 function describeParent(parent: string, isMade: boolean): readonly DoctorFinding[] {
   const { mode } = statSync(parent);
   const isOpen = process.geteuid !== undefined && (mode & OTHERS_WRITE) !== 0;
@@ -159,7 +159,7 @@ function describeParent(parent: string, isMade: boolean): readonly DoctorFinding
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
-/** The command that mends it, where one does. */
+/** The command that fixes it, where there is one. */
 function mendingOf(code: string, directory: string): string {
   const path = shellWord(directory);
   const otherwise = 'or give another directory with the option `journal`';
@@ -179,7 +179,7 @@ function mendingOf(code: string, directory: string): string {
   }
 }
 
-/** One word of a command line, whatever is in it. */
+/** Quotes a text as one word of a command line. */
 function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

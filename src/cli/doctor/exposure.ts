@@ -1,6 +1,6 @@
 /**
- * Who can see and do what: whether messages cross a network in the clear, whether anybody can read metrics and health, and
- * whether a client that reads nothing may stay for ever.
+ * Exposure: whether messages cross a network unencrypted, whether metrics and health can be read without credentials, and whether a
+ * client that reads nothing can keep its stream open for ever.
  */
 import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,10 +25,10 @@ export function examineTls(destination: Destination | undefined): readonly Docto
   return [wrongFinding('tls', says, fix)];
 }
 
-/** Where metrics and health are, as a rule. */
+/** The usual paths of metrics and health. */
 const USUAL_PATHS = ['metrics', 'health', 'health/saves', 'healthz', 'ready', 'readyz', 'livez'];
 const ANSWER_WITHIN_MS = 5_000;
-/** So much of an answer is looked at. */
+/** The part of an answer that is looked at. */
 const LOOKED_AT_BYTES = 256 * 1024;
 
 /**
@@ -97,7 +97,7 @@ function kindOf(text: string): keyof typeof FIXES | undefined {
     const isOurs = isRecord(health) && 'reasons' in health && 'oldestPendingSeconds' in health;
     return isOurs ? 'the details of health' : undefined;
   } catch {
-    // No JSON: something of the app's own.
+    // Not JSON: a page of the app.
     return undefined;
   }
 }

@@ -1,8 +1,8 @@
-/** What `lastchunk doctor` says. */
+/** The findings of `lastchunk doctor`. */
 
 /** One thing that was found, in one line. */
 export interface DoctorFinding {
-  /** `wrong` makes the exit code 1; a `note` is worth knowing, or says what could not be looked at. */
+  /** `wrong` makes the exit code 1; a `note` is for information, or names what could not be checked. */
   readonly level: 'wrong' | 'note';
   /** What was looked at; for programs that read `--json`. */
   readonly check:
@@ -18,7 +18,7 @@ export interface DoctorFinding {
     | 'exposure'
     | 'stall'
     | 'order';
-  /** What is so. */
+  /** The fact that was found. */
   readonly says: string;
   /** What to do about it. */
   readonly fix: string;

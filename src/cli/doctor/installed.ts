@@ -1,4 +1,4 @@
-/** Packages on disk, found as Node finds them: a package may be installed more than once, and who asks decides. */
+/** Packages on disk, found as Node finds them: a package may be installed more than once; the importing directory decides which. */
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { coerce, satisfies, validRange } from 'semver';

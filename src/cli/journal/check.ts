@@ -61,7 +61,7 @@ export async function dump(file: string, io: Io): Promise<number> {
   return records.some(({ kind }) => kind === 'damaged') ? 1 : 0;
 }
 
-/** Says on stderr which part of the journal is not seen, and counts those parts. */
+/** Reports on stderr which parts of the journal cannot be read, and counts them. */
 export function tellUnread(io: Io): { readonly tell: OnUnread; count: number } {
   const unread = {
     count: 0,

@@ -1,6 +1,6 @@
 /**
- * `lastchunk journal`: what waits on disk, seen and moved by an operator. Ids, sizes and times only: what users wrote
- * goes to the database and nowhere else.
+ * `lastchunk journal`: lets an operator list, replay, drop and purge what waits on disk. It prints ids, sizes and times only: text of
+ * users is sent to the database and nowhere else.
  */
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -56,7 +56,7 @@ interface Given extends PurgeArguments {
 
 async function list(given: Given, io: Io): Promise<number> {
   const { dir, refused } = given;
-  // Asked for in any case: a directory that is not there is a mistake to be told.
+  // Read in any case: a missing directory is a mistake, and is reported.
   const unread = tellUnread(io);
   const waiting = await listJournal(dir, unread.tell);
   const ours = await storeNameOf(given, io);

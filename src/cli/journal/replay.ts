@@ -1,6 +1,6 @@
 /**
- * Replaying by hand: the guard's own replay worker, run once and to the end instead of for ever, with progress for whoever
- * waits. A message leaves the disk only after the database has it, so this may be broken off at any time.
+ * Replaying by hand: the guard's own replay worker, run once to the end instead of for ever, with progress output. A message is
+ * removed from disk only after the database has it, so the command may be interrupted at any time.
  */
 import { holdProcess, systemClock } from '../../core/clock.ts';
 import { errorTypeOf } from '../../core/errors.ts';
@@ -64,7 +64,7 @@ export async function replayJournal(task: ReplayTask): Promise<ReplayReport> {
   } finally {
     await journal.close();
   }
-  // What cannot be read was told when the command began.
+  // What cannot be read was reported when the command began.
   const listings = await listJournal(path, () => undefined);
   const owned = (by: string): number => listings.filter(({ owner }) => owner === by).length;
   const live = owned('live');
@@ -76,7 +76,7 @@ export async function replayJournal(task: ReplayTask): Promise<ReplayReport> {
   return { ...counts, left: owned('left'), errorType };
 }
 
-/** Tries again what this database refused; what it refuses again stays. What another store refused is no business of its table. */
+/** Tries again the messages that this database refused; those that it refuses again stay. Messages that another store refused are left. */
 export async function replayRefused(task: ReplayTask): Promise<ReplayReport> {
   const { path, store, io, name = store.fingerprint, force } = task;
   const all = refusedMessages(path);

@@ -1,4 +1,4 @@
-/** A probe that goes on: a round at an interval, and its counts for Prometheus. */
+/** A probe that repeats: a round at an interval, and its counts for Prometheus. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -34,7 +34,7 @@ export async function runCanary(plan: Plan, options: CanaryOptions, io: Io): Pro
           : `${time()}\n${report(findings)}`,
       );
       await sleep(options.intervalMs, undefined, { signal: stop.signal }).catch(() => {
-        // Told to end: that is what the loop asks next.
+        // A signal ended the wait: the loop checks that next.
       });
     }
     return good;

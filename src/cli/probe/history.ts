@@ -1,6 +1,6 @@
 /**
- * Where a probe looks for what was kept: the app's own history over HTTP, or a query. Both give what may be a row; whether one
- * of them is the answer is decided by whoever asks.
+ * Where a probe looks for what was kept: the app's own history over HTTP, or a query. Both return candidates for a row; the caller
+ * decides whether one of them is the answer.
  */
 import { bad } from '../../core/options.ts';
 import { checkOptions, loadPg } from '../../postgres/options.ts';
@@ -23,11 +23,11 @@ export interface History {
   close(): Promise<void>;
 }
 
-/** What stands for the id, and for the message's id, in URLs, bodies and queries. */
+/** Placeholders for the id, and for the message's id, in URLs, bodies and queries. */
 export const ID = '{id}';
 export const MESSAGE_ID = '{message}';
 
-/** How long one question may take; it is asked again. */
+/** How long one request may take; then it is repeated. */
 const ASK_MS = 10_000;
 
 /** The app's history: a GET of `url`, with both placeholders filled in. Credentials in it are sent as those of a visit are. */

@@ -1,6 +1,6 @@
 /**
- * `lastchunk probe`: opens real streams on a running app, leaves them in every way a client can, and asks what was kept.
- * It knows nothing of the app but its URLs, so it judges any endpoint, with or without a guard.
+ * `lastchunk probe`: opens real streams on a running app, leaves them in every way a client can, and checks what was kept.
+ * It needs only the URLs of the app, so it can check any endpoint, with or without a guard.
  */
 import { parseArgs } from 'node:util';
 import { bad, show } from '../../core/options.ts';

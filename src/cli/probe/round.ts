@@ -13,11 +13,11 @@ import { type Ended, objection, type Stored } from './witness.ts';
 export const RESULTS = ['kept', 'late', 'lost', 'wrong', 'failed'] as const;
 export type Result = (typeof RESULTS)[number];
 
-/** What became of one stream. No text is in it. */
+/** The result of one stream. It contains no text of the answer. */
 export interface Finding {
   readonly exitMode: ExitMode;
   readonly result: Result;
-  /** What the visit was known by. */
+  /** The id of the visit. */
   readonly id: string;
   readonly messageId: string | undefined;
   /** Characters that were seen. */
@@ -55,7 +55,7 @@ async function probeOnce(plan: Plan, exitMode: ExitMode): Promise<Finding> {
 
 type Verdict = Pick<Finding, 'result' | 'seenChars' | 'keptChars' | 'reason'>;
 
-/** Asks until it is kept, or its time is over. */
+/** Looks for the row until it is there, or the time is over. */
 async function judge(plan: Plan, visited: Visit, exitMode: ExitMode, id: string): Promise<Verdict> {
   const { finished, messageId } = visited;
   const givesUpAt = Date.now() + plan.waitMs;
@@ -63,7 +63,7 @@ async function judge(plan: Plan, visited: Visit, exitMode: ExitMode, id: string)
     let verdict: Verdict;
     try {
       verdict = compare(visited, exitMode, await plan.history.rows({ id, messageId }));
-      // Only a client that was told that the answer is over may expect it to be there.
+      // Only a client that received the end of the answer may expect the row at once.
       const isLate = verdict.result === 'kept' && finished && asked > 0;
       if (verdict.result === 'kept') return isLate ? { ...verdict, result: 'late' } : verdict;
     } catch (error) {
@@ -75,7 +75,7 @@ async function judge(plan: Plan, visited: Visit, exitMode: ExitMode, id: string)
   }
 }
 
-/** What these rows are to what was seen. */
+/** The result of comparing these rows with what was received. */
 function compare(visited: Visit, exitMode: ExitMode, rows: readonly Stored[]): Verdict {
   const { seen, isGuarded } = visited;
   const ended = endOf(visited, exitMode);
@@ -181,7 +181,7 @@ function detail(finding: Finding): string[] {
   return [escaped(`${result}: ${exitMode}: ${what} (${of})`)];
 }
 
-/** What a server sent moves no terminal's cursor. */
+/** Escapes control characters in what a server sent, so that they cannot move the cursor of a terminal. */
 function escaped(line: string): string {
   return line.replace(/[\p{Cc}\p{Cf}]/gu, (unit) => {
     const code = unit.codePointAt(0) ?? 0;

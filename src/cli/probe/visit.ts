@@ -34,15 +34,15 @@ export interface Asking {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | undefined;
   readonly exitMode: ExitMode;
-  /** By which `last-frame` knows the last frame: a name, or `auto`. Nothing is judged by it. */
+  /** The format by which `last-frame` recognises the last frame: a name, or `auto`. It is not used for the result. */
   readonly format: string;
-  /** It gives up when it could not leave in its way for so long. */
+  /** The visit gives up when it could not leave in its way for this long. */
   readonly timeoutMs: number;
   /** How long `stop-reading` keeps its connection. */
   readonly stallMs: number;
 }
 
-/** What came of it. */
+/** The result of a visit. */
 export interface Visit {
   /** What was received until the client left. */
   readonly seen: Witnessed;
@@ -195,7 +195,7 @@ const reset = ({ plain, response }: Leaving): void => {
   response.destroy();
 };
 
-/** How each way of leaving is done, once it is time. */
+/** The code of each way of leaving. */
 const LEAVE: Readonly<Record<ExitMode, (leaving: Leaving) => void>> = {
   close,
   reset,

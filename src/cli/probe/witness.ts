@@ -1,6 +1,6 @@
 /**
- * What a client saw, read without the formats that the app's guard stores by: it knows framings and JSON, and no vendor. Two readers
- * that make the same mistake would agree; this one looks for every string that came over the wire.
+ * What a client received, read without the formats of the app's guard: it uses framings and JSON, but no vendor's shapes. Two readers
+ * that make the same mistake would agree; so this one looks for every string that came over the wire.
  */
 import { isRecord } from '../../core/values.ts';
 
@@ -26,7 +26,7 @@ export interface Stored {
 
 /** Shorter strings are found anywhere. */
 const MIN_CHARS = 4;
-/** Names of members that every vendor has for what is not the answer. */
+/** Names of members that are not part of the answer with any vendor. */
 const PLUMBING =
   /^(?:id|object|model|role|type|event|status|provider|created|index|name|usage|usageMetadata|metrics|metadata|logprobs|p|obfuscation|from|uuid|session)$|(?:_id|Id|_at|At|_reason|Reason|fingerprint|_tier|_duration|Version|uuid)$/;
 
@@ -161,7 +161,7 @@ function kindOf(value: unknown): string {
   return isRecord(value) ? `${String(value['type'])},${String(value['event'])}` : '';
 }
 
-/** The same in every payload, of several: a session, a model. */
+/** Whether a value is the same in each of several payloads, as a session or a model is. */
 function isConstant(values: readonly string[], payloads: number): boolean {
   return payloads > 1 && values.length === payloads && new Set(values).size === 1;
 }
