@@ -80,7 +80,7 @@ describe('as a PrometheusRule', () => {
     expect(complaints(manifest as Manifest)).toEqual([]);
   });
 
-  it('goes where it is applied, without labels, unless told otherwise', async () => {
+  it('has no namespace and no labels by default', async () => {
     const [manifest] = readManifests((await run(...FORMAT)).stdout);
     expect(manifest?.metadata).toEqual({ name: 'lastchunk' });
   });

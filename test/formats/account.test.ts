@@ -90,7 +90,7 @@ describe('a frame of nobody', () => {
   const many = (...payloads: readonly object[]): BodyReading =>
     read(payloads.map((one) => sse(one)));
 
-  it('may have what is the same in every frame with a text', () => {
+  it('does not count a leaf that is the same in every frame with a text', () => {
     expect(
       many(
         { text: 'a', session: 'It is s1', lang: 'en' },
@@ -121,7 +121,7 @@ describe('a frame of nobody', () => {
     expect(many(...payloads)).toMatchObject({ unknownText: true, empty: false });
   });
 
-  it('may count beside a text, and not without one', () => {
+  it('may have a counter beside a text, but not without one', () => {
     expect(
       many({ text: 'a', words: 1, cached: true }, { text: 'b', words: 2, cached: false }),
     ).toMatchObject({
@@ -183,7 +183,7 @@ describe('empty', () => {
     });
   });
 
-  it('is no stream with an error, a call or a thought', () => {
+  it('is not a stream with an error, a tool call or a thought', () => {
     expect(read([sse({ error: { message: 'x' } })]).empty).toBe(false);
     expect(read([chatChunk({ tool_calls: [{ function: { name: 'f' } }] })]).empty).toBe(false);
     expect(read([chatChunk({ reasoning: 'hm' })]).empty).toBe(false);

@@ -43,7 +43,7 @@ describe.each(CODINGS)('%s', (coding, encoded) => {
     expect(dropped).toBeGreaterThan(0);
   });
 
-  it('of nothing is nothing', async () => {
+  it('of an empty body is empty', async () => {
     expect(await decodeBody([], coding, MIB)).toMatchObject({ text: '', dropped: 0 });
   });
 
@@ -72,7 +72,7 @@ it('damaged gives what is sound before the damage', async () => {
   expect(badSum.dropped).toBeGreaterThan(0);
 });
 
-it('a bomb is not let off', async () => {
+it('decodes a decompression bomb to no more than maxBytes', async () => {
   const bomb = zlib.gzipSync(Buffer.alloc(64 * MIB, 'a'));
   const { text, dropped } = await decodeBody([bomb], 'gzip', 2 * MIB);
   expect(text).toHaveLength(2 * MIB);
@@ -111,7 +111,7 @@ it('takes text for what it is, whatever coding is named', async () => {
   }
 });
 
-it('gives what nobody can decode back as it is', async () => {
+it('returns bytes that cannot be decoded as they are', async () => {
   const bytes = Buffer.from([0x80, 0xff, 0xfe, 0x00, 0x9c, 0xba, 0xc1]);
   for (const coding of ['compress', 'gzip', 'x-own']) {
     const decoded = await decodeBody([bytes], coding, MIB);

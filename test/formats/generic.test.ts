@@ -68,7 +68,7 @@ describe('a stream whose writer makes JSON of everything, better-sse for one,', 
     expect(frames.map((frame) => watch.inspect(frame))).toEqual([undefined, undefined, 'finish']);
   });
 
-  it('may talk about it', () => {
+  it('may contain the marker in its text', () => {
     const talk = 'data: "then "\n\ndata: "comes "\n\ndata: "[DONE], quoted"\n\n';
     expect(read(talk, SSE)).toMatchObject({ text: 'then comes [DONE], quoted', finished: false });
     expect(markerIn(talk, SSE)).toBeUndefined();

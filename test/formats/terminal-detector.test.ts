@@ -110,7 +110,7 @@ describe('the finish marker', () => {
     ]);
   });
 
-  it('is told once for its frame, and again for the next', () => {
+  it('is reported once per frame', () => {
     expect(sightings([chatChunk({}, 'stop').trimEnd(), '\n\ndata: [DO', 'NE]\n\n'])).toEqual([
       'finish',
       undefined,
@@ -180,7 +180,7 @@ describe('an error frame', () => {
     expect(sightings([line({ error: 'model not found' })], NDJSON)).toEqual(['error']);
   });
 
-  it('that says so long before its end is remembered until then', () => {
+  it('that shows it long before its end is reported at its end', () => {
     const frame = sse({ error: { message: 'x'.repeat(300) } });
     const pieces = [frame.slice(0, 50), frame.slice(50, 250), frame.slice(250)];
     expect(sightings(pieces, SSE, 'openai')).toEqual([undefined, undefined, 'error']);
@@ -262,7 +262,7 @@ describe('a format of your own', () => {
     expect(asked).toBe(1);
   });
 
-  it('that throws ends nothing and is told once', () => {
+  it('that throws ends no answer and is reported once', () => {
     const errors: unknown[] = [];
     const throwing: Format = {
       ...own,

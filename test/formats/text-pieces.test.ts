@@ -27,7 +27,7 @@ it('ends with what its string ends with, and with nothing else', () => {
   fc.assert(property, { seed: 1, numRuns: 500 });
 });
 
-it('is the same over many pieces, and a copy goes on by itself', () => {
+it('is the same over many pieces, and a copy is independent', () => {
   const pieces = Array.from({ length: 5_000 }, (_, at) => `${at} `);
   const text = of(pieces);
   const copy = text.copy();

@@ -220,7 +220,7 @@ it('finds both Prometheus clients', async () => {
   ]);
 });
 
-it('does not pretend to know where compression() stands', async () => {
+it('reports that it cannot check the position of compression()', async () => {
   const { exitCode, lines } = await doctor(await anApp(real([...HEALTHY, 'compression'])));
   expect(exitCode).toBe(0);
   expect(lines[0]).toMatch(/^note {3}whether compression\(\) stands before .* cannot be seen/);
@@ -340,7 +340,7 @@ describe('the database', () => {
     expect(lines[0]).toContain('version 9000');
   });
 
-  it('that swallows, changes or refuses a message is told, and keeps nothing of the try', async () => {
+  it('that suppresses, changes or refuses a message is reported, and the test row is rolled back', async () => {
     const { main } = await import('../../../src/cli/main.ts');
     const quiet = { write: () => undefined };
     await main(['migrate'], { stdout: quiet, stderr: quiet, env: { DATABASE_URL: url } });

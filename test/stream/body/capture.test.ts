@@ -193,7 +193,7 @@ describe('a payload that nobody knows', () => {
 });
 
 describe('events', () => {
-  it('are not kept when the text says it all', async () => {
+  it('are not kept when the text is the whole answer', async () => {
     const { row } = await serveOnce({}, (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.end(chatChunk({ content: 'a' }) + chatChunk({}, 'stop'));

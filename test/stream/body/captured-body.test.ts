@@ -55,7 +55,7 @@ const opened: OpenedStream = {
 };
 
 describe('a large body', () => {
-  it('is not read at once, until it was read in slices', async () => {
+  it('is read at once only after it was read in slices', async () => {
     const body = bodyOf([LARGE]);
     expect(body.readAtOnce()).toBeUndefined();
     expect(body.read()).toMatchObject({ text: '' });
@@ -65,7 +65,7 @@ describe('a large body', () => {
     expect(body.read()).toBe(reading);
   });
 
-  it('lets others run between its slices', async () => {
+  it('yields to the event loop between its slices', async () => {
     let turns = 0;
     let isOver = false;
     const count = (): void => {
@@ -285,7 +285,7 @@ describe('a format that throws where it is only looked at', () => {
     carries: () => 'nothing',
   } as const satisfies Format;
 
-  it('is told once, and its body is kept as text', async () => {
+  it('is reported once, and its body is kept as text', async () => {
     const errors: unknown[] = [];
     const body = bodyOf(['data: hi\n\n'], {
       format: broken,

@@ -123,7 +123,7 @@ describe('message()', () => {
 });
 
 describe('identify()', () => {
-  it('names the message while it is written, and spares message() the second question', async () => {
+  it('names the message while it is written, so that message() is not called again', async () => {
     let asked = 0;
     const message = () => {
       asked += 1;
@@ -146,7 +146,7 @@ describe('identify()', () => {
     expect(store.row.metadata).toMatchObject({ a: 1 });
   });
 
-  it('leaves what it does not name', async () => {
+  it('keeps the fields that it does not name', async () => {
     const message = () => ({ conversationId: 'c', role: 'model', metadata: { a: 1 } });
     const { store } = await answer({ message }, (res, handle) => {
       handle.identify({ role: 'bot' });

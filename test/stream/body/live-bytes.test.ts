@@ -142,7 +142,7 @@ describe('with a journal', () => {
     expect(row('gzip')?.complete).toBe(true);
   });
 
-  it('what the disk does not give back is said: the text is a beginning, and not called whole', async () => {
+  it('bytes that cannot be read back are counted: the text is a prefix, and the message is not complete', async () => {
     const { instance, go, ask, path = '', row } = await serveBounded({ journal: true });
     const pieces = Array.from({ length: 24 }, (_, index) => `${index} `.repeat(20_000));
     const client = await ask('cut', plain(...pieces), end);

@@ -85,7 +85,7 @@ describe('a stream of which the engine has less than its client saw', () => {
     expect(late.whole).toBe(false);
   });
 
-  it('ends broken off where the engine has forgotten it', async () => {
+  it('ends without a regular end when the engine no longer has it', async () => {
     const { shared, there, talk } = await beginHello();
     const reader = await resume(there, talk.streamId);
     await reader.sees('hello');

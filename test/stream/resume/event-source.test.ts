@@ -121,7 +121,7 @@ describe('the ids of frames', () => {
     await client.sees('x\nid: 4000036\n\n');
   });
 
-  it('stand in a frame that is held', async () => {
+  it('are added to a held frame too', async () => {
     const { shared, client, talk } = await beginChat({
       guard: { ids: true, confirmTimeoutMs: 60_000 },
     });
@@ -139,7 +139,7 @@ describe('the ids of frames', () => {
     expect(body.toString()).toMatch(new RegExp(`data: \\[DONE\\]\\nid: ${body.length}\\n\\n$`));
   });
 
-  it('are none of a body with a fixed length, and of no event stream', async () => {
+  it('are not added to a body with a Content-Length, or to one that is not an event stream', async () => {
     const { here, client, talk } = await beginChat({ guard: { ids: true } });
     talk.res.type('text/event-stream').set('Content-Length', '11').write('data: one\n\n');
     expect((await client.over()).body.toString()).toBe('data: one\n\n');
@@ -151,7 +151,7 @@ describe('the ids of frames', () => {
     expect(said).toHaveLength(2);
   });
 
-  it('stand before what compression() makes of the body', async () => {
+  it('are added before compression() encodes the body', async () => {
     const { here } = await beginChat({
       guard: { ids: true },
       before: (app) => app.use(compression()),

@@ -35,7 +35,7 @@ describe('a resumed response', () => {
     },
   );
 
-  it('has the head of the original, and of that only what is about the body', async () => {
+  it('has the status of the original and those of its headers that describe the body', async () => {
     const { shared, there, talk } = await begin();
     talk.res.writeHead(200, {
       'Content-Type': 'text/event-stream; charset=utf-8',
@@ -81,7 +81,7 @@ describe('a resumed response', () => {
     },
   );
 
-  it('goes on where its client left and the handler finishes, and has a regular end', async () => {
+  it('follows a stream whose client left while the handler finishes, to its regular end', async () => {
     const { shared, there, client, talk } = await begin();
     talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
     await client.sees('hello');
@@ -115,7 +115,7 @@ describe('a resumed response', () => {
     expect((await again.over()).status).toBe(204);
   });
 
-  it('can be had again for a while after the end', async () => {
+  it('can be requested again for retainMs after the end', async () => {
     const { shared, here, there, talk } = await begin();
     const whole = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
     talk.res.type('text/event-stream').end(whole);
@@ -153,7 +153,7 @@ describe('a resumed response', () => {
     expect((await (await resume(there, talk.streamId)).over()).status).toBe(204);
   });
 
-  it('reads no further than its client does, and leaves nothing behind when that is gone', async () => {
+  it('reads no further than its client does, and releases everything when the client has left', async () => {
     const { shared, there, talk } = await begin();
     const piece = `data: ${'x'.repeat(65_536)}\n\n`;
     talk.res.type('text/event-stream');
@@ -204,7 +204,7 @@ describe('resumeHandler()', () => {
     expect((await byBoth.over()).body.toString()).toBe(whole.slice(9));
   });
 
-  it('answers 416 beyond the end, and gives the end alone at it', async () => {
+  it('answers 416 beyond the end, and sends only the end when the offset is the end', async () => {
     const { shared, here, there, talk } = await begin();
     const whole = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
     talk.res.type('text/event-stream').end(whole);
@@ -268,7 +268,7 @@ describe('resumeHandler()', () => {
     }
   });
 
-  it('answers 503 while the relay is away, and serves what is live here all the same', async () => {
+  it('answers 503 while the relay is unavailable, but resumes streams that are live in this process', async () => {
     const { shared, here, there, talk } = await begin();
     talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
     await relayed(shared, talk.streamId, chatChunk({ content: 'hello' }));
@@ -398,7 +398,7 @@ describe('a stream whose client has left', () => {
     expect(here.recorded.refusals).toEqual(['time']);
   });
 
-  it('is abandoned while nobody can say whether somebody reads it elsewhere', async () => {
+  it('is abandoned when the relay cannot tell whether another instance has a reader', async () => {
     const { shared, here, reader } = await beginDetached({ timeoutMs: 300 });
     reader.rst();
     shared.relay.fail(new Error('away'));
