@@ -18,7 +18,6 @@ const HOPS_AT_MOST = 12;
 /** Short files with a single importer, and why each stands alone all the same. */
 const SHORT_FILES: Readonly<Record<string, string>> = {
   'cli/doctor/api-copies.ts': "the API's own rule of who hears whom, and what registers an SDK",
-  'cli/redis.ts': 'whose client a command takes, beside which database',
   'cli/rules.ts': 'a command: a file each, loaded when it is called',
   'core/names/capture-metrics.ts':
     'a part of the metric table, which would be over 300 lines with it',

@@ -48,6 +48,16 @@ export class RedisConnection {
     }
   }
 
+  /** Sends one command that is no script. Rejects as `run` does. */
+  async ask(command: readonly RedisArgument[]): Promise<unknown> {
+    const link = await this.#usable();
+    try {
+      return await this.#send(link, command);
+    } catch (error) {
+      throw this.#explain(link, error);
+    }
+  }
+
   /** Closes the link; calls without an answer reject. */
   close(): void {
     this.#isClosed = true;

@@ -4,7 +4,7 @@
  */
 import '../core/supported-node.ts';
 import { isIdentifier } from '../core/identifiers.ts';
-import { bad, optionGroup, refuseUnknown, show, wholeNumber } from '../core/options.ts';
+import { optionGroup, refuseUnknown, wholeNumber } from '../core/options.ts';
 import { NOT_HELD, readPositions } from '../relay/engine.ts';
 import type { Relay, RelayAnswer, RelayBatch, RelayRecord, RelayTail } from '../relay/port.ts';
 import { linksOf, type RedisArgument, type RedisClient } from './client.ts';
@@ -18,6 +18,7 @@ import {
   parseRecord,
   parseTails,
   readArguments,
+  rootOf,
 } from './values.ts';
 
 export type { RedisClient };
@@ -64,7 +65,7 @@ export function redisRelay(options: RedisRelayOptions): Relay {
     fallback: 2_000,
   });
   const makeLink = linksOf(given['client'], connectTimeoutMs);
-  const root = `{${prefixOption(given['prefix'])}}`;
+  const root = rootOf(given['prefix']);
   const connect = (): RedisConnection =>
     new RedisConnection(makeLink, root, { connectTimeoutMs, commandTimeoutMs });
   // Two connections, so that a large read delays no flush and no renewal of a lease.
@@ -151,12 +152,4 @@ class RedisKeysClient implements Relay {
     this.#running.add(work);
     return work.finally(() => this.#running.delete(work));
   }
-}
-
-const PREFIX = /^[\w.:-]{1,64}$/;
-
-function prefixOption(prefix: unknown): string {
-  if (prefix === undefined) return 'lastchunk';
-  if (typeof prefix === 'string' && PREFIX.test(prefix)) return prefix;
-  throw bad(`\`prefix\` must be 1 to 64 letters, digits or any of _.:-, not ${show(prefix)}`);
 }

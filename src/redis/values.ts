@@ -1,4 +1,5 @@
 /** Serialises a batch as arguments of the scripts; parses their replies into records, tails and claims. */
+import { bad, show } from '../core/options.ts';
 import { Buffer } from 'node:buffer';
 import { conversationKey, isIdentifier } from '../core/identifiers.ts';
 import { endText, parseEnd } from '../relay/engine.ts';
@@ -138,3 +139,12 @@ function namesIn(json: string): readonly string[] {
     return [];
   }
 }
+
+/** What every key of a relay begins with, and the hash tag of all of them. Throws `bad-option` for an impossible `prefix`. */
+export function rootOf(prefix: unknown): string {
+  if (prefix === undefined) return '{lastchunk}';
+  if (typeof prefix === 'string' && PREFIX.test(prefix)) return `{${prefix}}`;
+  throw bad(`\`prefix\` must be 1 to 64 letters, digits or any of _.:-, not ${show(prefix)}`);
+}
+
+const PREFIX = /^[\w.:-]{1,64}$/;

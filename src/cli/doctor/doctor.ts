@@ -7,9 +7,11 @@ import { parseArgs } from 'node:util';
 import { bad } from '../../core/options.ts';
 import { databaseIn, neededDatabase } from '../database.ts';
 import type { Io } from '../io.ts';
+import { checkRedisAddress } from '../redis.ts';
 import { examineDatabase, examineJournal, findDestination } from './environment.ts';
 import { examinePublicUrl, examineSources, examineTls } from './exposure.ts';
 import type { DoctorFinding } from './finding.ts';
+import { examineRedis } from './redis.ts';
 import { examinePackages } from './packages.ts';
 
 /**
@@ -38,6 +40,11 @@ export async function runDoctor(argv: readonly string[], io: Io): Promise<number
   if (publicUrl !== undefined && !/^https?:\/\/[^/]/.test(publicUrl)) {
     throw bad('`--public-url` must be an address that starts with http:// or https://');
   }
+  const redisUrl = values['redis-url'];
+  if (redisUrl !== undefined) checkRedisAddress(redisUrl);
+  else if (values['redis-prefix'] !== undefined) {
+    throw bad('`--redis-prefix` goes with `--redis-url`');
+  }
   const paths = values['public-path'] ?? [];
   if (publicUrl === undefined && paths.length > 0) {
     throw bad('`--public-path` is asked for at `--public-url`: give that too');
@@ -48,6 +55,14 @@ export async function runDoctor(argv: readonly string[], io: Io): Promise<number
     ...examineSources(app),
     ...examineTls(findDestination(app, database)),
     ...(await examineDatabase({ app, database, table: values.table, relay })),
+    ...(redisUrl === undefined
+      ? []
+      : await examineRedis({
+          app,
+          url: redisUrl,
+          prefix: values['redis-prefix'],
+          isAlone: values['no-journal'] === true,
+        })),
     ...(publicUrl === undefined ? [] : await examinePublicUrl(publicUrl, paths)),
   ];
   const wrongCount = findings.filter(({ level }) => level === 'wrong').length;
@@ -79,6 +94,8 @@ const OPTIONS = {
   relay: { type: 'boolean' },
   schema: { type: 'string' },
   durable: { type: 'boolean' },
+  'redis-url': { type: 'string' },
+  'redis-prefix': { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -101,6 +118,8 @@ Run it as the user that the app runs as.
   --relay             the app has postgresRelay(): its tables have to be there. Without it they are examined if they are
   --schema NAME       with --relay: the schema they are in
   --durable           with --relay: they have to survive a crash of the database
+  --redis-url URL     the Redis or Valkey of redisRelay(), one server; asked by the app's ioredis or redis
+  --redis-prefix NAME its option prefix (default: lastchunk)
   --json              { ok, findings: [{ level, check, says, fix }] }
   -h, --help          this text
 `;

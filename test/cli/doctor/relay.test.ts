@@ -1,10 +1,13 @@
 /** What the doctor says of a relay: real tables, and a real Redis where there is one. */
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { postgres, postgresRelay, type PostgresRelayOptions } from '../../../src/postgres/index.ts';
+import { redisRelay } from '../../../src/redis/index.ts';
 import { look } from '../../postgres/messages.ts';
 import { EMPTY_BATCH } from '../../relay/empty-batch.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { anApp, doctor } from './an-app.ts';
+import { hasRedis, startRedis, type TestRedis } from '../../support/redis.ts';
+import { anApp, doctor, HEALTHY, install, real } from './an-app.ts';
 
 describe('the relay in PostgreSQL', () => {
   let server: TestPostgres;
@@ -140,6 +143,114 @@ describe('the relay in PostgreSQL', () => {
     await expect(doctor(app, ['--schema', 'chat'])).rejects.toThrow(/give `--relay` too/);
     await expect(doctor(app, ['--relay'])).rejects.toThrow(/no database/);
     await expect(examine('--relay', '--schema', 'a.b')).rejects.toMatchObject({
+      code: 'bad-option',
+    });
+  });
+});
+
+const present = hasRedis('what the doctor says of Redis');
+
+describe.runIf(present)('the relay in Redis', () => {
+  let server: TestRedis;
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterAll(() => server?.remove());
+  beforeEach(() => server.ask('FLUSHALL'));
+
+  const examine = async (client: 'ioredis' | 'redis', ...argv: readonly string[]) => {
+    const app = await anApp(real([...HEALTHY, client]));
+    const address = `redis://127.0.0.1:${server.port}`;
+    const { exitCode, lines } = await doctor(app, ['--redis-url', address, ...argv]);
+    return { exitCode, lines: lines.filter((line) => /Redis/.test(line)) };
+  };
+
+  it.each(['ioredis', 'redis'] as const)('is told with its leases, by %s', async (client) => {
+    const app = new Redis({ port: server.port, lazyConnect: true });
+    for (const instance of ['a', 'b', 'gone']) {
+      const relay = redisRelay({ client: app, prefix: 'chat' });
+      const leaseMs = instance === 'gone' ? 0 : 60_000;
+      await relay.exchange({ ...EMPTY_BATCH, registers: true, instance, leaseMs });
+      await relay.close();
+    }
+    await server.ask('CONFIG', 'SET', 'save', '3600 1');
+    onTestFinished(async () => void (await server.ask('CONFIG', 'SET', 'save', '')));
+    expect(await examine(client, '--redis-prefix', 'chat', '--no-journal')).toEqual({
+      exitCode: 0,
+      lines: [
+        expect.stringMatching(
+          /^note {3}the relay in Redis \d+\.\d+\.\d+: 2 instances hold a lease\./,
+        ),
+      ],
+    });
+    await server.ask('SET', '{chat}:version', '9000');
+    const { exitCode, lines } = await examine(client, '--redis-prefix', 'chat');
+    expect([exitCode, lines[0]]).toEqual([
+      1,
+      expect.stringContaining('another version of lastchunk'),
+    ]);
+  });
+
+  it('that writes nothing to disk is a note, and wrong without a journal', async () => {
+    const says = 'Redis writes nothing to disk: its restart loses what only the relay has';
+    const withJournal = await examine('ioredis');
+    expect([withJournal.exitCode, withJournal.lines[0]]).toEqual([
+      0,
+      expect.stringContaining(`note   ${says}`),
+    ]);
+    const without = await examine('ioredis', '--no-journal');
+    expect([without.exitCode, without.lines[0]]).toEqual([
+      1,
+      expect.stringContaining(`wrong  ${says}`),
+    ]);
+    await server.ask('CONFIG', 'SET', 'appendonly', 'yes');
+    onTestFinished(async () => void (await server.ask('CONFIG', 'SET', 'appendonly', 'no')));
+    expect((await examine('ioredis', '--no-journal')).exitCode).toBe(0);
+  });
+
+  it('that evicts keys is wrong as far as live streams can go', async () => {
+    await server.ask('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
+    expect((await examine('ioredis')).exitCode).toBe(0);
+    await server.ask('CONFIG', 'SET', 'maxmemory', '100mb');
+    onTestFinished(async () => void (await server.ask('CONFIG', 'SET', 'maxmemory', '0')));
+    const all = await examine('ioredis');
+    expect([all.exitCode, all.lines[0]]).toEqual([
+      1,
+      expect.stringContaining('live streams of the relay when it is full (allkeys-lru)'),
+    ]);
+    await server.ask('CONFIG', 'SET', 'maxmemory-policy', 'volatile-ttl');
+    const ended = await examine('ioredis');
+    expect([ended.exitCode, ended.lines[0]]).toEqual([0, expect.stringContaining('ended streams')]);
+    await server.ask('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+    expect((await examine('ioredis')).lines.join()).not.toContain('when it is full');
+  });
+});
+
+describe('a Redis that cannot be asked', () => {
+  const nowhere = ['--redis-url', 'redis://:secret@127.0.0.1:1'];
+  const lineIn = async (app: string) =>
+    (await doctor(app, nowhere)).lines.find((line) => line.startsWith('wrong'));
+
+  it('is wrong, and its password stays unsaid', async () => {
+    const line = await lineIn(await anApp(real([...HEALTHY, 'ioredis'])));
+    expect(line).toMatch(/the Redis of the relay does not answer: .*ECONNREFUSED/);
+    expect(line).not.toContain('secret');
+  });
+
+  it('is wrong where its client is not installed', async () => {
+    expect(await lineIn(await anApp())).toMatch(
+      /`--redis-url` is given, and neither ioredis nor redis/,
+    );
+  });
+
+  it('is told by its flag where the flag is wrong', async () => {
+    const app = await anApp();
+    await expect(doctor(app, ['--redis-url', 'http://u:secret@x'])).rejects.toThrow(
+      /^`--redis-url` must be an address that starts with redis:\/\/ or rediss:\/\/$/,
+    );
+    await expect(doctor(app, ['--redis-prefix', 'x'])).rejects.toThrow(/goes with `--redis-url`/);
+    await install(app, 'ioredis', 'real');
+    await expect(doctor(app, [...nowhere, '--redis-prefix', '{'])).rejects.toMatchObject({
       code: 'bad-option',
     });
   });
