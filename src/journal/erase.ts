@@ -1,7 +1,7 @@
 /**
- * Takes text off the disk: the records of streams that nobody needs, or that are to be forgotten, are overwritten where
- * they stand by records that mean nothing. So no other record moves: whoever has the file open reads on as before. Also
- * the plain facts of which streams are meant.
+ * Erases text from disk: overwrites in place, with probe records, the records of streams that are not needed any more or are purged. No
+ * other record moves, so a process that has the file open can still read it. Also parses a request to purge, and tests whether it
+ * selects a message.
  */
 import { closeSync, constants, fstatSync, fsyncSync, readSync, writeSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -15,7 +15,7 @@ export type PurgeRequest =
   /** Epoch milliseconds. */
   | { readonly beforeMs: number };
 
-/** Whether a request means a message; `startedAtMs` is 0 where nothing is known of it, and then none does. */
+/** Whether a request selects a message; never, where `startedAtMs` is 0, because then its conversation is unknown too. */
 export function isMeantBy(
   request: PurgeRequest,
   message: { readonly conversationId: string | null; readonly startedAtMs: number },
@@ -41,7 +41,7 @@ export function parsePurgeRequest(value: object): PurgeRequest {
 export interface ErasableFile {
   readonly path: string;
   readonly salt: number;
-  /** What is behind this is left alone: its owner may be writing there. Default: the whole file. */
+  /** Bytes after this offset are not changed, because the owner may be writing there. Default: the whole file. */
   readonly until?: number;
 }
 
@@ -55,8 +55,8 @@ const WINDOW_BYTES = STRETCH_BYTES + HEADER_BYTES + 1024 * 1024;
 const ERASED: readonly number[] = [KIND.open, KIND.text, KIND.bytes, KIND.end];
 
 /**
- * Overwrites the records of the streams that `isMeant`, and fsyncs. Damaged records are passed over: nobody can say whose
- * they are. Rejects with what the disk says, and with `NotOursError`.
+ * Overwrites the records of the streams for which `isMeant` is true, and fsyncs. Skips damaged records, whose stream is unknown. Rejects
+ * with the error of the file system, and with `NotOursError`.
  */
 export async function eraseRecords(
   file: ErasableFile,

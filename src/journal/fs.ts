@@ -1,8 +1,7 @@
 /**
- * The file system. `Files` is the few calls through which the journal writes and reads a segment's bytes: one small object, so
- * that a test can make a disk that is short, slow, full or fails. `fileSystemOf` says on what kind of file system a
- * directory lies: a tmpfs or a container's own layer does not outlive the container, and a network file system
- * promises neither locks nor fsync as a disk does.
+ * The file system. `Files` has the calls through which the journal reads and writes segments, so that a test can replace them by a disk
+ * that is slow, full or fails. `fileSystemOf` returns the kind of file system of a directory: a tmpfs or a layer of a container does not
+ * outlive the container, and a network file system does not guarantee locks and fsync as a disk does.
  */
 import {
   closeSync,
@@ -88,7 +87,7 @@ const KIND_OF_MAGIC: ReadonlyMap<number, FileSystem> = new Map([
   [0x47504653, 'network'], // GPFS
 ]);
 
-/** What `path` lies on. A system that does not say counts as a disk. */
+/** The kind of file system of `path`; `disk` where the system does not report it. */
 export function fileSystemOf(path: string): FileSystem {
   try {
     // The type is signed on some platforms.

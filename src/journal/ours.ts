@@ -1,7 +1,7 @@
 /**
- * Whether something that is found in a journal's directory is ours. Other users of the machine and other containers on
- * the volume may have put it there: a record would become a row, a link would have somebody else's files read or
- * deleted, a FIFO would hang the process. So nothing is read that others could have written.
+ * Whether a file or directory in a journal is ours. Other users of the machine and other containers on the volume may have created it: a
+ * forged record would become a row, a link would make the journal read or delete other files, a FIFO would block the process. So nothing
+ * is read that other users could have written.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ export function checkDirectory(path: string): void {
   checkOwner(path, stats);
 }
 
-/** Whether `checkDirectory` lets it pass; anything that goes wrong is told to `onRefused`. */
+/** Whether `checkDirectory` accepts it; its error is passed to `onRefused`. */
 export function isOurDirectory(path: string, onRefused: (error: unknown) => void): boolean {
   try {
     checkDirectory(path);
@@ -72,7 +72,7 @@ export function readOurs(path: string): string {
   }
 }
 
-/** A name that nobody can have made before: to be opened with `wx`, then renamed to `path`. */
+/** A random name that does not exist yet: to be opened with `wx`, then renamed to `path`. */
 export function temporaryName(path: string): string {
   return `${path}.${randomBytes(8).toString('hex')}.tmp`;
 }

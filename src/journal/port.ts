@@ -21,15 +21,15 @@ export interface JournalEntry {
    */
   readonly ending: Ending | undefined;
   /**
-   * How many bytes of the body the ending speaks of, where more came after it and the process died before the next
-   * end. Whether that was more of the answer, only its format can say.
+   * How many bytes of the body the ending covers, where more followed and the process died before the next end. Only the format of the
+   * body can tell whether these bytes belong to the answer.
    */
   readonly endsAt?: number | undefined;
-  /** Part of the body is missing, as far as that is known; asked for after `body`. Absent where it cannot be told. */
+  /** Whether part of the body is known to be missing; to be read after `body`. Absent where it cannot be determined. */
   readonly hasHole?: boolean;
-  /** Reads the body from disk; empty, and without an ending from then on, where an operator has given the message up. */
+  /** Reads the body from disk; empty, and without an ending from then on, where an operator has purged the message. */
   body(): Promise<readonly Piece[]>;
-  /** Called after the body was read into a message or that failed: a process that dies before this call died of reading it. */
+  /** To be called after the body was read into a message, or that failed: until this call a death of the process counts as caused by it. */
   wasRead?(): void;
   /** The store has it: its records may go. */
   settle(): Promise<void>;
@@ -40,19 +40,18 @@ export interface JournalEntry {
 }
 
 /**
- * `unreadable`: files and messages that the disk does not give now. `damaged`: segments set aside in `damaged/`.
- * `untrusted`: directories that others could have written, left alone. `poisonous`: streams at
- * which processes died while they read them, not read any more. `foreign`: directories, or messages in a directory of
- * ours, that are for another store.
+ * `unreadable`: files and messages that cannot be read now. `damaged`: segments in `damaged/`. `untrusted`: files and directories that
+ * other users could have written, not read. `poisonous`: streams that repeatedly killed the process that read them, not read any more.
+ * `foreign`: directories, or messages in a directory of ours, that are for another store.
  */
 export type JournalProblem = 'unreadable' | 'damaged' | 'untrusted' | 'poisonous' | 'foreign';
 
 /** The result of erasing messages from disk. */
 export interface PurgeCounts {
   readonly purged: number;
-  /** Of streams that run, or whose message is being saved: they go to the store as ever. */
+  /** Streams that run, or whose message is being saved: they are not erased and are saved as usual. */
   readonly onTheWay: number;
-  /** Left by dead processes, with a damaged opening: nobody knows of which conversation, or how old, they are. */
+  /** Streams of dead processes with a damaged open record: their conversation and age are unknown, so they are not erased. */
   readonly unknown: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The JSON of `open` and `end` records, written and read back. What is read was written by a lastchunk, perhaps an older
- * one, and its checksum held; so what is missing gets its default and nothing is refused.
+ * Serialises and parses the JSON of `open` and `end` records. A record with a correct checksum was written by lastchunk, perhaps by another
+ * version; so missing fields get defaults, and nothing is refused.
  */
 import { OUTCOMES } from '../core/message.ts';
 import type { Outcome, Side } from '../core/message.ts';
@@ -53,7 +53,7 @@ export function parseOpened(json: string): OpenedStream {
   return openedFrom(toRecord(JSON.parse(json)));
 }
 
-/** The ending of an `end` record; what it leaves out is as the stream was opened. */
+/** The ending of an `end` record; fields that it lacks are taken from `opened`. */
 export function parseEnding(json: string, opened: OpenedStream): Ending {
   const from = toRecord(JSON.parse(json));
   return {

@@ -1,7 +1,7 @@
 /**
- * One record of the journal: a header of 20 bytes and a payload. Records are self-contained, so that any subset of
- * them that survives can be put together again: a piece of a body carries the place where it belongs, not the
- * number of its predecessor, and writing a stream twice is harmless.
+ * One record of the journal: a header of 20 bytes and a payload. Records are self-contained, so that any surviving subset of them can be
+ * combined: the record of a piece contains its offset in the body, not the number of its predecessor. So writing a stream twice is
+ * harmless.
  *
  * | at | bytes | what |
  * |---|---|---|
@@ -16,7 +16,7 @@
  * The salt is random for each segment. Bytes that an older file left on the disk, or that a client wrote to look
  * like a record, do not pass for one.
  */
-// Not by name: an older Node must get as far as the sentence that says that it is too old.
+// A namespace import: with a named import of `crc32` an older Node would fail here, before the check of its version.
 import * as zlib from 'node:zlib';
 
 /** What a record is. The numbers are on disk and never change their meaning. */
@@ -45,7 +45,7 @@ export const HEADER_BYTES = 20;
 /** No payload is longer: a larger piece is written as several records. */
 export const MAX_PAYLOAD_BYTES = 1024 * 1024;
 
-/** Two bytes that no UTF-8 text holds, so that a search for them does not stop in every text. */
+/** Two bytes that never occur in UTF-8 text, so that a search for the mark skips text quickly. */
 const MARK = [0xf9, 0xfe] as const;
 const MARK_BYTES = Buffer.from(MARK);
 const MARK_AT = 8;
@@ -165,9 +165,9 @@ const POLYNOMIAL = 0xedb88320;
 const TABLES = makeTables();
 
 /**
- * CRC-32 (the one of zip, gzip and PNG) of `bytes[from, to)`, started from `seed`: two seeds give two unrelated sums for
- * the same bytes. Node's own call, and the view it wants, cost more than a small record does: below some hundred bytes
- * eight tables ("slicing by eight") are faster, measured on Node 20.
+ * CRC-32 (the one of zip, gzip and PNG) of `bytes[from, to)`, started from `seed`: different seeds give different sums for the same bytes.
+ * Node's own function, with the view that it needs, has a fixed cost: for less than some hundred bytes eight tables ("slicing by eight")
+ * are faster, measured on Node 20.
  */
 export function checksum(bytes: Uint8Array, from: number, to: number, seed: number): number {
   if (to - from >= NATIVE_FROM_BYTES) return zlib.crc32(bytes.subarray(from, to), seed);

@@ -1,16 +1,16 @@
-/** What a journal is made with, and whom it tells. */
+/** The settings and callbacks of a journal. */
 import type { JournalSettings } from './options.ts';
 import type { DegradedReason } from './write/degraded.ts';
 import type { JournalSeams } from './write/engine.ts';
 
-/** What the guard wires a journal to. Callbacks are told after the fact and must not throw. */
+/** The settings and callbacks of a journal. Callbacks are called after the fact and must not throw. */
 export interface JournalWiring {
   readonly settings: JournalSettings;
   /** Names the store where `settings` do not: messages for another one are left alone. */
   readonly store?: string | undefined;
   /** Takes messages for any store. Default false. */
   readonly takesForeign?: boolean;
-  /** Something failed that must not; the journal goes on. */
+  /** An unexpected failure; the journal continues. */
   readonly onError: (error: unknown) => void;
   /** After each tick that wrote: how long its writes took. */
   readonly onWrite: (seconds: number) => void;
@@ -18,7 +18,7 @@ export interface JournalWiring {
   readonly onCorrupt: (count: number) => void;
   /** It cannot be relied on from now on, or it can again. */
   readonly onDegraded: (reason: DegradedReason | undefined) => void;
-  /** What an operator should read: about the file system, and what somebody else did to the directory. */
+  /** Log lines for an operator: about the file system, and about changes that another process made to the directory. */
   readonly log: (level: 'info' | 'warn' | 'error', line: string) => void;
   /** For tests: a disk that fails, small segments, short pauses. */
   readonly seams?: JournalSeams;
@@ -29,7 +29,7 @@ export function storeNameOf({ settings, store }: JournalWiring): string | undefi
   return settings.name ?? store;
 }
 
-/** Whether messages for the store `theirs` are this one's to save; `undefined` where nothing says for which they are. */
+/** Whether this journal saves messages for the store `theirs`; `undefined` where the store is not recorded. */
 export function acceptsStore(wiring: JournalWiring, theirs: string | undefined): boolean {
   return theirs === undefined || theirs === storeNameOf(wiring) || wiring.takesForeign === true;
 }
