@@ -1,10 +1,10 @@
 /**
- * The stream that an error belongs to. The noise layer decides about errors wherever they turn up, in a logger or in a
- * span, and there nobody hands it a response; it finds the stream by the asynchronous context that the handler ran in,
- * or by the response where there is one. The stream layer implements what is asked here.
+ * The stream that an error belongs to. The noise layer judges errors in loggers and spans, where no response is at hand; it finds the
+ * stream by the asynchronous context of the handler, or by the response where there is one. The stream layer implements
+ * `CurrentStream`.
  *
- * Entering the context is off until something asks for it: on Node 20 and 22 the first `AsyncLocalStorage.run` turns on
- * hooks for every promise of the process, for good.
+ * Handlers do not run in a context until `followStreams()` is called: on Node 20 and 22 the first `AsyncLocalStorage.run` enables hooks
+ * for every promise of the process, permanently.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 // Not the global one, which test suites replace by a clock of their own.
@@ -12,12 +12,12 @@ import { performance } from 'node:perf_hooks';
 import type { Noise } from './observer.ts';
 import { isObject } from './values.ts';
 
-/** Why nobody waits for the answer any more: its client left, it was stopped, or `close()` interrupted it. */
+/** Why the answer is no longer wanted: its client left, it was stopped, or `close()` interrupted it. */
 export type Departure = 'client' | 'stopped' | 'closing';
 
 /**
- * A point in time. Two things of which one brought about the other are at most one turn of the event loop apart, however
- * slow the machine is: a socket that is destroyed says so in this turn or in the next.
+ * A point in time. The turn shows cause and effect independently of the speed of the machine: an effect, such as the error of a destroyed
+ * socket, follows in the same turn of the event loop or in the next one.
  */
 export interface Moment {
   /** `performance.now()`. */
@@ -26,11 +26,11 @@ export interface Moment {
   readonly turn: number;
 }
 
-/** What a stream knows that decides whether an error is noise. Read at the moment of asking. */
+/** The facts of a stream that decide whether an error is noise, as of the call. */
 export interface StreamFacts {
   /** `undefined` while the answer is wanted, and after a time-out or a failure of this process. */
   readonly departure: Departure | undefined;
-  /** When that was; `undefined` also while it is just happening. */
+  /** When that was; `undefined` also during that event itself. */
   readonly departedAt: Moment | undefined;
   /** The connection of the response is closed, or its client has ended it. */
   readonly closed: boolean;
@@ -70,7 +70,7 @@ export function runInStream<T>(stream: CurrentStream, work: () => T): T {
   return following ? storage.run(stream, work) : work();
 }
 
-/** Runs `work`, which is no part of any stream: a save's errors must not be taken for those of the handler. */
+/** Runs `work` outside of every stream: errors of a save must not count as errors of the handler. */
 export function runOutsideStreams<T>(work: () => T): T {
   const { following, storage } = shared();
   return following ? storage.run(undefined, work) : work();
@@ -104,7 +104,7 @@ export function currentStream(res?: object): CurrentStream | undefined {
   return res === undefined ? storage.getStore() : places.get(res);
 }
 
-/** Where streams are found by their response; nothing is stuck onto the response itself. */
+/** Streams by their response; the response itself is not changed. */
 export function streamPlaces(): WeakMap<object, CurrentStream> {
   return shared().places;
 }

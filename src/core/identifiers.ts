@@ -1,6 +1,6 @@
 /**
- * Ids, conversations and roles, which clients choose more often than not: bounded and made well-formed once, where they
- * come in, so that row, log line, span and header say the same.
+ * Ids, conversations and roles, which clients often choose: limited in size and made well-formed once, at their entry, so that row, log
+ * line, span and header contain the same value.
  */
 /// <reference lib="es2024.string" />
 import { createHash } from 'node:crypto';
@@ -29,7 +29,7 @@ export function isIdentifier(text: string): boolean {
   return Buffer.byteLength(text) <= MAX_IDENTIFIER_BYTES;
 }
 
-/** A conversation as streams, rows and the relay know it, whatever a client calls it. */
+/** The form in which streams, rows and the relay store the id of a conversation. */
 export function conversationKey(id: string): string {
   return boundIdentifier(toStorableText(id).text);
 }

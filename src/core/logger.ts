@@ -1,7 +1,6 @@
 /**
- * What lastchunk asks of a logger. The shape is pino's, because most apps have one at hand; nothing is
- * imported for it. Fields first, then a constant sentence: ids and codes go into the fields, the text of
- * a message goes nowhere.
+ * The logger that lastchunk needs, in the shape of pino, which is not imported. A call passes the fields, then a constant sentence: ids and
+ * codes are fields, and the text of a message is never logged.
  */
 
 /** A pino-shaped logger. What it throws is swallowed by `safeLogger`. */
@@ -27,10 +26,10 @@ export const LOG_LEVELS = [
 /** Fields of the one line that an instance says at its start: the default logger prints it although it may be at info. */
 export const START_FIELDS = { event: 'start' } as const;
 
-/** Fields of a line at info that takes back a warning or an error: where that was printed, this is printed too. */
+/** Fields of a line at info which reports the end of a warning or an error: the default logger prints it if it printed the first. */
 export const RECOVERED_FIELDS = { event: 'recovered' } as const;
 
-/** Characters that end a line, steer a terminal, or turn or hide what stands beside them. */
+/** Characters that end a line, control a terminal, or reverse or hide other characters. */
 const CONTROLS = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 /** Most lines: printable ASCII, in which nothing has to be looked for with Unicode's tables. */
@@ -46,8 +45,8 @@ export function oneLine(text: string): string {
 }
 
 /**
- * The same logger, which cannot throw: a log line that fails must not take a stream or a save with it. What it says is one line,
- * also where it names a path or repeats a server.
+ * Wraps a logger so that it never throws: a failed log line must not break a stream or a save. Each message is one line, also where it
+ * contains a path or the message of a server.
  */
 export function safeLogger(logger: Logger): Logger {
   const at =

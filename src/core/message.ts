@@ -1,6 +1,6 @@
 /**
- * The words of the domain: how a stream ends, what is kept of it, and who keeps it. Everything else
- * imports these; they import nothing.
+ * The types of the domain: how a stream ends, the message that is saved of it, and the store. Every other file may import these; they
+ * import nothing.
  */
 
 /** How a stream ended. Each stream gets exactly one. */
@@ -35,8 +35,8 @@ export const OUTCOMES = [
 ] as const satisfies readonly Outcome[];
 
 /**
- * What became of a message that was due: `saved` (committed), `journaled` (fsynced on local disk, replay
- * will save it), `lost` (nobody could take it), `missing` (no answer in time).
+ * The result of a message that was due: `saved` (committed), `journaled` (fsynced on local disk, replay will save it), `lost` (neither
+ * store nor journal took it), `missing` (no answer in time).
  */
 export type SaveResult = 'saved' | 'journaled' | 'lost' | 'missing';
 
@@ -93,8 +93,9 @@ export interface Message {
  * Where messages go. `save` commits all of them or rejects; it must be idempotent by `message.id`
  * and never replace a row of the same stream by one of lower rank `(revision, complete, text length)`.
  *
- * A rejection whose `code`, or that of one of its causes, is an SQLSTATE of class 22, 23 or 54000, or that `refuse` has
- * marked, says, met when a message is sent alone, that this message can never be stored (*refused*). Every other rejection says that the store is *away*, and the message is tried again.
+ * When a message is sent alone, a rejection refuses it (*refused*: it can never be stored) if `refuse` has marked the error, or if the
+ * `code` of the error or of one of its causes is an SQLSTATE of class 22 or 23, or 54000. After every other rejection the store counts as
+ * *away*, and the message is tried again.
  */
 export interface MessageStore {
   /** Resolves when every one of them is stored for good, each once by its `id`; rejects where one of them is not. */

@@ -1,7 +1,6 @@
 /**
- * The waist of lastchunk: everything that happens to streams and messages is told here, once, and
- * metrics, spans, log lines and health are made from it. An observer is called after the fact and can
- * change nothing: `combine` catches what it throws.
+ * The events of lastchunk: everything that happens to streams and messages is reported to observers, once. Metrics, spans, log lines and
+ * health are made from these events. An observer is called after the fact and cannot change the result: `combine` catches what it throws.
  */
 import type { Outcome, SaveResult, Side, SkipReason } from './message.ts';
 import type {
@@ -12,7 +11,7 @@ import type {
   TAKEOVERS,
 } from './names/labels.ts';
 
-/** A live stream, as observers see it. `chunks` and `bytes` move while it runs; read, never kept. */
+/** A live stream, for observers. `chunks` and `bytes` change while it runs; read them at once and do not store the object. */
 export interface StreamView {
   /** A UUIDv7. */
   readonly id: string;
@@ -34,7 +33,7 @@ export interface StreamView {
   readonly conversationId?: string | null;
 }
 
-/** The tokens that an answer took, as its model's service says it; `undefined` for what it does not say. */
+/** The tokens of an answer, as reported by the provider of the model; `undefined` for what it does not report. */
 export interface TokenUsage {
   /** Of the prompt, with those that came out of a cache. */
   readonly inputTokens: number | undefined;
@@ -103,7 +102,7 @@ export interface JournaledMessage {
   readonly traceparent: string | null;
 }
 
-/** Where inside lastchunk something went wrong that must not. A closed set: it is a metric label. */
+/** The part of lastchunk in which an unexpected failure occurred. A closed set: it is a metric label. */
 export type InternalErrorPlace = 'observer' | 'journal' | 'store' | 'format' | 'stream' | 'close';
 
 /** Why a client-less stream was not allowed to go on. */
@@ -121,7 +120,7 @@ export type TakeoverResult = (typeof TAKEOVERS)[number];
 /** How a request to stop a stream of another instance was answered. */
 export type RemoteStopResult = (typeof REMOTE_STOPS)[number];
 
-/** How a held terminal frame was let go. */
+/** Why a held terminal frame was released. */
 export type HoldRelease = 'saved' | 'journaled' | 'unconfirmed' | 'client-gone';
 
 /** An error that means that somebody left, not that something broke. */
@@ -175,13 +174,13 @@ export interface Observer {
   ): void;
   /** A save has its result. */
   onSave?(report: SaveReport): void;
-  /** A journaled message of this process has its last word from the store. Never moves the saves family again. */
+  /** The store has saved or refused a journaled message of this process. The counters of saves do not change again. */
   onReplayed?(result: 'saved' | 'refused', message: JournaledMessage): void;
   /** The same for a message that a dead process left behind; it was never due here. */
   onRecovered?(result: 'saved' | 'refused', message: JournaledMessage): void;
   /** The journal wrote, once for all streams of a tick. */
   onJournalWrite?(seconds: number): void;
-  /** The relay has answered an exchange in which it was told so many bytes. */
+  /** The relay has answered an exchange that contained this many bytes of bodies. */
   onRelayFlush?(seconds: number, bytes: number): void;
   /** A stream of an instance that is gone was claimed, and later its message was finished, or is lost. */
   onTakeover?(result: TakeoverResult): void;

@@ -29,7 +29,7 @@ export function refuseUncalled(name: string, given: unknown, call: string): void
   throw bad(`\`${name}\` was handed on without a call: write \`${call}\``);
 }
 
-/** The closest word to `typed`: at most two letters apart, of words under six letters one; `undefined` where none is that close. */
+/** The closest word to `typed`: at most two letters apart, of words of three to five letters one; `undefined` where none is that close. */
 function closestTo(typed: string, words: readonly string[]): string | undefined {
   const [closest] = words
     .map((word) => ({ word, apart: lettersApart(typed.toLowerCase(), word.toLowerCase()) }))

@@ -1,12 +1,11 @@
 /**
- * The seam between a response and the keeping of its message. The stream layer knows sockets, frames and
- * outcomes; the guard layer knows memory, disk and database; neither imports the other, and this is all they
- * say to each other.
+ * The interface between a response and the saving of its message. The stream layer handles sockets, frames and outcomes; the guard layer
+ * handles memory, disk and database. Neither imports the other; they communicate only through this interface.
  */
 import type { Message, SaveResult } from './message.ts';
 import type { HoldRelease, StreamView } from './observer.ts';
 
-/** What a stream is known by when it opens: enough to rebuild its message in another process. */
+/** The facts of a stream when it opens: enough to rebuild its message in another process. */
 export interface OpenedStream {
   readonly id: string;
   readonly messageId: string;
@@ -47,15 +46,15 @@ export type WriteTime = 'tick' | 'turn';
 export interface StreamLog {
   /** Takes a piece before its bytes go toward the socket. */
   append(piece: Piece, when: WriteTime): void;
-  /** Bytes may leave only after they are written. False where a delay was asked for: then they need not wait. */
+  /** True: bytes may be sent only after they are written to the journal. False with `flushMs` above 0. */
   readonly ahead: boolean;
   /** True when nothing of this stream waits to be written. */
   readonly clean: boolean;
   /** Writes everything that waits, of every stream. */
   flush(): void;
   /**
-   * How many bytes were appended, if all of them are on disk: then the body is not asked for any more, and `readBack` gives
-   * it. `undefined`: memory is all there is.
+   * How many bytes were appended, if all of them are on disk: from then on the log does not read the body from memory, and `readBack`
+   * returns it. `undefined`: the body must stay in memory.
    */
   releaseBody(): number | undefined;
   /** Reads the first `bytes` bytes back; less where the disk has less. Rejects with what the disk says. */
@@ -66,7 +65,7 @@ export interface StreamLog {
   close(): void;
 }
 
-/** One message on its way. */
+/** One message to be saved. */
 export interface Save {
   readonly message: Message;
   readonly stream: StreamView;
@@ -80,7 +79,7 @@ export interface Save {
   readonly missingAfterMs: number;
 }
 
-/** What a save has to say, in two steps: may the frame go, and what became of the message. */
+/** The progress of a save, in two steps: whether the held frame may be sent, and the result of the message. */
 export interface SaveProgress {
   /** `saved`, `journaled`, or `unconfirmed` at the deadline. Never rejects. */
   readonly confirmed: Promise<Exclude<HoldRelease, 'client-gone'>>;
