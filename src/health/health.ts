@@ -8,7 +8,7 @@ import type { JournalState } from '../journal/port.ts';
 import type { PoolState } from '../telemetry/sources.ts';
 import type { SaveRate } from './save-rate.ts';
 
-/** `degraded`: nothing is lost, but less stands between you and a loss than should. */
+/** `degraded`: nothing is lost, but a safeguard against a loss is missing. */
 export type HealthStatus = 'healthy' | 'degraded' | 'failing';
 
 /** Why the status is not `healthy`. */
@@ -33,10 +33,10 @@ export type HealthReason =
   | 'journal-ephemeral'
   /** Something in the journal's directory needs an operator: `journal.problems` says what. Degraded. */
   | 'journal-attention'
-  /** Other instances are not told of the streams of this one, and cannot finish them. Degraded. */
+  /** The relay does not get the streams of this instance, so no other instance can finish them. Degraded. */
   | 'relay-away';
 
-/** What is known of the saving of messages now. Dates become ISO 8601 in JSON. */
+/** The state of saving now. Dates become ISO 8601 in JSON. */
 export interface Health {
   /** The worst of all reasons. */
   readonly status: HealthStatus;
@@ -76,7 +76,7 @@ export interface StoreHealth {
   readonly lastFailure: { readonly at: Date; readonly errorType: string } | undefined;
 }
 
-/** The journal, for whoever has to know how much it can still take. */
+/** The journal: how much it holds, and how much it can hold. */
 export interface HealthOfJournal {
   readonly entries: number;
   readonly bytes: number;
@@ -89,13 +89,13 @@ export interface HealthOfJournal {
   readonly problems: NonNullable<JournalState['problems']>;
 }
 
-/** What other instances know of the streams of this one. */
+/** The relay, through which other instances resume and finish the streams of this one. */
 export interface HealthOfRelay {
   /** The engine answers, and the lease of this instance is held. */
   readonly up: boolean;
   /** For how long it has lacked something; 0 when it lacks nothing. */
   readonly lagSeconds: number;
-  /** Streams of this instance that it is being told of. */
+  /** Streams of this instance that are being sent to it. */
   readonly streams: number;
   /** Bytes of ended bodies that wait in memory until it has them, 64 MiB at most. */
   readonly endedBytes: number;
@@ -108,8 +108,8 @@ export interface HealthOfRelay {
 /** Options of `healthHandler()`. */
 export interface HealthHandlerOptions {
   /**
-   * Whether an answer holds more than the status: counts, error types, the journal's size. Default true. `false`, or a function
-   * that says no, for addresses that anybody can ask.
+   * Whether the response contains more than the status: counts, error types, the size of the journal. Default true. Give `false`, or a
+   * function that returns false, for public addresses.
    */
   readonly details?: boolean | ((req: IncomingMessage) => boolean);
 }

@@ -46,7 +46,7 @@ export interface HealthSources {
   readonly probe?: (() => Promise<unknown>) | undefined;
 }
 
-/** A loss stays in the health for so long: an orchestrator that polls every minute still sees it. */
+/** How long a loss is reported: an orchestrator that polls every minute sees it. */
 const LOSS_SHOWS_MS = 5 * 60_000;
 
 const PROBE_EVERY_MS = 5_000;
@@ -69,7 +69,7 @@ export class HealthMonitor implements Observer {
     this.#probe = new StoreProbe(sources.probe, () => this.#tellReachable());
   }
 
-  /** A save that failed opens the circuit, and whoever is told of that is told of its end as well. */
+  /** A failed attempt cancels `whenReachable`: it opens the circuit, whose end is reported elsewhere. */
   onAttempt(errorType: string | undefined): void {
     if (errorType === undefined) this.#tellReachable();
     else this.#onReachable = undefined;
@@ -267,7 +267,7 @@ function journalHealth(journal: JournalState, now: number): HealthOfJournal {
   return { entries, bytes, capacityBytes, oldestEntrySeconds, degraded, fileSystem, problems };
 }
 
-/** In a container these layers go with the container, and with them what SIGKILL left in the journal. */
+/** These file systems are deleted with their container, and with them the messages that a killed process left in the journal. */
 function isUndeclared(journal: JournalState): boolean {
   const { fileSystem, ephemeral } = journal;
   return !ephemeral && (fileSystem === 'overlay' || fileSystem === 'tmpfs');

@@ -1,6 +1,6 @@
 /**
- * The message-save rate of the last minutes, for whoever asks one process and not its Prometheus. A ring of counts: an event is
- * an addition, and nothing grows.
+ * The message-save rate of the last minutes, of one process and without Prometheus. A ring buffer of counts: an event costs one addition,
+ * and memory does not grow.
  */
 import type { SaveResult } from '../core/message.ts';
 import type { SaveReport } from '../core/observer.ts';
@@ -29,7 +29,7 @@ const SLOT_MS = 30_000;
 const SLOTS = 120;
 
 interface Slot {
-  /** Which half minute of the process it counts; others have had its place before. */
+  /** The half minute of the process that it counts; the place in the ring is reused. */
   number: number;
   /** First results. */
   due: number;
