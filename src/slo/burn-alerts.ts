@@ -1,4 +1,4 @@
-/** Alerts on the objectives themselves: how fast the error budget goes. */
+/** Alerts on the objectives themselves: how fast the error budget is spent. */
 import { HOUR, spell } from './duration.ts';
 import { atLeast } from './promql.ts';
 import { TIMELINESS_WINDOWS, TIMELY_SECONDS } from './recordings.ts';
@@ -7,9 +7,9 @@ import type { Alert } from './rule.ts';
 import type { Slo } from './settings.ts';
 import { BURN_WINDOWS, burnFactor, rounded, type BurnWindow } from './windows.ts';
 
-/** Untimely saves in the long window without which a slow database in a quiet hour is nobody's business. */
+/** The least number of untimely saves in the long window for an alert, so that a few slow saves in a quiet hour do not raise one. */
 const MIN_UNTIMELY = 10;
-/** A ticket for one failure less than a page: somebody looks the next day. */
+/** The least number of failures for a ticket: lower than for a page, because a ticket is read in working hours. */
 const MIN_FAILURES_TICKET = 2;
 
 /** The alerts of the group `lastchunk-saves-slo.alerts`. */
@@ -65,7 +65,7 @@ function timelinessBurn(slo: Slo, window: BurnWindow): Alert {
   };
 }
 
-/** Both spans over the bound, and enough events that it is no accident of a quiet hour. */
+/** Both windows over the bound, and enough events that chance in a quiet hour is excluded. */
 function burning(
   slo: Slo,
   window: BurnWindow,

@@ -1,4 +1,4 @@
-/** Alerts on the journal: messages wait in it, or it cannot take any. And on the relay, which stands for it elsewhere. */
+/** Alerts on the journal: messages wait in it, or it cannot accept any. And on the relay, which keeps streams on other machines. */
 import { HOUR, MINUTE } from './duration.ts';
 import { atLeast, by, counted, ephemeral, on } from './promql.ts';
 import type { Alert, Severity } from './rule.ts';
@@ -14,7 +14,7 @@ export function journalAlerts(slo: Slo): Alert[] {
     {
       name: 'LastchunkJournalDegraded',
       severity: 'warning',
-      // It heals and falls ill again every ten seconds when a disk is slow: what counts is how much of the time.
+      // With a slow disk it degrades and recovers every ten seconds: so the share of time is compared.
       expr: `max ${by(slo, 'instance')} (avg_over_time(${series('journalDegraded')}[${slo.span(10 * MINUTE)}])) > 0.25`,
       wait: 2 * MINUTE,
       labels: { cause: 'degraded' },
@@ -51,7 +51,7 @@ function relayWorked(slo: Slo): string {
   return `min ${by(slo, 'instance')} (avg_over_time(${series('relayUp')}[${slo.span(10 * MINUTE)}]))`;
 }
 
-/** A page where the relay is all that outlives the process, a ticket where a disk does too. */
+/** Critical where only the relay outlives the process, a warning where a disk does too. */
 function relayDown(slo: Slo): Alert[] {
   const away = `  (${relayWorked(slo)} < 0.75)`;
   const shared = {
@@ -111,7 +111,7 @@ function backlog(slo: Slo, age: number, severity: Severity): Alert {
   };
 }
 
-/** Nearly full, or on a straight line to it within four hours; below a fifth a line means nothing yet. */
+/** Nearly full, or full within four hours by linear prediction; below a fifth the prediction is not used. */
 function fillingUp(slo: Slo): Alert {
   const most = (selected: string): string => `max ${by(slo, 'instance')} (${selected})`;
   const [bytes, capacity] = [series('journalBytes'), series('journalCapacity')];

@@ -1,11 +1,11 @@
-/** Alerts on what the other alerts stand on: processes that stay up, and metrics that arrive. */
+/** Alerts on what the other alerts need: processes that stay up, and metrics that arrive. */
 import { HOUR, MINUTE } from './duration.ts';
 import { atLeast, by, counted, on } from './promql.ts';
 import type { Alert } from './rule.ts';
 import { series } from './selector.ts';
 import type { Slo } from './settings.ts';
 
-/** For so long a job or a target is remembered that has gone. */
+/** How long a job or a target that vanished raises an alert. */
 const MEMORY = 6 * HOUR;
 
 /** The alerts of the group `lastchunk-meta.alerts`. */
@@ -48,8 +48,8 @@ and ${on(slo, 'instance')}
 }
 
 /**
- * A job that was scaled to nothing or deleted has no targets any more, one that broke still has: Prometheus knows of them by
- * `up`. What is sent and not scraped has no `up`, so nobody is woken for it.
+ * A job that was scaled to nothing or deleted has no targets any more, a job that broke still has: its targets have the series `up`.
+ * Metrics that are pushed have no `up`, so for them the alert is always a warning.
  */
 function vanished(slo: Slo, remembered: string, info: string): Alert[] {
   const gone = `  group ${by(slo)} (${remembered})

@@ -1,4 +1,4 @@
-/** Alerts on saves that no ratio would show: a single loss, silence, and numbers that do not add up. */
+/** Alerts on saves that no ratio shows: a single loss, missing results, and counters that do not match. */
 import { HOUR, MINUTE } from './duration.ts';
 import { atLeast, by, counted, countedAtLeast, ephemeral, on } from './promql.ts';
 import type { Alert } from './rule.ts';
@@ -68,7 +68,7 @@ unless
   };
 }
 
-/** Each of these is definite: one message is gone, or lies where only a person can save it, which takes more to wake somebody. */
+/** Definite losses: a message is gone. A refused message can still be saved by a person, so only several of them raise a page. */
 function lost(slo: Slo): Alert[] {
   const shared = { name: 'LastchunkMessagesLost', severity: 'critical' } as const;
   const span = 15 * MINUTE;
@@ -108,7 +108,7 @@ function lost(slo: Slo): Alert[] {
   ];
 }
 
-/** One message that its own content keeps out waits for a person in working hours; several are a database that refuses. */
+/** A few refused messages, each because of its content, are a warning; several at once mean that the database refuses: critical. */
 function refused(
   { minFailures }: Slo,
   {

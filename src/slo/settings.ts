@@ -1,4 +1,4 @@
-/** What a user may choose about objectives and rules, checked once and with its default. */
+/** The options of objectives and rules: validated once, with defaults. */
 import { bad, oneOf, refuseUnknown, show, wholeNumber } from '../core/options.ts';
 import { METRICS } from '../core/names/index.ts';
 import { REPOSITORY } from '../core/version.ts';
@@ -17,9 +17,9 @@ export interface SloOptions {
   readonly timeliness?: number;
   /** Days that the budget is for, 7 to 90. Default 30, for which the burn rates are the well-known 14.4, 6, 3 and 1. */
   readonly windowDays?: number;
-  /** Labels by which everything is told apart beside `job`, such as `cluster` or `namespace`. Default none. */
+  /** Labels by which series are grouped in addition to `job`, such as `cluster` or `namespace`. Default none. */
   readonly labels?: readonly string[];
-  /** Failed saves in the long window without which nobody is paged, however bad the ratio. Default 3, 1 to 1 000. */
+  /** The least number of failed saves in the long window for a page, whatever the ratio. Default 3, 1 to 1 000. */
   readonly minFailures?: number;
   /**
    * Where the runbooks are: `/<AlertName>.md` is put behind it. An address, such as that of `keep.statusHandler()`; dashboards
@@ -29,7 +29,7 @@ export interface SloOptions {
   /** The address of Grafana, for links from alerts to the shipped dashboards. Default: alerts have no such link. */
   readonly dashboardUrl?: string;
   /**
-   * Divides every window, wait and age, for a rehearsal that shall not take days; the names stay. Default 1, 1 to 60.
+   * Divides every window, wait and age, for a test that must not take days; the names stay. Default 1, 1 to 60.
    * Limits of the app's own time (2.5 s for a save, 20 s for a pending one) stay as they are.
    */
   readonly speed?: number;

@@ -1,9 +1,8 @@
 /**
- * Over which spans the error rate is watched, and how fast the budget must go for whom to be told. The shares are the
- * recommendation of Google's SRE workbook, chapter 5 ("Alerting on SLOs", table 5-8): a page for 2 % of the month's
- * budget in an hour or 5 % in six hours, a ticket for 10 % in three days; the ticket at 10 % in one day is the one
- * that sloth and the Kubernetes mixin put between. The short span, a twelfth, ends the alert soon after the trouble
- * does. Waits (`for`) are the Kubernetes mixin's.
+ * The windows of the burn-rate alerts, and the share of the budget that raises a page or a ticket. The shares are the recommendation of
+ * Google's SRE workbook, chapter 5 ("Alerting on SLOs", table 5-8): a page for 2 % of the month's budget in an hour or 5 % in six hours, a
+ * ticket for 10 % in three days. The ticket for 10 % in one day is added as in sloth and the Kubernetes mixin. The short window, a
+ * twelfth of the long one, ends the alert soon after the failures end. Waits (`for`) are those of the Kubernetes mixin.
  */
 import { DAY, HOUR, MINUTE, spell } from './duration.ts';
 
@@ -49,7 +48,7 @@ export const BURN_WINDOWS = {
   },
 } as const satisfies Record<string, BurnWindow>;
 
-/** How many times faster than evenly the budget goes: 14.4, 6, 3 and 1 for a period of 30 days. */
+/** The burn rate: how many times faster than evenly the budget is spent. 14.4, 6, 3 and 1 for a period of 30 days. */
 export function burnFactor({ budgetShare, long }: BurnWindow, periodSeconds: number): number {
   return rounded((budgetShare * periodSeconds) / long);
 }
