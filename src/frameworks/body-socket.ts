@@ -1,6 +1,6 @@
 /**
- * A socket without a network: what a `ServerResponse` writes to it becomes the body of a `Response`, at the pace at which
- * that is read. To the stream core it is a client like any other: it takes bytes, stops taking them, or leaves.
+ * A socket without a network: what a `ServerResponse` writes to it becomes the body of a `Response`, with the backpressure of its reader.
+ * For the stream core it behaves like the socket of a client: it accepts bytes, stops accepting them, or closes.
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';

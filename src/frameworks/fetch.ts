@@ -1,7 +1,7 @@
 /**
- * The guard for handlers that return a `Response` (Hono, route handlers of Next, anything of the Fetch API). The stream core
- * knows responses of `node:http` only, so the body of the `Response` is written to one, on a socket that leads to the
- * body of the `Response` that is returned: one core, one set of rules, whatever the framework.
+ * The guard for handlers that return a `Response` (Hono, route handlers of Next, any use of the Fetch API). The stream core handles
+ * responses of `node:http` only. So the body of the handler's `Response` is written to a `ServerResponse`, whose socket is the source of
+ * the body of the `Response` that is returned.
  */
 import { once } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';

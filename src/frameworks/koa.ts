@@ -72,7 +72,8 @@ const contextOf = new WeakMap<IncomingMessage, KoaExchange>();
 
 /**
  * Puts a handler of lastchunk's on a route of Koa's: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
- * `keep.resumeHandler()`, `keep.statusHandler()`. It answers by itself, with the headers that were set before. Resolves when its answer is over.
+ * `keep.resumeHandler()`, `keep.statusHandler()`. It answers by itself, with the headers that were set before. Resolves
+ * when its response is closed.
  */
 export function koaHandler(handler: NodeHandler): (ctx: KoaExchange) => Promise<void> {
   return (ctx) => {
@@ -150,8 +151,8 @@ function hearOfErrors(keep: Lastchunk, ctx: KoaContext): void {
 }
 
 /**
- * Koa destroys the stream it pipes as soon as the connection is gone, which it learns from the socket itself. As long as
- * the guard wants the rest of the answer that is ignored, and made up for when it does not any more.
+ * Koa destroys the stream that it pipes when the connection closes. While the guard wants the rest of the answer, this call is ignored;
+ * the stream is destroyed when the guard's signal aborts.
  */
 function shield(body: Readable, { socket }: IncomingMessage, { signal }: StreamHandle): void {
   const destroy = body.destroy.bind(body);
