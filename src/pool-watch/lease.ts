@@ -1,7 +1,6 @@
 /**
- * A client as the app gets it from a watched pool: a stand-in for the pool's own object, which behaves as that does. The
- * pool holds on to every client of its own, lent or not, so that one which the app has lost is never collected; the stand-in
- * is, and then nobody can release the client any more.
+ * A client as the app gets it from a watched pool: a proxy for the pool's own object. The pool references each of its clients, so a client
+ * that the app has lost is never garbage-collected; its proxy is, and then no code can release the client any more.
  */
 import type { PgPoolClient } from '../core/pg-shapes.ts';
 

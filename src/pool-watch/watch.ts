@@ -1,9 +1,9 @@
 /**
- * The watcher of the app's own pools: how full they are, and which line of the app takes connections and does not give
- * them back in time. A connection that is held while a model writes is the usual way to run a pool dry.
+ * Watches the app's own pools: how full they are, and which line of the app takes connections and does not release them in time. The usual
+ * cause of an exhausted pool is a connection that is held while a model generates an answer.
  *
- * Of `pg` nothing is changed. On the pool that is given, and on no other, `connect` is replaced: it is the only
- * place that knows who takes a client. `unwatch` puts it back.
+ * `pg` itself is not changed. `connect` is replaced on the given pool only, because only there the caller that takes a client is known.
+ * `unwatch` restores it.
  */
 import type { EventEmitter } from 'node:events';
 import { followStreams } from '../core/current-stream.ts';
