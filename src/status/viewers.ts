@@ -1,6 +1,6 @@
 /**
- * Those who have the page open: each gets the status once a second as an event. It is read and written only while somebody looks; who
- * is slow to take it misses states, and none is kept for later.
+ * The viewers of the page: each gets the status once a second as an event. The status is read only while there are viewers; a slow viewer
+ * misses states, and none is buffered for it.
  */
 import type { Response } from '../stream/response/exchange.ts';
 
