@@ -1,4 +1,4 @@
-/** Makes the parts of one instance, each once, and tells each of them only what it needs of the others. */
+/** Creates the parts of one instance, each once, and connects each only to the parts that it needs. */
 import { MessageKeeper, openRelay, RelayedJournal } from './saver/index.ts';
 import { type JournalSettings, openJournal, resolveJournalOptions } from './journal/index.ts';
 import type { Journal } from './journal/port.ts';

@@ -91,9 +91,9 @@ export interface Lastchunk extends AsyncDisposable {
    */
   track<T>(res: ServerResponse | Http2ServerResponse, save: PromiseLike<T>): PromiseLike<T>;
   /**
-   * Whether this error means that somebody left, not that something broke: it looks like a cancellation, and the stream of
-   * `res`, or without it the stream that the caller runs in, was left, stopped, or interrupted by `close()`. The first
-   * answer for an error and its stream stands, and is counted. Never throws.
+   * Whether this error is noise, not a failure: it matches a cancellation, and the client of the stream of `res` (without `res`: of the
+   * stream that the caller runs in) left, or the stream was stopped, or interrupted by `close()`. The first result for an error and its
+   * stream is final, and noise is counted. Never throws.
    */
   classify(error: unknown, res?: ServerResponse | Http2ServerResponse): Classification;
   /**
@@ -107,7 +107,7 @@ export interface Lastchunk extends AsyncDisposable {
    * on; what it returns puts that back. Watch a pool before it is used. Throws `bad-option`.
    */
   watchPool(pool: WatchedPool, options: WatchPoolOptions): () => void;
-  /** What is known of the saving of messages now. */
+  /** The state of saving now. */
   health(): Health;
   /** `health()` over HTTP: 200, or 503 when failing. Shows no message text and no ids. */
   healthHandler(

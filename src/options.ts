@@ -1,4 +1,4 @@
-/** The options of `lastchunk()`, checked once and made whole. */
+/** The options of `lastchunk()`: their types, and their validation with defaults. */
 import { type Logger, safeLogger } from './core/logger.ts';
 import type { MessageStore } from './core/message.ts';
 import type { Observer } from './core/observer.ts';
@@ -21,8 +21,8 @@ export interface LastchunkOptions {
    */
   readonly journal?: JournalOption;
   /**
-   * What several instances share of live streams, such as `postgresRelay()`, or `{ engine, flushMs, leaseMs, retainMs }`:
-   * any of them resumes and stops streams, and finishes those of an instance that is gone. Needs a store. Default: none.
+   * Shares live streams between instances: an engine such as `postgresRelay()`, or `{ engine, flushMs, leaseMs, retainMs, ahead }`. With it
+   * any instance resumes and stops streams of the others, and finishes those of a dead one. Needs a store. Default: none.
    */
   readonly relay?: RelayOption;
   /**
@@ -50,7 +50,7 @@ export interface LastchunkOptions {
    * the answer says so itself; default false, because the spans of a model client may say the same.
    */
   readonly usageInSpans?: boolean;
-  /** Is told everything that happens; what it throws is counted and goes no further. */
+  /** Called for every event; what it throws is counted and caught. */
   readonly observer?: Observer;
 }
 
