@@ -1,6 +1,6 @@
 /**
- * `lastchunk/client`: a fetch for browsers and Node whose response bodies outlive their connection. It is what the route of
- * `keep.resumeHandler()` is asked by. It imports nothing, because it is a part of somebody's page.
+ * `lastchunk/client`: a fetch for browsers and Node whose response bodies continue after their connection breaks. It requests the rest from
+ * the route of `keep.resumeHandler()`. It imports nothing, so that a page can include it alone.
  */
 
 type Fetch = typeof globalThis.fetch;
@@ -10,8 +10,8 @@ export interface ResumingFetchOptions {
   /** The address of the route of `keep.resumeHandler()`, for a stream's id and an offset in bytes of its body. */
   readonly url: (streamId: string, offset: number) => string | URL;
   /**
-   * So many milliseconds a body may be without a connection until it gives up, counted anew with each byte; default 60 000. 0 never
-   * asks for the rest.
+   * How many milliseconds a body may be without a connection before it fails; each received byte resets the count. Default 60 000. With 0
+   * the rest is never requested.
    */
   readonly giveUpAfterMs?: number;
   /** What sends all requests; default the global `fetch`. Its bodies have to be web streams. */
@@ -60,7 +60,7 @@ function forTheRest(request: Request | undefined, init: RequestInit = {}): Reque
   return { ...rest, ...(credentials && { credentials }), headers, signal, method: 'GET' };
 }
 
-/** Says of itself, and of its clones, what the original says. */
+/** Copies `url`, `type` and `redirected` of the original to a response and to its clones. */
 function alike(original: Response, made: Response): Response {
   const clone = made.clone.bind(made);
   return Object.defineProperties(made, {

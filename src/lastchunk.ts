@@ -1,4 +1,4 @@
-/** The composition: options in, every part made once and wired to the others, and the public surface out. */
+/** Creates an instance from its options, and implements its public interface. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import type { CloseSummary, MessageKeeper, ReplaySummary } from './saver/index.ts';
@@ -42,8 +42,8 @@ export type { LastchunkOptions } from './options.ts';
 /** What `replay()` is about. */
 export interface ReplayOptions {
   /**
-   * True: in place of what waits in the journal, the messages that this store refused, which stand in `refused/`; each is offered
-   * once more, alone. One that is refused again stays there. Default false.
+   * True: sends the messages in `refused/` that this store refused, instead of those that wait in the journal. Each is sent once more,
+   * alone; one that is refused again stays there. Default false.
    */
   readonly refused?: boolean;
 }
@@ -79,15 +79,15 @@ export interface Lastchunk extends AsyncDisposable {
    */
   resumeHandler<Req = AppRequest>(options: ResumeOptions<Req>): Middleware;
   /**
-   * For an app that keeps its own save code and wants it counted, under `observe()`: if this response is a stream, a message
-   * is expected of it. Without a `track()`, it is `missing` after `missingAfterMs`.
+   * For an app with its own save code under `observe()`, to count its saves: if this response is a stream, a message is expected of it.
+   * Without a `track()` the message is `missing` after `missingAfterMs`.
    */
   expect(res: ServerResponse | Http2ServerResponse): void;
   /**
-   * Expects a message, and `save` is its saving: fulfilled is `saved`, rejected `lost`, neither in time `missing`, a result
-   * after that late. Returns `save`. A second promise for one response is a further save of its message. A rejection is
-   * counted and logged here; whether it ends anything is up to who else waits for it. Under a guard, and for a
-   * response that is no stream, nothing is counted.
+   * Expects a message whose save is the promise `save`: `saved` when it fulfils, `lost` when it rejects, `missing` when neither happens in
+   * time; a result after that counts as late. Returns `save`. A second promise for one response is a further save of its message. A
+   * rejection is counted and logged, and does not end the process of an app that does not await it. Under a guard, and for a response that
+   * is not a stream, nothing is counted.
    */
   track<T>(res: ServerResponse | Http2ServerResponse, save: PromiseLike<T>): PromiseLike<T>;
   /**
@@ -97,8 +97,8 @@ export interface Lastchunk extends AsyncDisposable {
    */
   classify(error: unknown, res?: ServerResponse | Http2ServerResponse): Classification;
   /**
-   * Error middleware, after the routes: tells the stream that its handler failed, then passes the error on. Noise in a
-   * response that has begun ends here, with a log line at debug: nobody is there to be answered.
+   * Error middleware, to be placed after the routes: reports the failure of a handler to its stream, then passes the error on. Noise in a
+   * response that has begun is not passed on, because its client has left; it is logged at debug.
    */
   errorHandler(): ErrorMiddleware;
   /**

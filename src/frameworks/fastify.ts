@@ -1,7 +1,7 @@
 /**
  * The guard as a plugin of Fastify. Registered with `{ keep }` it observes every route, and guards those that have
- * `config: { lastchunk: { message } }`. Fastify writes to the plain response of Node, also what a handler returns as
- * a stream, so all the plugin has to do is to be there before the handler and to hear of its failure.
+ * `config: { lastchunk: { message } }`. Fastify writes to the plain response of Node, also what a handler returns as a stream, so the
+ * plugin only has to run before the handler and to get its errors.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
@@ -19,7 +19,7 @@ export interface FastifyRequestLike {
 /** What is used of Fastify's reply. */
 export interface FastifyReplyLike {
   readonly raw: ServerResponse;
-  /** Leaves the answer to whoever writes to `raw`. */
+  /** Tells Fastify to send no response, because the handler writes to `raw`. */
   hijack?(): unknown;
   /** Those that plugins have set so far, such as CORS. */
   getHeaders?(): Readonly<Record<string, number | string | readonly string[] | undefined>>;
@@ -101,7 +101,7 @@ export function fastifyLastchunk(
   instance.addHook(
     'onSend',
     (request: FastifyRequestLike, reply: FastifyReplyLike, payload: unknown, next: OnSendDone) => {
-      // Fastify destroys the response of a stream that broke, and keeps the reason to itself.
+      // Fastify destroys the response of a stream that failed, and does not report the error.
       if (payload instanceof Readable) {
         payload.prependListener('error', (error) => tell(error, reply, request.raw));
       }

@@ -57,7 +57,7 @@ export function fetchGuard(keep: Lastchunk, options: FetchGuardOptions = {}): Fe
       const req = incoming(request, socket);
       const res = outgoing(req, socket);
       calls.set(req, { request, handler, body, respond: resolve });
-      // Some servers tell of a client that left here, some by cancelling the body, most by both.
+      // When a client leaves, some servers abort this signal, some cancel the body, most do both.
       request.signal.addEventListener('abort', leave, { once: true });
       res.once('close', () => request.signal.removeEventListener('abort', leave));
       Promise.resolve(guarded(req, res)).catch((error: unknown) => {
@@ -66,7 +66,7 @@ export function fetchGuard(keep: Lastchunk, options: FetchGuardOptions = {}): Fe
             ? error
             : new Error('the handler threw no error', { cause: error }),
         );
-        // Before the response was there, this only ends an unused one.
+        // Where no response was returned yet, this only ends an unused one.
         res.destroy(error instanceof Error ? error : undefined);
       });
     });
@@ -146,13 +146,13 @@ async function answer(keep: Lastchunk, call: Call, res: ServerResponse): Promise
   await write(response.body, res);
 }
 
-/** Writes a body as a careful handler would: at the client's pace, and no further once nobody wants it. */
+/** Writes a body with the backpressure of the client, and stops when the response is closed. */
 async function write(body: ReadableStream<Uint8Array>, res: ServerResponse): Promise<void> {
   const reader = body.getReader();
   const left = new AbortController();
   res.once('close', () => {
     left.abort();
-    // Its rejection would say what the reader below is told as well.
+    // A rejection of `cancel` has the same error as the `read` below.
     reader.cancel().catch(() => undefined);
   });
   for (;;) {

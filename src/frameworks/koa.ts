@@ -1,7 +1,7 @@
 /**
  * The guard as middleware of Koa. Koa writes the response after the last middleware has returned, to the plain response
- * of Node, which is what the guard wraps. Two things are Koa's own: an error of a body that it pipes goes past every
- * middleware to `ctx.onerror`, and it destroys that body when the connection closes.
+ * of Node, which the guard wraps. Koa differs in two points: an error of a body that it pipes bypasses every middleware and reaches only
+ * `ctx.onerror`, and it destroys that body when the connection closes.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
@@ -78,7 +78,7 @@ const contextOf = new WeakMap<IncomingMessage, KoaExchange>();
 export function koaHandler(handler: NodeHandler): (ctx: KoaExchange) => Promise<void> {
   return (ctx) => {
     contextOf.set(ctx.req, ctx);
-    // Koa begins with 404, and says what a middleware has made of it only where it responds itself.
+    // Koa starts with the status 404, which nothing replaces when Koa does not respond itself.
     ctx.respond = false;
     ctx.res.statusCode = 200;
     return new Promise((resolve, reject) => {
@@ -137,12 +137,12 @@ async function through(
   if (stream !== undefined && ctx.body instanceof Readable) shield(ctx.body, ctx.req, stream);
 }
 
-/** Koa calls `onerror` for whatever goes wrong, the end of a connection by its client included. */
+/** Wraps `ctx.onerror`, which Koa calls for every error, also when the client closes the connection. */
 function hearOfErrors(keep: Lastchunk, ctx: KoaContext): void {
   const tellFailure = keep.errorHandler();
   const { onerror } = ctx;
   ctx.onerror = (error) => {
-    // A broken connection is no failure of the handler: the guard asks the socket, and sees it for itself.
+    // A broken connection is not a failure of the handler: the guard reads it from the socket.
     if (error === null || error === undefined || error === ctx.req.socket.errored) {
       return onerror.call(ctx, error);
     }

@@ -112,14 +112,14 @@ function createInstrumentations(packages: AppPackages): readonly object[] {
 }
 
 /**
- * For apps that do not call `keep.close()`, which flushes by itself. Calls `flush` once before the process ends by itself, and before one of the signals ends it. Whether a signal ends it
- * stays Node's decision: as soon as anybody else listens to it, it is theirs alone.
+ * For apps that do not call `keep.close()`, which flushes by itself. Calls `flush` once before the process ends by itself, and before one
+ * of the signals ends it. When other code listens to a signal, this listener is removed, so that the other one alone decides.
  */
 function flushAtTheEnd(flush: (ms: number) => Promise<void>): void {
   // Bounded by the exporters' own time-outs: what else may keep the process alive is not ours to cut off.
   process.once('beforeExit', () => void flush(FLUSH_MS));
   for (const signal of SIGNALS) {
-    // Somebody who was preloaded before us.
+    // A listener exists where another module was preloaded before this one.
     if (process.listenerCount(signal) === 0) endAfterFlush(signal, flush);
   }
 }
@@ -137,7 +137,7 @@ function endAfterFlush(
   const notice = (name: string | symbol): void => {
     if (name !== signal) return;
     process.off('newListener', notice);
-    // The other one is not among the listeners yet, and when the last one goes Node stops watching for the signal.
+    // The other listener is not added yet. If ours, the last one, were removed now, Node would stop watching for the signal.
     process.nextTick(() => process.off(signal, end));
   };
   process.on(signal, end);

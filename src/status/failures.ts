@@ -1,6 +1,6 @@
 /**
- * What failed last, for whoever looks: one entry for each kind, route and code, with how often. A bounded memory of words and codes
- * that are ours or the database's; nothing that a user or a model wrote.
+ * The latest failures, for the status page: one entry for each kind, route and detail, with its count. Limited in size. Entries contain
+ * sentences and codes of lastchunk or of the database; no text of a user or a model.
  */
 import { describeError } from '../core/error-words.ts';
 import { errorTypeOf } from '../core/errors.ts';

@@ -1,8 +1,8 @@
-/** Streams that are on their way, as rows of the status: where each is and how far, never what it says. */
+/** Live streams as rows of the status: route, phase and progress of each, without its text. */
 import type { RelayInstance } from '../relay/instance.ts';
 import type { Stream } from '../stream/lifecycle/stream.ts';
 
-/** More rows than this nobody reads; the number of all is told beside them. */
+/** The most rows; the total number is shown beside them. */
 const ROWS_AT_MOST = 50;
 
 /** What a stream is doing. */

@@ -15,8 +15,8 @@ const OFFERS = [
 ] as const;
 
 /**
- * `?runbook=NAME` works wherever the page is mounted; `/NAME.md` below it is where `lastchunk rules --runbooks` sends people. What an
- * `Accept` does not want at all is the page.
+ * `?runbook=NAME` works wherever the page is mounted; `lastchunk rules --runbooks` makes links to `/NAME.md` below it. Where `Accept` allows
+ * none of the media types, the result is the page.
  */
 export function requestedBy(req: RoutedRequest): Requested {
   const [path = '', query = ''] = (req.url ?? '').split('?', 2);

@@ -5,11 +5,11 @@
 import type { Response } from '../stream/response/exchange.ts';
 
 const EVERY_MS = 1_000;
-/** A browser asks again after this, and is authorized again. */
+/** How long one response lasts: then the browser requests again, and is authorized again. */
 const VIEW_MAX_MS = 5 * 60_000;
-/** Who takes nothing for so long is gone. */
+/** A viewer that reads nothing for so long is disconnected. */
 const SLOW_MAX_MS = 30_000;
-/** How long a browser waits before it asks again. */
+/** How long a browser waits before it requests again. */
 const RETRY_MS = 2_000;
 
 /** What viewers are told from. */
@@ -51,10 +51,10 @@ export class Viewers {
     const viewer: Viewer = { res, sinceMs: performance.now(), waitsSinceMs: undefined };
     res.statusCode = 200;
     res.setHeader('Content-Type', 'text/event-stream; charset=utf-8');
-    // Nginx would hold events back.
+    // Without it nginx buffers the events.
     res.setHeader('X-Accel-Buffering', 'no');
     const leave = (): void => this.#remove(viewer);
-    // Who resets the connection is no error of anybody's.
+    // A connection that the viewer resets is not an error.
     res.on('close', leave).on('error', leave);
     res.on('drain', () => (viewer.waitsSinceMs = undefined));
     this.#viewers.add(viewer);
