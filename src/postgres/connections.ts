@@ -1,7 +1,7 @@
 /**
  * The connections of the store: a pool that nothing else can close, exhaust or break, and the ways to
- * run a transaction on it. A client that met any error is closed, never given back: what state it is in is
- * not worth guessing, and a new connection is cheap beside a message.
+ * run a transaction on it. A client that met any error is closed, never given back: its state is unknown, and a new
+ * connection costs little compared with a lost message.
  */
 import { createHash } from 'node:crypto';
 import type { PostgresSettings } from './options.ts';

@@ -1,11 +1,11 @@
 /**
- * Saving a batch. Nearly always it is one statement; what that statement did not write is then looked at
- * more closely: a row of the same stream with a higher rank (nothing to do), or an id or a stream that is
- * already known under another name (saved alone, under an id that is free).
+ * Saving a batch. Nearly always it is one statement; rows that it did not write are then handled one by
+ * one: there is a row of the same stream with a higher rank (nothing to do), or the id or the stream is already in the
+ * table under another name (saved alone, under a free id).
  *
- * The stream is what a message is known by, its id is only what the app asked for. So a stream never gets
- * a second row, and an id that belongs to another stream is never touched, unless both wrote the same answer: one
- * conversation, one role, and the text of the better one begins with that of the other.
+ * The stream identifies a message; its id is only what the app asked for. So a stream never gets
+ * a second row, and a row whose id belongs to another stream is never changed, unless both wrote the same answer: one
+ * conversation, one role, and the text of the row with the higher rank begins with that of the other.
  */
 import { randomUUID } from 'node:crypto';
 import { LastchunkError, sqlstateOf } from '../core/errors.ts';

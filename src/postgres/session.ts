@@ -1,19 +1,19 @@
 /**
- * Connections whose session is ours alone. Straight to the server, what is set once stays set and what was planned
- * once stays planned, so a save there is the bare statement and nothing else. Behind a pooler the next transaction may
- * have another session, and nothing may be left in this one.
+ * Connections whose session is ours alone. On a direct connection to the server, a setting stays set and a prepared statement stays
+ * prepared, so a save there is the bare statement and nothing else. Behind a pooler the next transaction may
+ * have another session, and a save must not change the session.
  *
- * How to tell: at connect a server names its process, for those who want to cancel a query. A pooler cannot pass that
- * on, since it lends another server each time, and makes something up: PgBouncer, pgcat, Odyssey, Supavisor do. So a
- * connection is asked, before its first statement, for the process that answers, and the timeout is set by the
- * same question, only where it is the one that was named. Whatever else is the answer, the session is not ours.
+ * How to tell: at connect a server names its process, for requests that cancel a query. A pooler cannot pass that
+ * on, since it lends another server each time, and sends an invented number: PgBouncer, pgcat, Odyssey and Supavisor do. So the
+ * first statement of a connection reads the process that answers, and sets the timeout only if that is the one that was named at
+ * connect. With any other answer, the session is not ours.
  *
- * Should one pass a name on all the same (none is known to), no message is lost. A statement's name is made of its text
- * and the timeout, and a session learns it after the timeout. Another session does not know it, says so before it
- * runs anything, and the save is tried again; from then on no session of this store counts as ours. What is left is a
- * timeout in a session that others share, and, if sessions change right after the question, one statement that is
- * given up by this side alone. Whoever empties our session (DISCARD ALL) is met in the same way. After a failover the
- * connection is a new one, and is asked.
+ * If a pooler passed the name on after all (none is known to), no message would be lost. A statement's name is made of its text
+ * and the timeout, and a session prepares it after the timeout is set. Another session does not have it, and reports that before it
+ * runs anything; the save is tried again, and from then on no session of this store counts as ours. The remaining effects are a
+ * timeout in a session that others share, and, if sessions change right after the first statement, one statement that only
+ * the client gives up. A session that is emptied (DISCARD ALL) is handled in the same way. After a failover the
+ * connection is a new one, and is checked again.
  */
 import { createHash } from 'node:crypto';
 import { sqlstateOf } from '../core/errors.ts';
@@ -72,13 +72,13 @@ export interface Statement {
 
 /** Asks the server for its process and sets the timeout there, only where it is the one that was named. */
 async function isNamedProcess(client: PgPoolClient, timeoutMs: number): Promise<boolean> {
-  // The bindings of libpq do not show it.
+  // The bindings of libpq do not expose it.
   if (typeof client.processID !== 'number') return false;
   try {
     const { rows } = await client.query(CLAIM, [String(timeoutMs), client.processID]);
     return rows.length === 1;
   } catch (error) {
-    // A server that has no answer to this may well take saves in the other way.
+    // A server that cannot answer this may still take saves as a shared session.
     if (error instanceof Error && 'severity' in error) return false;
     throw error;
   }
@@ -161,7 +161,7 @@ function setTimeoutSql(timeoutMs: number): string {
 /** Sets nothing unless the condition holds: then there is no row to compute. */
 const CLAIM = `SELECT set_config('statement_timeout', $1, false) WHERE pg_backend_pid() = $2`;
 
-/** What a session says that is not the one we know. */
+/** The error codes of a session that is not the one that prepared the statement. */
 const STRANGE = new Set<string | undefined>([
   '26000', // invalid_sql_statement_name: does not know what was prepared
   '42P05', // duplicate_prepared_statement: knows what was not
