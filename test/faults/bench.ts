@@ -110,7 +110,7 @@ export async function createBench(options: {
     if (busy.some((gauges) => gauges.length > 0)) return busy.flat().join(', ');
     const ids = await waitUntil('rows can be read', () => query<StoredId>(STORED_IDS));
     const stored = new Set(ids.map((row) => row.conversation_id));
-    const missing = all.filter(({ id, seen }) => seen !== '' && !stored.has(id));
+    const missing = all.filter(({ id, owed }) => owed !== '' && !stored.has(id));
     return missing.length === 0 ? '' : `${missing.length} without a row`;
   };
   const settled = async (): Promise<void> => {

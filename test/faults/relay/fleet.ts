@@ -108,7 +108,7 @@ export class Fleet {
       one.mayLose(atMs - UNTOLD_MS);
       this.#lost.set(one, { atMs, sinceMs: atMs });
     }
-    this.#waiting.push(this.#finalised(unsaved.filter(({ owed }) => owed !== '')));
+    this.#waiting.push(this.#finalised(unsaved));
     await app.start();
   }
 
@@ -143,9 +143,15 @@ export class Fleet {
     await this.#redis?.remove();
   }
 
-  /** Waits until all of them are in the store, and notes how long the last one took. */
+  /**
+   * Waits until all of them are in the store, and notes how long the last one took. One that nothing is owed of may have been lost
+   * before the engine was told of it: it is waited for as long as a takeover may take.
+   */
   async #finalised(conversations: readonly Conversation[]): Promise<void> {
     const left = new Set(conversations);
+    const sinceMs = (one: Conversation): number => this.#lost.get(one)?.sinceMs ?? 0;
+    const mayBeUntold = (one: Conversation): boolean =>
+      one.owed === '' && performance.now() - sinceMs(one) > LEASE_MS + TAKEOVER_MS;
     await waitUntil('lost streams are finalised', async () => {
       // Each look reads all rows.
       await sleep(100);
@@ -153,10 +159,9 @@ export class Fleet {
       for (const one of left) {
         if (!stored.has(one.id)) continue;
         left.delete(one);
-        const tookMs = performance.now() - (this.#lost.get(one)?.sinceMs ?? 0);
-        this.#longestMs = Math.max(this.#longestMs, tookMs);
+        this.#longestMs = Math.max(this.#longestMs, performance.now() - sinceMs(one));
       }
-      return left.size === 0;
+      return [...left].every(mayBeUntold);
     });
   }
 
