@@ -1,5 +1,6 @@
-/** Instances whose disks go with them: killed, stopped past their lease, read by many. */
+/** Instances whose disks go with them: killed, stopped past their lease, replaced one by one, read by many. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { App } from '../app.ts';
 import type { Bench } from '../bench.ts';
 import type { Conversation, Drawing, HandlerKind } from '../conversation.ts';
 import type { Fault } from '../fault.ts';
@@ -32,6 +33,7 @@ export function relayFaults(engine: Engine): readonly Fault[] {
   return [
     of('killed', 'instances and disks gone', inFleet(killed)),
     of('frozen', 'owner stopped past its lease', inFleet(frozen), mayBeUnconfirmed),
+    of('rolling', 'every instance replaced under load', inFleet(rolling)),
     of('readers', '200 readers on one stream', inFleet(manyReaders)),
   ];
 }
@@ -113,6 +115,28 @@ async function frozen({ bench, fleet, streams }: World): Promise<void> {
   }
   await over;
   bench.tell(`${own.length} streams were saved by others while their owner was stopped, and by it`);
+}
+
+/** As a rolling update does: SIGTERM, an empty disk, the next one. */
+async function rolling({ bench, fleet, streams }: World): Promise<void> {
+  const drawn = drawMixed(bench, streams, { mayBeInterrupted: true });
+  let running = true;
+  const over = fleet.run(drawn).finally(() => (running = false));
+  const replacing = async (): Promise<void> => {
+    for (const app of fleet.apps) {
+      const until = arrived(drawn) + 300;
+      await waitUntil('some more has arrived', () => !running || arrived(drawn) >= until);
+      await replace(bench, fleet, app);
+    }
+  };
+  await readAtRandom(bench, fleet, drawn, Promise.all([over, replacing()]));
+}
+
+async function replace(bench: Bench, fleet: Fleet, app: App): Promise<void> {
+  const { code, closed } = await app.close();
+  bench.check(code === 0 && closed?.lost === 0, `close(): ${code} ${JSON.stringify(closed)}`);
+  fleet.removeDisk(app);
+  await app.start();
 }
 
 /** On three instances, from everywhere; half of them break off and go on elsewhere. */
