@@ -77,12 +77,12 @@ it('does not believe in a service without streams, or that could not be broken',
   ]);
 });
 
-it('is asked about plain traffic and five faults, each with an alert of its own', () => {
+it('is asked about plain traffic and six faults, each with an alert of its own', () => {
   const broken = SCENARIOS.filter(({ fault }) => fault !== undefined);
   expect(SCENARIOS.length - broken.length).toBe(1);
-  expect(broken).toHaveLength(5);
+  expect(broken).toHaveLength(6);
   const firsts = broken.map(({ expected }) => expected[0]);
-  expect(new Set(firsts).size).toBe(5);
+  expect(new Set(firsts).size).toBe(6);
   expect(firsts).not.toContain(undefined);
 });
 

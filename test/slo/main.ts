@@ -1,5 +1,5 @@
 /**
- * `npm run test:slo`: six services, each with real streams and a real PostgreSQL, watched by a real Prometheus and
+ * `npm run test:slo`: seven services, each with real streams and a real PostgreSQL, watched by a real Prometheus and
  * Alertmanager under our own rules. One is left alone, one thing is broken in each of the others, and the alerts that
  * arrive at a webhook have to be those that belong to it. The rules are the shipped ones, faster: windows, waits and
  * ages are divided. Exits with 0 only if every expected alert came and no other; 2 for wrong arguments.

@@ -1,12 +1,12 @@
 /**
  * The service that is watched: one guarded chat route, a generator in the place of a model, metrics. On the message
  * `{ silence: true }` its save code stops working behind the back of everything that counts: nothing is written any
- * more, and none of the numbers of saves moves.
+ * more, and none of the numbers of saves moves. On `{ relayMs: 8_000 }` each exchange with its relay takes so long.
  */
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import express, { type Request } from 'express';
-import { lastchunk, type MessageStore } from '../../../src/index.ts';
+import { lastchunk, type MessageStore, type Relay } from '../../../src/index.ts';
 import { postgres, postgresRelay } from '../../../src/postgres/index.ts';
 import { METRICS } from '../../../src/core/names/index.ts';
 import { prometheus } from '../../../src/telemetry/prometheus.ts';
@@ -17,7 +17,11 @@ import type { Ask } from './traffic.ts';
 const { DATABASE_URL: connectionString, JOURNAL: path = '', JOURNAL_BYTES, RELAY } = process.env;
 
 let silent = false;
-process.on('message', (message: { silence?: true }) => (silent ||= message.silence === true));
+let relayMs = 0;
+process.on('message', (message: { silence?: true; relayMs?: number }) => {
+  silent ||= message.silence === true;
+  relayMs = message.relayMs ?? relayMs;
+});
 
 const database = postgres({ connectionString, migrate: true });
 const store: MessageStore = {
@@ -28,7 +32,7 @@ const metrics = prometheus();
 const keep = lastchunk({
   store,
   journal: { path, maxBytes: Number(JOURNAL_BYTES), ephemeral: true },
-  ...(RELAY !== undefined && { relay: postgresRelay({ connectionString, migrate: true }) }),
+  ...(RELAY !== undefined && { relay: slowed(postgresRelay({ connectionString, migrate: true })) }),
   metrics: { ...metrics, sink: stillWhenSilent(metrics.sink) },
   logger: { debug: ignore, info: ignore, warn: print, error: print },
 });
@@ -58,6 +62,16 @@ const server = app.listen(0, '127.0.0.1', () => {
 });
 // Without the suite there is nobody to serve.
 process.once('disconnect', () => process.exit(0));
+
+/** The same relay, whose exchanges work, and take as long as the suite says. */
+function slowed(relay: Relay): Relay {
+  const exchange = relay.exchange.bind(relay);
+  relay.exchange = async (batch) => {
+    await sleep(relayMs);
+    return exchange(batch);
+  };
+  return relay;
+}
 
 /** Hands everything on; once silent, the numbers of saves stay what they were. */
 function stillWhenSilent(sink: Sink): Sink {

@@ -15,6 +15,8 @@ export interface App {
   replace(): Promise<void>;
   /** Its save code stops working, behind the back of what counts. */
   silence(): void;
+  /** From now on each exchange with its relay takes so long, and works. */
+  slowRelay(ms: number): void;
 }
 
 /** How to start it. */
@@ -69,6 +71,7 @@ export function createApp(options: AppOptions): App {
       await end(dying);
     },
     silence: () => void child?.send({ silence: true }),
+    slowRelay: (ms) => void child?.send({ relayMs: ms }),
   };
   return app;
 }

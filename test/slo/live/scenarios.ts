@@ -89,6 +89,15 @@ export const SCENARIOS: readonly Scenario[] = [
     fault: async ({ app }) => app.silence(),
   },
   {
+    name: 'relay-slow',
+    title: 'the relay answers late',
+    expected: ['LastchunkRelayLagging warning'],
+    healthyMs: 20_000,
+    inMemory: true,
+    // More than the alert allows, and less than a lease.
+    fault: async ({ app }) => app.slowRelay(8_000),
+  },
+  {
     name: 'storm',
     title: 'most clients leave early',
     expected: ['LastchunkDisconnectRateHigh warning'],
