@@ -47,7 +47,7 @@ export function shadowMethods(
     .filter((name) => methodOf(target, name) !== undefined)
     .map((name) => ({ name, before: Object.getOwnPropertyDescriptor(target, name) }))
     .filter(({ before }) => before?.configurable !== false);
-  for (const { name } of own) putMethod(target, name, methods[name]);
+  for (const { name } of own) define(target, name, methods[name]);
   return () => {
     for (const { name, before } of own) {
       if (before === undefined) Reflect.deleteProperty(target, name);
@@ -67,14 +67,17 @@ export function methodOf(
 }
 
 /**
- * Gives `target` a method of its own, by assignment, as other middleware does. Under Express each response has its own hidden
+ * Gives a response a method of its own, by assignment, as other middleware does. Under Express each response has its own hidden
  * class, and there five calls of `defineProperty` took 46 us, five assignments 10 us (Node 20).
  */
-export function putMethod(target: object, name: string, value: unknown): void {
-  // The typings do not allow assigning a method by name.
-  (target as Record<string, unknown>)[name] = value;
-  if (Object.hasOwn(target, name)) return;
-  // A setter of its class received the assignment.
+export function putMethod(res: object, name: string, value: unknown): void {
+  const isAssigned = Reflect.set(res, name, value);
+  // A read-only property of its prototype refuses the assignment, and a setter may do anything with it.
+  if (isAssigned && Object.hasOwn(res, name) && Reflect.get(res, name) === value) return;
+  define(res, name, value);
+}
+
+function define(target: object, name: string, value: unknown): void {
   Object.defineProperty(target, name, { value, configurable: true, writable: true });
 }
 

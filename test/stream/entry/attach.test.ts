@@ -27,22 +27,37 @@ describe('a response that cannot be guarded', () => {
   });
 });
 
-it('a response whose class takes what is assigned to write is guarded all the same', async () => {
-  const { keep, store, recorded } = createInMemoryInstance();
-  const guard = keep.guard();
+describe('a response that cannot be assigned a write', () => {
   const { prototype } = ServerResponse;
-  const odd = { get: () => prototype.write, set: () => {}, configurable: true };
-  const testServer = await serve((req, res) => {
-    Object.setPrototypeOf(res, Object.create(prototype, { write: odd }));
-    void guard(req, res, () => {
-      res.setHeader('content-type', 'text/event-stream');
-      res.write(chatChunk({ content: 'one' }));
-      res.end(chatChunk({}, 'stop'));
+  const accessor = { get: () => prototype.write, set: () => {}, configurable: true };
+  const readOnly = { value: prototype.write, writable: false, configurable: true };
+  it.each([
+    ['a setter of its class', (res: object) => inherit(res, accessor)],
+    ['a read-only method of its class', (res: object) => inherit(res, readOnly)],
+    ['a setter of its own', (res: object) => Object.defineProperty(res, 'write', accessor)],
+    [
+      'a read-only method of its own',
+      (res: object) => Object.defineProperty(res, 'write', readOnly),
+    ],
+  ])('is guarded all the same: %s', async (_, make) => {
+    const { keep, store, recorded } = createInMemoryInstance();
+    const guard = keep.guard();
+    const testServer = await serve((req, res) => {
+      make(res);
+      void guard(req, res, () => {
+        res.setHeader('content-type', 'text/event-stream');
+        res.write(chatChunk({ content: 'one' }));
+        res.end(chatChunk({}, 'stop'));
+      });
     });
+    await (await openClient(testServer, '/')).over();
+    await recorded.ended();
+    expect(store.row).toMatchObject({ text: 'one', complete: true });
   });
-  await (await openClient(testServer, '/')).over();
-  await recorded.ended();
-  expect(store.row).toMatchObject({ text: 'one', complete: true });
+
+  function inherit(res: object, write: PropertyDescriptor): void {
+    Object.setPrototypeOf(res, Object.create(prototype, { write }));
+  }
 });
 
 describe('a handler that takes all close listeners off its socket', () => {
