@@ -98,16 +98,22 @@ async function loseWhile(
 async function frozen({ bench, fleet, streams }: World): Promise<void> {
   const [owner] = fleet.apps;
   if (owner === undefined) throw new Error('a fleet has instances');
-  const drawn = drawMixed(bench, streams, {});
+  const drawn = drawMixed(bench, streams, { gapMs: [80, 160] });
   const over = fleet.run(drawn, 200);
-  await bench.tokens(drawn, streams * bench.random.int(12, 20));
-  const toldMs = performance.now() - UNTOLD_MS;
+  // Of one that it has only just begun nobody else has heard.
+  const told = (): Conversation[] =>
+    fleet
+      .of(owner)
+      .filter(({ tape }) => (tape?.lengthAt(performance.now() - UNTOLD_MS) ?? 0) > 0)
+      .filter(({ sawFinish }) => !sawFinish);
+  await waitUntil('many of its streams are known elsewhere', () => told().length * 12 >= streams);
+  const before = await storedIds(bench);
   owner.freeze();
-  // Of one that it had only just begun nobody else has heard.
-  const own = fleet.of(owner).filter(({ tape }) => (tape?.lengthAt(toldMs) ?? 0) > 0);
+  const own = told().filter(({ id }) => !before.has(id));
+  bench.check(own.length > 0, 'none of its streams was live when it was stopped');
   try {
     await waitUntil('others have saved its streams', async () => {
-      const stored = new Set((await bench.rows()).map((row) => row.conversation_id));
+      const stored = await storedIds(bench);
       return own.every(({ id }) => stored.has(id));
     });
   } finally {
@@ -115,6 +121,10 @@ async function frozen({ bench, fleet, streams }: World): Promise<void> {
   }
   await over;
   bench.tell(`${own.length} streams were saved by others while their owner was stopped, and by it`);
+}
+
+async function storedIds(bench: Bench): Promise<ReadonlySet<string | null>> {
+  return new Set((await bench.rows()).map((row) => row.conversation_id));
 }
 
 /** As a rolling update does: SIGTERM, an empty disk, the next one. */
