@@ -216,7 +216,7 @@ it('does not save into its table what was left for a store of the app that has n
     res.end('data: words\n\n');
   });
   await handled(res.req, res);
-  await keep.close({ deadlineMs: 0 });
+  await keep.close({ deadlineMs: 5_000 });
   expect((await run('list')).stdout).toMatch(/^own +ended left other-store .* own-store$/m);
   expect((await run('replay')).stdout).toBe('0 saved, 0 refused, 1 left\n');
   expect(await contents()).toEqual({});
