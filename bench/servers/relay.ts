@@ -79,20 +79,13 @@ async function serveResumableStream(): Promise<void> {
     // A check while it subscribes would be refused.
     subscriber: new Redis(engineUrl, { enableReadyCheck: false }),
   });
-  app.get('/stream/:id/:count/:gapMs', async (req, res) => {
-    const { id, count, gapMs } = req.params;
-    begin(res, id);
-    const make = () => Readable.toWeb(Readable.from(tokens(Number(count), Number(gapMs))));
-    // A web stream of strings, in the words of another type.
-    const made = make as unknown as () => ReadableStream<string>;
-    for await (const token of await context.createNewResumableStream(id, made)) res.write(token);
-    res.end();
-  });
-  app.get('/streams/:id', async (req, res) => {
-    begin(res, req.params.id);
-    const found = await context.resumeExistingStream(req.params.id);
-    for await (const piece of found ?? []) res.write(piece);
-    res.end();
+  serveBy({
+    run: (id, made) => {
+      const make = () => Readable.toWeb(made);
+      // A web stream of strings, in the words of another type.
+      return context.createNewResumableStream(id, make as unknown as () => ReadableStream<string>);
+    },
+    resume: (id) => context.resumeExistingStream(id),
   });
 }
 
@@ -107,23 +100,35 @@ async function serveAssistantStream(): Promise<void> {
   }>();
   const store = createIoredisResumableStreamStore(new Redis(engineUrl));
   const context = createResumableStreamContext({ store });
-  app.get('/stream/:id/:count/:gapMs', async (req, res) => {
-    const { id, count, gapMs } = req.params;
+  serveBy({
+    run: (id, made) => {
+      const bytes = made.map((token: string) => Buffer.from(token));
+      // A web stream of bytes, in the words of another type.
+      const make = () => Readable.toWeb(bytes) as unknown as ReadableStream<Uint8Array>;
+      return context.run(id, make);
+    },
+    resume: (id) => context.resume(id),
+  });
+}
+
+type Pieces = AsyncIterable<string | Uint8Array> | null | undefined;
+
+/** A stream made of tokens by another library, and its rest for whoever asks. */
+interface OtherLibrary {
+  run(id: string, made: Readable): Promise<Pieces>;
+  resume(id: string): Promise<Pieces>;
+}
+
+function serveBy({ run, resume }: OtherLibrary): void {
+  const send = async (res: Response, id: string, found: Promise<Pieces>): Promise<void> => {
     begin(res, id);
-    const bytes = Readable.from(tokens(Number(count), Number(gapMs))).map((token: string) =>
-      Buffer.from(token),
-    );
-    // A web stream of bytes, in the words of another type.
-    const made = () => Readable.toWeb(bytes) as unknown as ReadableStream<Uint8Array>;
-    for await (const piece of await context.run(id, made)) res.write(piece);
+    for await (const piece of (await found) ?? []) res.write(piece);
     res.end();
-  });
-  app.get('/streams/:id', async (req, res) => {
-    begin(res, req.params.id);
-    const found = await context.resume(req.params.id);
-    for await (const piece of found ?? []) res.write(piece);
-    res.end();
-  });
+  };
+  app.get('/stream/:id/:count/:gapMs', ({ params: { id, count, gapMs } }, res) =>
+    send(res, id, run(id, Readable.from(tokens(Number(count), Number(gapMs))))),
+  );
+  app.get('/streams/:id', ({ params: { id } }, res) => send(res, id, resume(id)));
 }
 
 /** What the modules of another library export, one object of all. */
