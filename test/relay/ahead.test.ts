@@ -1,6 +1,9 @@
 /** `ahead: true`: what leaves for a client is in the engine. */
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { AheadGate } from '../../src/relay/ahead.ts';
+import type { RelayedStream } from '../../src/relay/relayed-stream.ts';
+import { createTestClock } from '../saver/fakes.ts';
 import { chatChunk } from '../support/frames.ts';
 import { openClient } from '../support/http-client.ts';
 import { createShared, resume, type Shared, startReplica } from '../support/replicas.ts';
@@ -135,6 +138,27 @@ describe('with `ahead`', () => {
     talk.res.write(chatChunk({ content: ' again' }));
     await client.sees('again');
     shared.relay.answer();
+  });
+
+  it('an engine that says nothing holds up one wait, and no later one until an exchange succeeds', async () => {
+    const clock = createTestClock();
+    // All of a stream that is asked for.
+    const stream = { hasEveryByte: false } as RelayedStream;
+    const silent = {
+      isAway: false,
+      streamOf: () => stream,
+      sync: () => new Promise<boolean>(() => {}),
+    };
+    const gate = new AheadGate(silent, clock);
+    const [first, second] = [gate.of('first'), gate.of('second')];
+    const wait = first();
+    expect(second()).toBeInstanceOf(Promise);
+    await clock.advance(2_000);
+    await wait;
+    expect([first(), second()]).toEqual([undefined, undefined]);
+    expect(gate.unconfirmed).toBe(2);
+    gate.noteAnswer();
+    expect(first()).toBeInstanceOf(Promise);
   });
 
   it('an instance whose lease was lost tells its streams anew before they go on', async () => {
