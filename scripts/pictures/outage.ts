@@ -20,7 +20,8 @@ const BAR_SECONDS = 2;
 /** Saved by so much after its end, an answer was on disk meanwhile. */
 const LATE_SECONDS = 2;
 
-type Verdict = 'in the database' | 'on disk, then in the database' | 'lost';
+const VERDICTS = ['in the database', 'on disk, then in the database', 'lost'] as const;
+type Verdict = (typeof VERDICTS)[number];
 
 /** A visitor's answer. */
 interface Seen {
@@ -166,9 +167,8 @@ function seriesOf(
   judged: readonly (Seen & { readonly verdict: Verdict })[],
   from: number,
 ): readonly Series[] {
-  const verdicts: readonly Verdict[] = ['in the database', 'on disk, then in the database', 'lost'];
   const bars = Math.floor((HEALTHY_MS + AWAY_MS + BACK_MS) / 1_000 / BAR_SECONDS);
-  return verdicts.map((verdict) => ({
+  return VERDICTS.map((verdict) => ({
     metric: { verdict },
     values: Array.from({ length: bars }, (_, bar) => {
       const at = from + bar * BAR_SECONDS;

@@ -36,12 +36,10 @@ export function readFrom(
 ): Promise<Reading> {
   return new Promise((resolve) => {
     const pieces: Buffer[] = [];
-    let [length, status, isWhole, isStuck]: [number, number | undefined, boolean, boolean] = [
-      0,
-      undefined,
-      false,
-      false,
-    ];
+    let length = 0;
+    let status: number | undefined;
+    let isWhole = false;
+    let isStuck = false;
     const url = `${app.address ?? 'http://127.0.0.1:1'}/streams/${of.streamId}?offset=${offset}`;
     const ask = get(url, { agent: false }, (answer) => {
       status = answer.statusCode;
