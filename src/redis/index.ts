@@ -116,8 +116,9 @@ class RedisKeysClient implements Relay {
     return isIdentifier(streamId) && Number(await this.#run('command', [streamId])) === 1;
   }
 
-  async claim(instance: string, retainMs: number): ReturnType<Relay['claim']> {
-    return parseClaims(await this.#run('claim', [instance, String(retainMs)]));
+  async claim(instance: string, retainMs: number, repeats = false): ReturnType<Relay['claim']> {
+    const args = [instance, String(retainMs), repeats ? '1' : '0'];
+    return parseClaims(await this.#run('claim', args));
   }
 
   async settled(instance: string, streamIds: readonly string[], retainMs: number): Promise<void> {

@@ -1,9 +1,10 @@
 /**
  * One Lua script for each call of the relay, which Redis and Valkey run atomically. A script makes every check that can refuse the
  * call before its first write, so that a call is stored whole or not at all. Time is that of the server (`TIME`). Values are passed
- * as arguments only; the text of a script is constant.
- * README.md lists the keys; `KEYS[1]` is their common prefix: `{prefix}`.
+ * as arguments only; the text of a script is constant. README.md lists the keys; `KEYS[1]` is their common prefix: `{prefix}`.
  */
+
+import { CLAIMED } from '../relay/engine.ts';
 
 /** The version of the key layout. A relay refuses keys of any other version. */
 export const LAYOUT = '1';
@@ -28,6 +29,7 @@ local function streamOf(id) return root .. ':stream:' .. id end
 local function bodyOf(id) return root .. ':body:' .. id end
 local function ownedBy(instance) return root .. ':owned:' .. instance end
 local function stopsOf(instance) return root .. ':stops:' .. instance end
+local function claimedBy(instance) return instance .. '${CLAIMED}' end
 local function whole(number) return string.format('%.0f', number) end
 
 -- A conversation is encoded: '' for none, else '=' and its name. Sets the score of a stream in it; without a score removes the stream.
@@ -90,14 +92,14 @@ end
 /**
  * ARGV: 2 instance, 3 registers ('1'), 4 lease (ms), 5 retention (ms), 6 exchanges that were acknowledged, 7 following (JSON), 8 to 11
  * the numbers of openings, states, settled streams and parts. These follow in this order. Opening: id, head, start and a state. State:
- * id, then conversation, held, ending, end. Settled: id. Part: id, at, body.
+ * id, then conversation, held, ending, end. Settled: id. Part: id, at, length. The last argument is the bytes of all parts.
  */
 const EXCHANGE = `
 local instance, registers, leaseMs, retainMs = ARGV[2], ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[5])
 local openings, states, settled, parts = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local statesAt = 12 + openings * 7
 local settledAt = statesAt + states * 5
-local partsAt = settledAt + settled
+local partsAt, bytes, from = settledAt + settled, ARGV[#ARGV], 1
 
 -- A failover or a restart can lose what was acknowledged. Then this server has counted fewer exchanges, or has fewer bytes of a body.
 if not registers then
@@ -107,7 +109,7 @@ if not registers then
 end
 local opened, lengths, isOwn = {}, {}, {}
 for at = 12, statesAt - 1, 7 do opened[ARGV[at]] = true end
-for at = partsAt, #ARGV, 3 do
+for at = partsAt, #ARGV - 1, 3 do
   local id, offset = ARGV[at], tonumber(ARGV[at + 1])
   if not lengths[id] then
     local owner = redis.call('HGET', streamOf(id), 'owner')
@@ -116,7 +118,7 @@ for at = partsAt, #ARGV, 3 do
   end
   if isOwn[id] then
     if offset > lengths[id] then return {0} end
-    lengths[id] = math.max(lengths[id], offset + #ARGV[at + 2])
+    lengths[id] = math.max(lengths[id], offset + tonumber(ARGV[at + 2]))
   end
 end
 
@@ -154,12 +156,12 @@ local function owns(id) return redis.call('HGET', streamOf(id), 'owner') == inst
 for at = statesAt, settledAt - 1, 5 do
   if owns(ARGV[at]) then change(ARGV[at], at + 1) end
 end
-for at = partsAt, #ARGV, 3 do
-  local id, offset, body = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2]
-  if isOwn[id] then
-    local length = redis.call('STRLEN', bodyOf(id))
-    if offset + #body > length then redis.call('APPEND', bodyOf(id), string.sub(body, length - offset + 1)) end
-  end
+for at = partsAt, #ARGV - 1, 3 do
+  local id, offset, size = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local known = isOwn[id] and redis.call('STRLEN', bodyOf(id)) or math.huge
+  local rest = offset + size > known and string.sub(bytes, from + known - offset, from + size - 1) or ''
+  if rest ~= '' then redis.call('APPEND', bodyOf(id), rest) end
+  from = from + size
 end
 for at = settledAt, partsAt - 1 do
   local id = ARGV[at]
@@ -226,29 +228,32 @@ file(ARGV[2])
 return 1
 `;
 
-/** ARGV: 2 the claimant, 3 retention (ms). */
+/** ARGV: 2 the claimant, 3 retention (ms), 4 '1' to return the streams that it claimed before too. */
 const CLAIM = `
 local claimant, claims = ARGV[2], {}
 if not isHeld(claimant) then return claims end
+for _, id in ipairs(ARGV[4] == '1' and redis.call('SMEMBERS', ownedBy(claimedBy(claimant))) or {}) do
+  local settled, head, ending = unpack(redis.call('HMGET', streamOf(id), 'settled', 'head', 'ending'))
+  if settled == '0' then claims[#claims + 1] = {id, head, ending} end
+end
 local dead
 for _, other in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', whole(now), 'LIMIT', 0, 2)) do
   if other ~= claimant then dead = dead or other end
 end
 if not dead then return claims end
-for _, id in ipairs(redis.call('SMEMBERS', ownedBy(dead))) do
+for _, id in ipairs(redis.call('SUNION', ownedBy(dead), ownedBy(claimedBy(dead)))) do
   local key = streamOf(id)
   local settled, head, ending = unpack(redis.call('HMGET', key, 'settled', 'head', 'ending'))
   if settled == '1' then
     breakOff(id, tonumber(ARGV[3]))
   elseif settled then
-    redis.call('HSET', key, 'owner', claimant)
+    redis.call('HSET', key, 'owner', claimedBy(claimant))
     file(id)
     claims[#claims + 1] = {id, head, ending}
   end
 end
-redis.call('DEL', ownedBy(dead), stopsOf(dead))
-redis.call('HDEL', following, dead)
-redis.call('HDEL', turns, dead)
+redis.call('DEL', ownedBy(dead), ownedBy(claimedBy(dead)), stopsOf(dead), stopsOf(claimedBy(dead)))
+for _, key in ipairs({following, turns}) do redis.call('HDEL', key, dead) end
 redis.call('ZREM', leases, dead)
 return claims
 `;
@@ -257,7 +262,7 @@ return claims
 const SETTLED = `
 for at = 4, #ARGV do
   local owner = redis.call('HGET', streamOf(ARGV[at]), 'owner')
-  if owner == ARGV[2] then breakOff(ARGV[at], tonumber(ARGV[3])) end
+  if owner == claimedBy(ARGV[2]) then breakOff(ARGV[at], tonumber(ARGV[3])) end
 end
 return 1
 `;

@@ -7,7 +7,6 @@ import type {
   RelayAnswer,
   RelayBatch,
   RelayClaim,
-  RelayPart,
   RelayPosition,
   RelayReading,
   RelayRecord,
@@ -51,7 +50,8 @@ export function exchangeArguments(batch: RelayBatch, turn: number): readonly Red
     ]),
     ...changes.flatMap((state) => [state.streamId, ...stateArguments(state)]),
     ...settled,
-    ...parts.flatMap(({ streamId, at, body }) => [streamId, String(at), bytesOf(body)]),
+    ...parts.flatMap(({ streamId, at, body }) => [streamId, String(at), String(body.length)]),
+    Buffer.concat(parts.map(({ body }) => body)),
   ];
 }
 
@@ -63,10 +63,6 @@ function stateArguments(state: RelayState | undefined): readonly string[] {
     ending ?? '',
     end === null ? '' : endText(end),
   ];
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: RelayPart['body']): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 /** Parses the reply to an exchange: the answer, and the number of exchanges so far; `undefined` where the lease is not held. */

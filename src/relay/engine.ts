@@ -3,6 +3,12 @@ import { isIdentifier } from '../core/identifiers.ts';
 import { toRecord } from '../core/values.ts';
 import type { RelayAnswer, RelayEnd, RelayPosition, RelayTail } from './port.ts';
 
+/**
+ * The owner of a claimed stream is the lease name of the claimant with this suffix, which no lease name contains: so an engine tells
+ * the claimed streams of an instance from its own ones.
+ */
+export const CLAIMED = '+';
+
 /** The answer to a batch that was refused whole. */
 export const NOT_HELD: RelayAnswer = {
   isHeld: false,

@@ -80,8 +80,7 @@ export class RelayInstance {
         events.onExchange(seconds, bytes, failure);
         if (failure === undefined) this.#ahead.noteAnswer();
         if (failure !== undefined || this.#isClosing) return;
-        void this.#takeover.tellSettled();
-        void this.#takeover.purge();
+        this.#takeover.continue();
       },
       onLeaseLost: () => events.onLeaseLost(),
       onError: (error) => onError('exchange', error),

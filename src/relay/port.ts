@@ -146,9 +146,10 @@ export interface Relay {
   command(streamId: string): Promise<boolean>;
   /**
    * Takes over the streams of one instance whose lease has expired, if `instance` holds its own lease. A settled stream is not
-   * returned; it gets an irregular end, if it has none.
+   * returned; it gets an irregular end, if it has none. With `repeats` the result also contains the streams that `instance` claimed
+   * before and that are not settled: the reply to an earlier call may have been lost. `false` by default.
    */
-  claim(instance: string, retainMs: number): Promise<readonly RelayClaim[]>;
+  claim(instance: string, retainMs: number, repeats?: boolean): Promise<readonly RelayClaim[]>;
   /** The messages of claimed streams are in the store: each gets an irregular end, if it has none. Ignores streams of other owners. */
   settled(instance: string, streamIds: readonly string[], retainMs: number): Promise<void>;
   /** Deletes streams whose retention time is over, or all streams of one conversation. Resolves to the number of streams. */

@@ -39,9 +39,11 @@ export interface TakeoverOptions {
 /** Claims the streams of dead instances, and deletes streams whose retention time is over. Runs beside the exchanges. */
 export class Takeover {
   readonly #options: TakeoverOptions;
-  /** Ids of settled streams that the engine does not have as settled yet, by the lease under which they were claimed. */
-  readonly #settled = new Map<string, Set<string>>();
+  /** Claimed streams that the engine does not have as settled yet, by the lease under which they were claimed. */
+  readonly #claimed = new Map<string, Map<string, 'unsaved' | 'saved'>>();
   #isClaiming = false;
+  /** The last claim failed: the engine may have assigned streams to this instance all the same. */
+  #mayHaveMissed = false;
   #isSettling = false;
   #isPurging = false;
   #purgedMs: number;
@@ -51,7 +53,17 @@ export class Takeover {
     this.#purgedMs = options.clock.monotonicMs();
   }
 
-  /** Claims until nothing is left. A call while another one runs does nothing. Never rejects. */
+  /** After an exchange: repeats what failed, and deletes what is no longer retained. */
+  continue(): void {
+    void this.tellSettled();
+    void this.#purge();
+    if (this.#mayHaveMissed) void this.claimAll();
+  }
+
+  /**
+   * Claims until nothing is left. A failed call may have been carried out, so the next one asks for its result too. A call while
+   * another one runs does nothing. Never rejects.
+   */
   async claimAll(): Promise<void> {
     if (this.#isClaiming) return;
     this.#isClaiming = true;
@@ -60,11 +72,13 @@ export class Takeover {
       for (let isMore = true; isMore;) {
         const name = lease();
         if (name === undefined) return;
-        const claims = await engine.claim(name, retainMs);
-        for (const claim of claims) this.#take(name, claim);
-        isMore = claims.length > 0;
+        const claims = await engine.claim(name, retainMs, this.#mayHaveMissed);
+        this.#mayHaveMissed = false;
+        const taken = claims.filter((claim) => this.#take(name, claim));
+        isMore = taken.length > 0;
       }
     } catch (error) {
+      this.#mayHaveMissed = true;
       onError('claim', error);
     } finally {
       this.#isClaiming = false;
@@ -77,11 +91,12 @@ export class Takeover {
     this.#isSettling = true;
     const { engine, retainMs, onError } = this.#options;
     try {
-      for (const [name, ids] of this.#settled) {
-        const told = [...ids];
-        await engine.settled(name, told, retainMs);
-        for (const id of told) ids.delete(id);
-        if (ids.size === 0) this.#settled.delete(name);
+      for (const [name, streams] of this.#claimed) {
+        const saved = [...streams].flatMap(([id, phase]) => (phase === 'saved' ? id : []));
+        if (saved.length === 0) continue;
+        await engine.settled(name, saved, retainMs);
+        for (const id of saved) streams.delete(id);
+        if (streams.size === 0) this.#claimed.delete(name);
       }
     } catch (error) {
       onError('settle', error);
@@ -91,7 +106,7 @@ export class Takeover {
   }
 
   /** Deletes streams whose retention time is over, once a minute. A call while another one runs does nothing. Never rejects. */
-  async purge(): Promise<void> {
+  async #purge(): Promise<void> {
     const { engine, clock, onError } = this.#options;
     if (this.#isPurging || clock.monotonicMs() - this.#purgedMs < PURGE_EVERY_MS) return;
     this.#isPurging = true;
@@ -105,18 +120,19 @@ export class Takeover {
     }
   }
 
-  /** Passes on one stream; an error with it does not affect the others. */
-  #take(name: string, { streamId, head, ending }: RelayClaim): void {
+  /** Passes on one stream; an error with it does not affect the others. False for a stream that it has already. */
+  #take(name: string, { streamId, head, ending }: RelayClaim): boolean {
     const { engine, onClaimed, onUnreadable, onError } = this.#options;
-    const settle = (): void => {
-      const ids = this.#settled.get(name) ?? new Set();
-      this.#settled.set(name, ids.add(streamId));
-    };
+    const streams = this.#claimed.get(name) ?? new Map<string, 'unsaved' | 'saved'>();
+    if (streams.has(streamId)) return false;
+    this.#claimed.set(name, streams.set(streamId, 'unsaved'));
+    const settle = (): void => void streams.set(streamId, 'saved');
     const opened = parseHead(head)?.opened;
     if (opened === undefined) {
       // No instance can make a message of it, now or later.
       settle();
-      return onUnreadable(streamId);
+      onUnreadable(streamId);
+      return true;
     }
     const body = (): Promise<readonly Piece[]> => readRelayedBody(engine, streamId);
     try {
@@ -124,6 +140,7 @@ export class Takeover {
     } catch (error) {
       onError('adopt', error);
     }
+    return true;
   }
 }
 

@@ -162,7 +162,8 @@ function quiet(engine: Relay, quietly: RelayParts['quietly']): Relay {
     find: (query) => quietly(() => engine.find(query)),
     read: (positions, reading) => quietly(() => engine.read(positions, reading)),
     command: (streamId) => quietly(() => engine.command(streamId)),
-    claim: (instance, retainMs) => quietly(() => engine.claim(instance, retainMs)),
+    claim: (instance, retainMs, repeats) =>
+      quietly(() => engine.claim(instance, retainMs, repeats)),
     settled: (instance, ids, retainMs) => quietly(() => engine.settled(instance, ids, retainMs)),
     purge: (conversationId) => quietly(() => engine.purge(conversationId)),
     close: () => engine.close(),

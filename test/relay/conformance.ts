@@ -449,6 +449,31 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect(await third.relay.claim(third.name, RETAIN_MS)).toHaveLength(1);
       });
 
+      it('returns unsettled claimed streams again, where the claimant asks for a repeated result', async () => {
+        await other.opens('own', 'hello');
+        for (const id of ['s', 't']) await owner.opens(id, 'hello');
+        await engine.expire(owner.name);
+        const first = await other.relay.claim(other.name, RETAIN_MS);
+        expect(first).toHaveLength(2);
+        await other.relay.settled(other.name, ['t'], RETAIN_MS);
+        expect(await other.relay.claim(other.name, RETAIN_MS)).toEqual([]);
+        const second = await other.relay.claim(other.name, RETAIN_MS, true);
+        expect(second).toEqual(first.filter(({ streamId }) => streamId === 's'));
+      });
+
+      it('returns the claimed streams of a dead claimant together with its own', async () => {
+        await owner.opens('s', 'hello');
+        await engine.expire(owner.name);
+        await other.relay.claim(other.name, RETAIN_MS);
+        await other.opens('t', 'hello');
+        const third = new Instance(engine.connect(), 'third');
+        await third.tell({ registers: true });
+        await engine.expire(other.name);
+        const claims = await third.relay.claim(third.name, RETAIN_MS, true);
+        expect(claims.map(({ streamId }) => streamId).toSorted()).toEqual(['s', 't']);
+        expect(await third.relay.claim(third.name, RETAIN_MS)).toEqual([]);
+      });
+
       it('is possible at once when an instance leaves', async () => {
         await owner.opens('s', 'hello');
         await owner.tell({ leaseMs: 0 });

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Relay } from '../../src/relay/port.ts';
 import { chatChunk } from '../support/frames.ts';
 import { openClient } from '../support/http-client.ts';
 import {
@@ -17,12 +18,16 @@ import { until } from '../support/until.ts';
 async function begin(options: ReplicaOptions = {}) {
   const shared = createShared();
   const [here, there] = [await startReplica(shared, options), await startReplica(shared)];
-  const client = await openClient(here.server, '/chat/c', { method: 'POST' });
-  const talk = await until('the handler runs', () => here.talks[0]);
+  return { shared, here, there, ...(await beginAt(here, shared)) };
+}
+
+async function beginAt(replica: Replica, shared: Shared) {
+  const client = await openClient(replica.server, '/chat/c', { method: 'POST' });
+  const talk = await until('the handler runs', () => replica.talks[0]);
   talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
   await client.sees('hello');
   await told(shared, talk.streamId, 'hello');
-  return { shared, here, there, client, talk };
+  return { client, talk };
 }
 
 const told = (shared: Shared, streamId: string, text: string): Promise<unknown> =>
@@ -247,6 +252,32 @@ describe('what another instance left', () => {
     expect(rows.some(({ streamId }) => streamId === talk.streamId)).toBe(true);
     await until('the other is given up', () => shared.relay.isSettled('bad head'));
     expect(there.logbook.errors().some((text) => text.includes('bad head'))).toBe(true);
+  });
+});
+
+describe('a claim whose answer is lost', () => {
+  it('is repeated: its streams are saved, and a stream of the claimant is not', async () => {
+    const shared = createShared();
+    const here = await startReplica(shared);
+    const engine = shared.relay.connect();
+    const lost = { claims: 0 };
+    const claim: Relay['claim'] = async (...args) => {
+      const claims = await engine.claim(...args);
+      if (claims.length === 0 || lost.claims === 2) return claims;
+      lost.claims += 1;
+      throw new Error('the connection is closed');
+    };
+    const there = await startReplica(shared, {
+      relay: { engine: { ...engine, claim }, flushMs: 10, leaseMs: 2_000 },
+    });
+    const { talk: own } = await beginAt(there, shared);
+    const { talk: dying } = await beginAt(here, shared);
+    die(here, shared);
+    expect(await rowOf(shared)).toMatchObject({ streamId: dying.streamId, outcome: 'interrupted' });
+    await until('it is settled', () => shared.relay.isSettled(dying.streamId));
+    expect(lost.claims).toBe(2);
+    expect(shared.relay.isSettled(own.streamId)).toBe(false);
+    expect(shared.store.asked).toHaveLength(1);
   });
 });
 

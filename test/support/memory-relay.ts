@@ -2,7 +2,7 @@
  * A relay in memory, whose clock and whose faults are the test's. Every `connect()` is what one instance has of it; all of
  * them share one state, as clients of a database do.
  */
-import { NOT_HELD, readPositions } from '../../src/relay/engine.ts';
+import { CLAIMED, NOT_HELD, readPositions } from '../../src/relay/engine.ts';
 import type {
   Relay,
   RelayAnswer,
@@ -142,18 +142,23 @@ export function createMemoryRelay(): MemoryRelay {
     stream.retainedUntilMs ??= nowMs + retainMs;
   };
 
-  const claim = (instance: string, retainMs: number): readonly RelayClaim[] => {
+  const claim = (instance: string, retainMs: number, repeats = false): readonly RelayClaim[] => {
     if ((leases.get(instance)?.untilMs ?? 0) <= nowMs) return [];
+    const claimed: RelayClaim[] = [];
+    const tell = ({ streamId, head, ending }: Kept): void =>
+      void claimed.push({ streamId, head, ending });
+    for (const stream of repeats ? streams.values() : []) {
+      if (stream.instance === instance + CLAIMED && !stream.isSettled) tell(stream);
+    }
     const [dead] =
       [...leases].find(([id, { untilMs }]) => id !== instance && untilMs <= nowMs) ?? [];
-    if (dead === undefined) return [];
+    if (dead === undefined) return claimed;
     leases.delete(dead);
-    const claimed: RelayClaim[] = [];
     for (const stream of streams.values()) {
-      if (stream.instance !== dead) continue;
-      stream.instance = instance;
+      if (stream.instance !== dead && stream.instance !== dead + CLAIMED) continue;
+      stream.instance = instance + CLAIMED;
       if (stream.isSettled) breakOff(stream, retainMs);
-      else claimed.push({ streamId: stream.streamId, head: stream.head, ending: stream.ending });
+      else tell(stream);
     }
     return claimed;
   };
@@ -208,12 +213,12 @@ export function createMemoryRelay(): MemoryRelay {
           stream.isStopWanted = true;
           return true;
         }),
-      claim: (instance, retainMs) => later(() => claim(instance, retainMs)),
+      claim: (instance, retainMs, repeats) => later(() => claim(instance, retainMs, repeats)),
       settled: (instance, ids, retainMs) =>
         later(() => {
           for (const id of ids) {
             const stream = streams.get(id);
-            if (stream?.instance === instance) breakOff(stream, retainMs);
+            if (stream?.instance === instance + CLAIMED) breakOff(stream, retainMs);
           }
         }),
       purge: (conversationId) =>

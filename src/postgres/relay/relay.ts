@@ -193,8 +193,8 @@ class RelayTablesClient implements PostgresRelay {
     return (await this.#run(this.#sql.command, [streamId])).length > 0;
   }
 
-  async claim(instance: string, retainMs: number): ReturnType<Relay['claim']> {
-    const rows = await this.#run(this.#sql.claim, [instance, retainMs]);
+  async claim(instance: string, retainMs: number, repeats = false): ReturnType<Relay['claim']> {
+    const rows = await this.#run(this.#sql.claim, [instance, retainMs, repeats]);
     return rows.map(({ id, head, ending }) => ({
       streamId: String(id),
       head: String(head),

@@ -87,7 +87,8 @@ export function exchangeValues(batch: RelayBatch): Values {
     alone,
     parts.map(({ streamId }) => streamId),
     parts.map(({ at }) => at),
-    parts.map(({ body }) => Buffer.from(body.buffer, body.byteOffset, body.byteLength)),
+    parts.map(({ body }) => body.length),
+    Buffer.concat(parts.map(({ body }) => body)),
   ];
 }
 

@@ -3,6 +3,7 @@
  * statement that renews a lease locks the row of its instance first, and one that claims it deletes that row: so of the two
  * one comes first, and the other one sees it.
  */
+import { CLAIMED } from '../../relay/engine.ts';
 import type { Migration } from '../migrations.ts';
 import { quote } from '../table.ts';
 
@@ -106,7 +107,8 @@ export function relayStatements(tables: RelayTables): RelayStatements {
     read: readSql(tables, isRetained),
     command: `UPDATE ${streams} SET is_stop_wanted = true WHERE id = $1 AND response_end IS NULL RETURNING id`,
     claim: claimSql(tables),
-    settled: `UPDATE ${streams} s SET ${brokenOff(parts, '$3')} WHERE s.id = ANY($2::text[]) AND s.instance = $1`,
+    settled: `UPDATE ${streams} s SET ${brokenOff(parts, '$3')} 
+      WHERE s.id = ANY($2::text[]) AND s.instance = ${claimedBy('$1::text')}`,
     purge: doomed('is_settled AND retained_until <= clock_timestamp()', 'SKIP LOCKED'),
     purgeConversation: doomed('conversation_id = $1', ''),
   };
@@ -114,7 +116,8 @@ export function relayStatements(tables: RelayTables): RelayStatements {
 
 /**
  * $1 instance, $2 registers, $3 lease, $4 retention (ms), $5 following; $6 to $13 the openings, one array a column; $14 to
- * $19 the states of others, the same; $20 settled ones without a state; $21 to $23 parts.
+ * $19 the states of others, the same; $20 settled ones without a state; $21 to $23 the parts: id, offset
+ * and length; $24 the bytes of all parts, one after the other. A driver encodes an array of bytea as text, and one bytea as it is.
  */
 function exchangeSql({ instances, streams, parts }: RelayTables): string {
   const until = (ms: string): string => `clock_timestamp() + ${ms} * interval '1 millisecond'`;
@@ -153,8 +156,11 @@ function exchangeSql({ instances, streams, parts }: RelayTables): string {
     UPDATE ${streams} s SET is_settled = true FROM lease WHERE s.id = ANY($20::text[]) AND s.instance = lease.id
   ), written AS (
     INSERT INTO ${parts} AS p (stream_id, at, body)
-    SELECT w.stream_id, w.at, w.body
-    FROM lease, unnest($21::text[], $22::bigint[], $23::bytea[]) AS w(stream_id, at, body)
+    SELECT w.stream_id, w.at, substring($24::bytea FROM (w.until - w.size + 1)::int FOR w.size)
+    FROM lease, (
+      SELECT u.*, sum(u.size) OVER (ORDER BY u.n) AS until
+      FROM unnest($21::text[], $22::bigint[], $23::int[]) WITH ORDINALITY AS u(stream_id, at, size, n)
+    ) w
     WHERE w.stream_id = ANY($6::text[])
       OR EXISTS (SELECT FROM ${streams} s WHERE s.id = w.stream_id AND s.instance = lease.id)
     ON CONFLICT (stream_id, at) DO UPDATE SET body = excluded.body WHERE length(excluded.body) > length(p.body)
@@ -192,7 +198,7 @@ function readSql({ streams, parts }: RelayTables, isRetained: string): string {
     ORDER BY w.n, p.at`;
 }
 
-/** $1 the claimant, $2 retention (ms). */
+/** $1 the claimant, $2 retention (ms), $3 whether streams that it claimed before are returned too. */
 function claimSql({ instances, streams, parts }: RelayTables): string {
   return `WITH dead AS (
     SELECT i.id FROM ${instances} i
@@ -203,12 +209,21 @@ function claimSql({ instances, streams, parts }: RelayTables): string {
     DELETE FROM ${instances} i USING dead WHERE i.id = dead.id RETURNING i.id
   ), settled AS (
     UPDATE ${streams} s SET ${brokenOff(parts, '$2')}
-    FROM gone WHERE s.instance = gone.id AND s.is_settled AND s.response_end IS NULL
+    FROM gone WHERE s.instance IN (gone.id, ${claimedBy('gone.id')}) AND s.is_settled AND s.response_end IS NULL
   ), taken AS (
-    UPDATE ${streams} s SET instance = $1 FROM gone WHERE s.instance = gone.id AND NOT s.is_settled
+    UPDATE ${streams} s SET instance = ${claimedBy('$1::text')} FROM gone
+    WHERE s.instance IN (gone.id, ${claimedBy('gone.id')}) AND NOT s.is_settled
     RETURNING s.id, s.head, s.ending
   )
-  SELECT id, head, ending FROM taken`;
+  SELECT id, head, ending FROM taken
+  UNION ALL
+  SELECT s.id, s.head, s.ending FROM ${streams} s
+  WHERE $3::boolean AND s.instance = ${claimedBy('$1::text')} AND NOT s.is_settled`;
+}
+
+/** The owner of the streams that an instance claimed, as an expression. */
+function claimedBy(instance: string): string {
+  return `${instance} || '${CLAIMED}'`;
 }
 
 /** Marks a stream that no instance continues as ended; an end that it already has is kept. */

@@ -1,4 +1,5 @@
 /** What an operator asks of the relay's tables: whether they are there, and what waits in them. Changes nothing. */
+import { CLAIMED } from '../../relay/engine.ts';
 import type { Connections } from '../connections.ts';
 import { versionOf } from '../migrations.ts';
 import { migrationOf } from './relay.ts';
@@ -64,7 +65,7 @@ function contentSql({ instances, streams }: RelayTables): string {
   const held = `SELECT FROM ${instances} i WHERE i.expires_at > clock_timestamp()`;
   return `SELECT (SELECT count(*) FROM (${held}) AS held)::int AS instances,
       count(*)::int AS unsettled,
-      (count(*) FILTER (WHERE NOT EXISTS (${held} AND i.id = s.instance)))::int AS ownerless,
+      (count(*) FILTER (WHERE NOT EXISTS (${held} AND i.id = rtrim(s.instance, '${CLAIMED}'))))::int AS ownerless,
       (extract(epoch FROM clock_timestamp()) * 1000 - min(s.started_at_ms))::float8 AS oldest_ms
     FROM ${streams} s WHERE NOT s.is_settled`;
 }
