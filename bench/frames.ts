@@ -21,7 +21,12 @@ export function stamp(): string {
 /** Microseconds from each stamp in `data` until now. */
 export function agesUs(data: Buffer): number[] {
   const now = process.hrtime.bigint();
-  return Array.from(data.toString('latin1').matchAll(/: at (\d+)\n/g), ([, at = '0']) => {
-    return Number(now - BigInt(at)) / 1_000;
-  });
+  return stampsIn(data).map((at) => Number(now - at) / 1_000);
+}
+
+/** The stamps in `data`, in nanoseconds. */
+export function stampsIn(data: Buffer): bigint[] {
+  return Array.from(data.toString('latin1').matchAll(/: at (\d+)\n/g), ([, at = '0']) =>
+    BigInt(at),
+  );
 }

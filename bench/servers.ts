@@ -41,6 +41,8 @@ export interface Server {
   loopDelayMs(): Promise<number>;
   /** A question of this server's own; the caller knows what is answered. */
   ask(question: string): Promise<unknown>;
+  /** Ends it by SIGKILL, and deletes its directory. */
+  kill(): Promise<void>;
   /** Ends it by its own exit, so that a profile is written, and deletes its directory. */
   stop(): Promise<void>;
 }
@@ -71,6 +73,12 @@ export async function startServer(
     child.send(question);
     return ((await answered) as { answer: unknown }).answer;
   };
+  const end = async (how: () => void): Promise<void> => {
+    const gone = once(child, 'exit');
+    how();
+    await gone;
+    rmSync(home, { recursive: true, force: true });
+  };
   return {
     port,
     ask,
@@ -78,12 +86,8 @@ export async function startServer(
     usage: async () => (await ask('usage')) as Usage,
     memory: async () => (await ask('memory')) as Memory,
     loopDelayMs: async () => (await ask('loopDelayMs')) as number,
-    stop: async () => {
-      const gone = once(child, 'exit');
-      child.disconnect();
-      await gone;
-      rmSync(home, { recursive: true, force: true });
-    },
+    stop: () => end(() => child.disconnect()),
+    kill: () => end(() => child.kill('SIGKILL')),
   };
 }
 

@@ -4,28 +4,27 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { hasRedis, startRedis, type TestRedis } from '../../test/support/redis.ts';
-import { figure, quantile } from '../figures.ts';
-import { agesUs } from '../frames.ts';
+import { figure } from '../figures.ts';
 import type { Bench } from '../part.ts';
 import { inTurn, pick, ratios } from '../rounds.ts';
 import { startServer, type Server } from '../servers.ts';
+import { measureFollowing, measureLoss, nextId, read } from './relay-readers.ts';
 
 /** Streams at a time at 50 tokens a second. */
 const LOAD = { streams: 200, tokens: 250, gapMs: 20 };
-const ROUNDS = { rounds: 3 };
+const ROUNDS = { rounds: 4 };
 const QUICK = { rounds: 1, load: { streams: 10, tokens: 50, gapMs: 20 } };
 
-/** Streams that others follow. */
-const FOLLOWED = { streams: 20, tokens: 100, gapMs: 50 };
-
-/** A reader that begins catches up first; ages are taken from so much later on. */
-const CATCH_UP_MS = 1_000;
+/**
+ * Before anything is measured, at more tokens a second than the server can do. After the ten tokens a stream with which this began, a token
+ * cost 1.4 times what it cost twenty seconds later, with a relay or without.
+ */
+const WARM_UP = { turns: 3, gapMs: 2 };
 
 /** Until PostgreSQL has counted what idle connections did. */
 const COUNTED_MS = 2_000;
@@ -45,6 +44,8 @@ interface Way {
   readonly args: readonly string[];
   /** Operations of the engine so far; `undefined` where there is none. */
   readonly operations: (() => Promise<number>) | undefined;
+  /** Only what it adds in delay is measured. */
+  readonly isAhead?: boolean;
 }
 
 export async function benchRelay(bench: Bench): Promise<void> {
@@ -56,8 +57,13 @@ export async function benchRelay(bench: Bench): Promise<void> {
   const database = new pg.Pool({ connectionString, max: 1 });
   try {
     const ways = waysOf({ bench, redis, connectionString, database, home });
-    await measureCost(bench, ways);
-    for (const way of ways) if (way.operations !== undefined) await measureFollowing(bench, way);
+    await measureCost(
+      bench,
+      ways.filter(({ isAhead }) => isAhead !== true),
+    );
+    const sharing = ways.filter(({ operations }) => operations !== undefined);
+    for (const way of sharing) await measureFollowing(bench, way);
+    for (const way of sharing) await measureLoss(bench, way);
   } finally {
     await database.end();
     await redis?.remove();
@@ -74,16 +80,14 @@ interface Parts {
 }
 
 function waysOf({ bench, redis, connectionString, database, home }: Parts): Way[] {
+  const transactions = async (): Promise<number> => {
+    const { rows } = await database.query<{ count: string }>(TRANSACTIONS);
+    return Number(rows[0]?.count);
+  };
   const ways: Way[] = [
     { title: 'no relay', args: ['off'], operations: undefined },
-    {
-      title: 'postgresRelay()',
-      args: ['lastchunk', connectionString],
-      operations: async () => {
-        const { rows } = await database.query<{ count: string }>(TRANSACTIONS);
-        return Number(rows[0]?.count);
-      },
-    },
+    { title: 'postgresRelay()', args: ['lastchunk', connectionString], operations: transactions },
+    aheadOf('postgresRelay()', connectionString, transactions),
   ];
   if (redis === undefined) return ways;
   const url = `redis://127.0.0.1:${redis.port}`;
@@ -95,6 +99,7 @@ function waysOf({ bench, redis, connectionString, database, home }: Parts): Way[
     );
   };
   ways.push({ title: 'redisRelay()', args: ['lastchunk', url], operations });
+  ways.push(aheadOf('redisRelay()', url, operations));
   if (!install(bench, home)) return ways;
   // The keys of the table.
   for (const name of Object.keys(OTHERS) as Other[]) {
@@ -102,6 +107,10 @@ function waysOf({ bench, redis, connectionString, database, home }: Parts): Way[
     ways.push({ title: name, args: [name, url, files.join(',')], operations });
   }
   return ways;
+}
+
+function aheadOf(title: string, url: string, operations: Way['operations']): Way {
+  return { title: `${title}, ahead`, args: ['ahead', url], operations, isAhead: true };
 }
 
 const TRANSACTIONS = `SELECT xact_commit AS count FROM pg_stat_database WHERE datname = current_database()`;
@@ -146,7 +155,9 @@ async function measureCost(bench: Bench, ways: readonly Way[]): Promise<void> {
 
 async function costOf({ built }: Bench, way: Way, load: typeof LOAD): Promise<Cost> {
   const server = await startServer(built, 'relay', { args: way.args });
-  await readAll(server, { ...load, tokens: 10 });
+  for (let turn = 0; turn < WARM_UP.turns; turn++) {
+    await readAll(server, { ...load, gapMs: WARM_UP.gapMs });
+  }
   await sleep(COUNTED_MS);
   const operationsBefore = (await way.operations?.()) ?? 0;
   const before = await server.usage();
@@ -164,67 +175,4 @@ async function readAll(server: Server, { streams, tokens, gapMs }: typeof LOAD):
     read(server.port, `/stream/${nextId()}/${tokens}/${gapMs}`, () => {}),
   );
   await Promise.all(all);
-}
-
-/** Two servers: streams are read in one, and followed in the other. */
-async function measureFollowing({ built, found }: Bench, { title, args }: Way): Promise<void> {
-  const [owner, other] = await Promise.all([
-    startServer(built, 'relay', { args }),
-    startServer(built, 'relay', { args }),
-  ]);
-  const [own, followed]: [number[], number[]] = [[], []];
-  const { streams, tokens, gapMs } = FOLLOWED;
-  await Promise.all(
-    Array.from({ length: streams }, async () => {
-      const beginMs = performance.now();
-      let isFollowed = false;
-      let following: Promise<void> | undefined;
-      await read(owner.port, `/stream/${nextId()}/${tokens}/${gapMs}`, (data, id) => {
-        own.push(...agesUs(data).map((us) => us / 1_000));
-        if (isFollowed || performance.now() - beginMs < CATCH_UP_MS) return;
-        isFollowed = true;
-        const sinceMs = performance.now() + CATCH_UP_MS;
-        following = read(other.port, `/streams/${id}`, (piece) => {
-          const bornMs = performance.now() - sinceMs;
-          followed.push(...agesUs(piece).flatMap((us) => (us / 1_000 < bornMs ? us / 1_000 : [])));
-        });
-      });
-      await following;
-    }),
-  );
-  await Promise.all([owner.stop(), other.stop()]);
-  if (followed.length === 0) throw new Error(`nothing was followed: ${title}`);
-  found(figure(`until a client has a token, own p50: ${title}`, 'ms', [quantile(own, 0.5)]));
-  found(figure(`until a client has a token, own p99: ${title}`, 'ms', [quantile(own, 0.99)]));
-  found(
-    figure(`until a client has a token, elsewhere p50: ${title}`, 'ms', [quantile(followed, 0.5)]),
-  );
-  found(
-    figure(`until a client has a token, elsewhere p99: ${title}`, 'ms', [quantile(followed, 0.99)]),
-  );
-}
-
-/** Reads an answer to its end; `onData` is told the id of its stream. */
-function read(
-  port: number,
-  path: string,
-  onData: (data: Buffer, id: string) => void,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    get({ port, path, host: '127.0.0.1', agent: false }, (answer) => {
-      if (answer.statusCode !== 200)
-        reject(new Error(`${path} was answered with ${answer.statusCode}`));
-      const id = String(answer.headers['x-stream-id'] ?? answer.headers['x-bench-stream']);
-      answer
-        .on('data', (data: Buffer) => onData(data, id))
-        .on('end', resolve)
-        .on('error', reject);
-    }).on('error', reject);
-  });
-}
-
-let ids = 0;
-function nextId(): string {
-  ids += 1;
-  return `${process.pid}-${ids}`;
 }

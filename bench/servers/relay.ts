@@ -1,6 +1,6 @@
 /**
- * Streams at a model's pace, told to an engine or not. Arguments: who tells it (`off`, `lastchunk`, or the file of another library),
- * and the URL of the engine.
+ * Streams at a model's pace, told to an engine or not. Arguments: who tells it (`off`, `lastchunk`, `ahead`, or another library), the
+ * URL of the engine, and the files of another library.
  */
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,7 +12,8 @@ import { given, serve } from '../child.ts';
 import { CHUNK, DONE, FINISH, stamp } from '../frames.ts';
 
 const [way = 'off', engineUrl = '', module = ''] = given.args;
-const app = express();
+// In which Express prints no error of another library, which a reader gets as its answer.
+const app = express().set('env', 'test');
 
 /** One token after the other, each with the time at which it was made. */
 async function* tokens(count: number, gapMs: number): AsyncGenerator<string> {
@@ -31,7 +32,7 @@ function begin(res: Response, id: string): void {
   res.flushHeaders();
 }
 
-if (way === 'off' || way === 'lastchunk') await serveLastchunk();
+if (way === 'off' || way === 'lastchunk' || way === 'ahead') await serveLastchunk();
 if (way === 'resumable-stream') await serveResumableStream();
 if (way === 'assistant-stream') await serveAssistantStream();
 await serve(app);
@@ -41,7 +42,7 @@ async function serveLastchunk(): Promise<void> {
   const keep = lastchunk({
     store: { save: nothing, close: nothing },
     journal: false,
-    ...(way === 'lastchunk' && { relay: await engine() }),
+    ...(way !== 'off' && { relay: { engine: await engine(), ahead: way === 'ahead' } }),
   });
   const guard = keep.guard({ message: (req) => ({ conversationId: req.params['id'] }) });
   app.get('/stream/:id/:count/:gapMs', guard, async (req, res) => {
@@ -50,7 +51,7 @@ async function serveLastchunk(): Promise<void> {
     for await (const token of tokens(Number(count), Number(gapMs))) res.write(token);
     res.end();
   });
-  if (way === 'lastchunk') app.get('/streams/:id', keep.resumeHandler({ authorize: () => true }));
+  if (way !== 'off') app.get('/streams/:id', keep.resumeHandler({ authorize: () => true }));
 }
 
 async function engine() {
