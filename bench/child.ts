@@ -4,8 +4,8 @@
  * what its module wants to know.
  */
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo, Server } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { join } from 'node:path';
 import type { Memory, Usage } from './servers.ts';
@@ -18,9 +18,10 @@ export const given = { directory, home, journal: join(home, 'journal'), args } a
 /** What a server answers, by question. */
 export type Answers = Readonly<Record<string, () => unknown>>;
 
-/** Serves `listener`, and answers the questions that all servers answer, and its `own`. */
-export async function serve(listener: RequestListener, own: Answers = {}): Promise<Server> {
-  const server = createServer(listener).listen(0, '127.0.0.1');
+/** Serves a listener by HTTP/1, or lets a server listen, and answers the questions that all servers answer, and its `own`. */
+export async function serve(by: RequestListener | Server, own: Answers = {}): Promise<Server> {
+  const server = typeof by === 'function' ? createServer(by) : by;
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const answers: Answers = { usage, memory, loopDelayMs, ...own };
   process.on('message', (question: string) => void answer(answers[question]));

@@ -8,7 +8,15 @@ import type { Built } from './built.ts';
 
 /** The modules in `servers/` that can be started. */
 export type ServerModule =
-  'variant' | 'chat' | 'upstream' | 'frame' | 'scrape' | 'endurance' | 'relay' | 'adversarial';
+  | 'variant'
+  | 'chat'
+  | 'upstream'
+  | 'frame'
+  | 'scrape'
+  | 'endurance'
+  | 'relay'
+  | 'adversarial'
+  | 'setup';
 
 /** How a server is started. */
 export interface ServerOptions {
@@ -16,6 +24,8 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** For Node. */
   readonly flags?: readonly string[];
+  /** The Node that runs it. Default: the one that runs the bench. */
+  readonly node?: string;
 }
 
 /** What a server has used since it was started, by the accounting of the operating system. */
@@ -51,12 +61,13 @@ export interface Server {
 export async function startServer(
   { directory, servers }: Built,
   module: ServerModule,
-  { args = [], env = {}, flags = [] }: ServerOptions = {},
+  { args = [], env = {}, flags = [], node = process.execPath }: ServerOptions = {},
 ): Promise<Server> {
   const home = mkdtempSync(join(tmpdir(), 'lastchunk-bench-'));
   const child = fork(join(servers, `${module}.js`), [directory, home, ...args], {
     env: { ...process.env, ...env },
     execArgv: [...flags],
+    execPath: node,
   });
   const failed = once(child, 'exit').then(([code]) => {
     throw new Error(`the server ${[module, ...args].join(' ')} ended with ${String(code)}`);

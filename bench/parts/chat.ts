@@ -1,7 +1,7 @@
 /** End to end: a chat from an OpenAI-compatible model, served as people serve it, each way against the others. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { atATime, connectTo } from '../client.ts';
+import { connectTo } from '../client.ts';
 import { figure } from '../figures.ts';
 import { type Cost, type Generation, inGenerations } from '../generations.ts';
 import type { Bench } from '../part.ts';
@@ -10,14 +10,38 @@ import { startServer, startServers, stopServers, type Server } from '../servers.
 import { warmUp } from '../warm-up.ts';
 import { CHAT_NAMES, CHATS, type Chat, type ChatName } from '../servers/chats.ts';
 
-/** How the model speaks, and how many listen at a time. */
-const PACES = [
-  { name: 'a token now and then', how: 'paced', together: 20, streams: 20 },
-  { name: 'as fast as it goes', how: 'fast', together: 4, streams: 40 },
-] as const;
+/** One kind of traffic. */
+interface Work {
+  readonly name: string;
+  /** How the model speaks. */
+  readonly how: 'paced' | 'fast';
+  /** Clients, each with a connection that it keeps. */
+  readonly together: number;
+  readonly streams: number;
+  /** Of an answer. */
+  readonly tokens: number;
+  /** What the cost is given for. */
+  readonly per: 'token' | 'answer';
+  /** Ways that are compared; the costs of a client of a model are those of its tokens, so they are compared once. */
+  readonly chats: readonly ChatName[];
+}
 
-/** Of an answer. */
-const TOKENS = 200;
+const OURS: readonly ChatName[] = ['plain', 'careful', 'unjournaled', 'guarded'];
+
+const WORKS: readonly Work[] = [
+  {
+    name: '100 streams, a token every 20 ms',
+    ...{ how: 'paced', together: 100, streams: 100, tokens: 100, per: 'token', chats: OURS },
+  },
+  {
+    name: '8 streams as fast as they go',
+    ...{ how: 'fast', together: 8, streams: 16, tokens: 1_000, per: 'token', chats: CHAT_NAMES },
+  },
+  {
+    name: '8 clients, answers of 12 tokens',
+    ...{ how: 'fast', together: 8, streams: 800, tokens: 12, per: 'answer', chats: OURS },
+  },
+];
 
 /** What the model is asked for before anything is measured. */
 const WARM_UP = 'fast-20';
@@ -26,7 +50,7 @@ const WARM_UP = 'fast-20';
 const GENERATIONS = 3;
 /** Those that are not counted have answers of full length, which the warm-up has not. */
 const ROUNDS = { rounds: 3, warmUp: 2 };
-const QUICK = { generations: 1, rounds: 1, streams: 2, tokens: 40 };
+const QUICK = { generations: 1, rounds: 1, together: 2, streams: 2, tokens: 40 };
 
 export async function benchChat(bench: Bench): Promise<void> {
   const connectionString = await bench.databases.open('off');
@@ -36,10 +60,10 @@ export async function benchChat(bench: Bench): Promise<void> {
   const baseURL = `http://127.0.0.1:${upstream.port}/v1`;
   await inGenerations(bench, {
     subjects: CHATS,
-    things: PACES,
+    things: WORKS,
     generations: bench.quick ? QUICK.generations : GENERATIONS,
     live: () => live(bench, { connectionString, baseURL, database }),
-    report: (pace, costs) => report(bench, pace.name, costs),
+    report: (work, costs) => report(bench, work, costs),
   });
   await upstream.stop();
   await database.end();
@@ -66,54 +90,57 @@ async function live(
     await saved(database, CHATS[name], streams);
   }
   const costs: Costs[] = [];
-  for (const pace of PACES) {
-    const { streams, tokens } = quick ? QUICK : { ...pace, tokens: TOKENS };
-    const task = { how: pace.how, together: pace.together, tokens, streams, database };
-    costs.push(
-      await inTurn(CHAT_NAMES, quick ? QUICK : ROUNDS, (name) =>
-        run(servers[name], CHATS[name], task),
-      ),
+  for (const work of WORKS) {
+    const task = { ...work, ...(quick && QUICK), database };
+    const measured = await inTurn(work.chats, quick ? QUICK : ROUNDS, (name) =>
+      run(servers[name], CHATS[name], task),
     );
+    costs.push({ ...NOT_COMPARED, ...measured });
   }
   return { costs, peakMiB: await stopServers(CHAT_NAMES, servers) };
 }
 
-function report({ found }: Bench, pace: string, costs: Costs): void {
+/** No round of any way. */
+const NOT_COMPARED = Object.fromEntries(
+  CHAT_NAMES.map((name): [ChatName, readonly Cost[]] => [name, []]),
+  // Every name has its list.
+) as Costs;
+
+function report({ found }: Bench, { name: work, per, chats }: Work, costs: Costs): void {
   const cpu = pick(costs, ({ cpuUs }) => cpuUs);
   const perSecond = pick(costs, (cost) => cost.perSecond);
-  for (const name of CHAT_NAMES) {
-    const of = (what: string): string => `${pace}, ${what}: ${CHATS[name].title}`;
-    found(figure(of('CPU'), 'µs/token', cpu[name]));
-    for (const other of ['plain', 'guarded'] as const) {
+  for (const name of chats) {
+    const of = (what: string): string => `${work}, ${what}: ${CHATS[name].title}`;
+    found(figure(of('CPU'), `µs/${per}`, cpu[name]));
+    for (const other of ['plain', 'careful', 'guarded'] as const) {
       if (name === other) continue;
       found(figure(of(`to ${CHATS[other].title}`), 'x', ratios(cpu[name], cpu[other])));
     }
-    found(figure(of('throughput'), 'tokens/s', perSecond[name]));
+    found(figure(of('throughput'), `${per}s/s`, perSecond[name]));
   }
 }
 
-interface Task {
-  readonly how: string;
-  readonly tokens: number;
-  readonly together: number;
-  readonly streams: number;
+interface Task extends Omit<Work, 'name' | 'chats'> {
   readonly database: pg.Pool;
 }
 
 /** Asks, reads, and waits until everything that is to be saved is there: saving belongs to the cost. */
 async function run(server: Server, chat: Chat, task: Task): Promise<Cost> {
-  const { how, tokens, together, streams, database } = task;
+  const { how, tokens, together, streams, database, per } = task;
   const before = await server.usage();
   const startMs = performance.now();
-  await atATime(together, streams, async () => {
+  const left = Array(streams).keys();
+  const client = async (): Promise<void> => {
     const connection = await connectTo(server.port);
-    await connection.read(`/chat/${how}-${tokens}`);
+    // All clients share the one iterator.
+    for (const _ of left) await connection.read(`/chat/${how}-${tokens}`);
     connection.close();
-  });
+  };
+  await Promise.all(Array.from({ length: together }, client));
   const seconds = (performance.now() - startMs) / 1_000;
   await saved(database, chat, streams);
   const after = await server.usage();
-  const count = streams * tokens;
+  const count = per === 'token' ? streams * tokens : streams;
   return { cpuUs: (after.cpuUs - before.cpuUs) / count, perSecond: count / seconds };
 }
 

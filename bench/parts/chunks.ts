@@ -24,6 +24,16 @@ const LONG = [
 ] as const satisfies readonly Shape[];
 const SHORT: Shape = { name: '8 a tick in streams of 200', chunks: 200, aTick: 8, streams: 200 };
 
+/** What anybody would have to do, and what is compared with it. */
+const LEAST = ['byHand', 'oneWrite'] as const satisfies readonly VariantName[];
+const OURS: ReadonlySet<VariantName> = new Set([
+  'observe',
+  'guard',
+  'journal',
+  'flush20',
+  'everything',
+]);
+
 /** Processes of each variant. */
 const GENERATIONS = 4;
 const ROUNDS = { rounds: 3, warmUp: 1 };
@@ -79,6 +89,9 @@ function report({ found }: Bench, shape: Shape, costs: Costs): void {
     const of = (what: string): string => `${shape.name}, ${what}: ${VARIANTS[name].title}`;
     found(figure(of('CPU'), 'µs/chunk', cpu[name]));
     if (name !== 'express') found(figure(of('to bare'), 'x', ratios(cpu[name], cpu.express)));
+    for (const least of OURS.has(name) ? LEAST : []) {
+      found(figure(of(`to ${VARIANTS[least].title}`), 'x', ratios(cpu[name], cpu[least])));
+    }
     found(figure(of('throughput'), 'chunks/s', perSecond[name]));
   }
   const onTop = differences(cpu[WITH_JOURNAL], cpu.guard);

@@ -15,6 +15,7 @@ import { benchRelay } from './relay.ts';
 import { benchSaves } from './saves.ts';
 import { benchScale } from './scale.ts';
 import { benchScrape } from './scrape.ts';
+import { benchSetups } from './setups.ts';
 
 export const PARTS: readonly Part[] = [
   { name: 'chunks', about: 'CPU a chunk and chunks a second of every variant', run: benchChunks },
@@ -30,6 +31,11 @@ export const PARTS: readonly Part[] = [
   { name: 'recovery', about: 'the journal of a dead process', run: benchRecovery },
   { name: 'catch-up', about: 'messages that waited for the store', run: benchCatchUp },
   { name: 'relay', about: 'streams that other instances read on', run: benchRelay },
+  {
+    name: 'setups',
+    about: 'TLS, HTTP/2, compression, OpenTelemetry, newer Nodes',
+    run: benchSetups,
+  },
   { name: 'profile', about: 'where the time of a guarded stream goes', run: benchProfile },
   {
     name: 'endurance',

@@ -12,8 +12,8 @@ const FOLLOWED = { streams: 20, tokens: 100, gapMs: 50 };
 /** A reader that begins catches up first; ages are taken from so much later on. */
 const CATCH_UP_MS = 1_000;
 
-/** Instances are killed while each has so many streams, after so long. */
-const KILLED = { streams: 20, tokens: 1_000, gapMs: 20, afterMs: 2_000, kills: 5 };
+/** Instances are killed while each has so many streams, at a random moment between two flushes. */
+const KILLED = { streams: 20, tokens: 1_000, gapMs: 20, afterMs: 2_000, flushMs: 250, kills: 4 };
 const QUICK = { kills: 1 };
 
 /** A reader that got nothing for so long will get no more: longer than a lease and the wait for a claim. */
@@ -90,7 +90,7 @@ export async function measureLoss(
       });
       return got;
     });
-    await sleep(KILLED.afterMs);
+    await sleep(KILLED.afterMs + Math.random() * KILLED.flushMs);
     await owner.kill();
     await Promise.all(
       (await Promise.all(seen)).map(async ({ id, stamps }) => {

@@ -26,6 +26,7 @@ export interface Chat {
 }
 
 const OWN = 'bench_answers';
+const GUARDED = 'lastchunk_messages';
 
 /** In the order in which they are shown. */
 export const CHATS = {
@@ -33,21 +34,20 @@ export const CHATS = {
     title: 'plain fetch handler',
     handlers: async ({ baseURL }) => [plain(baseURL)],
   },
-  guarded: {
-    title: 'under guard()',
-    table: 'lastchunk_messages',
-    handlers: async ({ load, journal, connectionString, baseURL }) => {
-      const { lastchunk } = await load('index.js');
-      const { postgres } = await load('postgres/index.js');
-      const store = postgres({ connectionString, migrate: true });
-      // The very handler of the line above, and this in front of it.
-      return [lastchunk({ store, journal }).guard(), plain(baseURL)];
-    },
-  },
   careful: {
-    title: 'careful, by hand',
+    title: 'by hand',
     table: OWN,
     handlers: async ({ baseURL, save }) => [careful(baseURL, save)],
+  },
+  unjournaled: {
+    title: 'guard(), no journal',
+    table: GUARDED,
+    handlers: (parts) => guarded(parts, false),
+  },
+  guarded: {
+    title: 'guard()',
+    table: GUARDED,
+    handlers: (parts) => guarded(parts, parts.journal),
   },
   sdk: {
     title: 'AI SDK 6',
@@ -84,6 +84,17 @@ function plain(baseURL: string): Handler {
     for await (const piece of body) res.write(piece);
     res.end();
   };
+}
+
+/** The very handler of `plain`, and a guard in front of it. */
+async function guarded(
+  { load, connectionString, baseURL }: ChatParts,
+  journal: string | false,
+): Promise<readonly Handler[]> {
+  const { lastchunk } = await load('index.js');
+  const { postgres } = await load('postgres/index.js');
+  const store = postgres({ connectionString, migrate: true });
+  return [lastchunk({ store, journal }).guard(), plain(baseURL)];
 }
 
 /** What a careful team writes: everything read is saved, whatever happens, and before the client is told the end. */

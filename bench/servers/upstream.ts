@@ -1,6 +1,6 @@
 /**
  * A model that costs its callers nothing but their own work: an OpenAI-compatible endpoint on this machine. The name of
- * the model says what to do: `paced-200` says 200 tokens, one every ten milliseconds; `fast-200` as fast as it goes;
+ * the model says what to do: `paced-200` says 200 tokens, one every twenty milliseconds; `fast-200` as fast as it goes;
  * `reset-200`, `stall-200`, `error-200` and `cut-200` break at half of them.
  */
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { serve } from '../child.ts';
 import { CHUNK, DONE, FINISH } from '../frames.ts';
 
-const PACE_MS = 10;
+const PACE_MS = 20;
 
 /** How it breaks. */
 const BREAKS: Readonly<Record<string, (res: ServerResponse) => void>> = {

@@ -48,7 +48,7 @@ export const VARIANTS = {
     middleware: async () => byHand(),
   },
   oneWrite: {
-    title: 'the least, and one write a tick',
+    title: 'the least and one write a tick',
     middleware: async ({ journal }) => byHand(journal),
   },
   observe: {
