@@ -10,6 +10,8 @@ import { waitUntil } from './wait.ts';
 export interface App {
   /** Where it listens now; waits while it is being started again. */
   url(): Promise<string>;
+  /** The same for HTTP/2 without TLS. */
+  http2Url(): Promise<string>;
   /** Where it listens, or `undefined` while it does not. */
   readonly address: string | undefined;
   /** The same for HTTP/2 without TLS. */
@@ -100,6 +102,7 @@ export function createApp(options: AppOptions): App {
       return child === undefined ? 0 : innerPid(child, options.ownPids);
     },
     url: () => waitUntil('the app listens', () => address),
+    http2Url: () => waitUntil('the app listens', () => address && said.http2Url),
     start: async () => {
       asked = false;
       said = {};

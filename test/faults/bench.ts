@@ -6,7 +6,7 @@ import type { Random } from '../../demo/random.ts';
 import { postgres } from '../../src/postgres/index.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { createApp, type App, type AppOptions } from './app.ts';
-import { converse } from './client.ts';
+import { converse, converseHttp2 } from './client.ts';
 import { drawConversation, type Conversation, type Drawing } from './conversation.ts';
 import { judgeAll, type Row, type StoredId, type Tally } from './judge.ts';
 import { waitUntil } from './wait.ts';
@@ -181,7 +181,9 @@ export async function createBench(options: {
       const client = async (): Promise<void> => {
         for (const conversation of queue) {
           const app = typeof to === 'function' ? to(conversation) : to;
-          await converse(conversation, await app.url());
+          await (conversation.isHttp2
+            ? converseHttp2(conversation, await app.http2Url())
+            : converse(conversation, await app.url()));
           onDone();
         }
       };

@@ -130,7 +130,15 @@ export function converseHttp2(conversation: Conversation, base: string): Promise
       reader.head(headers[':status'], (name) => headerOf(headers[name]));
     });
     stream.on('error', () => {});
-    stream.on('data', (bytes: Buffer) => reader.body(bytes));
+    const { tape, leave } = conversation;
+    stream.on('data', (bytes: Buffer) => {
+      tape?.add(bytes);
+      reader.body(bytes);
+    });
+    stream.on('end', () => {
+      // A stream that was reset ends too.
+      if (tape !== undefined) tape.isWhole = leave === undefined && stream.rstCode === 0;
+    });
     stream.on('close', () => session.destroy());
     stream.end(JSON.stringify(conversation.ask));
   });

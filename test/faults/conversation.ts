@@ -41,6 +41,8 @@ export interface Conversation {
   readonly leave: Leave | undefined;
   /** The client pauses again and again, so that its connection fills up. */
   readonly isSlow: boolean;
+  /** It asks over HTTP/2. */
+  readonly isHttp2: boolean;
   /** The app may be ended during this stream, so that a part of the text is a good end too. */
   mayBeInterrupted: boolean;
   /** The text of all frames that arrived. */
@@ -81,6 +83,8 @@ export interface Drawing {
   /** How often each token is said; default 1. */
   readonly times?: number;
   readonly isSlow?: boolean;
+  /** Asks over HTTP/2, which the handler `plain` serves. Default false. */
+  readonly isHttp2?: boolean;
   /** Bytes and times are kept. */
   readonly isTaped?: boolean;
   /** Some leave by closing one half of the connection. Default false. */
@@ -107,6 +111,7 @@ export function drawConversation(random: Random, number: number, drawing: Drawin
     },
     leave: atOnce || stays ? undefined : leave,
     isSlow,
+    isHttp2: drawing.isHttp2 === true,
     mayBeInterrupted,
     get seen() {
       return typeof seen === 'number' ? textOf().slice(0, seen) : seen;

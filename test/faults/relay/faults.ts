@@ -2,17 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../app.ts';
 import type { Bench } from '../bench.ts';
-import type { Conversation, Drawing, HandlerKind } from '../conversation.ts';
+import type { Conversation } from '../conversation.ts';
 import type { Fault } from '../fault.ts';
+import { hasPgBouncer } from '../pgbouncer.ts';
 import { waitUntil } from '../wait.ts';
-import { Fleet, UNTOLD_MS, withoutEngine, type Engine, type FleetOptions } from './fleet.ts';
+import { away, cut, pooled } from './engine-faults.ts';
+import { type Fleet, UNTOLD_MS, withoutEngine, type Engine } from './fleet.ts';
 import { checkReadings, readAtRandom, readFrom, type Reading } from './readers.ts';
-
-/** Those with which a relay has to do with bytes in another way each; `encoded` writes gzip. */
-const HANDLERS: readonly HandlerKind[] = ['express', 'plain', 'compressed', 'encoded'];
-
-/** Slower than an exchange: most of a stream is told while it is live. */
-const SLOW: Omit<Drawing, 'prefix'> = { gapMs: [30, 70], isTaped: true };
+import { arrived, drawMixed, SLOW, withFleet, type World } from './world.ts';
 
 /** All of them, over one engine. */
 export function relayFaults(engine: Engine): readonly Fault[] {
@@ -26,43 +23,25 @@ export function relayFaults(engine: Engine): readonly Fault[] {
     ...more,
   });
   const inFleet =
-    (act: (world: World) => Promise<void>, options?: Partial<FleetOptions>): Fault['run'] =>
+    (act: (world: World) => Promise<void>): Fault['run'] =>
     (bench, streams) =>
-      withFleet(bench, { engine, ...options }, (fleet) => act({ bench, fleet, streams }));
+      withFleet(bench, { engine }, (fleet) => act({ bench, fleet, streams }));
   const mayBeUnconfirmed = { mayBeUnconfirmed: true } as const;
   return [
     of('killed', 'instances and disks gone', inFleet(killed)),
+    of('away', 'engine crashes', inFleet(away), mayBeUnconfirmed),
+    of('cut', 'engine loses answers', (bench, streams) => cut(bench, streams, engine)),
     of('frozen', 'owner stopped past its lease', inFleet(frozen), mayBeUnconfirmed),
     of('rolling', 'every instance replaced under load', inFleet(rolling)),
     of('readers', '200 readers on one stream', inFleet(manyReaders)),
+    ...(engine === 'postgres'
+      ? [
+          of('pooled', 'through PgBouncer', pooled, {
+            impossible: () => (hasPgBouncer() ? undefined : 'there is no program pgbouncer'),
+          }),
+        ]
+      : []),
   ];
-}
-
-interface World {
-  readonly bench: Bench;
-  readonly fleet: Fleet;
-  readonly streams: number;
-}
-
-async function withFleet(
-  bench: Bench,
-  options: FleetOptions,
-  act: (fleet: Fleet) => Promise<void>,
-): Promise<void> {
-  const fleet = await Fleet.open(bench, options);
-  try {
-    await act(fleet);
-    await fleet.end();
-  } finally {
-    await fleet.remove();
-  }
-}
-
-/** A share of each way to write. */
-function drawMixed(bench: Bench, count: number, drawing: Omit<Drawing, 'prefix'>): Conversation[] {
-  const share = Math.ceil(count / HANDLERS.length);
-  const drawn = HANDLERS.flatMap((handler) => bench.draw(share, { ...SLOW, ...drawing, handler }));
-  return bench.random.shuffle(drawn);
 }
 
 /** Killed at random moments, one after the other, with their disks, while others read on everywhere. */
@@ -188,8 +167,4 @@ async function readInTwo(
   if (begun.status !== 200) return begun;
   const rest = await readFrom(second, of, offset + begun.bytes.length);
   return { ...rest, offset, bytes: Buffer.concat([begun.bytes, rest.bytes]) };
-}
-
-function arrived(conversations: readonly Conversation[]): number {
-  return conversations.reduce((sum, { tokens }) => sum + tokens, 0);
 }

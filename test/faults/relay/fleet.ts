@@ -85,10 +85,15 @@ export class Fleet {
     return new Fleet(bench, apps, redis);
   }
 
+  /** The same instances, as a list that is not empty. */
+  get oneOrMore(): readonly [App, ...App[]] {
+    return atLeastOne(this.apps);
+  }
+
   /** Runs streams, each on an instance of its own choice. */
   run(conversations: readonly Conversation[], atOnce?: number): Promise<void> {
     const choose = (conversation: Conversation): App => {
-      const app = this.#bench.random.pick(atLeastOne(this.apps));
+      const app = this.#bench.random.pick(this.oneOrMore);
       this.#owners.set(conversation, app);
       return app;
     };
