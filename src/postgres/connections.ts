@@ -1,7 +1,7 @@
 /**
- * The connections of the store: a pool that nothing else can close, exhaust or break, and the ways to
- * run a transaction on it. A client that met any error is closed, never given back: its state is unknown, and a new
- * connection costs little compared with a lost message.
+ * The connections of the store: a pool that nothing else can close, exhaust or break, and the ways to run a transaction on it. After any
+ * error a client is closed and never returned to the pool: its state is unknown, and a new connection costs little compared with a lost
+ * message.
  */
 import { createHash } from 'node:crypto';
 import type { PostgresSettings } from './options.ts';
@@ -10,20 +10,20 @@ import { isObject } from '../core/values.ts';
 import type { PgClient, PgModule, PgPool, PgPoolClient, PgResult } from '../core/pg-shapes.ts';
 import { runInOneTrip, Sessions, speaksProtocol } from './session.ts';
 
-/** What the pool is doing; gauges. */
+/** The state of the pool, as gauges. */
 export interface PoolGauges {
-  /** Open connections, or being opened. */
+  /** Connections that are open or being opened. */
   readonly total: number;
   readonly idle: number;
   /** Saves waiting for a connection. */
   readonly waiting: number;
-  /** The bound of `total`. */
+  /** The maximum of `total`. */
   readonly max: number;
 }
 
-/** Which database a connection is for, as the driver reads address, parts and environment (`PGHOST`, `PGSSLMODE` …). */
+/** The database that a connection goes to, as the driver derives it from options and environment (`PGHOST`, `PGSSLMODE` …). */
 export interface Destination {
-  /** Of a socket its directory; '' where the driver knows none. */
+  /** For a Unix socket its directory; '' where the driver has no host. */
   readonly host: string;
   readonly port: string;
   readonly database: string;
@@ -46,8 +46,8 @@ export function destinationOf(pg: PgModule, connection: object): Destination | u
 }
 
 /**
- * Names the database and the table that messages go to, in 16 hex digits: a hash of host, port, database and table, or of
- * the first three where the app writes itself. `undefined` where the driver does not tell the address.
+ * Identifies the database and the table of the messages by 16 hex digits: a hash of host, port, database and table, or of the first three
+ * with the option `write`. `undefined` where the driver does not expose the address.
  */
 export function fingerprintOf(
   pg: PgModule,
@@ -68,7 +68,7 @@ export class Connections {
   readonly #settings: PostgresSettings;
   readonly #onError: (error: unknown) => void;
 
-  /** Connects to nothing yet. `onError` gets what idle and lent connections meet between queries. */
+  /** Opens no connection yet. `onError` receives the errors of idle and lent connections that break. */
   constructor(pg: PgModule, settings: PostgresSettings, onError: (error: unknown) => void) {
     this.#pg = pg;
     this.#pool = openPool(pg, settings, onError);
@@ -78,8 +78,8 @@ export class Connections {
   }
 
   /**
-   * One statement in its own transaction and one round trip. It may be planned once for all: only for a
-   * statement whose plan is the same for an empty table and a full one. `name` is what traces call it.
+   * Runs one statement in its own transaction, in one round trip where the driver allows it. The server may plan it only once for each
+   * connection: use this only for a statement whose plan is the same for an empty table and a full one. `name` is the name in traces.
    */
   run(text: string, values: readonly unknown[], name?: string): Promise<PgResult> {
     const statement = { text, values, ...(name !== undefined && { name }) };
@@ -93,7 +93,7 @@ export class Connections {
     });
   }
 
-  /** A transaction around `work`. READ COMMITTED: each statement sees what others committed before it. */
+  /** Runs `work` in a transaction. READ COMMITTED: each statement sees what others committed before it. */
   transaction<T>(work: (client: PgClient) => Promise<T>): Promise<T> {
     return this.#lend((client) => this.#inTransaction(client, work));
   }
@@ -116,7 +116,7 @@ export class Connections {
     return { total, idle, waiting, max: this.#settings.maxConnections };
   }
 
-  /** Waits for running statements, whose time is bounded. */
+  /** Waits for running statements, whose time is limited, and closes the pool. */
   close(): Promise<void> {
     return this.#pool.end();
   }
@@ -131,7 +131,7 @@ export class Connections {
     return result;
   }
 
-  /** What fails here has seen no message yet, so the log may say it: TLS, a password function, a full pool. */
+  /** An error here comes before any message is sent, so its text may be logged: TLS, a password function, a full pool. */
   async #connect(): Promise<PgPoolClient> {
     try {
       return await this.#pool.connect();
@@ -140,10 +140,13 @@ export class Connections {
     }
   }
 
-  /** Lends a client to `work`: given back when it resolves, closed when it rejects or the connection breaks. */
+  /**
+   * Lends a client to `work`. The client returns to the pool when `work` resolves; it is closed when `work` rejects or the connection
+   * breaks.
+   */
   async #lend<T>(work: (client: PgPoolClient) => Promise<T>): Promise<T> {
     const client = await this.#connect();
-    // The pool listens to idle clients only; a lent one that is killed would end the process too.
+    // The pool listens to idle clients only: without a listener, the error of a lent client would end the process.
     let onBroken: (error: Error) => void = () => undefined;
     const broken = new Promise<never>((_, reject) => {
       onBroken = reject;
@@ -168,7 +171,7 @@ function addressOf(pg: PgModule, connection: object): string {
     const { host = '', port = '', database = '' } = destinationOf(pg, connection) ?? {};
     return port === '' ? 'postgres://' : `postgres://${host}:${port}/${database}`;
   } catch {
-    // The first connection reports what is wrong with it.
+    // The first attempt to connect reports the error.
     return 'postgres://';
   }
 }
@@ -187,20 +190,20 @@ function openPool(
   });
   // Without a listener, a connection that is killed while idle would end the process.
   pool.on('error', (error) => {
-    // pg puts the whole client on the error, which must not be logged.
+    // pg adds the whole client to the error; it must not be logged.
     Reflect.deleteProperty(error, 'client');
     onError(error);
   });
-  // The pool's listener goes in the tick a client is lent, ours comes when the promise of it is awaited. What is
-  // said in between (a server that greets and kills in one packet) fails the next query; without a listener it
-  // would end the process.
+  // The pool removes its listener in the tick in which it lends a client, and `#lend` adds one only after its `await`. An error in between
+  // (a server that accepts and terminates a connection in one packet) makes the next query fail; without this listener it would end the
+  // process.
   pool.on('connect', (client) => void client.on('error', () => undefined));
   return pool;
 }
 
 /**
- * One simple query: three statements, one round trip. The level is named because a role may default to
- * another; code between two statements that never comes back must not keep its locks.
+ * One simple query: three statements, one round trip. The isolation level is explicit because a role may have another default. The idle
+ * timeout releases the locks where the code between two statements never continues.
  */
 function begin(timeoutMs: number): string {
   return (
@@ -220,9 +223,9 @@ const POOL = {
   application_name: 'lastchunk',
   keepAlive: true,
   keepAliveInitialDelayMillis: 10_000,
-  // Follows a failover or a new password within the hour, also where nothing breaks.
+  // Each connection is replaced within an hour, so that a failover or a new password takes effect even if no connection breaks.
   maxLifetimeSeconds: 3_600,
-  // One connection stays: the first message after a quiet time holds a terminal frame like any other.
+  // One connection stays open: after a quiet time, too, a terminal frame waits for a save, which must not wait for a connect.
   min: 1,
   idleTimeoutMillis: 30_000,
   // An idle connection must not keep the process running.

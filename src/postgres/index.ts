@@ -1,6 +1,6 @@
 /**
  * `lastchunk/postgres`: the message store over PostgreSQL, with its own pool, its own table or the app's own
- * SQL. It knows nothing of streams; it keeps what it is given, once, and says clearly when it cannot.
+ * SQL. It does not depend on streams. It stores each message once, or rejects with the reason.
  */
 import '../core/supported-node.ts';
 import { once } from 'node:events';
@@ -43,24 +43,24 @@ export type {
   WriteMessages,
 };
 
-/** What the store tells beside its results. Called after the fact; must not throw. */
+/** Events that the store reports besides its results. Called after the fact; must not throw. */
 export interface PostgresListener {
-  /** A message asked for an id that belongs to another stream, and was saved under another one. */
+  /** The requested id of a message belongs to another stream; the message was saved under another id. */
   onIdConflict?(conflict: IdConflict): void;
-  /** A connection broke while nothing waited for its answer, or migrating at start failed. */
+  /** A connection broke, or the migration at the start failed. */
   onError?(error: unknown): void;
 }
 
 /** A message store over PostgreSQL. */
 export interface PostgresStore extends MessageStore {
   /**
-   * Names database and table, in 16 hex digits. A journal carries it, so that no other store's process saves what is in
-   * it. `undefined` where the driver does not tell the address.
+   * Identifies database and table by 16 hex digits. A journal records it, so that no process with another store saves its messages.
+   * `undefined` where the driver does not expose the address.
    */
   readonly fingerprint: string | undefined;
   /**
-   * Commits all messages, or rejects with the error of `pg`. Then some of them may be there already: saving
-   * again does no harm. Rejects with `closed` after `close`.
+   * Commits all messages, or rejects with the error of `pg`. After a rejection some of them may be stored; it is safe to save them again.
+   * Rejects with `closed` after `close`.
    */
   save(messages: readonly Message[]): Promise<void>;
   /** Whether the database answers; `false` also once `signal` aborts. Never rejects. */
@@ -68,23 +68,23 @@ export interface PostgresStore extends MessageStore {
   /** Where the database is: `postgres://host:port/database`, without user and password. */
   readonly address: string;
   /**
-   * Resolves when a message could be saved now: the database answers and the table is there. Rejects with what is wrong, by
-   * the error of `pg`, or `not-migrated`. With `write` only the connection is tried.
+   * Resolves if a message could be saved now: the database answers and the table exists. Else rejects with the error of `pg` or with
+   * `not-migrated`. With `write` only the connection is checked.
    */
   check(): Promise<void>;
-  /** What the pool is doing now. */
+  /** The state of the pool now. */
   pool(): PoolGauges;
-  /** Makes or updates the table, also without the option `migrate`. */
+  /** Creates or updates the table, whether or not the option `migrate` is set. */
   migrate(): Promise<Migrated>;
-  /** Names the one listener; a second call replaces the first. */
+  /** Sets the listener; a second call replaces it. */
   listen(listener: PostgresListener): void;
-  /** Waits for saves that are running, then closes the pool. A second call does nothing more. */
+  /** Waits for saves that are running, then closes the pool. A second call returns the same promise. */
   close(): Promise<void>;
 }
 
 /**
- * Makes the store. Throws `bad-option` for a mistake in the options and `missing-peer` without `pg`; a database
- * that does not answer is not a mistake: saves reject until it does.
+ * Makes the store. Throws `bad-option` for a mistake in the options and `missing-peer` without `pg`; while the database does not answer,
+ * saves reject.
  */
 export function postgres(options: PostgresOptions): PostgresStore {
   const settings = checkOptions(options);
@@ -101,7 +101,7 @@ export function postgres(options: PostgresOptions): PostgresStore {
     running.add(promise);
     return promise.finally(() => running.delete(promise));
   };
-  // A failure at start only goes to `onError`: the first save tries again.
+  // A failure at the start is only reported to `onError`: the first save tries again.
   run(ready).catch((error: unknown) => listener.onError?.(error));
   return {
     fingerprint: fingerprintOf(pg, settings),
@@ -123,7 +123,7 @@ export function postgres(options: PostgresOptions): PostgresStore {
       listener = next;
     },
     close() {
-      // A pool that is ended first would leave a save that is between two statements without its answer.
+      // The pool is closed last: a save between two transactions still needs a connection.
       closing ??= Promise.allSettled(running).then(() => connections.close());
       return closing;
     },
@@ -156,7 +156,7 @@ function createSave(connections: Connections, { table, write }: PostgresSettings
   }
   return async (messages) => {
     const { rows, clashing } = uniqueRows(messages.map(toRow));
-    // Conflicts with ids of older rows are left to the app's SQL; only within one batch are streams kept apart here.
+    // The app's SQL handles conflicts with the ids of existing rows; only streams of one batch with the same id are separated here.
     const renamed = clashing.map((row) => underId(row, row.stream_id));
     const storable = [...rows, ...renamed].map(toStorableMessage);
     await connections.transaction((client) => write(client, storable));
@@ -168,7 +168,7 @@ async function pingUnlessAborted(connections: Connections, signal?: AbortSignal)
   if (signal === undefined) return connections.ping();
   if (signal.aborted) return false;
   const done = new AbortController();
-  // Both abort and the end of the ping take the listener away.
+  // Both the abort and the end of the ping remove the listener.
   const aborted = once(signal, 'abort', { signal: done.signal }).then(
     () => false,
     () => false,

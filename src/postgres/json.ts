@@ -1,17 +1,16 @@
 /**
- * JSON that jsonb takes, out of anything. What an app puts into metadata and what an upstream puts into a
- * payload must never be the reason that a message cannot be stored, so a value that has no place in jsonb
- * is replaced by a word that says so.
+ * Converts any value to JSON that jsonb accepts. The metadata of an app and the payloads of an upstream must never prevent a message from
+ * being stored, so a value that jsonb cannot hold is replaced by a text that says so.
  */
 import { isObject } from '../core/values.ts';
 
-/** A JSON text, and how many characters of its strings and keys had to be replaced by U+FFFD. */
+/** A JSON text, and how many characters of its strings and keys were replaced by U+FFFD. */
 export interface JsonbText {
   readonly json: string;
   readonly replaced: number;
 }
 
-/** Makes a JSON text that jsonb takes, from any value. Never throws. */
+/** Makes a JSON text that jsonb accepts, from any value. Never throws. */
 export function jsonbText(value: unknown): JsonbText {
   const json = toJson(value);
   if (!BAD_ESCAPE.test(json)) return { json, replaced: 0 };
@@ -29,7 +28,7 @@ function toJson(value: unknown): string {
     const json = JSON.stringify(value) ?? 'null';
     return isDeep(json) ? JSON.stringify(tame(JSON.parse(json), [])) : json;
   } catch {
-    // Circular, too deep, a BigInt, a `toJSON` or getter that throws: the slow way takes them all.
+    // Circular, too deep, a BigInt, a `toJSON` or getter that throws: `tame` replaces each of them.
   }
   try {
     return JSON.stringify(tame(value, [])) ?? 'null';
@@ -39,7 +38,7 @@ function toJson(value: unknown): string {
   }
 }
 
-/** Brackets count outside of strings only. */
+/** Whether brackets nest deeper than `MAX_DEPTH`; those inside strings do not count. */
 function isDeep(json: string): boolean {
   let depth = 0;
   for (let at = 0; at < json.length; at++) {
@@ -71,7 +70,7 @@ function endOfString(json: string, start: number): number {
   return json.length;
 }
 
-/** A copy that `JSON.stringify` takes. `ancestors` are the objects around it; their number is the depth. */
+/** A copy that `JSON.stringify` accepts. `ancestors` are the objects around it; their number is the depth. */
 function tame(value: unknown, ancestors: readonly object[]): unknown {
   if (typeof value === 'bigint') return value.toString();
   if (!isObject(value)) return value;
@@ -93,9 +92,9 @@ function tame(value: unknown, ancestors: readonly object[]): unknown {
 }
 
 /**
- * Deeper values are cut. PostgreSQL parses jsonb recursively: with the smallest `max_stack_depth` (100 kB)
- * it takes 500 levels, with the default (2 MB) over 10 000; `JSON.stringify` takes over 3 000. The error
- * would be 54001, which does not say "this message" and would be tried again for ever.
+ * Deeper values are cut. PostgreSQL parses jsonb recursively: with the smallest `max_stack_depth` (100 kB) it takes 500 levels, with the
+ * default (2 MB) over 10 000; `JSON.stringify` takes over 3 000. The error would be 54001, which is no refusal of this message, so the save
+ * would be retried for ever.
  */
 const MAX_DEPTH = 256;
 
@@ -105,8 +104,8 @@ const UNREADABLE = '[lastchunk: unreadable]';
 const TOO_LONG = '[lastchunk: too long]';
 
 /**
- * `JSON.stringify` writes NUL as \u0000 and a lone surrogate as \udXXX, and nothing else looks like these
- * but an escaped backslash before such letters; so escapes are taken one by one, as pairs.
+ * `JSON.stringify` writes NUL as \u0000 and a lone surrogate as \udXXX. Only an escaped backslash before such letters looks the same, so
+ * the pattern matches every escape, including the pair of backslashes.
  */
 const ESCAPE = /\\(?:(u0000|ud[89a-f][0-9a-f]{2})|[^])/g;
 const BAD_ESCAPE = /\\u(?:0000|d[89a-f])/;

@@ -1,7 +1,7 @@
 /**
- * The table of the store, made and changed by numbered steps that only go forward. What was applied is
- * recorded per table in `lastchunk_migrations`. Any number of processes may migrate at once: a lock that ends
- * with its transaction, so that it also works behind PgBouncer, lets one through at a time.
+ * Creates and changes the table of the store by numbered steps that only go forward. Applied steps are recorded for each table in
+ * `lastchunk_migrations`. Any number of processes may migrate at once: a lock lets one of them run at a time. The lock ends with its
+ * transaction, so it also works behind PgBouncer.
  */
 import type { Connections } from './connections.ts';
 import type { PgClient } from '../core/pg-shapes.ts';
@@ -16,8 +16,8 @@ export interface Migrated {
 }
 
 /**
- * Brings a table, or what else has `steps` of its own under the name of `table`, to the newest version. Rejects with the error
- * of `pg` when that cannot be done.
+ * Migrates a table to the newest version; with `steps`, the tables that these steps create, recorded under the name of `table`. Rejects
+ * with the error of `pg`.
  */
 export async function migrate(
   connections: Connections,
@@ -25,7 +25,7 @@ export async function migrate(
   steps: readonly Migration[] = MIGRATIONS,
 ): Promise<Migrated> {
   const newest = newestOf(steps);
-  // First without the lock and without CREATE: a role that may only write starts with a table that is ready.
+  // Checked first without the lock and without CREATE: so a role that may only write can start when the table is up to date.
   const before = await connections.transaction((client) => currentVersion(client, table));
   if (before >= newest) return { version: before, applied: [] };
   return connections.transaction(async (client) => {
@@ -40,14 +40,14 @@ export async function migrate(
         [shortName(table), step.version, step.name],
       );
     }
-    // A database that a newer lastchunk has changed stays as it is.
+    // A table that a newer lastchunk has migrated stays as it is.
     return { version: Math.max(version, newest), applied: missing.map((step) => step.name) };
   });
 }
 
 /**
- * The version that the table, or what else has `steps` of its own, is at (0: never made) and the newest that this code knows. Changes nothing. Rejects with the
- * error of `pg`.
+ * The recorded version of a table, or of the tables that `steps` create (0: never created), and the newest version that this code knows.
+ * Changes nothing. Rejects with the error of `pg`.
  */
 export async function versionOf(
   connections: Connections,
@@ -59,8 +59,8 @@ export async function versionOf(
 }
 
 /**
- * What `migrate` does to a database without the table, or what else has `migrations` of its own, as one script for tools that migrate by themselves. It can be run
- * once; the record that it makes is the one that `migrate` looks at.
+ * The SQL script that does what `migrate` does in a database without the table, or without the tables that `migrations` create, for other
+ * migration tools. It can be run once; it records its steps where `migrate` looks for them.
  */
 export function migrationScript(
   table: Table,
@@ -73,7 +73,7 @@ export function migrationScript(
   return [unindented(migrationsTable(table)), ...steps].map((sql) => `${sql};\n`).join('\n');
 }
 
-/** Without the indentation of its last line, which closes it. */
+/** Removes the indentation of the last line, which closes the statement, from every line. */
 function unindented(sql: string): string {
   const [indent = ''] = /(?<=\n) *(?=\S[^\n]*$)/.exec(sql) ?? [];
   return sql.replaceAll(`\n${indent}`, '\n');
@@ -89,7 +89,7 @@ function migrationsTable({ migrationsSql }: Table): string {
       )`;
 }
 
-/** 0 when nothing was ever applied. */
+/** The recorded version; 0 when no step was applied. */
 async function currentVersion(client: PgClient, table: Table): Promise<number> {
   const known = await client.query('SELECT to_regclass($1) IS NOT NULL AS known', [
     table.migrationsSql,
@@ -102,7 +102,7 @@ async function currentVersion(client: PgClient, table: Table): Promise<number> {
   return Number(rows[0]?.['version'] ?? 0);
 }
 
-/** The record stands in the table's own schema, so it needs no schema in the name. */
+/** The table's name without its schema: the record is in the same schema. */
 function shortName(table: Table): string {
   return table.name.slice(table.name.indexOf('.') + 1);
 }
@@ -114,7 +114,7 @@ export interface Migration {
   readonly statements: (table: string) => readonly string[];
 }
 
-/** Never change a step that was released: add one. */
+/** Never change a released step: add a new one. */
 const MIGRATIONS: readonly Migration[] = [
   {
     version: 1,
@@ -168,5 +168,5 @@ export function createReadiness(
   };
 }
 
-/** One number for all tables and versions: "lastchun" as eight bytes of ASCII. */
+/** The key of the lock, one for all tables and versions: "lastchun" as eight bytes of ASCII. */
 const LOCK = '7809650172558341486';

@@ -1,4 +1,4 @@
-/** The options of `postgres()`, checked once at the start, and the driver, loaded when a store is made. */
+/** The options of `postgres()`, checked once at the start; and the driver `pg`, loaded when a store is created. */
 import { LastchunkError } from '../core/errors.ts';
 import { appPlaces, loadPeer } from '../core/load-peer.ts';
 import {
@@ -35,7 +35,7 @@ export type WriteMessages = (
   messages: readonly StorableMessage[],
 ) => Promise<unknown>;
 
-/** The module `pg`. Structural, so that the declarations of this package need no types of it. */
+/** The module `pg`. A structural type, so that this package does not need the types of `pg`. */
 export interface PgDriver {
   readonly Pool: new (...args: never[]) => object;
   readonly Query: new (...args: never[]) => object;
@@ -48,17 +48,17 @@ export interface PostgresOptions {
   readonly connection?: PgConnection | undefined;
   /** `table` or `schema.table`. Default `lastchunk_messages`. */
   readonly table?: string | undefined;
-  /** Makes and updates the table, at start and before the first save. Default `false`. */
+  /** Creates or updates the table, at the start and before the first save. Default `false`. */
   readonly migrate?: boolean | undefined;
-  /** Connections at most, 1 to 100. Default 4. */
+  /** Maximum number of connections, 1 to 100. Default 4. */
   readonly maxConnections?: number | undefined;
-  /** For a new connection, or for one to become free: 1 to 60 000 ms. Default 2 000. */
+  /** Timeout for a new connection, or for one to become free: 1 to 60 000 ms. Default 2 000. */
   readonly connectTimeoutMs?: number | undefined;
-  /** For each statement, on the server: 1 to 600 000 ms. Default 5 000. */
+  /** Timeout of each statement, on the server: 1 to 600 000 ms. Default 5 000. */
   readonly statementTimeoutMs?: number | undefined;
   /** The module `pg`; default the one that is installed. Needed in a bundle. */
   readonly pg?: PgDriver | undefined;
-  /** Writes messages into the app's own tables; `table` and `migrate` have no use then. */
+  /** Writes messages into the app's own tables; cannot be combined with `table` or `migrate: true`. */
   readonly write?: WriteMessages | undefined;
 }
 
@@ -74,7 +74,7 @@ export interface PostgresSettings {
   readonly write: WriteMessages | undefined;
 }
 
-/** Checks the options; throws `bad-option`. Whether the database answers is not asked here. */
+/** Checks the options; throws `bad-option`. Does not connect to the database. */
 export function checkOptions(options: PostgresOptions = {}): PostgresSettings {
   if (typeof options === 'string') {
     throw bad('postgres() takes options, not a string: postgres({ connectionString: … })');
@@ -109,7 +109,7 @@ export function checkOptions(options: PostgresOptions = {}): PostgresSettings {
 }
 
 /**
- * Checks the driver that was handed in, or loads the one that is installed. Throws `bad-option` for something that is not
+ * Checks the given driver, or loads the one that is installed. Throws `bad-option` for something that is not
  * `pg` and `missing-peer` where there is none to load, as in a bundle.
  */
 export function loadPg(given?: unknown, places: readonly string[] = appPlaces()): PgModule {
@@ -150,7 +150,7 @@ function checkConnection({ connectionString, connection }: PostgresOptions): obj
       '`connectionString` cannot be read as an address; characters such as # / ? @ in its password must be percent-encoded',
     );
   }
-  // Never shown: it holds a password, also when it is wrong.
+  // The value is never shown: it may contain a password even if it is invalid.
   throw bad(
     connectionString === undefined
       ? '`connectionString` is missing (is the environment variable set?); for PGHOST and the like give `connection: {}`'
@@ -158,7 +158,7 @@ function checkConnection({ connectionString, connection }: PostgresOptions): obj
   );
 }
 
-/** As `pg-connection-string` reads it: with spaces, and with no host for a socket's directory. */
+/** Accepts what `pg-connection-string` accepts: also spaces, and an address without a host, for a socket's directory. */
 function isAddress(text: string): boolean {
   const encoded = / |%[^a-f0-9]|%[a-f0-9][^a-f0-9]/i.test(text) ? encodeURI(text) : text;
   return URL.canParse(encoded) || URL.canParse(encoded.replace('@/', '@host/'));

@@ -1,6 +1,6 @@
 /**
- * Whether the table keeps what is written into it. A trigger, a rule or a policy may drop or change a row without an error,
- * and only reading it back shows that. The row is rolled back: nobody else ever sees it.
+ * Checks that the table keeps what is written into it. A trigger, a rule or a policy may drop or change a row without an error, and only
+ * reading the row back shows that. The transaction is rolled back, so no other session sees the row.
  */
 import { randomUUID } from 'node:crypto';
 import type { PgClient } from '../core/pg-shapes.ts';
@@ -8,7 +8,7 @@ import type { Connections } from './connections.ts';
 import { toRow } from './storable.ts';
 import { rowValues, statements, type Row, type Table } from './table.ts';
 
-/** What became of the row. `swallowed`: it is not there; `changed`: its text or whether it is complete is another. */
+/** `swallowed`: the row does not exist; `changed`: its `content` or `complete` differs from what was written. */
 type ReadBack = 'kept' | 'swallowed' | 'changed';
 
 /** Writes one complete message without a conversation, and reads it back. Rejects with the error of `pg`. */

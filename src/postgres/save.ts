@@ -1,9 +1,9 @@
 /**
- * Saving a batch. Nearly always it is one statement; rows that it did not write are then handled one by
- * one: there is a row of the same stream with a higher rank (nothing to do), or the id or the stream is already in the
- * table under another name (saved alone, under a free id).
+ * Saves a batch, nearly always with one statement. Rows that the statement did not write are then handled one by one. Either a row of the
+ * same stream has a higher rank (nothing to do), or the id belongs to another stream, or the stream has a row under another id (saved
+ * alone, under a free id).
  *
- * The stream identifies a message; its id is only what the app asked for. So a stream never gets
+ * The stream identifies a message; the id is only what the app requested. So a stream never gets
  * a second row, and a row whose id belongs to another stream is never changed, unless both wrote the same answer: one
  * conversation, one role, and the text of the row with the higher rank begins with that of the other.
  */
@@ -26,7 +26,7 @@ export interface IdConflict {
 export interface UniqueRows {
   /** Sorted by id: every process locks rows in the same order, so batches cannot deadlock. */
   readonly rows: readonly Row[];
-  /** Other streams that ask for an id which is in `rows`. */
+  /** Other streams that request an id which is in `rows`. */
   readonly clashing: readonly Row[];
 }
 
@@ -48,7 +48,7 @@ export function uniqueRows(rows: readonly Row[]): UniqueRows {
   return { rows: sorted, clashing };
 }
 
-/** Saves rows into the built-in table. Resolves, once all are committed, to the conflicts it met. */
+/** Saves rows into the built-in table. Resolves, once all are committed, to the messages that were saved under another id. */
 export async function saveRows(
   connections: Connections,
   sql: Statements,
@@ -64,7 +64,7 @@ export async function saveRows(
   return conflicts;
 }
 
-/** Runs the one statement; returns the rows that it could not settle. */
+/** Runs the one statement; returns the rows that it did not write and that still have to be saved. */
 async function unsettled(
   connections: Connections,
   sql: Statements,
@@ -73,9 +73,9 @@ async function unsettled(
   const written = await upsert(connections, sql, rows);
   if (written === undefined) return rows;
   if (written === rows.length) return [];
-  // Which were written is asked only now: an answer with a row for each would cost every batch. What is there under
-  // this very id was written, or refused by rank, which is a success as well. One question for all of
-  // them, because after an answer that was lost a whole batch is like this.
+  // Only now a query asks which rows were written: RETURNING would cost time in every batch. A row that is found under its id was written,
+  // or was not replaced because its rank is not lower, which is a success as well. One query covers all rows, because after a lost answer
+  // this concerns a whole batch.
   const kept = await connections.transaction((client) =>
     client.query(sql.kept, standingValues(rows)),
   );
@@ -83,7 +83,7 @@ async function unsettled(
   return rows.filter((row) => !settled.has(row.stream_id));
 }
 
-/** How many rows were written; `undefined` when one of them has its row under another id. */
+/** How many rows were written; `undefined` if the stream of one of them has a row under another id. */
 async function upsert(
   connections: Connections,
   sql: Statements,
@@ -104,9 +104,8 @@ async function upsert(
 }
 
 /**
- * Saves one row in its own transaction, where the plain way failed. Resolves to the id it had to take instead
- * of its own, or `undefined`. An insert waits for whoever inserts the same id or stream at this moment, so
- * what is asked after it sees their row.
+ * Saves one row in its own transaction, after the one statement did not write it. Resolves to the id under which it was saved instead of
+ * its own, or to `undefined`. An insert waits for a concurrent insert of the same id or stream, so the statements after it see that row.
  */
 async function saveContested(
   client: PgClient,
@@ -121,15 +120,15 @@ async function saveContested(
   if (await joins(client, sql, row)) return undefined;
   if (await inserts(underId(row, row.stream_id))) return row.stream_id;
   if (await improve(client, sql, row)) return undefined;
-  // Stream ids are not secret: somebody may have asked for one as a message id. Nobody can guess this one.
-  // What is in the way now is a constraint of the app's own, and 23505 will name it.
+  // Stream ids are not secret: a client may have requested one as a message id. A random UUID cannot be guessed. A conflict now can only
+  // come from a constraint of the app's own, and the error 23505 names it.
   const last = underId(row, randomUUID());
   const inserted = await client.query(sql.insert, rowValues(last));
   if (inserted.rowCount === 1) return last.id;
   throw notWritten('INSERT');
 }
 
-/** True when the stream has a row, which is now the better of the two. */
+/** Replaces the row of this stream, if the rank of `row` is higher. False if the stream has no row. */
 async function improve(client: PgClient, sql: Statements, row: Row): Promise<boolean> {
   const replaced = await client.query(sql.replace, rowValues(row));
   if (replaced.rowCount === 1) return true;
@@ -139,7 +138,10 @@ async function improve(client: PgClient, sql: Statements, row: Row): Promise<boo
   throw notWritten('UPDATE');
 }
 
-/** True when another stream of the same answer has the row of this id, which is now the better of the two. */
+/**
+ * Replaces the row of this id, if another stream wrote the same answer into it with a lower rank. True if the row of this id then holds the
+ * message.
+ */
 async function joins(client: PgClient, sql: Statements, row: Row): Promise<boolean> {
   const joined = await client.query(sql.join, rowValues(row));
   if (joined.rowCount === 1) return true;
@@ -153,7 +155,7 @@ function notWritten(command: string): Error {
   return refuse(new LastchunkError('not-written', words), 'not-written');
 }
 
-/** Whether `row` makes `other`, which asks for the same id, superfluous. The same condition as in SQL. */
+/** Whether `row` makes `other`, which requests the same id, superfluous. The same condition as `kept` in SQL. */
 function holds(row: Row, other: Row): boolean {
   const sameAnswer =
     other.content !== '' &&
@@ -164,7 +166,7 @@ function holds(row: Row, other: Row): boolean {
   return sameAnswer && row.content.startsWith(other.content) && !outranks(other, row);
 }
 
-/** The same order as the condition in SQL. */
+/** The same order as `rankSql` in SQL. */
 function outranks(row: Row, other: Row): boolean {
   if (row.revision !== other.revision) return row.revision > other.revision;
   if (row.complete !== other.complete) return row.complete;

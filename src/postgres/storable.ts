@@ -1,7 +1,6 @@
 /**
- * A message as PostgreSQL can hold it, whatever a client chose: ids from a URL, text from a model, metadata
- * from a request body. What has to be changed is counted or noted, never refused, because a refused message
- * is one that a user saw and the database does not have.
+ * Converts a message so that PostgreSQL can hold it, whatever it contains: ids from a URL, text from a model, metadata from a request body.
+ * Changes are counted or noted, and nothing is refused, because a refused message is one that a user saw and the database does not have.
  */
 import { boundIdentifier, toStorableText } from '../core/identifiers.ts';
 import type { Message } from '../core/message.ts';
@@ -75,7 +74,7 @@ export function toStorableMessage(row: Row): StorableMessage {
   };
 }
 
-/** The same row under another id; what was asked for stays in `metadata.lastchunk.requestedId`. */
+/** The same row under another id; the requested id is kept in `metadata.lastchunk.requestedId`. */
 export function underId(row: Row, id: string): Row {
   const metadata = toRecord(JSON.parse(row.metadata ?? '{}'));
   const noted = { ...toRecord(metadata[NOTES]), requestedId: row.id };
@@ -95,14 +94,14 @@ function createCleaner() {
   };
 }
 
-/** Cuts names that a guard has not bounded, such as those of an older journal; the note keeps the whole name. */
+/** Cuts a value that is longer than 512 bytes, such as one from an older journal; the note keeps the whole value. */
 function shorten(text: string, note: string, notes: Record<string, unknown>): string {
   const bounded = boundIdentifier(text);
   if (bounded !== text) notes[note] = text;
   return bounded;
 }
 
-/** Metadata with our notes in it, within its bound: first the app's own part is dropped, then the notes. */
+/** The metadata with our notes, 64 KiB at most: beyond that first the app's part is dropped, then the notes. */
 function metadataText(metadata: Message['metadata'], notes: Readonly<Record<string, unknown>>) {
   if (metadata === null && Object.keys(notes).length === 0) return undefined;
   const whole = jsonbText(metadata ?? {});
@@ -119,13 +118,13 @@ function metadataText(metadata: Message['metadata'], notes: Readonly<Record<stri
   return { ...whole, json: JSON.stringify({ [NOTES]: dropped }) };
 }
 
-/** Times are made by us, but also read from journals; a time that is none must not stop a save for ever. */
+/** A time as ISO 8601; the epoch for an invalid one, which can come from a journal and must not make every save fail. */
 function timeText(time: Date): string {
   const known = Number.isFinite(time.getTime()) && time.getTime() >= 0;
   return (known && time.getTime() < YEAR_10000_MS ? time : new Date(0)).toISOString();
 }
 
-/** Where our own notes stand in `metadata`. */
+/** The key of our own notes in `metadata`. */
 const NOTES = 'lastchunk';
 
 const MAX_METADATA_BYTES = 64 * 1024;

@@ -1,6 +1,6 @@
 /**
- * The table: its name, its columns and the SQL over them. Every text is made once from one list of
- * columns, so that a statement cannot name a column that another forgets.
+ * The table: its name, its columns and the SQL over them. Every statement is made from one list of columns, so that none can miss a column
+ * that another has.
  */
 import type { Outcome, Side } from '../core/message.ts';
 import { bad, show } from '../core/options.ts';
@@ -39,21 +39,21 @@ export interface Table {
 
 /** The statements of the store over one table. */
 export interface Statements {
-  /** One row, plain parameters. Touches the row that it wrote. */
+  /** Inserts or replaces one row, from plain parameters; `rowCount` counts the row if it was written. */
   readonly upsertOne: string;
-  /** Many rows, one array for each column. Touches the rows that it wrote. */
+  /** Inserts or replaces many rows, from an array for each column; `rowCount` counts those that were written. */
   readonly upsertMany: string;
-  /** Parameters of `standingValues`: `stream_id` of each message that its row holds, or one of higher rank does. */
+  /** Selects `stream_id` of each message that the row of its id holds already, at the same or a higher rank. Takes `standingValues`. */
   readonly kept: string;
   /** Replaces the row of this stream, whatever its id, if the rank is higher. */
   readonly replace: string;
   /** Replaces the row of this id, if another stream wrote the same answer into it and the rank is higher. */
   readonly join: string;
-  /** Parameters of `standingValues`: a row for each message whose stream has one; `enough` if it needs no update. */
+  /** Selects a row for each message whose stream has one; `enough`: it needs no update. Takes `standingValues`. */
   readonly standing: string;
-  /** A new row, or nothing when the id or the stream is there already. */
+  /** Inserts a row, or nothing if the id or the stream has one. */
   readonly insertNew: string;
-  /** A new row, or 23505. */
+  /** Inserts a row, or fails with 23505. */
   readonly insert: string;
 }
 
@@ -76,7 +76,7 @@ export function parseTable(value: unknown): Table {
  * The condition under which a new row may replace the one in `table`: the same stream, and a greater
  * `(revision, complete, length(content))`. For an app's own
  * `INSERT INTO table … ON CONFLICT (id) DO UPDATE SET … WHERE ${rankSql('table')}`, over columns that are
- * named as in the built-in table. `table` stands in the SQL as it is given.
+ * named as in the built-in table. `table` is put into the SQL as it is given.
  */
 export function rankSql(table: string): string {
   return `${table}.stream_id = excluded.stream_id AND ${rankOf('excluded')} > ${rankOf(table)}`;
@@ -87,9 +87,9 @@ function rankOf(row: string): string {
 }
 
 /**
- * The condition under which the row `longer` holds all that the row `shorter` does, though another stream wrote it: an
- * answer that was asked for with POST and resumed with GET, under one id. Both must name their conversation, and the
- * shorter one must be nothing but its text: events may say more than the text of the other does.
+ * The condition under which the row `longer` holds everything that the row `shorter` does, although another stream wrote it: an answer that
+ * was requested with POST and resumed with GET, under one id. Both must name the same conversation, and the shorter one must have no
+ * events, which may hold more than the other's text does.
  */
 function sameAnswerSql(shorter: string, longer: string): string {
   const same = ['conversation_id', 'role'].map((name) => `${longer}.${name} = ${shorter}.${name}`);
@@ -162,7 +162,7 @@ export function quote(parts: readonly string[]): string {
   return parts.map((part) => `"${part}"`).join('.');
 }
 
-/** JSON travels as text inside arrays: pg would take a JavaScript array in an array for a second dimension. */
+/** JSON is passed as text inside arrays: pg would treat a JavaScript array in an array as a second dimension. */
 function arrayType(type: string): string {
   return type === 'jsonb' ? 'text' : type;
 }
@@ -192,7 +192,7 @@ const COLUMNS: readonly (readonly [keyof Row, string])[] = [
   ['ended_at', 'timestamptz'],
 ];
 
-/** What tells whether a row that is there makes a save unnecessary. */
+/** The columns that decide whether an existing row makes a save unnecessary. */
 const STANDING_NAMES: readonly (keyof Row)[] = [
   'id',
   'stream_id',

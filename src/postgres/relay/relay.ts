@@ -1,6 +1,7 @@
 /**
- * The relay over PostgreSQL: one statement for each call, nothing kept in a session and no LISTEN, so that it works behind
- * PgBouncer in transaction mode. It has a small pool of its own: streams that are relayed do not wait for messages that are saved.
+ * The relay over PostgreSQL. Each statement is a transaction of its own; there is no LISTEN, and behind a pooler nothing is stored in a
+ * session, so it works behind PgBouncer in transaction mode. It has its own small pool, so that the relay does not wait for saves of
+ * messages.
  */
 import { conversationKey, isIdentifier } from '../../core/identifiers.ts';
 import { LastchunkError, sqlstateOf } from '../../core/errors.ts';
@@ -26,25 +27,25 @@ export interface PostgresRelayOptions extends Pick<
   PostgresOptions,
   'connectionString' | 'connection' | 'migrate' | 'connectTimeoutMs' | 'pg'
 > {
-  /** Of the three tables; default: wherever the search path of the role finds them. */
+  /** The schema of the three tables; default: the one that the role's search path selects. */
   readonly schema?: string | undefined;
   /**
-   * Tables that survive a crash of the database, at twice the cost of a write; default false (`UNLOGGED`). Only looked at when the
-   * tables are made.
+   * Creates tables that survive a crash of the database; each write then costs twice as much. Default false (`UNLOGGED` tables). Read only
+   * when the tables are created.
    */
   readonly durable?: boolean | undefined;
   /**
-   * Connections at most, 1 to 100. Default 3. One of them is for exchanges alone, if there are two: no reading, takeover or purge that is
-   * slow delays a flush or a lease.
+   * Maximum number of connections, 1 to 100. Default 3. With two or more, one of them serves only exchanges, so that a slow read, takeover
+   * or purge does not delay a flush or the renewal of a lease.
    */
   readonly maxConnections?: number | undefined;
-  /** For each statement, on the server: 1 to 600 000 ms. Default 2 000. */
+  /** Timeout of each statement, on the server: 1 to 600 000 ms. Default 2 000. */
   readonly statementTimeoutMs?: number | undefined;
 }
 
 /** A relay over PostgreSQL. */
 export interface PostgresRelay extends Relay {
-  /** Makes or updates the tables, also without the option `migrate`. */
+  /** Creates or updates the tables, whether or not the option `migrate` is set. */
   migrate(): Promise<Migrated>;
 }
 
@@ -61,8 +62,8 @@ const KNOWN: readonly (keyof PostgresRelayOptions)[] = [
 ];
 
 /**
- * Makes the relay. Throws `bad-option` for a mistake in the options and `missing-peer` without `pg`; a database that does not
- * answer is not a mistake: calls reject until it does.
+ * Makes the relay. Throws `bad-option` for a mistake in the options and `missing-peer` without `pg`; while the database does not answer,
+ * calls reject.
  */
 export function postgresRelay(options: PostgresRelayOptions): PostgresRelay {
   refuseUnknown('postgresRelay()', optionGroup('postgresRelay()', options), KNOWN);
@@ -71,7 +72,7 @@ export function postgresRelay(options: PostgresRelayOptions): PostgresRelay {
   const isDurable = flag('durable', durable, false);
   const settings = checkOptions({ maxConnections: 3, statementTimeoutMs: 2_000, ...connection });
   const { target, tables, steps } = migrationOf(schema, isDurable);
-  // A connection that breaks while nobody uses it is met by the next call, if it matters.
+  // The error of an idle connection is ignored: the next call opens another one, or rejects.
   const connect = (maxConnections: number): Connections =>
     new Connections(loadPg(options.pg), { ...settings, maxConnections }, () => undefined);
   const others = connect(Math.max(1, settings.maxConnections - 1));
@@ -84,8 +85,8 @@ export function postgresRelay(options: PostgresRelayOptions): PostgresRelay {
 }
 
 /**
- * What `migrate()` of the relay does to a database without its tables, as one script. Throws `bad-option` for an impossible
- * schema.
+ * The SQL script that creates the relay's tables as `migrate()` of the relay does, for a database without them. Throws `bad-option` for an
+ * invalid schema name.
  */
 export function relayMigrationScript({
   schema,
@@ -95,7 +96,10 @@ export function relayMigrationScript({
   return migrationScript(target, steps);
 }
 
-/** The record of the relay's tables, their names, and the steps that make them. Throws `bad-option` for an impossible schema. */
+/**
+ * Where the relay's migrations are recorded (`target`), the names of its tables, and the steps that create them. Throws `bad-option` for an
+ * invalid schema name.
+ */
 export function migrationOf(schema: string | undefined, isDurable: boolean) {
   const name = schemaOption(schema);
   // Checks the name before it is used in any statement.
@@ -106,11 +110,11 @@ export function migrationOf(schema: string | undefined, isDurable: boolean) {
 
 interface Preparation {
   migrate(): Promise<Migrated>;
-  /** Resolves when the tables may be used. */
+  /** Resolves once the tables are created where the option `migrate` is set, else at once. */
   ready(): Promise<void>;
 }
 
-/** The same where one connection is all there is. */
+/** Two pools; both are the same pool where `maxConnections` is 1. */
 interface RelayConnections {
   readonly exchanges: Connections;
   readonly others: Connections;
@@ -151,7 +155,7 @@ class RelayTablesClient implements PostgresRelay {
     return {
       isHeld,
       lengths: isHeld ? lengthsAfter(batch, numbers(lengths)) : new Map(),
-      // The statement looks at the streams as they were before it.
+      // The statement reads the streams as they were before it, and so still lists those that this batch ends.
       stops: isHeld ? texts(stops).filter((id) => !ended.has(id)) : [],
       followed: texts(followed),
       hasExpired: has_expired === true,

@@ -1,4 +1,4 @@
-/** What the statements take and give: a batch as columns, and bodies and ends out of rows. */
+/** Converts between the relay's types and SQL: a batch to parameters, and result rows to bodies and ends. */
 import { conversationKey } from '../../core/identifiers.ts';
 import { endText, parseEnd } from '../../relay/engine.ts';
 import type {
@@ -18,7 +18,7 @@ interface PartRow {
 
 type Rows = readonly Record<string, unknown>[];
 
-/** An item for each position, in order; `undefined` where there is no row of it. */
+/** Returns an item for each position, in order; `undefined` for a position without a row. */
 export function assembleTails(
   positions: readonly RelayPosition[],
   { maxBytes, withHeld }: RelayReading,
@@ -42,12 +42,12 @@ export function assembleTails(
   });
 }
 
-/** A row of a stream without a part has none. */
+/** The part in a row; none in the single row of a stream without parts. */
 function partOf({ at, body }: Rows[number]): PartRow[] {
   return typeof at === 'number' && body instanceof Uint8Array ? [{ at, body }] : [];
 }
 
-/** The bytes from one offset to before another, as far as they follow each other. */
+/** The bytes from the offset `from` to before `to`; they end early at the first gap between parts. */
 function joinParts(parts: readonly PartRow[], from: number, to: number): Uint8Array {
   const found: Uint8Array[] = [];
   let position = from;
@@ -60,14 +60,14 @@ function joinParts(parts: readonly PartRow[], from: number, to: number): Uint8Ar
   return Buffer.concat(found);
 }
 
-/** The parameters of the statement: an array for each column. */
+/** The parameters of the exchange statement: an array for each column of the openings, changes and parts. */
 export function exchangeValues(batch: RelayBatch): Values {
   const states = new Map(batch.states.map((state) => [state.streamId, state]));
   const settled = new Set(batch.settled);
   const opened = new Set(batch.openings.map(({ streamId }) => streamId));
   const changes = batch.states.filter(({ streamId }) => !opened.has(streamId));
   const { openings, parts } = batch;
-  // No row may be written twice by one statement.
+  // One statement cannot update a row twice: a settled stream with a state is settled in that update.
   const alone = batch.settled.filter((id) => !states.has(id));
   return [
     batch.instance,
@@ -104,7 +104,9 @@ function stateColumns(states: readonly RelayState[], settled: ReadonlySet<string
   ];
 }
 
-/** What was there before, and what the batch added. */
+/**
+ * The length of each opened stream after the batch: the bytes that were there before, and the parts of the batch that follow without a gap.
+ */
 export function lengthsAfter(
   { openings, parts }: RelayBatch,
   before: readonly number[],

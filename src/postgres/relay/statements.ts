@@ -1,13 +1,13 @@
 /**
- * The tables of the relay and the SQL over them. Leases are measured by `clock_timestamp()`, the clock of the database. A
- * statement that renews a lease locks the row of its instance first, and one that claims it deletes that row: so of the two
- * one comes first, and the other one sees it.
+ * The relay's tables and SQL statements. Leases are measured by `clock_timestamp()`, the clock of the database. A renewal of a lease locks
+ * the row of the instance, and a claim deletes that row: a claim skips a row that is being renewed, and a renewal after a claim finds no
+ * row.
  */
 import { CLAIMED } from '../../relay/engine.ts';
 import type { Migration } from '../migrations.ts';
 import { quote } from '../table.ts';
 
-/** Where migrations of the relay are recorded under, beside those of the table of messages. */
+/** The name under which `lastchunk_migrations` records the relay's migrations. */
 export const RELAY_TABLE = 'lastchunk_relay';
 
 /** The quoted names of the three tables. */
@@ -17,7 +17,7 @@ export interface RelayTables {
   readonly parts: string;
 }
 
-/** One text for each call of a relay. */
+/** The SQL of each call of a relay. */
 export interface RelayStatements {
   readonly exchange: string;
   readonly find: string;
@@ -30,14 +30,14 @@ export interface RelayStatements {
   readonly purgeConversation: string;
 }
 
-/** The tables in a schema; `undefined`: wherever the search path finds them. */
+/** The names of the tables in a schema; `undefined`: the search path selects the schema. */
 export function relayTables(schema: string | undefined): RelayTables {
   const named = (name: string): string =>
     quote([...(schema === undefined ? [] : [schema]), `${RELAY_TABLE}_${name}`]);
   return { instances: named('instances'), streams: named('streams'), parts: named('parts') };
 }
 
-/** Never change a step that was released: add one. `isDurable` is only looked at when the tables are made. */
+/** The migration steps. Never change a released step: add a new one. `isDurable` has an effect only when the tables are created. */
 export function relayMigrations(tables: RelayTables, isDurable: boolean): readonly Migration[] {
   const create = isDurable ? 'CREATE TABLE' : 'CREATE UNLOGGED TABLE';
   const { instances, streams, parts } = tables;
@@ -73,18 +73,18 @@ export function relayMigrations(tables: RelayTables, isDurable: boolean): readon
           body bytea NOT NULL,
           PRIMARY KEY (stream_id, at)
         )`,
-        // What is longer than a page's share is kept beside it; packing it would cost more than it saves.
+        // EXTERNAL: a body over about 2 kB is stored outside the row, without compression, which would cost more than it saves.
         `ALTER TABLE ${parts} ALTER COLUMN body SET STORAGE EXTERNAL`,
       ],
     },
   ];
 }
 
-/** The most streams that one statement deletes. */
+/** Maximum number of streams that one statement deletes. */
 export const PURGE_AT_ONCE = 500;
-/** The most parts of a stream that one statement reads. */
+/** Maximum number of parts of a stream that one statement reads. */
 const PARTS_AT_ONCE = 256;
-/** The flusher makes none that is longer; the first part of a reading may begin so far before its offset. */
+/** Maximum length of a part, as the flusher makes them: the first part that a read returns may begin this many bytes before the offset. */
 const MAX_PART_BYTES = 65_536;
 
 /** Makes the statements. */
@@ -115,9 +115,9 @@ export function relayStatements(tables: RelayTables): RelayStatements {
 }
 
 /**
- * $1 instance, $2 registers, $3 lease, $4 retention (ms), $5 following; $6 to $13 the openings, one array a column; $14 to
- * $19 the states of others, the same; $20 settled ones without a state; $21 to $23 the parts: id, offset
- * and length; $24 the bytes of all parts, one after the other. A driver encodes an array of bytea as text, and one bytea as it is.
+ * Parameters: $1 instance, $2 registers, $3 lease and $4 retention in ms, $5 following; $6 to $13 openings, an array for each column; $14
+ * to $19 states of streams that this batch does not open, likewise; $20 settled streams without a state; $21 to $23 parts: id, offset and
+ * length; $24 the concatenated bytes of all parts, because a driver encodes an array of bytea as text, but a single bytea in binary form.
  */
 function exchangeSql({ instances, streams, parts }: RelayTables): string {
   const until = (ms: string): string => `clock_timestamp() + ${ms} * interval '1 millisecond'`;
@@ -180,7 +180,7 @@ function exchangeSql({ instances, streams, parts }: RelayTables): string {
     ) AS has_expired`;
 }
 
-/** $1 ids, $2 offsets, $3 whether held bytes are wanted, $4 bytes. */
+/** Parameters: $1 ids, $2 offsets, $3 `withHeld`, $4 `maxBytes`. */
 function readSql({ streams, parts }: RelayTables, isRetained: string): string {
   return `SELECT w.n::int AS n, s.held_from::float8 AS held_from, s.response_end, p.at::float8 AS at, p.body
     FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS w(id, at, n)
@@ -198,7 +198,7 @@ function readSql({ streams, parts }: RelayTables, isRetained: string): string {
     ORDER BY w.n, p.at`;
 }
 
-/** $1 the claimant, $2 retention (ms), $3 whether streams that it claimed before are returned too. */
+/** Parameters: $1 the claiming instance, $2 retention in ms, $3 whether streams that it claimed before are returned too. */
 function claimSql({ instances, streams, parts }: RelayTables): string {
   return `WITH dead AS (
     SELECT i.id FROM ${instances} i

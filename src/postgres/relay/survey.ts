@@ -1,4 +1,4 @@
-/** What an operator asks of the relay's tables: whether they are there, and what waits in them. Changes nothing. */
+/** Reads the state of the relay's tables for an operator: whether they exist, and which streams are not settled. Changes nothing. */
 import { CLAIMED } from '../../relay/engine.ts';
 import type { Connections } from '../connections.ts';
 import { versionOf } from '../migrations.ts';
@@ -7,31 +7,33 @@ import type { RelayTables } from './statements.ts';
 
 /** The tables as they are now. */
 export interface RelaySurvey {
-  /** 0: never made. */
+  /** Of the tables; 0: they were never created. */
   readonly version: number;
-  /** What this code knows. */
+  /** The newest version that this code knows. */
   readonly newest: number;
-  /** Of the three tables, how many there are. */
+  /** How many of the three tables exist. */
   readonly tables: number;
   /** Whether all of them survive a crash of the database. */
   readonly isLogged: boolean;
-  /** What is in them; absent where `tables` is not 3. */
+  /** Absent unless all three tables exist. */
   readonly content?: RelayContent;
 }
 
-/** What is in the tables. */
+/** The content of the tables. */
 export interface RelayContent {
-  /** That hold a lease, by the clock of the database. */
+  /** Instances that hold a lease, by the clock of the database. */
   readonly instances: number;
   /** Streams whose message is not known to be in the store. */
   readonly unsettled: number;
-  /** Of those, the ones whose owner holds no lease. */
+  /** Unsettled streams whose owner holds no lease. */
   readonly ownerless: number;
-  /** How long ago the first unsettled one began, in milliseconds: from its owner's clock to that of the database. 0 where there is none. */
+  /**
+   * Age of the oldest unsettled stream in milliseconds: the database's time minus the start by its owner's clock. 0 where there is none.
+   */
   readonly oldestMs: number;
 }
 
-/** Looks at the tables in a schema (`undefined`: by the search path). Rejects with the error of `pg`. */
+/** Reads the tables in a schema (`undefined`: the search path selects it). Rejects with the error of `pg`. */
 export async function surveyRelay(
   connections: Connections,
   schema: string | undefined,
@@ -52,7 +54,7 @@ export async function surveyRelay(
     instances: numberIn('instances'),
     unsettled: numberIn('unsettled'),
     ownerless: numberIn('ownerless'),
-    // Clocks differ.
+    // The clocks of owner and database differ.
     oldestMs: Math.max(0, numberIn('oldest_ms')),
   };
   return { ...seen, content };
