@@ -44,7 +44,7 @@ export interface StreamFacts {
 export interface CurrentStream {
   readonly id: string;
   facts(): StreamFacts;
-  /** Is told of an error that was called noise, once for each. */
+  /** Called once for each error that was called noise. */
   onNoise(noise: Noise): void;
 }
 
@@ -56,15 +56,15 @@ interface Shared {
   following: boolean;
 }
 
-/** Shared by all copies of this package in a process: an adapter may be loaded from another one than the guard. */
+/** Shared by all copies of this package in a process: an adapter may be loaded from another copy than the guard. */
 const SHARED = Symbol.for('lastchunk.current');
 
-/** From now on the handlers of new streams run in a context that `currentStream` finds. There is no way back. */
+/** From this call on the handlers of new streams run in a context that `currentStream` finds. Permanent. */
 export function followStreams(): void {
   shared().following = true;
 }
 
-/** Runs `work` as part of `stream`, if anybody follows streams. */
+/** Runs `work` in the context of `stream`, if `followStreams()` was called. */
 export function runInStream<T>(stream: CurrentStream, work: () => T): T {
   const { following, storage } = shared();
   return following ? storage.run(stream, work) : work();
@@ -76,7 +76,7 @@ export function runOutsideStreams<T>(work: () => T): T {
   return following ? storage.run(undefined, work) : work();
 }
 
-/** An error with which a save failed is never noise, whatever it looks like and wherever it turns up. */
+/** Marks the error of a failed save: it is never noise, whatever its class or code and wherever it is logged. */
 export function markSaveError(error: unknown): void {
   if (isObject(error)) shared().saveErrors.add(error);
 }
@@ -85,7 +85,7 @@ export function isSaveError(error: object): boolean {
   return shared().saveErrors.has(error);
 }
 
-/** What the signal of a stream, whichever, is aborted with. */
+/** Marks the reason object with which the signal of any stream is aborted. */
 export function markStopReason(reason: object): void {
   shared().stopReasons.add(reason);
 }
@@ -116,7 +116,7 @@ function shared(): Shared {
   return known;
 }
 
-/** One object for all copies, of whatever version: who finds it keeps what is there and adds what it needs besides. */
+/** One object for all copies, of any version: a copy that finds it keeps the fields that exist and adds those that it needs. */
 function sharedByAll(global: { [SHARED]?: Partial<Shared> }): Shared {
   const present = (global[SHARED] ??= {});
   const needed: Shared = {

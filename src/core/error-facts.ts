@@ -49,7 +49,7 @@ const ERROR_FACTS: readonly FactRow[] = [
   { code: 'ENOTFOUND', means: 'getaddrinfo', facts: ['upstream', 'series'] },
   {
     code: 'EPIPE',
-    means: 'a body that nobody reads any more',
+    means: 'a body whose reader has closed the connection',
     facts: ['upstream', 'cancellation', 'series'],
   },
   { code: 'EAI_AGAIN', means: 'getaddrinfo', facts: ['upstream'] },

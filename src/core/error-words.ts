@@ -50,7 +50,7 @@ function errorsIn(error: unknown): readonly Error[] {
 
 /** Hides the password in everything that looks like an address with one, or like `password=…`. */
 export function maskCredentials(text: string): string {
-  // Up to the last `@` before a space or a quote, or before the host's end: a password may hold what belongs encoded.
+  // Up to the last `@` before a space or a quote, or before the end of the host: a password may contain characters that should be encoded.
   return text
     .replaceAll(/([a-z][a-z0-9+.-]{0,30}:\/\/)(?:[^\s"'`]*|[^/\n@]*)@/gi, '$1***@')
     .replaceAll(/\b(\w*passw(?:or)?d|pwd)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s&"'`]+)/gi, '$1=***');
@@ -59,7 +59,7 @@ export function maskCredentials(text: string): string {
 /** The same for a text that is one value as a whole, so that all before its last `@` may be a password. */
 export function maskValue(value: string): string {
   const address = value.replace(/^((?:[a-z][a-z0-9+.-]{0,30}:)?[/\\]{2})?.*@/is, '$1***@');
-  // An address that ends within its password, with no host behind it; a port is no password.
+  // An address that is cut within its password, without a host after it. A number in the place of a port is not masked.
   const cut = address.replace(
     /^([a-z][a-z0-9+.-]{0,30}:\/\/)[^/?#@[]*:(?!\d{1,5}(?![^/?#])).*/is,
     '$1***',

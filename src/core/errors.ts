@@ -10,13 +10,13 @@ export type LastchunkErrorCode =
   | 'bad-option'
   /** An optional peer dependency that this entry point needs is not installed. */
   | 'missing-peer'
-  /** The journal directory was given by hand and cannot be used. */
+  /** The journal directory that the options name cannot be used. */
   | 'journal-unusable'
   /** The instance was closed; no new work is taken. */
   | 'closed'
   /** The table of the PostgreSQL store is missing or older than this version needs. */
   | 'not-migrated'
-  /** The database answered without an error, and its table has no such row: a trigger or a rule swallowed it. */
+  /** The database answered without an error, but its table has no such row: a trigger or a rule suppressed it. */
   | 'not-written';
 
 /**

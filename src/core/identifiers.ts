@@ -5,10 +5,10 @@
 /// <reference lib="es2024.string" />
 import { createHash } from 'node:crypto';
 
-/** A key of a btree index may have 2 704 bytes; three of these fit into one, and into a log line. */
+/** A key of a btree index may have 2 704 bytes: three identifiers of this size fit into one, and into a log line. */
 export const MAX_IDENTIFIER_BYTES = 512;
 
-/** With the flag `u` a surrogate that has its other half is not one. */
+/** With the flag `u`, a surrogate that is part of a pair does not match. */
 const UNSTORABLE = /[\0\ud800-\udfff]/gu;
 
 /** A text as PostgreSQL and JSON can hold it, and how many characters (NUL, lone surrogates) became U+FFFD. */

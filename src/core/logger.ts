@@ -23,19 +23,22 @@ export const LOG_LEVELS = [
   'error',
 ] as const satisfies readonly (keyof Logger)[];
 
-/** Fields of the one line that an instance says at its start: the default logger prints it although it may be at info. */
+/** Fields of the line that an instance logs at its start: the default logger prints it even at level info. */
 export const START_FIELDS = { event: 'start' } as const;
 
-/** Fields of a line at info which reports the end of a warning or an error: the default logger prints it if it printed the first. */
+/**
+ * Fields of a line at info which reports the end of a warning or an error: the default logger prints it if it printed that warning or
+ * error.
+ */
 export const RECOVERED_FIELDS = { event: 'recovered' } as const;
 
 /** Characters that end a line, control a terminal, or reverse or hide other characters. */
 const CONTROLS = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** Most lines: printable ASCII, in which nothing has to be looked for with Unicode's tables. */
+/** Printable ASCII, which most lines are: these need no search by Unicode properties, which is slower. */
 const PLAIN = /^[ -~]*$/;
 
-/** The text as one line: each control character by its number, so that nothing in it can pass for a line of its own. */
+/** The text as one line: each control character is written as its number, so that no part of it can look like another line. */
 export function oneLine(text: string): string {
   if (PLAIN.test(text)) return text;
   return text.replaceAll(CONTROLS, (found) => {
@@ -55,7 +58,7 @@ export function safeLogger(logger: Logger): Logger {
       try {
         logger[level](fields, oneLine(message));
       } catch {
-        // The logger is the last place to report to; there is nobody left to tell.
+        // A failure of the logger cannot be reported: there is no other place to report it to.
       }
     };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };

@@ -5,19 +5,19 @@
 
 /** How a stream ended. Each stream gets exactly one. */
 export type Outcome =
-  /** The finish marker passed while the client was there, or the handler ended normally where none is needed. */
+  /** The finish marker was sent while the client was connected, or the handler ended normally where the format needs no marker. */
   | 'completed'
   /** The client left first. */
   | 'disconnected'
   /** `stopHandler()` or `stop()` ended it. */
   | 'stopped'
-  /** The handler threw, rejected or destroyed the response, or the stream carried an error frame. */
+  /** The handler threw, rejected or destroyed the response, or the stream contained an error frame. */
   | 'failed'
   /** Nothing came for too long, from upstream or on the socket. */
   | 'timed-out'
   /** A clean end without the finish marker that the format needs. */
   | 'truncated'
-  /** This process went down, on purpose or not. */
+  /** This process stopped, on purpose or by a crash. */
   | 'interrupted';
 
 /** Who ended the stream. */
@@ -48,7 +48,7 @@ export const SAVE_RESULTS = [
   'missing',
 ] as const satisfies readonly SaveResult[];
 
-/** Why a stream left no message: nothing was in it, or the app's policy did not want it. */
+/** Why a stream has no message: it was empty, or the app's policy discarded it. */
 export type SkipReason = 'empty' | 'discarded';
 
 /** What is kept of one stream. */
@@ -61,11 +61,11 @@ export interface Message {
   readonly conversationId: string | null;
   /** `assistant` unless the app says otherwise. */
   readonly role: string;
-  /** What the handler produced, as a client would read it. */
+  /** The text of the answer, as a client would show it. */
   readonly text: string;
-  /** Every parsed payload, or `null` when the text alone says it all. */
+  /** Every parsed payload; `null` where the text alone is the whole content. */
   readonly events: readonly unknown[] | null;
-  /** What the app gave, and under `lastchunk` what was found (finish reason, requested id). JSON values only. */
+  /** The app's metadata, and under `lastchunk` what lastchunk adds (finish reason, requested id). JSON values only. */
   readonly metadata: Readonly<Record<string, unknown>> | null;
   /** True when this is the whole answer. */
   readonly complete: boolean;
@@ -81,11 +81,11 @@ export interface Message {
   readonly bytes: number;
   /** Bytes beyond `maxBytes`, which were not kept. */
   readonly droppedBytes: number;
-  /** The trace the request belonged to, as 32 hex digits. */
+  /** The trace id of the request, 32 hex digits. */
   readonly traceId: string | null;
   /** Start of the request. */
   readonly startedAt: Date;
-  /** End of the stream, by the time that passed since the start. */
+  /** End of the stream: `startedAt` plus the duration by the monotonic clock. */
   readonly endedAt: Date;
 }
 
@@ -98,7 +98,7 @@ export interface Message {
  * *away*, and the message is tried again.
  */
 export interface MessageStore {
-  /** Resolves when every one of them is stored for good, each once by its `id`; rejects where one of them is not. */
+  /** Resolves when every message is stored durably, each once by its `id`; rejects if one of them is not. */
   save(messages: readonly Message[]): Promise<void>;
   /** Releases connections. Called once, after the last save. */
   close(): Promise<void>;

@@ -29,21 +29,21 @@ export interface StreamView {
   readonly chunks: number;
   /** Bytes of all body writes so far. */
   readonly bytes: number;
-  /** What the app named; user data, so it is no label, and in spans only if the app asks for it. */
+  /** The conversation that the app named. User data: never a label, and in spans only with the option for it. */
   readonly conversationId?: string | null;
 }
 
 /** The tokens of an answer, as reported by the provider of the model; `undefined` for what it does not report. */
 export interface TokenUsage {
-  /** Of the prompt, with those that came out of a cache. */
+  /** Of the prompt, cached ones included. */
   readonly inputTokens: number | undefined;
-  /** Of the answer, with those of its reasoning. */
+  /** Of the answer, reasoning included. */
   readonly outputTokens: number | undefined;
 }
 
-/** One stream, when the response is over and the last save has its result. */
+/** The facts of a stream after its response has ended and its last save has a result. */
 export interface StreamSummary {
-  /** As it is at its end. */
+  /** The stream in its final state. */
   readonly stream: StreamView;
   /** How it ended. */
   readonly outcome: Outcome;
@@ -51,23 +51,23 @@ export interface StreamSummary {
   readonly side: Side;
   /** From the start of the request to the end of the stream. */
   readonly durationMs: number;
-  /** From the request's start; `undefined` when no chunk came. */
+  /** From the start of the request; `undefined` without a chunk. */
   readonly timeToFirstChunkMs: number | undefined;
   /** The largest time between two chunks; `undefined` with fewer than two. */
   readonly maxChunkGapMs: number | undefined;
-  /** Sum of the times the response was over its high-water mark. */
+  /** Total time during which the response was over its high-water mark. */
   readonly backpressureMs: number;
   /** Chunks written after the client had left, under the policy `finish`. */
   readonly chunksAfterDisconnect: number;
-  /** Sum of the times that terminal frames were held; 0 when none was. */
+  /** Total time for which terminal frames were held; 0 when none was. */
   readonly holdMs: number;
   /** Result of the last save; the reason where nothing was due; `undefined` for an unguarded stream. */
   readonly save: SaveResult | SkipReason | undefined;
-  /** Writes to the store, of all saves of this stream. */
+  /** Number of writes to the store, of all saves of this stream. */
   readonly saveAttempts: number;
   /** `error.type` of the telemetry: an SQLSTATE, a Node code, `timeout`, `truncated`, a class name. */
   readonly errorType: string | undefined;
-  /** Why the model stopped, in its provider's word; absent without a guard, and where the body does not say it. */
+  /** Why the model stopped, in the words of its provider; absent without a guard, and where the body does not contain it. */
   readonly finishReason?: string | undefined;
   /** Absent without a guard. */
   readonly usage?: TokenUsage | undefined;
@@ -77,17 +77,17 @@ export interface StreamSummary {
 export interface SaveReport {
   /** `undefined` for a message that another process left behind. */
   readonly stream: StreamView | undefined;
-  /** Of the message; the row may have been made under another, see `onIdConflict`. */
+  /** The id of the message; its row may have another one, see `onIdConflict`. */
   readonly messageId: string;
-  /** As in the stream. */
+  /** The route of the stream. */
   readonly route: string;
-  /** What became of it. */
+  /** The result. */
   readonly result: SaveResult;
-  /** `first` moves the main counter; `revised` is a reopened stream's; `late` came after `missing`. */
+  /** `first`: the one that the main counter counts; `revised`: of a reopened stream; `late`: it came after `missing`. */
   readonly kind: 'first' | 'revised' | 'late';
   /** From due to the result. */
   readonly durationMs: number;
-  /** Writes to the store so far. */
+  /** Number of writes to the store so far. */
   readonly attempts: number;
   /** SQLSTATE or error code of the last failure. */
   readonly errorType: string | undefined;
@@ -105,25 +105,25 @@ export interface JournaledMessage {
 /** The part of lastchunk in which an unexpected failure occurred. A closed set: it is a metric label. */
 export type InternalErrorPlace = 'observer' | 'journal' | 'store' | 'format' | 'stream' | 'close';
 
-/** Why a client-less stream was not allowed to go on. */
+/** The budget that ended a stream without a client. */
 export type FinishRefusal = 'time' | 'bytes' | 'concurrent' | 'per-key';
 
-/** Where the bytes of a resumed response are from. */
+/** The source of the bytes of a resumed response. */
 export type ResumeSource = (typeof RESUME_SOURCES)[number];
 
-/** How a request to resume was answered. */
+/** The answer to a request to resume. */
 export type ResumeResult = (typeof RESUME_RESULTS)[number];
 
-/** What became of a stream whose instance was gone. */
+/** The progress of the takeover of a stream whose instance lost its lease. */
 export type TakeoverResult = (typeof TAKEOVERS)[number];
 
-/** How a request to stop a stream of another instance was answered. */
+/** The answer to a request to stop a stream that is not live in this process. */
 export type RemoteStopResult = (typeof REMOTE_STOPS)[number];
 
 /** Why a held terminal frame was released. */
 export type HoldRelease = 'saved' | 'journaled' | 'unconfirmed' | 'client-gone';
 
-/** An error that means that somebody left, not that something broke. */
+/** An error that only means that a client left or a stream was aborted; nothing failed. */
 export interface Noise {
   /** The kind: a metric label. */
   readonly reason: NoiseReason;
@@ -131,43 +131,43 @@ export interface Noise {
   readonly signature: string;
 }
 
-/** A connection of a watched pool that the app did not give back in time. */
+/** A connection of a watched pool that the app did not release in time. */
 export interface PoolFinding {
   /** The name given to `watchPool()`. */
   readonly pool: string;
   /**
-   * `across-stream`: held from before the first chunk until after the last, or longer than `heldMs` while a stream was on
-   * its way; `long`: longer than `heldMs` without a stream; `leaked`: nobody can release it any more.
+   * `across-stream`: held from before the first chunk until after the last, or longer than `heldMs` during a stream; `long`: longer than
+   * `heldMs` without a stream; `leaked`: it can no longer be released, because no code refers to it.
    */
   readonly kind: 'across-stream' | 'long' | 'leaked';
   /** `file:line` of the app where it was taken, or `unknown`. */
   readonly place: string;
-  /** Until now. */
+  /** How long it has been held until now. */
   readonly heldMs: number;
-  /** Of the stream, with `across-stream`. */
+  /** The route of the stream, with `across-stream`. */
   readonly route: string | undefined;
 }
 
 /** An event of a stream, and the phase before and after it, which may be the same; names as in `src/stream/lifecycle/phases.ts`. */
 export type PhaseTransition = Readonly<Record<'event' | 'from' | 'to', string>>;
 
-/** What happens, told after the fact. Every callback is optional and may throw without harm. */
+/** Callbacks for events, called after the fact. Every callback is optional; what it throws is caught and reported. */
 export interface Observer {
-  /** A guard knows its route: its series can exist from now on. May be called often with the same route. */
+  /** A guard has determined its route, so its metric series can be created. May be called repeatedly with the same route. */
   onRoute?(route: string): void;
-  /** A response was decided to be a stream. Called in the handler's own async context. */
+  /** A response was recognised as a stream. Called in the handler's own async context. */
   onStart?(stream: StreamView): void;
   /** The first body write. */
   onFirstChunk?(stream: StreamView, timeToFirstChunkMs: number): void;
-  /** A stream goes from one phase into another, or an event does something in it. */
+  /** A stream changes its phase, or an event has an effect within a phase. */
   onPhase?(stream: StreamView, transition: PhaseTransition): void;
-  /** The client left, and that is the outcome. Called while the request's own span can still be written to. */
+  /** The client left, which decides the outcome. Called before the request's own span ends. */
   onDisconnect?(stream: StreamView): void;
   /** A message is due: exactly one `onSave` of kind `first` follows. Not called again for a reopened stream. */
   onDue?(stream: StreamView): void;
-  /** Nothing was due, by policy or because there was nothing. */
+  /** No message is due: the policy discarded it, or it was empty. */
   onSkip?(stream: StreamView, reason: SkipReason): void;
-  /** Facts of a message about to be saved, once per message. */
+  /** Facts about a message before it is saved, once for each message. */
   onMessage?(
     stream: StreamView,
     facts: { readonly unknownText: boolean; readonly cut: boolean },
@@ -182,44 +182,44 @@ export interface Observer {
   onJournalWrite?(seconds: number): void;
   /** The relay has answered an exchange that contained this many bytes of bodies. */
   onRelayFlush?(seconds: number, bytes: number): void;
-  /** A stream of an instance that is gone was claimed, and later its message was finished, or is lost. */
+  /** A stream of an instance that lost its lease was claimed; called again when its message is finished or lost. */
   onTakeover?(result: TakeoverResult): void;
-  /** Somebody asked for the rest of a stream; `route` is that of the stream, '' where there is none. */
+  /** A client requested the rest of a stream; `route` is that of the stream, '' where no stream was found. */
   onResume?(route: string, source: ResumeSource, result: ResumeResult): void;
-  /** Somebody wanted a stream stopped that is not live in this process. */
+  /** A caller requested the stop of a stream that is not live in this process. */
   onRemoteStop?(result: RemoteStopResult): void;
-  /** One attempt to write to the store; `errorType` is undefined when it worked. */
+  /** One attempt to write to the store; `errorType` is `undefined` if it succeeded. */
   onAttempt?(errorType: string | undefined): void;
   /**
-   * A message asked for an id that belongs to another stream, and its row was made under `messageId`. Without a route: the
-   * store does not know it.
+   * The requested id of a message belongs to another stream, and its row was saved under `messageId`. Without a route, which the store does
+   * not have.
    */
   onIdConflict?(requestedId: string, messageId: string): void;
   /**
-   * A message is kept without a conversation: `message` threw, or named none, also at the end. Clients can cause it, so it is
-   * no internal error. `error` says what was wrong.
+   * A message is kept without a conversation: the option `message` threw, or named none, even at the end. Clients can cause it, so it is no
+   * internal error. `error` describes the cause.
    */
   onUnnamed?(stream: StreamView, error: unknown): void;
-  /** A terminal frame that was held was let go, or dropped with its client; `durationMs` is of this hold alone. */
+  /** A held terminal frame was released, or dropped because its client left; `durationMs` is the time of this hold alone. */
   onHold?(stream: StreamView, released: HoldRelease, durationMs: number): void;
   /**
-   * An answer of a guarded route, with a status of 2xx, was not taken for a stream: nothing of it is kept. `mediaType` is
+   * An answer of a guarded route, with a status of 2xx, was not recognised as a stream: nothing of it is kept. `mediaType` is
    * without parameters, '' where there is none.
    */
   onUnrecognised?(stream: StreamView, mediaType: string): void;
   /** A stream begins (`true`) or ceases (`false`) to outlive its client. */
   onFinishing?(stream: StreamView, begins: boolean): void;
-  /** A stream whose client left may not go on. */
+  /** A stream whose client left must end. */
   onFinishRefused?(stream: StreamView, reason: FinishRefusal): void;
-  /** A stream is over and its last save has its result; once for each stream. */
+  /** A stream has ended and its last save has a result; once for each stream. */
   onEnd?(summary: StreamSummary): void;
   /** An error of this stream was called noise; once for each error object. It may come after `onEnd`. */
   onNoise?(stream: StreamView, noise: Noise): void;
-  /** A pool is watched: its series can exist from now on. */
+  /** A pool is watched, so its metric series can be created. */
   onPoolWatched?(pool: string): void;
-  /** Once for a client that was held too long, and once more if it is lost. */
+  /** A connection was held too long; called once more if it leaks. */
   onPoolFinding?(finding: PoolFinding): void;
-  /** Something inside lastchunk failed. `error` is for the log; it holds no message text. */
+  /** Something inside lastchunk failed. `error` is for the log. */
   onInternalError?(where: InternalErrorPlace, error: unknown): void;
 }
 
@@ -256,28 +256,28 @@ const CALLBACKS = Object.keys({
   onPoolWatched: true,
   onPoolFinding: true,
   onInternalError: true,
-} satisfies Readonly<Record<keyof Observer, true>>) as readonly (keyof Observer)[]; // Its keys, by `satisfies`.
+} satisfies Readonly<Record<keyof Observer, true>>) as readonly (keyof Observer)[]; // `satisfies` ensures that these are its keys.
 
-/** Any callback: none has more than three facts. */
+/** Any callback; each has at most three arguments. */
 type Callback = (first?: unknown, second?: unknown, third?: unknown) => void;
 
 /**
- * One observer out of many. What one of them throws reaches neither the caller nor the others; it is
- * reported to `onThrow`, which must not throw itself. Callbacks are looked up once, here: an observer that has none for an
- * event costs nothing when it happens.
+ * Combines observers into one. What one of them throws is reported to `onThrow`, which must not throw, and affects neither the caller nor
+ * the other observers. Callbacks are looked up only here, so that an observer without a callback for an event costs nothing when the event
+ * occurs.
  */
 export function combine(
   observers: readonly Observer[],
   onThrow: (error: unknown) => void,
 ): FullObserver {
   const told = CALLBACKS.map((name) => [name, tellAll(callbacksOf(observers, name), onThrow)]);
-  // Every callback has its entry, and each takes the facts of those that it calls.
+  // Every name of `Observer` has an entry, whose arguments are passed to the callbacks of that name.
   return Object.fromEntries(told) as FullObserver;
 }
 
 function callbacksOf(observers: readonly Observer[], name: keyof Observer): readonly Callback[] {
   return observers.flatMap((observer) => {
-    // Which facts it takes is its own affair: it is called with those of its event.
+    // The types of its arguments are those of the event that it is called with.
     const callback = observer[name] as Callback | undefined;
     return typeof callback === 'function' ? [callback.bind(observer)] : [];
   });

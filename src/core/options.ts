@@ -97,7 +97,7 @@ export function oneOf<const T extends string>(
   throw bad(`\`${name}\` must be one of ${choices.join(', ')}, not ${show(value)}`);
 }
 
-/** A function, or `undefined` when absent; `F` is the caller's word for its shape. */
+/** A function, or `undefined` when absent. Its parameters cannot be checked: the caller declares them as `F`. */
 export function optionalFunction<F>(name: string, value: F | undefined): F | undefined {
   if (value === undefined || typeof value === 'function') return value;
   throw bad(`\`${name}\` must be a function, not ${show(value)}`);
@@ -112,7 +112,7 @@ export function memoryRange(most: number): WholeNumberRange {
   return { min: 2 ** 20, max: 2 ** 40, fallback: Math.max(2 ** 20, Math.min(most, share)) };
 }
 
-/** A plain object of further options. */
+/** A copy of an object of options; empty when absent. */
 export function optionGroup(name: string, value: unknown): Record<string, unknown> {
   if (value === undefined) return {};
   if (isRecord(value)) return { ...value };

@@ -1,22 +1,22 @@
 /**
- * The part of `pg` that the store uses, as types of our own: an app without TypeScript types of `pg` can
- * still compile against ours, and a new version of `pg` cannot change what we publish.
+ * The part of `pg` that the store uses, as our own types: an app compiles without TypeScript types of `pg`, and a new version of `pg` does
+ * not change our public types.
  */
 /** What a query resolves to. */
 export interface PgResult {
   readonly rows: readonly Record<string, unknown>[];
-  /** Rows touched; `null` for commands that touch none. */
+  /** Number of affected rows; `null` for commands that affect none. */
   readonly rowCount: number | null;
-  /** `INSERT`, `COMMIT`, …: the word the server answered with. */
+  /** The command in the server's answer: `INSERT`, `COMMIT`, … */
   readonly command: string;
 }
 
-/** A connection inside a transaction. It is a `pg.PoolClient`, of which this is the part we promise. */
+/** A connection inside a transaction. It is a `pg.PoolClient`; only this part of it is public contract. */
 export interface PgClient {
   query(text: string, values?: readonly unknown[]): Promise<PgResult>;
 }
 
-/** A statement that is planned at its first run on a connection, and known by its name from then on, if it has one. */
+/** A statement; with a name it is prepared at its first run on a connection and reused by that name. */
 export interface PgStatement {
   /** At most 63 bytes. */
   readonly name?: string;
@@ -26,7 +26,7 @@ export interface PgStatement {
 
 /** A query that writes its own messages, as cursors do. */
 export interface PgQuery {
-  /** By which its session knows it; none for a statement that is not to be remembered. */
+  /** The name of the prepared statement; `undefined` for an unnamed one. */
   name?: string | undefined;
   submit(connection: PgConnectionPort): Error | null;
 }
@@ -45,9 +45,9 @@ export interface PgPoolClient extends PgClient {
   query(query: PgQuery): unknown;
   /** Absent in the bindings of libpq. */
   readonly connection?: unknown;
-  /** The process that was named at connect, by the server or by a pooler. Absent in the bindings of libpq. */
+  /** The process id that the server or a pooler sent at connect. Absent in the bindings of libpq. */
   readonly processID?: unknown;
-  /** Gives it back; with `true` it is closed instead. */
+  /** Returns it to the pool; with `true` closes it instead. */
   release(destroy?: boolean): void;
   on(event: 'error', listener: (error: Error) => void): unknown;
   off(event: 'error', listener: (error: Error) => void): unknown;
@@ -65,7 +65,7 @@ export interface PgPool {
   on(event: 'connect', listener: (client: PgPoolClient) => void): unknown;
 }
 
-/** What a client says of its address before it connects: the rules of `pg` for strings, parts and `PGHOST` and the like. */
+/** The address of a client before it connects, as `pg` derives it from the connection string, the parts and variables such as `PGHOST`. */
 export interface PgAddress {
   readonly host?: string | null;
   readonly port?: number | string | null;
@@ -77,9 +77,9 @@ export interface PgAddress {
 /** The module `pg`. */
 export interface PgModule {
   readonly Pool: new (config: object) => PgPool;
-  /** Absent in stand-ins: then nothing is known of the address. */
+  /** May be absent in replacements of `pg`: then the address is unknown. */
   readonly Client?: new (config: object) => PgAddress;
-  /** Calls back with several results when several commands were answered. */
+  /** Calls `callback` with an array of results when several commands were answered. */
   readonly Query: new (
     statement: PgStatement,
     values: undefined,

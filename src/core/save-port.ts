@@ -13,16 +13,16 @@ export interface OpenedStream {
   readonly role: string;
   readonly metadata: Readonly<Record<string, unknown>> | null;
   readonly route: string;
-  /** The option, `auto` included: decided anew when the body is read. Custom formats give their name. */
+  /** The option, `auto` included, which is resolved again when the body is read. For a custom format its name. */
   readonly format: string;
   /** The response's media type without parameters, lower case, or ''. */
   readonly contentType: string;
-  /** `identity`, or the coding the handler applied itself: then the body is bytes. */
+  /** `identity`, or the content coding that the handler applied itself: then the body is bytes. */
   readonly contentEncoding: string;
   /** Whether every payload is to be stored. */
   readonly events: boolean;
   readonly startedAtMs: number;
-  /** Of the body that is kept, decoded, in bytes. Absent in journals of older versions. */
+  /** Limit of the captured, decoded body, in bytes. Absent in journals of older versions. */
   readonly maxBytes?: number | undefined;
   /** W3C `traceparent` of the stream's span, or `null`. */
   readonly traceparent: string | null;
@@ -31,37 +31,37 @@ export interface OpenedStream {
 /** A piece of a body: text, or the bytes of an encoded one. */
 export type Piece = string | Uint8Array;
 
-/** What was written of a stream so far. */
+/** The captured part of a body so far. */
 export interface Captured {
   readonly pieces: readonly Piece[];
 }
 
 /**
- * When a piece is written at the latest, if nobody flushes before. `tick`: with everything else of this tick, by a
+ * The latest time at which a piece is written, unless `flush` is called before. `tick`: together with the other pieces of this tick, in a
  * `process.nextTick`. `turn`: the caller flushes at the end of this turn of the event loop.
  */
 export type WriteTime = 'tick' | 'turn';
 
 /** The write-ahead log of one stream. Every method returns at once and none throws. */
 export interface StreamLog {
-  /** Takes a piece before its bytes go toward the socket. */
+  /** Appends a piece before its bytes are written to the socket. */
   append(piece: Piece, when: WriteTime): void;
   /** True: bytes may be sent only after they are written to the journal. False with `flushMs` above 0. */
   readonly ahead: boolean;
-  /** True when nothing of this stream waits to be written. */
+  /** True when every piece of this stream is written. */
   readonly clean: boolean;
-  /** Writes everything that waits, of every stream. */
+  /** Writes the waiting pieces of all streams. */
   flush(): void;
   /**
    * How many bytes were appended, if all of them are on disk: from then on the log does not read the body from memory, and `readBack`
    * returns it. `undefined`: the body must stay in memory.
    */
   releaseBody(): number | undefined;
-  /** Reads the first `bytes` bytes back; less where the disk has less. Rejects with what the disk says. */
+  /** Reads the first `bytes` bytes back; fewer where the disk has fewer. Rejects with the error of the file system. */
   readBack(bytes: number): Promise<readonly Piece[]>;
-  /** The stream is over and leaves no message. */
+  /** The stream has ended without a message. */
   drop(): void;
-  /** The stream is over: nothing more is appended. Until then its records stay where only they have the body. */
+  /** The stream has ended: nothing more is appended. Before this call its records are kept where no other copy of the body exists. */
   close(): void;
 }
 
@@ -71,11 +71,11 @@ export interface Save {
   readonly stream: StreamView;
   /** `undefined` where there is no journal. */
   readonly log: StreamLog | undefined;
-  /** Whether a terminal frame waits for it now. */
+  /** Whether a terminal frame waits for this save now. */
   readonly holds: () => boolean;
-  /** After so long without a commit the message goes to the journal. */
+  /** If the store does not commit within this time, the message is written to the journal. */
   readonly confirmTimeoutMs: number;
-  /** After so long without any result it is `missing`; without a journal, `lost`. */
+  /** If there is no result within this time, the result is `missing`; without a journal `lost`. */
   readonly missingAfterMs: number;
 }
 
@@ -91,45 +91,45 @@ export interface SaveProgress {
   }>;
 }
 
-/** A message that is due and still being read. */
+/** A save whose message is due, while its body is still being read. */
 export interface AnnouncedSave extends Pick<Save, 'stream' | 'holds' | 'confirmTimeoutMs'> {
   readonly messageId: string;
-  /** Settles when it was read and handed over, or when that failed. */
+  /** Resolves once the body was read and the message passed to `save`; rejects if that failed. */
   readonly saved: Promise<SaveProgress>;
 }
 
-/** Keeps messages. Implemented by the guard layer. It reports `onSave` and `onAttempt` itself; `onDue` is the stream's. */
+/** Saves messages; implemented by the guard layer. It reports `onSave` and `onAttempt`; the stream layer reports `onDue`. */
 export interface Keeper {
   /**
-   * A guarded stream begins. `body` gives everything captured so far, for writing it again when a
-   * segment of the journal has to go. `undefined` when there is no journal.
+   * Opens the log of a guarded stream. `body` provides everything captured so far, to write it again when a segment of the journal has to
+   * be deleted. `undefined` without a journal.
    */
   open(stream: OpenedStream, body: Captured): StreamLog | undefined;
   /**
-   * A message is due that is still being read: it is pending until `saved` is settled. Resolves with what confirms it, or with
-   * `unconfirmed` where reading it takes longer than `confirmTimeoutMs`. Never rejects.
+   * Registers a message that is due while its body is still being read: it is pending until `saved` settles. Resolves as
+   * `SaveProgress.confirmed`, or to `unconfirmed` if reading takes longer than `confirmTimeoutMs`. Never rejects.
    */
   announce(save: AnnouncedSave): SaveProgress['confirmed'];
-  /** Takes a message. A second call with the same id and a higher revision is a reopened stream. */
+  /** Saves a message. A second call with the same id and a higher revision belongs to a reopened stream. */
   save(save: Save): SaveProgress;
 }
 
-/** What a body says, as far as it is kept. */
+/** The content of a body, as far as it is captured. */
 export interface BodyContent {
   readonly text: string;
   readonly events: readonly unknown[] | null;
-  /** True when every payload was recognised as carrying nothing. */
+  /** True when every payload was recognised and none has content. */
   readonly empty: boolean;
   readonly finished: boolean;
   readonly unknownText: boolean;
   readonly metadata: Readonly<Record<string, unknown>> | null;
-  /** Of the decoded body, over `maxBytes`; absent for none. */
+  /** Bytes of the decoded body beyond `maxBytes`; absent where there are none. */
   readonly droppedBytes?: number;
 }
 
 /**
- * Rebuilds the message of a stream from its body, in the process that recovers it, in slices where it is large. Given to the
- * guard by the composition. Never rejects.
+ * Rebuilds the message of a stream from its body, in the process that recovers it; a large body is read in slices. The composition passes
+ * this function to the guard. Never rejects.
  */
 export type ReadBody = (
   stream: OpenedStream,

@@ -1,4 +1,4 @@
-/** The rows of what is kept of bodies, and of what clients and upstreams can do to it. */
+/** Metrics of captured bodies: their memory, and messages without a conversation, with unknown text, or cut. */
 import { FORMATS, ROUTE } from './labels.ts';
 import { counter, gauge, type Metric } from './metric.ts';
 
@@ -7,7 +7,7 @@ export const CAPTURE_METRICS = {
     'lastchunk.capture.bytes',
     'By',
     {},
-    'Estimated memory of what is kept of answers on their way; what has left memory for the journal is not in it.',
+    'Estimated memory of the captured bodies of live streams; bodies that are kept only in the journal do not count.',
   ),
   messagesUnnamed: counter(
     'lastchunk.messages.unnamed',

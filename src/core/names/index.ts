@@ -1,6 +1,6 @@
 /**
- * Every name a machine will read: metrics, labels, spans, attributes. The instruments and docs/metrics.md are made from this
- * table, and alert rules and dashboards are checked against it, so that a name is spelled once.
+ * Every name that a machine reads: metrics, labels, spans, attributes. The instruments and docs/metrics.md are made from this table, and
+ * alert rules and dashboards are checked against it, so that each name is written in one place.
  *
  * Rules: base units (`s`, `By`), counts as `{things}`; never `total` or a unit in an OpenTelemetry name, because the translation
  * to Prometheus adds both; labels have closed sets of values. Names that OpenTelemetry would have in the singular
@@ -24,18 +24,18 @@ import { counter, gauge, seconds, type Metric } from './metric.ts';
 import { CAPTURE_METRICS } from './capture-metrics.ts';
 import { POOL_METRICS, RELAY_METRICS, STORE_METRICS } from './pool-metrics.ts';
 
-/** 2.5 s is the bound of the timeliness objective, and a bucket so that the objective needs no interpolation. */
+/** 2.5 s is the limit of the timeliness objective; it is a bucket boundary so that the objective needs no interpolation. */
 const SHORT = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** An answer takes seconds to minutes. */
 const LONG = [0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640];
 
-/** Every metric. A row that nobody emits fails a test. */
+/** Every metric. A test fails for a metric that is never emitted. */
 export const METRICS = {
   streamsStarted: counter(
     'lastchunk.streams.started',
     '{stream}',
     { route: ROUTE },
-    'Responses that were decided to be a stream.',
+    'Responses that were recognised as a stream.',
   ),
   streamsEnded: counter(
     'lastchunk.streams.ended',
@@ -89,13 +89,13 @@ export const METRICS = {
     'lastchunk.holds',
     '{hold}',
     { released: HOLD_RELEASES },
-    'Terminal frames that were held, by what let them go; unconfirmed means before the message was safe.',
+    'Terminal frames that were held, by what released them; unconfirmed means before the message was safe.',
   ),
   streamsFinishing: gauge(
     'lastchunk.streams.finishing',
     '{stream}',
     {},
-    'Streams that outlive their client at the moment.',
+    'Streams that outlive their client now.',
   ),
   finishRefused: counter(
     'lastchunk.finish.refused',
@@ -107,13 +107,13 @@ export const METRICS = {
     'lastchunk.unrecognised',
     '{response}',
     { route: ROUTE },
-    'Answers of guarded routes, with a status of 2xx, that were not taken for a stream: nothing of them is kept.',
+    'Answers of guarded routes, with a status of 2xx, that were not recognised as a stream: nothing of them is kept.',
   ),
   savesExpected: counter(
     'lastchunk.saves.expected',
     '{save}',
     { route: ROUTE },
-    'Messages that became due, counted where a stream settles and not where saves happen.',
+    'Messages that became due, counted when the stream ends, independently of the code that saves.',
   ),
   saves: counter(
     'lastchunk.saves',
@@ -131,7 +131,7 @@ export const METRICS = {
     'lastchunk.saves.skipped',
     '{save}',
     { route: ROUTE, reason: SKIP_REASONS },
-    'Streams that left no message: nothing was in them, or the policy did not want it.',
+    'Streams without a message: the answer was empty, or the policy discarded it.',
   ),
   savesRevised: counter(
     'lastchunk.saves.revised',
@@ -181,7 +181,7 @@ export const METRICS = {
     'lastchunk.noise',
     '{error}',
     { reason: NOISE_REASONS },
-    'Errors that meant that somebody had left, once for each error; lowered where they are logged, never dropped.',
+    'Errors that only meant that a client left or a stream was aborted, once for each error; logged at a lower level, never dropped.',
   ),
   internalErrors: counter(
     'lastchunk.internal.errors',
@@ -209,17 +209,20 @@ export const METRICS = {
   },
 } as const satisfies Readonly<Record<string, Metric>>;
 
-/** The version of OpenTelemetry's semantic conventions that names of theirs are taken from; scopes carry it. */
+/** The version of OpenTelemetry's semantic conventions from which names are taken; instrumentation scopes have it as their schema URL. */
 export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.41.0';
 
-/** Span names. All are INTERNAL; the stream's and the handler's have the route behind them. A replay is a root, linked to its streams. */
+/**
+ * Span names. The kind is always INTERNAL; names of streams and handlers end with the route. A replay is a root span, linked to its
+ * streams.
+ */
 export const SPANS = {
   stream: 'stream',
   save: 'save',
   replay: 'replay',
-  /** What a guarded handler did, where spans of its own are below it and its response was no stream. */
+  /** A guarded handler whose response was no stream, if the app created spans below it. */
   handler: 'handler',
-  /** A response that goes on with a stream, linked to the span of that stream. */
+  /** A response that continues a stream, linked to the span of that stream. */
   resume: 'resume',
 } as const;
 
@@ -231,7 +234,7 @@ export const ATTRIBUTES = {
   errorType: 'error.type',
   /** Only with the option `conversationIdInSpans`: it is user data. */
   conversationId: 'gen_ai.conversation.id',
-  /** Only with the option `usageInSpans`: what the answer itself says of its model. */
+  /** Only with the option `usageInSpans`: as the answer reports it. */
   finishReasons: 'gen_ai.response.finish_reasons',
   inputTokens: 'gen_ai.usage.input_tokens',
   outputTokens: 'gen_ai.usage.output_tokens',
@@ -250,9 +253,9 @@ export const ATTRIBUTES = {
   hold: 'lastchunk.hold.duration',
   saveResult: 'lastchunk.save.result',
   saveAttempts: 'lastchunk.save.attempts',
-  /** What kind of cancellation an error of this stream was. */
+  /** The kind of cancellation that an error of this stream was. */
   noiseReason: 'lastchunk.noise.reason',
-  /** Messages of a replayed batch. */
+  /** Number of messages in a replayed batch. */
   messages: 'lastchunk.replay.messages',
 } as const;
 
@@ -261,7 +264,7 @@ export type Label = {
   [Key in keyof typeof METRICS]: keyof (typeof METRICS)[Key]['labels'];
 }[keyof typeof METRICS];
 
-/** The attribute that a label of a metric is in OpenTelemetry; the same one as on spans where it says the same. */
+/** The OpenTelemetry attribute of each metric label; the same one as on spans where it means the same. */
 export const LABEL_ATTRIBUTES: Readonly<Record<Label, string>> = {
   route: ATTRIBUTES.route,
   error_type: ATTRIBUTES.errorType,

@@ -1,4 +1,4 @@
-/** The rows of the journal on disk. */
+/** Metrics of the journal on disk. */
 import { REPLAYED, SET_ASIDE } from './labels.ts';
 import { counter, gauge, seconds, type Metric } from './metric.ts';
 
@@ -60,7 +60,7 @@ export const JOURNAL_METRICS = {
       'lastchunk.journal.set_aside',
       '{file}',
       { kind: SET_ASIDE },
-      'Refused messages, and segments with damaged records, that stand aside in the journal until somebody looks at them.',
+      'Refused messages, and segments with damaged records, that the journal has set aside for an operator.',
     ),
     aggregator: 'max',
   },
@@ -68,7 +68,7 @@ export const JOURNAL_METRICS = {
     'lastchunk.journal.set_aside_expired',
     '{file}',
     { kind: SET_ASIDE },
-    'Files that stood aside and were deleted because they were too old or too much.',
+    'Files that had been set aside and were deleted because they were too old or too large together.',
   ),
   journalWrite: seconds(
     'lastchunk.journal.write',

@@ -1,14 +1,14 @@
-/** Values of labels: closed sets, because every value is a series for ever and nothing a client chooses may make one. */
+/** Values of metric labels: closed sets, because every value creates a series permanently, and a client must not be able to create one. */
 import { codesWith } from '../error-facts.ts';
 import type { Bounded } from './metric.ts';
 
-/** Distinct routes with series of their own; a route pattern is code, so more than this is an accident. */
+/** The limit of routes that have their own series. Route patterns are written in code, so more than this is a mistake. */
 export const ROUTE = {
   atMost: 100,
   always: ['unmatched', 'other'],
 } as const satisfies Bounded;
 
-/** The built-in wire formats; `custom` is any that the app brought. A test compares them with the formats themselves. */
+/** The built-in wire formats; `custom` is any format that the app supplies. A test compares them with the formats themselves. */
 export const FORMATS = [
   'auto',
   'openai',
@@ -32,11 +32,11 @@ export const SKIP_REASONS = ['empty', 'discarded'] as const;
 export const HOLD_RELEASES = ['saved', 'journaled', 'unconfirmed', 'client-gone'] as const;
 export const FINISH_REFUSALS = ['time', 'bytes', 'concurrent', 'per-key'] as const;
 export const REPLAYED = ['saved', 'refused'] as const;
-/** Where the bytes of a resumed response are from; `none` where there is none. */
+/** The source of the bytes of a resumed response; `none` where no stream was found. */
 export const RESUME_SOURCES = ['memory', 'relay', 'none'] as const;
 /**
- * How a request to resume was answered: with the stream, that there is nothing more, that its offset is beyond the body or no
- * offset, that there are too many readers, that there is no such stream for it, or that the relay is away.
+ * The answer to a request to resume. `resumed`: the stream; `nothing`: the reader has everything; `refused`: the offset is invalid or
+ * beyond the body; `busy`: too many readers; `not-found`: no such stream for this request; `away`: the relay is unavailable.
  */
 export const RESUME_RESULTS = [
   'resumed',
@@ -46,22 +46,22 @@ export const RESUME_RESULTS = [
   'not-found',
   'away',
 ] as const;
-/** What became of a stream whose instance was gone. */
+/** The progress of the takeover of a stream whose instance lost its lease. */
 export const TAKEOVERS = ['claimed', 'finished', 'lost'] as const;
-/** How a request to stop a stream of another instance was answered. */
+/** The answer to a request to stop a stream that is not live in this process. */
 export const REMOTE_STOPS = ['stopped', 'late', 'not-found', 'away'] as const;
 export const PLACES = ['observer', 'journal', 'store', 'format', 'stream', 'close'] as const;
 /**
- * What kind of cancellation an error called noise is. Which errors are which is the table in noise/signatures.ts; these
- * are fewer, because each is a series.
+ * The kinds of cancellation that noise can be. The table in noise/signatures.ts maps errors to kinds; there are fewer kinds than
+ * signatures, because each kind is a series.
  */
 export const NOISE_REASONS = [
-  'own-abort', // the very reason that the stream's own signal was aborted with
+  'own-abort', // the reason object that the stream's own signal was aborted with
   'abort-error', // DOMException AbortError, Node's ABORT_ERR
   'undici-aborted', // undici's own client API
   'sdk-aborted', // APIUserAbortError of openai and @anthropic-ai/sdk
   'response-aborted', // Next.js
-  'request-aborted', // the request that the client broke off
+  'request-aborted', // the request that the client aborted
   'connection-reset', // the client's own connection
   'broken-pipe',
   'connection-timed-out',
@@ -75,14 +75,14 @@ export const NOISE_REASONS = [
   'upstream-aborted', // a request of this process, by the stream's own signal
   'query-cancelled', // a query of this process, by the stream's own signal
 ] as const;
-/** What an error was recognised as that means no more than that somebody left. */
+/** The kind of cancellation that an error was recognised as. */
 export type NoiseReason = (typeof NOISE_REASONS)[number];
 
 /** The guard's own pool; the app's pools get their names from the app, in `watchPool()`. */
 export const POOLS = { atMost: 10, always: ['lastchunk'] } as const satisfies Bounded;
-/** What the journal's directory lies on; `none` where it cannot be used, `off` where none is wanted. */
+/** The file system of the journal's directory; `none`: the directory cannot be used; `off`: the journal is off. */
 export const JOURNALS = ['disk', 'overlay', 'tmpfs', 'network', 'none', 'off'] as const;
-/** What stands aside in a journal until somebody looks at it. */
+/** What a journal sets aside for an operator. */
 export const SET_ASIDE = ['damaged', 'refused'] as const;
-/** One value in one process. */
+/** A label that has one value in a process. */
 export const ONE = { atMost: 1, always: [] } as const satisfies Bounded;

@@ -1,11 +1,11 @@
 /**
- * What a row of the metrics table holds, and the functions that make one. The Prometheus name is derived, so
- * that it cannot differ from what a Prometheus server makes of the OpenTelemetry name by itself.
+ * The shape of a row of the metrics table, and the functions that make one. The Prometheus name is derived from the OpenTelemetry name, so
+ * that it cannot differ from the name into which a Prometheus server translates it.
  */
 
-/** A label whose values come from the app (route patterns), held to a bound: the rest is `other`. */
+/** A label whose values come from the app (route patterns), limited in number: further values become `other`. */
 export interface Bounded {
-  /** How many values of its own the app may add. */
+  /** How many values the app may add. */
   readonly atMost: number;
   /** Values that exist from the start and do not count toward `atMost`. */
   readonly always: readonly string[];

@@ -1,4 +1,4 @@
-/** The rows of the store, of the relay, and of connection pools: the guard's own, and those that the app has watched. */
+/** Metrics of the store, of the relay, and of connection pools: the guard's own, and those passed to `watchPool()`. */
 import { POOLS, REMOTE_STOPS, RESUME_RESULTS, RESUME_SOURCES, ROUTE, TAKEOVERS } from './labels.ts';
 import { counter, gauge, seconds, type Metric } from './metric.ts';
 
@@ -8,7 +8,7 @@ export const STORE_METRICS = {
       'lastchunk.store.up',
       '{store}',
       {},
-      '1 when the store answered the last call or question, 0 when it did not; absent while nothing is known.',
+      '1 if the store answered the last call or ping, 0 if it did not; absent before the first one.',
     ),
     aggregator: 'min',
   },
@@ -17,13 +17,13 @@ export const STORE_METRICS = {
       'lastchunk.circuit.open',
       '{circuit}',
       {},
-      '1 while the store is taken to be away and is tried with growing pauses, else 0.',
+      '1 while the store counts as unavailable and is tried with growing pauses, else 0.',
     ),
     aggregator: 'max',
   },
 } as const satisfies Readonly<Record<string, Metric>>;
 
-/** A round trip within a data centre takes a millisecond, one that is far or large some hundred. */
+/** A round trip within a data centre takes a millisecond; a long or large one takes a few hundred. */
 const FLUSHES = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
 export const RELAY_METRICS = {
@@ -31,7 +31,7 @@ export const RELAY_METRICS = {
     'lastchunk.relay.flush.duration',
     {},
     FLUSHES,
-    'Time of one exchange with the relay that it answered.',
+    'Duration of one exchange that the relay answered.',
   ),
   relayBytes: counter(
     'lastchunk.relay.bytes',
@@ -49,7 +49,7 @@ export const RELAY_METRICS = {
     'lastchunk.takeovers',
     '{stream}',
     { result: TAKEOVERS },
-    'Streams of instances that were gone: claimed here, and then finished or lost.',
+    'Streams of instances that lost their lease: claimed here, and then finished or lost.',
   ),
   remoteStops: counter(
     'lastchunk.remote_stops',
@@ -71,7 +71,7 @@ export const RELAY_METRICS = {
       'lastchunk.relay.lag',
       's',
       {},
-      'For how long the relay has lacked something of the streams of this instance; 0 while it lacks nothing.',
+      'How long something of the streams of this instance has been missing in the relay; 0 while nothing is missing.',
     ),
     aggregator: 'max',
   },
@@ -79,13 +79,13 @@ export const RELAY_METRICS = {
     'lastchunk.relay.dropped',
     '{stream}',
     {},
-    'Ended streams that were too many to wait for a relay that is away: nobody else can resume or finish them.',
+    'Ended streams that were dropped because too many waited for an unavailable relay: no other instance can resume or finish them.',
   ),
   relayUnconfirmed: counter(
     'lastchunk.relay.unconfirmed',
     '{stream}',
     {},
-    'With `ahead`, streams of which something was sent before the relay had it: it was away, or took longer than 2 s.',
+    'With `ahead`, streams of which something was sent before the relay had it: it was unavailable, or took longer than 2 s.',
   ),
 } as const satisfies Readonly<Record<string, Metric>>;
 
@@ -124,6 +124,6 @@ export const POOL_METRICS = {
     'lastchunk.pool.leaked',
     '{client}',
     { pool: POOLS },
-    'Connections that nobody can release any more: the app lost them.',
+    'Connections that can no longer be released, because the app lost its reference to them.',
   ),
 } as const satisfies Readonly<Record<string, Metric>>;
