@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `lastchunk` program: the process handed to `main`. */
+/** The `lastchunk` program: runs `main` with the arguments, streams and environment of the process. */
 import { main } from './main.ts';
 
 // `lastchunk … | head` closes our output early: the rest of the output has no reader, and that is not a failure.

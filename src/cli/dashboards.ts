@@ -1,6 +1,6 @@
 /**
- * `lastchunk dashboards`: the shipped Grafana dashboards for other objectives, labels and places. Their queries read what
- * `lastchunk rules` records, so both are called with the same options.
+ * `lastchunk dashboards`: prints or writes the shipped Grafana dashboards, adapted to other objectives, labels, titles and data sources.
+ * Their queries read the series that `lastchunk rules` records, so both commands need the same options.
  */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -52,7 +52,7 @@ export async function runDashboards(argv: readonly string[], io: Io): Promise<nu
   return 0;
 }
 
-/** File name and content of each. */
+/** The file name and the adapted content of each dashboard. */
 async function dashboardsFor(
   options: DashboardOptions,
 ): Promise<[name: string, content: unknown][]> {

@@ -1,12 +1,15 @@
-/** The database of a command: by default the one that the app's environment names. */
+/** The database that a command uses: by default the one in the environment of the app. */
 import { bad } from '../core/options.ts';
 import type { PostgresOptions } from '../postgres/index.ts';
 import type { Io } from './io.ts';
 
-/** As `postgres()` takes it. */
+/** The address as `postgres()` accepts it. */
 export type DatabaseAddress = Pick<PostgresOptions, 'connectionString' | 'connection'>;
 
-/** Each with what reads it; the password is read by the driver's rules, which know `~/.pgpass` too. */
+/**
+ * Environment variables, and the options of `connection` for which they stand. The driver adds its own sources, such as `~/.pgpass` for the
+ * password.
+ */
 const PARTS = {
   PGHOST: 'host',
   PGPORT: 'port',
@@ -16,8 +19,8 @@ const PARTS = {
 } as const;
 
 /**
- * `--database-url`, else DATABASE_URL, else PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, as `connection: {}` reads them;
- * `undefined` where none of them is set. Throws `bad-option` for a PGPORT that is no number.
+ * `--database-url`, else DATABASE_URL, else PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, as `connection: {}` reads them; `undefined`
+ * if none of them is set. Throws `bad-option` for a PGPORT that is no number.
  */
 export function databaseIn(given: string | undefined, env: Io['env']): DatabaseAddress | undefined {
   const connectionString = given ?? env['DATABASE_URL'];

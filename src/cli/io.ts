@@ -1,6 +1,6 @@
 /** The parts of the process that a command uses, passed in so that tests can replace them. */
 
-/** Where a command writes and what it is configured by. */
+/** The output streams and the environment of a command. */
 export interface Io {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };

@@ -1,6 +1,6 @@
 /**
- * `lastchunk <command>`: finds the command and turns what it throws into a line on stderr. A command's module
- * is loaded only when it is called, so that one does not need the other's packages.
+ * `lastchunk <command>`: finds the command, runs it, and prints what it throws as one line on stderr. The module of a command is loaded
+ * only when the command is called, so that a command does not need the packages of another.
  */
 import { parseArgs } from 'node:util';
 import { maskCredentials, maskValue } from '../core/error-words.ts';
@@ -12,7 +12,7 @@ import { escapeOutput } from './terminal.ts';
 
 /**
  * Runs one command line (without `node` and the script) and resolves to the exit code; never rejects.
- * Unknown commands and options are 2, whatever else goes wrong is 1.
+ * An unknown command or option is 2, any other failure 1.
  */
 export async function main(argv: readonly string[], given: Io): Promise<number> {
   const io = escapeOutput(given);
@@ -35,7 +35,7 @@ export async function main(argv: readonly string[], given: Io): Promise<number> 
   } catch (error) {
     const at = name === undefined ? 'lastchunk' : `lastchunk ${name}`;
     const message = error instanceof Error ? error.message : String(error);
-    // An error may repeat an address of a database that was given as a wrong argument.
+    // The message may quote a wrong argument that contains the address of a database.
     return say(io.stderr, `${at}: ${oneLine(maskCredentials(message))}\n`, isMisuse(error) ? 2 : 1);
   }
 }
@@ -45,7 +45,7 @@ function say(stream: Io['stdout'], text: string, exitCode: number): number {
   return exitCode;
 }
 
-/** A wrong option, in our own words or in those of `parseArgs`. */
+/** Whether the error is a mistake in the arguments: found by lastchunk or by `parseArgs`. */
 function isMisuse(error: unknown): boolean {
   if (error instanceof LastchunkError) return error.code === 'bad-option';
   return (

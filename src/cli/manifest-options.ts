@@ -1,4 +1,4 @@
-/** The options of `lastchunk rules` and `lastchunk dashboards` that name a Kubernetes object. */
+/** The options of `lastchunk rules` and `lastchunk dashboards` for the metadata of a Kubernetes object. */
 import { bad, show } from '../core/options.ts';
 import type { ManifestPlace } from '../slo/manifests.ts';
 
@@ -10,10 +10,10 @@ export const MANIFEST_OPTIONS = {
   labels: { type: 'string' },
 } as const;
 
-/** What `parseArgs` found. */
+/** The values that `parseArgs` returns. */
 export type ManifestFlags = { readonly [K in keyof typeof MANIFEST_OPTIONS]?: string };
 
-/** For `--help`, behind the line of `--format`; `format` is the one that they are for. */
+/** The lines of `--help` after that of `--format`. `format` is the format that these options need; `name` says what `--name` sets. */
 export function manifestHelp(format: string, name: string): string {
   return `\
       --name NAME       with ${format}: ${name} (default: lastchunk)
@@ -22,8 +22,8 @@ export function manifestHelp(format: string, name: string): string {
 }
 
 /**
- * The object that the flags name; `undefined` where the chosen format is not `format`, the one that makes an object. Throws
- * `bad-option`, which names the flag, for a value that Kubernetes would refuse, and for a flag that would have no effect.
+ * The metadata of the object; `undefined` unless the chosen format is `format`, which creates an object. Throws `bad-option`, which names
+ * the flag, for a value that Kubernetes would refuse, and for a flag without effect.
  */
 export function manifestPlaceOf(flags: ManifestFlags, format: string): ManifestPlace | undefined {
   const { name, namespace, labels } = flags;
@@ -40,7 +40,7 @@ export function manifestPlaceOf(flags: ManifestFlags, format: string): ManifestP
   };
 }
 
-/** A label of RFC 1123, which is a name of every kind of object. */
+/** A label of RFC 1123, which is a valid name for every kind of object. */
 function objectName(flag: string, text: string): string {
   if (/^[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?$/.test(text)) return text;
   const what = 'a name of Kubernetes (up to 63 small letters, digits and -, no - at an end)';
@@ -61,7 +61,7 @@ function labelsOf(text: string): Readonly<Record<string, string>> {
   return Object.fromEntries(labels);
 }
 
-/** A name, and before it the domain of whom it belongs to, with a slash. */
+/** The key of a Kubernetes label: a name, optionally after a domain and a slash. */
 function isKey(key: string): boolean {
   const [name = '', domain, ...more] = key.split('/').toReversed();
   if (more.length > 0 || name === '' || !isValue(name)) return false;

@@ -1,6 +1,6 @@
 /**
- * `lastchunk migrate`: makes or updates the table before the app starts, for those who do not want the app
- * itself to change the database (`migrate: true`).
+ * `lastchunk migrate`: creates or updates the table before the app starts, for apps that must not change the database themselves (`migrate:
+ * true`).
  */
 import { parseArgs } from 'node:util';
 import { bad } from '../core/options.ts';
@@ -14,7 +14,7 @@ import { type DatabaseAddress, neededDatabase } from './database.ts';
 import type { Io } from './io.ts';
 
 /**
- * Runs the command and resolves to the exit code: 0 when the table is ready, 1 when the database says no.
+ * Runs the command and resolves to the exit code: 0 when the table is up to date, 1 when the database reports an error.
  * Rejects with `bad-option` (or the error of `parseArgs`) for a mistake in the arguments.
  */
 export async function runMigrate(argv: readonly string[], io: Io): Promise<number> {

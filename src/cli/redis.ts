@@ -1,17 +1,19 @@
-/** The client of a Redis that a command is told of: the app's `ioredis` or `redis`, whichever is installed. */
+/** A client for the Redis that a command is given: made by the app's `ioredis` or `redis`, whichever is installed. */
 import { LastchunkError } from '../core/errors.ts';
 import { appPlaces, findPeer, loadPeer } from '../core/load-peer.ts';
 import { bad } from '../core/options.ts';
 import type { RedisClient } from '../redis/index.ts';
 
-/** Throws `bad-option` for what is no address of a Redis. It is never shown: it may hold a password, also when it is wrong. */
+/**
+ * Throws `bad-option` for a text that is no address of a Redis. The text is never shown: it may contain a password even if it is invalid.
+ */
 export function checkRedisAddress(url: string): void {
   if (/^rediss?:\/\//.test(url) && URL.canParse(url)) return;
   throw bad('`--redis-url` must be an address that starts with redis:// or rediss://');
 }
 
 /**
- * A client of one server, not connected: it is for others to duplicate. Throws `missing-peer` where neither package is installed
+ * A client of one server, not connected: its caller duplicates it. Throws `missing-peer` where neither package is installed
  * in `places`.
  */
 export function openRedis(url: string, places: readonly string[] = appPlaces()): RedisClient {

@@ -1,4 +1,4 @@
-/** `lastchunk rules`: the rules for Prometheus, for other objectives than those of the committed file. */
+/** `lastchunk rules`: prints or writes the rules for Prometheus, for other objectives than those of the committed file. */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { oneOf } from '../core/options.ts';

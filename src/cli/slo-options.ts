@@ -30,12 +30,12 @@ export const SLO_OPTIONS_HELP = `\
       --speed N         divide every window and wait by N, for a rehearsal (default: 1)
       --source NAME     prometheus, or otel: series that an OpenTelemetry SDK sends (default: prometheus)`;
 
-/** What `parseArgs` found. */
+/** The values that `parseArgs` returns. */
 export type SloFlags = {
   readonly [K in keyof typeof SLO_OPTIONS]?: K extends 'label' ? string[] : string;
 };
 
-/** The options of `lastchunk/slo`. Throws `bad-option`, which names the flag and its range, for a value outside of it. */
+/** The options of `lastchunk/slo`. Throws `bad-option`, which names the flag and its range, for a value out of range. */
 export function sloOptionsOf(flags: SloFlags): SloOptions {
   const { objective, timeliness, window, label, runbooks, dashboards, speed, source } = flags;
   const minFailures = flags['min-failures'];

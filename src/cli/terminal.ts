@@ -12,7 +12,7 @@ export function escapeOutput({ stdout, stderr, env }: Io): Io {
   return { stdout: escaping(stdout), stderr: escaping(stderr), env };
 }
 
-/** Control characters but line feed and tab, separators of lines, and what changes the direction of text. */
+/** Control characters except line feed and tab, line separators, and characters that change the direction of text. */
 const CONTROLS = /(?![\n\t])[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 function escapeUnit(unit: string): string {
@@ -29,10 +29,10 @@ export function time(atMs: number): string {
   return atMs > 0 && atMs <= MAX_DATE_MS ? new Date(atMs).toISOString() : '-';
 }
 
-/** The last that a date can be (ECMA-262, Time Values). */
+/** The latest valid date (ECMA-262, Time Values). */
 const MAX_DATE_MS = 8.64e15;
 
-/** Rows with their columns under each other; the first row has as many cells as any. */
+/** Rows as text with aligned columns. No row has more cells than the first. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),

@@ -1,6 +1,6 @@
 /**
- * Copies of `@opentelemetry/api`. Each SDK registers itself with the copy that it gets; one that does not accept what was
- * registered does nothing, without a word.
+ * Copies of `@opentelemetry/api`. An SDK registers itself with the copy that it imports. A copy of a later minor version, or of another
+ * major one, does not accept the registration: it does nothing, without an error.
  */
 import { relative } from 'node:path';
 import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
@@ -10,8 +10,8 @@ import { findInstalled, type Installed, isInRange, listCopies } from './installe
 export const API = '@opentelemetry/api';
 
 /**
- * What registers an SDK, in the order in which one is looked for. With the first it is started, the next are what apps build
- * on by hand, and the last bring one of their own.
+ * Packages that register an SDK, in the order of the search: first the one that starts an SDK, then those from which apps build one by
+ * hand, last those that include their own.
  */
 const SDKS = [
   ...['sdk-node', 'sdk-trace', 'sdk-trace-node', 'sdk-trace-base', 'sdk-metrics'].map(
@@ -22,7 +22,7 @@ const SDKS = [
   '@traceloop/node-server-sdk',
 ];
 
-/** What registers an SDK in the app in `app`; `undefined` where nothing does. */
+/** The package that registers an SDK in the app in the directory `app`; `undefined` where there is none. */
 export function findSdk(app: string): Installed | undefined {
   return SDKS.map((name) => findInstalled(name, app)).find((found) => found !== undefined);
 }
@@ -46,12 +46,12 @@ export function examineApi(own: Installed, app: string): readonly DoctorFinding[
   }
   const lost = deaf.some(({ path }) => path === ours.path) ? 'lastchunk' : 'some instrumentations';
   const says = `${API} is installed ${copies.size} times (${list}): what ${lost} report goes nowhere`;
-  // Who wants no later one than that keeps a copy of its own, which no dedupe can join with a later one.
+  // A package that requires an older version keeps its own copy, which `npm dedupe` cannot merge with a later one.
   const older = `npm install ${API}@${registered.version}, then ${fix}`;
   return [wrongFinding('api-copies', says, older)];
 }
 
-/** The API's own rule (its `internal/semver`): a copy accepts what was registered by its own minor version or a later one. */
+/** The API's own rule (its `internal/semver`): a copy accepts a registration by its own minor version or a later one. */
 function accepts(version: string, registered: string): boolean {
   return isInRange(registered, `^${version.replace(/^(\d+\.\d+).*$/, '$1')}`);
 }

@@ -1,6 +1,6 @@
 /**
- * `lastchunk doctor`: finds parts that load and run but have no effect. (A wrong option throws at start, and needs no doctor.)
- * Each finding says what to do.
+ * `lastchunk doctor`: finds parts that load and run but have no effect. (A wrong option throws at start, so it is not checked here.) Each
+ * finding says what to do.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -1,6 +1,6 @@
 /**
- * What surrounds an app: whether its database answers and has the tables that this version writes into, and whether the
- * journal's directory can be written and will be there after a crash.
+ * The environment of an app: whether its database answers and has the tables of this version, and whether the journal's directory can be
+ * written and survives a crash.
  */
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -22,14 +22,14 @@ import { examineRelay, type RelayQuestion } from './relay.ts';
 /** Which database to examine. */
 export interface DatabaseQuestion {
   readonly app: string;
-  /** `undefined`: no database is named. */
+  /** `undefined`: no database is given. */
   readonly database: DatabaseAddress | undefined;
   /** `undefined` for the default. */
   readonly table: string | undefined;
   readonly relay: RelayQuestion;
 }
 
-/** Where the app's driver would connect to; `undefined` if no database is named or the app has no driver. */
+/** Where the app's driver would connect to; `undefined` if no database is given or the app has no driver. */
 export function findDestination(
   app: string,
   database: DatabaseAddress | undefined,
@@ -44,7 +44,10 @@ export function findDestination(
   }
 }
 
-/** Examines the database and changes nothing: the row that it writes is rolled back. Rejects with `bad-option` for an impossible address, table or schema. */
+/**
+ * Examines the database and changes nothing: the row that it writes is rolled back. Rejects with `bad-option` for an invalid address, table
+ * or schema.
+ */
 export async function examineDatabase(
   question: DatabaseQuestion,
 ): Promise<readonly DoctorFinding[]> {
@@ -54,12 +57,12 @@ export async function examineDatabase(
     return [noteFinding('database', 'the database was not looked at', fix)];
   }
   const settings = checkOptions({ ...database, table, maxConnections: 1 });
-  // Throws for an impossible schema.
+  // Throws for an invalid schema.
   migrationOf(relay.schema, false);
   try {
     const pg = loadPg(undefined, [join(app, 'package.json')]);
     const connections = new Connections(pg, settings, () => {
-      // The query that meets the error rejects, and that is reported below.
+      // The query that fails rejects, and that is reported below.
     });
     try {
       const found = judgeVersion(settings.table.name, await versionOf(connections, settings.table));
@@ -79,7 +82,7 @@ export async function examineDatabase(
   }
 }
 
-/** A table may answer without an error and keep nothing: then every message would be refused. */
+/** Checks that the table keeps a row. A table may answer without an error and keep nothing: then every message would be refused. */
 async function examineRow(
   connections: Connections,
   table: Table,
@@ -114,7 +117,7 @@ function judgeVersion(table: string, { version, newest }: Awaited<ReturnType<typ
   return [wrongFinding('database', says, 'npx lastchunk migrate, or `migrate: true`')];
 }
 
-/** Examines the directory, an absolute path, or the place where it would be made; leaves nothing behind. */
+/** Examines the journal's directory, an absolute path, or the directory in which it would be created. Removes what it creates. */
 export function examineJournal(path: string, ephemeral: boolean): readonly DoctorFinding[] {
   let place = path;
   while (!existsSync(place)) place = dirname(place);
@@ -146,7 +149,10 @@ function describeOwner(path: string): readonly DoctorFinding[] {
   return [...findings, ...describeParent(dirname(path), true)];
 }
 
-/** Whether others may write into a directory above: they could rename its entries, unless it is sticky, or create them first. */
+/**
+ * Whether other users may write into the parent directory: they could rename the journal's directory, unless the parent is sticky, or
+ * create it first.
+ */
 function describeParent(parent: string, isMade: boolean): readonly DoctorFinding[] {
   const { mode } = statSync(parent);
   const isOpen = process.geteuid !== undefined && (mode & OTHERS_WRITE) !== 0;

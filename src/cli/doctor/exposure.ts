@@ -8,9 +8,9 @@ import { isRecord } from '../../core/values.ts';
 import type { Destination } from '../../postgres/connections.ts';
 import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
 
-/** Connections to the database that no other machine can listen to. */
+/** Hosts to which a connection crosses no network. */
 const LOCAL_HOST = /^(?:localhost|127\.\d+\.\d+\.\d+|\[?::1\]?|\/.*|)$/i;
-/** Says whether the way to a database on another machine is encrypted. */
+/** Examines whether the connection to a database on another machine is encrypted. */
 export function examineTls(destination: Destination | undefined): readonly DoctorFinding[] {
   if (destination === undefined || LOCAL_HOST.test(destination.host)) return [];
   const { host, tls } = destination;
@@ -28,19 +28,19 @@ export function examineTls(destination: Destination | undefined): readonly Docto
 /** The usual paths of metrics and health. */
 const USUAL_PATHS = ['metrics', 'health', 'health/saves', 'healthz', 'ready', 'readyz', 'livez'];
 const ANSWER_WITHIN_MS = 5_000;
-/** The part of an answer that is looked at. */
+/** The part of a body that is examined. */
 const LOOKED_AT_BYTES = 256 * 1024;
 
 /**
- * Asks, as anybody could, for metrics and health under the address by which clients reach the app: at the usual paths below it,
- * and at `others`, of which those that begin with a slash are paths of the host.
+ * Requests metrics and health without credentials at the address by which clients reach the app: at the usual paths below it, and at
+ * `others`. A path in `others` that begins with a slash is a path of the host.
  */
 export async function examinePublicUrl(
   address: string,
   others: readonly string[] = [],
 ): Promise<readonly DoctorFinding[]> {
   const base = new URL(address);
-  // They are not what everybody has.
+  // Without the credentials and the query, which not every client has.
   base.username = '';
   base.password = '';
   base.search = '';
@@ -68,7 +68,9 @@ const FIXES = {
   'the details of health': 'give `healthHandler({ details: false })`, or a function of the request',
 } as const;
 
-/** What answers with 200; '' for other answers. */
+/**
+ * The first part of the body, for status 200 or 503 (the status of failing health); '' for another status; the error if there is no answer.
+ */
 async function ask(url: URL): Promise<string | Error> {
   try {
     const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
@@ -107,7 +109,7 @@ const NOT_THE_APPS: ReadonlySet<string> = new Set(['node_modules', 'dist', 'buil
 const FILES_AT_MOST = 5_000;
 const FILE_BYTES_AT_MOST = 1024 * 1024;
 
-/** Says when guards are there and `stallTimeoutMs` is nowhere: then a client that reads nothing may stay. */
+/** Reports an app that uses `guard()` and nowhere `stallTimeoutMs`: a client that reads nothing may then stay connected. */
 export function examineSources(app: string): readonly DoctorFinding[] {
   let guards = 0;
   let files = 0;
@@ -136,7 +138,7 @@ function entriesOf(directory: string): readonly Dirent[] {
   try {
     return readdirSync(directory, { withFileTypes: true });
   } catch {
-    // It may not be read: there is nothing of it to judge.
+    // The directory cannot be read: it is skipped.
     return [];
   }
 }
@@ -145,7 +147,7 @@ function textOf(path: string): string {
   try {
     return statSync(path).size > FILE_BYTES_AT_MOST ? '' : readFileSync(path, 'utf8');
   } catch {
-    // It may not be read, or has gone meanwhile.
+    // The file cannot be read, or was deleted meanwhile.
     return '';
   }
 }

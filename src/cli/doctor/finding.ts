@@ -4,7 +4,7 @@
 export interface DoctorFinding {
   /** `wrong` makes the exit code 1; a `note` is for information, or names what could not be checked. */
   readonly level: 'wrong' | 'note';
-  /** What was looked at; for programs that read `--json`. */
+  /** What was checked; for programs that read `--json`. */
   readonly check:
     | 'node'
     | 'peer'

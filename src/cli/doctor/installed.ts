@@ -10,7 +10,7 @@ export interface Installed {
   /** Its real directory. */
   readonly path: string;
   readonly peerDependencies: Readonly<Record<string, string>>;
-  /** The Nodes that it is made for; `undefined` when it does not say. */
+  /** The range of Node versions that it supports; `undefined` if it declares none. */
   readonly node: string | undefined;
 }
 
@@ -26,7 +26,7 @@ export function findInstalled(name: string, from: string): Installed | undefined
 export function readPackage(directory: string): Installed | undefined {
   try {
     const path = realpathSync(directory);
-    // Written by npm from what a registry has accepted; what else it holds is not read.
+    // The types hold for a package that a registry has accepted; other fields are not read.
     const manifest = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as Manifest;
     const { name = '', version = '', peerDependencies = {}, engines } = manifest;
     return { name, version, path, peerDependencies, node: engines?.node };
@@ -37,8 +37,8 @@ export function readPackage(directory: string): Installed | undefined {
 }
 
 /**
- * Every copy of the package `name` that is installed for code in `from`, also those that other packages have for themselves,
- * however deep, and those in the store of pnpm. In no order; each once.
+ * Every copy of the package `name` that is installed for code in `from`, including those nested in other packages at any depth, and those
+ * in the store of pnpm. In no order; each once.
  */
 export function listCopies(name: string, from: string): readonly Installed[] {
   const found = new Map<string, Installed>();
@@ -48,7 +48,7 @@ export function listCopies(name: string, from: string): readonly Installed[] {
     if (copy !== undefined) found.set(copy.path, copy);
     for (const directory of packagesIn(modules)) {
       const path = realPathOf(directory);
-      // What is linked from many places is looked into once.
+      // A directory that is linked from several places is searched once.
       if (path === undefined || seen.has(path)) continue;
       seen.add(path);
       search(join(path, 'node_modules'));
@@ -73,7 +73,7 @@ function namesIn(directory: string): readonly string[] {
   try {
     return readdirSync(directory);
   } catch {
-    // Not there, or a file.
+    // The directory does not exist, or is a file.
     return [];
   }
 }
@@ -82,14 +82,14 @@ function realPathOf(path: string): string | undefined {
   try {
     return realpathSync(path);
   } catch {
-    // A link to nothing.
+    // A broken link.
     return undefined;
   }
 }
 
 /**
- * Whether `version` is in `range`, a pre-release counting as its release. True for a range that is not one of versions
- * (`latest`, a path): nothing is claimed about it.
+ * Whether `version` is in `range`; a pre-release counts as its release. True for a range that does not name versions (`latest`, a path),
+ * because it cannot be checked.
  */
 export function isInRange(version: string, range: string): boolean {
   const release = coerce(version);

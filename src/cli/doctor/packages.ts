@@ -1,15 +1,15 @@
-/** What is installed and does not fit together, although every part of it loads. */
+/** Finds installed packages that do not work together, although each of them loads. */
 import { fileURLToPath } from 'node:url';
 import { installCommand } from '../../register/install.ts';
 import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
 import { API, examineApi, findSdk } from './api-copies.ts';
 import { findInstalled, type Installed, isInRange, readPackage } from './installed.ts';
 
-/** They make spans of requests without OpenTelemetry's instrumentations. */
+/** Packages that create spans of requests without OpenTelemetry's instrumentations. */
 const TRACING_BY_THEMSELVES: readonly string[] = ['@sentry/node', 'dd-trace'];
 const PROMETHEUS = ['prom-client', '@prometheus-io/client'] as const;
 
-/** Everything that is found about the packages of the app in `app`, an absolute path. */
+/** All findings about the packages of the app in the directory `app`, an absolute path. */
 export function examinePackages(app: string, nodeVersion: string): readonly DoctorFinding[] {
   const own = ownPackage(app);
   const peers = Object.keys(own.peerDependencies)
@@ -25,7 +25,7 @@ export function examinePackages(app: string, nodeVersion: string): readonly Doct
   ];
 }
 
-/** The lastchunk that the app loads; the one that runs here where the app has none. */
+/** The lastchunk that the app loads; if the app has none, the one that runs this command. */
 function ownPackage(app: string): Installed {
   const running = readPackage(fileURLToPath(new URL('../../..', import.meta.url)));
   const own = findInstalled('lastchunk', app) ?? running;
@@ -46,7 +46,7 @@ interface Surroundings {
   readonly nodeVersion: string;
 }
 
-/** What we ask of a peer, and what it asks of Node and of the OpenTelemetry API. */
+/** Checks the version of a peer, and the versions of Node and of the OpenTelemetry API that the peer requires. */
 function examinePeer(peer: Installed, { own, app, nodeVersion }: Surroundings): DoctorFinding[] {
   const { name, version } = peer;
   const findings: DoctorFinding[] = [];
@@ -97,7 +97,7 @@ function examinePrometheus(app: string): readonly DoctorFinding[] {
   return [wrongFinding('prometheus-clients', says, 'remove one of them')];
 }
 
-/** Whose middleware stands first is decided by code that runs, and is told when it has. */
+/** The order of middleware is decided at run time: lastchunk warns about a wrong one after the first stream. */
 function examineOrder(app: string): readonly DoctorFinding[] {
   if (findInstalled('compression', app) === undefined) return [];
   const says =

@@ -1,4 +1,4 @@
-/** The Redis of a relay: whether it answers, is new enough, keeps what it acknowledges, and who holds a lease. */
+/** Examines the Redis of a relay: whether it answers, is new enough and keeps what it acknowledges, and how many instances hold a lease. */
 import { join } from 'node:path';
 import { LastchunkError } from '../../core/errors.ts';
 import { type RedisSurvey, surveyRedis } from '../../redis/survey.ts';
@@ -14,11 +14,11 @@ export interface RedisQuestion {
   readonly url: string;
   /** The option `prefix`; `undefined` for its default. */
   readonly prefix: string | undefined;
-  /** The app has no journal: what Redis acknowledges is nowhere else. */
+  /** The app has no journal, so Redis holds the only copy of what it acknowledges. */
   readonly isAlone: boolean;
 }
 
-/** Asks the server by the app's own client, and changes nothing. Rejects with `bad-option` for an impossible prefix. */
+/** Examines the server through the app's own client, and changes nothing. Rejects with `bad-option` for an invalid prefix. */
 export async function examineRedis(question: RedisQuestion): Promise<readonly DoctorFinding[]> {
   const { app, url, prefix, isAlone } = question;
   try {
@@ -63,7 +63,7 @@ function judge(survey: RedisSurvey, isAlone: boolean): readonly DoctorFinding[] 
 
 const OLDEST = '>=6.2.0';
 
-/** Keys of live streams have no time to live: a policy for keys that have one takes ended streams only. */
+/** Keys of live streams have no time to live: a `volatile-` policy deletes ended streams only. */
 function judgeEviction({ eviction }: RedisSurvey): readonly DoctorFinding[] {
   if (eviction === undefined) return [];
   const fix = 'maxmemory-policy noeviction';

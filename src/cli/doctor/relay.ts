@@ -1,15 +1,17 @@
-/** The relay in the database: whether its tables are there and of this version, who holds a lease, and what waits. */
+/**
+ * Examines the relay in the database: whether its tables exist in this version, how many instances hold a lease, and how many streams wait.
+ */
 import type { Connections } from '../../postgres/connections.ts';
 import { type RelayContent, type RelaySurvey, surveyRelay } from '../../postgres/relay/survey.ts';
 import { describeFailure } from '../migrate.ts';
 import { relayTables } from '../../postgres/relay/statements.ts';
 import { type DoctorFinding, noteFinding, wrongFinding } from './finding.ts';
 
-/** What is said of the app's relay. */
+/** What the options say about the app's relay. */
 export interface RelayQuestion {
-  /** False: there may be none. */
+  /** False: the app may have none. */
   readonly isNeeded: boolean;
-  /** `undefined`: by the search path. */
+  /** `undefined`: the search path selects it. */
   readonly schema: string | undefined;
   /** The app says `durable: true`. */
   readonly isDurable: boolean;
@@ -59,7 +61,7 @@ function newerFinding(version: number, newest: number): DoctorFinding {
   return noteFinding('relay', says, 'fine while versions are mixed; else update lastchunk');
 }
 
-/** With a lease somewhere, streams of instances that are gone are claimed within seconds. */
+/** Reports streams without an owner while no instance holds a lease. An instance with a lease would claim them within seconds. */
 function judgeOwners({ instances, ownerless }: RelayContent): readonly DoctorFinding[] {
   if (instances > 0 || ownerless === 0) return [];
   const says = `${countOf(ownerless, 'stream')} of the relay ${ownerless === 1 ? 'waits' : 'wait'} to be saved, and no instance holds a lease`;

@@ -12,7 +12,7 @@ import {
 import type { Io } from '../io.ts';
 import { columns, printable } from '../terminal.ts';
 
-/** Checks a journal, a line a segment, and resolves to the exit code: 1 where something is damaged or cannot be read. */
+/** Checks a journal, prints a line for each segment, and resolves to the exit code: 1 if anything is damaged or cannot be read. */
 export async function verify(dir: string, io: Io): Promise<number> {
   const unread = tellUnread(io);
   const { segments, waiting, withGap } = await verifyJournal(dir, unread.tell);
@@ -38,7 +38,7 @@ function stateOf({ damaged, isTorn }: SegmentCheck): string {
   return isTorn ? 'torn' : 'whole';
 }
 
-/** Prints a segment, a line a record, and resolves to the exit code: 1 where bytes are no record. */
+/** Prints a segment, a line for each record, and resolves to the exit code: 1 if some bytes are not a valid record. */
 export async function dump(file: string, io: Io): Promise<number> {
   let records: readonly DumpedRecord[];
   try {

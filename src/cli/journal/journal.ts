@@ -23,8 +23,8 @@ import { replayJournal, replayRefused, type ReplayReport } from './replay.ts';
 import { columns, printable, time } from '../terminal.ts';
 
 /**
- * Runs the command and resolves to the exit code: 0 when it did what was asked, 1 when something is left. Rejects
- * with `bad-option` (or the error of `parseArgs`) for a mistake in the arguments, and with the disk's own error.
+ * Runs the command and resolves to the exit code: 0 when everything was done, 1 when something is left. Rejects with `bad-option` (or the
+ * error of `parseArgs`) for a mistake in the arguments, and with the error of the file system.
  */
 export async function runJournal(argv: readonly string[], io: Io): Promise<number> {
   const parsed = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
@@ -56,7 +56,7 @@ interface Given extends PurgeArguments {
 
 async function list(given: Given, io: Io): Promise<number> {
   const { dir, refused } = given;
-  // Read in any case: a missing directory is a mistake, and is reported.
+  // Also read with `--refused`: a missing directory is a mistake, and is reported.
   const unread = tellUnread(io);
   const waiting = await listJournal(dir, unread.tell);
   const ours = await storeNameOf(given, io);
@@ -85,7 +85,10 @@ async function list(given: Given, io: Io): Promise<number> {
   return unread.count === 0 ? 0 : 1;
 }
 
-/** What stands aside; a directory that others may have filled is told, and keeps nothing else from being seen. */
+/**
+ * Reads messages or segments that were set aside. A directory that other users may have written into is reported, and the rest of the list
+ * is still printed.
+ */
 async function readAside<T>(
   dir: string,
   name: string,
@@ -108,7 +111,7 @@ function waitingRow(listing: JournalListing, ours: string | undefined): readonly
   return [printable(messageId), words.join(' '), String(bytes), time(startedAtMs), whose];
 }
 
-/** Of the store that is asked about, by its name or its database; `undefined` where neither is given. */
+/** The name of the store: `--name`, else the fingerprint of the database; `undefined` if neither is given. */
 async function storeNameOf(given: Given, io: Io): Promise<string | undefined> {
   const database = databaseIn(given['database-url'], io.env);
   if (given.name !== undefined || database === undefined) return given.name;
@@ -119,7 +122,7 @@ async function storeNameOf(given: Given, io: Io): Promise<string | undefined> {
 
 async function replay(given: Given, io: Io): Promise<number> {
   const database = neededDatabase(given['database-url'], io.env);
-  // Throws for a directory that is not there, before anything is made.
+  // Rejects for a missing directory, before anything is created.
   const unread = tellUnread(io);
   await listJournal(given.dir, unread.tell);
   const store = postgres({ ...database, table: given.table });
@@ -164,7 +167,7 @@ const DEFAULT_DIRECTORY = './.lastchunk';
 const ACTIONS: readonly {
   readonly name: string;
   readonly operands: 0 | 1;
-  /** What it takes, in words; absent where it takes nothing. */
+  /** Its operand in words; absent where it has none. */
   readonly operand?: string;
   readonly run: (given: Given, io: Io, id: string) => Promise<number>;
 }[] = [

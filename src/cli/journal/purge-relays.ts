@@ -1,4 +1,7 @@
-/** What `lastchunk journal purge --conversation` takes out of a relay: of the database's tables, and of a Redis that is named. */
+/**
+ * Deletes the streams of a conversation from the relay, for `lastchunk journal purge --conversation`: from the tables in the database, and
+ * from the Redis that is given.
+ */
 import { LastchunkError } from '../../core/errors.ts';
 import { oneLine } from '../../core/logger.ts';
 import { bad } from '../../core/options.ts';
@@ -13,16 +16,16 @@ import { checkRedisAddress, openRedis } from '../redis.ts';
 /** Where the relay is. */
 export interface RelayArguments {
   readonly 'database-url'?: string | undefined;
-  /** True: the tables have to be there. */
+  /** True: the tables must exist. */
   readonly relay?: boolean | undefined;
-  /** True: the database is not looked at. */
+  /** True: the database is not searched. */
   readonly 'no-relay'?: boolean | undefined;
   readonly schema?: string | undefined;
   readonly 'redis-url'?: string | undefined;
   readonly 'redis-prefix'?: string | undefined;
 }
 
-/** Throws `bad-option` where an argument about the relay is given: of it only conversations are purged. */
+/** Throws `bad-option` if an argument about the relay is given: a relay can be purged by conversation only. */
 export function refuseRelayArguments(given: RelayArguments): void {
   const names = ['relay', 'no-relay', 'schema', 'redis-url', 'redis-prefix'] as const;
   const wrong = names.find((name) => given[name] !== undefined);
@@ -33,7 +36,7 @@ export function refuseRelayArguments(given: RelayArguments): void {
 }
 
 /**
- * Purges the conversation in each engine that is named, and says how many streams it were, or that there is no relay. True when
+ * Purges the conversation in each engine that is given, and prints the number of streams, or that there is no relay. Resolves to true when
  * nothing is left. Rejects with `bad-option` for a mistake in the arguments, before anything is purged.
  */
 export async function purgeRelays(
@@ -63,11 +66,11 @@ export async function purgeRelays(
 }
 
 interface Engine {
-  /** In words, without its address. */
+  /** For messages, without its address. */
   readonly name: string;
-  /** False: it may not be there. */
+  /** False: the engine may have no relay. */
   readonly isNeeded: boolean;
-  /** Or why there is none: a package is missing. */
+  /** The relay, or the error that says which package is missing. */
   readonly relay: Relay | LastchunkError;
 }
 
@@ -96,7 +99,7 @@ function redisEngine(given: RelayArguments): readonly Engine[] {
   return [{ name: 'Redis', isNeeded: true, relay }];
 }
 
-/** No engine is asked yet. Throws `bad-option`. */
+/** Creates the relay; does not connect yet. Throws `bad-option`. */
 function opened(open: () => Relay): Relay | LastchunkError {
   try {
     return open();
@@ -119,5 +122,5 @@ function isMissing(failure: unknown): boolean {
   return failure instanceof LastchunkError && failure.code === 'not-migrated';
 }
 
-/** This process serves no streams; a purge waits for whoever has one of the rows. */
+/** Long, because a purge waits for transactions that lock one of the rows, and this process serves no streams. */
 const STATEMENT_TIMEOUT_MS = 60_000;

@@ -1,6 +1,6 @@
 /**
- * `lastchunk journal purge`: takes messages off the disk, of dead processes and living ones, and those of a conversation out of
- * the relay.
+ * `lastchunk journal purge`: deletes messages of dead and running processes from the disk, and the streams of a conversation from the
+ * relay.
  */
 import { access } from 'node:fs/promises';
 import {
@@ -16,7 +16,7 @@ import { printable } from '../terminal.ts';
 import { purgeRelays, refuseRelayArguments, type RelayArguments } from './purge-relays.ts';
 import { openOnce } from './replay.ts';
 
-/** What a purge is told. */
+/** The arguments of a purge. */
 export interface PurgeArguments extends RelayArguments {
   /** The journal's directory. */
   readonly dir: string;
@@ -29,12 +29,12 @@ export interface PurgeArguments extends RelayArguments {
 }
 
 /**
- * Purges relay and journal, and says how many of each. Resolves to 0, or to 1 when something is left. Rejects with `bad-option` for a mistake
- * in the arguments, and with the disk's error where there is no journal; then nothing was purged.
+ * Purges relay and journal, and prints the number of each. Resolves to the exit code: 0, or 1 when something is left. Rejects with
+ * `bad-option` for a mistake in the arguments, and with the error of the file system if there is no journal; then nothing was purged.
  */
 export async function purge(given: PurgeArguments, io: Io): Promise<number> {
   const request = purgeRequestOf(given);
-  // Throws for a directory that is not there, before anything is made.
+  // Rejects for a missing directory, before anything is purged.
   if (given['no-journal'] !== true) await access(given.dir);
   const isRelayDone =
     'conversationId' in request ? await purgeRelays(request.conversationId, given, io) : true;
@@ -42,7 +42,7 @@ export async function purge(given: PurgeArguments, io: Io): Promise<number> {
   return isRelayDone && isJournalDone ? 0 : 1;
 }
 
-/** True when nothing is left that could be meant. */
+/** Resolves to true when nothing is left that could match the request. */
 async function purgeJournal(
   { dir, name }: PurgeArguments,
   request: PurgeRequest,
@@ -64,7 +64,7 @@ async function purgeJournal(
   return summarizePurge(report, io) && failed === 0;
 }
 
-/** True when nothing is left that could be meant. */
+/** Prints the report. True when nothing is left that could match the request. */
 function summarizePurge({ purged, onTheWay, unknown, damagedLeft }: PurgeReport, io: Io): boolean {
   io.stdout.write(`${purged} purged\n`);
   const say = (words: string): void => void io.stderr.write(`lastchunk journal: ${words}\n`);

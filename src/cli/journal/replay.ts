@@ -1,6 +1,6 @@
 /**
- * Replaying by hand: the guard's own replay worker, run once to the end instead of for ever, with progress output. A message is
- * removed from disk only after the database has it, so the command may be interrupted at any time.
+ * Replays a journal by command: runs the guard's replay worker once to the end and prints the progress. A message is removed from disk only
+ * after the database has it, so the command may be interrupted at any time.
  */
 import { holdProcess, systemClock } from '../../core/clock.ts';
 import { errorTypeOf } from '../../core/errors.ts';
@@ -26,12 +26,12 @@ import {
 import { readBody } from '../../stream/body/content.ts';
 import type { Io } from '../io.ts';
 
-/** What was done, and what is still on disk. */
+/** How many messages were saved or refused, and how many are still on disk. */
 export interface ReplayReport {
   readonly saved: number;
   readonly refused: number;
   readonly left: number;
-  /** Why the database did not take what is left; `undefined` when it took or refused all that it was given. */
+  /** Why the database did not store the rest; `undefined` if it stored or refused every message that was sent. */
   readonly errorType: string | undefined;
 }
 
@@ -40,13 +40,16 @@ export interface ReplayTask {
   readonly path: string;
   readonly store: MessageStore & { readonly fingerprint?: string | undefined };
   readonly io: Io;
-  /** Names the store, in place of its fingerprint. */
+  /** The name of the store; default its fingerprint. */
   readonly name?: string | undefined;
-  /** Also what is for another store. */
+  /** True: messages for another store are replayed too. */
   readonly force: boolean;
 }
 
-/** Saves what dead processes left, and tells how much it leaves to running ones; stops when the database does not take it. */
+/**
+ * Saves the messages that dead processes left, and reports how many belong to running processes. Stops when the database does not store a
+ * message.
+ */
 export async function replayJournal(task: ReplayTask): Promise<ReplayReport> {
   const { path, store, io, name = store.fingerprint, force } = task;
   const counts = { saved: 0, refused: 0 };
@@ -76,7 +79,10 @@ export async function replayJournal(task: ReplayTask): Promise<ReplayReport> {
   return { ...counts, left: owned('left'), errorType };
 }
 
-/** Tries again the messages that this database refused; those that it refuses again stay. Messages that another store refused are left. */
+/**
+ * Sends the messages that this database refused again; those that it refuses again are kept. Messages that another store refused are not
+ * sent.
+ */
 export async function replayRefused(task: ReplayTask): Promise<ReplayReport> {
   const { path, store, io, name = store.fingerprint, force } = task;
   const all = refusedMessages(path);
@@ -99,14 +105,14 @@ export async function replayRefused(task: ReplayTask): Promise<ReplayReport> {
   return { ...summary, left: summary.left + foreign };
 }
 
-/** A journal for one command: what is told of it goes to stderr. */
+/** Opens a journal for one command; its errors and warnings are printed on stderr. */
 export function openOnce(
   path: string,
   io: Io,
   whose: Pick<JournalWiring, 'store' | 'takesForeign'>,
 ): DiskJournal {
   const settings = resolveJournalOptions(path);
-  // It gives none for `false` only.
+  // It returns `undefined` for `false` only.
   if (settings === undefined) throw new TypeError('a path is no journal');
   return openJournal({
     settings,
@@ -121,7 +127,7 @@ export function openOnce(
   });
 }
 
-/** The worker of a guard, for one run. What the store does not take ends the run, so no wait is ever needed. */
+/** The replay worker of a guard, for one run. The run ends when the store does not answer, so it never waits to try again. */
 function createWorker(
   journal: Journal,
   store: MessageStore,
@@ -144,7 +150,7 @@ function createWorker(
   });
 }
 
-/** A line once a second, so that long work is not mistaken for a hanging one. */
+/** Prints the count once a second, so that the operator sees that a long run makes progress. */
 function createProgress(io: Io): (done: number) => void {
   let nextMs = systemClock.monotonicMs() + PROGRESS_EVERY_MS;
   return (done) => {
@@ -154,7 +160,7 @@ function createProgress(io: Io): (done: number) => void {
   };
 }
 
-/** Errors go to stderr, one line each; they hold ids and codes only. The rest is not for a terminal. */
+/** Prints errors on stderr, one line each, with ids and codes only. Lines of other levels are not printed. */
 function stderrLogger(io: Io): Logger {
   return {
     debug: ignore,
@@ -165,7 +171,7 @@ function stderrLogger(io: Io): Logger {
 }
 
 function ignore(): void {
-  // Reported to no observer.
+  // Not needed by this command.
 }
 
 const PROGRESS_EVERY_MS = 1_000;

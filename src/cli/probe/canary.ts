@@ -1,4 +1,4 @@
-/** A probe that repeats: a round at an interval, and its counts for Prometheus. */
+/** Repeats the probe: runs a round at an interval, and serves the counts to Prometheus. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,7 +8,7 @@ import { allKept, type Finding, probeRound, type Plan, report, RESULTS } from '.
 
 export interface CanaryOptions {
   readonly intervalMs: number;
-  /** 0 is any free port; `undefined` is none. */
+  /** 0: any free port; `undefined`: no metrics. */
   readonly metricsPort: number | undefined;
   /** The address that `/metrics` listens on. */
   readonly metricsHost: string;
@@ -51,7 +51,7 @@ interface Counts {
   text(): string;
 }
 
-/** Every series is there at 0 from the start. */
+/** Creates the counters: every series exists from the start, with 0. */
 function createCounts({ exitModes }: Plan): Counts {
   const streams = new Map<string, number>(
     exitModes.flatMap((mode) =>
@@ -82,7 +82,7 @@ function createCounts({ exitModes }: Plan): Counts {
   };
 }
 
-/** They belong to a process of their own, which is why they are not in the table of the app's metrics. */
+/** Not in the metrics table of the app, because this is another process. */
 const STREAMS = 'lastchunk_probe_streams_total';
 const LAST_ROUND = 'lastchunk_probe_last_round_timestamp_seconds';
 

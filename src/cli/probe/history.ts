@@ -1,6 +1,6 @@
 /**
- * Where a probe looks for what was kept: the app's own history over HTTP, or a query. Both return candidates for a row; the caller
- * decides whether one of them is the answer.
+ * Where a probe looks for the kept message: the app's own history over HTTP, or a query. Both return candidates; the caller decides whether
+ * one of them is the answer.
  */
 import { bad } from '../../core/options.ts';
 import { checkOptions, loadPg } from '../../postgres/options.ts';
@@ -8,7 +8,7 @@ import { isObject, isRecord } from '../../core/values.ts';
 import type { DatabaseAddress } from '../database.ts';
 import type { Stored } from './witness.ts';
 
-/** By what the message of a visit is found. */
+/** The ids by which the message of a visit is found. */
 export interface Sought {
   /** The text that this visit put into its request. */
   readonly id: string;
@@ -18,7 +18,7 @@ export interface Sought {
 
 /** A place where messages are kept. */
 export interface History {
-  /** Everything that may be the row of this message. Rejects when the place cannot be asked. */
+  /** All candidates for the row of this message. Rejects when the request or query fails. */
   rows(sought: Sought): Promise<readonly Stored[]>;
   close(): Promise<void>;
 }
@@ -27,10 +27,10 @@ export interface History {
 export const ID = '{id}';
 export const MESSAGE_ID = '{message}';
 
-/** How long one request may take; then it is repeated. */
+/** Timeout of one request or query; the caller repeats it. */
 const ASK_MS = 10_000;
 
-/** The app's history: a GET of `url`, with both placeholders filled in. Credentials in it are sent as those of a visit are. */
+/** The app's history: a GET of `url`, with both placeholders filled in. Credentials in the URL are sent as basic authentication. */
 export function httpHistory(url: string, headers: Readonly<Record<string, string>>): History {
   return {
     async rows({ id, messageId }) {
@@ -40,10 +40,10 @@ export function httpHistory(url: string, headers: Readonly<Record<string, string
       const signal = AbortSignal.timeout(ASK_MS);
       const { address, authorization } = splitCredentials(filled);
       const sent = { ...authorization, ...headers };
-      // Headers may hold a token, which a redirect could send to somebody else.
+      // Headers may hold a token, which must not be sent to the target of a redirect.
       const answer = await fetch(address, { headers: sent, signal, redirect: 'manual' });
       const text = await answer.text();
-      // No conversation yet is an answer: nothing is kept.
+      // 404: the conversation does not exist yet, so nothing is kept.
       if (answer.status === 404) return [];
       if (!answer.ok) throw new Error(`the history was answered with status ${answer.status}`);
       return rowsIn(parsed(text), messageId);
@@ -52,7 +52,7 @@ export function httpHistory(url: string, headers: Readonly<Record<string, string
   };
 }
 
-/** `fetch` takes no address with credentials, and repeats it in its error. */
+/** `fetch` rejects an address with credentials, and quotes it in its error. */
 function splitCredentials(text: string): {
   readonly address: URL;
   readonly authorization: Readonly<Record<string, string>>;
@@ -69,7 +69,9 @@ function splitCredentials(text: string): {
   };
 }
 
-/** `sql` with the placeholders as parameters; without it, lastchunk's own table. Throws `bad-option` for an impossible address. */
+/**
+ * `sql` with the placeholders as parameters; without `sql`, a query of lastchunk's own table. Throws `bad-option` for an invalid address.
+ */
 export function sqlHistory(options: {
   readonly database: DatabaseAddress;
   readonly sql: string | undefined;
@@ -87,7 +89,7 @@ export function sqlHistory(options: {
     query_timeout: ASK_MS,
   });
   pool.on('error', () => {
-    // An idle connection died; the next question makes a new one.
+    // An idle connection broke; the next query opens a new one.
   });
   const queryFor = (messageId: string | undefined): string => {
     if (sql !== undefined) return sql;
@@ -118,19 +120,19 @@ function required(messageId: string | undefined): string {
   throw new Error(`the answer had no X-Message-Id for ${MESSAGE_ID}`);
 }
 
-/** JSON, or the text as it stands. */
+/** The parsed JSON, or the text itself if it is not JSON. */
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // A history that is not JSON is one text.
+    // The whole history is one text.
     return text;
   }
 }
 
 /**
- * Every string in it, or of a record with `content` only that. Where a record has the message's id, only what is in that
- * record; never what a record with the role of a user says, because a prompt that the model repeats is not an answer.
+ * Every string in the history; of a record with `content` only that. If a record contains the message's id, only that record is searched.
+ * Records with the role of a user or a system are skipped, because a prompt that the model repeats is not an answer.
  */
 function rowsIn(history: unknown, messageId: string | undefined): readonly Stored[] {
   const own = messageId === undefined ? undefined : recordWith(history, messageId);
@@ -168,13 +170,13 @@ function isAsking(value: unknown): boolean {
   return isRecord(value) && ['user', 'human', 'system'].includes(String(value['role']));
 }
 
-/** Calls `visit` with every value in it; what it returns false for is not looked into. */
+/** Calls `visit` with the value and every value inside it; it does not descend into a value for which `visit` returns false. */
 function walk(value: unknown, visit: (value: unknown) => boolean): void {
   if (!visit(value) || !isObject(value)) return;
   for (const inner of Object.values(value)) walk(inner, visit);
 }
 
-/** Refuses a place in which one visit could not be told from another. */
+/** Throws `bad-option` if the history could not distinguish one visit from another. */
 export function checkPlaceholders(asking: string, place: string | undefined): void {
   if (place === undefined) return;
   if (place.includes(ID) && !asking.includes(ID)) {

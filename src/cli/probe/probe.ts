@@ -1,6 +1,6 @@
 /**
- * `lastchunk probe`: opens real streams on a running app, leaves them in every way a client can, and checks what was kept.
- * It needs only the URLs of the app, so it can check any endpoint, with or without a guard.
+ * `lastchunk probe`: opens streams on a running app, ends each in another way in which a client can, and checks what was kept. It needs
+ * only the URLs of the app, so it can check any endpoint, with or without a guard.
  */
 import { parseArgs } from 'node:util';
 import { bad, show } from '../../core/options.ts';
@@ -13,8 +13,8 @@ import { allKept, type Finding, type Plan, probeRound, report } from './round.ts
 import { EXIT_MODES, type ExitMode } from './visit.ts';
 
 /**
- * Runs the command and resolves to the exit code: 0 when everything that was seen was kept, 1 when something was lost,
- * late or could not be judged. Rejects with `bad-option` (or the error of `parseArgs`) for a mistake in the arguments.
+ * Runs the command and resolves to the exit code: 0 when everything that was received was kept, 1 when something was lost, late, wrong or
+ * could not be judged. Rejects with `bad-option` (or the error of `parseArgs`) for a mistake in the arguments.
  */
 export async function runProbe(argv: readonly string[], io: Io): Promise<number> {
   const parsed = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
@@ -113,7 +113,7 @@ function formatOf(name = 'auto'): string {
   throw bad(`\`--format\` takes ${FORMAT_NAMES.join(', ')}, not ${show(name)}`);
 }
 
-/** `Name: VARIABLE`, so that a token is in no command line. */
+/** Headers given as `Name: VARIABLE`, so that no token is in the command line. */
 function fromEnvironment(given: readonly string[], io: Io): readonly string[] {
   return given.map((line) => {
     const [, name, variable] = /^([^:]+):\s*([A-Za-z_][A-Za-z0-9_]*)$/.exec(line) ?? [];
@@ -132,14 +132,14 @@ function headersOf(given: readonly string[], body: string | undefined): Record<s
     headers['content-type'] = isJson(body) ? 'application/json' : 'text/plain';
   for (const line of given) {
     const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)$/.exec(line) ?? [];
-    // Not shown: it may hold a token.
+    // The value is not shown: it may contain a token.
     if (name === undefined || value === undefined) throw bad("`--header` must be 'Name: value'");
     headers[name.toLowerCase()] = value;
   }
   return headers;
 }
 
-/** The history is asked with the same credentials, but it is a GET. */
+/** The headers for the history: the same, but without `content-type`, because it is a GET. */
 function withoutBody(headers: Readonly<Record<string, string>>): Record<string, string> {
   const { 'content-type': _type, ...others } = headers;
   return others;
@@ -150,7 +150,7 @@ function isJson(text: string): boolean {
     JSON.parse(text);
     return true;
   } catch {
-    // Then it is sent as text.
+    // Not JSON: sent as text.
     return false;
   }
 }

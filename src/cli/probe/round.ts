@@ -1,4 +1,4 @@
-/** One round of a probe: a stream for each way of leaving, all at the same time, and what was kept of each. */
+/** One round of a probe: one stream for each exit mode, all at the same time; then the result of each. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { maskCredentials } from '../../core/error-words.ts';
@@ -7,8 +7,9 @@ import { type Asking, EXIT_MODES, type ExitMode, visit, type Visit } from './vis
 import { type Ended, objection, type Stored } from './witness.ts';
 
 /**
- * `kept`: a row says what was seen. `late`: it does, but did not when a client that had the last frame asked at once.
- * `lost`: there was none in time, or it has only a part. `wrong`: it says something else. `failed`: there was nothing to judge.
+ * `kept`: a row has what was received. `late`: the same, but not yet at the first query after the client had received the last frame.
+ * `lost`: there was no row in time, or it has only a part. `wrong`: the row has something else. `failed`: nothing was received, or the
+ * history could not be queried.
  */
 export const RESULTS = ['kept', 'late', 'lost', 'wrong', 'failed'] as const;
 export type Result = (typeof RESULTS)[number];
@@ -20,15 +21,15 @@ export interface Finding {
   /** The id of the visit. */
   readonly id: string;
   readonly messageId: string | undefined;
-  /** Characters that were seen. */
+  /** Number of characters that were received. */
   readonly seenChars: number;
-  /** Of the longest stored text that a part of it begins with. */
+  /** Number of characters of it with which the best stored text begins. */
   readonly keptChars: number;
-  /** What is wrong, or why there was nothing to judge. */
+  /** What is wrong, or why the stream could not be judged. */
   readonly reason: string | undefined;
 }
 
-/** What does not change from round to round. */
+/** The settings that are the same for every round. */
 export interface Plan {
   readonly asking: Omit<Asking, 'exitMode'>;
   readonly exitModes: readonly ExitMode[];
@@ -55,7 +56,7 @@ async function probeOnce(plan: Plan, exitMode: ExitMode): Promise<Finding> {
 
 type Verdict = Pick<Finding, 'result' | 'seenChars' | 'keptChars' | 'reason'>;
 
-/** Looks for the row until it is there, or the time is over. */
+/** Queries the history until the row is found or the time is over. */
 async function judge(plan: Plan, visited: Visit, exitMode: ExitMode, id: string): Promise<Verdict> {
   const { finished, messageId } = visited;
   const givesUpAt = Date.now() + plan.waitMs;
@@ -63,7 +64,7 @@ async function judge(plan: Plan, visited: Visit, exitMode: ExitMode, id: string)
     let verdict: Verdict;
     try {
       verdict = compare(visited, exitMode, await plan.history.rows({ id, messageId }));
-      // Only a client that received the end of the answer may expect the row at once.
+      // Only after the client received the end of the answer must the row be there at once.
       const isLate = verdict.result === 'kept' && finished && asked > 0;
       if (verdict.result === 'kept') return isLate ? { ...verdict, result: 'late' } : verdict;
     } catch (error) {
@@ -82,7 +83,7 @@ function compare(visited: Visit, exitMode: ExitMode, rows: readonly Stored[]): V
   const shares = rows.flatMap((row) =>
     seen.texts.map((text) => ({ row, text, keptChars: sharedChars(text, row.text) })),
   );
-  // Other texts of a history share no more with it than chance.
+  // A text that shares only a few characters is another text of the history.
   const own = shares.filter(({ row, keptChars }) => row.isRow === true || keptChars >= MIN_SHARED);
   const [best] = own.toSorted((a, b) => b.keptChars - a.keptChars);
   const { text = seen.texts[0] ?? '', keptChars = 0 } = best ?? {};
@@ -102,7 +103,7 @@ function compare(visited: Visit, exitMode: ExitMode, rows: readonly Stored[]): V
   return verdict('lost', best === undefined && !isGuarded ? UNGUARDED : undefined);
 }
 
-/** The row has the beginning of it and nothing else. */
+/** Whether the row has only the beginning of the received text. */
 function isPart({ row, text, keptChars }: { row: Stored; text: string; keptChars: number }) {
   const storedChars = row.text.trim().length;
   return storedChars > 0 && keptChars >= storedChars && keptChars < text.trim().length;
@@ -117,7 +118,7 @@ function endOf({ isWhole, finished, failure }: Visit, exitMode: ExitMode): Ended
   return finished ? 'finished' : 'left';
 }
 
-/** How much of the received text a stored text begins with; leading white space is ignored. */
+/** Number of characters that the received and the stored text have in common at their beginning; leading white space is ignored. */
 function sharedChars(seen: string, stored: string): number {
   const [wanted, kept] = [seen.trimStart(), stored.trimStart()];
   let length = kept.startsWith(wanted) ? wanted.length : 0;
@@ -127,7 +128,7 @@ function sharedChars(seen: string, stored: string): number {
   return length;
 }
 
-/** Puts the id into everything that is sent. */
+/** Fills the id into URL, headers and body. */
 function fill(asking: Omit<Asking, 'exitMode'>, id: string): Omit<Asking, 'exitMode'> {
   const { url, headers, body } = asking;
   const filled = Object.entries(headers).map(([name, value]) => [name, value.replaceAll(ID, id)]);
@@ -139,7 +140,7 @@ function fill(asking: Omit<Asking, 'exitMode'>, id: string): Omit<Asking, 'exitM
   };
 }
 
-/** Codes and our own words; a database's message may quote what it was asked. */
+/** The error's code, else its message with credentials masked: the message of a database may quote the query. */
 function reasonOf(error: unknown): string {
   const { code, message, cause } = error as Partial<NodeJS.ErrnoException>;
   if (code !== undefined) return code;
@@ -148,7 +149,7 @@ function reasonOf(error: unknown): string {
 }
 
 const EVERY_MS = 250;
-/** Characters from which on a text that is in no row of its own is taken for the answer's. */
+/** Number of characters that a text outside of a record with `content` must share to count as the answer. */
 const MIN_SHARED = 4;
 
 /** True when nothing was lost, late, wrong or left unjudged. */
@@ -156,7 +157,7 @@ export function allKept(findings: readonly Finding[]): boolean {
   return findings.every(({ result }) => result === 'kept');
 }
 
-/** For people: counts for each way, and a line for each stream that was not kept. Ids and numbers only. */
+/** The report as text: counts for each exit mode, and a line for each stream that was not kept. Ids and numbers only. */
 export function report(findings: readonly Finding[]): string {
   const modes = EXIT_MODES.filter((mode) => findings.some(({ exitMode }) => exitMode === mode));
   const rows = modes.map((mode) => {

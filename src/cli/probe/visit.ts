@@ -1,6 +1,6 @@
 /**
- * One visit of a probe: asks, reads, and leaves in one of the ways in which clients leave. On `node:http` and a socket of
- * our own, because nothing above it can reset a connection or stop reading it.
+ * One visit of a probe: sends the request, reads, and ends the connection in one of the exit modes. Uses `node:http` with its own socket,
+ * because a higher interface can neither reset a connection nor stop reading from it.
  */
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
@@ -11,7 +11,7 @@ import { createGunzip, constants } from 'node:zlib';
 import { resolveFormat, TerminalDetector } from '../../formats/index.ts';
 import { witness, type Witnessed } from './witness.ts';
 
-/** Every way to leave, in the order of the report. */
+/** Every exit mode, in the order of the report. */
 export const EXIT_MODES = [
   'close',
   'reset',
@@ -22,12 +22,12 @@ export const EXIT_MODES = [
 ] as const;
 
 /**
- * `stop-reading` reads nothing more for a while and then resets; `last-frame` closes at the finish marker; `gzip` closes as
- * `close` does, having asked for a compressed answer.
+ * `stop-reading` reads nothing more for a while and then resets; `last-frame` closes at the finish marker; `gzip` requests a compressed
+ * answer and closes as `close` does.
  */
 export type ExitMode = (typeof EXIT_MODES)[number];
 
-/** What is asked for. */
+/** The request, and how to end it. */
 export interface Asking {
   readonly url: string;
   readonly method: string;
@@ -36,7 +36,7 @@ export interface Asking {
   readonly exitMode: ExitMode;
   /** The format by which `last-frame` recognises the last frame: a name, or `auto`. It is not used for the result. */
   readonly format: string;
-  /** The visit gives up when it could not leave in its way for this long. */
+  /** The visit fails if it has not ended after this time. */
   readonly timeoutMs: number;
   /** How long `stop-reading` keeps its connection. */
   readonly stallMs: number;
@@ -54,7 +54,7 @@ export interface Visit {
   readonly messageId: string | undefined;
   /** Whether the answer had the header `X-Stream-Id`, which a guard sets. */
   readonly isGuarded: boolean;
-  /** What went wrong, if something did; what was seen before counts all the same. */
+  /** The failure, if there was one; what was received before it counts nevertheless. */
   readonly failure: string | undefined;
 }
 
@@ -75,7 +75,7 @@ export function visit(asking: Asking): Promise<Visit> {
       if (status < 200 || status > 299) return fail(`was answered with status ${status}`);
       answer = readAnswer(response, asking, socket);
     });
-    // A connection that breaks is one of the things a probe looks at: what was read before it counts.
+    // A broken connection is a result, not an error of the probe: what was read before it counts.
     client.on('error', (error: NodeJS.ErrnoException) => {
       failure ??= `broke off (${error.code ?? error.name})`;
     });
@@ -97,9 +97,9 @@ export function visit(asking: Asking): Promise<Visit> {
 const NOTHING: Witnessed = { texts: [], strings: [], failed: false };
 
 interface Dialed {
-  /** What HTTP is spoken over. */
+  /** The socket that HTTP uses. */
   readonly socket: Socket;
-  /** The TCP connection: only that can be reset. */
+  /** The TCP connection below TLS: only that can be reset. */
   readonly plain: Socket;
 }
 
@@ -114,7 +114,7 @@ function dial({ protocol, hostname, port }: URL): Dialed {
 function open({ url, method, headers, exitMode }: Asking, { socket }: Dialed): ClientRequest {
   const accept = exitMode === 'gzip' ? { 'accept-encoding': 'gzip' } : {};
   const request = url.startsWith('https:') ? httpsRequest : httpRequest;
-  // Not `agent: false`: that makes an agent, which makes a connection of its own.
+  // Not `agent: false`: that creates an agent, which opens its own connection.
   return request(url, {
     method,
     headers: { ...accept, ...headers },
@@ -123,7 +123,7 @@ function open({ url, method, headers, exitMode }: Asking, { socket }: Dialed): C
 }
 
 interface Answer {
-  /** What was received until it left, or until now. */
+  /** What was received until the visit ended, or until now. */
   seen(): Witnessed;
   readonly finished: boolean;
   readonly isWhole: boolean;
@@ -131,7 +131,7 @@ interface Answer {
   readonly isGuarded: boolean;
 }
 
-/** Reads until it is time to leave, and leaves. */
+/** Reads until the exit mode ends the visit. */
 function readAnswer(response: IncomingMessage, asking: Asking, dialed: Dialed): Answer {
   const { exitMode, stallMs, format } = asking;
   const { headers } = response;
@@ -167,13 +167,13 @@ function readAnswer(response: IncomingMessage, asking: Asking, dialed: Dialed): 
   });
   for (const stream of [response, decoded]) {
     stream.on('error', () => {
-      // Cut off by the other side, or left by us: the request's own events tell.
+      // The connection broke or was closed here: the events of the request report that.
     });
   }
   return answer;
 }
 
-/** The body as text, decompressed as far as it has come. */
+/** The body as text, decompressed as far as it was received. */
 function textOf(response: IncomingMessage): Readable {
   if (response.headers['content-encoding'] !== 'gzip') return response.setEncoding('utf8');
   const gunzip = createGunzip({
@@ -195,7 +195,7 @@ const reset = ({ plain, response }: Leaving): void => {
   response.destroy();
 };
 
-/** The code of each way of leaving. */
+/** The implementation of each exit mode. */
 const LEAVE: Readonly<Record<ExitMode, (leaving: Leaving) => void>> = {
   close,
   reset,

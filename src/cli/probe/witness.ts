@@ -1,12 +1,12 @@
 /**
- * What a client received, read without the formats of the app's guard: it uses framings and JSON, but no vendor's shapes. Two readers
- * that make the same mistake would agree; so this one looks for every string that came over the wire.
+ * Reads what a client received without the formats of the guard: it uses framings and JSON, but no shapes of a vendor. Two readers with the
+ * same mistake would agree; so this one looks for every string that was received.
  */
 import { isRecord } from '../../core/values.ts';
 
-/** What a body says to a reader that knows nothing of its format. */
+/** The content of a body, read without its format. */
 export interface Witnessed {
-  /** Texts, one of which the stored text must be: for each place in the payloads, what stood there from first to last. */
+  /** Texts, one of which the stored text must equal: for each place in the payloads, its values in order, joined. */
   readonly texts: readonly string[];
   /** Strings of four or more characters, each of which must be stored somewhere. */
   readonly strings: readonly string[];
@@ -14,23 +14,23 @@ export interface Witnessed {
   readonly failed: boolean;
 }
 
-/** What a row has of it, as text; `undefined` where the history does not tell. */
+/** A candidate for the stored message; fields that the history does not have are `undefined`. */
 export interface Stored {
   readonly text: string;
-  /** It was found in a record with `content`, so it is a message, not just any text. */
+  /** True: the text is the `content` of a record, thus a message. */
   readonly isRow?: boolean;
   readonly events?: unknown;
   readonly complete?: boolean | undefined;
   readonly outcome?: string | undefined;
 }
 
-/** Shorter strings are found anywhere. */
+/** Shorter strings occur in any text by chance. */
 const MIN_CHARS = 4;
 /** Names of members that are not part of the answer with any vendor. */
 const PLUMBING =
   /^(?:id|object|model|role|type|event|status|provider|created|index|name|usage|usageMetadata|metrics|metadata|logprobs|p|obfuscation|from|uuid|session)$|(?:_id|Id|_at|At|_reason|Reason|fingerprint|_tier|_duration|Version|uuid)$/;
 
-/** Reads a body as far as it was received. `contentType` is without parameters, in lower case; `isOver` is whether it ended. */
+/** Reads a body as far as it was received. `contentType` is without parameters, in lower case; `isOver`: the body has ended. */
 export function witness(body: string, contentType: string, isOver: boolean): Witnessed {
   const payloads = payloadsOf(body, contentType, isOver);
   const parsed = payloads.map(({ data }) => parse(data));
@@ -50,7 +50,7 @@ export function witness(body: string, contentType: string, isOver: boolean): Wit
     if (isBare && !isRecord(value)) put('', data);
     else walk(value, `${event}:${kindOf(value)}`, put);
   }
-  // Numbers are counters, but where a text has stood too.
+  // A place that holds only numbers is a counter.
   const seen = [...places.values()]
     .filter(({ values, hasText }) => hasText && !isConstant(values, payloads.length))
     .map(({ values }) => values);
@@ -61,10 +61,13 @@ export function witness(body: string, contentType: string, isOver: boolean): Wit
   };
 }
 
-/** How the visit ended: the body was read to its end, to its finish marker, left before, or broken off by the server. */
+/**
+ * How the visit ended: the body was read to its end or to its finish marker, the client left before that, or the server broke the
+ * connection.
+ */
 export type Ended = 'whole' | 'finished' | 'left' | 'broken';
 
-/** Why the row is not what was seen, in words without any of its text; `undefined` where it is. */
+/** Why the row does not match what was received, without any of its text; `undefined` if it matches. */
 export function objection(seen: Witnessed, row: Stored, ended: Ended): string | undefined {
   const events = row.events === undefined || row.events === null ? '' : JSON.stringify(row.events);
   if (row.text.trim() === '' && events === '') return 'the row is empty';
@@ -78,7 +81,7 @@ export function objection(seen: Witnessed, row: Stored, ended: Ended): string | 
   return wrongEnd(seen, row, ended);
 }
 
-/** What the row says of the end, against what the client saw of it. */
+/** Compares `complete` and `outcome` of the row with the end that the client received. */
 function wrongEnd({ failed }: Witnessed, { complete, outcome }: Stored, ended: Ended) {
   const isGood = (ended === 'whole' || ended === 'finished') && !failed;
   if (isGood && complete === false) return 'not complete, although its end was seen';
@@ -93,13 +96,16 @@ function disagreement({ texts }: Witnessed, stored: string): string {
   return isDoubled ? 'its text goes on behind what was seen' : 'its text is not what was seen';
 }
 
-/** A client that left early has seen the beginning. White space around it is the app's taste. */
+/**
+ * Whether the texts match: a client that left early has received the beginning. White space around them is ignored, because an app may trim
+ * it.
+ */
 function agrees(seen: string, stored: string, isWhole: boolean): boolean {
   const [wanted, kept] = [seen.trim(), stored.trim()];
   return isWhole ? kept === wanted : kept.startsWith(wanted);
 }
 
-/** The text itself, or the text as a JSON string. */
+/** Whether the stored text contains the value, as it is or as a JSON string. */
 function isIn(stored: string, value: string): boolean {
   return stored.includes(value.trim()) || stored.includes(JSON.stringify(value).slice(1, -1));
 }
@@ -120,7 +126,7 @@ function payloadsOf(body: string, contentType: string, isOver: boolean): readonl
     );
   }
   const written = (isOver ? lines : lines.slice(0, -1)).filter((line) => line.trim() !== '');
-  // The AI SDK's lines before version 5 begin with a code.
+  // Lines of the AI SDK before version 5 begin with a code.
   const coded = written.map((line) => /^([0-9a-k]):(["[{].*)$/.exec(line));
   if (coded.length > 0 && coded.every((match) => match !== null)) {
     return coded.map((match) => ({ event: match?.[1] ?? '', data: match?.[2] ?? '' }));
@@ -146,7 +152,7 @@ function eventsOf(lines: readonly string[]): readonly Payload[] {
   return payloads;
 }
 
-/** Calls `put` for every leaf that may be content, with the names on its way; never a member of the plumbing. */
+/** Calls `put` for every leaf that may be content, with its path; skips the members that `PLUMBING` matches. */
 function walk(value: unknown, place: string, put: Put): void {
   if (typeof value === 'string' || typeof value === 'number') return put(place, value);
   if (Array.isArray(value)) return value.forEach((item) => walk(item, `${place}[]`, put));
@@ -156,17 +162,17 @@ function walk(value: unknown, place: string, put: Put): void {
   }
 }
 
-/** Two kinds of payload may have the same members. */
+/** The kind of a payload, because payloads of two kinds may have the same members. */
 function kindOf(value: unknown): string {
   return isRecord(value) ? `${String(value['type'])},${String(value['event'])}` : '';
 }
 
-/** Whether a value is the same in each of several payloads, as a session or a model is. */
+/** Whether every one of several payloads has the same value in a place, as with a session or a model. */
 function isConstant(values: readonly string[], payloads: number): boolean {
   return payloads > 1 && values.length === payloads && new Set(values).size === 1;
 }
 
-/** What stood in one place: added up, or its last value where each begins with the one before. */
+/** The text of one place: its values joined, or the last value where each begins with the one before. */
 function textsOf(values: readonly string[]): readonly string[] {
   const told = values.filter((value) => value !== '');
   const last = told.at(-1) ?? '';
@@ -191,7 +197,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Bare text, or a payload that is not whole.
+    // Plain text, or an incomplete payload.
     return undefined;
   }
 }
