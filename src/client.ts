@@ -5,16 +5,16 @@
 
 type Fetch = typeof globalThis.fetch;
 
-/** What `resumingFetch()` is given. */
+/** Options of `resumingFetch()`. */
 export interface ResumingFetchOptions {
-  /** The address of the route of `keep.resumeHandler()`, for a stream's id and an offset in bytes of its body. */
+  /** Returns the address of the route of `keep.resumeHandler()` for the id of a stream and an offset in bytes of its body. */
   readonly url: (streamId: string, offset: number) => string | URL;
   /**
    * How many milliseconds a body may be without a connection before it fails; each received byte resets the count. Default 60 000. With 0
    * the rest is never requested.
    */
   readonly giveUpAfterMs?: number;
-  /** What sends all requests; default the global `fetch`. Its bodies have to be web streams. */
+  /** Sends all requests; default the global `fetch`. The bodies of its responses must be web streams. */
   readonly fetch?: Fetch;
 }
 
@@ -22,17 +22,17 @@ type Settings = Required<ResumingFetchOptions>;
 type Chunks = ReadableStreamDefaultReader<Uint8Array>;
 type Controller = ReadableStreamDefaultController<Uint8Array> | ReadableByteStreamController;
 
-/** The pause before the first try, doubled with each one after it; half of a pause is left to chance. */
+/** The pause before the first try; each further try doubles it. A random part of up to half a pause is left out. */
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
-/** A timer for longer than that goes off at once. */
+/** A timer with a longer delay fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Returns a `fetch`. A response with the header `X-Stream-Id` whose connection breaks before the end of its body goes on: the rest
- * is asked for at `url`, with the headers, credentials and signal of the first request, and comes in the same body. Where there is no
- * rest, or none within `giveUpAfterMs`, the body fails with the error of its connection. A request that gets no response is not
- * sent again. Throws a `TypeError` for a `url` that is no function, a `RangeError` for a `giveUpAfterMs` below 0.
+ * Returns a `fetch`. If a response has the header `X-Stream-Id` and its connection breaks before the end of its body, the rest is requested
+ * from `url`, with the headers, credentials and signal of the first request, and continues in the same body. If there is no rest, or none
+ * within `giveUpAfterMs`, the body fails with the error of its connection. A request that gets no response is not sent again. Throws a
+ * `TypeError` for a `url` that is not a function, a `RangeError` for a negative `giveUpAfterMs`.
  */
 export function resumingFetch(options: ResumingFetchOptions): Fetch {
   const { url, giveUpAfterMs = 60_000, fetch = (...args) => globalThis.fetch(...args) } = options;
@@ -41,7 +41,7 @@ export function resumingFetch(options: ResumingFetchOptions): Fetch {
   return async (input, init) => {
     const response = await fetch(input, init);
     const id = response.headers.get('x-stream-id');
-    // It may be a resumed one itself. An offset that does not count what is read here is no number.
+    // The response may be a resumed one already. `X-Stream-Offset` is not a number where it does not count the bytes that are read here.
     const offset = Number(response.headers.get('x-stream-offset') ?? 0);
     if (!id || !(offset >= 0) || typeof response.body?.getReader !== 'function') return response;
     const request = input instanceof Request ? input : undefined;
@@ -50,7 +50,7 @@ export function resumingFetch(options: ResumingFetchOptions): Fetch {
   };
 }
 
-/** The request for the rest: what the first one was, without its body. */
+/** The request for the rest: a GET with the options of the first request, without its body. */
 function forTheRest(request: Request | undefined, init: RequestInit = {}): RequestInit {
   const headers = new Headers(init.headers ?? request?.headers);
   headers.delete('content-type');
@@ -71,16 +71,16 @@ function alike(original: Response, made: Response): Response {
   });
 }
 
-/** The body of one response, over as many connections as it takes. */
+/** The body of one response, read from one connection after another. */
 class ResumingBody {
   readonly #settings: Settings;
   readonly #id: string;
-  /** Kept until it is read: an undici that sees it go cancels its body. */
+  /** Kept until it is read: undici cancels the body of a response that is garbage collected. */
   readonly #first: Response;
   #offset: number;
   #reader: Chunks | undefined;
   #isOver = false;
-  /** Ends the requests for the rest. */
+  /** Aborts the requests for the rest. */
   #attempt = new AbortController();
   /** Since the last byte. */
   #tries = 0;
@@ -93,7 +93,7 @@ class ResumingBody {
     this.#offset = offset;
   }
 
-  /** A stream of the same kind, which reads no earlier than it is read. */
+  /** A stream of the same kind (of bytes or not), which reads only when it is read. */
   stream(request: RequestInit): ReadableStream<Uint8Array> {
     const { signal } = request;
     let controller: Controller;
@@ -115,7 +115,7 @@ class ResumingBody {
         }
         try {
           const chunk = await this.#next(request);
-          // A byte stream takes the memory of what it is given, which may be somebody else's.
+          // Copied: a byte stream transfers the buffer that is enqueued, which other code may still use.
           if (chunk !== undefined) return controller.enqueue(new Uint8Array(chunk));
         } catch (error) {
           end();
@@ -132,12 +132,12 @@ class ResumingBody {
     };
     if (!isByteStream(this.#first.body))
       return new ReadableStream<Uint8Array>(source, { highWaterMark: 0 });
-    // The typings leave open what kind of bytes `enqueue` is given.
+    // The typings do not say which kind of bytes `enqueue` accepts.
     const bytes: ReadableStream = new ReadableStream({ ...source, type: 'bytes' });
     return bytes;
   }
 
-  /** The next bytes; `undefined` is the end. */
+  /** The next bytes; `undefined` at the end. */
   async #next(request: RequestInit): Promise<Uint8Array | undefined> {
     for (;;) {
       try {
@@ -156,7 +156,7 @@ class ResumingBody {
     }
   }
 
-  /** Asks for the rest until it comes; `undefined`: there is none, or it takes too long. */
+  /** Requests the rest until a response has it; `undefined`: there is none, or it takes too long. */
   async #rest(request: RequestInit): Promise<Chunks | undefined> {
     const { url, giveUpAfterMs, fetch } = this.#settings;
     const startedMs = performance.now();
@@ -172,12 +172,12 @@ class ResumingBody {
         if (await pause((pauseMs * (1 + Math.random())) / 2, signal)) this.#tries = 0;
         if (signal.aborted) return undefined;
         const address = url(this.#id, this.#offset);
-        // It fails while there is no network.
+        // The request fails while there is no network.
         const response = await fetch(address, { ...request, signal }).catch(() => undefined);
         if (response === undefined) continue;
         if (this.#isRest(response)) return response.body?.getReader();
         response.body?.cancel().catch(() => undefined);
-        // A stream that has just begun may be unknown where its rest is asked for.
+        // A stream that has just begun may still be unknown to the instance that gets the request: one 404 is tried again.
         const mayCome = response.status === 404 ? !wasUnknown : isTemporary(response.status);
         if (!mayCome) return undefined;
         wasUnknown ||= response.status === 404;
@@ -188,7 +188,10 @@ class ResumingBody {
     }
   }
 
-  /** Not so: a page of the app, the beginning, another stream, encoded bytes where decoded ones are counted. */
+  /**
+   * Whether a response is the rest of this stream from this offset: not a page of the app, the beginning, another stream, or encoded bytes
+   * where decoded ones are counted.
+   */
   #isRest({ ok, body, headers }: Response): boolean {
     const offset = headers.get('x-stream-offset');
     const isThis = headers.get('x-stream-id') === this.#id && offset === String(this.#offset);
@@ -196,7 +199,7 @@ class ResumingBody {
   }
 }
 
-/** Timed out, too many readers, or a server that is not there yet. */
+/** Whether the request may succeed later: it timed out, there were too many readers, or the server is not ready. */
 function isTemporary(status: number): boolean {
   return status === 408 || status === 429 || status >= 500;
 }
@@ -206,12 +209,12 @@ function isByteStream(body: Response['body']): boolean {
     body?.getReader({ mode: 'byob' }).releaseLock();
     return true;
   } catch {
-    // What a stream of another kind says to that.
+    // `getReader` throws for a stream of another kind.
     return false;
   }
 }
 
-/** Ends early when the signal aborts, and when the browser has a network again, which resolves to true. */
+/** Waits `ms`. Ends early when the signal aborts, and when the browser is online again, which resolves to true. */
 function pause(ms: number, signal: AbortSignal): Promise<boolean> {
   // Node has no such event.
   const target: Partial<EventTarget> = globalThis as unknown as Partial<EventTarget>;
