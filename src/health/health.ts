@@ -1,6 +1,6 @@
 /**
- * Whether messages are safe right now, as data and over HTTP: for a readiness probe, an operator, a deploy that waits.
- * `HealthMonitor` makes it from facts that are known anyway; a request for health never waits for the database.
+ * Whether messages are safe now, as data and over HTTP: for a readiness probe, an operator, or a deploy that waits. `HealthMonitor` derives
+ * it from facts that are already collected; a request for health never waits for the database.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { bad, optionGroup, refuseUnknown, show } from '../core/options.ts';
@@ -13,70 +13,70 @@ export type HealthStatus = 'healthy' | 'degraded' | 'failing';
 
 /** Why the status is not `healthy`. */
 export type HealthReason =
-  /** `close()` was called: send no more streams here. Failing. */
+  /** `close()` was called: this instance takes no new streams. Failing. */
   | 'closing'
   /** A message was lost in the last 5 minutes. Failing. */
   | 'message-lost'
   /** A message had no result in time, in the last 5 minutes. Degraded: it may still arrive. */
   | 'message-missing'
-  /** Answers on their way took too much memory in the last 5 minutes, and the largest were cut. Degraded. */
+  /** In the last 5 minutes the captured bodies of live streams took too much memory, and the largest were cut. Degraded. */
   | 'answers-cut'
   /** The store refused a message for good, in the last 5 minutes; it is in the journal's `refused/`. Degraded. */
   | 'message-refused'
   /** Messages were due in the last 5 minutes, or hour, and none of them is safe: a `saveRate` is 0. Degraded. */
   | 'nothing-saved'
-  /** The store is away. Degraded while the journal takes the messages, failing otherwise. */
+  /** The store is away. Degraded while the journal, or without one the relay, takes the messages; else failing. */
   | 'store-away'
-  /** The journal cannot be relied on: `journal.degraded` says why. Degraded. */
+  /** The journal cannot be relied on: `journal.degraded` is the reason. Degraded. */
   | 'journal-degraded'
   /** The journal's directory does not outlive the container, and `ephemeral` was not set. Degraded. */
   | 'journal-ephemeral'
-  /** Something in the journal's directory needs an operator: `journal.problems` says what. Degraded. */
+  /** Something in the journal's directory needs an operator: `journal.problems` lists it. Degraded. */
   | 'journal-attention'
-  /** The relay does not get the streams of this instance, so no other instance can finish them. Degraded. */
+  /** The relay does not receive the streams of this instance, so no other instance can finish them. Degraded. */
   | 'relay-away';
 
 /** The state of saving now. Dates become ISO 8601 in JSON. */
 export interface Health {
-  /** The worst of all reasons. */
+  /** The worst status of all reasons. */
   readonly status: HealthStatus;
-  /** What is wrong; none when healthy. */
+  /** Why it is not `healthy`; empty when healthy. */
   readonly reasons: readonly HealthReason[];
   /** `undefined` without a store. */
   readonly store: StoreHealth | undefined;
-  /** Saves without a result, and the age of the oldest; 0 when none is pending. */
+  /** Number of saves without a result. */
   readonly pending: number;
-  /** Age of the oldest of them. */
+  /** Age of the oldest save without a result; 0 when none is pending. */
   readonly oldestPendingSeconds: number;
-  /** Shares of messages that are safe, by the counting of the durability objective. */
+  /** Shares of messages that are safe, counted as in the durability objective. */
   readonly saveRate: SaveRate;
   /** `undefined` without a journal. */
   readonly journal: HealthOfJournal | undefined;
   /** `undefined` without a relay. */
   readonly relay: HealthOfRelay | undefined;
-  /** The connections that saves go through; `undefined` where the store does not tell. */
+  /** The connection pool that saves use; `undefined` where the store does not report it. */
   readonly pool: PoolState | undefined;
-  /** What answers on their way take in memory, estimated, and the bound of it; `undefined` without a store. */
+  /** Estimated memory of the captured bodies of live streams, and its limit; `undefined` without a store. */
   readonly capture: CaptureHealth | undefined;
 }
 
-/** Memory of what is kept of answers on their way. */
+/** Memory of the captured bodies of live streams. */
 export interface CaptureHealth {
   readonly bytes: number;
   readonly maxBytes: number;
 }
 
-/** The store, as the last call and the circuit breaker saw it. */
+/** The state of the store, from the last call or probe and from the circuit breaker. */
 export interface StoreHealth {
-  /** What the last call said; `undefined` while nothing was sent to it. */
+  /** Whether the last call or probe succeeded; `undefined` before the first one. */
   readonly reachable: boolean | undefined;
-  /** `open`: the store did not work, and is tried again with growing waits. */
+  /** `open`: the store failed, and is tried again with growing waits. */
   readonly circuit: 'closed' | 'open';
   readonly lastSuccess: Date | undefined;
   readonly lastFailure: { readonly at: Date; readonly errorType: string } | undefined;
 }
 
-/** The journal: how much it holds, and how much it can hold. */
+/** The state of the journal: its content, its capacity, and what is wrong with it. */
 export interface HealthOfJournal {
   readonly entries: number;
   readonly bytes: number;
@@ -85,23 +85,23 @@ export interface HealthOfJournal {
   readonly oldestEntrySeconds: number;
   readonly degraded: string | undefined;
   readonly fileSystem: JournalState['fileSystem'];
-  /** What needs an operator, and how much of it there is; empty when nothing does. */
+  /** Problems that need an operator, with the count of each; empty when there are none. */
   readonly problems: NonNullable<JournalState['problems']>;
 }
 
 /** The relay, through which other instances resume and finish the streams of this one. */
 export interface HealthOfRelay {
-  /** The engine answers, and the lease of this instance is held. */
+  /** True: the engine answers, and this instance holds its lease. */
   readonly up: boolean;
-  /** For how long it has lacked something; 0 when it lacks nothing. */
+  /** How long bytes or states of streams have been missing in the relay; 0 when nothing is missing. */
   readonly lagSeconds: number;
-  /** Streams of this instance that are being sent to it. */
+  /** Streams of this instance that are being sent to the relay. */
   readonly streams: number;
-  /** Bytes of ended bodies that wait in memory until it has them, 64 MiB at most. */
+  /** Bytes of ended bodies that wait in memory for the relay, 64 MiB at most. */
   readonly endedBytes: number;
-  /** Ended streams that were too many to wait, since the start: no other instance can resume or finish them. */
+  /** Ended streams that were dropped because too many waited, since the start: no other instance can resume or finish them. */
   readonly dropped: number;
-  /** With `ahead`: streams of which something was sent before the relay had it, since the start. */
+  /** With `ahead`: streams of which bytes were sent to the client before the relay had them, since the start. */
   readonly unconfirmed: number;
 }
 
@@ -115,9 +115,9 @@ export interface HealthHandlerOptions {
 }
 
 /**
- * An Express or Node handler that answers with the health as JSON: 200 while messages are safe (`healthy` and
- * `degraded`), 503 when `failing`. Degraded is not 503: taking every replica out of service because the
- * database is away would turn a delay into an outage. Throws `bad-option`; a `details` that throws counts as no.
+ * An Express or Node handler that answers with the health as JSON: 200 while messages are safe (`healthy` and `degraded`), 503 when
+ * `failing`. Degraded is not 503: if an orchestrator took every replica out of service while the database is away, a delay would become an
+ * outage. Throws `bad-option`. A `details` that throws counts as false.
  */
 export function createHealthHandler(
   health: () => Health,
@@ -148,7 +148,7 @@ function wantsDetails(
   try {
     return details(req) === true;
   } catch {
-    // An error of the app's check opens nothing; the status is answered all the same.
+    // An error of the app's function shows no details; the status is still answered.
     return false;
   }
 }

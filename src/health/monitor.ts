@@ -1,4 +1,4 @@
-/** Derives the health from what saves report, what saver and journal know, and a background probe of the store. */
+/** Derives the health from the results of saves, from saver, journal and relay, and from a background probe of the store. */
 import { errorTypeOf } from '../core/errors.ts';
 import type { JournalState } from '../journal/port.ts';
 import type { JournaledMessage, Observer, SaveReport } from '../core/observer.ts';
@@ -25,7 +25,7 @@ export interface SaverFacts {
   readonly lastSuccessMs: number;
 }
 
-/** Where the facts come from. */
+/** The sources of the facts. */
 export interface HealthSources {
   /** Absent without a store. */
   readonly saver?: (() => SaverFacts) | undefined;
@@ -34,26 +34,26 @@ export interface HealthSources {
   /** Absent without a relay. */
   readonly relay?: (() => RelayReport | undefined) | undefined;
   readonly closing?: (() => boolean) | undefined;
-  /** Saves without a result, the app's own included; default what the saver says. */
+  /** Saves without a result, the app's own included; default: those of the saver. */
   readonly pending?: (() => SavesInFlight) | undefined;
   readonly pool?: (() => PoolState | undefined) | undefined;
-  /** Memory of answers on their way. */
+  /** Memory of the captured bodies of live streams. */
   readonly captured?: CaptureHealth | undefined;
   /**
-   * Asks the store for a sign of life; rejects when there is none. Run in the background when somebody asks for health,
-   * at most every 5 s, never two at once; the answer shows in the next health.
+   * Pings the store; rejects when it does not answer. A request for health runs it in the background, at most every 5 s, one at a time; the
+   * next health contains its result.
    */
   readonly probe?: (() => Promise<unknown>) | undefined;
 }
 
-/** How long a loss is reported: an orchestrator that polls every minute sees it. */
+/** How long a loss is reported: long enough for an orchestrator that polls every minute. */
 const LOSS_SHOWS_MS = 5 * 60_000;
 
 const PROBE_EVERY_MS = 5_000;
 
 const FAILING: readonly HealthReason[] = ['closing', 'message-lost'];
 
-/** An observer that remembers what health has to know. */
+/** An observer that records the facts for the health. */
 export class HealthMonitor implements Observer {
   readonly #sources: HealthSources;
   readonly #probe: StoreProbe;
@@ -81,7 +81,7 @@ export class HealthMonitor implements Observer {
     this.#rates.onSave(report);
   }
 
-  /** Answers on their way were cut for want of memory. */
+  /** Captured bodies of live streams were cut because of their memory. */
   noteCut(): void {
     this.#lastCutMs = performance.now();
   }
@@ -96,20 +96,20 @@ export class HealthMonitor implements Observer {
     this.#rates.onRecovered(result);
   }
 
-  /** Asks the store now, and remembers the answer; `undefined` where it cannot be asked. */
+  /** A function that pings the store and records the result; `undefined` where the store cannot be pinged. */
   asker(): (() => Promise<void>) | undefined {
     return this.#sources.probe === undefined ? undefined : () => this.#probe.ask();
   }
 
-  /** Calls `tell` once, at the next sign of life of the store; not at all if a save fails before. */
+  /** Calls `tell` once, when the store answers next; not at all if a save fails before. */
   whenReachable(tell: () => void): void {
     this.#onReachable = tell;
   }
 
-  /** The health now. Starts a background probe of the store, if the last one is long enough ago. */
+  /** The health now. Starts a background probe of the store, if the last one started at least 5 s ago. */
   health(): Health {
     const sources = this.#sources;
-    // Before the probe, which is about to wait for a connection itself.
+    // Read before the probe, which waits for a connection itself.
     const pool = sources.pool?.();
     const store = this.store();
     const now = Date.now();
@@ -134,12 +134,12 @@ export class HealthMonitor implements Observer {
     };
   }
 
-  /** What was counted in the last hour, by the half minute. */
+  /** The counts of the last hour, for each half minute. */
   history(): readonly SaveCounts[] {
     return this.#rates.history();
   }
 
-  /** The store as it is known now; asks it in the background, as `health()` does. `undefined` without one. */
+  /** The state of the store now; starts a background probe as `health()` does. `undefined` without a store. */
   store(): StoreHealth | undefined {
     this.#probe.start();
     const saver = this.#sources.saver?.();
@@ -157,7 +157,7 @@ export class HealthMonitor implements Observer {
   }
 
   #reasons(store: StoreHealth | undefined, journal: JournalState | undefined): HealthReason[] {
-    // The wall clock may be set; five minutes are five minutes.
+    // Monotonic, because the wall clock may be set.
     const monotonicMs = performance.now();
     const reasons: HealthReason[] = [];
     if (this.#sources.closing?.() === true) reasons.push('closing');
@@ -174,15 +174,15 @@ export class HealthMonitor implements Observer {
   }
 }
 
-/** What the last probe found. */
+/** The result of the last probe. */
 interface ProbeResult {
   readonly ok: boolean;
   readonly atMs: number;
-  /** '' when it went well. */
+  /** '' when it succeeded. */
   readonly errorType: string;
 }
 
-/** Asks the store for a sign of life, never twice at once; in the background, so that nobody waits for it, at most every 5 s. */
+/** Pings the store in the background, at most every 5 s, one at a time. */
 class StoreProbe {
   readonly #question: (() => Promise<unknown>) | undefined;
   readonly #onAnswer: () => void;
@@ -203,11 +203,11 @@ class StoreProbe {
     const isEarly = performance.now() - this.#startedMs < PROBE_EVERY_MS;
     if (this.#question === undefined || this.#running !== undefined || isEarly) return;
     this.ask().catch(() => {
-      // The answer is remembered; nobody waits for this one.
+      // The result is recorded; no caller waits for it.
     });
   }
 
-  /** Resolves when the store answers, rejects with what it says; a question that is on its way is not asked again. */
+  /** Resolves when the store answers, rejects with its error; while a ping runs, returns the promise of that one. */
   ask(): Promise<void> {
     if (this.#running === undefined) {
       this.#startedMs = performance.now();

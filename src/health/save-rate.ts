@@ -5,11 +5,11 @@
 import type { SaveResult } from '../core/message.ts';
 import type { SaveReport } from '../core/observer.ts';
 
-/** What was counted in half a minute. */
+/** The counts of half a minute. */
 export interface SaveCounts {
-  /** When the half minute began, epoch milliseconds by the clock of now. */
+  /** When the half minute began, epoch milliseconds by the wall clock as it is set now. */
   readonly startMs: number;
-  /** Messages that had their first result, by that result. */
+  /** Messages that got their first result, by that result. */
   readonly results: Readonly<Record<SaveResult, number>>;
   /** Messages that the store refused for good when the journal offered them again. */
   readonly refused: number;
@@ -19,7 +19,7 @@ export interface SaveCounts {
   readonly errors: number;
 }
 
-/** Shares of messages that are safe, 0 to 1; `undefined` where none was due. JSON leaves those out. */
+/** Shares of messages that are safe, 0 to 1; `undefined` where none was due; absent in JSON then. */
 export interface SaveRate {
   readonly fiveMinutes: number | undefined;
   readonly oneHour: number | undefined;
@@ -29,7 +29,7 @@ const SLOT_MS = 30_000;
 const SLOTS = 120;
 
 interface Slot {
-  /** The half minute of the process that it counts; the place in the ring is reused. */
+  /** The number of the half minute since the start of the process; places in the ring are reused. */
   number: number;
   /** First results. */
   due: number;
@@ -40,7 +40,7 @@ interface Slot {
   replayed: number;
 }
 
-/** Counts results by the half minute and answers with the rates of the last minutes. */
+/** Counts results for each half minute and returns the rates of the last 5 and 60 minutes. */
 export class SaveRates {
   readonly #ring: Slot[] = Array.from({ length: SLOTS }, () => emptySlot(-1));
 
@@ -89,7 +89,7 @@ export class SaveRates {
     }
   }
 
-  /** Of the half minute now. */
+  /** The slot of the current half minute. */
   #slot(): Slot {
     const number = currentSlot();
     const place = number % SLOTS;
@@ -118,7 +118,7 @@ function emptySlot(number: number): Slot {
   return { number, due: 0, errors: 0, results, refused: 0, replayed: 0 };
 }
 
-/** Not of the wall clock, which may be set. */
+/** By the monotonic clock, because the wall clock may be set. */
 function currentSlot(): number {
   return Math.floor(performance.now() / SLOT_MS);
 }

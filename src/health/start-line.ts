@@ -1,6 +1,6 @@
 /**
- * The one line that an instance says at its start: where the journal is and whether the store answers, or what is wrong and what
- * to do about it. A password is never in it.
+ * The log line of an instance at its start: where the journal is and whether the store answers, or what is wrong and what to do about it.
+ * It never contains a password.
  */
 import { systemClock, within } from '../core/clock.ts';
 import { unwrapAggregate, wordsOfError } from '../core/error-words.ts';
@@ -9,45 +9,45 @@ import { type Logger, RECOVERED_FIELDS, START_FIELDS } from '../core/logger.ts';
 import { isObject } from '../core/values.ts';
 import type { JournalState } from '../journal/port.ts';
 
-/** So long the line waits for the store: longer than it may take for a connection by default. */
+/** How long the line waits for the store: longer than the default timeout of a connection. */
 const PATIENCE_MS = 5_000;
 
 /** What is known at the start. */
 export interface StartFacts {
-  /** `undefined` where the app wanted none. */
+  /** `undefined` where the app has none. */
   readonly journal: { readonly path: string; readonly state: JournalState } | undefined;
-  /** Without a journal it takes the messages that the store does not. */
+  /** Without a journal, the relay keeps the messages that the store does not take. */
   readonly hasRelay: boolean;
   /** `undefined` without a store. */
   readonly store: StoreAtStart | undefined;
 }
 
-/** The store: where it is, and what it said when it was asked. */
+/** The store: its address, and its answer to a ping. */
 export interface StoreAtStart {
   /** Without a password; `undefined` for a store of the app's own. */
   readonly address: string | undefined;
-  /** `silent`: it has not answered yet; `unasked`: it cannot be asked. */
+  /** `silent`: it has not answered yet; `unasked`: it cannot be pinged. */
   readonly answer: 'reachable' | 'silent' | 'unasked' | { readonly error: unknown };
 }
 
-/** What the line is told by. */
+/** The parts that `tellStart` uses. */
 export interface StartParts {
   readonly logger: Logger;
   readonly journal: () => StartFacts['journal'];
   readonly hasRelay: boolean;
   /** `undefined` without a store. */
   readonly store: { readonly address?: string } | undefined;
-  /** Asks the store once; `undefined` where it cannot be asked. Rejects with what is wrong. */
+  /** Pings the store once; `undefined` where it cannot be pinged. Rejects with the error. */
   readonly ask: (() => Promise<unknown>) | undefined;
-  /** Calls once, at the next sign of life of the store. */
+  /** Calls `tell` once, when the store answers next. */
   readonly whenReachable: (tell: () => void) => void;
-  /** Gets the error that the store rejected with. */
+  /** Errors that are in the line already: the one that the store rejected with is added. */
   readonly told: WeakSet<object>;
-  /** An instance that is closed by then says nothing. */
+  /** True: the instance is closing, and logs nothing. */
   readonly isClosing: () => boolean;
 }
 
-/** Asks the store and says the line; then what has changed of it since. Never rejects. */
+/** Pings the store and logs the line; later logs when the store answers or fails after all. Never rejects. */
 export async function tellStart(parts: StartParts): Promise<void> {
   const { logger, journal, hasRelay, store, ask, told, whenReachable, isClosing } = parts;
   const asked = ask?.().then(
@@ -70,7 +70,7 @@ export async function tellStart(parts: StartParts): Promise<void> {
     const reached = storeWords({ address: store?.address, answer: 'reachable' });
     logger.info({ about: 'store', ...RECOVERED_FIELDS }, `lastchunk: ${reached}`);
   };
-  // Nobody else tells an error that this question has met.
+  // This is the only place that logs an error of this ping.
   const late = answer === undefined ? await asked : undefined;
   if (isClosing()) return;
   if (late === 'reachable') return tellReachable();
@@ -88,7 +88,7 @@ function isFailure(answer: Answer | undefined): boolean {
   return isObject(answer);
 }
 
-/** The line, and how bad it is: `warn` while something takes what the store does not, `error` when nothing does. */
+/** The line and its level: `warn` while journal or relay takes the messages that the store does not, `error` when nothing does. */
 export function startLine(facts: StartFacts): { level: Level; line: string } {
   const { journal, hasRelay, store } = facts;
   if (store === undefined) {
@@ -99,7 +99,7 @@ export function startLine(facts: StartFacts): { level: Level; line: string } {
   return { level: isBroken ? 'error' : level, line: `${journalWords(journal, hasRelay)}; ${line}` };
 }
 
-/** What is said of the store, and where messages wait while it does not take them. */
+/** The part of the line about the store, and about where messages wait while it does not take them. */
 function storeLine({ journal, hasRelay, store }: StartFacts): { level: Level; line: string } {
   const words = storeWords(store ?? { address: undefined, answer: 'unasked' });
   if (store === undefined || store.answer === 'reachable' || store.answer === 'unasked') {
@@ -134,13 +134,13 @@ function storeWords({ address, answer }: StoreAtStart): string {
   if (answer === 'silent') return `${store} has not answered for ${PATIENCE_MS / 1000} s`;
   const { error } = answer;
   const words = wordsOfError(error) ?? errorTypeOf(error);
-  // Our own errors say what to do by themselves.
+  // The text of our own errors already says what to do.
   if (error instanceof LastchunkError) return `${store} cannot be used: ${words}`;
   const advice = adviceFor(error, words);
   return `${store} not reachable: ${words}${advice === undefined ? '' : ` (${advice})`}`;
 }
 
-/** What to look at, by what the driver or the server said. */
+/** Advice for the error of the driver or the server. */
 function adviceFor(error: unknown, words: string): string | undefined {
   const first = unwrapAggregate(error);
   const code = sqlstateOf(first) ?? errorCodeOf(first) ?? '';

@@ -16,19 +16,19 @@ import type {
 } from '../core/observer.ts';
 import { codeInWords, type FailureKind, FAILURE_WORDS, placeInWords } from './sentences.ts';
 
-/** The oldest goes when there is another one. */
+/** When there is one more, the oldest is removed. */
 const KINDS_AT_MOST = 30;
 
-/** One kind of failure, since the start of the process. */
+/** One kind of failure, counted since the start of the process. */
 export interface RecentFailure {
   readonly kind: FailureKind;
-  /** A sentence. */
+  /** The failure in a sentence. */
   readonly words: string;
-  /** What else is known: a code in words, or the line of the app that holds a connection. */
+  /** Further facts: a code in words, or the line of the app that holds a connection. */
   readonly detail: string | undefined;
-  /** As in the metrics; `undefined` where it is of no route. */
+  /** As in the metrics; `undefined` where the failure belongs to no route. */
   readonly route: string | undefined;
-  /** How often. */
+  /** How often it occurred. */
   readonly count: number;
   readonly firstAt: Date;
   readonly lastAt: Date;
@@ -45,12 +45,12 @@ interface Entry {
   lastMs: number;
 }
 
-/** An observer that remembers the last kinds of failures. */
+/** An observer that records the latest kinds of failures. */
 export class RecentFailures implements Observer {
-  /** In the order of their last time, the newest at the end. */
+  /** In the order of their last occurrence, the newest at the end. */
   readonly #entries = new Map<string, Entry>();
 
-  /** The newest first. */
+  /** The recorded failures, the newest first. */
   list(): RecentFailure[] {
     return [...this.#entries.values()].toReversed().map(({ kind, firstMs, lastMs, ...entry }) => ({
       kind,
@@ -63,7 +63,7 @@ export class RecentFailures implements Observer {
 
   onSave({ result, route, errorType }: SaveReport): void {
     if (result === 'saved') return;
-    // Why the store did not take it is told by the attempts.
+    // The error of the store is recorded by `onAttempt`.
     const code = result === 'journaled' ? undefined : errorType;
     this.#note(result, route, code && codeInWords(code));
   }

@@ -1,4 +1,4 @@
-/** The status of an instance: what it knows anyway of its saves, streams, pools and failures, put together when somebody asks. */
+/** The status of an instance: its saves, streams, pools and failures, read on request from facts that are already collected. */
 import { hostname } from 'node:os';
 import { VERSION } from '../core/version.ts';
 import type { Health, HealthReason } from '../health/health.ts';
@@ -10,7 +10,7 @@ import type { RecentFailure, RecentFailures } from './failures.ts';
 import { liveStreamsOf, type LiveStreams } from './live-streams.ts';
 import { type Advice, codeInWords, placeInWords, REASONS } from './sentences.ts';
 
-/** What one instance can say of itself now. Dates become ISO 8601 in JSON. */
+/** The status of one instance now. Dates become ISO 8601 in JSON. */
 export interface Status {
   readonly at: Date;
   readonly instance: StatusInstance;
@@ -28,9 +28,9 @@ export interface Status {
   readonly relay: StatusRelay | undefined;
 }
 
-/** Which process this is. */
+/** Identifies the process. */
 export interface StatusInstance {
-  /** Of lastchunk. */
+  /** The version of lastchunk. */
   readonly version: string;
   readonly node: string;
   readonly host: string;
@@ -42,16 +42,16 @@ export interface StatusInstance {
   readonly journal: string | undefined;
 }
 
-/** Why it is not healthy. */
+/** Why the instance is not healthy, in words. */
 export interface StatusReason extends Advice {
   readonly reason: HealthReason;
 }
 
-/** What the relay knows of this instance beyond its health. */
+/** The state of the relay beyond its health. */
 export interface StatusRelay {
-  /** The name under which this instance has its streams; `undefined` while it holds no lease. */
+  /** The name under which this instance holds its lease; `undefined` while it holds none. */
   readonly lease: string | undefined;
-  /** Streams of other instances that are read here. */
+  /** Ids of streams of other instances that have readers here. */
   readonly following: readonly string[];
 }
 
@@ -62,18 +62,18 @@ export interface StatusAlert {
   readonly summary: string;
   /** In PromQL. */
   readonly expr: string;
-  /** How long it must hold, in PromQL's spelling; `undefined`: once is enough. */
+  /** How long `expr` must hold, as a PromQL duration; `undefined`: the alert fires at once. */
   readonly wait: string | undefined;
 }
 
-/** The status as it is answered: with what does not change while the process runs. */
+/** The status in a response: with the parts that do not change while the process runs. */
 export interface StatusAnswer extends Status {
-  /** Shares of messages, 0 to 1: that must not fail to be saved, and that must be saved within 2.5 s. */
+  /** Required shares of messages, 0 to 1: those whose save must not fail, and those that must be saved within 2.5 s. */
   readonly objectives: { readonly saved: number; readonly timely: number };
   readonly alerts: readonly StatusAlert[];
 }
 
-/** Where the status comes from. */
+/** The sources of the status. */
 export interface StatusSources {
   readonly monitor: HealthMonitor;
   readonly failures: RecentFailures;
@@ -124,7 +124,7 @@ function processFacts(): Omit<StatusInstance, 'store' | 'journal'> {
   };
 }
 
-/** A reason in words, with what health knows beside it. */
+/** A reason in words, with details from the health. */
 function adviceOf(reason: HealthReason, { store, journal }: Health): Advice {
   const { words, runbook } = REASONS[reason];
   if (reason === 'store-away') {

@@ -2,24 +2,24 @@
 import type { RelayInstance } from '../relay/instance.ts';
 import type { Stream } from '../stream/lifecycle/stream.ts';
 
-/** The most rows; the total number is shown beside them. */
+/** Maximum number of rows; the total is shown too. */
 const ROWS_AT_MOST = 50;
 
-/** What a stream is doing. */
+/** The phase of a stream, as the status shows it. */
 export type StreamPhase =
-  /** Its handler has answered nothing yet. */
+  /** Its handler has not begun to answer. */
   | 'waiting'
   | 'streaming'
-  /** The last frame waits for the save. */
+  /** The terminal frame waits for the save. */
   | 'holding'
-  /** The client has left, and the handler goes on for the message. */
+  /** The client has left, and the handler continues so that the message is complete. */
   | 'finishing'
-  /** It was told to stop. */
+  /** It was asked to stop. */
   | 'stopping'
-  /** The response is over, the message has no result yet. */
+  /** The response has ended, the message has no result yet. */
   | 'saving';
 
-/** One stream that is on its way. */
+/** One live stream. */
 export interface LiveStream {
   readonly id: string;
   /** As in the metrics: the pattern, never a URL. */
@@ -35,19 +35,19 @@ export interface LiveStream {
   readonly bytes: number;
   /** Only with the option `conversations`; `null` where the app named none. */
   readonly conversationId?: string | null;
-  /** With a relay: readers that resumed it in this process, and whether other instances have some. */
+  /** With a relay: the number of readers that resumed it in this process, and whether it has readers at other instances. */
   readonly readers?: { readonly here: number; readonly elsewhere: boolean };
 }
 
 /** The streams of an instance, the oldest first. */
 export interface LiveStreams {
-  /** Of all, also where not all are listed. */
+  /** The number of all live streams, listed or not. */
   readonly total: number;
   /** At most 50. */
   readonly oldest: readonly LiveStream[];
 }
 
-/** Reads what is live now; `conversations`: with the conversation of each. */
+/** Lists the live streams; `conversations`: with the conversation of each. */
 export function liveStreamsOf(
   live: ReadonlyMap<string, Stream>,
   relay: RelayInstance | undefined,
@@ -55,7 +55,7 @@ export function liveStreamsOf(
 ): LiveStreams {
   const now = Date.now();
   const oldest: LiveStream[] = [];
-  // A map keeps the order in which requests came.
+  // The map is in the order in which the requests arrived.
   for (const stream of live.values()) {
     if (oldest.length === ROWS_AT_MOST) break;
     oldest.push(rowOf(stream, now, relay, conversations));
@@ -78,7 +78,7 @@ function rowOf(
     ageSeconds: Math.max(0, now - startedAtMs) / 1000,
     chunks,
     bytes,
-    // Asking for it asks the app; before the response has begun, the app may not be able to say.
+    // The getter calls the app's option `message`, which may not know the conversation before the response has begun.
     ...(conversations && {
       conversationId: stream.phase.kind === 'stream' ? stream.conversationId : null,
     }),

@@ -1,21 +1,21 @@
-/** The pages of the status: what is fixed of them is made by `npm run generate`, what changes is put in as data. */
+/** The pages of the status. Their fixed parts are made by `npm run generate`; the status is inserted as data. */
 import { createHash } from 'node:crypto';
 import { PAGE, RUNBOOK_STYLE, RUNBOOKS, SCRIPT, STYLE } from './assets.ts';
 import type { StatusAnswer } from './instance-status.ts';
 
-/** A page, and the only scripts and styles that a browser may run and apply on it. */
+/** A page, and the policy that allows a browser only the page's own script and style. */
 export interface Page {
   readonly html: string;
-  /** Of the header `Content-Security-Policy`. */
+  /** The value of the header `Content-Security-Policy`. */
   readonly policy: string;
 }
 
 const PAGE_POLICY = policyOf({ script: SCRIPT, style: STYLE });
 const RUNBOOK_POLICY = policyOf({ style: RUNBOOK_STYLE });
 
-/** The page with the status of now, which its script draws and keeps up to date. */
+/** The page with the current status; its script shows and updates it. */
 export function statusPage(status: StatusAnswer): Page {
-  // A `<` could end the element that the data stands in.
+  // A `<` in the data could end the element that holds it.
   const data = JSON.stringify(status).replaceAll('<', String.raw`\u003c`);
   const parts: Readonly<Record<string, string>> = { style: STYLE, script: SCRIPT, data };
   const html = PAGE.replaceAll(
@@ -25,7 +25,7 @@ export function statusPage(status: StatusAnswer): Page {
   return { html, policy: PAGE_POLICY };
 }
 
-/** A page of docs/runbooks by its name, with a link `back` to the status; `undefined` where there is none of that name. */
+/** A page of docs/runbooks by its name, with a link `back` to the status; `undefined` if no runbook has that name. */
 export function runbookPage(name: string, back: '?' | './'): Page | undefined {
   const body = Object.hasOwn(RUNBOOKS, name) ? RUNBOOKS[name] : undefined;
   if (body === undefined) return undefined;
@@ -64,7 +64,7 @@ function policyOf({ script, style }: { readonly script?: string; readonly style:
   return parts.join('; ');
 }
 
-/** As a browser computes it of the text of an element. */
+/** The hash that a browser computes for the text of an element. */
 function hashOf(text: string): string {
   return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 }

@@ -1,13 +1,15 @@
-/** What a request to the status asks for: by its path and query a runbook, else by `Accept` the page, its data, or its changes. */
+/**
+ * Determines what a request to the status wants: a runbook by path and query, else by `Accept` the page, its data, or events with changes.
+ */
 import type { RoutedRequest } from '../stream/response/exchange.ts';
 
-/** What is asked for. */
+/** What the request wants. */
 export type Requested =
   | { readonly kind: 'page' | 'json' | 'events' }
-  /** A page of docs/runbooks; the name may be of none. */
+  /** A page of docs/runbooks; it may not exist. */
   | { readonly kind: 'runbook'; readonly name: string };
 
-/** The media types that the status has, in the order in which it prefers them. */
+/** The media types of the status, in the order of preference. */
 const OFFERS = [
   { kind: 'page', type: 'text/html' },
   { kind: 'json', type: 'application/json' },
@@ -15,7 +17,7 @@ const OFFERS = [
 ] as const;
 
 /**
- * `?runbook=NAME` works wherever the page is mounted; `lastchunk rules --runbooks` makes links to `/NAME.md` below it. Where `Accept` allows
+ * `?runbook=NAME` works wherever the page is mounted; `lastchunk rules --runbooks` makes links to `/NAME.md` below it. If `Accept` allows
  * none of the media types, the result is the page.
  */
 export function requestedBy(req: RoutedRequest): Requested {
@@ -31,7 +33,7 @@ export function requestedBy(req: RoutedRequest): Requested {
   return { kind: best.kind };
 }
 
-/** True where the request is for a path below the page: links back have to go up. */
+/** Whether the request is for a path below the page, from which a link back must lead one level up. */
 export function isBelowPage(req: RoutedRequest): boolean {
   return /\.md(?:\?|$)/.test(req.url ?? '');
 }
@@ -51,7 +53,10 @@ function rangesOf(accept: string): Range[] {
   });
 }
 
-/** By the most specific range that covers it: its weight first, then how specific that range is; 0 for what is not wanted. */
+/**
+ * The rank of a media type by the most specific range that matches it: first the weight of the range, then how specific it is. 0: not
+ * acceptable.
+ */
 function rankOf(type: string, ranges: readonly Range[]): number {
   const [family] = type.split('/');
   for (const [index, pattern] of [type, `${family}/*`, '*/*'].entries()) {

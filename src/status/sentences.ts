@@ -1,4 +1,4 @@
-/** What the status says in words, and which runbook goes on from there. No sentence repeats what a user or a model wrote. */
+/** The sentences of the status, and the runbook for each. No sentence contains text of a user or a model. */
 import type { HealthReason } from '../health/health.ts';
 
 /** A sentence, and the name of the runbook that says what to do. */
@@ -53,10 +53,10 @@ export const REASONS: Readonly<Record<HealthReason, Advice>> = {
   },
 };
 
-/** What can go wrong, one kind for each runbook and sentence. */
+/** The kinds of failures. */
 export type FailureKind = keyof typeof FAILURE_WORDS;
 
-/** Each kind of failure. */
+/** The sentence and the runbook of each kind of failure. */
 export const FAILURE_WORDS = {
   lost: {
     words: 'A message was lost: neither store nor journal took it.',
@@ -110,7 +110,7 @@ export const FAILURE_WORDS = {
   internal: { words: 'Something inside lastchunk failed.', runbook: 'LastchunkInternalErrors' },
 } as const satisfies Readonly<Record<string, Advice>>;
 
-/** What a store says most, in plain words: codes of Node's sockets and SQLSTATEs of PostgreSQL's Appendix A. */
+/** The most frequent error codes of stores, in plain words: codes of Node's sockets and SQLSTATEs of PostgreSQL's Appendix A. */
 const CODES: Readonly<Record<string, string>> = {
   timeout: 'no answer in time',
   ECONNREFUSED: 'nobody listens at its address',
@@ -138,7 +138,7 @@ export function codeInWords(code: string): string {
   return words === undefined ? code : `${code}, ${words}`;
 }
 
-/** A line of the app as `file:line`; below the working directory without the way to it. */
+/** A line of the app as `file:line`, relative to the working directory if it is below it. */
 export function placeInWords(place: string): string {
   return place.startsWith(`${process.cwd()}/`) ? place.slice(process.cwd().length + 1) : place;
 }

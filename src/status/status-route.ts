@@ -1,6 +1,6 @@
 /**
- * The route of the status: a page for a person, the same as JSON for a program, its changes as events, and the runbooks. The
- * responses are none of ours: no message is kept of them and no stream is counted, also behind a guard.
+ * The route of the status: a page for a person, the same as JSON for a program, its changes as events, and the runbooks. The responses are
+ * never treated as streams, even behind a guard: none is counted, and no message is kept.
  */
 import { errorTypeOf } from '../core/errors.ts';
 import {
@@ -24,19 +24,19 @@ import { type Page, runbookPage, statusPage } from './pages.ts';
 import { isBelowPage, requestedBy } from './requested.ts';
 import { Viewers } from './viewers.ts';
 
-/** Who may see the status, and what of it. */
+/** Options of `statusHandler()`. */
 export interface StatusOptions<Req = AppRequest> {
-  /** True lets this request see it: page, JSON, events and runbooks. Required. */
+  /** Returns true if the request may see the status: page, JSON, events and runbooks. Required. */
   readonly authorize: (req: Req) => boolean | Promise<boolean>;
-  /** Live streams are shown with their conversation; default false, because it is user data. */
+  /** Shows the conversation of live streams. Default false, because it is user data. */
   readonly conversations?: boolean;
-  /** The objectives that `lastchunk rules` was given, for the thresholds that are shown. Default: its defaults. */
+  /** The objectives given to `lastchunk rules`, for the thresholds that the page shows. Default: the defaults of that command. */
   readonly slo?: SloOptions;
-  /** Pages that may be open in this process at once; default 16, 1 to 1 000. Others ask every five seconds. */
+  /** Maximum number of open pages in this process, 1 to 1 000; default 16. Further pages request the status every five seconds. */
   readonly maxViewers?: number;
 }
 
-/** What the options say, checked. */
+/** The checked options. */
 interface StatusSettings {
   readonly authorize: (req: unknown) => unknown;
   readonly conversations: boolean;
@@ -112,13 +112,13 @@ class StatusRoute {
 
   async answer(req: RoutedRequest, res: Response): Promise<void> {
     markNoStream(res);
-    // Also where authorize() throws: whether there is a status here is nobody's business.
+    // 404 also if authorize() throws: a client that is not authorised must not learn that there is a status here.
     if (!(await this.#isAllowed(req))) return answerJson(res, 404, { error: 'not found' });
     if (req.method !== 'GET' && req.method !== 'HEAD') {
       res.setHeader('Allow', 'GET, HEAD');
       return answerJson(res, 405, { error: 'method not allowed' });
     }
-    // A viewer that has left would never be removed.
+    // The response has closed already: a viewer added now would never be removed.
     if (isGone(res)) return;
     for (const [name, value] of HEADERS) res.setHeader(name, value);
     const requested = requestedBy(req);
@@ -133,7 +133,7 @@ class StatusRoute {
       case 'json':
         return answerJson(res, 200, this.#answer());
       case 'events':
-        // The end of a HEAD request, which has no body to wait for.
+        // A HEAD request has no body: the response ends at once.
         if (req.method === 'HEAD') return void res.end();
         return this.#view(res);
     }
@@ -164,13 +164,13 @@ class StatusRoute {
   }
 }
 
-/** Of whatever is answered once it is allowed. */
+/** The headers of every answer to an authorised request. */
 const HEADERS: readonly (readonly [string, string])[] = [
   ['Cache-Control', 'no-store'],
   ['Vary', 'Accept'],
   ['X-Content-Type-Options', 'nosniff'],
   ['Referrer-Policy', 'no-referrer'],
-  // No page of another origin can have it as a script, an image or a frame.
+  // No page of another origin can load the answer as a script or an image, or show it in a frame.
   ['Cross-Origin-Resource-Policy', 'same-origin'],
   ['Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'"],
 ];

@@ -7,18 +7,18 @@ import type { Response } from '../stream/response/exchange.ts';
 const EVERY_MS = 1_000;
 /** How long one response lasts: then the browser requests again, and is authorized again. */
 const VIEW_MAX_MS = 5 * 60_000;
-/** A viewer that reads nothing for so long is disconnected. */
+/** A viewer that reads nothing for this long is disconnected. */
 const SLOW_MAX_MS = 30_000;
 /** How long a browser waits before it requests again. */
 const RETRY_MS = 2_000;
 
-/** What viewers are told from. */
+/** Options of `Viewers`. */
 export interface ViewersOptions {
-  /** Of this process, at once. */
+  /** Maximum number of viewers at the same time. */
   readonly maxViewers: number;
   /** The status as JSON, in one line. */
   readonly read: () => string;
-  /** The instance closes: nobody is told any more. */
+  /** True: the instance is closing, and every viewer is disconnected after a last event. */
   readonly isClosing: () => boolean;
   readonly onError: (error: unknown) => void;
 }
@@ -26,7 +26,10 @@ export interface ViewersOptions {
 interface Viewer {
   readonly res: Response;
   readonly sinceMs: number;
-  /** Since it has to take what it was sent, or the end; by `performance.now()`. `undefined` while it takes all. */
+  /**
+   * Since when the viewer has not read what was sent, or the end of the response; by `performance.now()`. `undefined` while it has read
+   * everything.
+   */
   waitsSinceMs: number | undefined;
 }
 
@@ -40,12 +43,12 @@ export class Viewers {
     this.#options = options;
   }
 
-  /** False where there are as many as there may be. */
+  /** False when `maxViewers` is reached. */
   get hasRoom(): boolean {
     return this.#viewers.size < this.#options.maxViewers;
   }
 
-  /** Begins to tell this response, whose head may still be changed. Throws what reading the status throws. */
+  /** Starts to send events to a response whose head has not been sent. Throws what reading the status throws. */
   add(res: Response): void {
     const first = this.#event();
     const viewer: Viewer = { res, sinceMs: performance.now(), waitsSinceMs: undefined };
@@ -98,6 +101,6 @@ export class Viewers {
 
 function tell(viewer: Viewer, event: string): void {
   if (!viewer.res.write(event)) viewer.waitsSinceMs ??= performance.now();
-  // Behind compression what was written waits for more.
+  // Compression buffers what was written: it must be flushed.
   viewer.res.flush?.();
 }
