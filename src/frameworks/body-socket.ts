@@ -5,14 +5,15 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
-/** Bytes that may wait for the reader: as many as Node lets a socket hold before it says stop. */
+/** Bytes that may wait for the reader: the high-water mark of a socket of Node. */
 const HIGH_WATER_MARK = 16 * 1024;
 
 const END_OF_HEAD = '\r\n\r\n';
 
 /**
- * Makes one: `socket` for `ServerResponse.assignSocket`, and `body`, everything written after the head of the response, which errors
- * when the socket is destroyed before its end. After `leave()`, or once `body` is cancelled, the client is gone.
+ * Creates the socket. `socket` is for `ServerResponse.assignSocket`; `body` contains everything that is written after the head of the
+ * response, and errors when the socket is destroyed before its end. `leave()`, or cancelling `body`, has the effect of a client that closes
+ * its connection.
  */
 export function createBodySocket() {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -24,7 +25,7 @@ export function createBodySocket() {
   const duplex = new Duplex({
     highWaterMark: HIGH_WATER_MARK,
     read() {
-      // A client has nothing more to say after its request.
+      // A client sends nothing after its request.
     },
     write(piece: Buffer, _encoding, done) {
       bytesWritten += piece.length;
@@ -46,7 +47,7 @@ export function createBodySocket() {
   });
   const leave = (): void => {
     if (ended || duplex.destroyed) return;
-    // As a connection that its client closed: the end first, which is how the two sides are told apart.
+    // Like a connection that its client closed: the end comes before the close, which shows that the client closed it.
     controller = undefined;
     duplex.once('end', () => duplex.destroy());
     duplex.push(null);
@@ -66,16 +67,16 @@ export function createBodySocket() {
     new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK }),
   );
   Object.defineProperty(duplex, 'bytesWritten', { get: () => bytesWritten });
-  // What a response does to its socket beside writing: it never has a time-out of its own.
+  // A response calls `setTimeout` of its socket; this socket has no time-out.
   Object.defineProperty(duplex, 'setTimeout', { value: () => duplex, configurable: true });
   duplex.on('error', () => {
-    // It is told through `body`, whose reader is the one who can do something about it.
+    // The error is reported through `body` to its reader.
   });
-  // A `Socket` in everything that a response and its guard use of one.
+  // It has every member of `Socket` that a response and its guard use.
   return { socket: duplex as unknown as Socket, body, leave };
 }
 
-/** What takes the pieces of a response one by one, and gives of each the bytes that belong to its body. */
+/** Returns a function that takes the pieces of a response in order and returns of each the bytes that belong to the body. */
 function headCutter(): (piece: Buffer) => Buffer {
   let head: Buffer | undefined = Buffer.alloc(0);
   return (piece) => {

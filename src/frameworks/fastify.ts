@@ -1,7 +1,7 @@
 /**
- * The guard as a plugin of Fastify. Registered with `{ keep }` it observes every route, and guards those that have
- * `config: { lastchunk: { message } }`. Fastify writes to the plain response of Node, also what a handler returns as a stream, so the
- * plugin only has to run before the handler and to get its errors.
+ * The guard as a plugin of Fastify. Registered with `{ keep }` it observes every route, and guards those that have `config: { lastchunk: {
+ * message } }`. Fastify writes to the plain response of Node, even a stream that a handler returns, so the plugin only has to run before
+ * the handler and to receive its errors.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
@@ -11,21 +11,21 @@ import type { GuardOptions, MessageIdentity } from '../stream/settings.ts';
 import type { NodeHandler } from './node-handler.ts';
 import { isObject } from '../core/values.ts';
 
-/** What is used of Fastify's request. */
+/** The part of Fastify's request that is used. */
 export interface FastifyRequestLike {
   readonly raw: IncomingMessage;
 }
 
-/** What is used of Fastify's reply. */
+/** The part of Fastify's reply that is used. */
 export interface FastifyReplyLike {
   readonly raw: ServerResponse;
   /** Tells Fastify to send no response, because the handler writes to `raw`. */
   hijack?(): unknown;
-  /** Those that plugins have set so far, such as CORS. */
+  /** Headers that plugins, such as CORS, have set so far. */
   getHeaders?(): Readonly<Record<string, number | string | readonly string[] | undefined>>;
 }
 
-/** What is used of a route while it is being registered. */
+/** The part of a route that is used while it is registered. */
 export interface FastifyRouteLike {
   readonly url: string;
   readonly config?: unknown;
@@ -33,7 +33,7 @@ export interface FastifyRouteLike {
   onRequest?: unknown;
 }
 
-/** What is used of Fastify's instance. */
+/** The part of Fastify's instance that is used. */
 export interface FastifyLike {
   addHook(name: string, hook: (...args: never[]) => unknown): unknown;
 }
@@ -49,19 +49,22 @@ export type FastifyHandler = (
 export interface FastifyGuardOptions<
   Request extends FastifyRequestLike = FastifyRequestLike,
 > extends Omit<GuardOptions<IncomingMessage>, 'message'> {
-  /** Names the message, synchronously; asked again at its end if it named no conversation. Whatever it does, it is kept. */
+  /**
+   * Names the message, synchronously; called again at the end of the stream if it named no conversation. The message is kept even if it
+   * throws.
+   */
   readonly message?: (request: Request) => MessageIdentity | undefined;
 }
 
 /** Options of the plugin. */
 export interface FastifyPluginOptions {
-  /** What `lastchunk()` returned. It is not closed with Fastify: call `keep.close()` in your own shutdown. */
+  /** The result of `lastchunk()`. Fastify does not close it: call `keep.close()` in your own shutdown. */
   readonly keep: Lastchunk;
 }
 
 /**
- * The plugin, for the instance it is registered on and all below it; register it before the routes. Without `keep`
- * `register()` rejects, and a route whose options are wrong throws when it is made, both with `bad-option`.
+ * The plugin, for the instance it is registered on and all below it; register it before the routes. Without `keep`, `register()` rejects; a
+ * route with wrong options throws when it is registered; both with `bad-option`.
  */
 export function fastifyLastchunk(
   instance: FastifyLike,
@@ -69,13 +72,13 @@ export function fastifyLastchunk(
   done: (error?: Error) => void,
 ): void {
   const { keep } = options;
-  // Called from JavaScript too. What a plugin throws ends the process; what it gives `done` rejects `register()`.
+  // Called from JavaScript too. An error that a plugin throws ends the process; an error passed to `done` rejects `register()`.
   if (typeof (keep as Partial<Lastchunk> | undefined)?.guard !== 'function') {
     return done(bad('the plugin needs `keep`, which is what lastchunk() returned'));
   }
   const tell = (error: unknown, { raw }: FastifyReplyLike, request: IncomingMessage): void =>
     keep.errorHandler()(error, request, raw, () => {
-      // Fastify goes on by itself.
+      // Fastify continues by itself.
     });
   const guarded = new WeakSet<FastifyHandler>();
   instance.addHook('onRoute', (route: FastifyRouteLike) => {
@@ -111,7 +114,7 @@ export function fastifyLastchunk(
   done();
 }
 
-/** Fastify's mark of a plugin whose hooks are for the instance that registers it, and not for a child of its own. */
+/** Tells Fastify that the hooks of this plugin apply to the instance that registers it, not only to a child instance. */
 Object.defineProperty(fastifyLastchunk, Symbol.for('skip-override'), { value: true });
 
 type OnSendDone = (error: null, payload: unknown) => void;
@@ -147,8 +150,8 @@ function guardHandler(
 const requestOf = new WeakMap<IncomingMessage, FastifyRequestLike>();
 
 /**
- * Puts a handler of lastchunk's on a route of Fastify's: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
- * `keep.resumeHandler()`, `keep.statusHandler()`. It answers by itself, with the headers that plugins have set before.
+ * Adapts a handler of lastchunk to a route of Fastify: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
+ * `keep.resumeHandler()`, `keep.statusHandler()`. The handler answers by itself, with the headers that plugins have set before.
  */
 export function fastifyHandler(handler: NodeHandler): FastifyHandler {
   return (request, reply) => {
@@ -157,12 +160,12 @@ export function fastifyHandler(handler: NodeHandler): FastifyHandler {
       if (value !== undefined) reply.raw.setHeader(name, value);
     }
     reply.hijack?.();
-    // What it throws or rejects with is told by Fastify.
+    // Fastify reports what the handler throws or rejects with.
     return handler(request.raw, reply.raw);
   };
 }
 
-/** Fastify's request, of one that `fastifyHandler` has passed on: for `authorize`, which is called with Node's. */
+/** Fastify's request for a request that `fastifyHandler` has passed on: for `authorize`, which is called with Node's request. */
 export function fastifyRequestOf(req: IncomingMessage): FastifyRequestLike | undefined {
   return requestOf.get(req);
 }

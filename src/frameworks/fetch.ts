@@ -16,7 +16,10 @@ export interface FetchGuardOptions extends Omit<
   GuardOptions<IncomingMessage>,
   'message' | 'stream'
 > {
-  /** Names the message, synchronously; asked again at its end if it named no conversation. Whatever it does, it is kept. */
+  /**
+   * Names the message, synchronously; called again at the end of the stream if it named no conversation. The message is kept even if it
+   * throws.
+   */
   readonly message?: (request: Request) => MessageIdentity | undefined;
   /** `true`: every response with a body is a stream. Default: by status and media type. */
   readonly stream?: true;
@@ -29,8 +32,8 @@ export type FetchHandler = (request: Request, stream: StreamHandle) => Response 
 export type FetchGuard = (request: Request, handler: FetchHandler) => Promise<Response>;
 
 /**
- * Makes a guard for one route; `route` should be given, since a `Request` does not tell its pattern. Make it once and
- * call it for each request: `(c) => guard(c.req.raw, () => answer(c))`. Throws `bad-option` as `guard()` does.
+ * Makes a guard for one route; `route` should be given, since a `Request` does not contain its pattern. Make the guard once and call it for
+ * each request: `(c) => guard(c.req.raw, () => answer(c))`. Throws `bad-option` as `guard()` does.
  */
 export function fetchGuard(keep: Lastchunk, options: FetchGuardOptions = {}): FetchGuard {
   const { message, ...rest } = options;
@@ -75,7 +78,7 @@ export function fetchGuard(keep: Lastchunk, options: FetchGuardOptions = {}): Fe
 const requestOf = new WeakMap<IncomingMessage, Request>();
 
 /**
- * Makes a handler of the Fetch API of one of lastchunk's: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
+ * Adapts a handler of lastchunk to the Fetch API: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
  * `keep.resumeHandler()`, `keep.statusHandler()`. A route's id is the last segment of the path.
  */
 export function fetchHandler(handler: NodeHandler): (request: Request) => Promise<Response> {
@@ -88,11 +91,11 @@ export function fetchHandler(handler: NodeHandler): (request: Request) => Promis
       request.signal.addEventListener('abort', leave, { once: true });
       res.once('close', () => {
         request.signal.removeEventListener('abort', leave);
-        // Does nothing where there was an answer.
+        // No effect if there was an answer.
         reject(new Error('the response was closed before it had begun'));
       });
       const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse;
-      // Node calls it for every answer, also where the handler does not.
+      // Node calls `writeHead` for every answer, even if the handler does not.
       res.writeHead = (...args: unknown[]) => {
         const result = writeHead(...args);
         const hasBody = request.method !== 'HEAD' && !WITHOUT_BODY.has(res.statusCode);
@@ -105,12 +108,12 @@ export function fetchHandler(handler: NodeHandler): (request: Request) => Promis
     });
 }
 
-/** The `Request` of one that `fetchHandler` has passed on: for `authorize`, which is called with Node's. */
+/** The `Request` for a request that `fetchHandler` has passed on: for `authorize`, which is called with Node's request. */
 export function fetchRequestOf(req: IncomingMessage): Request | undefined {
   return requestOf.get(req);
 }
 
-/** Statuses whose `Response` must have none. */
+/** Statuses whose `Response` must have no body. */
 const WITHOUT_BODY: ReadonlySet<number> = new Set([101, 204, 205, 304]);
 
 function headersOf(res: ServerResponse): Headers {
@@ -121,11 +124,11 @@ function headersOf(res: ServerResponse): Headers {
   return headers;
 }
 
-/** One request on its way. */
+/** One request while it is answered. */
 interface Call {
   readonly request: Request;
   readonly handler: FetchHandler;
-  /** What the client gets. */
+  /** The body that the client receives. */
   readonly body: ReadableStream<Uint8Array>;
   readonly respond: (response: Response) => void;
 }
@@ -185,19 +188,19 @@ function incoming(request: Request, socket: IncomingMessage['socket']): Incoming
   return req;
 }
 
-/** A response whose body goes to the socket as it is: no chunked coding, nothing of its own but the head. */
+/** A response whose body is written to the socket unchanged: without chunked coding, and with only the head before it. */
 function outgoing(req: IncomingMessage, socket: IncomingMessage['socket']): ServerResponse {
   const res = new ServerResponse(req);
   res.useChunkedEncodingByDefault = false;
   res.shouldKeepAlive = false;
   res.sendDate = false;
   res.assignSocket(socket);
-  // As Node's own server does after a response that is the last of its connection.
+  // Like Node's server after the last response of a connection.
   res.once('finish', () => socket.end(() => socket.destroy()));
   return res;
 }
 
-/** Of the connection, and so not of this response. */
+/** Headers of the connection, which are not copied to this response. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding']);
 
 function setHeaders(res: ServerResponse, { headers }: Response): void {

@@ -11,17 +11,17 @@ import type { StreamHandle } from '../stream/lifecycle/stream-handle.ts';
 import type { NodeHandler } from './node-handler.ts';
 import type { GuardOptions, MessageIdentity, ObserveOptions } from '../stream/settings.ts';
 
-/** What every context of Koa's has of Node. */
+/** The members of every Koa context that come from Node. */
 export interface KoaExchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
-  /** False where something else answers. */
+  /** False: Koa sends no response, because other code does. */
   respond?: boolean | undefined;
 }
 
-/** What is used of Koa's context, with or without a router. */
+/** The part of Koa's context that is used, with or without a router. */
 export interface KoaContext extends KoaExchange {
-  /** What Koa will answer with. */
+  /** The body that Koa will send. */
   readonly body?: unknown;
   /** Koa's own error handler, called by Koa for this context. */
   onerror: (error: Error | null) => void;
@@ -29,7 +29,7 @@ export interface KoaContext extends KoaExchange {
   readonly _matchedRoute?: string | RegExp;
 }
 
-/** Koa's middleware, as far as it concerns us. */
+/** The type of a Koa middleware. */
 export type KoaMiddleware<Context extends KoaContext> = (
   ctx: Context,
   next: () => Promise<unknown>,
@@ -40,11 +40,14 @@ export interface KoaGuardOptions<Context extends KoaContext = KoaContext> extend
   GuardOptions<IncomingMessage>,
   'message'
 > {
-  /** Names the message, synchronously; asked again at its end if it named no conversation. Whatever it does, it is kept. */
+  /**
+   * Names the message, synchronously; called again at the end of the stream if it named no conversation. The message is kept even if it
+   * throws.
+   */
   readonly message?: (ctx: Context) => MessageIdentity | undefined;
 }
 
-/** Guards what the following middleware answer. Put it on the route. Throws `bad-option` as `guard()` does. */
+/** Guards the answers of the middleware after it. Put it on the route. Throws `bad-option` as `guard()` does. */
 export function koaGuard<Context extends KoaContext = KoaContext>(
   keep: Lastchunk,
   options: KoaGuardOptions<Context> = {},
@@ -71,9 +74,9 @@ export function koaGuard<Context extends KoaContext = KoaContext>(
 const contextOf = new WeakMap<IncomingMessage, KoaExchange>();
 
 /**
- * Puts a handler of lastchunk's on a route of Koa's: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
- * `keep.resumeHandler()`, `keep.statusHandler()`. It answers by itself, with the headers that were set before. Resolves
- * when its response is closed.
+ * Adapts a handler of lastchunk to a route of Koa: `keep.healthHandler()`, `metrics.handler()`, `keep.stopHandler()`,
+ * `keep.resumeHandler()`, `keep.statusHandler()`. The handler answers by itself, with the headers that were set before. The middleware
+ * resolves when the response is closed.
  */
 export function koaHandler(handler: NodeHandler): (ctx: KoaExchange) => Promise<void> {
   return (ctx) => {
@@ -104,12 +107,12 @@ export function koaObserve<Context extends KoaContext = KoaContext>(
   return (ctx, next) => through(keep, observers(ctx), ctx, next);
 }
 
-/** One middleware for each pattern that the app has, made when it is first matched. */
+/** One middleware for each route pattern, created when the pattern is first matched. */
 function perRoute(
   given: string | undefined,
   make: (route: string | undefined) => Middleware,
 ): (ctx: KoaContext) => Middleware {
-  // Also checks the options now, and not at the first request.
+  // Checks the options now instead of at the first request.
   const first = make(given);
   const made = new Map<string, Middleware>();
   return ({ _matchedRoute: matched }) => {

@@ -1,5 +1,5 @@
-/** What every handler of lastchunk's is to a framework: a function of Node's own request and response. */
+/** The type of every handler of lastchunk, for frameworks: a function of Node's request and response. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** Such a handler. It answers by itself, whatever goes wrong. */
+/** A handler of lastchunk. It always answers by itself, errors included. */
 export type NodeHandler = (req: IncomingMessage, res: ServerResponse) => unknown;
