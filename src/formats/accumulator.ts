@@ -1,4 +1,4 @@
-/** Adds frames up to a message, by the functions of their format and by the account of their leaves. */
+/** Accumulates frames into a message, by the functions of their format and the classification of their leaves. */
 import { account, type FieldTable, type Leaf } from './account.ts';
 import { AnswerText } from './answer-text.ts';
 import { ask, tableOf } from './custom-format.ts';
@@ -15,7 +15,7 @@ import { laterUsage, NO_USAGE } from './usage.ts';
 /** A stream with more bytes of payloads than this counts as having an answer, even if no text was found. */
 const EMPTY_MAX_BYTES = 512;
 
-/** The sum of the frames so far. */
+/** The accumulated frames so far. */
 export class Accumulator {
   /** In order. */
   payloads = new Payloads();
@@ -24,7 +24,7 @@ export class Accumulator {
   finishReason: string | undefined;
   usage = NO_USAGE;
   #finished = false;
-  /** There is content that is not text, and that the format knows. */
+  /** There is content that is not text, and that the format recognises. */
   #wordless = false;
   #unknown = false;
   #hasText = false;
@@ -145,7 +145,10 @@ export class Accumulator {
     this.#mark(format, frame, { failed, carries: carries && !repeats });
   }
 
-  /** Takes a text that repeats what came before; where none came before, it is the text. True if it is only repeated or added here. */
+  /**
+   * Handles a text that repeats earlier text; without earlier text it is added as the text. True if it equals the end of the earlier text,
+   * or was added here.
+   */
   #takeWhole(whole: readonly string[]): boolean {
     if (whole.length === 0) return false;
     const text = whole.join('');

@@ -73,7 +73,7 @@ export class ElementScanner {
     this.#depth = 0;
   }
 
-  /** A character between values; true when one begins with it. */
+  /** Reads a character between values; true if a value begins with it. */
   #begins(code: number): boolean {
     if (code <= 0x20 || code === COMMA) return false;
     if (this.#inArray && code === CLOSE_ARRAY) {
@@ -92,7 +92,7 @@ export class ElementScanner {
     return true;
   }
 
-  /** A character of an object or array; true when it closes a bracket. */
+  /** Reads a character of an object or array; true if it closes a bracket. */
   #nests(code: number): boolean {
     if (code === QUOTE) this.#inString = true;
     else if (code === OPEN_OBJECT || code === OPEN_ARRAY) this.#depth += 1;
@@ -103,7 +103,7 @@ export class ElementScanner {
     return false;
   }
 
-  /** A character of a string; true when it is the quote at its end. */
+  /** Reads a character of a string; true if it is the quote at its end. */
   #endsString(code: number): boolean {
     if (this.#escaped) this.#escaped = false;
     else if (code === BACKSLASH) this.#escaped = true;

@@ -61,9 +61,9 @@ export interface FormatDefinition {
   readonly framing: Framing;
   readonly finishMarker: FinishMarker;
   /**
-   * Sources of regular expressions: one of them must match in every terminal and error frame, and few other frames should match. They
-   * run over every chunk, so each begins with a literal character that is rare. If the end of the text cuts a match off (a look-ahead
-   * there), it must count as a match.
+   * Sources of regular expressions: one of them must match in every terminal and error frame, and few other frames should match. They run
+   * over every chunk, so each begins with a literal character that is rare. A match that the end of the text cuts off (at a look-ahead)
+   * must count as a match.
    */
   readonly prefilter: readonly string[];
   /** True for a payload that only this format has: content, a start or an end. One is enough to choose the format. */

@@ -9,14 +9,14 @@ import type { BodyFraming, Framed } from './framing.ts';
 import { isTooLarge, signalOfBeginning, type TerminalSignal } from './large-frame.ts';
 import { prefilterOf, SignalJudge } from './prefilter.ts';
 
-/** After this many characters without a frame of a vendor, the format is taken for generic. */
+/** After this many characters without a frame of a vendor, the format counts as generic. */
 const GUESS_CHARS = 8_192;
 /** A longer frame is not parsed when it is written. */
 export const MAX_FRAME_CHARS = 262_144;
-/** Of many frames that come at once and may be ends, this many of the first and this many of the last are parsed. */
+/** If many frames that may be ends come at once, only this many of the first and this many of the last are parsed. */
 const MAX_AT_ONCE = 256;
 
-/** What is known of one stream's frames so far. */
+/** The state of one stream's frames so far. */
 export class FrameJudge {
   /** A finish marker was seen, and no content after it. Under `auto`, the marker of any format. */
   finished = false;
@@ -48,7 +48,7 @@ export class FrameJudge {
     return this.#guessChars > this.#lookedChars;
   }
 
-  /** The stream is one of the AI SDK's parts. */
+  /** Call this for a stream of the AI SDK's parts: only its format is used. */
   useParts(): void {
     this.#signals.useParts();
   }
@@ -113,7 +113,7 @@ export class FrameJudge {
     return signal;
   }
 
-  /** The same of frames that are parsed. */
+  /** The same for parsed frames. */
   judge(framing: Framed, found: readonly Found[], skipFirst: boolean): TerminalSignal | undefined {
     let signal: TerminalSignal | undefined;
     const frames = found.filter(isFrame);
@@ -147,7 +147,7 @@ export class FrameJudge {
   }
 }
 
-/** The signal that counts of two: an error always. */
+/** The more important of two signals: an error, if there is one. */
 export function graver(
   a: TerminalSignal | undefined,
   b: TerminalSignal | undefined,

@@ -46,7 +46,7 @@ export class FrameReader implements Reading {
     this.#cutter = new Cutter(framing);
     this.#report = report;
     this.#expected = expected;
-    // The AI SDK's parts are known by their framing.
+    // The AI SDK's parts are recognised by their framing.
     this.#isChosen = given !== undefined || framing === 'parts';
     this.#format = framing === 'parts' || given === undefined ? FALLBACK[framing] : given;
     if (this.#isChosen) this.#expect();

@@ -124,7 +124,7 @@ function templateOf(
   const probe = onlyFrame(framing, before + PROBE + behind);
   if (probe === undefined) return undefined;
   if (!isText(builtIn, frame, text) || !isText(builtIn, probe, PROBE)) return undefined;
-  // What is part of a tool call in the sample is so in the probe too, also where the sample's text hides it.
+  // Tested on the probe, because in the sample a leaf of a tool call may equal the text and count as text.
   if (builtIn.toolCall(probe)) return undefined;
   return holds(frame) && holds(probe) ? new FrameTemplate(format, before, behind) : undefined;
 }

@@ -124,7 +124,7 @@ function withoutStrays(text: string, found: Found[]): string {
 /** `event: end` and nothing else, as LangServe ends a stream. */
 const BARE_END = /^(event: ?(?:end|done|complete))\n(?=\n)/gm;
 
-/** Adds data to a bare end: to the standard, and so to the parser, an event without data is none, but many clients act on this one. */
+/** Adds data to a bare end: by the standard, and so by the parser, an event without data is ignored, but many clients act on this one. */
 function withBareEnd(text: string): string {
   return text.includes('event:') ? text.replace(BARE_END, '$1\ndata: [DONE]\n') : text;
 }
@@ -149,7 +149,7 @@ function framesOfLine(line: string): readonly Frame[] {
   return areAll && objects.length > 1 ? objects : [frame];
 }
 
-/** A code, a colon, and JSON. */
+/** Reads a line of a code, a colon and JSON. */
 function toPart(line: string): Found {
   const json = line.charAt(1) === ':' ? parseJson(line.slice(2)) : undefined;
   return json === undefined

@@ -98,7 +98,7 @@ export function isCodingOfNothing(bytes: Uint8Array, coding: string): boolean {
   return inflateAtOnce(bytes, coding, MAX_OF_NOTHING, true)?.length === 0;
 }
 
-/** The least that zlib takes as a limit. */
+/** The smallest limit that zlib accepts. */
 const MAX_OF_NOTHING = 1;
 
 /** Decodes at once; `undefined` for damaged or too large input, or a coding this Node lacks; with `isWhole` also for cut input. */
@@ -146,7 +146,7 @@ function zstd(
   return Reflect.apply(make, undefined, bytes === undefined ? [options] : [bytes, options]);
 }
 
-/** `deflate` means zlib's container, but some servers send it bare. RFC 1950 2.2: method 8, checked modulo 31. */
+/** `deflate` means the zlib format, but some servers send raw deflate data. RFC 1950 2.2: method 8, checked modulo 31. */
 export function hasZlibHeader(bytes: Uint8Array): boolean {
   const [method = 0, flags = 0] = bytes;
   return (method & 0x0f) === 8 && (method * 256 + flags) % 31 === 0;

@@ -9,7 +9,7 @@ export const MAX_CHECKED_CHARS = 512;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/** RFC 8259, section 7: what may stand behind a backslash. */
+/** RFC 8259, section 7: what may follow a backslash. */
 const ESCAPE = /["\\/bfnrt]|u[\da-fA-F]{4}/y;
 /** RFC 8259, section 6, and the three literal names. */
 const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
@@ -24,7 +24,7 @@ export function isJson(text: string): boolean {
 class SyntaxCheck {
   readonly #text: string;
   #at = 0;
-  /** Closing brackets of what is open. */
+  /** The closing brackets of the open containers, outermost first. */
   readonly #open: string[] = [];
 
   constructor(text: string) {
@@ -32,7 +32,7 @@ class SyntaxCheck {
   }
 
   isWhole(): boolean {
-    // Each turn takes one value, and what closes behind it.
+    // Each iteration reads one value and the brackets that close after it.
     while (this.#takesValue()) {
       if (!this.#closes()) return false;
       if (this.#open.length === 0) return this.#at === this.#text.length;
@@ -40,7 +40,7 @@ class SyntaxCheck {
     return false;
   }
 
-  /** A scalar, an empty container, or the beginning of one up to its first scalar. */
+  /** Reads a scalar, an empty container, or the beginning of a container up to its first scalar. */
   #takesValue(): boolean {
     for (;;) {
       this.#skip(SPACE);
@@ -56,7 +56,7 @@ class SyntaxCheck {
     }
   }
 
-  /** Takes the brackets that close behind a value; true at the end of all, or behind the comma before the next one. */
+  /** Reads the brackets that close after a value; true when all are closed, or after the comma before the next value. */
   #closes(): boolean {
     for (;;) {
       this.#skip(SPACE);

@@ -44,19 +44,19 @@ export function typeOf(frame: { readonly json: unknown }): string {
 }
 
 /**
- * `data: [DONE]`, which OpenAI began and which many streams of other shapes end with too; in quotes where the writer makes
- * JSON of everything (better-sse).
+ * Whether the payload is `[DONE]`, which OpenAI introduced and with which many other streams end too; in quotes where the sender encodes
+ * everything as JSON (better-sse).
  */
 export function isDone(frame: { readonly data: string; readonly json: unknown }): boolean {
   if (frame.json !== undefined) return frame.json === '[DONE]';
   return frame.data.length < 32 && frame.data.trim() === '[DONE]';
 }
 
-/** In every frame of which `isDone` is true; for `prefilter`. */
+/** Matches in every frame for which `isDone` is true; for `prefilter`. */
 export const DONE = String.raw`DONE\]`;
-/** In every frame with `"done": true`. */
+/** Matches in every frame with `"done": true`. */
 export const DONE_TRUE = String.raw`done"\s*:\s*true`;
-/** In `{"error":…}` that is not null, `"type":"error"`, and a line `event: error`. */
+/** Matches in `{"error":…}` that is not null, `"type":"error"`, and a line `event: error`. */
 export const ERROR = String.raw`error["\r\n](?!\s*:\s*(?:null|\{\}|false))`;
 
 /** Whether a value is null, `''`, `[]`, `{}` or absent: servers write these for an empty field. */
@@ -69,7 +69,7 @@ export function isVoid(value: unknown): boolean {
 /** RFC 8259, section 6. */
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const WORDS: Readonly<Record<string, unknown>> = { true: true, false: false, null: null };
-/** What may stand behind an opening bracket (RFC 8259, sections 4 and 5). */
+/** What may follow an opening bracket (RFC 8259, sections 4 and 5). */
 const INSIDE_OBJECT = '"}';
 const INSIDE_ARRAY = '[{"]-0123456789tfn';
 

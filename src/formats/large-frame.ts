@@ -30,7 +30,7 @@ export class FrameSize {
   /** The last character was a backslash that is not escaped itself. */
   #isEscaped = false;
 
-  /** Whether it would take too long to parse it. */
+  /** Whether parsing the frame would take too long. */
   get isTooLarge(): boolean {
     return this.#ns > MAX_PARSE_NS;
   }
@@ -50,7 +50,7 @@ export class FrameSize {
     }
   }
 
-  /** The index of the quote that ends the string, or of the line end, over which no string of JSON goes. */
+  /** The index of the quote that ends the string, or of the line end, which no JSON string can contain. */
   #endOfString(piece: string, from: number, lineEnd: number): number {
     let start = from;
     for (;;) {
@@ -81,7 +81,7 @@ export function isTooLarge(frame: string): boolean {
   return size.isTooLarge;
 }
 
-/** A value stands behind each of these, or none; behind a line end another line. */
+/** Whether a value, or after a line end another line, may follow this character. */
 function isBeforeValue(code: number): boolean {
   return (
     code === COMMA || code === COLON || code === OPEN_OBJECT || code === OPEN_ARRAY || code === LF
@@ -90,9 +90,9 @@ function isBeforeValue(code: number): boolean {
 
 /** A frame that is too large to be parsed. */
 export class LargeFrame {
-  /** As it stood on the wire; a rope, because searching or cutting it would copy it. */
+  /** As on the wire; a rope, because searching or cutting it would copy it. */
   readonly text: string;
-  /** What it is. */
+  /** The signal that its beginning shows. */
   readonly signal: TerminalSignal | undefined;
 
   /** `beginning` is at least its first 1,024 characters, or all of them. */
@@ -107,7 +107,7 @@ export type TerminalSignal = 'finish' | 'error';
 
 /** The part of a large frame that is looked at. */
 const BEGINNING_CHARS = 1_024;
-/** Names of terminal frames, as they stand in an `event:` line or a type. */
+/** Names of terminal frames, in an `event:` line or a type. */
 const FINISH_NAMES =
   /(?:event: ?|"type"\s*:\s*")(?:response\.completed|response\.incomplete|message_stop|finish|message-end|RUN_FINISHED|end|done|complete)["\n]/;
 const ERROR_NAMES = /(?:event: ?|"type"\s*:\s*")(?:response\.failed|error|RUN_ERROR)["\n]/;

@@ -1,6 +1,6 @@
 /**
- * The payloads of a stream in order, as they are stored. Most are never read, so a frame that was recognised by its template is
- * parsed only when they are, and many of them in slices.
+ * The payloads of a stream in order, as they are stored. Most are never read, so a frame that was recognised by its template is parsed only
+ * when its payload is read; many of them are parsed in slices.
  */
 import { framesIn, isFrame } from './frames.ts';
 import type { Framed } from './framing.ts';
@@ -26,17 +26,17 @@ export class Payloads {
     return new Payloads([...this.#all]);
   }
 
-  /** Adds one that was parsed, or that is none that can be. */
+  /** Adds a payload that is parsed, or that cannot be parsed. */
   add(payload: unknown): void {
     this.#all.push(payload);
   }
 
-  /** Adds the only one of a frame. */
+  /** Adds the single payload of a frame that is not parsed yet. */
   addUnparsed(piece: string): void {
     this.#all.push(new Unparsed(piece));
   }
 
-  /** Parses up to `most` of those that are not; true when none is left. */
+  /** Parses up to `most` unparsed payloads; true when none is left. */
   parse(framing: Framed, most: number): boolean {
     for (let left = most; this.#parsed < this.#all.length; this.#parsed += 1) {
       const payload = this.#all[this.#parsed];
@@ -50,7 +50,7 @@ export class Payloads {
     return true;
   }
 
-  /** The first `count`, all of them parsed. */
+  /** The first `count` payloads, parsed. */
   first(framing: Framed, count: number): readonly unknown[] {
     if (this.#isEven && count <= this.#parsed) return this.#all.slice(0, count);
     return this.#all
@@ -59,7 +59,7 @@ export class Payloads {
   }
 }
 
-/** A frame; a class, so that it can be distinguished from objects that apps send. */
+/** A frame that is not parsed yet. A class, so that it can be distinguished from objects that apps send. */
 class Unparsed {
   readonly #piece: string;
   #payloads: readonly unknown[] | undefined;

@@ -10,7 +10,7 @@ import type { TerminalSignal } from './large-frame.ts';
  */
 export const OVERLAP_CHARS = 64;
 
-/** Any terminal or error frame of any format. */
+/** Matches every terminal or error frame of any format. */
 const ANY = anyOf(BUILT_INS.flatMap((format) => format.prefilter));
 
 /**
@@ -32,18 +32,18 @@ function anyOf(sources: readonly string[]): RegExp {
   return new RegExp([...new Set(sources)].join('|'));
 }
 
-/** Asks formats whether a frame ends the answer. */
+/** Determines by the formats whether a frame ends the answer. */
 export class SignalJudge {
   #formats: readonly Judged[];
   #onError: (error: unknown) => void;
 
-  /** `given` is the format, `undefined` for all built-in ones; `onError` is told, once, when a custom format throws. */
+  /** `given` is the format, `undefined` for all built-in ones; `onError` is called once, when a custom format throws. */
   constructor(given: Format | undefined, onError: (error: unknown) => void) {
     this.#formats = given === undefined ? BY_CONTENT : [judged(given)];
     this.#onError = onError;
   }
 
-  /** The stream is one of the AI SDK's parts. */
+  /** Call this for a stream of the AI SDK's parts: only its format is used. */
   useParts(): void {
     this.#formats = PARTS;
   }
@@ -66,7 +66,7 @@ export class SignalJudge {
   }
 }
 
-/** What is asked of a format. */
+/** The functions of a format that are used here. */
 interface Judged {
   readonly failed: (frame: Frame) => boolean;
   readonly terminal: (frame: Frame) => boolean;
@@ -80,7 +80,7 @@ function judged(format: Format): Judged {
     : { failed: (frame) => builtIn.failed(frame), terminal };
 }
 
-/** The AI SDK's parts are known by their framing alone. */
+/** The AI SDK's parts are recognised by their framing alone. */
 const BY_CONTENT = BUILT_INS.filter((format) => format !== FALLBACK.parts).map(judged);
 const PARTS = [judged(FALLBACK.parts)];
 

@@ -37,7 +37,7 @@ export interface BodyReading {
 export interface Reading {
   feed(text: string, fits: boolean): void;
   result(): BodyReading;
-  /** Parses up to `most` payloads that were not; true when none is left. */
+  /** Parses up to `most` unparsed payloads; true when none is left. */
   parsePayloads(most: number): boolean;
 }
 
@@ -65,7 +65,7 @@ class AccumulatedReading implements BodyReading {
   readonly finishReason: string | undefined;
   readonly usage: TokenUsage;
   readonly #payloads: Payloads;
-  /** The list grows as the body is read on. */
+  /** Number of payloads of this result; the list grows when more of the body is read. */
   readonly #count: number;
   readonly #framing: Framed;
 

@@ -10,7 +10,7 @@ import { openaiResponses } from './vendors/openai-responses.ts';
 import { openai } from './vendors/openai.ts';
 import { plainText } from './vendors/plain-text.ts';
 
-/** The formats that content can tell apart. Which framing they came in does not matter: both are seen in the wild. */
+/** The formats that are recognised by content, in any framing: each is in use over SSE and over NDJSON. */
 export const VENDORS: readonly BuiltInFormat[] = [
   openai,
   aiSdk,

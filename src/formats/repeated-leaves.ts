@@ -14,7 +14,7 @@ interface Seen {
   frames: number;
 }
 
-/** Leaves that are remembered; a frame with more is content. */
+/** Maximum number of leaves that are stored; a frame with more is content. */
 export const MAX_LEAVES = 256;
 
 export class RepeatedLeaves {
@@ -60,11 +60,11 @@ export class RepeatedLeaves {
   /** Another frame with a text has the leaves of an earlier one. */
   repeat(leaves: readonly object[]): void {
     this.#textFrames += 1;
-    // Only `last` hands them out.
+    // The leaves come from `last`.
     for (const leaf of leaves as readonly Seen[]) leaf.frames += 1;
   }
 
-  /** The gravest weight of a leaf that is content; `undefined` where all are about the stream. */
+  /** `unknown` if one leaf of that weight is content, else `known` if one is; `undefined` where all are about the stream. */
   get content(): Weight | undefined {
     let content = this.#content;
     for (const { frames, weight } of this.#leaves.values()) {

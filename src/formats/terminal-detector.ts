@@ -49,7 +49,7 @@ export class TerminalDetector {
   #idle: boolean;
   /** The open frame: it has begun and not ended. A rope, which must not be searched, because that copies it. */
   #tail = '';
-  /** The end of it, flat. */
+  /** The end of the open frame, as a flat string. */
   #overlap = '';
   /** Something in the open frame may make it terminal. */
   #candidate = false;
@@ -73,7 +73,7 @@ export class TerminalDetector {
     this.#idle = this.#framing !== undefined && given !== undefined;
   }
 
-  /** A finish marker was seen, and no content behind it. Under `auto`, that of any format. */
+  /** A finish marker was seen, and no content after it. Under `auto`, that of any format. */
   get finished(): boolean {
     return this.#judge.finished;
   }
@@ -270,7 +270,7 @@ export class TerminalDetector {
     return custom || /[\]}]"?$/.test(this.#overlap.trimEnd()) || this.#overlap.includes('error');
   }
 
-  /** Tries a frame as the template. Most frames differ only in their text; to compare with a template is cheaper than the prefilter. */
+  /** Tries a frame as the template. Most frames differ only in their text; comparing with a template is cheaper than the prefilter. */
   #learn(piece: string): void {
     const framing = this.#framing;
     if (framing === undefined || framing === 'text') return;

@@ -9,7 +9,7 @@ const PIECES_AT_ONCE = 1_024;
 export class TextPieces {
   /** Characters of all pieces so far. */
   length = 0;
-  /** Each is made of many pieces. */
+  /** Batches of joined pieces. */
   readonly #joined: string[];
   #pieces: string[];
 
@@ -34,12 +34,12 @@ export class TextPieces {
     this.#pieces = [];
   }
 
-  /** Whether it is this text. */
+  /** Whether the whole text equals `text`. */
   equals(text: string): boolean {
     return text.length === this.length && this.endsWith(text);
   }
 
-  /** Whether it ends with this text. No more of it is looked at than that. */
+  /** Whether the whole text ends with `text`. Only that part is compared. */
   endsWith(text: string): boolean {
     if (text.length > this.length) return false;
     const left = behind(this.#pieces, text, text.length);
@@ -51,7 +51,10 @@ export class TextPieces {
   }
 }
 
-/** Compares pieces, from the last one on, with the first `left` characters of a text; how many are left then, or `undefined`. */
+/**
+ * Compares pieces, from the last one backwards, with the first `left` characters of a text. Returns how many characters remain, or
+ * `undefined` where they differ.
+ */
 function behind(pieces: readonly string[], text: string, left: number): number | undefined {
   let end = left;
   for (let at = pieces.length - 1; at >= 0 && end > 0; at -= 1) {

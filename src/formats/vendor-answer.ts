@@ -52,7 +52,7 @@ function lengthOf(body: unknown): number {
   return typeof body === 'string' || body instanceof Uint8Array ? body.length : 0;
 }
 
-/** Its first characters. */
+/** The first characters of a body; `undefined` where it is neither text nor bytes. */
 function textOf(body: unknown, chars: number): string | undefined {
   if (typeof body === 'string') return body.slice(0, chars);
   if (!(body instanceof Uint8Array)) return undefined;

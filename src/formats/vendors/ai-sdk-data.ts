@@ -1,6 +1,6 @@
 /**
  * The AI SDK's data stream, versions 3 and 4: lines of a code, a colon and JSON, as `0:"Hello"`. Shapes: `dataStreamParts` of
- * `@ai-sdk/ui-utils` 1.2 and `streamParts` of `ai` 3. It is known by its framing.
+ * `@ai-sdk/ui-utils` 1.2 and `streamParts` of `ai` 3. It is recognised by its framing.
  */
 import { FieldTable } from '../account.ts';
 import { isFailureWord } from '../failure.ts';
@@ -37,14 +37,14 @@ export const aiSdkData: BuiltInFormat = defineFormat({
   texts: (frame) => (frame.event === '0' ? present(textAt(frame.json)) : []),
   failed: (frame) => frame.event === '3' || isFailureWord(reasonOf(frame)),
   finishReason: reasonOf,
-  // Of all steps.
+  // The counts of all steps together.
   usage: ({ event, json }) =>
     event === 'd'
       ? usageIn(member(json, 'usage'), ['promptTokens'], ['completionTokens'])
       : undefined,
 });
 
-/** That of a step counts until the message has its own. */
+/** The finish reason; that of a step counts until the message has one. */
 function reasonOf({ event, json }: Frame): string | undefined {
   return event === 'd' || event === 'e' ? word(member(json, 'finishReason')) : undefined;
 }

@@ -10,7 +10,7 @@ import { ERROR, isVoid, member, present, rowOf, textAt, typeOf, word } from '../
 import type { TokenUsage } from '../../core/observer.ts';
 import { usageIn } from '../usage.ts';
 
-/** Of every part; Mastra's first two name its run. */
+/** Members of every part; `runId` and `from` are Mastra's. */
 const COMMON = [
   'type',
   'id',
@@ -21,7 +21,7 @@ const COMMON = [
   'payload.providerMetadata.**',
 ];
 
-/** Of a step: what was asked and what it took. */
+/** Members of a step: its request, response and usage. */
 const STEP: FieldRows = {
   plumbing: [
     'messageId',
@@ -89,7 +89,7 @@ const FIELDS: Readonly<Record<string, FieldTable>> = {
     'tool-call-suspended',
   ]),
 };
-/** `data-weather`: the app's own. */
+/** Types such as `data-weather`, which the app defines. */
 const DATA = new FieldTable({ wordless: ['**'], plumbing: COMMON });
 const OTHER = new FieldTable({ plumbing: COMMON });
 
@@ -122,7 +122,7 @@ function tables(rows: FieldRows, types: readonly string[]): Record<string, Field
   return Object.fromEntries(types.map((type) => [type, made]));
 }
 
-/** One word of four dialects: the UI stream, the full stream of 5, that of 4, and Mastra. */
+/** The text of a part, in four variants: the UI stream, the full stream of version 5, that of version 4, and Mastra. */
 function textOf({ json }: Frame): string | undefined {
   return (
     textAt(member(json, 'delta')) ??
@@ -141,7 +141,7 @@ function reasonOf({ json }: Frame): string | undefined {
   );
 }
 
-/** Of all steps: the full stream of 5, that of 4, and Mastra. The UI stream has none. */
+/** The counts of all steps: in the full stream of version 5, in that of version 4, and with Mastra. The UI stream has none. */
 function usageOf({ json }: Frame): TokenUsage | undefined {
   return (
     usageIn(member(json, 'totalUsage'), ['inputTokens'], ['outputTokens']) ??
@@ -154,7 +154,10 @@ function usageOf({ json }: Frame): TokenUsage | undefined {
   );
 }
 
-/** `start` or `finish` could be anybody's; these are the SDK's with the member that they have there. */
+/**
+ * Whether only the SDK would send this part. Other streams have types such as `start` and `finish` too: a type counts together with a
+ * member that the SDK sends with it.
+ */
 function isOwn(frame: Frame, type: string): boolean {
   const has = (key: string): boolean =>
     !isVoid(member(frame.json, key)) || !isVoid(member(member(frame.json, 'payload'), key));

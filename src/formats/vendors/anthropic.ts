@@ -6,7 +6,7 @@ import { isErrorObject } from '../failure.ts';
 import { usageIn } from '../usage.ts';
 import { isRecord } from '../../core/values.ts';
 
-/** Of a message as a whole: it stands in `message_start`, and alone where nothing streams. */
+/** Members of a whole message: inside `message_start`, or as the body of an answer without streaming. */
 const message = (at: string): readonly string[] =>
   ['id', 'type', 'role', 'model', 'stop_reason', 'stop_sequence', 'stop_details.**', 'usage.**']
     .concat(['container.**', 'context_management.**', 'content.*.type', 'content.*.signature'])
@@ -50,7 +50,7 @@ const DELTAS: Readonly<Record<string, FieldTable>> = {
   signature_delta: delta({ plumbing: ['delta.signature'] }),
 };
 
-/** What is there whatever the type is. */
+/** Members of every type. */
 const OTHER = new FieldTable({ plumbing: ['type', 'index'] });
 
 /** Anthropic messages. */
@@ -75,7 +75,7 @@ export const anthropic: BuiltInFormat = defineFormat({
     word(member(member(frame.json, 'delta'), 'stop_reason')) ??
     (isWhole(frame) ? word(member(frame.json, 'stop_reason')) : undefined),
   usage: (frame) => {
-    // At the start nothing is written yet, whatever the count says.
+    // The output count at the start is not used: no output has been written yet.
     if (typeOf(frame) === 'message_start') {
       return usageIn(member(member(frame.json, 'message'), 'usage'), INPUT, []);
     }
@@ -84,7 +84,7 @@ export const anthropic: BuiltInFormat = defineFormat({
   },
 });
 
-/** What came out of the cache or went into it is not among the first. */
+/** `input_tokens` does not include tokens that were read from the cache or written to it. */
 const INPUT = ['input_tokens', 'cache_creation_input_tokens', 'cache_read_input_tokens'];
 
 function block(rows: ConstructorParameters<typeof FieldTable>[0]): FieldTable {
@@ -107,7 +107,7 @@ function fieldsOf(frame: Frame, type: string): FieldTable {
   return rowOf(BLOCKS, partType) ?? (partType.includes('tool') ? TOOL_BLOCK : OTHER);
 }
 
-/** A type together with the member that it has here; `ping` and `error` could be anybody's. */
+/** Whether only Anthropic would send this payload: by its type and a member of that type. Other streams have `ping` and `error` too. */
 function recognisedBy(frame: Frame, type: string): boolean {
   if (type === 'message_stop' || isWhole(frame)) return true;
   if (type === 'message_start') return isRecord(member(frame.json, 'message'));
@@ -116,7 +116,7 @@ function recognisedBy(frame: Frame, type: string): boolean {
   return isRecord(part(frame));
 }
 
-/** A message that did not stream. */
+/** Whether the payload is a whole message, sent without streaming. */
 function isWhole(frame: Frame): boolean {
   return (
     typeOf(frame) === 'message' &&

@@ -77,7 +77,7 @@ export const gemini: BuiltInFormat = defineFormat({
     ),
   failed: (frame) => isErrorObject(frame) || isFailureWord(reasonOf(frame)),
   finishReason: (frame) => reasonOf(frame),
-  // Each payload counts from the beginning; what tools and thoughts took is not among the first.
+  // Each payload has the counts since the start; the first name of each list excludes tool prompts or thoughts.
   usage: ({ json }) => usageIn(member(json, 'usageMetadata'), INPUT, OUTPUT),
 });
 

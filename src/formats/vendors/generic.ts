@@ -22,8 +22,8 @@ const TEXT_KEYS = [
 /** Names that hold the text only if the payload's type or event does not name something else: Flowise has `data`. */
 const WEAK_KEYS = ['data', 'chunk', 'output'];
 /**
- * Objects that are looked into. LangChain has `kwargs` and `data.chunk`, Bedrock `contentBlockDelta`, Cohere `response` at its
- * end, LibreChat `responseMessage`, TGI `token`.
+ * Members that may hold the object with the text. LangChain has `kwargs` and `data.chunk`, Bedrock `contentBlockDelta`, Cohere `response`
+ * at its end, LibreChat `responseMessage`, TGI `token`.
  */
 const WRAPPERS = [
   'delta',
@@ -51,7 +51,7 @@ const OTHER_ROLES: ReadonlySet<unknown> = new Set(['user', 'human', 'system', 't
 
 /** Heartbeats. */
 const HEARTBEATS = new Set(['ping', 'heartbeat', 'keepalive', 'keep-alive', 'keep_alive']);
-/** Names by which an event or a payload says that it is the last one, with those who do. */
+/** Events and types of a last frame, with the senders that use them. */
 const ENDS: ReadonlySet<string> = new Set([
   // LangServe and LangGraph; Flowise; better-sse; GraphQL over SSE.
   'end',
@@ -65,7 +65,7 @@ const ENDS: ReadonlySet<string> = new Set([
   'workflow_finished',
   'conversation.response.done',
 ]);
-/** In every frame with one of these names, or one of the members that `isEnd` looks at. */
+/** Matches in every frame with one of these names, or one of the members that `isEnd` reads. */
 const END_NAMES = [
   String.raw`event: ?(?:end|done|complete)[\r\n]`,
   String.raw`(?:event|type|event_type)"\s*:\s*"(?:end|done|complete|RUN_FINISHED|message-end|stream-end|message_end|workflow_finished|conversation\.response\.done)"`,
@@ -75,7 +75,7 @@ const END_NAMES = [
   String.raw`stop"\s*:\s*true`,
 ];
 
-/** Members that stand beside a text in most payloads. A value of several words (`"status": "looking it up"`) is still content. */
+/** Members that most payloads have beside their text. A value of several words (`"status": "looking it up"`) is still content. */
 const NAMES =
   /(?:^|[_-])(?:u?u?ids?|type|event|role|model|object|version|provider|reason|status|created|updated|timestamp|ts|at|index|fingerprint|model_name|obfuscation|p)$|[a-z](?:Ids?|UUID|At|Type|Role|Model|Name|Reason|Status|Index|Version)$/;
 const NUMBERS =
@@ -104,7 +104,7 @@ function generic(framing: 'sse' | 'ndjson'): BuiltInFormat {
     framing,
     finishMarker: 'accepted',
     prefilter: [DONE, DONE_TRUE, ERROR, ...END_NAMES],
-    // It is what is left when no other format recognises anything.
+    // A generic format is chosen only where no other format recognises a frame.
     recognises: () => false,
     fields: (frame) => {
       if (isEndWord(frame)) return END_WORD;
@@ -130,7 +130,7 @@ export function kindOf(key: string, leaf: Leaf): FieldKind | undefined {
   return NAMES.test(key) && leaf.length <= 128 && !/\s/.test(leaf) ? 'plumbing' : undefined;
 }
 
-/** The text, `''` included; `undefined` where there is no place for one. */
+/** The text, which may be `''`; `undefined` where the payload has no member for a text. */
 function textOf(frame: Frame): string | undefined {
   if (isEndWord(frame)) return undefined;
   const { json } = frame;
@@ -204,7 +204,7 @@ function isAbout(frame: Frame): boolean {
   return isEnd(frame) || hasName(frame, (name) => HEARTBEATS.has(name) || name === 'metadata');
 }
 
-/** Which frame is the last. */
+/** Whether the frame is the last one. */
 function isEnd(frame: Frame): boolean {
   if (isDone(frame) || hasName(frame, isEndName)) return true;
   const { json } = frame;
@@ -224,7 +224,7 @@ function isEndName(name: string): boolean {
   return ENDS.has(name);
 }
 
-/** `[DONE]`, `[END]`, and a word behind `event: end`: no text. */
+/** Whether the payload is `[DONE]`, `[END]` or a word after `event: end`: these are not text. */
 function isEndWord(frame: Frame): boolean {
   const { data, event, json } = frame;
   if (isDone(frame)) return true;

@@ -6,7 +6,7 @@ import { ERROR, items, member, present, stringOr, textAt, typeOf, word } from '.
 import { isRecord } from '../../core/values.ts';
 import { usageIn } from '../usage.ts';
 
-/** Of every event. */
+/** Members of every event. */
 const COMMON = [
   'type',
   'sequence_number',
@@ -20,14 +20,14 @@ const COMMON = [
   'agent.**',
 ];
 
-/** Of an output item; what of it is text is found by `textsOfItem`. */
+/** Members of an output item; `textsOfItem` finds its text. */
 const ITEM = {
   plumbing: ['id', 'type', 'status', 'role', 'phase', 'content.*.type'],
   wordless: ['content.**', 'summary.**', 'encrypted_content', 'result', 'queries.**', 'results.**'],
   tool: ['**'],
 };
 
-/** Of a response: what is asked for comes back in it, its output is the answer. */
+/** Members of a response: it repeats the parameters of the request, and its `output` is the answer. */
 function responseRows(at: string): FieldRows {
   const item = (kind: 'plumbing' | 'wordless' | 'tool'): string[] =>
     ITEM[kind].map((path) => `${at}output.*.${path}`);
@@ -44,7 +44,7 @@ const itemRows = (at: string): FieldRows => ({
   tool: ITEM.tool.map((path) => at + path),
 });
 
-/** Rows by type, the first that matches; what matches none is not known, but for what every event has. */
+/** Rows by type; the first match is used. Without a match only the members of every event are known. */
 const FIELDS: readonly (readonly [RegExp, FieldTable])[] = [
   [
     /^response\.(?:created|queued|in_progress|completed|incomplete|failed)$/,
@@ -76,14 +76,14 @@ const FIELDS: readonly (readonly [RegExp, FieldTable])[] = [
       ],
     }),
   ],
-  // `response.function_call_arguments.delta`, `response.web_search_call.searching` and their kin.
+  // `response.function_call_arguments.delta`, `response.web_search_call.searching` and similar types.
   [
     /^response\.(?:\w+_call(?:_\w+)?|mcp_list_tools|custom_tool_call_input)\.\w+$/,
     table({ tool: ['delta', 'arguments', 'name', 'call_id', 'input', 'code', 'error.**'] }),
   ],
 ];
 
-/** A whole response, as the API gives it where nothing streams. */
+/** A whole response, as the API sends it without streaming. */
 const WHOLE = new FieldTable(responseRows(''));
 const OTHER = table({});
 
@@ -113,7 +113,7 @@ export const openaiResponses: BuiltInFormat = defineFormat({
   whole: (frame) => wholeOf(frame, typeOf(frame)),
   failed: (frame) => {
     const type = typeOf(frame);
-    // `error` is a type of other formats as well; here it has these two.
+    // Other formats have the type `error` too; here it comes with a `sequence_number`.
     if (type === 'error') return member(frame.json, 'sequence_number') !== undefined;
     return type === 'response.failed' || isFailureWord(word(member(responseIn(frame), 'status')));
   },
@@ -135,7 +135,7 @@ function table(rows: FieldRows): FieldTable {
   return new FieldTable({ ...rows, plumbing: [...COMMON, ...(rows.plumbing ?? [])] });
 }
 
-/** A type of its own, with the member that it has. */
+/** Whether only this API would send this event: by its type, and for some types by the member `response`. */
 function isOwn(frame: Frame): boolean {
   const type = typeOf(frame);
   if (!type.startsWith('response.')) return false;
@@ -147,12 +147,12 @@ function isWhole(json: unknown): boolean {
   return member(json, 'object') === 'response' && Array.isArray(member(json, 'output'));
 }
 
-/** The response in a payload, where one of its ends has come. */
+/** The response in a payload, or the payload itself if it is a whole response. */
 function responseIn(frame: Frame): unknown {
   return isWhole(frame.json) ? frame.json : member(frame.json, 'response');
 }
 
-/** What repeats the deltas: of one part, of one item, of all. */
+/** The texts that repeat earlier deltas: of one part, of one item, or of the whole response. */
 function wholeOf(frame: Frame, type: string): readonly string[] {
   const { json } = frame;
   switch (type) {

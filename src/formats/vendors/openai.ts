@@ -50,7 +50,7 @@ const FIELDS = new FieldTable({
     'token.id',
     'token.logprob',
     'token.special',
-    // DeepSeek and gateways: an error that is none.
+    // DeepSeek and gateways: an `error` object without an error.
     'error.code',
   ],
   wordless: [
@@ -75,7 +75,7 @@ export const openai: BuiltInFormat = defineFormat({
   name: 'openai',
   framing: 'sse',
   finishMarker: 'needed',
-  // Every chunk has `"finish_reason":null`, so it is anything but null that may be terminal.
+  // Every chunk has `"finish_reason":null`, so only another value than null may be terminal.
   prefilter: [DONE, String.raw`finish_reason"(?!\s*:\s*null)`, ERROR],
   recognises: (frame) => choicesOf(frame).length > 0 && choicesOf(frame).every(isChoice),
   fields: () => FIELDS,
@@ -86,7 +86,7 @@ export const openai: BuiltInFormat = defineFormat({
   whole: (frame) => textsIn(frame, addMessage),
   failed: (frame) => isErrorOf(frame) || reasonIn(frame, isFailureWord) !== undefined,
   finishReason: (frame) => reasonIn(frame),
-  // Groq has it in an object of its own.
+  // Groq sends the usage in the object `x_groq`.
   usage: ({ json }) =>
     usageIn(member(json, 'usage') ?? member(member(json, 'x_groq'), 'usage'), INPUT, OUTPUT),
 });
@@ -94,7 +94,7 @@ export const openai: BuiltInFormat = defineFormat({
 const INPUT = ['prompt_tokens'];
 const OUTPUT = ['completion_tokens'];
 
-/** After these the handler runs the tool and the answer goes on; at the end of a response it is whole. */
+/** After these reasons the handler runs a tool and the answer continues; if the response ends there, the answer is whole. */
 const CALLS: ReadonlySet<string> = new Set(['tool_calls', 'function_call']);
 
 function choicesOf(frame: Frame): readonly unknown[] {
@@ -111,7 +111,7 @@ function isFinishing(choice: unknown): boolean {
   return isRecord(choice) && ('finish_reason' in choice || 'index' in choice);
 }
 
-/** The first finish reason of which `holds` is true. Asked several times of each frame, so nothing is made for it. */
+/** The first finish reason of which `holds` is true. Called several times for each frame, so it allocates nothing. */
 function reasonIn(frame: Frame, holds = (_reason: string): boolean => true): string | undefined {
   for (const choice of choicesOf(frame)) {
     const reason = word(member(choice, 'finish_reason'));
@@ -155,7 +155,7 @@ function addMessage(texts: string[], choice: unknown): void {
   addTexts(texts, member(choice, 'message'));
 }
 
-/** A refusal is what the user gets to read, so it is the answer. Mistral's content may be parts. */
+/** A refusal is shown to the user, so it is part of the text. Mistral's content may be parts. */
 function addTexts(texts: string[], delta: unknown): void {
   const content = member(delta, 'content');
   addText(texts, content);
