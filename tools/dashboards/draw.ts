@@ -1,4 +1,4 @@
-/** How each kind of panel is drawn by Grafana. */
+/** The appearance of each kind of panel in Grafana. */
 import {
   AxisPlacement,
   BigValueColorMode,
@@ -35,7 +35,7 @@ import { PanelBuilder as Table } from '@grafana/grafana-foundation-sdk/table';
 import { PanelBuilder as TimeSeries } from '@grafana/grafana-foundation-sdk/timeseries';
 import { refIdOf, type Column, type Panel, type Step } from './panel.ts';
 
-/** A builder that knows its kind, and nothing yet that all kinds have alike. */
+/** A builder of the panel's kind, without the settings that all kinds share. */
 export function draw(panel: Panel, runbook: (alert: string) => string) {
   switch (panel.kind) {
     case 'stat':
@@ -84,7 +84,7 @@ function plot(panel: Panel): TimeSeries {
   const builder = new TimeSeries()
     .colorScheme(seriesColours(panel))
     .legend(
-      // The SDK turns the legend off as soon as anything is said about it.
+      // The SDK turns the legend off as soon as another of its settings is given.
       new VizLegendOptionsBuilder()
         .showLegend(true)
         .displayMode(LegendDisplayMode.List)
@@ -93,7 +93,8 @@ function plot(panel: Panel): TimeSeries {
     .tooltip(
       new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending),
     );
-  // Where all is 0, Grafana's own axis goes to 100. A rate has less room: one refused message in five minutes must be seen.
+  // Where all values are 0, Grafana's default axis ends at 100. The axis of a rate is shorter: one refused message in five minutes must be
+  // visible.
   if (panel.max === undefined && ROOM.test(panel.unit))
     builder.axisSoftMax(panel.unit === 'short' ? 1 : 0.1);
   if (panel.kind === 'stack') {
@@ -121,7 +122,7 @@ function plot(panel: Panel): TimeSeries {
   return builder;
 }
 
-/** Units of what is counted. Seconds, bytes and shares have room below 1. */
+/** Units of counts. Seconds, bytes and shares have values below 1. */
 const ROOM = /^(?:short|suffix:)/;
 
 function seriesColours({ othersIn }: Panel): FieldColorBuilder {
@@ -129,7 +130,7 @@ function seriesColours({ othersIn }: Panel): FieldColorBuilder {
   return new FieldColorBuilder().mode(FieldColorModeId.Fixed).fixedColor(othersIn);
 }
 
-/** One query is a table as it comes; the tables of several become one, with a line for the labels that they share. */
+/** The result of one query is shown as it is; those of several queries are merged, with one row for equal labels. */
 function table(panel: Panel, runbook: (alert: string) => string): Table {
   const { columns = [], queries, sortedBy } = panel;
   const builder = new Table()
@@ -156,11 +157,11 @@ function table(panel: Panel, runbook: (alert: string) => string): Table {
   return builder;
 }
 
-/** What Grafana is told of a column alone. */
+/** The overrides of one column. */
 function propertiesOf(column: Column, runbook: (alert: string) => string) {
   const { unit, decimals, steps, runbook: leads } = column;
   return [
-    // The panel's own words stand for the whole table.
+    // `noValue` of the panel is for an empty table.
     { id: 'noValue', value: '–' },
     ...(unit === undefined ? [] : [{ id: 'unit', value: unit }]),
     ...(decimals === undefined ? [] : [{ id: 'decimals', value: decimals }]),

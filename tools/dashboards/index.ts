@@ -1,6 +1,6 @@
 /**
- * Makes dashboards/*.json, and nothing that is shipped beside them: `lastchunk dashboards` changes the finished files
- * (src/slo/retarget.ts). The options are here so that a test can hold the one against the other.
+ * Makes dashboards/*.json. This code is not shipped: `lastchunk dashboards` changes the finished files (src/slo/retarget.ts). It takes
+ * options only so that a test can compare the two.
  */
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { RUNBOOKS_IN_GRAFANA } from '../../src/slo/retarget.ts';
@@ -13,7 +13,7 @@ import { streamsBoard } from './streams.ts';
 
 /**
  * Both dashboards as data. The options are those of the rules, and must be the same: queries read the recorded series.
- * Only `runbookUrl` has another default, because a browser must find it. Throws `bad-option`.
+ * Only `runbookUrl` has another default: a path that a browser opens at Grafana's server. Throws `bad-option`.
  */
 export function boards(options: SloOptions = {}): {
   readonly scope: Scope;
@@ -29,7 +29,7 @@ export function dashboards(options: SloOptions = {}): Dashboard[] {
   return made.boards.map((board) => render(board, made.scope));
 }
 
-/** File name and content of each, as they are committed in dashboards/. Throws `bad-option`. */
+/** The file name and content of each dashboard, as committed in dashboards/. Throws `bad-option`. */
 export function dashboardFiles(options: SloOptions = {}): [name: string, json: string][] {
   return dashboards(options).map((dashboard) => [
     `${dashboard.uid ?? ''}.json`,

@@ -1,9 +1,6 @@
-/** Dashboards as data: what a panel asks and what a reader should make of it. How it is drawn is decided elsewhere. */
+/** Dashboards as data: the queries of each panel, and how to read it. `draw.ts` and `render.ts` decide the appearance. */
 
-/**
- * A unit of Grafana's list (`getValueFormat`), or one of a suffix of its own (`suffix:`): what is counted stands at the axis,
- * because `ops/s` says nothing about what.
- */
+/** A unit of Grafana's list (`getValueFormat`), or a custom suffix (`suffix:`), so that the axis names what is counted, unlike `ops/s`. */
 export type Unit =
   | 'percentunit'
   | 'short'
@@ -24,9 +21,9 @@ export interface Query {
   readonly legend: string;
   /** Set where observations carry the id of a trace. */
   readonly exemplars?: boolean;
-  /** The series of this query are read on an axis of their own, in this unit. */
+  /** The series of this query have a second axis, on the right, in this unit. */
   readonly right?: Unit;
-  /** Why a service in good health has no data here; without it, an empty answer fails a test. */
+  /** Why a healthy service has no data here; without it, an empty result fails a test. */
   readonly emptyBecause?: string;
 }
 
@@ -37,13 +34,13 @@ export interface Step {
 }
 
 /**
- * How it is drawn: one number now (`stat`), lines, stacked bars, a distribution over time (`heatmap`), or rows (`table`).
+ * How a panel is drawn: one number now (`stat`), lines, stacked bars, a distribution over time (`heatmap`), or rows (`table`).
  */
 export type PanelKind = 'stat' | 'lines' | 'stack' | 'heatmap' | 'table';
 
 /** A column of a table. */
 export interface Column {
-  /** A label, or where Grafana puts the value of a query: `valueOf()`. */
+  /** A label, or the field that holds the value of a query: `valueOf()`. */
   readonly field: string;
   readonly title: string;
   /** Default: that of the panel. */
@@ -51,7 +48,7 @@ export interface Column {
   readonly decimals?: number;
   /** Colours of its text. */
   readonly steps?: readonly Step[];
-  /** Set where its text is the name of an alert and leads to the runbook. */
+  /** Set if its text is the name of an alert, with a link to the runbook. */
   readonly runbook?: true;
 }
 
@@ -61,11 +58,11 @@ export interface Panel {
   readonly id: number;
   readonly kind: PanelKind;
   readonly title: string;
-  /** What it shows, what good looks like, what to do otherwise: one sentence each. */
+  /** What the panel shows, what a good state looks like, and what to do otherwise: one sentence each. */
   readonly shows: string;
   readonly good: string;
   readonly action: string;
-  /** Alerts whose runbooks go on from here. */
+  /** Alerts whose runbooks explain what to do next. */
   readonly alerts?: readonly string[];
   readonly unit: Unit;
   readonly decimals?: number;
@@ -82,15 +79,15 @@ export interface Panel {
   readonly colours?: Readonly<Record<string, Colour>>;
   /** The series without a fixed colour have this one. */
   readonly othersIn?: Colour;
-  /** What stands in the place of these numbers. */
+  /** Texts that replace these numbers. */
   readonly words?: Readonly<Record<number, string>>;
-  /** Set where one number shows the name of its series instead. */
+  /** Set if a `stat` shows the name of its series instead of the number. */
   readonly showsName?: true;
   /** Of a table, from the left. */
   readonly columns?: readonly Column[];
   /** Title of the column by which a table is sorted, the largest first. */
   readonly sortedBy?: string;
-  /** What stands there instead of a number when there is none. */
+  /** The text that is shown if there is no value. */
   readonly noValue: string;
 }
 
@@ -110,7 +107,7 @@ export interface Board {
   readonly rows: readonly PanelRow[];
 }
 
-/** The name of a query in its panel: A, B, C. */
+/** The `refId` of a query in its panel: A, B, C. */
 export function refIdOf(index: number): string {
   return String.fromCharCode('A'.charCodeAt(0) + index);
 }

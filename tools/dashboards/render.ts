@@ -1,4 +1,4 @@
-/** From our description of a dashboard to Grafana's, by its Foundation SDK. */
+/** Converts our description of a dashboard to Grafana's, with its Foundation SDK. */
 import {
   AnnotationQueryBuilder,
   DashboardBuilder,
@@ -18,10 +18,10 @@ import type { Scope } from './scope.ts';
 import type { Spelling } from '../../src/slo/source.ts';
 import { SOURCE, variables } from './variables.ts';
 
-/** By which dashboards of lastchunk find each other. */
+/** The tag by which the dashboards of lastchunk link to each other. */
 export const TAG = 'lastchunk-mixin';
 
-/** A dashboard in Grafana's classic form. `id` is missing on purpose: it is the server's. */
+/** A dashboard in Grafana's classic form. `id` is left out on purpose: the server assigns it. */
 export function render(board: Board, scope: Scope): Dashboard {
   const { runbookUrl, spelling } = scope.slo;
   const dashboard = new DashboardBuilder(board.title)
@@ -100,7 +100,7 @@ function targetOf(
   return kind === 'stat' ? target.instant() : target.range();
 }
 
-/** Vertical lines over every plot: what changed, and who was woken. */
+/** Vertical lines over every plot: new versions, restarts and critical alerts. */
 function annotations(scope: Scope): AnnotationQueryBuilder[] {
   const { spelling } = scope.slo;
   const versions = `group by (job, version) (${scope.select('buildInfo')})`;

@@ -1,4 +1,4 @@
-/** What a message goes through on its way: the journal on disk, and the connections of the database. */
+/** The rows about the parts that keep messages: the journal on disk, the relay, and the database with its pools. */
 /* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
 import type { PanelRow } from './panel.ts';
 import type { Scope } from './scope.ts';
@@ -113,7 +113,7 @@ export function journalRow({ rate, quantile, select }: Scope): PanelRow {
         width: 16,
         title: 'Relay',
         shows:
-          'For how long the relay has lacked something of what an instance streams, and whether it answers.',
+          'How long something of the streams of an instance has been missing in the relay, and whether the relay answers.',
         good: 'Below a second, and 1.',
         action: 'When it climbs, the database of the relay is away or slow.',
         alerts: ['LastchunkRelayDown', 'LastchunkRelayLagging'],
@@ -121,7 +121,7 @@ export function journalRow({ rate, quantile, select }: Scope): PanelRow {
         min: 0,
         queries: [
           {
-            // Without a relay the lag is 0 for ever.
+            // Without a relay the lag is always 0.
             expr: `${most(select('relayLag'))} and on (instance) ${select('relayUp')}`,
             legend: 'lag, {{instance}}',
             emptyBecause: 'the app has no relay',
@@ -150,7 +150,7 @@ export function poolRow({ rate, select }: Scope): PanelRow {
         id: 83,
         title: 'Database answers',
         shows:
-          'Whether the database answered the last save or question, and whether saves pause because it did not.',
+          'Whether the database answered the last save or ping, and whether saves pause because it did not.',
         good: 'Answers 1, paused 0.',
         action: 'Look at the database; messages wait in the journal until it is back.',
         alerts: ['LastchunkStoreDown', 'LastchunkJournalBacklogOld'],

@@ -1,4 +1,4 @@
-/** The row of the objective: how much may still fail, and how fast it goes. */
+/** The row of the objective: how much of the error budget is left, and how fast it is used. */
 /* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
 import { DAY, HOUR, MINUTE, spell } from '../../src/slo/duration.ts';
 import { RECORDS } from '../../src/slo/records.ts';
@@ -63,7 +63,7 @@ function numbers(scope: Scope): Panel[] {
       ...SMALL,
       id: 5,
       title: 'Lost',
-      shows: 'Messages in the time range that nobody took, or that the database refused.',
+      shows: 'Messages in the time range that neither database nor journal took, or that the database refused.',
       good: '0, always.',
       action: 'Each is one answer of one person: the log line at error has its id and the reason.',
       alerts: ['LastchunkMessagesLost'],
@@ -126,7 +126,7 @@ function numbers(scope: Scope): Panel[] {
   ];
 }
 
-/** Whether the store answers, and what it answered last. */
+/** Whether the store answers, and its most frequent error. */
 function store({ select }: Scope): Panel[] {
   const attempts = (selected: string): string =>
     `sum by (error_type) (increase(${selected}${WINDOW}))`;
@@ -234,7 +234,7 @@ function budgetOverTime({ slo, recorded }: Scope): Panel {
   };
 }
 
-/** What tells alerts apart for a reader; one may fire for several windows at once. */
+/** The labels by which a reader distinguishes alerts; one may fire for several windows at once. */
 const ALERT_LABELS = 'alertname, severity, job, instance, route';
 
 function alertsBy(alerts: string): string {
@@ -258,7 +258,7 @@ function firing({ firing: alerts }: Scope): Panel {
     height: 5,
     queries: [
       {
-        // Its value is when the alert became active, in seconds; Grafana's dates are in milliseconds. The first of several counts.
+        // Its value is when the alert became active, in seconds; Grafana's dates are in milliseconds. Of several the earliest is used.
         expr: `1000 * min by (${ALERT_LABELS}, runbook) (label_replace(${since} and ignoring (alertstate) ${alerts()}, "runbook", "$1", "alertname", "(.+)"))`,
         legend: '{{alertname}}',
         emptyBecause: 'no alert fires',

@@ -1,4 +1,4 @@
-/** What became of every message that was due, and what no result would show. */
+/** The rows about the results of due messages, and about messages that no result shows. */
 /* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
 import type { Panel, PanelRow } from './panel.ts';
 import { routes } from './saves-routes.ts';
@@ -61,7 +61,7 @@ function results({ rate }: Scope): Panel {
     id: 21,
     kind: 'stack',
     title: 'Saves by result',
-    shows: 'Messages per second by what became of them first.',
+    shows: 'Messages per second by their first result.',
     good: 'All green; amber while the database is away is the journal at work.',
     action: 'Red is a message that may be gone: the logs say which and why.',
     alerts: ['LastchunkMessagesLost', 'LastchunkSavesAllFailing'],
@@ -122,7 +122,7 @@ function storeErrors({ rate }: Scope): Panel {
   };
 }
 
-/** What the results alone would not show: messages that nobody counted. */
+/** What the results alone do not show: messages that were not counted, not recognised or not whole. */
 export function blindSpotsRow({ rate, select }: Scope): PanelRow {
   const total = (selected: string): string => `sum by (instance) (${selected})`;
   return {

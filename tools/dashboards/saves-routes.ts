@@ -1,4 +1,4 @@
-/** Every route in a line: what its streams did in the time range, and what became of their messages. */
+/** The table of routes: the endings of the streams of each in the time range, and the results of their messages. */
 import { valueOf, type Column, type Panel } from './panel.ts';
 import { RANGE, type Scope } from './scope.ts';
 
@@ -36,7 +36,7 @@ export function routes(scope: Scope): Panel {
   };
 }
 
-/** The numbers of a route, each with the query that has it. */
+/** The columns of numbers, each with its query. */
 function numbers({ slo, select, bucketsOf }: Scope): readonly RouteNumber[] {
   const many = (selected: string): string => `sum by (route) (increase(${selected}${RANGE}))`;
   const share = (part: string, whole: string): string => `${part} / (${whole} > 0)`;

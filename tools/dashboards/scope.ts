@@ -1,6 +1,6 @@
 /**
- * Queries with the dashboard's variables in them. A metric is named by its key in the one table, so that a panel about
- * a series that does not exist does not compile.
+ * Queries with the dashboard's variables in them. A metric is given by its key in the table of metrics, so that a panel about a series that
+ * does not exist does not compile.
  */
 import { METRICS } from '../../src/core/names/index.ts';
 import { series, type MetricKey } from '../../src/slo/selector.ts';
@@ -16,7 +16,7 @@ type Labels<K extends MetricKey> = Parameters<typeof series<K>>[1];
 /** What panels build their queries from. */
 export type Scope = ReturnType<typeof createScope>;
 
-/** Names that are not in our table, with who makes them. */
+/** Names that are not in our table, with the library that exports them. */
 export const PROCESS_METRICS = [
   // prom-client, collectDefaultMetrics()
   'nodejs_eventloop_lag_p99_seconds',
@@ -26,7 +26,7 @@ export const PROCESS_METRICS = [
 ] as const;
 type ProcessMetric = (typeof PROCESS_METRICS)[number];
 
-/** The queries of one `Slo`. The variables that are always there, and the further labels of `slo` by their own names, select. */
+/** The queries of one `Slo`. Series are selected by the fixed variables, and by a variable for each further label of `slo`. */
 export function createScope(slo: Slo) {
   const jobs = slo.by.map((label) => `${label}=~"$${label}"`);
   const instances = [...jobs, 'instance=~"$instance"'];
@@ -43,7 +43,7 @@ export function createScope(slo: Slo) {
   return {
     slo,
     select,
-    /** `sum by (…) (rate(…))`; of everything when `by` is empty. */
+    /** `sum by (…) (rate(…))`; without `by` if it is empty. */
     rate: <K extends MetricKey>(by: string, key: K, labels?: Labels<K>): string =>
       `sum${by === '' ? '' : ` by (${by})`} (rate(${select(key, labels)}${WINDOW}))`,
     bucketsOf,
@@ -51,9 +51,9 @@ export function createScope(slo: Slo) {
     quantile: (q: number, key: MetricKey): string => `histogram_quantile(${q}, ${buckets(key)})`,
     /** A recorded series; these have no instance and no route. */
     recorded: (name: string): string => within(name, jobs),
-    /** A metric of the process, which the Prometheus client brings. */
+    /** A metric of the process, which the Prometheus client exports. */
     ofProcess: (name: ProcessMetric): string => within(name, instances),
-    /** Alerts of lastchunk that fire. One on absent metrics has no job; an empty alternative matches it. */
+    /** Alerts of lastchunk that fire. An alert about absent metrics has no job; the empty alternative matches it. */
     firing: (matchers: readonly string[] = []): string => {
       const jobsOrNone = slo.by.map((label) => `${label}=~"$${label}|"`);
       const all = ['alertname=~"Lastchunk.+"', 'alertstate="firing"', ...jobsOrNone, ...matchers];
@@ -62,13 +62,13 @@ export function createScope(slo: Slo) {
   };
 }
 
-/** Puts matchers in front of those that a selector has. */
+/** Adds matchers before those that a selector has. */
 function within(selected: string, matchers: readonly string[]): string {
   const [name = '', own] = selected.split(/[{}]/);
   return `${name}{${[...matchers, ...(own === undefined ? [] : [own])].join(', ')}}`;
 }
 
-/** A gauge that holds when something began as the seconds since then, and 0 where it holds 0. */
+/** Converts a gauge with a start time to the seconds since then; 0 where the gauge is 0. */
 export function age(selected: string): string {
   return `max by (instance) (time() - (${selected} > 0)) or max by (instance) (${selected})`;
 }

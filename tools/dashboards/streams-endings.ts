@@ -143,7 +143,7 @@ export function endingsRow({ rate, recorded, slo }: Scope): PanelRow {
         width: 12,
         title: 'Noise',
         shows:
-          'Errors per second that were called noise, by why: somebody left, nothing broke. Dashed: for each stream, of late and on the day before.',
+          'Errors per second that were called noise, by reason: a client left or a stream was aborted, nothing failed. Dashed: for each stream, recently and on the day before.',
         good: 'About as many as clients that leave.',
         action:
           'Far more than usual may be a real failure that looks like leaving: look at the lowered log lines.',

@@ -1,4 +1,4 @@
-/** How long streams take, and the processes that they run in. */
+/** The rows about the duration of streams, and about the processes that they run in. */
 /* oxlint-disable max-lines-per-function -- tables of panels, which are no shorter in pieces */
 import type { Panel, PanelRow } from './panel.ts';
 import { WINDOW, type Scope } from './scope.ts';
@@ -116,7 +116,7 @@ export function runtimeRow({ ofProcess, select }: Scope): PanelRow {
         id: 65,
         width: 16,
         title: 'What runs',
-        shows: 'Processes by version of lastchunk and of Node, and by what the journal lies on.',
+        shows: 'Processes by version of lastchunk and of Node, and by the file system of the journal.',
         good: 'One line, or two during a deploy; the journal on a disk.',
         action: 'A journal on overlay or tmpfs is gone with its container: mount a volume.',
         alerts: ['LastchunkTargetDown'],

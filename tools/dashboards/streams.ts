@@ -1,4 +1,4 @@
-/** *Lastchunk / Streams*: how many there are, how they end, how long they take, and what they run in. */
+/** *Lastchunk / Streams*: their number, endings and durations, and the processes that they run in. */
 import type { Board } from './panel.ts';
 import type { Scope } from './scope.ts';
 import { endingsRow, ratesRow } from './streams-endings.ts';

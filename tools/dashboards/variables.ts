@@ -1,4 +1,4 @@
-/** What a reader may choose at the top of a dashboard. */
+/** The variables at the top of a dashboard. */
 import {
   DatasourceVariableBuilder,
   QueryVariableBuilder,
@@ -45,7 +45,7 @@ function choice(name: string, query: string): QueryVariableBuilder {
       .sort(VariableSort.AlphabeticalAsc)
       .multi(true)
       .includeAll(true)
-      // Without it, "All" would be a list of every value; and `.*` would match series without the label.
+      // Without `allValue`, "All" would be a list of every value; `.*` would match series without the label.
       .allValue('.+')
       .current({ selected: true, text: ['All'], value: ['$__all'] })
   );
