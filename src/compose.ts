@@ -195,7 +195,7 @@ const NOTHING_SAVED = {
 /** What one observer throws is told to the others, but never to the one that threw: it would throw again. */
 function combineAll(own: readonly Observer[], given: Observer | undefined): FullObserver {
   const safe = combine(own, () => {
-    // Ours have nobody above them to tell; the recorder counts what it can.
+    // An error of our own observers is not passed on: there is no other observer to report it to.
   });
   if (given === undefined) return safe;
   return combine([safe, given], (error) => safe.onInternalError('observer', error));

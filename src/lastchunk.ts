@@ -219,7 +219,7 @@ function answerOf(found: FoundNoise | undefined): Classification {
   return { noise: true, reason: found.reason, signature: found.signature };
 }
 
-/** Takes care of noise: nobody but a debug line hears of it. */
+/** Logs noise at debug; true if the error is noise, so that it is not passed on. */
 function swallowNoise(logger: Logger): (error: unknown, res: object) => boolean {
   return (error, res) => {
     const found = noiseOf(error, res);

@@ -45,7 +45,7 @@ export class Notices {
     log('warn', `the volume of the journal in ${path} is smaller than \`maxBytes\` (${sizes})`);
   }
 
-  /** So many journals of this process have this path. */
+  /** `users` journals of this process have this path. */
   tellShared(users: number): void {
     const { log, settings } = this.#options;
     log(
@@ -54,7 +54,7 @@ export class Notices {
     );
   }
 
-  /** Somebody else did this to a file or a directory of ours. */
+  /** Other code or a user deleted or truncated a file or a directory of the journal. */
   tellDamage(path: string, how: 'deleted' | 'truncated'): void {
     const { log } = this.#options;
     log(

@@ -19,8 +19,8 @@ export type JournalOption =
       /** Bound of everything in it, from 16 MiB to 1 TiB. Default 1 GiB. */
       readonly maxBytes?: number;
       /**
-       * 0 writes at the end of every tick (default). Up to 1000 is allowed: then SIGKILL may lose so many
-       * milliseconds of what clients have seen.
+       * 0 writes at the end of every tick (default). At most 1000: SIGKILL may then lose what clients received in the last `flushMs`
+       * milliseconds.
        */
       readonly flushMs?: number;
       /** Longest time between two fsyncs while something is written, 1 to 60 000. Default 100. */

@@ -110,14 +110,14 @@ export interface Journal {
   /** The saver has dropped the message from memory: from now on the entry is in `backlog`. What is on disk is not asked of `body` again. */
   keep(log: StreamLog): void;
   /**
-   * Takes over the journals of dead processes, oldest entry first. Each entry is given once, whoever asks; one that is
-   * neither settled nor refused is found again by the next process.
+   * Takes over the journals of dead processes, oldest entry first. Each entry is given to one caller only; one that is neither settled nor
+   * refused is found again by the next process.
    */
   recover(signal: AbortSignal): AsyncIterable<JournalEntry>;
   state(): JournalState;
   /**
-   * Flushes, fsyncs, releases the directory; removes it when nothing waits in it. What comes after that is still written,
-   * into a directory of its own, and can be synced for as long as the process lives.
+   * Flushes, fsyncs, releases the directory; removes it when nothing waits in it. Records that come after that are still written, into
+   * another directory, and can be synced while the process lives.
    */
   close(): Promise<void>;
 }

@@ -155,7 +155,7 @@ function putUint32(buffer: Buffer, at: number, value: number): void {
   buffer[at + 3] = value >>> 24;
 }
 
-/** Above so many bytes the native call is the faster one. */
+/** From this many bytes on, the native call is faster. */
 const NATIVE_FROM_BYTES = 320;
 
 /** The reflected polynomial of IEEE 802.3. */

@@ -11,7 +11,7 @@ import type { Leases } from './lease.ts';
 export interface WatchedPool {
   /** Connections that are open. */
   readonly totalCount: number;
-  /** Of these, those that nobody has. */
+  /** Of these, those that are not lent. */
   readonly idleCount: number;
   /** Callers that wait for one. */
   readonly waitingCount: number;
@@ -26,10 +26,10 @@ export interface Taker {
   readonly streamId: string | undefined;
 }
 
-/** Told of each client that is lent; returns what to call when the app has lost it. */
+/** Called for each client that is lent; returns the function to call when the app has lost it. */
 export type OnLent = (client: PgPoolClient, taker: Taker) => () => void;
 
-/** Returns what puts the pool's own `connect` back, unless somebody else has replaced it since. */
+/** Replaces `connect` of the pool. Returns a function that restores it, unless other code has replaced it since. */
 export function replaceConnect(pool: WatchedPool, leases: Leases, onLent: OnLent): () => void {
   const own = Object.getOwnPropertyDescriptor(pool, 'connect');
   // `pg.Pool` has it in both forms, with a callback and with a promise; only its arguments are passed on.
@@ -58,7 +58,7 @@ type Callback = (error: unknown, client: PgPoolClient | undefined, release: unkn
 /** Deep enough for a query builder between the app and its pool. */
 const FRAMES = 30;
 
-/** A place that costs little until somebody asks. */
+/** A place in the code of the app, resolved only when it is read. */
 export interface Place {
   /** `file:line` of the first caller outside node_modules; `unknown` where there is none. */
   toString(): string;

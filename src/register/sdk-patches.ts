@@ -31,7 +31,7 @@ interface SyncHooks {
  * Makes `import` visible to instrumentations: what `require()` loads they see by themselves, what an ES module imports
  * passes a hook of the module loader. Installs the hook of the `import-in-the-middle` that the instrumentations use;
  * `instrumentation` is the file of `@opentelemetry/instrumentation`. The hook runs in this thread where Node can do that
- * (from 26 on it warns about the other way), else in a thread of its own.
+ * (from 26 on it warns about the other way), else in a separate thread.
  */
 export function hookImports(instrumentation: string): void {
   const sync = loadSyncHooks(createRequire(instrumentation));

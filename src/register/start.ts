@@ -129,7 +129,7 @@ function endAfterFlush(
   flush: (ms: number) => Promise<void>,
 ): void {
   const end = (): void => {
-    // Now nobody listens any more: a second signal ends the process at once, and so does the one that we send.
+    // Without this listener a second signal ends the process at once, and so does the signal that is sent below.
     process.off(signal, end);
     process.off('newListener', notice);
     void flush(FLUSH_MS).then(() => process.kill(process.pid, signal));

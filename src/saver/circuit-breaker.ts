@@ -178,7 +178,7 @@ export class WaitQueue<T> {
     });
   }
 
-  /** Ends the oldest wait with a value; does nothing when nobody waits. */
+  /** Ends the oldest wait with a value; has no effect without a waiter. */
   admit(give: () => T): void {
     this.#waiting.shift()?.(give());
   }

@@ -46,7 +46,7 @@ export interface ClosedParts {
   readonly waits: AbortController;
 }
 
-/** Never rejects. `drain` comes first, brings the last saves, and has a patience of its own within the deadline. */
+/** Never rejects. `drain` runs first, adds the last saves, and has its own time limit within the deadline. */
 export async function closeInOrder(
   parts: ClosedParts,
   deadlineMs: number,

@@ -9,7 +9,7 @@ import type { AroundReplay } from './delivery.ts';
 import type { ReplaySummary } from './replay.ts';
 import { SILENT, type StoreAnswer, type StoreClient } from './store-client.ts';
 
-/** A bug that one message meets does not keep back the others; after so many failures in a row the store is away. */
+/** A failure that one message causes does not stop the others; after this many failures in a row the store counts as away. */
 const FAILURES_IN_A_ROW = 8;
 
 /** What came of it, and why the store did not take what is left. */
@@ -24,9 +24,9 @@ export interface RefusedReplayOptions {
   readonly client: StoreClient;
   readonly logger: Logger;
   readonly aroundReplay: AroundReplay;
-  /** Ends it after the message that is on its way. */
+  /** Ends the replay after the current message. */
   readonly signal: AbortSignal;
-  /** So many are done with. */
+  /** Called with the number of messages that are done. */
   readonly onProgress?: (done: number) => void;
 }
 
@@ -84,7 +84,7 @@ export class RefusedReplay {
     return { ...counts, errorType };
   }
 
-  /** What the store says to it; `undefined` when somebody has dropped it meanwhile. */
+  /** The answer of the store to this message; `undefined` if the message was dropped meanwhile. */
   async #offer(refused: RefusedMessage): Promise<StoreAnswer | undefined> {
     const { client, logger, aroundReplay } = this.#options;
     const message = refused.read();

@@ -72,7 +72,7 @@ export class RelayedEntry implements JournalEntry {
     return Promise.resolve();
   }
 
-  /** Nobody can keep it: delivery has said in the log which message it is. */
+  /** There is no place to keep the message: delivery has logged its id. */
   refuse(): Promise<void> {
     return this.settle();
   }

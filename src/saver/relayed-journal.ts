@@ -16,7 +16,7 @@ import type { RelayInstance } from '../relay/instance.ts';
 import { readRelayedBody } from '../relay/takeover.ts';
 import { endingJson, RelayedEntry, type StoredEnding } from './relayed-entry.ts';
 
-/** How long the relay may take to be told the rest at the end; the keeper has a bound of its own. */
+/** Time limit at the close for sending the rest to the relay; the keeper has another limit. */
 const LEAVE_MS = 5_000;
 
 /** A journal whose streams are relayed; `disk` is `undefined` where the relay stands for it. */

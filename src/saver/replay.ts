@@ -161,7 +161,7 @@ export class ReplayWorker {
     }
   }
 
-  /** One batch at a time, whoever asks for it. */
+  /** Sends one batch at a time, even with several callers. */
   #takeTurn(): Promise<Turn> {
     const next = this.#lastTurn.then(() => this.#sendBatch());
     this.#lastTurn = next;
@@ -221,7 +221,7 @@ export class ReplayWorker {
   }
 }
 
-/** One waiter and its wake-up. A notification that comes while nobody waits ends the next wait at once. */
+/** One waiter and its wake-up. A notification that comes without a waiter ends the next wait at once. */
 export class WakeSignal {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;

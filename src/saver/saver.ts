@@ -121,7 +121,7 @@ export class Saver {
         },
         () => {
           read();
-          // Told by whoever could not read it: nothing will make it safe.
+          // The reader has reported its failure: the message will not become safe.
           resolve('unconfirmed');
         },
       );

@@ -13,7 +13,7 @@ import type { FullObserver } from '../core/observer.ts';
 import { describeError } from '../core/error-words.ts';
 
 /**
- * A store call without an answer for so long counts as a failure. More than the built-in store can take (2 s to
+ * A store call without an answer for this long counts as a failure. Longer than the built-in store can take (2 s to
  * connect, 5 s a statement), well below `missingAfterMs`.
  */
 export const SILENT_AFTER_MS = 10_000;

@@ -1,6 +1,6 @@
 /**
- * The shipped dashboards for other objectives, labels and places than those they were made for. They are taken as JSON
- * and changed where they name what the options name, so that nobody needs the program that made them.
+ * Adapts the shipped dashboards to other objectives, labels and places. It changes their JSON where it contains a value of these options,
+ * so that the program that made them is not needed.
  */
 import { isRecord } from '../core/values.ts';
 import { spell } from './duration.ts';

@@ -8,10 +8,10 @@ export interface RecordingRule {
   readonly expr: string;
 }
 
-/** Who is told: somebody now, somebody in working hours, or nobody unless they look. */
+/** How urgent an alert is: `critical` pages a person at once, `warning` is for working hours, `info` is only displayed. */
 export type Severity = 'critical' | 'warning' | 'info';
 
-/** A condition that somebody should know of. */
+/** A condition that needs the attention of an operator. */
 export interface AlertingRule {
   /** Name of the alert. */
   readonly alert: string;
@@ -21,7 +21,7 @@ export interface AlertingRule {
   readonly for?: string;
   /** `severity`, and what routes it. */
   readonly labels: { readonly severity: Severity } & Readonly<Record<string, string>>;
-  /** What whoever is called reads first. */
+  /** The texts of the notification. */
   readonly annotations: {
     readonly summary: string;
     readonly description: string;

@@ -15,7 +15,7 @@ import { streamAlerts } from './stream-alerts.ts';
  */
 export function ruleGroups(options: SloOptions = {}): RuleGroup[] {
   const slo = resolveSlo(options);
-  // Whoever is woken reads it in a mail or on a phone: a path leads nowhere there.
+  // The link is opened from a mail or on a phone, where a path without a host does not work.
   if (slo.runbookUrl.startsWith('/')) {
     throw bad(
       `\`runbookUrl\` must be an address, such as https://…, not the path ${show(slo.runbookUrl)}, which only dashboards take`,

@@ -146,7 +146,7 @@ unless ${on(slo, 'instance')}
   };
 }
 
-/** Work goes on and nothing is counted: the failure that nobody sees. A stream that left nothing counts as skipped. */
+/** Streams end and no message is counted: no other alert shows this failure. A stream without a message counts as skipped. */
 function outcomesMissing(slo: Slo): Alert {
   const span = slo.span(30 * MINUTE);
   const grown = (selected: string): string =>

@@ -17,7 +17,7 @@ export function series<K extends MetricKey>(key: K, labels?: LabelsOfMetric<K>):
   return METRICS[key].prometheus + matchers(labels);
 }
 
-/** The cumulative buckets of a histogram up to one bound, which must be one of its own. */
+/** The cumulative buckets of a histogram up to one bound, which must be one of its bucket bounds. */
 export function bucket(key: MetricKey, le: number): string {
   const metric = METRICS[key];
   // A whole number would be written differently by Prometheus 2 and 3 (`1`, `1.0`).

@@ -141,7 +141,7 @@ const TAKEN: readonly string[] = [
   ...OTEL_LABELS,
 ];
 
-/** Where whoever has no runbooks of their own reads ours. */
+/** The default address of the runbooks: those of our repository. */
 const RUNBOOKS = `${REPOSITORY}/blob/main/docs/runbooks`;
 
 /** An address, or for runbooks a path on the same server, without slashes at its end. */

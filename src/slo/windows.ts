@@ -16,7 +16,7 @@ export interface BurnWindow {
   readonly severity: 'critical' | 'warning';
 }
 
-/** By name, so that nobody counts indices. */
+/** By name, so that no code depends on their order. */
 export const BURN_WINDOWS = {
   pageQuick: {
     budgetShare: 0.02,

@@ -97,7 +97,7 @@ export function createDiagnostics(): Observer {
   const debug = debuglog('lastchunk');
   const publishers = Object.entries(DIAGNOSTIC_EVENTS).map(([callback, event]) => {
     const events = channel(event.channel);
-    // None has more than three facts; a list of them would be made for every event that nobody hears.
+    // No event has more than three facts. A rest parameter would allocate an array for every event, even without a subscriber.
     const publish = (first?: unknown, second?: unknown, third?: unknown): void => {
       if (!events.hasSubscribers && !debug.enabled) return;
       const facts = [first, second, third];

@@ -155,8 +155,8 @@ function create(client: KnownClient, registry: PrometheusRegistry, metric: Metri
 }
 
 /**
- * A gauge without labels begins at 0. Where 0 means none, or that something is away, it begins without a series: in a process
- * that counts nothing, such as the primary of a cluster, or that has no relay, nobody would ever take it away.
+ * A gauge without labels begins at 0. Where 0 means none or unavailable, it begins without a series: in a process that counts nothing, such
+ * as the primary of a cluster, or that has no relay, the 0 would never be replaced.
  */
 function createGauge(client: KnownClient, metric: Gauge, base: InstrumentConfig): Instrument {
   const { aggregator } = metric;

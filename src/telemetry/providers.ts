@@ -31,8 +31,8 @@ export function registeredProviders(): Providers {
 }
 
 /**
- * False when a tracer provider is registered and our copy of the API does not accept it. It accepts what was registered
- * through a copy of its own minor version or a later one, and says nothing when it does not.
+ * False when a tracer provider is registered and our copy of the API does not accept it. It accepts a registration by a copy of the same
+ * minor version or a later one, and ignores any other without an error.
  */
 export function sharesApi(): boolean {
   const registered: unknown = Reflect.get(globalThis, REGISTERED);

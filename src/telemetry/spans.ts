@@ -73,7 +73,7 @@ export class StreamSpans implements Observer {
    * comes of it. Throws what `work` throws.
    */
   handle<T>(stream: StreamView, work: () => T): T {
-    // A second guard of one response; or nobody traces, and then there is nothing to remember.
+    // A second guard of one response; or there is no tracer provider, and no span to create.
     if (this.#streams.has(stream) || !hasTracerProvider()) return work();
     const traced = new TracedStream(stream, context.active());
     this.#streams.set(stream, traced);
@@ -89,7 +89,7 @@ export class StreamSpans implements Observer {
   onStart(stream: StreamView): void {
     const parent = context.active();
     const known = this.#streams.get(stream);
-    // Nobody traces: there is no span to make, and none of a request to write to.
+    // No tracer provider: there is no span to create, and no span of a request to write to.
     if (known === undefined && parent === ROOT_CONTEXT && !hasTracerProvider()) return;
     const traced = known ?? new TracedStream(stream, parent);
     traced.begin();
@@ -155,7 +155,7 @@ export class StreamSpans implements Observer {
     return context.with(trace.setSpan(traced.context, traced.save), work);
   }
 
-  /** Runs the store call of a replayed batch in a span of its own, linked to the streams it is about. */
+  /** Runs the store call of a replayed batch in its own span, linked to the streams of the batch. */
   async aroundReplay<T>(messages: readonly JournaledMessage[], work: () => Promise<T>): Promise<T> {
     const links = messages.flatMap(linksTo);
     const attributes = { [ATTRIBUTES.messages]: messages.length };
@@ -275,7 +275,7 @@ function present(attributes: Attributes): Attributes {
   return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
 }
 
-/** W3C form of a span's identity (w3.org/TR/trace-context), which the journal keeps for whoever replays it. */
+/** W3C form of a span's identity (w3.org/TR/trace-context), which the journal keeps for the process that replays the message. */
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/;
 
 /** `undefined` for an identity that is all zeros: there was no trace. */

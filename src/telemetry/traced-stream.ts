@@ -70,7 +70,7 @@ export class TracedStream {
     return trace.setSpan(this.#parent, this.span);
   }
 
-  /** The same, and the span begins when somebody asks for it. */
+  /** The same, but the span begins only when it is first read. */
   get lazyContext(): Context {
     return new LazyContext(this.#parent, () => this.span);
   }

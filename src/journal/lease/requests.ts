@@ -12,7 +12,7 @@ import { readOwner, shortPath } from './liveness.ts';
 /** The longest request, in characters; a longer one closes the connection. */
 const REQUEST_BYTES = 64 * 1024;
 
-/** A connection that sends nothing for so long is closed. */
+/** A connection that sends nothing for this long is closed. */
 const IDLE_MS = 5_000;
 
 /** Time limit for an answer: an owner may have to scan a gigabyte. */

@@ -155,7 +155,7 @@ function cover(stream: IndexedStream, range: BodyRange): void {
   for (const next of ahead.toSorted((a, b) => a.offset - b.offset)) cover(stream, next);
 }
 
-/** A stream is not returned again after so many processes died while they read it. */
+/** A stream is not returned again after this many processes died while they read it. */
 const DEATHS = 2;
 
 /** Whether processes died again and again while they read it. */

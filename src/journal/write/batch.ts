@@ -16,7 +16,7 @@ import type { LogHost, RecordPlace, Segment } from './stream-log.ts';
 const START_BYTES = 64 * 1024;
 const WRITE_AT_BYTES = 256 * 1024;
 
-/** A write that takes longer is slow; after so many in a row the journal degrades as `slow`. */
+/** A write that takes longer than `SLOW_WRITE_MS` is slow; after `SLOW_STRIKES` slow writes in a row the journal degrades as `slow`. */
 const SLOW_WRITE_MS = 50;
 const SLOW_STRIKES = 3;
 

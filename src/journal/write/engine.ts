@@ -60,7 +60,7 @@ const SEGMENT_BYTES = 8 * 1024 * 1024;
 /** How many entries are looked up on disk before the event loop is yielded. */
 const LOOKS_PER_TURN = 256;
 
-/** With a small `maxBytes` segments are smaller, so that there are at least so many of them to delete. */
+/** With a small `maxBytes` segments are smaller, so that there are at least this many of them to delete. */
 const SEGMENTS_AT_LEAST = 8;
 
 export class WriteEngine {

@@ -28,7 +28,7 @@ export interface WinstonFormat {
 
 /** Options of `noiseFormat()`. */
 export interface NoiseFormatOptions {
-  /** The level that noise gets; default `debug`. For a logger with levels of its own: one that it has. */
+  /** The level that noise gets; default `debug`. For a logger with custom levels, one of those. */
   readonly level?: string;
 }
 

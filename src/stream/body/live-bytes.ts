@@ -1,8 +1,8 @@
 /**
- * Bounds the memory of the bodies of all live streams together. Each stream has a bound of its own, but a thousand streams within
- * theirs can still exhaust the heap: answers without a client go on for minutes, and twenty large ones may end at once. Over the
- * bound, bodies that the journal has leave memory, the largest first, and are read back when their message is due. Where no journal
- * has them, the largest are cut.
+ * Limits the memory of the bodies of all live streams together. Each stream has its own limit, but a thousand streams within theirs can
+ * still exhaust the heap: answers without a client go on for minutes, and twenty large ones may end at once. Over the limit, bodies that
+ * the journal has leave memory, the largest first, and are read back when their message is due. Where no journal has them, the largest are
+ * cut.
  */
 import type { Piece } from '../../core/save-port.ts';
 

@@ -157,7 +157,7 @@ export class ConnectionOutput {
   release(): void {
     const hold = this.#endHold();
     if (hold === undefined) return;
-    // `done` is called in a tick of its own, even where all bytes are sent at once.
+    // `done` is called in a separate tick, even where all bytes are sent at once.
     for (const { run, done } of hold.waiting) run((error) => process.nextTick(done, error));
     if (hold.closing !== undefined) this.closeBehind(hold.closing);
   }
