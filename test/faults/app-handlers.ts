@@ -10,7 +10,7 @@ import type { Ask, HandlerKind } from './conversation.ts';
 
 type Write = (ask: Ask, res: ServerResponse) => Promise<void>;
 
-/** The frames of an answer, each when it is due. */
+/** The frames of an answer, with a pause after each token. */
 async function* frames({ tokens, times, gapMs, atOnce }: Ask): AsyncGenerator<string> {
   for (const token of tokens) {
     yield chatChunk({ content: token.repeat(times) });
@@ -20,7 +20,7 @@ async function* frames({ tokens, times, gapMs, atOnce }: Ask): AsyncGenerator<st
   yield 'data: [DONE]\n\n';
 }
 
-/** The loop that most people write; frames that are due at once are written in one turn. */
+/** The most common loop; with `atOnce` all frames are written in one turn. */
 const express: Write = async (ask, res) => {
   asEvents(res);
   for (const token of ask.tokens) {
@@ -31,7 +31,7 @@ const express: Write = async (ask, res) => {
   res.end('data: [DONE]\n\n');
 };
 
-/** Looks whether its client keeps up. */
+/** Waits for `drain` when the client reads slowly. */
 const iterator: Write = async (ask, res) => {
   asEvents(res);
   for await (const frame of frames(ask)) if (!res.write(frame)) await once(res, 'drain');
@@ -60,14 +60,14 @@ const compressed: Write = async (ask, res) => {
   res.end();
 };
 
-/** Compresses by itself: the guard sees bytes. */
+/** Compresses the body itself: the guard receives encoded bytes. */
 const encoded: Write = async (ask, res) => {
   asEvents(res).setHeader('content-encoding', 'gzip');
   const gzip = createGzip({ flush: constants.Z_SYNC_FLUSH });
   await pipeline(Readable.from(frames(ask)), gzip, res);
 };
 
-/** By kind. */
+/** The handlers by kind. */
 export const WRITERS: Readonly<Record<HandlerKind, Write>> = {
   express,
   plain: express,

@@ -1,7 +1,7 @@
 /**
- * The app that is broken: one guarded chat route, a generator in the place of a model, metrics. Its handlers write in every
- * way that apps do, over HTTP/1 and HTTP/2. Its environment says where database and journal are; it tells its parent
- * where it listens, and at the end what `close()` resolved to.
+ * The app to which the faults happen: one guarded chat route, a generator in place of a model, metrics. Its handlers write in every way
+ * that apps do, over HTTP/1 and HTTP/2. Its environment names database and journal; it sends its parent its addresses, and at the end the
+ * result of `close()`.
  */
 import { createServer as createHttp } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -20,9 +20,9 @@ import { WRITERS } from './app-handlers.ts';
 import type { Ask } from './conversation.ts';
 
 const { DATABASE_URL: connectionString = '', JOURNAL: path, JOURNAL_NAME: name } = process.env;
-/** An example of docs/own-table.md; else the built-in table is written. */
+/** An example of docs/own-table.md; without it, the built-in table is used. */
 const { EXAMPLE: example } = process.env;
-/** The URL of the engine that several instances share, and their lease. */
+/** The URL of the relay's engine, and the duration of the lease. */
 const { RELAY_URL: relayUrl, LEASE_MS: leaseMs } = process.env;
 
 const print =
@@ -58,7 +58,7 @@ const app = express();
 app.use(compression({ filter: (req) => wantsGzip(req) }));
 app.use(express.json({ limit: '1mb' }));
 app.post('/chat/:id', keep.guard({ message }), async (req, res) => {
-  // Only our own clients ask.
+  // Only the clients of this suite send requests.
   const ask = req.body as Ask;
   await WRITERS[ask.handler](ask, res);
 });
@@ -68,7 +68,7 @@ if (relayUrl !== undefined) {
 }
 app.use(keep.errorHandler());
 
-/** Without Express: the same route, by its label. */
+/** The same route without Express, under the same label. */
 const plain = keep.guard<IncomingMessage>({ message, route: '/chat/:id' }, async (req, res) => {
   let body = '';
   for await (const piece of req.setEncoding('utf8')) body += String(piece);
@@ -81,7 +81,7 @@ const answer = (req: IncomingMessage, res: ServerResponse): void => {
 
 const server = createHttp(answer);
 const http2 = createHttp2((req, res) => {
-  // The compatible API is what the guard is for; its types are apart from those of HTTP/1.
+  // The guard supports the compatibility API, whose types differ from those of HTTP/1.
   const answered = plain(req as unknown as IncomingMessage, res as unknown as ServerResponse);
   Promise.resolve(answered).catch(ignore);
 });
@@ -96,10 +96,10 @@ process.once('SIGTERM', () => {
     process.send?.({ closed }, () => process.exit(0));
   });
 });
-// Without the suite there is nobody to serve.
+// Without the suite the app has no clients.
 process.once('disconnect', () => process.exit(0));
 
-/** What a handler rejects with was seen by the guard first; there is nobody else to tell. */
+/** The guard has already received the error of a handler; it is not reported again. */
 function ignore(): void {}
 
 function listening(of: Server): Promise<string> {
@@ -112,7 +112,7 @@ function listening(of: Server): Promise<string> {
   });
 }
 
-/** A body is not parsed yet when this is asked: the client's own header decides. */
+/** The body is not parsed yet at this point, so a header of the client decides. */
 function wantsGzip(req: IncomingMessage): boolean {
   return req.headers['x-compress'] === 'yes';
 }

@@ -8,51 +8,51 @@ import { waitUntil } from './wait.ts';
 
 /** One process of the app. */
 export interface App {
-  /** Where it listens now; waits while it is being started again. */
+  /** The address at which it listens; waits while it is being restarted. */
   url(): Promise<string>;
   /** The same for HTTP/2 without TLS. */
   http2Url(): Promise<string>;
-  /** Where it listens, or `undefined` while it does not. */
+  /** The address at which it listens; `undefined` while it does not. */
   readonly address: string | undefined;
   /** The same for HTTP/2 without TLS. */
   readonly http2Address: string | undefined;
   start(): Promise<void>;
-  /** SIGKILL; returns when it is gone. */
+  /** SIGKILL; resolves when the process has ended. */
   kill(): Promise<void>;
-  /** The same, if there is a process at all: one that was started and does not listen yet. */
+  /** The same, if there is a process, for example one that does not listen yet. */
   abandon(): Promise<void>;
-  /** SIGTERM; returns when it is gone, with what `close()` resolved to. */
+  /** SIGTERM; resolves when the process has ended, with the result of `close()`. */
   close(): Promise<Ended>;
-  /** SIGTERM, and SIGTERM again `afterMs` after it began to close; returns when it is gone. */
+  /** SIGTERM, and a second SIGTERM `afterMs` after it began to close; resolves when the process has ended. */
   closeTwice(afterMs: number): Promise<Ended>;
-  /** SIGSTOP: it is there, and does nothing. */
+  /** SIGSTOP: the process exists, and does nothing. */
   freeze(): void;
   /** SIGCONT. */
   thaw(): void;
-  /** As the process itself knows it, and as we do. */
+  /** The pid of the app, in the pid namespace of this suite; 0 before the start. */
   readonly pid: number;
 }
 
-/** How a process that was asked to end has ended. */
+/** How a process ended after a signal. */
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** `undefined` when it was ended before `close()` was done. */
+  /** `undefined` if it ended before `close()` had finished. */
   readonly closed: CloseSummary | undefined;
 }
 
-/** How to start it. */
+/** How to start an app. */
 export interface AppOptions {
   readonly connectionString: string;
   readonly journal: string;
-  /** What it prints is appended there. */
+  /** The file to which its output is appended. */
   readonly log: string;
   readonly closeMs: number;
-  /** In a pid namespace of its own, where it is pid 1. Needs `unshare`. */
+  /** Runs it in its own pid namespace, where it is pid 1. Needs `unshare`. */
   readonly ownPids: boolean;
   /** Added to its environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Told when it ends without being asked to. */
+  /** Called when it ends without a signal of this suite. */
   readonly onCrash: (what: string) => void;
 }
 
@@ -66,7 +66,7 @@ interface Said {
   readonly closed?: CloseSummary;
 }
 
-/** An app that is not started yet. */
+/** Creates an app without starting it. */
 export function createApp(options: AppOptions): App {
   let child: ChildProcess | undefined;
   let address: string | undefined;
@@ -163,7 +163,7 @@ function launch(options: AppOptions): ChildProcess {
   }
 }
 
-/** The only child of `unshare` is the app; signals are for it. */
+/** The app is the only child of `unshare`, and receives the signals. */
 function innerPid({ pid = 0 }: ChildProcess, ownPids: boolean): number {
   if (!ownPids) return pid;
   return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());

@@ -1,9 +1,9 @@
 /** The command line of the fault suite. */
 import { parseArgs } from 'node:util';
 
-/** What was asked for. */
+/** The parsed arguments. */
 export interface Args {
-  /** Streams of all faults together. Default 2 000. */
+  /** Number of streams, of all faults together. Default 2 000. */
   readonly streams: number;
   /** 0 to 4 294 967 295. Default: drawn. */
   readonly seed: number;
@@ -16,7 +16,7 @@ export interface Args {
 const STREAMS = { min: 100, max: 200_000 };
 const SEED = { min: 0, max: 2 ** 32 - 1 };
 
-/** For mistakes. */
+/** The help text, which is printed for wrong arguments. */
 export const USAGE = `Usage: npm run test:faults -- [flags]
 
   --streams N   streams of all faults together (${STREAMS.min} to ${STREAMS.max}, default 2000)
@@ -25,7 +25,7 @@ export const USAGE = `Usage: npm run test:faults -- [flags]
   --only NAME   this fault alone; may be given again
 `;
 
-/** Reads the arguments; `faults` are the names there are. Throws an `Error` that says what is wrong with them. */
+/** Reads the arguments; `faults` are the names of all faults. Throws an `Error` that names the wrong argument. */
 export function readArgs(argv: readonly string[], faults: readonly string[]): Args {
   const { values } = parseArgs({
     args: [...argv],

@@ -1,4 +1,4 @@
-/** What a fault works with: a database of its own, apps, streams, and the judgement at the end. */
+/** The environment of a fault: its own database, apps and streams, and the judgement at the end. */
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -15,51 +15,51 @@ import { watch, type Watch } from './watch.ts';
 /** Clients at the same time. */
 const CLIENTS = 60;
 
-/** The world of one fault. */
+/** The environment of one fault. */
 export interface Bench {
   readonly random: Random;
   readonly server: TestPostgres;
   readonly connectionString: string;
-  /** Where the apps keep their journals, unless told otherwise. */
+  /** The journal directory of the apps, unless their options name another. */
   readonly journal: string;
-  /** A directory of the fault's own. */
+  /** A directory for this fault alone. */
   readonly directory: string;
   /** Runs a statement in the fault's database; undefined when the database does not answer. */
   query<R extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<R[] | undefined>;
-  /** Starts one and watches it. */
+  /** Starts an app and watches it. */
   app(options?: Partial<AppOptions>): Promise<App>;
   /** Draws streams; they are judged at the end. */
   draw(count: number, drawing?: Omit<Drawing, 'prefix'>): Conversation[];
-  /** Runs streams; returns when every client is done. Default: 60 at a time. */
+  /** Runs streams; resolves when every client has finished. Default: 60 at a time. */
   run(to: RunsOn, conversations: readonly Conversation[], atOnce?: number): Promise<void>;
-  /** Returns when this many tokens have arrived, all together, or all of them. */
+  /** Resolves when the clients together have received this many tokens, or all tokens. */
   tokens(conversations: readonly Conversation[], count: number): Promise<void>;
-  /** Something that has to hold. */
+  /** Records the failure `otherwise` unless `holds` is true. */
   check(holds: boolean, otherwise: string): void;
-  /** A figure that is shown below the table. */
+  /** Adds a line below the table. */
   tell(line: string): void;
-  /** Waits until nothing is on its way any more: every stream has its row, no app holds anything back. */
+  /** Waits until every stream has its row, and no app has live streams, pending saves or journal entries. */
   settled(): Promise<void>;
-  /** The rows that are there now. */
+  /** The rows in the table now. */
   rows(): Promise<readonly Row[]>;
-  /** What the metric sums up to in this app, `undefined` when it does not answer. */
+  /** The sum of a metric in this app; `undefined` when the app does not answer. */
   metric(app: App, name: string): Promise<number | undefined>;
 }
 
-/** The app that is asked, or who says for each stream which one it is. */
+/** The app that gets the requests, or a function that chooses the app for each stream. */
 export type RunsOn = App | ((conversation: Conversation) => App);
 
-/** A bench with its end. */
+/** A bench, and the functions that end it. */
 export interface ClosableBench extends Bench {
-  /** What it was told so far. */
+  /** The lines of `tell` so far. */
   readonly notes: readonly string[];
-  /** Ends the apps in order, checks that nothing is left behind, and judges. */
+  /** Closes the apps, checks that the journal is empty, and judges every stream. */
   finish(): Promise<Tally>;
-  /** Ends everything, whatever state it is in. */
+  /** Ends all processes, in whatever state they are. */
   tearDown(): Promise<void>;
 }
 
-/** Makes a bench. `onDone` is told of every stream whose client is done. */
+/** Creates a bench. `onDone` is called for every stream whose client has finished. */
 export async function createBench(options: {
   readonly name: string;
   readonly random: Random;
@@ -76,7 +76,7 @@ export async function createBench(options: {
   await store.migrate();
   await store.close();
   const pool = new pg.Pool({ connectionString, max: 3, application_name: 'faults' });
-  // The server is taken down on purpose; the next query makes a new connection.
+  // Faults stop the server; the next query opens a new connection.
   pool.on('error', () => {});
 
   const journal = join(directory, 'journal');
@@ -90,7 +90,7 @@ export async function createBench(options: {
     try {
       return (await pool.query(sql, values)).rows;
     } catch {
-      // Taken down, or cut off by the fault itself: whoever asks waits and asks again.
+      // The fault stopped the server or cut the connection: the caller tries again.
       return undefined;
     }
   };
@@ -104,7 +104,7 @@ export async function createBench(options: {
     const gauges = BUSY.map((gauge) => ({ gauge, value: found.sum(gauge) }));
     return gauges.filter(({ value }) => value !== 0).map(({ gauge, value }) => `${gauge} ${value}`);
   };
-  /** What is still on its way, in words; empty when nothing is. */
+  /** What has not finished yet, in words; empty when everything has. */
   const onTheWay = async (): Promise<string> => {
     const busy = await Promise.all(Array.from(watches, busyGauges));
     if (busy.some((gauges) => gauges.length > 0)) return busy.flat().join(', ');
@@ -202,9 +202,9 @@ export async function createBench(options: {
       await closeAll();
       const grown = leftIn(journal);
       if (options.leavesFiles && grown.length > 0) {
-        // As the others were started, but for the way to the database, which may be broken by now.
+        // Started like the others, but with a direct connection to the database, because a proxy may be closed by now.
         await bench.app({ ...lastGiven, connectionString });
-        // Taken by a rename, read after that, and gone when every message of it is where it belongs.
+        // A successor renames a directory, then reads it, and deletes it when every message is saved.
         await waitUntil('what was left is taken over and done with', () =>
           pathsIn(journal).every((path) => !grown.includes(path) && !path.includes('taken-')),
         );
@@ -232,7 +232,7 @@ export async function createBench(options: {
   return bench;
 }
 
-/** What stands in a journal but what keeps it out of git. */
+/** The entries of a journal directory except `.gitignore`. */
 function leftIn(journal: string): readonly string[] {
   return readdirSync(journal).filter((name) => name !== '.gitignore');
 }
@@ -241,7 +241,7 @@ function pathsIn(directory: string): readonly string[] {
   try {
     return readdirSync(directory, { recursive: true, encoding: 'utf8' });
   } catch {
-    // Something went while it was read: whoever asks asks again.
+    // An entry was deleted while the directory was read: the caller tries again.
     return ['taken-'];
   }
 }

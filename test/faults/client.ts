@@ -1,4 +1,4 @@
-/** Clients: each asks, reads frame by frame, leaves when it was told to, and notes what it really got. */
+/** Clients: each sends a request, reads frame by frame, leaves at the drawn point, and records what it received. */
 import { type Agent, request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { connect, constants } from 'node:http2';
 import { StringDecoder } from 'node:string_decoder';
@@ -8,16 +8,16 @@ import { createParser } from 'eventsource-parser';
 import { pathOf, type Conversation, type Leave } from './conversation.ts';
 import { pipeline } from './pipeline.ts';
 
-/** A client of an app that was stopped or killed behind a namespace would otherwise wait for ever. */
+/** Without it, the client of an app that was stopped, or killed in a pid namespace, would wait for ever. */
 const PATIENCE_MS = 60_000;
 
-/** Where an app listens: HTTP/1, and HTTP/2 without TLS. */
+/** The addresses of an app: HTTP/1, and HTTP/2 without TLS. */
 export interface Addresses {
   readonly url: string;
   readonly http2Url: string;
 }
 
-/** Notes what a client gets of one answer; `leave` is called where it is to go. */
+/** Records what a client receives of one answer; calls `leave` at the point where the client leaves. */
 export class Reader {
   readonly #conversation: Conversation;
   readonly #leave: (by: Leave['by']) => void;
@@ -30,24 +30,24 @@ export class Reader {
     this.#leave = leave;
   }
 
-  /** The head has come; `header` gives a header by its name in lower case. */
+  /** The head was received; `header` returns a header by its name in lower case. */
   head(status: number | undefined, header: (name: string) => string | undefined): void {
     this.#conversation.status = status;
     this.#conversation.streamId = header('x-stream-id');
     this.#conversation.messageId = header('x-message-id');
   }
 
-  /** A piece of the body has come. */
+  /** A piece of the body was received. */
   body(bytes: Buffer): void {
     this.#parser.feed(this.#decoder.write(bytes));
   }
 
   #take(data: string): void {
-    // Frames that came in one piece with the one it left at were not read.
+    // Frames after the one at which the client left, in the same piece, do not count.
     if (this.#isGone) return;
     const conversation = this.#conversation;
     if (data === '[DONE]') return this.#leaveAt('done');
-    // A frame of our own app.
+    // The shape of a frame of the app.
     const { choices } = JSON.parse(data) as {
       choices: readonly { delta: { content?: string }; finish_reason: string | null }[];
     };
@@ -66,15 +66,15 @@ export class Reader {
   #leaveAt(at: Leave['at']): void {
     const { leave } = this.#conversation;
     if (leave?.at !== at) return;
-    // Who closes one half only goes on reading.
+    // After a half-close the client continues to read.
     this.#isGone = leave.by !== 'half';
     this.#leave(leave.by);
   }
 }
 
 /**
- * Asks and reads over HTTP/1. Resolves when the answer is over, however it ended; never rejects. `agent` keeps connections;
- * without it each conversation has its own.
+ * Sends the request over HTTP/1 and reads the answer. Resolves when the answer has ended in any way; never rejects. `agent` reuses
+ * connections; without it each conversation has its own.
  */
 export function converse(
   conversation: Conversation,
@@ -95,25 +95,25 @@ export function converse(
     const reader = new Reader(conversation, (by) => leaveBy(ask, by));
     ask.on('response', (answer) => {
       reader.head(answer.statusCode, (name) => headerOf(answer.headers[name]));
-      // A connection that breaks is what this is about; what came before it counts.
+      // A broken connection is expected here; what was received before it counts.
       answer.on('error', () => {});
-      // A request that is destroyed when its answer has ended does not tell of its end (Node 20).
+      // A request that is destroyed after the end of its answer emits no 'close' (Node 20).
       answer.on('close', () => resolve());
       readAnswer(answer, reader, conversation);
     });
     ask.on('timeout', () => ask.destroy());
-    // The same: refused, reset and our own leaving all end in 'close'.
+    // 'close' follows every error: a refused or reset connection, or our own leaving.
     ask.on('error', () => {});
     ask.on('close', () => resolve());
     ask.end(JSON.stringify(conversation.ask));
   });
 }
 
-/** Asks and reads over HTTP/2, on a connection of its own. Resolves and never rejects, as `converse`. */
+/** Sends the request over HTTP/2, on a new connection. Resolves and never rejects, as `converse`. */
 export function converseHttp2(conversation: Conversation, base: string): Promise<void> {
   return new Promise((resolve) => {
     const session = connect(base);
-    // Refused, reset or ended: what came before it counts.
+    // Refused, reset or ended: what was received before counts.
     session.on('error', () => {});
     session.on('close', () => resolve());
     const stream = session.request({
@@ -144,7 +144,7 @@ export function converseHttp2(conversation: Conversation, base: string): Promise
   });
 }
 
-/** Asks for all of them at once on one connection. Resolves and never rejects, as `converse`. */
+/** Sends all requests at once on one connection. Resolves and never rejects, as `converse`. */
 export function conversePipelined(all: readonly Conversation[], base: string): Promise<void> {
   const piped = all.map((one) => ({
     path: pathOf(one),
@@ -164,7 +164,7 @@ function readAnswer(
   // The end of a gzip body is missing where its connection broke.
   body.on('error', () => {});
   if (tape !== undefined) {
-    // What its handler encoded is encoded in the body that others read; what a middleware did to it is not.
+    // Readers that resume get a body as the handler wrote it: encoded if the handler encoded it, but not if a middleware did.
     const taped = ask.handler === 'encoded' ? answer : body;
     taped
       .on('data', (bytes: Buffer) => tape.add(bytes))

@@ -1,4 +1,4 @@
-/** One stream of the suite: what is to be said, what its client does, and what that client really got. */
+/** One stream of the suite: its text, the behaviour of its client, and what that client received. */
 import { answerText } from '../../demo/texts.ts';
 import type { Random } from '../../demo/random.ts';
 import { Tape } from './tape.ts';
@@ -16,17 +16,17 @@ export const HANDLERS = [
 
 export type HandlerKind = (typeof HANDLERS)[number];
 
-/** What a client sends: the generator says these tokens, each `times` times in one frame. */
+/** The request of a client: the generator sends these tokens, each repeated `times` times in one frame. */
 export interface Ask {
   readonly tokens: readonly string[];
   readonly times: number;
   readonly gapMs: number;
-  /** All of it is written in one turn of the event loop. */
+  /** The whole answer is written in one turn of the event loop. */
   readonly atOnce?: boolean;
   readonly handler: HandlerKind;
 }
 
-/** When a client leaves, and how: an orderly FIN as a closed tab, a RST as a lost network, or one half, and it reads on. */
+/** When a client leaves, and how: a FIN, as a closed tab; a RST, as a lost network; or a half-close, after which it continues to read. */
 export interface Leave {
   readonly at: number | 'finish' | 'done';
   readonly by: 'fin' | 'rst' | 'half';
@@ -36,30 +36,30 @@ export interface Leave {
 export interface Conversation {
   readonly id: string;
   readonly ask: Ask;
-  /** All tokens together, made when it is asked for: an hour has gigabytes of them. */
+  /** All tokens joined. Computed on each read, because a long soak has gigabytes of text. */
   readonly text: string;
   readonly leave: Leave | undefined;
-  /** The client pauses again and again, so that its connection fills up. */
+  /** The client pauses repeatedly, so that the buffers of its connection fill up. */
   readonly isSlow: boolean;
   /** It asks over HTTP/2. */
   readonly isHttp2: boolean;
-  /** The app may be ended during this stream, so that a part of the text is a good end too. */
+  /** The app may end during this stream, so that a part of the text is a valid result too. */
   mayBeInterrupted: boolean;
   /** The text of all frames that arrived. */
   readonly seen: string;
-  /** What of it a stored text has to begin with: all, but for what `mayLose` has named. */
+  /** The part of `seen` with which the stored text must begin: all of it, except what `mayLose` excludes. */
   readonly owed: string;
-  /** What arrived after this time of `performance.now()` may be lost; needs a tape. */
+  /** Text that arrived after this time of `performance.now()` may be lost; needs a tape. */
   mayLose(afterMs: number): void;
-  /** What arrived and when, where it was asked for. */
+  /** The bytes that arrived, and when; only with `isTaped`. */
   readonly tape: Tape | undefined;
-  /** One more frame has arrived, with this text. */
+  /** Records a frame that arrived with this text. */
   saw(content: string): void;
-  /** Nothing more will arrive: what was seen is kept as a length, if it begins the text. */
+  /** Nothing more will arrive: `seen` is stored as a length, if it is a prefix of the text. */
   over(): void;
   /** Tokens that arrived so far. */
   tokens: number;
-  /** The frame that says the answer is whole has arrived. */
+  /** The frame with the finish reason has arrived. */
   sawFinish: boolean;
   /** `undefined` when no response came. */
   status: number | undefined;
@@ -72,24 +72,24 @@ export interface Conversation {
 export interface Drawing {
   readonly prefix: string;
   readonly mayBeInterrupted?: boolean;
-  /** Between two tokens; default 1 to 8 ms. */
+  /** Pause between two tokens; default 1 to 8 ms. */
   readonly gapMs?: readonly [min: number, max: number];
-  /** Everything in one turn, to clients that read to the end. */
+  /** Answers are written in one turn, to clients that read to the end. */
   readonly atOnce?: boolean;
   /** Default `express`. */
   readonly handler?: HandlerKind;
-  /** Nobody leaves. Default false. */
+  /** No client leaves. Default false. */
   readonly stays?: boolean;
-  /** How often each token is said; default 1. */
+  /** How often each token is repeated; default 1. */
   readonly times?: number;
   readonly isSlow?: boolean;
   /** Asks over HTTP/2, which the handler `plain` serves. Default false. */
   readonly isHttp2?: boolean;
-  /** Bytes and times are kept. */
+  /** Records bytes and times. */
   readonly isTaped?: boolean;
-  /** Some leave by closing one half of the connection. Default false. */
+  /** Some clients leave by closing one half of the connection. Default false. */
   readonly mayHalfClose?: boolean;
-  /** Draws instead of the bench's own. */
+  /** Used instead of the bench's random numbers. */
   readonly random?: Random;
 }
 
@@ -138,7 +138,7 @@ export function drawConversation(random: Random, number: number, drawing: Drawin
   };
 }
 
-/** Where its handler listens. */
+/** The path of its handler. */
 export function pathOf({ id, ask }: Conversation): string {
   return ask.handler === 'plain' ? `/plain/${id}` : `/chat/${id}`;
 }

@@ -1,11 +1,11 @@
-/** The database goes away, kills connections, loses answers, or stands behind a pooler. */
+/** Faults of the database: it stops, kills connections, its answers are lost, or it is behind a pooler. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import type { Bench } from './bench.ts';
 import type { Fault } from './fault.ts';
 import { hasPgBouncer, startPgBouncer } from './pgbouncer.ts';
 
-/** The server crashes before, during and after streams, and is there again when their clients are gone. */
+/** The server crashes before, during and after streams, and is started again when their clients have left. */
 export const stopped: Fault = {
   name: 'server-stopped',
   title: 'database stopped before, during, after streams',
@@ -17,7 +17,7 @@ export const stopped: Fault = {
       const tokens = conversations.reduce((sum, { ask }) => sum + ask.tokens.length, 0);
       if (share === 0) await bench.server.stopImmediate();
       const over = bench.run(app, conversations);
-      // Those who leave take half of a stream with them: what arrives is less than what was said.
+      // Clients that leave do not receive the rest of a stream, so fewer tokens arrive than are sent.
       await bench.tokens(conversations, Math.floor(tokens * share * 0.75));
       await bench.server.stopImmediate();
       await over;
@@ -27,7 +27,7 @@ export const stopped: Fault = {
   },
 };
 
-/** All connections of the app are killed, again and again. */
+/** All connections of the app are killed repeatedly. */
 export const connectionsKilled: Fault = {
   name: 'connections-killed',
   title: 'connections killed all the time',
@@ -37,7 +37,7 @@ export const connectionsKilled: Fault = {
   },
 };
 
-/** The database commits, the answer never comes: every retry meets its own row. */
+/** The database commits, but its answer is lost: every retry finds its own row. */
 export const answersLost: Fault = {
   name: 'answers-lost',
   title: 'cut between commit and answer',
@@ -48,7 +48,7 @@ export const answersLost: Fault = {
     await whileRunning(bench.run(app, conversations), async () => {
       proxy.loseAnswers();
       const { sentBytes } = proxy;
-      // What was sent is done by the time that it is cut: the database is a millisecond away.
+      // The statement has run by the time of the cut, because the database answers within a millisecond.
       for (let turn = 0; turn < 20 && proxy.sentBytes === sentBytes; turn += 1) await sleep(2);
       await sleep(bench.random.int(0, 10));
       proxy.cut();
@@ -61,7 +61,7 @@ export const answersLost: Fault = {
   },
 };
 
-/** A pooler in transaction mode in between, whose connections to the server are killed for half of the time. */
+/** A pooler in transaction mode is between app and server; half of the time its connections to the server are killed. */
 export const pooled: Fault = {
   name: 'pgbouncer',
   title: 'PgBouncer in transaction mode',
@@ -88,7 +88,7 @@ async function killConnections(bench: Bench): Promise<void> {
   await sleep(bench.random.int(2, 30));
 }
 
-/** Behind PgBouncer the name of the application is the client's too. */
+/** PgBouncer passes on the application name of the client. */
 const KILL = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'faults'`;
 

@@ -1,9 +1,9 @@
-/** Somebody deletes the journal's directory while streams run, as cleaners of temporary files do. */
+/** The journal's directory is deleted while streams run, as by a cleaner of temporary files. */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Fault } from './fault.ts';
 
-/** It is made again, with everything that memory and the open files still have. */
+/** The journal creates it again, with everything that is in memory and in open files. */
 export const deleted: Fault = {
   name: 'journal-deleted',
   title: "the journal's directory is deleted",

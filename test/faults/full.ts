@@ -1,14 +1,14 @@
-/** The disk under the journal fills up while streams run, and is given room again. */
+/** The disk of the journal fills up while streams run, and later has free space again. */
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Fault } from './fault.ts';
 import { waitUntil } from './wait.ts';
 
-/** Room for one segment and a little; what the streams of a run write fills it many times over. */
+/** Space for little more than one segment; the streams of a run write many times as much. */
 const SIZE = '16m';
 
-/** Streams go on from memory, everybody can see it, and it heals by itself. */
+/** Streams continue in memory, a metric reports it, and the journal recovers by itself. */
 export const full: Fault = {
   name: 'disk-full',
   title: "the journal's disk fills up",
@@ -29,7 +29,7 @@ export const full: Fault = {
       await bench.tokens(before, third * 5);
       fill(ballast);
       await filling;
-      // While streams write: the journal makes room for itself where it can, and that is taken away again.
+      // Filled again while streams write, because the journal frees space where it can.
       const during = bench.run(app, bench.draw(third));
       await waitUntil('the journal says that it is degraded', async () => {
         fill(ballast);
@@ -53,7 +53,7 @@ function mount(directory: string): boolean {
   return spawnSync('mount', args, { stdio: 'ignore' }).status === 0;
 }
 
-/** Writes until nothing more goes in. */
+/** Writes until the disk is full. */
 function fill(path: string): void {
   for (let size = 1 << 20; size > 0; size >>= 1) {
     try {

@@ -1,4 +1,4 @@
-/** A neighbour on the machine: another user writes, links and locks around the journal all the while, and has planted streams. */
+/** A hostile neighbour: another user of the machine keeps writing, linking and locking around the journal, and has planted streams. */
 import { spawn } from 'node:child_process';
 import {
   chmodSync,
@@ -17,25 +17,25 @@ import { postgres } from '../../src/postgres/index.ts';
 import { ending, stream } from '../journal/support-data.ts';
 import type { Fault } from './fault.ts';
 
-/** The user `nobody` of most systems; any other one than ours would do. */
+/** The user `nobody` of most systems; any other user than ours would be suitable. */
 const NOBODY = 65_534;
 
 /** The conversation of the planted streams. */
 const FOREIGN = 'planted by somebody else';
 
-/** Nothing is lost, nothing is there twice, and nothing of the neighbour's becomes a row. */
+/** No message is lost or saved twice, and no planted stream becomes a row. */
 export const hostile: Fault = {
   name: 'hostile-neighbour',
   title: 'another user writes, links and locks around',
   impossible: () =>
     process.getuid?.() === 0 ? undefined : 'only root may start a process of another user',
   run: async (bench, streams) => {
-    // As /tmp is: everybody may write, and remove what is his own.
+    // Like /tmp: every user may write, and remove only their own files.
     const yard = mkdtempSync(join(tmpdir(), 'lastchunk-yard-'));
     chmodSync(yard, 0o1777);
     const journal = join(yard, 'journal');
     mkdirSync(journal, { mode: 0o700 });
-    // Where it is looked for at the end: this fault's own is removed with the yard.
+    // The directory that the bench checks at the end; the one of this fault is removed with the yard.
     mkdirSync(bench.journal, { recursive: true });
     const made = await makePlanted(bench.connectionString, join(bench.directory, 'made'));
     plant(made, journal, 'a');
@@ -87,7 +87,7 @@ async function makePlanted(connectionString: string, path: string): Promise<stri
   return join(path, instance);
 }
 
-/** Puts it beside the journals of the app, as the neighbour's own. */
+/** Copies it beside the journals of the app, owned by the neighbour. */
 function plant(made: string, journal: string, digit: string): void {
   const target = join(journal, digit.repeat(16));
   cpSync(made, target, { recursive: true });
@@ -101,7 +101,7 @@ function giveAway(path: string): void {
   chownSync(path, NOBODY, NOBODY);
 }
 
-/** What the neighbour runs. What it can do to the journal itself, it says at its end. */
+/** The program of the neighbour. At its end it prints which actions on the journal succeeded. */
 const PROGRAM = `
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
@@ -146,7 +146,7 @@ interface Haul {
   readonly got: readonly string[];
 }
 
-/** Starts it as another user; `stop` ends it with all that it started, and may be called again. */
+/** Starts the program as another user; `stop` ends it and its children, and may be called again. */
 function startNeighbour(yard: string, journal: string): { stop(): Promise<Haul> } {
   const child = spawn(process.execPath, ['-e', PROGRAM, yard, journal], {
     uid: NOBODY,
@@ -165,12 +165,12 @@ function startNeighbour(yard: string, journal: string): { stop(): Promise<Haul> 
     child.stdin.end();
     await gone;
     try {
-      // Its group: what it has started holds locks.
+      // The process group: its children hold locks.
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     } catch {
-      // Nothing of it is left.
+      // The group has ended already.
     }
-    // Printed by the program above.
+    // The program above prints this shape.
     return JSON.parse(printed) as Haul;
   };
   return { stop: () => (haul ??= stop()) };

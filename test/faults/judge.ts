@@ -1,7 +1,7 @@
-/** What is stored, held against what every single client saw and what happened to its stream. */
+/** Compares what is stored with what each client received and with what happened to its stream. */
 import type { Conversation } from './conversation.ts';
 
-/** A row of the table, as far as it is judged. */
+/** The part of a row that is judged. */
 export interface Row {
   readonly id: string;
   readonly stream_id: string;
@@ -14,16 +14,16 @@ export interface Row {
 /** The figures of one fault. */
 export interface Tally {
   readonly streams: number;
-  /** Streams whose client got text. */
+  /** Streams whose client received text. */
   readonly seen: number;
-  /** Those of which the text that was seen begins a stored text. */
+  /** Streams of which the received text is a prefix of a stored text. */
   readonly kept: number;
   readonly twice: number;
-  /** Sentences about what is not as it must be. */
+  /** Sentences that describe each failure. */
   readonly wrong: readonly string[];
 }
 
-/** Which message belongs to which conversation. */
+/** The id of a message, and its conversation. */
 export interface StoredId {
   readonly id: string;
   readonly conversation_id: string | null;
@@ -32,14 +32,14 @@ export interface StoredId {
 /** The rows of a fault's database. */
 export interface Stored {
   ids(): Promise<readonly StoredId[]>;
-  /** Those of some conversations. */
+  /** The rows of some conversations. */
   rowsOf(conversations: readonly string[]): Promise<readonly Row[]>;
 }
 
-/** Conversations judged at a time: their texts may be large. */
+/** Number of conversations that are judged together; limited because their texts may be large. */
 const BATCH = 200;
 
-/** Judges all conversations of a fault by all rows of its database. */
+/** Judges all conversations of a fault against all rows of its database. */
 export async function judgeAll(
   conversations: readonly Conversation[],
   stored: Stored,
@@ -99,25 +99,25 @@ function wrongInRow(conversation: Conversation, row: Row): string[] {
   return wrong;
 }
 
-/** Who left in the middle may have been noticed only after the finish marker had passed. */
+/** The outcomes that are correct for a stream. If a client left in the middle, the server may have noticed only after the finish marker. */
 function outcomesOf(
   { ask, leave, sawFinish, mayBeInterrupted }: Conversation,
   whole: boolean,
 ): string[] {
-  // Of an answer that its handler compresses the marker is not known, so only the end of the response is held.
+  // In an answer that its handler compresses the marker is not recognised, so only the end of the response is held.
   const isHeld = ask.handler !== 'encoded';
   if (sawFinish && isHeld) return ['completed'];
   if (sawFinish && !whole) return [];
   const stayed = sawFinish ? ['completed'] : [];
   const outcomes = leave === undefined ? stayed : ['disconnected', 'completed'];
   if (!mayBeInterrupted) return outcomes;
-  // The finish marker may have been on its way to the client when the process ended.
+  // The finish marker may have been sent but not received when the process ended.
   if (whole) return ['completed', 'disconnected', 'interrupted'];
-  // Who had left before the process was asked to end has ended the stream, whatever came after.
+  // A client that had left before the signal has ended the stream, whatever came after.
   return leave === undefined ? ['interrupted'] : ['interrupted', 'disconnected'];
 }
 
-/** What `complete` may be: a client that left is waited for by nobody but the process. */
+/** The correct values of `complete`. After a client leaves, only the end of the process cuts its answer short. */
 function completesOf({ mayBeInterrupted }: Conversation, outcome: string): boolean[] {
   if (outcome === 'completed') return [true];
   if (outcome === 'interrupted') return [false];

@@ -1,6 +1,6 @@
 /**
- * `npm run test:faults`: thousands of streams through real processes and a real PostgreSQL while one thing after the
- * other is broken, and one table. Exits with 0 only if nothing was lost, doubled or miscounted; 2 for wrong arguments.
+ * `npm run test:faults`: runs thousands of streams through real processes and a real PostgreSQL, with one fault after the other, and prints
+ * one table. Exits with 0 only if nothing was lost, saved twice or miscounted; with 2 for wrong arguments.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -116,7 +116,7 @@ async function runFault(fault: Fault): Promise<Result> {
     const seconds = (Date.now() - startedAt) / 1000;
     return { ...tally, title: fault.title, seconds, wrong, notes: bench.notes };
   } catch (error) {
-    // What was thrown before is most likely why this could not end.
+    // The earlier error is most likely the cause of this one.
     thrown.push(error instanceof Error ? error.message : String(error));
     throw new Error(`${fault.title}: ${thrown.join('; then ')}`);
   } finally {

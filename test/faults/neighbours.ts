@@ -1,4 +1,4 @@
-/** Several processes on one journal directory: who is dead, who only looks like it, and who takes what. */
+/** Several processes on one journal directory: whether dead owners are distinguished from live ones, and their streams taken over. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import type { Conversation } from './conversation.ts';
 import type { Fault } from './fault.ts';
 import { waitUntil } from './wait.ts';
 
-/** One of two is killed; two successors race for what it left. Then one is killed and no successor comes. */
+/** One of two processes is killed; two successors compete for its streams. Then one is killed and no successor is started. */
 export const shared: Fault = {
   name: 'two-processes',
   title: 'two processes, one journal, one dies',
@@ -29,7 +29,8 @@ export const shared: Fault = {
     const again = Promise.all([bench.run(living, second), bench.run(successor, rest)]);
     await bench.tokens(second, quarter * bench.random.int(5, 15));
     await living.kill();
-    // Nobody starts again: those who live find it by themselves. The clients it never served are served now.
+    // No process is started: the running ones find the streams by themselves. After that the killed one is started for its remaining
+    // clients.
     const helped = waitUntil('what the dead one left is found', () => found(bench, second));
     await helped;
     await living.start();
@@ -43,7 +44,7 @@ async function found(bench: Bench, conversations: readonly Conversation[]): Prom
   return seen.every(({ id }) => stored.has(id));
 }
 
-/** Two that are pid 1 both, one of them stopped: first it answers for itself, then it is taken for dead. */
+/** Two processes that are both pid 1, one of them stopped: first it counts as alive by its socket, then it is taken for dead. */
 export const frozen: Fault = {
   name: 'pid-1-frozen',
   title: 'two that are pid 1, the live owner stopped',
@@ -76,7 +77,7 @@ export const frozen: Fault = {
   },
 };
 
-/** No socket to ask, and an owner file that nobody has renewed for two minutes: as on another machine. */
+/** Removes the socket, and makes the owner file two minutes old: as if the owner were on another machine. */
 function pretendDead(home: string): void {
   rmSync(join(home, 'alive.sock'));
   const then = new Date(Date.now() - 120_000);
@@ -84,8 +85,8 @@ function pretendDead(home: string): void {
 }
 
 /**
- * Whether one of `apps`, of which the last has just started, has streams of somebody else. Each looks at its start, and
- * the others may look again at any moment.
+ * Whether one of `apps` has taken over streams of another process; the last of them has just started. Each app searches at its start, and
+ * the others may search again at any time.
  */
 async function takenBy(bench: Bench, apps: readonly App[], expected: boolean): Promise<boolean> {
   const recovered = async (): Promise<boolean> => {
@@ -95,7 +96,7 @@ async function takenBy(bench: Bench, apps: readonly App[], expected: boolean): P
     return all.some((count) => (count ?? 0) > 0);
   };
   if (expected) return waitUntil('one of them takes over', recovered);
-  // Its own answer to a stream comes after its look around: one more stream, and it has looked.
+  // An app answers its first stream after its search: after one more stream it has searched.
   for (const app of apps.slice(-1)) await bench.run(app, bench.draw(1));
   return recovered();
 }

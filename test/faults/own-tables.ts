@@ -1,4 +1,4 @@
-/** The tables of docs/own-table.md: each example saves while clients leave, the database is away and the process is killed. */
+/** The tables of docs/own-table.md: each example saves while clients leave, the database is stopped and the process is killed. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { STORES } from '../examples/stores.ts';
@@ -9,11 +9,11 @@ import type { Conversation } from './conversation.ts';
 import type { Fault } from './fault.ts';
 import { waitUntil } from './wait.ts';
 
-/** An app for each example, all at once over one database, with one journal directory in which each has a name of its own. */
+/** One app for each example, all at the same time over one database and one journal directory, each with its own journal name. */
 export const ownTables: Fault = {
   name: 'own-tables',
   title: 'own tables: database away, SIGKILL',
-  // A process for each example writes to one disk, and the database is away for most of the time.
+  // The processes of all examples write to one disk, and the database is stopped for most of the time.
   mayBeUnconfirmed: true,
   run: async (bench, streams) => {
     await makeTables(bench);
@@ -29,7 +29,7 @@ export const ownTables: Fault = {
   },
 };
 
-/** The example's own tables, and a view of them where the suite looks for messages. */
+/** Creates the tables of the examples, and a view of them under the name that the suite queries. */
 async function makeTables(bench: Bench): Promise<void> {
   await bench.query('DROP TABLE lastchunk_messages');
   await bench.query(readFileSync(join(ROOT, 'examples/schema.sql'), 'utf8'));
@@ -37,7 +37,7 @@ async function makeTables(bench: Bench): Promise<void> {
   await bench.rows();
 }
 
-/** The database crashes, then the processes, which come back before the database does. */
+/** The database crashes, then the processes; these start again before the database does. */
 async function killedWhileAway(bench: Bench, apps: readonly App[], share: number): Promise<void> {
   const drawn = await drawKnown(bench, apps.length * share, true);
   const over = runShares(bench, apps, drawn, Math.ceil(share / 2));
@@ -51,7 +51,7 @@ async function killedWhileAway(bench: Bench, apps: readonly App[], share: number
   await bench.settled();
 }
 
-/** The database crashes, and every client that stays has its whole answer all the same. */
+/** The database crashes; every client that stays receives its whole answer nevertheless. */
 async function away(bench: Bench, apps: readonly App[], share: number): Promise<void> {
   const drawn = await drawKnown(bench, apps.length * share, false);
   const over = runShares(bench, apps, drawn, share);
@@ -62,7 +62,7 @@ async function away(bench: Bench, apps: readonly App[], share: number): Promise<
   await bench.settled();
 }
 
-/** Every app gets the same number of them. */
+/** Runs the same number of conversations on each app. */
 async function runShares(
   bench: Bench,
   apps: readonly App[],
@@ -76,7 +76,7 @@ async function runShares(
   await Promise.all(shares);
 }
 
-/** Their conversations are there, as those of an app are: a message of another one is not written. */
+/** Draws streams and inserts their conversations first, as an app does: a message of an unknown conversation is not saved. */
 async function drawKnown(
   bench: Bench,
   count: number,

@@ -14,15 +14,15 @@ export interface PgBouncer {
   stop(): Promise<void>;
 }
 
-/** Whether there is such a program. */
+/** Whether the program is installed. */
 export function hasPgBouncer(): boolean {
   return spawnSync('pgbouncer', ['--version'], { stdio: 'ignore' }).error === undefined;
 }
 
-/** Starts one in transaction mode, with fewer connections to the server than the guard has to it. */
+/** Starts a pooler in transaction mode, with fewer connections to the server than the guard has to the pooler. */
 export async function startPgBouncer(serverPort: number): Promise<PgBouncer> {
   const port = await freePort();
-  // Not below the suite's own directory: PgBouncer does not run as root, and reads this as somebody else.
+  // Not below the suite's directory, because PgBouncer does not run as root and reads this as another user.
   const directory = mkdtempSync(join(tmpdir(), 'lastchunk-bouncer-'));
   chmodSync(directory, 0o755);
   const users = join(directory, 'users.txt');

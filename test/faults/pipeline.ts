@@ -2,21 +2,21 @@
 import { connect, type Socket } from 'node:net';
 import type { Reader } from './client.ts';
 
-/** One request of a pipeline, and who reads its answer. */
+/** One request of a pipeline, and the reader of its answer. */
 export interface Piped {
   readonly path: string;
   readonly body: string;
   readonly reader: Reader;
 }
 
-/** Sends all of them and reads until the last answer is whole or the connection is over. Never rejects. */
+/** Sends all requests and reads until the last answer is whole or the connection is closed. Never rejects. */
 export function pipeline(base: string, all: readonly Piped[], patienceMs: number): Promise<void> {
   const { hostname, port, host } = new URL(base);
   return new Promise((resolve) => {
     const socket = connect(Number(port), hostname);
     const answers = new AnswerParser(all.map(({ reader }) => reader));
     socket.setTimeout(patienceMs, () => socket.destroy());
-    // Refused, reset or cut: what came before it counts.
+    // Refused, reset or cut: what was received before counts.
     socket.on('error', () => {});
     socket.on('close', () => resolve());
     socket.on('data', (bytes) => answers.feed(bytes) && socket.destroy());
@@ -34,12 +34,12 @@ function write(
   );
 }
 
-/** Takes answers apart that come behind each other, with chunked bodies or with a length. */
+/** Parses consecutive answers, with a chunked body or a length. */
 class AnswerParser {
   readonly #readers: readonly Reader[];
   #at = 0;
   #bytes = Buffer.alloc(0);
-  /** Bytes of the body that are still to come; `chunked` between two chunks, `undefined` before the head. */
+  /** Remaining bytes of the body or chunk; `chunked` between two chunks, `undefined` before the head. */
   #left: number | 'chunked' | undefined;
   #isChunked = false;
 
@@ -54,7 +54,7 @@ class AnswerParser {
     return this.#at >= this.#readers.length;
   }
 
-  /** False when more has to come. */
+  /** False when more bytes are needed. */
   #step(): boolean {
     const reader = this.#readers[this.#at];
     if (reader === undefined) return false;
@@ -64,7 +64,7 @@ class AnswerParser {
   }
 
   #readHead(reader: Reader): boolean {
-    // The empty line behind the last chunk of the answer before.
+    // The empty line after the last chunk of the previous answer.
     if (this.#bytes.toString('latin1', 0, 2) === '\r\n') this.#bytes = this.#bytes.subarray(2);
     const line = this.#takeThrough('\r\n\r\n');
     if (line === undefined) return false;
@@ -85,7 +85,7 @@ class AnswerParser {
   #readSize(): boolean {
     const line = this.#takeThrough('\r\n');
     if (line === undefined) return false;
-    // The line break behind the last chunk.
+    // The line break after the previous chunk.
     if (line === '') return true;
     this.#left = Number.parseInt(line, 16);
     if (this.#left > 0) return true;

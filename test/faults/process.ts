@@ -1,4 +1,4 @@
-/** The process ends: without warning, as it is asked to, and when it is asked twice. */
+/** The process ends: by SIGKILL, by SIGTERM, and by a second SIGTERM. */
 import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from './app.ts';
@@ -8,7 +8,7 @@ import type { Conversation } from './conversation.ts';
 import type { Fault } from './fault.ts';
 import { waitUntil } from './wait.ts';
 
-/** SIGKILL at random moments while streams run, and a start on the same journal, until all streams are done. */
+/** SIGKILL at random moments while streams run, then a start on the same journal, until all streams have ended. */
 export const killed: Fault = {
   name: 'sigkill',
   title: 'SIGKILL at random moments, restart',
@@ -28,7 +28,7 @@ export const killed: Fault = {
   },
 };
 
-/** Enough for a process with some hundred streams; half of it is for streams to end by themselves. */
+/** Enough for a process with a few hundred streams; half of it is for streams to end by themselves. */
 const CLOSE_MS = 3_000;
 
 /** SIGTERM with 200 live streams, all of them slower than the deadline allows. Then again, with a second signal. */
@@ -40,7 +40,7 @@ export const terminated: Fault = {
     const live = Math.max(200, streams - 20);
     const once = await underWay(bench, live);
     const ended = await app.close();
-    // Now, before anybody starts again: what was not committed has to be on disk.
+    // Checked before the next start: a message that was not committed must be on disk.
     const kept = (await bench.rows()).length + (ended.closed?.journaled ?? 0);
     bench.check(ended.code === 0, `SIGTERM ended it with ${ended.signal ?? ended.code}`);
     bench.check(ended.closed?.lost === 0, `close(): ${JSON.stringify(ended.closed)}`);
@@ -69,13 +69,13 @@ function arrived(conversations: readonly Conversation[]): number {
   return conversations.reduce((sum, { tokens }) => sum + tokens, 0);
 }
 
-/** Clients that ask again over the same connection as soon as they have their answer. */
+/** Number of clients that send the next request on the same connection as soon as they have an answer. */
 const KEEP_ALIVE_CLIENTS = 40;
 
-/** So many streams are one SIGTERM: a run of 2 000 has fifty. */
+/** One SIGTERM for this many streams: a run of 2 000 has fifty. */
 const STREAMS_PER_SIGTERM = 40;
 
-/** SIGTERM again and again while 40 clients ask for answers that are written in one turn. */
+/** Repeated SIGTERM while 40 clients request answers that are written in one turn. */
 export const keptAlive: Fault = {
   name: 'sigterm-keep-alive',
   title: 'SIGTERM under keep-alive load, one-turn answers',
@@ -97,7 +97,7 @@ export const keptAlive: Fault = {
   },
 };
 
-/** One connection, one answer after the other. */
+/** A client that requests one answer after the other on one connection. */
 async function askOn(
   bench: Bench,
   app: App,
@@ -109,7 +109,7 @@ async function askOn(
     for (const conversation of bench.draw(1, { mayBeInterrupted: true, atOnce: true })) {
       await converse(conversation, base, agent);
       if (conversation.sawFinish) load.onAnswer();
-      // Refused or reset: nobody listens there any more.
+      // Refused or reset: the app does not listen any more.
       if (conversation.status === undefined) await sleep(20);
     }
   }

@@ -1,4 +1,4 @@
-/** The clients of the soak: of every kind, each with choices of its own, so that one seed gives each the same ones again. */
+/** The clients of the soak, of every kind. Each has its own random numbers, so that one seed repeats the choices of each. */
 import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRandom, type Random } from '../../demo/random.ts';
@@ -7,7 +7,7 @@ import type { Bench } from './bench.ts';
 import { converse, converseHttp2, conversePipelined } from './client.ts';
 import { HANDLERS, type Conversation, type Drawing } from './conversation.ts';
 
-/** A stream, and when its client was there; milliseconds of `performance.now()`. */
+/** A stream, and when its client began and ended; milliseconds of `performance.now()`. */
 export interface Ran {
   readonly one: Conversation;
   readonly kind: ClientKind;
@@ -17,7 +17,7 @@ export interface Ran {
 
 export type ClientKind = 'own' | 'keep-alive' | 'http2' | 'pipelined' | 'slow';
 
-/** Some kinds more often than others. */
+/** The kinds to draw from; some are listed several times to be drawn more often. */
 const KINDS: readonly [ClientKind, ...ClientKind[]] = [
   'own',
   'own',
@@ -30,19 +30,19 @@ const KINDS: readonly [ClientKind, ...ClientKind[]] = [
   'slow',
 ];
 
-/** What a token of a slow client is multiplied by: more than the buffers of its connection hold. */
+/** How often a token of a slow client is repeated: more than the buffers of its connection can hold. */
 const LARGE = 1_500;
 
-/** What a client works with. */
+/** The environment of a client. */
 export interface ClientWorld {
   readonly bench: Bench;
   readonly apps: readonly [App, ...App[]];
   readonly isOver: () => boolean;
-  /** Told of each stream as it begins. */
+  /** Called for each stream when it begins. */
   readonly onRun: (ran: Ran) => void;
 }
 
-/** Asks one answer after the other, each in a way of its own, of whichever process listens. */
+/** Requests one answer after the other, each of a randomly drawn kind, from a process that listens. */
 export async function runClient(world: ClientWorld, seed: number): Promise<void> {
   const random = createRandom(seed);
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -74,7 +74,7 @@ async function ask(world: ClientWorld, random: Random, to: To): Promise<void> {
     each.toMs = performance.now();
     each.one.over();
   }
-  // Nobody listens there any more.
+  // The app does not listen any more.
   const isRefused = drawn.every(({ status }) => status === undefined);
   await sleep(isRefused ? 50 : random.int(0, 100));
 }

@@ -1,7 +1,6 @@
 /**
- * The random soak: two processes on one journal under mixed load, one event after the other, all drawn from the seed. At
- * the end every stream is held against its row as after any other fault; the first that is wrong is told with the events
- * that happened while it ran.
+ * The random soak: two processes on one journal under mixed load, with one event after the other, all drawn from the seed. At the end every
+ * stream is compared with its row as after any other fault; the first failure is reported with the events that happened during its stream.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -19,21 +18,21 @@ import { waitUntil } from './wait.ts';
 /** Clients at the same time. */
 const CLIENTS = 24;
 
-/** A soak, and what it can say about itself. */
+/** A soak, and its reports. */
 export interface Soak {
   readonly fault: Fault;
-  /** Streams and events so far, by kind. */
+  /** Counts of streams and events so far, by kind. */
   summary(): string;
-  /** The first of these sentences, by the time of its stream, and what happened while that ran. */
+  /** The first of these sentences by the time of its stream, and the events during that stream. */
   explainFirst(wrong: readonly string[]): string;
 }
 
-/** What a soak is made of. */
+/** Options of a soak. */
 export interface SoakOptions {
   readonly durationMs: number;
-  /** Gives each client, and the events, the same choices again. */
+  /** Repeats the choices of each client and of the events. */
   readonly seed: number;
-  /** Told what cannot be done here. */
+  /** Receives a line about faults that cannot run here. */
   readonly say: (line: string) => void;
 }
 
@@ -55,7 +54,7 @@ interface Happened {
   toMs: number;
 }
 
-/** A soak of so long. */
+/** Creates a soak. */
 export function createSoak({ durationMs, seed, say }: SoakOptions): Soak {
   const happened: Happened[] = [];
   const ran: Ran[] = [];
@@ -112,7 +111,7 @@ export function createSoak({ durationMs, seed, say }: SoakOptions): Soak {
   };
 }
 
-/** One event after the other, until then. */
+/** Causes one event after the other until `untilMs`. */
 async function happen(world: World, untilMs: number, happened: Happened[]): Promise<void> {
   const { random, apps } = world;
   while (performance.now() < untilMs) {
@@ -125,7 +124,7 @@ async function happen(world: World, untilMs: number, happened: Happened[]): Prom
   }
 }
 
-/** What is known of a stream: its client, what it saw, what happened meanwhile, what the apps said of it. */
+/** Describes a stream: its client, what it received, the events during it, and the log lines about it. */
 function describe(
   { one, kind, fromMs, toMs }: Ran,
   about: { readonly happened: readonly Happened[]; readonly startMs: number; readonly log: string },
@@ -230,7 +229,10 @@ function drawKind({ random, disk }: World): string {
   return kinds[random.int(0, kinds.length - 1)] ?? 'kill';
 }
 
-/** The database works meanwhile, and the next event waits until the journals do again: one witness is always there. */
+/**
+ * During a disk fault the database works, and the next event waits until the journals have recovered: so database or disk is always
+ * available.
+ */
 async function breakDisk({ bench, random, apps, disk }: World, fault: string): Promise<void> {
   disk?.(fault);
   await sleep(random.int(200, 2_000));
@@ -250,7 +252,7 @@ function readOnly(setting: string): string {
   return `BEGIN READ WRITE; DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ${setting}', current_database()); END $$; COMMIT`;
 }
 
-/** What is set for this database alone. */
+/** The settings of this database alone. */
 const SETTINGS = `SELECT 1 FROM pg_db_role_setting
   WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 
@@ -259,7 +261,7 @@ interface Shim {
   readonly set: (fault: string) => void;
 }
 
-/** Compiles the library that makes the disk fail; `undefined` where there is no compiler. */
+/** Compiles the library that injects disk faults; `undefined` where there is no compiler. */
 function buildShim(directory: string): Shim | undefined {
   const source = fileURLToPath(new URL('disk-shim.c', import.meta.url));
   const library = join(directory, 'disk-shim.so');

@@ -1,11 +1,11 @@
-/** The one table that the suite ends with. */
+/** The table that the suite prints at its end. */
 import type { Tally } from './judge.ts';
 
-/** What came of one fault. */
+/** The result of one fault. */
 export interface Result extends Tally {
   readonly title: string;
   readonly seconds: number;
-  /** Figures of its own. */
+  /** Further figures of this fault. */
   readonly notes: readonly string[];
 }
 

@@ -1,10 +1,10 @@
-/** Waiting for facts, never for times. */
+/** Waits for conditions, never for a fixed time. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Only a very slow machine or a real mistake ever meets it. */
+/** Only a very slow machine or a real failure reaches this limit. */
 const LIMIT_MS = 90_000;
 
-/** The first truthy answer of `check`; rejects after a minute and a half, saying what was waited for. */
+/** The first truthy result of `check`; rejects after a minute and a half, with the name of the condition. */
 export async function waitUntil<T>(
   what: string,
   check: () => T | Promise<T>,
@@ -13,7 +13,7 @@ export async function waitUntil<T>(
   while (Date.now() < givesUpAt) {
     const answer = await check();
     if (answer) {
-      // The type says what truthiness has just shown.
+      // The `if` has shown that the value is truthy.
       return answer as Exclude<T, undefined | null | false | 0 | ''>;
     }
     await sleep(20);

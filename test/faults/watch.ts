@@ -1,30 +1,30 @@
-/** Scrapes an app at random moments and checks what has to hold at every single one of them. */
+/** Scrapes an app at random moments and checks the conditions that must hold at any moment. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../../demo/random.ts';
 import { parseScrape, type Scrape } from '../support/scrape.ts';
 import type { App } from './app.ts';
 
-/** A watch over one app. */
+/** Watches one app. */
 export interface Watch {
-  /** What the app says now; `undefined` when nobody answers. */
+  /** The metrics of the app now; `undefined` when it does not answer. */
   scrape(): Promise<Scrape | undefined>;
-  /** Scrapes so far. */
+  /** Number of scrapes so far. */
   readonly count: number;
   stop(): Promise<void>;
 }
 
-/** What a watch has to know. */
+/** Options of a watch. */
 export interface WatchOptions {
   /** See `Fault`. */
   readonly mayBeUnconfirmed: boolean;
-  /** Told everything that does not hold. */
+  /** Called for each condition that does not hold. */
   readonly onWrong: (what: string) => void;
 }
 
-/** Longer than a scrape takes, shorter than a process may be stopped by a signal. */
+/** Longer than a scrape takes: only a scrape of a stopped or dead process reaches it. */
 const SCRAPE_TIMEOUT_MS = 5_000;
 
-/** Watches `app`, also over restarts. */
+/** Watches `app`, including its restarts. */
 export function watch(
   app: App,
   random: Random,
@@ -44,7 +44,7 @@ export function watch(
       wrongIn(found, mayBeUnconfirmed).forEach(onWrong);
       return found;
     } catch {
-      // Killed, stopped or closing: nobody there is no statement about the numbers.
+      // Killed, stopped or closing: without an answer there is nothing to check.
       return undefined;
     }
   };
@@ -69,7 +69,7 @@ export function watch(
 
 const ROUTE = { route: '/chat/:id' };
 
-/** Expected saves are counted apart from results: they must agree at any moment. */
+/** Expected saves and results are counted independently, and must agree at any moment. */
 function wrongIn(scrape: Scrape, mayBeUnconfirmed: boolean): string[] {
   const expected = scrape.sum('lastchunk_saves_expected_total', ROUTE);
   const results = scrape.sum('lastchunk_saves_total', ROUTE);
@@ -86,7 +86,7 @@ function wrongIn(scrape: Scrape, mayBeUnconfirmed: boolean): string[] {
   return wrong;
 }
 
-/** With a database that comes back, or a disk that has room, none of these ever moves. */
+/** None of these increases, because the database comes back or the disk has space. */
 const NEVER = [
   { name: 'lastchunk_saves_total', labels: { result: 'lost' } },
   { name: 'lastchunk_saves_total', labels: { result: 'missing' } },
@@ -94,5 +94,5 @@ const NEVER = [
   { name: 'lastchunk_journal_recovered_total', labels: { result: 'refused' } },
 ] as const;
 
-/** With one witness in reach, no terminal frame goes without a word of either. */
+/** While database or disk is available, no terminal frame is sent unconfirmed. */
 const UNCONFIRMED = { name: 'lastchunk_holds_total', labels: { released: 'unconfirmed' } } as const;

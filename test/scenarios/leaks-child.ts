@@ -1,6 +1,6 @@
 /**
- * A process whose clients all leave, and that then looks at what they left in it. Needs `--expose-gc`. Argument: the
- * database's URL. Prints a `LeakReport`.
+ * A process whose clients all leave, and which then counts what is still in its memory. Needs `--expose-gc`. Argument: the database's URL.
+ * Prints a `LeakReport`.
  */
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -18,26 +18,26 @@ import { chatChunk } from '../support/frames.ts';
 import { parseScrape } from '../support/scrape.ts';
 import { turns, until } from '../support/until.ts';
 
-/** What is alive in the process after a full collection. */
+/** What exists in the process after a full garbage collection. */
 interface Remains {
   readonly heap: number;
   readonly timers: number;
   readonly serverListeners: number;
-  /** Responses that were not collected. */
+  /** Number of responses that were not collected. */
   readonly responses: number;
   readonly active: number;
   readonly pending: number;
   readonly finishing: number;
 }
 
-/** What the process says at its end. */
+/** The report that the process prints at its end. */
 export interface LeakReport {
   readonly warmUp: number;
   readonly streams: number;
   readonly rows: number;
   readonly before: Remains;
   readonly after: Remains;
-  /** Of one connection that carried many streams, by event. */
+  /** Listeners of one connection with many streams, by event: after the first stream, and after the last. */
   readonly socketListenersAtFirst: Listeners;
   readonly socketListeners: Listeners;
 }
@@ -94,7 +94,7 @@ async function leave(name: string): Promise<void> {
   const reply = await respond(name, false);
   await once(reply, 'data');
   reply.on('error', () => {
-    // It leaves before the end: that is what this is about.
+    // The client leaves before the end on purpose.
   });
   reply.socket.destroy();
 }
@@ -120,7 +120,7 @@ async function remains(): Promise<Remains> {
   };
   await until('all are over', async () => (await scrape()).active === 0);
   await keep.flush();
-  // Finalizers run in turns of their own, and what they free is free one collection later.
+  // Finalizers run in later turns, and what they release is collected only by the next collection.
   for (let round = 0; round < 5; round += 1) {
     await turns();
     gc?.();
@@ -142,7 +142,7 @@ function listenersOf(emitter: NodeJS.EventEmitter): Listeners {
   );
 }
 
-/** Many streams one after the other on one connection. */
+/** Requests many streams one after the other on one connection. */
 async function oneConnection(): Promise<[Listeners, Listeners]> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const ask = async (): Promise<Listeners> => {

@@ -1,6 +1,6 @@
 /**
- * A process with a heap of 512 MiB and more answers than fit into it. Arguments: the database's URL, and what it is to do.
- * Prints a `MemoryReport`.
+ * A process with a heap of 512 MiB and more answers than fit into it. Arguments: the database's URL, and the name of the scenario. Prints a
+ * `MemoryReport`.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -15,13 +15,13 @@ import { postgres } from '../../src/postgres/index.ts';
 import { createGate } from '../support/controllable-upstream.ts';
 import { until } from '../support/until.ts';
 
-/** What the process says at its end. */
+/** The report that the process prints at its end. */
 export interface MemoryReport {
   readonly answers: number;
-  /** Rows that are complete and hold every byte. */
+  /** Number of rows that are complete and contain every byte. */
   readonly whole: number;
   readonly rows: number;
-  /** First results of saves, by their names. */
+  /** Counts of first results of saves, by result. */
   readonly results: Readonly<Record<string, number>>;
   readonly internalErrors: readonly string[];
   readonly captureBytes: number;
@@ -30,8 +30,8 @@ export interface MemoryReport {
 const MIB = 1024 * 1024;
 
 /**
- * `large`: read, and ended in one tick, so that all are due at once; `abandoned`: left when it has begun, character by
- * character, and finished without its client.
+ * `large`: clients read to the end, and all answers end in one tick, so that all messages are due at once; `abandoned`: clients leave after
+ * the beginning, which is written character by character, and the answers are finished without them.
  */
 const SCENARIOS = {
   large: { answers: 20, letters: 0, pieces: 320, pieceBytes: 64 * 1024, leaves: false },
@@ -91,7 +91,7 @@ async function visit(): Promise<void> {
   // `once` resolves to the arguments of the event.
   const [reply] = (await once(request, 'response')) as [IncomingMessage];
   reply.on('error', () => {
-    // It was left on purpose.
+    // The client left on purpose.
   });
   if (!leaves) {
     reply.resume();
@@ -116,7 +116,7 @@ interface Counted {
   readonly whole: number;
 }
 let counted: Counted = { rows: 0, whole: 0 };
-// What was journaled comes by replay.
+// Messages in the journal are saved by the replay.
 await untilLong(async () => {
   const found = await reader.query<Counted>(sql, [hash.copy().digest('hex')]);
   counted = found.rows[0] ?? counted;
@@ -131,7 +131,7 @@ await keep.close({ deadlineMs: 10_000 });
 await rm(path, { recursive: true, force: true });
 process.stdout.write(JSON.stringify(report));
 
-/** On a busy machine some of this takes longer than `until` waits. */
+/** Waits longer than `until`, for busy machines. */
 async function untilLong(check: () => boolean | Promise<boolean>): Promise<void> {
   for (let tries = 0; tries < 6; tries += 1) {
     const done = await until('it is done', check).catch(() => false);

@@ -1,6 +1,6 @@
 /**
- * An app whose answers leave memory early, and go on after their end. Arguments: the database's URL and the journal's path. Prints its
- * own URL. `POST /chat/:id` writes two MiB and its finish marker, `POST /go` has all of them say more.
+ * An app whose answers leave memory early, and continue after their finish marker. Arguments: the database's URL and the journal's path.
+ * Prints its own URL. `POST /chat/:id` writes two MiB and a finish marker, `POST /go` writes more to all answers.
  */
 import type { Response } from 'express';
 import express from 'express';

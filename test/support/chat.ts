@@ -1,4 +1,4 @@
-/** A chat app as the README has it, over a fixture. */
+/** A chat app like the one in the README, over a fixture. */
 import type { RequestHandler } from 'express';
 import type { GuardOptions } from '../../src/index.ts';
 import { chatChunk } from './frames.ts';
@@ -7,7 +7,7 @@ import { serve } from './test-server.ts';
 import type { ControllableUpstream } from './controllable-upstream.ts';
 import { openClient, type HttpClient } from './http-client.ts';
 
-/** Serves `POST /chat/:id` and `DELETE /streams/:streamId`; `ask` posts to a conversation. */
+/** Serves `POST /chat/:id` and `DELETE /streams/:streamId`; `ask` sends a POST to a conversation. */
 export async function createChat(
   fixture: FullFixture,
   handler: RequestHandler,
@@ -16,7 +16,7 @@ export async function createChat(
   const app = createApp();
   const guard = fixture.keep.guard({
     message: (req) => ({ conversationId: req.params['id'] }),
-    // A busy machine is no outage: what is journaled here is so because the store is away.
+    // Long, so that a message is journaled only because the store is unavailable, not because the machine is busy.
     confirmTimeoutMs: 30_000,
     ...options,
   });
@@ -29,7 +29,7 @@ export async function createChat(
     testServer,
     ask: (id = 'c1'): Promise<HttpClient> =>
       openClient(testServer, `/chat/${id}`, { method: 'POST' }),
-    /** What a Stop button does. */
+    /** Stops the stream, like a Stop button. */
     stop: async (httpClient: HttpClient): Promise<Response> => {
       const id = httpClient.reply?.headers['x-stream-id'] ?? 'none';
       return fetch(`${testServer.url}/streams/${id}`, { method: 'DELETE' });
@@ -37,7 +37,7 @@ export async function createChat(
   };
 }
 
-/** The handler of the oldest tutorials: a loop, a write, an end. */
+/** A simple handler, as in tutorials: it writes each chunk in a loop, and ends. */
 export function relay(upstream: ControllableUpstream): RequestHandler {
   return async (_, res) => {
     if (!res.headersSent) res.setHeader('content-type', 'text/event-stream');

@@ -1,6 +1,6 @@
 /**
- * An app as the README has it, in a process that can be killed. Arguments: the database's URL and the journal's path.
- * Prints its own URL. Every fourth conversation comes to an end; the others talk for ever.
+ * An app like the one in the README, in a process that can be killed. Arguments: the database's URL and the journal's path. Prints its own
+ * URL. Every fourth conversation ends; the others never do.
  */
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,7 +18,7 @@ app.post('/chat/:id', guard, async (req, res) => {
   res.type('text/event-stream');
   for (let token = 0; Number(id) % 4 !== 0 || token < 20; token += 1) {
     res.write(chatChunk({ content: `token ${id}.${token} ` }));
-    // Several in one tick, as a model's deltas come.
+    // Several tokens in one tick, like the deltas of a model.
     if (token % 5 === 4) await delay(1);
   }
   res.end(chatChunk({}, 'stop'));

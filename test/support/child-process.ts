@@ -1,4 +1,4 @@
-/** An app in a process of its own, which can be killed and stopped, clients that read what it says, and who comes after it. */
+/** Starts apps in child processes, which can be killed and stopped; and clients that read their answers. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -9,14 +9,13 @@ import { onTestFinished } from 'vitest';
 export interface App {
   readonly url: string;
   kill(): Promise<void>;
-  /** Stops it in the midst of whatever it does. */
+  /** SIGSTOP: stops the process at any point of its work. */
   freeze(): void;
   thaw(): void;
 }
 
 /**
- * Serves `POST /chat/:id` as the README has it. Every fourth conversation comes to an end; the others talk for ever. Gone
- * when the test is.
+ * Serves `POST /chat/:id` like the app in the README. Every fourth conversation ends; the others never do. Killed at the end of the test.
  */
 export function startApp(connectionString: string, journal: string): Promise<App> {
   const script = fileURLToPath(new URL('child-process-app.ts', import.meta.url));
@@ -24,8 +23,8 @@ export function startApp(connectionString: string, journal: string): Promise<App
 }
 
 /**
- * The same without a journal and with a relay, over tables that are there, or a Redis on that port: other instances resume and
- * finish its streams. With `ahead`, bytes leave when the relay has them.
+ * The same without a journal and with a relay, over existing tables or the Redis on `redisPort`: other instances resume and finish its
+ * streams. With `ahead`, bytes are sent only after the relay has them.
  */
 export function startReplicaApp(
   connectionString: string,
@@ -37,7 +36,7 @@ export function startReplicaApp(
   return startScript(script, [connectionString, port, ahead ? 'ahead' : '']);
 }
 
-/** Runs a script that prints its URL. Gone when the test is. */
+/** Runs a script that prints its URL. Killed at the end of the test. */
 export async function startScript(script: string, args: readonly string[]): Promise<App> {
   const child = spawn(process.execPath, ['--import', 'tsx', script, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -64,15 +63,15 @@ export async function startScript(script: string, args: readonly string[]): Prom
   };
 }
 
-/** What a client has got so far. */
+/** What a client has received so far. */
 export interface Listener {
   readonly text: string;
-  /** It had a proper end. */
+  /** The response had a regular end. */
   readonly whole: boolean;
   readonly over: boolean;
 }
 
-/** A client that reads as long as there is something. */
+/** Starts a client that reads until its response ends. */
 export function listen(url: string): Listener {
   const seen = { text: '', whole: false, over: false };
   const read = async (): Promise<void> => {

@@ -1,15 +1,15 @@
-/** A source of chunks under the test's control: what a model would say, when the test wants it said. */
+/** A source of chunks that a test controls: the test decides what the model sends, and when. */
 
 /** An async iterable that is filled by hand. */
 export interface ControllableUpstream extends AsyncIterable<string> {
   push(...chunks: readonly string[]): void;
   end(): void;
   fail(error: unknown): void;
-  /** True once its reader gave up (`return()` was called): an upstream that was cancelled. */
+  /** True once its reader has called `return()`: the upstream was cancelled. */
   readonly cancelled: boolean;
 }
 
-/** Creates a controlled that holds what is pushed until it is read. */
+/** Creates an upstream that stores pushed chunks until they are read. */
 export function createControllableUpstream(): ControllableUpstream {
   const waiting: string[] = [];
   let over: { readonly error?: unknown } | undefined;
@@ -61,17 +61,17 @@ export function createControllableUpstream(): ControllableUpstream {
   };
 }
 
-/** A promise with its two ends. */
+/** A promise, and the function that resolves it. */
 export interface Gate<T = void> {
   readonly promise: Promise<Awaited<T>>;
   open(value: T): void;
 }
 
-/** Something a handler waits for until the test lets it go on. */
+/** Creates a gate: a handler waits for the promise, and the test opens it. */
 export function createGate<T = void>(): Gate<T> {
   let open: (value: T) => void = () => undefined;
   const promise = new Promise<Awaited<T>>((resolve) => {
-    // A promise that is resolved with a promise waits for it.
+    // The types differ only because a promise that is resolved with a promise waits for it.
     open = resolve as (value: T) => void;
   });
   return { promise, open: (value) => open(value) };

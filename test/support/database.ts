@@ -1,4 +1,4 @@
-/** A PostgreSQL of one test file's own, and a new database for each of its tests. */
+/** A PostgreSQL server for one test file, and a new database for each of its tests. */
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { startPostgres } from './postgres.ts';
 import type { TestPostgres } from './postgres.ts';
@@ -9,7 +9,7 @@ export interface TestDatabase {
   url: string;
 }
 
-/** To be called once in a file, before its own `beforeEach`. A server that a test has stopped is running in the next. */
+/** To be called once in a file, before its own `beforeEach`. If a test has stopped the server, it is started again for the next test. */
 export function useDatabase(): TestDatabase {
   let server: TestPostgres | undefined;
   const database: TestDatabase = {

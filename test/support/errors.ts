@@ -1,11 +1,11 @@
 /** Errors as upstreams and SDKs make them. */
 
-/** An error with a code, as Node's own have. */
+/** An error with a code, like those of Node. */
 export function coded(message: string, code: string, options?: ErrorOptions): Error {
   return Object.assign(new Error(message, options), { code });
 }
 
-/** Each with the outcome and side of a stream that it ended. The shapes are those of undici and node:http. */
+/** Errors of an upstream, each with the outcome of the stream that it ends. The shapes are those of undici and node:http. */
 export const UPSTREAM_ERRORS = [
   {
     name: 'fetch, cut in the body',

@@ -8,7 +8,7 @@ export interface Family {
   readonly delta: (text: string) => string;
   /** The frame that tells a client the answer is over. */
   readonly finish: string;
-  /** What comes after it, or ''. */
+  /** What is sent after it, or ''. */
   readonly after: string;
   /** True where an end without the finish marker is `truncated`. */
   readonly needsFinish: boolean;

@@ -1,8 +1,8 @@
-/** For programs that do not tell which port they were given when asked for any. */
+/** Finds a port for programs that cannot report which free port they got. */
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 
-/** A port that was free a moment ago; somebody may take it meanwhile. */
+/** A port that was free a moment ago; another program may take it meanwhile. */
 export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');

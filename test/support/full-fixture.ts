@@ -1,6 +1,6 @@
 /**
- * The whole of lastchunk as an app has it: PostgreSQL, a journal on disk, Prometheus, OpenTelemetry and a logger,
- * and one question that looks at all of them: do they say the same?
+ * lastchunk with all its parts, as an app uses it: PostgreSQL, a journal on disk, Prometheus, OpenTelemetry and a logger; and an assertion
+ * that all of them report the same.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -39,30 +39,30 @@ export interface Row {
   readonly trace_id: string | null;
 }
 
-/** What all signals are to say about the only stream of a fixture. */
+/** What all signals must report about the only stream of a fixture. */
 export interface Verdict {
   readonly outcome: Outcome;
   readonly side: Side;
-  /** What became of the message; default `saved`. */
+  /** The result of the message; default `saved`. */
   readonly save?: SaveResult | SkipReason;
-  /** Of the row; not asked where there is none. */
+  /** The text in the row; not checked where there is no row. */
   readonly text?: string;
   readonly complete?: boolean;
   readonly revision?: number;
 }
 
-/** What a fixture may be given. */
+/** Options of a fixture. */
 export interface FullFixtureOptions extends Omit<
   LastchunkOptions,
   'observer' | 'logger' | 'metrics' | 'store'
 > {
-  /** Of the store, beside its database. Default: the table is made. */
+  /** Options of the store except its database. Default: `migrate: true`. */
   readonly postgres?: Omit<PostgresOptions, 'connectionString' | 'connection'>;
-  /** Wraps the store, for faults at our own seam. */
+  /** Wraps the store, to inject faults at its interface. */
   readonly around?: (store: MessageStore) => MessageStore;
 }
 
-/** Builds a fixture on a database of its own; everything is gone when the test is. */
+/** Builds a fixture on a new database; everything is closed and deleted at the end of the test. */
 export async function createFullFixture(
   database: TestPostgres,
   spans: () => readonly ReadableSpan[],
@@ -96,7 +96,7 @@ export async function createFullFixture(
   });
   const rows = async (): Promise<readonly Row[]> => {
     const made = "SELECT to_regclass('lastchunk_messages') IS NOT NULL AS made";
-    // The table is made before the first save, which may never come.
+    // The table is created before the first save, and there may be none.
     if ((await reader.query<{ made: boolean }>(made)).rows[0]?.made !== true) return [];
     return (await reader.query<Row>('SELECT * FROM lastchunk_messages ORDER BY started_at, id'))
       .rows;
@@ -164,7 +164,7 @@ export function createApp(framework: () => Express = express): Express {
 
 type Facts = Partial<Pick<Row, 'outcome' | 'side' | 'content' | 'complete' | 'revision'>>;
 
-/** What a verdict says of a row. */
+/** The columns of a row that a verdict names. */
 function factsIn({ outcome, side, text, complete, revision }: Verdict): Facts {
   return {
     outcome,
@@ -175,14 +175,14 @@ function factsIn({ outcome, side, text, complete, revision }: Verdict): Facts {
   };
 }
 
-/** The same facts of a row. */
+/** Returns a function that reads the same columns of a row. */
 function factsOf(verdict: Verdict): (row: Row) => Facts {
-  // The names are columns: they come from the line above.
+  // The names are columns, because `factsIn` returns columns only.
   const names = Object.keys(factsIn(verdict)) as ReadonlyArray<keyof Facts>;
   return (row) => Object.fromEntries(names.map((name) => [name, row[name]]));
 }
 
-/** One line of the stream's end, at debug; what is an error for an operator is one, and nothing else is. */
+/** Expects one line about the end of the stream, at debug; lines at error only for a result that is an error for an operator. */
 function expectLines(
   { lines, errors }: ReturnType<typeof createLogbook>,
   attempts: ReadonlyArray<string | undefined>,

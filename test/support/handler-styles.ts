@@ -1,6 +1,6 @@
 /**
- * The ways people write a streaming handler. Each copies a upstream into a response in its own manner and says what it
- * noticed of its client's leaving before it was done; a handler that notices nothing says `undefined`.
+ * The ways in which people write a streaming handler. Each copies an upstream into a response in its own way and returns how it noticed,
+ * before its end, that its client had left; `undefined` if it noticed nothing.
  */
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -15,11 +15,11 @@ import type { ControllableUpstream } from './controllable-upstream.ts';
 /** One way of writing a handler. */
 export interface HandlerStyle {
   readonly name: string;
-  /** False for the two that look at the raw socket, which nothing hides from them. */
+  /** False for the two styles that use the raw socket, from which the disconnect is not hidden. */
   readonly sheltered: boolean;
   /** True when the client has to stop reading before it leaves. */
   readonly stalls: boolean;
-  /** Copies `upstream` into `res`; resolves when the handler is done with its work. */
+  /** Copies `upstream` into `res`; resolves when the handler has finished. */
   run(
     req: IncomingMessage,
     res: ServerResponse,
@@ -83,7 +83,7 @@ const onceFinish: Run = async (req, res, upstream) => {
   return undefined;
 };
 
-/** Pushes the upstream through the AI SDK as a model's answer would come. */
+/** Passes the upstream through the AI SDK as the answer of a model. */
 const aiSdk: Run = async (_, res, upstream) => {
   let noticed: string | undefined;
   res.once('close', () => {
@@ -134,7 +134,7 @@ const responseDestroyed: Run = (_, res, upstream) =>
 const requestDestroyed: Run = (req, res, upstream) =>
   copyWhile(res, upstream, () => (req.destroyed || req.closed ? 'req.destroyed' : undefined));
 
-/** Node 24 gave requests a signal; before that there is nothing to look at. */
+/** Requests have a signal since Node 24; before that this style notices nothing. */
 const requestSignal: Run = (req, res, upstream) => {
   const { signal } = req as IncomingMessage & { readonly signal?: AbortSignal };
   return copyWhile(res, upstream, () => (signal?.aborted === true ? 'req.signal' : undefined));
@@ -184,7 +184,7 @@ function sheltered(name: string, run: Run): HandlerStyle {
   return { name, sheltered: true, stalls: false, run };
 }
 
-/** The loop most people write: look whether anybody is there, write, and end. */
+/** The most common loop: checks whether the client is connected, writes, and ends. */
 async function copyWhile(
   res: ServerResponse,
   upstream: ControllableUpstream,

@@ -1,6 +1,6 @@
 /**
- * A client that can do what no well-behaved library does: leave by FIN, by RST or by half of a connection, stop
- * reading, and look at the very bytes.
+ * A client with functions that HTTP libraries do not have: it can leave by FIN, by RST or by closing half of the connection, stop reading,
+ * and return the exact bytes.
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -8,14 +8,14 @@ import { onTestFinished } from 'vitest';
 import type { TestServer } from './test-server.ts';
 import { soon, until } from './until.ts';
 
-/** What a client may ask for. */
+/** Options of a request. */
 export interface Asking {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
 }
 
-/** A response as far as it has come. */
+/** A response, as far as it was received. */
 export interface Reply {
   readonly status: number;
   /** Names in lower case; of a repeated one the last. */
@@ -29,7 +29,7 @@ export interface Reply {
   readonly whole: boolean;
 }
 
-/** One connection that has asked for one thing. */
+/** One connection with one request. */
 export interface HttpClient {
   readonly socket: Socket;
   /** Every byte so far. */
@@ -37,7 +37,7 @@ export interface HttpClient {
   readonly reply: Reply | undefined;
   /** The body so far, as text; '' before the headers. */
   readonly text: string;
-  /** True once the connection is closed, by whomever. */
+  /** True once the connection is closed, by either side. */
   readonly gone: boolean;
   /** Resolves when the body holds `text`. */
   sees(text: string): Promise<void>;
@@ -47,17 +47,17 @@ export interface HttpClient {
   fin(): void;
   /** Resets the connection. */
   rst(): void;
-  /** Says that nothing more will be sent, and goes on reading. */
+  /** Ends the sending half of the connection, and continues to read. */
   halfClose(): void;
   pause(): void;
   resume(): void;
   send(bytes: string): void;
 }
 
-/** What has to be known of a server to openClient it. */
+/** The part of a server that `openClient` needs. */
 export type Address = Pick<TestServer, 'port' | 'transport'>;
 
-/** Opens a connection to `testServer` and asks for `path`. */
+/** Opens a connection to `testServer` and requests `path`. */
 export async function openClient(
   testServer: Address,
   path: string,
@@ -68,7 +68,7 @@ export async function openClient(
   return httpClient;
 }
 
-/** Ways a client goes away. */
+/** The ways in which a client closes its connection. */
 export const EXIT_MODES = ['fin', 'rst'] as const;
 
 /** The bytes of a request. */
@@ -81,7 +81,7 @@ export function request(path: string, { method = 'GET', headers = {}, body }: As
   return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body ?? ''}`;
 }
 
-/** Opens a connection and asks for nothing yet. */
+/** Opens a connection without a request. */
 export async function dial(testServer: Address): Promise<HttpClient> {
   const plain = connect({ port: testServer.port, host: 'localhost', allowHalfOpen: true });
   const socket =
@@ -93,7 +93,7 @@ export async function dial(testServer: Address): Promise<HttpClient> {
   let ended = false;
   socket.on('data', (piece: Buffer) => pieces.push(piece));
   socket.on('error', () => {
-    // A reset is one of the things a server may do; `gone` tells.
+    // A server may reset the connection: `gone` reports it.
   });
   plain.on('error', () => {
     // As above, for the connection below TLS.
@@ -162,7 +162,7 @@ const nothing: Reply = {
   whole: false,
 };
 
-/** Reads the first final response in `raw`; `over` says that no more bytes will come. */
+/** Reads the first final response in `raw`; `over`: no more bytes will come. */
 function parseReply(raw: Buffer, over: boolean): Reply | undefined {
   const split = raw.indexOf('\r\n\r\n');
   if (split < 0) return undefined;

@@ -1,5 +1,5 @@
 /**
- * Reads which module imports what, for the tests that hold the architecture. A pattern is enough: the
+ * Reads the imports and exports of modules, for the tests that enforce the architecture. A pattern is enough: the
  * formatter puts every import and export at the start of a line and in single quotes.
  */
 import { readdir, readFile } from 'node:fs/promises';
@@ -11,11 +11,11 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** One import of a module. */
 export interface Import {
-  /** What stands in the quotes. */
+  /** The text in the quotes. */
   readonly specifier: string;
-  /** The file it means, relative to the scanned folder; `undefined` for a package or a builtin. */
+  /** The file that it refers to, relative to the scanned folder; `undefined` for a package or a builtin. */
   readonly file: string | undefined;
-  /** True when nothing is left of it at run time. */
+  /** True if the import does not exist at run time. */
   readonly typeOnly: boolean;
 }
 

@@ -1,11 +1,11 @@
-/** lastchunk over a store in memory, with everything a test wants to look at. */
+/** lastchunk over a store in memory, with a recording observer and a logbook. */
 import { onTestFinished } from 'vitest';
 import { lastchunk, type LastchunkOptions } from '../../src/index.ts';
 import { createLogbook } from './logbook.ts';
 import { createMemoryStore } from './memory-store.ts';
 import { createRecordingObserver } from './recording-observer.ts';
 
-/** Creates an instance without a journal that is closed when the test is over. */
+/** Creates an instance without a journal; it is closed at the end of the test. */
 export function createInMemoryInstance(
   options: Omit<LastchunkOptions, 'observer' | 'logger'> = {},
 ) {

@@ -1,6 +1,6 @@
 /**
- * Responses as they came, but for where the chunked coding was cut. Node 26 sends all writes of one tick as one chunk,
- * and a write that has to wait cannot be in it; the coding is between two hops and nobody's data (RFC 9112, section 7.1).
+ * Responses as they were received, without the boundaries of the chunked coding. Node 26 sends all writes of one tick as one chunk, which
+ * does not include a write that has to wait; the boundaries are not part of the message (RFC 9112, section 7.1).
  */
 export function joinChunks(raw: Buffer): string {
   const parts: Buffer[] = [];
@@ -19,7 +19,7 @@ export function joinChunks(raw: Buffer): string {
   return Buffer.concat(parts).toString('latin1');
 }
 
-/** Pushes the data of all chunks, and leaves the last chunk and the trailers; returns where they begin. */
+/** Pushes the data of all chunks, without the last chunk and the trailers; returns the offset of these. */
 function takeChunks(raw: Buffer, from: number, parts: Buffer[]): number {
   let at = from;
   for (;;) {

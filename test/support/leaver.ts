@@ -1,4 +1,4 @@
-/** A guarded plain-text answer whose client leaves when it has seen a beginning. */
+/** A guarded plain-text answer whose client leaves after it has received the beginning. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express from 'express';
 import type { GuardOptions } from '../../src/index.ts';
@@ -8,10 +8,10 @@ import { createGate } from './controllable-upstream.ts';
 import { soon, turns, until } from './until.ts';
 import { openClient } from './http-client.ts';
 
-/** What a handler does. */
+/** The body of a handler. */
 export type Act = (req: IncomingMessage, res: ServerResponse) => void;
 
-/** A guarded plain-text stream whose handler is `act`; `leave` resolves when the server has met the close. */
+/** A guarded plain-text stream whose handler is `act`; `leave` resolves when the server has noticed the close. */
 export async function stream(options: GuardOptions, act: Act, before?: Act) {
   const instance = createInMemoryInstance();
   const go = createGate();

@@ -1,13 +1,13 @@
-/** A pino-shaped logger that remembers its lines. */
+/** A pino-shaped logger that records its lines. */
 
 /** One line of log. */
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
-  /** Everything that was given, as JSON, so that a test can look for text that must not be there. */
+  /** All arguments as JSON, so that a test can search for text that must not be logged. */
   readonly text: string;
 }
 
-/** Creates a logger and the list of what it was given. */
+/** Creates a logger and the list of its lines. */
 export function createLogbook() {
   const lines: LogLine[] = [];
   const at =

@@ -1,6 +1,6 @@
 /**
- * A relay in memory, whose clock and whose faults are the test's. Every `connect()` is what one instance has of it; all of
- * them share one state, as clients of a database do.
+ * A relay in memory; the test controls its clock and its faults. Each `connect()` returns the connection of one instance; all connections
+ * share one state, like clients of a database.
  */
 import { CLAIMED, NOT_HELD, readPositions } from '../../src/relay/engine.ts';
 import type {
@@ -26,7 +26,7 @@ interface Kept {
   end: RelayEnd | null;
   isSettled: boolean;
   isStopWanted: boolean;
-  /** By the relay's clock; `undefined` while it has no end. */
+  /** By the relay's clock; `undefined` while the stream has no end. */
   retainedUntilMs: number | undefined;
   readonly parts: Map<number, Uint8Array>;
 }
@@ -36,38 +36,38 @@ interface Leased {
   following: readonly string[];
 }
 
-/** The state that all connections share, and what a test may do to it. */
+/** The state that all connections share, and the functions by which a test changes it. */
 export interface MemoryRelay {
-  /** What one instance has of it; while `isCut` says so, its calls fail and nobody else's do. */
+  /** The connection of one instance; while `isCut` returns true, only the calls of this instance fail. */
   connect(isCut?: () => boolean): Relay;
-  /** Its clock, which stands until it is moved. */
+  /** Advances the clock of the relay, which does not run by itself. */
   advance(ms: number): void;
-  /** The lease of this instance is over. */
+  /** Lets the lease of this instance expire. */
   expire(instance: string): void;
-  /** The last part of a stream is lost. */
+  /** Loses the last part of a stream. */
   cut(streamId: string): void;
-  /** From now on calls reject with this; `undefined` puts it right. */
+  /** From now on calls reject with this error; `undefined` ends that. */
   fail(error: unknown): void;
-  /** From now on calls are carried out and reject with this all the same. */
+  /** From now on calls are carried out, but reject with this error. */
   failAfter(error: unknown): void;
   /** From now on calls wait. */
   hold(): void;
-  /** Lets all waiting calls and all later ones go on. */
+  /** Continues all waiting calls; later calls do not wait. */
   answer(): void;
-  /** Calls that wait. */
+  /** Number of calls that wait. */
   readonly waiting: number;
   readonly exchanges: readonly RelayBatch[];
-  /** Calls of `read` so far. */
+  /** Number of calls of `read` so far. */
   readonly reads: number;
-  /** Whose lease is not over. */
+  /** Instances whose lease has not expired. */
   readonly instances: readonly string[];
-  /** Every byte of a stream, also those that readers do not get. */
+  /** Every byte of a stream, including those that readers do not get. */
   bodyOf(streamId: string): string;
   ownerOf(streamId: string): string | undefined;
   isSettled(streamId: string): boolean;
 }
 
-/** Makes an empty relay that works. */
+/** Creates an empty relay without faults. */
 export function createMemoryRelay(): MemoryRelay {
   const streams = new Map<string, Kept>();
   const leases = new Map<string, Leased>();
@@ -78,7 +78,7 @@ export function createMemoryRelay(): MemoryRelay {
   let lateFailure: unknown;
   let held: (() => void)[] | undefined;
 
-  /** Each call comes later, as over a network, and fails if it is to. */
+  /** Carries out a call later, as over a network; rejects if a fault is set. */
   const answerLater = async <T>(work: () => T): Promise<T> => {
     const queue = held;
     await new Promise<void>((resolve) => {
@@ -287,7 +287,7 @@ const NOTHING = {
   retainedUntilMs: undefined,
 };
 
-/** From 0 to the first gap. */
+/** The bytes from 0 to the first gap. */
 function contiguous(stream: Kept | undefined): Uint8Array {
   const bytes: Uint8Array[] = [];
   let length = 0;

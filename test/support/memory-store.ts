@@ -1,16 +1,15 @@
 /**
- * A message store in memory whose every answer the test gives: faults are put in at our own seam, not by
- * pretending to be a database.
+ * A message store in memory whose answers the test controls: faults are injected at the interface of the store, without a fake database.
  */
 import type { Message, MessageStore } from '../../src/core/message.ts';
 
-/** A store that remembers, waits or refuses as it is told. */
+/** A store that saves, waits or rejects, as the test chooses. */
 export interface MemoryStore extends MessageStore {
-  /** What is kept, by message id. */
+  /** The saved messages by their id. */
   readonly rows: ReadonlyMap<string, Message>;
   /** The only row; throws when there is none or more than one. */
   readonly row: Message;
-  /** Every message of every call, also of those that failed. */
+  /** Every message of every call, failed calls included. */
   readonly asked: readonly Message[];
   /** How many calls wait for `answer`. */
   readonly waiting: number;
@@ -18,13 +17,13 @@ export interface MemoryStore extends MessageStore {
   readonly closed: boolean;
   /** From now on calls wait. */
   hold(): void;
-  /** Lets all waiting calls and all later ones go on. */
+  /** Continues all waiting calls; later calls do not wait. */
   answer(): void;
-  /** From now on calls reject with this; `undefined` puts it right. */
+  /** From now on calls reject with this error; `undefined` ends that. */
   fail(error: unknown): void;
 }
 
-/** Creates an empty store that works. */
+/** Creates an empty store without faults. */
 export function createMemoryStore(): MemoryStore {
   const rows = new Map<string, Message>();
   const asked: Message[] = [];

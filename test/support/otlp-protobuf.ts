@@ -1,5 +1,5 @@
 /**
- * Reads spans from OTLP's protobuf encoding, which is what SDKs send unless they are told otherwise. Field numbers are those of
+ * Reads spans from OTLP's protobuf encoding, which SDKs send by default. Field numbers are those of
  * opentelemetry/proto/trace/v1/trace.proto and common/v1/common.proto.
  */
 import type { ReceivedSpan } from './otlp.ts';

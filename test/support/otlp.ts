@@ -1,11 +1,11 @@
-/** An OpenTelemetry collector as far as HTTP goes: takes what SDKs export, in JSON or protobuf, and remembers the spans. */
+/** A receiver for OTLP over HTTP: accepts the exports of SDKs, in JSON or protobuf, and records the spans. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { decodeSpans } from './otlp-protobuf.ts';
 import { until } from './until.ts';
 
-/** A span as it came over the wire. */
+/** A span as it was received. */
 export interface ReceivedSpan {
   readonly traceId: string;
   readonly spanId: string;
@@ -33,7 +33,7 @@ export interface OtlpReceiver {
   close(): Promise<void>;
 }
 
-/** Starts a receiver; one that `hangs` takes requests and never answers. */
+/** Starts a receiver; with `hangs` it accepts requests and never answers. */
 export async function startOtlpReceiver({ hangs = false } = {}): Promise<OtlpReceiver> {
   const spans: ReceivedSpan[] = [];
   const metrics: string[] = [];
@@ -95,7 +95,7 @@ interface JsonSpan {
 
 /** Every span of an export request in JSON. */
 export function jsonSpans(body: Buffer): ReceivedSpan[] {
-  // The specification's own shape of a body with this content type; anything else fails the test that sent it.
+  // The shape that the specification defines for this content type; any other body fails the test.
   const { resourceSpans } = JSON.parse(body.toString()) as TraceRequest;
   const all = resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans));
   return all.map(({ parentSpanId = '', status, attributes = [], ...span }) => ({
@@ -105,7 +105,7 @@ export function jsonSpans(body: Buffer): ReceivedSpan[] {
     name: span.name,
     kind: span.kind,
     status: status?.code ?? 0,
-    // Of the kinds of value exactly one is there.
+    // The value has exactly one member, named by its kind.
     attributes: Object.fromEntries(
       attributes.map(({ key, value }) => [key, Object.values(value)[0]]),
     ),

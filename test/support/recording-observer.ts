@@ -1,8 +1,8 @@
-/** An observer that remembers everything it is told, and the means to wait for it. */
+/** An observer that records every call, and functions that wait for calls. */
 import type { Observer, SaveReport, StreamSummary } from '../../src/core/observer.ts';
 import { until } from './until.ts';
 
-/** A stream's summary with the stream's facts copied: a view may not be kept. */
+/** A stream's summary with a copy of the stream's facts, because a view must not be stored. */
 export interface Ended extends Omit<StreamSummary, 'stream'> {
   readonly id: string;
   readonly route: string;
@@ -11,36 +11,36 @@ export interface Ended extends Omit<StreamSummary, 'stream'> {
   readonly format: string;
 }
 
-/** What was told, in the order it was told. */
+/** The recorded calls. */
 export interface RecordingObserver {
   readonly observer: Observer;
-  /** Names of all callbacks but `onRoute`, `onPhase`, `onAttempt` and `onJournalWrite`, in order. */
+  /** Names of all callbacks except `onRoute`, `onPhase`, `onAttempt` and `onJournalWrite`, in order. */
   readonly told: readonly string[];
-  /** Where each transition led, in order. */
+  /** The phase after each transition, in order. */
   readonly phases: readonly string[];
   readonly starts: number;
   readonly dues: number;
   readonly skips: readonly string[];
   readonly saves: ReadonlyArray<Omit<SaveReport, 'stream'>>;
   readonly holds: readonly string[];
-  /** Of each of them, in milliseconds. */
+  /** The duration of each hold in milliseconds. */
   readonly holdDurations: readonly number[];
   readonly finishing: readonly boolean[];
   readonly refusals: readonly string[];
-  /** Media types of answers that were not taken for a stream; not in `told`. */
+  /** Media types of answers that were not recognised as a stream; not in `told`. */
   readonly unrecognised: readonly string[];
   readonly attempts: ReadonlyArray<string | undefined>;
   readonly journalWrites: number;
   readonly facts: ReadonlyArray<{ readonly unknownText: boolean; readonly cut: boolean }>;
-  /** What was wrong with messages that have no conversation. */
+  /** Why messages have no conversation. */
   readonly unnamed: readonly unknown[];
   readonly internalErrors: ReadonlyArray<{ readonly where: string; readonly error: unknown }>;
   readonly ends: readonly Ended[];
-  /** The `count`th stream to end; waits for it. */
+  /** The `count`th stream that ended; waits for it. */
   ended(count?: number): Promise<Ended>;
 }
 
-/** Creates a recorded that has seen nothing. */
+/** Creates an observer without recorded calls. */
 export function createRecordingObserver(): RecordingObserver {
   const told: string[] = [];
   const phases: string[] = [];

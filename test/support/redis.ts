@@ -1,6 +1,6 @@
 /**
- * A real Redis for tests, where the program is installed: on a free port, with a private directory, gone with the test process
- * even when that one is killed.
+ * A real Redis for tests, where the program is installed: on a free port, with a private directory; it ends with the test process even when
+ * that is killed.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,27 +15,27 @@ import { until } from './until.ts';
 /** A running server, without a password. */
 export interface TestRedis {
   readonly port: number;
-  /** Asks it something, by a connection of the test's own. */
+  /** Sends a command, on a connection for tests. */
   ask(name: string, ...args: readonly (string | number)[]): Promise<unknown>;
-  /** As in a crash, without a last word to the disk. What its settings have not written is lost. */
+  /** SIGKILL, as in a crash: data that was not yet written to disk is lost. */
   kill(): Promise<void>;
-  /** It stops answering, without closing anything; `resume` lets it go on. */
+  /** SIGSTOP: it stops answering, without closing connections; `resume` continues it. */
   pause(): void;
   resume(): void;
-  /** Starts it again on the same port and directory. Harmless when running. */
+  /** Starts it again on the same port and directory. No effect when running. */
   start(): Promise<void>;
   /** Stops it and deletes its directory. */
   remove(): Promise<void>;
 }
 
-/** Whether there is such a program; says once what is skipped where there is none. */
+/** Whether redis-server is installed; if not, prints `what` is skipped. */
 export function hasRedis(what: string): boolean {
   const isThere = spawnSync('redis-server', ['--version'], { stdio: 'ignore' }).error === undefined;
   if (!isThere) console.warn(`skipped: ${what} (there is no redis-server)`);
   return isThere;
 }
 
-/** Starts one; `settings` are those of `redis.conf` by name. By default it writes nothing to disk. */
+/** Starts a server; `settings` are those of `redis.conf` by name. By default it writes nothing to disk. */
 export async function startRedis(
   settings: Readonly<Record<string, string>> = {},
 ): Promise<TestRedis> {
@@ -121,7 +121,7 @@ function watchParent(directory: string): ChildProcess {
     detached: true,
   });
   watcher.unref();
-  // Node gives the pipe as a Socket, whose `unref` the type of a Writable does not show.
+  // The pipe is a Socket, whose `unref` is not in the type of a Writable.
   (watcher.stdin as unknown as { unref(): void }).unref();
   return watcher;
 }

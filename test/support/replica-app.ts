@@ -1,6 +1,7 @@
 /**
- * One instance of an app without a disk, in a process that can be killed and stopped. Arguments: the database's URL, and the port of
- * a Redis where that is the relay, or '', and `ahead` where bytes are to leave when the relay has them. Prints its own URL. Every fourth conversation comes to an end; the others talk for ever.
+ * One instance of an app without a disk, in a process that can be killed and stopped. Arguments: the database's URL; the port of the Redis
+ * that is the relay, or '' for a relay in the database; `ahead` if bytes must not be sent before the relay has them. Prints its own URL.
+ * Every fourth conversation ends; the others never do.
  */
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-/** Several instances of one app over one store and one relay, both in memory; each has a server of its own. */
+/** Several instances of one app over one store and one relay, both in memory; each has its own server. */
 import express, { type Express } from 'express';
 import { onTestFinished } from 'vitest';
 import { type GuardOptions, lastchunk, type LastchunkOptions } from '../../src/index.ts';
@@ -11,7 +11,7 @@ import { type HttpClient, openClient } from './http-client.ts';
 import { serve } from './test-server.ts';
 import { until } from './until.ts';
 
-/** A handler whose every write is the test's. */
+/** A handler; the test makes its writes. */
 export interface Talk {
   readonly res: express.Response;
   readonly streamId: string;
@@ -23,22 +23,22 @@ export interface Shared {
   readonly relay: MemoryRelay;
 }
 
-/** A store and a relay that are empty. */
+/** Creates an empty store and an empty relay. */
 export function createShared(): Shared {
   return { store: createMemoryStore(), relay: createMemoryRelay() };
 }
 
-/** What a replica may be given. */
+/** Options of a replica. */
 export interface ReplicaOptions extends Omit<LastchunkOptions, 'store'> {
   readonly guard?: GuardOptions;
-  /** Adds what comes before all routes. */
+  /** Adds middleware before all routes. */
   readonly before?: (app: Express) => void;
-  /** Adds routes of the test's own. */
+  /** Adds further routes. */
   readonly routes?: (app: Express) => void;
 }
 
 /**
- * One instance: `POST /chat/:id` begins a stream that the test goes on with, `/streams/:streamId` resumes (GET) or stops
+ * Starts one instance: `POST /chat/:id` begins a stream that the test continues, `/streams/:streamId` resumes (GET) or stops
  * (DELETE) one, and `GET /chat/:id/stream` resumes that of a conversation.
  */
 export async function startReplica(
@@ -49,7 +49,7 @@ export async function startReplica(
   const recorded = createRecordingObserver();
   const logbook = createLogbook();
   const keep = lastchunk({
-    // Closed by whichever instance is closed first.
+    // Not closed with an instance, because other instances use it.
     store: { save: (messages) => store.save(messages), close: () => Promise.resolve() },
     journal: false,
     relay: { engine: relay.connect(() => network.isCut), flushMs: 10, leaseMs: 2_000 },
@@ -93,7 +93,7 @@ export async function startReplica(
 /** What `startReplica` resolves to. */
 export type Replica = Awaited<ReturnType<typeof startReplica>>;
 
-/** Two replicas, and a stream that is live in the first. */
+/** Starts two replicas, and a stream that is live in the first. */
 export async function beginChat(options: ReplicaOptions = {}): Promise<{
   readonly shared: Shared;
   readonly here: Replica;
@@ -108,7 +108,7 @@ export async function beginChat(options: ReplicaOptions = {}): Promise<{
   return { shared, here, there, client, talk };
 }
 
-/** The same, and it has said something, which the engine has. */
+/** The same, after the stream has sent a frame, which the engine has. */
 export async function beginHello(options: ReplicaOptions = {}) {
   const chat = await beginChat(options);
   chat.talk.res.type('text/event-stream').write(HELLO);
@@ -117,14 +117,14 @@ export async function beginHello(options: ReplicaOptions = {}) {
   return chat;
 }
 
-/** What `beginHello` says. */
+/** The frame that `beginHello` sends. */
 export const HELLO = chatChunk({ content: 'hello' });
 
-/** Everything that was written reaches the engine. */
+/** Waits until the engine has the whole text of a stream. */
 export const relayed = ({ relay }: Shared, streamId: string, text: string): Promise<unknown> =>
   until('the engine has it', () => relay.bodyOf(streamId) === text);
 
-/** Asks a replica for the rest of a stream. */
+/** Requests the rest of a stream from a replica. */
 export const resume = (
   { server }: Replica,
   streamId: string,

@@ -1,14 +1,14 @@
-/** Reads what a Prometheus server would read. */
+/** Parses metrics as a Prometheus server does. */
 
 /** Series by name and labels. */
 export interface Scrape {
-  /** Sum of the series of this name that carry all these labels; 0 when there is none. */
+  /** Sum of the series of this name that have all these labels; 0 if there is none. */
   sum(name: string, labels?: Readonly<Record<string, string>>): number;
-  /** True when at least one series of this name carries all these labels. */
+  /** True if at least one series of this name has all these labels. */
   has(name: string, labels?: Readonly<Record<string, string>>): boolean;
 }
 
-/** Parses the text format (either one). */
+/** Parses the text format of Prometheus or OpenMetrics. */
 export function parseScrape(text: string): Scrape {
   const series = text.split('\n').flatMap((line) => {
     const found = /^([a-zA-Z_:][\w:]*)(?:\{(.*?)\})? (\S+)/.exec(line);

@@ -1,4 +1,4 @@
-/** A reporter that names each test which passed at its second try. With `retry: 0` there is none. */
+/** A reporter that names each test which passed at its second try. With `retry: 0` there is no second try. */
 import type { Reporter, TestCase } from 'vitest/node';
 
 export class SecondTries implements Reporter {

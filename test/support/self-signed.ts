@@ -1,10 +1,10 @@
 /**
- * A certificate for localhost, made when a test needs one, so that no key lies in the repository and none ever
- * expires. X.509 is written by hand because Node can sign but not issue.
+ * A certificate for localhost, created when a test needs one, so that the repository contains no key and no certificate expires. The X.509
+ * structure is encoded here, because Node can sign data but not issue certificates.
  */
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
-/** What `https.createServer` and `http2.createSecureServer` take. */
+/** Options for `https.createServer` and `http2.createSecureServer`. */
 export interface TestCertificate {
   readonly key: string;
   readonly cert: string;
@@ -55,7 +55,7 @@ function oid(hex: string): Buffer {
   return der(0x06, Buffer.from(hex, 'hex'));
 }
 
-/** UTCTime, which is right until 2049. */
+/** UTCTime, which is valid until 2049. */
 function time(ms: number): Buffer {
   const digits = new Date(ms).toISOString().replaceAll(/[-:T]/g, '').slice(2, 14);
   return der(0x17, Buffer.from(`${digits}Z`));

@@ -1,24 +1,24 @@
 /**
- * A TCP proxy in front of a real database, for the faults of a network: connections that are cut, answers that are
- * lost, packets that go nowhere, a port that nobody listens on.
+ * A TCP proxy in front of a real database, for faults of the network: connections that are cut, answers that are lost, and packets that do
+ * not arrive.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 
-/** A proxy on 127.0.0.1. Everything is let through until a fault is asked for. */
+/** A proxy on 127.0.0.1. It passes all data on until a fault is set. */
 export interface TcpProxy {
   readonly port: number;
   /** Connections that were accepted so far. */
   readonly accepted: number;
   /** Bytes that clients have sent so far. */
   readonly sentBytes: number;
-  /** Ends all connections, for clients with a reset or as a process that closes them. New ones are accepted. */
+  /** Closes all connections, those of clients by RST (default) or by FIN. New ones are accepted. */
   cut(how?: 'rst' | 'fin'): void;
-  /** Nothing gets through in either direction, on old and new connections; nothing is closed. */
+  /** Passes nothing on in either direction, on old and new connections; closes nothing. */
   pause(): void;
-  /** From now on what the server answers is thrown away, what clients send gets through. */
+  /** From now on drops what the server sends, and passes on what clients send. */
   loseAnswers(): void;
-  /** Everything is let through again; what was paused arrives, what was thrown away does not. */
+  /** Passes all data on again; data that was paused arrives, data that was dropped does not. */
   resume(): void;
   close(): Promise<void>;
 }
@@ -42,7 +42,7 @@ export async function startTcpProxy(port: number, host = '127.0.0.1'): Promise<T
     };
     for (const socket of pair) {
       socket.setNoDelay(true);
-      // A fault of one side is the other side's end; that is what this is for.
+      // An error or close of one side closes the other side.
       socket.on('error', end).on('close', end);
       if (mode === 'paused') socket.pause();
     }

@@ -1,4 +1,4 @@
-/** Servers for tests: plain, TLS and HTTP/2, each on a free port, each gone when its test is. */
+/** Servers for tests: plain, TLS and HTTP/2, each on a free port, closed at the end of its test. */
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import { createSecureServer, createServer as createH2cServer } from 'node:http2';
 import type {
@@ -15,7 +15,7 @@ import { selfSigned } from './self-signed.ts';
 /** How clients reach a test server. */
 export type Transport = 'http' | 'https';
 
-/** Of a server, and of its listening. */
+/** Options of a server, and of `listen`. */
 export interface ServeOptions extends ServerOptions {
   readonly signal?: AbortSignal;
   readonly maxVersion?: 'TLSv1.2';
@@ -31,7 +31,7 @@ export interface TestServer {
   readonly sockets: readonly Socket[];
   /** How many of them have closed. */
   readonly closedSockets: number;
-  /** Empties `sockets`: a socket holds on to its last response. */
+  /** Empties `sockets`, because a socket references its last response. */
   forgetSockets(): void;
 }
 

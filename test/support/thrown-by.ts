@@ -1,7 +1,7 @@
-/** The error that a call throws, for a test that looks at it. */
+/** The error that a call throws. */
 import { LastchunkError } from '../../src/index.ts';
 
-/** Calls, and returns what it threw; throws when that was none of ours, or nothing. */
+/** Returns the `LastchunkError` that `call` throws; throws if it throws another error, or none. */
 export function thrownBy(call: () => unknown): LastchunkError {
   try {
     call();

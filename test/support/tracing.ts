@@ -11,8 +11,8 @@ import {
 } from '@opentelemetry/sdk-trace';
 
 /**
- * Registers the SDK for the process; call it once per file. Returns every span that has ended. With a collector that
- * hangs, the spans are sent to it as well, and no answer ever comes.
+ * Registers the SDK for the process; call it once per file. Returns every span that has ended. With `hangs`, the spans are also sent to a
+ * collector that never answers.
  */
 export function installTracing(collector?: 'hangs'): () => readonly ReadableSpan[] {
   const exporter = new InMemorySpanExporter();

@@ -1,13 +1,13 @@
 /**
- * Waiting for facts, never for times: a condition is asked again and again until it holds, and only a very slow
- * machine or a real mistake ever meets the limit.
+ * Waits for conditions, never for a fixed time: a condition is checked until it holds; only a very slow machine or a real failure reaches
+ * the limit.
  */
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 
 // Below the limit of a test, so that its failure names what was waited for.
 const LIMIT_MS = 45_000;
 
-/** The first truthy answer of `check`; rejects after 45 seconds, saying what was waited for. */
+/** The first truthy result of `check`; rejects after 45 seconds, with the name of the condition. */
 export async function until<T>(
   what: string,
   check: () => T | Promise<T>,
@@ -16,7 +16,7 @@ export async function until<T>(
   for (let turn = 0; Date.now() < givesUpAt; turn += 1) {
     const answer = await check();
     if (answer) {
-      // The type says what truthiness has just shown.
+      // The `if` has shown that the value is truthy.
       return answer as Exclude<T, undefined | null | false | 0 | ''>;
     }
     await (turn < 50 ? nextTurn() : delay(5));
@@ -24,7 +24,7 @@ export async function until<T>(
   throw new Error(`waited ${LIMIT_MS} ms in vain until ${what}`);
 }
 
-/** `promise`, or a rejection that names what did not come. */
+/** `promise`, or after 45 seconds a rejection that names what did not come. */
 export async function soon<T>(what: string, promise: Promise<T>): Promise<T> {
   const limit = new AbortController();
   const refusal = delay(LIMIT_MS, undefined, { signal: limit.signal }).then(() => {
@@ -35,12 +35,12 @@ export async function soon<T>(what: string, promise: Promise<T>): Promise<T> {
   } finally {
     limit.abort();
     refusal.catch(() => {
-      // The race is over; this is the abort of the line above.
+      // The rejection by the abort above.
     });
   }
 }
 
-/** Lets `turns` whole turns of the event loop pass, so that what was about to happen has happened. */
+/** Waits for `count` turns of the event loop, so that pending events have been handled. */
 export async function turns(count = 5): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await nextTurn();
 }

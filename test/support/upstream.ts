@@ -1,6 +1,6 @@
 /**
- * A model provider on a local socket that speaks the streaming API of OpenAI, of Anthropic, or of Gemini, and does on
- * request what providers do on bad days.
+ * A model provider on a local socket with the streaming API of OpenAI, of Anthropic, or of Gemini; on request it fails as real providers
+ * do.
  */
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -10,17 +10,17 @@ import { until } from './until.ts';
 
 /** One request to the provider, which the test answers. */
 export interface Call {
-  /** Sends one delta each. */
+  /** Sends one delta for each text. */
   say(...texts: readonly string[]): void;
   /** Sends bytes as they are. */
   send(bytes: string): void;
   /** Sends the finish reason and `[DONE]`, and ends. */
   finish(reason?: string): void;
-  /** Ends the body properly, without a finish reason. */
+  /** Ends the body regularly, without a finish reason. */
   end(): void;
   /** Drops the connection. */
   cut(): void;
-  /** True once whoever asked has gone away before the end. */
+  /** True once the client has closed the connection before the end. */
   readonly aborted: boolean;
 }
 
@@ -32,9 +32,9 @@ export interface Upstream {
   call(nth?: number): Promise<Call>;
 }
 
-/** How a provider says what it says. */
+/** The frames of a provider's API. */
 interface Voice {
-  /** Before the first word. */
+  /** The frames before the first delta. */
   readonly start: string;
   readonly delta: (text: string) => string;
   readonly finish: (reason: string | undefined) => string;
@@ -49,7 +49,7 @@ const OPENAI: Voice = {
 const usage = { input_tokens: 1, output_tokens: 1 };
 const event = (type: string, rest: object): string => sse({ type, ...rest }, type);
 
-/** Whole messages, as its own client insists on: it throws for a delta without its beginning. */
+/** Complete messages, because Anthropic's client throws for a delta without its start. */
 const ANTHROPIC: Voice = {
   start:
     event('message_start', {
@@ -81,10 +81,10 @@ const GEMINI: Voice = {
 
 const VOICES = { openai: OPENAI, anthropic: ANTHROPIC, gemini: GEMINI } as const;
 
-/** Whose streaming API a provider speaks. */
+/** The vendor whose streaming API a provider has. */
 export type Api = keyof typeof VOICES;
 
-/** Starts a provider that lives until the end of the test. */
+/** Starts a provider; it is closed at the end of the test. */
 export async function createUpstream(api: Api = 'openai'): Promise<Upstream> {
   const voice = VOICES[api];
   const calls: Call[] = [];

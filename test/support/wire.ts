@@ -1,4 +1,4 @@
-/** The last thing before the kernel: a log of what a connection's handle is given to send. */
+/** Observes the writes of a connection's handle, the last step before the kernel. */
 import type { Socket } from 'node:net';
 
 const WRITERS = [
@@ -9,9 +9,9 @@ const WRITERS = [
   'writeBuffer',
 ];
 
-/** Calls `before` with the text of each write that the socket's handle is asked to do, before it does it. */
+/** Calls `before` with the text of each write, before the socket's handle carries it out. */
 export function watchHandle(socket: Socket, before: (text: string) => void): void {
-  // Node's own; over TLS it is given the clear text.
+  // Internal to Node; over TLS the handle receives the unencrypted text.
   const handle: unknown = Reflect.get(socket, '_handle');
   if (typeof handle !== 'object' || handle === null) throw new Error('the socket has no handle');
   for (const name of WRITERS) {
