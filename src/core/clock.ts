@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 export interface Clock {
   /** Wall clock, epoch milliseconds: for times that an operator reads. */
   epochMs(): number;
-  /** Never goes back: for durations. */
+  /** Never decreases: for durations. */
   monotonicMs(): number;
   /** Calls `run` once after `ms`, unless the returned function is called first. Does not keep the process alive. */
   after(ms: number, run: () => void): () => void;

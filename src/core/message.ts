@@ -73,7 +73,7 @@ export interface Message {
   readonly outcome: Outcome;
   /** Who ended it. */
   readonly side: Side;
-  /** 0, and one more for each time the stream went on after a terminal frame. */
+  /** 0, and one more for each time the stream continued after a terminal frame. */
   readonly revision: number;
   /** Body writes toward the client. */
   readonly chunks: number;

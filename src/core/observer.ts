@@ -219,7 +219,7 @@ export interface Observer {
   onPoolWatched?(pool: string): void;
   /** A connection was held too long; called once more if it leaks. */
   onPoolFinding?(finding: PoolFinding): void;
-  /** Something inside lastchunk failed. `error` is for the log. */
+  /** Something inside lastchunk failed. `error` is what was thrown; its message may contain text of users if code of the app threw it. */
   onInternalError?(where: InternalErrorPlace, error: unknown): void;
 }
 

@@ -159,7 +159,10 @@ function writerFor(charset: string): (bytes: Uint8Array) => string {
   return (bytes) => decoder.decode(bytes, { stream: true });
 }
 
-/** Codings in the order of decoding. Without a header the bytes show the coding: compression behind the guard is not named in time. */
+/**
+ * Codings in the order of decoding. Without a header the bytes show the coding: middleware after the guard that compresses sets the header
+ * too late.
+ */
 function codingsFor(body: Uint8Array, contentEncoding: string, charset: string): readonly string[] {
   const named = codingsOf(contentEncoding).toReversed();
   // An unknown coding name means that the bytes are encoded in an unknown way.

@@ -37,7 +37,7 @@ export function isFailureWord(finishReason: string | undefined): boolean {
 
 /**
  * Whether a payload has a member `error` that is not empty (OpenAI, Gemini, Ollama, most home-made streams), or `object: "error"`
- * (vLLM). With another `type` than `error` it is about a part of the answer, such as a tool that failed, and the answer goes on.
+ * (vLLM). With another `type` than `error` it is about a part of the answer, such as a tool that failed, and the answer continues.
  */
 export function isErrorObject(frame: Frame): boolean {
   const { json } = frame;
@@ -55,7 +55,7 @@ export function isErrorFrame(frame: Frame): boolean {
   return type === 'error' || type === 'RUN_ERROR' || member(frame.json, 'event') === 'error';
 }
 
-/** Whether the value of `error` is an error: `{}`, `null`, `false` and `{"code":0}` stand beside normal content. */
+/** Whether the value of `error` is an error: `{}`, `null`, `false` and `{"code":0}` occur beside normal content. */
 function saysSomething(error: unknown): boolean {
   if (typeof error === 'string') return error !== '';
   if (error === true) return true;

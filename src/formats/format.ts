@@ -19,7 +19,7 @@ export interface Frame {
 
 /**
  * What a frame carries. `nothing` (heartbeat, role, usage, start and finish frames) is checked: a payload with leaves that are
- * neither plumbing nor text is kept all the same. A format returns `unknown` for a frame that it does not know.
+ * neither plumbing nor text is kept all the same. A format returns `unknown` for a frame that it does not recognise.
  */
 export type Carries = 'nothing' | 'content' | 'error' | 'unknown';
 

@@ -182,8 +182,8 @@ function kindOfLine(line: string, declared: BodyFraming | undefined): BodyFramin
 }
 
 /**
- * The beginning of a body without the byte order mark, which clients drop there (WHATWG Encoding, "UTF-8 decode") and nowhere
- * else: behind it the same character belongs to a line or a text.
+ * The beginning of a body without the byte order mark, which clients drop there (WHATWG Encoding, "UTF-8 decode") and nowhere else: later
+ * the same character belongs to a line or a text.
  */
 export function withoutMark(head: string): string {
   return head.charCodeAt(0) === BYTE_ORDER_MARK ? head.slice(1) : head;

@@ -31,7 +31,7 @@ interface Limits {
   readonly maxBytes: number;
 }
 
-/** Decodes the first `sound` bytes, which are known to be undamaged, then goes on in steps of `size` bytes until one fails. */
+/** Decodes the first `sound` bytes, which are known to be undamaged, then continues in steps of `size` bytes until one fails. */
 async function inflateBy(
   size: number,
   bytes: Uint8Array,

@@ -84,7 +84,7 @@ function judged(format: Format): Judged {
 const BY_CONTENT = BUILT_INS.filter((format) => format !== FALLBACK.parts).map(judged);
 const PARTS = [judged(FALLBACK.parts)];
 
-/** Whether a chunk ends where a frame ends. The caller must know that it begins where one begins. */
+/** Whether a chunk ends where a frame ends. Only valid for a chunk that begins where a frame begins. */
 export function endsFrame(framing: BodyFraming | undefined, piece: string): boolean {
   const last = piece.length - 1;
   if (piece.charCodeAt(last) !== LF) return false;

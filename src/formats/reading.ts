@@ -22,7 +22,7 @@ export interface BodyReading {
   readonly finished: boolean;
   /** There is a frame that shows that the answer failed. */
   readonly errorFrame: boolean;
-  /** A payload has content that its format does not know; it is in `events` only. */
+  /** A payload has content that its format does not recognise; it is in `events` only. */
   readonly unknownText: boolean;
   readonly toolCalls: boolean;
   /** Content that is not text (thinking, sources, files, the app's data parts); it is in `events` only. */

@@ -4,7 +4,7 @@
  */
 import type { Leaf } from './account.ts';
 
-/** How a leaf counts that turns out to be content: as content that the format knows, or as unknown. */
+/** How a leaf counts if it is content: as content that the format recognises, or as unknown. */
 export type Weight = 'known' | 'unknown';
 
 interface Seen {

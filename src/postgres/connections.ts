@@ -21,7 +21,7 @@ export interface PoolGauges {
   readonly max: number;
 }
 
-/** The database that a connection goes to, as the driver derives it from options and environment (`PGHOST`, `PGSSLMODE` …). */
+/** The address of a database, as the driver derives it from options and environment (`PGHOST`, `PGSSLMODE` …). */
 export interface Destination {
   /** For a Unix socket its directory; '' where the driver has no host. */
   readonly host: string;

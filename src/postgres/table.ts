@@ -28,7 +28,7 @@ export interface Row {
   readonly ended_at: string;
 }
 
-/** A checked table name, ready to stand in SQL. */
+/** A checked table name, and its quoted form for SQL. */
 export interface Table {
   /** As the app wrote it: `messages` or `schema.messages`. */
   readonly name: string;

@@ -78,7 +78,7 @@ function rowOf(
     ageSeconds: Math.max(0, now - startedAtMs) / 1000,
     chunks,
     bytes,
-    // The getter calls the app's option `message`, which may not know the conversation before the response has begun.
+    // The getter calls the app's option `message`, which may have no conversation before the response has begun.
     ...(conversations && {
       conversationId: stream.phase.kind === 'stream' ? stream.conversationId : null,
     }),

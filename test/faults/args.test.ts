@@ -25,6 +25,6 @@ test.each([
   [['--seed', '-1'], "Option '--seed' argument is ambiguous"],
   [['--soak', '10'], '--soak must be a time such as 90s, 10m or 1h, not "10"'],
   [['--onyl', 'sigkill'], "Unknown option '--onyl'"],
-])('%j is refused with what would be right', (argv, message) => {
+])('%j is refused, and the error names what is accepted', (argv, message) => {
   expect(() => readArgs(argv, FAULTS)).toThrow(message);
 });

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startTcpProxy } from './tcp-proxy.ts';
 import { turns, until } from './until.ts';
 
-/** An echo server behind a proxy, a client in front of it, and what the client has heard. */
+/** An echo server behind a proxy, a client of it, and what the client and the server have received. */
 async function echo() {
   const heard: string[] = [];
   const received: string[] = [];
@@ -16,7 +16,7 @@ async function echo() {
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  // Listening on TCP, it has an address.
+  // A TCP server that listens has an address object.
   const proxy = await startTcpProxy((server.address() as AddressInfo).port);
   const client: Socket = connect(proxy.port, '127.0.0.1');
   client.on('error', () => undefined);
@@ -30,7 +30,7 @@ async function echo() {
   return { proxy, client, heard, received };
 }
 
-test('everything gets through', async () => {
+test('passes everything on', async () => {
   const { client, heard, proxy } = await echo();
   client.write('hello');
   await until('the echo is heard', () => heard.join('') === 'hello');
@@ -49,7 +49,7 @@ test('a cut ends connections, and new ones are accepted', async () => {
   second.destroy();
 });
 
-test('a pause keeps everything back until it is resumed', async () => {
+test('passes nothing on while it is paused, and the rest when it resumes', async () => {
   const { client, heard, received, proxy } = await echo();
   client.write('a');
   await until('the echo is heard', () => heard.length > 0);
@@ -61,7 +61,7 @@ test('a pause keeps everything back until it is resumed', async () => {
   await until('the rest is heard', () => heard.join('') === 'ab');
 });
 
-test('lost answers are lost, and what is asked is received', async () => {
+test('drops lost answers, and passes requests on', async () => {
   const { client, heard, received, proxy } = await echo();
   client.write('a');
   await until('the echo is heard', () => heard.length > 0);

@@ -113,7 +113,7 @@ export const METRICS = {
     'lastchunk.saves.expected',
     '{save}',
     { route: ROUTE },
-    'Messages that became due, counted when the stream ends, independently of the code that saves.',
+    'Messages that became due, counted by the stream, independently of the code that saves.',
   ),
   saves: counter(
     'lastchunk.saves',

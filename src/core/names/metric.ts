@@ -31,7 +31,7 @@ interface Named<L extends LabelSets> {
   readonly labels: L;
 }
 
-/** A number that only goes up. */
+/** A number that only increases. */
 export interface Counter<L extends LabelSets = LabelSets> extends Named<L> {
   readonly type: 'counter';
 }

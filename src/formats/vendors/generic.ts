@@ -44,7 +44,7 @@ const MAX_DEPTH = 5;
 /** Types and events whose text is not the answer's. */
 const NO_ANSWER =
   /thought|thinking|reason|tool|function|source|citation|status|step|metadata|state|usage|progress|debug|title|\blog|error|start(?:ed)?$|^nextAgent|^agent_log|^updates|^values/i;
-/** Types and events of a text, where it stands in a weak key. */
+/** Types and events with which a weak key holds the text. */
 const ANSWER = /token|text|message|chunk|delta|content|answer|stream|data|^$/i;
 /** Roles whose message is not the answer. */
 const OTHER_ROLES: ReadonlySet<unknown> = new Set(['user', 'human', 'system', 'tool', 'developer']);
@@ -142,7 +142,7 @@ function textOf(frame: Frame): string | undefined {
   return textIn(json, !isStrange, MAX_DEPTH);
 }
 
-/** The text of a payload or of an object in it. `weak`: also where it stands in a weak key. */
+/** The text of a payload or of an object in it. `weak`: weak keys count too. */
 function textIn(value: unknown, weak: boolean, depth: number): string | undefined {
   if (depth === 0) return undefined;
   if (Array.isArray(value)) return textInPair(value, weak, depth);

@@ -54,7 +54,7 @@ const FIELDS = new FieldTable({
     'error.code',
   ],
   wordless: [
-    // DeepSeek, vLLM and OpenRouter have reasoning; Mistral's stands in parts.
+    // DeepSeek, vLLM and OpenRouter have reasoning; Mistral sends it in parts of `content`.
     ...['reasoning', 'reasoning_content', 'reasoning_details.**'].flatMap(BOTH),
     ...['audio.**', 'annotations.**', 'images.**', 'provider_specific_fields.**'].flatMap(BOTH),
     ...['content.*.thinking.**', 'content.*.type', 'content.*.reference_ids.**'].flatMap(BOTH),
