@@ -61,7 +61,9 @@ export interface StreamLog {
   readBack(bytes: number): Promise<readonly Piece[]>;
   /** The stream has ended without a message. */
   drop(): void;
-  /** The stream has ended: nothing more is appended. Before this call its records are kept where no other copy of the body exists. */
+  /**
+   * The stream has ended: nothing more is appended. Before this call, the records of a saved message are kept if its body is not in memory.
+   */
   close(): void;
 }
 
