@@ -1,6 +1,6 @@
 /**
- * `lastchunk migrate`: creates or updates the table before the app starts, for apps that must not change the database themselves (`migrate:
- * true`).
+ * `lastchunk migrate`: creates or updates the table before the app starts, for apps that do not use `migrate: true`, which would let them
+ * change the database themselves.
  */
 import { parseArgs } from 'node:util';
 import { bad } from '../core/options.ts';

@@ -80,8 +80,8 @@ export async function replayJournal(task: ReplayTask): Promise<ReplayReport> {
 }
 
 /**
- * Sends the messages that this database refused again; those that it refuses again are kept. Messages that another store refused are not
- * sent.
+ * Sends again the messages that this database refused; those that it refuses once more are kept. Messages that another store refused are
+ * not sent.
  */
 export async function replayRefused(task: ReplayTask): Promise<ReplayReport> {
   const { path, store, io, name = store.fingerprint, force } = task;

@@ -64,7 +64,7 @@ async function judge(plan: Plan, visited: Visit, exitMode: ExitMode, id: string)
     let verdict: Verdict;
     try {
       verdict = compare(visited, exitMode, await plan.history.rows({ id, messageId }));
-      // Only after the client received the end of the answer must the row be there at once.
+      // A row that is not there at once is late only if the client received the end of the answer.
       const isLate = verdict.result === 'kept' && finished && asked > 0;
       if (verdict.result === 'kept') return isLate ? { ...verdict, result: 'late' } : verdict;
     } catch (error) {
