@@ -22,7 +22,7 @@ type Settings = Required<ResumingFetchOptions>;
 type Chunks = ReadableStreamDefaultReader<Uint8Array>;
 type Controller = ReadableStreamDefaultController<Uint8Array> | ReadableByteStreamController;
 
-/** The pause before the first try; each further try doubles it. A random part of up to half a pause is left out. */
+/** The pause before the first try, doubled for each further try; a random part, at most half, is left out. */
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
 /** A timer with a longer delay fires at once. */

@@ -1,7 +1,7 @@
 /**
- * The guard as a plugin of Fastify. Registered with `{ keep }` it observes every route, and guards those that have `config: { lastchunk: {
- * message } }`. Fastify writes to the plain response of Node, even a stream that a handler returns, so the plugin only has to run before
- * the handler and to receive its errors.
+ * The guard as a plugin of Fastify. Registered with `{ keep }` it observes every route, and guards the routes that have
+ * `config: { lastchunk: { message } }`. Fastify writes to the plain response of Node, even a stream that a handler returns, so the plugin
+ * only has to run before the handler and to receive its errors.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
