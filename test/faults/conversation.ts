@@ -41,7 +41,7 @@ export interface Conversation {
   readonly leave: Leave | undefined;
   /** The client pauses repeatedly, so that the buffers of its connection fill up. */
   readonly isSlow: boolean;
-  /** It asks over HTTP/2. */
+  /** The client uses HTTP/2. */
   readonly isHttp2: boolean;
   /** The app may end during this stream, so that a part of the text is a valid result too. */
   mayBeInterrupted: boolean;
@@ -83,7 +83,7 @@ export interface Drawing {
   /** How often each token is repeated; default 1. */
   readonly times?: number;
   readonly isSlow?: boolean;
-  /** Asks over HTTP/2, which the handler `plain` serves. Default false. */
+  /** The client uses HTTP/2, which the handler `plain` serves. Default false. */
   readonly isHttp2?: boolean;
   /** Records bytes and times. */
   readonly isTaped?: boolean;

@@ -63,7 +63,8 @@ function numbers(scope: Scope): Panel[] {
       ...SMALL,
       id: 5,
       title: 'Lost',
-      shows: 'Messages in the time range that neither database nor journal took, or that the database refused.',
+      shows:
+        'Messages in the time range that neither database nor journal took, or that the database refused.',
       good: '0, always.',
       action: 'Each is one answer of one person: the log line at error has its id and the reason.',
       alerts: ['LastchunkMessagesLost'],

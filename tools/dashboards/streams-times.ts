@@ -116,7 +116,8 @@ export function runtimeRow({ ofProcess, select }: Scope): PanelRow {
         id: 65,
         width: 16,
         title: 'What runs',
-        shows: 'Processes by version of lastchunk and of Node, and by the file system of the journal.',
+        shows:
+          'Processes by version of lastchunk and of Node, and by the file system of the journal.',
         good: 'One line, or two during a deploy; the journal on a disk.',
         action: 'A journal on overlay or tmpfs is gone with its container: mount a volume.',
         alerts: ['LastchunkTargetDown'],

@@ -221,7 +221,7 @@ function claimSql({ instances, streams, parts }: RelayTables): string {
   WHERE $3::boolean AND s.instance = ${claimedBy('$1::text')} AND NOT s.is_settled`;
 }
 
-/** The owner of the streams that an instance claimed, as an expression. */
+/** SQL expression: the owner under which the streams that an instance claimed are stored. */
 function claimedBy(instance: string): string {
   return `${instance} || '${CLAIMED}'`;
 }
