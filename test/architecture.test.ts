@@ -53,23 +53,23 @@ beforeAll(async () => {
 });
 
 describe('import direction', () => {
-  it('knows the part of every file', () => {
+  it('assigns every file to a part', () => {
     const homeless = modules.filter(({ file }) => partOf(file) === undefined);
     expect(homeless.map(({ file }) => file)).toEqual([]);
   });
 
-  it('points down only, and never between the parts that must not know each other', () => {
+  it('allows imports downwards only, and none between independent parts', () => {
     const wrong = edges().filter(({ from, to }) => !mayImport(from, to));
     expect(wrong.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
   });
 
-  it('only names files that exist', () => {
+  it('targets only files that exist', () => {
     const files = new Set(modules.map(({ file }) => file));
     const broken = edges().filter(({ to }) => !files.has(to));
     expect(broken.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
   });
 
-  it('has no cycle, not even of types', () => {
+  it('has no cycle, type-only imports included', () => {
     expect(findCycle(new Map(modules.map((module) => [module.file, targetsOf(module)])))).toEqual(
       [],
     );
@@ -88,17 +88,17 @@ describe('packages', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('for ids is imported in one file', () => {
+  it('that create ids are imported in at most one file', () => {
     const users = modules.filter(({ imports }) => imports.some((one) => one.specifier === 'uuid'));
     expect(users.length).toBeLessThanOrEqual(1);
   });
 
-  it('and everything else are out of reach of the client, which is a part of web pages', () => {
+  it('are not imported by the client, which runs in web pages', () => {
     const client = modules.find(({ file }) => file === 'client.ts');
     expect(client?.text).not.toMatch(/^import|\bimport\(|\brequire\(/m);
   });
 
-  it('that are optional are out of reach of the root', () => {
+  it('that are optional are not imported from the root entry', () => {
     const byFile = new Map(modules.map((module) => [module.file, module]));
     const seen = new Set(['index.ts']);
     const packages = new Set<string>();
@@ -121,7 +121,7 @@ describe('files', () => {
     expect(long.map(({ file, lineCount }) => `${file}: ${lineCount}`)).toEqual([]);
   });
 
-  it('say something', async () => {
+  it('are not empty', async () => {
     const all = [
       ...modules,
       ...(await readModules('test')),
@@ -131,7 +131,7 @@ describe('files', () => {
     expect(all.filter(({ text }) => text.trim() === '').map(({ file }) => file)).toEqual([]);
   });
 
-  it('export by name', () => {
+  it('export by name, without `export *`', () => {
     const wild = modules.filter(({ text }) => /^export (?:type )?\*/m.test(text));
     expect(wild.map(({ file }) => file)).toEqual([]);
   });

@@ -118,7 +118,7 @@ const HELLO = 'data: {"text":"é👋"}\n\n';
 const REST = 'data: [DONE]\n\n';
 
 describe('a body whose connection breaks', () => {
-  it.each(['fin', 'rst'] as const)('goes on at every offset, byte for byte: %s', async (how) => {
+  it.each(['fin', 'rst'] as const)('resumes at every offset, byte for byte: %s', async (how) => {
     const { here, fetch } = await twoReplicas();
     const whole = Buffer.from(HELLO + REST);
     const goOn = async (offset: number): Promise<void> => {
@@ -132,7 +132,7 @@ describe('a body whose connection breaks', () => {
     await Promise.all(Array.from({ length: whole.length + 1 }, (_, offset) => goOn(offset)));
   });
 
-  it('goes on as often as it breaks, also where it is read on', async () => {
+  it('resumes as often as its connection breaks, also while it resumes', async () => {
     const { here, there, asked } = await twoReplicas();
     const elsewhere = await proxyTo(there);
     const fetch = resumingFetch({
@@ -152,7 +152,7 @@ describe('a body whose connection breaks', () => {
     expect(asked).toEqual([]);
   });
 
-  it('of a resumed response goes on as well', async () => {
+  it('resumes also where it is itself a resumed response', async () => {
     const { here, there, fetch } = await twoReplicas();
     const { res } = await begin(here, fetch);
     const id = String(res.getHeader('x-stream-id'));
@@ -169,7 +169,7 @@ describe('a body whose connection breaks', () => {
     await expectWhole(seen, HELLO.slice(6) + REST);
   });
 
-  it('asks with headers and credentials of the request, without those of its body', async () => {
+  it('is requested again with the headers and credentials of the request, without those of its body', async () => {
     const { here, fetch, asked } = await twoReplicas();
     const headers = { authorization: 'Bearer x', 'content-type': 'application/json' };
     const all = [
@@ -191,7 +191,7 @@ describe('a body whose connection breaks', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it('goes on when a server answers again that was away, or did not know it yet', async () => {
+  it('resumes when a server answers that was unavailable or had not yet received the stream', async () => {
     const { here, there } = await twoReplicas();
     const { url, asked } = await routeTo(there, [503, 429, 404, 502]);
     const fetch = resumingFetch({ url, giveUpAfterMs: Number.POSITIVE_INFINITY });
@@ -204,7 +204,7 @@ describe('a body whose connection breaks', () => {
     expect(asked).toHaveLength(5);
   });
 
-  it('goes on behind compression(), which counts as no encoding', async () => {
+  it('resumes behind compression(), which does not count as an encoding of the app', async () => {
     const { shared, here, there } = await twoReplicas();
     const app = express().use(compression({ threshold: 0 }));
     app.get('/streams/:streamId', there.keep.resumeHandler({ authorize: () => true }));
@@ -232,7 +232,7 @@ describe('a body whose connection breaks', () => {
   });
 });
 
-describe('a body that nobody has the rest of', () => {
+describe('a body whose rest nobody has', () => {
   it.each([
     ['an answer without content', [204]],
     ['a stream that is still unknown', [404, 404]],
@@ -254,7 +254,7 @@ describe('a body that nobody has the rest of', () => {
   it.each([
     ['gzip', gzipSync],
     ['deflate', deflateRawSync],
-  ] as const)('fails where the app itself has encoded it: %s', async (coding, encode) => {
+  ] as const)('fails if the app itself has encoded it: %s', async (coding, encode) => {
     const { here, asked, fetch } = await twoReplicas();
     const body = encode(Array.from({ length: 9_000 }, (_, i) => `${i * 7_919}`).join());
     const asking = begin(here, fetch);
@@ -269,7 +269,7 @@ describe('a body that nobody has the rest of', () => {
     expect(asked).toHaveLength(1);
   });
 
-  it('fails when it was without a connection for giveUpAfterMs', async () => {
+  it('fails after giveUpAfterMs without a connection', async () => {
     const { here, there } = await twoReplicas();
     const { url, asked } = await routeTo(there, Array<503>(100).fill(503));
     const { proxy, res, seen } = await begin(here, resumingFetch({ url, giveUpAfterMs: 1_000 }));
@@ -281,7 +281,7 @@ describe('a body that nobody has the rest of', () => {
     expect(asked.length).toBeLessThan(8);
   });
 
-  it('fails at once where giveUpAfterMs is 0', async () => {
+  it('fails at once if giveUpAfterMs is 0', async () => {
     const { here, asked, fetch } = await twoReplicas({ client: { giveUpAfterMs: 0 } });
     const { proxy, res, seen } = await begin(here, fetch);
     res.write(HELLO);
@@ -291,7 +291,7 @@ describe('a body that nobody has the rest of', () => {
     expect(asked).toEqual([]);
   });
 
-  it('fails with what url() throws', async () => {
+  it('fails with the error that url() throws', async () => {
     const error = new Error('no such route');
     const url = (): string => {
       throw error;
@@ -304,7 +304,7 @@ describe('a body that nobody has the rest of', () => {
   });
 });
 
-describe('a client that wants no more', () => {
+describe('a client that cancels', () => {
   it.each(['while it reads', 'between two tries', 'while it reads on'] as const)(
     'aborts: %s',
     async (when) => {
@@ -329,7 +329,7 @@ describe('a client that wants no more', () => {
     },
   );
 
-  it('cancels the body, also between two tries, and nothing goes on', async () => {
+  it('cancels the body, also between two tries, and no further request is made', async () => {
     const { shared, here, there } = await twoReplicas();
     const { url, asked } = await routeTo(there, [503]);
     const { proxy, seen } = await begin(here, resumingFetch({ url }));
@@ -341,7 +341,7 @@ describe('a client that wants no more', () => {
     expect(asked).toHaveLength(1);
   });
 
-  it('cancels the body while it reads on', async () => {
+  it('cancels the body while it resumes', async () => {
     const { shared, here, fetch } = await twoReplicas();
     const { proxy, res, seen } = await begin(here, fetch);
     proxy.cut();
@@ -366,7 +366,7 @@ describe('a response that ends well', () => {
     return { url: server.url, fetch: resumingFetch({ url: () => `${server.url}/none` }) };
   };
 
-  it('is as it would be without', async () => {
+  it('has the same properties and body as without resumingFetch', async () => {
     const { url, fetch } = await open();
     const facts = async (response: Response) => {
       const { status, statusText, redirected, type, url: from, ok, bodyUsed } = response;
@@ -392,7 +392,7 @@ describe('a response that ends well', () => {
     await closed?.closed;
   });
 
-  it('is the very same where it is no stream', async () => {
+  it('is returned unchanged if it is not a stream', async () => {
     const plain = new Response('text');
     const empty = new Response(null, { headers: { 'x-stream-id': 'one' } });
     const url = (): string => '/';
@@ -400,7 +400,7 @@ describe('a response that ends well', () => {
     expect(await resumingFetch({ url, fetch: () => Promise.resolve(empty) })('/')).toBe(empty);
   });
 
-  it('leaves chunks to whoever made them, and reads a stream of another kind as such', async () => {
+  it('does not detach the chunks of its source, and has a byte stream only if its source has one', async () => {
     const chunk = Buffer.from('text');
     const source = new ReadableStream({
       start: (controller) => {
@@ -421,7 +421,7 @@ describe('a response that ends well', () => {
   });
 });
 
-it('refuses options that are none', () => {
+it('refuses invalid options', () => {
   // As JavaScript may call it.
   const wrong = { url: '/streams' } as unknown as ResumingFetchOptions;
   expect(() => resumingFetch(wrong)).toThrow('resumingFetch: url must be a function');
@@ -430,8 +430,8 @@ it('refuses options that are none', () => {
   }
 });
 
-describe("somebody else's client", () => {
-  it('goes on with an answer: the AI SDK, by sending and by coming back', async () => {
+describe('a client library', () => {
+  it('reads a whole answer over a broken connection: the AI SDK, sending and reconnecting', async () => {
     const { here, there, fetch } = await twoReplicas();
     const proxy = await proxyTo(here);
     const other = await proxyTo(there);
@@ -470,7 +470,7 @@ describe("somebody else's client", () => {
     expect(await transport.reconnectToStream({ chatId: 'ai' })).toBe(null);
   });
 
-  it('goes on with an answer: openai', async () => {
+  it('reads a whole answer over a broken connection: openai', async () => {
     const { here, fetch } = await twoReplicas();
     const proxy = await proxyTo(here);
     const client = new OpenAI({ baseURL: proxy.url, apiKey: 'none', fetch, maxRetries: 0 });

@@ -26,7 +26,7 @@ function resultOf(part: string, figures: PartResult['figures'] = []): PartResult
 }
 
 describe('figures', () => {
-  it('are medians with the middle half of the rounds', () => {
+  it('are medians with the interquartile range of the rounds', () => {
     expect(figure('name', 'ms', [5, 1, 3, 2, 4])).toEqual({
       name: 'name',
       unit: 'ms',
@@ -37,14 +37,14 @@ describe('figures', () => {
     });
   });
 
-  it('interpolate between values', () => {
+  it('are interpolated between values', () => {
     expect(quantile([1, 2], 0.5)).toBe(1.5);
     expect(quantile([], 0.5)).toBeNaN();
   });
 });
 
 describe('rounds', () => {
-  it('change their order, and the first ones are not counted', async () => {
+  it('alternate the order of their subjects, and warm-up rounds are not counted', async () => {
     const order: string[] = [];
     const results = await inTurn(['a', 'b'], { rounds: 2, warmUp: 1 }, (name) => {
       order.push(name);
@@ -54,26 +54,26 @@ describe('rounds', () => {
     expect(results).toEqual({ a: [3, 6], b: [4, 5] });
   });
 
-  it('give a ratio each', () => {
+  it('give one ratio each', () => {
     expect(ratios([2, 9], [1, 3])).toEqual([2, 3]);
   });
 });
 
 describe('goals', () => {
-  it('are about parts that exist, each about a figure of its own', () => {
+  it('name existing parts, each with a figure of its own', () => {
     const parts = new Set(PARTS.map(({ name }) => name));
     expect(GOALS.filter(({ part }) => !parts.has(part))).toEqual([]);
     expect(new Set(GOALS.map((goal) => `${goal.part} ${goal.figure}`)).size).toBe(GOALS.length);
   });
 
-  it('are met up to and with their bound, and never by what is not a number', () => {
+  it('are met at their bound, and never by NaN', () => {
     expect(isMet(figure('', '', [1]), { atMost: 1 })).toBe(true);
     expect(isMet(figure('', '', [1.1]), { atMost: 1 })).toBe(false);
     expect(isMet(figure('', '', [0.9]), { atLeast: 1 })).toBe(false);
     expect(isMet(figure('', '', []), { atLeast: 0 })).toBe(false);
   });
 
-  it('count as missed when their part was run and their figure is not there', () => {
+  it('count as missed when their part ran and their figure is missing', () => {
     const goal = GOALS.find(({ part }) => part === 'scrape');
     const reached = [figure(goal?.figure ?? '', 'ms', [1])];
     expect(anyMissed([resultOf('scrape', reached)])).toBe(false);
@@ -83,7 +83,7 @@ describe('goals', () => {
 });
 
 describe('tables', () => {
-  it('stand where the names of their figures say', () => {
+  it('place each figure in the row and column of its name', () => {
     const figures = [
       figure('8 a tick, CPU: bare', 'µs', [1, 1]),
       figure('8 a tick, to bare: guard(), no journal', 'x', [2]),
@@ -100,7 +100,7 @@ describe('tables', () => {
     ]);
   });
 
-  it('say what was missed and what was not measured', () => {
+  it('state which goals were missed and which were not measured', () => {
     const [first] = GOALS;
     const slow = [figure(first?.figure ?? '', 'x', [9])];
     const text = markdown([resultOf(first?.part ?? '', slow)]);
@@ -111,7 +111,7 @@ describe('tables', () => {
 });
 
 describe('results', () => {
-  it('take the place of older ones of the same part, in the order of the parts', () => {
+  it('replace older results of the same part, in the order of the parts', () => {
     const older = [resultOf('b'), resultOf('c')];
     const newer = [{ ...resultOf('c'), seconds: 2 }, resultOf('a')];
     const merged = merge(older, newer, ['a', 'b', 'c']);
@@ -125,13 +125,13 @@ describe('arguments', () => {
     { name: 'long', about: '', onRequest: true },
   ] as const;
 
-  it('run everything but what has to be asked for', () => {
+  it('run every part except those that run only on request', () => {
     expect(readArgs([], known).parts).toEqual(['one']);
     expect(readArgs(['--quick'], known).parts).toEqual(['one', 'long']);
     expect(readArgs(['long'], known).parts).toEqual(['long']);
   });
 
-  it('are refused with what is wrong about them', () => {
+  it('are rejected with a message that names the mistake', () => {
     expect(() => readArgs(['two'], known)).toThrow('known are one, long');
     expect(() => readArgs(['--minutes', 'many'], known)).toThrow('`--minutes`');
     expect(() => readArgs(['--quick', '--write'], known)).toThrow('`--write`');

@@ -34,7 +34,7 @@ describe.skipIf(path === undefined && !inCi)('a browser', () => {
   });
 
   it.each(['eventSource', 'fetchReader'] as const)(
-    'that reads the history at the last frame finds the message, by %s',
+    'that reads the history at the last frame finds the message, with %s',
     async (reader) => {
       const { page } = await open();
       const guarded = await ask(page, { route: 'guarded', reader, times: 20 });
@@ -56,7 +56,7 @@ describe.skipIf(path === undefined && !inCi)('a browser', () => {
         await page.context().setOffline(false);
       },
     ],
-  ])('that %s in the middle keeps what it was shown, and the rest', async (_way, leave) => {
+  ])('that %s in the middle of an answer has what it showed stored, and the rest of the answer', async (_way, leave) => {
     const { page, fixture, testServer } = await open();
     await page.goto(`${testServer.url}/page?next`);
     let shown = '';

@@ -37,7 +37,7 @@ describe.skipIf(path === undefined && !inCi)('resumingFetch in a browser', () =>
 
   afterAll(() => chromium.close());
 
-  it('goes on when the network is back, at once, in the same body', async () => {
+  it('resumes at once when the network is back, in the same body', async () => {
     const { here, there, page, proxy } = await open();
     // No pause ever ends by itself: what goes on is woken.
     await page.evaluate('globalThis.timers = 0; globalThis.setTimeout = () => ++timers');
@@ -56,7 +56,7 @@ describe.skipIf(path === undefined && !inCi)('resumingFetch in a browser', () =>
     expect(shown).toEqual({ text: 'one two three', end: 'well' });
   });
 
-  it('goes on at another origin, whose headers it may read', async () => {
+  it('resumes at another origin, whose headers CORS exposes', async () => {
     const { here, there, page, proxy } = await open();
     const { res, shown } = await begin(page, here, there.server.url, proxy.url);
     res.write('one ');
@@ -77,7 +77,7 @@ describe.skipIf(path === undefined && !inCi)('resumingFetch in a browser', () =>
     expect(shown).toEqual({ text: 'one ', end: 'TypeError: network error' });
   });
 
-  it('needs none of it with an EventSource whose frames have ids', async () => {
+  it('is not needed by an EventSource whose frames have ids', async () => {
     const { here, page, proxy } = await open({ ids: true });
     const asked = fetch(`${here.server.url}/chat/c`, { method: 'POST' });
     const { res, streamId } = await until('the handler runs', () => here.talks[0]);

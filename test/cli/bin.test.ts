@@ -32,6 +32,6 @@ it('writes to the process and ends with the exit code of the command', async () 
   expect(stderr).toContain('no-such-command');
 });
 
-it('ends quietly when nobody reads its output', async () => {
+it('exits with 0 and without an error when nobody reads its output', async () => {
   expect(await run(['--help'], true)).toEqual({ exitCode: 0, stdout: '', stderr: '' });
 });

@@ -18,7 +18,7 @@ async function scratch(): Promise<string> {
   return directory;
 }
 
-it('prints both dashboards as they are shipped, in one array', async () => {
+it('prints both shipped dashboards in one array', async () => {
   const { exitCode, stdout, stderr } = await run();
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
   const shipped = ['lastchunk-saves', 'lastchunk-streams'].map((name) =>
@@ -28,7 +28,7 @@ it('prints both dashboards as they are shipped, in one array', async () => {
   expect(JSON.parse(stdout)).toEqual(parsed);
 });
 
-it('writes each into a file of a folder that it makes', async () => {
+it('writes each dashboard into a file of a folder that it creates', async () => {
   const directory = join(await scratch(), 'new', 'dashboards');
   const { exitCode, stdout, stderr } = await run('--out', directory);
   const names = ['lastchunk-saves.json', 'lastchunk-streams.json'];
@@ -42,7 +42,7 @@ it('writes each into a file of a folder that it makes', async () => {
   }
 });
 
-it('makes them for another objective, window, label and place of the runbooks', async () => {
+it('generates the dashboards for another objective, window, label and runbook URL', async () => {
   const place = 'https://wiki.example/runbooks';
   const flags = `--objective 99.5 --window 28d --label cluster --runbooks ${place}`;
   const { stdout } = await run(...flags.split(' '));
@@ -63,7 +63,7 @@ describe('as ConfigMaps', () => {
   const OBJECT_BYTES = 2 ** 20;
   const ANNOTATION_BYTES = 2 ** 18;
 
-  it('prints one for each dashboard, with the label that the sidecar looks for', async () => {
+  it('prints one for each dashboard, with the label that the Grafana sidecar looks for', async () => {
     const { exitCode, stdout, stderr } = await run(...FORMAT, '--namespace', 'monitoring');
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     const manifests = readManifests(stdout);
@@ -79,7 +79,7 @@ describe('as ConfigMaps', () => {
     expect(manifests.length).toBe(2);
   });
 
-  it('stays below what an object, and the note of kubectl in it, may have', async () => {
+  it('stays below the size limits of a Kubernetes object and of the annotation of kubectl', async () => {
     const labels = Array.from({ length: 8 }, (_, index) => `label_${index}_${'x'.repeat(20)}`);
     const flags = labels.flatMap((label) => ['--label', label]);
     const manifests = readManifests((await run(...FORMAT, ...flags)).stdout);
@@ -90,7 +90,7 @@ describe('as ConfigMaps', () => {
     }
   });
 
-  it('writes each into a file, for the options of the dashboards, under another name', async () => {
+  it('writes each into a file, with the options of the dashboards and another name', async () => {
     const directory = await scratch();
     const place = ['--name', 'chat', '--labels', 'grafana_dashboard=yes,team=chat'];
     const { stdout } = await run(...FORMAT, ...place, '--objective', '99.5', '--out', directory);
@@ -105,7 +105,7 @@ describe('as ConfigMaps', () => {
     expect(streams?.metadata).toEqual({ name: 'chat-streams', labels });
   });
 
-  it('refuses what Kubernetes would, and what would do nothing', async () => {
+  it('refuses a name that Kubernetes would refuse, and an option without effect', async () => {
     const wrong = await run(...FORMAT, '--namespace', 'Monitoring');
     expect(wrong.exitCode).toBe(2);
     expect(wrong.stderr).toContain('lastchunk dashboards: `--namespace` must be a name');
@@ -119,14 +119,14 @@ describe('as ConfigMaps', () => {
   });
 });
 
-it.each(MISTAKES)('calls %s %j a mistake and says what is right', async (flag, value, said) => {
+it.each(MISTAKES)('rejects %s %j and names the valid values', async (flag, value, said) => {
   const { exitCode, stdout, stderr } = await run(flag, value);
   expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
   expect(stderr).toContain(`lastchunk dashboards: \`${flag}\` must `);
   expect(stderr).toContain(said);
 });
 
-it('refuses what it does not know', async () => {
+it('refuses unknown options and arguments', async () => {
   for (const argument of ['--bogus', 'saves.json']) {
     const { exitCode, stdout, stderr } = await run(argument);
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
@@ -134,13 +134,13 @@ it('refuses what it does not know', async () => {
   }
 });
 
-it('says why a folder cannot be made', async () => {
+it('reports why a folder cannot be created', async () => {
   const { exitCode, stderr } = await run('--out', '/dev/null/dashboards');
   expect(exitCode).toBe(1);
   expect(stderr).toMatch(/^lastchunk dashboards: ENOTDIR/);
 });
 
-it('finds the shipped files in the built package, with no optional package there', async () => {
+it('finds the shipped files in the built package without optional packages', async () => {
   const folder = await createAppFolder(['yaml']);
   onTestFinished(() => folder.remove());
   const program = join(folder.path, 'node_modules/lastchunk/dist/cli/bin.js');

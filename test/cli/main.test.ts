@@ -17,28 +17,28 @@ it.each(['--version', '-v'])('prints the version for %s', async (flag) => {
   expect(await run(flag)).toEqual({ exitCode: 0, stdout: `${VERSION}\n`, stderr: '' });
 });
 
-it('takes a call without a command for a mistake and prints the help on stderr', async () => {
+it('refuses a call without a command and prints the help on stderr', async () => {
   const { exitCode, stdout, stderr } = await run();
   expect(exitCode).toBe(2);
   expect(stdout).toBe('');
   expect(stderr).toMatch(/^usage: /);
 });
 
-it('names the known commands when it is asked for an unknown one', async () => {
+it('lists the commands for an unknown command', async () => {
   const { exitCode, stdout, stderr } = await run('constructor');
   expect(exitCode).toBe(2);
   expect(stdout).toBe('');
   expect(stderr).toMatch(/^lastchunk: unknown command `constructor`; known are .*\bmigrate\b/);
 });
 
-it('refuses an option that it does not know', async () => {
+it('refuses an unknown option', async () => {
   const { exitCode, stderr } = await run('--verbose');
   expect(exitCode).toBe(2);
   expect(stderr).toMatch(/^lastchunk: .*--verbose/);
 });
 
 it.each(['migrate', 'journal', 'probe'])(
-  'gives %s its own options and says who refused one',
+  'passes options to %s, and names the command that refused one',
   async (name) => {
     expect(await run(name, '--help')).toMatchObject({
       exitCode: 0,
@@ -50,13 +50,13 @@ it.each(['migrate', 'journal', 'probe'])(
   },
 );
 
-it('takes a failure of the work for no mistake in the call', async () => {
+it('exits with 1, not 2, for a failure that is not a mistake in the call', async () => {
   const { exitCode, stderr } = await run('journal', 'list', '--dir', '/proc/no-such-directory');
   expect(exitCode).toBe(1);
   expect(stderr).toMatch(/^lastchunk journal: .*ENOENT/);
 });
 
-it('says nothing that moves the cursor of a terminal, or turns its text around', async () => {
+it('prints no character that moves the cursor of a terminal or reverses its text', async () => {
   const { stderr } = await run('\u001b[2J\u009b1A\u202ex\r\ny');
   expect(stderr).toMatch(
     /^lastchunk: unknown command `\\u001b\[2J\\u009b1A\\u202ex\\u000d\\u000ay`; .*\n$/,
@@ -64,7 +64,7 @@ it('says nothing that moves the cursor of a terminal, or turns its text around',
 });
 
 it.each([[], ['migrate'], ['journal'], ['doctor']])(
-  'hides the password of an address that stands in the wrong place: %j',
+  'hides the password of an address in the wrong place: %j',
   async (...command) => {
     const { exitCode, stderr } = await run(...command, 'postgres://user:secret@host/database');
     expect(exitCode).toBe(2);

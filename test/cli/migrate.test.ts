@@ -18,7 +18,7 @@ async function run(argv: readonly string[], env: Record<string, string> = {}) {
   return { exitCode, ...written };
 }
 
-it('makes the table and says so, then says that it is up to date', async () => {
+it('creates the table and prints that, then prints that it is up to date', async () => {
   expect(await run(['--database-url', database.url])).toEqual({
     exitCode: 0,
     stdout: 'lastchunk_messages is now at version 1 (applied: messages)\n',
@@ -31,7 +31,7 @@ it('makes the table and says so, then says that it is up to date', async () => {
   });
 });
 
-it('takes the database from DATABASE_URL and the table from its option', async () => {
+it('reads the database from DATABASE_URL and the table from its option', async () => {
   const { exitCode } = await run(['--table', 'answers'], { DATABASE_URL: database.url });
   expect(exitCode).toBe(0);
   expect(await look(database.url, "SELECT to_regclass('answers') IS NOT NULL AS made")).toEqual([
@@ -39,7 +39,7 @@ it('takes the database from DATABASE_URL and the table from its option', async (
   ]);
 });
 
-it('can be run many times at once', async () => {
+it('can run many times at once', async () => {
   const runs = await Promise.all(
     Array.from({ length: 8 }, () => run(['--database-url', database.url])),
   );
@@ -47,7 +47,7 @@ it('can be run many times at once', async () => {
   expect(runs.filter(({ stdout }) => stdout.includes('applied: messages'))).toHaveLength(1);
 });
 
-it('says what the database said, without the password, and fails', async () => {
+it('prints the error of the database without the password, and fails', async () => {
   const wrong = database.url.replace('postgres@', 'nobody:secret@');
   const { exitCode, stdout, stderr } = await run(['--database-url', wrong]);
   expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
@@ -57,19 +57,19 @@ it('says what the database said, without the password, and fails', async () => {
   expect(schema).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('(3F000)') });
 });
 
-it('says so when nothing answers', async () => {
+it('reports that the database does not answer', async () => {
   const away = await run(['--database-url', 'postgres://localhost:1/db']);
   expect(away).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('ECONNREFUSED') });
 });
 
-it('explains itself', async () => {
+it('prints its help', async () => {
   expect(await run(['--help'])).toMatchObject({
     exitCode: 0,
     stdout: expect.stringContaining('--database-url URL'),
   });
 });
 
-it('rejects mistakes in how it is called', async () => {
+it('refuses wrong arguments', async () => {
   await expect(run([])).rejects.toMatchObject({
     code: 'bad-option',
     message: expect.stringContaining('DATABASE_URL'),
@@ -81,7 +81,7 @@ it('rejects mistakes in how it is called', async () => {
   });
 });
 
-it('prints a script that makes the same table, and that it knows afterwards', async () => {
+it('prints a script that creates the same table, which it then finds up to date', async () => {
   const printed = await run(['--print']);
   expect(printed).toMatchObject({ exitCode: 0, stderr: '' });
   await look(database.url, printed.stdout);
@@ -102,14 +102,14 @@ it('prints a script that makes the same table, and that it knows afterwards', as
   expect(listed).toEqual(made.map(({ column_name: name }) => name));
 });
 
-it('prints it for a table in a schema', async () => {
+it('prints the script for a table in a schema', async () => {
   const { stdout } = await run(['--print', '--table', 'chat.answers']);
   await look(database.url, `CREATE SCHEMA chat; ${stdout}`);
   const argv = ['--database-url', database.url, '--table', 'chat.answers'];
   expect((await run(argv)).stdout).toBe('chat.answers is up to date (version 1)\n');
 });
 
-it('finds the database by PGHOST and the like, as the app does', async () => {
+it('finds the database by PGHOST and its like, as the app does', async () => {
   const { hostname, port, username, pathname } = new URL(database.url);
   const env = {
     PGHOST: hostname,
@@ -126,14 +126,14 @@ it('finds the database by PGHOST and the like, as the app does', async () => {
   );
 });
 
-it('reads a conversation back as the page says', async () => {
+it('creates the table that the query of docs/table.md reads', async () => {
   await run(['--database-url', database.url]);
   const page = await readFile(join(ROOT, 'docs/table.md'), 'utf8');
   const [, query = ''] = /```sql\n(SELECT.*?)```/s.exec(page) ?? [];
   expect(await look(database.url, query, ['c1'])).toEqual([]);
 });
 
-it('makes the tables of the relay where it is asked to, in a schema and durable', async () => {
+it('creates the tables of the relay with --relay, in a schema and durable', async () => {
   const url = ['--database-url', database.url];
   expect(await run([...url, '--relay'])).toEqual({
     exitCode: 0,
@@ -158,7 +158,7 @@ it('refuses options that do not belong together', async () => {
 it.each([
   ['where the search path finds them', []],
   ['in a schema, durable', ['--schema', 'chat', '--durable']],
-])('prints a script that makes the tables of the relay %s', async (_where, where) => {
+])('prints a script that creates the tables of the relay %s', async (_where, where) => {
   await look(database.url, 'DROP SCHEMA IF EXISTS chat CASCADE; CREATE SCHEMA chat');
   const printed = await run(['--print', '--relay', ...where]);
   expect(printed).toMatchObject({ exitCode: 0, stderr: '' });
@@ -169,7 +169,7 @@ it.each([
   expect((await run(argv)).stdout).toBe('lastchunk_relay is up to date (version 1)\n');
 });
 
-it('refuses a name for the tables of the relay, printed or made', async () => {
+it('refuses a name for the tables of the relay, printed or created', async () => {
   await expect(run(['--print', '--relay', '--table', 'a'])).rejects.toThrow(
     'the tables of the relay have names of their own: leave out `--table`',
   );

@@ -13,7 +13,7 @@ import { runCommand } from './run-command.ts';
 const run = (...argv: string[]) => runCommand(['rules', ...argv]);
 const FORMAT = ['--format', 'prometheusrule'];
 
-it('prints the rules as they are shipped', async () => {
+it('prints the shipped rules', async () => {
   expect(await run()).toEqual({ exitCode: 0, stdout: rulesYaml(), stderr: '' });
   expect(rulesYaml()).toBe(await readFile('alerts/lastchunk.rules.yml', 'utf8'));
 });
@@ -47,14 +47,14 @@ it('writes them into a file', async () => {
   expect(await readFile(file, 'utf8')).toBe(rulesYaml());
 });
 
-it('calls a path a mistake, which the runbooks of dashboards may have', async () => {
+it('refuses a path for the runbooks, which is valid for dashboards', async () => {
   const { exitCode, stdout, stderr } = await run('--runbooks', '/public/runbooks');
   expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
   expect(stderr).toContain('`--runbooks` must be an address, such as https://…, not the path');
 });
 
 describe('as a PrometheusRule', () => {
-  it('prints the same groups in an object that Kubernetes knows', async () => {
+  it('prints the same groups in an object of Kubernetes', async () => {
     const place = ['--name', 'chat', '--namespace', 'monitoring'];
     const labels = ['--labels', 'release=prometheus,example.com/on=on'];
     const { exitCode, stdout, stderr } = await run(
@@ -96,7 +96,7 @@ describe('as a PrometheusRule', () => {
   const promtools = findPromtools();
   if (promtools.length === 0)
     process.stdout.write('skipped: promtool on a PrometheusRule (there is no program promtool)\n');
-  it.each(promtools)('has rules that promtool $version takes', async ({ path }) => {
+  it.each(promtools)('has rules that promtool $version accepts', async ({ path }) => {
     const directory = await mkdtemp(join(tmpdir(), 'lastchunk-cli-'));
     onTestFinished(() => rm(directory, { recursive: true }));
     const [manifest] = readManifests((await run(...FORMAT)).stdout);
@@ -114,19 +114,19 @@ describe('as a PrometheusRule', () => {
     expect((await check(broken)).status).not.toBe(0);
   });
 
-  it.each(PLACE_MISTAKES)('calls %s %j a mistake', async (flag, value, said) => {
+  it.each(PLACE_MISTAKES)('rejects %s %j', async (flag, value, said) => {
     const { exitCode, stdout, stderr } = await run(...FORMAT, flag, value);
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
     expect(stderr).toContain(`lastchunk rules: \`${flag}\` must ${said}`);
   });
 
-  it.each(PLACE_MISTAKES)('says that %s does nothing without it', async (flag) => {
+  it.each(PLACE_MISTAKES)('makes %s an option that is refused without it', async (flag) => {
     const { exitCode, stdout, stderr } = await run(flag, 'chat');
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
     expect(stderr).toContain(`\`${flag}\` needs \`--format prometheusrule\``);
   });
 
-  it('is one of two formats', async () => {
+  it('is one of two formats, and any other is refused', async () => {
     const { exitCode, stderr } = await run('--format', 'helm');
     expect(exitCode).toBe(2);
     expect(stderr).toContain('`--format` must be one of prometheus, prometheusrule, not "helm"');
@@ -134,14 +134,14 @@ describe('as a PrometheusRule', () => {
   });
 });
 
-it.each(MISTAKES)('calls %s %j a mistake and says what is right', async (flag, value, said) => {
+it.each(MISTAKES)('rejects %s %j and names the valid values', async (flag, value, said) => {
   const { exitCode, stdout, stderr } = await run(flag, value);
   expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
   expect(stderr).toContain(`lastchunk rules: \`${flag}\` must `);
   expect(stderr).toContain(said);
 });
 
-it('refuses what it does not know', async () => {
+it('refuses unknown options and arguments', async () => {
   for (const argument of ['--bogus', 'file.yml']) {
     const { exitCode, stdout, stderr } = await run(argument);
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
@@ -149,7 +149,7 @@ it('refuses what it does not know', async () => {
   }
 });
 
-it('says why a file cannot be written', async () => {
+it('reports why a file cannot be written', async () => {
   const { exitCode, stderr } = await run('--out', '/no/such/directory/rules.yml');
   expect(exitCode).toBe(1);
   expect(stderr).toMatch(/^lastchunk rules: ENOENT/);

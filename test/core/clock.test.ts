@@ -17,7 +17,7 @@ function createClock() {
   };
 }
 
-describe('a moment of the monotonic clock as a time of day', () => {
+describe('the time of day of a monotonic timestamp', () => {
   it('stays the same while time passes', () => {
     const { clock, pass } = createClock();
     const first = epochOf(clock, 990);
@@ -27,7 +27,7 @@ describe('a moment of the monotonic clock as a time of day', () => {
     }
   });
 
-  it('moves with a wall clock that was set, so that its age stays true', () => {
+  it('moves with a wall clock that is set, so that its age stays true', () => {
     const { clock, pass, setBy } = createClock();
     epochOf(clock, 990);
     setBy(-3_600_000);

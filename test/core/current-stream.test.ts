@@ -4,7 +4,7 @@ import { expect, it, vi } from 'vitest';
 
 const KEY = Symbol.for('lastchunk.current');
 
-it('adds what it needs to the state that a copy of another version has made', async () => {
+it('adds the fields that it needs to the shared state that a copy of another version has made', async () => {
   const older = { storage: new AsyncLocalStorage(), places: new WeakMap(), ofTheOther: 1 };
   const before: unknown = Reflect.get(globalThis, KEY);
   Reflect.set(globalThis, KEY, older);

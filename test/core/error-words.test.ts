@@ -16,7 +16,7 @@ function sqlError(code: string, fields: object = {}): Error {
 
 const HERE = /error-words\.test\.ts:\d+/;
 
-describe('words that nobody but a server or a driver can have made', () => {
+describe('the words of an error that only a server or a driver can have written', () => {
   it.each([
     ['no TLS', new Error('The server does not support SSL connections')],
     [
@@ -39,18 +39,18 @@ describe('words that nobody but a server or a driver can have made', () => {
       markSayable(new Error('The security token included in the request is expired')),
     ],
     ['a bug', new TypeError("Cannot read properties of undefined (reading 'rows')")],
-  ])('are said: %s', (_name, error) => {
+  ])('are repeated: %s', (_name, error) => {
     expect(describeError(error)).toContain(error.message);
     expect(describeError(new Error(TEXT, { cause: error }))).toContain(error.message);
     expect(describeError(new Error(TEXT, { cause: error }))).not.toContain(TEXT);
   });
 
-  it('are those of the first address where a host has several', () => {
+  it('are those of the first address if a host has several', () => {
     const refused = Object.assign(new Error('connect ECONNREFUSED ::1:1'), { syscall: 'connect' });
     expect(describeError(new AggregateError([refused]))).toBe('connect ECONNREFUSED ::1:1');
   });
 
-  it('are said of a table that is missing, and not of what RAISE says under the same code', () => {
+  it('are repeated for a missing table, but not for a RAISE with the same code', () => {
     expect(describeError(sqlError('42P01'))).toBe(`it says: ${TEXT}`);
     const where = 'PL/pgSQL function public.check_answer() line 3 at RAISE';
     expect(describeError(sqlError('42P01', { routine: 'exec_stmt_raise', where }))).toBe(
@@ -59,8 +59,8 @@ describe('words that nobody but a server or a driver can have made', () => {
   });
 });
 
-describe('everything else', () => {
-  it('gives names of the catalogue for a value that the database did not like', () => {
+describe('any other error', () => {
+  it('is described by names of the catalogue for a value that the database refused', () => {
     const fields = { constraint: 'one_answer', schema: 'chat', table: 'answers', detail: TEXT };
     expect(describeError(sqlError('23505', fields))).toBe(
       'SQLSTATE 23505: constraint one_answer, schema chat, table answers',
@@ -72,7 +72,7 @@ describe('everything else', () => {
     expect(describeError(sqlError('22P02'))).toBeUndefined();
   });
 
-  it('gives the function of the database that raised it', () => {
+  it('is described by the database function that raised it', () => {
     const where = `PL/pgSQL function check_answer(text) line 7 at RAISE\nSQL statement "${TEXT}"`;
     const raised = sqlError('P0001', { routine: 'exec_stmt_raise', where });
     expect(describeError(raised)).toBe(
@@ -84,22 +84,22 @@ describe('everything else', () => {
     ['an error', new Error(TEXT)],
     ['a value in a TypeError', new TypeError(`Cannot create property 'x' on string '${TEXT}'`)],
     ['a SyntaxError', new SyntaxError(`Unexpected token 'w', "${TEXT}" is not valid JSON`)],
-  ])('gives its type and the line of the app: %s', (_name, error) => {
+  ])('is described by its type and the line of the app: %s', (_name, error) => {
     expect(describeError(error)).toMatch(HERE);
     expect(describeError(error)).toContain(error.name);
     expect(describeError(error)).not.toContain(TEXT);
   });
 
-  it('takes no frame out of a message', () => {
+  it('is not described by a stack frame that its message forges', () => {
     const forged = new Error(`x\n    at ${TEXT} (/secret.ts:1:1)`);
     expect(describeError(forged)).toBeUndefined();
   });
 
-  it.each(['text', undefined, null, 7, {}])('says nothing of %j', (value) => {
+  it.each(['text', undefined, null, 7, {}])('is not described if it is %j', (value) => {
     expect(describeError(value)).toBeUndefined();
   });
 
-  it('does not repeat the parameters that a query builder puts into its message', () => {
+  it('is described without the parameters that a query builder puts into its message', () => {
     const cause = sqlError('23503', { constraint: 'fk' });
     const wrapper = Object.assign(new Error(`Failed query: insert … params: ${TEXT}`), { cause });
     expect(describeError(wrapper)).toContain('constraint fk');
@@ -136,7 +136,7 @@ describe('a password', () => {
     expect(maskValue(value)).toBe(masked);
   });
 
-  it('is hidden in a sentence about an error', () => {
+  it('is hidden in the description of an error', () => {
     const error = markSayable(new Error('cannot reach postgres://app:secret@db/chat'));
     expect(describeError(error)).not.toContain('secret');
   });

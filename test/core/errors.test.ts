@@ -17,6 +17,6 @@ test.each([
   ['a number as code', Object.assign(new RangeError('x'), { code: 11 }), 'RangeError'],
   ['a text', 'text', '_OTHER'],
   ['nothing', undefined, '_OTHER'],
-])('%s is an error type, if it is short and a programmer wrote it', (_what, error, type) => {
+])('%s is an error type if it is short and looks like a class name', (_what, error, type) => {
   expect(errorTypeOf(error)).toBe(type);
 });

@@ -8,11 +8,11 @@ import { ROOT } from '../support/imports.ts';
 const HERE = join(process.cwd(), 'app.js');
 const NOWHERE = '/nowhere/app.js';
 
-it('looks into the working directory last', () => {
+it('searches the working directory last', () => {
   expect(appPlaces('/nowhere/program.js').slice(-2)).toEqual(['/nowhere/app.js', HERE]);
 });
 
-it('says which package comes out of the working directory alone', async () => {
+it('warns about a package that was found only in the working directory', async () => {
   const warned = once(process, 'warning');
   expect(loadPeer('pg', [NOWHERE, HERE])).toBeDefined();
   expect(await warned).toEqual([
@@ -26,7 +26,7 @@ it('says which package comes out of the working directory alone', async () => {
 it.each([
   ['is where the program is', [HERE, HERE]],
   ['is the only place', [HERE]],
-])('says nothing where the working directory %s', async (_, places) => {
+])('does not warn if the working directory %s', async (_, places) => {
   const warnings: Error[] = [];
   const note = (warning: Error): void => void warnings.push(warning);
   process.on('warning', note);

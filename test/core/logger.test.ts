@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { LOG_LEVELS, safeLogger } from '../../src/core/logger.ts';
 
-test('a logger that throws harms nobody', () => {
+test('an exception in a logger is not passed on', () => {
   const broken = (): never => {
     throw new Error('disk full');
   };
@@ -9,7 +9,7 @@ test('a logger that throws harms nobody', () => {
   for (const level of LOG_LEVELS) expect(() => logger[level]({}, 'line')).not.toThrow();
 });
 
-test('lines reach the logger at their level, on the logger itself', () => {
+test('lines reach the logger at their level, with the logger as this', () => {
   const lines: unknown[] = [];
   const logger = {
     prefix: 'p',
@@ -24,7 +24,7 @@ test('lines reach the logger at their level, on the logger itself', () => {
   expect(lines).toEqual([['debug', 'p', { id: 1 }, 'line']]);
 });
 
-test('a sentence is one line, whatever it repeats', () => {
+test('a line is written as one line, whatever characters it repeats', () => {
   const said: string[] = [];
   const info = (_fields: object, message: string): void => void said.push(message);
   const logger = safeLogger({ debug: info, info, warn: info, error: info });

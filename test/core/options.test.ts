@@ -42,7 +42,7 @@ const BAD_GUARDS: ReadonlyArray<readonly [name: string, options: object]> = [
   ['events', { events: 1 }],
 ];
 
-describe('an impossible option', () => {
+describe('an invalid option', () => {
   it.each(BAD_GUARDS)('of guard() throws, and the error names it: %s %j', (name, options) => {
     const { keep } = createInMemoryInstance();
     expect(thrownBy(() => keep.guard(options))).toMatchObject({
@@ -54,7 +54,7 @@ describe('an impossible option', () => {
   it.each([
     ['maxBytes', { maxBytes: 100 }],
     ['polcy', { policy: {} }],
-  ])('of observe() throws too: %s', (_, options) => {
+  ])('of observe() throws: %s', (_, options) => {
     const { keep } = createInMemoryInstance();
     expect(thrownBy(() => keep.observe(options as object))).toMatchObject({ code: 'bad-option' });
   });
@@ -78,13 +78,13 @@ describe('an impossible option', () => {
     });
   });
 
-  it('never shows a value that may be secret', () => {
+  it('throws an error without its value, which may be secret', () => {
     const secret = { connectionString: 'postgres://user:hunter2@host/db' };
     const error = thrownBy(() => lastchunk({ store: secret } as object));
     expect(error.message).not.toContain('hunter2');
   });
 
-  it('is a journal directory that cannot be one', async () => {
+  it('throws if it is the path of a file, given as the journal', async () => {
     const home = await mkdtemp(join(tmpdir(), 'lastchunk-options-'));
     onTestFinished(() => rm(home, { recursive: true, force: true }));
     const file = join(home, 'file');
@@ -96,7 +96,7 @@ describe('an impossible option', () => {
   });
 
   it.each([[undefined], [{}], [{ authorize: true }]])(
-    'is a stopHandler without authorize: %j',
+    'throws if stopHandler has no authorize function: %j',
     (options) => {
       const { keep } = createInMemoryInstance();
       // What JavaScript may hand us.

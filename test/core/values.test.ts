@@ -19,8 +19,8 @@ const VALUES: readonly (readonly [string, unknown, string])[] = [
   ['a number', 0, ''],
 ];
 
-describe('guards', () => {
-  it.each(VALUES)('tell %s', (_name, value, expected) => {
+describe('isObject, isRecord and isReference', () => {
+  it.each(VALUES)('classify %s', (_name, value, expected) => {
     const kinds = [
       isObject(value) && 'object',
       isRecord(value) && 'record',
@@ -38,19 +38,19 @@ describe('isThenable', () => {
     ['an object whose then is no function', JSON.parse('{"then":1}'), false],
     ['a plain object', {}, false],
     ['null', null, false],
-  ])('tells %s', (_name, value, expected) => {
+  ])('classifies %s', (_name, value, expected) => {
     expect(isThenable(value)).toBe(expected);
   });
 });
 
-it('copies the fields of an object, and of nothing else', () => {
+it('copies the fields of an object; from any other value it copies nothing', () => {
   const value = { a: 1 };
   expect(toRecord(value)).toEqual({ a: 1 });
   expect(toRecord(value)).not.toBe(value);
   expect([toRecord([1]), toRecord(null), toRecord('text')]).toEqual([{}, {}, {}]);
 });
 
-it('tells a missing file from other errors', () => {
+it('distinguishes a missing file from other errors', () => {
   const withCode = (code: string): Error => Object.assign(new Error(code), { code });
   expect(isMissing(withCode('ENOENT'))).toBe(true);
   expect([isMissing(withCode('EACCES')), isMissing({ code: 'ENOENT' })]).toEqual([false, false]);

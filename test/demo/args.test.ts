@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readArgs } from '../../demo/args.ts';
 
 describe('the arguments of the demo', () => {
-  it('have defaults, and a seed that is drawn', () => {
+  it('have defaults, and a random seed', () => {
     const args = readArgs([]);
     expect(args).toMatchObject({ streams: 275, json: undefined, log: undefined, serve: false });
     expect(args.seed).toBeGreaterThanOrEqual(0);
@@ -34,7 +34,7 @@ describe('the arguments of the demo', () => {
     [['--stream', '10'], "Unknown option '--stream'"],
     [['--streams'], '--streams'],
     [['10'], 'Unexpected argument'],
-  ])('%j are refused by name', (argv, message) => {
+  ])('%j are refused with the name of the option', (argv, message) => {
     expect(() => readArgs(argv)).toThrow(message);
   });
 });

@@ -42,7 +42,7 @@ const WHOLE = [
 ];
 
 describe('a visitor', () => {
-  it('reads to the end, whatever the cuts between frames and inside characters', async () => {
+  it('reads to the end, wherever the cuts are between frames and inside characters', async () => {
     const { text } = await visited((res) => {
       for (const byte of Buffer.from(WHOLE.join(''))) res.write(Buffer.from([byte]));
       res.end();
@@ -50,7 +50,7 @@ describe('a visitor', () => {
     expect(text).toBe('one zwei 三 🙂');
   });
 
-  it('leaves after so many tokens, even when all came in one piece', async () => {
+  it('leaves after a given number of tokens, even if all arrive in one chunk', async () => {
     const counts: number[] = [];
     const { text } = await visited((res) => void res.write(WHOLE.join('')), {
       leave: { at: 2, by: 'fin' },
@@ -72,7 +72,7 @@ describe('a visitor', () => {
   it.each([
     { by: 'rst', code: 'ECONNRESET' },
     { by: 'fin', code: undefined },
-  ] as const)('leaves by $by as the server sees it', async ({ by, code }) => {
+  ] as const)('leaves by $by, which the server sees', async ({ by, code }) => {
     let error: NodeJS.ErrnoException | undefined;
     let gone: Promise<unknown> | undefined;
     await visited(
@@ -87,14 +87,14 @@ describe('a visitor', () => {
     expect(error?.code).toBe(code);
   });
 
-  it('keeps what came before the connection broke', async () => {
+  it('has seen what arrived before the connection broke', async () => {
     const { text } = await visited((res) => {
       res.write(frame('seen'), () => res.socket?.destroy());
     });
     expect(text).toBe('seen');
   });
 
-  it('does not take half a frame for seen', async () => {
+  it('does not count half a frame as seen', async () => {
     const half = frame('not whole').slice(0, -1);
     const { text } = await visited((res) => {
       res.write(frame('whole') + half, () => res.socket?.destroy());
@@ -102,19 +102,19 @@ describe('a visitor', () => {
     expect(text).toBe('whole');
   });
 
-  it('goes when nothing comes any more', async () => {
+  it('leaves when nothing arrives any more', async () => {
     const { text } = await visited((res) => void res.write(frame('then nothing')), {
       patienceMs: 50,
     });
     expect(text).toBe('then nothing');
   });
 
-  it('sees nothing in an error page', async () => {
+  it('has seen nothing after an error page', async () => {
     const { text } = await visited((res) => res.writeHead(500).end(frame('an error')));
     expect(text).toBe('');
   });
 
-  it('sees nothing where nobody listens', async () => {
+  it('has seen nothing if no server listens', async () => {
     const url = new URL('http://127.0.0.1:1/');
     expect(await visit({ url, prompt: 'question', patienceMs: 20_000 })).toMatchObject({
       text: '',
@@ -122,7 +122,7 @@ describe('a visitor', () => {
   });
 });
 
-describe('a visitor that reads on', () => {
+describe('a visitor that resumes', () => {
   /** Serves an answer whose connection breaks behind its first frame, and whose rest `rest` gives. */
   const readBroken = async (rest: (res: ServerResponse, offset: number) => void) => {
     const server = createServer((req, res) => {
@@ -137,7 +137,7 @@ describe('a visitor that reads on', () => {
     return readOn({ url, prompt: 'question', patienceMs: 20_000 });
   };
 
-  it('has the whole answer where there is a rest', async () => {
+  it('has the whole answer if the server has the rest', async () => {
     const read = await readBroken((res, offset) => {
       res.setHeader('x-stream-offset', offset).setHeader('x-stream-id', 'one');
       res.end(Buffer.from(WHOLE.join('')).subarray(offset));
@@ -145,7 +145,7 @@ describe('a visitor that reads on', () => {
     expect(read).toMatchObject({ text: 'one zwei 三 🙂', isWhole: true });
   });
 
-  it('has what came before where there is none', async () => {
+  it('has what arrived before if the server does not have the rest', async () => {
     const read = await readBroken((res) => res.writeHead(404).end());
     expect(read).toMatchObject({ text: 'one ', isWhole: false });
   });

@@ -63,7 +63,7 @@ async function leftovers(): Promise<string[]> {
 }
 
 describe('npm run demo', () => {
-  it('loses nothing on the guarded route, and shows what the naive one loses', async () => {
+  it('loses nothing on the guarded route, and reports what the naive route loses', async () => {
     const json = join(files, 'figures.json');
     const run = start('--streams', '22', '--seed', '11', '--json', json);
     await ends(run, 0);
@@ -97,7 +97,7 @@ describe('npm run demo', () => {
     expect(await leftovers()).toEqual([]);
   }, 180_000);
 
-  it('ends in the middle and cleans up when it is interrupted', async () => {
+  it('stops in the middle of a run and cleans up when it is interrupted', async () => {
     const run = start('--streams', '90');
     await said(run, 'clients leave');
     run.child.kill('SIGINT');
@@ -105,7 +105,7 @@ describe('npm run demo', () => {
     expect(await leftovers()).toEqual([]);
   });
 
-  it('refuses a flag it does not know, before it starts anything', async () => {
+  it('refuses an unknown flag before it starts anything', async () => {
     const run = start('--stream', '9');
     await ends(run, 2);
     expect(run.output()).toContain("Unknown option '--stream'");

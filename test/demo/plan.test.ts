@@ -8,12 +8,12 @@ import { answerText, tokensOf } from '../../demo/texts.ts';
 const draw = (seed: number) => drawPlan(FAULTS, { streams: 110, seed, run: 'run' });
 
 describe('a plan', () => {
-  it('is the same for the same seed, and another one for another', () => {
+  it('is the same for the same seed, and differs for another one', () => {
     expect(draw(3)).toEqual(draw(3));
     expect(draw(3)).not.toEqual(draw(4));
   });
 
-  it('gives both routes the same answers and the same courses under ids of their own', () => {
+  it('gives both routes the same answers and the same courses, under different ids', () => {
     const plan = draw(5);
     const [naive, guarded] = ROUTES.map((route) => plan.filter((one) => one.route === route));
     expect(naive?.map(({ script, course }) => ({ script, course }))).toEqual(
@@ -23,13 +23,13 @@ describe('a plan', () => {
     expect(new Set(plan.map(({ prompt }) => prompt)).size).toBe(220);
   });
 
-  it('shares the streams evenly by all faults', () => {
+  it('distributes the streams evenly over all faults', () => {
     const plan = draw(6);
     const counts = FAULTS.map((fault) => plan.filter((one) => one.fault === fault).length);
     expect(new Set(counts)).toEqual(new Set([20]));
   });
 
-  it('lets clients leave, and models break, only where the client has seen a token', () => {
+  it('makes clients leave, and models break, only after the client has seen a token', () => {
     for (const { course, script } of draw(7)) {
       const at = course.leave?.at;
       const places = [course.breaks?.afterTokens, typeof at === 'number' ? at : undefined];
@@ -44,12 +44,12 @@ describe('a plan', () => {
 describe('the answers', () => {
   const texts = Array.from({ length: 50 }, (_, seed) => answerText(seed, createRandom(seed)));
 
-  it('hold what breaks the counting of bytes', () => {
+  it('contain characters of several bytes, code units and code points', () => {
     const all = texts.join('\n');
     for (const sample of ['é', '東', '👨‍👩‍👧‍👦', 'م', 'e\u0301', '𝒻']) expect(all).toContain(sample);
   });
 
-  it('are cut into tokens that lose nothing and break no character', () => {
+  it('are cut into tokens that join to the whole text and split no character', () => {
     for (const [seed, text] of texts.entries()) {
       const tokens = tokensOf(text, createRandom(seed));
       expect(tokens.join('')).toBe(text);

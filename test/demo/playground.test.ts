@@ -50,34 +50,34 @@ describe.skipIf(path === undefined && !inCi)('the playground', () => {
     expect(kept?.startsWith(seen ?? '-')).toBe(true);
   };
 
-  it('keeps a whole answer', async () => {
+  it('stores a whole answer', async () => {
     await send();
     await page.getByText('The answer is over.').waitFor();
     await expectKept();
   }, 60_000);
 
-  it('keeps what was seen, and the rest, of a client that leaves', async () => {
+  it('stores what a client that leaves has seen, and the rest', async () => {
     await send();
     await click('Leave');
     await expectKept();
     await page.locator('#kept', { hasText: /(?:If a client.*){12}/ }).waitFor();
   }, 60_000);
 
-  it('stops an answer, and keeps what was seen', async () => {
+  it('stops an answer, and stores what was seen', async () => {
     await send();
     await click('Stop');
     await page.getByText('Outcome: stopped. The message: saved.').waitFor();
     await expectKept();
   }, 60_000);
 
-  it('keeps what was seen when the connections of the database are killed', async () => {
+  it('stores what was seen when the connections of the database are killed', async () => {
     await send();
     await click("Kill the database's connections");
     await page.getByText("Done: Kill the database's connections.").waitFor();
     await expectKept();
   }, 60_000);
 
-  it('keeps what was seen when the app is killed, and the page goes on with the next one', async () => {
+  it('stores what was seen when the app is killed, and the page continues with the next app', async () => {
     await send();
     await click('Kill the app');
     await page
@@ -89,7 +89,7 @@ describe.skipIf(path === undefined && !inCi)('the playground', () => {
     await send();
   }, 60_000);
 
-  it('keeps what was seen while the database is away', async () => {
+  it('stores what was seen while the database is unavailable', async () => {
     await send();
     await click('Take the database away');
     await page.getByText('The database cannot be asked now.').waitFor();
@@ -97,7 +97,7 @@ describe.skipIf(path === undefined && !inCi)('the playground', () => {
     await expectKept();
   }, 60_000);
 
-  it('leads to the status of the app', async () => {
+  it('links to the status page of the app', async () => {
     await page.goto(`${playground.url}/status`);
     await page
       .getByRole('status')
@@ -111,7 +111,7 @@ describe.skipIf(path === undefined && !inCi)('the playground', () => {
     ['another name of this address', 'GET', { host: 'evil.example' }],
     ['a page of another origin', 'POST', { origin: 'http://evil.example' }],
     ['a form without an origin', 'POST', {}],
-  ])('answers nothing to %s', async (_, method, headers) => {
+  ])('answers 403 to %s', async (_, method, headers) => {
     const status = await new Promise((resolve, reject) => {
       request(`${playground.url}/break/app`, { method, headers }, (reply) => {
         reply.resume();
@@ -123,7 +123,7 @@ describe.skipIf(path === undefined && !inCi)('the playground', () => {
     expect(status).toBe(403);
   });
 
-  it('has an app that died of nothing but the button', () => {
+  it('runs an app that crashes only by the button', () => {
     expect(crashes).toEqual([]);
   });
 });

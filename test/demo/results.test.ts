@@ -17,7 +17,7 @@ function conversations(change: (one: Conversation, at: number) => void = () => {
 }
 
 describe('the figures of a run', () => {
-  it('count streams for each route, and everything in the last row', () => {
+  it('count streams for each route, and all streams in the last row', () => {
     const plan = conversations();
     const [none, disconnect, all] = resultsOf(FAULTS, plan);
     const tally = { seen: 2, kept: 2, lossPercent: 0 };
@@ -31,7 +31,7 @@ describe('the figures of a run', () => {
     expect(all).toMatchObject({ fault: 'all', streams: 4, routes: { naive: { seen: 4 } } });
   });
 
-  it('count what was seen and not kept as lost, whether it was judged or not', () => {
+  it('count what was seen and not kept as lost, also if it was never judged', () => {
     const plan = conversations((one, at) => {
       if (one.route === 'naive') one.kept = at < 2 ? undefined : at < 4 ? false : true;
     });
@@ -60,7 +60,7 @@ describe('the verdict', () => {
     return failuresOf(resultsOf(FAULTS, plan), plan);
   };
 
-  it('is good when the guarded route lost nothing, whatever the naive one did', () => {
+  it('is good if the guarded route lost nothing, whatever the naive route lost', () => {
     expect(verdict((one) => (one.kept = one.route === 'guarded'))).toEqual([]);
   });
 
@@ -69,14 +69,14 @@ describe('the verdict', () => {
     expect(first).toEqual(['"of none": the guarded route lost 1 of 2']);
   });
 
-  it('is bad when no client of the guarded route saw anything: that loses nothing either', () => {
+  it('is bad if no client of the guarded route saw anything, although that loses nothing', () => {
     const blind = verdict((one) => {
       if (one.route === 'guarded' && one.fault.name === 'none') one.seen = '';
     });
     expect(blind).toEqual(['"of none": no client of the guarded route saw anything']);
   });
 
-  it('is bad when an answer was stored twice', () => {
+  it('is bad if an answer was stored twice', () => {
     const twice = verdict((one) => {
       if (one.route === 'guarded') one.rows = 2;
     });

@@ -11,7 +11,7 @@ describe('a loss in the table', () => {
     [0.001, '0.1 %'],
     [99.99, '99.9 %'],
   ])(
-    'of %s is written %s: never nothing or everything when it is not exactly that',
+    'of %s is written %s: 0 % and 100 % only if they are exact',
     (value, text) => {
       expect(percent(value)).toBe(text);
     },
@@ -26,7 +26,7 @@ describe('the table', () => {
     { fault: 'all', title: 'all', streams: 2, routes: { naive: half, guarded: none } },
   ];
 
-  it('has a row for each result and sets the last one apart', () => {
+  it('has a row for each result, and a gap before the last row', () => {
     const lines = renderTable(results).split('\n');
     expect(
       lines.map((line) =>
@@ -45,7 +45,7 @@ describe('the table', () => {
     ]);
   });
 
-  it('has columns of one width', () => {
+  it('has columns of equal width', () => {
     const [, ...lines] = renderTable(results).split('\n');
     expect(new Set(lines.map((line) => line.length)).size).toBe(1);
   });

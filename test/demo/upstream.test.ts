@@ -34,27 +34,27 @@ async function ask(prompt: string, heard: string[], enough = Infinity): Promise<
 }
 
 describe('the demo model', () => {
-  it('streams the tokens it was told, and the finish marker', async () => {
+  it('streams the planned tokens, and the finish marker', async () => {
     plan('all of it');
     const heard: string[] = [];
     expect(await ask('all of it', heard)).toEqual(['stop']);
     expect(heard).toEqual(TOKENS);
   });
 
-  it('repeats a prompt that it was told nothing about', async () => {
+  it('repeats a prompt that is not planned', async () => {
     const heard: string[] = [];
     await ask('say this again', heard);
     expect(heard.join('')).toBe('say this again');
   });
 
-  it('resets the connection after so many tokens', async () => {
+  it('resets the connection after the planned number of tokens', async () => {
     plan('breaks', { how: 'reset', afterTokens: 2 });
     const heard: string[] = [];
     await expect(ask('breaks', heard)).rejects.toThrow('terminated');
     expect(TOKENS.slice(0, 2)).toEqual(expect.arrayContaining(heard));
   });
 
-  it('stalls after so many tokens and keeps the connection', async () => {
+  it('stalls after the planned number of tokens and keeps the connection open', async () => {
     plan('all of it');
     plan('stalls', { how: 'stall', afterTokens: 1 });
     const stream = await client.chat.completions.create({
@@ -75,7 +75,7 @@ describe('the demo model', () => {
     await listening;
   });
 
-  it('goes on when somebody leaves in the middle', async () => {
+  it('keeps streaming to others when one client leaves', async () => {
     plan('left');
     await ask('left', [], 1);
     const heard: string[] = [];

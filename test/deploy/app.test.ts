@@ -86,7 +86,7 @@ async function health(): Promise<{ status: number; reasons: string[] }> {
 }
 
 describe.each(['Deployment', 'StatefulSet'])('the app in the %s', (kind) => {
-  it('stays ready and alive without its database, and ends its answers when it is told to stop', async () => {
+  it('stays ready and alive without its database, and finishes its answers on SIGTERM', async () => {
     await start(kind);
     // Asked in the background: the next answer knows.
     const away = await until('health knows of it', async () => {
@@ -113,7 +113,7 @@ describe.each(['Deployment', 'StatefulSet'])('the app in the %s', (kind) => {
     expect(await soon('the exit', exited)).toEqual([0, null]);
   });
 
-  it('gives its answers the time that the manifest says, and no other', async () => {
+  it('gives its answers exactly the deadline of the manifest', async () => {
     await start(kind, { CLOSE_DEADLINE_MS: '0' });
     const response = await fetch(`${http}/chat/1`, { method: 'POST' });
     const exited = once(app, 'exit');

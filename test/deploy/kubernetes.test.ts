@@ -62,7 +62,7 @@ const workloads = (['Deployment', 'StatefulSet'] as const).map((kind) => {
 });
 
 describe('the schema', () => {
-  it.each(shipped)('has nothing against $manifest.kind in $file', ({ manifest }) => {
+  it.each(shipped)('accepts $manifest.kind in $file', ({ manifest }) => {
     expect(complaints(manifest)).toEqual([]);
   });
 
@@ -84,14 +84,14 @@ describe('the schema', () => {
     ],
     ['kind: ServiceMonitor\napiVersion: monitoring.coreos.com/v1\nspec: {}', /"endpoints"/],
     ['kind: CronJob\napiVersion: batch/v1', /unknown kind/],
-  ])('sees the mistake in %j', (text, where) => {
+  ])('rejects %j', (text, where) => {
     const [manifest] = readManifests(text);
     expect(complaints(manifest as Manifest).join('\n')).toMatch(where);
   });
 });
 
 describe.each(workloads)('the pods of the $kind', ({ workload, pod, container, env }) => {
-  it('have no right that they do not need', () => {
+  it('run with the least privileges', () => {
     expect(pod.securityContext).toMatchObject({
       runAsNonRoot: true,
       runAsUser: 10_001,
@@ -105,7 +105,7 @@ describe.each(workloads)('the pods of the $kind', ({ workload, pod, container, e
     expect(pod.automountServiceAccountToken).toBe(false);
   });
 
-  it('have time for preStop, the deadline of close(), and the exit', () => {
+  it('have a grace period for preStop, the deadline of close(), and the exit', () => {
     const deadlineMs = Number(env.get('CLOSE_DEADLINE_MS'));
     expect(deadlineMs).toBeLessThanOrEqual(CLOSE_DEADLINE_MS.max);
     const { timeoutMs } = guardSettings().finish;
@@ -117,7 +117,7 @@ describe.each(workloads)('the pods of the $kind', ({ workload, pod, container, e
     expect(graceSeconds).toBeGreaterThanOrEqual(byDefaultMs / 1_000 + MARGIN_SECONDS);
   });
 
-  it('have the journal in a directory of the volume that is not its root', () => {
+  it('have the journal in a subdirectory of the volume, not in its root', () => {
     const journal = container.volumeMounts.find(({ name }) => name === 'journal');
     expect(env.get('JOURNAL')).toMatch(new RegExp(`^${journal?.mountPath}/[^/]+$`));
     expect(container.volumeMounts).toContainEqual({ name: 'tmp', mountPath: '/tmp' });
@@ -126,7 +126,7 @@ describe.each(workloads)('the pods of the $kind', ({ workload, pod, container, e
     expect(there.toSorted()).toEqual(container.volumeMounts.map(({ name }) => name).toSorted());
   });
 
-  it('have room for all that the journal may take', () => {
+  it('have a volume larger than the journal can grow', () => {
     const [claim] = workload.volumeClaimTemplates ?? [];
     const volume = pod.volumes.find(({ name }) => name === 'journal');
     const size = claim?.spec.resources.requests.storage ?? volume?.emptyDir.sizeLimit ?? '';
@@ -134,14 +134,14 @@ describe.each(workloads)('the pods of the $kind', ({ workload, pod, container, e
     expect(bytesOf(size)).toBeGreaterThan(1.25 * maxBytes);
   });
 
-  it('are asked for readiness by health, and for life by a route that knows nothing of it', () => {
+  it('are probed for readiness by health, and for liveness by a route that does not depend on it', () => {
     expect(container.readinessProbe.httpGet).toEqual({ path: '/health/saves', port: 'operations' });
     expect(container.livenessProbe.httpGet).toEqual({ path: '/live', port: 'operations' });
     const { periodSeconds, failureThreshold } = container.livenessProbe;
     expect(periodSeconds * failureThreshold).toBeGreaterThanOrEqual(60);
   });
 
-  it('listen on the ports that they are told, and ask for memory but for no bound of the CPU', () => {
+  it('listen on the ports of their environment, request memory and CPU, and have no CPU limit', () => {
     const ports = Object.fromEntries(
       container.ports.map((port) => [port.name, port.containerPort]),
     );
@@ -153,7 +153,7 @@ describe.each(workloads)('the pods of the $kind', ({ workload, pod, container, e
     expect(container.resources.limits).toEqual({ memory: '1Gi' });
   });
 
-  it('are those that services, the budget and the policy select', () => {
+  it('are selected by the services, the disruption budget and the network policy', () => {
     const { labels } = workload.template.metadata;
     const selectors = [
       workload.selector.matchLabels,
@@ -170,8 +170,8 @@ interface Ports {
   readonly ports: readonly { readonly name: string; readonly targetPort: string }[];
 }
 
-describe('the objects around them', () => {
-  it('give users one port and Prometheus the other', () => {
+describe('the objects beside the workloads', () => {
+  it('expose one port to users and the other to Prometheus', () => {
     const targets = ['chat', 'chat-operations'].map((name) =>
       specOf<Ports>('Service', name).ports.map(({ targetPort }) => targetPort),
     );
@@ -190,7 +190,7 @@ describe('the objects around them', () => {
     expect(monitor.endpoints).toEqual([{ port: port?.name, path: '/metrics', interval: '15s' }]);
   });
 
-  it('let nobody but the namespace of monitoring to metrics, health and status', () => {
+  it('let only the namespace of monitoring reach metrics, health and status', () => {
     const policy = specOf<{ policyTypes: string[]; ingress: object[] }>('NetworkPolicy');
     expect(policy.policyTypes).toEqual(['Ingress']);
     const monitoring = { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } };
@@ -200,7 +200,7 @@ describe('the objects around them', () => {
     ]);
   });
 
-  it('give each pod of the StatefulSet a volume of its own, which nothing deletes', () => {
+  it('give each pod of the StatefulSet its own volume, which is never deleted', () => {
     const set = specOf<Workload & { persistentVolumeClaimRetentionPolicy: object }>('StatefulSet');
     const claims = set.volumeClaimTemplates?.map(({ spec }) => spec.accessModes);
     expect(claims).toEqual([['ReadWriteOnce']]);
@@ -212,7 +212,7 @@ describe('the objects around them', () => {
     expect(securityContext['fsGroup']).toBe(securityContext['runAsGroup']);
   });
 
-  it('leave an emptyDir as the kubelet makes it', () => {
+  it('keep the owner and mode that the kubelet gives an emptyDir', () => {
     expect(specOf<Workload>('Deployment').template.spec.securityContext).not.toHaveProperty(
       'fsGroup',
     );

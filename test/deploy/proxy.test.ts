@@ -14,7 +14,7 @@ const hasCaddy = spawnSync('caddy', ['version']).error === undefined;
 if (!hasCaddy) process.stdout.write('no caddy here: what is tested of the proxy is left out\n');
 
 it.runIf(hasCaddy)(
-  'passes each chunk on as it comes, from either instance, or the one that is left',
+  'passes each chunk on at once, from either instance, or from the one that is still running',
   async () => {
     let release = (): void => {};
     const answering =

@@ -38,7 +38,7 @@ async function leave(path: string): Promise<void> {
 it.each([
   ['with fsGroup', 0o2775],
   ['of an emptyDir', 0o777],
-])('the root of a volume %s is refused, a directory in it is made and kept', async (_, mode) => {
+])('the root of a volume %s is refused, and a directory in it is created and stays accepted', async (_, mode) => {
   const root = volume(mode);
   expect(() => checkDirectory(root)).toThrow(/can be written by its group or by others/);
   const path = join(root, 'journal');
@@ -51,7 +51,7 @@ it.each([
   await next.journal.close();
 });
 
-it('the policy Always has the journal refused at the next start, until its modes are mended', async () => {
+it('a journal that fsGroupChangePolicy Always has opened to the group is refused until its modes are repaired', async () => {
   const path = join(volume(0o2775), 'journal');
   await leave(path);
   openToGroup(path);

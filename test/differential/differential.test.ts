@@ -32,14 +32,14 @@ const bareRuns = new Map<Protocol, Promise<Recorded>>();
 /** Rows of the table that were needed. */
 const seen = new Set<AllowedDifference>();
 
-it('there are at least 200 small handlers, each with a name of its own', () => {
+it('there are at least 200 small handlers with unique names', () => {
   expect(new Set(SMALL_HANDLERS.map(({ name }) => name)).size).toBe(SMALL_HANDLERS.length);
   expect(SMALL_HANDLERS.length).toBeGreaterThanOrEqual(200);
 });
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
   it.each(STORE_MODES)(
-    'a store that $name changes nothing else',
+    'a store that $name causes no difference that is not in the table',
     async (mode) => {
       bareRuns.set(protocol, bareRuns.get(protocol) ?? recordBare(protocol));
       const bare = (await bareRuns.get(protocol)) ?? NOTHING;
@@ -64,7 +64,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   );
 });
 
-it('every row of the table is needed', () => {
+it('every row of the table has a difference that needs it', () => {
   const here = ALLOWED_DIFFERENCES.filter(
     ({ nodes, isTimed }) => nodes?.includes(NODE) !== false && isTimed !== true,
   );

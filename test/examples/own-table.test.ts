@@ -34,7 +34,7 @@ describe.each(Object.keys(STORES))('the example %s', (name) => {
   const aRow = (facts: Partial<Message>): Message =>
     aMessage({ id: 'a', streamId: 's', conversationId: 'c1', ...facts });
 
-  it('saves a message once, however often it is sent, and never a worse version of it', async () => {
+  it('saves a message once, however often it is sent, and never overwrites it with a worse version', async () => {
     const store = await open();
     await store.save([aRow({ text: 'par', complete: false, outcome: 'interrupted' })]);
     await store.save([aRow({ text: 'part, longer', complete: false, outcome: 'interrupted' })]);
@@ -47,7 +47,7 @@ describe.each(Object.keys(STORES))('the example %s', (name) => {
     ]);
   });
 
-  it('writes nothing for a conversation that was deleted meanwhile, and refuses nothing', async () => {
+  it('writes nothing for a conversation that was deleted meanwhile, and does not reject', async () => {
     const store = await open();
     await look(database.url, "DELETE FROM conversations WHERE id = 'c1'");
     const kept = aRow({ id: 'b', streamId: 't', conversationId: 'c2' });
@@ -67,7 +67,7 @@ describe.each(Object.keys(STORES))('the example %s', (name) => {
     expect(refusalOf(away)).toBeUndefined();
   });
 
-  it('takes a refused message when it is sent again after its constraint was mended', async () => {
+  it('accepts a refused message that is sent again after its constraint was repaired', async () => {
     const journal = await mkdtemp(join(tmpdir(), 'lastchunk-example-'));
     const store = await openExample(name, database.url);
     const keep = lastchunk({ store, journal, logger: false });
@@ -97,12 +97,12 @@ describe.each(Object.keys(STORES))('the example %s', (name) => {
     expect(await replay()).toEqual({ saved: 0, refused: 0, left: 0 });
   });
 
-  it('keeps a character that PostgreSQL cannot hold from costing the message', async () => {
+  it('stores a message with a character that PostgreSQL cannot hold', async () => {
     await (await open()).save([aRow({ text: 'one\0two' })]);
     expect(await rows()).toMatchObject([{ content: 'one\uFFFDtwo' }]);
   });
 
-  it('survives a client that leaves, a database that is away, and SIGKILL', async () => {
+  it('loses nothing by a client that leaves, an unavailable database, and SIGKILL', async () => {
     const journal = await mkdtemp(join(tmpdir(), 'lastchunk-example-'));
     onTestFinished(() => rm(journal, { recursive: true, force: true }));
     await look(database.url, "INSERT INTO conversations (id) VALUES ('left'), ('away'), ('long')");

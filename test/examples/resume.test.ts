@@ -44,7 +44,7 @@ async function openExample(before: Parameters<typeof serve>[0] = () => {}) {
   return { store, proxy, url: `http://127.0.0.1:${proxy.port}`, say, end };
 }
 
-it('useChat({ resume: true }) is read on after a lost connection, and after a reload', async () => {
+it('useChat({ resume: true }) resumes after a lost connection, and after a reload', async () => {
   const { store, proxy, url, say, end } = await openExample();
   const transport = createTransport(url);
   const asking = transport.sendMessages({
@@ -72,7 +72,7 @@ it('useChat({ resume: true }) is read on after a lost connection, and after a re
 });
 
 describe.skipIf(chromiumPath === undefined && !inCi)('the page', () => {
-  it('shows all of an answer whose connection was lost', async () => {
+  it('shows the whole answer after its connection was lost', async () => {
     const { outputFiles } = await build({
       entryPoints: [join(ROOT, 'src/client.ts')],
       write: false,

@@ -17,7 +17,7 @@ interface Selection {
   all(): readonly Record<string, unknown>[];
 }
 
-it('keeps the best version of a message, and refuses what SQLite can never take', async () => {
+it('keeps the best version of a message, and refuses what SQLite can never store', async () => {
   if (sqlite === undefined) {
     return console.log(`Node ${process.versions.node} has no node:sqlite: not run here`);
   }
@@ -44,7 +44,7 @@ it('keeps the best version of a message, and refuses what SQLite can never take'
   await store.close();
 });
 
-it('survives a client that leaves, a database that is locked, and SIGKILL', async () => {
+it('loses nothing by a client that leaves, a locked database, and SIGKILL', async () => {
   if (sqlite === undefined) {
     return console.log(`Node ${process.versions.node} has no node:sqlite: not run here`);
   }

@@ -3,12 +3,12 @@ import { readArgs } from './args.ts';
 
 const FAULTS = ['sigkill', 'disk-full'];
 
-test('without flags, all faults run, with a seed that is drawn', () => {
+test('without flags, all faults run, with a random seed', () => {
   const args = readArgs([], FAULTS);
   expect(args).toEqual({ streams: 2_000, seed: expect.any(Number), only: [], soakMs: undefined });
 });
 
-test('flags are read', () => {
+test('flags are parsed', () => {
   const argv = ['--streams', '100', '--seed', '7', '--only', 'sigkill', '--only', 'disk-full'];
   expect(readArgs(argv, FAULTS)).toEqual({
     streams: 100,

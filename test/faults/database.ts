@@ -30,7 +30,7 @@ export const stopped: Fault = {
 /** All connections of the app are killed repeatedly. */
 export const connectionsKilled: Fault = {
   name: 'connections-killed',
-  title: 'connections killed all the time',
+  title: 'database connections killed continuously',
   run: async (bench, streams) => {
     const app = await bench.app();
     await whileRunning(bench.run(app, bench.draw(streams)), () => killConnections(bench));
@@ -40,7 +40,7 @@ export const connectionsKilled: Fault = {
 /** The database commits, but its answer is lost: every retry finds its own row. */
 export const answersLost: Fault = {
   name: 'answers-lost',
-  title: 'cut between commit and answer',
+  title: 'connection cut between commit and answer',
   run: async (bench, streams) => {
     const proxy = await startTcpProxy(bench.server.port);
     const app = await bench.app({ connectionString: through(bench, proxy.port) });

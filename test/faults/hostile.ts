@@ -26,7 +26,7 @@ const FOREIGN = 'planted by somebody else';
 /** No message is lost or saved twice, and no planted stream becomes a row. */
 export const hostile: Fault = {
   name: 'hostile-neighbour',
-  title: 'another user writes, links and locks around',
+  title: 'another user plants files, links and locks',
   impossible: () =>
     process.getuid?.() === 0 ? undefined : 'only root may start a process of another user',
   run: async (bench, streams) => {

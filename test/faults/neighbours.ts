@@ -11,7 +11,7 @@ import { waitUntil } from './wait.ts';
 /** One of two processes is killed; two successors compete for its streams. Then one is killed and no successor is started. */
 export const shared: Fault = {
   name: 'two-processes',
-  title: 'two processes, one journal, one dies',
+  title: 'two processes on one journal, one dies',
   run: async (bench, streams) => {
     const [dying, living] = await Promise.all([bench.app(), bench.app()]);
     const quarter = Math.ceil(streams / 4);
@@ -47,7 +47,7 @@ async function found(bench: Bench, conversations: readonly Conversation[]): Prom
 /** Two processes that are both pid 1, one of them stopped: first it counts as alive by its socket, then it is taken for dead. */
 export const frozen: Fault = {
   name: 'pid-1-frozen',
-  title: 'two that are pid 1, the live owner stopped',
+  title: 'two with pid 1, the live owner is stopped',
   leavesFiles: true,
   impossible: () =>
     spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0

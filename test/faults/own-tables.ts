@@ -12,7 +12,7 @@ import { waitUntil } from './wait.ts';
 /** One app for each example, all at the same time over one database and one journal directory, each with its own journal name. */
 export const ownTables: Fault = {
   name: 'own-tables',
-  title: 'own tables: database away, SIGKILL',
+  title: 'own tables: database unavailable, SIGKILL',
   // The processes of all examples write to one disk, and the database is stopped for most of the time.
   mayBeUnconfirmed: true,
   run: async (bench, streams) => {

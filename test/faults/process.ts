@@ -11,7 +11,7 @@ import { waitUntil } from './wait.ts';
 /** SIGKILL at random moments while streams run, then a start on the same journal, until all streams have ended. */
 export const killed: Fault = {
   name: 'sigkill',
-  title: 'SIGKILL at random moments, restart',
+  title: 'SIGKILL at random moments, then a restart',
   run: async (bench, streams) => {
     const app = await bench.app();
     const conversations = bench.draw(streams, { mayBeInterrupted: true });

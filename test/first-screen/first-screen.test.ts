@@ -63,7 +63,7 @@ afterAll(async () => {
   await Promise.all([postgres.remove(), folder.remove()]);
 });
 
-it.each(Object.keys(ENVIRONMENTS))('in %s says what is wrong and what to do', async (name) => {
+it.each(Object.keys(ENVIRONMENTS))('in %s the app prints what is wrong and what to do', async (name) => {
   const environment = ENVIRONMENTS[name];
   const missing = environment?.missing?.();
   if (missing !== undefined) {

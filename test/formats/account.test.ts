@@ -26,37 +26,37 @@ describe('a table of fields', () => {
   const found = (json: unknown, texts: readonly string[] = []) =>
     account(json, table, (leaf) => texts.includes(String(leaf)));
 
-  it('accounts for what it lists, at any depth and in any element', () => {
+  it('accounts for the fields that it lists, at any depth and in any element', () => {
     const json = { id: 'x', usage: { a: { b: [1, 2] } }, items: [{ role: 'a' }, { role: 'b' }] };
     expect(found(json)).toEqual(NOTHING);
   });
 
-  it('accounts for void members, whatever they are called', () => {
+  it('accounts for empty values under any name', () => {
     const json = { a: null, b: '', c: [], d: {}, e: [{ f: [''] }] };
     expect(found(json)).toEqual(NOTHING);
   });
 
-  it('tells the kinds of content apart', () => {
+  it('distinguishes the kinds of content', () => {
     expect(found({ items: [{ thought: 'hm' }] })).toMatchObject({ wordless: true, unknown: false });
     expect(found({ items: [{ call: { a: [true] } }] })).toMatchObject({ tool: true });
     expect(found({ items: [{ word: 'hm' }] })).toMatchObject({ unknown: true });
   });
 
-  it('takes a part out of what it lists as a whole', () => {
+  it('can list a part of a subtree as content and the rest as plumbing', () => {
     expect(found({ config: { model: 'm', limit: 3 } }).unknown).toBe(false);
     expect(found({ config: { output: [{ word: 'hm' }] } }).unknown).toBe(true);
   });
 
-  it('knows a leaf by its path and not by its name', () => {
+  it('matches a leaf by its path, not by its name', () => {
     expect(found({ id: { deep: 'hm' } }).unknown).toBe(true);
     expect(found({ other: { usage: 1 } }).unknown).toBe(true);
   });
 
-  it('takes text for text wherever it stands, and numbers by their digits', () => {
+  it('accounts for text at any path, and for numbers by their digits', () => {
     expect(found({ a: 'hi', b: [{ c: 42 }] }, ['hi', '42']).unknown).toBe(false);
   });
 
-  it('walks what is nested without end', () => {
+  it('walks a payload with 50 000 levels', () => {
     const deep: unknown = JSON.parse(`${'{"a":['.repeat(50_000)}"x"${']}'.repeat(50_000)}`);
     expect(found(deep).unknown).toBe(true);
   });
@@ -68,11 +68,11 @@ describe('a vendor frame', () => {
     ['a member of the choice', { choices: [{ delta: { content: 'a' }, note: 'hm' }] }],
     ['a member of the delta', { choices: [{ delta: { content: 'a', note: 'hm' } }] }],
     ['a number', { choices: [{ delta: { content: 'a' } }], price: 4 }],
-  ])('with %s that nobody knows is kept', (_name, payload) => {
+  ])('with %s of an unknown name keeps its payload', (_name, payload) => {
     expect(read([sse(payload)])).toMatchObject({ text: 'a', unknownText: true });
   });
 
-  it('with an id, a model, usage and times is text and no more', () => {
+  it('with an id, a model, usage and times is text only', () => {
     const payload = {
       id: 'c',
       object: 'chat.completion.chunk',
@@ -86,11 +86,11 @@ describe('a vendor frame', () => {
   });
 });
 
-describe('a frame of nobody', () => {
+describe('a frame of an unknown format', () => {
   const many = (...payloads: readonly object[]): BodyReading =>
     read(payloads.map((one) => sse(one)));
 
-  it('does not count a leaf that is the same in every frame with a text', () => {
+  it('ignores a leaf that is the same in every frame with a text', () => {
     expect(
       many(
         { text: 'a', session: 'It is s1', lang: 'en' },
@@ -117,7 +117,7 @@ describe('a frame of nobody', () => {
       'differs where it stands alone',
       [{ text: 'a', note: 'x' }, { text: 'b', note: 'x' }, { note: 'y' }],
     ],
-  ])('has content that %s', (_name, payloads) => {
+  ])('has content if a leaf %s', (_name, payloads) => {
     expect(many(...payloads)).toMatchObject({ unknownText: true, empty: false });
   });
 
@@ -130,7 +130,7 @@ describe('a frame of nobody', () => {
     expect(many({ text: 'a' }, { words: 2 })).toMatchObject({ unknownText: true });
   });
 
-  it('keeps the same account frame by frame as in one piece', () => {
+  it('is accounted for the same frame by frame as in one piece', () => {
     const frames = Array.from({ length: 200 }, (_, at) => sse({ text: `w${at} `, session: 'a b' }));
     const odd = sse({ text: 'x', session: 'c d' });
     for (const body of [
@@ -146,7 +146,7 @@ describe('a frame of nobody', () => {
   });
 });
 
-describe('a format of your own', () => {
+describe('a custom format', () => {
   const own: Format = {
     name: 'own',
     framing: 'sse',
@@ -157,7 +157,7 @@ describe('a format of your own', () => {
     carries: ({ json }) => ((json as { say?: string }).say === undefined ? 'nothing' : 'content'),
   };
 
-  it('has to prove that a payload carries nothing', () => {
+  it('has to account for every field before a payload counts as empty', () => {
     expect(read([sse({ meta: { a: 'It is' } })], own)).toMatchObject({ empty: true });
     expect(read([sse({ words: 'It is 42' })], own)).toMatchObject({
       empty: false,
@@ -165,15 +165,15 @@ describe('a format of your own', () => {
     });
   });
 
-  it('keeps what it does not take from a payload with a text', () => {
+  it('keeps the fields beside a text that it does not list', () => {
     const frames = [sse({ say: 'a', note: 'x' }), sse({ say: 'b', note: 'y' })];
     expect(read(frames, own)).toMatchObject({ text: 'ab', unknownText: false, wordless: true });
     expect(read([sse({ say: 'a', meta: { n: 'x y' } })], own)).toMatchObject({ wordless: false });
   });
 });
 
-describe('empty', () => {
-  it('is what carries nothing and is short', () => {
+describe('an empty stream', () => {
+  it('carries nothing and is short', () => {
     const start = sse({ type: 'start', id: 'x' });
     expect(read([start])).toMatchObject({ empty: true });
     expect(read(Array.from({ length: 40 }, () => start))).toMatchObject({
@@ -183,14 +183,14 @@ describe('empty', () => {
     });
   });
 
-  it('is not a stream with an error, a tool call or a thought', () => {
+  it('has no error, no tool call and no thought', () => {
     expect(read([sse({ error: { message: 'x' } })]).empty).toBe(false);
     expect(read([chatChunk({ tool_calls: [{ function: { name: 'f' } }] })]).empty).toBe(false);
     expect(read([chatChunk({ reasoning: 'hm' })]).empty).toBe(false);
   });
 });
 
-describe('a payload of very many values', () => {
+describe('a payload with very many values', () => {
   // The objects and arrays around them are values too.
   const choices = (rows: number): object => ({
     choices: [{ delta: { content: 'a' } }],
@@ -204,14 +204,14 @@ describe('a payload of very many values', () => {
   it.each([
     ["a vendor's", choices],
     ["nobody's", own],
-  ])('of %s format is accounted for up to the bound, and content beyond it', (_name, payload) => {
+  ])('of %s format is accounted for up to the bound, and counts as content beyond it', (_name, payload) => {
     const under = payload(MAX_WALKED);
     expect(read([sse(under)])).toMatchObject({ text: 'a', unknownText: false });
     const over = payload(MAX_WALKED + 1);
     expect(read([sse(over)])).toMatchObject({ text: 'a', unknownText: true, events: [over] });
   });
 
-  it('of a custom format is known content where the format says so', () => {
+  it('of a custom format is known content if the format says that it carries content', () => {
     const format = {
       name: 'own',
       framing: 'sse',
@@ -230,7 +230,7 @@ describe('a payload of very many values', () => {
     ['elements', Array.from({ length: 200_000 }, (_, at) => at)],
     ['arrays', Array.from({ length: 200_000 }, () => [1])],
     ['members', Object.fromEntries(Array.from({ length: 200_000 }, (_, at) => [`k${at}`, at]))],
-  ])('is walked up to the bound where it has too many %s', (_name, payload) => {
+  ])('is walked only up to the bound if it has too many %s', (_name, payload) => {
     let leaves = 0;
     const isText = (): boolean => {
       leaves += 1;

@@ -33,11 +33,11 @@ describe('payloads that are primitives', () => {
     }
   });
 
-  it('are no text among objects, and kept', () => {
+  it('are not text among objects, and are kept', () => {
     expect(read(frames({ text: 'a' }, 5))).toMatchObject({ text: 'a', unknownText: true });
   });
 
-  it('have digits where a format has text', () => {
+  it('are written in digits where a format has text', () => {
     expect(read(frames({ response: 'a' }, { response: 42 })).text).toBe('a42');
     expect(read(chatChunk({ content: 42 })).text).toBe('42');
   });
@@ -46,7 +46,7 @@ describe('payloads that are primitives', () => {
 describe('snapshots', () => {
   const texts = ['It is', 'It is five', 'It is five degrees'];
 
-  it('replace each other', () => {
+  it('replace each other, so that the last one is the text', () => {
     expect(read(frames(...texts.map((text) => ({ text }))))).toMatchObject({
       text: texts[2],
       unknownText: false,
@@ -61,18 +61,18 @@ describe('snapshots', () => {
     [['a', 'b', 'ab', 'c'], 'abababc'.slice(0, 2) + 'abc'],
     [['1', '10', '2'], '1102'],
     [[' ', ' ', ' '], '   '],
-  ])('are not seen in deltas %j', (deltas, text) => {
+  ])('are not assumed in deltas %j', (deltas, text) => {
     expect(read(frames(...deltas.map((delta) => ({ text: delta })))).text).toBe(text);
   });
 
-  it('that may be deltas keep their events', () => {
+  it('that could be deltas keep their events', () => {
     expect(read(frames({ text: 'a' }, { text: 'ab' }))).toMatchObject({
       text: 'aab',
       wordless: true,
     });
   });
 
-  it('at the end add nothing', () => {
+  it('at the end, equal to the text so far, add nothing', () => {
     expect(
       read(frames({ text: 'It ' }, { text: 'is' }, { done: true, text: 'It is' })),
     ).toMatchObject({
@@ -82,7 +82,7 @@ describe('snapshots', () => {
   });
 });
 
-describe('the last word', () => {
+describe('the end of a stream', () => {
   const text = chatChunk({ content: 'a' });
   const stop = chatChunk({}, 'stop');
 
@@ -95,7 +95,7 @@ describe('the last word', () => {
       true,
     ],
     ['a call behind the marker', [text, stop, chatChunk({ tool_calls: [{ id: 'x' }] })], false],
-  ])('counts: %s', (_name, pieces, finished) => {
+  ])('is decided by its last frame: %s', (_name, pieces, finished) => {
     expect(read(pieces.join('')).finished).toBe(finished);
     const detector = new TerminalDetector('auto', SSE);
     for (const piece of pieces) detector.inspect(piece);
@@ -103,7 +103,7 @@ describe('the last word', () => {
     expect(detector.finished).toBe(finished || pieces.join('').includes('tool_calls'));
   });
 
-  it('is whole with tool calls at the end, which hold nothing', () => {
+  it('is whole with tool_calls as its finish reason and no call in that frame', () => {
     const calls = chatChunk({}, 'tool_calls');
     expect(read(text + calls).finished).toBe(true);
     expect(read(text + calls + text).finished).toBe(false);
@@ -111,14 +111,14 @@ describe('the last word', () => {
   });
 });
 
-describe('failure', () => {
+describe('an upstream failure', () => {
   it.each([
     ['a finish word', chatChunk({}, 'network_error')],
     ['an aborted run', chatChunk({}, 'abort')],
     ['Gemini', sse({ candidates: [{ content: {}, finishReason: 'MALFORMED_FUNCTION_CALL' }] })],
     ['the AI SDK', sse({ type: 'start-step' }) + sse({ type: 'finish', finishReason: 'error' })],
     ['vLLM', chatChunk({ content: 'a' }) + sse({ object: 'error', message: 'x', type: 'T' })],
-  ])('is said by %s', (_name, body) => {
+  ])('is recognised in %s', (_name, body) => {
     expect(read(body)).toMatchObject({ errorFrame: true, finished: false, empty: false });
   });
 
@@ -129,7 +129,7 @@ describe('failure', () => {
     ['a void error', sse({ text: 'a', error: {} }) + sse({ error: { code: 0 }, done: true })],
     ['a null error', sse({ text: 'a', error: null }) + sse({ done: true })],
     ['a tool that failed', sse({ type: 'tool_result', error: 'no' }) + sse({ done: true })],
-  ])('is not said by %s', (_name, body) => {
+  ])('is not recognised in %s', (_name, body) => {
     expect(read(body)).toMatchObject({ errorFrame: false, finished: true });
   });
 });
@@ -142,7 +142,7 @@ describe('a large terminal frame', () => {
     ['not at all by its text', `data: {"text":"${fill} finish_reason\\":\\"stop"}\n\n`, undefined],
   ];
 
-  it.each(cases)('is named %s, in one piece or in many', (_name, frame, signal) => {
+  it.each(cases)('is recognised as %s, in one piece or in many', (_name, frame, signal) => {
     expect(new TerminalDetector('auto', SSE).inspect(frame)).toBe(signal);
     const detector = new TerminalDetector('auto', SSE);
     const signals: unknown[] = [];

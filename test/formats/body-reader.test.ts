@@ -12,7 +12,7 @@ function read(body: string, contentType = SSE, format: Format | string = 'auto')
   return reading.result();
 }
 
-describe('text', () => {
+describe('the text', () => {
   it('of 4 000 deltas with Unicode at the end is exact', () => {
     const words = Array.from({ length: 4_000 }, (_, index) => ` w${index}`);
     const answer = `${words.join('')} 世界 👩‍👩‍👧 é\u0301`;
@@ -23,22 +23,22 @@ describe('text', () => {
     expect(reading.result().events).toHaveLength(4_003);
   });
 
-  it('joins an emoji whose halves come in two deltas', () => {
+  it('joins an emoji whose surrogate halves come in two deltas', () => {
     const half = (unit: string): string =>
       `data: {"choices":[{"delta":{"content":"${unit}"}}]}\n\n`;
     expect(read(half(String.raw`\ud83d`) + half(String.raw`\ude00`)).text).toBe('😀');
   });
 
-  it('of a NUL and of half an emoji is kept as it came, for the store to replace', () => {
+  it('keeps a NUL and half an emoji as they came, for the store to replace', () => {
     expect(read(sse({ text: 'a\u0000b\ud83d' })).text).toBe('a\u0000b\ud83d');
   });
 
-  it('is not disturbed by a byte order mark', () => {
+  it('does not contain a byte order mark', () => {
     expect(read(`\ufeff${sse({ text: 'hi' })}`)).toMatchObject({ text: 'hi', unknownText: false });
   });
 });
 
-describe('emptiness', () => {
+describe('emptiness of a body', () => {
   it.each([
     ['nothing at all', ''],
     ['comments', ': ping\n\n: ping\n\n'],
@@ -92,11 +92,11 @@ describe('emptiness', () => {
     expect(reading.events.length).toBeGreaterThan(0);
   });
 
-  it('does not lose a payload that is null', () => {
+  it('a payload that is null is kept', () => {
     expect(read(sse({ type: 'start' }) + sse(null)).events).toEqual([{ type: 'start' }, null]);
   });
 
-  it('is told of an NDJSON upstream that changed its shape', () => {
+  it('an NDJSON answer whose payloads change their shape is kept and not empty', () => {
     const body =
       line({ model: 'm', message: { role: 'assistant', content: '' }, done: false }) +
       line({ out: 'hi' });
@@ -108,7 +108,7 @@ describe('emptiness', () => {
     });
   });
 
-  it('does not count an answer that is not text as empty', () => {
+  it('an answer that is not text is not empty', () => {
     const thinking = chatChunk({ reasoning_content: 'hm' });
     expect(read(thinking)).toMatchObject({
       empty: false,
@@ -119,27 +119,27 @@ describe('emptiness', () => {
   });
 });
 
-describe('auto', () => {
-  it('takes the first payload that one vendor alone would send, and reads what came before by it', () => {
+describe('format auto', () => {
+  it('takes the format of the first payload that only one vendor sends, for the frames before it too', () => {
     const body = sse({ type: 'ping' }) + sse({ conversation: 'c1' }) + chatChunk({ content: 'hi' });
     expect(read(body)).toMatchObject({ format: 'openai', text: 'hi', unknownText: true });
     expect(read(body).events).toHaveLength(3);
   });
 
-  it('recognises OpenAI by choices with deltas, whatever else is there or missing', () => {
+  it('recognises OpenAI by choices with deltas, whatever other fields there are', () => {
     expect(read('data: {"choices":[{"delta":{"content":"hi"}}],"x_groq":{}}\n\n')).toMatchObject({
       format: 'openai',
       text: 'hi',
     });
   });
 
-  it('does not take a home-made start for the AI SDK', () => {
+  it('does not recognise the AI SDK by a start frame that any app may send', () => {
     const body =
       sse({ type: 'start' }) + sse({ type: 'token', content: 'hi' }) + sse({ type: 'end' });
     expect(read(body)).toMatchObject({ format: 'sse', text: 'hi', finishMarker: 'accepted' });
   });
 
-  it('finds vendors in the other framing too', () => {
+  it('recognises vendors in the other framing too', () => {
     const chunk = { choices: [{ delta: { content: 'hi' } }] };
     expect(read(line(chunk), NDJSON)).toMatchObject({ format: 'openai', text: 'hi' });
     const ollama = { model: 'm', response: 'hi', done: true };
@@ -157,7 +157,7 @@ describe('auto', () => {
     [':) hello', 'text', ':) hello'],
     ['dat', 'text', 'dat'],
     ['Hello\n\ndata: x', 'text', 'Hello\n\ndata: x'],
-  ])('without a content type sniffs %j', (body, format, text) => {
+  ])('guesses without a content type for %j', (body, format, text) => {
     const reading = new BodyReader('auto', '');
     for (const unit of body) {
       reading.feed(unit);
@@ -166,7 +166,7 @@ describe('auto', () => {
     expect(reading.result()).toMatchObject({ format, text, empty: false });
   });
 
-  it('reads a first line that does not end', () => {
+  it('reads a first line without an end', () => {
     const body = `{"text":"${'x'.repeat(70_000)}"}\n`;
     const reading = new BodyReader('auto', '');
     reading.feed(body.slice(0, -10));
@@ -174,13 +174,13 @@ describe('auto', () => {
     expect(reading.result()).toMatchObject({ format: 'ndjson', text: 'x'.repeat(70_000) });
   });
 
-  it('looks into plain text', () => {
+  it('looks for frames in plain text', () => {
     expect(read('data: hi\n\n', 'text/plain')).toMatchObject({ format: 'sse', text: 'hi' });
     expect(read('{"text":"hi"}\n', 'text/plain')).toMatchObject({ format: 'ndjson', text: 'hi' });
   });
 
   it.each(['Hi.\r\n\r\ndata: hi\n\n', '{"city":"Oslo"}', '{ no JSON }', '[1] is a source', '0: x'])(
-    'takes plain text as it is: %j',
+    'reads text/plain as it is: %j',
     (body) => {
       expect(read(body, 'text/plain')).toMatchObject({
         format: 'text',
@@ -193,18 +193,18 @@ describe('auto', () => {
   );
 
   it.each(['It is 42.\n\nAnd so on', 'It is 42', 'Hi.\n\nid: no field\n: nor is this'])(
-    'takes text under the label of an event stream for text: %j',
+    'reads text labelled as an event stream as text: %j',
     (body) => {
       expect(read(body)).toMatchObject({ format: 'text', text: body, unknownText: false });
     },
   );
 
-  it('reads JSON lines under the label of an event stream', () => {
+  it('reads JSON lines labelled as an event stream', () => {
     expect(read('{"text":"hi"}\n{"text":"!"}\n')).toMatchObject({ format: 'ndjson', text: 'hi!' });
   });
 });
 
-describe('a format by name', () => {
+describe('a format given by name', () => {
   it('reads application/json line by line', () => {
     const body =
       line({ model: 'm', response: 'hi', done: false }) +
@@ -213,20 +213,20 @@ describe('a format by name', () => {
     expect(read(line({ text: 'hi' }), 'application/json', 'ndjson').text).toBe('hi');
   });
 
-  it('keeps to its payloads where the content type says how they are framed', () => {
+  it('reads its payloads in the framing of the content type', () => {
     expect(read(line({ choices: [{ delta: { content: 'hi' } }] }), NDJSON, 'openai').text).toBe(
       'hi',
     );
     expect(read(sse({ model: 'm', response: 'hi', done: false }), SSE, 'ollama').text).toBe('hi');
   });
 
-  it('keeps to its framing where it is a framing', () => {
+  it('keeps its framing if it is a framing', () => {
     expect(read(line({ text: 'hi' }), SSE, 'ndjson').text).toBe('hi');
     expect(read(sse({ text: 'hi' }), 'text/plain', 'sse').text).toBe('hi');
     expect(read('data: hi\n\n', SSE, 'text').text).toBe('data: hi\n\n');
   });
 
-  it('that nobody knows here is read as auto', () => {
+  it('is read as auto if the name is unknown', () => {
     expect(read(chatChunk({ content: 'hi' }), SSE, 'our-own')).toMatchObject({
       format: 'openai',
       text: 'hi',
@@ -244,7 +244,7 @@ describe('the unfinished last frame', () => {
     expect(reading.result().events).toHaveLength(3);
   });
 
-  it('that was to be JSON adds no text, but stays', () => {
+  it('whose JSON is cut adds no text, and its bytes are kept', () => {
     const reading = read('data: Hel\n\ndata: {"text":"lo');
     expect(reading).toMatchObject({
       text: 'Hel',
@@ -253,7 +253,7 @@ describe('the unfinished last frame', () => {
     });
   });
 
-  it('cut in the name of its field is nothing', () => {
+  it('cut in the name of its field adds nothing', () => {
     expect(read('data: Hello\n\ndat')).toMatchObject({ text: 'Hello', unknownText: false });
     expect(read('data: Hello\n\nevent: x')).toMatchObject({ text: 'Hello', unknownText: false });
   });
@@ -262,7 +262,7 @@ describe('the unfinished last frame', () => {
     expect(read('{"text":"hi"}\n{"done":true}', NDJSON).finished).toBe(true);
   });
 
-  it('cut inside the arguments of a tool call leaves the call replayable', () => {
+  it('cut inside the arguments of a tool call keeps the call for a replay', () => {
     const call = (rest: object): string => chatChunk({ tool_calls: [{ index: 0, ...rest }] });
     const body =
       call({ id: 'c', function: { name: 'weather', arguments: '' } }) +
@@ -277,7 +277,7 @@ describe('the unfinished last frame', () => {
   });
 });
 
-describe('a format of your own', () => {
+describe('a custom format', () => {
   const own: Format = {
     name: 'lines',
     framing: 'ndjson',
@@ -287,7 +287,7 @@ describe('a format of your own', () => {
     carries: (frame) => (frame.data === 'END' ? 'nothing' : 'content'),
   };
 
-  it('is asked three questions about each frame', () => {
+  it('is called with three questions for each frame', () => {
     expect(read('a\nb\nEND\n', NDJSON, own)).toMatchObject({
       format: 'lines',
       text: 'AB',
@@ -297,7 +297,7 @@ describe('a format of your own', () => {
     });
   });
 
-  it('that throws loses nothing: the payload is unknown, and it is told once', () => {
+  it('that throws loses nothing: the payload is unknown, and the error is reported once', () => {
     const errors: unknown[] = [];
     const throwing: Format = {
       ...own,
@@ -313,7 +313,7 @@ describe('a format of your own', () => {
     expect(errors).toEqual([new Error('boom')]);
   });
 
-  it('that answers nonsense counts as not knowing', () => {
+  it('that returns values of wrong types counts as not recognising the frame', () => {
     const errors: unknown[] = [];
     // What a caller without TypeScript may hand over.
     const odd = { ...own, text: () => undefined } as unknown as Format;
@@ -323,7 +323,7 @@ describe('a format of your own', () => {
     expect(errors).toHaveLength(1);
   });
 
-  it('may take the whole body as text', () => {
+  it('may read the whole body as text', () => {
     const shouting: Format = { ...own, framing: 'text', finishMarker: 'none' };
     expect(read('hello\nworld', SSE, shouting)).toMatchObject({ text: 'HELLO\nWORLD', events: [] });
     const lost: Format = { ...shouting, carries: () => 'unknown' };
@@ -331,7 +331,7 @@ describe('a format of your own', () => {
   });
 });
 
-it('reads a frame of many chunks without a boundary in one go', () => {
+it('reads a frame of many chunks without a boundary in linear time', () => {
   const reading = new BodyReader('auto', SSE);
   reading.feed('data: {"text":"');
   for (let index = 0; index < 200_000; index++) reading.feed('0123456789abcdef'.repeat(2));

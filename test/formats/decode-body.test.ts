@@ -22,12 +22,12 @@ const CODINGS: readonly (readonly [string, Uint8Array])[] = [
 ];
 
 describe.each(CODINGS)('%s', (coding, encoded) => {
-  it('is decoded, whatever pieces it comes in', async () => {
+  it('is decoded, whatever chunks it comes in', async () => {
     const pieces = [encoded.subarray(0, 7), encoded.subarray(7, 8), encoded.subarray(8)];
     expect(await decodeBody(pieces, coding, 16 * MIB)).toMatchObject({ text: TEXT, dropped: 0 });
   });
 
-  it('cut off gives what came before the cut', async () => {
+  it('cut off is decoded up to the cut', async () => {
     const cut = encoded.subarray(0, Math.floor(encoded.length * 0.8));
     const { text, dropped } = await decodeBody([cut], coding, 16 * MIB);
     expect(dropped).toBe(0);
@@ -35,7 +35,7 @@ describe.each(CODINGS)('%s', (coding, encoded) => {
     expect(TEXT.startsWith(text)).toBe(true);
   });
 
-  it('over maxBytes gives the first of them, and says that there is more', async () => {
+  it('over maxBytes is decoded up to maxBytes, and reported as longer', async () => {
     const { text, dropped } = await decodeBody([encoded], coding, 10_001);
     expect(Buffer.byteLength(text)).toBeGreaterThan(10_001 - 4);
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(10_001);
@@ -43,18 +43,18 @@ describe.each(CODINGS)('%s', (coding, encoded) => {
     expect(dropped).toBeGreaterThan(0);
   });
 
-  it('of an empty body is empty', async () => {
+  it('of an empty body decodes to nothing', async () => {
     expect(await decodeBody([], coding, MIB)).toMatchObject({ text: '', dropped: 0 });
   });
 
-  it('of which only the beginning came, and nothing of the text, is kept as it is', async () => {
+  it('of which only the first byte came is kept undecoded', async () => {
     const first = encoded.subarray(0, 1);
     const kept = { text: '', dropped: 1, undecodable: first };
     expect(await decodeBody([first], coding, MIB)).toMatchObject(kept);
   });
 });
 
-it('damaged gives what is sound before the damage', async () => {
+it('a damaged body is decoded up to the damage', async () => {
   const gzip = Buffer.from(zlib.gzipSync(BYTES));
   // The deflate block type 3 does not exist: stored blocks of a level 0 stream make its place known.
   const stored = Buffer.from(zlib.deflateRawSync(BYTES, { level: 0 }));
@@ -72,7 +72,7 @@ it('damaged gives what is sound before the damage', async () => {
   expect(badSum.dropped).toBeGreaterThan(0);
 });
 
-it('decodes a decompression bomb to no more than maxBytes', async () => {
+it('a decompression bomb is decoded up to maxBytes', async () => {
   const bomb = zlib.gzipSync(Buffer.alloc(64 * MIB, 'a'));
   const { text, dropped } = await decodeBody([bomb], 'gzip', 2 * MIB);
   expect(text).toHaveLength(2 * MIB);
@@ -86,17 +86,17 @@ it('decodes a decompression bomb to no more than maxBytes', async () => {
   expect(small.dropped).toBeGreaterThan(0);
 });
 
-it('undoes several codings from the last to the first', async () => {
+it('several codings are undone from the last to the first', async () => {
   const twice = zlib.brotliCompressSync(zlib.gzipSync(BYTES));
   expect(await decodeBody([twice], 'gzip, BR', 16 * MIB)).toMatchObject({ text: TEXT, dropped: 0 });
 });
 
-it('leaves out a character that was cut', async () => {
+it('a character that was cut is left out', async () => {
   const whole = zlib.gzipSync(Buffer.from('ab😀').subarray(0, 4));
   expect(await decodeBody([whole], 'gzip', MIB)).toMatchObject({ text: 'ab', dropped: 0 });
 });
 
-it('takes a body without coding as it is', async () => {
+it('a body without coding is returned as it is', async () => {
   expect(await decodeBody(['Grü', Buffer.from('ße')], 'identity', MIB)).toMatchObject({
     text: 'Grüße',
     dropped: 0,
@@ -104,14 +104,14 @@ it('takes a body without coding as it is', async () => {
   expect(await decodeBody(['hello'], '', 3)).toMatchObject({ text: 'hel', dropped: 2 });
 });
 
-it('takes text for what it is, whatever coding is named', async () => {
+it('a text is returned as it is, whatever coding is named', async () => {
   for (const coding of ['gzip', 'br', 'deflate', 'compress', 'none', 'utf-8', 'chunked']) {
     const decoded = await decodeBody([Buffer.from(TEXT)], coding, MIB);
     expect(decoded, coding).toEqual({ text: TEXT, dropped: 0, undecodable: undefined });
   }
 });
 
-it('returns bytes that cannot be decoded as they are', async () => {
+it('bytes that cannot be decoded are returned as they are', async () => {
   const bytes = Buffer.from([0x80, 0xff, 0xfe, 0x00, 0x9c, 0xba, 0xc1]);
   for (const coding of ['compress', 'gzip', 'x-own']) {
     const decoded = await decodeBody([bytes], coding, MIB);
@@ -119,7 +119,7 @@ it('returns bytes that cannot be decoded as they are', async () => {
   }
 });
 
-it('finds the coding of bytes that came without its name', async () => {
+it('the coding is recognised in bytes without its name', async () => {
   for (const bytes of [
     zlib.gzipSync(BYTES),
     zlib.deflateSync(BYTES),
@@ -129,21 +129,21 @@ it('finds the coding of bytes that came without its name', async () => {
   }
 });
 
-it('keeps what stands before garbage, and says how much garbage there is', async () => {
+it('garbage behind a body is dropped and counted', async () => {
   const garbage = Buffer.alloc(100_000, 0xa7);
   const decoded = await decodeBody([zlib.gzipSync(BYTES), garbage], 'gzip', 16 * MIB);
   expect(decoded.text).toBe(TEXT);
   expect(decoded.dropped).toBeGreaterThan(99_990);
 });
 
-it('decodes a short sound body at once, and leaves the rest to the steps', () => {
+it('a short intact body is decoded at once, and any other one in slices', () => {
   expect(decodeAtOnce([zlib.gzipSync(BYTES)], 'gzip', MIB)).toMatchObject({ text: TEXT });
   expect(decodeAtOnce([zlib.gzipSync(Buffer.alloc(8 * MIB))], 'gzip', MIB)).toBeUndefined();
   expect(decodeAtOnce([Buffer.alloc(MIB)], 'gzip', MIB)).toBeUndefined();
   expect(decodeAtOnce([Buffer.from([0x80, 0xff, 0x9c])], 'gzip', MIB)).toBeUndefined();
 });
 
-it('decodes zstd exactly where this Node can', async () => {
+it('zstd is decoded if this Node supports it', async () => {
   const encoded: unknown = typeof zstdCompress === 'function' ? zstdCompress(BYTES) : BYTES;
   const bytes = encoded instanceof Uint8Array ? encoded : BYTES;
   // Where it cannot, the bytes are text.
@@ -169,7 +169,7 @@ describe('a body with a coding and a charset', () => {
     }
   });
 
-  it('is UTF-8 in a charset that nobody knows', async () => {
+  it('is read as UTF-8 if its charset is unknown', async () => {
     const gzip = zlib.gzipSync('Grüße');
     expect(await decodeBody([gzip], 'gzip', MIB, 'x-nobody')).toMatchObject({ text: 'Grüße' });
   });

@@ -11,18 +11,18 @@ import { serve } from '../support/test-server.ts';
 
 const page = await readFile(new URL('../../docs/formats.md', import.meta.url), 'utf8');
 
-it('has the tables of the code; `npm run generate` writes them', () => {
+it('docs/formats.md has the tables of the code; `npm run generate` writes them', () => {
   expect(formatsDoc(page)).toBe(page);
 });
 
-describe('the query', () => {
+describe('the query for unknown payloads', () => {
   let database: TestPostgres;
   beforeAll(async () => {
     database = await startPostgres();
   });
   afterAll(() => database.remove());
 
-  it('shows what payloads look like that were not understood, and no text', async () => {
+  it('shows the shape of unknown payloads, and no text', async () => {
     const connectionString = await database.newDatabase();
     const keep = lastchunk({
       store: postgres({ connectionString, migrate: true }),

@@ -47,13 +47,13 @@ function textOf(pieces: readonly string[], { contentType }: Family): string {
 }
 
 describe.each(FAMILIES.map((family) => [family.name, family] as const))('%s', (_name, family) => {
-  it('reads the same frame by frame as in one piece', () => {
+  it('reads the same text frame by frame as in one piece', () => {
     const frames = framesOf(family);
     expect(textOf(frames, family)).toBe(textOf([frames.join('')], family));
     expect(textOf(frames, family)).toBe(deltasOf(family).join(''));
   });
 
-  it('keeps the same events', () => {
+  it('keeps the same events frame by frame as in one piece', () => {
     const [one, whole] = [0, 1].map((joined) => {
       const reading = new BodyReader('auto', family.contentType);
       const frames = framesOf(family);
@@ -63,7 +63,7 @@ describe.each(FAMILIES.map((family) => [family.name, family] as const))('%s', (_
     expect(one).toEqual(whole);
   });
 
-  it('reads the same by what was known when it was written', () => {
+  it('reads the same with the template of the terminal detector', () => {
     const frames = [...framesOf(family), family.finish];
     const watch = new TerminalDetector('auto', family.contentType);
     const fitted = frames.map((piece) => {
@@ -77,13 +77,13 @@ describe.each(FAMILIES.map((family) => [family.name, family] as const))('%s', (_
     expect(reading.result()).toEqual(plain.result());
   });
 
-  it('sees no end in any text, and the end in its own frame', () => {
+  it('detects no end in any text, and detects the end in its own frame', () => {
     const watch = new TerminalDetector('auto', family.contentType);
     for (const frame of framesOf(family)) expect(watch.inspect(frame)).toBeUndefined();
     expect(watch.inspect(family.finish)).toBe('finish');
   });
 
-  it('sees the same in frames that come at once', () => {
+  it('detects the same in frames that come in one chunk', () => {
     const frames = framesOf(family);
     const watch = new TerminalDetector('auto', family.contentType);
     expect(watch.inspect(frames.join(''))).toBeUndefined();
@@ -91,7 +91,7 @@ describe.each(FAMILIES.map((family) => [family.name, family] as const))('%s', (_
   });
 });
 
-it('what was known of frames of one format says nothing to the reader of another', () => {
+it('the template of one format does not change what the reader of another format reads', () => {
   const frames = DELTAS.map((content) => chatChunk({ content }));
   const watch = new TerminalDetector('openai', 'text/event-stream');
   for (const piece of frames) watch.inspect(piece);
@@ -117,7 +117,7 @@ it('a frame with a text and a part of a tool call is no template', () => {
   }
 });
 
-describe('a frame that only looks like the one before it', () => {
+describe('a frame that only resembles the one before it', () => {
   const [before, behind] = chatChunk({ content: '|' }).split('|');
 
   /** After enough frames to know one by its looks. */
@@ -131,21 +131,21 @@ describe('a frame that only looks like the one before it', () => {
     return { watch, reading: reading.result() };
   }
 
-  it('ends the answer where a quote ends its text and a finish marker follows', () => {
+  it('ends the answer if a quote ends its text and a finish marker follows', () => {
     const inside = 'x"},"finish_reason":"stop"},{"index":1,"delta":{"content":"y';
     const { watch, reading } = follow(`${before}${inside}${behind}`);
     expect(watch.finished).toBe(true);
     expect(reading).toMatchObject({ finished: true, text: 'plain wordsx' });
   });
 
-  it('ends the answer where a line end ends its frame and the marker follows', () => {
+  it('ends the answer if a line end ends its frame and the marker follows', () => {
     const inside = 'x"},"finish_reason":null}]}\n\ndata: [DONE]\n\ndata: {"a":[{"b":{"c":"';
     const { watch, reading } = follow(`${before}${inside}${behind}`);
     expect(watch.finished).toBe(true);
     expect(reading).toMatchObject({ finished: true, text: 'plain wordsx' });
   });
 
-  it('is no text where an escape is none', () => {
+  it('adds no text if an escape in it is invalid', () => {
     const { reading } = follow(`${before}${String.raw`\x41`}${behind}`);
     expect(reading).toMatchObject({ text: 'plain words', unknownText: true });
   });

@@ -59,7 +59,7 @@ describe.each([
   });
 });
 
-it('sees the end of objects without line ends and of parts', () => {
+it('detects the end of objects without line ends and of parts', () => {
   const ends = [
     ['text/plain', '{"text":"a"}{"text":"b"}{"done":true}'],
     ['text/plain', '0:"a"\n0:"b"\nd:{"finishReason":"stop"}\n'],
@@ -80,14 +80,14 @@ it('sees the end of objects without line ends and of parts', () => {
   }
 });
 
-describe('the scanner of elements', () => {
+describe('the scanner of JSON elements', () => {
   it.each([
     ['[1, "a,]", {"b":[2]}, null]', ['1', '"a,]"', '{"b":[2]}', 'null']],
     ['{"a":"\\"}{"}\n{"b":1}', ['{"a":"\\"}{"}', '{"b":1}']],
     ['{"a":"cut\n{"b":1}', ['{"a":"cut', '{"b":1}']],
     ['hello\n{"a":1} bye\n', ['hello', '{"a":1}', 'bye']],
     ['[[1],[2]]\n[3]', ['[1]', '[2]', '3']],
-  ])('finds those of %j however it is cut', (body, elements) => {
+  ])('finds those of %j wherever it is cut', (body, elements) => {
     for (const size of SIZES) {
       const scanner = new ElementScanner();
       const found = cut(body, size).flatMap((piece) => scanner.feed(piece));
@@ -99,7 +99,7 @@ describe('the scanner of elements', () => {
   });
 });
 
-it('turns every line end into LF, however it is cut', () => {
+it('turns every line end into LF, wherever the text is cut', () => {
   const body = 'a\rb\r\nc\nd\r\r\ne\n\r';
   for (const size of SIZES) {
     const ends = new LineEnds();
@@ -131,7 +131,7 @@ describe('a whole JSON answer', () => {
     ['Gemini', { candidates: [{ content: { parts: [{ text: 'a' }] }, finishReason: 'STOP' }] }],
     ['Responses', { object: 'response', status: 'completed', output: [] }],
     ['Ollama', { model: 'm', response: 'a', done: true }],
-  ])('of %s is one', (_name, answer) => {
+  ])('is recognised in %s', (_name, answer) => {
     expect(isVendorAnswer(JSON.stringify(answer))).toBe(true);
     expect(isVendorAnswer(JSON.stringify(answer, undefined, 2))).toBe(true);
   });
@@ -144,7 +144,7 @@ describe('a whole JSON answer', () => {
     'choices',
     '{"items":[{"id":1}],"done":true}',
     '{"choices":',
-  ])('is not %j', (body) => {
+  ])('is not recognised in %j', (body) => {
     expect(isVendorAnswer(body)).toBe(false);
   });
 });

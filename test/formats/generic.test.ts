@@ -27,7 +27,7 @@ describe('LangServe', () => {
     'event: end',
   ];
 
-  it.each(['\n', '\r\n'])('is read, and its bare end is its finish marker, with %j', (newline) => {
+  it.each(['\n', '\r\n'])('is read with %j, and its event "end" without data is its finish marker', (newline) => {
     const body = events.map((event) => `${event.replaceAll('\n', newline)}${newline}${newline}`);
     for (const size of [1, 2, 7, 1000]) {
       expect(read(body.join(''), SSE, 'auto', size)).toMatchObject({
@@ -46,11 +46,11 @@ describe('LangServe', () => {
   });
 });
 
-describe('a stream whose writer makes JSON of everything, better-sse for one,', () => {
+describe('a stream whose writer encodes every value as JSON, as better-sse does,', () => {
   const body = 'data: "It "\n\ndata: "is"\n\ndata: "[DONE]"\n\n';
 
   it.each(['auto', 'sse'])(
-    'ends by "[DONE]" in quotes, which is no text, with format %s',
+    'ends by "[DONE]" in quotes, which adds no text, with format %s',
     (format) => {
       for (const size of [1, 2, 7, 12, 1000]) {
         expect(read(body, SSE, format, size)).toMatchObject({ text: 'It is', finished: true });
@@ -59,7 +59,7 @@ describe('a stream whose writer makes JSON of everything, better-sse for one,', 
     },
   );
 
-  it('does so when every frame is a chunk of its own', () => {
+  it('ends the same if every frame is a chunk of its own', () => {
     const reading = new BodyReader('auto', SSE);
     const watch = new TerminalDetector('auto', SSE);
     const frames = body.split(/(?<=\n\n)/);
@@ -76,7 +76,7 @@ describe('a stream whose writer makes JSON of everything, better-sse for one,', 
 });
 
 describe('named events', () => {
-  it('end a stream by done and by end, whatever data they have', () => {
+  it('named done and end finish a stream, whatever data they have', () => {
     expect(read('data: "hi"\n\nevent: done\ndata: {}\n\n', SSE)).toMatchObject({
       text: 'hi',
       finished: true,
@@ -84,18 +84,18 @@ describe('named events', () => {
     });
   });
 
-  it('that say end but hold an answer are content all the same', () => {
+  it('named done with an answer in their data are content as well', () => {
     const body = 'event: done\ndata: {"answer": {"words": ["It", "is"]}}\n\n';
     expect(read(body, SSE)).toMatchObject({ finished: true, empty: false, unknownText: true });
   });
 
-  it('are not ended by the word in a text', () => {
+  it('are not recognised in the words of a text', () => {
     expect(read('data: "event: end"\n\n', SSE)).toMatchObject({ finished: false });
   });
 });
 
 describe('a JSON text sequence', () => {
-  it('is lines behind record separators', () => {
+  it('is read as lines behind record separators', () => {
     const body = ['{"content":"It "}', '{"content":"is"}', '{"done":true}']
       .map((text) => `\u001e${text}\n`)
       .join('');
@@ -109,7 +109,7 @@ describe('a JSON text sequence', () => {
   });
 });
 
-describe('an array of Gemini', () => {
+describe('a JSON array of Gemini', () => {
   const part = (text: string, rest: object = {}): object => ({
     candidates: [{ content: { parts: [{ text }], role: 'model' }, ...rest }],
     usageMetadata: { totalTokenCount: 3 },
@@ -134,11 +134,11 @@ describe('an array of Gemini', () => {
     expect(markerIn(compact, 'application/json', 'gemini')).toBeDefined();
   });
 
-  it('shows its finish marker before its closing bracket', () => {
+  it('has its finish marker before its closing bracket', () => {
     expect(markerIn(pretty, 'application/json', 'gemini')?.trimEnd().endsWith('}')).toBe(true);
   });
 
-  it('cut in the middle keeps what is whole, and the rest in the events', () => {
+  it('cut in the middle keeps its whole elements, and the rest in the events', () => {
     const cut = pretty.slice(0, pretty.indexOf('5.'));
     expect(read(cut, 'application/json', 'gemini', 50)).toMatchObject({
       text: 'It is "}\n{" ',

@@ -39,7 +39,7 @@ it('names every format', () => {
   ]);
 });
 
-it('takes auto, a name, or a format of your own as it is', () => {
+it('accepts auto, a name, or a custom format', () => {
   expect(resolveFormat(undefined)).toBe('auto');
   expect(resolveFormat('auto')).toBe('auto');
   expect(resolveFormat('anthropic')).toMatchObject({ name: 'anthropic', finishMarker: 'needed' });
@@ -48,7 +48,7 @@ it('takes auto, a name, or a format of your own as it is', () => {
   expect(resolveFormat(without)).toBe(without);
 });
 
-it('takes an instance of a class, whose functions use this', () => {
+it('accepts an instance of a class, whose methods use this', () => {
   class Lines {
     readonly name = 'lines';
     readonly framing = 'ndjson';
@@ -67,7 +67,7 @@ it('takes an instance of a class, whose functions use this', () => {
   expect(resolveFormat(new Lines())).toBeInstanceOf(Lines);
 });
 
-describe('refuses, naming what it takes,', () => {
+describe('refuses, and names the valid values for,', () => {
   it.each([['SSE'], [''], ['openai '], [7], [null], [['openai']], [() => 'openai']])(
     '%j',
     (option) => {

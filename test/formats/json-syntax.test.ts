@@ -45,11 +45,11 @@ describe('the syntax check', () => {
     '',
     '"',
     '"\\"',
-  ])('says of %j what JSON.parse says', (text) => {
+  ])('agrees with JSON.parse about %j', (text) => {
     expect(isJson(text)).toBe(parses(text));
   });
 
-  it('says of any JSON what JSON.parse says, and of JSON with a change', () => {
+  it('agrees with JSON.parse about any JSON, and about JSON with a change', () => {
     const change = fc.record({
       json: fc.json(),
       at: fc.nat(200),
@@ -68,11 +68,11 @@ describe('the syntax check', () => {
   });
 });
 
-describe('a text that looks like JSON and is none', () => {
+describe('a text that resembles JSON and is invalid', () => {
   afterEach(() => vi.restoreAllMocks());
 
   it.each(['{"}', '{"a":x}', '{"a":1,"b":{"c":[1,2,y]}}', '["\\q"]'])(
-    'as %j costs no exception behind another one',
+    'throws no second exception inside: %j',
     (text) => {
       expect(parseJson('{"other":x}')).toBeUndefined();
       const parse = vi.spyOn(JSON, 'parse');
@@ -81,20 +81,20 @@ describe('a text that looks like JSON and is none', () => {
     },
   );
 
-  it('lets a text that is JSON be parsed, at once and behind it', () => {
+  it('does not keep valid JSON after it from being parsed', () => {
     expect(parseJson('{"a":x}')).toBeUndefined();
     const turns = Array.from({ length: 2_500 }, (_, at) => parseJson(`{"a":${String(at)}}`));
     expect(turns[0]).toEqual({ a: 0 });
     expect(turns[2_499]).toEqual({ a: 2_499 });
   });
 
-  it('costs one exception where texts come by the thousand', () => {
+  it('throws at most one exception for thousands of texts', () => {
     const parse = vi.spyOn(JSON, 'parse');
     for (let at = 0; at < 5_000; at += 1) expect(parseJson(`{"a":x${String(at)}}`)).toBeUndefined();
     expect(parse.mock.calls.length).toBeLessThanOrEqual(1);
   });
 
-  it('is found where it is long, too', () => {
+  it('is recognised as invalid if it is long, too', () => {
     const long = `{"a":"${'b'.repeat(MAX_CHECKED_CHARS)}",x}`;
     expect(parseJson(long)).toBeUndefined();
   });

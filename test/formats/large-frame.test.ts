@@ -14,7 +14,7 @@ function read(body: string, contentType = SSE, size = body.length): BodyReading 
   return reader.result();
 }
 
-describe('the size of a frame', () => {
+describe('the size limit of a frame', () => {
   it.each([
     ['many values', MANY, true],
     ['many brackets', '['.repeat(60_000), true],
@@ -27,11 +27,11 @@ describe('the size of a frame', () => {
       false,
     ],
     ['a small one of brackets', '['.repeat(16_000), false],
-  ])('of %s is told', (_name, frame, large) => {
+  ])('is checked for %s', (_name, frame, large) => {
     expect(isTooLarge(frame)).toBe(large);
   });
 
-  it('is the same however the frame is cut', () => {
+  it('gives the same result wherever the frame is cut', () => {
     const frame = `data: {"a":"${'\\\\\\"x,[\\'.repeat(3_000)}\\",\n${'data: {"b":[1,2],"c":"\\\\"}\n"'.repeat(2_000)}`;
     const whole = new FrameSize();
     whole.feed(frame);
@@ -51,7 +51,7 @@ describe('a frame that is too large', () => {
     ['an event stream', SSE, [sse({ text: 'a' }), large, sse({ text: 'b' })]],
     ['JSON lines', 'application/x-ndjson', ['{"text":"a"}\n', `${MANY}\n`, '{"text":"b"}\n']],
     ['JSON values', 'application/json', ['{"text":"a"}', `{"v":${MANY}}`, '{"text":"b"}']],
-  ])('of %s is kept as it is and told, and nothing else is lost', (_name, type, frames) => {
+  ])('with %s is kept as it is and reported, and nothing else is lost', (_name, type, frames) => {
     const body = frames.join('');
     const reading = read(body, type);
     expect(reading).toMatchObject({ text: 'ab', unknownText: true, empty: false });
@@ -66,7 +66,7 @@ describe('a frame that is too large', () => {
     parse.mockRestore();
   });
 
-  it('is not parsed when the body ends in it either', () => {
+  it('is not parsed at the end of the body either', () => {
     const parse = vi.spyOn(JSON, 'parse');
     const reading = read(chatChunk({ content: 'a' }) + large.trimEnd());
     expect(parse.mock.calls.filter(([text]) => text.length > 16_384)).toEqual([]);
@@ -87,7 +87,7 @@ describe('a frame that is too large', () => {
       { finished: false, errorFrame: true },
     ],
     ['content behind an end', large, { finished: false, errorFrame: false }],
-  ])('says by its beginning that it is %s', (_name, frame, says) => {
+  ])('is recognised by its beginning as %s', (_name, frame, says) => {
     const body = chatChunk({ content: 'a' }) + chatChunk({}, 'stop') + frame;
     expect(read(body)).toMatchObject(says);
     expect(read(body, SSE, 1_024)).toMatchObject(says);

@@ -36,7 +36,7 @@ describe.each(SAMPLES)('$name', (sample) => {
   const length = Buffer.byteLength(body);
   const whole = read(sample, [body]);
 
-  it('reads as its provider means it', () => {
+  it('gives the text that its provider means', () => {
     expect(whole).toMatchObject({
       format: sample.format,
       text: sample.text,
@@ -48,20 +48,20 @@ describe.each(SAMPLES)('$name', (sample) => {
     });
   });
 
-  it('reads the same cut at every byte', () => {
+  it('gives the same cut at every byte', () => {
     for (let cut = 0; cut <= length; cut++) {
       expect(read(sample, decoded(body, [cut])), `cut at ${cut}`).toEqual(whole);
     }
   });
 
-  it('reads the same cut at many random places, and looked at after each', () => {
+  it('gives the same cut at random places, and read after each piece', () => {
     for (let seed = 1; seed <= 40; seed++) {
       const pieces = decoded(body, randomCuts(seed, length));
       expect(read(sample, pieces, seed % 2 === 0), `seed ${seed}`).toEqual(whole);
     }
   });
 
-  it('sees the finish marker no later than its frame is whole, wherever it is cut', () => {
+  it('shows its finish marker when its frame is whole and not before, wherever it is cut', () => {
     const frameEnd = finish === undefined ? Infinity : body.indexOf(finish) + finish.length;
     const payloadEnd = frameEnd - (finish ?? '').length + (finish ?? '').trimEnd().length;
     for (let seed = 1; seed <= 200; seed++) {
@@ -80,7 +80,7 @@ describe.each(SAMPLES)('$name', (sample) => {
     }
   });
 
-  it('sees it in single characters too, and guesses the format', () => {
+  it('shows it in single characters too, and its format is guessed', () => {
     const watch = new TerminalDetector('auto', sample.contentType);
     for (const unit of body) watch.inspect(unit);
     expect(watch.finished).toBe(finish !== undefined);

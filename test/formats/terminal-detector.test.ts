@@ -18,12 +18,12 @@ function sightings(
 }
 
 describe('the finish marker', () => {
-  it.each(FAMILIES)('of $name counts under auto', (family) => {
+  it.each(FAMILIES)('of $name is detected under auto', (family) => {
     const pieces = [family.delta('one'), family.delta('two'), family.finish];
     expect(sightings(pieces, family.contentType)).toEqual([undefined, undefined, 'finish']);
   });
 
-  it('of any format counts under auto, whatever was guessed', () => {
+  it('of any format is detected under auto, whatever format was guessed', () => {
     expect(sightings([chatChunk({ content: 'a' }), sse({ type: 'message_stop' })])).toEqual([
       undefined,
       'finish',
@@ -36,7 +36,7 @@ describe('the finish marker', () => {
     ).toEqual([undefined, 'finish']);
   });
 
-  it('of another format does not count where the format is given', () => {
+  it('of another format is ignored if the format is given', () => {
     const pieces = [chatChunk({ content: 'a' }), sse({ type: 'message_stop' }), 'data: [DONE]\n\n'];
     expect(sightings(pieces, SSE, 'openai')).toEqual([undefined, undefined, 'finish']);
     expect(sightings([sse({ type: 'start-step' }), 'data: [DONE]\n\n'], SSE, 'ai-sdk')).toEqual([
@@ -58,19 +58,19 @@ describe('the finish marker', () => {
     ['a failed tool', sse({ type: 'tool_result', error: 'no such city' })],
     ['a void error', sse({ error: { code: 0 }, text: 'a' })],
     ['"done": false', line({ done: false, text: 'true' })],
-  ])('is not seen in %s', (_name, chunk) => {
+  ])('is not detected in %s', (_name, chunk) => {
     expect(sightings([chunk, chunk, chunk])).toEqual([undefined, undefined, undefined]);
     expect(sightings([chunk.slice(0, -20), chunk.slice(-20)])).toEqual([undefined, undefined]);
   });
 
   it.each(['"finish_reason":"stop"', '"finish_reason": "stop"', '"finish_reason" :\t"length"'])(
-    'is seen as %s',
+    'is detected in %s',
     (member) => {
       expect(sightings([`data: {"choices":[{"delta":{},${member}}]}\n\n`])).toEqual(['finish']);
     },
   );
 
-  it('is seen before the blank line, because a client may act on the line', () => {
+  it('is detected before the blank line, because a client may act on the line', () => {
     expect(sightings(['data: [DONE]', '\n\n'])).toEqual(['finish', undefined]);
     expect(sightings(['data: [DONE]\n', '\n'])).toEqual(['finish', undefined]);
     expect(sightings([chatChunk({}, 'stop').trimEnd(), '\n', '\n'])).toEqual([
@@ -81,7 +81,7 @@ describe('the finish marker', () => {
     expect(sightings(['{"done":true}', '\n'], NDJSON)).toEqual(['finish', undefined]);
   });
 
-  it('is seen in a payload of several lines, each written by itself', () => {
+  it('is detected in a payload of several lines, each written by itself', () => {
     const pieces = [
       'data: {"choices":[\n',
       'data: {"delta":{},"finish_reason":"stop"}\n',
@@ -90,7 +90,7 @@ describe('the finish marker', () => {
     expect(sightings(pieces, SSE, 'openai')).toEqual([undefined, undefined, 'finish']);
   });
 
-  it('is seen there behind other frames too', () => {
+  it('is detected in such a payload behind other frames too', () => {
     const chunk = `${chatChunk({ content: 'a' })}data: [DONE]`;
     expect(sightings([sse({ text: 'x'.repeat(9_000) }), chunk, '\n\n'])).toEqual([
       undefined,
@@ -100,7 +100,7 @@ describe('the finish marker', () => {
     expect(sightings([chunk, '\n\n'])).toEqual(['finish', undefined]);
   });
 
-  it('is tried again while its JSON is not whole', () => {
+  it('is looked for again while its JSON is incomplete', () => {
     const frame = chatChunk({}, 'stop');
     const cut = frame.indexOf('stop') + 2;
     expect(sightings([frame.slice(0, cut), frame.slice(cut, -3), frame.slice(-3)])).toEqual([
@@ -118,7 +118,7 @@ describe('the finish marker', () => {
     ]);
   });
 
-  it('is found between other frames of one chunk', () => {
+  it('is detected between other frames of one chunk', () => {
     const chunk =
       chatChunk({ content: 'a' }) +
       chatChunk({}, 'stop') +
@@ -127,7 +127,7 @@ describe('the finish marker', () => {
     expect(sightings([chunk, '[DONE]\n\n'])).toEqual(['finish', 'finish']);
   });
 
-  it('is never seen in plain text', () => {
+  it('is never detected in plain text', () => {
     expect(sightings(['Hi.\n', 'data: [DONE]\n\n', '{"done":true}\n'], 'text/plain')).toEqual([
       undefined,
       undefined,
@@ -137,7 +137,7 @@ describe('the finish marker', () => {
     expect(sightings(['data: [DONE]\n\n'], SSE, 'text')).toEqual([undefined]);
   });
 
-  it('is seen in a body without a content type once its first line tells what it is', () => {
+  it('is detected in a body without a content type once its first line shows what it is', () => {
     expect(sightings(['da', 'ta: a\n\nda', 'ta: [DONE]\n\n'], '')).toEqual([
       undefined,
       undefined,
@@ -170,23 +170,23 @@ describe('an error frame', () => {
     ],
     ['a home-made stream', sse({ message: 'x' }, 'error')],
     ['a home-made stream of bare text', 'event: error\ndata: it broke\n\n'],
-  ])('of %s is seen', (_name, frame) => {
+  ])('of %s is detected', (_name, frame) => {
     const watch = new TerminalDetector('auto', SSE);
     expect(watch.inspect(frame)).toBe('error');
     expect(watch).toMatchObject({ errored: true, finished: false });
   });
 
-  it('of Ollama is seen', () => {
+  it('of Ollama is detected', () => {
     expect(sightings([line({ error: 'model not found' })], NDJSON)).toEqual(['error']);
   });
 
-  it('that shows it long before its end is reported at its end', () => {
+  it('whose error is known long before its end is reported at its end', () => {
     const frame = sse({ error: { message: 'x'.repeat(300) } });
     const pieces = [frame.slice(0, 50), frame.slice(50, 250), frame.slice(250)];
     expect(sightings(pieces, SSE, 'openai')).toEqual([undefined, undefined, 'error']);
   });
 
-  it('and a finish marker: the first in the chunk is told, both are remembered', () => {
+  it('and a finish marker in one chunk: the first one is returned, both are remembered', () => {
     const watch = new TerminalDetector('auto', SSE);
     expect(watch.inspect(sse({ type: 'error', errorText: 'x' }) + sse({ type: 'finish' }))).toBe(
       'error',
@@ -195,8 +195,8 @@ describe('an error frame', () => {
   });
 });
 
-describe('the guess', () => {
-  it('is the first vendor frame', () => {
+describe('the guess of the format', () => {
+  it('is made by the first vendor frame', () => {
     const watch = new TerminalDetector('auto', SSE);
     expect(watch).toMatchObject({ format: 'sse', needsFinish: false });
     watch.inspect(`: hi\n\n${sse({ conversation: 'c' })}`);
@@ -214,7 +214,7 @@ describe('the guess', () => {
     expect(watch).toMatchObject({ format: 'sse', needsFinish: false });
   });
 
-  it('is not needed where the format is given', () => {
+  it('is not needed if the format is given', () => {
     expect(new TerminalDetector('anthropic', SSE)).toMatchObject({
       format: 'anthropic',
       needsFinish: true,
@@ -230,7 +230,7 @@ describe('the guess', () => {
   });
 });
 
-describe('a format of your own', () => {
+describe('a custom format', () => {
   const own: Format = {
     name: 'own',
     framing: 'sse',
@@ -245,7 +245,7 @@ describe('a format of your own', () => {
     expect(sightings(pieces, SSE, own)).toEqual([undefined, undefined, 'finish', 'error']);
   });
 
-  it('with needles has only the chunks with one of them parsed', () => {
+  it('with needles has only chunks that contain one of them parsed', () => {
     let asked = 0;
     const frugal: Format = {
       ...own,
@@ -280,8 +280,8 @@ describe('a format of your own', () => {
   });
 });
 
-describe('a frame without end', () => {
-  it('is neither kept nor searched again and again, and what follows it is seen', () => {
+describe('a frame that does not end', () => {
+  it('is neither kept nor searched repeatedly, and the frames behind it are detected', () => {
     v8.setFlagsFromString('--expose-gc');
     const collect: unknown = vm.runInNewContext('gc');
     const used = (): number => {
@@ -299,7 +299,7 @@ describe('a frame without end', () => {
     expect(watch.inspect('data: [DONE]\n\n')).toBe('finish');
   });
 
-  it('is not parsed at every one of its chunks, even when each may be its last', () => {
+  it('is not parsed at each of its chunks, even if each could be its last', () => {
     const watch = new TerminalDetector('auto', SSE);
     watch.inspect('data: {"error":["');
     for (let index = 0; index < 100_000; index++) watch.inspect('[x]');
@@ -308,7 +308,7 @@ describe('a frame without end', () => {
   });
 });
 
-describe('a write with everything in it', () => {
+describe('a large write of many frames', () => {
   const DELTA = sse({ text: 'word ' });
   const LARGE = DELTA.repeat(30_000);
   const STOP = chatChunk({}, 'stop');
@@ -331,7 +331,7 @@ describe('a write with everything in it', () => {
     ['an error at its beginning', sse({ error: { message: 'x' } }) + LARGE],
     ['an error at its end', LARGE + sse({ error: { message: 'x' } })],
     ['an error behind a finish marker', STOP + DELTA + sse({ error: { message: 'x' } })],
-  ])('says %s', (_name, body) => {
+  ])('with %s is reported as an error', (_name, body) => {
     expect(new TerminalDetector('auto', SSE).inspect(body)).toBe('error');
   });
 
@@ -339,14 +339,14 @@ describe('a write with everything in it', () => {
     ['CRLF', LARGE.replaceAll('\n', '\r\n'), STOP.replaceAll('\n', '\r\n'), SSE],
     ['CR', LARGE.replaceAll('\n', '\r'), STOP.replaceAll('\n', '\r'), SSE],
     ['JSON lines', line({ text: 'word ' }).repeat(30_000), line({ done: true }), NDJSON],
-  ])('is looked at with %s, and so is what follows', (_name, large, stop, type) => {
+  ])('is searched with %s, and so are the chunks behind it', (_name, large, stop, type) => {
     expect(sightings([large + stop, large, stop], type)).toEqual(['finish', undefined, 'finish']);
     for (const cut of [1, 2, 3]) {
       expect(sightings([large + stop.slice(0, cut), stop.slice(cut)], type).at(-1)).toBe('finish');
     }
   });
 
-  it('ends in a large frame, which is known by its beginning', () => {
+  it('may end in a large frame, which is recognised by its beginning', () => {
     const completed = `event: response.completed\ndata: {"a":"${'x'.repeat(600_000)}"}\n\n`;
     expect(sightings([LARGE + completed])).toEqual(['finish']);
     expect(sightings([completed])).toEqual(['finish']);
@@ -357,7 +357,7 @@ describe('a write with everything in it', () => {
     ]);
   });
 
-  it('of JSON values is not looked at behind its beginning', () => {
+  it('of JSON values is searched only at its beginning', () => {
     const element = '{"text":"a"}';
     const detector = new TerminalDetector('auto', 'application/json');
     expect(detector.inspect(`[${element},${element.repeat(30_000)}`)).toBeUndefined();
@@ -365,7 +365,7 @@ describe('a write with everything in it', () => {
     expect(detector.finished).toBe(false);
   });
 
-  it('is guessed from its first 8 Ki characters', () => {
+  it('has its format guessed from its first 8 Ki characters', () => {
     const parse = vi.spyOn(JSON, 'parse');
     new TerminalDetector('auto', SSE).inspect(DELTA.repeat(10_000));
     expect(parse.mock.calls.length).toBeLessThan(1_000);
@@ -375,14 +375,14 @@ describe('a write with everything in it', () => {
   it.each([
     ['frames that may be ends', sse({ error: { code: 0 }, n: 1 }).repeat(8_000)],
     ['frames behind an end', STOP + sse({ usage: 1 }).repeat(8_000)],
-  ])('has %s, of which the first and the last are parsed', (_name, body) => {
+  ])('with %s has only the first and the last of them parsed', (_name, body) => {
     const parse = vi.spyOn(JSON, 'parse');
     expect(new TerminalDetector('openai', SSE).inspect(body + STOP)).toBe('finish');
     expect(parse.mock.calls.length).toBeLessThanOrEqual(2 * 1_024);
     parse.mockRestore();
   });
 
-  it('has a custom format asked about the first and the last frames', () => {
+  it('has a custom format called for the first and the last frames only', () => {
     let asked = 0;
     const own: Format = {
       name: 'own',

@@ -9,7 +9,7 @@ function of(pieces: readonly string[]): TextPieces {
   return text;
 }
 
-it('ends with what its string ends with, and with nothing else', () => {
+it('answers endsWith as the joined string would', () => {
   const piece = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 3 });
   const property = fc.property(
     fc.array(piece),

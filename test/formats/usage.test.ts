@@ -15,7 +15,7 @@ function usageOf(body: string, contentType = 'text/event-stream') {
 
 const NOTHING = [undefined, undefined];
 
-describe('of the corpus', () => {
+describe('the token usage in the corpus', () => {
   it.each([
     ['openai-chat', [9, 2]],
     ['openai-whole-json', [9, 2]],
@@ -42,7 +42,7 @@ describe('of the corpus', () => {
     ['own-usage', NOTHING],
     ['dify-chat', NOTHING],
     ['cohere-v2', NOTHING],
-  ])('%s took %j', (id, usage) => {
+  ])('of %s is %j', (id, usage) => {
     const fixture = fixtures.get(id);
     expect(fixture).toBeDefined();
     const type = fixture?.headers['content-type']?.split(';')[0] ?? '';
@@ -53,7 +53,7 @@ describe('of the corpus', () => {
 const chunk = (usage: unknown): string =>
   `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'a' }, finish_reason: 'stop' }], usage })}\n\n`;
 
-describe('of payloads', () => {
+describe('the token usage in payloads', () => {
   it.each([
     ['a text', { prompt_tokens: '9', completion_tokens: 'two' }],
     ['a negative number', { prompt_tokens: -1, completion_tokens: -2 }],
@@ -62,17 +62,17 @@ describe('of payloads', () => {
     ['an object', { prompt_tokens: {}, completion_tokens: [] }],
     ['no object', 'nine'],
     ['null', null],
-  ])('%s is no count', (_title, usage) => {
+  ])('%s is not counted', (_title, usage) => {
     expect(usageOf(chunk(usage))).toEqual(NOTHING);
   });
 
-  it('the last one counts, for what it says', () => {
+  it('the last count of each kind is used', () => {
     const body =
       chunk({ prompt_tokens: 9, completion_tokens: 1 }) + chunk({ completion_tokens: 4 });
     expect(usageOf(body)).toEqual([9, 4]);
   });
 
-  it('what came out of a cache and what was thought is counted in', () => {
+  it('tokens from a cache and thought tokens are included', () => {
     const counts = {
       input_tokens: 2,
       cache_creation_input_tokens: 30,
@@ -95,13 +95,13 @@ describe('of payloads', () => {
     expect(usageOf(`data: ${JSON.stringify(gemini)}\n\n`)).toEqual([14, 52]);
   });
 
-  it('a sum that is too large is none', () => {
+  it('a sum that is too large is not counted', () => {
     const counts = { input_tokens: 2 ** 53 - 1, cache_read_input_tokens: 2 ** 53 - 1 };
     const start = { type: 'message_start', message: { role: 'assistant', usage: counts } };
     expect(usageOf(`data: ${JSON.stringify(start)}\n\n`)).toEqual(NOTHING);
   });
 
-  it('of the full stream of the AI SDK 5 all steps count', () => {
+  it('of the full stream of the AI SDK 5 is the sum of all steps', () => {
     const step = { type: 'finish-step', usage: { inputTokens: 1, outputTokens: 1 } };
     const finish = {
       type: 'finish',

@@ -27,7 +27,7 @@ async function wrongIn(app: string, argv: readonly string[] = []): Promise<reado
   return wrong;
 }
 
-it('finds nothing wrong in an app that is well, and says what it did not look at', async () => {
+it('finds nothing wrong in a healthy app, and lists what it did not check', async () => {
   expect(await doctor(await anApp())).toEqual({
     exitCode: 0,
     lines: [
@@ -37,7 +37,7 @@ it('finds nothing wrong in an app that is well, and says what it did not look at
   });
 });
 
-it('prints the same for programs', async () => {
+it('prints the same findings as JSON', async () => {
   const app = await anApp({ ...real(HEALTHY), 'prom-client': { version: '14.2.0' } });
   const { exitCode, lines } = await doctor(app, ['--json']);
   expect(exitCode).toBe(1);
@@ -55,7 +55,7 @@ it('prints the same for programs', async () => {
   });
 });
 
-it('explains itself, and refuses what it does not know', async () => {
+it('prints its help, and refuses unknown options', async () => {
   const { exitCode, lines } = await doctor('/nowhere', ['--help']);
   expect({ exitCode, first: lines[0] }).toEqual({
     exitCode: 0,
@@ -67,8 +67,8 @@ it('explains itself, and refuses what it does not know', async () => {
   });
 });
 
-describe('versions', () => {
-  it('of Node outside of what lastchunk supports', async () => {
+describe('the check of versions', () => {
+  it('reports a Node that lastchunk does not support', async () => {
     const app = await anApp();
     const own = { version: '9.0.0', engines: { node: '>=99' } };
     await rm(join(app, 'node_modules/lastchunk'), { recursive: true });
@@ -84,12 +84,12 @@ describe('versions', () => {
     ['pg', '8.10.0'],
     ['@opentelemetry/api', '1.8.0'],
     ['@opentelemetry/sdk-node', '0.57.2'],
-  ])('of %s that lastchunk does not support: %s', async (name, version) => {
+  ])('reports a %s that lastchunk does not support: %s', async (name, version) => {
     const wrong = await wrongIn(await anApp({ ...real(HEALTHY), [name]: { version } }));
     expect(wrong.join('\n')).toContain(`${name} ${version} is outside of what lastchunk supports`);
   });
 
-  it('of an SDK that is not made for this Node', async () => {
+  it('reports an SDK that does not support this Node', async () => {
     const sdk = { version: '0.999.0', engines: { node: '>=99.1.0' } };
     const app = await anApp({ ...real(HEALTHY), '@opentelemetry/sdk-node': sdk });
     expect(await wrongIn(app)).toEqual([
@@ -115,7 +115,7 @@ describe('versions', () => {
     expect(wrong.includes(`express ${version} is outside`)).toBe(!accepted);
   });
 
-  it('of an SDK and of the API that do not go together', async () => {
+  it('reports an SDK whose range excludes the installed API', async () => {
     const sdk = {
       version: '0.301.0',
       peerDependencies: { '@opentelemetry/api': '>=1.10.0 <1.11.0' },
@@ -127,7 +127,7 @@ describe('versions', () => {
     ]);
   });
 
-  it('of nothing, where the API is missing', async () => {
+  it('reports an API that is not installed', async () => {
     const app = await anApp(real(['prom-client']));
     expect(await wrongIn(app)).toEqual([
       'wrong  @opentelemetry/api is not installed. npm install @opentelemetry/api.',
@@ -138,7 +138,7 @@ describe('versions', () => {
 describe('a second copy of the OpenTelemetry API', () => {
   const nested = 'lastchunk/node_modules/@opentelemetry/api';
 
-  it('that does not accept what the SDK registers is wrong', async () => {
+  it('is wrong if it does not accept what the SDK registers', async () => {
     const app = await anApp({
       ...real(HEALTHY),
       [nested]: { name: '@opentelemetry/api', version: '1.98.0' },
@@ -154,7 +154,7 @@ describe('a second copy of the OpenTelemetry API', () => {
   it.each([
     ['Sentry', '@sentry/node', '@sentry/node/node_modules/@opentelemetry/api'],
     ['dd-trace', 'dd-trace', 'dd-trace/node_modules/@opentelemetry/api'],
-  ])('that %s has for itself and registers with is wrong', async (_, name, place) => {
+  ])('is wrong if %s brings it along and registers with it', async (_, name, place) => {
     const app = await anApp({
       '@opentelemetry/api': { version: '1.10.0' },
       [name]: { version: '10.0.0' },
@@ -168,7 +168,7 @@ describe('a second copy of the OpenTelemetry API', () => {
     expect(lines.filter((line) => /no OpenTelemetry SDK|no request span/.test(line))).toEqual([]);
   });
 
-  it('is found however deep it is, and in the store of pnpm', async () => {
+  it('is found at any depth, and in the store of pnpm', async () => {
     const copies = [
       'a/node_modules/@scope/b/node_modules/@opentelemetry/api',
       '.pnpm/@opentelemetry+api@1.9.0/node_modules/@opentelemetry/api',
@@ -183,7 +183,7 @@ describe('a second copy of the OpenTelemetry API', () => {
     for (const place of copies) expect(lines[0]).toContain(`1.9.0 in node_modules/${place}`);
   });
 
-  it('that accepts it is a note', async () => {
+  it('is a note if it accepts what the SDK registers', async () => {
     const app = await anApp({
       ...real(HEALTHY),
       [nested]: { name: '@opentelemetry/api', version: '1.9.0' },
@@ -194,8 +194,8 @@ describe('a second copy of the OpenTelemetry API', () => {
   });
 });
 
-describe('what is not there', () => {
-  it('the SDK: a note where Prometheus is fed, wrong where nothing is measured', async () => {
+describe('a missing package', () => {
+  it('is a note for the SDK if there is a Prometheus client, and wrong if nothing is measured', async () => {
     const fed = await anApp(real(['@opentelemetry/api', 'prom-client']));
     expect(await wrongIn(fed)).toEqual([]);
     expect((await doctor(fed)).lines[0]).toContain('there are no traces');
@@ -203,7 +203,7 @@ describe('what is not there', () => {
     expect(await wrongIn(blind)).toEqual([expect.stringContaining('nothing is measured')]);
   });
 
-  it('the instrumentation of HTTP', async () => {
+  it('is a note for the instrumentation of HTTP', async () => {
     const app = await anApp(real(['@opentelemetry/api', '@opentelemetry/sdk-node']));
     expect(await wrongIn(app)).toEqual([]);
     expect((await doctor(app)).lines[0]).toContain(
@@ -212,7 +212,7 @@ describe('what is not there', () => {
   });
 });
 
-it('finds both Prometheus clients', async () => {
+it('reports that both Prometheus clients are installed', async () => {
   const successor = { version: '0.16.1' };
   const app = await anApp({ ...real(HEALTHY), '@prometheus-io/client': successor });
   expect(await wrongIn(app)).toEqual([
@@ -227,7 +227,7 @@ it('reports that it cannot check the position of compression()', async () => {
 });
 
 describe('the journal', () => {
-  it('is looked at in the app, where it would be made, and nothing of that is left', async () => {
+  it('is checked in the app, where it would be created, and the check leaves no file', async () => {
     const app = await anApp();
     await wrongIn(app);
     await mkdir(join(app, 'data'));
@@ -236,7 +236,7 @@ describe('the journal', () => {
     expect(await readdir(join(app, 'data'))).toEqual([]);
   });
 
-  it.each(['/proc/lastchunk', '/sys/lastchunk'])('cannot be written: %s', async (path) => {
+  it.each(['/proc/lastchunk', '/sys/lastchunk'])('is wrong where it cannot be written: %s', async (path) => {
     expect(await wrongIn(await anApp(), ['--journal', path])).toEqual([
       expect.stringMatching(
         /directory \/\w+\/lastchunk cannot be written \(E[A-Z]+\)\. (?:give|sudo|mount)/,
@@ -245,14 +245,14 @@ describe('the journal', () => {
     expect(await wrongIn(await anApp(), ['--journal', path, '--no-journal'])).toEqual([]);
   });
 
-  it('gives a command that can be copied, whatever its path is called', async () => {
+  it('gets a command that can be copied, with any characters in its path', async () => {
     const path = "/sys/it's; here";
     expect(await wrongIn(await anApp(), ['--journal', path])).toEqual([
       expect.stringContaining(`'/sys/it'\\''s; here'`),
     ]);
   });
 
-  it('cannot be where a file is', async () => {
+  it('is wrong where a file is in its path', async () => {
     const app = await anApp();
     await writeFile(join(app, 'file'), '');
     expect(await wrongIn(app, ['--journal', 'file/journal'])).toEqual([
@@ -260,7 +260,7 @@ describe('the journal', () => {
     ]);
   });
 
-  it('is gone with the machine on a tmpfs, unless that is known', async () => {
+  it('is wrong on a tmpfs, which is lost with the machine, unless --ephemeral is given', async () => {
     if (!existsSync('/dev/shm')) return console.log('no /dev/shm: tmpfs is not tested here');
     const app = await anApp();
     expect(await wrongIn(app, ['--journal', '/dev/shm/lastchunk'])).toEqual([
@@ -269,7 +269,7 @@ describe('the journal', () => {
     expect(await wrongIn(app, ['--journal', '/dev/shm/lastchunk', '--ephemeral'])).toEqual([]);
   });
 
-  it('is gone with the container on an overlay', async () => {
+  it('is wrong on an overlay, which is lost with the container', async () => {
     if (spawnSync('unshare', ['-m', 'true']).status !== 0) {
       return console.log('mounting is not allowed: overlay is not tested here');
     }
@@ -290,7 +290,7 @@ describe('the journal', () => {
     });
   });
 
-  it('is not trusted on a network file system', () => {
+  it('is wrong on a network file system', () => {
     expect(describeKind('/mnt/nfs', 'network', true)).toMatchObject([
       { level: 'wrong', says: expect.stringContaining('network file system') },
     ]);
@@ -308,7 +308,7 @@ describe('the database', () => {
     url = await server.newDatabase();
   });
 
-  it('whose table was not made, or is old, is wrong; one that is ready is not', async () => {
+  it('is wrong if its table is missing or outdated, and not if it is up to date', async () => {
     const app = await anApp();
     expect(await wrongIn(app, ['--database-url', url])).toEqual([
       expect.stringContaining(
@@ -329,7 +329,7 @@ describe('the database', () => {
     expect(await wrongIn(app, ['--database-url', url, '--table', 'answers'])).toHaveLength(1);
   });
 
-  it('that a newer lastchunk has migrated is a note', async () => {
+  it('is noted if a newer lastchunk has migrated it', async () => {
     await look(
       url,
       `CREATE TABLE lastchunk_migrations (table_name text, version integer);
@@ -340,7 +340,7 @@ describe('the database', () => {
     expect(lines[0]).toContain('version 9000');
   });
 
-  it('that suppresses, changes or refuses a message is reported, and the test row is rolled back', async () => {
+  it('is wrong if it suppresses, changes or refuses a message, and the test row is rolled back', async () => {
     const { main } = await import('../../../src/cli/main.ts');
     const quiet = { write: () => undefined };
     await main(['migrate'], { stdout: quiet, stderr: quiet, env: { DATABASE_URL: url } });
@@ -368,7 +368,7 @@ describe('the database', () => {
     expect(await look(url, 'SELECT FROM lastchunk_messages')).toEqual([]);
   });
 
-  it('that cannot be reached is wrong, and its password stays unsaid', async () => {
+  it('is wrong if it cannot be reached, and its password is not printed', async () => {
     const nobody = url.replace('postgres@', 'nobody:secret@');
     const [refused] = await wrongIn(await anApp(), ['--database-url', nobody]);
     expect(refused).toMatch(/does not answer: .*nobody.*\(28000\)/);
@@ -377,7 +377,7 @@ describe('the database', () => {
     expect(away).toMatch(/does not answer: .*ECONNREFUSED/);
   });
 
-  it('cannot be asked without pg', async () => {
+  it('cannot be checked without pg', async () => {
     const app = await anApp(real(HEALTHY.filter((name) => name !== 'pg')));
     expect(await wrongIn(app, ['--database-url', url])).toEqual([
       'wrong  pg is not installed. npm install pg.',
@@ -385,7 +385,7 @@ describe('the database', () => {
   });
 });
 
-describe('who can see and do what', () => {
+describe('access from outside:', () => {
   /** By the driver, which reads the environment of the process; '' is no URL. */
   const tls = (url: string, env: Readonly<Record<string, string>> = {}): string[] => {
     for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
@@ -424,11 +424,11 @@ describe('who can see and do what', () => {
     ['postgres://db.example.org/chat', { PGSSLMODE: 'verify-full' }],
     ['', { PGHOST: 'db.example.org', PGSSLMODE: 'verify-full' }],
     ['', { PGHOST: '/run/postgresql' }],
-  ])('one on this machine, or with TLS, is not: %s %j', (url, env) => {
+  ])('a database on this machine, or with TLS, is not: %s %j', (url, env) => {
     expect(tls(url, env)).toEqual([]);
   });
 
-  it('TLS that verifies nobody is a note', () => {
+  it('TLS that verifies no certificate is a note', () => {
     expect(tls('postgres://db.example.org/chat?sslmode=no-verify')).toEqual([
       expect.stringContaining(
         'note: the database on db.example.org is reached by TLS that verifies',
@@ -436,7 +436,7 @@ describe('who can see and do what', () => {
     ]);
   });
 
-  it('a remote database is judged before it answers', async () => {
+  it('a remote database is checked for TLS before it answers', async () => {
     const url = 'postgres://nobody:secret@192.0.2.1:5432/chat';
     const wrong = await wrongIn(await anApp(real(['@opentelemetry/api', 'prom-client', 'pg'])), [
       '--database-url',
@@ -446,7 +446,7 @@ describe('who can see and do what', () => {
     expect(wrong.join()).not.toContain('secret');
   });
 
-  it('metrics and the details of health that anybody can read are wrong', async () => {
+  it('public metrics and public details of health are wrong', async () => {
     const instance = createInMemoryInstance();
     const metrics = prometheus({ registry: new Registry() });
     const open = await serve((req, res) => {
@@ -460,7 +460,7 @@ describe('who can see and do what', () => {
     ]);
   });
 
-  it('so they are at a path that the app chose and the command is told', async () => {
+  it('public metrics at a path given by --public-path are wrong', async () => {
     const metrics = prometheus({ registry: new Registry() });
     const open = await serve((req, res) => {
       if (/^\/(?:internal\/m|app\/own)$/.test(req.url ?? '')) metrics.handler()(req, res);
@@ -475,7 +475,7 @@ describe('who can see and do what', () => {
     await expect(doctor(await anApp(), told)).rejects.toMatchObject({ code: 'bad-option' });
   });
 
-  it('the status of health alone is not, nor a redirect, nor pages of the app', async () => {
+  it('a status of health without details, a redirect, and pages of the app are not wrong', async () => {
     const instance = createInMemoryInstance();
     const shut = await serve((req, res) => {
       if (req.url === '/health') instance.keep.healthHandler({ details: false })(req, res);
@@ -485,7 +485,7 @@ describe('who can see and do what', () => {
     expect(await wrongIn(await anApp(), ['--public-url', shut.url])).toEqual([]);
   });
 
-  it('an address at which nobody answers was not looked at', async () => {
+  it('a public URL that does not answer is reported as not checked', async () => {
     const { lines } = await doctor(await anApp(), ['--public-url', 'http://127.0.0.1:1']);
     expect(lines.join()).toContain('http://127.0.0.1:1 does not answer');
     await expect(doctor(await anApp(), ['--public-url', 'file:///etc'])).rejects.toMatchObject({
@@ -493,7 +493,7 @@ describe('who can see and do what', () => {
     });
   });
 
-  it('clients that may stay without reading are a note, until stallTimeoutMs is set', async () => {
+  it('clients that can stay without reading are a note, until stallTimeoutMs is set', async () => {
     const app = await anApp();
     const source = join(app, 'src/app.ts');
     await mkdir(dirname(source));
@@ -514,8 +514,8 @@ describe('who can see and do what', () => {
   });
 });
 
-describe('the owner of the journal', () => {
-  it('is the app and nobody else', async () => {
+describe('the directory of the journal', () => {
+  it('is wrong if the group or others may write it, or if it is a symbolic link', async () => {
     const app = await anApp();
     const path = join(app, '.lastchunk');
     await mkdir(path, { mode: 0o700 });
@@ -530,7 +530,7 @@ describe('the owner of the journal', () => {
     expect(await wrongIn(app)).toEqual([expect.stringContaining('is not a directory')]);
   });
 
-  it('may be ousted where others may write the parent', async () => {
+  it('is reported as replaceable if others may write its parent', async () => {
     const app = await anApp();
     await mkdir(join(app, 'open/journal'), { recursive: true, mode: 0o700 });
     await chmod(join(app, 'open'), 0o777);
@@ -543,7 +543,7 @@ describe('the owner of the journal', () => {
     expect(await told()).toContain('could make it first');
   });
 
-  it('is not another user', async () => {
+  it('is wrong if it belongs to another user', async () => {
     if (process.getuid?.() !== 0) return console.log('not root: another owner is not tested here');
     const app = await anApp();
     await mkdir(join(app, '.lastchunk'), { mode: 0o700 });

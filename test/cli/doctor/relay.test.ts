@@ -43,7 +43,7 @@ describe('the relay in PostgreSQL', () => {
     });
   }
 
-  it('that is not there is a note, and wrong where the app has one', async () => {
+  it('is a note if its tables are missing, and wrong with --relay', async () => {
     const { exitCode, lines } = await examine();
     expect([exitCode, lines.length, lines[0]]).toEqual([
       0,
@@ -59,7 +59,7 @@ describe('the relay in PostgreSQL', () => {
     });
   });
 
-  it('is told with its leases and what is not settled', async () => {
+  it('is reported with its leases and its unsettled streams', async () => {
     await open().exchange({ ...EMPTY_BATCH, registers: true, instance: 'other' });
     await stream();
     const { exitCode, lines } = await examine('--relay');
@@ -75,7 +75,7 @@ describe('the relay in PostgreSQL', () => {
     );
   });
 
-  it('whose streams nobody will save is wrong', async () => {
+  it('is wrong if streams wait in it and no instance holds a lease', async () => {
     await stream({}, 0);
     const { exitCode, lines } = await examine();
     expect([exitCode, lines[0]]).toEqual([
@@ -87,7 +87,7 @@ describe('the relay in PostgreSQL', () => {
     expect((await examine()).exitCode).toBe(0);
   });
 
-  it('that has to be durable and is not is wrong, and mended by what is said', async () => {
+  it('is wrong if it should be durable and is not, and the printed statement repairs it', async () => {
     await look(url, 'CREATE SCHEMA chat');
     await open({ schema: 'chat' }).migrate();
     const durable = ['--relay', '--schema', 'chat', '--durable'];
@@ -102,7 +102,7 @@ describe('the relay in PostgreSQL', () => {
     ]);
   });
 
-  it('of another version, or of which a part is gone, is told', async () => {
+  it('is reported if it has another version or lacks a table', async () => {
     await look(url, 'CREATE SCHEMA chat');
     await open({ schema: 'chat' }).migrate();
     const inSchema = ['--relay', '--schema', 'chat'];
@@ -125,7 +125,7 @@ describe('the relay in PostgreSQL', () => {
     expect((await examine(...inSchema)).lines[0]).toMatch(/^wrong .* 2 of its 3 tables/);
   });
 
-  it('that the role may not read is wrong', async () => {
+  it('is wrong if the role may not read it', async () => {
     await open().migrate();
     await look(
       url,
@@ -138,7 +138,7 @@ describe('the relay in PostgreSQL', () => {
     expect(lines[0]).toMatch(/^wrong {2}the tables of the relay cannot be looked at: .*\(42501\)/);
   });
 
-  it('is asked for by flags that fit', async () => {
+  it('is checked only with options that belong together', async () => {
     const app = await anApp();
     await expect(doctor(app, ['--schema', 'chat'])).rejects.toThrow(/give `--relay` too/);
     await expect(doctor(app, ['--relay'])).rejects.toThrow(/no database/);
@@ -165,7 +165,7 @@ describe.runIf(present)('the relay in Redis', () => {
     return { exitCode, lines: lines.filter((line) => /Redis/.test(line)) };
   };
 
-  it.each(['ioredis', 'redis'] as const)('is told with its leases, by %s', async (client) => {
+  it.each(['ioredis', 'redis'] as const)('is reported with its leases, by %s', async (client) => {
     const app = new Redis({ port: server.port, lazyConnect: true });
     for (const instance of ['a', 'b', 'gone']) {
       const relay = redisRelay({ client: app, prefix: 'chat' });
@@ -191,7 +191,7 @@ describe.runIf(present)('the relay in Redis', () => {
     ]);
   });
 
-  it('that writes nothing to disk is a note, and wrong without a journal', async () => {
+  it('is a note if Redis writes nothing to disk, and wrong without a journal', async () => {
     const says = 'Redis writes nothing to disk: its restart loses what only the relay has';
     const withJournal = await examine('ioredis');
     expect([withJournal.exitCode, withJournal.lines[0]]).toEqual([
@@ -208,7 +208,7 @@ describe.runIf(present)('the relay in Redis', () => {
     expect((await examine('ioredis', '--no-journal')).exitCode).toBe(0);
   });
 
-  it('that evicts keys is wrong as far as live streams can go', async () => {
+  it('is wrong if Redis may evict the keys of live streams', async () => {
     await server.ask('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
     expect((await examine('ioredis')).exitCode).toBe(0);
     await server.ask('CONFIG', 'SET', 'maxmemory', '100mb');
@@ -226,24 +226,24 @@ describe.runIf(present)('the relay in Redis', () => {
   });
 });
 
-describe('a Redis that cannot be asked', () => {
+describe('a Redis that cannot be checked', () => {
   const nowhere = ['--redis-url', 'redis://:secret@127.0.0.1:1'];
   const lineIn = async (app: string) =>
     (await doctor(app, nowhere)).lines.find((line) => line.startsWith('wrong'));
 
-  it('is wrong, and its password stays unsaid', async () => {
+  it('is wrong if it does not answer, and its password is not printed', async () => {
     const line = await lineIn(await anApp(real([...HEALTHY, 'ioredis'])));
     expect(line).toMatch(/the Redis of the relay does not answer: .*ECONNREFUSED/);
     expect(line).not.toContain('secret');
   });
 
-  it('is wrong where its client is not installed', async () => {
+  it('is wrong if its client is not installed', async () => {
     expect(await lineIn(await anApp())).toMatch(
       /`--redis-url` is given, and neither ioredis nor redis/,
     );
   });
 
-  it('is told by its flag where the flag is wrong', async () => {
+  it('is reported by the name of the option that is wrong', async () => {
     const app = await anApp();
     await expect(doctor(app, ['--redis-url', 'http://u:secret@x'])).rejects.toThrow(
       /^`--redis-url` must be an address that starts with redis:\/\/ or rediss:\/\/$/,

@@ -48,7 +48,7 @@ function flip(file: string, text: string): void {
 }
 
 describe('lastchunk journal verify', () => {
-  it('says that a journal is whole', async () => {
+  it('reports a journal without damage as whole', async () => {
     await left();
     const { exitCode, stdout, stderr } = await run('verify', '--dir', dir);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
@@ -58,7 +58,7 @@ describe('lastchunk journal verify', () => {
     expect(stdout).not.toContain('secret');
   });
 
-  it('finds one flipped bit, and the message that has a gap by it', async () => {
+  it('finds one flipped bit, and the message that has a gap because of it', async () => {
     flip(await left(), 'first secret of two');
     const { exitCode, stdout } = await run('verify', '--dir', dir);
     expect(exitCode).toBe(1);
@@ -66,7 +66,7 @@ describe('lastchunk journal verify', () => {
     expect(stdout).toContain('1 damaged places; 2 messages wait, 1 of them with a gap');
   });
 
-  it('calls a half-written record at the end torn, and not damaged', async () => {
+  it('reports a half-written record at the end as torn, not as damaged', async () => {
     const file = await left();
     truncateSync(file, statSync(file).size - 3);
     const { exitCode, stdout } = await run('verify', '--dir', dir);
@@ -74,7 +74,7 @@ describe('lastchunk journal verify', () => {
     expect(stdout).toMatch(/ torn +left /);
   });
 
-  it('looks at a living process’s segments too', async () => {
+  it('checks the segments of a live process too', async () => {
     const { journal } = open(dir);
     speaker(journal, 'live').say('words', true);
     const { exitCode, stdout } = await run('verify', '--dir', dir);
@@ -82,7 +82,7 @@ describe('lastchunk journal verify', () => {
     expect(stdout).toMatch(/ whole +live +2 /);
   });
 
-  it('looks at what stands in damaged/ as well', async () => {
+  it('checks the segments in damaged/ as well', async () => {
     flip(await left(), 'first secret of two');
     const next = open(dir);
     for await (const entry of next.journal.recover(new AbortController().signal)) {
@@ -96,14 +96,14 @@ describe('lastchunk journal verify', () => {
     expect(stdout).toMatch(/^damaged\/\S+ +1 damaged +aside /m);
   });
 
-  it('says that there is no journal', async () => {
+  it('reports that there is no journal', async () => {
     const { exitCode, stderr } = await run('verify', '--dir', join(dir, 'nowhere'));
     expect([exitCode, stderr]).toEqual([1, expect.stringContaining('ENOENT')]);
   });
 });
 
 describe('lastchunk journal dump', () => {
-  it('prints each record: place, kind, size and ids, never a text', async () => {
+  it('prints place, kind, size and ids of each record, never its text', async () => {
     const { exitCode, stdout } = await run('dump', await left());
     expect(exitCode).toBe(0);
     const lines = stdout.trimEnd().split('\n');
@@ -115,7 +115,7 @@ describe('lastchunk journal dump', () => {
     expect(stdout).not.toContain('tea');
   });
 
-  it('shows where bytes are no record', async () => {
+  it('shows which bytes are not a record', async () => {
     const file = await left();
     flip(file, 'first secret of two');
     const { exitCode, stdout } = await run('dump', file);
@@ -123,7 +123,7 @@ describe('lastchunk journal dump', () => {
     expect(stdout).toMatch(/^\d+ +damaged +- +- +\d+$/m);
   });
 
-  it('refuses what is no segment, and what others could have written', async () => {
+  it('refuses a file that is not a segment, and one that others may write', async () => {
     const other = join(dir, 'notes.txt');
     writeFileSync(other, 'words');
     const named = await run('dump', other);

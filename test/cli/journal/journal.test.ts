@@ -109,7 +109,7 @@ async function allow(): Promise<void> {
   await client.end();
 }
 
-it('lists what a dead process left: ids, sizes and times, never text', async () => {
+it('lists the messages of a dead process with ids, sizes and times, never text', async () => {
   await leftBehind({ 'answer-1': 'secret words', 'answer-2': 'more of them' });
   const { exitCode, stdout } = await run('list');
   expect(exitCode).toBe(0);
@@ -118,7 +118,7 @@ it('lists what a dead process left: ids, sizes and times, never text', async () 
   expect(stdout).not.toContain('secret');
 });
 
-it('says of a living owner that its messages are its own', async () => {
+it('lists the messages of a live process as its own, and refuses to drop them', async () => {
   const journal = open();
   await leave(journal, 'answer-1', 'words');
   expect((await run('list')).stdout).toMatch(/^answer-1 +ended live/m);
@@ -127,12 +127,12 @@ it('says of a living owner that its messages are its own', async () => {
   await journal.close();
 });
 
-it('says when nothing waits', async () => {
+it('prints that nothing waits', async () => {
   await open().close();
   expect(await run('list')).toMatchObject({ exitCode: 0, stdout: 'nothing waits\n' });
 });
 
-it('replays what dead processes left, once', async () => {
+it('replays the messages of dead processes, once', async () => {
   await migrated();
   await leftBehind({ a: 'one', b: 'two', c: 'three' });
   expect(await run('replay')).toMatchObject({
@@ -146,7 +146,7 @@ it('replays what dead processes left, once', async () => {
   });
 });
 
-it('leaves what is of a running process to it, and says so', async () => {
+it('does not replay the messages of a live process, and reports them', async () => {
   await migrated();
   const journal = open();
   await leave(journal, 'answer-1', 'words');
@@ -156,7 +156,7 @@ it('leaves what is of a running process to it, and says so', async () => {
   await journal.close();
 });
 
-it('keeps everything when the database is away, and says why', async () => {
+it('keeps everything when the database is unavailable, and prints the reason', async () => {
   await migrated();
   await leftBehind({ a: 'one', b: 'two' });
   await database.stop();
@@ -168,7 +168,7 @@ it('keeps everything when the database is away, and says why', async () => {
   expect((await run('replay')).stdout).toBe('2 saved, 0 refused, 0 left\n');
 });
 
-it('sets aside what the database refuses, tries it again when asked, and drops it by id', async () => {
+it('sets aside what the database refuses, sends it again on request, and drops it by id', async () => {
   await migrated();
   await leftBehind({ a: 'one', b: 'bad', c: 'three' });
   await forbid();
@@ -184,7 +184,7 @@ it('sets aside what the database refuses, tries it again when asked, and drops i
   expect((await run('list')).stdout).toBe('nothing waits\n');
 });
 
-it('does not save into its table what another store refused, or nobody says which; --force does', async () => {
+it('saves messages refused by another or an unknown store only with --force', async () => {
   await migrated();
   const message = (id: string) => messageOf(openedStream({ messageId: id }), { text: `of ${id}` });
   await writeRefused(dir, message('app'), '23514', 'own-store');
@@ -203,7 +203,7 @@ it('does not save into its table what another store refused, or nobody says whic
   expect(await contents()).toEqual({ app: 'of app', old: 'of old' });
 });
 
-it('does not save into its table what was left for a store of the app that has no name', async () => {
+it('does not save what a custom store without a name has left', async () => {
   await migrated();
   const away = {
     save: () => Promise.reject(new Error('away')),
@@ -261,7 +261,7 @@ it.each([
   expect(stderr).toMatch(message);
 });
 
-it('says that a directory is not there, and makes none', async () => {
+it('reports that a directory does not exist, and does not create it', async () => {
   await rm(dir, { recursive: true });
   url = database.connectionString;
   for (const action of [['list'], ['replay'], ['purge', '--older-than', '1d']]) {
@@ -277,7 +277,7 @@ it('prints its help', async () => {
   });
 });
 
-it('names a segment that it cannot read, and does not call the journal empty', async () => {
+it('reports a segment that it cannot read, and does not report the journal as empty', async () => {
   const journal = open();
   const log = journal.open(openedStream({ id: 'a', messageId: 'm' }), { pieces: ['text'] });
   log.append('text', 'tick');
@@ -296,7 +296,7 @@ it('names a segment that it cannot read, and does not call the journal empty', a
   });
 });
 
-it('names a directory that others may write, and does not call the journal empty', async () => {
+it('reports a directory that others may write, and does not report the journal as empty', async () => {
   const journal = open();
   const log = journal.open(openedStream({ id: 'a', messageId: 'm' }), { pieces: ['text'] });
   log.append('text', 'tick');
@@ -309,7 +309,7 @@ it('names a directory that others may write, and does not call the journal empty
   expect(stderr).toContain(`${join(dir, instance)} is not read (ENOTOURS)`);
 });
 
-it('names a directory of refused messages that others may write, and lists the rest', async () => {
+it('reports a directory of refused messages that others may write, and lists the rest', async () => {
   await leftBehind({ a: 'words' });
   mkdirSync(join(dir, 'refused'), { mode: 0o700 });
   chmodSync(join(dir, 'refused'), 0o777);
@@ -319,7 +319,7 @@ it('names a directory of refused messages that others may write, and lists the r
   expect(stderr).toContain(`${join(dir, 'refused')} is not read (ENOTOURS)`);
 });
 
-it('lists refused messages whose files say what no version of ours has written', async () => {
+it('lists refused messages whose files have fields of unknown types', async () => {
   mkdirSync(join(dir, 'refused'), { mode: 0o700 });
   const message = { id: 'a', streamId: 's', conversationId: null };
   const write = (name: string, content: object): void =>
@@ -331,7 +331,7 @@ it('lists refused messages whose files say what no version of ours has written',
   expect(stdout).toMatch(/^MESSAGE.*\na +refused "\\u001b\[2J\\nb" +\d+ +- +-\n$/);
 });
 
-it('leaves what is for another database alone, and says so; --force takes it', async () => {
+it('does not replay what is for another database, and reports it; --force replays it', async () => {
   await migrated();
   const production = url;
   await migrated();
@@ -353,7 +353,7 @@ it('leaves what is for another database alone, and says so; --force takes it', a
   expect(await contents()).toEqual({ a: 'one' });
 });
 
-it('takes what an app with a name of its own left, when it is told the name', async () => {
+it('replays what an app with a store of its own has left, if --name is that of the store', async () => {
   await migrated();
   await leftBehind({ a: 'one' }, 'chat');
   expect((await run('replay')).stdout).toBe('0 saved, 0 refused, 1 left\n');
@@ -361,7 +361,7 @@ it('takes what an app with a name of its own left, when it is told the name', as
   expect(await contents()).toEqual({ a: 'one' });
 });
 
-it('is not needed by two apps whose databases differ: neither saves what the other left', async () => {
+it('is not needed by two apps with different databases: neither saves what the other left', async () => {
   await migrated();
   const urls = { production: url, test: '' };
   await migrated();
@@ -379,14 +379,14 @@ it('is not needed by two apps whose databases differ: neither saves what the oth
   }
 });
 
-it('prints what the journal has to say while it replays', async () => {
+it('prints the warnings of the journal while it replays', async () => {
   await migrated();
   mkdirSync(join(dir, 'aaaaaaaaaaaaaaaa'));
   chmodSync(join(dir, 'aaaaaaaaaaaaaaaa'), 0o777);
   expect((await run('replay')).stderr).toContain('something in the journal is not ours');
 });
 
-it('lists damaged segments, which nobody reads any more', async () => {
+it('lists damaged segments, which are not read any more', async () => {
   await leftBehind({ a: 'one' });
   mkdirSync(join(dir, 'damaged'), { mode: 0o700 });
   writeFileSync(join(dir, 'damaged', 'x-00000001-00000000.segment'), 'bytes');
@@ -395,7 +395,7 @@ it('lists damaged segments, which nobody reads any more', async () => {
   expect((await run('list', '--refused')).stdout).toBe('nothing waits\n');
 });
 
-it('purges a conversation of dead processes and of living ones', async () => {
+it('purges a conversation of dead and of live processes', async () => {
   await leftBehind({ dead: 'secret words of the dead' });
   const journal = open();
   journal.keep((await leave(journal, 'live', 'secret words of the living')).log);
@@ -412,7 +412,7 @@ it('purges a conversation of dead processes and of living ones', async () => {
   await journal.close();
 });
 
-it('says what of a purge is not done', async () => {
+it('reports which messages a purge has not deleted', async () => {
   const journal = open();
   const log = journal.open(openedStream({ messageId: 'running' }), { pieces: ['words'] });
   log.append('words', 'tick');

@@ -58,7 +58,7 @@ describe('the relay in PostgreSQL', () => {
     url = await server.newDatabase();
   });
 
-  it('forgets a conversation with the journal, and nothing else', async () => {
+  it('loses exactly the purged conversation, with the journal', async () => {
     await fill(postgresRelay({ connectionString: url, migrate: true }));
     expect(await purge(url)).toEqual({
       exitCode: 0,
@@ -70,7 +70,7 @@ describe('the relay in PostgreSQL', () => {
     ]);
   });
 
-  it('forgets it without a journal, in a schema', async () => {
+  it('loses the conversation without a journal, in a schema of its own', async () => {
     await look(url, 'CREATE SCHEMA chat');
     await fill(postgresRelay({ connectionString: url, migrate: true, schema: 'chat' }));
     rmSync(dir, { recursive: true });
@@ -81,7 +81,7 @@ describe('the relay in PostgreSQL', () => {
     expect(await look(url, 'SELECT id FROM chat.lastchunk_relay_streams')).toEqual([{ id: 's3' }]);
   });
 
-  it('that is not there is told, and is a failure where it has to be there', async () => {
+  it('that does not exist is reported, and is a failure with --relay', async () => {
     expect(await purge(url)).toEqual({
       exitCode: 0,
       stdout: 'there is no relay in PostgreSQL\n0 purged\n',
@@ -99,7 +99,7 @@ describe('the relay in PostgreSQL', () => {
     expect(stderr).not.toContain('secret');
   });
 
-  it('is left alone where the directory of the journal is wrong', async () => {
+  it('is not purged if the directory of the journal is wrong', async () => {
     await fill(postgresRelay({ connectionString: url, migrate: true }));
     rmSync(dir, { recursive: true });
     expect((await purge(url)).stderr).toContain('ENOENT');
@@ -107,7 +107,7 @@ describe('the relay in PostgreSQL', () => {
   });
 });
 
-it.each(['ioredis', 'redis'])('takes the %s that the app has', (name) => {
+it.each(['ioredis', 'redis'])('uses the client %s that is installed in the app', (name) => {
   mkdirSync(join(dir, 'node_modules'));
   symlinkSync(join(ROOT, 'node_modules', name), join(dir, 'node_modules', name));
   const client = openRedis('redis://localhost', [join(dir, 'app.js')]);
@@ -115,7 +115,7 @@ it.each(['ioredis', 'redis'])('takes the %s that the app has', (name) => {
   expect(() => linksOf(client, 1_000)).not.toThrow();
 });
 
-it('says by its flag which package it lacks', () => {
+it('names the option, and the packages of which one is missing', () => {
   const places = [join(dir, 'app.js')];
   expect(() => openRedis('redis://localhost', places)).toThrow(LastchunkError);
   expect(() => openRedis('redis://localhost', places)).toThrow(/`--redis-url` .*ioredis or redis/);
@@ -134,7 +134,7 @@ describe.runIf(present)('the relay in Redis', () => {
   const open = (prefix?: string): Relay =>
     redisRelay({ client: new Redis({ port: server.port, lazyConnect: true }), prefix });
 
-  it('forgets a conversation of its prefix', async () => {
+  it('loses exactly the purged conversation of its prefix', async () => {
     await fill(open());
     await fill(open('chat'));
     const address = `redis://127.0.0.1:${server.port}`;
@@ -153,7 +153,7 @@ describe.runIf(present)('the relay in Redis', () => {
   });
 });
 
-it('a Redis that does not answer is a failure, without its password', async () => {
+it('a Redis that does not answer is a failure, and its password is not printed', async () => {
   const { exitCode, stderr } = await purge('', '--redis-url', 'redis://:secret@127.0.0.1:1');
   expect([exitCode, stderr]).toEqual([
     1,

@@ -50,7 +50,7 @@ const ALL_KEPT = {
   gzip: { kept: 1 },
 };
 
-describe('against the demo’s app', () => {
+describe('against the app of the demo', () => {
   let database: TestPostgres;
   beforeAll(async () => {
     database = await startPostgres();
@@ -110,7 +110,7 @@ describe('against the demo’s app', () => {
     expect(counts(byParts.stdout)).toEqual({ close: { kept: 1 } });
   });
 
-  it('shows what the naive route loses while its table cannot be written to', async () => {
+  it('shows what the naive route loses while its table cannot be written', async () => {
     const { testServer, connectionString, client } = await serveDemo();
     const url = `${testServer.url}/naive/{id}`;
     const sql = 'select text from lastchunk_demo_answers where conversation_id = {id}';
@@ -168,7 +168,7 @@ async function serveOwn(
 }
 
 describe('an app', () => {
-  it('that saves at the end of a handler which its client’s leaving ends loses what was seen', async () => {
+  it('that saves at the end of a handler which stops when its client leaves loses what was seen', async () => {
     const { argv } = await serveOwn(async (keep, _req, res) => {
       res.type('text/plain');
       let said = '';
@@ -204,7 +204,7 @@ describe('an app', () => {
     expect(stdout).toContain('lost: complete: 8 characters seen, 4 of them kept (probe-');
   });
 
-  it('whose history does not know the conversation has lost it', async () => {
+  it('whose history has no such conversation has lost it', async () => {
     const { argv, testServer } = await serveOwn((keep, _req, res) => {
       keep('one ');
       res.type('text/plain').end('one ');
@@ -229,7 +229,7 @@ describe('an app', () => {
     expect(counts(stdout)).toEqual({ 'last-frame': { late: 1 } });
   });
 
-  it('that cannot be judged is not called good', async () => {
+  it('that cannot be judged is reported as failed', async () => {
     const broken = await serveOwn((_keep, _req, res) => void res.status(503).end('busy'));
     const { exitCode, stdout } = await probe([...broken.argv, '--ways', 'complete']);
     expect(exitCode).toBe(1);
@@ -261,7 +261,7 @@ describe('an app', () => {
   });
 });
 
-it('finds a message by the id that its answer was given', async () => {
+it('finds a message by the id in the header of its answer', async () => {
   const store = createMemoryStore();
   const keep = lastchunk({ store, journal: false });
   onTestFinished(async () => void (await keep.close({ deadlineMs: 1000 })));
@@ -287,8 +287,8 @@ it('finds a message by the id that its answer was given', async () => {
   expect(exitCode).toBe(0);
 });
 
-describe('leaves', () => {
-  it.each(['http', 'https'] as const)('over %s as it says', async (transport) => {
+describe('the probe leaves', () => {
+  it.each(['http', 'https'] as const)('over %s by the way that it names', async (transport) => {
     // As with curl -k; the certificate is the test's own.
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
     onTestFinished(() => void delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']);
@@ -308,7 +308,7 @@ describe('leaves', () => {
     expect(await errorAfter('reset')).toBe('ECONNRESET');
   });
 
-  it('by not reading: the server is left with what it cannot send', async () => {
+  it('by not reading, so that the server has bytes that it cannot send', async () => {
     let stuck = false;
     const { argv } = await serveOwn(async (keep, _req, res) => {
       const chunk = 'x'.repeat(65_536);
@@ -326,7 +326,7 @@ describe('leaves', () => {
   });
 });
 
-describe('a call that is wrong ends with 2 and says what is wrong', () => {
+describe('a wrong call exits with 2 and prints the mistake', () => {
   const URL = 'http://localhost:1/{id}';
   const HISTORY = ['--history', URL];
   it.each<[readonly string[], RegExp]>([
@@ -353,7 +353,7 @@ describe('a call that is wrong ends with 2 and says what is wrong', () => {
   });
 });
 
-it('goes on at an interval, counts for Prometheus, and ends by SIGTERM', async () => {
+it('repeats at an interval, serves metrics to Prometheus, and ends on SIGTERM', async () => {
   let keeps = true;
   const { argv } = await serveOwn((keep, _req, res) => {
     if (keeps) keep('one ');
@@ -382,7 +382,7 @@ it('goes on at an interval, counts for Prometheus, and ends by SIGTERM', async (
   expect(await soon('its end', once(child, 'exit'))).toEqual([1, null]);
 });
 
-describe('the second witness', () => {
+describe('the check of the stored row', () => {
   const frames = (...texts: readonly string[]): string =>
     texts.map((text) => `data: ${JSON.stringify({ text })}\n\n`).join('');
   const SEEN = `${frames('It costs ', '$0.005', ' [1] today.')}data: [DONE]\n\n`;
@@ -406,11 +406,11 @@ describe('the second witness', () => {
     return stdout;
   }
 
-  it('takes the right row for kept', async () => {
+  it('accepts the right row as kept', async () => {
     expect(counts(await told([GOOD]))).toEqual({ complete: { kept: 1 } });
   });
 
-  it('takes a row whose payloads hold what its text does not for kept', async () => {
+  it('accepts a row whose events hold the text that was seen', async () => {
     const row = { ...GOOD, content: '', events: [{ text: 'It costs ' }, { text: '$0.005' }] };
     const all = { ...row, events: [...row.events, { text: ' [1] today.' }] };
     expect(counts(await told([all]))).toEqual({ complete: { kept: 1 } });
@@ -438,20 +438,20 @@ describe('the second witness', () => {
     expect(stdout).not.toContain('costs');
   });
 
-  it('finds a failed answer that is called complete', async () => {
+  it('finds a failed answer that is stored as complete', async () => {
     const body = `${frames('It costs ')}data: {"error":{"message":"upstream failed"}}\n\n`;
     const stdout = await told([{ ...GOOD, content: 'It costs ', events: [body] }], body);
     expect(stdout).toContain('complete, although the answer failed');
   });
 
-  it('says why there is no row where a route is not guarded', async () => {
+  it('reports that a route without a row is not guarded', async () => {
     expect(await told([])).toContain(
       'no X-Stream-Id: this route is not guarded, or its answer is not taken for a stream',
     );
   });
 });
 
-it('sends a header out of the environment, and follows no redirect with it', async () => {
+it('sends a header from the environment, and does not follow a redirect with it', async () => {
   const met: unknown[] = [];
   const app = express();
   app.get('/chat/:id', (req, res) => {
@@ -472,7 +472,7 @@ it('sends a header out of the environment, and follows no redirect with it', asy
   expect((await probe(argv)).stderr).toContain('TOKEN is not set');
 });
 
-it('sends the credentials of an address, to the history too, and shows them to nobody', async () => {
+it('sends the credentials of an address, to the history too, and prints them nowhere', async () => {
   const met: unknown[] = [];
   const app = express();
   app.use((req, _res, next) => {
@@ -497,7 +497,7 @@ it('sends the credentials of an address, to the history too, and shows them to n
   );
 });
 
-it('shows what a server sent without its control characters', async () => {
+it('prints the text of a server without control characters', async () => {
   const app = express();
   app.get('/chat/:id', (_req, res) => {
     // Node writes a header in latin1: this is the one-character form of ESC [.

@@ -85,7 +85,7 @@ describe('the metrics table', () => {
     }
   });
 
-  it('measures in seconds, bytes, or things in braces, so that no ratio appears in a name', () => {
+  it('measures in seconds, bytes or counted things, so that no name ends in a ratio', () => {
     for (const { unit } of metrics) expect(unit).toMatch(/^(?:s|By|\{[a-z]+\})$/);
   });
 
@@ -93,7 +93,7 @@ describe('the metrics table', () => {
     for (const { help } of metrics) expect(help).toMatch(/^[A-Z1][^\n|]*\.$/);
   });
 
-  it('has buckets that rise, with the bound of the timeliness objective among those of saves', () => {
+  it('has rising buckets, and the bound of the timeliness objective is a bucket of saves', () => {
     for (const metric of metrics) {
       if (metric.type !== 'histogram') continue;
       expect(metric.buckets).toEqual([...new Set(metric.buckets)].toSorted((a, b) => a - b));
@@ -101,7 +101,7 @@ describe('the metrics table', () => {
     expect(METRICS.saveDuration.buckets).toContain(2.5);
   });
 
-  it('has labels with few values each', () => {
+  it('has labels with a bounded number of values', () => {
     for (const { labels } of metrics) {
       for (const [label, values] of Object.entries(labels)) {
         expect(label).toMatch(/^[a-z]+(_[a-z]+)*$/);
@@ -111,12 +111,12 @@ describe('the metrics table', () => {
     expect(STORE_ERRORS.length + 1).toBeLessThanOrEqual(20);
   });
 
-  it('knows every built-in format by the name it has', () => {
+  it('has a label value for each built-in format', () => {
     expect(FORMATS.toSorted()).toEqual([...FORMAT_NAMES, 'custom'].toSorted());
   });
 });
 
-it('attributes are dotted names of ours or of the semantic conventions', () => {
+it('attributes are dotted names of lastchunk or of the semantic conventions', () => {
   for (const name of [...Object.values(ATTRIBUTES), ...Object.values(LABEL_ATTRIBUTES)]) {
     expect(name).toMatch(
       /^(?:lastchunk(?:\.[a-z_]+)+|http\.route|http\.request\.method|error\.type|gen_ai\.conversation\.id|gen_ai\.response\.finish_reasons|gen_ai\.usage\.(?:in|out)put_tokens|process\.runtime\.version)$/,
@@ -124,7 +124,7 @@ it('attributes are dotted names of ours or of the semantic conventions', () => {
   }
 });
 
-it('docs/opentelemetry.md tells the attribute of every label, by its old name', async () => {
+it('docs/opentelemetry.md names the attribute of every label, by its Prometheus name', async () => {
   const page = await readFile(new URL('../../../docs/opentelemetry.md', import.meta.url), 'utf8');
   const rows = [...page.matchAll(/^\| `(\w+)` +\| `([a-z_.]+)` +\| `(\w+)` +\|/gm)];
   expect(rows.map(([, label, attribute, prometheus]) => [label, attribute, prometheus])).toEqual(
@@ -136,7 +136,7 @@ it('docs/opentelemetry.md tells the attribute of every label, by its old name', 
   );
 });
 
-it('docs/metrics.md is what the table says', async () => {
+it('docs/metrics.md is generated from the table', async () => {
   const page = await readFile(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
   expect(page).toBe(metricsDoc());
 });

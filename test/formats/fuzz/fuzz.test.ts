@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { deliveredProperty, property } from './properties.ts';
 
-it('reads every body the same however it is cut, live and recovered, and loses no leaf', async () => {
+it('reads every body the same wherever it is cut, live and recovered, and loses no leaf', async () => {
   const { failed, counterexample, errorInstance } = await fc.check(property, {
     seed: 1,
     numRuns: 1_000,
@@ -11,7 +11,7 @@ it('reads every body the same however it is cut, live and recovered, and loses n
   expect(failed, `${String(errorInstance)}\n${JSON.stringify(counterexample)}`).toBe(false);
 });
 
-it('reads bytes of any charset and coding under any label, or keeps them as they are', async () => {
+it('decodes bytes of any charset and coding under any label, or keeps them as they are', async () => {
   const { failed, counterexample, errorInstance } = await fc.check(deliveredProperty, {
     seed: 1,
     numRuns: 200,

@@ -69,7 +69,7 @@ describe('Anthropic messages', () => {
     container_upload: 'content',
   };
 
-  it.each(Object.entries(members))('knows a %s by its member', (type, rest) => {
+  it.each(Object.entries(members))('recognises a %s by its member', (type, rest) => {
     const carries = new Map<string, Carries>(Object.entries(events)).get(type);
     expect(anthropic.carries(frame({ type, ...rest }))).toBe(carries);
     expect(anthropic.recognises(frame({ type, ...rest }))).toBe(true);
@@ -77,12 +77,12 @@ describe('Anthropic messages', () => {
     expect(anthropic.carries(frame({ type, ...rest, hologram: 'x' }))).toBe('unknown');
   });
 
-  it.each(Object.entries(deltas))('says of %s that it carries %s', (type, expected) => {
+  it.each(Object.entries(deltas))('classifies %s as %s', (type, expected) => {
     const delta = { type, [DELTA_MEMBERS[type] ?? '']: 'x' };
     expect(anthropic.carries(frame({ type: 'content_block_delta', delta }))).toBe(expected);
   });
 
-  it.each(Object.entries(blocks))('says of a block %s that it carries %s', (type, expected) => {
+  it.each(Object.entries(blocks))('classifies a block %s as %s', (type, expected) => {
     const content_block = { type, text: '', ...(expected === 'nothing' ? {} : { data: 'x' }) };
     expect(anthropic.carries(frame({ type: 'content_block_start', content_block }))).toBe(expected);
   });
@@ -112,7 +112,7 @@ describe('Gemini', () => {
   const withPart = (part: object): Frame =>
     frame({ candidates: [{ content: { role: 'model', parts: [part] } }] });
 
-  it.each(Object.entries(parts))('takes a part with %s for content; a tool: %s', (key, tool) => {
+  it.each(Object.entries(parts))('classifies a part with %s as content; as a tool call: %s', (key, tool) => {
     const part = withPart({ [key]: { name: 'x' } });
     expect(gemini.carries(part)).toBe('content');
     expect(gemini.text(part)).toBe('');
@@ -153,7 +153,7 @@ describe('Ollama', () => {
   };
 
   it.each(Object.entries(members))(
-    'says what a message with %s carries',
+    'classifies a message with %s',
     (key, [value, expected]) => {
       const message = { ...line.message, [key]: value };
       expect(ollama.carries(frame({ ...line, message }))).toBe(expected);

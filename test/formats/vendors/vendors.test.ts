@@ -50,7 +50,7 @@ describe('the AI SDK', () => {
     'tool-output-denied': 'content',
   };
 
-  it.each(Object.entries(carries))('says of %s that it carries %s', (type, expected) => {
+  it.each(Object.entries(carries))('classifies %s as %s', (type, expected) => {
     const rest = { content: { delta: 'x' }, error: { errorText: 'x' }, nothing: {}, unknown: {} };
     expect(aiSdk.carries(frame({ type, id: '0', ...rest[expected] }))).toBe(expected);
     if (expected === 'content' && type !== 'text-delta' && !type.startsWith('reasoning')) return;
@@ -66,17 +66,17 @@ describe('the AI SDK', () => {
     },
   );
 
-  it('is not chosen by a type that anybody may have', () => {
+  it('is not recognised by a type that other formats may use', () => {
     for (const type of ['tool-time', 'text-delta', 'start', 'finish', 'data-x']) {
       expect(aiSdk.recognises(frame({ type, words: 'hi' })), type).toBe(false);
     }
   });
 
-  it('knows data parts and calls them content', () => {
+  it('classifies data parts as content', () => {
     expect(aiSdk.carries(frame({ type: 'data-weather', data: { celsius: 5 } }))).toBe('content');
   });
 
-  it('writes what is read here', async () => {
+  it('reads what the AI SDK itself writes', async () => {
     const stream = createUIMessageStream({
       execute: ({ writer }) => {
         writer.write({ type: 'start', messageId: 'm' });
@@ -99,7 +99,7 @@ describe('the AI SDK', () => {
     });
   });
 
-  it('does not mistake the members of every object for its types', () => {
+  it('does not take the name of an Object method for a type', () => {
     expect(aiSdk.carries(frame({ type: 'constructor', delta: 'x' }))).toBe('unknown');
   });
 
@@ -131,7 +131,7 @@ describe('OpenAI chat completions', () => {
     });
   });
 
-  it('goes on after tool_calls', () => {
+  it('is not finished by tool_calls if more follows', () => {
     const call = chunk({ delta: { tool_calls: [{ index: 0, function: { arguments: '{}' } }] } });
     const frames = [call, chunk({ finish_reason: 'tool_calls' })];
     expect(openai.terminal(frame({ choices: [{ delta: {}, finish_reason: 'tool_calls' }] }))).toBe(
@@ -151,14 +151,14 @@ describe('OpenAI chat completions', () => {
     });
   });
 
-  it.each(['length', 'content_filter'] as const)('is finished by %s, which is kept', (reason) => {
+  it.each(['length', 'content_filter'] as const)('is finished by %s, which is kept as the reason', (reason) => {
     expect(read([chunk({ finish_reason: reason })])).toMatchObject({
       finished: true,
       finishReason: reason,
     });
   });
 
-  it('takes a refusal for the answer', () => {
+  it('reads a refusal as the answer', () => {
     expect(read([chunk({ delta: { refusal: 'I cannot' } })]).text).toBe('I cannot');
   });
 
@@ -170,7 +170,7 @@ describe('OpenAI chat completions', () => {
     expect(read(frames)).toMatchObject({ text: 'A', unknownText: true });
   });
 
-  it('takes frames without a delta for what they are once it is known', () => {
+  it('accepts frames without a delta once the format is recognised', () => {
     const filter = sse({
       choices: [{ index: 0, finish_reason: null, content_filter_offsets: {} }],
     });
@@ -180,13 +180,13 @@ describe('OpenAI chat completions', () => {
     });
   });
 
-  it('does not take the end of a failed answer for its finish', () => {
+  it('does not take the finish reason of a failed answer for its end', () => {
     const error = { message: 'upstream went away' };
     const frames = [sse({ error, choices: [{ delta: {}, finish_reason: 'error' }] })];
     expect(read(frames)).toMatchObject({ errorFrame: true, finished: false });
   });
 
-  it('knows its error, also as the first frame', () => {
+  it('recognises its error, also as the first frame', () => {
     const error = sse({ error: { message: 'Rate limit reached', type: 'requests', code: null } });
     expect(read([error])).toMatchObject({ errorFrame: true, finished: false, empty: false });
     const late = [chunk({ delta: { content: 'A' } }), error, 'data: [DONE]\n\n'];
@@ -257,7 +257,7 @@ describe('OpenAI Responses', () => {
     'response.web_search_call.searching': 'nothing',
   };
 
-  it.each(Object.entries(carries))('says of %s that it carries %s', (type, expected) => {
+  it.each(Object.entries(carries))('classifies %s as %s', (type, expected) => {
     const rest = { content: { delta: 'x' }, nothing: {}, error: {}, unknown: {} }[expected];
     expect(openaiResponses.carries(frame({ type, sequence_number: 1, ...rest }))).toBe(expected);
     if (expected === 'error') return;
@@ -265,7 +265,7 @@ describe('OpenAI Responses', () => {
     expect(openaiResponses.carries(strange)).toBe('unknown');
   });
 
-  it('calls a new kind of event unknown', () => {
+  it('classifies a new kind of event as unknown', () => {
     const shown = frame({ type: 'response.hologram.shown', hologram: 'x' });
     expect(openaiResponses.carries(shown)).toBe('unknown');
   });
@@ -285,7 +285,7 @@ describe('OpenAI Responses', () => {
     });
   });
 
-  it('sees a tool call begin', () => {
+  it('detects a tool call at its beginning', () => {
     const frames = [
       sse({ type: 'response.output_item.added', item: { type: 'function_call', name: 'f' } }),
     ];
@@ -298,7 +298,7 @@ describe('Anthropic messages', () => {
     sse({ type: 'content_block_start', index: 0, content_block });
   const delta = (one: object): string => sse({ type: 'content_block_delta', index: 0, delta: one });
 
-  it('takes thinking for content that is no text', () => {
+  it('classifies thinking as content that is not text', () => {
     const frames = [
       start({ type: 'thinking', thinking: '' }),
       delta({ type: 'thinking_delta', thinking: 'hm' }),
@@ -312,7 +312,7 @@ describe('Anthropic messages', () => {
     });
   });
 
-  it('sees a tool call, and its reason', () => {
+  it('detects a tool call, and its finish reason', () => {
     const frames = [
       start({ type: 'tool_use', id: 't', name: 'weather', input: {} }),
       delta({ type: 'input_json_delta', partial_json: '{"ci' }),
@@ -325,12 +325,12 @@ describe('Anthropic messages', () => {
     });
   });
 
-  it('is empty while nothing but its frame has come', () => {
+  it('is empty while only the frames that open the message have come', () => {
     const frames = [sse({ type: 'message_start', message: {} }), start({ type: 'text', text: '' })];
     expect(read(frames)).toMatchObject({ format: 'anthropic', empty: true });
   });
 
-  it('knows its error', () => {
+  it('recognises its error', () => {
     const frames = [
       sse({ type: 'message_start', message: {} }),
       sse({ type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }, 'error'),
@@ -343,7 +343,7 @@ describe('Anthropic messages', () => {
   });
 });
 
-it('Anthropic alone knows an error by its event', () => {
+it('only Anthropic recognises an error by the name of its event', () => {
   const reading = new BodyReader('anthropic', 'text/event-stream');
   reading.feed('event: error\ndata: overloaded\n\n');
   expect(reading.result()).toMatchObject({ errorFrame: true, unknownText: false });
@@ -365,7 +365,7 @@ describe('Gemini', () => {
     });
   });
 
-  it('sees calls and images', () => {
+  it('detects calls and images', () => {
     const call = candidate({ content: { parts: [{ functionCall: { name: 'f', args: {} } }] } });
     expect(read([call])).toMatchObject({ toolCalls: true, empty: false });
     const image = candidate({ content: { parts: [{ inlineData: { mimeType: 'image/png' } }] } });
@@ -386,7 +386,7 @@ describe('Gemini', () => {
 describe('Ollama', () => {
   const ndjson = 'application/x-ndjson';
 
-  it('reads generate as well as chat', () => {
+  it('reads the answers of generate as well as those of chat', () => {
     const frames = [
       line({ model: 'm', response: 'It is ', done: false }),
       line({ model: 'm', response: '5', done: false }),
@@ -404,7 +404,7 @@ describe('Ollama', () => {
     });
   });
 
-  it('sees thinking and calls', () => {
+  it('detects thinking and calls', () => {
     const message = (rest: object): string =>
       line({ model: 'm', message: { content: '', ...rest }, done: false });
     expect(read([message({ thinking: 'hm' })], ndjson)).toMatchObject({
@@ -417,7 +417,7 @@ describe('Ollama', () => {
     expect(read([message({ role: 'assistant' })], ndjson)).toMatchObject({ empty: true });
   });
 
-  it('knows its error', () => {
+  it('recognises its error', () => {
     const frames = [
       line({ model: 'm', response: 'a', done: false }),
       line({ error: 'out of memory' }),
@@ -450,14 +450,14 @@ describe('generic formats', () => {
     });
   });
 
-  it('keep what stands where the text could be too', () => {
+  it('keep a field that could be the text as well', () => {
     expect(read(['data: {"delta":"hi","text":"no"}\n\n'])).toMatchObject({
       text: 'hi',
       unknownText: true,
     });
   });
 
-  it('accept a finish marker and do not need it', () => {
+  it('accept a finish marker, and do not require one', () => {
     expect(read(['data: hi\n\n'])).toMatchObject({ finished: false, finishMarker: 'accepted' });
     expect(read(['data: hi\n\n', 'data: [DONE]\n\n'])).toMatchObject({
       finished: true,
