@@ -27,7 +27,7 @@ it('answers endsWith as the joined string would', () => {
   fc.assert(property, { seed: 1, numRuns: 500 });
 });
 
-it('is the same over many pieces, and a copy is independent', () => {
+it('has the same text over many pieces, and a copy is independent', () => {
   const pieces = Array.from({ length: 5_000 }, (_, at) => `${at} `);
   const text = of(pieces);
   const copy = text.copy();

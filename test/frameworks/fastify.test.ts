@@ -27,7 +27,7 @@ async function open() {
   return { store, recorded, lines, keep, app, ask };
 }
 
-it('observes routes without options, under their pattern', async () => {
+it('observes routes without options, under the pattern of the route', async () => {
   const { store, recorded, app, ask } = await open();
   app.get('/plain/:id', (_request, reply) => reply.type('text/event-stream').send('data: hi\n\n'));
   expect(await ask('/plain/1')).toBe('data: hi\n\n');
@@ -35,7 +35,7 @@ it('observes routes without options, under their pattern', async () => {
   expect(store.asked).toEqual([]);
 });
 
-it('guards a reply that is hijacked and written by hand, once, also where Fastify adds HEAD', async () => {
+it('guards a reply that is hijacked and written by hand, once, also if Fastify adds HEAD', async () => {
   const { store, recorded, lines, app, ask } = await open();
   app.get('/chat/:id', { config: { lastchunk: {} } as object }, (_request, reply) => {
     reply.hijack();
@@ -49,7 +49,7 @@ it('guards a reply that is hijacked and written by hand, once, also where Fastif
   expect(lines.filter(({ level }) => level === 'warn')).toEqual([]);
 });
 
-it('names the option that is wrong when the route is made', async () => {
+it('names the invalid option when the route is created', async () => {
   const { app } = await open();
   const config = { lastchunk: { maxBytes: -1 } } as object;
   expect(() => app.get('/chat', { config }, () => 'x')).toThrow(/`maxBytes`/);

@@ -22,7 +22,7 @@ function open() {
   return { store, recorded, keep, ask };
 }
 
-it('keeps status, headers and cookies, and adds its own two', async () => {
+it('keeps status, headers and cookies, and adds the two headers of lastchunk', async () => {
   const { store, ask } = open();
   const headers = new Headers({ ...EVENTS, 'x-model': 'small' });
   headers.append('set-cookie', 'a=1');
@@ -40,7 +40,7 @@ it.each([
   ['a request by HEAD', () => new Response(null, { headers: EVENTS }), { method: 'HEAD' }],
   ['JSON', () => Response.json({ ok: true }), {}],
   ['an error', () => new Response('data: no\n\n', { status: 502, headers: EVENTS }), {}],
-])('lets %s through and counts no stream', async (_what, answer, init) => {
+])('passes %s through and counts no stream', async (_what, answer, init) => {
   const { recorded, ask } = open();
   const plain = await answer().text();
   const response = await ask(answer, init);
@@ -50,7 +50,7 @@ it.each([
   expect(recorded.starts).toBe(0);
 });
 
-it('gives the handler its stream, whose signal aborts when the reader has gone', async () => {
+it('gives the handler its stream, whose signal aborts when the reader cancels', async () => {
   const { store, recorded, ask } = open();
   let aborted: Promise<void> | undefined;
   const response = await ask((_request, stream) => {
@@ -70,7 +70,7 @@ it('gives the handler its stream, whose signal aborts when the reader has gone',
   expect(store.row).toMatchObject({ text: 'one', complete: false });
 });
 
-it('takes the signal of the request for the leaving of its client', async () => {
+it('counts an abort of the request signal as the client leaving', async () => {
   const { recorded, ask } = open();
   const client = new AbortController();
   const body = new ReadableStream<Uint8Array>({
@@ -83,7 +83,7 @@ it('takes the signal of the request for the leaving of its client', async () => 
   expect(await recorded.ended()).toMatchObject({ outcome: 'disconnected', side: 'client' });
 });
 
-it('reads no further than a reader that takes nothing needs', async () => {
+it('stops reading the source while the reader takes nothing', async () => {
   const { ask } = open();
   let pulled = 0;
   const body = new ReadableStream<Uint8Array>({
@@ -101,7 +101,7 @@ it('reads no further than a reader that takes nothing needs', async () => {
   await response.body?.cancel();
 });
 
-it('passes on what the handler throws, and keeps nothing of it', async () => {
+it('passes on what the handler throws, and counts no stream', async () => {
   const { recorded, ask, keep } = open();
   const thrown = new Error('no model');
   await expect(ask(() => Promise.reject(thrown))).rejects.toBe(thrown);
@@ -110,7 +110,7 @@ it('passes on what the handler throws, and keeps nothing of it', async () => {
   expect(keep.health().status).toBe('healthy');
 });
 
-it('refuses wrong options when it is made', () => {
+it('refuses invalid options when it is created', () => {
   const { keep } = open();
   // As JavaScript would call it.
   const wrong = { maxBytes: -1 };
@@ -125,7 +125,7 @@ it.each([
     'before it had begun',
   ],
 ])(
-  'a handler that %s before its answer rejects, and leaves nobody waiting',
+  'a handler that %s before its answer rejects the pending request',
   async (_what, handler, says) => {
     await expect(fetchHandler(handler)(new Request('http://localhost/health'))).rejects.toThrow(
       says,

@@ -121,14 +121,14 @@ describe.each(Object.keys(FRAMEWORKS))('under %s', (name) => {
     return { ...all, port, ask };
   }
 
-  it('says its health, with the headers that were set before', async () => {
+  it('answers its health, with the headers that were set before', async () => {
     const { ask } = await open();
     const response = await ask('/health');
     expect([response.status, response.headers.get('x-plugin')]).toEqual([200, 'yes']);
     expect(await response.json()).toMatchObject({ status: 'healthy' });
   });
 
-  it('gives its metrics', async () => {
+  it('answers its metrics', async () => {
     const { ask } = await open();
     const response = await ask('/metrics');
     expect(response.status).toBe(200);
@@ -136,7 +136,7 @@ describe.each(Object.keys(FRAMEWORKS))('under %s', (name) => {
     expect(await response.text()).toContain('# TYPE ');
   });
 
-  it('shows its status for whom it is allowed: page, JSON, runbooks and events', async () => {
+  it('answers its status to an authorized client: page, JSON, runbooks and events', async () => {
     const { ask, port } = await open();
     expect((await ask('/status', 'GET', 'bob')).status).toBe(404);
     const page = await ask('/status');
@@ -153,7 +153,7 @@ describe.each(Object.keys(FRAMEWORKS))('under %s', (name) => {
     viewer.fin();
   });
 
-  it('stops a stream for whom it is allowed, and for nobody else', async () => {
+  it('stops a stream for an authorized client, and for no other', async () => {
     const { ask, talk } = await open();
     talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
     const path = `/streams/${talk.streamId}`;
@@ -162,7 +162,7 @@ describe.each(Object.keys(FRAMEWORKS))('under %s', (name) => {
     expect(await stopped.json()).toMatchObject({ outcome: 'stopped', save: 'saved' });
   });
 
-  it('resumes a stream: what was, then what follows, then the end', async () => {
+  it('resumes a stream: past bytes, then new bytes, then the end', async () => {
     const { port, talk, shared, ask } = await open();
     const begun = chatChunk({ content: 'hello' });
     talk.res.type('text/event-stream').write(begun);

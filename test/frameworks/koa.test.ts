@@ -43,7 +43,7 @@ function matched(pattern: string): Koa.Middleware {
   };
 }
 
-it('observes under the pattern of the router, and saves nothing', async () => {
+it('observes under the pattern of the router, and saves no message', async () => {
   const { store, recorded, client } = await open((app, keep) => {
     app.use(matched('/chat/:id'));
     app.use(koaObserve(keep));
@@ -57,7 +57,7 @@ it('observes under the pattern of the router, and saves nothing', async () => {
   expect(store.asked).toEqual([]);
 });
 
-it('lets Koa have its errors, and hears of those that ctx.throw makes before a stream', async () => {
+it('leaves errors before a stream to Koa, those of ctx.throw included', async () => {
   const { recorded, errors, client } = await open((app, keep) => {
     app.use(koaGuard(keep));
     app.use((ctx) => ctx.throw(503, 'busy', { expose: true }));
@@ -66,7 +66,7 @@ it('lets Koa have its errors, and hears of those that ctx.throw makes before a s
   expect([errors, recorded.starts]).toEqual([[expect.objectContaining({ status: 503 })], 0]);
 });
 
-it('lets go of the body when the rest is not wanted any more', async () => {
+it('destroys the body when the rest of it is not needed any more', async () => {
   const body = new Readable({ read: () => undefined });
   body.push('data: one\n\n');
   const { store, recorded, client } = await open((app, keep) => {

@@ -27,7 +27,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
     return { store, recorded, client };
   }
 
-  it('ok: is completed, and saved before the last frame is read', async () => {
+  it('a whole answer is completed, and saved before the last frame is read', async () => {
     const { store, recorded, client } = await open(async function* () {
       yield frame('one');
       yield frame(' two');
@@ -41,7 +41,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
   });
 
   it.each(['fin', 'rst'] as const)(
-    'hang-up by %s: is the client’s, and the answer is finished and kept',
+    'a client that leaves by %s ends the stream, and the answer is finished and kept',
     async (leave) => {
       const gate = createGate();
       const { store, recorded, client } = await open(async function* () {
@@ -59,7 +59,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
     },
   );
 
-  it('hang-up under `keep`: what was read is kept, and the source is let go', async () => {
+  it('a client that leaves under `keep`: what was read is kept, and the source is closed', async () => {
     let released = false;
     const answer: Answer = async function* () {
       try {
@@ -81,7 +81,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
     if (name !== 'node:http') await until('the source is released', () => released);
   });
 
-  it('late throw: is failed, what was seen is kept, and the client is told no clean end', async () => {
+  it('an error behind the first frame: the stream has failed, what was seen is kept, and the client gets no clean end', async () => {
     const gate = createGate();
     const { store, recorded, client } = await open(async function* () {
       yield frame('one');
@@ -95,7 +95,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
     expect(store.row).toMatchObject({ text: 'one', complete: false });
   });
 
-  it('early throw and sync throw: the framework answers, and there is no stream', async () => {
+  it('an error before the answer: the framework answers, and there is no stream', async () => {
     const { store, recorded, client } = await open(() => {
       throw new Error('no model');
     });
@@ -106,7 +106,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
     expect([recorded.starts, recorded.dues, store.asked]).toEqual([0, 0, []]);
   });
 
-  it('an error before the first token is no clean end of an answer either', async () => {
+  it('an error before the first token ends no answer cleanly either', async () => {
     const { store, recorded, client } = await open(async function* () {
       await turns(1);
       yield* [];
@@ -119,7 +119,7 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (name, start) => {
     expect(store.rows.size).toBe(0);
   });
 
-  it('unread body: the client that reads nothing and leaves costs no part of the answer', async () => {
+  it('a client that reads nothing and leaves: the whole answer is kept', async () => {
     const long = 'x'.repeat(64 * 1024);
     const gate = createGate();
     const { store, recorded, client } = await open(async function* () {

@@ -14,7 +14,7 @@ import { openClient } from '../support/http-client.ts';
 
 const page = await readFile(join(ROOT, 'docs/formats.md'), 'utf8');
 
-it('names every format in its table', () => {
+it('docs/formats.md names every format in its table', () => {
   const rows = [...page.matchAll(/^\| `([\w-]+)`/gm)].map(([, name]) => name);
   expect(new Set(['auto', ...rows])).toEqual(new Set(FORMAT_NAMES));
 });
@@ -28,7 +28,7 @@ it.each([
   ['w hello\n', { outcome: 'truncated', side: 'upstream' }, { text: 'hello', complete: false }],
   ['w hello\nfail no quota\n', { outcome: 'failed' }, { text: 'hello', complete: false }],
   ['w hello\nnews\nend\n', { outcome: 'completed' }, { events: ['w hello', 'news', 'end'] }],
-])('reads %j by the format of the page', async (body, ended, row) => {
+])('the example format of docs/formats.md reads %j', async (body, ended, row) => {
   const marketFeed = await loadExample();
   const { keep, store, recorded } = createInMemoryInstance();
   const app = express();

@@ -58,7 +58,7 @@ async function* tokens(breaks: boolean) {
   yield ' chunk';
 }
 
-describe('what takes the place of a save in `finally`', () => {
+describe('the replacement of a save in `finally`', () => {
   it('keeps a whole answer', async () => {
     const { message, body } = await ask('from-finally.mjs', () => tokens(false));
     expect(message).toMatchObject({ text: 'The last chunk', complete: true, conversationId: '7' });
@@ -71,7 +71,7 @@ describe('what takes the place of a save in `finally`', () => {
   });
 });
 
-it('what takes the place of `onFinish` keeps the text', async () => {
+it('the replacement of `onFinish` keeps the text', async () => {
   const usage = {
     inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 },
     outputTokens: { total: 2, text: 2, reasoning: 0 },
@@ -93,13 +93,13 @@ it('what takes the place of `onFinish` keeps the text', async () => {
   expect(message).toMatchObject({ text: 'The last chunk', complete: true, conversationId: '7' });
 });
 
-it('what takes the place of callbacks keeps the text', async () => {
+it('the replacement of callbacks keeps the text', async () => {
   const chat = new FakeListChatModel({ responses: ['The last chunk'] });
   const { message } = await ask('from-callbacks.mjs', chat);
   expect(message).toMatchObject({ text: 'The last chunk', complete: true, conversationId: '7' });
 });
 
-it('measuring counts what the app saves, and what it does not', async () => {
+it('a measured app counts the saves that succeed, and those that do not', async () => {
   const recorded = createRecordingObserver();
   const keep = lastchunk({ observer: recorded.observer, journal: false, logger: false });
   const app = express().set('env', 'test');

@@ -76,7 +76,7 @@ async function open(make: Make) {
 }
 
 describe('at the last frame', () => {
-  it('the history has the message of the careful handler, and not of the first one', async () => {
+  it('the history has the message of the careful handler, but not that of the first handler', async () => {
     for (const [make, found] of [
       [careful, { text: 'one', complete: true }],
       [lateSave, undefined],
@@ -91,7 +91,7 @@ describe('at the last frame', () => {
 });
 
 describe('when the model breaks', () => {
-  it('the careful handler keeps what was said and tells no tidy end; the first one keeps nothing', async () => {
+  it('the careful handler keeps what was sent and sends no clean end; the first one keeps nothing', async () => {
     const first = await open(careful);
     first.said.push(new Error('the model broke'));
     await first.over();
@@ -103,7 +103,7 @@ describe('when the model breaks', () => {
     expect(second.rows.size).toBe(0);
   });
 
-  it('a loop that just ends is not taken for a whole answer', async () => {
+  it('a loop that ends without a finish marker is not a whole answer', async () => {
     const { rows, said, client, over } = await open(careful);
     said.push('end');
     await over();
@@ -113,7 +113,7 @@ describe('when the model breaks', () => {
 });
 
 describe('when the client leaves', () => {
-  it('the careful handler reads on and keeps the whole answer, also if it was waiting for drain', async () => {
+  it('the careful handler continues and keeps the whole answer, also if it was waiting for drain', async () => {
     const { rows, said, client, over } = await open(careful);
     client.pause();
     const long = 'x'.repeat(8 * 1024 * 1024);
@@ -126,7 +126,7 @@ describe('when the client leaves', () => {
   });
 });
 
-describe('who ended it', () => {
+describe('who closed the connection', () => {
   it.each([
     ['fin', 'client'],
     ['rst', 'client'],

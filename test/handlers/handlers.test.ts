@@ -13,7 +13,7 @@ const SEEN = 'The answer ';
 const WHOLE = ANSWER.join('');
 
 describe.each(HANDLERS)('$name', (handler) => {
-  it('completes: the whole answer', async () => {
+  it('completes: the whole answer is kept', async () => {
     const { instance, client, model } = await open(handler);
     model.say(...ANSWER.slice(2));
     model.finish();
@@ -23,7 +23,7 @@ describe.each(HANDLERS)('$name', (handler) => {
     expect(client.reply?.whole).toBe(true);
   });
 
-  it('its client leaves, under finish: the whole answer', async () => {
+  it('its client leaves under finish: the whole answer is kept', async () => {
     const { instance, client, model } = await open(handler);
     client.rst();
     await until('the guard has noticed', () => instance.recorded.finishing.length > 0);
@@ -36,7 +36,7 @@ describe.each(HANDLERS)('$name', (handler) => {
     expect(instance.store.row).toMatchObject({ text: WHOLE, complete: true });
   });
 
-  it('its client leaves, under keep: what was said until then', async () => {
+  it('its client leaves under keep: what was sent until then is kept', async () => {
     const { instance, client, model } = await open(handler, { policy: { disconnected: 'keep' } });
     client.fin();
     expect(await instance.recorded.ended()).toMatchObject({
@@ -47,7 +47,7 @@ describe.each(HANDLERS)('$name', (handler) => {
     if (handler.cancels === true) await until('the provider is let go', () => model.aborted);
   });
 
-  it('is stopped: what was said until then', async () => {
+  it('is stopped: what was sent until then is kept', async () => {
     const { instance, testServer, response } = await open(handler);
     const id = instance.keep.stream(response())?.id;
     expect((await fetch(`${testServer.url}/streams/${id}`, { method: 'DELETE' })).status).toBe(200);
@@ -55,7 +55,7 @@ describe.each(HANDLERS)('$name', (handler) => {
     expect(instance.store.row).toMatchObject({ text: SEEN, complete: false });
   });
 
-  it(`loses its provider: ${handler.onCut}, and what was said until then`, async () => {
+  it(`loses its provider: ${handler.onCut}, and what was sent until then is kept`, async () => {
     const { instance, model } = await open(handler, { idleTimeoutMs: 500 });
     model.cut();
     expect(await instance.recorded.ended()).toMatchObject({ outcome: handler.onCut });

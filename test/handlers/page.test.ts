@@ -13,7 +13,7 @@ describe('docs/compatibility.md', () => {
   });
 
   it.each(promised().filter(({ ok }) => ok === true))(
-    'would not be the same if $what failed',
+    'changes if $what fails',
     (one) => {
       const found = promised().map((other) =>
         other.what === one.what ? { ...other, ok: false, note: 'it broke' } : other,

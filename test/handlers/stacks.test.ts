@@ -37,7 +37,7 @@ describe.each(EXPRESSES)('%s', (_version, express) => {
       return { instance, upstream, client };
     }
 
-    it('an answer is whole and saved before its end', async () => {
+    it('an answer is whole, and saved before its end', async () => {
       const { instance, upstream, client } = await open();
       upstream.push('two');
       upstream.end();
@@ -50,7 +50,7 @@ describe.each(EXPRESSES)('%s', (_version, express) => {
       });
     });
 
-    it('an answer whose client left is finished', async () => {
+    it('an answer whose client left is finished and saved', async () => {
       const { instance, upstream, client } = await open();
       client.rst();
       await until('the guard has noticed', () => instance.recorded.finishing.length > 0);

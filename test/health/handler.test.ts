@@ -29,7 +29,7 @@ describe('details', () => {
     return JSON.parse(body) as unknown;
   };
 
-  it('are left out where the option says no', () => {
+  it('are left out if the option is false or its function returns false', () => {
     const details = (req: IncomingMessage): boolean => req.url === '/internal';
     expect(ask({ details: false }, '/')).toEqual({ status: 'healthy' });
     expect(ask({ details }, '/')).toEqual({ status: 'healthy' });
@@ -43,7 +43,7 @@ describe('details', () => {
     expect(ask({ details }, '/')).toEqual({ status: 'healthy' });
   });
 
-  it('are refused as anything but a boolean or a function', () => {
+  it('must be a boolean or a function', () => {
     // untrue on purpose: called from JavaScript
     const wrong = { details: 'yes' } as unknown as { details: boolean };
     expect(() => createHealthHandler(() => health, wrong)).toThrow(

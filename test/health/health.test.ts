@@ -72,7 +72,7 @@ describe('status', () => {
       ['journal-attention'],
       { saver: () => WORKS, journal: journal({ problems: { damaged: 1 } }) },
     ],
-  ] as const)('is %s with the reasons %j', (status, reasons, sources) => {
+  ] as const)('is %s for the reasons %j', (status, reasons, sources) => {
     expect(new HealthMonitor(sources).health()).toMatchObject({ status, reasons });
   });
 
@@ -88,7 +88,7 @@ describe('status', () => {
   });
 });
 
-describe('a refusal', () => {
+describe('a refused message', () => {
   const about = { streamId: 's', messageId: 'm', route: '/chat', traceparent: null };
 
   it.each(['onReplayed', 'onRecovered'] as const)('is a reason for five minutes: %s', (tell) => {
@@ -106,7 +106,7 @@ describe('a refusal', () => {
 });
 
 describe('a save rate of 0', () => {
-  it('stands beside no status of healthy, for as long as it is 0', () => {
+  it('is never shown with the status healthy', () => {
     const monitor = new HealthMonitor({ saver: () => WORKS });
     monitor.onSave(aSave(aStream(), { result: 'missing' }));
     for (let minute = 0; minute < 90; minute += 1) {
@@ -122,7 +122,7 @@ describe('a wall clock that is set', () => {
   it.each([
     ['back', -3_600_000],
     ['forward', 3_600_000],
-  ])('%s by an hour changes nothing of what five minutes are', (_, by) => {
+  ])('%s by an hour does not change how long a reason lasts', (_, by) => {
     const monitor = new HealthMonitor({ saver: () => WORKS });
     monitor.onSave?.(aSave(aStream(), { result: 'lost' }));
     vi.advanceTimersByTime(60_000);
@@ -139,7 +139,7 @@ describe('a wall clock that is set', () => {
     });
   });
 
-  it('back keeps nobody from asking the store', async () => {
+  it('back does not keep the store from being probed', async () => {
     const probe = vi.fn<() => Promise<void>>(() => Promise.resolve());
     const monitor = new HealthMonitor({ saver: () => WORKS, probe });
     monitor.health();
@@ -152,7 +152,7 @@ describe('a wall clock that is set', () => {
 });
 
 describe('facts', () => {
-  it('of the pool are those from before it asked for a sign of life', () => {
+  it('of the pool are read before the probe uses the pool', () => {
     let waiting = 0;
     const monitor = new HealthMonitor({
       pool: () => ({ total: 1, idle: 1, waiting, max: 4 }),
@@ -163,7 +163,7 @@ describe('facts', () => {
     expect(monitor.health().pool?.waiting).toBe(0);
   });
 
-  it('of pool, circuit and save rate are in it', () => {
+  it('include pool, circuit and save rate', () => {
     const pool = { total: 4, idle: 1, waiting: 2, max: 4 };
     const monitor = new HealthMonitor({ saver: () => AWAY, pool: () => pool });
     monitor.onSave?.(aSave(aStream(), { result: 'journaled' }));
@@ -171,13 +171,13 @@ describe('facts', () => {
     expect(monitor.health()).toMatchObject({ pool, saveRate, store: { circuit: 'open' } });
   });
 
-  it('of what is pending include the saves of the app itself', () => {
+  it('of pending saves include the saves of the app itself', () => {
     const pending = () => ({ count: 3, oldestMs: NOW - 2000 });
     const health = new HealthMonitor({ pending }).health();
     expect(health).toMatchObject({ pending: 3, oldestPendingSeconds: 2 });
   });
 
-  it('say for five minutes that a message had no result, which is no loss yet', () => {
+  it('have a reason for five minutes after a message was missing, which is not lost yet', () => {
     const monitor = new HealthMonitor({ saver: () => WORKS });
     monitor.onSave?.(aSave(aStream(), { result: 'missing' }));
     monitor.onSave?.(aSave(aStream()));
@@ -187,7 +187,7 @@ describe('facts', () => {
     expect(monitor.health().status).toBe('healthy');
   });
 
-  it('are what the saver and the journal know, ages in seconds', () => {
+  it('are those of the saver and the journal, ages in seconds', () => {
     const health = new HealthMonitor({ saver: () => AWAY, journal: () => JOURNAL }).health();
     expect(health).toMatchObject({
       store: {
@@ -201,7 +201,7 @@ describe('facts', () => {
     });
   });
 
-  it('of a store that nothing was sent to are unknown', () => {
+  it('of a store that was never used are unknown', () => {
     const saver = () => ({ ...WORKS, lastSuccessMs: 0 });
     expect(new HealthMonitor({ saver }).health()).toMatchObject({
       status: 'healthy',
@@ -210,17 +210,17 @@ describe('facts', () => {
     });
   });
 
-  it('of parts that are not there are absent', () => {
+  it('of parts that are not configured are undefined', () => {
     expect(new HealthMonitor().health()).toMatchObject({ store: undefined, journal: undefined });
   });
 });
 
-describe('the probe', () => {
+describe('the probe of the store', () => {
   const flush = async (): Promise<void> => {
     for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
   };
 
-  it('runs in the background, at most every five seconds, and shows in the next health', async () => {
+  it('runs in the background, at most every five seconds, and shows in the next call of health()', async () => {
     let answer: () => Promise<void> = () =>
       Promise.reject(Object.assign(new Error(), { code: 'EPIPE' }));
     const probe = vi.fn<() => Promise<void>>(() => answer());
@@ -240,7 +240,7 @@ describe('the probe', () => {
     expect(probe).toHaveBeenCalledTimes(2);
   });
 
-  it('never runs twice at once, however long the store says nothing', () => {
+  it('never runs twice at once, however long the store does not answer', () => {
     const probe = vi.fn<() => Promise<void>>(() => new Promise(() => undefined));
     const monitor = new HealthMonitor({ saver: () => WORKS, probe });
     for (let minute = 0; minute < 10; minute += 1) {
@@ -250,7 +250,7 @@ describe('the probe', () => {
     expect(probe).toHaveBeenCalledTimes(1);
   });
 
-  it('is one with the question of the start, which may take longer than five seconds', async () => {
+  it('shares the query of the start, which may take longer than five seconds', async () => {
     let answer = (): void => undefined;
     const probe = vi.fn<() => Promise<void>>(() => new Promise((resolve) => (answer = resolve)));
     const monitor = new HealthMonitor({ saver: () => WORKS, probe });
@@ -266,7 +266,7 @@ describe('the probe', () => {
     expect(probe).toHaveBeenCalledTimes(2);
   });
 
-  it('tells once that the store is reachable, whoever asked it', async () => {
+  it('reports once that the store is reachable, whichever part asked it', async () => {
     const probe = vi.fn<() => Promise<void>>(() => Promise.resolve());
     const monitor = new HealthMonitor({ saver: () => WORKS, probe });
     const told = vi.fn<() => void>();
@@ -277,7 +277,7 @@ describe('the probe', () => {
     expect(told).toHaveBeenCalledTimes(1);
   });
 
-  it('leaves it to the circuit to tell it once a save has failed', () => {
+  it('leaves that report to the circuit once a save has failed', () => {
     const monitor = new HealthMonitor({ saver: () => WORKS });
     const told = vi.fn<() => void>();
     monitor.whenReachable(told);
@@ -286,7 +286,7 @@ describe('the probe', () => {
     expect(told).not.toHaveBeenCalled();
   });
 
-  it('gives way to what the saver met after it', async () => {
+  it('is overridden by a later result of the saver', async () => {
     let saver = WORKS;
     const monitor = new HealthMonitor({ saver: () => saver, probe: () => Promise.resolve() });
     monitor.health();

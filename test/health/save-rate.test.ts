@@ -13,11 +13,11 @@ function createBench() {
   return { rates, save };
 }
 
-it('is unknown where nothing was due', () => {
+it('is unknown if nothing was due', () => {
   expect(createBench().rates.now()).toEqual({ fiveMinutes: undefined, oneHour: undefined });
 });
 
-it('takes a journaled message for safe, a lost or missing one not', () => {
+it('counts a journaled message as safe, and a lost or missing one as not safe', () => {
   const { rates, save } = createBench();
   save('saved');
   save('journaled');
@@ -26,7 +26,7 @@ it('takes a journaled message for safe, a lost or missing one not', () => {
   expect(rates.now()).toEqual({ fiveMinutes: 0.5, oneHour: 0.5 });
 });
 
-it('counts what the durability objective counts besides, and nothing that is late', () => {
+it('counts further errors of the durability objective, and no late result', () => {
   const { rates, save } = createBench();
   for (let n = 0; n < 10; n += 1) save('saved');
   save('lost', 'revised');
@@ -38,7 +38,7 @@ it('counts what the durability objective counts besides, and nothing that is lat
   expect(rates.now().fiveMinutes).toBeCloseTo(0.7);
 });
 
-it('forgets after five minutes, and after an hour', () => {
+it('forgets results after five minutes, and after an hour', () => {
   const { rates, save } = createBench();
   save('lost');
   vi.advanceTimersByTime(4 * 60_000);
@@ -50,13 +50,13 @@ it('forgets after five minutes, and after an hour', () => {
   expect(rates.now()).toEqual({ fiveMinutes: undefined, oneHour: undefined });
 });
 
-it('is never below 0, when old messages are refused', () => {
+it('is never below 0, even if old messages are refused', () => {
   const { rates } = createBench();
   rates.onRecovered('refused');
   expect(rates.now().fiveMinutes).toBe(0);
 });
 
-it('begins its ring anew after a long silence', () => {
+it('starts a new ring after a long pause', () => {
   const { rates, save } = createBench();
   save('lost');
   vi.advanceTimersByTime(60 * 60_000);
@@ -64,7 +64,7 @@ it('begins its ring anew after a long silence', () => {
   expect(rates.now()).toEqual({ fiveMinutes: 1, oneHour: 1 });
 });
 
-it('has the half minutes of the last hour in which something was counted, by result', () => {
+it('has a history of the half minutes of the last hour with counts, by result', () => {
   const { rates, save } = createBench();
   const begin = Date.now();
   save('saved');

@@ -97,7 +97,7 @@ describe('the line of the start', () => {
       { journal: UNUSABLE, hasRelay: true, store: { address: ADDRESS, answer: 'silent' } },
       'error',
     ],
-  ])('says: %s', (line, facts, level) => {
+  ])('reads: %s', (line, facts, level) => {
     expect(startLine(facts)).toEqual({ level, line });
   });
 
@@ -140,14 +140,14 @@ describe('the line of the start', () => {
       'grant the user SELECT, INSERT and UPDATE on the table',
     ],
     ['53300', 'sorry, too many clients already', 'the server has no connection left'],
-  ])('of a store that answers %s says what to do', (code, words, todo) => {
+  ])('of a store that answers %s names the remedy', (code, words, todo) => {
     const error = code === '' ? new Error(words) : coded(code, words);
     expect(startLine({ journal: JOURNAL, hasRelay: false, store: failing(error) }).line).toBe(
       `${HERE}; store ${ADDRESS} not reachable: ${words} (${todo}); until then messages wait in the journal`,
     );
   });
 
-  it('says of a host with several addresses what the first of them says', () => {
+  it('of a host with several addresses has the error of the first address', () => {
     const errors = ['::1', '127.0.0.1'].map((host) =>
       coded('ECONNREFUSED', `connect ECONNREFUSED ${host}:5432`),
     );
@@ -189,10 +189,10 @@ function createBench(answer: () => Promise<unknown>, isClosing = false) {
   return { telling, told, reachable, lines };
 }
 
-describe('telling it', () => {
+describe('logging the line of the start', () => {
   afterEach(() => void vi.useRealTimers());
 
-  it('remembers the error that it told, so that nobody tells it again', async () => {
+  it('remembers the error in it, so that no other part logs it again', async () => {
     const error = new Error('away');
     const { telling, told, lines } = createBench(() => Promise.reject(error));
     await telling;
@@ -200,13 +200,13 @@ describe('telling it', () => {
     expect(lines()).toEqual([expect.stringMatching(/^warn /)]);
   });
 
-  it('says nothing of an instance that is closed by then', async () => {
+  it('logs nothing for an instance that is already closed', async () => {
     const { telling, lines } = createBench(() => Promise.reject(new Error('closed')), true);
     await telling;
     expect(lines()).toEqual([]);
   });
 
-  it('waits five seconds for a store that says nothing', async () => {
+  it('waits five seconds for a store that does not answer', async () => {
     vi.useFakeTimers();
     const { lines } = createBench(() => new Promise(() => {}));
     await vi.advanceTimersByTimeAsync(5_000);
@@ -215,7 +215,7 @@ describe('telling it', () => {
     );
   });
 
-  it('tells an error that comes after the line', async () => {
+  it('logs an error that comes after the line', async () => {
     vi.useFakeTimers();
     const late = pending();
     const { telling, lines } = createBench(() => late.promise);
@@ -227,7 +227,7 @@ describe('telling it', () => {
     ]);
   });
 
-  it('tells that the store answers after all', async () => {
+  it('logs that the store answers after all', async () => {
     vi.useFakeTimers();
     const late = pending();
     const { telling, lines, reachable } = createBench(() => late.promise);
@@ -240,7 +240,7 @@ describe('telling it', () => {
     expect(reachable).toEqual([]);
   });
 
-  it('tells that a store which was not there is reachable, when somebody has seen it', async () => {
+  it('logs that an unreachable store has become reachable, when another part reports it', async () => {
     const { telling, lines, reachable } = createBench(() => Promise.reject(new Error('away')));
     await telling;
     for (const tell of reachable) tell();
@@ -249,7 +249,7 @@ describe('telling it', () => {
     ]);
   });
 
-  it('is one line, whatever the store says', () => {
+  it('writes one line, whatever the error of the store contains', () => {
     const error = markSayable(new Error('no\nlastchunk info: journal in /x'));
     const { line } = startLine({
       journal: JOURNAL,

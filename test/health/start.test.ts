@@ -36,19 +36,19 @@ async function linesOf(options: PostgresOptions): Promise<readonly string[]> {
 
 const at = (): string => database.url.replace(/\/\/[^@]*@/, '//');
 
-it('is of a store that is reachable, without user and password', async () => {
+it('shows the address of a reachable store, without user and password', async () => {
   expect(await linesOf({ connectionString: database.url, migrate: true })).toEqual([
     `info {"event":"start"} lastchunk: journal in /journal, on disk; store ${at()} reachable`,
   ]);
 });
 
-it('says which command makes the table that is missing', async () => {
+it('names the command that creates the missing table', async () => {
   expect(await linesOf({ connectionString: database.url })).toEqual([
     `warn {"event":"start"} lastchunk: journal in /journal, on disk; store ${at()} cannot be used: the table lastchunk_messages has not been made: run \`npx lastchunk migrate\`, or set \`migrate: true\`; until then messages wait in the journal`,
   ]);
 });
 
-it('asks an own table for nothing but an answer', async () => {
+it('only pings the store if the app writes its own table', async () => {
   const write = (): Promise<void> => Promise.resolve();
   expect(await linesOf({ connectionString: database.url, write })).toEqual([
     `info {"event":"start"} lastchunk: journal in /journal, on disk; store ${at()} reachable`,
@@ -56,7 +56,7 @@ it('asks an own table for nothing but an answer', async () => {
 });
 
 it.each([true, false])(
-  'is the only one of a database that is not there (migrate: %s)',
+  'is the only line for a database that is not there (migrate: %s)',
   async (migrate) => {
     const port = await freePort();
     const connectionString = `postgres://chat:hunter2@127.0.0.1:${port}/chat`;
@@ -66,21 +66,21 @@ it.each([true, false])(
   },
 );
 
-it('says which database is not there', async () => {
+it('names the database that does not exist', async () => {
   const connectionString = database.url.replace(/[^/]+$/, 'nowhere');
   expect(await linesOf({ connectionString })).toEqual([
     `warn {"event":"start"} lastchunk: journal in /journal, on disk; store ${connectionString.replace(/\/\/[^@]*@/, '//')} not reachable: database "nowhere" does not exist (make the database, or look at its name); until then messages wait in the journal`,
   ]);
 });
 
-it('says that the server has no TLS', async () => {
+it('reports that the server has no TLS', async () => {
   const [line] = await linesOf({ connectionString: `${database.url}?sslmode=require` });
   expect(line).toContain(
     'not reachable: The server does not support SSL connections (leave out `ssl` and `sslmode`, or turn TLS on at the server)',
   );
 });
 
-it('says of an instance without a journal that it has a relay', async () => {
+it('reports a relay if there is no journal', async () => {
   const logbook = createLogbook();
   const relay = createMemoryRelay().connect();
   const store = createMemoryStore();
@@ -93,7 +93,7 @@ it('says of an instance without a journal that it has a relay', async () => {
   });
 });
 
-it('is followed by a line once a database that was not there is reachable', async () => {
+it('is followed by a line once an unreachable database is reachable', async () => {
   const port = await freePort();
   const at = new URL(database.url);
   const connectionString = Object.assign(new URL(database.url), { port: String(port) }).href;
@@ -117,7 +117,7 @@ it('is followed by a line once a database that was not there is reachable', asyn
   expect(said).toMatchObject({ level: 'info', text: expect.stringMatching(/ reachable$/) });
 });
 
-it('says of a journal that cannot be used which command tells what to do, and the scrape says none', async () => {
+it('names the doctor command for an unusable journal, and the metrics report no journal', async () => {
   const before = process.cwd();
   const cwd = await realpath(await mkdtemp(join(tmpdir(), 'lastchunk-start-')));
   // No directory can be made where a file is.
@@ -145,7 +145,7 @@ it('says of a journal that cannot be used which command tells what to do, and th
   expect(scrape.sum('lastchunk_build_info', { journal: 'none' })).toBe(1);
 });
 
-it('is followed by series of the store and of the circuit, which follow the database', async () => {
+it('is followed by metrics of store and circuit, which follow the state of the database', async () => {
   const metrics = prometheus({ registry: new Registry() });
   const store = postgres({ connectionString: database.url, migrate: true });
   const keep = lastchunk({ store, journal: false, metrics, logger: false });

@@ -7,7 +7,7 @@ import { ROOT } from '../support/imports.ts';
 /** A row of one of its tables: what dies where, two cells about the disk and the start, and the test. */
 const ROW = /^\| (?!it dies|-)(.+?) +\|.*\| `(test\/\S+)`: "(.+)" +\|$/gm;
 
-it('names for each point at which a process dies a test that exists', async () => {
+it('docs/contributing/crashes.md names an existing test for each point at which a process can die', async () => {
   const page = await readFile(join(ROOT, 'docs/contributing/crashes.md'), 'utf8');
   const rows = [...page.matchAll(ROW)];
   expect(rows).toHaveLength(page.match(/^\| (?!it dies|-)/gm)?.length ?? 0);

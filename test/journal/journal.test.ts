@@ -23,8 +23,8 @@ const onDisk = (path: string): string =>
     .map((file) => readFileSync(file, 'utf8'))
     .join('');
 
-describe('a log', () => {
-  it('has on disk at the end of the tick what was appended in it, all streams with one write', async () => {
+describe('a stream log', () => {
+  it('has on disk at the end of the tick what was appended in it, with one write for all streams', async () => {
     const path = emptyDirectory();
     const { journal, writes } = open(path);
     const speakers = [1, 2, 3].map((n) => speaker(journal, n));
@@ -41,7 +41,7 @@ describe('a log', () => {
     expect(writes).toHaveLength(1);
   });
 
-  it('has on disk before `append` returns what is appended with `now`, and all that waited', () => {
+  it('has on disk before `append` returns what is appended with `now`, and all that waited before it', () => {
     const path = emptyDirectory();
     const { journal } = open(path);
     const [first, second] = [speaker(journal, 1), speaker(journal, 2)];
@@ -51,7 +51,7 @@ describe('a log', () => {
     expect(onDisk(path)).toContain('hurries');
   });
 
-  it('joins pieces as the client was sent them: no two halves become a character', async () => {
+  it('stores pieces as the client received them: two surrogate halves do not become a character', async () => {
     const path = emptyDirectory();
     const before = open(path);
     const emoji = '😀';
@@ -65,7 +65,7 @@ describe('a log', () => {
     expect(texts(await recoverAll(after.journal))).toEqual({ 'stream-1': `\ufffd\ufffd${emoji}` });
   });
 
-  it('keeps bytes as bytes, between texts too', async () => {
+  it('stores bytes as bytes, between texts too', async () => {
     const path = emptyDirectory();
     const before = open(path);
     const { say } = speaker(before.journal, 1, { contentEncoding: 'gzip' });
@@ -80,7 +80,7 @@ describe('a log', () => {
     expect(body).toEqual(['text ', Buffer.from([0, 255, 128, 7]), 'more']);
   });
 
-  it('takes pieces larger than a record, and cuts no character', async () => {
+  it('splits pieces larger than a record, and splits no character', async () => {
     const path = emptyDirectory();
     const before = open(path);
     const { say } = speaker(before.journal, 1);
@@ -103,7 +103,7 @@ describe('a log', () => {
     expect(onDisk(path)).toContain('later');
   });
 
-  it('costs at most a tenth and 32 bytes a chunk more than what was written', async () => {
+  it('needs at most a tenth and 32 bytes a chunk more than the chunks themselves', async () => {
     const path = emptyDirectory();
     const { journal } = open(path);
     let written = 0;
@@ -121,7 +121,7 @@ describe('a log', () => {
     expect(bytesOnDisk(path)).toBeLessThan(written * 1.1 + 32 * chunks);
   });
 
-  it('writes nothing for a stream that said nothing and is dropped', async () => {
+  it('writes nothing for a stream without pieces that is dropped', async () => {
     const path = emptyDirectory();
     const { journal } = open(path);
     const { log } = speaker(journal, 1);
@@ -131,7 +131,7 @@ describe('a log', () => {
     expect(journal.state().entries).toBe(0);
   });
 
-  it('writes what comes after close into a directory of its own', async () => {
+  it('writes pieces after close() into a new directory', async () => {
     const path = emptyDirectory();
     const { journal } = open(path);
     const before = speaker(journal, 1);
@@ -152,7 +152,7 @@ describe('a log', () => {
     expect(onDisk(left)).not.toContain('and ended');
   });
 
-  it('has on disk what is synced while it closes', async () => {
+  it('has on disk what is synced while the journal closes', async () => {
     const { journal } = open(emptyDirectory(), { fsyncMs: 60_000 });
     const speakers = [1, 2, 3, 4].map((number) => speaker(journal, number));
     const closed = journal.close();
@@ -195,7 +195,7 @@ describe('sync', () => {
     expect(syncs).toBe(1);
   });
 
-  it('does not take an fsync for its own that began before its bytes were written', async () => {
+  it('does not resolve with an fsync that began before its bytes were written', async () => {
     const finish: (() => void)[] = [];
     const { journal } = open(
       emptyDirectory(),
@@ -218,7 +218,7 @@ describe('sync', () => {
     expect(await late).toBe(true);
   });
 
-  it('happens in the background as well', async () => {
+  it('also happens in the background', async () => {
     let syncs = 0;
     const files = { sync: () => Promise.resolve(void syncs++) };
     const { journal } = open(emptyDirectory(), { fsyncMs: 5 }, { files });
@@ -243,7 +243,7 @@ describe('sync', () => {
 });
 
 describe('the backlog', () => {
-  it('gives what was kept, oldest first, read back from disk', async () => {
+  it('returns the kept streams, oldest first, read back from disk', async () => {
     const { journal } = open(emptyDirectory());
     const speakers = [1, 2, 3].map((n) => speaker(journal, n));
     for (const { say } of speakers) say('first ');
@@ -315,7 +315,7 @@ describe('a settled stream', () => {
     expect(texts(all)).toEqual({ 'stream-2': 'text of stream-2' });
   });
 
-  it('that goes on is written whole again before the tick is over', async () => {
+  it('that goes on is written whole again before the end of the tick', async () => {
     const path = emptyDirectory();
     const before = open(path);
     const one = speaker(before.journal, 1);
@@ -336,7 +336,7 @@ describe('a settled stream', () => {
     expect(back?.entry.ending?.revision).toBe(1);
   });
 
-  it('that only gets another ending is found with it', async () => {
+  it('that only gets another ending is found with that ending', async () => {
     const path = emptyDirectory();
     const before = open(path);
     const one = speaker(before.journal, 1);
@@ -354,7 +354,7 @@ describe('a settled stream', () => {
 });
 
 describe('closing', () => {
-  it('removes the directory when nothing waits in it', async () => {
+  it('removes the directory when no message waits in it', async () => {
     const path = emptyDirectory();
     const { journal } = open(path);
     const one = speaker(journal, 1);
@@ -367,7 +367,7 @@ describe('closing', () => {
     expect(instances(path)).toEqual([]);
   });
 
-  it('leaves what waits for the next start, which takes it over at once', async () => {
+  it('leaves waiting messages for the next start, which takes them over at once', async () => {
     const path = emptyDirectory();
     const before = open(path);
     speaker(before.journal, 1).say('unfinished');
@@ -381,7 +381,7 @@ describe('closing', () => {
 });
 
 describe('files', () => {
-  it('can be read by their owner only', async () => {
+  it('can be read only by their owner', async () => {
     const path = `${emptyDirectory()}/made/by/us`;
     const { journal } = open(path);
     const one = speaker(journal, 1);

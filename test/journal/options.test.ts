@@ -21,7 +21,7 @@ describe('the journal option', () => {
     });
   });
 
-  it('may be a path, or off', () => {
+  it('may be a path, or false', () => {
     expect(resolveJournalOptions('/var/journal')).toMatchObject({
       path: '/var/journal',
       given: true,
@@ -40,14 +40,14 @@ describe('the journal option', () => {
     );
   });
 
-  it('refuses what it does not know', () => {
+  it('refuses an unknown option', () => {
     const option: object = { maxByte: 1 };
     expect(() => resolveJournalOptions(option)).toThrowError(/unknown option `maxByte` of journal/);
   });
 });
 
 describe('the file system', () => {
-  it('is named in one line at the start', () => {
+  it('is named in one line of the log at the start', () => {
     const path = emptyDirectory();
     const { lines, journal } = open(path);
     expect(lines).toHaveLength(1);
@@ -55,12 +55,12 @@ describe('the file system', () => {
     expect(journal.state().fileSystem).toBe(fileSystemOf(path));
   });
 
-  it('is a tmpfs where Linux keeps shared memory, and a disk where nothing is known', () => {
+  it('is tmpfs at /dev/shm, and disk if it is unknown', () => {
     expect(fileSystemOf('/dev/shm')).toBe(existsSync('/dev/shm') ? 'tmpfs' : 'disk');
     expect(fileSystemOf('/does/not/exist')).toBe('disk');
   });
 
-  it('is warned about when it does not outlive the container, unless that is known', () => {
+  it('is warned about if it does not outlive the container, unless `ephemeral` is set', () => {
     expect(describeFileSystem('/j', 'overlay', false)).toMatchObject({ level: 'warn' });
     expect(describeFileSystem('/j', 'tmpfs', true)).toMatchObject({ level: 'info' });
     expect(describeFileSystem('/j', 'network', true)).toMatchObject({ level: 'warn' });
@@ -68,8 +68,8 @@ describe('the file system', () => {
   });
 });
 
-describe('what open and end records say', () => {
-  it('comes back as it was', () => {
+describe('the open and end records of a stream', () => {
+  it('return what was written', () => {
     const opened = stream(1, { traceparent: '00-a-b-01', events: true, conversationId: null });
     expect(parseOpened(openJson({ stream: opened, instance: 'instance', store: 'store' }))).toEqual(
       opened,
@@ -83,7 +83,7 @@ describe('what open and end records say', () => {
     expect(parseEnding(endJson(facts), opened)).toEqual(facts);
   });
 
-  it('leaves out metadata that JSON cannot hold, or that is larger than a record', () => {
+  it('omit metadata that JSON cannot hold, or that is larger than a record', () => {
     const cyclic: Record<string, unknown> = {};
     cyclic['self'] = cyclic;
     for (const metadata of [cyclic, { big: 'x'.repeat(300_000) }, { big: 1n }]) {
@@ -96,7 +96,7 @@ describe('what open and end records say', () => {
     }
   });
 
-  it('gets defaults where an older version said less', () => {
+  it('are completed with defaults if an older version wrote fewer fields', () => {
     const opened = parseOpened('{"id":"s","messageId":"m"}');
     expect(opened).toMatchObject({ role: 'assistant', format: 'auto', route: 'unmatched' });
     expect(parseEnding('{"outcome":"unheard of"}', opened)).toMatchObject({

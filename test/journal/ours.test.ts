@@ -61,7 +61,7 @@ const message = (streamId: string, id = 'm'): Message => {
   return { ...ending(opened), text: 'secret', events: null };
 };
 
-describe('what is planted in the directory of a journal', () => {
+describe('a file that somebody plants in the directory of a journal', () => {
   /** Each makes something beside an honest dead directory, which must come back alone and with all its text. */
   const attacks: readonly (readonly [
     string,
@@ -142,7 +142,7 @@ describe('what is planted in the directory of a journal', () => {
   ];
 
   it.each(attacks.filter(([, needsRoot]) => isRoot || !needsRoot))(
-    '(%s) is neither read nor deleted, and hangs nothing',
+    '(%s) is neither read nor deleted, and blocks nothing',
     async (_, __, attack) => {
       const path = emptyDirectory();
       const instance = await leave(path, 'honest');
@@ -159,7 +159,7 @@ describe('what is planted in the directory of a journal', () => {
     },
   );
 
-  it('is reported once, and in the state', async () => {
+  it('is reported once in the log, and in the state', async () => {
     const path = emptyDirectory();
     await leave(path, 'honest');
     symlinkSync(await leave(emptyDirectory(), 'planted'), join(path, 'aaaaaaaaaaaaaaaa'));
@@ -170,7 +170,7 @@ describe('what is planted in the directory of a journal', () => {
     expect(journal.state().problems).toEqual({ untrusted: 1 });
   });
 
-  it('(a link) does not have segments deleted elsewhere', async () => {
+  it('(a link) does not cause segments elsewhere to be deleted', async () => {
     const elsewhere = emptyDirectory();
     const target = await leave(elsewhere, 'planted');
     const path = emptyDirectory();
@@ -180,7 +180,7 @@ describe('what is planted in the directory of a journal', () => {
     expect(segmentFiles(elsewhere)).toHaveLength(1);
   });
 
-  it('(an owner file that names a socket elsewhere) is not dialled', async () => {
+  it('(an owner file that names a socket elsewhere) causes no connection to that socket', async () => {
     const path = emptyDirectory();
     const instance = await leave(path, 'honest');
     const owner = join(instance, 'owner.json');
@@ -202,7 +202,7 @@ describe('what is planted in the directory of a journal', () => {
   });
 });
 
-describe('a path that others may write', () => {
+describe('a journal path that others may write', () => {
   const unusable: readonly (readonly [string, boolean, (path: string) => void])[] = [
     ['of mode 777', false, (path) => chmodSync(path, 0o777)],
     ['of mode 1777', false, (path) => chmodSync(path, 0o1777)],
@@ -219,7 +219,7 @@ describe('a path that others may write', () => {
   ];
 
   it.each(unusable.filter(([, needsRoot]) => isRoot || !needsRoot))(
-    '(%s) is refused where it was given',
+    '(%s) is refused if it was given as an option',
     (_, __, spoil) => {
       const path = join(emptyDirectory(), 'journal');
       mkdirSync(path);
@@ -229,7 +229,7 @@ describe('a path that others may write', () => {
     },
   );
 
-  it('degrades the journal where it is the default, until it is mended', async () => {
+  it('degrades the journal if it is the default path, until it is repaired', async () => {
     const before = process.cwd();
     process.chdir(emptyDirectory());
     afterwards(() => process.chdir(before));
@@ -244,7 +244,7 @@ describe('a path that others may write', () => {
 });
 
 describe('refused messages', () => {
-  it('are not written into a file that somebody made before', async () => {
+  it('are not written into a file that somebody created before', async () => {
     const path = emptyDirectory();
     mkdirSync(join(path, 'refused'), { mode: 0o700 });
     await writeRefused(path, message('s'), '23514');
@@ -271,7 +271,7 @@ describe('refused messages', () => {
     expect(listRefused(path).map(({ id }) => id)).toEqual(['honest']);
   });
 
-  it('of two streams under one id are both kept', async () => {
+  it('of two streams with one message id are both kept', async () => {
     const path = emptyDirectory();
     await writeRefused(path, message('one'), '23514');
     await writeRefused(path, message('two'), '23514');
@@ -280,7 +280,7 @@ describe('refused messages', () => {
 });
 
 describe('a new journal', () => {
-  it('keeps itself out of git', () => {
+  it('adds a .gitignore file that excludes it from git', () => {
     const path = emptyDirectory();
     open(path);
     expect(readFileSync(join(path, '.gitignore'), 'utf8')).toBe('*\n');

@@ -25,7 +25,7 @@ function read(bytes: Buffer, salt = SALT): { texts: string[]; damaged: number } 
 }
 
 describe('a record', () => {
-  it('says what was put in', () => {
+  it('is read as it was written', () => {
     const bytes = records(['one', 'two']);
     const found: object[] = [];
     scan(bytes, { from: 0, until: bytes.length, salt: SALT }, (record) => found.push(record));
@@ -35,7 +35,7 @@ describe('a record', () => {
     ]);
   });
 
-  it('is cut at every byte of a torn tail, and what came before it is read', () => {
+  it('is cut at every byte of a torn tail, and the records before it are read', () => {
     const bytes = records(['one', 'two', 'three']);
     const [first, second] = [HEADER_BYTES + 3, 2 * (HEADER_BYTES + 3)];
     for (let length = 0; length < bytes.length; length++) {
@@ -48,7 +48,7 @@ describe('a record', () => {
     }
   });
 
-  it('is left out when any one bit of it is flipped, and the others are read', () => {
+  it('is skipped if any one bit of it is flipped, and the others are read', () => {
     const bytes = records(['one', 'two', 'three']);
     for (let at = HEADER_BYTES + 3; at < 2 * (HEADER_BYTES + 3); at++) {
       for (let bit = 0; bit < 8; bit++) {
@@ -62,25 +62,25 @@ describe('a record', () => {
     }
   });
 
-  it('does not count when it was sealed for another segment', () => {
+  it('is invalid if it was sealed for another segment', () => {
     expect(read(records(['stale', 'bytes'], SALT + 1))).toEqual({ texts: [], damaged: 1 });
   });
 
-  it('cannot be forged by text that looks like one', () => {
+  it('cannot be forged by a text that looks like one', () => {
     const forged = records(['forged'], 0).toString('latin1');
     const bytes = records(['before', forged, 'after']);
     bytes[HEADER_BYTES] = 0;
     expect(read(bytes).texts).toEqual([Buffer.from(forged).toString('utf8'), 'after']);
   });
 
-  it('after zeros, as a power cut leaves them, is found', () => {
+  it('is found after zeros, as a power cut leaves them', () => {
     const bytes = Buffer.concat([records(['one']), Buffer.alloc(4096), records(['two'])]);
     expect(read(bytes)).toEqual({ texts: ['one', 'two'], damaged: 1 });
   });
 });
 
 describe('the checksum', () => {
-  it('is CRC-32, whatever the length and the seed', () => {
+  it('is CRC-32, for any length and seed', () => {
     const bytes = Buffer.from(Array.from({ length: 700 }, (_, at) => (at * 131) & 0xff));
     for (let length = 0; length < 600; length++) {
       for (const seed of [0, 1, 0xffff_ffff, SALT]) {

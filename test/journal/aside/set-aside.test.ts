@@ -35,7 +35,7 @@ function age(file: string, ms: number): void {
 describe('refused messages', () => {
   const message = (n: number) => ({ ...ending(stream(n)), text: 'x'.repeat(1000), events: null });
 
-  it('are kept up to an age and a size, the newest longest', async () => {
+  it('are kept up to an age and a size, and the newest are kept longest', async () => {
     const path = emptyDirectory();
     const directory = join(path, 'refused');
     for (const n of [1, 2, 3]) {
@@ -59,7 +59,7 @@ describe('refused messages', () => {
     expect(listRefused(path).map(({ id }) => id)).toEqual(['message-3']);
   });
 
-  it('of two streams with one message id are two files', async () => {
+  it('of two streams with one message id are stored in two files', async () => {
     const path = emptyDirectory();
     for (const n of [1, 2]) await writeRefused(path, { ...message(n), id: 'same' }, '23514');
     expect(
@@ -70,8 +70,8 @@ describe('refused messages', () => {
   });
 });
 
-describe('a refused message that its store has taken', () => {
-  it('goes, unless a later version of it was refused meanwhile', async () => {
+describe('a refused message that its store has accepted', () => {
+  it('is deleted, unless a later version of it was refused meanwhile', async () => {
     const path = emptyDirectory();
     const message = { ...ending(stream(1)), text: 'first', events: null };
     await writeRefused(path, message, '23514', 'a-store');
@@ -88,7 +88,7 @@ describe('a refused message that its store has taken', () => {
     expect(waiting?.read()).toBeUndefined();
   });
 
-  it('is found by its own store, and where nothing says whose it is', async () => {
+  it('is found by its own store, and by any store if its file names none', async () => {
     const path = emptyDirectory();
     for (const [n, store] of [undefined, 'ours', 'theirs'].entries()) {
       const message = { ...ending(stream(n)), text: 'text', events: null };

@@ -22,8 +22,8 @@ async function leave(path: string, store: string | undefined, name: string): Pro
   return directory;
 }
 
-describe('a journal for another store', () => {
-  it('is left alone, reported once and in the state, and its own store takes it over', async () => {
+describe('a directory of another store', () => {
+  it('is not taken over, is reported once and in the state, and is taken over by its own store', async () => {
     const path = emptyDirectory();
     const left = await leave(path, 'test', 'a');
     const other = open(path, { name: 'production' });
@@ -43,7 +43,7 @@ describe('a journal for another store', () => {
     expect(other.journal.state().problems).toEqual({});
   });
 
-  it('is left alone by a store without a name', async () => {
+  it('is not taken over by a store without a name', async () => {
     const path = emptyDirectory();
     await leave(path, 'test', 'a');
     const { journal } = open(path);
@@ -51,7 +51,7 @@ describe('a journal for another store', () => {
     expect(journal.state().problems).toEqual({ foreign: 1 });
   });
 
-  it('is known by its records where its owner file is gone', async () => {
+  it('is recognised by its records if its owner file names no store', async () => {
     const path = emptyDirectory();
     const left = await leave(path, 'test', 'a');
     const owner: unknown = JSON.parse(readFileSync(join(left, 'owner.json'), 'utf8'));
@@ -67,7 +67,7 @@ describe('a journal for another store', () => {
     });
   });
 
-  it('is given back by the next process where its taker was told to take all, and died', async () => {
+  it('is returned by the next process if its taker was forced to take all, and died', async () => {
     const path = emptyDirectory();
     const left = await leave(path, 'test', 'a');
     const taker = open(path, { name: 'production' }, {}, true);
@@ -83,8 +83,8 @@ describe('a journal for another store', () => {
   });
 });
 
-describe('a journal that does not say for which store it is', () => {
-  it('is taken by any, which says so', async () => {
+describe('a directory that names no store', () => {
+  it('is taken over by any store, which logs that', async () => {
     const path = emptyDirectory();
     await leave(path, undefined, 'a');
     const { journal, lines } = open(path, { name: 'production' });
@@ -94,7 +94,7 @@ describe('a journal that does not say for which store it is', () => {
 });
 
 describe('two apps with different databases that share a directory', () => {
-  it('each take what their own dead processes left', async () => {
+  it('each take over the directories of their own dead processes', async () => {
     const path = emptyDirectory();
     for (const store of ['a', 'b']) await leave(path, store, `of-${store}`);
     const [a, b] = [open(path, { name: 'a' }), open(path, { name: 'b' })];

@@ -37,7 +37,7 @@ async function expectBoth(path: string): Promise<void> {
 
 describe('a directory that is deleted under its process', () => {
   it.each(['the instance directory', "the whole journal's path"])(
-    'is told, and all of it is written again: %s',
+    'is reported, and everything is written again: %s',
     async (what) => {
       const path = join(emptyDirectory(), 'journal');
       const { journal, lines } = open(path);
@@ -68,7 +68,7 @@ describe('a directory that is deleted under its process', () => {
 
 describe('a segment', () => {
   it.each(['deleted', 'truncated', 'truncated, and then written to'])(
-    'that was %s is noticed at the next sync, told, and what memory has of it is written again',
+    'that was %s is noticed at the next sync and reported, and what is in memory is written again',
     async (how) => {
       const path = emptyDirectory();
       const { journal, lines } = open(path);
@@ -93,7 +93,7 @@ describe('a segment', () => {
     },
   );
 
-  it('that was deleted gives what only the disk had, out of the open file', async () => {
+  it('that was deleted is read from the open file', async () => {
     const path = emptyDirectory();
     const { journal } = open(path);
     const { live } = await twoStreams(journal);
@@ -104,7 +104,7 @@ describe('a segment', () => {
     await expectBoth(path);
   });
 
-  it('that was truncated loses what only the disk had; the loss is reported, and no wait hangs', async () => {
+  it('that was truncated loses what was only on disk; the loss is reported, and sync still resolves', async () => {
     const path = emptyDirectory();
     const { journal, corrupt } = open(path);
     const { live } = await twoStreams(journal);
@@ -116,7 +116,7 @@ describe('a segment', () => {
     expect(journal.state().entries).toBe(1);
   });
 
-  it('has an ending that no cleaner of logs knows; an old one is read', async () => {
+  it('has a name that no log cleaner matches; segments with the old name are read', async () => {
     const path = emptyDirectory();
     const { journal } = open(path);
     speaker(journal, 1).say('old words');
@@ -129,7 +129,7 @@ describe('a segment', () => {
 });
 
 describe('the path of a journal', () => {
-  it('stays where it was when the process changes its directory', async () => {
+  it('does not change when the process changes its working directory', async () => {
     const before = process.cwd();
     afterwards(() => process.chdir(before));
     const path = emptyDirectory();
@@ -144,7 +144,7 @@ describe('the path of a journal', () => {
     await expectBoth(join(path, '.lastchunk'));
   });
 
-  it('that two journals of one process share is reported', async () => {
+  it('is reported if two journals of one process share it', async () => {
     const path = emptyDirectory();
     const one = open(path);
     const two = open(path);

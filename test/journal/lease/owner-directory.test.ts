@@ -23,15 +23,15 @@ async function takenDuring<T>(
 
 const MOMENTS = Array.from({ length: 40 }, (_, turn) => turn);
 
-describe('a home that is taken over', () => {
-  it('while it is released is left to its taker, and nothing is reported', async () => {
+describe('an instance directory that is taken over', () => {
+  it('while it is released is left to its taker, without an error', async () => {
     for (const moment of MOMENTS) {
       const released = takenDuring((home) => home.release(), moment);
       await expect(released).resolves.toBeUndefined();
     }
   });
 
-  it('while it is renewed says so', async () => {
+  it('while it is renewed makes the renewal return false', async () => {
     const said = new Set<boolean>();
     for (const moment of MOMENTS) said.add(await takenDuring((home) => home.renew(), moment));
     // At the first moments it is gone before the file is written, at the last ones after that.
@@ -39,8 +39,8 @@ describe('a home that is taken over', () => {
   });
 });
 
-describe('a home that is released', () => {
-  it('goes when nothing is in it', async () => {
+describe('an instance directory that is released', () => {
+  it('is removed if it is empty', async () => {
     const path = emptyDirectory();
     await openInstanceDirectory(path).release();
     expect(readdirSync(path).filter((name) => name !== '.gitignore')).toEqual([]);

@@ -51,7 +51,7 @@ async function killedInstance(path: string): Promise<string> {
 }
 
 describe('two processes with one journal directory', () => {
-  it('each write their own, and the one that lives takes only the dead one’s', async () => {
+  it('write separate directories, and the survivor takes over only that of the dead one', async () => {
     const path = emptyDirectory();
     const [a, b] = [startChild('write', path, 'a'), startChild('write', path, 'b')];
     await until('both have written', () =>
@@ -68,7 +68,7 @@ describe('two processes with one journal directory', () => {
     expect(b.lines.some((line) => 'error' in line)).toBe(false);
   });
 
-  it('that start together on what a dead one left: each stream goes to one of them', async () => {
+  it('that start together on the directory of a dead one: each stream goes to one of them', async () => {
     const path = emptyDirectory();
     await killedInstance(path);
     const takers = [open(path), open(path), open(path)];
@@ -79,8 +79,8 @@ describe('two processes with one journal directory', () => {
   });
 });
 
-describe('an owner that is stopped by a signal', () => {
-  it('is alive, and continues unchanged', async () => {
+describe('an owner that is stopped by SIGSTOP', () => {
+  it('counts as alive, and continues unchanged', async () => {
     const path = emptyDirectory();
     const child = startChild('write', path);
     await until('it has written', () => (child.last('round') ?? 0) >= 10);
@@ -94,7 +94,7 @@ describe('an owner that is stopped by a signal', () => {
     await until('it goes on', () => (child.last('round') ?? 0) > before + 10);
   });
 
-  it('and is taken for dead all the same loses nothing, and doubles nothing', async () => {
+  it('and is taken over all the same loses nothing, and no stream is given twice', async () => {
     const path = emptyDirectory();
     const child = startChild('write', path);
     await until('it has written', () => (child.last('round') ?? 0) >= 40);
@@ -127,7 +127,7 @@ describe('an owner that is stopped by a signal', () => {
 });
 
 describe('an owner whose directory was taken', () => {
-  it('calls nothing journaled that is only in the taken one', async () => {
+  it('reports nothing as journaled that is only in the taken directory', async () => {
     const path = emptyDirectory();
     const { journal } = open(path, { fsyncMs: 60_000 });
     const one = speaker(journal, 1);
@@ -148,7 +148,7 @@ describe('an owner whose directory was taken', () => {
     expect(back?.entry.ending?.outcome).toBe('completed');
   });
 
-  it('lets go of what is only on disk: the taker has it', async () => {
+  it('forgets what is only on disk: the taker has it', async () => {
     const path = emptyDirectory();
     const { journal } = open(path, { fsyncMs: 60_000 });
     const [kept, live] = [speaker(journal, 1), speaker(journal, 2)];
@@ -167,7 +167,7 @@ describe('an owner whose directory was taken', () => {
     expect(taken['stream-1']).toBe('text of stream-1');
   });
 
-  it('is read again by the taker when it wrote on: no file goes that has grown', async () => {
+  it('is read again by the taker if it wrote on: no segment that has grown is deleted', async () => {
     const path = emptyDirectory();
     const victim = open(path, { fsyncMs: 60_000 });
     const one = speaker(victim.journal, 1);
@@ -188,13 +188,13 @@ describe('an owner whose directory was taken', () => {
   });
 });
 
-describe('who is dead', () => {
+describe('a dead owner', () => {
   it('is a killed owner of this boot, at once', async () => {
     const instance = await killedInstance(emptyDirectory());
     expect(await isDead(instance)).toBe(true);
   });
 
-  it('is not a live owner, even if its file says so', async () => {
+  it('is not a live owner, whatever its owner file says', async () => {
     const path = emptyDirectory();
     open(path);
     const [instance = ''] = instances(path);
@@ -204,7 +204,7 @@ describe('who is dead', () => {
     expect(await isDead(instance)).toBe(false);
   });
 
-  it('is an owner of another boot only when it has been silent for a minute', async () => {
+  it('is an owner of another boot only after a minute without a renewal', async () => {
     const instance = await killedInstance(emptyDirectory());
     rewriteOwner(instance, { bootId: 'another boot' });
     expect(await isDead(instance, LOOK)).toBe(false);
@@ -212,7 +212,7 @@ describe('who is dead', () => {
     expect(await isDead(instance, LOOK)).toBe(true);
   });
 
-  it('is one without an owner file when it is a minute old', async () => {
+  it('is a directory without an owner file only when it is a minute old', async () => {
     const instance = join(emptyDirectory(), 'new-0123456789abcdef');
     mkdirSync(instance);
     expect(await isDead(instance, LOOK)).toBe(false);
@@ -220,7 +220,7 @@ describe('who is dead', () => {
     expect(await isDead(instance, LOOK)).toBe(true);
   });
 
-  it('is one without a socket when it has been silent for a minute', async () => {
+  it('is an owner without a socket only after a minute without a renewal', async () => {
     const instance = await killedInstance(emptyDirectory());
     rmSync(join(instance, 'alive.sock'));
     expect(await isDead(instance, LOOK)).toBe(false);
@@ -228,7 +228,7 @@ describe('who is dead', () => {
     expect(await isDead(instance, LOOK)).toBe(true);
   });
 
-  it('is not one without a socket that renews its file, however old the clock makes it', async () => {
+  it('is not an owner without a socket that renews its file, however old the clock makes the file', async () => {
     const instance = await killedInstance(emptyDirectory());
     rmSync(join(instance, 'alive.sock'));
     age(instance, 3600);
@@ -239,7 +239,7 @@ describe('who is dead', () => {
     expect(await isDead(instance, LOOK)).toBe(true);
   });
 
-  it('gives no entry when the recovery is aborted, and ends at once', async () => {
+  it('is not recovered if the recovery is aborted, which ends at once', async () => {
     const path = emptyDirectory();
     const instance = await killedInstance(path);
     rmSync(join(instance, 'alive.sock'));
@@ -268,7 +268,7 @@ describe('a directory with a long name', () => {
 });
 
 describe('a taker that died', () => {
-  it('before it looked at what the one before had taken is taken with all of it', async () => {
+  it('before it recovered what it had taken is itself taken over with all of it', async () => {
     const path = emptyDirectory();
     for (const n of [1, 2, 3]) {
       const { journal } = open(path);
@@ -285,7 +285,7 @@ describe('a taker that died', () => {
     expect(instances(path)).toEqual([]);
   });
 
-  it('is taken with all that it had taken, without paths that grow', async () => {
+  it('is taken over with all that it had taken, at paths of constant depth', async () => {
     const path = emptyDirectory();
     let before = open(path);
     speaker(before.journal, 1).say('text');

@@ -12,8 +12,8 @@ import {
   refuseUnread,
 } from '../support.ts';
 
-describe('text that is to go', () => {
-  it('is nowhere on the disk after `drop`, and the other messages of its process are', async () => {
+describe('deleted text', () => {
+  it('of a message is nowhere on the disk after `drop`, and the other messages of its process are', async () => {
     const path = emptyDirectory();
     const before = open(path);
     for (const name of ['first', 'secret', 'last']) {
@@ -32,7 +32,7 @@ describe('text that is to go', () => {
     });
   });
 
-  it('that was saved leaves a live journal when nothing was written for a minute', async () => {
+  it('of a saved message is removed from a live journal after a minute without writes', async () => {
     vi.useFakeTimers({ toFake: ['performance', 'setInterval', 'clearInterval'] });
     onTestFinished(() => void vi.useRealTimers());
     const path = emptyDirectory();
@@ -50,7 +50,7 @@ describe('text that is to go', () => {
     expect(onDisk(path, 'words that are saved')).toBe(false);
   });
 
-  it('stays in a quiet journal as long as it is not saved', async () => {
+  it('does not include an unsaved message in a journal without writes', async () => {
     vi.useFakeTimers({ toFake: ['performance', 'setInterval', 'clearInterval'] });
     onTestFinished(() => void vi.useRealTimers());
     const path = emptyDirectory();

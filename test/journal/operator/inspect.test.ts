@@ -24,7 +24,7 @@ function message(n: number, more: Partial<Message> = {}): Message {
 }
 
 describe('listing a journal', () => {
-  it('gives ids, sizes and times, of live owners and dead ones, and never a text', async () => {
+  it('returns ids, sizes and times, of live owners and dead ones, and never a text', async () => {
     const path = emptyDirectory();
     const dead = open(path);
     speaker(dead.journal, 1).say('twelve bytes');
@@ -44,7 +44,7 @@ describe('listing a journal', () => {
     expect(texts(await recoverAll(live.journal))).toEqual({ 'stream-1': 'twelve bytes' });
   });
 
-  it('shows what a taker has taken and not finished', async () => {
+  it('includes what a process has taken over and not finished', async () => {
     const path = emptyDirectory();
     const dead = open(path);
     speaker(dead.journal, 1).say('text');
@@ -58,7 +58,7 @@ describe('listing a journal', () => {
 });
 
 describe('dropping a message', () => {
-  it('that a dead process left keeps it from being recovered', async () => {
+  it('of a dead process keeps it from being recovered', async () => {
     const path = emptyDirectory();
     const dead = open(path);
     for (const n of [1, 2]) speaker(dead.journal, n).say(`text ${n}`);
@@ -68,7 +68,7 @@ describe('dropping a message', () => {
     expect(texts(await recoverAll(open(path).journal))).toEqual({ 'stream-2': 'text 2' });
   });
 
-  it('of a live process is not ours to do', async () => {
+  it('of a live process is refused', async () => {
     const path = emptyDirectory();
     const { journal } = open(path);
     const one = speaker(journal, 1);
@@ -80,7 +80,7 @@ describe('dropping a message', () => {
 });
 
 describe('a refused message', () => {
-  it('is kept in a file of its own until it is dropped, and leaves the journal', async () => {
+  it('has a file of its own until it is dropped, and is removed from the journal', async () => {
     const path = emptyDirectory();
     const { journal } = open(path);
     const one = speaker(journal, 1);
@@ -105,7 +105,7 @@ describe('a refused message', () => {
     expect(refusedMessages(path)).toEqual([]);
   });
 
-  it('of the backlog, or of a dead process, goes the same way', async () => {
+  it('of the backlog, or of a dead process, is set aside the same way', async () => {
     const path = emptyDirectory();
     const dead = open(path);
     speaker(dead.journal, 1).say('text');
@@ -129,7 +129,7 @@ describe('a refused message', () => {
     expect(journal.backlog(9)).toEqual([]);
   });
 
-  it('that cannot be written stays where it is', async () => {
+  it('that cannot be written stays in the journal', async () => {
     const path = emptyDirectory();
     const { journal, errors } = open(path);
     const one = speaker(journal, 1);

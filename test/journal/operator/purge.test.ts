@@ -46,7 +46,7 @@ async function purge(path: string, request: PurgeRequest, onUnread = refuseUnrea
 }
 
 describe('purging a conversation', () => {
-  it('takes its text off the disk of a dead process, and nothing else', async () => {
+  it('removes its text from the disk of a dead process, and nothing else', async () => {
     const path = emptyDirectory();
     const dead = open(path);
     await keep(dead, 'before', { conversationId: 'two' });
@@ -70,7 +70,7 @@ describe('purging a conversation', () => {
     expect(next.corrupt()).toBe(0);
   });
 
-  it('is done by a living owner that is asked through its socket', async () => {
+  it('is carried out by a live owner that is asked through its socket', async () => {
     const path = emptyDirectory();
     const live = open(path);
     await keep(live, 'secret', { conversationId: 'one' });
@@ -85,7 +85,7 @@ describe('purging a conversation', () => {
     expect(live.corrupt()).toBe(0);
   });
 
-  it('reaches another process, as it writes', async () => {
+  it('works on another process while it writes', async () => {
     const path = emptyDirectory();
     const child = startChild('write', path);
     await until('streams of it have ended', () => (child.last('round') ?? 0) > 40);
@@ -93,7 +93,7 @@ describe('purging a conversation', () => {
     expect(report).toMatchObject({ onTheWay: 9, unknown: 0, damagedLeft: 0 });
   });
 
-  it('leaves what is on its way, and says so', async () => {
+  it('keeps messages of running streams, and counts them', async () => {
     const path = emptyDirectory();
     const live = open(path);
     const running = speaker(live.journal, 'running', { conversationId: 'one' });
@@ -108,7 +108,7 @@ describe('purging a conversation', () => {
     });
   });
 
-  it('takes what was saved off the disk of a living owner, whose it ever was', async () => {
+  it('removes all saved text from the disk of a live owner, of any conversation', async () => {
     const path = emptyDirectory();
     const live = open(path);
     const saved = await keep(live, 'saved', { conversationId: 'two' });
@@ -120,7 +120,7 @@ describe('purging a conversation', () => {
     expect(onDisk(path, 'words of neighbour')).toBe(true);
   });
 
-  it('takes it also out of what a living owner has taken over', async () => {
+  it('removes its text also from what a live owner has taken over', async () => {
     const path = emptyDirectory();
     const dead = open(path);
     await keep(dead, 'secret', { conversationId: 'one' });
@@ -142,7 +142,7 @@ describe('purging a conversation', () => {
     expect(secret?.ending).toBeUndefined();
   });
 
-  it('takes refused messages, and what can be read of damaged segments', async () => {
+  it('removes refused messages, and what can be read of damaged segments', async () => {
     const path = emptyDirectory();
     const message = { ...ending(stream('r')), text: 'refused words', events: null };
     await writeRefused(path, { ...message, conversationId: 'one' }, '23514');
@@ -162,9 +162,9 @@ describe('purging a conversation', () => {
   });
 });
 
-describe('what others may have put aside', () => {
+describe('a folder that others may write', () => {
   it.each(['refused', 'damaged'])(
-    'in %s is reported, and everything else is purged',
+    'named %s is reported, and everything else is purged',
     async (name) => {
       const path = emptyDirectory();
       const dead = open(path);
@@ -182,7 +182,7 @@ describe('what others may have put aside', () => {
 });
 
 describe('purging by age', () => {
-  it('takes what began before, and damaged segments that were last written before', async () => {
+  it('removes messages that began before, and damaged segments last written before', async () => {
     const path = emptyDirectory();
     const dead = open(path);
     const now = Date.now();
@@ -197,8 +197,8 @@ describe('purging by age', () => {
   });
 });
 
-describe('the socket of a living owner', () => {
-  it('answers what is no request with an error, and lives on', async () => {
+describe('the socket of a live owner', () => {
+  it('answers an invalid request with an error, and stays open', async () => {
     const path = emptyDirectory();
     const { directory, journal } = open(path);
     await expect(askOwner(directory, { eat: 1 })).rejects.toThrow('ERR_REQUEST');
@@ -207,7 +207,7 @@ describe('the socket of a living owner', () => {
     expect(await journal.sync(one.log)).toBe(true);
   });
 
-  it('is told of where nobody answers', async () => {
+  it('is reported if nobody answers on it', async () => {
     const path = emptyDirectory();
     const { directory, journal } = open(path);
     await journal.close();

@@ -62,10 +62,10 @@ function flip(file: string, text: string): void {
   writeFileSync(file, bytes);
 }
 
-describe('one segment that cannot be read', () => {
+describe('a segment that cannot be read', () => {
   const small = { segmentBytes: 100 };
 
-  it('of our own leaves the other messages to the saver, and is counted and read again', async () => {
+  it('of the own journal does not hold back the other messages, is counted, and is read again', async () => {
     const disk = { isBad: false };
     const files = unreadable((fd) => disk.isBad && holds(fd, 'words of b'));
     const { journal, errors } = open(emptyDirectory(), {}, { ...small, files });
@@ -80,7 +80,7 @@ describe('one segment that cannot be read', () => {
     expect(journal.state().problems).toEqual({});
   });
 
-  it('of our own that holds only the body is reported too, until it is read', async () => {
+  it('of the own journal that holds only a body is reported too, until it is read', async () => {
     const disk = { isBad: false };
     const files = unreadable((fd) => disk.isBad && holds(fd, 'first words of b'));
     const { journal } = open(emptyDirectory(), {}, { ...small, files });
@@ -94,7 +94,7 @@ describe('one segment that cannot be read', () => {
     expect(journal.state().problems).toEqual({});
   });
 
-  it('of a dead process leaves its other segments to recovery, and is read again', async () => {
+  it('of a dead process does not hold back its other segments, and is read again', async () => {
     const path = emptyDirectory();
     const before = open(path, {}, small);
     await keepStreams(before.journal, ['a', 'b', 'c']);
@@ -114,7 +114,7 @@ describe('one segment that cannot be read', () => {
     expect(segmentFiles(path)).toEqual([]);
   });
 
-  it('for good is set aside after some tries, and what the others have of its streams is given', async () => {
+  it('permanently is set aside after some tries, and the records of its streams in other segments are recovered', async () => {
     const path = emptyDirectory();
     const before = open(path, {}, small);
     await keepStreams(before.journal, ['a', 'b']);
@@ -166,7 +166,7 @@ describe('a damaged record', () => {
     },
   );
 
-  it('set aside is counted at the next start until an operator removes it', async () => {
+  it('in a segment that is set aside is counted at the next start until an operator removes it', async () => {
     const path = emptyDirectory();
     const first = open(path);
     await keepStreams(first.journal, ['a']);
@@ -182,7 +182,7 @@ describe('a damaged record', () => {
     expect(third.journal.state().bytes).toBeGreaterThan(0);
   });
 
-  it('that a crash tore off the end of the last segment is no reason to set it aside', async () => {
+  it('at the end of the last segment, torn by a crash, is no reason to set the segment aside', async () => {
     const path = emptyDirectory();
     const first = open(path);
     await keepStreams(first.journal, ['a']);

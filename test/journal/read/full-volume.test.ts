@@ -63,12 +63,12 @@ function fillInodes(volume: string): void {
   }
 }
 
-describe('a volume without room', () => {
+describe('a full volume', () => {
   it.each([
     ['no block', 'size=256k', fillBytes],
     ['no inode', 'size=4m,nr_inodes=12', fillInodes],
   ])(
-    '(%s) is started on degraded, and what it holds is recovered all the same',
+    '(%s) starts the journal degraded, and its streams are recovered all the same',
     async (_, options, fill) => {
       const volume = mountSmall(options);
       if (volume === undefined) return;

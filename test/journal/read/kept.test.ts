@@ -6,7 +6,7 @@ import { emptyDirectory, open, speaker } from '../support.ts';
 const MESSAGES = 3_000;
 
 describe('the backlog of a long outage', () => {
-  it('reads from disk only what it gives, however much waits and is left out', async () => {
+  it('reads from disk only what it returns, however many messages wait and are excluded', async () => {
     let reads = 0;
     const files: Partial<Files> = {
       readNow: (...args) => {

@@ -40,7 +40,7 @@ async function left(path: string, pieces: Record<string, readonly string[]>): Pr
 }
 
 describe('a process that is killed', () => {
-  it('leaves everything that its clients have seen, each stream once', async () => {
+  it('leaves on disk everything that its clients have seen, each stream once', async () => {
     const path = emptyDirectory();
     const child = startChild('write', path, 'x');
     await until('it has written a while', () => (child.last('round') ?? 0) >= 60);
@@ -64,7 +64,7 @@ describe('a process that is killed', () => {
     expect(instances(path)).toEqual([]);
   });
 
-  it('while it recovers another one leaves what it had not settled, and only that', async () => {
+  it('while it recovers another one leaves exactly what it had not settled', async () => {
     const path = emptyDirectory();
     const first = startChild('write', path, 'x');
     await until('it has written a while', () => (first.last('round') ?? 0) >= 30);
@@ -84,7 +84,7 @@ describe('a process that is killed', () => {
 });
 
 describe('recovery', () => {
-  it('gives the oldest stream first, whichever directory it is in', async () => {
+  it('returns the oldest stream first, from whichever directory', async () => {
     const path = emptyDirectory();
     const [a, b] = [open(path), open(path)];
     for (const n of [5, 1]) speaker(a.journal, n).say(`text ${n}`);
@@ -115,7 +115,7 @@ describe('recovery', () => {
     expect(after.journal.state()).toMatchObject({ entries: 0, bytes: 0, oldestEntryMs: 0 });
   });
 
-  it('hands a stream out once, and counts it until it is settled', async () => {
+  it('returns a stream once, and counts it until it is settled', async () => {
     const path = emptyDirectory();
     await left(path, { a: ['one'], b: ['two'] });
     const { journal } = open(path);
@@ -127,7 +127,7 @@ describe('recovery', () => {
     expect(journal.state()).toMatchObject({ entries: 0, bytes: 0 });
   });
 
-  it('stops when it is told to, and goes on at the next call', async () => {
+  it('stops when it is aborted, and continues at the next call', async () => {
     const path = emptyDirectory();
     await left(path, { a: ['one'], b: ['two'], c: ['three'] });
     const { journal } = open(path);
@@ -146,7 +146,7 @@ describe('recovery', () => {
     ]);
   });
 
-  it('reads ten thousand streams of four kilobytes, with memory for a fraction of them', async () => {
+  it('reads ten thousand streams of four kilobytes, each whole', async () => {
     const path = emptyDirectory();
     const before = open(path);
     const text = 'x'.repeat(400);
@@ -170,7 +170,7 @@ describe('recovery', () => {
   });
 });
 
-describe('a stream that went on after its end', () => {
+describe('a stream that goes on after its end', () => {
   const fullWhen = (isFull: () => boolean): Partial<typeof diskFiles> => ({
     write: (...args) => {
       if (isFull()) throw Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' });
@@ -178,7 +178,7 @@ describe('a stream that went on after its end', () => {
     },
   });
 
-  it('and died before the next one comes back with that end, and with where it stood', async () => {
+  it('and dies is recovered with that end, and with the offset of that end', async () => {
     const path = emptyDirectory();
     const before = open(path);
     const one = speaker(before.journal, 1);
@@ -193,7 +193,7 @@ describe('a stream that went on after its end', () => {
   });
 
   it.each(['before it went on', 'after it went on', 'while the disk was full'])(
-    'keeps the place of its end when it is written again, %s',
+    'keeps the offset of its end if it is written again, %s',
     async (when) => {
       const path = emptyDirectory();
       const disk = { full: false };
@@ -222,7 +222,7 @@ describe('a stream that went on after its end', () => {
 });
 
 describe('a damaged journal', () => {
-  it('torn at any byte gives every record before the tear, and counts one', async () => {
+  it('torn at any byte is recovered up to the tear, with one damaged place', async () => {
     const source = emptyDirectory();
     const file = await left(source, { a: ['one ', 'two '], b: ['three'] });
     const whole = readFileSync(file);
@@ -246,7 +246,7 @@ describe('a damaged journal', () => {
     expect(lengths.size).toBeGreaterThanOrEqual(4);
   });
 
-  it('with a flipped bit loses what stands there and nothing else', async () => {
+  it('with a flipped bit loses the record with that bit and nothing else', async () => {
     const path = emptyDirectory();
     const file = await left(path, { a: ['one ', 'two ', 'three '], b: ['four ', 'five '] });
     const bytes = readFileSync(file);
@@ -261,7 +261,7 @@ describe('a damaged journal', () => {
     expect(journal.state().corruptRecords).toBe(1);
   });
 
-  it('does not call a message complete whose text has a hole', async () => {
+  it('has no complete message whose text has a gap', async () => {
     const path = emptyDirectory();
     const before = open(path);
     const one = speaker(before.journal, 1);
@@ -281,7 +281,7 @@ describe('a damaged journal', () => {
     expect(back?.entry.ending).toMatchObject({ complete: false, outcome: 'completed' });
   });
 
-  it('keeps a text whose opening was damaged, under an id that stays the same', async () => {
+  it('keeps a text whose open record was damaged, under an id that stays the same', async () => {
     const path = emptyDirectory();
     const file = await left(path, { a: ['the text'] });
     const bytes = readFileSync(file);
@@ -297,7 +297,7 @@ describe('a damaged journal', () => {
     expect(again?.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/);
   });
 
-  it('with garbage at its end, or in a file that is no segment, is read all the same', async () => {
+  it('with garbage at its end, or with a file that is not a segment, is still read', async () => {
     const path = emptyDirectory();
     const file = await left(path, { a: ['the text'] });
     appendFileSync(file, Buffer.from(Array.from({ length: 5_000 }, (_, at) => (at * 37) & 0xff)));
@@ -307,7 +307,7 @@ describe('a damaged journal', () => {
     expect(corrupt()).toBe(1);
   });
 
-  it('with a segment missing gives the streams of the others', async () => {
+  it('with a segment missing is recovered from the other segments', async () => {
     const path = emptyDirectory();
     const before = open(path, {}, { segmentBytes: 500 });
     for (const n of [1, 2, 3]) {
@@ -326,8 +326,8 @@ describe('a damaged journal', () => {
   });
 });
 
-describe('what a dead process left', () => {
-  it('counts for the bound, and makes room file by file as it is settled', async () => {
+describe('the segments of a dead process', () => {
+  it('count towards maxBytes, and free space file by file as they are settled', async () => {
     const path = emptyDirectory();
     const before = open(path, { maxBytes: 32 * 1024 * 1024 });
     for (let n = 0; n < 24; n++) {

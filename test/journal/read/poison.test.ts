@@ -26,8 +26,8 @@ async function leave(path: string, names: readonly string[]): Promise<string> {
   return segmentFiles(path)[0] ?? '';
 }
 
-describe('a stream at which processes die', () => {
-  it('is not read a third time; the others are, and it is there to be dropped', async () => {
+describe('a stream whose recovery kills the process', () => {
+  it('is not read a third time; the others are, and it can still be dropped', async () => {
     const path = emptyDirectory();
     await leave(path, ['poison', 'b']);
     for (let death = 1; death <= 2; death++) {
@@ -44,7 +44,7 @@ describe('a stream at which processes die', () => {
     expect(await listJournal(path, refuseUnread)).toEqual([]);
   });
 
-  it('is reported once, by its id', async () => {
+  it('is reported once, by its message id', async () => {
     const path = emptyDirectory();
     await leave(path, ['poison']);
     for (let death = 1; death <= 2; death++) {
@@ -57,7 +57,7 @@ describe('a stream at which processes die', () => {
     expect(lines.filter((line) => line.includes('message-poison'))).toHaveLength(1);
   });
 
-  it('is given after the others when one died, which may have been chance', async () => {
+  it('is recovered after the others if one process died, which can be chance', async () => {
     const path = emptyDirectory();
     await leave(path, ['poison', 'b', 'c']);
     const child = startChild('poison', path);
@@ -67,7 +67,7 @@ describe('a stream at which processes die', () => {
     expect(back.map(({ id }) => id)).toEqual(['stream-b', 'stream-c', 'stream-poison']);
   });
 
-  it('is not one that was being read when its process was closed in order', async () => {
+  it('is not one that was being read when its process closed regularly', async () => {
     const path = emptyDirectory();
     await leave(path, ['a']);
     for (let start = 0; start < 4; start++) {
@@ -79,7 +79,7 @@ describe('a stream at which processes die', () => {
     expect(texts(await recoverAll(journal))).toEqual({ 'stream-a': 'words of a' });
   });
 
-  it('is one of which a message was being made, however many turns that took', async () => {
+  it('is also one whose message was being built, over any number of turns', async () => {
     const path = emptyDirectory();
     await leave(path, ['a']);
     for (let death = 1; death <= 2; death++) {
@@ -92,7 +92,7 @@ describe('a stream at which processes die', () => {
     expect(journal.state().problems).toEqual({ poisonous: 1 });
   });
 
-  it('is given as often as is needed when they died of something else', async () => {
+  it('is not one that was read completely before its process ended', async () => {
     const path = emptyDirectory();
     await leave(path, ['a']);
     for (let start = 0; start < 4; start++) {
@@ -111,7 +111,7 @@ describe('a record that cannot be parsed', () => {
     ['an open record that is no JSON', KIND.open, 'no JSON'],
     ['an end record that is no JSON', KIND.end, '{'],
     ['a settlement that is too short', KIND.settled, 'x'],
-  ])('(%s) costs itself only', async (_, kind, payload) => {
+  ])('(%s) does not affect the other records', async (_, kind, payload) => {
     const path = emptyDirectory();
     const file = await leave(path, ['a', 'b']);
     const salt = Number.parseInt(/-([0-9a-f]{8})\./.exec(file)?.[1] ?? '', 16);

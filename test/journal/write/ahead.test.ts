@@ -48,8 +48,8 @@ async function order(
   return ahead;
 }
 
-describe('the journal has a chunk before the wire', () => {
-  it('when one tick writes several', async () => {
+describe('a chunk is in the journal before it is on the wire', () => {
+  it('if one tick writes several chunks', async () => {
     const ahead = await order((res, write, one) => {
       write('<1>');
       write('<2>');
@@ -63,7 +63,7 @@ describe('the journal has a chunk before the wire', () => {
     expect(ahead).toEqual({ '<1>': true, '<2>': true, '<3>': true });
   });
 
-  it('when chunks come in a chain of next ticks and promises', async () => {
+  it('if chunks come in a chain of next ticks and promises', async () => {
     const ahead = await order((res, write, one) => {
       write('<1>');
       process.nextTick(() => {
@@ -81,7 +81,7 @@ describe('the journal has a chunk before the wire', () => {
     expect(ahead).toEqual({ '<1>': true, '<2>': true, '<3>': true, '<4>': true });
   });
 
-  it('when the socket was corked before', async () => {
+  it('if the socket was already corked', async () => {
     const ahead = await order((res, write) => {
       res.socket?.cork();
       res.write('headers go first');
@@ -95,7 +95,7 @@ describe('the journal has a chunk before the wire', () => {
     expect(ahead).toMatchObject({ '<1>': true });
   });
 
-  it('when somebody else’s chunk was appended first in the tick', async () => {
+  it('if a chunk of another stream was appended first in the tick', async () => {
     const ahead = await order((res, write, one) => {
       one.say('without a write of its own');
       write('<1>');
@@ -105,8 +105,8 @@ describe('the journal has a chunk before the wire', () => {
   });
 });
 
-describe('the test of the order', () => {
-  it('sees it when the journal comes second', async () => {
+describe('the helper that compares journal and wire', () => {
+  it('detects a journal that is written after the wire', async () => {
     const ahead = await order((res, _write, one) => {
       res.write('<1>');
       setImmediate(() => {

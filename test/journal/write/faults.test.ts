@@ -65,7 +65,7 @@ function smallDisk(bytes: number): { path: string; seams: { files?: Partial<File
 }
 
 describe('a short write', () => {
-  it('is finished, and later records survive', async () => {
+  it('is completed, and later records are intact', async () => {
     const path = emptyDirectory();
     const files = faultyDisk();
     const { journal, errors } = open(path, {}, { files });
@@ -87,7 +87,7 @@ describe('a short write', () => {
     expect(after.corrupt()).toBe(0);
   });
 
-  it('that ends in an error is cut back, and what it held is written again', async () => {
+  it('that ends in an error is truncated, and its records are written again', async () => {
     const path = emptyDirectory();
     const files = faultyDisk();
     const { journal, errors, degraded } = open(path, {}, { files });
@@ -119,7 +119,7 @@ describe('a short write', () => {
     expect(after.corrupt()).toBe(0);
   });
 
-  it('that cannot be cut back closes its segment, and its streams are written to the next', async () => {
+  it('that cannot be truncated closes its segment, and its streams are written to the next', async () => {
     const path = emptyDirectory();
     const files = faultyDisk();
     const { journal } = open(path, {}, { files });
@@ -151,8 +151,8 @@ describe('a short write', () => {
   });
 });
 
-describe('a piece that was missed', () => {
-  it('and that no memory has is never called journaled', async () => {
+describe('a piece that was not written', () => {
+  it('and is in no memory is never reported as journaled', async () => {
     const files = faultyDisk();
     const { journal } = open(emptyDirectory(), {}, { files });
     const one = speaker(journal, 1);
@@ -173,7 +173,7 @@ describe('a piece that was missed', () => {
 });
 
 describe('a failed fsync', () => {
-  it('costs the segment its trust: everything in it is written to the next, from memory and from disk', async () => {
+  it('makes its segment untrusted: everything in it is written to the next, from memory and from disk', async () => {
     const path = emptyDirectory();
     const files = faultyDisk();
     const { journal } = open(path, { fsyncMs: 60_000 }, { files });
@@ -201,7 +201,7 @@ describe('a failed fsync', () => {
     expect(all.map(({ entry }) => entry.ending?.outcome)).toEqual(['completed', undefined]);
   });
 
-  it('that fails again is degraded, calls nothing journaled, and heals', async () => {
+  it('that fails again degrades the journal, reports nothing as journaled, and heals', async () => {
     const path = emptyDirectory();
     const files = faultyDisk();
     const { journal, degraded } = open(path, { fsyncMs: 60_000 }, { files });
@@ -217,7 +217,7 @@ describe('a failed fsync', () => {
     expect(degraded).toEqual(['io-error', undefined]);
   });
 
-  it('does not delete the old copy before the new one is on the disk', async () => {
+  it('does not delete the old copy before the new one is on disk', async () => {
     const path = emptyDirectory();
     const files = faultyDisk();
     const { journal } = open(path, { fsyncMs: 60_000 }, { files });
@@ -232,7 +232,7 @@ describe('a failed fsync', () => {
 });
 
 describe('a slow disk', () => {
-  it('is left alone for a while, then has everything again', async () => {
+  it('pauses the journal, which then writes everything', async () => {
     const path = emptyDirectory();
     const files = faultyDisk();
     const { journal, degraded } = open(path, {}, { files, slowPauseMs: 20 });
@@ -260,7 +260,7 @@ describe('a slow disk', () => {
 });
 
 describe('a full disk', () => {
-  it('degrades, streams go on, and it heals when space returns', async () => {
+  it('degrades the journal while streams go on, and the journal heals when space returns', async () => {
     const { path, seams } = smallDisk(1024 * 1024);
     const { journal, degraded } = open(path, { ephemeral: true }, seams);
     expect(journal.state().ephemeral).toBe(true);
@@ -285,10 +285,10 @@ describe('a full disk', () => {
   });
 });
 
-describe('the bound', () => {
+describe('maxBytes', () => {
   const MIB = 1024 * 1024;
 
-  it('is kept; endings still fit when pieces do not; settling makes room', async () => {
+  it('is kept; endings still fit when pieces do not; settling frees space', async () => {
     const path = emptyDirectory();
     const { journal, degraded } = open(path, { maxBytes: 16 * MIB });
     const small = speaker(journal, -1);
@@ -323,7 +323,7 @@ describe('the bound', () => {
 });
 
 describe('a directory that cannot be used', () => {
-  it('is an error at start when it was given by hand', () => {
+  it('is an error at the start if it was given as an option', () => {
     const file = join(emptyDirectory(), 'file');
     writeFileSync(file, '');
     expect(() => open(join(file, 'journal'))).toThrowError(
@@ -331,7 +331,7 @@ describe('a directory that cannot be used', () => {
     );
   });
 
-  it('that is the default one leaves the journal degraded until it can be made', async () => {
+  it('leaves the journal degraded, if it is the default one, until it can be created', async () => {
     const path = emptyDirectory();
     const before = process.cwd();
     process.chdir(path);

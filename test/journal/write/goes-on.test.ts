@@ -37,7 +37,7 @@ describe.each(WAYS)('a stream that %s', (_, settle) => {
     return { path, journal, one };
   }
 
-  it('and goes on is on disk, whole', async () => {
+  it('and goes on is whole on disk', async () => {
     const { path, journal, one } = await settled();
     one.say('second');
     await nextTurn();
@@ -50,7 +50,7 @@ describe.each(WAYS)('a stream that %s', (_, settle) => {
     expect(found?.text).toBe('first second');
   });
 
-  it('and goes on, and is saved again, leaves nothing when it is over', async () => {
+  it('and goes on, and is saved again, has no entry when it is over', async () => {
     const { journal, one } = await settled();
     one.say('second');
     journal.end(one.log, ending(one.opened, { revision: 1 }));
@@ -60,7 +60,7 @@ describe.each(WAYS)('a stream that %s', (_, settle) => {
     expect(journal.state()).toMatchObject({ entries: 0, degraded: undefined });
   });
 
-  it('and is over leaves nothing', async () => {
+  it('and is over has no entry', async () => {
     const { journal, one } = await settled();
     expect(journal.state().entries).toBe(1);
     one.log.close();
@@ -68,7 +68,7 @@ describe.each(WAYS)('a stream that %s', (_, settle) => {
     expect(journal.state()).toMatchObject({ entries: 0, degraded: undefined });
   });
 
-  it('leaves nothing when the journal closes', async () => {
+  it('leaves no entry when the journal closes', async () => {
     const { path, journal } = await settled();
     await journal.close();
     expect(await recoverAll(open(path).journal)).toEqual([]);

@@ -33,7 +33,7 @@ async function traffic(journal: ReturnType<typeof open>['journal'], count: numbe
 }
 
 describe('a segment', () => {
-  it('goes only when what was moved out of it is on the disk, and after all older ones', () => {
+  it('is deleted only when the records moved out of it are on disk, and after all older segments', () => {
     const directory = emptyDirectory();
     const segments = new Segments({
       files: diskFiles,
@@ -82,7 +82,7 @@ describe('segments', () => {
     expect(journal.state().bytes).toBe(sizeOf(path));
   });
 
-  it('that a few streams keep alive are emptied: live ones, kept ones, ended ones', async () => {
+  it('that only a few streams need are emptied: of live, kept and ended streams', async () => {
     const path = emptyDirectory();
     const { journal } = open(path, {}, SMALL);
     const [live, kept, ended] = [1, 2, 3].map((n) => speaker(journal, n));
@@ -108,7 +108,7 @@ describe('segments', () => {
     });
   });
 
-  it('never bring back what was settled or dropped, whatever else they hold', async () => {
+  it('never recover what was settled or dropped, whatever else they hold', async () => {
     const path = emptyDirectory();
     const { journal } = open(path, {}, SMALL);
     const long = speaker(journal, 'long');
@@ -125,7 +125,7 @@ describe('segments', () => {
     expect(Object.keys(texts(await recoverAll(open(path).journal)))).toEqual(['stream-long']);
   });
 
-  it('whose records cannot be read back any more are emptied of the others', async () => {
+  it('with damaged records are emptied of the intact ones', async () => {
     const path = emptyDirectory();
     const { journal, corrupt } = open(path, {}, SMALL);
     const [bad, good] = [speaker(journal, 'bad'), speaker(journal, 'good')];

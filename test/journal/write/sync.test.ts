@@ -26,7 +26,7 @@ describe('sync', () => {
   it.each([
     ['in the tick in which the fsync ends', false],
     ['and written while the fsync runs', true],
-  ])('is true for what was there when a piece is appended %s', async (_, isWritten) => {
+  ])('is true for earlier pieces if a piece is appended %s', async (_, isWritten) => {
     const disk = slowDisk();
     const { journal } = open(emptyDirectory(), { fsyncMs: 60_000 }, { files: disk.files });
     const one = speaker(journal, 1);
@@ -40,7 +40,7 @@ describe('sync', () => {
     expect(await journal.sync(one.log)).toBe(true);
   });
 
-  it('is true when the journal waits to write the piece', async () => {
+  it('is true if the appended piece waits to be written', async () => {
     const disk = slowDisk();
     const options = { fsyncMs: 60_000, flushMs: 1000 };
     const { journal } = open(emptyDirectory(), options, { files: disk.files });
@@ -53,7 +53,7 @@ describe('sync', () => {
     expect(await synced).toBe(true);
   });
 
-  it('is false when the fsync fails, whatever is appended meanwhile', async () => {
+  it('is false if the fsync fails, whatever is appended meanwhile', async () => {
     const disk = slowDisk(() => Promise.reject(new Error('EIO: injected')));
     const { journal } = open(emptyDirectory(), { fsyncMs: 60_000 }, { files: disk.files });
     const one = speaker(journal, 1);
