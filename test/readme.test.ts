@@ -23,27 +23,27 @@ it('has its example within the first 20 lines', () => {
   expect(before.split('\n').length).toBeLessThan(20);
 });
 
-it('has its example as the first of the examples', async () => {
+it('has its example as the file examples/first/app.mjs', async () => {
   const file = await readFile(join(ROOT, 'examples/first/app.mjs'), 'utf8');
   expect(file).toBe(`${exampleOf(readme)}\n`);
 });
 
-it('has at most 12 KB, and the example of an own table as it is run', async () => {
+it('has at most 12 KB, and the example of an own table as it is tested', async () => {
   expect(Buffer.byteLength(readme)).toBeLessThanOrEqual(12 * 1_024);
   expect(readme).toContain(await readFile(join(ROOT, 'examples/pg/store.ts'), 'utf8'));
 });
 
-it('says in its example who should reach metrics and health', () => {
+it('has a comment in its example on who should reach metrics and health', () => {
   const said = /^\/\/ .*network.*\napp\.get\('\/metrics'.*\napp\.get\('\/health\/saves'/m;
   expect(exampleOf(readme)).toMatch(said);
 });
 
-it('names the two commands', () => {
+it('names the commands of the demo and of the tests', () => {
   expect(readme).toContain('npm install && npm run demo');
   expect(readme).toContain('npm install && npm test');
 });
 
-describe('its example', () => {
+describe('the example of the README', () => {
   let postgres: TestPostgres;
   let folder: AppFolder;
   let app: Example;
@@ -74,7 +74,7 @@ describe('its example', () => {
     return rows[0];
   };
 
-  it('streams an answer, and has saved it when the last frame arrives', async () => {
+  it('streams an answer, which is saved when the last frame arrives', async () => {
     const response = await fetch(`${url}/chat/whole`, { method: 'POST' });
     expect(await response.text()).toMatch(/ chunk"\}\n\ndata: \[DONE\]\n\n$/);
     expect(await rowOf('whole')).toEqual({
@@ -96,7 +96,7 @@ describe('its example', () => {
     });
   });
 
-  it('counts both, is healthy, and ends by SIGTERM', async () => {
+  it('counts both answers, is healthy, and ends on SIGTERM', async () => {
     const metrics = await (await fetch(`${url}/metrics`)).text();
     expect(metrics).toContain('lastchunk_saves_expected_total{route="/chat/:id"} 2\n');
     expect(metrics).toContain('lastchunk_saves_total{route="/chat/:id",result="saved"} 2\n');
@@ -106,7 +106,7 @@ describe('its example', () => {
     expect(await ended).toEqual([0, null]);
   });
 
-  it('cuts no answer when SIGTERM comes under load, with a database that is slow', async () => {
+  it('cuts no answer when SIGTERM comes under load, with a slow database', async () => {
     await client.query(SLOW_INSERTS);
     const loaded = startExample(folder, postgres);
     let said = '';

@@ -96,7 +96,7 @@ describe('a stack trace', () => {
   const whose = (stack: RegExp): string[] =>
     Object.entries(TRACES).flatMap(([name, trace]) => (stack.test(trace) ? [name] : []));
 
-  it('is that of a response only if the first stream in it is one', () => {
+  it('matches OF_RESPONSE only if its first stream is a response', () => {
     expect(whose(OF_RESPONSE)).toEqual([
       'response',
       'response, by name',
@@ -105,16 +105,16 @@ describe('a stack trace', () => {
     ]);
   });
 
-  it('tells a request that was broken off from an answer that was', () => {
+  it('of a request that was broken off differs from that of an answer', () => {
     expect(whose(OF_SERVER)).toEqual(['request']);
   });
 
-  it('tells an abort from a time-out', () => {
+  it('of an abort differs from that of a time-out', () => {
     expect(whose(OF_ABORT)).toEqual(['abort']);
     expect(whose(BEFORE_ASKING)).toEqual(['signal that was aborted already']);
   });
 
-  it('is asked for: without frames an error stays a failure', () => {
+  it('is required: without frames an error stays a failure', () => {
     const rows = SIGNATURES.filter(({ stack }) => stack !== undefined);
     expect(rows.length).toBeGreaterThan(5);
     for (const row of rows) {
@@ -127,8 +127,8 @@ describe('a stack trace', () => {
 
 const aborted = () => looking({ name: 'AbortError', code: 'ABORT_ERR' });
 
-describe('the table', () => {
-  it('has names of its own, a source for each row, and reasons that each have a row', () => {
+describe('the table of signatures', () => {
+  it('has unique names, a source for each row, and a row for each reason', () => {
     const ids = SIGNATURES.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
     for (const { source } of [...SIGNATURES, ...FAILURES])
@@ -137,24 +137,24 @@ describe('the table', () => {
     expect([...reasons].toSorted()).toEqual(NOISE_REASONS.toSorted());
   });
 
-  it('has few enough reasons for a label', () => {
+  it('has few enough reasons for a metric label', () => {
     expect(NOISE_REASONS.length).toBeLessThanOrEqual(25);
   });
 });
 
 describe.each(SIGNATURES.filter(({ needs }) => needs === 'left'))('$id', (row) => {
-  it('is noise when nobody waits any more', () => {
+  it('is noise if nobody waits for the answer', () => {
     const found = { noise: true, reason: row.reason, signature: row.id };
     for (const departure of ['client', 'stopped', 'closing'] as const) {
       expect(classify(looking(row), { ...LEFT, departure })).toEqual(found);
     }
   });
 
-  it('is a failure while somebody does', () => {
+  it('is a failure if somebody waits for the answer', () => {
     expect(classify(looking(row), THERE)).toEqual({ noise: false });
   });
 
-  it('is a failure when its cause is one', () => {
+  it('is a failure if its cause is a failure', () => {
     const error = looking(row);
     error.cause = looking({ name: 'TimeoutError' });
     expect(classify(error, LEFT)).toEqual({ noise: false });
@@ -162,26 +162,26 @@ describe.each(SIGNATURES.filter(({ needs }) => needs === 'left'))('$id', (row) =
 });
 
 describe.each(SIGNATURES.filter(({ needs }) => needs === 'own'))('$id', (row) => {
-  it("is noise when it is the very error of the stream's own connection", () => {
+  it("is noise if it is the very error object of the stream's own connection", () => {
     const error = looking(row);
     const found = { noise: true, reason: row.reason, signature: row.id };
     expect(classify(error, { ...LEFT, ownErrors: [looking(row), error] })).toEqual(found);
   });
 
-  it('is a failure when it only looks the same', () => {
+  it('is a failure if it is another error object with the same properties', () => {
     expect(classify(looking(row), { ...LEFT, ownErrors: [looking(row)] })).toEqual({
       noise: false,
     });
   });
 
-  it('is a failure when nobody has left, though it is its own', () => {
+  it('is a failure if nobody has left, although the error is that of its own connection', () => {
     const error = looking(row);
     expect(classify(error, { ...THERE, ownErrors: [error] })).toEqual({ noise: false });
   });
 });
 
 describe.each(SIGNATURES.filter(({ needs }) => needs === 'closed'))('$id', (row) => {
-  it('is noise after the close only', () => {
+  it('is noise only after the close', () => {
     expect(classify(looking(row), LEFT)).toMatchObject({ noise: true, reason: row.reason });
     expect(classify(looking(row), { ...LEFT, departure: 'stopped', closed: false })).toEqual({
       noise: false,
@@ -190,7 +190,7 @@ describe.each(SIGNATURES.filter(({ needs }) => needs === 'closed'))('$id', (row)
 });
 
 describe.each(SIGNATURES.filter(({ needs }) => needs === 'aborted'))('$id', (row) => {
-  it("is noise once the stream's own signal is aborted, and not while it outlives its client", () => {
+  it("is noise once the stream's own signal is aborted, and a failure while the stream outlives its client", () => {
     expect(classify(looking(row), LEFT)).toMatchObject({ noise: true, reason: row.reason });
     expect(classify(looking(row), { ...LEFT, abortReason: undefined })).toEqual({ noise: false });
   });
@@ -208,13 +208,13 @@ describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-reason'))('$id', (
 });
 
 describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-destroy'))('$id', (row) => {
-  it('is a failure where nothing tells that this process destroyed the request', () => {
+  it('is a failure without proof that this process destroyed the request', () => {
     expect(classify(looking(row), LEFT)).toEqual({ noise: false });
   });
 });
 
-describe.each(FAILURES.map((row, i) => ({ row, i })))('the failure of row $i', ({ row }) => {
-  it('makes a failure of what it is a cause of', () => {
+describe.each(FAILURES.map((row, i) => ({ row, i })))('the failure in row $i', ({ row }) => {
+  it('makes an abort a failure whose cause it is', () => {
     const error = aborted();
     error.cause = looking(row);
     expect(classify(error, LEFT)).toEqual({ noise: false });
@@ -227,15 +227,15 @@ describe.each([
   'ERR_HTTP_HEADERS_SENT',
   'HPE_INVALID_METHOD',
   '57P01',
-])('the code %s', (code) => {
-  it('makes a failure of what it is a cause of', () => {
+])('an error with the code %s', (code) => {
+  it('makes an abort a failure whose cause it is', () => {
     const error = aborted();
     error.cause = looking({ code });
     expect(classify(error, LEFT)).toEqual({ noise: false });
   });
 });
 
-it('has a signature for each code that can be a cancellation, and for no other', () => {
+it('there is a signature for each code that can mean a cancellation, and for no other', () => {
   const codes = SIGNATURES.flatMap(({ code }) => (typeof code === 'string' ? [code] : []));
   expect([...new Set(codes)].toSorted()).toEqual([...codesWith('cancellation')].toSorted());
 });
@@ -249,8 +249,8 @@ function messageOf(message: RegExp): string | undefined {
   return MESSAGES.find((example) => message.test(example));
 }
 
-describe('the reason that the stream was aborted with', () => {
-  it('is noise by itself, whatever it looks like', () => {
+describe('the reason with which the stream was aborted', () => {
+  it('is noise, whatever error it is', () => {
     const own = new Error('enough');
     const found = { noise: true, reason: 'own-abort', signature: 'own abort reason' };
     expect(classify(own, { ...LEFT, abortReason: own })).toEqual(found);
@@ -259,7 +259,7 @@ describe('the reason that the stream was aborted with', () => {
     );
   });
 
-  it('is noise as the event that told of it', () => {
+  it('is noise also as the abort event of the signal', () => {
     const own = AbortSignal.abort(reason);
     const event = new Event('abort');
     own.dispatchEvent(event);
@@ -273,7 +273,7 @@ describe('the reason that the stream was aborted with', () => {
     });
   });
 
-  it('is a failure in another stream: what they shared was wanted there', () => {
+  it('is a failure in another stream, which shared its work and still needed it', () => {
     const other = new DOMException('lastchunk: the client left', 'AbortError');
     expect(classify(other, LEFT)).toMatchObject({ noise: true });
     markStopReason(other);
@@ -281,13 +281,13 @@ describe('the reason that the stream was aborted with', () => {
     expect(classify(new Error('no answer', { cause: other }), LEFT)).toEqual({ noise: false });
   });
 
-  it('is a failure after a time-out, when nobody had left', () => {
+  it('is a failure after a time-out, if nobody had left', () => {
     expect(classify(reason, { ...LEFT, departure: undefined })).toEqual({ noise: false });
   });
 });
 
-describe('errors around errors', () => {
-  it('are followed five causes deep', () => {
+describe('nested errors', () => {
+  it('are followed to a depth of five causes', () => {
     const wrap = (depth: number): Error =>
       depth === 0 ? aborted() : new Error('layer', { cause: wrap(depth - 1) });
     expect(classify(wrap(5), LEFT)).toMatchObject({ noise: true });
@@ -304,7 +304,7 @@ describe('errors around errors', () => {
     expect(classify(self, LEFT)).toEqual({ noise: false });
   });
 
-  it('are noise together only if each of them is', () => {
+  it('in an AggregateError are noise only if each of them is', () => {
     const one = aborted();
     expect(classify(new AggregateError([one, one, reason]), LEFT)).toMatchObject({ noise: true });
     expect(classify(new AggregateError([one, new Error('broken')]), LEFT)).toEqual({
@@ -324,12 +324,12 @@ describe('errors around errors', () => {
     expect(classify(self, LEFT)).toEqual({ noise: false });
   });
 
-  it('are no noise where there are too many to look at', () => {
+  it('are a failure if there are too many to check', () => {
     const many = Array.from({ length: 1000 }, aborted);
     expect(classify(new AggregateError(many), LEFT)).toEqual({ noise: false });
   });
 
-  it('are a failure where one is a save that failed', () => {
+  it('are a failure if one of them is a failed save', () => {
     const save = aborted();
     markSaveError(save);
     expect(classify(save, LEFT)).toEqual({ noise: false });
@@ -337,7 +337,7 @@ describe('errors around errors', () => {
   });
 });
 
-describe('things that are hardly errors', () => {
+describe('a value that is not an ordinary error', () => {
   const endless: object = new Proxy({}, { get: () => endless, getPrototypeOf: () => endless });
   it.each([
     ['undefined', undefined],
@@ -351,7 +351,7 @@ describe('things that are hardly errors', () => {
     ['a revoked proxy', revoked()],
     ['an error whose getters throw', Object.defineProperty(aborted(), 'cause', { get: refuse })],
     ['an error whose name is an object', Object.assign(aborted(), { name: {} })],
-  ])('%s is no noise, and no trouble', (_, thing: unknown) => {
+  ])('(%s) is a failure, and throws nothing', (_, thing: unknown) => {
     expect(classify(thing, LEFT)).toEqual({ noise: false });
   });
 });

@@ -51,8 +51,8 @@ async function withLeaver(
   await soon('the handler', done ?? Promise.reject(new Error('no handler')));
 }
 
-describe('before anybody asked for streams', () => {
-  it('nothing is known without a response, and from the first question on it is', async () => {
+describe('streams before the first use of noise', () => {
+  it('are unknown without a response, and known from the first call on', async () => {
     const { keep } = createNoisy();
     const answers: boolean[] = [];
     const ask: Act = async (_, left) => {
@@ -93,7 +93,7 @@ describe('an error of a stream whose client left', () => {
     expect((await scrape()).sum('lastchunk_noise_total')).toBe(2);
   });
 
-  it('stays a failure when it was one before', async () => {
+  it('stays a failure if it was one before', async () => {
     const { keep, told } = createNoisy();
     await withLeaver(keep.observe(), async (res, left) => {
       const [early, late] = [abortError(), abortError()];
@@ -105,7 +105,7 @@ describe('an error of a stream whose client left', () => {
     expect(told).toHaveLength(1);
   });
 
-  it('stays a failure when the handler had thrown it before', async () => {
+  it('stays a failure if the handler had thrown it before', async () => {
     const { keep, told } = createNoisy({ store: createMemoryStore() });
     const error = abortError();
     let asked: Promise<boolean> | undefined;
@@ -131,7 +131,7 @@ describe('an error of a stream whose client left', () => {
     expect(told).toEqual([]);
   });
 
-  it('is known in what the handler awaits, under a guard that took over from observe()', async () => {
+  it('is recognised in what the handler awaits, under a guard that replaced observe()', async () => {
     const { keep, told } = createNoisy({ store: createMemoryStore() });
     const [observe, guard] = [keep.observe(), keep.guard({ format: 'text' })];
     const both: typeof observe = (req, res, next) =>
@@ -145,7 +145,7 @@ describe('an error of a stream whose client left', () => {
     expect(told).toHaveLength(1);
   });
 
-  it('has its kind on the span of the stream, as long as that is open', async () => {
+  it('is an attribute on the span of the stream, while the span is open', async () => {
     const { keep } = createNoisy({ store: createMemoryStore() });
     let id = '';
     await withLeaver(keep.guard({ format: 'text' }), async (res, left) => {
@@ -168,7 +168,7 @@ describe('an error of a stream whose client left', () => {
   });
 });
 
-describe('an error that tells of the leaving itself', () => {
+describe('an error that reports the disconnect itself', () => {
   it.each(['fin', 'rst'] as const)(
     'is noise before the response closes, after a %s',
     async (how) => {
@@ -200,7 +200,7 @@ describe('an error that tells of the leaving itself', () => {
 });
 
 describe('a stream that timed out', () => {
-  it('makes no noise, also when its client leaves then', async () => {
+  it('has no noise, even if its client leaves afterwards', async () => {
     const { keep, told } = createNoisy({ store: createMemoryStore() });
     const answers: boolean[] = [];
     let done = false;
@@ -228,7 +228,7 @@ describe('a stream that timed out', () => {
 });
 
 describe('an error of a save', () => {
-  it('is not taken for one of the stream that it saves', async () => {
+  it('is not attributed to the stream that it saves', async () => {
     followStreams();
     const store = createMemoryStore();
     const found: unknown[] = [];
@@ -251,14 +251,14 @@ describe('an error of a save', () => {
   });
 });
 
-it('without a stream nothing is noise', () => {
+it('without a stream no error is noise', () => {
   const { keep, told } = createNoisy();
   expect(keep.classify(abortError())).toEqual({ noise: false });
   expect(noiseOf(abortError(), {})).toBeUndefined();
   expect(told).toEqual([]);
 });
 
-it('every kind of noise is at 0 from the start', async () => {
+it('the counter of every kind of noise is at 0 from the start', async () => {
   const { scrape } = createNoisy();
   const series = await scrape();
   const missing = NOISE_REASONS.filter(

@@ -41,7 +41,7 @@ async function nextToken(signal?: AbortSignal): Promise<void> {
 }
 
 describe.each(frameworks)('on %s', (_, framework) => {
-  it('an abort after the client left goes no further than a debug line', async () => {
+  it('an abort after the client left is only logged at debug', async () => {
     let failed = false;
     const { app, keep, store, passedOn, noise } = createSite(framework, (_req, res, next) => {
       res.type('text/plain').write('one ');
@@ -63,7 +63,7 @@ describe.each(frameworks)('on %s', (_, framework) => {
     expect(store.row).toMatchObject({ outcome: 'disconnected', text: 'one ' });
   });
 
-  it('an abort after a stop leaves it to the stop to end the response', async () => {
+  it('an abort after a stop is not passed on, and the stop ends the response', async () => {
     const { app, keep, store, passedOn, noise } = createSite(framework, (_req, res, next) => {
       res.type('text/plain').write('one ');
       nextToken(keep.stream(res)?.signal).catch(next);
@@ -90,7 +90,7 @@ describe.each(frameworks)('on %s', (_, framework) => {
     expect(noise()).toEqual([]);
   });
 
-  it('an abort while the client is there is passed on, and the stream has failed', async () => {
+  it('an abort while the client is connected is passed on, and the stream has failed', async () => {
     const { app, store, passedOn, noise } = createSite(framework, (_req, res, next) => {
       res.type('text/plain').write('one ');
       nextToken(AbortSignal.abort()).catch(next);

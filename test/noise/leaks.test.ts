@@ -15,7 +15,7 @@ const collectGarbage = runInNewContext('gc') as () => void;
 const STREAMS = 50;
 const ERRORS = 20;
 
-it('a thousand errors that the app keeps keep no stream, no response and no request', async () => {
+it('a thousand errors that the app holds retain no stream, no response and no request', async () => {
   const keep = lastchunk({ journal: false });
   const observe = keep.observe();
   const kept: Error[] = [];
@@ -55,7 +55,7 @@ it('a thousand errors that the app keeps keep no stream, no response and no requ
   expect(kept).toHaveLength(1000);
 });
 
-it('a stream that goes on keeps no error', async () => {
+it('a live stream retains no error', async () => {
   const keep = lastchunk({ journal: false });
   const observe = keep.observe();
   const errors: Array<WeakRef<object>> = [];

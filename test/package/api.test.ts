@@ -6,7 +6,7 @@ import { apiDoc } from '../../scripts/api-doc.ts';
 
 const PAGE = new URL('../../docs/api.md', import.meta.url);
 
-it('docs/api.md is what the declarations say; `npm run generate` makes it', async () => {
+it('docs/api.md is generated from the declarations, by `npm run generate`', async () => {
   const page = await readFile(PAGE, 'utf8');
   expect(page).toBe(await apiDoc());
 });

@@ -71,7 +71,7 @@ beforeAll(async () => {
 });
 afterAll(() => folder.remove());
 
-it('guards one response once, and counts it once, whichever copy was asked', async () => {
+it('two copies of the package guard one response once, and count it once', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, ['program.mjs'], {
     cwd: folder.path,
   });

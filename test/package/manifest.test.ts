@@ -23,7 +23,7 @@ type Target = string | { readonly [condition: string]: Target };
 // True for a package.json that npm has installed from; a wrong shape fails the tests below.
 const manifest = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Manifest;
 
-it('requires no peer but the OpenTelemetry API, and installs no copy of any peer', () => {
+it('requires the OpenTelemetry API as its only peer, and installs no copy of any peer', () => {
   const optional = Object.keys(manifest.peerDependenciesMeta);
   const required = Object.keys(manifest.peerDependencies).filter(
     (name) => !optional.includes(name),
@@ -79,7 +79,7 @@ function filesOf(target: Target): string[] {
   return typeof target === 'string' ? [target] : Object.values(target).flatMap(filesOf);
 }
 
-it('supports only versions of Node whose require() loads an ES module', () => {
+it('supports only versions of Node whose require() can load an ES module', () => {
   expect(manifest.type).toBe('module');
   expect(manifest.engines.node).toBe('^20.19.0 || ^22.12.0 || >=24.0.0');
 });
@@ -88,7 +88,7 @@ it('has at most ten scripts', () => {
   expect(Object.keys(manifest.scripts).length).toBeLessThanOrEqual(10);
 });
 
-it('is locked without the address of a registry', async () => {
+it('has a lock file without the address of a registry', async () => {
   const lock = await readFile(join(ROOT, 'package-lock.json'), 'utf8');
   expect(lock).not.toMatch(/"resolved":|https?:\/\/[^"]*\.tgz/);
 });

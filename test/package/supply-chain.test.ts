@@ -31,7 +31,7 @@ const locked = Object.entries(lock.packages).filter(([path]) => path !== '');
 const shipped = locked.filter(([, { dev, devOptional, peer }]) => !dev && !devOptional && !peer);
 
 describe('the lock file', () => {
-  it('has the integrity of everything that is installed', () => {
+  it('has an integrity hash for everything that is installed', () => {
     const without = locked.filter(([, { link, integrity }]) => !link && !integrity);
     expect(without.map(([path]) => path)).toEqual([]);
     expect(locked.length).toBeGreaterThan(100);
@@ -39,13 +39,13 @@ describe('the lock file', () => {
     expect(weak.map(([path]) => path)).toEqual([]);
   });
 
-  it('has no more for an app than the dependencies', () => {
+  it('installs in an app nothing but the declared dependencies', () => {
     const names = shipped.map(([path]) => path.replace(/^node_modules\//, ''));
     expect(names.toSorted()).toEqual(Object.keys(manifest.dependencies).toSorted());
   });
 });
 
-it('runs nothing when it is installed, and neither do its dependencies', () => {
+it('runs no script when it is installed, and neither do its dependencies', () => {
   const atInstall = [
     'preinstall',
     'install',
@@ -58,11 +58,11 @@ it('runs nothing when it is installed, and neither do its dependencies', () => {
   expect(shipped.filter(([, { hasInstallScript }]) => hasInstallScript)).toEqual([]);
 });
 
-it('is published with its provenance', () => {
+it('is published with provenance', () => {
   expect(manifest.publishConfig?.provenance).toBe(true);
 });
 
-it('has a bill of materials with every dependency, made in CI as a file of the release', async () => {
+it('has a bill of materials with every dependency, which CI adds to the release', async () => {
   const gates = await readFile(join(ROOT, '.ci/run'), 'utf8');
   const [, words = ''] = /^  npm (sbom [^>]*)>"release\/\S+\.cdx\.json"$/m.exec(gates) ?? [];
   expect(gates).toMatch(/^gate '[^']+' released$/m);

@@ -20,7 +20,7 @@ describe('docs/threat-model.md', () => {
 });
 
 it.each(['SECURITY.md', 'docs/threat-model.md', 'docs/data-handling.md'])(
-  'links only to what exists: %s',
+  '%s links only to existing files',
   async (name) => {
     const page = await readFile(join(ROOT, name), 'utf8');
     const links = [...page.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, target = '']) => target);
@@ -32,7 +32,7 @@ it.each(['SECURITY.md', 'docs/threat-model.md', 'docs/data-handling.md'])(
   },
 );
 
-it('docs/data-handling.md names only commands that the program has', async () => {
+it('docs/data-handling.md names only existing commands', async () => {
   const page = await readFile(join(ROOT, 'docs/data-handling.md'), 'utf8');
   const help = await readFile(join(ROOT, 'src/cli/journal/journal.ts'), 'utf8');
   const named = [...page.matchAll(/`lastchunk journal (\w+)(?: (--[\w-]+))?/g)];

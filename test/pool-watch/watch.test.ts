@@ -66,7 +66,7 @@ function below(place: string): string {
   return place.replace(/\d+$/, (line) => String(Number(line) + 1));
 }
 
-it('says which lines hold clients now, the longest first', async () => {
+it('lists which lines hold clients now, the longest first', async () => {
   const { keep, pool } = createLookout();
   const app = express();
   app.get('/status', keep.statusHandler({ authorize: () => true }));
@@ -91,7 +91,7 @@ it('says which lines hold clients now, the longest first', async () => {
 });
 
 describe('a client held across a stream', () => {
-  it('is found, counted and told with the line that took it', async () => {
+  it('is found, counted and reported with the line that took it', async () => {
     const lookout = createLookout();
     const { pool, findings, scrape, logbook } = lookout;
     let place = '';
@@ -117,7 +117,7 @@ describe('a client held across a stream', () => {
     expect(told[0]?.text).toContain(place);
   });
 
-  it('is found when it is still out at the end', async () => {
+  it('is found if it is not released at the end of the stream', async () => {
     const lookout = createLookout();
     const taken = createGate<pg.PoolClient>();
     await ask(lookout, async (_, res) => {
@@ -131,7 +131,7 @@ describe('a client held across a stream', () => {
     expect(lookout.findings).toMatchObject([{ kind: 'across-stream' }]);
   });
 
-  it('is found while the stream goes on, when it takes too long', async () => {
+  it('is found while the stream goes on, if that takes longer than heldMs', async () => {
     const lookout = createLookout({ heldMs: 30 });
     await ask(lookout, async (_, res) => {
       res.type('text/plain').write('one ');
@@ -207,7 +207,7 @@ describe('a client held across a stream', () => {
           res.end('two');
         },
     ],
-  ])('is not one %s', async (_, handlerOf) => {
+  ])('is not reported if it is %s', async (_, handlerOf) => {
     const lookout = createLookout();
     await ask(lookout, handlerOf(lookout));
     expect(lookout.findings).toEqual([]);
@@ -215,8 +215,8 @@ describe('a client held across a stream', () => {
   });
 });
 
-describe('a client held for long', () => {
-  it('is told once, without a stream', async () => {
+describe('a client held for longer than heldMs', () => {
+  it('is reported once, without a stream', async () => {
     const { pool, findings, scrape } = createLookout({ heldMs: 20 });
     const place = below(here());
     const client = await pool.connect();
@@ -228,7 +228,7 @@ describe('a client held for long', () => {
   });
 });
 
-it('a client that the app loses is found when it is collected', async () => {
+it('a client that the app never releases is found when it is garbage collected', async () => {
   const script = fileURLToPath(new URL('watch-child.ts', import.meta.url));
   const args = ['--expose-gc', '--import', 'tsx', script, database.connectionString];
   const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });
@@ -239,7 +239,7 @@ it('a client that the app loses is found when it is collected', async () => {
 });
 
 describe('a watched pool', () => {
-  it('has its gauges, and its counters at 0 from the start', async () => {
+  it('has gauges of its clients, and counters at 0 from the start', async () => {
     const { pool, scrape } = createLookout({ max: 2 });
     const clients = await Promise.all([pool.connect(), pool.connect()]);
     const waiting = pool.connect();
@@ -256,7 +256,7 @@ describe('a watched pool', () => {
     expect((await scrape()).sum('lastchunk_pool_clients', { state: 'idle' })).toBe(2);
   });
 
-  it('gives clients that are clients in every way that apps use them', async () => {
+  it('returns clients that work in every way in which apps use them', async () => {
     const { pool } = createLookout({ max: 1 });
     const client = await pool.connect();
     expect(client).toBeInstanceOf(pg.Client);
@@ -275,7 +275,7 @@ describe('a watched pool', () => {
     again.release();
   });
 
-  it('serves callbacks, with a release that works', async () => {
+  it('supports callbacks, with a working release', async () => {
     const { pool, findings } = createLookout();
     const done = createGate<number | null>();
     pool.connect((error, client, release) => {
@@ -289,7 +289,7 @@ describe('a watched pool', () => {
     expect(findings).toEqual([]);
   });
 
-  it('passes an error of connecting on', async () => {
+  it('passes on an error of connecting', async () => {
     const keep = lastchunk();
     const pool = new pg.Pool({ host: '127.0.0.1', port: 1 });
     keep.watchPool(pool, { name: 'nowhere' });
@@ -299,7 +299,7 @@ describe('a watched pool', () => {
     await pool.end();
   });
 
-  it('survives a client that is released twice, or destroyed', async () => {
+  it('still works after a client is released twice, or destroyed', async () => {
     const { pool, scrape } = createLookout({ max: 1 });
     const client = await pool.connect();
     client.release();
@@ -311,7 +311,7 @@ describe('a watched pool', () => {
     expect(seen.sum('lastchunk_pool_leaked_total')).toBe(0);
   });
 
-  it('is as it was when it is not watched any more', async () => {
+  it('is as before when it is unwatched', async () => {
     const { pool, unwatch, scrape } = createLookout({ max: 1 });
     expect(Object.hasOwn(pool, 'connect')).toBe(true);
     const client = await pool.connect();
@@ -326,7 +326,7 @@ describe('a watched pool', () => {
 
 const BAD_OPTION = expect.objectContaining({ code: 'bad-option' });
 
-describe('the door', () => {
+describe('watchPool()', () => {
   it.each([
     [{ name: '' }],
     [{ name: 'a b' }],
@@ -346,7 +346,7 @@ describe('the door', () => {
     expect(() => keep.watchPool(other, wrong)).toThrow(BAD_OPTION);
   });
 
-  it('refuses the same pool twice, what is no pool, and the eleventh', () => {
+  it('refuses the same pool twice, a value that is not a pool, and the eleventh pool', () => {
     const { keep, pool } = createLookout();
     expect(() => keep.watchPool(pool, { name: 'again' })).toThrow(BAD_OPTION);
     const nothing = {} as unknown as pg.Pool;

@@ -59,7 +59,7 @@ function untilBlocked(ask: Look) {
 }
 
 describe('a connection that is killed', () => {
-  it('while idle is reported, and the next save works', async () => {
+  it('while idle is reported, and the next save succeeds', async () => {
     await store.save([aMessage({ id: 'before' })]);
     await withClient(database.url, async (ask) => expect(await killAll(ask)).toBeGreaterThan(0));
     await until('the pool hears of it', () => errors.length > 0);
@@ -69,7 +69,7 @@ describe('a connection that is killed', () => {
     expect(await ids()).toEqual([{ id: 'after' }, { id: 'before' }]);
   });
 
-  it('in the middle of a save rejects that save, and the next one works', async () => {
+  it('in the middle of a save makes that save reject, and the next one succeeds', async () => {
     const message = aMessage({ id: 'a' });
     await store.save([message]);
     await withClient(database.url, async (ask) => {
@@ -88,7 +88,7 @@ describe('a connection that is killed', () => {
     ]);
   });
 
-  it('while the app’s own SQL does something else rejects the save at once', async () => {
+  it('while write() of the app runs rejects the save at once', async () => {
     const writing = openExtra({
       migrate: false,
       write: async (client) => {
@@ -103,7 +103,7 @@ describe('a connection that is killed', () => {
 });
 
 describe('a server', () => {
-  it('that goes down and comes back costs rejected saves, nothing else', async () => {
+  it('that stops and starts again causes rejected saves, and nothing else', async () => {
     await store.save([aMessage({ id: '1' })]);
     await database.server.stop();
     await until('the pool hears of it', () => errors.length > 0);
@@ -125,7 +125,7 @@ describe('a server', () => {
     expect(await ids()).toEqual([{ id: '1' }, { id: '2' }, { id: '3' }]);
   });
 
-  it('that is down at start is no error then; the table is made before the first save that works', async () => {
+  it('that is down at the start is no error then; the table is created before the first save that succeeds', async () => {
     database.url = await database.server.newDatabase();
     await database.server.stop();
     const late = openExtra();
@@ -136,7 +136,7 @@ describe('a server', () => {
     expect(await ids()).toEqual([{ id: 'late' }]);
   });
 
-  it('that takes the connection and says nothing is given up on', async () => {
+  it('that accepts the connection and sends nothing runs into the connection timeout', async () => {
     const silent = await listen(() => undefined);
     const away = openExtra({
       connectionString: `postgres://u@127.0.0.1:${silent.port}/d`,
@@ -147,7 +147,7 @@ describe('a server', () => {
     await silent.close();
   });
 
-  it('that falls silent in the middle of a save is given up on, and the connection is closed', async () => {
+  it('that stops answering in the middle of a save runs into a timeout, and the connection is closed', async () => {
     // A pipe to the real server that can be blocked, as a network that loses every packet.
     let blocked = false;
     const sockets = new Set<Socket>();
@@ -212,7 +212,7 @@ describe('the statement timeout', () => {
     });
   }
 
-  it('stays in its transaction: the session keeps what it had', async () => {
+  it('applies only inside the transaction: the session keeps its own setting', async () => {
     let seen: unknown;
     const spy = openExtra({
       statementTimeoutMs: 1234,
@@ -231,7 +231,7 @@ describe('the statement timeout', () => {
     expect(seen).toEqual(['1234ms', '0', '0']);
   });
 
-  it('ends a transaction whose own code never comes back', async () => {
+  it('ends a transaction whose write() never resolves', async () => {
     const stuck = openExtra({
       statementTimeoutMs: 100,
       migrate: false,
@@ -242,7 +242,7 @@ describe('the statement timeout', () => {
 });
 
 describe('the pool', () => {
-  it('says who it is and leaves no transaction open', async () => {
+  it('has the application name lastchunk and leaves no transaction open', async () => {
     await store.save([aMessage()]);
     await store.save([aMessage(), aMessage()]);
     const sessions = await look(
@@ -252,7 +252,7 @@ describe('the pool', () => {
     expect(sessions).toEqual([{ application_name: 'lastchunk', state: 'idle' }]);
   });
 
-  it('has at most as many connections as it may, and counts who waits', async () => {
+  it('opens at most maxConnections, and counts the waiting saves', async () => {
     const small = openExtra({ maxConnections: 2 });
     const messages = Array.from({ length: 5 }, () => aMessage());
     await small.save(messages);
@@ -279,7 +279,7 @@ describe('the pool', () => {
     expect(await closing.ping()).toBe(false);
   });
 
-  it('pings until the signal aborts', async () => {
+  it('ends a ping when the signal aborts', async () => {
     expect(await store.ping(new AbortController().signal)).toBe(true);
     expect(await store.ping(AbortSignal.abort())).toBe(false);
     const silent = await listen(() => undefined);

@@ -31,12 +31,12 @@ function parts() {
   return { host, port: Number(port), user, database: pathname.slice(1) };
 }
 
-it('says that the server has no TLS', async () => {
+it('describes a server without TLS', async () => {
   const words = await wordsOf({ connection: { ...parts(), ssl: true } });
   expect(words).toContain('The server does not support SSL connections');
 });
 
-it('says what a password function says, which is asked before a message is sent', async () => {
+it('repeats the error of a password function, which runs before a message is sent', async () => {
   const pool = {
     on: () => undefined,
     connect: () => Promise.reject(new Error('the security token is expired')),
@@ -72,7 +72,7 @@ it('says that no connection became free', async () => {
   });
 });
 
-it('says where write() threw', async () => {
+it('names the line at which write() threw', async () => {
   const write: PostgresOptions['write'] = (client) => {
     const missing = JSON.parse('{}') as { rows: Record<string, string> };
     return client.query(String(missing.rows['id']));
@@ -82,7 +82,7 @@ it('says where write() threw', async () => {
   );
 });
 
-it('says which constraint, table and column do not take a row', async () => {
+it('names the constraint, table and column that refuse a row', async () => {
   const store = postgres({ connectionString: database.url, migrate: true });
   await store.save([]);
   await store.close();
@@ -98,7 +98,7 @@ it('says which constraint, table and column do not take a row', async () => {
   );
 });
 
-it('says which function of the database raised, and not what', async () => {
+it('names the database function that raised, without its message', async () => {
   const store = postgres({ connectionString: database.url, migrate: true });
   await store.save([]);
   await store.close();

@@ -24,7 +24,7 @@ function lastWord(): Buffer {
 /** Whether the server has just said that it waits for the first query: ReadyForQuery, idle. */
 const greeted = (data: Buffer): boolean => data.subarray(-6).equals(Buffer.from('Z\0\0\0\x05I'));
 
-it('a connection that is killed as it is greeted ends nothing but itself', async () => {
+it('a connection that is killed right after its start affects no other connection', async () => {
   const server = await startPostgres();
   let killed = 0;
   const proxy = createServer((client) => {

@@ -8,8 +8,8 @@ const database = useDatabase();
 const applied = () =>
   look(database.url, 'SELECT table_name, version, name FROM lastchunk_migrations ORDER BY 1, 2');
 
-describe('migrating', () => {
-  it('makes the table with its index, says what it did, and does nothing the second time', async () => {
+describe('a migration', () => {
+  it('creates the table with its index, reports that, and does nothing the second time', async () => {
     await using store = closing(postgres({ connectionString: database.url }));
     expect(await store.migrate()).toEqual({ version: 1, applied: ['messages'] });
     expect(await store.migrate()).toEqual({ version: 1, applied: [] });
@@ -28,7 +28,7 @@ describe('migrating', () => {
     ]);
   });
 
-  it('by eight pools at once makes one table', async () => {
+  it('by eight pools at once creates one table', async () => {
     const stores = Array.from({ length: 8 }, () =>
       postgres({ connectionString: database.url, migrate: true }),
     );
@@ -44,7 +44,7 @@ describe('migrating', () => {
     expect(await applied()).toHaveLength(1);
   });
 
-  it('is tried again at the next save when it failed, and every save until then keeps the cause', async () => {
+  it('that failed is repeated at the next save, and every save until then rejects with its error', async () => {
     await using store = closing(
       postgres({ connectionString: database.url, migrate: true, table: 'later.messages' }),
     );
@@ -58,7 +58,7 @@ describe('migrating', () => {
     ]);
   });
 
-  it('keeps tables of other names apart, whatever their letters', async () => {
+  it('creates a separate table for each name, with any letters', async () => {
     const tables = ['lastchunk_messages', 'Order', 'select', 'päge-1$'];
     for (const table of tables) {
       await using store = closing(
@@ -72,7 +72,7 @@ describe('migrating', () => {
     expect(await applied()).toHaveLength(tables.length);
   });
 
-  it('needs no right to create anything once the table is there', async () => {
+  it('needs no right to create anything once the table exists', async () => {
     await using owner = closing(postgres({ connectionString: database.url }));
     await owner.migrate();
     await look(database.url, 'CREATE ROLE writer LOGIN');
@@ -85,7 +85,7 @@ describe('migrating', () => {
     expect(await look(database.url, 'SELECT FROM lastchunk_messages')).toHaveLength(3);
   });
 
-  it('leaves a table alone that a newer version has changed', async () => {
+  it('does not change a table that a newer version has migrated', async () => {
     await using store = closing(postgres({ connectionString: database.url }));
     await store.migrate();
     await look(
@@ -95,7 +95,7 @@ describe('migrating', () => {
     expect(await store.migrate()).toEqual({ version: 99, applied: [] });
   });
 
-  it('that fails leaves nothing behind', async () => {
+  it('that fails creates nothing', async () => {
     await look(database.url, 'CREATE TABLE lastchunk_messages (id int)');
     await using store = closing(postgres({ connectionString: database.url }));
     await expect(store.migrate()).rejects.toMatchObject({ code: '42P07' });

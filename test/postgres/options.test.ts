@@ -73,13 +73,13 @@ describe('options', () => {
     'postgres://user@/db',
     'postgres://%2Fvar%2Frun/db',
     'postgres://user:a b@host/db',
-  ])('accept the address %s', async (connectionString) => {
+  ])('accept the URL %s', async (connectionString) => {
     const store = postgres({ connectionString });
     expect(store.pool()).toMatchObject({ max: 4 });
     await store.close();
   });
 
-  it('accept a database that is not there; saves reject and pings say no', async () => {
+  it('accept an unreachable database: saves reject, and ping() returns false', async () => {
     const store = postgres({ connectionString: url, migrate: true });
     await expect(store.save([])).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     expect(await store.ping()).toBe(false);
@@ -116,7 +116,7 @@ describe('a table name', () => {
 });
 
 describe('the package pg', () => {
-  it('may be handed in, as a default import and as a namespace', async () => {
+  it('may be passed as an option, as a default import and as a namespace', async () => {
     const namespace = await import('pg');
     expect(loadPg(pg, [])).toBe(pg);
     expect(loadPg(namespace, [])).toBe(pg);
@@ -125,11 +125,11 @@ describe('the package pg', () => {
     await postgres({ connectionString, pg: namespace }).close();
   });
 
-  it('is refused when it is something else', () => {
+  it('is refused if it is another module', () => {
     expect(() => loadPg({ Pool: class {} })).toThrow(/`pg` must be the module pg/);
   });
 
-  it('is named when it is not installed', () => {
+  it('is named in the error if it is not installed', () => {
     const elsewhere = pathToFileURL('/nowhere/lastchunk/postgres.js').href;
     expect(() => loadPg(undefined, [elsewhere])).toThrow(
       expect.objectContaining({
@@ -148,7 +148,7 @@ describe('the fingerprint of a store', () => {
     return store.fingerprint;
   };
 
-  it('is the same for one address, however it is given', () => {
+  it('is the same for one address in any form', () => {
     const parts = { host: '127.0.0.1', port: 1, user: 'other', password: 'p', database: 'db' };
     expect(of({ connection: parts })).toBe(of({ connectionString: url }));
     expect(of({ connectionString: url, maxConnections: 9 })).toBe(of({ connectionString: url }));
@@ -157,7 +157,7 @@ describe('the fingerprint of a store', () => {
     );
   });
 
-  it('tells databases, ports, hosts, tables and own SQL apart, and shows none of them', () => {
+  it('differs by database, port, host, table and own SQL, and contains none of them', () => {
     const base = { host: '127.0.0.1', port: 1, database: 'db' };
     const all = [
       of({ connection: base }),
@@ -171,7 +171,7 @@ describe('the fingerprint of a store', () => {
     for (const one of all) expect(one).toMatch(/^[0-9a-f]{16}$/);
   });
 
-  it('is unknown where the driver does not tell the address', () => {
+  it('is undefined if the driver does not show the address', () => {
     const narrow = { Pool: pg.Pool, Query: pg.Query };
     expect(of({ connectionString: url, pg: narrow })).toBeUndefined();
   });

@@ -57,12 +57,12 @@ describe('a save', () => {
     saved_at: expect.any(Date),
   };
 
-  it('keeps every field of a message that comes alone', async () => {
+  it('stores every field of a message that is saved alone', async () => {
     await store.save([full]);
     expect(await rows()).toEqual([expected]);
   });
 
-  it('keeps every field of messages that come together', async () => {
+  it('stores every field of messages that are saved together', async () => {
     const bare = aMessage({
       id: 'bare',
       conversationId: null,
@@ -83,12 +83,12 @@ describe('a save', () => {
     ]);
   });
 
-  it('of nothing does nothing', async () => {
+  it('of an empty batch does nothing', async () => {
     await store.save([]);
     expect(await rows()).toEqual([]);
   });
 
-  it('writes when the row changed last', async () => {
+  it('sets saved_at when the row changes', async () => {
     await store.save([aMessage({ id: 'a', streamId: 's', text: 'x' })]);
     const [before] = await rows('saved_at');
     await store.save([aMessage({ id: 'a', streamId: 's', text: 'longer' })]);
@@ -131,7 +131,7 @@ describe('the rank', () => {
       wins: true,
     },
     {
-      name: 'length counts characters, not their halves',
+      name: 'length counts code points, not surrogate halves',
       kept: { revision: 0, complete: false, text: 'abcd' },
       offered: { revision: 0, complete: false, text: '😀😀😀' },
       wins: false,
@@ -173,7 +173,7 @@ describe('the rank', () => {
     });
   }
 
-  it('lets the retry after a lost answer meet its own row', async () => {
+  it('a retry after a lost answer finds its own row', async () => {
     const messages = [aMessage(), aMessage(), aMessage()];
     await store.save(messages);
     await store.save(messages);
@@ -204,7 +204,7 @@ describe('an id that belongs to another stream', () => {
   ];
   const columns = 'id, stream_id, content, metadata';
 
-  it('is left alone; the message is saved under its stream id and reported', async () => {
+  it('stays with its owner; the message is saved under its stream id, and the conflict is reported', async () => {
     await store.save([owner]);
     await store.save([guest]);
     expect(await rows(columns)).toEqual(kept);
@@ -218,13 +218,13 @@ describe('an id that belongs to another stream', () => {
     expect(await rows('id')).toEqual([{ id: 'taken' }, { id: 'guest' }, { id: 'other' }]);
   });
 
-  it('is the first stream’s when two ask for it in one batch', async () => {
+  it('goes to the first of two streams in one batch', async () => {
     await store.save([owner, guest]);
     expect(await rows(columns)).toEqual(kept);
     expect(conflicts).toEqual([{ requestedId: 'taken', messageId: 'guest' }]);
   });
 
-  it('keeps the older owner when the new one stands first in the batch', async () => {
+  it('stays with its owner if the other stream comes first in the batch', async () => {
     await store.save([owner]);
     await store.save([guest, { ...owner, text: 'mine, and more' }]);
     expect(await rows('id, stream_id, content')).toEqual([
@@ -233,7 +233,7 @@ describe('an id that belongs to another stream', () => {
     ]);
   });
 
-  it('is reported once; a retry and a higher revision find the row by its stream', async () => {
+  it('is reported once; a retry and a higher revision find the row by its stream id', async () => {
     await store.save([owner]);
     await store.save([guest]);
     await store.save([guest]);
@@ -243,7 +243,7 @@ describe('an id that belongs to another stream', () => {
     expect(conflicts).toHaveLength(1);
   });
 
-  it('stays under the second id when the first becomes free', async () => {
+  it('does not change the second id of a row when the first becomes free', async () => {
     await store.save([owner]);
     await store.save([guest]);
     await look(database.url, "DELETE FROM lastchunk_messages WHERE id = 'taken'");
@@ -253,7 +253,7 @@ describe('an id that belongs to another stream', () => {
     ]);
   });
 
-  it('can even be the stream id of the message that has to give way', async () => {
+  it('can also be the stream id of the second message, which then gets a UUID', async () => {
     await store.save([owner]);
     await store.save([aMessage({ id: 'guest', streamId: 'squatter', text: 'squatting' })]);
     await store.save([guest]);
@@ -268,7 +268,7 @@ describe('an id that belongs to another stream', () => {
     expect(conflicts).toHaveLength(1);
   });
 
-  it('goes to one of many who ask at the same time, and all of them are kept', async () => {
+  it('goes to one of many streams that are saved at the same time, and all are stored', async () => {
     const others = Array.from({ length: 20 }, (_, index) =>
       aMessage({ id: 'taken', streamId: `stream ${index}`, text: `text ${index};` }),
     );
@@ -283,7 +283,7 @@ describe('an id that belongs to another stream', () => {
 });
 
 describe('the same stream under two ids', () => {
-  it('is one row when both are in one batch', async () => {
+  it('is one row if both are in one batch', async () => {
     await store.save([
       aMessage({ id: 'a', streamId: 's', text: 'short' }),
       aMessage({ id: 'b', streamId: 's', text: 'longer' }),
@@ -291,7 +291,7 @@ describe('the same stream under two ids', () => {
     expect(await rows('stream_id, content')).toEqual([{ stream_id: 's', content: 'longer' }]);
   });
 
-  it('is one row when both are saved at the same time, again and again', async () => {
+  it('is one row if both are saved at the same time, repeatedly', async () => {
     for (let round = 0; round < 20; round++) {
       const streamId = `s ${round}`;
       await Promise.all([
@@ -304,7 +304,7 @@ describe('the same stream under two ids', () => {
     expect(conflicts).toEqual([]);
   });
 
-  it('does not fail the batch it comes in', async () => {
+  it('does not fail its batch', async () => {
     await store.save([aMessage({ id: 'asked', streamId: 's', text: 'short' })]);
     await store.save([
       aMessage({ id: 'x' }),
@@ -337,7 +337,7 @@ describe('many batches at once', () => {
 });
 
 describe('a constraint of the app’s own', () => {
-  it('is the error that the save rejects with, with its SQLSTATE', async () => {
+  it('makes the save reject with its SQLSTATE', async () => {
     await store.save([]);
     await withClient(database.url, async (ask) => {
       await ask(
@@ -357,7 +357,7 @@ describe('a constraint of the app’s own', () => {
   });
 });
 
-describe('a row that the table does not take', () => {
+describe('a row that a trigger suppresses', () => {
   /** What a trigger does to rows of the table: `NULL` swallows a row without an error. */
   const trigger = async (when: string, body: string): Promise<void> => {
     await store.save([]);
@@ -369,7 +369,7 @@ describe('a row that the table does not take', () => {
   };
   const swallow = "IF NEW.content = 'secret' THEN RETURN NULL; END IF; RETURN NEW;";
 
-  it('rejects when a trigger swallows the insert, and says so', async () => {
+  it('rejects on insert, and names the cause', async () => {
     await trigger('BEFORE INSERT', swallow);
     const save = store.save([aMessage({ text: 'secret' })]);
     await expect(save).rejects.toThrow(/took no row .*trigger or a rule/);
@@ -378,7 +378,7 @@ describe('a row that the table does not take', () => {
     expect(await rows('id')).toEqual([]);
   });
 
-  it('rejects in a batch and leaves the others to be saved', async () => {
+  it('rejects its batch, and the others can be saved afterwards', async () => {
     await trigger('BEFORE INSERT', swallow);
     const others = [aMessage(), aMessage()];
     const swallowed = aMessage({ text: 'secret' });
@@ -387,7 +387,7 @@ describe('a row that the table does not take', () => {
     expect(await rows('content')).toEqual([{ content: 'Hello' }, { content: 'Hello' }]);
   });
 
-  it('rejects when a trigger swallows the update of a better version', async () => {
+  it('rejects on the update to a better version', async () => {
     const message = aMessage({ text: 'the beginning' });
     await store.save([message]);
     await trigger('BEFORE UPDATE', 'RETURN NULL;');
@@ -403,7 +403,7 @@ describe('a row that the table does not take', () => {
     expect(conflicts).toEqual([]);
   });
 
-  it('accepts a trigger that writes the row into a partition of its own', async () => {
+  it('is accepted if the trigger writes it into a partition', async () => {
     await store.save([]);
     await look(
       database.url,
@@ -424,7 +424,7 @@ describe('two streams of one answer', () => {
   it.each([
     ['the longer one comes last', [partial, whole]],
     ['the longer one comes first', [whole, partial]],
-  ])('are one row when %s', async (_name, [first, second]) => {
+  ])('are one row if %s', async (_name, [first, second]) => {
     await store.save([first ?? partial]);
     await store.save([second ?? partial]);
     await store.save([first ?? partial, aMessage({ id: 'x' })]);
@@ -436,7 +436,7 @@ describe('two streams of one answer', () => {
     expect(conflicts).toEqual([]);
   });
 
-  it('are one row in one batch', async () => {
+  it('are one row if both are in one batch', async () => {
     await store.save([partial, whole]);
     expect(await rows('stream_id, content')).toEqual([
       { stream_id: 'get', content: 'Hello, world' },
@@ -444,7 +444,7 @@ describe('two streams of one answer', () => {
     expect(conflicts).toEqual([]);
   });
 
-  it('are one row in batches with others', async () => {
+  it('are one row if they come in batches with others', async () => {
     await store.save([partial, aMessage({ id: 'x' })]);
     await store.save([whole, aMessage({ id: 'y' })]);
     await store.save([partial, aMessage({ id: 'z' })]);
@@ -471,7 +471,7 @@ describe('two streams of one answer', () => {
     expect(conflicts).toEqual([{ requestedId: 'answer', messageId: 'other' }]);
   });
 
-  it('keep what a later revision of the first one replaces', async () => {
+  it('are two rows after a revision of the first one that contradicts the second', async () => {
     await store.save([partial]);
     await store.save([whole]);
     const revised = { ...partial, revision: 1, text: 'Hell' };
@@ -482,7 +482,7 @@ describe('two streams of one answer', () => {
     ]);
   });
 
-  it('are one row, the longest, when several stores save them at the same time', async () => {
+  it('are one row, the longest, if several stores save them at the same time', async () => {
     const stores = [store, ...[1, 2].map(() => postgres({ connectionString: database.url }))];
     await store.save([]);
     const text = 'Hello, world, and all that is in it';

@@ -40,7 +40,7 @@ for (const [name, sql] of [
   ['a key has another type', 'ALTER COLUMN stream_id TYPE varchar(600)'],
   ['a number gets wider', 'ALTER COLUMN bytes TYPE numeric'],
 ] as const) {
-  test(`${name}: the next saves work at once`, async () => {
+  test(`${name}: the next saves succeed at once`, async () => {
     const guard = await createGuard();
     await settle(guard);
     await query(`ALTER TABLE lastchunk_messages ${sql}`);
@@ -51,7 +51,7 @@ for (const [name, sql] of [
   });
 }
 
-test('a table that is dropped and made again gets everything that was due meanwhile', async () => {
+test('a table that is dropped and recreated gets everything that was due in between', async () => {
   const guard = await createGuard();
   await settle(guard);
   await query('CREATE TABLE before AS SELECT * FROM lastchunk_messages');
@@ -66,7 +66,7 @@ test('a table that is dropped and made again gets everything that was due meanwh
   await allAreKept(guard);
 });
 
-test('a table that is replaced by another in one transaction is written to at once', async () => {
+test('a table that is replaced in one transaction is written to at once', async () => {
   const guard = await createGuard();
   await settle(guard);
   await query(`BEGIN;

@@ -82,8 +82,8 @@ function watchNames(): readonly unknown[] {
   return names;
 }
 
-describe('in traces a save has a name that stays', () => {
-  it.each(['passed on', 'own'] as const)('where the key of the server is %s', async (key) => {
+describe('the name of the save statement in traces', () => {
+  it.each(['passed on', 'own'] as const)('is constant for a server with the backend key %s', async (key) => {
     const store = open({ connectionString: through((await standIn(key)).port) });
     const names = watchNames();
     await store.save([aMessage({ text: 'a' })]);
@@ -93,7 +93,7 @@ describe('in traces a save has a name that stays', () => {
     expect(await texts()).toHaveLength(4);
   });
 
-  it('and none that another version, table or timeout shares in a session', async () => {
+  it('is different from the prepared statement in the session, which depends on version, table and timeout', async () => {
     const connections = connect(database.url);
     const run = (sql: string) => connections.run(sql, [], 'lastchunk_save_1');
     await run('SELECT 1 AS one');
@@ -107,14 +107,14 @@ describe('in traces a save has a name that stays', () => {
   });
 });
 
-describe('a connection straight to the server', () => {
+describe('a direct connection to the server', () => {
   it('keeps the timeout in its session, and plans a statement once', async () => {
     const connections = connect(database.url);
     for (const value of [1, 2, 3]) await connections.run('SELECT $1::int AS value', [value]);
     expect(await left(connections)).toEqual({ timeout: '1234ms', statements: 1 });
   });
 
-  it('is asked once, and then sends a save as one statement and nothing else', async () => {
+  it('is checked once, and then sends a save as one statement and nothing else', async () => {
     const tap = await standIn('passed on');
     const store = open({ connectionString: through(tap.port) });
     for (const text of ['a', 'b', 'c']) await store.save([aMessage({ text })]);
@@ -125,7 +125,7 @@ describe('a connection straight to the server', () => {
     expect(await texts()).toHaveLength(7);
   });
 
-  it('that ends is followed by one that is asked anew', async () => {
+  it('that ended is replaced by one that is checked anew', async () => {
     const connections = connect(database.url);
     await connections.run('SELECT 1', []);
     await expect(connections.run('SELECT 1 / $1::int', [0])).rejects.toMatchObject({
@@ -135,7 +135,7 @@ describe('a connection straight to the server', () => {
     expect(await left(connections)).toEqual({ timeout: '1234ms', statements: 1 });
   });
 
-  it('whose session was emptied costs one failure, and has the timeout again', async () => {
+  it('whose session was reset fails once, and then sets the timeout again', async () => {
     const connections = connect(database.url);
     const run = () => connections.run('SELECT current_setting($1)', ['statement_timeout']);
     await run();
@@ -146,7 +146,7 @@ describe('a connection straight to the server', () => {
     expect((await run()).rows).toEqual([{ current_setting: '1234ms' }]);
   });
 
-  it('to a server that has no answer to the question saves all the same', async () => {
+  it('to a server that refuses the check still saves', async () => {
     await withClient(database.url, async (ask) => {
       await ask('REVOKE EXECUTE ON FUNCTION pg_backend_pid() FROM PUBLIC');
       await ask('CREATE ROLE simple LOGIN');
@@ -159,8 +159,8 @@ describe('a connection straight to the server', () => {
   });
 });
 
-describe('a connection to something that lends sessions', () => {
-  it('sends the timeout with each statement, and leaves nothing', async () => {
+describe('a connection to a pooler in transaction mode', () => {
+  it('sends the timeout with each statement, and leaves nothing in the session', async () => {
     const pooler = await standIn('own');
     const connections = connect(through(pooler.port));
     const { rows } = await connections.run('SELECT current_setting($1)', ['statement_timeout']);
@@ -169,7 +169,7 @@ describe('a connection to something that lends sessions', () => {
     expect(pooler.trips.slice(0, 2)).toEqual(['PBDES', 'PBEPBDES']);
   });
 
-  it('saves whichever session it has next', async () => {
+  it('saves in any session that it gets next', async () => {
     const pooler = await standIn('own');
     const store = open({ connectionString: through(pooler.port) });
     await store.save([aMessage({ text: 'a' })]);
@@ -178,7 +178,7 @@ describe('a connection to something that lends sessions', () => {
     expect(await texts()).toEqual([{ content: 'a' }, { content: 'b' }]);
   });
 
-  it('and passes on a key costs one save that is tried again, and is found out', async () => {
+  it('that passes on the backend key fails one save, which is repeated, and is then recognised', async () => {
     const pooler = await standIn('passed on');
     const store = open({ connectionString: through(pooler.port) });
     await store.save([aMessage({ text: 'a' })]);
@@ -199,7 +199,7 @@ if (!present)
   console.warn('skipped: what is left in the sessions of PgBouncer (there is no program)');
 
 describe.runIf(present)('PgBouncer in transaction mode', () => {
-  it('has nothing left in any of its sessions', async () => {
+  it('nothing is left in any of its sessions', async () => {
     const pooled = await bouncer();
     const store = open({ connectionString: pooled, maxConnections: 4, statementTimeoutMs: 1234 });
     const batch = () => [aMessage(), aMessage()];
@@ -220,7 +220,7 @@ describe.runIf(present)('PgBouncer in transaction mode', () => {
   });
 });
 
-describe('a save that waits for a lock is ended by the server', () => {
+describe('the server ends a save that waits for a lock', () => {
   const ways: Record<string, () => Promise<string>> = {
     'straight to it': () => Promise.resolve(database.url),
     'behind a stand-in': async () => through((await standIn('own')).port),

@@ -39,8 +39,8 @@ describe('text', () => {
   });
 });
 
-describe('a key', () => {
-  it('of 512 bytes is kept', () => {
+describe('a key column', () => {
+  it('stores 512 bytes', () => {
     const id = 'é'.repeat(256);
     expect(toRow(aMessage({ id }))).toMatchObject({ id, metadata: null });
   });
@@ -50,7 +50,7 @@ describe('a key', () => {
     ['conversationId', 'conversation_id', 'fullConversationId'],
     ['role', 'role', 'fullRole'],
   ] as const)(
-    '%s that is longer is cut and hashed, and kept whole in metadata',
+    'stores a longer %s cut and hashed, and in full in metadata',
     (field, column, note) => {
       for (const long of ['x'.repeat(513), '😀'.repeat(3_000), `\ufeffé${'漢'.repeat(500)}`]) {
         const row = toRow(aMessage({ [field]: long, metadata: { a: 1 } }));
@@ -65,7 +65,7 @@ describe('a key', () => {
     },
   );
 
-  it('keeps two long ones apart that begin alike', () => {
+  it('stores different keys for two long ones with the same beginning', () => {
     const [one, other] = ['a', 'b'].map((end) => toRow(aMessage({ id: 'x'.repeat(600) + end })));
     expect(one?.id).not.toBe(other?.id);
   });
@@ -76,7 +76,7 @@ describe('metadata', () => {
   const metadataOf = (given: Partial<Message>): unknown =>
     JSON.parse(toRow(aMessage(given)).metadata ?? 'null');
 
-  it('over 64 KiB is dropped with a note, and what lastchunk found is kept', () => {
+  it('over 64 KiB is dropped with a note, and the fields of lastchunk are kept', () => {
     const fits = { a: 'x'.repeat(65_536 - 8), lastchunk: undefined };
     expect(metadataOf({ metadata: fits })).toEqual({ a: fits.a });
     expect(metadataOf({ metadata: { a: 'x'.repeat(65_536), lastchunk: ours } })).toEqual({
@@ -84,7 +84,7 @@ describe('metadata', () => {
     });
   });
 
-  it('gives way to a long id, and both to the bound', () => {
+  it('is dropped in favour of a long id, and both if they exceed the limit', () => {
     const id = 'i'.repeat(40_000);
     expect(metadataOf({ id, metadata: { a: 'x'.repeat(30_000), lastchunk: ours } })).toEqual({
       lastchunk: { ...ours, fullId: id, metadataDroppedBytes: expect.any(Number) },
@@ -95,7 +95,7 @@ describe('metadata', () => {
   });
 });
 
-describe('JSON', () => {
+describe('JSON for jsonb', () => {
   const circular: Record<string, unknown> = { name: 'c' };
   circular['self'] = circular;
   const shared = { once: 1 };
@@ -136,7 +136,7 @@ describe('JSON', () => {
       JSON.parse('{"__proto__": "\\u0000"}'),
       JSON.parse('{"__proto__": "\ufffd"}'),
     ],
-  ])('%s becomes something that jsonb takes', (_, value, stored) => {
+  ])('replaces or omits %s as jsonb requires', (_, value, stored) => {
     expect(JSON.parse(jsonbText(value).json)).toEqual(stored);
   });
 
@@ -146,7 +146,7 @@ describe('JSON', () => {
     expect(replaced).toBe(4);
   });
 
-  it('keeps 256 levels and cuts what is deeper, whoever could still parse it', () => {
+  it('keeps 256 levels of nesting and cuts deeper ones', () => {
     const nest = (levels: number) => '{"a":['.repeat(levels / 2) + ']}'.repeat(levels / 2);
     const brackets = JSON.stringify('[{'.repeat(1_000));
     expect(jsonbText(JSON.parse(nest(256))).json).toBe(nest(256));
@@ -159,7 +159,7 @@ describe('JSON', () => {
   });
 });
 
-describe('in PostgreSQL', () => {
+describe('stored in PostgreSQL', () => {
   let server: TestPostgres;
   let store: PostgresStore;
   beforeAll(async () => {
@@ -177,7 +177,7 @@ describe('in PostgreSQL', () => {
     await server.remove();
   });
 
-  it('refuses no message, for any content from a client, an app or an upstream', async () => {
+  it('no message is refused, for any content from a client, an app or an upstream', async () => {
     const random = seeded(20_260_102);
     const messages = Array.from({ length: 600 }, (_, index) => anyMessage(random, index));
     for (let at = 0; at < messages.length;) {

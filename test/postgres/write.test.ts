@@ -28,8 +28,8 @@ const insert: WriteMessages = async (client, messages) => {
 };
 const answers = () => look(database.url, 'SELECT id, content FROM answers ORDER BY id');
 
-describe('the app’s own SQL', () => {
-  it('writes into its own table, by the rank it was given as SQL', async () => {
+describe('write() of the app', () => {
+  it('writes into its own table, with the SQL of the rank that it receives', async () => {
     const store = postgres({ connectionString: database.url, write: insert });
     await store.save([aMessage({ id: 'a', streamId: 's', text: 'whole' })]);
     await store.save([
@@ -40,7 +40,7 @@ describe('the app’s own SQL', () => {
     await store.close();
   });
 
-  it('is rolled back as a whole when it rejects, and its error comes out as it was', async () => {
+  it('is rolled back completely when it rejects, and its error is passed on unchanged', async () => {
     const store = postgres({
       connectionString: database.url,
       write: async (client, messages) => {
@@ -59,7 +59,7 @@ describe('the app’s own SQL', () => {
     await Promise.all([store.close(), refusing.close()]);
   });
 
-  it('never meets a transaction that another save left open', async () => {
+  it('never runs in a transaction that another save left open', async () => {
     const store = postgres({
       connectionString: database.url,
       maxConnections: 1,
@@ -74,7 +74,7 @@ describe('the app’s own SQL', () => {
     await store.close();
   });
 
-  it('gets messages that are storable, each id once and in order', async () => {
+  it('receives storable messages, each id once and in order', async () => {
     const seen: (readonly StorableMessage[])[] = [];
     const conflicts: IdConflict[] = [];
     const store = postgres({
@@ -116,8 +116,8 @@ describe('the app’s own SQL', () => {
   });
 });
 
-describe('a client that shows no protocol, as the bindings of libpq', () => {
-  it('takes three round trips to the same result', async () => {
+describe('a driver that does not expose its protocol, as the bindings of libpq', () => {
+  it('needs three round trips for the same result', async () => {
     const settings = checkOptions({ connectionString: database.url, statementTimeoutMs: 4321 });
     // True: our types describe a part of what pg has. The pool lends real clients, less their connection.
     const native = { Pool: NarrowPool, Query: pg.Query } as unknown as PgModule;

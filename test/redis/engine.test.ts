@@ -60,7 +60,7 @@ const keys = async (): Promise<readonly string[]> =>
   ((await server.ask('KEYS', '*')) as string[]).toSorted();
 
 describe.runIf(present)('the relay in Redis', () => {
-  it('asks once for each call, and says a script again that the engine has forgotten', async () => {
+  it('needs one command for each call, and sends a script again that the engine has evicted', async () => {
     const relay = open();
     await relay.exchange(OPENED);
     await server.ask('CONFIG', 'RESETSTAT');
@@ -73,7 +73,7 @@ describe.runIf(present)('the relay in Redis', () => {
     expect(await stats()).toContain('cmdstat_eval:calls=1,');
   });
 
-  it('leaves nothing behind of streams that are purged, and lets all text expire by itself', async () => {
+  it('keeps no key of a purged stream, and gives every body an expiry', async () => {
     const relay = open();
     await relay.exchange(OPENED);
     expect(await server.ask('PTTL', '{lastchunk}:body:s')).toBe(-1);
@@ -93,7 +93,7 @@ describe.runIf(present)('the relay in Redis', () => {
     expect(await keys()).toEqual(rest);
   });
 
-  it('is told anew where a failover has lost what it had acknowledged', async () => {
+  it('gets all streams again if a failover has lost acknowledged writes', async () => {
     const relay = open();
     await relay.exchange(OPENED);
     const dumped = new Map<string, unknown>();
@@ -110,7 +110,7 @@ describe.runIf(present)('the relay in Redis', () => {
     expect(again.lengths.get('s')).toBe(5);
   });
 
-  it('keeps what lies under one prefix from every other, whatever prefix the client has', async () => {
+  it('separates the keys of prefixes, whatever keyPrefix the client has', async () => {
     const client = new Redis({ port: server.port, lazyConnect: true, keyPrefix: 'app:' });
     const one = open({ client, prefix: 'one' });
     await one.exchange(OPENED);
@@ -119,7 +119,7 @@ describe.runIf(present)('the relay in Redis', () => {
     expect((await keys()).every((key) => key.startsWith('{one}:'))).toBe(true);
   });
 
-  it('refuses keys of another version, and keys that are not its own, in words', async () => {
+  it('reports keys of another version, and keys of another program', async () => {
     const relay = open();
     await server.ask('SET', '{lastchunk}:version', '2');
     await expect(relay.exchange(OPENED)).rejects.toThrow('another version of lastchunk');
@@ -130,7 +130,7 @@ describe.runIf(present)('the relay in Redis', () => {
     expect(await keys()).toEqual(['{lastchunk}:leases']);
   });
 
-  it('says what is wrong with the engine, and nothing of what users wrote', async () => {
+  it('reports the fault of the engine, without any text of users', async () => {
     const relay = open({ commandTimeoutMs: 1_500, connectTimeoutMs: 1_500 });
     await relay.exchange(OPENED);
     const secret = {
@@ -171,7 +171,7 @@ describe.runIf(present)('the relay in Redis', () => {
     );
   });
 
-  it('keeps nothing in a queue while the engine does not answer', async () => {
+  it('queues no commands while the engine does not answer', async () => {
     const relay = open({ commandTimeoutMs: 50 });
     await until('it answers in time', () => relay.exchange(OPENED).catch(() => false));
     server.pause();
@@ -187,7 +187,7 @@ describe.runIf(present)('the relay in Redis', () => {
     expect(clients.length).toBeLessThanOrEqual(3);
   });
 
-  it('leaves the client of the app alone', async () => {
+  it('does not change or close the client of the app', async () => {
     const client = new Redis({ port: server.port, db: 3 });
     onTestFinished(() => client.disconnect());
     const relay = open({ client });
@@ -217,7 +217,7 @@ describe.runIf(present)('a cluster', () => {
   it.each([
     ['ioredis', () => new Cluster([{ host: '127.0.0.1', port: node.port }], { lazyConnect: true })],
     ['redis', () => createCluster({ rootNodes: [{ url: `redis://127.0.0.1:${node.port}` }] })],
-  ])('has all keys of a relay in one slot, by the client of %s', async (_, client) => {
+  ])('has all keys of a relay in one slot, with the client %s', async (_, client) => {
     await node.ask('FLUSHALL');
     const relay = open({ client: client() });
     expect((await relay.exchange(OPENED)).isHeld).toBe(true);

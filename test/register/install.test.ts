@@ -17,17 +17,17 @@ it.each([
   ['22.15.0', NEWEST],
   ['24.0.0', NEWEST],
   ['26.1.0', NEWEST],
-])('on Node %s is %s', (node, command) => {
+])('the install command on Node %s is %s', (node, command) => {
   expect(installCommand(NAMES, node)).toBe(command);
 });
 
-it('is what the page says', async () => {
+it('docs/opentelemetry.md has the same install commands', async () => {
   const page = await readFile(join(ROOT, 'docs/opentelemetry.md'), 'utf8');
   expect(page).toContain(`${NEWEST}\n`);
   expect(page).toContain(`${PINNED}\n`);
 });
 
-it('names versions that the tests run with', async () => {
+it('the install command names the versions that the tests use', async () => {
   const text = await readFile(join(ROOT, 'package.json'), 'utf8');
   for (const name of NAMES) expect(text).toMatch(new RegExp(`"${name}": "\\^0\\.223\\.`));
 });

@@ -99,7 +99,7 @@ describe.each([
     ['/around/7', '/around/:id'],
     ['/above/7', '/above/:id'],
   ] as const)(
-    'calls of a handler at %s are below its stream, whenever they are made',
+    'has the calls of a handler at %s below its stream, whenever they are made',
     (path, route) => {
       const all = inTrace(path);
       const stream = all.find(({ name }) => name === `stream ${route}`);
@@ -111,14 +111,14 @@ describe.each([
     },
   );
 
-  it('calls of a handler whose response is no stream are below it', () => {
+  it('has the calls of a handler below its span if its response is not a stream', () => {
     const all = inTrace('/plain');
     const [call] = all.filter(({ kind }) => kind === CLIENT);
     expect(above(call)[0]).toBe('handler /plain');
     expect(all.filter(({ name }) => name.startsWith('stream'))).toEqual([]);
   });
 
-  it('a handler that calls nobody and answers without a stream has no span of ours', () => {
+  it('has no span of lastchunk for a handler without calls and without a stream', () => {
     expect(inTrace('/quiet').map(({ name }) => name)).not.toContain('handler /quiet');
     expect(inTrace('/quiet').length).toBeGreaterThan(0);
   });

@@ -40,7 +40,7 @@ const server = app.listen(0, () => {
 });
 `;
 
-it('traces streams and saves, and takes noise for noise', async () => {
+it('an SDK of the app traces streams and saves, and records no error for noise', async () => {
   const page = await readFile(join(ROOT, 'docs/opentelemetry.md'), 'utf8');
   const example = /```js\n\/\/ sdk\.mjs\n(?<code>.*?)```/s.exec(page)?.groups?.['code'] ?? '';
   const packages = [...example.matchAll(/from '(@opentelemetry\/[^']+)'/g)].map(([, name]) => name);

@@ -6,7 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { createAppFolder } from '../support/package.ts';
 import { startApp } from './running.ts';
 
-it('loads the SDK beside lastchunk, and not one in the working directory', async () => {
+it('the SDK is loaded from beside lastchunk, not from the working directory', async () => {
   const packages = ['api', 'sdk-node', 'instrumentation-http'].map(
     (one) => `@opentelemetry/${one}`,
   );

@@ -77,7 +77,7 @@ const rows = (): Promise<unknown> =>
 describe.each([{ protocol: 'http/json' }, { protocol: 'http/protobuf' }])(
   'over OTLP as $protocol',
   ({ protocol }) => {
-    it('a whole answer is a stream below its request, and its save and the database below that', async () => {
+    it('a whole answer is a stream span below its request, with its save and the database below that', async () => {
       const receiver = await collector();
       const app = start(receiver, { ...AT_ONCE, OTEL_EXPORTER_OTLP_PROTOCOL: protocol });
       expect(await ask(app, '/chat/whole')).toContain('[DONE]');
@@ -107,7 +107,7 @@ describe.each([{ protocol: 'http/json' }, { protocol: 'http/protobuf' }])(
       expect(server.attributes).not.toHaveProperty('lastchunk.outcome');
     });
 
-    it('a client that left is said by the span of its request, which is no error', async () => {
+    it('a client that left is recorded on the span of its request, which is not an error', async () => {
       const receiver = await collector();
       const app = start(receiver, { ...AT_ONCE, OTEL_EXPORTER_OTLP_PROTOCOL: protocol });
       const leave = new AbortController();
@@ -129,7 +129,7 @@ describe.each([{ protocol: 'http/json' }, { protocol: 'http/protobuf' }])(
   },
 );
 
-it('an upstream call that was aborted because its client left is no error', async () => {
+it('an upstream call that was aborted because its client left is not an error', async () => {
   const receiver = await collector();
   const app = start(receiver, AT_ONCE);
   const leave = new AbortController();
@@ -142,8 +142,8 @@ it('an upstream call that was aborted because its client left is no error', asyn
   expect(call.attributes).not.toHaveProperty('error.type');
 });
 
-describe('by its environment', () => {
-  it('the SDK is off, and needs not even be there', async () => {
+describe('by an environment variable', () => {
+  it('the SDK is off, and does not have to be installed', async () => {
     const bare = await appFolder(['@opentelemetry/api']);
     const receiver = await collector();
     const app = start(receiver, { OTEL_SDK_DISABLED: 'True', DEADLINE_MS: '5000' }, bare);
@@ -154,7 +154,7 @@ describe('by its environment', () => {
     expect(await rows()).toEqual([{ content: 'one two', outcome: 'completed' }]);
   });
 
-  it('spans are off and metrics are not', async () => {
+  it('spans are off and metrics are on', async () => {
     const receiver = await collector();
     const app = start(receiver, { ...AT_ONCE, OTEL_TRACES_EXPORTER: 'none' });
     await ask(app, '/chat/metrics');
@@ -164,7 +164,7 @@ describe('by its environment', () => {
     expect([...receiver.contentTypes.keys()]).toEqual(['/v1/metrics']);
   });
 
-  it('nothing is sampled, and everything else is as ever', async () => {
+  it('no span is sampled, and answers and saves are unchanged', async () => {
     const receiver = await collector();
     const app = start(receiver, {
       ...AT_ONCE,
@@ -180,7 +180,7 @@ describe('by its environment', () => {
 });
 
 describe('without lastchunk/register', () => {
-  it('an SDK that is started after lastchunk() gets its metrics, and one that is shut down disturbs nobody', async () => {
+  it('an SDK that is started after lastchunk() gets its metrics, and an answer after its shutdown is saved', async () => {
     const receiver = await collector();
     const app = startApp(
       full.path,
@@ -203,7 +203,7 @@ describe('without lastchunk/register', () => {
     expect(receiver.spans).toHaveLength(length);
   });
 
-  it('and without an SDK the app is as ever', async () => {
+  it('and without an SDK an app works as usual', async () => {
     const app = startApp(full.path, { DATABASE_URL: url, DEADLINE_MS: '5000' }, []);
     expect(await ask(app, '/chat/alone')).toContain('[DONE]');
     app.kill('SIGTERM');
@@ -212,8 +212,8 @@ describe('without lastchunk/register', () => {
   });
 });
 
-describe('at the end', () => {
-  it('an app that closes sends what its last save was', async () => {
+describe('at the end of the process', () => {
+  it('an app that calls close() exports its last save', async () => {
     const receiver = await collector();
     const app = start(receiver, { ...AT_THE_END, DEADLINE_MS: '10000' });
     await ask(app, '/chat/last');
@@ -223,7 +223,7 @@ describe('at the end', () => {
     expect(receiver.metrics.join()).toContain('lastchunk.saves');
   });
 
-  it('a collector that hangs costs no message of two hundred live streams', async () => {
+  it('a collector that hangs loses no message of two hundred live streams', async () => {
     const receiver = await collector({ hangs: true });
     const app = start(receiver, { ...AT_THE_END, DEADLINE_MS: '4000' });
     const address = await app.url;
@@ -241,7 +241,7 @@ describe('at the end', () => {
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'an app that leaves %s to Node is ended by it, after its spans were sent',
+    'an app without a handler for %s is ended by it, after its spans were sent',
     async (signal) => {
       const receiver = await collector();
       const app = start(receiver, AT_THE_END);
@@ -252,7 +252,7 @@ describe('at the end', () => {
     },
   );
 
-  it('a collector that hangs does not keep it alive', async () => {
+  it('a collector that hangs does not keep the app alive', async () => {
     const receiver = await collector({ hangs: true });
     const app = start(receiver, AT_THE_END);
     await ask(app, '/chat/hung');
@@ -261,7 +261,7 @@ describe('at the end', () => {
     expect([...receiver.contentTypes.keys()]).toContain('/v1/traces');
   });
 
-  it('an app that runs out of work sends what it has', async () => {
+  it('an app that runs out of work exports its spans', async () => {
     const receiver = await collector();
     const app = startApp(full.path, {
       OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
@@ -274,8 +274,8 @@ describe('at the end', () => {
   });
 });
 
-describe('what is not installed', () => {
-  it('is named, with the command that installs it', async () => {
+describe('a package that is not installed', () => {
+  it('is named, with its install command', async () => {
     const bare = await appFolder(['@opentelemetry/api']);
     const { code, stderr } = await startApp(bare, {}).end();
     expect(code).toBe(1);
@@ -284,7 +284,7 @@ describe('what is not installed', () => {
     expect(stderr).toContain(installCommand(names, process.versions.node));
   });
 
-  it('is not missed where it is optional', async () => {
+  it('is not reported if it is optional', async () => {
     const lean = await appFolder(OTEL);
     const receiver = await collector();
     const app = start(receiver, AT_ONCE, lean);
@@ -296,7 +296,7 @@ describe('what is not installed', () => {
   });
 });
 
-it('says so when lastchunk has a copy of the API that the SDK does not know', async () => {
+it('a second copy of the API that the SDK does not use is reported', async () => {
   const folder = await appFolder(OTEL);
   await nestNewerApi(folder);
   const receiver = await collector();

@@ -84,7 +84,7 @@ async function open(env: Readonly<Record<string, string>>, flags: readonly strin
   return { app, receiver };
 }
 
-it('a guarded stream has three spans: its request, itself and its save, however it ends', async () => {
+it('a guarded stream has three spans: of its request, of itself and of its save, however it ends', async () => {
   const { app, receiver } = await open({});
   await askBoth(app);
   await expectUnharmed(app);
@@ -98,7 +98,7 @@ it('a guarded stream has three spans: its request, itself and its save, however 
   expect(new Set(kept)).toEqual(new Set(traceIds));
 });
 
-describe('streams are whole, saved and silent', () => {
+describe('streams are whole and saved, and nothing is printed,', () => {
   it('without an SDK', async () => {
     const { app } = await open({}, []);
     await askBoth(app);
@@ -106,7 +106,7 @@ describe('streams are whole, saved and silent', () => {
     expect((await rows()).map(({ trace_id }) => trace_id)).toEqual([null, null]);
   });
 
-  it('below a request that was sampled out', async () => {
+  it('below a request that is not sampled', async () => {
     const { app, receiver } = await open({});
     await askBoth(app, UNSAMPLED);
     await expectUnharmed(app);
@@ -116,7 +116,7 @@ describe('streams are whole, saved and silent', () => {
     expect((await rows()).map(({ trace_id }) => trace_id)).toEqual([traceId, traceId]);
   });
 
-  it('under an SDK that is shut down in the middle of them', async () => {
+  it('under an SDK that is shut down during the streams', async () => {
     const { app, receiver } = await open({ SDK_LATE: 'true' }, []);
     const address = await app.url;
     const ask = (path: string) => fetch(address + path, { method: 'POST' });

@@ -29,7 +29,7 @@ const asked = ({ relay }: Shared, before: number) =>
 const HELLO = chatChunk({ content: 'hello' });
 
 describe('with `ahead`', () => {
-  it('bytes leave when the engine has them, at once and not when a flush is due', async () => {
+  it('bytes are sent when the engine has them, at once and not at the next flush', async () => {
     const { shared, client, talk } = await begin();
     shared.relay.hold();
     let called = false;
@@ -43,7 +43,7 @@ describe('with `ahead`', () => {
     expect(shared.relay.bodyOf(talk.streamId)).toBe(HELLO);
   });
 
-  it('what is written meanwhile goes with the next exchange, one at a time', async () => {
+  it('chunks written meanwhile are in the next exchange, and only one exchange runs at a time', async () => {
     const { shared, client, talk } = await begin();
     const before = shared.relay.exchanges.length;
     const words = Array.from({ length: 200 }, (_, n) => chatChunk({ content: ` ${n}` }));
@@ -57,7 +57,7 @@ describe('with `ahead`', () => {
     expect(shared.relay.exchanges.length - before).toBeLessThan(words.length);
   });
 
-  it('a buffer that its handler uses again is sent as it was', async () => {
+  it('a buffer that its handler reuses is sent with its original content', async () => {
     const { client, talk } = await begin();
     const buffer = Buffer.alloc(HELLO.length);
     for (const letter of 'abcdefgh') {
@@ -71,7 +71,7 @@ describe('with `ahead`', () => {
     expect(body.toString()).toContain('hhhhh');
   });
 
-  it('a response that is destroyed has sent what was written before', async () => {
+  it('a response that is destroyed first sends what was written before', async () => {
     const { shared, client, talk } = await begin();
     shared.relay.hold();
     talk.res.write(HELLO);
@@ -83,7 +83,7 @@ describe('with `ahead`', () => {
     expect(reply.body.toString()).toBe(HELLO);
   });
 
-  it('a client that leaves meanwhile leaves nothing behind, and the message is saved', async () => {
+  it('a client that leaves meanwhile is detached, and the message is saved', async () => {
     const { shared, here, client, talk } = await begin();
     shared.relay.hold();
     talk.res.write(HELLO);
@@ -108,7 +108,7 @@ describe('with `ahead`', () => {
     await reader.sees('hello');
   });
 
-  it('streams go on while the engine is away, which is counted, and wait again when it is back', async () => {
+  it('streams continue while the engine is unavailable, which is counted, and wait again when it is back', async () => {
     const { shared, here, client, talk } = await begin();
     shared.relay.fail(new Error('away'));
     talk.res.write(HELLO);
@@ -129,7 +129,7 @@ describe('with `ahead`', () => {
     await client.sees('more');
   });
 
-  it('an engine that says nothing holds no stream for longer than 2 s', async () => {
+  it('an engine that does not answer holds no stream for longer than 2 s', async () => {
     const { shared, here, client, talk } = await begin();
     shared.relay.hold();
     talk.res.write(HELLO);
@@ -140,7 +140,7 @@ describe('with `ahead`', () => {
     shared.relay.answer();
   });
 
-  it('an engine that says nothing holds up one wait, and no later one until an exchange succeeds', async () => {
+  it('an engine that does not answer holds up one wait, and no later one until an exchange succeeds', async () => {
     const clock = createTestClock();
     // All of a stream that is asked for.
     const stream = { hasEveryByte: false } as RelayedStream;
@@ -161,7 +161,7 @@ describe('with `ahead`', () => {
     expect(first()).toBeInstanceOf(Promise);
   });
 
-  it('an instance whose lease was lost tells its streams anew before they go on', async () => {
+  it('an instance whose lease was lost sends its streams again before they continue', async () => {
     const { shared, client, talk } = await begin();
     talk.res.write(HELLO);
     await client.sees('hello');
@@ -174,7 +174,7 @@ describe('with `ahead`', () => {
     expect(shared.relay.bodyOf(talk.streamId)).toContain('again');
   });
 
-  it('pipelined responses come in order', async () => {
+  it('pipelined responses are sent in order', async () => {
     const { here } = await begin();
     const socket = connect(here.server.port, 'localhost');
     let got = '';

@@ -45,7 +45,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
     });
 
     describe('exchange', () => {
-      it('takes parts, and gives them back from any offset', async () => {
+      it('stores parts, and returns them from any offset', async () => {
         await owner.opens('s');
         await owner.writes('s', 0, 'hello ');
         await owner.writes('s', 6, 'wörld');
@@ -56,14 +56,14 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.reads('s', 400)).length).toBe(0);
       });
 
-      it('keeps bytes that are no text', async () => {
+      it('stores bytes that are not text', async () => {
         const bytes = Uint8Array.from({ length: 256 }, (_, value) => value);
         await owner.opens('s');
         await owner.tell({ parts: [{ streamId: 's', at: 0, body: bytes }] });
         expect([...(await other.reads('s', 0))]).toEqual([...bytes]);
       });
 
-      it('takes a batch that it has taken before', async () => {
+      it('accepts a batch that it has already stored', async () => {
         await owner.opens('s');
         await owner.writes('s', 0, 'hello');
         await owner.writes('s', 0, 'hello');
@@ -72,7 +72,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.reads('s', 0)).toString()).toBe('hello world');
       });
 
-      it('gives nothing behind a gap, and all of it to an owner that fills it', async () => {
+      it('returns nothing behind a gap, and everything to an owner that fills it', async () => {
         await owner.opens('s');
         await owner.writes('s', 0, 'hello');
         const answer = await owner.writes('s', 9, 'late');
@@ -87,7 +87,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.reads('s', 0)).toString()).toBe('hello is late');
       });
 
-      it('says how much is there of a stream that is opened again', async () => {
+      it('returns the stored length of a stream that is opened again', async () => {
         expect((await owner.opens('s')).lengths.get('s')).toBe(0);
         await owner.writes('s', 0, 'hello');
         await owner.writes('s', 5, ' world');
@@ -95,7 +95,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await owner.opens('t', 'with this')).lengths.get('t')).toBe(9);
       });
 
-      it('takes openings, parts and states of several streams at once', async () => {
+      it('accepts openings, parts and states of several streams at once', async () => {
         const ids = Array.from({ length: 50 }, (_, index) => `s${index}`);
         const bytes = (id: string): Uint8Array => Buffer.from(`body of ${id}`);
         await owner.tell({
@@ -115,14 +115,14 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.relay.find({ streamId: 's17' }))?.head).toBe('head of s17');
       });
 
-      it('takes nothing of an instance that never registered', async () => {
+      it('accepts nothing from an instance that never registered', async () => {
         const stranger = new Instance(engine.connect(), 'stranger');
         const answer = await stranger.opens('s', 'hello');
         expect(answer.isHeld).toBe(false);
         expect(await other.relay.find({ streamId: 's' })).toBeUndefined();
       });
 
-      it('changes nothing of a stream that another instance has', async () => {
+      it('changes nothing of a stream that another instance owns', async () => {
         await owner.opens('s', 'hello');
         await other.tell({
           parts: [{ streamId: 's', at: 5, body: Buffer.from(' forged') }],
@@ -133,7 +133,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.relay.find({ streamId: 's' }))?.end).toBeNull();
       });
 
-      it('takes ids and texts that mean something to an engine for what they are', async () => {
+      it('treats ids and texts with syntax of the engine as plain data', async () => {
         const ids = [
           "a'; DROP TABLE x; --",
           '{a}:b',
@@ -161,7 +161,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.reads('{a}:b', 0)).length).toBeGreaterThan(0);
       });
 
-      it('keeps the order of streams, and no lease, by the clocks of instances', async () => {
+      it('orders streams by the clocks of instances, but not leases', async () => {
         const starts = [0, 4_102_444_800_000, 8.64e15];
         for (const [n, startedAtMs] of starts.entries()) {
           await owner.tell({
@@ -177,7 +177,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect(await other.relay.claim(other.name, RETAIN_MS)).toEqual([]);
       });
 
-      it('tells an instance which of its streams others follow', async () => {
+      it('returns to an instance which of its streams others follow', async () => {
         await owner.opens('s');
         await other.tell({ following: ['s', 'unknown'] });
         expect((await owner.tell({})).followed).toContain('s');
@@ -187,7 +187,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
     });
 
     describe('read', () => {
-      it('gives nothing to readers that is held, and all of it to whoever asks for that', async () => {
+      it('returns held bytes only to callers that ask for them', async () => {
         await owner.opens('s');
         await owner.tell({
           parts: [{ streamId: 's', at: 0, body: Buffer.from('hello done') }],
@@ -203,7 +203,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.reads('s', 6)).toString()).toBe('done');
       });
 
-      it('gives no more than was asked for, and goes on from there', async () => {
+      it('returns at most maxBytes, and continues from there', async () => {
         await owner.opens('s');
         for (let at = 0; at < 100; at += 10) await owner.writes('s', at, '0123456789');
         let seen = '';
@@ -217,7 +217,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect(seen).toBe('0123456789'.repeat(10));
       });
 
-      it('answers each position in order, also twice the same and one that is unknown', async () => {
+      it('answers each position in order, repeated and unknown ones included', async () => {
         await owner.opens('s', 'hello');
         const positions = ['s', 'nobody', 's'].map((streamId) => ({ streamId, offset: 1 }));
         const tails = await other.relay.read(positions, { maxBytes: 100, withHeld: false });
@@ -227,7 +227,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
       });
 
       it.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 60])(
-        'refuses an offset that is none: %s',
+        'refuses an invalid offset: %s',
         async (offset) => {
           await owner.opens('s', 'hello');
           await expect(other.reads('s', offset)).rejects.toBeInstanceOf(RangeError);
@@ -237,7 +237,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
       );
 
       it.each(['', 'nobody', '\0', 'half \ud800', 'very long'])(
-        'knows no stream by an id that nobody has: %j',
+        'finds no stream by an unknown id: %j',
         async (id) => {
           const streamId = id === 'very long' ? id.repeat(5_000) : id;
           await owner.opens('s', 'hello');
@@ -249,7 +249,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         },
       );
 
-      it('tells the end with the body', async () => {
+      it('returns the end with the body', async () => {
         await owner.opens('s', 'hello');
         const reading = { maxBytes: 100, withHeld: false };
         const position = { streamId: 's', offset: 0 };
@@ -260,7 +260,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
     });
 
     describe('find', () => {
-      it('knows a stream by its id, live and after its end', async () => {
+      it('finds a stream by its id, live and after its end', async () => {
         await owner.opens('s');
         await owner.tell({ states: [{ ...stateOf('s'), conversationId: 'c' }] });
         const expected = { streamId: 's', conversationId: 'c', head: 'head of s', end: null };
@@ -270,7 +270,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect(await other.relay.find({ streamId: 'S' })).toBeUndefined();
       });
 
-      it('knows the newest stream of a conversation that has no end', async () => {
+      it('finds the newest stream of a conversation that has no end', async () => {
         const found = async (): Promise<string | undefined> =>
           (await other.relay.find({ conversationId: 'c' }))?.streamId;
         expect(await found()).toBeUndefined();
@@ -288,7 +288,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect(await found()).toBe('older');
       });
 
-      it('forgets a stream whose time is over, and purge deletes it once it is settled', async () => {
+      it('does not find a stream after its retention, and purge deletes it once it is settled', async () => {
         await owner.opens('s', 'hello');
         await owner.opens('live', 'hello');
         await owner.tell({ states: [{ ...stateOf('s'), end: END }] });
@@ -301,7 +301,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.reads('live', 0)).toString()).toBe('hello');
       });
 
-      it('gives whoever asks for what is held a body that is retained no longer, until it is purged', async () => {
+      it('returns a body after its retention only to callers that ask for held bytes, until it is purged', async () => {
         await owner.opens('s', 'hello');
         await owner.tell({ states: [{ ...stateOf('s'), heldFrom: 2, end: END }] });
         await engine.forget();
@@ -315,7 +315,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect(await other.relay.read([position], held)).toEqual([undefined]);
       });
 
-      it('forgets a conversation that is purged', async () => {
+      it('does not find a conversation that is purged', async () => {
         await owner.opens('s', 'hello');
         await owner.opens('t', 'hello');
         await owner.tell({ states: [{ ...stateOf('s'), conversationId: 'c' }] });
@@ -327,7 +327,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
     });
 
     describe('command', () => {
-      it('reaches the owner, and is told until the stream has an end', async () => {
+      it('reaches the owner, and is returned until the stream has an end', async () => {
         await owner.opens('s');
         expect(await other.relay.command('s')).toBe(true);
         expect((await other.tell({})).stops).toEqual([]);
@@ -347,8 +347,8 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
       });
     });
 
-    describe('an engine that is out of order', () => {
-      it('rejects exchanges in time, and has lost nothing when it is back', async () => {
+    describe('a faulty engine', () => {
+      it('rejects exchanges in time, and has lost nothing when it works again', async () => {
         await owner.opens('s', 'hello');
         let expected = 'hello';
         for (const { name, begin, end } of engine.faults) {
@@ -371,13 +371,13 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
     });
 
     describe('claim', () => {
-      it('gives nothing while every lease is held', async () => {
+      it('returns nothing while every lease is held', async () => {
         await owner.opens('s', 'hello');
         expect((await other.tell({})).hasExpired).toBe(false);
         expect(await other.relay.claim(other.name, RETAIN_MS)).toEqual([]);
       });
 
-      it('gives the streams of an instance whose lease is over, to one claimant', async () => {
+      it('returns the streams of an instance whose lease has expired, to one claimant', async () => {
         await owner.opens('s', 'hello');
         await owner.opens('t');
         await owner.tell({ states: [{ ...stateOf('t'), ending: '{"text":1}', end: END }] });
@@ -395,7 +395,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.tell({})).hasExpired).toBe(false);
       });
 
-      it('gives no stream whose message is in the store, and breaks it off', async () => {
+      it('returns no stream whose message is in the store, and ends it as broken', async () => {
         await owner.opens('s', 'hello');
         await owner.tell({ settled: ['s'] });
         await engine.expire(owner.name);
@@ -406,7 +406,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         });
       });
 
-      it('gives nothing to an instance that holds no lease itself', async () => {
+      it('returns nothing to an instance without a lease', async () => {
         await owner.opens('s', 'hello');
         await engine.expire(owner.name);
         await engine.expire(other.name);
@@ -415,7 +415,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect(await other.relay.claim(other.name, RETAIN_MS)).toEqual([]);
       });
 
-      it('leaves the first owner without its lease and its streams', async () => {
+      it('takes the lease and the streams from the first owner', async () => {
         await owner.opens('s', 'hello');
         await engine.expire(owner.name);
         await other.relay.claim(other.name, RETAIN_MS);
@@ -426,7 +426,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.relay.find({ streamId: 's' }))?.end).toBeNull();
       });
 
-      it('is undone by an owner that registers anew, whatever the claimant says then', async () => {
+      it('is undone by an owner that registers again, whatever the claimant settles then', async () => {
         await owner.opens('s', 'hello');
         await engine.expire(owner.name);
         await other.relay.claim(other.name, RETAIN_MS);
@@ -439,7 +439,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.reads('s', 0)).toString()).toBe('hello again');
       });
 
-      it('goes on with the next instance when the claimant dies as well', async () => {
+      it('passes to the next instance when the claimant dies as well', async () => {
         await owner.opens('s', 'hello');
         await engine.expire(owner.name);
         expect(await other.relay.claim(other.name, RETAIN_MS)).toHaveLength(1);
@@ -449,7 +449,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect(await third.relay.claim(third.name, RETAIN_MS)).toHaveLength(1);
       });
 
-      it('returns unsettled claimed streams again, where the claimant asks for a repeated result', async () => {
+      it('returns unsettled claimed streams again if the claimant asks for a repeated result', async () => {
         await other.opens('own', 'hello');
         for (const id of ['s', 't']) await owner.opens(id, 'hello');
         await engine.expire(owner.name);
@@ -474,14 +474,14 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect(await third.relay.claim(third.name, RETAIN_MS)).toEqual([]);
       });
 
-      it('is possible at once when an instance leaves', async () => {
+      it('is possible at once when an instance gives its lease back', async () => {
         await owner.opens('s', 'hello');
         await owner.tell({ leaseMs: 0 });
         expect((await other.tell({})).hasExpired).toBe(true);
         expect(await other.relay.claim(other.name, RETAIN_MS)).toHaveLength(1);
       });
 
-      it('ends with a broken end when the message is in the store, an end that is there stays', async () => {
+      it('ends a stream as broken when its message is in the store, unless it has an end', async () => {
         await owner.opens('s', 'hello');
         await owner.opens('t', 'hello');
         await owner.tell({ states: [{ ...stateOf('t'), end: END }] });

@@ -45,8 +45,8 @@ function collectUnhandled(): readonly unknown[] {
   return unhandled;
 }
 
-describe('what is retained no longer', () => {
-  it('is deleted once a minute, by one call at a time, which delays no flush', async () => {
+describe('the purge of streams after their retention', () => {
+  it('runs once a minute, one call at a time, and delays no flush', async () => {
     let calls = 0;
     let answer = (_streams: number): void => undefined;
     const purge = (): Promise<number> => {
@@ -102,7 +102,7 @@ describe('concurrent look-ups of one stream', () => {
     expect(asked).toHaveLength(4);
   });
 
-  it('succeed although the query before theirs failed', async () => {
+  it('succeed even if the query before theirs failed', async () => {
     const { asked, look } = createLookups();
     const first = look('s');
     const second = look('s');
@@ -122,7 +122,7 @@ describe('concurrent look-ups of one stream', () => {
 });
 
 describe('a relay whose parts fail', () => {
-  it('goes on after a failure of what follows an exchange, which is told', async () => {
+  it('continues after a failure behind an exchange, which is reported', async () => {
     const unhandled = collectUnhandled();
     const { clock, errors, failAfterExchange, instance, relay } = createInstance();
     failAfterExchange(new Error('a mistake'));
@@ -137,7 +137,7 @@ describe('a relay whose parts fail', () => {
     expect(unhandled).toEqual([]);
   });
 
-  it.each(['rejects', 'throws'])('is closed by a close that fails: %s', async (how) => {
+  it.each(['rejects', 'throws'])('is closed even if its close fails: %s', async (how) => {
     const unhandled = collectUnhandled();
     const close = (): Promise<void> => {
       if (how === 'throws') throw new Error('no');
@@ -174,11 +174,11 @@ describe('the lag', () => {
     return instance.report().lagMs;
   }
 
-  it('is about one flush while every exchange works, however much comes meanwhile', async () => {
+  it('is about one flush while every exchange succeeds, however much is written meanwhile', async () => {
     expect(await runBusy(60)).toBeLessThanOrEqual(500);
   });
 
-  it('grows while no exchange works', async () => {
+  it('grows while no exchange succeeds', async () => {
     expect(await runBusy(60, true)).toBeGreaterThanOrEqual(59_000);
   });
 
@@ -196,7 +196,7 @@ describe('the lag', () => {
 });
 
 describe('readers of streams of other instances', () => {
-  it('share what one reading asks for, however many they are', async () => {
+  it('share the byte limit of one read, however many they are', async () => {
     const asked: number[] = [];
     const read: Relay['read'] = async (positions, { maxBytes }) => {
       asked.push(maxBytes * positions.length);
@@ -210,7 +210,7 @@ describe('readers of streams of other instances', () => {
     expect(Math.max(...asked)).toBeLessThanOrEqual(8_388_608);
   });
 
-  it('cost each other nothing: one that throws has its end', async () => {
+  it('do not affect each other: one that throws is ended', async () => {
     const ends: string[] = [];
     const read: Relay['read'] = async (positions) =>
       positions.map(() => ({ body: Buffer.from('text'), end: null }));

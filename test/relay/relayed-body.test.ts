@@ -17,9 +17,9 @@ function engineOf(body: Uint8Array, size: number) {
   return { engine, asked };
 }
 
-describe('the body of a stream that the relay has', () => {
+describe('the body of a stream in the relay', () => {
   it.each([1, 2, 3, 4, 5, 64])(
-    'is the text that was written, also where readings of %i bytes cut characters',
+    'is the text that was written, even if reads of %i bytes cut characters',
     async (size) => {
       const text = '\ufeffwörld … 😀 end';
       const { engine } = engineOf(Buffer.from(text), size);
@@ -33,7 +33,7 @@ describe('the body of a stream that the relay has', () => {
     ['from its beginning', Buffer.from([0x1f, 0x8b, 0xff, 0xfe, 0x00, 0x80])],
     ['in the middle', Buffer.from([0x77, 0xc3, 0xb6, 0x72, 0xff, 0x6c])],
     ['at its end', Buffer.from([0x77, 0xc3, 0xb6, 0xf0, 0x9f, 0x98])],
-  ])('is bytes where it is no text: %s', async (_, bytes) => {
+  ])('is bytes if it is not text: %s', async (_, bytes) => {
     for (const size of [1, 2, 3, 64]) {
       const pieces = await readRelayedBody(engineOf(bytes, size).engine, 's');
       expect(pieces.every((piece) => typeof piece !== 'string')).toBe(true);
@@ -41,7 +41,7 @@ describe('the body of a stream that the relay has', () => {
     }
   });
 
-  it('is asked for in readings of a MiB', async () => {
+  it('is read in pieces of 1 MiB', async () => {
     const body = Buffer.alloc(3_500_000, 'x');
     const { engine, asked } = engineOf(body, 1_048_576);
     const pieces = await readRelayedBody(engine, 's');
@@ -49,7 +49,7 @@ describe('the body of a stream that the relay has', () => {
     expect(new Set(asked)).toEqual(new Set([1_048_576]));
   });
 
-  it('is nothing where the engine has none of it, and an error where it does not know the stream', async () => {
+  it('is empty if the engine has none of it, and an error if the stream is unknown', async () => {
     expect(await readRelayedBody(engineOf(Buffer.alloc(0), 1).engine, 's')).toEqual([]);
     const unknown = createMemoryRelay().connect();
     await expect(readRelayedBody(unknown, 's')).rejects.toBeInstanceOf(BodyGoneError);

@@ -20,8 +20,8 @@ function tell(stream: RelayedStream): StreamShare | undefined {
   return share;
 }
 
-describe('a stream that is relayed', () => {
-  it('is told what it has gained, once, in one part', () => {
+describe('a stream in the relay', () => {
+  it('sends its new pieces once, in one part', () => {
     const source = createSource();
     const stream = new RelayedStream(source);
     source.body.pieces.push('wö', 'rld');
@@ -32,7 +32,7 @@ describe('a stream that is relayed', () => {
     expect(said(tell(stream)).parts).toEqual([[6, ' and more']]);
   });
 
-  it('is told the same from the same place after an exchange that failed, with what came since', () => {
+  it('repeats the part of a failed exchange from the same offset, with the pieces written since', () => {
     const source = createSource();
     const stream = new RelayedStream(source);
     source.body.pieces.push('one');
@@ -41,7 +41,7 @@ describe('a stream that is relayed', () => {
     expect(said(tell(stream)).parts).toEqual([[0, 'one two']]);
   });
 
-  it('has what is held in a part of its own, behind a place that readers may not pass', () => {
+  it('sends held pieces in a part of their own, behind an offset that readers may not pass', () => {
     const source = createSource();
     const stream = new RelayedStream(source);
     source.body.pieces.push('text', ' more', ' last');
@@ -63,7 +63,7 @@ describe('a stream that is relayed', () => {
     expect(stream.isTold).toBe(true);
   });
 
-  it('takes no longer for held what readers have already', () => {
+  it('does not hold what readers have already received', () => {
     const source = createSource();
     const stream = new RelayedStream(source);
     source.body.pieces.push('text');
@@ -73,7 +73,7 @@ describe('a stream that is relayed', () => {
     expect(said(tell(stream))).toMatchObject({ parts: [[4, ' last']], heldFrom: 4 });
   });
 
-  it('goes on from where the engine says after its lease was lost', () => {
+  it('continues from the offset that the engine returns after its lease was lost', () => {
     const source = createSource();
     const stream = new RelayedStream(source);
     source.body.pieces.push('one', ' two', ' three');
@@ -86,7 +86,7 @@ describe('a stream that is relayed', () => {
     expect(said(tell(stream)).parts).toEqual([[7, ' three']]);
   });
 
-  it('tells an ending only behind the body that it speaks of, with the length of that', () => {
+  it('sends an ending only behind its body, with the length of that body', () => {
     const source = createSource();
     const stream = new RelayedStream(source);
     source.body.pieces.push('text');
@@ -95,7 +95,7 @@ describe('a stream that is relayed', () => {
     expect(tell(stream)?.state?.ending).toBe('ends at 4');
   });
 
-  it('lets readers have nothing from where the pieces are not the bytes any more', () => {
+  it('lets readers read no further than its pieces equal the bytes on the wire', () => {
     const source = createSource();
     const stream = new RelayedStream(source);
     source.body.pieces.push('text');
@@ -105,7 +105,7 @@ describe('a stream that is relayed', () => {
     expect(said(tell(stream)).heldFrom).toBe(4);
   });
 
-  it('is told no further once its body has left memory, and no ending, but that it is over', () => {
+  it('sends no more parts and no ending once its body has left memory, only a broken end', () => {
     const source = createSource();
     const stream = new RelayedStream(source);
     source.body.pieces.push('text');
@@ -124,8 +124,8 @@ describe('a stream that is relayed', () => {
   });
 });
 
-describe('the text of a head', () => {
-  it('gives back all that a stream was opened with', () => {
+describe('the JSON of a head', () => {
+  it('contains all that a stream was opened with', () => {
     const head = parseHead(headJson(createSource()));
     expect(head?.opened).toEqual(OPENED);
     expect(head?.response).toEqual({
@@ -134,20 +134,20 @@ describe('the text of a head', () => {
     });
   });
 
-  it('leaves out metadata that JSON cannot hold', () => {
+  it('omits metadata that JSON cannot hold', () => {
     const source = createSource();
     source.opened = { ...OPENED, metadata: { big: 1n } };
     expect(parseHead(headJson(source))?.opened).toEqual({ ...OPENED, metadata: null });
   });
 
   it.each(['', 'no JSON', '[]', '{}', '{"opened":{}}'])(
-    'is refused where it is none: %j',
+    'is refused if it is invalid: %j',
     (json) => {
       expect(parseHead(json)).toBeUndefined();
     },
   );
 
-  it('of a later version is read as far as it is understood', () => {
+  it('of a later version is read as far as its fields are known', () => {
     const head = parseHead('{"version":9,"opened":{"id":"s","more":1},"response":{"status":"x"}}');
     expect(head?.opened).toMatchObject({ id: 's', role: 'assistant', contentEncoding: 'identity' });
     expect(head?.response).toBeUndefined();

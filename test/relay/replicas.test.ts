@@ -45,8 +45,8 @@ const rowOf = (shared: Shared) =>
 const resume = (replica: Replica, streamId: string, offset = 0) =>
   openClient(replica.server, `/streams/${streamId}?offset=${offset}`);
 
-describe('an instance whose lease is over', () => {
-  it('has its streams saved by another one as interrupted, and its readers broken off', async () => {
+describe('an instance whose lease has expired', () => {
+  it('has its streams saved by another one as interrupted, and its readers cut off', async () => {
     const { shared, here, there, talk } = await begin();
     const reader = await resume(there, talk.streamId);
     await reader.sees('hello');
@@ -65,7 +65,7 @@ describe('an instance whose lease is over', () => {
     expect(shared.store.asked).toHaveLength(1);
   });
 
-  it('registers anew when it wakes, goes on, and leaves one row', async () => {
+  it('registers again when it runs again, continues, and leaves one row', async () => {
     const { shared, here, there, client, talk } = await begin();
     die(here, shared);
     await rowOf(shared);
@@ -87,7 +87,7 @@ describe('an instance whose lease is over', () => {
     );
   });
 
-  it('has its streams saved once, however many others there are', async () => {
+  it('has its streams saved once, by any number of other instances', async () => {
     const { shared, here, talk } = await begin();
     await startReplica(shared);
     await startReplica(shared);
@@ -97,7 +97,7 @@ describe('an instance whose lease is over', () => {
     expect(shared.store.asked).toHaveLength(1);
   });
 
-  it('has nothing to be saved where its messages are in the store', async () => {
+  it('has nothing saved again if its messages are in the store', async () => {
     const { shared, here, there, talk } = await begin();
     talk.res.end(chatChunk({}, 'stop'));
     await here.recorded.ended();
@@ -109,7 +109,7 @@ describe('an instance whose lease is over', () => {
     expect(shared.store.asked).toHaveLength(1);
   });
 
-  it('has its streams finished when the store is back, where that was away too', async () => {
+  it('has its streams saved when the store is back, if that was unavailable too', async () => {
     const { shared, here, there } = await begin();
     shared.store.fail(new Error('away'));
     die(here, shared);
@@ -121,7 +121,7 @@ describe('an instance whose lease is over', () => {
 });
 
 describe('without a journal', () => {
-  it('a message that the relay has acknowledged is journaled, and saved by another instance as it ended', async () => {
+  it('a message that the relay has acknowledged is journaled, and saved by another instance with its outcome', async () => {
     const { shared, here, client, talk } = await begin();
     shared.store.fail(new Error('away'));
     talk.res.end(chatChunk({ content: ' world' }) + chatChunk({}, 'stop'));
@@ -138,7 +138,7 @@ describe('without a journal', () => {
     });
   });
 
-  it('the backlog has such a message, and replay() saves it', async () => {
+  it('the backlog contains such a message, and replay() saves it', async () => {
     const { shared, here, talk } = await begin();
     shared.store.fail(new Error('away'));
     talk.res.end(chatChunk({}, 'stop'));
@@ -149,7 +149,7 @@ describe('without a journal', () => {
     await until('it is settled', () => shared.relay.isSettled(talk.streamId));
   });
 
-  it('a message that waits longer than streams are retained is saved whole, here and elsewhere', async () => {
+  it('a message that waits longer than the retention is saved whole, here and elsewhere', async () => {
     for (const isKilled of [false, true]) {
       const { shared, here, talk } = await begin();
       shared.store.fail(new Error('away'));
@@ -162,7 +162,7 @@ describe('without a journal', () => {
     }
   });
 
-  it('a message whose body the relay has lost leaves no row, and is told', async () => {
+  it('a message whose body the relay has lost is not saved, and reported as lost', async () => {
     const { shared, here, there, talk } = await begin();
     shared.store.fail(new Error('away'));
     talk.res.end(chatChunk({}, 'stop'));
@@ -179,7 +179,7 @@ describe('without a journal', () => {
     expect(shared.store.rows.size).toBe(0);
   });
 
-  it('a message of whose body the relay has less than its end says is not complete', async () => {
+  it('a message is not complete if the relay has less of its body than its end states', async () => {
     const { shared, here, talk } = await begin();
     shared.store.fail(new Error('away'));
     talk.res.end(chatChunk({ content: ' world' }) + chatChunk({}, 'stop'));
@@ -190,7 +190,7 @@ describe('without a journal', () => {
     expect(await rowOf(shared)).toMatchObject({ text: 'hello', complete: false });
   });
 
-  it('a message that neither store nor relay takes is not journaled', async () => {
+  it('a message that neither store nor relay accepts is not journaled', async () => {
     const { shared, here, client, talk } = await begin({
       guard: { confirmTimeoutMs: 200, missingAfterMs: 600 },
     });
@@ -203,13 +203,13 @@ describe('without a journal', () => {
   });
 });
 
-describe('a message that the store refuses for good', () => {
+describe('a message that the store refuses permanently', () => {
   const REFUSAL = Object.assign(new Error('invalid byte sequence'), { code: '22021' });
 
   it.each([
     ['without a journal', false as const],
     ['with one', { ephemeral: true } as const],
-  ])('is offered to no other instance: %s', async (_, given) => {
+  ])('is claimed by no other instance: %s', async (_, given) => {
     const path = await mkdtemp(join(tmpdir(), 'lastchunk-relay-'));
     onTestFinished(() => rm(path, { recursive: true }));
     const { shared, here, there, talk } = await begin({ journal: given && { ...given, path } });
@@ -225,8 +225,8 @@ describe('a message that the store refuses for good', () => {
   });
 });
 
-describe('what another instance left', () => {
-  it('is finished also where one of its streams cannot be read, which is told and given up', async () => {
+describe('the streams of a dead instance', () => {
+  it('are saved even if one of them cannot be read, which is reported and given up', async () => {
     const { shared, here, there, talk } = await begin();
     const dead = shared.relay.connect();
     const openings = ['bad head', 'bad ending'].map((streamId) => ({
@@ -282,7 +282,7 @@ describe('a claim whose answer is lost', () => {
 });
 
 describe('a relay that refuses one call', () => {
-  it('is told as that, and not as away', async () => {
+  it('is reported with that call, and not as unavailable', async () => {
     const shared = createShared();
     const engine = shared.relay.connect();
     const refused = (): Promise<never> => Promise.reject(new Error('no right'));
@@ -313,8 +313,8 @@ const NOTHING_TOLD = {
   following: [],
 };
 
-describe('a relay that is away', () => {
-  it('stops no stream, is shown in health, and catches up', async () => {
+describe('a relay that is unavailable', () => {
+  it('stops no stream, is shown in health, and receives everything afterwards', async () => {
     const { shared, here, there, client, talk } = await begin();
     expect(here.keep.health()).toMatchObject({ relay: { up: true }, reasons: [] });
     shared.relay.fail(new Error('away'));
@@ -338,7 +338,7 @@ describe('a relay that is away', () => {
     expect(reply.body.equals((await client.over()).body)).toBe(true);
   });
 
-  it('has the bodies of ended streams wait for it, as health says', async () => {
+  it('leaves the bodies of ended streams in memory, which health shows', async () => {
     const { shared, here, client, talk } = await begin();
     shared.relay.fail(new Error('away'));
     talk.res.end(chatChunk({}, 'stop'));
@@ -350,7 +350,7 @@ describe('a relay that is away', () => {
     expect(shared.relay.bodyOf(talk.streamId)).toBe(body.toString());
   });
 
-  it('loses nothing of an exchange of which nobody knows whether it was carried out', async () => {
+  it('loses nothing of an exchange with an unknown result', async () => {
     const { shared, there, client, talk } = await begin();
     shared.relay.failAfter(new Error('cut'));
     talk.res.write(chatChunk({ content: ' one' }));
@@ -371,7 +371,7 @@ describe('stopHandler()', () => {
       headers: { 'x-user': user },
     });
 
-  it('stops a stream of another instance, and answers as if it were its own', async () => {
+  it('stops a stream of another instance, with the same answer as for its own', async () => {
     const { shared, here, there, client, talk } = await begin();
     const reply = await (await stop(there, talk.streamId)).over();
     expect(reply.status).toBe(200);
@@ -396,7 +396,7 @@ describe('stopHandler()', () => {
     expect((await reader.over()).whole).toBe(true);
   });
 
-  it('answers 404 for what is unknown, denied or over, and 503 while the relay is away', async () => {
+  it('answers 404 for an unknown, denied or ended stream, and 503 while the relay is unavailable', async () => {
     const { shared, here, there, talk } = await begin();
     expect((await (await stop(there, talk.streamId, 'mallory')).over()).status).toBe(404);
     expect((await (await stop(there, 'nobody')).over()).status).toBe(404);
@@ -410,8 +410,8 @@ describe('stopHandler()', () => {
   });
 });
 
-describe('what a stream costs', () => {
-  it('is told in one part, however many chunks there were since the last flush', async () => {
+describe('the traffic of a stream', () => {
+  it('is one part for each flush, however many chunks were written', async () => {
     const { shared, talk } = await begin();
     const before = shared.relay.exchanges.length;
     for (let n = 0; n < 500; n += 1) talk.res.write(chatChunk({ content: ` ${n}` }));
@@ -422,7 +422,7 @@ describe('what a stream costs', () => {
 });
 
 describe('close()', () => {
-  it('leaves nothing to be finished: live streams are interrupted and saved, and readers broken off', async () => {
+  it('leaves no stream to others: live streams are interrupted and saved, and readers cut off', async () => {
     const { shared, here, there, talk } = await begin();
     const reader = await resume(there, talk.streamId);
     await reader.sees('hello');

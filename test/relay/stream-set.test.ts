@@ -31,7 +31,7 @@ function createSet(...ids: string[]) {
 }
 
 describe('a message that is in the store', () => {
-  it('is told with the opening of its stream, and not before', () => {
+  it('is reported as settled together with the opening of its stream, and not before', () => {
     const { set, sources, exchange } = createSet('a', 'b', 'c', 'd', 'e', 'f', 'late');
     // More than one exchange takes, so that the last stream waits for its turn.
     for (const { body } of sources) body.pieces.push('x'.repeat(MIB));
@@ -47,7 +47,7 @@ describe('a message that is in the store', () => {
     expect(told.filter((one) => JSON.stringify(one).includes('late'))).toHaveLength(1);
   });
 
-  it('is told again when the stream is opened again', () => {
+  it('is reported again when the stream is opened again', () => {
     const { set, exchange } = createSet('s');
     set.settle('s');
     expect(exchange()).toEqual({ opened: ['s'], settled: ['s'] });
@@ -56,7 +56,7 @@ describe('a message that is in the store', () => {
     expect(exchange()).toEqual({ opened: ['s'], settled: ['s'] });
   });
 
-  it('is told in an exchange of its own where the engine knows all else', () => {
+  it('is reported in an exchange of its own if the engine has everything else', () => {
     const { set, sources, exchange } = createSet('s');
     if (sources[0] !== undefined) sources[0].end = { ...END, save: 'journaled' };
     expect(exchange()).toEqual({ opened: ['s'], settled: [] });
@@ -66,7 +66,7 @@ describe('a message that is in the store', () => {
     expect(set.hasNews).toBe(false);
   });
 
-  it.each(['empty', 'discarded'])('is not waited for where none is due: %s', (save) => {
+  it.each(['empty', 'discarded'])('is not waited for if none is due: %s', (save) => {
     const { set, sources, exchange } = createSet('s');
     if (sources[0] !== undefined) sources[0].end = { ...END, save };
     expect(exchange()).toEqual({ opened: ['s'], settled: ['s'] });
@@ -74,8 +74,8 @@ describe('a message that is in the store', () => {
   });
 });
 
-describe('whoever waits until the engine has a stream', () => {
-  it('is told no where its body has left memory before that', () => {
+describe('a caller that waits until the engine has a stream', () => {
+  it('gets false if its body has left memory before that', () => {
     const { set, sources, streams, exchange } = createSet('s');
     const [source, stream] = [sources[0], streams[0]];
     if (source === undefined || stream === undefined) throw new Error('there is one');
@@ -90,7 +90,7 @@ describe('whoever waits until the engine has a stream', () => {
     expect(set.isAsked).toBe(false);
   });
 
-  it('is told yes where the engine has all of it already', () => {
+  it('gets true if the engine already has all of it', () => {
     const { streams, exchange } = createSet('s');
     exchange();
     const told: boolean[] = [];
@@ -100,8 +100,8 @@ describe('whoever waits until the engine has a stream', () => {
   });
 });
 
-describe('while the engine is away', () => {
-  it('the bodies of ended streams are kept up to a bound, and the oldest are forgotten and counted', () => {
+describe('while the engine is unavailable', () => {
+  it('the bodies of ended streams are kept up to a bound, and the oldest are dropped and counted', () => {
     const ids = Array.from({ length: 80 }, (_, index) => `s${index}`);
     const { set, sources } = createSet('live', ...ids);
     const piece = 'x'.repeat(MIB);

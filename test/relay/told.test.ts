@@ -29,7 +29,7 @@ async function begin() {
   return { shared, here, there, talk };
 }
 
-it('counts resumes by the route of the stream and by the source of its bytes', async () => {
+it('resumes are counted by the route of the stream and by the source of its bytes', async () => {
   const { shared, here, there, talk } = await begin();
   await (await resume(here, talk.streamId)).sees('hello');
   await (await resume(there, talk.streamId)).sees('hello');
@@ -49,7 +49,7 @@ it('counts resumes by the route of the stream and by the source of its bytes', a
   ]);
 });
 
-it('counts a takeover when a stream is claimed and when its message is saved', async () => {
+it('a takeover is counted when a stream is claimed and when its message is saved', async () => {
   const { shared, here, there } = await begin();
   here.network.isCut = true;
   await until('it is silent', () => here.keep.health().relay?.up === false);
@@ -62,7 +62,7 @@ it('counts a takeover when a stream is claimed and when its message is saved', a
   ]);
 });
 
-it('a stop elsewhere is told with how it was answered, and a flush with its bytes', async () => {
+it('a stop on another instance is counted by its answer, and a flush by its bytes', async () => {
   const { here, there, talk } = await begin();
   expect(here.told).toEqual([['flush', HELLO.length]]);
   talk.res.write(chatChunk({ content: ' world' }));

@@ -19,7 +19,7 @@ function createConsole() {
 }
 
 describe.each(NOISY)('an error of a handler that %s, whose client left,', (work) => {
-  it.each(['error', 'warn'] as const)('goes from console.%s to console.debug', async (method) => {
+  it.each(['error', 'warn'] as const)('is printed by console.debug instead of console.%s', async (method) => {
     const { target, printed } = createConsole();
     lowerConsoleNoise(target);
     const app = await createNoisyApp((error) => target[method]('the answer failed', error));
@@ -34,7 +34,7 @@ describe.each(NOISY)('an error of a handler that %s, whose client left,', (work)
 });
 
 it.each(['breaks', 'breaks late'] as const)(
-  'a failure of a handler that %s stays where it was',
+  'a failure of a handler that %s is printed as it was logged',
   async (work) => {
     const { target, printed } = createConsole();
     lowerConsoleNoise(target);
@@ -48,7 +48,7 @@ it.each(['breaks', 'breaks late'] as const)(
 );
 
 describe('uninstall', () => {
-  it('puts the methods back', () => {
+  it('restores the methods', () => {
     const { target } = createConsole();
     const { error, warn, debug } = target;
     const lowered = lowerConsoleNoise(target);
@@ -58,7 +58,7 @@ describe('uninstall', () => {
     expect([target.error, target.warn, target.debug]).toEqual([error, warn, debug]);
   });
 
-  it('leaves a later wrapper of somebody else in place, and lowers nothing more', async () => {
+  it('keeps a later wrapper of another library in place, and lowers nothing more', async () => {
     const { target, printed } = createConsole();
     const lowered = lowerConsoleNoise(target);
     const { error } = target;
@@ -73,7 +73,7 @@ describe('uninstall', () => {
   });
 });
 
-it('installed twice says it once', async () => {
+it('installed twice, it prints a line once', async () => {
   const { target, printed } = createConsole();
   lowerConsoleNoise(target);
   lowerConsoleNoise(target);
@@ -84,7 +84,7 @@ it('installed twice says it once', async () => {
   expect(await app.noiseTotal()).toBe(1);
 });
 
-it('patches the global console unless it is given another', () => {
+it('the global console is patched unless another one is given', () => {
   const { error } = console;
   const lowered = lowerConsoleNoise();
   onTestFinished(() => lowered.uninstall());
@@ -93,7 +93,7 @@ it('patches the global console unless it is given another', () => {
   expect(console.error).toBe(error);
 });
 
-it('lowers what Express prints of an error that nobody handled', async () => {
+it('an unhandled error that Express prints is lowered', async () => {
   const { target, printed } = createConsole();
   const lowered = lowerConsoleNoise(target);
   onTestFinished(() => lowered.uninstall());

@@ -53,7 +53,7 @@ function fail(span: Span, error: unknown): void {
 }
 
 describe.each(NOISY)('the span of a handler that %s, whose client left,', (work) => {
-  it('is exported without ERROR, and says why and of which stream', async () => {
+  it('is exported without ERROR, with the reason and the stream', async () => {
     const app = await createNoisyApp((error) => {
       const span = tracer.startSpan('call', { kind: SpanKind.CLIENT, attributes: { tries: 2 } });
       fail(span, error);
@@ -74,7 +74,7 @@ describe.each(NOISY)('the span of a handler that %s, whose client left,', (work)
   });
 });
 
-it('is what OTLP sends: everything of the span, but for status and attributes', async () => {
+it('the span that OTLP exports is unchanged but for status and attributes', async () => {
   const raw: ReadableSpan[] = [];
   const spy: SpanProcessor = {
     onStart: () => undefined,
@@ -165,7 +165,7 @@ describe('a span stays ERROR', () => {
     expect(spansNamed('call')[0]?.attributes).not.toHaveProperty('lastchunk.noise.reason');
   });
 
-  it('outside of any stream, and is handed on as it is', () => {
+  it('outside of any stream, and is passed on unchanged', () => {
     const span = tracer.startSpan('call');
     fail(span, new DOMException('This operation was aborted', 'AbortError'));
     span.end();
@@ -173,7 +173,7 @@ describe('a span stays ERROR', () => {
   });
 });
 
-it('leaves alone a span that is not ERROR', async () => {
+it('a span that is not ERROR is not changed', async () => {
   const app = await createNoisyApp((error) => {
     const span = tracer.startSpan('call');
     fail(span, error);
@@ -184,7 +184,7 @@ it('leaves alone a span that is not ERROR', async () => {
   expect(spansNamed('call')).toMatchObject([{ status: { code: SpanStatusCode.OK } }]);
 });
 
-it('takes the ERROR off the request of a real instrumentation, recorded outside the handler', async () => {
+it('a request span of a real instrumentation, recorded outside the handler, loses its ERROR', async () => {
   const instrumentation = new HttpInstrumentation();
   instrumentation.setTracerProvider(provider);
   onTestFinished(() => instrumentation.disable());
@@ -239,7 +239,7 @@ describe('a log record', () => {
     expect(await app.noiseTotal()).toBe(1);
   });
 
-  it.each(['breaks', 'breaks late'] as const)('of a handler that %s stays', async (work) => {
+  it.each(['breaks', 'breaks late'] as const)('of a handler that %s keeps its severity', async (work) => {
     const app = await createNoisyApp(emit);
     await (work === 'breaks' ? app.stays(work) : app.leaves(work));
     expect(logs.getFinishedLogRecords()).toMatchObject([
@@ -248,7 +248,7 @@ describe('a log record', () => {
     expect(await app.noiseTotal()).toBe(0);
   });
 
-  it('of a time-out stays, although its text is that of an abort, while the handler goes on', async () => {
+  it('of a time-out keeps its severity while the handler goes on, although its text is that of an abort', async () => {
     const app = await createNoisyApp(emit, { disconnected: 'finish' });
     await app.leaves('times out');
     const [record] = logs.getFinishedLogRecords();
@@ -259,7 +259,7 @@ describe('a log record', () => {
     expect(await app.noiseTotal()).toBe(0);
   });
 
-  it('is not raised', async () => {
+  it('below DEBUG is not raised', async () => {
     const app = await createNoisyApp((exception) =>
       logger.emit({ severityNumber: SeverityNumber.TRACE, body: 'the answer failed', exception }),
     );
@@ -269,11 +269,11 @@ describe('a log record', () => {
     ]);
   });
 
-  it('is asked for only where a processor that exports asks for it', () => {
+  it('is enabled only if an exporting processor enables it', () => {
     expect(noiseLogRecordProcessor().enabled()).toBe(false);
   });
 
-  it('and a span, and two loggers, count one error once, and each says it once', async () => {
+  it('of an error that a span and two loggers record as well: the error is counted once, and each records it once', async () => {
     const printed: string[] = [];
     const hooks = { logMethod: noiseHook() };
     const log = pino({ level: 'debug', hooks }, { write: (line) => void printed.push(line) });
@@ -304,7 +304,7 @@ describe('a log record', () => {
 });
 
 describe('the span processor', () => {
-  it('hands everything on to the one behind it', async () => {
+  it('passes every call on to the next one', async () => {
     const told: string[] = [];
     const inner: SpanProcessor = {
       onStart: () => void told.push('onStart'),

@@ -28,7 +28,7 @@ function createLogger(options: LoggerOptions = {}): { logger: Logger; lines: () 
 }
 
 describe.each(NOISY)('an error of a handler that %s, whose client left,', (work) => {
-  it('is one line, at debug, that says why and of which stream', async () => {
+  it('is logged in one line, at debug, with the reason and the stream', async () => {
     const { logger, lines } = createLogger();
     const app = await createNoisyApp((err) => logger.error({ err, user: 7 }, 'the answer failed'));
     await app.leaves(work);
@@ -50,7 +50,7 @@ describe.each(NOISY)('an error of a handler that %s, whose client left,', (work)
 
 describe('a failure', () => {
   it.each(['breaks', 'breaks late'] as const)(
-    'of a handler that %s stays an error',
+    'of a handler that %s stays at error',
     async (work) => {
       const { logger, lines } = createLogger();
       const app = await createNoisyApp((err) => logger.error({ err }, 'the answer failed'));
@@ -61,7 +61,7 @@ describe('a failure', () => {
     },
   );
 
-  it('beside noise in the same line keeps the line an error', async () => {
+  it('in the same line as noise keeps the line at error', async () => {
     const { logger, lines } = createLogger();
     const app = await createNoisyApp((err) =>
       logger.error({ err, error: new Error('disk full') }, 'two at once'),
@@ -71,7 +71,7 @@ describe('a failure', () => {
   });
 });
 
-describe('the error is found', () => {
+describe('an error is recognised', () => {
   it.each([
     ['as the first argument', (log: Logger, error: Error) => log.error(error)],
     [
@@ -81,7 +81,7 @@ describe('the error is found', () => {
     ['under `err`', (log: Logger, err: Error) => log.error({ err })],
     ['under `error`', (log: Logger, error: Error) => log.error({ error }, 'fell')],
     ['behind a text', (log: Logger, error: Error) => log.error('it fell: %s', error)],
-  ] as const)('%s, and the line says what it says without us', async (_where, write) => {
+  ] as const)('%s, and the line is otherwise the same as without the hook', async (_where, write) => {
     const without = createLogger({ hooks: {} });
     const { logger, lines } = createLogger();
     const app = await createNoisyApp((error) => {
@@ -96,7 +96,7 @@ describe('the error is found', () => {
     expect(lines()).toEqual([{ ...line, time: expect.any(Number), ...added }]);
   });
 
-  it('under the key that the app gives to errors, when it is the first argument', async () => {
+  it('under the errorKey of the app, if it is the first argument', async () => {
     const { logger, lines } = createLogger({ errorKey: 'problem' });
     const app = await createNoisyApp((error) => logger.error(error));
     await app.leaves('waits');
@@ -105,7 +105,7 @@ describe('the error is found', () => {
 });
 
 describe('a logger', () => {
-  it('that prints from info up prints nothing of it, and it is counted', async () => {
+  it('with the level info prints no noise, and the noise is counted', async () => {
     const { logger, lines } = createLogger({ level: 'info' });
     const app = await createNoisyApp((err) => logger.error({ err }, 'the answer failed'));
     await app.leaves('waits');
@@ -123,7 +123,7 @@ describe('a logger', () => {
     ]);
   });
 
-  it('with levels of its own is lowered to its debug', async () => {
+  it('with custom levels is lowered to its level debug', async () => {
     const customLevels = { audit: 35, debug: 25, panic: 70 };
     const { logger, lines } = createLogger({
       customLevels,
@@ -137,7 +137,7 @@ describe('a logger', () => {
     expect(lines()).toMatchObject([{ level: customLevels.debug, noise: true }]);
   });
 
-  it('without a level debug keeps the level, and the line says that it is noise', async () => {
+  it('without a level debug keeps the level, and marks the line as noise', async () => {
     const customLevels = { low: 10, high: 60 };
     const { logger, lines } = createLogger({
       customLevels,
@@ -157,7 +157,7 @@ describe('a logger', () => {
     expect(lines()).toMatchObject([{ level: 10, noise: true }]);
   });
 
-  it('calls the app’s own hook once for each line, with the level that it has in the end', async () => {
+  it('calls the hook of the app once for each line, with the final level', async () => {
     const seen: number[] = [];
     const own: NonNullable<NonNullable<LoggerOptions['hooks']>['logMethod']> = function own(
       args,
@@ -183,7 +183,7 @@ describe('a logger', () => {
     ]);
   });
 
-  it('may log from inside a serializer of the lowered line', async () => {
+  it('may be called by a serializer of the lowered line', async () => {
     const other = createLogger();
     const { logger, lines } = createLogger({
       serializers: {
@@ -201,8 +201,8 @@ describe('a logger', () => {
   });
 });
 
-describe('pino-http', () => {
-  it('logs the error of a request outside its handler, and is lowered by the response', async () => {
+describe('a line of pino-http', () => {
+  it('about a request error outside the handler is lowered by its response', async () => {
     const { logger, lines } = createLogger();
     // What a listener of the response runs in: the connection's context, which knows no stream.
     const outside = AsyncResource.bind((work: () => void) => work());

@@ -29,7 +29,7 @@ function createLogger(options: LoggerOptions = {}, level?: string) {
 }
 
 describe.each(NOISY)('an error of a handler that %s, whose client left,', (work) => {
-  it('is one line, at debug, that says why and of which stream', async () => {
+  it('is logged in one line, at debug, with the reason and the stream', async () => {
     const { logger, lines } = createLogger();
     const app = await createNoisyApp((err) => logger.error('the answer failed', { err, user: 7 }));
     await app.leaves(work);
@@ -49,7 +49,7 @@ describe.each(NOISY)('an error of a handler that %s, whose client left,', (work)
 
 describe('a failure', () => {
   it.each(['breaks', 'breaks late'] as const)(
-    'of a handler that %s stays an error',
+    'of a handler that %s stays at error',
     async (work) => {
       const { logger, lines } = createLogger();
       const app = await createNoisyApp((err) => logger.error('the answer failed', { err }));
@@ -61,7 +61,7 @@ describe('a failure', () => {
   );
 });
 
-describe('the error is found', () => {
+describe('an error is recognised', () => {
   it.each([
     ['as the line itself', (log: Logger, error: Error) => log.error(error)],
     ['behind a text', (log: Logger, error: Error) => log.error('it fell', error)],
@@ -78,7 +78,7 @@ describe('the error is found', () => {
       'as the message of an object',
       (log: Logger, error: Error) => log.log('error', { message: error }),
     ],
-  ] as const)('%s, and the line says what it says without us', async (_where, write) => {
+  ] as const)('%s, and the line is otherwise the same as without the format', async (_where, write) => {
     const format = combine(errors({ stack: true }), splat(), json());
     const without = createLogger({ format });
     const { logger, lines } = createLogger();
@@ -97,7 +97,7 @@ describe('the error is found', () => {
 });
 
 describe('a logger', () => {
-  it('that prints from info up prints nothing of it, and it is counted', async () => {
+  it('with the level info prints no noise, and the noise is counted', async () => {
     const { logger, lines } = createLogger({ level: 'info' });
     const app = await createNoisyApp((err) => logger.error('the answer failed', { err }));
     await app.leaves('waits');
@@ -105,7 +105,7 @@ describe('a logger', () => {
     expect(await app.noiseTotal()).toBe(1);
   });
 
-  it('whose transport prints from warn up prints nothing of it', async () => {
+  it('with a transport of the level warn prints no noise', async () => {
     const { logger, lines } = createLogger({}, 'warn');
     const app = await createNoisyApp((err) => logger.error('the answer failed', { err }));
     await app.leaves('waits');
@@ -113,7 +113,7 @@ describe('a logger', () => {
     expect(await app.noiseTotal()).toBe(1);
   });
 
-  it('with the format on a transport prints it there, lowered, whatever its level', async () => {
+  it('with the format on a transport prints the lowered line there, whatever the level of the transport', async () => {
     const printed: unknown[] = [];
     const stream = new Writable({
       write: (piece: Buffer, _encoding, done) => {
@@ -130,7 +130,7 @@ describe('a logger', () => {
     expect(printed).toMatchObject([{ level: 'debug', noise: true }]);
   });
 
-  it('with a format that paints levels paints the lowered one', async () => {
+  it('with a format that colours levels colours the lowered one', async () => {
     const format = combine(noiseFormat(), colorize(), json());
     const { logger, lines } = createLogger({ format });
     const app = await createNoisyApp((err) => logger.error('the answer failed', { err }));
@@ -138,7 +138,7 @@ describe('a logger', () => {
     expect(lines()[0]?.['level']).toMatch(/debug/);
   });
 
-  it('with the format twice is lowered once', async () => {
+  it('with the format twice lowers a line once', async () => {
     const format = combine(noiseFormat(), colorize(), noiseFormat(), json());
     const { logger, lines } = createLogger({ format });
     const app = await createNoisyApp((err) => logger.error('the answer failed', { err }));
@@ -155,7 +155,7 @@ describe('a logger', () => {
     expect(lines()).toMatchObject([{ level: 'silly', noise: true }]);
   });
 
-  it('with levels of its own gets the one it is told', async () => {
+  it('with custom levels uses the level of the option', async () => {
     const levels = { alarm: 0, note: 1 };
     const format = combine(noiseFormat({ level: 'note' }), json());
     const { logger, lines } = createLogger({ levels, level: 'note', format });
@@ -173,7 +173,7 @@ describe('a logger', () => {
   });
 });
 
-it('refuses options that it does not know, and a level that is none', () => {
+it('unknown options, and a level that is not a name, are refused', () => {
   // Called from JavaScript too.
   const wrong = { levle: 'debug' } as object;
   expect(() => noiseFormat(wrong)).toThrow(/unknown option `levle` of noiseFormat\(\)/);

@@ -221,7 +221,7 @@ const timeouts: readonly Case[] = [
       meanwhile(stage, () => delay(60_000, undefined, { signal: AbortSignal.timeout(1) })),
   },
   {
-    what: 'fetch aborted with a reason of the handler: it broke something off because of a failure',
+    what: 'fetch aborted with a reason of the handler, because of a failure',
     source: 'fetch',
     look: 'Error Error -',
     noise: NEVER,
@@ -235,7 +235,7 @@ const timeouts: readonly Case[] = [
     },
   },
   {
-    what: 'fetch aborted by the handler in the midst of an answer, before its client left',
+    what: 'fetch aborted by the handler in the middle of an answer, before its client left',
     source: 'fetch',
     look: DOM_ABORT,
     noise: { left: false, reset: false },
@@ -254,7 +254,7 @@ const timeouts: readonly Case[] = [
     },
   },
   {
-    what: 'fetch aborted by the handler long before its client left, and told of at once',
+    what: 'fetch aborted by the handler long before its client left, and reported at once',
     source: 'fetch',
     look: DOM_ABORT,
     noise: { left: false, stopped: false },
@@ -292,7 +292,7 @@ const upstreams: readonly Case[] = [
     },
   },
   {
-    what: 'fetch, nobody listens',
+    what: 'fetch, no server listens',
     source: 'fetch',
     look: 'TypeError TypeError -',
     noise: NEVER,

@@ -30,7 +30,7 @@ const undici: readonly Case[] = [
     },
   },
   {
-    what: 'a request with an emitter for a signal',
+    what: 'a request with an EventEmitter as its signal',
     source: 'undici',
     look: UNDICI_ABORT,
     noise: ONLY_WITHOUT_CLIENT,
@@ -87,7 +87,7 @@ const undici: readonly Case[] = [
     },
   },
   {
-    what: 'a client that is destroyed with requests on their way',
+    what: 'a client that is destroyed with requests in flight',
     source: 'undici',
     look: 'ClientDestroyedError ClientDestroyedError UND_ERR_DESTROYED',
     noise: NEVER,
@@ -143,7 +143,7 @@ const openai: readonly Case[] = [
     },
   },
   {
-    what: 'an upstream that is cut in the midst of an answer',
+    what: 'an upstream that is cut in the middle of an answer',
     source: 'openai',
     look: 'TypeError TypeError -',
     noise: NEVER,
@@ -153,7 +153,7 @@ const openai: readonly Case[] = [
     },
   },
   {
-    what: 'nobody listens',
+    what: 'no server listens',
     source: 'openai',
     look: 'APIConnectionError Error -',
     noise: NEVER,
@@ -210,7 +210,7 @@ const anthropic: readonly Case[] = [
     },
   },
   {
-    what: 'an upstream that is cut in the midst of an answer',
+    what: 'an upstream that is cut in the middle of an answer',
     source: 'anthropic',
     look: 'TypeError TypeError -',
     noise: NEVER,

@@ -76,7 +76,7 @@ export const POSTGRES: readonly Case[] = [
     provoke: async (stage) => (await endedBy(stage, 'pg_cancel_backend')).error,
   },
   {
-    what: "a query that the handler cancelled at the stream's signal, and said so",
+    what: "a query that the handler cancelled with the stream's signal, and marked so",
     source: 'pg',
     look: 'Error Error -',
     noise: { left: true, stopped: true },
@@ -132,7 +132,7 @@ export const POSTGRES: readonly Case[] = [
     },
   },
   {
-    what: 'client.end() with a query on its way',
+    what: 'client.end() with a query in flight',
     source: 'pg',
     look: 'Error Error -',
     noise: { ...NEVER, closing: false },
@@ -234,7 +234,7 @@ export const POSTGRES: readonly Case[] = [
     },
   },
   {
-    what: 'nobody listens',
+    what: 'no server listens',
     source: 'pg',
     look: 'Error Error ECONNREFUSED',
     noise: NEVER,

@@ -11,7 +11,7 @@ const RESET = 'Error Error ECONNRESET';
 
 export const REQUESTS: readonly Case[] = [
   {
-    what: 'http.get that the handler destroys, because nobody waits or for reasons of its own',
+    what: 'http.get that the handler destroys, because nobody waits or for another reason',
     source: 'node:http client',
     look: RESET,
     noise: { left: true, stopped: true, closing: true, there: false },
@@ -40,7 +40,7 @@ export const REQUESTS: readonly Case[] = [
     },
   },
   {
-    what: 'http.get that the handler destroys although the answer is wanted without a client',
+    what: 'http.get that the handler destroys although the stream finishes without its client',
     source: 'node:http client',
     look: RESET,
     noise: { left: false },
@@ -78,7 +78,7 @@ export const REQUESTS: readonly Case[] = [
     },
   },
   {
-    what: 'a response of an upstream that is cut: the twin of what a request says whose client left',
+    what: 'a cut response of an upstream, with the same error as a request whose client left',
     source: 'node:http client',
     look: RESET,
     noise: NEVER,
@@ -91,7 +91,7 @@ export const REQUESTS: readonly Case[] = [
     },
   },
   {
-    what: 'http.get, nobody listens',
+    what: 'http.get, no server listens',
     source: 'node:http client',
     look: 'Error Error ECONNREFUSED',
     noise: NEVER,
@@ -118,7 +118,7 @@ export const REQUESTS: readonly Case[] = [
     },
   },
   {
-    what: 'a plain socket to somewhere else that is reset',
+    what: 'a plain socket to another server that is reset',
     source: 'node:net',
     look: RESET,
     noise: NEVER,

@@ -227,7 +227,7 @@ export const RESPONSES: readonly Case[] = [
     },
   },
   {
-    what: 'a write after end() while the connection was open, told of before its client left',
+    what: 'a write after end() while the connection was open, reported before its client left',
     source: 'node:http server',
     look: 'Error Error ERR_STREAM_WRITE_AFTER_END',
     noise: { left: false },
@@ -297,7 +297,7 @@ export const RESPONSES: readonly Case[] = [
     },
   },
   {
-    what: 'the parser, for a client that does not speak HTTP',
+    what: 'the parser, for a client that does not send HTTP',
     source: 'node:http server',
     look: 'Error Error HPE_INVALID_METHOD',
     noise: { there: false },

@@ -138,7 +138,7 @@ const wrapped: readonly Case[] = [
       cancelled(stage, (signal) => Promise.any([answer(signal), reasonOf(signal)])),
   },
   {
-    what: 'the first of two providers, one cancelled and one not there',
+    what: 'the first of two providers, one cancelled and one unreachable',
     source: 'app',
     look: 'AggregateError AggregateError -',
     noise: FAILURE_ANYHOW,
@@ -186,7 +186,7 @@ const retrying = createRequire(import.meta.url)('p-retry') as {
 
 const signals: readonly Case[] = [
   {
-    what: 'a cancellation that the app names itself',
+    what: 'a cancellation error with a name of the app',
     source: 'app',
     look: 'Cancelled AbortError -',
     noise: CONSEQUENCE,
@@ -202,7 +202,7 @@ const signals: readonly Case[] = [
   },
   {
     // A person would see what the name says; only a name tells.
-    what: 'a reason with a name that only the app knows',
+    what: 'a reason with a name of the app',
     source: 'app',
     look: 'ClientGone ClientGone -',
     noise: { left: true, there: false },
@@ -257,7 +257,7 @@ const signals: readonly Case[] = [
     },
   },
   {
-    what: 'a library’s word for an error that is not worth another try',
+    what: 'an error that the library marks as not to be retried',
     source: 'p-retry',
     look: 'AbortError AbortError -',
     noise: FAILURE,
@@ -267,7 +267,7 @@ const signals: readonly Case[] = [
       ),
   },
   {
-    what: 'a save that the handler gave the stream’s signal to',
+    what: 'a save to which the handler passed the stream’s signal',
     source: 'app',
     look: 'DOMException AbortError 20',
     noise: FAILURE,
@@ -278,7 +278,7 @@ const signals: readonly Case[] = [
     },
   },
   {
-    what: 'an answer that the guard wants and the handler cancels',
+    what: 'an answer that the handler cancels although the guard finishes it',
     source: 'app',
     look: 'DOMException AbortError 20',
     noise: { left: true, there: false },

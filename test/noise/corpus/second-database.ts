@@ -81,7 +81,7 @@ export const DATABASE: readonly Case[] = [
   ),
   query('a text that PostgreSQL cannot hold', '22021', "SELECT convert_from('\\x00', 'UTF8')"),
   {
-    what: 'a query that is cancelled for the sake of the client',
+    what: 'a query that is cancelled because the client left',
     source: 'pg',
     look: 'DatabaseError error 57014',
     noise: { left: true, stopped: true, there: false },
@@ -89,14 +89,14 @@ export const DATABASE: readonly Case[] = [
     provoke: (stage) => disturbed(stage, 'pg_cancel_backend'),
   },
   {
-    what: 'a connection that an administrator ends',
+    what: 'a connection that an administrator terminates',
     source: 'pg',
     look: 'DatabaseError error 57P01',
     noise: FAILURE_ANYHOW,
     provoke: (stage) => disturbed(stage, 'pg_terminate_backend'),
   },
   {
-    what: 'a save on the connection that the request’s cleaning-up has closed',
+    what: 'a save on a connection that the cleanup of the request has closed',
     source: 'pg',
     look: 'Error Error -',
     noise: FAILURE,
@@ -111,7 +111,7 @@ export const DATABASE: readonly Case[] = [
     },
   },
   {
-    what: 'a save on a client that was given back',
+    what: 'a save on a client that was released',
     source: 'pg',
     look: 'Error Error -',
     noise: FAILURE,
@@ -122,7 +122,7 @@ export const DATABASE: readonly Case[] = [
     },
   },
   {
-    what: 'a pool that is dry',
+    what: 'an exhausted pool',
     source: 'pg',
     look: 'Error Error -',
     noise: FAILURE,
@@ -149,7 +149,7 @@ export const DATABASE: readonly Case[] = [
     },
   },
   {
-    what: 'a query that is not waited for any longer',
+    what: 'a query that is abandoned',
     source: 'pg',
     look: 'Error Error -',
     noise: FAILURE,
@@ -159,7 +159,7 @@ export const DATABASE: readonly Case[] = [
     },
   },
   {
-    what: 'a database that is not there',
+    what: 'an unreachable database',
     source: 'pg',
     look: 'Error Error ECONNREFUSED',
     noise: FAILURE,

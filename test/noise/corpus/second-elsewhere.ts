@@ -31,7 +31,7 @@ function proxied(stage: Stage, target: string): Promise<unknown> {
 
 const proxies: readonly Case[] = [
   ...(['destroy', 'resetAndDestroy'] as const).map((means): Case => ({
-    what: `a target that says nothing but ${means}`,
+    what: `a target that ends the connection by ${means} and sends nothing`,
     source: 'http-proxy',
     look: 'Error Error ECONNRESET',
     noise: FAILURE,
@@ -49,7 +49,7 @@ const proxies: readonly Case[] = [
     },
   })),
   {
-    what: 'a target that is not there',
+    what: 'an unreachable target',
     source: 'http-proxy',
     look: 'Error Error ECONNREFUSED',
     noise: FAILURE,

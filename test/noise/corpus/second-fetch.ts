@@ -76,7 +76,7 @@ const fetching: readonly Case[] = [
   }),
   broken('an address that is none', 'fetch', 'TypeError TypeError -', () => fetch('http://')),
   {
-    what: 'a reader that is released when the client leaves, as a handler’s mistake is too',
+    what: 'a reader that is released when the client leaves, or by a mistake of the handler',
     source: 'fetch',
     look: 'TypeError TypeError ERR_INVALID_STATE',
     noise: FAILURE,

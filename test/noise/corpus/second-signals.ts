@@ -70,7 +70,7 @@ const timersAndEvents: readonly Case[] = [
 
 const filesAndProcesses: readonly Case[] = [
   {
-    what: 'a file that is not read any more',
+    what: 'a file whose read is cancelled',
     source: 'fs',
     look: 'AbortError AbortError ABORT_ERR',
     noise: CONSEQUENCE,

@@ -76,7 +76,7 @@ const responses: readonly Case[] = [
     },
   },
   {
-    what: 'a word too late',
+    what: 'a write too late',
     source: 'http',
     look: 'Error Error ERR_STREAM_DESTROYED',
     noise: LEAVING,
@@ -97,7 +97,7 @@ const responses: readonly Case[] = [
     },
   },
   {
-    what: 'a word to a session whose client is gone, or was never there',
+    what: 'a push to a session whose client is gone, or never existed',
     source: 'better-sse',
     look: 'SseError Error -',
     noise: LEAVING,
@@ -122,7 +122,7 @@ const responses: readonly Case[] = [
     provoke: (stage) => meanwhile(stage, () => called(() => stage.res.setHeader('a', 'b'))),
   },
   {
-    what: 'a word after the handler’s own end',
+    what: 'a write after the handler’s own end',
     source: 'http',
     look: 'Error Error ERR_STREAM_WRITE_AFTER_END',
     noise: FAILURE,
@@ -133,7 +133,7 @@ const responses: readonly Case[] = [
     },
   },
   {
-    what: 'a word too late',
+    what: 'a write too late',
     source: 'http2',
     look: 'Error Error ERR_HTTP2_INVALID_STREAM',
     noise: { left: true },
@@ -168,7 +168,7 @@ const upload = {
 
 const requests: readonly Case[] = [
   {
-    what: 'an upload that is not finished',
+    what: 'an upload that is cut',
     source: 'http',
     look: 'Error Error ECONNRESET',
     noise: { left: true, reset: true },
@@ -181,7 +181,7 @@ const requests: readonly Case[] = [
     },
   },
   {
-    what: 'a JSON body that is not finished',
+    what: 'a JSON body that is cut',
     source: 'express',
     look: 'BadRequestError BadRequestError ECONNABORTED',
     noise: { left: true, reset: true },
@@ -210,7 +210,7 @@ const requests: readonly Case[] = [
       }),
   },
   {
-    what: 'a file that is sent to a client which goes',
+    what: 'a file that is sent to a client which leaves',
     source: 'express',
     look: 'Error Error ECONNABORTED',
     noise: { left: true, reset: true },
@@ -225,7 +225,7 @@ const requests: readonly Case[] = [
     },
   },
   {
-    what: 'a file that is not there',
+    what: 'a missing file',
     source: 'express',
     look: 'Error Error ENOENT',
     noise: FAILURE,

@@ -114,7 +114,7 @@ const http2AndDns: readonly Case[] = [
     () => lookup('nobody.invalid'),
   ),
   {
-    what: 'a question that is cancelled when the stream ends',
+    what: 'a query that is cancelled when the stream ends',
     source: 'dns',
     look: 'Error Error ECANCELLED',
     noise: { left: true, stopped: true, there: false },

@@ -142,7 +142,7 @@ const NOISE: readonly Case[] = [
     },
   },
   {
-    what: 'two providers raced under the signal, or both down',
+    what: 'two providers raced under the signal, or both unreachable',
     source: 'wrapped',
     look: 'AggregateError AggregateError -',
     noise: { left: true, there: false, stopped: true },
@@ -172,7 +172,7 @@ const NOISE: readonly Case[] = [
     },
   },
   {
-    what: 'finished() of the response, or of a provider cut',
+    what: 'finished() of the response, or of a cut provider',
     source: 'node:stream',
     look: ['Error Error ERR_STREAM_PREMATURE_CLOSE', 'TypeError TypeError -'],
     noise: { left: true, there: false },

@@ -113,7 +113,7 @@ const causes: readonly Case[] = [
     },
   },
   {
-    what: 'nothing at all',
+    what: 'undefined in place of an error',
     source: 'AggregateError',
     look: 'AggregateError AggregateError -',
     noise: { left: false },

@@ -68,7 +68,7 @@ const persistence = () =>
   );
 
 describe('the tables of the relay', () => {
-  it('are made by any number of instances at once, and recorded beside the table of messages', async () => {
+  it('are created by any number of instances at once, and recorded beside the table of messages', async () => {
     const relays = Array.from({ length: 4 }, () => open({ migrate: true }));
     const answers = await Promise.all(
       relays.map((relay, index) => relay.exchange({ ...EMPTY, instance: `i${index}` })),
@@ -80,17 +80,17 @@ describe('the tables of the relay', () => {
     ]);
   });
 
-  it('are not logged unless they are to be durable', async () => {
+  it('are UNLOGGED unless `durable` is set', async () => {
     await open().migrate();
     expect((await persistence()).map(({ kind }) => kind)).toEqual(['u', 'u', 'u']);
   });
 
-  it('are logged where they are to be durable', async () => {
+  it('are LOGGED if `durable` is set', async () => {
     await open({ durable: true }).migrate();
     expect((await persistence()).map(({ kind }) => kind)).toEqual(['p', 'p', 'p']);
   });
 
-  it('stand in a schema of their own', async () => {
+  it('can be in a schema of their own', async () => {
     await look(database.url, 'CREATE SCHEMA "chat-relay"');
     const relay = open({ schema: 'chat-relay', migrate: true });
     expect((await relay.exchange(EMPTY)).isHeld).toBe(true);
@@ -99,11 +99,11 @@ describe('the tables of the relay', () => {
     ).toEqual([{ id: 'i' }]);
   });
 
-  it('are asked for in words where they are missing', async () => {
+  it('are required: without them an exchange rejects with not-migrated', async () => {
     await expect(open().exchange(EMPTY)).rejects.toMatchObject({ code: 'not-migrated' });
   });
 
-  it('need no right to create anything once they are there', async () => {
+  it('need no right to create anything once they exist', async () => {
     await open().migrate();
     await look(database.url, 'CREATE ROLE relay_writer LOGIN');
     for (const name of ['instances', 'streams', 'parts']) {
@@ -186,7 +186,7 @@ describe('a conversation that is purged', () => {
 });
 
 describe('an exchange', () => {
-  it('waits for no other call, however many are slow', async () => {
+  it('waits for no other call, even if all other connections wait', async () => {
     const relay = open({ migrate: true, statementTimeoutMs: 60_000, maxConnections: 3 });
     await relay.exchange(OPENED);
     const lock = await lockStream('s');
@@ -198,15 +198,15 @@ describe('an exchange', () => {
     expect(counts.reduce((sum, count) => sum + count)).toBe(1);
   });
 
-  it('and all else go by one connection where there is one', async () => {
+  it('and all other calls share one connection if there is only one', async () => {
     const relay = open({ migrate: true, maxConnections: 1 });
     expect((await relay.exchange(OPENED)).isHeld).toBe(true);
     expect(await relay.find({ streamId: 's' })).toBeDefined();
   });
 });
 
-describe('an end that cannot be read', () => {
-  it('is no regular one, and costs no other stream anything', async () => {
+describe('a stored end that cannot be parsed', () => {
+  it('is an interrupted end, and does not affect other streams', async () => {
     const relay = open({ migrate: true });
     await relay.exchange({
       ...OPENED,
@@ -245,7 +245,7 @@ describe('postgresRelay()', () => {
     expect(() => postgresRelay(options as PostgresRelayOptions)).toThrow(word);
   });
 
-  it('finds a conversation whose name no index can hold', async () => {
+  it('finds a conversation whose name is too long for an index', async () => {
     const relay = open({ migrate: true });
     const conversationId = `\0${'long'.repeat(2_000)}`;
     await relay.exchange({
@@ -256,7 +256,7 @@ describe('postgresRelay()', () => {
     expect((await relay.find({ conversationId }))?.streamId).toBe('s');
   });
 
-  it('rejects while the database is away, and answers when it is back without what was not durable', async () => {
+  it('rejects while the database is down, and afterwards answers without the data of its unlogged tables', async () => {
     const relay = open({ migrate: true });
     await relay.exchange({ ...EMPTY, openings: [{ streamId: 's', head: '{}', startedAtMs: 1 }] });
     await database.server.stopImmediate();
