@@ -161,7 +161,7 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect((await other.reads('{a}:b', 0)).length).toBeGreaterThan(0);
       });
 
-      it('orders streams by the clocks of instances, but not leases', async () => {
+      it('orders streams, but not leases, by the clocks of instances', async () => {
         const starts = [0, 4_102_444_800_000, 8.64e15];
         for (const [n, startedAtMs] of starts.entries()) {
           await owner.tell({

@@ -118,7 +118,7 @@ test.each(SEEDS)('every due message has one result, without a journal, seed %i',
 });
 
 test.each(SEEDS.slice(0, 8))(
-  'closing in the middle leaves nobody without a result, seed %i',
+  'close() in the middle of saves gives each of them a result, seed %i',
   async (seed) => {
     const { bench, saves, addsUp } = await run(seed, true);
     const pending = bench.keeper.state().pending;

@@ -44,7 +44,7 @@ function announce(bench: Bench, { holds = true } = {}): Announced {
 }
 
 describe('a message that is still being read', () => {
-  test('is pending until it is handed over and has its result', async () => {
+  test('is pending until it is passed to the saver and has its result', async () => {
     const bench = createBench();
     bench.store.behave = () => undefined;
     const { read } = announce(bench);
@@ -57,7 +57,7 @@ describe('a message that is still being read', () => {
     expect(bench.keeper.state().pending).toBe(0);
   });
 
-  test('is not pending any more when reading it fails', async () => {
+  test('is not pending any more when the read fails', async () => {
     const bench = createBench();
     announce(bench).fail();
     await settled();
@@ -65,7 +65,7 @@ describe('a message that is still being read', () => {
     await bench.keeper.flush();
   });
 
-  test('is waited for by flush(), and so is its save', async () => {
+  test('is waited for by flush(), with its save', async () => {
     const bench = createBench();
     bench.store.behave = () => undefined;
     const { read } = announce(bench);
@@ -96,7 +96,7 @@ describe('a frame that waits for a message that is still being read', () => {
     expect(save.result).toBe('saved');
   });
 
-  test('is released as its save says, if it is read in time', async () => {
+  test('is released with the result of the save, if the read ends in time', async () => {
     const bench = createBench();
     const announced = announce(bench);
     await bench.clock.advance(1_999);
@@ -107,7 +107,7 @@ describe('a frame that waits for a message that is still being read', () => {
     expect(bench.errors()).toEqual([]);
   });
 
-  test('and is none any more costs no error in the log', async () => {
+  test('logs no error at the deadline if nothing is held any more', async () => {
     const bench = createBench();
     const announced = announce(bench, { holds: false });
     await bench.clock.advance(2_000);
@@ -115,7 +115,7 @@ describe('a frame that waits for a message that is still being read', () => {
     expect(bench.errors()).toEqual([]);
   });
 
-  test('is released when reading it fails', async () => {
+  test('is released when the read fails', async () => {
     const bench = createBench();
     const announced = announce(bench);
     announced.fail();
@@ -136,7 +136,7 @@ describe('close()', () => {
     expect(bench.store.isClosed).toBe(true);
   });
 
-  test('journals one that was read in its last moment', async () => {
+  test('journals a message that was read in its last moment', async () => {
     const bench = createBench({ journal: createFakeJournal() });
     bench.store.behave = () => undefined;
     const { read } = announce(bench);
@@ -149,7 +149,7 @@ describe('close()', () => {
     expect(save.result).toBe('journaled');
   });
 
-  test('does not wait for one that is never read', async () => {
+  test('does not wait for a message that is never read', async () => {
     const bench = createBench();
     announce(bench);
     const closed = bench.keeper.close(3_000);
@@ -162,7 +162,7 @@ describe('close()', () => {
   test.each([
     ['journals', true, 'journaled'],
     ['loses, without a journal,', false, 'lost'],
-  ])('%s one that is read when all is over', async (_name, hasJournal, result) => {
+  ])('%s a message that is read after its end', async (_name, hasJournal, result) => {
     const bench = createBench(hasJournal ? { journal: createFakeJournal() } : {});
     const { read } = announce(bench);
     const closed = bench.keeper.close(3_000);

@@ -26,11 +26,11 @@ function bench(count: number) {
   return { backlog, clock, journal, inMemory, streams, chosen, take };
 }
 
-test('the oldest have their turn first, as many as are asked for', () => {
+test('the oldest messages are chosen first, up to the requested number', () => {
   expect(bench(5).chosen(3)).toEqual([0, 1, 2]);
 });
 
-test('a message that failed is sent after the others, and alone', () => {
+test('a message that failed is chosen after the others, and alone', () => {
   const { backlog, chosen } = bench(4);
   for (const waiting of backlog.choose(2)) backlog.putBack(waiting, true);
   expect(chosen(4)).toEqual([2, 3]);
@@ -38,7 +38,7 @@ test('a message that failed is sent after the others, and alone', () => {
   expect(chosen(4)).toEqual([0]);
 });
 
-test('a message that fails while the store takes others is left in peace, longer each time', async () => {
+test('a message that fails while the store accepts others is paused, longer each time', async () => {
   const { backlog, clock, chosen, take } = bench(1);
   backlog.putBack(take(), true);
   expect(chosen(1)).toEqual([0]);
@@ -54,13 +54,13 @@ test('a message that fails while the store takes others is left in peace, longer
   expect(chosen(1)).toEqual([0]);
 });
 
-test('a message that fails together with all others is not paused', () => {
+test('a message that fails when all others fail is not paused', () => {
   const { backlog, chosen, take } = bench(1);
   for (let count = 0; count < 5; count += 1) backlog.putBack(take(), false);
   expect(chosen(1)).toEqual([0]);
 });
 
-test('what dead processes left comes before our own', () => {
+test('messages of dead processes are chosen before those of the own process', () => {
   const { backlog, chosen } = bench(2);
   const opened = openedStream();
   const nothing = (): Promise<void> => Promise.resolve();
@@ -70,7 +70,7 @@ test('what dead processes left comes before our own', () => {
   expect([backlog.adopted, backlog.size]).toEqual([1, 3]);
 });
 
-test('gives no turn to a stream whose save is in memory, nor to an abandoned one', () => {
+test('a stream whose save is in memory, or that is abandoned, is not chosen', () => {
   const { backlog, inMemory, streams, chosen, take } = bench(3);
   inMemory.add(streams[0]?.id ?? '');
   expect(chosen(1)).toEqual([1]);

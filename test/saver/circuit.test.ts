@@ -26,7 +26,7 @@ function bench() {
   return { clock, told, circuit, abort, permits, enter };
 }
 
-test('waits grow from 100 ms to 5 s and are spread by chance', () => {
+test('waits grow from 100 ms to 5 s, with jitter', () => {
   expect([1, 2, 3, 4, 5, 6, 60].map((failures) => backoffMs(failures, () => 1))).toEqual([
     200, 400, 800, 1_600, 3_200, 5_000, 5_000,
   ]);
@@ -34,14 +34,14 @@ test('waits grow from 100 ms to 5 s and are spread by chance', () => {
   expect(backoffMs(60, () => 0.999)).toBeLessThan(BACKOFF_MAX_MS);
 });
 
-test('admits every batch while the store answers', async () => {
+test('the closed circuit admits every batch', async () => {
   const { permits, enter } = bench();
   await enter();
   await enter();
   expect(permits.map((permit) => permit?.isProbe)).toEqual([false, false]);
 });
 
-test('after a failure one probe at a time may enter, after a wait', async () => {
+test('after a failure one probe at a time is admitted, after a wait', async () => {
   const { clock, told, permits, enter } = bench();
   await enter();
   permits[0]?.report('57P01');
@@ -58,7 +58,7 @@ test('after a failure one probe at a time may enter, after a wait', async () => 
   expect(told).toEqual(['away 57P01', 'still away 57P01']);
 });
 
-test('admits every waiting batch after an answer', async () => {
+test('after a success every waiting batch is admitted', async () => {
   const { clock, told, permits, enter } = bench();
   await enter();
   permits[0]?.report('08006');
@@ -70,7 +70,7 @@ test('admits every waiting batch after an answer', async () => {
   expect(told).toEqual(['away 08006', 'back']);
 });
 
-test('a probe that finds nothing to send gives its place to the next', async () => {
+test('a probe without a message to send passes its permit to the next one', async () => {
   const { clock, permits, enter } = bench();
   await enter();
   permits[0]?.report('08006');
@@ -82,7 +82,7 @@ test('a probe that finds nothing to send gives its place to the next', async () 
   expect(permits).toHaveLength(3);
 });
 
-test('does not report the failure of a batch that was sent before the circuit opened', async () => {
+test('the failure of a batch that was sent before the circuit opened is not reported', async () => {
   const { clock, told, permits, enter } = bench();
   await enter();
   await enter();
@@ -103,7 +103,7 @@ test('`probeNow` ends the wait for the next probe', async () => {
   expect(clock.timers).toBe(0);
 });
 
-test('a wait ends when its signal aborts, and leaves no listener', async () => {
+test('a wait ends when its signal aborts, and leaves no timer', async () => {
   const { abort, permits, enter, circuit } = bench();
   await enter();
   permits[0]?.report('57P01');
@@ -114,7 +114,7 @@ test('a wait ends when its signal aborts, and leaves no listener', async () => {
   expect(await circuit.acquire(abort.signal)).toBeUndefined();
 });
 
-test('batches begin again with one message after a failure and double with each answer', async () => {
+test('the batch size is one after a failure and doubles with each success', async () => {
   const { clock, circuit, permits, enter } = bench();
   expect(circuit.limit).toBe(256);
   await enter();

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 
 const CHILD = fileURLToPath(new URL('close-child.ts', import.meta.url));
 
-test('close keeps the process until its deadline and counts what was lost', () => {
+test('close() keeps the process alive until its deadline and counts what was lost', () => {
   const { stdout, status } = spawnSync(process.execPath, ['--import', 'tsx', CHILD], {
     encoding: 'utf8',
     timeout: 60_000,

@@ -3,7 +3,7 @@ import { createBench, createFakeJournal, createFaultStore, settled, sqlError } f
 
 const AWAY = sqlError('57P01');
 
-test('close waits for what is pending, then closes store and journal', async () => {
+test('close() waits for pending saves, then closes store and journal', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = () => undefined;
@@ -18,7 +18,7 @@ test('close waits for what is pending, then closes store and journal', async () 
   expect(bench.clock.timers).toBe(0);
 });
 
-test('at the deadline everything that is left is journaled', async () => {
+test('at the deadline every pending save is journaled', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = () => undefined;
@@ -29,7 +29,7 @@ test('at the deadline everything that is left is journaled', async () => {
   expect(journal.backlog(9)).toHaveLength(3);
 });
 
-test('without a journal what is left at the deadline is lost', async () => {
+test('without a journal a save that is pending at the deadline is lost', async () => {
   const bench = createBench();
   bench.store.behave = (call) => call.reject(AWAY);
   bench.save();
@@ -39,7 +39,7 @@ test('without a journal what is left at the deadline is lost', async () => {
   expect(bench.account.saves).toMatchObject([{ result: 'lost', kind: 'first' }]);
 });
 
-test('the store has a last chance right before the deadline', async () => {
+test('the store is tried once more right before the deadline', async () => {
   const bench = createBench();
   bench.store.behave = (call) => call.reject(AWAY);
   bench.save();
@@ -50,7 +50,7 @@ test('the store has a last chance right before the deadline', async () => {
   expect((await closed).saved).toBe(1);
 });
 
-test('a store and a journal that never close do not hold up the shutdown', async () => {
+test('a store and a journal that never close do not delay close()', async () => {
   const journal = createFakeJournal();
   const store = createFaultStore();
   store.close = () => new Promise<void>(() => undefined);
@@ -64,7 +64,7 @@ test('a store and a journal that never close do not hold up the shutdown', async
 test.each([
   ['the store', false],
   ['the store and the disk', true],
-])('the deadline is kept by %s hanging for ever, a replay on its way included', async (_, disk) => {
+])('close() keeps its deadline while %s hangs for ever, with a replay in flight', async (_, disk) => {
   const journal = createFakeJournal();
   const store = createFaultStore();
   store.behave = (call) => call.reject(AWAY);
@@ -90,7 +90,7 @@ test.each([
   expect(last.result).toBe(disk ? 'lost' : 'journaled');
 });
 
-test('reports a store that rejects its close, and closes all the same', async () => {
+test('a store whose close rejects is reported, and close() resolves', async () => {
   const store = createFaultStore();
   store.close = () => Promise.reject(new Error('pool'));
   const bench = createBench({ store });
@@ -98,12 +98,12 @@ test('reports a store that rejects its close, and closes all the same', async ()
   expect(bench.account.internalErrors).toEqual(['store']);
 });
 
-test('a second close gives the promise of the first', () => {
+test('a second close() returns the promise of the first', () => {
   const bench = createBench();
   expect(bench.keeper.close(1_000)).toBe(bench.keeper.close(9_000));
 });
 
-test('what comes while closing is taken, what comes after it is lost at once', async () => {
+test('a message during close() is saved, a message after it is lost at once', async () => {
   const bench = createBench();
   bench.store.behave = () => undefined;
   bench.save();
@@ -120,7 +120,7 @@ test('what comes while closing is taken, what comes after it is lost at once', a
   expect([after.result, after.confirmed]).toEqual(['lost', 'unconfirmed']);
 });
 
-test('closing ends the waits of replay and recovery', async () => {
+test('close() ends the waits of replay and recovery', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = (call) => call.reject(AWAY);
@@ -136,7 +136,7 @@ test('closing ends the waits of replay and recovery', async () => {
   expect(bench.clock.timers).toBe(0);
 });
 
-test('even without any time left there is one fsync', async () => {
+test('close() without any time left does one fsync', async () => {
   const journal = createFakeJournal();
   journal.syncs = () => new Promise<boolean>((resolve) => setImmediate(() => resolve(true)));
   const bench = createBench({ journal });
@@ -148,7 +148,7 @@ test('even without any time left there is one fsync', async () => {
   expect(save.result).toBe('journaled');
 });
 
-test('journals what comes after close, for as long as the journal takes it', async () => {
+test('a message after close() is journaled, as long as the journal accepts it', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   const closed = bench.keeper.close(1_000);
@@ -165,7 +165,7 @@ test('journals what comes after close, for as long as the journal takes it', asy
   expect(bench.account.saves.map(({ result }) => result)).toEqual(['journaled', 'lost']);
 });
 
-test('waits for the fsync of a save that came in the last moment, within its own time', async () => {
+test('a save in the last moment waits for its fsync beyond close(), up to a bound', async () => {
   const journal = createFakeJournal();
   let isOnDisk: (value: boolean) => void = () => undefined;
   const bench = createBench({ journal });
@@ -183,7 +183,7 @@ test('waits for the fsync of a save that came in the last moment, within its own
   expect(late.result).toBe('journaled');
 });
 
-test('gives up a late save whose fsync does not come', async () => {
+test('a save after close() is lost if its fsync never ends', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   const closed = bench.keeper.close(0);

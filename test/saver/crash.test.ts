@@ -49,7 +49,7 @@ async function migrate(): Promise<void> {
   await store.close();
 }
 
-test('what clients of a killed process have seen is saved once by the next one', async () => {
+test('the next process saves what clients of a killed process have seen, once', async () => {
   await migrate();
   const seen = await crash(
     (all) => all.size === 12 && [...all.values()].some((one) => one.text.length > 900),
@@ -67,7 +67,7 @@ test('what clients of a killed process have seen is saved once by the next one',
   expect(next.account.saves).toEqual([]);
 });
 
-test('the database is down too: what was journaled and what was cut off are both saved when it is back', async () => {
+test('the database is down too: journaled and unfinished messages are both saved when it is back', async () => {
   await migrate();
   await world.database.stop();
   const seen = await crash((all) => [...all.values()].filter((one) => one.hasEnded).length === 4);
@@ -82,7 +82,7 @@ test('the database is down too: what was journaled and what was cut off are both
   }
 });
 
-test('of two processes that start at once each message is recovered by one', async () => {
+test('two processes that start at once recover each message once', async () => {
   await migrate();
   await world.database.stop();
   await crash((all) => [...all.values()].filter((one) => one.hasEnded).length === 4);

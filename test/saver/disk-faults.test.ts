@@ -25,7 +25,7 @@ function faultyDisk(): { files: Partial<Files>; next: Partial<Files> } {
   return disk;
 }
 
-test('an fsync that fails once, and writes that are short: everything is journaled elsewhere, and replayed', async () => {
+test('after a failed fsync, with short writes, everything is journaled in another segment, and replayed', async () => {
   const disk = faultyDisk();
   const guard = await createGuard({ files: disk.files });
   expect(await guard.answer('before')).toBe('saved');
@@ -50,7 +50,7 @@ test('an fsync that fails once, and writes that are short: everything is journal
   expectAccountsAddUp(guard);
 });
 
-test('an fsync that goes on failing: nothing is called journaled, the frame waits no longer than it may, and the store gets it in time', async () => {
+test('while every fsync fails nothing is journaled, the frame is released at its deadline, and the store gets the message in time', async () => {
   const disk = faultyDisk();
   const guard = await createGuard({ files: disk.files });
   await guard.answer('before');

@@ -26,14 +26,14 @@ test.each([
   expect(refusalOf(sqlError(code)) === code).toBe(isRefused);
 });
 
-test('an error without an SQLSTATE is no refusal', () => {
+test('an error without an SQLSTATE is not a refusal', () => {
   for (const error of [new Error('x'), { code: 22001 }, 'no', null, undefined, { code: '2200' }]) {
     expect(refusalOf(error)).toBeUndefined();
   }
   expect(refusalOf(Object.assign(new Error('x'), { code: 'EPIPE' }))).toBeUndefined();
 });
 
-test('an SQLSTATE is found in the causes, and the reason given to refuse() before it', () => {
+test('a refusal is found in the causes of an error, first by refuse(), then by SQLSTATE', () => {
   const wrapped = new Error('Failed query', {
     cause: new Error('x', { cause: sqlError('23503') }),
   });
@@ -49,7 +49,7 @@ test('an SQLSTATE is found in the causes, and the reason given to refuse() befor
   expect(refusalOf(cyclic)).toBeUndefined();
 });
 
-test('only errors that cannot repeat a value may speak for themselves', () => {
+test('only an error that cannot repeat a value is described by its own message', () => {
   expect(describeError(sqlError('22P02'))).toBeUndefined();
   expect(describeError(sqlError('23505'))).toBeUndefined();
   expect(describeError(new Error('anything'))).not.toContain('anything');
@@ -59,7 +59,7 @@ test('only errors that cannot repeat a value may speak for themselves', () => {
   expect(describeError(new LastchunkError('not-migrated', 'run migrate'))).toBe('run migrate');
 });
 
-test('events count in the size of a message, as long as the body they were read from', () => {
+test('the size of a message with events includes the body from which they were read', () => {
   const opened = openedStream();
   const plain = sizeOf(messageOf(opened, { text: 'x'.repeat(1_000) }));
   const withEvents = sizeOf(

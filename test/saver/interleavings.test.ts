@@ -186,7 +186,7 @@ test.each([
   ['with a journal', true],
   ['without a journal', false],
 ])(
-  'gives every save exactly one result in every interleaving %s',
+  'every save gets exactly one result in every interleaving %s',
   async (_, withJournal) => {
     const property = fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) =>
       play(steps, withJournal),

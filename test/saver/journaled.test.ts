@@ -3,7 +3,7 @@ import { createBench, createFakeJournal, settled, sqlError } from './fakes.ts';
 
 const AWAY = sqlError('57P01');
 
-test('a commit settles the log of its stream', async () => {
+test('a commit settles the stream log', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.save();
@@ -11,7 +11,7 @@ test('a commit settles the log of its stream', async () => {
   expect(journal.records.size).toBe(0);
 });
 
-test('a slow store costs a frame no more than confirmTimeoutMs: the message is journaled', async () => {
+test('a slow store delays a frame at most by confirmTimeoutMs: the message is journaled', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = () => undefined;
@@ -21,7 +21,7 @@ test('a slow store costs a frame no more than confirmTimeoutMs: the message is j
   expect(bench.account.saves).toMatchObject([{ result: 'journaled', kind: 'first' }]);
 });
 
-test('a save that holds no frame is journaled by the same deadline', async () => {
+test('a save that holds no frame is journaled at the same deadline', async () => {
   const bench = createBench({ journal: createFakeJournal() });
   bench.store.behave = () => undefined;
   const save = bench.save({}, { holds: () => false });
@@ -43,7 +43,7 @@ test('a disk that hangs does not hold a frame beyond the deadline', async () => 
   expect(save.result).toBe('journaled');
 });
 
-test('journals every pending save at once when the store becomes unreachable', async () => {
+test('every pending save is journaled at once when the store becomes unreachable', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = () => undefined;
@@ -68,7 +68,7 @@ test('no save waits for the store while it is unreachable', async () => {
   expect(journal.backlog(9)).toHaveLength(2);
 });
 
-test('a journal that cannot take it leaves the message in memory, and gets further chances', async () => {
+test('a message that the journal cannot store stays in memory, and is tried again', async () => {
   const journal = createFakeJournal();
   journal.syncs = () => false;
   const bench = createBench({ journal });
@@ -81,7 +81,7 @@ test('a journal that cannot take it leaves the message in memory, and gets furth
   expect(save.result).toBe('journaled');
 });
 
-test('with neither store nor journal a message is lost, and what the disk has of it is kept', async () => {
+test('without store and journal a message is lost, and its records on disk are kept', async () => {
   const journal = createFakeJournal();
   journal.syncs = () => false;
   const bench = createBench({ journal });
@@ -92,7 +92,7 @@ test('with neither store nor journal a message is lost, and what the disk has of
   expect(journal.backlog(9)).toHaveLength(1);
 });
 
-test('a commit that comes after the message was journaled counts as replayed, once', async () => {
+test('a commit after the message was journaled counts as replayed, once', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.keeper.start();
@@ -107,7 +107,7 @@ test('a commit that comes after the message was journaled counts as replayed, on
   expect(bench.store.calls).toHaveLength(1);
 });
 
-test('a failure that comes after the message was journaled hands it to replay', async () => {
+test('a failure after the message was journaled leaves it to replay', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.keeper.start();
@@ -121,7 +121,7 @@ test('a failure that comes after the message was journaled hands it to replay', 
   expect(bench.account.saves).toHaveLength(1);
 });
 
-test('a refused message is moved aside: journaled, replayed as refused, and loud', async () => {
+test('a refused message is set aside: journaled, replayed as refused, and logged as an error', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = (call) => call.reject(sqlError('23502'));
@@ -133,7 +133,7 @@ test('a refused message is moved aside: journaled, replayed as refused, and loud
   expect(bench.errors().some((line) => line.includes('refuses'))).toBe(true);
 });
 
-test('a refused message that cannot be moved aside is lost, and tried again from disk', async () => {
+test('a refused message that cannot be set aside is lost, and replayed from disk', async () => {
   const journal = createFakeJournal();
   journal.refuses = () => false;
   const bench = createBench({ journal });
@@ -144,7 +144,7 @@ test('a refused message that cannot be moved aside is lost, and tried again from
   expect(journal.backlog(9)).toHaveLength(1);
 });
 
-test('a unique violation that two writers of one id met is no refusal: the next try sees the row', async () => {
+test('a single unique violation is not a refusal: the next try sees the row of the other writer', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = (call) =>
@@ -156,7 +156,7 @@ test('a unique violation that two writers of one id met is no refusal: the next 
   expect(bench.store.calls).toHaveLength(2);
 });
 
-test('a unique violation that persists is a refusal, and blocks no other message', async () => {
+test('a repeated unique violation is a refusal, and blocks no other message', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = (call) =>
@@ -172,7 +172,7 @@ test('a unique violation that persists is a refusal, and blocks no other message
   expect(bench.keeper.state().circuit).toBe('closed');
 });
 
-test('an answer that comes when replay has already saved the message counts no second time', async () => {
+test('an answer after replay has saved the message is not counted again', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.keeper.start();
@@ -189,7 +189,7 @@ test('an answer that comes when replay has already saved the message counts no s
   expect(bench.account.saves).toHaveLength(1);
 });
 
-test('a message that is being set aside is not handed to replay by an fsync that ends meanwhile', async () => {
+test('a message that is being set aside is not left to replay when its fsync ends meanwhile', async () => {
   const journal = createFakeJournal();
   let isSynced: (isOnDisk: boolean) => void = () => undefined;
   let isAside: (isOnDisk: boolean) => void = () => undefined;
@@ -210,7 +210,7 @@ test('a message that is being set aside is not handed to replay by an fsync that
   expect(bench.account.replayed).toEqual([`refused ${save.message.id}`]);
 });
 
-test('a message that is set aside only after it was given up is not in the backlog as well', async () => {
+test('a message that is set aside after it was lost is not in the backlog', async () => {
   const journal = createFakeJournal();
   let isAside: (isOnDisk: boolean) => void = () => undefined;
   journal.refuses = () => new Promise<boolean>((resolve) => (isAside = resolve));
@@ -224,7 +224,7 @@ test('a message that is set aside only after it was given up is not in the backl
   expect(journal.refused).toEqual([save.message.id]);
 });
 
-test('a message that fails alone again and again while others are saved is set aside', async () => {
+test('a message that repeatedly fails alone while others are saved is set aside', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.keeper.start();
@@ -244,7 +244,7 @@ test('a message that fails alone again and again while others are saved is set a
 test.each([
   ['while nothing else is saved either', new TypeError('x'), true],
   ['for a reason that is not its own', sqlError('55P03'), false],
-])('a message that fails alone %s is tried again for ever', async (_name, error, isOutage) => {
+])('a message that fails alone %s is retried without end', async (_name, error, isOutage) => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.keeper.start();

@@ -67,7 +67,7 @@ async function start(connectionString: string, journal: string): Promise<Child> 
   return started;
 }
 
-test('twenty answers of 20 MB at once are kept by a process with a heap of 512 MiB', async () => {
+test('a process with a heap of 512 MiB stores twenty answers of 20 MB at once', async () => {
   const connectionString = await database.newDatabase();
   const journal = mkdtempSync(join(tmpdir(), 'lastchunk-memory-'));
   onTestFinished(() => rmSync(journal, { recursive: true, force: true }));

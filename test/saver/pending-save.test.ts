@@ -56,7 +56,7 @@ function saveIn(phase: SavePhase): PendingSave {
   return save;
 }
 
-test.each(phases)('takes every event in the phase `%s` as the table says', (phase) => {
+test.each(phases)('handles every event in the phase `%s` as the table states', (phase) => {
   const wanted = PHASES[phase].split(' ');
   const found = EVENTS.map((event) => {
     const save = saveIn(phase);
@@ -67,7 +67,7 @@ test.each(phases)('takes every event in the phase `%s` as the table says', (phas
   expect(found).toEqual(wanted);
 });
 
-test('gives a result exactly when a phase without one is left', () => {
+test('gives a result exactly on each transition out of a phase without one', () => {
   for (const phase of phases) {
     for (const event of EVENTS) {
       const save = saveIn(phase);
@@ -78,7 +78,7 @@ test('gives a result exactly when a phase without one is left', () => {
   }
 });
 
-test('decides about the log at most once on every way to `released`', () => {
+test('has at most one effect on the log on every path to `released`', () => {
   const logEffects: readonly SaveEffect[] = ['settle-log', 'hand-over', 'let-go'];
   for (const phase of phases) {
     for (const [event, transition] of Object.entries(TRANSITIONS[phase])) {

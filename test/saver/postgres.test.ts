@@ -14,13 +14,13 @@ import {
 
 useRealWorld();
 
-test('a saved message is in the table when its frame may go', async () => {
+test('a message is in the table before its frame is released', async () => {
   const guard = await createGuard();
   expect(await guard.answer('hello')).toBe('saved');
   await expectAllKept(guard.due);
 });
 
-test('a database that is down for the whole life of the streams, then back: 0 lost, 0 twice', async () => {
+test('a database that is down for the whole life of the streams: no message is lost, none is stored twice', async () => {
   const guard = await createGuard();
   await guard.answer('before');
   await world.database.stop();
@@ -37,7 +37,7 @@ test('a database that is down for the whole life of the streams, then back: 0 lo
   expect(await guard.keeper.replay()).toEqual({ saved: 0, refused: 0, left: 0 });
 });
 
-test('without a journal messages wait in memory for a database that comes back', async () => {
+test('without a journal messages wait in memory until the database is back', async () => {
   const guard = await createGuard({ journal: false });
   await guard.answer('before');
   await world.database.stop();
@@ -50,7 +50,7 @@ test('without a journal messages wait in memory for a database that comes back',
   expectAccountsAddUp(guard);
 });
 
-test('a commit whose answer is lost makes one row', async () => {
+test('a commit whose answer is lost results in one row', async () => {
   const guard = await createGuard();
   await guard.answer('before');
   world.proxy.loseAnswers();
@@ -64,7 +64,7 @@ test('a commit whose answer is lost makes one row', async () => {
   expectAccountsAddUp(guard);
 });
 
-test('a retry of a partial never replaces the whole that came meanwhile', async () => {
+test('a retry of a partial message never replaces the complete one that was saved meanwhile', async () => {
   const guard = await createGuard();
   await guard.answer('before');
   world.proxy.loseAnswers();
@@ -81,7 +81,7 @@ test('a retry of a partial never replaces the whole that came meanwhile', async 
   expect(await rows()).toContainEqual({ id, content: 'half and whole' });
 });
 
-test('a connection that breaks without an error delays a frame no longer than its deadline', async () => {
+test('a connection that stops without an error delays a frame at most until its deadline', async () => {
   const guard = await createGuard({ connectTimeoutMs: 500, statementTimeoutMs: 500 });
   await guard.answer('before');
   world.proxy.pause();
@@ -93,7 +93,7 @@ test('a connection that breaks without an error delays a frame no longer than it
   expectAccountsAddUp(guard);
 });
 
-test('connections that are killed all the time lose nothing and save nothing twice', async () => {
+test('connections that are killed continuously lose nothing and store nothing twice', async () => {
   const guard = await createGuard();
   await guard.answer('before');
   let isKilling = true;
@@ -117,7 +117,7 @@ test('connections that are killed all the time lose nothing and save nothing twi
   expect(guard.account.internalErrors.filter((where) => where === 'journal')).toEqual([]);
 });
 
-test('a table that is missing is put right while messages wait', async () => {
+test('messages wait for a missing table and are saved when it is created', async () => {
   const guard = await createGuard({ migrate: false });
   expect(await guard.answer('too early')).toBe('journaled');
   expect(guard.errors().join('\n')).toContain('42P01');
@@ -129,7 +129,7 @@ test('a table that is missing is put right while messages wait', async () => {
   await expectAllKept(guard.due);
 });
 
-test('sets a message that the table refuses aside, and blocks no other', async () => {
+test('a message that the table refuses is set aside, and blocks no other', async () => {
   const guard = await createGuard();
   await guard.answer('before');
   await query(`ALTER TABLE lastchunk_messages ADD CHECK (content NOT LIKE '%forbidden%')`);
@@ -146,7 +146,7 @@ test('sets a message that the table refuses aside, and blocks no other', async (
   expect(log).not.toContain('forbidden');
 });
 
-test('another process saves what a closed one left in its journal', async () => {
+test('another process saves what a closed process left in its journal', async () => {
   const first = await createGuard();
   await first.answer('before');
   await world.database.stop();

@@ -9,7 +9,7 @@ import { emptyDirectory, open, recoverAll, speaker } from '../journal/support.ts
 
 const context = { read: readText, nowMs: 1_700_000_123_000 };
 
-test('an ended stream is rebuilt as it ended, even when its text is empty', async () => {
+test('an ended stream is rebuilt with its ending, even if its text is empty', async () => {
   const opened = openedStream();
   const { text: _text, events: _events, ...ending } = messageOf(opened, { metadata: { a: 1 } });
   expect(await rebuild({ opened, ending }, [], context)).toEqual({
@@ -19,7 +19,7 @@ test('an ended stream is rebuilt as it ended, even when its text is empty', asyn
   });
 });
 
-test('an unfinished stream is an interrupted partial with what the open record knows', async () => {
+test('an unfinished stream is an interrupted partial message with the fields of its open record', async () => {
   const opened = openedStream({ metadata: { user: 7 }, traceparent: `00-${'1'.repeat(32)}-x-00` });
   expect(
     await rebuild({ opened, ending: undefined }, ['héllo', Buffer.from(' you')], context),
@@ -44,7 +44,7 @@ test('an unfinished stream does not end before it began, even if the wall clock 
   expect(message?.endedAt).toEqual(message?.startedAt);
 });
 
-test('what was found in the body joins the metadata that the app gave', async () => {
+test('metadata found in the body is merged into the metadata of the app', async () => {
   const opened = openedStream({ metadata: { user: 7 } });
   const read: typeof readText = async (stream, body) => ({
     ...(await readText(stream, body)),
@@ -54,11 +54,11 @@ test('what was found in the body joins the metadata that the app gave', async ()
   expect(message?.metadata).toEqual({ user: 7, lastchunk: { finishReason: 'length' } });
 });
 
-test('an unfinished stream in which nothing was said leaves no message', async () => {
+test('an unfinished stream with an empty body leaves no message', async () => {
   expect(await rebuild({ opened: openedStream(), ending: undefined }, [], context)).toBeUndefined();
 });
 
-test('a stream that died after its end keeps that end, unless there was more of the answer', async () => {
+test('a stream whose process died after its end keeps that end, unless more of the answer follows', async () => {
   const opened = openedStream();
   const { text: _text, events: _events, ...ending } = messageOf(opened, { complete: true });
   const entry = { opened, ending, endsAt: Buffer.byteLength('ánswer') };
@@ -104,7 +104,7 @@ const answer = [
   chatChunk({}, 'stop'),
 ];
 
-test('a process that died after the end and before its save leaves a completed answer on its disk', async () => {
+test('a process that died after the end and before the save leaves a completed answer on disk', async () => {
   expect(await rebuilt([...answer, 'end', done])).toMatchObject({
     text: 'ánswer 🍵',
     outcome: 'completed',
@@ -113,7 +113,7 @@ test('a process that died after the end and before its save leaves a completed a
   });
 });
 
-test('an answer that went on after its end comes off the disk as interrupted, one revision later', async () => {
+test('an answer that continued after its end is recovered as interrupted, with the next revision', async () => {
   expect(await rebuilt([...answer, 'end', done, chatChunk({ content: ' more' })])).toMatchObject({
     text: 'ánswer 🍵 more',
     outcome: 'interrupted',
@@ -122,7 +122,7 @@ test('an answer that went on after its end comes off the disk as interrupted, on
   });
 });
 
-test('an end stands between two bytes of an answer that the handler encoded', async () => {
+test('the end is found between two bytes of an answer that the handler encoded', async () => {
   const bytes = gzipSync(answer.join(''));
   const encoded = { contentEncoding: 'gzip' };
   expect(await rebuilt([bytes, 'end', gzipSync(done)], encoded)).toMatchObject({
@@ -132,7 +132,7 @@ test('an end stands between two bytes of an answer that the handler encoded', as
   });
 });
 
-test('an encoded body is decoded up to the `maxBytes` of its guard, as it would have been live', async () => {
+test('an encoded body is decoded up to the `maxBytes` of its guard, as in a live stream', async () => {
   const path = emptyDirectory();
   const dead = open(path);
   const bomb = gzipSync('x'.repeat(4_000_000));
@@ -149,12 +149,12 @@ test('an encoded body is decoded up to the `maxBytes` of its guard, as it would 
   expect(message?.droppedBytes).toBeGreaterThan(0);
 });
 
-test('an unfinished stream with missing records leaves a message of the remaining ones', async () => {
+test('an unfinished stream with missing records leaves a message of the other records', async () => {
   const entry = { opened: openedStream(), ending: undefined, hasHole: true };
   expect(await rebuild(entry, [], context)).toMatchObject({ text: '', complete: false });
 });
 
-test('an unfinished stream that was cut before anything was said leaves a message', async () => {
+test('an unfinished stream whose body was dropped completely leaves a message', async () => {
   const read: typeof readText = async (stream, body) => ({
     ...(await readText(stream, body)),
     droppedBytes: 7,

@@ -35,7 +35,7 @@ function rejecting(errors: Readonly<Record<string, Error>>): (call: StoreCall) =
   };
 }
 
-test('what the store takes now leaves the disk, and what it refuses again stays', async () => {
+test('a message that the store now accepts is removed from disk, and one that it refuses again stays', async () => {
   const { bench, journal } = await withRefused(3);
   bench.store.behave = rejecting({ 'answer 1': REFUSED });
   expect(await bench.keeper.replayRefused()).toEqual({ saved: 2, refused: 1, left: 0 });
@@ -46,7 +46,7 @@ test('what the store takes now leaves the disk, and what it refuses again stays'
   expect(journal.aside).toEqual([]);
 });
 
-test('each is sent alone, and counted as refused no second time', async () => {
+test('each message is sent alone, and its refusal is not counted again', async () => {
   const { bench } = await withRefused(3);
   const before = bench.store.calls.length;
   const counted = [...bench.account.replayed];
@@ -55,14 +55,14 @@ test('each is sent alone, and counted as refused no second time', async () => {
   expect([bench.account.replayed, bench.account.recovered]).toEqual([counted, []]);
 });
 
-test('a store that is away ends it, and everything stays', async () => {
+test('an unavailable store ends the replay, and every message stays', async () => {
   const { bench, journal } = await withRefused(5);
   bench.store.behave = rejecting({ 'answer 1': sqlError('57P01') });
   expect(await bench.keeper.replayRefused()).toEqual({ saved: 1, refused: 0, left: 4 });
   expect(journal.aside).toHaveLength(4);
 });
 
-test('a store that fails for eight in a row, whatever it says, is away', async () => {
+test('a store that fails for eight messages in a row, with any error, counts as unavailable', async () => {
   const { bench } = await withRefused(12);
   const before = bench.store.calls.length;
   bench.store.behave = (call) => call.reject(new TypeError('of an own write()'));
@@ -70,7 +70,7 @@ test('a store that fails for eight in a row, whatever it says, is away', async (
   expect(bench.store.calls.length - before).toBe(8);
 });
 
-test('a bug that one message meets keeps back neither the others nor live saves', async () => {
+test('an error for one message blocks neither the others nor live saves', async () => {
   const { bench, journal } = await withRefused(4);
   bench.store.behave = rejecting({ 'answer 0': new TypeError('of an own write()') });
   expect(await bench.keeper.replayRefused()).toEqual({ saved: 3, refused: 0, left: 1 });
@@ -78,7 +78,7 @@ test('a bug that one message meets keeps back neither the others nor live saves'
   expect(bench.keeper.state().circuit).toBe('closed');
 });
 
-test('what was set aside because it failed alone fails so again, and stays as refused', async () => {
+test('a message that was set aside because it failed alone, and fails again, stays refused', async () => {
   const { bench, journal } = await withRefused(1);
   journal.aside.splice(0, 1, {
     sqlstate: 'TypeError',
@@ -90,7 +90,7 @@ test('what was set aside because it failed alone fails so again, and stays as re
   expect(await bench.keeper.replayRefused()).toEqual({ saved: 0, refused: 1, left: 0 });
 });
 
-test('a call while it runs gets the same result, and nothing is sent twice', async () => {
+test('a second call during the replay gets the same result, and nothing is sent twice', async () => {
   const { bench } = await withRefused(2);
   const before = bench.store.calls.length;
   bench.store.behave = (call) => call.commit();
@@ -99,7 +99,7 @@ test('a call while it runs gets the same result, and nothing is sent twice', asy
   expect(bench.store.calls.length - before).toBe(2);
 });
 
-test('what an operator drops meanwhile is not sent', async () => {
+test('a message that an operator drops meanwhile is not sent', async () => {
   const { bench, journal } = await withRefused(3);
   bench.store.behave = (call) => {
     journal.aside.splice(0, 2);
@@ -109,7 +109,7 @@ test('what an operator drops meanwhile is not sent', async () => {
   expect(bench.store.rows.size).toBeLessThan(3);
 });
 
-test('the end of the keeper ends it after the message that is on its way', async () => {
+test('close() ends the replay after the message in flight', async () => {
   const { bench, journal } = await withRefused(3);
   const calls: StoreCall[] = [];
   bench.store.behave = (call) => void calls.push(call);
@@ -124,7 +124,7 @@ test('the end of the keeper ends it after the message that is on its way', async
   expect([calls.length, journal.aside.length, bench.store.isClosed]).toEqual([1, 2, true]);
 });
 
-test('a directory that cannot be read is said to who asked', async () => {
+test('a directory that cannot be read makes the call reject', async () => {
   const { bench, journal } = await withRefused(1);
   journal.refusedMessages = () => {
     throw new Error('EACCES');
@@ -132,13 +132,13 @@ test('a directory that cannot be read is said to who asked', async () => {
   await expect(bench.keeper.replayRefused()).rejects.toThrow('EACCES');
 });
 
-test('an option that is unknown, or no boolean, is said', async () => {
+test('an unknown option, or one that is not a boolean, makes the call reject', async () => {
   const { keep } = createInMemoryInstance();
   await expect(keep.replay({ refuse: true } as object)).rejects.toThrow('did you mean `refused`?');
   await expect(keep.replay({ refused: 'yes' } as object)).rejects.toThrow('true or false');
   expect(await keep.replay({ refused: true })).toEqual({ saved: 0, refused: 0, left: 0 });
 });
 
-test('without a journal nothing is set aside', async () => {
+test('without a journal there are no refused messages', async () => {
   expect(await createBench().keeper.replayRefused()).toEqual({ saved: 0, refused: 0, left: 0 });
 });

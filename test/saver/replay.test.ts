@@ -40,7 +40,7 @@ async function afterOutage(count: number, journal: FakeJournal = createFakeJourn
   return { bench, journal, saves };
 }
 
-test('what waited on disk is saved when the store is back, oldest first, and nothing twice', async () => {
+test('journaled messages are saved when the store is back, oldest first, each once', async () => {
   const { bench, journal, saves } = await afterOutage(5);
   bench.keeper.start();
   await bench.clock.advance(2_000);
@@ -56,18 +56,18 @@ test('what waited on disk is saved when the store is back, oldest first, and not
   expect(bench.clock.timers).toBe(1); // the next look for dead processes
 });
 
-test('replay by hand sends everything now and says what it did', async () => {
+test('replay() sends everything now and returns the counts', async () => {
   const { bench } = await afterOutage(3);
   bench.store.behave = (call) => call.commit();
   expect(await bench.keeper.replay()).toEqual({ saved: 3, refused: 0, left: 0 });
 });
 
-test('replay by hand stops while the store is unreachable and reports what is left', async () => {
+test('replay() stops while the store is unreachable and returns what is left', async () => {
   const { bench } = await afterOutage(3);
   expect(await bench.keeper.replay()).toEqual({ saved: 0, refused: 0, left: 3 });
 });
 
-test('a message that the store refuses on replay is moved aside and the others are saved', async () => {
+test('a message that the store refuses on replay is set aside and the others are saved', async () => {
   const { bench, journal, saves } = await afterOutage(4);
   bench.store.behave = (call) =>
     call.messages.some(({ text }) => text === 'answer 2')
@@ -78,7 +78,7 @@ test('a message that the store refuses on replay is moved aside and the others a
   expect(bench.account.replayed).toContain(`refused ${saves[2]?.message.id}`);
 });
 
-test('a message on which the store chokes does not hold back the others', async () => {
+test('a message for which the store always fails does not hold back the others', async () => {
   const { bench, saves } = await afterOutage(20);
   bench.store.behave = (call) =>
     call.messages.some(({ text }) => text === 'answer 0')
@@ -112,7 +112,7 @@ test('a body that cannot be read stays on disk, is reported, and blocks no other
   expect(bad.calls).toEqual([]);
 });
 
-test('a stream that a dead process left unfinished becomes an interrupted partial', async () => {
+test('an unfinished stream of a dead process becomes an interrupted partial message', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   const { entry, opened, calls } = deadEntry('half an ans');
@@ -132,7 +132,7 @@ test('a stream that a dead process left unfinished becomes an interrupted partia
   expect(bench.account.saves).toEqual([]);
 });
 
-test('a stream that a dead process had finished keeps what its end record says', async () => {
+test('an ended stream of a dead process keeps the fields of its end record', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   const { entry, opened } = deadEntry('whole');
@@ -148,7 +148,7 @@ test('a stream that a dead process had finished keeps what its end record says',
   });
 });
 
-test('a recovered stream in which nothing was said is settled without a row', async () => {
+test('a recovered stream with an empty body is settled without a row', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   const { entry, calls } = deadEntry('');
@@ -160,7 +160,7 @@ test('a recovered stream in which nothing was said is settled without a row', as
   expect(bench.account.recovered).toEqual([]);
 });
 
-test('a recovered message that the store refuses is moved aside', async () => {
+test('a recovered message that the store refuses is set aside', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = (call) => call.reject(sqlError('22P05'));
@@ -172,7 +172,7 @@ test('a recovered message that the store refuses is moved aside', async () => {
   expect(bench.account.recovered).toEqual([`refused ${opened.messageId}`]);
 });
 
-test('recovery waits for a store that is away, and goes on when it is back', async () => {
+test('recovery waits for an unavailable store, and continues when it is back', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = (call) => call.reject(AWAY);
@@ -186,7 +186,7 @@ test('recovery waits for a store that is away, and goes on when it is back', asy
   expect(entries.flatMap(({ calls }) => calls)).toEqual(['settled', 'settled', 'settled']);
 });
 
-test('settles every entry of a stream that is in two directories', async () => {
+test('every entry of a stream that is in two directories is settled', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   const first = deadEntry('half');
@@ -198,7 +198,7 @@ test('settles every entry of a stream that is in two directories', async () => {
   expect(bench.store.rows.get(first.opened.messageId)?.text).toBe('half and whole');
 });
 
-test('finds a process that dies later within the interval', async () => {
+test('the streams of a process that dies later are recovered within the interval', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.keeper.start();
@@ -209,7 +209,7 @@ test('finds a process that dies later within the interval', async () => {
   expect(bench.account.recovered).toEqual([`saved ${opened.messageId}`]);
 });
 
-test('reports an answer that cannot be read as a format error and keeps it on disk', async () => {
+test('an answer that cannot be read is reported as a format error and stays on disk', async () => {
   const journal = createFakeJournal();
   const { entry, calls } = deadEntry('odd');
   journal.dead.push(entry);
@@ -226,7 +226,7 @@ test('reports an answer that cannot be read as a format error and keeps it on di
   expect(calls).toEqual([]);
 });
 
-test('a replayed batch runs in the context that it was given, with the streams it is about', async () => {
+test('a replayed batch runs in the given context, with links to its streams', async () => {
   const journal = createFakeJournal();
   const { entry, opened } = deadEntry('linked');
   journal.dead.push(entry);

@@ -6,7 +6,7 @@ const AWAY = sqlError('57P01');
 const kinds = (bench: ReturnType<typeof createBench>): string[] =>
   bench.account.saves.map(({ result, kind }) => `${result} ${kind}`);
 
-test('reports a later save of a stream as revised', async () => {
+test('a later save of a stream is reported as revised', async () => {
   const bench = createBench();
   const first = bench.save();
   await settled();
@@ -16,7 +16,7 @@ test('reports a later save of a stream as revised', async () => {
   expect(bench.store.rows.get(first.message.id)?.revision).toBe(1);
 });
 
-test('a revision that overtakes its pending first save leaves each its own result', async () => {
+test('a revision that overtakes its pending first save: each has its own result', async () => {
   const bench = createBench();
   bench.store.behave = () => undefined;
   const first = bench.save();
@@ -34,7 +34,7 @@ test('a revision that overtakes its pending first save leaves each its own resul
   expect(kinds(bench).sort()).toEqual(['saved first', 'saved revised']);
 });
 
-test('the first save does not settle the log while a revision is on its way', async () => {
+test('the first save does not settle the log while a revision is pending', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = () => undefined;
@@ -50,7 +50,7 @@ test('the first save does not settle the log while a revision is on its way', as
   expect(journal.records.size).toBe(0);
 });
 
-test('replay leaves a stream alone while a revision of it is in memory', async () => {
+test('replay skips a stream while a revision of it is in memory', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = (call) => call.reject(AWAY);
@@ -67,7 +67,7 @@ test('replay leaves a stream alone while a revision of it is in memory', async (
   expect(journal.records.size).toBe(0);
 });
 
-test('a refused first save with a revision on its way is not moved aside: the log is the revision’s', async () => {
+test('a refused first save with a pending revision is not set aside: the revision needs the log', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = () => undefined;
@@ -81,7 +81,7 @@ test('a refused first save with a revision on its way is not moved aside: the lo
   expect(kinds(bench).sort()).toEqual(['journaled first', 'saved revised']);
 });
 
-test('reports a lost revision as revised and never changes the first result', async () => {
+test('a lost revision is reported as revised and never changes the first result', async () => {
   const bench = createBench();
   const first = bench.save();
   await settled();
@@ -91,7 +91,7 @@ test('reports a lost revision as revised and never changes the first result', as
   expect(kinds(bench)).toEqual(['saved first', 'lost revised']);
 });
 
-test('a replay that is on its way when the stream goes on does not settle what the revision needs', async () => {
+test('a replay in flight when the stream goes on does not settle what the revision needs', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal });
   bench.store.behave = (call) => call.reject(AWAY);

@@ -6,7 +6,7 @@ const MIB = 1024 * 1024;
 const AWAY = sqlError('57P01');
 const text = 'x'.repeat(MIB);
 
-test('without a journal, gives up the oldest messages for the newest while the store is unreachable', async () => {
+test('without a journal, the oldest messages are given up for the newest while the store is unreachable', async () => {
   const bench = createBench({ maxPendingBytes: 4 * MIB });
   bench.store.behave = (call) => call.reject(AWAY);
   const saves = [];
@@ -29,7 +29,7 @@ test('without a journal, gives up the oldest messages for the newest while the s
   expect(bench.keeper.state().pending).toBe(0);
 });
 
-test('a message that is on its way to the store is not given up: its answer is near', async () => {
+test('a message in flight to the store is not given up', async () => {
   const bench = createBench({ maxPendingBytes: 2 * MIB });
   bench.store.behave = () => undefined;
   const first = bench.save({ text });
@@ -48,7 +48,7 @@ test('a message that is on its way to the store is not given up: its answer is n
   expect(results()).toEqual(['saved', 'saved', 'saved', 'saved']);
 });
 
-test('gives up what waits behind a store that says nothing, once it counts as away', async () => {
+test('messages that wait behind a store that does not answer are given up once it counts as unavailable', async () => {
   const bench = createBench({ maxPendingBytes: 2 * MIB });
   bench.store.behave = () => undefined;
   const saves = [bench.save({ text })];
@@ -60,7 +60,7 @@ test('gives up what waits behind a store that says nothing, once it counts as aw
   expect(saves.map(({ result }) => result).filter((result) => result === 'lost').length).toBe(5);
 });
 
-test('the journal is asked for all of it when half of the room is taken, and nothing is lost', async () => {
+test('everything is journaled when half of the memory limit is used, and nothing is lost', async () => {
   const journal = createFakeJournal();
   const bench = createBench({ journal, maxPendingBytes: 8 * MIB });
   bench.store.behave = () => undefined;
@@ -73,7 +73,7 @@ test('the journal is asked for all of it when half of the room is taken, and not
   expect(saves.filter(({ result }) => result === 'journaled').length).toBeGreaterThan(6);
 });
 
-test('gives up nothing whose fsync is on its way', async () => {
+test('no message with an fsync in flight is given up', async () => {
   const journal = createFakeJournal();
   const done: (() => void)[] = [];
   journal.syncs = () => new Promise<boolean>((resolve) => void done.push(() => resolve(true)));
@@ -88,7 +88,7 @@ test('gives up nothing whose fsync is on its way', async () => {
   expect(bench.account.saves.filter(({ result }) => result === 'lost')).toEqual([]);
 });
 
-test('a journal that cannot take it, or does not answer in time, is not waited for', async () => {
+test('a journal that cannot store a message, or does not answer in time, is not waited for', async () => {
   const never = (): Promise<boolean> => new Promise<boolean>(() => undefined);
   for (const [syncs, waitMs] of [
     [() => false, 0],
@@ -109,7 +109,7 @@ test('a journal that cannot take it, or does not answer in time, is not waited f
   }
 });
 
-test('an answer larger than the room is tried all the same', async () => {
+test('an answer larger than the memory limit is still tried', async () => {
   const bench = createBench({ maxPendingBytes: MIB });
   const save = bench.save({ text: text + text });
   await settled();

@@ -13,7 +13,7 @@ test('a message is sent at once and its result is saved', async () => {
   expect(bench.clock.timers).toBe(0);
 });
 
-test('sends two batches at once, and what arrives meanwhile in the next one', async () => {
+test('two batches are sent at once, and messages that arrive meanwhile in the next one', async () => {
   const bench = createBench();
   bench.store.behave = () => undefined;
   bench.save();
@@ -35,7 +35,7 @@ test('a batch holds at most 256 messages', async () => {
   expect(bench.store.calls.map(({ messages }) => messages.length)).toEqual([256, 256, 88]);
 });
 
-test('a batch holds at most 4 MiB, and a larger message goes alone', async () => {
+test('a batch holds at most 4 MiB, and a larger message is sent alone', async () => {
   const bench = createBench();
   const text = 'x'.repeat(1_500_000);
   for (let count = 0; count < 4; count += 1) bench.save({ text });
@@ -45,7 +45,7 @@ test('a batch holds at most 4 MiB, and a larger message goes alone', async () =>
   expect(bench.store.calls.map(({ messages }) => messages.length)).toEqual([2, 2, 1, 1]);
 });
 
-test('a refused message is found by halving and costs no other its place', async () => {
+test('a refused message is found by halving its batch, and the others are saved', async () => {
   const bench = createBench();
   const refuse = (call: StoreCall): void => {
     if (call.messages.some(({ text }) => text === 'bad')) call.reject(sqlError('22P05'));
@@ -66,7 +66,7 @@ test('a refused message is found by halving and costs no other its place', async
   expect(saves[13]?.confirmed).toBe('unconfirmed');
 });
 
-test('a refusal is logged with id and SQLSTATE and never with what the user wrote', async () => {
+test('a refusal is logged with id and SQLSTATE and never with the text of a user', async () => {
   const bench = createBench();
   bench.store.behave = (call) => call.reject(sqlError('22P05'));
   const save = bench.save();
@@ -77,7 +77,7 @@ test('a refusal is logged with id and SQLSTATE and never with what the user wrot
   expect(log).not.toContain('what a user wrote');
 });
 
-test('the first failure of each kind is an error in the log, further ones are not', async () => {
+test('the first failure of each kind is logged as an error, further ones are not', async () => {
   const bench = createBench();
   bench.store.behave = (call) => call.reject(AWAY);
   bench.save({}, { holds: () => false });
@@ -86,7 +86,7 @@ test('the first failure of each kind is an error in the log, further ones are no
   expect(bench.errors().filter((line) => line.includes('57P01'))).toHaveLength(1);
 });
 
-test('an unreachable store is tried again with growing waits, one message at a time', async () => {
+test('an unreachable store is retried with growing waits, one message at a time', async () => {
   const bench = createBench();
   bench.store.behave = (call) => call.reject(AWAY);
   for (let count = 0; count < 4; count += 1) bench.save();
@@ -103,7 +103,7 @@ test('an unreachable store is tried again with growing waits, one message at a t
   expect(bench.keeper.state()).toMatchObject({ circuit: 'closed', pending: 0, oldestPendingMs: 0 });
 });
 
-test('a message on which the store always fails does not keep the others out', async () => {
+test('a message for which the store always fails does not block the others', async () => {
   const bench = createBench();
   bench.store.behave = (call) =>
     call.messages.some(({ text }) => text === 'bad') ? call.reject(AWAY) : call.commit();
@@ -131,7 +131,7 @@ test('without a journal a frame is released unconfirmed at the deadline and the 
   expect(save.result).toBe('saved');
 });
 
-test('without a journal a message is lost when the store failed it for missingAfterMs', async () => {
+test('without a journal a message is lost after failures for missingAfterMs', async () => {
   const bench = createBench();
   bench.store.behave = (call) => call.reject(AWAY);
   const save = bench.save();
@@ -147,7 +147,7 @@ test('without a journal a message is lost when the store failed it for missingAf
   expect(bench.store.calls.length).toBe(calls);
 });
 
-test('a message is missing when the store has said nothing at all, and its late commit is counted apart', async () => {
+test('a message is missing if the store has not answered at all, and its late commit is counted separately', async () => {
   const bench = createBench();
   bench.store.behave = () => undefined;
   const save = bench.save();
@@ -163,7 +163,7 @@ test('a message is missing when the store has said nothing at all, and its late 
   ]);
 });
 
-test('a missing message whose every call fails in the end is late and lost', async () => {
+test('a missing message whose every call finally fails is counted as late and lost', async () => {
   const bench = createBench();
   bench.store.behave = () => undefined;
   bench.save();
@@ -176,7 +176,7 @@ test('a missing message whose every call fails in the end is late and lost', asy
   ]);
 });
 
-test('a store call that hangs does not stop the others: the message is sent again', async () => {
+test('a store call that hangs does not stop other messages, and its message is sent again', async () => {
   const bench = createBench();
   bench.store.behave = () => undefined;
   const first = bench.save();
@@ -202,7 +202,7 @@ test('a store that throws instead of rejecting counts as unreachable', async () 
   expect(bench.keeper.state().circuit).toBe('open');
 });
 
-test('flush waits for what is pending', async () => {
+test('flush() waits for pending saves', async () => {
   const bench = createBench();
   bench.store.behave = () => undefined;
   bench.save();
@@ -215,7 +215,7 @@ test('flush waits for what is pending', async () => {
   expect(isFlushed).toBe(true);
 });
 
-test('the oldest pending message is named with the time it was due', async () => {
+test('the oldest pending message is reported with the time at which it was due', async () => {
   const bench = createBench();
   bench.store.behave = () => undefined;
   const dueAtMs = bench.clock.epochMs();
@@ -240,7 +240,7 @@ test('the store is called in the context of the first save of the batch', async 
 });
 
 test.each([3_600_000, -3_600_000])(
-  'ages are true after the wall clock was set by %i ms',
+  'ages are correct after the wall clock was set by %i ms',
   async (byMs) => {
     const bench = createBench();
     bench.store.behave = (call) => call.reject(AWAY);

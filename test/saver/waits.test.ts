@@ -6,7 +6,7 @@ import { startDeadlines } from '../../src/saver/deadlines.ts';
 import { WaitQueue } from '../../src/saver/circuit-breaker.ts';
 import { createTestClock, settled } from './fakes.ts';
 
-test('a notification that comes before the wait ends it', async () => {
+test('a notification before the wait ends it', async () => {
   const signal = new WakeSignal(createTestClock(), new AbortController().signal);
   signal.notify();
   await signal.wait();
@@ -19,7 +19,7 @@ test('a notification that comes before the wait ends it', async () => {
   expect(isAwake).toBe(true);
 });
 
-test('a wait ends with its time or its signal and leaves neither timer nor listener', async () => {
+test('a wait ends by its timer or its signal and leaves neither timer nor listener', async () => {
   const clock = createTestClock();
   const abort = new AbortController();
   const signal = new WakeSignal(clock, abort.signal);
@@ -34,7 +34,7 @@ test('a wait ends with its time or its signal and leaves neither timer nor liste
   await signal.wait();
 });
 
-test('a queue admits in order and forgets an aborted wait', async () => {
+test('a queue admits in order and skips an aborted wait', async () => {
   const queue = new WaitQueue<string>();
   const abort = new AbortController();
   const forever = new AbortController();
@@ -48,13 +48,13 @@ test('a queue admits in order and forgets an aborted wait', async () => {
   expect(getEventListeners(forever.signal, 'abort')).toHaveLength(0);
 });
 
-test('an empty queue admits no wait', () => {
+test('an empty queue does not call what it would admit', () => {
   let given = 0;
   new WaitQueue<number>().admit(() => (given += 1));
   expect(given).toBe(0);
 });
 
-test('within gives the value or, when the time is over, undefined, and clears its timer', async () => {
+test('within() returns the value or, after the time, undefined, and clears its timer', async () => {
   const clock = createTestClock();
   expect(await within(clock, 100, Promise.resolve(7))).toBe(7);
   expect(clock.timers).toBe(0);
@@ -63,7 +63,7 @@ test('within gives the value or, when the time is over, undefined, and clears it
   expect(await late).toBeUndefined();
 });
 
-test('the appointments of a save come in order, each once, with a head start for the journal', async () => {
+test('the deadlines of a save fire in order, each once, preceded by an event for the journal', async () => {
   const clock = createTestClock();
   const startMs = clock.monotonicMs();
   const told: string[] = [];
@@ -79,7 +79,7 @@ test('the appointments of a save come in order, each once, with a head start for
   expect(told).toEqual(['near 1500', 'confirm 2000', 'near 59500', 'missing 60000']);
 });
 
-test('a process that was stopped past its appointments asks before it keeps them', async () => {
+test('a process that was stopped past a deadline gets the event for the journal first', async () => {
   const clock = createTestClock();
   const startMs = clock.monotonicMs();
   const told: string[] = [];
@@ -100,7 +100,7 @@ test('a process that was stopped past its appointments asks before it keeps them
   expect(told).toEqual(['near 59500', 'near 159600', 'missing 160100']);
 });
 
-test('appointments that are cancelled do not come', async () => {
+test('deadlines that are cancelled do not fire', async () => {
   const clock = createTestClock();
   const told: string[] = [];
   const cancel = startDeadlines(clock, {
@@ -114,7 +114,7 @@ test('appointments that are cancelled do not come', async () => {
   expect([told, clock.timers]).toEqual([[], 0]);
 });
 
-test('the system’s timers keep no process alive', () => {
+test('timers of the system clock do not keep the process alive', () => {
   const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
   const cancel = systemClock.after(60_000, () => undefined);
   const during = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;

@@ -34,7 +34,7 @@ describe('a client stops reading and sends no FIN', () => {
   const PIECES = 56;
 
   it.each(['finish', 'keep'] as const)(
-    'and stallTimeoutMs ends it as the leaving of its client under %s',
+    'and stallTimeoutMs ends the stream as left by its client under %s',
     async (disconnected) => {
       const { fixture, chat, returned } = await open({
         policy: { disconnected },
@@ -57,7 +57,7 @@ describe('a client stops reading and sends no FIN', () => {
     },
   );
 
-  it('and a time-out of the socket ends it as timed out by the server', async () => {
+  it('and a time-out of the socket ends the stream as timed out by the server', async () => {
     const { fixture, chat } = await open({});
     chat.testServer.server.setTimeout(300);
     const httpClient = await chat.ask();
@@ -89,7 +89,7 @@ describe('a client stops reading and sends no FIN', () => {
 });
 
 describe('one event of 64 MiB without a blank line', () => {
-  it('is captured as far as maxBytes goes, marked, and reaches its client whole', async () => {
+  it('is captured up to maxBytes, marked, and reaches its client whole', async () => {
     const pieces = 1024;
     const piece = Buffer.alloc(64 * 1024, 'abcdefgh');
     const handler: RequestHandler = async (_, res) => {
@@ -127,7 +127,7 @@ describe('one event of 64 MiB without a blank line', () => {
 });
 
 describe('five thousand aborted streams', () => {
-  it('leave nothing behind, under finish and under keep', async () => {
+  it('leave no stream, timer or connection, under finish and under keep', async () => {
     const script = fileURLToPath(new URL('leaks-child.ts', import.meta.url));
     const args = ['--expose-gc', '--import', 'tsx', script, await database.newDatabase()];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });

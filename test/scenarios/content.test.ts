@@ -20,11 +20,11 @@ afterAll(() => database.remove());
 
 const COMPLETED = { outcome: 'completed', side: 'server', complete: true, revision: 0 } as const;
 
-describe('what PostgreSQL does not store', () => {
+describe('text that PostgreSQL cannot store', () => {
   it.each([
     ['a NUL', 'a\0b', 'a\uFFFDb', '1'],
     ['lone surrogates', 'a\uD83Db\uDE00c', 'a\uFFFDb\uFFFDc', '2'],
-  ])('%s is replaced, counted, and the rest is intact', async (_, content, stored, replaced) => {
+  ])('(%s) is replaced and counted, and the rest is unchanged', async (_, content, stored, replaced) => {
     const { fixture, ask } = await open((_req, res) => {
       res.type('text/event-stream').write(chatChunk({ content: 'héllo 👩‍🚀 ' }));
       res.write(chatChunk({ content }));
@@ -35,7 +35,7 @@ describe('what PostgreSQL does not store', () => {
     expect(row).toMatchObject({ content: `héllo 👩‍🚀 ${stored}`, replaced });
   });
 
-  it('and an emoji split over chunks and over frames arrives whole', async () => {
+  it('and an emoji that is split over chunks and frames is stored whole', async () => {
     const { fixture, ask } = await open((_, res) => {
       res.type('text/event-stream');
       const [high = '', low = ''] = '😀'.split('');
@@ -48,7 +48,7 @@ describe('what PostgreSQL does not store', () => {
     expect(await fixture.agree(COMPLETED)).toMatchObject({ content: 'a😀b👩‍🚀✓', replaced: '0' });
   });
 
-  it('and in events and metadata it is replaced as well', async () => {
+  it('is replaced in events and metadata as well', async () => {
     const options: GuardOptions = {
       events: true,
       message: () => ({ conversationId: 'c\0', metadata: { 'k\0': ['v\0', '\uD83D'] } }),
@@ -65,7 +65,7 @@ describe('what PostgreSQL does not store', () => {
 });
 
 describe('the upstream changes its JSON', () => {
-  it('and the answer is kept as it came, and counted as not understood', async () => {
+  it('and the answer is kept as it came, and counted as unknown text', async () => {
     const frames = [{ v2: { kind: 'fragment', body: ['hello'] } }, { v2: { kind: 'end' } }];
     const { fixture, ask } = await open((_, res) => {
       res.type('text/event-stream');
@@ -80,7 +80,7 @@ describe('the upstream changes its JSON', () => {
     expect(scrape.sum('lastchunk_saves_skipped_total')).toBe(0);
   });
 
-  it('and usage, roles and heartbeats alone are nothing to keep', async () => {
+  it('and an answer of usage, roles and heartbeats alone is empty', async () => {
     const { fixture, ask } = await open((_, res) => {
       res.type('text/event-stream').write(chatChunk({ role: 'assistant' }));
       res.write(': heartbeat\n\n');
@@ -95,7 +95,7 @@ describe('the upstream changes its JSON', () => {
 });
 
 describe('an answer that is cut inside the arguments of a tool call', () => {
-  it('is kept with its events, as a part, so that the history can be replayed', async () => {
+  it('is kept with its events, as incomplete, so that the history can be replayed', async () => {
     const call = (index: number, rest: object): object => ({ tool_calls: [{ index, ...rest }] });
     const deltas = [
       { role: 'assistant', content: 'I look it up.' },
@@ -124,8 +124,8 @@ describe('an answer that is cut inside the arguments of a tool call', () => {
   });
 });
 
-describe('one buffer for every write', () => {
-  it('and the stored text is what the client saw', async () => {
+describe('one buffer that is reused for every write', () => {
+  it('does not change the stored text, which is what the client saw', async () => {
     const { fixture, ask } = await open(async (_, res) => {
       const shared = Buffer.alloc(1024);
       res.type('text/event-stream');
@@ -158,7 +158,7 @@ describe('ids from the URL', () => {
       'metadata that is no JSON',
       { conversationId: 'c', metadata: { tokens: 10n, at: new Date() } },
     ],
-  ])('with %s are never a reason not to save', async (_, identity) => {
+  ])('with %s never prevent a save', async (_, identity) => {
     const { fixture, ask } = await open(hello, { message: () => identity });
     expect((await ask()).whole).toBe(true);
     await fixture.recorded.ended();
@@ -171,7 +171,7 @@ describe('ids from the URL', () => {
     expect(Buffer.byteLength(row?.role ?? '')).toBeLessThanOrEqual(512);
   });
 
-  it('keep a long value whole in the metadata, and tell long ids apart', async () => {
+  it('that are long are stored whole in the metadata, and stay distinct', async () => {
     const { fixture, ask } = await open(hello, {
       message: (req) => ({ conversationId: long + String(req.params['id']) }),
     });
@@ -183,7 +183,7 @@ describe('ids from the URL', () => {
     expect(JSON.stringify(rows[0]?.metadata)).toContain(`${long}1`);
   });
 
-  it("that are another message's, or come twice, touch nobody's row", async () => {
+  it('that belong to another message, or are used twice, change no other row', async () => {
     const { fixture, ask } = await open(
       (req, res) => {
         const content = `for ${String(req.params['id'])}`;

@@ -21,8 +21,8 @@ afterAll(() => database.remove());
 
 const IDS = ['1', '2', '3'];
 
-describe('what a killed process left behind', () => {
-  it('with a segment cut in the middle of a record: every stream up to there, and one damage is told', async () => {
+describe('the journal of a killed process', () => {
+  it('with a segment cut in the middle of a record: every stream up to the cut is saved, and one damage is reported', async () => {
     const { fixture, clients, spoken } = await crash(async (file) => {
       await truncate(file, (await readFile(file)).length - 7);
     });
@@ -38,7 +38,7 @@ describe('what a killed process left behind', () => {
     await expectTold(fixture);
   });
 
-  it('with one flipped bit: the others whole, that stream without what stood there, and one damage is told', async () => {
+  it('with one flipped bit: the others are whole, that stream lacks the damaged record, and one damage is reported', async () => {
     const { fixture, clients, spoken } = await crash(async (file) => {
       const bytes = await readFile(file);
       const at = bytes.indexOf('token 2.50 ');

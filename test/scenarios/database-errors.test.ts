@@ -79,7 +79,7 @@ const TROUBLES: readonly Trouble[] = [
     end: () => asAdmin(`ALTER ROLE ${ROLE} CONNECTION LIMIT -1`),
   },
   {
-    what: 'has lost its table for a moment',
+    what: 'has lost its table temporarily',
     sqlstate: '42P01',
     begin: ({ connectionString }) =>
       asAdmin('ALTER TABLE lastchunk_messages RENAME TO elsewhere', connectionString),
@@ -87,7 +87,7 @@ const TROUBLES: readonly Trouble[] = [
       asAdmin('ALTER TABLE elsewhere RENAME TO lastchunk_messages', connectionString),
   },
   {
-    what: 'does not let its role write any more',
+    what: 'does not permit its role to write any more',
     sqlstate: '42501',
     begin: ({ connectionString }) =>
       asAdmin(`REVOKE INSERT ON lastchunk_messages FROM ${ROLE}`, connectionString),
@@ -129,7 +129,7 @@ describe('a database that', () => {
     },
   );
 
-  it('has no table at the start gets one later, and what was said until then', async () => {
+  it('has no table at the start gets every message once the table is created', async () => {
     const fixture = await createFullFixture(database, spans, { postgres: { migrate: false } });
     const chat = await createChat(fixture, answer);
     expect((await (await chat.ask('early')).over()).whole).toBe(true);
@@ -161,7 +161,7 @@ describe("an app's own SQL that is not idempotent, and meets an id that is there
   it.each([
     ['has the message set aside for an operator', {}, 'journaled'],
     ['loses the message, loudly, without a journal', { journal: false }, 'lost'],
-  ] as const)('%s, and no other one', async (_, options: FullFixtureOptions, result) => {
+  ] as const)('%s, and every other message is saved', async (_, options: FullFixtureOptions, result) => {
     const fixture = await createFullFixture(database, spans, { ...options, postgres: { write } });
     await fixture.reader.query(
       'CREATE TABLE answers (conversation text PRIMARY KEY, content text)',

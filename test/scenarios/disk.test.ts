@@ -62,7 +62,7 @@ describe('a journal that cannot be used', () => {
 });
 
 describe('the disk of the journal is full while answers stream', () => {
-  it('and they go on, are saved to the database, and the journal is well again', async () => {
+  it('and they continue, are saved to the database, and the journal recovers', async () => {
     const { journal, room } = await smallDisk();
     const fixture = await createFullFixture(database, spans, { journal });
     const ask = await tappedChat(fixture, { confirmTimeoutMs: 30_000 });
@@ -113,7 +113,7 @@ describe('the disk of the journal is full while answers stream', () => {
     expect(scrape.sum('lastchunk_saves_pending')).toBe(0);
   });
 
-  it('and what was given up because the database was away too is saved when both are back', async () => {
+  it('and a message that was lost because the database was unavailable too is saved when both are back', async () => {
     const { journal, room } = await smallDisk();
     const fixture = await createFullFixture(database, spans, { journal });
     const ask = await tappedChat(fixture, { confirmTimeoutMs: 500, missingAfterMs: 2_000 });

@@ -28,7 +28,7 @@ afterAll(() => database.remove());
 const LIVE = 200;
 
 describe('close() with 200 live streams, while the collector of spans hangs,', () => {
-  it('resolves when all partials are in the database and all clients are cut off', async () => {
+  it('resolves when all partial messages are in the database and all clients are cut off', async () => {
     const { fixture, chat, httpClients } = await openLive();
     const report = await fixture.keep.close({ deadlineMs: 4000 });
     expect(await contents(fixture)).toEqual(seenBy(httpClients));
@@ -40,7 +40,7 @@ describe('close() with 200 live streams, while the collector of spans hangs,', (
       expect((await httpClient.over()).whole).toBe(false);
   });
 
-  it('journals all of them when the database is down, and the next instance saves them', async () => {
+  it('journals all of them if the database is down, and the next instance saves them', async () => {
     const { fixture, chat, httpClients } = await openLive();
     await database.stopImmediate();
     const report = await fixture.keep.close({ deadlineMs: 4000 });

@@ -40,7 +40,7 @@ const FAILURES: ReadonlyArray<readonly [string, RequestHandler]> = [
 ];
 
 describe('write after end, end twice, and end on a destroyed response', () => {
-  it('are what they are without us, and settle once', async () => {
+  it('behave as without a guard, and the stream is settled once', async () => {
     const said: string[] = [];
     const handler: RequestHandler = (_, res) => {
       res.on('error', (error) => said.push(error.message));
@@ -71,7 +71,7 @@ describe('write after end, end twice, and end on a destroyed response', () => {
     ]);
   });
 
-  it('and end(callback) on a response that the client has left calls back', async () => {
+  it('and end(callback) calls back on a response whose client has left', async () => {
     const called = createGate();
     const go = createGate();
     const { fixture, testServer } = await open(async (_, res) => {
@@ -88,7 +88,7 @@ describe('write after end, end twice, and end on a destroyed response', () => {
     await fixture.agree({ outcome: 'disconnected', side: 'client', text: 'hello', complete: true });
   });
 
-  it('and end() on a response that the app destroyed changes no verdict', async () => {
+  it('and end() after res.destroy() does not change the outcome', async () => {
     const { fixture, ask } = await open((_, res) => {
       res.type('text/plain').write('hello');
       setImmediate(() => {
@@ -136,7 +136,7 @@ describe.each(FRAMEWORKS)('in %s', (_, framework) => {
 });
 
 describe('what is a stream and what is not', () => {
-  it('in one app: a cached answer, errors in all dresses, and bodies of known length', async () => {
+  it('in one app: a cached answer, errors of all kinds, and bodies of known length', async () => {
     const fixture = await createFullFixture(database, spans);
     const answer = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
     const handlers: Readonly<Record<string, RequestHandler>> = {
@@ -176,7 +176,7 @@ describe('what is a stream and what is not', () => {
 });
 
 describe('a stream that goes on after its released terminal frame', () => {
-  it('by more text: one row, revision 1, and all signals agree', async () => {
+  it('by more text: one row, revision 1, and row, metrics, span and log agree', async () => {
     const go = createGate();
     const { fixture, testServer } = await open(async (_, res) => {
       res.type('text/event-stream').write(chatChunk({ content: 'The ' }));
@@ -218,10 +218,10 @@ describe('a stream that goes on after its released terminal frame', () => {
   });
 });
 
-describe('a handler that ends its answer, and then, while the end still waits for the message,', () => {
+describe('a handler that ends its answer and then, while the end is held,', () => {
   const answer = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
 
-  it.each(FAILURES)('%s: it has failed, and its client is cut off by nobody', async (_, fail) => {
+  it.each(FAILURES)('%s: has failed, and its client still gets the whole answer', async (_, fail) => {
     const { fixture, ask } = await open((req, res, next) => {
       res.type('text/event-stream').end(answer);
       return fail(req, res, next);
@@ -242,7 +242,7 @@ describe('a handler that ends its answer, and then, while the end still waits fo
     expect(revised).toBe(1);
   });
 
-  it('destroys it: as without us, the client has all of it', async () => {
+  it('destroys the response: its client gets the whole answer, as without a guard', async () => {
     const { fixture, ask } = await open((_, res) => {
       res.type('text/event-stream').end(answer);
       res.destroy();
@@ -253,7 +253,7 @@ describe('a handler that ends its answer, and then, while the end still waits fo
     await fixture.agree({ outcome: 'completed', side: 'server', text: 'hello', complete: true });
   });
 
-  it('destroys it with an error: it has failed, and the client has all of it', async () => {
+  it('destroys the response with an error: has failed, and its client gets the whole answer', async () => {
     const { fixture, ask } = await open((_, res) => {
       res.on('error', () => undefined);
       res.type('text/event-stream').end(answer);
@@ -263,7 +263,7 @@ describe('a handler that ends its answer, and then, while the end still waits fo
     await fixture.agree({ outcome: 'failed', side: 'server', complete: false, revision: 1 });
   });
 
-  it('fails because it was stopped: it is stopped all the same', async () => {
+  it('fails because it was stopped: is still stopped', async () => {
     const fixture = await createFullFixture(database, spans);
     const chat = await createChat(fixture, async (_, res) => {
       const signal = fixture.keep.stream(res)?.signal;
@@ -281,7 +281,7 @@ describe('a handler that ends its answer, and then, while the end still waits fo
   });
 });
 
-it('a terminal frame that waits when its response is destroyed reaches its client first', async () => {
+it('a held terminal frame is sent before its response is destroyed', async () => {
   const { fixture, ask } = await open((_, res) => {
     res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
     res.write(chatChunk({}, 'stop'));

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => database.remove());
 
 describe('20 sessions with a heartbeat of 100 ms', () => {
-  it('end whole and without an uncaught error while the database hangs, and are saved later', async () => {
+  it('end completely and without an uncaught error while the database hangs, and are saved later', async () => {
     const uncaught = watchUncaught();
     const { keep, proxy, rows } = await open();
     let beats = 0;

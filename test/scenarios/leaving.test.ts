@@ -50,7 +50,7 @@ describe('a tab is closed mid-stream', () => {
     expect(fixture.logbook.errors()).toEqual([]);
   });
 
-  it('and under keep exactly what was produced until then', async () => {
+  it('and under keep exactly what was sent until then', async () => {
     const { fixture, upstream, httpClient } = await openRelay({ disconnected: 'keep' });
     upstream.push('The ', 'answer ');
     await httpClient.sees('answer ');
@@ -71,7 +71,7 @@ describe('a tab is closed mid-stream', () => {
 });
 
 describe('a client vanishes while its handler waits for drain', () => {
-  it.each(['finish', 'keep'] as const)('and nothing is parked under %s', async (disconnected) => {
+  it.each(['finish', 'keep'] as const)('and the handler is not blocked under %s', async (disconnected) => {
     const big = 'x'.repeat(12 * 1024 * 1024);
     const returned = createGate();
     const handler: RequestHandler = async (_, res) => {
@@ -128,7 +128,7 @@ describe('a client leaves before there is anything to read', () => {
     expect((await fixture.scrape()).sum('lastchunk_streams_active')).toBe(0);
   });
 
-  it('and after the headers, before the first token, no empty row is left', async () => {
+  it('and after the headers, before the first token, no empty row is written', async () => {
     const { fixture, upstream, chat, httpClient } = await openRelay({ disconnected: 'keep' }, true);
     await until('the headers', () => httpClient.reply?.status === 200);
     httpClient.fin();
@@ -146,7 +146,7 @@ describe('a client leaves before there is anything to read', () => {
 });
 
 describe('a browser leaves at [DONE] and asks for the history at once', () => {
-  it('and the row is there, every time', async () => {
+  it('and the row exists, every time', async () => {
     const fixture = await createFullFixture(database, spans);
     const chat = await createChat(fixture, (req, res) => {
       res.type('text/event-stream');

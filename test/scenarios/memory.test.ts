@@ -20,7 +20,7 @@ describe('under a heap of 512 MiB', () => {
     ['twenty answers of 20 MB at once', 'large'],
     ['two thousand answers of 200 KB that their clients have left', 'abandoned'],
   ])(
-    '%s are all in the database, whole',
+    '%s are all in the database, complete',
     async (_, scenario) => {
       const script = fileURLToPath(new URL('memory-child.ts', import.meta.url));
       const url = await database.newDatabase();

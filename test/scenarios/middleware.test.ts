@@ -33,7 +33,7 @@ describe('a client of a compressed answer', () => {
     ['is in front of the guard, and nobody flushes', true, ['compression', 'guard'], false],
     ['is behind the guard, and the handler flushes', true, ['guard', 'compression'], true],
   ] as const)(
-    'gets each frame once it is flushed, and the row has all of it, when compression() %s',
+    'receives each frame once it is flushed, and the row is complete, when compression() %s',
     async (_, compressed, order, frameByFrame) => {
       const fixture = await createFullFixture(database, spans);
       const go = createGate();
@@ -72,7 +72,7 @@ describe('a client of a compressed answer', () => {
 });
 
 describe("an app's own histogram of request latency", () => {
-  it('can leave streams out, and what is said of them stands apart', async () => {
+  it('can exclude streams, whose latency lastchunk measures separately', async () => {
     const fixture = await createFullFixture(database, spans);
     const registry = new Registry();
     const latency = new Histogram({

@@ -39,8 +39,8 @@ const answer: RequestHandler = (req, res) => {
 /** Longer than any test waits: what is released before was released by something else. */
 const NEVER_MS = 600_000;
 
-describe('PostgreSQL crashes before a stream begins and is back long after its end', () => {
-  it('and each answer is journaled at once, and is in the database once when it is back', async () => {
+describe('PostgreSQL crashes before a stream begins and restarts long after its end', () => {
+  it('and each answer is journaled at once, and stored once when the database is back', async () => {
     const fixture = await createFullFixture(database, spans);
     const upstreams = new Map<string, ControllableUpstream>();
     const streaming: RequestHandler = (req, res, next) => {
@@ -112,7 +112,7 @@ describe('the network is cut between a commit and its answer', () => {
   it.each([
     ['the replay', {}, 'journaled'],
     ['the retry', { journal: false }, 'saved'],
-  ] as const)('and %s meets the row that is there', async (_, options, save) => {
+  ] as const)('and %s finds the row that exists', async (_, options, save) => {
     const { fixture, proxy } = await behindProxy(options);
     const chat = await createChat(fixture, answer, { confirmTimeoutMs: NEVER_MS });
     await (await chat.ask('first')).over();
@@ -146,12 +146,12 @@ describe('the network is cut between a commit and its answer', () => {
   });
 });
 
-describe('the save fails on the stop path', () => {
+describe('the save fails after a stop', () => {
   it.each([
     ['refuses the message', refuseContent],
     ['is away', () => database.stopImmediate()],
   ])(
-    'a store that %s, without a journal: the caller hears 503, the operator an error',
+    'a store that %s, without a journal: the caller gets 503, the operator an error in the log',
     async (_, spoil) => {
       const { fixture, chat } = await openStoppable({ journal: false });
       await spoil(fixture);
@@ -177,7 +177,7 @@ describe('the save fails on the stop path', () => {
     },
   );
 
-  it('and with a journal a store that is away costs nothing: the caller hears where it is', async () => {
+  it('a store that is unavailable, with a journal: the caller gets the result journaled', async () => {
     const { fixture, chat } = await openStoppable({});
     await database.stopImmediate();
     const httpClient = await chat.ask();

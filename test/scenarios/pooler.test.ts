@@ -32,7 +32,7 @@ const answer: RequestHandler = (req, res) => {
 };
 
 it.runIf(present)(
-  'forty streams at a time are saved through two connections of the pooler',
+  'forty concurrent streams are saved through two connections of the pooler',
   async () => {
     const fixture = await createFullFixture(pooled(), spans);
     const chat = await createChat(fixture, answer);
@@ -55,7 +55,7 @@ it.runIf(present)(
   },
 );
 
-it.runIf(present)('one stream says the same in row, span, numbers and log', async () => {
+it.runIf(present)('row, span, metrics and log of one stream agree', async () => {
   const fixture = await createFullFixture(pooled(), spans);
   const chat = await createChat(fixture, answer);
   expect((await (await chat.ask('c')).over()).whole).toBe(true);

@@ -110,7 +110,7 @@ const talkAt = async (app: App, ids: readonly string[]): Promise<Conversation[]>
 
 describe.each(ENGINES)('with a relay in %s', (engine) => {
   describe('an instance that is killed without a disk', () => {
-    it('has what its clients saw saved by another one, once, but for what it had not told', async () => {
+    it('has what its clients saw saved by another one, once, except for what it had not yet flushed', async () => {
       const { first, second, rows } = await twoApps(engine);
       const killed = await talkAt(first, ['1', '2', '3', '5', '6', '7', '9', '10']);
       const [living] = await talkAt(second, ['11']);
@@ -138,7 +138,7 @@ describe.each(ENGINES)('with a relay in %s', (engine) => {
     });
 
     it.each([0, 37, 211])(
-      'has all that its clients saw saved where bytes leave when the relay has them: killed %s ms later',
+      'has all that its clients saw saved if bytes are sent only when the relay has them: killed %s ms later',
       async (afterMs) => {
         const { first, rows } = await twoApps(engine, true);
         const killed = await talkAt(first, ['1', '2', '3', '5', '6', '7']);
@@ -154,7 +154,7 @@ describe.each(ENGINES)('with a relay in %s', (engine) => {
       },
     );
 
-    it('has its clients read on elsewhere: every byte that was told, then a broken end', async () => {
+    it('has its readers resume on another one: every byte that was flushed, then a broken end', async () => {
       const { first, second, rows } = await twoApps(engine);
       const [killed] = await talkAt(first, ['1']);
       if (killed === undefined) throw new Error('nobody talks');
@@ -174,8 +174,8 @@ describe.each(ENGINES)('with a relay in %s', (engine) => {
     });
   });
 
-  describe('an instance that is stopped past its lease and woken', () => {
-    it('writes no second row, and the better one stays', async () => {
+  describe('an instance that is stopped past its lease and continued', () => {
+    it('writes no second row, and the better version stays', async () => {
       const { first, rows } = await twoApps(engine);
       const [short, endless] = await talkAt(first, ['4', '1']);
       first.freeze();
@@ -200,7 +200,7 @@ describe.each(ENGINES)('with a relay in %s', (engine) => {
   });
 
   describe('a stream that is resumed on another instance', () => {
-    it('has the very bytes at every offset, and a stop from there reaches its owner', async () => {
+    it('has the same bytes from every offset, and a stop there reaches its owner', async () => {
       const { first, second, rows } = await twoApps(engine);
       const [ended, endless] = await talkAt(first, ['8', '1']);
       await until('it has ended', () => ended?.isWhole);
@@ -221,7 +221,7 @@ describe.each(ENGINES)('with a relay in %s', (engine) => {
   });
 
   describe('instances that are killed one after the other, at random', () => {
-    it('lose nothing that was told, and have no message twice', async () => {
+    it('lose nothing that was flushed, and store no message twice', async () => {
       const { first, second, rows, start } = await twoApps(engine);
       const lost: Conversation[] = [];
       const killedAtMs = new Map<Conversation, number>();
@@ -258,8 +258,8 @@ describe.each(ENGINES)('with a relay in %s', (engine) => {
     }, 180_000);
   });
 
-  describe('an engine that goes away and comes back', () => {
-    it('stops no stream, and is told all of them again', async () => {
+  describe('an engine that stops and starts again', () => {
+    it('stops no stream, and receives all of them again', async () => {
       const { first, rows } = await twoApps(engine);
       const talks = await talkAt(first, ['1', '2', '3']);
       // As in a crash: Redis keeps nothing, and the tables of PostgreSQL are emptied.
@@ -286,8 +286,8 @@ describe.each(ENGINES)('with a relay in %s', (engine) => {
   });
 });
 
-describe.runIf(present)('a PostgreSQL that is away, with a relay in Redis and no journal', () => {
-  it('holds back no end, and has every message when it is back, though its instance is gone', async () => {
+describe.runIf(present)('an unavailable PostgreSQL, with a relay in Redis and no journal', () => {
+  it('delays no end, and has every message when it is back, although the instance is gone', async () => {
     const { first, rows } = await twoApps('Redis');
     const [ending, endless] = await talkAt(first, ['4', '1']);
     await database.stop();

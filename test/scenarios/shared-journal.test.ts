@@ -24,8 +24,8 @@ afterEach(() => database.start());
 
 afterAll(() => database.remove());
 
-describe('of two processes on one journal', () => {
-  it('the one that is killed is taken over, and the one that streams on notices nothing', async () => {
+describe('two processes on one journal', () => {
+  it('of which one is killed: it is taken over, and the other continues unaffected', async () => {
     const shared = await createShared();
     const dying = await startApp(shared.connectionString, shared.journal);
     const living = await shared.fixture();
@@ -67,7 +67,7 @@ describe('of two processes on one journal', () => {
     expect([living, successor].flatMap(({ logbook }) => logbook.errors())).toEqual([]);
   });
 
-  it('the one that is only stopped by a signal is not taken for dead, and goes on where it was', async () => {
+  it('of which one is stopped by a signal: it is not taken over, and continues', async () => {
     const shared = await createShared();
     const stopped = await startApp(shared.connectionString, shared.journal);
     const clients = await listenTo(stopped, ['1', '2']);
@@ -105,7 +105,7 @@ describe('of two processes on one journal', () => {
 });
 
 describe('two instances in one process, on one journal', () => {
-  it('keep what is theirs through an outage, and what the one leaves at its end the next one finds', async () => {
+  it('keep their own messages through an outage, and the next one recovers what one leaves at its end', async () => {
     const shared = await createShared();
     const houses = [await shared.fixture(), await shared.fixture()];
     await database.stopImmediate();

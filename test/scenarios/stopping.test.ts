@@ -58,7 +58,7 @@ describe('Stop is pressed while the handler waits for its upstream', () => {
     ["listens to 'close'", byClose],
     ['is a pipeline', byPipeline],
   ])(
-    'and a handler that %s aborts it; the partial is stopped, not disconnected',
+    'and a handler that %s aborts it; the partial message is stopped, not disconnected',
     async (_, make) => {
       const { fixture, chat, upstream } = await open(make);
       const httpClient = await chat.ask();
@@ -81,7 +81,7 @@ describe('Stop is pressed while the handler waits for its upstream', () => {
     },
   );
 
-  it('and a handler that does not listen is not waited for longer than a moment', async () => {
+  it('and a handler that ignores the stop is waited for only briefly', async () => {
     const go = createGate();
     const returned = createGate();
     const { fixture, chat } = await open(() => async (_, res) => {
@@ -101,7 +101,7 @@ describe('Stop is pressed while the handler waits for its upstream', () => {
     expect((await fixture.rows())[0]).toMatchObject({ content: 'The ', revision: 0 });
   });
 
-  it('and who may not, or asks for what is not there, is told the same', async () => {
+  it('and an unauthorized caller gets the same answer as for an unknown stream', async () => {
     const { fixture, chat, upstream } = await open(bySignal);
     chat.app.delete('/mine/:streamId', fixture.keep.stopHandler({ authorize: () => false }));
     chat.app.delete(
@@ -139,7 +139,7 @@ describe('Stop is pressed while the handler waits for its upstream', () => {
 });
 
 describe('Stop, and at once a new message in the same conversation', () => {
-  it('makes two rows in order, and nothing of the first is in the second', async () => {
+  it('makes two rows in order, and the second has no text of the first', async () => {
     const { fixture, chat, upstream } = await open(bySignal);
     const first = await chat.ask('talk');
     const firstCall = await upstream.call(1);

@@ -31,7 +31,7 @@ const answer: RequestHandler = (_, res) => {
 };
 
 describe('PostgreSQL is down for a whole stream', () => {
-  it('and the answer is journaled, the client served, and replayed when it is back', async () => {
+  it('and the answer is journaled, sent to the client, and replayed when the database is back', async () => {
     const fixture = await createFullFixture(database, spans);
     const chat = await createChat(fixture, answer);
     await (await chat.ask('before')).over();
@@ -68,7 +68,7 @@ describe('PostgreSQL is down for a whole stream', () => {
 });
 
 describe('a failover kills idle and checked-out clients', () => {
-  it('and the process lives, and the next save works', async () => {
+  it('and the process survives, and the next save succeeds', async () => {
     const fixture = await createFullFixture(database, spans);
     const upstream = createControllableUpstream();
     const chat = await createChat(fixture, relay(upstream));
@@ -89,7 +89,7 @@ describe('a failover kills idle and checked-out clients', () => {
     });
   });
 
-  it('and backends that are killed while they work cost nothing either', async () => {
+  it('and backends that are killed while they work lose nothing either', async () => {
     const fixture = await createFullFixture(database, spans);
     const chat = await createChat(fixture, answer);
     await (await chat.ask('warm')).over();
@@ -116,7 +116,7 @@ describe('a failover kills idle and checked-out clients', () => {
 });
 
 describe("the app's own pool is exhausted", () => {
-  it('and guarded streams save all the same, and hold no connection while they stream', async () => {
+  it('and guarded streams are still saved, and hold no connection while they stream', async () => {
     const fixture = await createFullFixture(database, spans);
     const pool = new pg.Pool({ connectionString: fixture.connectionString, max: 2 });
     const taken = await Promise.all([pool.connect(), pool.connect()]);
@@ -154,7 +154,7 @@ describe('a commit whose answer is lost', () => {
   it.each([
     ['the retry', { journal: false }, 'saved'],
     ['the replay', {}, 'journaled'],
-  ] as const)('is met by %s: one row', async (_, options, save) => {
+  ] as const)('is found by %s: there is one row', async (_, options, save) => {
     let calls = 0;
     const around = (store: MessageStore): MessageStore => ({
       ...store,

@@ -68,7 +68,7 @@ const HANDLERS = [
 
 describe('the upstream dies mid-body', () => {
   it.each(HANDLERS)(
-    'and the partial is kept, as a failure of the upstream: %s',
+    'and the partial message is kept, as a failure of the upstream: %s',
     async (_, make) => {
       const { fixture, chat, upstream } = await open(make);
       const httpClient = await chat.ask();
@@ -89,7 +89,7 @@ describe('the upstream dies mid-body', () => {
     },
   );
 
-  it('and an SDK that then ends its own stream cleanly does not make it whole', async () => {
+  it('and an SDK that then ends its own stream cleanly does not make it complete', async () => {
     const { fixture, chat, upstream } = await open(byAiSdk);
     const httpClient = await chat.ask();
     const call = await upstream.call();
@@ -105,7 +105,7 @@ describe('the upstream dies mid-body', () => {
   it.each([
     ['passed on', byFetchAndPipeline],
     ['rewritten by an SDK', byAiSdk],
-  ])('and so is one that says so in an error frame, %s', async (_, make) => {
+  ])('or sends an error frame, which is a failure of the upstream too, %s', async (_, make) => {
     const { fixture, chat, upstream } = await open(make);
     const httpClient = await chat.ask();
     const call = await upstream.call();
@@ -138,7 +138,7 @@ describe('the upstream stalls', () => {
     expect(readDeltas(httpClient.text)).toBe('The answer ');
   });
 
-  it('and a heartbeat is no life sign', async () => {
+  it('and a heartbeat does not count as progress', async () => {
     const { fixture, chat, upstream } = await open(byFetchAndPipeline, { idleTimeoutMs: 100 });
     const httpClient = await chat.ask();
     const call = await upstream.call();
@@ -149,7 +149,7 @@ describe('the upstream stalls', () => {
     expect((await httpClient.over()).whole).toBe(false);
   });
 
-  it('and what its own handler says when the signal aborts reaches the client', async () => {
+  it('and what the handler writes when the signal aborts reaches the client', async () => {
     const frame = 'data: {"error":{"message":"too slow"}}\n\n';
     const make: MakeHandler = (upstream, fixture) => async (_, res) => {
       const signal = fixture.keep.stream(res)?.signal ?? null;
@@ -170,7 +170,7 @@ describe('the upstream stalls', () => {
     await fixture.agree({ outcome: 'timed-out', side: 'upstream', text: 'The ', complete: false });
   });
 
-  it("and the handler's own timeout counts as one", async () => {
+  it('and a time-out of the handler itself is timed-out too', async () => {
     const make: MakeHandler = (upstream) => async (_, res) => {
       const signal = AbortSignal.timeout(200);
       const { body } = await fetch(`${upstream.baseURL}/chat/completions`, { signal });
@@ -189,7 +189,7 @@ describe('the upstream stalls', () => {
 
 describe('the upstream ends cleanly without its finish marker', () => {
   it.each(FAMILIES.filter(({ needsFinish }) => needsFinish))(
-    'and $name is truncated',
+    'and the stream is truncated: $name',
     async ({ contentType, delta }) => {
       const { fixture, chat } = await open(() => (_, res) => {
         res.setHeader('content-type', contentType);
@@ -203,7 +203,7 @@ describe('the upstream ends cleanly without its finish marker', () => {
     },
   );
 
-  it('and a null finish reason with [DONE] is complete', async () => {
+  it('but with a null finish reason and [DONE], and is complete', async () => {
     const { fixture, chat, upstream } = await open(byFetchAndPipeline);
     const httpClient = await chat.ask();
     const call = await upstream.call();
@@ -216,7 +216,7 @@ describe('the upstream ends cleanly without its finish marker', () => {
   });
 
   it.each(['length', 'content_filter'])(
-    'and finish reason %s is completed, and kept',
+    'but with the finish reason %s, and is completed with that reason',
     async (reason) => {
       const { fixture, chat, upstream } = await open(byOpenAi);
       await chat.ask();
@@ -229,7 +229,7 @@ describe('the upstream ends cleanly without its finish marker', () => {
     },
   );
 
-  it('and a call for tools is not the end of the answer', async () => {
+  it('and the finish reason tool_calls with more text behind it is not the end of the answer', async () => {
     const { fixture, chat, upstream } = await open(byFetchAndPipeline);
     await chat.ask();
     const call = await upstream.call();
@@ -242,9 +242,9 @@ describe('the upstream ends cleanly without its finish marker', () => {
   });
 });
 
-describe('whichever way the handler is written', () => {
+describe('a handler of any style', () => {
   it.each([...HANDLERS, ["an SDK's own writer", byAiSdk] as const])(
-    'a whole answer is kept whole: %s',
+    'keeps a whole answer: %s',
     async (_, make) => {
       const { fixture, chat, upstream } = await open(make);
       const httpClient = await chat.ask();

@@ -36,7 +36,7 @@ async function post(app: Express, path = '/chat', body?: object) {
 
 const newApp = (): Express => express().set('env', 'test');
 
-describe('what makes a middleware, handed on without a call', () => {
+describe('a function that makes a middleware, passed on without a call', () => {
   const keep = () => createInMemoryInstance().keep;
   const metrics = prometheus({ registry: new Registry() });
 
@@ -49,7 +49,7 @@ describe('what makes a middleware, handed on without a call', () => {
     ['keep.resumeHandler', 'keep.resumeHandler({ authorize })', () => keep().resumeHandler],
     ['keep.health', 'keep.healthHandler()', () => keep().health],
     ['metrics.handler', 'metrics.handler()', () => metrics.handler],
-  ])('says how %s is called', async (name, call, make) => {
+  ])('reports how %s is called', async (name, call, make) => {
     const app = newApp();
     // What JavaScript lets an app do.
     app.use(make() as RequestHandler);
@@ -70,7 +70,7 @@ describe('an unknown option', () => {
     ['finsh', 'finish'],
     ['MaxBytes', 'maxBytes'],
     ['evnets', 'events'],
-  ])('%s was probably meant to be %s', (typed, meant) => {
+  ])('(%s) is rejected with the suggestion %s', (typed, meant) => {
     const { keep } = createInMemoryInstance();
     const error = thrownBy(() => keep.guard({ [typed]: {} }));
     expect(error.message).toMatch(
@@ -78,7 +78,7 @@ describe('an unknown option', () => {
     );
   });
 
-  it('is not guessed where nothing is near', () => {
+  it('is rejected without a suggestion if no option is similar', () => {
     const { keep } = createInMemoryInstance();
     const error = thrownBy(() => keep.guard({ retries: 3 } as object));
     expect(error.message).toMatch(/^unknown option `retries` of guard\(\); known are route, /);
@@ -86,7 +86,7 @@ describe('an unknown option', () => {
 });
 
 describe('a guard', () => {
-  it('behind its handler says that it has to stand in front', async () => {
+  it('behind its handler reports that it has to be in front', async () => {
     const { keep, logbook, store } = createInMemoryInstance();
     const app = newApp();
     const begins: RequestHandler = (_req, res, next) => {
@@ -102,7 +102,7 @@ describe('a guard', () => {
     );
   });
 
-  it('before express.json() works, because `message` is asked when the answer begins', async () => {
+  it('in front of express.json() works, because `message` is called when the answer begins', async () => {
     const { keep, store, logbook } = createInMemoryInstance();
     const app = newApp();
     const guard = keep.guard<express.Request>({
@@ -115,7 +115,7 @@ describe('a guard', () => {
     expect(logbook.errors()).toEqual([]);
   });
 
-  it('without express.json() says that the request has no body, and the route', async () => {
+  it('without express.json() reports that the request has no body, and the route', async () => {
     const { keep, store, logbook } = createInMemoryInstance();
     const app = newApp();
     const guard = keep.guard<express.Request>({
@@ -134,7 +134,7 @@ describe('a guard', () => {
     );
   });
 
-  it('whose messages name no conversation says so at the tenth, once', async () => {
+  it('whose messages name no conversation reports that at the tenth, once', async () => {
     const { keep, logbook } = createInMemoryInstance();
     const app = newApp();
     app.post('/chat', keep.guard(), CHAT);
@@ -149,7 +149,7 @@ describe('a guard', () => {
     ]);
   });
 
-  it('says nothing of ten that are not in a row', async () => {
+  it('does not report ten such messages that are not consecutive', async () => {
     const { keep, logbook } = createInMemoryInstance();
     const app = newApp();
     let count = 0;
@@ -164,7 +164,7 @@ describe('a guard', () => {
     expect(logbook.lines.filter(({ text }) => text.includes('ten messages'))).toEqual([]);
   });
 
-  it('without a store says what to give', async () => {
+  it('without a store logs once how to configure one', async () => {
     const logbook = createLogbook();
     const keep = lastchunk({ logger: logbook.logger });
     onTestFinished(async () => void (await keep.close()));
@@ -178,7 +178,7 @@ describe('a guard', () => {
     ]);
   });
 
-  it('of an instance that is closed answers 503 and says why', async () => {
+  it('of an instance that is closed answers 503 with the reason', async () => {
     const { keep, logbook } = createInMemoryInstance();
     const app = newApp();
     app.post('/chat', keep.guard(), CHAT);
