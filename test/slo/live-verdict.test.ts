@@ -18,7 +18,7 @@ function arrival(alert: string, atMs: number, job = 'storm'): Arrived {
 }
 const both = [arrival('LastchunkA warning', 70_000), arrival('LastchunkB critical', 90_000)];
 
-it('finds nothing wrong where the expected alerts came and no other', () => {
+it('is good if the expected alerts arrived and no other', () => {
   expect(judge(scenario, course, both)).toEqual({
     title: 'most clients leave',
     streams: 100,
@@ -27,12 +27,12 @@ it('finds nothing wrong where the expected alerts came and no other', () => {
   });
 });
 
-it('says which expected alert is missing', () => {
+it('names an expected alert that is missing', () => {
   expect(missing(scenario, both.slice(1))).toEqual(['LastchunkA warning']);
   expect(judge(scenario, course, both.slice(1)).wrong).toEqual(['no LastchunkA warning']);
 });
 
-it('does not take an alert of another service or of another severity for the expected one', () => {
+it('does not count an alert of another service or severity as the expected one', () => {
   const others = [
     arrival('LastchunkA warning', 70_000, 'silent'),
     arrival('LastchunkA critical', 70_000),
@@ -43,24 +43,24 @@ it('does not take an alert of another service or of another severity for the exp
   ]);
 });
 
-it('says which alert came that does not belong to the fault', () => {
+it('names an alert that does not belong to the fault', () => {
   const arrived = [...both, arrival('LastchunkTargetDown warning', 95_000)];
   expect(judge(scenario, course, arrived).wrong).toEqual(['also LastchunkTargetDown warning']);
 });
 
-it('lets come what follows where the others take long', () => {
+it('permits later alerts if the others take long', () => {
   const arrived = [...both, arrival('LastchunkC critical', 200_000)];
   expect(judge(scenario, course, arrived).wrong).toEqual([]);
 });
 
-it('takes no alert for an answer that came before the fault', () => {
+it('does not count an alert that arrived before the fault', () => {
   const arrived = [arrival('LastchunkA warning', 50_000), ...both.slice(1)];
   expect(judge(scenario, course, arrived).wrong).toEqual([
     'LastchunkA warning before anything was broken',
   ]);
 });
 
-it('calls any alert of a service that is left alone wrong', () => {
+it('is bad for any alert of a service without a fault', () => {
   const plain: Scenario = { name: 'plain', title: 'plain traffic', expected: [] };
   const arrived = [arrival('LastchunkA warning', 70_000, 'plain')];
   expect(judge(plain, { streams: 1 }, arrived)).toMatchObject({
@@ -69,7 +69,7 @@ it('calls any alert of a service that is left alone wrong', () => {
   });
 });
 
-it('does not believe in a service without streams, or that could not be broken', () => {
+it('is bad for a service without streams, or whose fault failed', () => {
   const mishap = 'no such process';
   expect(judge(scenario, { ...course, streams: 0, mishap }, both).wrong).toEqual([
     'it could not be broken: no such process',
@@ -77,7 +77,7 @@ it('does not believe in a service without streams, or that could not be broken',
   ]);
 });
 
-it('is asked about plain traffic and six faults, each with an alert of its own', () => {
+it('covers plain traffic and six faults, each with an alert of its own', () => {
   const broken = SCENARIOS.filter(({ fault }) => fault !== undefined);
   expect(SCENARIOS.length - broken.length).toBe(1);
   expect(broken).toHaveLength(6);
@@ -86,7 +86,7 @@ it('is asked about plain traffic and six faults, each with an alert of its own',
   expect(firsts).not.toContain(undefined);
 });
 
-it('is shown as a table with a line for every alert', () => {
+it('is printed as a table with a line for every alert', () => {
   const table = renderTable([
     judge(scenario, course, both),
     judge({ ...scenario, title: 'another' }, course, []),

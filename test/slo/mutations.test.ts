@@ -7,13 +7,13 @@ import { failures, findPromtools } from './rules/promtool.ts';
 const [promtool] = findPromtools();
 const shipped = rulesYaml();
 
-it('has at least twenty of them, each of another place or kind', () => {
+it('there are at least twenty mutations, and no two are the same', () => {
   expect(MUTATIONS.length).toBeGreaterThanOrEqual(20);
   expect(new Set(MUTATIONS.map(({ what }) => what)).size).toBe(MUTATIONS.length);
 });
 
 describe.each(promtool === undefined ? [] : [promtool])(
-  'with promtool $version a mutation is noticed',
+  'promtool $version detects the mutation',
   (tool) => {
     it.each(MUTATIONS)('$what', { timeout: 300_000 }, async ({ what, from, to, group, cases }) => {
       const mutated = shipped.replaceAll(indented(from), () => indented(to));

@@ -63,7 +63,7 @@ if (promtools.length === 0) {
 
 describe.each(promtools)('with promtool $version the rules for OpenTelemetry', (promtool) => {
   it.each(Object.keys(CASES))(
-    'fire as the cases of %s say',
+    'fire as in the cases of %s',
     { timeout: 600_000 },
     async (group) => {
       const cases = (CASES[group] ?? []).map(asSent);
@@ -85,7 +85,7 @@ const queries = [
   ]),
 ];
 
-it.each(queries)('%s asks by attributes', (expr) => {
+it.each(queries)('%s selects by attributes', (expr) => {
   const { mistakes, selectors, grouping } = parse(expr);
   expect(mistakes).toEqual([]);
   const labels = selectors.flatMap(({ matchers }) => matchers.map(({ label }) => label));
@@ -102,7 +102,7 @@ const STRANGERS = [
   'nodejs_eventloop_lag_p99_seconds',
 ];
 
-it('texts and legends name attributes, and words stay words', () => {
+it('texts and legends use the names of attributes, but plain words stay unchanged', () => {
   const texts = [
     ...rules.flatMap((rule) => ('annotations' in rule ? [rule.annotations.description] : [])),
     ...boards.flatMap((board) => panelsOf(board).flatMap(({ targets }) => targets.map(legendOf))),
@@ -116,7 +116,7 @@ it('texts and legends name attributes, and words stay words', () => {
 
 const legendOf = ({ legendFormat }: { readonly legendFormat: string }): string => legendFormat;
 
-it('the choice of routes at the top is by attribute, and keeps its name', () => {
+it('the variable for routes selects by the attribute, and keeps its name', () => {
   for (const { templating } of boards) {
     const route = templating.list.find(({ name }) => name === 'route');
     expect(route?.query).toMatch(
@@ -125,7 +125,7 @@ it('the choice of routes at the top is by attribute, and keeps its name', () => 
   }
 });
 
-it('every label of a metric is one of these, or the same in both', () => {
+it('every label of a metric is translated, or is the same in both', () => {
   const labels = new Set(Object.values(METRICS).flatMap((metric) => Object.keys(metric.labels)));
   expect([...labels].filter((label) => !OLD.has(label))).toEqual(['error_type']);
 });

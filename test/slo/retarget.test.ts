@@ -15,7 +15,7 @@ it.each([
   { source: 'otel' },
   { labels: ['cluster', 'namespace'], objective: 99.99, windowDays: 90, timeliness: 98 },
 ] satisfies DashboardOptions[])(
-  'with %j a shipped dashboard becomes what would have been made for it',
+  'with %j a shipped dashboard becomes the one that the generator makes for these options',
   (options) => {
     const made = dashboardFiles(options);
     expect(made).toHaveLength(2);
@@ -24,7 +24,7 @@ it.each([
 );
 
 describe('a dashboard', () => {
-  it('opens with the data source that was asked for', () => {
+  it('opens with the data source of the option', () => {
     const [saves = ''] = retargeted({ datasource: 'thanos' });
     expect(JSON.parse(saves)).toMatchObject({
       templating: {
@@ -46,7 +46,7 @@ describe('a dashboard', () => {
     });
   });
 
-  it('is refused for objectives that the rules refuse', () => {
+  it('is refused for options that the rules refuse', () => {
     expect(() => retargeted({ objective: 100 })).toThrow('`objective` must be a percentage');
     expect(() => retargeted({ labels: ['route'] })).toThrow('the rules use it already');
   });

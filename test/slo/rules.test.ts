@@ -11,21 +11,21 @@ if (promtools.length === 0) {
 }
 
 describe('the committed rule file', () => {
-  it('is what the generator writes', async () => {
+  it('is written by the generator', async () => {
     expect(await readFile('alerts/lastchunk.rules.yml', 'utf8')).toBe(rulesYaml());
   });
 });
 
 describe.each(promtools)('with promtool $version the rules', (promtool) => {
   it.each(Object.keys(CASES))(
-    'fire as the cases of %s say',
+    'fire as in the cases of %s',
     { timeout: 600_000 },
     async (group) => {
       expect(await failures(promtool, rulesYaml(), CASES[group] ?? [])).toBeUndefined();
     },
   );
 
-  it('lead to a dashboard with the labels of the alert chosen, and with all values without one', async () => {
+  it('link to a dashboard with the labels of the alert selected, and with all values if there is none', async () => {
     const board = 'https://grafana.example/d/lastchunk-streams?';
     const labels = { job: 'a b/c&d', cluster: 'é"1"', instance: 'a:1' };
     const selector = Object.entries(labels).map(([label, value]) => `${label}='${value}'`);

@@ -71,12 +71,12 @@ function wrongIn(text: string): string[] {
 const OTHER_NAMES = ['lastchunk_messages', 'lastchunk_'];
 
 describe('alerts and runbooks', () => {
-  it('belong together, one by one', async () => {
+  it('exist for each other, one by one', async () => {
     const pages = (await readdir(FOLDER)).map((file) => file.replace(/\.md$/, ''));
     expect(pages.toSorted()).toEqual([...names, 'README'].toSorted());
   });
 
-  it('are listed once each, with what they mean and whom they tell', async () => {
+  it('are listed once each, with their meaning and their severity', async () => {
     const index = await readRunbook('README');
     const lines = [
       ...index.matchAll(/^\| (.+?\.) +\| ([\w, ]+?) +\| \[(\w+)\]\((\w+)\.md\) +\|$/gm),
@@ -94,7 +94,7 @@ describe('alerts and runbooks', () => {
     }
   });
 
-  it.each(names)('%s has a runbook with all its parts', async (name) => {
+  it.each(names)('%s has a runbook with all its sections', async (name) => {
     const text = await readRunbook(name);
     expect(text.startsWith(`# ${name}\n`)).toBe(true);
     const headings = text.split('\n').filter((line) => line.startsWith('## '));
@@ -103,7 +103,7 @@ describe('alerts and runbooks', () => {
     expect(diagnosis).toMatch(/```(?:promql|sh|sql)\n/);
   });
 
-  it.each(names)('the runbook of %s names only what is there', async (name) => {
+  it.each(names)('the runbook of %s names only existing metrics, records, links and severities', async (name) => {
     const text = await readRunbook(name);
     expect(wrongIn(text)).toEqual([]);
     const recorded = [...text.matchAll(/job:lastchunk_[\w:]+/g)].map(([record]) => record);
@@ -117,13 +117,13 @@ describe('alerts and runbooks', () => {
 });
 
 describe('rules', () => {
-  it('read only metrics, labels and values that are there', () => {
+  it('read only existing metrics, labels and values', () => {
     expect(
       rules.flatMap(({ expr }) => wrongIn(expr.replaceAll(/job:lastchunk_[\w:]+/g, ''))),
     ).toEqual([]);
   });
 
-  it('read only records that are made before they are read', () => {
+  it('read only records that earlier rules make', () => {
     const made = new Set<string>();
     const early: string[] = [];
     for (const rule of rules) {
@@ -134,12 +134,12 @@ describe('rules', () => {
     expect(early).toEqual([]);
   });
 
-  it('read nothing of others but what is known to be there', () => {
+  it('read only known metrics of other programs', () => {
     const words = rules.flatMap(({ expr }) => expr.match(/\b(?:process|nodejs)_\w+/g) ?? []);
     expect(words.filter((word) => !STRANGERS.includes(word))).toEqual([]);
   });
 
-  it.each(alerts)('of $alert tell somebody what, how bad, and what to do', (alert) => {
+  it.each(alerts)('of $alert have a summary, a severity and a runbook', (alert) => {
     const { summary, description, runbook_url: runbook } = alert.annotations;
     expect(summary).toMatch(/^[A-Z].*\.$/);
     expect(description).toMatch(/\.$/);
@@ -149,7 +149,7 @@ describe('rules', () => {
     expect(alert.alert).toMatch(/^Lastchunk[A-Z]\w+$/);
   });
 
-  it('fire at once only for what is counted one by one', () => {
+  it('fire without a delay only for counted single events', () => {
     const atOnce = alerts.filter((alert) => alert.for === undefined).map(({ alert }) => alert);
     expect([...new Set(atOnce)].toSorted()).toEqual([
       'LastchunkCapturesCut',

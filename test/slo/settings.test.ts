@@ -31,14 +31,14 @@ describe('options of the objectives', () => {
     [{ speed: 0.5 }, 'speed', 'from 1 to 60'],
     // A mistake that only JavaScript can make.
     [{ target: 99 } as SloOptions, 'target', 'known are'],
-  ])('%o are refused by name', (options, name, reason) => {
+  ])('%o are refused with the name of the option', (options, name, reason) => {
     const attempt = (): unknown => ruleGroups(options);
     expect(attempt).toThrow(expect.objectContaining({ code: 'bad-option' }));
     expect(attempt).toThrow(`\`${name}\``);
     expect(attempt).toThrow(reason);
   });
 
-  it('give the well-known factors for thirty days, and others for 28', () => {
+  it('give the usual factors for thirty days, and other ones for 28', () => {
     for (const factor of [14.4, 6, 3, 1])
       expect(expressions()).toContain(`(${factor} * (1 - 0.999))`);
     for (const factor of [13.44, 5.6, 2.8]) {
@@ -46,32 +46,32 @@ describe('options of the objectives', () => {
     }
   });
 
-  it('write an objective without the noise of binary fractions', () => {
+  it('write an objective without rounding errors of binary fractions', () => {
     expect(expressions({ objective: 99.95 })).toContain('(1 - 0.9995)');
     expect(expressions({ timeliness: 97.3 })).toContain('(1 - 0.973)');
   });
 
-  it('tell services apart by every label, in every sum', () => {
+  it('separate services by every label, in every sum', () => {
     const all = expressions({ labels: ['cluster', 'namespace'] });
     const groups = [...all.matchAll(/(?:by|on) \(([^)]*)\)/g)].map(([, labels = '']) => labels);
     expect(groups.length).toBeGreaterThan(50);
     expect(groups.filter((labels) => !labels.startsWith('job, cluster, namespace'))).toEqual([]);
   });
 
-  it('ask for as many failures as they are told', () => {
+  it('set the minimum number of failures', () => {
     expect(expressions({ minFailures: 20 })).toContain('rate1h * 3600 > 19.5');
     expect(expressions({ minFailures: 20 })).toContain('rate1d * 86400 > 1.5');
     expect(expressions({ minFailures: 1 })).toContain('rate1d * 86400 > 0.5');
   });
 
-  it('put the runbooks where they are told', () => {
+  it('set the address of the runbooks', () => {
     const urls = ruleGroups({ runbookUrl: 'https://wiki.example/chat/' })
       .flatMap((group) => group.rules)
       .flatMap((rule) => ('alert' in rule ? rule.annotations.runbook_url : []));
     expect(urls).toContain('https://wiki.example/chat/LastchunkMessagesLost.md');
   });
 
-  it('lead to the dashboards where they are told, and else nowhere', () => {
+  it('set the address of the dashboards, and without it there is none', () => {
     const annotations = (options: SloOptions): unknown[] =>
       ruleGroups(options).flatMap(({ rules }) =>
         rules.flatMap((rule) => ('alert' in rule ? [rule.annotations] : [])),
@@ -85,7 +85,7 @@ describe('options of the objectives', () => {
     }
   });
 
-  it('go faster without another name', () => {
+  it('speed up every window under the same names', () => {
     const named = (speed: number): string[] =>
       ruleGroups({ speed }).flatMap(({ rules }) =>
         rules.map((rule) => ('record' in rule ? rule.record : rule.alert)),

@@ -26,11 +26,11 @@ function stringsIn(value: unknown): readonly string[] {
 }
 
 describe('a snippet for another tool', () => {
-  it('is there for three of them, each with its errors and its total', () => {
+  it('exists for three of them, each with its errors and its total', () => {
     expect(QUERIES.map((queries) => queries.length)).toEqual([2, 2, 2]);
   });
 
-  it('names series that exist, and counts what the rules count', () => {
+  it('names existing series, and counts what the rules count', () => {
     const known: readonly string[] = Object.values(METRICS).map(({ prometheus }) => prometheus);
     const rules = readFileSync(join(ROOT, 'alerts/lastchunk.rules.yml'), 'utf8');
     for (const query of QUERIES.flat()) {
@@ -41,7 +41,7 @@ describe('a snippet for another tool', () => {
     }
   });
 
-  it.each(findPromtools())('can be read by promtool $version', ({ path }) => {
+  it.each(findPromtools())('is valid for promtool $version', ({ path }) => {
     const directory = mkdtempSync(join(tmpdir(), 'lastchunk-snippets-'));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
     const rules = QUERIES.flat().map((query, index) => ({

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { RecentFailures } from '../../src/status/failures.ts';
 import { aSave, aStream } from '../telemetry/facts.ts';
 
-it('counts one kind of failure once, with its times, the newest first', () => {
+it('a kind of failure is one entry with a count and its times, the newest first', () => {
   const failures = new RecentFailures();
   failures.onSave(aSave(aStream(), { result: 'lost', errorType: '53100' }));
   failures.onHold(aStream(), 'unconfirmed');
@@ -16,7 +16,7 @@ it('counts one kind of failure once, with its times, the newest first', () => {
   ]);
 });
 
-it('tells what each event means', () => {
+it('each event has an entry with its meaning', () => {
   const failures = new RecentFailures();
   const message = { streamId: 's', messageId: 'm', route: '/chat', traceparent: null };
   failures.onReplayed('refused', message);
@@ -49,7 +49,7 @@ it('tells what each event means', () => {
   expect(JSON.stringify(failures.list())).not.toContain('what a user wrote');
 });
 
-it('remembers thirty kinds, and forgets the one that is longest ago', () => {
+it('thirty kinds are kept, and the oldest one is dropped', () => {
   const failures = new RecentFailures();
   for (let n = 0; n < 40; n += 1) failures.onAttempt(`E${n}`);
   const known = failures.list();

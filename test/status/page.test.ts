@@ -41,7 +41,7 @@ describe.skipIf(path === undefined && !inCi)('the status page', () => {
     ['dark', 1_200],
     ['light', 390],
     ['dark', 320],
-  ] as const)('is drawn in %s at %i pixels, without scrolling sideways', async (scheme, width) => {
+  ] as const)('is drawn in %s at %i pixels, without horizontal scrolling', async (scheme, width) => {
     const { page, complaints, chat } = await open({ scheme, width });
     await chat('a');
     await page.getByText('100%', { exact: true }).waitFor();
@@ -55,7 +55,7 @@ describe.skipIf(path === undefined && !inCi)('the status page', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('says what it shows to who does not see it', async () => {
+  it('has texts for screen readers', async () => {
     const { page, chat } = await open();
     await chat('a');
     await page.getByRole('img', { name: /never below 100 percent; 1 message\./ }).waitFor();
@@ -66,7 +66,7 @@ describe.skipIf(path === undefined && !inCi)('the status page', () => {
     expect(await page.getByText('No stream is on its way.').count()).toBe(1);
   });
 
-  it('follows a stream without a reload', async () => {
+  it('shows a stream without a reload', async () => {
     const { page, talks, begin } = await open();
     await page.getByText('No stream is on its way.').waitFor();
     await begin('/chat/live');
@@ -79,7 +79,7 @@ describe.skipIf(path === undefined && !inCi)('the status page', () => {
     await page.getByText('100%', { exact: true }).waitFor();
   });
 
-  it('says that the database is away and where messages are, and when it is back', async () => {
+  it('shows that the database is unavailable, where messages are, and when it is back', async () => {
     const connectionString = database.connectionString;
     const home = mkdtempSync(join(tmpdir(), 'lastchunk-status-'));
     onTestFinished(() => rmSync(home, { recursive: true, force: true }));
@@ -104,7 +104,7 @@ describe.skipIf(path === undefined && !inCi)('the status page', () => {
     expect(complaints).toEqual([]);
   }, 60_000);
 
-  it('shows hostile names as they are, and runs nothing of them', async () => {
+  it('shows hostile names as text, and runs no script in them', async () => {
     const evil = '</script><img src=x onerror="window.hurt=1"><script>window.hurt=1</script>';
     const store = createMemoryStore();
     store.fail(Object.assign(new Error(evil), { code: evil }));
@@ -123,7 +123,7 @@ describe.skipIf(path === undefined && !inCi)('the status page', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('leads to runbooks, from one to another, and back', async () => {
+  it('links to runbooks, from one to another, and back', async () => {
     const { page, url } = await open();
     await page.getByText('alerts watch this').click();
     await page.getByRole('link', { name: 'LastchunkSavesStalled' }).click();
@@ -140,7 +140,7 @@ describe.skipIf(path === undefined && !inCi)('the status page', () => {
     expect(new URL(page.url()).pathname).toBe('/status/');
   });
 
-  it('says that it knows nothing when the instance is gone, and goes on when it is back', async () => {
+  it('shows an unknown status when the instance does not answer, and continues when it is back', async () => {
     const { page, server, port } = await open();
     const verdict = page.getByRole('status');
     await until('it is drawn', async () => (await verdict.textContent()) === 'Healthy');
@@ -152,7 +152,7 @@ describe.skipIf(path === undefined && !inCi)('the status page', () => {
     await until('it is healthy', async () => (await verdict.textContent()) === 'Healthy');
   }, 60_000);
 
-  it('asks for its data where there is no room for another viewer', async () => {
+  it('polls for its data if there are too many viewers', async () => {
     const { page, url, chat } = await open({ status: { maxViewers: 1 } });
     const second = await newPage({ scheme: 'light', width: 800 });
     const refused = second.page.waitForResponse((response) => response.status() === 503);

@@ -60,7 +60,7 @@ describe('authorization', () => {
         throw new Error('no session');
       },
     ],
-  ])('that %s answers 404 to whatever is asked, as if nothing were there', async (_, authorize) => {
+  ])('that %s answers 404 to every request, as for an unknown path', async (_, authorize) => {
     const { ask, url } = await open({ authorize });
     for (const path of ['/status', '/status?runbook=README', '/status/README.md']) {
       for (const accept of ['text/html', 'application/json', 'text/event-stream']) {
@@ -73,7 +73,7 @@ describe('authorization', () => {
     expect([post.status, post.headers.get('allow')]).toEqual([404, null]);
   });
 
-  it('is asked with the request of the app', async () => {
+  it('gets the request of the app', async () => {
     const authorize = (req: { headers: Record<string, unknown> }): boolean =>
       req.headers['x-user'] === 'ann';
     const { ask } = await open({ authorize: authorize as StatusOptions['authorize'] });
@@ -82,7 +82,7 @@ describe('authorization', () => {
   });
 });
 
-describe('the answer', () => {
+describe('the response', () => {
   it.each([
     ['a browser', HTML['accept'], 'text/html; charset=utf-8'],
     ['a program that takes anything', '*/*', 'text/html; charset=utf-8'],
@@ -92,7 +92,7 @@ describe('the answer', () => {
     ['who refuses HTML', 'text/html;q=0, */*', 'application/json'],
     ['an EventSource', 'text/event-stream', 'text/event-stream; charset=utf-8'],
     ['who wants what there is not', 'image/png', 'text/html; charset=utf-8'],
-  ])('to %s has the right form', async (_, accept, type) => {
+  ])('to %s has the right content type', async (_, accept, type) => {
     const { port, transport } = await open();
     const client = await openClient({ port, transport }, '/status', { headers: { accept } });
     const { status, headers } = await until('the head is there', () => client.reply);
@@ -100,7 +100,7 @@ describe('the answer', () => {
   });
 
   it.each(['text/html', 'application/json', 'text/event-stream'])(
-    'as %s is kept by nobody and is in no frame',
+    'as %s must not be cached or framed',
     async (accept) => {
       const { port, transport } = await open();
       const client = await openClient({ port, transport }, '/status', { headers: { accept } });
@@ -117,7 +117,7 @@ describe('the answer', () => {
     },
   );
 
-  it('has a head alone for HEAD, and is refused to what would change something', async () => {
+  it('has only headers for HEAD, and is 405 for other methods', async () => {
     const { url } = await open();
     for (const accept of ['text/html', 'application/json', 'text/event-stream']) {
       const head = await fetch(`${url}/status`, { method: 'HEAD', headers: { accept } });
@@ -127,7 +127,7 @@ describe('the answer', () => {
     expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
   });
 
-  it('goes to the error handling of the app when something of the app throws', async () => {
+  it('is left to the error handling of the app if a function of the app throws', async () => {
     const { keep } = createInMemoryInstance({
       store: {
         save: () => Promise.resolve(),
@@ -146,8 +146,8 @@ describe('the answer', () => {
   });
 });
 
-describe('what it says', () => {
-  it('is what is known of an instance that has done nothing', async () => {
+describe('the status', () => {
+  it('of an instance without streams is healthy and empty', async () => {
     const { read } = await open();
     const status = await read();
     expect(status).toMatchObject({
@@ -163,7 +163,7 @@ describe('what it says', () => {
     expect(status.alerts.map(({ name }) => name)).toContain('LastchunkMessagesLost');
   });
 
-  it('has the objectives that it was given', async () => {
+  it('has the configured objectives', async () => {
     const { read } = await open({ slo: { objective: 99.5, minFailures: 7 } });
     const { objectives, alerts } = await read();
     expect(objectives.saved).toBe(0.995);
@@ -175,7 +175,7 @@ describe('what it says', () => {
     expect(() => keep.statusHandler({ authorize: () => true, slo })).toThrow(/`objective` must be/);
   });
 
-  it('follows a stream from its request to its result, without a word of it', async () => {
+  it('shows a stream from its request to its result, without its text', async () => {
     const { read, begin, store } = await open();
     const res = await begin('secret-conversation');
     const phase = async () => (await read()).streams.oldest.map((stream) => stream.phase);
@@ -197,7 +197,7 @@ describe('what it says', () => {
     expect(health.saveRate.oneHour).toBe(1);
   });
 
-  it('has conversations where they were asked for', async () => {
+  it('has conversations if the option is set', async () => {
     const { read, begin } = await open({ conversations: true });
     const res = await begin('mine');
     expect((await read()).streams.oldest[0]?.conversationId).toBe(null);
@@ -205,7 +205,7 @@ describe('what it says', () => {
     expect((await read()).streams.oldest[0]?.conversationId).toBe('mine');
   });
 
-  it('names a failure in words, with how often and a runbook, and nothing of the message', async () => {
+  it('describes a failure in words, with a count and a runbook, and without the message', async () => {
     const { read, begin, store } = await open();
     store.fail(Object.assign(new Error('the value was secret'), { code: '57P01' }));
     const res = await begin('secret-conversation');
@@ -233,7 +233,7 @@ describe('what it says', () => {
     expect(JSON.stringify(told)).not.toContain('secret');
   });
 
-  it('names the relay: the lease of this instance, and who reads its streams', async () => {
+  it('shows the relay: the lease of this instance, and who reads its streams', async () => {
     const replica = await startReplica(createShared());
     const app = express();
     app.get('/status', replica.keep.statusHandler({ authorize: () => true }));
@@ -248,7 +248,7 @@ describe('what it says', () => {
     expect(status.health.relay).toMatchObject({ up: true });
   });
 
-  it('says who reads a stream on', async () => {
+  it('shows how many readers resume a stream', async () => {
     const { here, talk } = await beginChat();
     talk.res.type('text/event-stream').write('data: {"text":"hi"}\n\n');
     const app = express();
@@ -279,7 +279,7 @@ describe('runbooks', () => {
   );
 
   it.each(['?runbook=constructor', '?runbook=../README', '/Nothing.md', '?runbook='])(
-    'that are none are not found: %s',
+    'that do not exist are 404: %s',
     async (path) => {
       const { ask } = await open();
       const response = await ask(`/status${path}`, HTML);
@@ -292,7 +292,7 @@ describe('events', () => {
   const view = async ({ port, transport }: Awaited<ReturnType<typeof open>>) =>
     openClient({ port, transport }, '/status', { headers: { accept: 'text/event-stream' } });
 
-  it('come at once and again, each the whole status', async () => {
+  it('are sent at once and on each change, each the whole status', async () => {
     const bench = await open();
     const viewer = await view(bench);
     await viewer.sees('"total":0');
@@ -304,7 +304,7 @@ describe('events', () => {
     expect(viewer.reply?.whole).toBe(false);
   });
 
-  it('go to so many viewers and no more, until one leaves', async () => {
+  it('are sent to maxViewers at most, until one leaves', async () => {
     const bench = await open({ maxViewers: 1 });
     const viewer = await view(bench);
     await viewer.sees('data: {');
@@ -324,7 +324,7 @@ describe('events', () => {
     });
   });
 
-  it('over HTTP/2 keep no room for who left while the app was asked', async () => {
+  it('over HTTP/2 free the place of a viewer who left during authorization', async () => {
     const { keep } = createInMemoryInstance();
     const asked: ((isAllowed: boolean) => void)[] = [];
     const authorize = () => new Promise<boolean>((resolve) => void asked.push(resolve));
@@ -349,7 +349,7 @@ describe('events', () => {
     session.destroy();
   });
 
-  it('end when the instance closes, after a last one that says so', async () => {
+  it('end when the instance closes, after a last one that shows it', async () => {
     const bench = await open();
     const viewer = await view(bench);
     await viewer.sees('data: {');
@@ -359,7 +359,7 @@ describe('events', () => {
     await closed;
   });
 
-  it('are no streams of the app, also behind a guard and an observer of everything', async () => {
+  it('are not streams of the app, even behind a guard and an observer of all routes', async () => {
     const { keep, recorded } = createInMemoryInstance();
     const app = express();
     app.use(keep.observe());
@@ -377,7 +377,7 @@ describe('events', () => {
   });
 });
 
-describe('a handler under', () => {
+describe('the handler under', () => {
   it.each<[string, () => typeof express]>([
     ['Express 4', () => express4 as unknown as typeof express],
     ['Express 5', () => express],

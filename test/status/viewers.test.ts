@@ -37,7 +37,7 @@ async function pass(seconds: number): Promise<void> {
   }
 }
 
-it('keep one state for a viewer that takes nothing, and drop it after half a minute', async () => {
+it('a viewer that reads nothing has one state buffered, and is dropped after half a minute', async () => {
   const { viewers, client, res } = await open(() => 'x'.repeat(MEGABYTES));
   client.pause();
   await until('its connection is full', () => res.writableNeedDrain);
@@ -49,7 +49,7 @@ it('keep one state for a viewer that takes nothing, and drop it after half a min
   expect(viewers.hasRoom).toBe(true);
 });
 
-it('go on with a viewer that was slow for a while, with what is new', async () => {
+it('a viewer that was slow for a while then gets the newest state', async () => {
   let state = 'x'.repeat(MEGABYTES);
   const { client, res } = await open(() => state);
   client.pause();
@@ -63,7 +63,7 @@ it('go on with a viewer that was slow for a while, with what is new', async () =
   expect(client.text.match(/data: /g)).toHaveLength(2);
 });
 
-it('read nothing while nobody looks', async () => {
+it('without a viewer nothing is read', async () => {
   let readings = 0;
   const { client, res } = await open(() => String((readings += 1)));
   await client.sees('data: 1');
@@ -75,7 +75,7 @@ it('read nothing while nobody looks', async () => {
   expect([readings, vi.getTimerCount()]).toEqual([3, 0]);
 });
 
-it('are asked again after five minutes, so that they are authorized again', async () => {
+it('a viewer is disconnected after five minutes, so that it is authorized again', async () => {
   const { client } = await open(() => 'state');
   await pass(299);
   expect(client.reply?.whole).toBe(false);
@@ -83,7 +83,7 @@ it('are asked again after five minutes, so that they are authorized again', asyn
   expect((await client.over()).whole).toBe(true);
 });
 
-it('are dropped where they do not take the end of their five minutes', async () => {
+it('a viewer that does not read its end after five minutes is dropped', async () => {
   let state = 'x'.repeat(MEGABYTES);
   const { client, res } = await open(() => state, 2 * MEGABYTES);
   client.pause();
@@ -96,7 +96,7 @@ it('are dropped where they do not take the end of their five minutes', async () 
   expect(res.destroyed).toBe(true);
 });
 
-it('end, and the process goes on, when reading fails', async () => {
+it('viewers are ended, and the process continues, if reading the state fails', async () => {
   let readings = 0;
   const { client, errors } = await open(() => {
     readings += 1;

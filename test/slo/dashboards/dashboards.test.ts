@@ -14,7 +14,7 @@ const alertNames = new Set(
   ),
 );
 
-it('the committed files are what `npm run generate` writes', async () => {
+it('the committed files are those that `npm run generate` writes', async () => {
   const made = dashboardFiles();
   expect(made.map(([name]) => name)).toEqual(committed.map(({ file }) => file));
   for (const [name, json] of made) {
@@ -23,7 +23,7 @@ it('the committed files are what `npm run generate` writes', async () => {
 });
 
 describe.each(committed)('$file', ({ dashboard }) => {
-  it('says of every panel what it shows, what good looks like, and what to do', () => {
+  it('describes in every panel what it shows, what is good, and what to do otherwise', () => {
     const bare = panelsOf(dashboard).filter(
       ({ description }) =>
         !/^.{15,}\n\n\*\*Good:\*\* .+\n\n\*\*Otherwise:\*\* .{10,}$/.test(description),
@@ -31,19 +31,19 @@ describe.each(committed)('$file', ({ dashboard }) => {
     expect(bare.map(({ title }) => title)).toEqual([]);
   });
 
-  it('says what stands in the place of data that is not there', () => {
+  it('has in every panel a text for missing data', () => {
     const silent = panelsOf(dashboard).filter(({ fieldConfig }) => !fieldConfig.defaults.noValue);
     expect(silent.map(({ title }) => title)).toEqual([]);
   });
 
-  it('has no id twice, and no title twice', () => {
+  it('has unique ids and unique titles', () => {
     const ids = dashboard.panels.map(({ id }) => id);
     const titles = dashboard.panels.map(({ title }) => title);
     expect([new Set(ids).size, new Set(titles).size]).toEqual([ids.length, titles.length]);
     expect(Math.min(...ids)).toBeGreaterThan(0);
   });
 
-  it('fits into 24 columns, and no panel covers another', () => {
+  it('fits into 24 columns without overlapping panels', () => {
     const cells = dashboard.panels.flatMap(({ gridPos: { x, y, w, h } }) =>
       Array.from(
         { length: w * h },
@@ -55,14 +55,14 @@ describe.each(committed)('$file', ({ dashboard }) => {
     expect(widest).toBe(24);
   });
 
-  it('leads to runbooks of alerts that exist', () => {
+  it('links to runbooks of existing alerts', () => {
     const urls = panelsOf(dashboard).flatMap(({ links }) => links?.map(({ url }) => url) ?? []);
     expect(urls.length).toBeGreaterThan(5);
     const names = urls.map((url) => /^\/public\/runbooks\/(\w+)\.md$/.exec(url)?.[1] ?? url);
     expect(names.filter((name) => !alertNames.has(name))).toEqual([]);
   });
 
-  it('leads to the other by their common tag, with the time range and the choices', () => {
+  it('links to the other dashboard by their common tag, with the time range and the variables', () => {
     expect(dashboard.tags).toEqual(['lastchunk-mixin']);
     expect(dashboard.links).toContainEqual(
       expect.objectContaining({
@@ -74,7 +74,7 @@ describe.each(committed)('$file', ({ dashboard }) => {
     );
   });
 
-  it('marks new versions, restarts and pages, asks for exemplars, and lets choose what to look at', () => {
+  it('marks new versions, restarts and pages, queries exemplars, and has variables for what to show', () => {
     expect(dashboard.annotations.list.map(({ name }) => name)).toEqual([
       'New versions',
       'Restarts',
@@ -94,7 +94,7 @@ describe.each(committed)('$file', ({ dashboard }) => {
   });
 });
 
-it('every alert has a panel that leads to its runbook', () => {
+it('every alert has a panel that links to its runbook', () => {
   const linked = new Set(
     boards().boards.flatMap(({ rows }) =>
       rows.flatMap(({ panels }) => panels.flatMap(({ alerts }) => alerts ?? [])),
@@ -103,7 +103,7 @@ it('every alert has a panel that leads to its runbook', () => {
   expect([...alertNames].filter((name) => !linked.has(name))).toEqual([]);
 });
 
-it('the dashboard that an alert leads to has a panel that leads to its runbook', () => {
+it('the dashboard to which an alert links has a panel that links to its runbook', () => {
   const rules = ruleGroups({ dashboardUrl: 'https://grafana.example' }).flatMap((one) => one.rules);
   const lost = rules.flatMap((rule) => {
     if (!('alert' in rule)) return [];
@@ -115,7 +115,7 @@ it('the dashboard that an alert leads to has a panel that leads to its runbook',
   expect(lost).toEqual([]);
 });
 
-describe('the first row of the saves', () => {
+describe('the first row of the dashboard of saves', () => {
   const [board] = boards().boards;
   const panel = (title: string) =>
     board?.rows.flatMap(({ panels }) => panels).find((one) => one.title === title);
@@ -129,7 +129,7 @@ describe('the first row of the saves', () => {
     expect(grouping('Alerts')).toEqual(labels);
   });
 
-  it('says in words how store and journal are, and shows the error of the store by its name', () => {
+  it('shows the states of store and journal in words, and the error of the store by its name', () => {
     expect(panel('Store')?.words).toEqual({ 0: 'answers', 1: 'away', 2: 'paused' });
     expect(panel('Journal state')?.words).toEqual({ 0: 'well', 1: 'degraded' });
     const made = JSON.stringify(committed[0]?.dashboard.panels);
@@ -138,7 +138,7 @@ describe('the first row of the saves', () => {
   });
 });
 
-it('a table says of each cell without a value that there is none, in another way than of itself', () => {
+it('a table shows a dash in each cell without a value', () => {
   for (const { dashboard } of committed) {
     const words = panelsOf(dashboard)
       .filter(({ type }) => type === 'table')
@@ -154,14 +154,14 @@ describe('other objectives', () => {
   const queries = (of: readonly Dashboard[]): string[] =>
     of.flatMap((one) => panelsOf(one).flatMap(({ targets }) => targets.map(({ expr }) => expr)));
 
-  it('change the bounds and the titles', () => {
+  it('change the thresholds and the titles', () => {
     const [saves] = made({ objective: 99, windowDays: 28 });
     expect(JSON.stringify(saves)).toContain('Budget left, 28d');
     expect(queries(saves === undefined ? [] : [saves]).join('\n')).toContain('/ (1 - 0.99)');
     expect(JSON.stringify(saves)).toContain('13.44 over 1h');
   });
 
-  it('narrow every series by further labels, each a variable', () => {
+  it('filter every series by further labels, each a variable', () => {
     const clustered = made({ labels: ['cluster'] });
     expect(clustered[0]?.templating.list.map(({ name, query }) => [name, query])).toContainEqual([
       'cluster',
@@ -174,7 +174,7 @@ describe('other objectives', () => {
     expect(wide.map(({ metric }) => metric)).toEqual([]);
   });
 
-  it('are refused like those of the rules', () => {
+  it('are refused in the same way as for the rules', () => {
     expect(() => dashboardFiles({ objective: 100 })).toThrow('`objective` must be a percentage');
     expect(() => dashboardFiles({ labels: ['route'] })).toThrow('the rules use it already');
   });

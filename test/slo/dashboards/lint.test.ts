@@ -17,13 +17,13 @@ const { exclusions } = parseYaml(readFileSync(join(ROOT, 'dashboards', '.lint'),
 };
 const dashboards = readDashboards().map(({ dashboard }) => dashboard);
 
-describe('the rule', () => {
-  it.each(Object.entries(RULES))('%s finds nothing but what .lint excludes', (name, rule) => {
+describe('the lint rule', () => {
+  it.each(Object.entries(RULES))('%s finds only what .lint excludes', (name, rule) => {
     const found = dashboards.flatMap(rule).filter((finding) => !isExcluded(name, finding));
     expect(found).toEqual([]);
   });
 
-  it.each(Object.entries(BROKEN()))('%s finds a dashboard that breaks it', (name, breakIt) => {
+  it.each(Object.entries(BROKEN()))('%s detects a dashboard that breaks it', (name, breakIt) => {
     const [whole] = dashboards;
     if (whole === undefined) throw new Error('no dashboards');
     const broken = structuredClone(whole);
@@ -36,12 +36,12 @@ describe('the rule', () => {
 });
 
 describe('.lint', () => {
-  it('names rules that there are, each with a reason', () => {
+  it('names existing rules, each with a reason', () => {
     expect(Object.keys(exclusions).filter((name) => RULES[name] === undefined)).toEqual([]);
     expect(Object.values(exclusions).filter(({ reason }) => reason.length < 20)).toEqual([]);
   });
 
-  it('excludes nothing that a rule would not find', () => {
+  it('excludes only what a rule finds', () => {
     const idle = Object.entries(exclusions).flatMap(([name, { entries }]) => {
       const found = dashboards.flatMap((dashboard) => RULES[name]?.(dashboard) ?? []);
       return entries.filter((entry) => !found.some((finding) => isSame(entry, finding)));

@@ -45,7 +45,7 @@ describe.runIf(installed)('a panel of a live system', () => {
   afterAll(() => live.close());
 
   it.each(asked)(
-    '$at is not empty, or says why it may be',
+    '$at has data, or states why it may be empty',
     async ({ expr, target, empty }) => {
       const ask = target.instant === true ? live.query : live.queryRange;
       const answers = empty === undefined ? await answered(() => ask(expr)) : await ask(expr);
@@ -65,7 +65,7 @@ describe.runIf(installed)('a panel of a live system', () => {
   );
 
   it.each(asked.filter(({ target }) => target.exemplar === true))(
-    '$at leads to traces',
+    '$at has exemplars with traces',
     async ({ expr }) => {
       expect(await answered(() => live.exemplars(expr))).not.toEqual([]);
     },
@@ -79,7 +79,7 @@ describe.runIf(installed)('a panel of a live system', () => {
         expr,
       })),
     ),
-  )('annotation $at can be asked', async ({ expr }) => {
+  )('the query of the annotation $at is valid', async ({ expr }) => {
     expect(await live.query(fillIn(expr, VALUES))).toBeInstanceOf(Array);
   });
 });

@@ -14,7 +14,7 @@ const built = () =>
     .withRow(new sdk.RowBuilder('row').id(1))
     .withPanel(new PanelBuilder().id(2).links([new sdk.DashboardLinkBuilder('runbook').url('/')]));
 
-describe('the SDK', () => {
+describe('the Grafana SDK', () => {
   it.each([
     ['hides links and annotations in a menu', '"placement":"inControlsMenu"', 3],
     ['gives every variable what only intervals have', '"auto":false', 1],
@@ -24,7 +24,7 @@ describe('the SDK', () => {
     ['calls panels not transparent', '"transparent":false', 1],
     ['says in which direction nothing is repeated', '"repeatDirection":"h"', 1],
     ['leaves an empty place for settings', '"custom":{}', 1],
-  ])('%s, and that is taken out', (_, wart, times) => {
+  ])('%s, and normalise() removes that', (_, wart, times) => {
     const dashboard = built().build();
     expect(JSON.stringify(dashboard).split(wart)).toHaveLength(times + 1);
     expect(JSON.stringify(normalise(dashboard))).not.toContain(wart);
@@ -32,7 +32,7 @@ describe('the SDK', () => {
     expect(spoilt.map(({ file }) => file)).toEqual([]);
   });
 
-  it('gives rows the id 0 and panels none, which is refused', () => {
+  it('gives rows the id 0 and panels no id, which normalise() refuses', () => {
     const row = built().withRow(new sdk.RowBuilder('second')).build();
     expect(row.panels?.map(({ id }) => id)).toEqual([1, 2, 0]);
     expect(() => normalise(row)).toThrow('ids that are missing or taken: 0');
@@ -42,7 +42,7 @@ describe('the SDK', () => {
     expect(() => normalise(built().withPanel(new PanelBuilder().id(2)).build())).toThrow('2');
   });
 
-  it('turns a legend off that is only placed, so ours says that it is shown', () => {
+  it('hides a legend that has only a placement, so the dashboards set that it is shown', () => {
     const legend = new common.VizLegendOptionsBuilder().placement(common.LegendPlacement.Bottom);
     expect(legend.build().showLegend).toBe(false);
     const plots = readDashboards().flatMap(({ dashboard }) =>
@@ -53,7 +53,7 @@ describe('the SDK', () => {
   });
 });
 
-it('leaves all else as it was', () => {
+it('normalise() keeps everything else', () => {
   expect(normalise(built().build())).toMatchObject({
     title: 'title',
     links: [{ title: 'runbooks', url: '/' }],

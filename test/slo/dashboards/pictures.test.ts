@@ -13,7 +13,7 @@ function tableOf(title: string): Table {
   ) as unknown as Table;
 }
 
-it('the table of alerts in a picture has the columns of the dashboard in its order', () => {
+it('the table of alerts in a picture has the columns of the dashboard in the same order', () => {
   const metric = { alertname: 'X', job: 'chat', runbook: 'X', severity: 'warning' };
   const quiet = { alertname: 'Y', runbook: 'Y', route: '/chat', severity: 'info' };
   const result = [metric, quiet].map((one, index) => ({
@@ -30,7 +30,7 @@ it('the table of alerts in a picture has the columns of the dashboard in its ord
   ]);
 });
 
-it('the table of routes has a line for each, with every number under its own title, and the worst first', () => {
+it('the table of routes has a row for each route, every number in its own column, and the worst route first', () => {
   const answer = (refId: string, values: Readonly<Record<string, number>>): Answer => ({
     refId,
     result: Object.entries(values).map(([route, value]) => ({

@@ -29,19 +29,19 @@ const all = readDashboards().flatMap(({ dashboard }) => [
 ]);
 
 describe('every query', () => {
-  it('is there: two dashboards have some dozens', () => {
+  it('is found: the two dashboards have more than sixty', () => {
     expect(all.length).toBeGreaterThan(60);
   });
 
-  it.each(all)('$at is PromQL', ({ expr }) => {
+  it.each(all)('$at is valid PromQL', ({ expr }) => {
     expect(parse(expr).mistakes).toEqual([]);
   });
 
-  it.each(all)('$at asks for series that exist, by labels that they have', ({ expr }) => {
+  it.each(all)('$at selects existing series, by labels that they have', ({ expr }) => {
     expect(parse(expr).selectors.map(complaintAbout).filter(Boolean)).toEqual([]);
   });
 
-  it.each(all)('$at groups and names series by labels that exist', ({ expr, legend }) => {
+  it.each(all)('$at groups by existing labels, and so does its legend', ({ expr, legend }) => {
     const { selectors, grouping } = parse(expr);
     const known = new Set(selectors.flatMap(({ metric }) => [...(labelsOf(metric)?.keys() ?? [])]));
     const named = [...legend.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label ?? '');
@@ -49,12 +49,12 @@ describe('every query', () => {
   });
 });
 
-it('fills in variables, and not what a regular expression found', () => {
+it('variables are filled in, but not the groups of a regular expression', () => {
   expect(fillIn('up{job=~"$job"}')).toBe('up{job=~".+"}');
   expect(fillIn('label_replace(up, "a", "$1", "job", "(.+)")')).toContain('"$1"');
 });
 
-it('sees a series that does not exist, a label that it does not have, and a value that it cannot take', () => {
+it('an unknown series, an unknown label, and an impossible value are detected', () => {
   const complaints = (expr: string): string[] =>
     parse(expr).selectors.map(complaintAbout).filter(Boolean);
   expect(complaints('lastchunk_saved_total')).toEqual(['lastchunk_saved_total does not exist']);

@@ -36,16 +36,16 @@ beforeAll(async () => {
   };
 });
 
-it('the schema is made from the installed @grafana/schema', async () => {
+it('the schema is generated from the installed @grafana/schema', async () => {
   const types = await readFile(TYPES);
   expect(schema.$id).toBe(`sha256-${createHash('sha256').update(types).digest('hex')}`);
 });
 
-it.each(readDashboards())('$file has nothing that Grafana does not know', ({ dashboard }) => {
+it.each(readDashboards())('$file has only keys that Grafana defines', ({ dashboard }) => {
   expect(complaints(dashboard)).toEqual([]);
 });
 
-it('sees a key that Grafana does not know, and a value of the wrong kind', () => {
+it('an unknown key, and a value of the wrong kind, are detected', () => {
   const whole: Dashboard | undefined = readDashboards()[0]?.dashboard;
   expect(complaints({ ...whole, colour: 'blue' }).join()).toContain('colour');
   expect(complaints({ ...whole, tags: 'lastchunk' }).join()).toContain('/tags');

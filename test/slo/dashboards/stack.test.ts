@@ -39,7 +39,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'lastchunk-stack-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 describe('docker-compose.yml', () => {
-  it('has the parts of the picture', () => {
+  it('has the services of the picture', () => {
     expect(Object.keys(stack.services)).toEqual([
       'postgres',
       'demo-1',
@@ -52,29 +52,29 @@ describe('docker-compose.yml', () => {
     ]);
   });
 
-  it.each(services)('pins the version of %s', (_, { image, build }) => {
+  it.each(services)('pins the image version of %s', (_, { image, build }) => {
     expect(image).toMatch(
       build === undefined ? /^[\w./-]+:v?\d[\d.]*(?:@sha256:[0-9a-f]{64})?$/ : /:local$/,
     );
     expect(build === undefined || existsSync(at(build.dockerfile))).toBe(true);
   });
 
-  it.each(services)('puts ports of %s on loopback only', (_, { ports = [] }) => {
+  it.each(services)('publishes ports of %s on loopback only', (_, { ports = [] }) => {
     expect(ports.filter((port) => !/^127\.0\.0\.1:\d+:\d+$/.test(port))).toEqual([]);
   });
 
-  it('gives every port of the machine once', () => {
+  it('publishes every host port once', () => {
     const ports = services.flatMap(
       ([, service]) => service.ports?.map((one) => one.split(':')[1]) ?? [],
     );
     expect(new Set(ports).size).toBe(ports.length);
   });
 
-  it.each(services)('asks %s how it is', (_, { healthcheck }) => {
+  it.each(services)('has a health check for %s', (_, { healthcheck }) => {
     expect(healthcheck?.test[0]).toMatch(/^CMD(?:-SHELL)?$/);
   });
 
-  it('mounts what is there, read-only, and volumes that it declares', () => {
+  it('mounts existing files, read-only, and declared volumes', () => {
     const mounts = services.flatMap(([, { volumes = [] }]) => volumes.map((one) => one.split(':')));
     const binds = mounts.filter(([source = '']) => source.startsWith('.'));
     expect(binds.length).toBeGreaterThan(5);
@@ -84,7 +84,7 @@ describe('docker-compose.yml', () => {
     expect(named.toSorted()).toEqual(Object.keys(stack.volumes).toSorted());
   });
 
-  it('has two instances that share a relay, each with a journal of its own, both watched and behind the proxy', () => {
+  it('has two instances that share a relay, each with a journal of its own, both scraped and behind the proxy', () => {
     const instances = services.filter(([name]) => name.startsWith('demo-'));
     const journals = instances.map(([, { volumes = [] }]) => volumes.join());
     expect(new Set(journals).size).toBe(2);
@@ -99,7 +99,7 @@ describe('docker-compose.yml', () => {
     );
   });
 
-  it('lets nobody stop or reload Prometheus, nor read Grafana without a password that is chosen', () => {
+  it('permits no remote stop or reload of Prometheus, and no Grafana without a chosen password', () => {
     expect(stack.services['prometheus']?.command?.join(' ')).not.toMatch(/lifecycle|admin-api/);
     const { environment = {} } = stack.services['grafana'] ?? {};
     expect(environment['GF_SECURITY_ADMIN_PASSWORD']).toMatch(/^\$\{GRAFANA_PASSWORD:\?/);
@@ -107,7 +107,7 @@ describe('docker-compose.yml', () => {
     expect(open).toEqual([]);
   });
 
-  it('keeps metrics longer than the window of the budget, and exemplars', () => {
+  it('keeps metrics longer than the window of the error budget, and exemplars', () => {
     expect(stack.services['prometheus']?.command).toEqual(
       expect.arrayContaining([
         '--storage.tsdb.retention.time=35d',
@@ -121,7 +121,7 @@ describe('docker-compose.yml', () => {
   );
   if (compose === undefined)
     process.stdout.write('no docker compose here: its own check is left out\n');
-  it.runIf(compose !== undefined)('is right in the eyes of docker compose', () => {
+  it.runIf(compose !== undefined)('is valid for docker compose', () => {
     const [program = '', ...args] = compose ?? [];
     // Not the .env of whoever runs this.
     const file = ['--env-file', '/dev/null', '-f', at('docker-compose.yml')];
@@ -183,7 +183,7 @@ describe.runIf(has('bash'))('scripts/pin-images.sh', () => {
     }
   });
 
-  it('changes nothing where a digest is not told', () => {
+  it('changes nothing if a digest is missing', () => {
     const { run, text } = pin('no such manifest');
     const before = text();
     expect(run()).toMatchObject({ status: 1, stderr: expect.stringContaining('no digest of') });
@@ -193,7 +193,7 @@ describe.runIf(has('bash'))('scripts/pin-images.sh', () => {
 
 describe('the configuration', () => {
   it.runIf(has('promtool'))(
-    'of Prometheus is right in the eyes of promtool, with its rules',
+    'of Prometheus is valid for promtool, with its rules',
     () => {
       // The files lie elsewhere in the container: here they lie in one folder.
       for (const file of ['deploy/prometheus/watchdog.rules.yml', 'alerts/lastchunk.rules.yml']) {
@@ -207,7 +207,7 @@ describe('the configuration', () => {
     },
   );
 
-  it.runIf(has('amtool'))('of Alertmanager is right in the eyes of amtool', () => {
+  it.runIf(has('amtool'))('of Alertmanager is valid for amtool', () => {
     const file = at('deploy/alertmanager/alertmanager.yml');
     expect(spawnSync('amtool', ['check-config', file]).status).toBe(0);
   });
@@ -217,7 +217,7 @@ describe('the configuration', () => {
     ['ticket', 'alertname=LastchunkJournalBacklogOld', 'severity=warning'],
     ['nobody', 'alertname=LastchunkCapturesCut', 'severity=info'],
     ['dead-mans-switch', 'alertname=Watchdog', 'severity=none'],
-  ])('of Alertmanager sends to %s what has %s, %s', (receiver, ...labels) => {
+  ])('of Alertmanager sends to %s an alert with %s, %s', (receiver, ...labels) => {
     const file = at('deploy/alertmanager/alertmanager.yml');
     const args = [
       'config',
@@ -243,7 +243,7 @@ describe('the configuration', () => {
     ]);
   });
 
-  it('of Grafana looks for dashboards and runbooks where they are mounted', () => {
+  it('of Grafana reads dashboards and runbooks from where they are mounted', () => {
     const { providers } = read('deploy/grafana/provisioning/dashboards/lastchunk.yml') as {
       providers: { options: { path: string } }[];
     };

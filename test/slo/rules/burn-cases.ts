@@ -42,7 +42,7 @@ const refused = (cause: string): string[] => [
 
 export const burnCases: readonly Case[] = [
   {
-    name: 'a total outage pages within four minutes, not in the first',
+    name: 'a total outage pages within four minutes, but not in the first one',
     series: process({ [SAVED]: turns(60, 60, 0), [MISSING]: turns(60, 0, 60) }),
     firing: { '1h1m': [], '1h5m': [QUICK] },
   },
@@ -52,7 +52,7 @@ export const burnCases: readonly Case[] = [
   alone('lastchunk_journal_recovered_total{result="refused"}', ...refused('recovery-refused')),
   alone('lastchunk_saves_revised_total{result="lost"}', `${LOST} revision-lost`),
   {
-    name: 'good and harmless results burn nothing',
+    name: 'good and harmless results use no budget',
     series: process({
       [SAVED]: '0+59x900',
       'lastchunk_saves_total{result="journaled"}': '0+1x900',
@@ -65,7 +65,7 @@ export const burnCases: readonly Case[] = [
     firing: { '1h': [], '3h': [] },
   },
   {
-    name: '0.8 % pages by the slow pair, not by the quick one',
+    name: '0.8 % of errors page by the slow pair, not by the quick one',
     series: process(
       { [MISSING]: '0+8x900', [SAVED]: '0+992x900' },
       { ...quiet(1000, 1), [TIMELY]: '0+1000x900' },
@@ -73,19 +73,19 @@ export const burnCases: readonly Case[] = [
     firing: { '15m': [], '40m': [SLOW], '1h30m': [SLOW, `${BURN} warning 1d`, EXHAUSTED] },
   },
   {
-    name: '0.4 % leaves two tickets and pages nobody',
+    name: '0.4 % of errors open two tickets and no page',
     series: process({ [MISSING]: '0+4x900', [SAVED]: '0+996x900' }, quiet(1000, 1)),
     firing: { '50m': [], '10h': [...TICKETS, EXHAUSTED] },
     every: 5,
   },
   {
-    name: '0.2 % leaves the slow ticket',
+    name: '0.2 % of errors open the slow ticket',
     series: process({ [MISSING]: '0+2x900', [SAVED]: '0+998x900' }, quiet(1000, 1)),
     firing: { '1h30m': [EXHAUSTED], '10h': [`${BURN} warning 3d`, EXHAUSTED] },
     every: 5,
   },
   {
-    name: '0.05 % is within the objective, and spends half of the budget',
+    name: '0.05 % of errors are within the objective, and use half of the budget',
     series: process({ [MISSING]: '0+1x900', [SAVED]: '0+1999x900' }, quiet(2000, 1)),
     firing: { '2h': [], '10h': [] },
     every: 5,
@@ -110,33 +110,33 @@ export const burnCases: readonly Case[] = [
     },
   },
   {
-    name: 'two failures of fifty in a quiet hour leave a ticket and page nobody',
+    name: 'two failures of fifty in a quiet hour open a ticket and no page',
     series: process({ [MISSING]: '0x63 1x10 2x900', [SAVED]: repeat(5, 6) }, quiet(5, 6)),
     firing: { '1h18m': [], '1h20m': [], '2h': [], '2h30m': [`${BURN} warning 1d`, EXHAUSTED] },
   },
   {
-    name: 'a third failure in that hour pages',
+    name: 'a third failure of fifty in a quiet hour pages',
     series: process({ [MISSING]: '0x63 1x4 2x4 3x900', [SAVED]: repeat(5, 6) }, quiet(5, 6)),
     firing: { '1h17m': [QUICK] },
   },
   {
-    name: 'a quarter of saves over 2.5 s leaves a ticket for timeliness',
+    name: 'a quarter of saves over 2.5 s opens a ticket for timeliness',
     series: process(slow(15)),
     firing: { '10m': [`${TIMELINESS} 1h`], '40m': [`${TIMELINESS} 1h`, `${TIMELINESS} 6h`] },
   },
   {
-    name: 'a tenth of saves over 2.5 s leaves one after a longer time',
+    name: 'a tenth of saves over 2.5 s opens a ticket for timeliness later',
     series: process(slow(6)),
     firing: { '10m': [], '40m': [`${TIMELINESS} 6h`] },
   },
   {
-    name: 'one save of thirty over 2.5 s is within the objective of timeliness for now',
+    name: 'one save of thirty over 2.5 s is within the objective of timeliness',
     series: process(slow(2)),
     firing: { '1h': [], '6h': [] },
     every: 5,
   },
   {
-    name: 'nine slow saves of an hour are too few to say anything',
+    name: 'nine slow saves in an hour are too few to judge',
     series: process({ [TIMELY]: '0x900' }, quiet(1, 12)),
     firing: { '1h27m': [], '1h30m': [] },
   },

@@ -64,7 +64,7 @@ export const calmCases: readonly Case[] = [
     firing: { '1h': [], '3h': [] },
   },
   {
-    name: 'one missing save in a quiet hour wakes nobody and leaves no ticket',
+    name: 'one missing save in a quiet hour opens no ticket and no page',
     series: process(
       {
         'lastchunk_saves_total{result="missing"}': `0x70 1x900`,
@@ -80,7 +80,7 @@ export const calmCases: readonly Case[] = [
     },
   },
   {
-    name: 'an idle hour neither spends budget nor spoils the record of it',
+    name: 'an idle hour neither uses budget nor changes its record',
     series: process(
       Object.fromEntries(
         [
@@ -121,7 +121,7 @@ export const calmCases: readonly Case[] = [
     firing: { '1h2m': [], '1h15m': [], '2h': [] },
   },
   {
-    name: 'what was lost before a gap in scraping is not lost again after it',
+    name: 'what was lost before a gap in scraping is not counted again after it',
     series: during(
       process({
         'lastchunk_saves_total{result="lost"}': `3x400`,

@@ -13,7 +13,7 @@ const TIMELINESS = 'LastchunkSaveTimelinessBudgetBurn warning';
 
 export const journalCases: readonly Case[] = [
   {
-    name: 'a message that waits for ten minutes leaves a ticket, for more than an hour a page',
+    name: 'a message that waits for ten minutes opens a ticket, and for more than an hour a page',
     series: process({ [OLDEST]: '0x59 3600x900' }),
     firing: {
       '1h8m': [],
@@ -23,13 +23,13 @@ export const journalCases: readonly Case[] = [
     every: 2,
   },
   {
-    name: 'messages that wait for four minutes each are nothing',
+    name: 'messages that wait for four minutes each fire nothing',
     series: process({ [OLDEST]: '0x9 360+60x900' }),
     firing: { '30m': [], '2h': [] },
     every: 2,
   },
   {
-    name: 'with the database down everything is journaled: late, and nothing lost',
+    name: 'a database that is down delays every message and loses none: no alert of losses',
     series: process({
       'lastchunk_saves_total{result="saved"}': turns(60, 60, 0),
       'lastchunk_saves_total{result="journaled"}': turns(60, 0, 60),
@@ -59,58 +59,58 @@ export const journalCases: readonly Case[] = [
     firing: { '1h8m': [], '1h45m': [FILLING] },
   },
   {
-    name: 'three quarters, and steady, does not',
+    name: 'a journal that is three quarters full, without growth, fires nothing',
     series: process({ [BYTES]: '750000x900' }),
     firing: { '1h': [] },
   },
   {
-    name: 'a third, and full within four hours, pages',
+    name: 'a journal that is a third full, and full within four hours, pages',
     series: process({ [BYTES]: '330000+4000x900' }),
     firing: { '5m': [], '30m': [FILLING] },
   },
   {
-    name: 'a tenth that grows as fast does not yet',
+    name: 'a journal that is a tenth full and grows as fast fires nothing',
     series: process({ [BYTES]: '50000+4000x30 170000x900' }),
     firing: { '28m': [], '1h': [] },
   },
   {
-    name: 'a journal whose bound is not known cannot be full',
+    name: 'a journal with an unknown bound cannot be full',
     series: process({ [BYTES]: '1000x900', lastchunk_journal_capacity_bytes: '0x900' }),
     firing: { '1h': [] },
     values: [{ at: '1h', query: 'count(ALERTS{job="chat"})', value: undefined }],
   },
   {
-    name: 'a journal that stays degraded leaves a ticket',
+    name: 'a journal that stays degraded opens a ticket',
     series: process({ lastchunk_journal_degraded: '0x59 1x900' }),
     firing: { '1h2m': [], '1h10m': [DEGRADED] },
   },
   {
-    name: 'one that is so half of the time too',
+    name: 'a journal that is degraded half of the time opens a ticket',
     series: process({ lastchunk_journal_degraded: `0x59 ${'1 0 '.repeat(100).trim()}` }),
     firing: { '1h10m': [DEGRADED, FLAPPING] },
   },
   {
-    name: 'a disk that is full for a minute, three times in half an hour, leaves a ticket',
+    name: 'a disk that is full for a minute, three times in half an hour, opens a ticket',
     series: process({ lastchunk_journal_degraded: '0x59 1 0x9 1 0x9 1 0x900' }),
     firing: { '1h19m': [], '1h25m': [FLAPPING], '2h': [] },
   },
   {
-    name: 'twice in half an hour does not',
+    name: 'a disk that is full for a minute, twice in half an hour, opens none',
     series: process({ lastchunk_journal_degraded: '0x59 1 0x9 1 0x900' }),
     firing: { '1h15m': [], '1h25m': [] },
   },
   {
-    name: 'one that was so for two minutes does not',
+    name: 'a journal that was degraded for two minutes opens none',
     series: process({ lastchunk_journal_degraded: '0x59 1x1 0x900' }),
     firing: { '1h3m': [], '1h10m': [] },
   },
   {
-    name: 'a damaged record leaves a ticket',
+    name: 'a damaged record opens a ticket',
     series: process({ lastchunk_journal_corrupt_records_total: once(60) }),
     firing: { '59m': [], '1h1m': ['LastchunkJournalCorrupt warning'], '1h20m': [] },
   },
   {
-    name: 'so does one that a new process meets before its first scrape',
+    name: 'a damaged record that a new process finds before its first scrape opens a ticket',
     series: process({
       up: '_x60 1x900',
       process_start_time_seconds: '_x60 3590x900',
@@ -119,32 +119,32 @@ export const journalCases: readonly Case[] = [
     firing: { '1h1m': ['LastchunkJournalCorrupt warning'], '1h20m': [] },
   },
   {
-    name: 'a relay that stays away leaves a ticket',
+    name: 'a relay that stays unavailable opens a ticket',
     series: process({ lastchunk_relay_up: '1x59 0x900' }),
     firing: { '1h1m': [], '1h10m': ['LastchunkRelayDown warning'] },
   },
   ...['overlay', 'tmpfs', 'none', 'off'].map((journal): Case => ({
-    name: `it pages where nothing else outlives the process: ${journal}`,
+    name: `an unavailable relay pages if nothing else outlives the process: ${journal}`,
     series: process({ ...onJournal(journal), lastchunk_relay_up: '1x59 0x900' }),
     firing: { '1h1m': [], '1h10m': ['LastchunkRelayDown critical'] },
   })),
   {
-    name: 'a relay that stays a quarter of a minute behind leaves a ticket',
+    name: 'a relay that stays a quarter of a minute behind opens a ticket',
     series: process({ lastchunk_relay_lag_seconds: '0x59 15x900' }),
     firing: { '1h8m': [], '1h12m': [LAGGING] },
   },
   {
-    name: 'one that catches up now and then does not',
+    name: 'a relay that catches up from time to time opens none',
     series: process({ lastchunk_relay_lag_seconds: `0x59 ${'15 15 0 '.repeat(60).trim()}` }),
     firing: { '1h20m': [], '2h': [] },
   },
   {
-    name: 'one that is a second behind does not',
+    name: 'a relay that is a second behind opens none',
     series: process({ lastchunk_relay_lag_seconds: '1x900' }),
     firing: { '1h': [] },
   },
   {
-    name: 'of one that is away, nobody is told that it is behind too',
+    name: 'an unavailable relay fires no second alert for being behind',
     series: process({
       lastchunk_relay_up: '1x59 0x900',
       lastchunk_relay_lag_seconds: '0x59 60+60x900',
@@ -152,12 +152,12 @@ export const journalCases: readonly Case[] = [
     firing: { '1h20m': ['LastchunkRelayDown warning'] },
   },
   {
-    name: 'one that was away for two minutes does not',
+    name: 'a relay that was unavailable for two minutes opens none',
     series: process({ lastchunk_relay_up: '1x59 0x1 1x900' }),
     firing: { '1h3m': [], '1h10m': [] },
   },
   {
-    name: 'a process without a relay has none that is away',
+    name: 'a process without a relay has no unavailable relay',
     series: process({ lastchunk_relay_up: '_x900' }),
     firing: { '1h': [] },
   },

@@ -24,12 +24,12 @@ const another = (instance: string, job = 'chat'): InputSeries[] =>
 
 export const metaCases: readonly Case[] = [
   {
-    name: 'an internal error leaves a ticket',
+    name: 'an internal error opens a ticket',
     series: process({ 'lastchunk_internal_errors_total{where="observer"}': once(60) }),
     firing: { '59m': [], '1h1m': ['LastchunkInternalErrors warning'], '1h20m': [] },
   },
   {
-    name: 'three restarts within a quarter of an hour leave a ticket',
+    name: 'three restarts within a quarter of an hour open a ticket',
     series: process({ process_start_time_seconds: '0x59 3600x3 3840x3 4080x900' }),
     firing: { '1h7m': [], '1h9m': [RESTARTING], '1h30m': [] },
   },
@@ -39,7 +39,7 @@ export const metaCases: readonly Case[] = [
     firing: { '1h9m': [] },
   },
   {
-    name: 'restarts of other programs are none of ours',
+    name: 'restarts of other programs fire nothing',
     series: [
       ...process(),
       {
@@ -50,52 +50,52 @@ export const metaCases: readonly Case[] = [
     firing: { '1h9m': [] },
   },
   {
-    name: 'without any metrics of lastchunk there is a ticket',
+    name: 'a Prometheus without any metrics of lastchunk opens a ticket',
     series: [{ series: 'up{instance="z:1",job="node"}', values: '1x900' }],
     firing: { '9m': [], '12m': [ABSENT] },
     alone: true,
   },
   {
-    name: 'metrics that are late by minutes leave none',
+    name: 'metrics that start some minutes late open no ticket',
     series: process().map(({ series, values }) => ({ series, values: `_x8 ${values}` })),
     firing: { '7m': [], '12m': [] },
     alone: true,
   },
   {
-    name: 'a job whose metrics end while its targets are there wakes somebody, while another goes on',
+    name: 'a job whose metrics end while its targets exist pages, while another job continues',
     series: [...gone(60, '1x900'), ...another('b:1', 'other')],
     firing: { '1h10m': [], '1h20m': [VANISHED], '8h': [] },
     every: 5,
   },
   {
-    name: 'so does one of which no target answers any more',
+    name: 'a job whose metrics end while no target answers pages',
     series: [...gone(60, '1x60 0x900'), ...another('b:1', 'other')],
     firing: { '1h10m': [DOWN], '1h20m': [VANISHED, DOWN] },
     every: 5,
   },
   {
-    name: 'a job that is taken away with its targets leaves a ticket',
+    name: 'a job that is removed with its targets opens a ticket',
     series: [...gone(60, '1x60'), ...another('b:1', 'other')],
     firing: { '1h10m': [], '1h20m': [TAKEN_AWAY], '8h': [] },
     every: 5,
   },
   {
-    name: 'an instance that is taken away leaves its job',
+    name: 'an instance that is removed does not remove its job',
     series: [...gone(60, '1x60'), ...another('b:1')],
     firing: { '1h17m': [], '1h30m': [] },
   },
   {
-    name: 'a target that does not answer leaves a ticket',
+    name: 'a target that does not answer opens a ticket',
     series: [...gone(60, '1x59 0x900'), ...another('b:1')],
     firing: { '1h4m': [], '1h7m': [DOWN] },
   },
   {
-    name: 'a target that does not answer for four minutes leaves none',
+    name: 'a target that does not answer for four minutes opens none',
     series: [...process({ up: '1x59 0x3 1x900' }), ...another('b:1')],
     firing: { '1h4m': [], '1h7m': [] },
   },
   {
-    name: 'a target that never was one of ours leaves none',
+    name: 'a target that never had metrics of lastchunk opens none',
     series: [...process(), { series: 'up{instance="z:1",job="node"}', values: '1x59 0x900' }],
     firing: { '1h7m': [] },
   },

@@ -39,22 +39,22 @@ const RELAY_NONE: Samples = { lastchunk_relay_up: '_x900', lastchunk_relay_lag_s
 
 export const saveCases: readonly Case[] = [
   {
-    name: 'two missing saves and no success page in a quiet service',
+    name: 'two missing saves and no success in a quiet service page',
     series: process(twoFail('missing'), idle()),
     firing: { '18m': [], '30m': [ALL_FAILING] },
   },
   {
-    name: 'two lost saves and no success page as well',
+    name: 'two lost saves and no success in a quiet service page',
     series: process(twoFail('lost'), idle()),
     firing: { '18m': [`${LOST} lost`], '30m': [ALL_FAILING, `${LOST} lost`] },
   },
   {
-    name: 'one success among them says that saving works',
+    name: 'two missing saves and one success fire nothing',
     series: process({ ...twoFail('missing'), [SAVED]: '0x12 1x900' }, idle()),
     firing: { '30m': [] },
   },
   {
-    name: 'one journaled among them says so too',
+    name: 'two missing saves and one journaled save fire nothing',
     series: process(
       { ...twoFail('missing'), 'lastchunk_saves_total{result="journaled"}': '0x12 1x900' },
       idle(),
@@ -62,7 +62,7 @@ export const saveCases: readonly Case[] = [
     firing: { '30m': [] },
   },
   {
-    name: 'one failure and nothing else is too little',
+    name: 'one failure and nothing else fires nothing',
     series: process({ 'lastchunk_saves_total{result="missing"}': '0x10 1x900' }, idle()),
     firing: { '30m': [] },
   },
@@ -77,43 +77,43 @@ export const saveCases: readonly Case[] = [
     ['lastchunk_journal_recovered_total', 'recovery-refused'],
   ].flatMap(([metric, cause]): Case[] => [
     one(
-      `a single message leaves a ticket: ${cause}`,
+      `a single message opens a ticket: ${cause}`,
       `${metric}{result="refused"}`,
       `${REFUSED} ${cause}`,
     ),
     {
-      name: `two leave a ticket: ${cause}`,
+      name: `two messages open a ticket: ${cause}`,
       series: process({ [`${metric}{result="refused"}`]: once(60, 2) }),
       firing: { '1h1m': [`${REFUSED} ${cause}`], '1h20m': [] },
     },
     {
-      name: `three page: ${cause}`,
+      name: `three messages page: ${cause}`,
       series: process({ [`${metric}{result="refused"}`]: once(60, 3) }),
       firing: { '1h1m': [`${LOST} ${cause}`, `${REFUSED} ${cause}`], '1h20m': [] },
     },
   ]),
   {
-    name: 'a database that is away pages within minutes where the journal goes with the process',
+    name: 'an unavailable database pages within minutes if the journal is lost with the process',
     series: process({ ...onJournal('overlay'), ...RELAY_NONE, lastchunk_store_up: '1x59 0x900' }),
     firing: { '1h2m': [], '1h8m': [STORE_DOWN] },
   },
   {
-    name: 'so it does where there is no journal',
+    name: 'an unavailable database pages within minutes if there is no journal',
     series: process({ ...onJournal('off'), ...RELAY_NONE, lastchunk_store_up: '1x59 0x900' }),
     firing: { '1h8m': [STORE_DOWN] },
   },
   {
-    name: 'where a relay answers nobody is woken for it',
+    name: 'an unavailable database does not page if a relay answers',
     series: process({ ...onJournal('overlay'), lastchunk_store_up: '1x59 0x900' }),
     firing: { '1h8m': [], '1h30m': [] },
   },
   {
-    name: 'where the journal lasts nobody is woken for it either',
+    name: 'an unavailable database does not page if the journal is permanent',
     series: process({ ...RELAY_NONE, lastchunk_store_up: '1x59 0x900' }),
     firing: { '1h8m': [], '1h30m': [] },
   },
   {
-    name: 'a failover of two minutes wakes nobody',
+    name: 'a failover of two minutes does not page',
     series: process({ ...onJournal('tmpfs'), ...RELAY_NONE, lastchunk_store_up: '1x59 0x1 1x900' }),
     firing: { '1h3m': [], '1h8m': [] },
   },
@@ -127,7 +127,7 @@ export const saveCases: readonly Case[] = [
     firing: { '1h1m': [`${LOST} lost`], '1h20m': [] },
   },
   {
-    name: 'missing, late and harmless results are no loss',
+    name: 'missing, late and harmless results are not losses',
     series: process({
       'lastchunk_saves_total{result="missing"}': once(60),
       'lastchunk_saves_late_total{result="lost"}': once(60),
@@ -138,12 +138,12 @@ export const saveCases: readonly Case[] = [
     firing: { '1h1m': [], '1h5m': [] },
   },
   one(
-    'a single final frame that was let go unconfirmed pages',
+    'a single final frame that was released unconfirmed pages',
     'lastchunk_holds_total{released="unconfirmed"}',
     'LastchunkHoldsUnconfirmed critical',
   ),
   {
-    name: 'final frames that were let go for any other reason are as they should be',
+    name: 'final frames that were released for any other reason fire nothing',
     series: process({
       'lastchunk_holds_total{released="client-gone"}': once(60),
       'lastchunk_holds_total{released="journaled"}': once(60),
@@ -151,17 +151,17 @@ export const saveCases: readonly Case[] = [
     firing: { '1h1m': [] },
   },
   {
-    name: 'streams that end without any result of a save page',
+    name: 'streams that end without any result of a save open a page',
     series: process(SILENT),
     firing: { '1h20m': [], '1h50m': [OUTCOMES] },
   },
   {
-    name: 'so they do where there never was a series of results',
+    name: 'streams without results page also if there never was a series of results',
     series: process(SILENT).filter(({ series }) => !/saves_(?:total|skipped)/.test(series)),
     firing: { '10m': [], '1h50m': [OUTCOMES] },
   },
   {
-    name: 'streams of a route that nothing guards need no saves',
+    name: 'streams of an unguarded route need no saves',
     series: process({
       ...SILENT,
       [ENDED]: turns(60, 60, 0),
@@ -170,7 +170,7 @@ export const saveCases: readonly Case[] = [
     firing: { '1h50m': [] },
   },
   {
-    name: 'guarded streams that all failed have other alerts',
+    name: 'guarded streams that all failed fire other alerts',
     series: process({
       ...SILENT,
       [ENDED]: turns(60, 60, 0),
@@ -187,7 +187,7 @@ export const saveCases: readonly Case[] = [
     firing: { '1h50m': [] },
   },
   {
-    name: 'two streams without a result are too few to say anything',
+    name: 'two streams without a result are too few to judge',
     series: process({ [ENDED]: '0x10 1x10 2x900' }, idle()),
     firing: { '40m': [] },
   },
@@ -197,7 +197,7 @@ export const saveCases: readonly Case[] = [
     firing: { '1h8m': [], '1h17m': [MISMATCH] },
   },
   {
-    name: 'a result of a save that nobody expected is one too',
+    name: 'a result without an expected save is a mismatch',
     series: process({
       [SAVED]: '0+60x59 3601+60x900',
       lastchunk_saves_expected_total: '0+60x900',
@@ -205,7 +205,7 @@ export const saveCases: readonly Case[] = [
     firing: { '1h8m': [], '1h17m': [MISMATCH] },
   },
   {
-    name: 'a pending save is none, and neither is a restart',
+    name: 'neither a pending save nor a restart is a mismatch',
     series: process({
       lastchunk_saves_expected_total: '0+60x59 1+60x900',
       [SAVED]: '0+60x59 0+60x900',
@@ -215,7 +215,7 @@ export const saveCases: readonly Case[] = [
     firing: { '1h17m': [], '1h30m': [] },
   },
   {
-    name: 'a difference of a few minutes is none',
+    name: 'a difference of a few minutes is not a mismatch',
     series: process({ lastchunk_saves_expected_total: '0+60x59 3601+60x6 3960+60x900' }),
     firing: { '1h5m': [], '1h17m': [] },
   },
@@ -225,41 +225,41 @@ export const saveCases: readonly Case[] = [
     firing: { '1h1m': [], '1h4m': [STALLED] },
   },
   {
-    name: 'saves that are pending for fifteen seconds each are not',
+    name: 'saves that are pending for fifteen seconds each are not stalled',
     series: process({ [OLDEST]: '-15+60x900' }),
     firing: { '1h': [], '1h5m': [] },
   },
   {
-    name: 'most answers of a route being unknown leaves a ticket',
+    name: 'a route with mostly unknown answers opens a ticket',
     series: process({ [UNKNOWN]: turns(60, 0, 40) }),
     firing: { '1h20m': [], '2h20m': ['LastchunkTextUnknown warning'] },
     every: 5,
   },
   {
-    name: 'four of ten being unknown does not',
+    name: 'a route with four of ten answers unknown opens none',
     series: process({ [UNKNOWN]: '0+24x900' }),
     firing: { '2h': [] },
     every: 5,
   },
   {
-    name: 'two unknown answers of two are too few',
+    name: 'two unknown answers of two are too few to judge',
     series: process({ [UNKNOWN]: repeat(1, 35) }, quiet(1, 35)),
     firing: { '1h20m': [] },
   },
   {
-    name: 'most messages of a route having no conversation leaves a ticket',
+    name: 'a route with messages mostly without a conversation opens a ticket',
     series: process({ lastchunk_messages_unnamed_total: turns(60, 0, 40) }),
     firing: { '1h20m': [], '2h20m': ['LastchunkMessagesUnnamed warning'] },
     every: 5,
   },
   {
-    name: 'a client that leaves its conversation out in every tenth message does not',
+    name: 'a route with every tenth message without a conversation opens none',
     series: process({ lastchunk_messages_unnamed_total: '0+6x900' }),
     firing: { '2h': [] },
     every: 5,
   },
   {
-    name: 'an answer that was cut is told to whoever looks',
+    name: 'an answer that was cut fires an info alert',
     series: process({ lastchunk_captures_cut_total: once(60) }),
     firing: { '55m': [], '1h5m': ['LastchunkCapturesCut info'], '2h5m': [] },
     every: 5,

@@ -29,25 +29,25 @@ const pool = (active: number, waiting: string): Samples => ({
 
 export const streamCases: readonly Case[] = [
   {
-    name: 'half of the clients leaving, where three of sixty did, leaves a ticket',
+    name: 'half of the clients leaving, when three of sixty did before, opens a ticket',
     series: process(leaving(3, 30)),
     firing: { '2h4m': [], '2h24m': [DISCONNECTS] },
     every: 2,
   },
   {
-    name: 'half of the clients leaving all day long is how these clients are',
+    name: 'half of the clients leaving all day long is normal for that service',
     series: process(leaving(30, 30)),
     firing: { '2h25m': [], '6h': [] },
     every: 5,
   },
   {
-    name: 'less than a tenth is not many, whatever was usual',
+    name: 'less than a tenth of the clients leaving fires nothing, whatever was normal',
     series: process(leaving(1, 5)),
     firing: { '2h24m': [] },
     every: 2,
   },
   {
-    name: 'nine of nine in a quiet service are too few',
+    name: 'nine of nine clients leaving in a quiet service are too few to judge',
     series: process(
       {
         [COMPLETED]: turns(120, 1, 0),
@@ -62,72 +62,72 @@ export const streamCases: readonly Case[] = [
     every: 2,
   },
   {
-    name: 'as many errors as streams being called noise, where a tenth was, leaves a ticket',
+    name: 'as many noise errors as streams, when a tenth was normal, open a ticket',
     series: process(noise(6, 60)),
     firing: { '2h4m': [], '2h24m': [NOISE] },
     every: 2,
   },
   {
-    name: 'so it does where there was none before',
+    name: 'as many noise errors as streams, when there were none before, open a ticket',
     series: process(noise(0, 60)),
     firing: { '2h4m': [], '2h24m': [NOISE] },
     every: 2,
   },
   {
-    name: 'noise that doubles with the traffic is no jump',
+    name: 'noise that doubles with the traffic fires nothing',
     series: process({ ...noise(30, 60), [COMPLETED]: turns(120, 60, 120) }),
     firing: { '2h24m': [] },
     every: 2,
   },
   {
-    name: 'noise for one stream of twelve is little',
+    name: 'noise for one stream of twelve fires nothing',
     series: process(noise(0, 5)),
     firing: { '2h24m': [] },
     every: 2,
   },
   {
-    name: 'open streams that send nothing leave a ticket',
+    name: 'open streams that send nothing open a ticket',
     series: process({ lastchunk_chunks_total: turns(60, 600, 0) }),
     firing: { '1h12m': [], '1h20m': ['LastchunkStreamsStuck warning'] },
   },
   {
-    name: 'one chunk in five minutes says that they are alive',
+    name: 'open streams that send one chunk in five minutes fire nothing',
     series: process({ lastchunk_chunks_total: `0+600x59 ${fives()}` }),
     firing: { '1h20m': [] },
   },
   {
-    name: 'where no stream is open none can be stuck',
+    name: 'a service without open streams has no stuck streams',
     series: process({ lastchunk_streams_active: '0 1 0x900', lastchunk_chunks_total: '0x900' }),
     firing: { '20m': [] },
   },
   {
-    name: 'a stream without a client that was ended early is told to whoever looks',
+    name: 'a stream without a client that was ended early fires an info alert',
     series: process({ 'lastchunk_finish_refused_total{reason="time"}': once(60) }),
     firing: { '55m': [], '1h5m': ['LastchunkFinishRefused info'], '2h5m': [] },
     every: 5,
   },
   {
-    name: 'a pool that is used up, with callers that wait, leaves a ticket',
+    name: 'an exhausted pool with waiting callers opens a ticket',
     series: process(pool(10, '0x59 2x900')),
     firing: { '1h10m': [], '1h16m': [SATURATED] },
   },
   {
-    name: 'without callers that wait it is just well used',
+    name: 'an exhausted pool without waiting callers fires nothing',
     series: process(pool(10, '0x900')),
     firing: { '1h16m': [] },
   },
   {
-    name: 'callers that wait now and then are served',
+    name: 'an exhausted pool whose callers wait only at times fires nothing',
     series: process(pool(10, `0x59 ${'2 2 2 0 '.repeat(50).trim()}`)),
     firing: { '1h16m': [] },
   },
   {
-    name: 'callers that wait for a pool with room have another trouble',
+    name: 'waiting callers of a pool with free connections fire nothing',
     series: process(pool(8, '2x900')),
     firing: { '1h16m': [] },
   },
   {
-    name: 'a pool whose size is not known cannot be full',
+    name: 'a pool of unknown size cannot be full',
     series: process({
       ...pool(1, '1x900'),
       [`lastchunk_pool_clients_max{${APP_POOL}}`]: '0x900',
@@ -136,7 +136,7 @@ export const streamCases: readonly Case[] = [
     values: [{ at: '1h16m', query: 'count(ALERTS{job="chat"})', value: undefined }],
   },
   {
-    name: 'the full pool of one and the waiting callers of another do not add up',
+    name: 'a full pool and the waiting callers of another pool do not add up',
     series: process({
       ...pool(10, '0x900'),
       'lastchunk_pool_waiting{pool="lastchunk"}': '2x900',
@@ -144,12 +144,12 @@ export const streamCases: readonly Case[] = [
     firing: { '1h16m': [] },
   },
   {
-    name: 'a connection held across a stream leaves a ticket',
+    name: 'a connection held across a stream opens a ticket',
     series: process({ 'lastchunk_pool_held_across_streams_total{pool="app"}': once(60) }),
     firing: { '59m': [], '1h1m': ['LastchunkPoolHeldAcrossStreams warning'], '1h35m': [] },
   },
   {
-    name: 'a connection that was never given back leaves a ticket',
+    name: 'a connection that was never released opens a ticket',
     series: process({ 'lastchunk_pool_leaked_total{pool="app"}': once(60) }),
     firing: { '59m': [], '1h1m': ['LastchunkPoolLeaked warning'], '1h35m': [] },
   },
