@@ -48,7 +48,7 @@ beforeAll(async () => {
 });
 
 describe('a room', () => {
-  it('has a README of at most a screen', async () => {
+  it('has a README of at most one screen', async () => {
     const sizes = new Map<string, number>();
     for (const { file } of modules) {
       const room = posix.dirname(file);
@@ -67,7 +67,7 @@ describe('a room', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('names only files that exist in its README', async () => {
+  it('has a README that names only existing files', async () => {
     const readmes = (await listFiles('src')).filter((file) => file.endsWith('README.md'));
     const files = new Set(modules.map(({ file }) => file));
     const wrong: string[] = [];
@@ -84,7 +84,7 @@ describe('a room', () => {
 });
 
 describe('a short file with a single importer', () => {
-  it('has its reason in the table, and nothing else is there', () => {
+  it('has its reason in the table, and the table has no other entry', () => {
     const importers = new Map<string, number>();
     for (const { imports } of modules) {
       for (const file of new Set(imports.map((one) => one.file))) {
@@ -99,7 +99,7 @@ describe('a short file with a single importer', () => {
 });
 
 describe('an exported name', () => {
-  it('belongs to one declaration', () => {
+  it('has exactly one declaration', () => {
     const declared = new Map<string, string[]>();
     for (const { file, text } of modules) {
       for (const name of new Set(declarationsIn(text))) {
@@ -116,7 +116,7 @@ describe('an exported name', () => {
 });
 
 describe('a test that fails', () => {
-  it('is tried again only with a reason in the table', async () => {
+  it('is retried only with a reason in the table', async () => {
     const retried: string[] = [];
     for (const folder of ['test', 'examples']) {
       for (const file of await listFiles(folder)) {
@@ -132,7 +132,7 @@ describe('a test that fails', () => {
 
 describe('docs/architecture.md', () => {
   it.each(['How a chunk flows', 'How a message flows', 'How a disconnect flows'])(
-    'tells "%s" in a dozen hops at most, each in a file that exists',
+    'describes "%s" in at most a dozen hops, each in an existing file',
     async (title) => {
       const [, section] = (await textOf('docs/architecture.md')).split(`\n## ${title}\n`);
       const hops = section?.split('\n## ')[0]?.match(/^\d+\. .*(?:\n {3}.*)*/gm) ?? [];
@@ -157,7 +157,7 @@ describe('docs/architecture.md', () => {
     'docs/contributing/add-an-alert.md',
     'docs/contributing/add-a-fault.md',
     'CONTRIBUTING.md',
-  ])('and the pages of contributors name and link only what exists: %s', async (page) => {
+  ])('and the pages for contributors name and link only existing files: %s', async (page) => {
     const text = await textOf(page);
     const named = filesNamedIn(text).filter((name) => name.includes('/'));
     const linked = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, target]) =>

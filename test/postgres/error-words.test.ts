@@ -52,7 +52,7 @@ it('repeats the error of a password function, which runs before a message is sen
   expect(describeError(rejection)).toContain('the security token is expired');
 });
 
-it('says that no connection became free', async () => {
+it('describes that no connection became free', async () => {
   await look(database.url, 'CREATE TABLE held (id text)');
   const store = postgres({
     connectionString: database.url,

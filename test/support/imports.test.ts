@@ -12,7 +12,7 @@ function moduleOf(file: string): Module {
   return found;
 }
 
-it('tells files from packages and types from values', () => {
+it('files are distinguished from packages, and types from values', () => {
   expect(moduleOf('imports.test.ts').imports).toEqual([
     { specifier: 'vitest', file: undefined, typeOnly: false },
     { specifier: './imports.ts', file: 'imports.ts', typeOnly: false },
@@ -24,7 +24,7 @@ it('tells files from packages and types from values', () => {
   });
 });
 
-it('lists what a module exports, types included', () => {
+it('all exports of a module are listed, types included', () => {
   expect(moduleOf('imports.ts').exports).toEqual([
     'Import',
     'Module',

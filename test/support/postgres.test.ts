@@ -19,13 +19,13 @@ async function ask(url: string, sql: string): Promise<unknown[]> {
   }
 }
 
-it('is PostgreSQL 18 with the settings that were asked for', async () => {
+it('runs PostgreSQL 18 with the given settings', async () => {
   const rows = await ask(server.connectionString, 'SHOW server_version_num');
   expect(rows).toEqual([{ server_version_num: expect.stringMatching(/^18/) }]);
   expect(await ask(server.connectionString, 'SHOW work_mem')).toEqual([{ work_mem: '5MB' }]);
 });
 
-it('keeps committed rows over a crash, on the same port', async () => {
+it('keeps committed rows after a crash, on the same port', async () => {
   await ask(server.connectionString, 'CREATE TABLE kept AS SELECT 1 AS one');
   await server.stopImmediate();
   await expect(ask(server.connectionString, 'SELECT 1')).rejects.toMatchObject({
@@ -35,7 +35,7 @@ it('keeps committed rows over a crash, on the same port', async () => {
   expect(await ask(server.connectionString, 'SELECT one FROM kept')).toEqual([{ one: 1 }]);
 });
 
-it('keeps committed rows over a fast shutdown, and stopping twice does no harm', async () => {
+it('keeps committed rows after a fast shutdown, and can be stopped twice', async () => {
   await server.stop();
   await server.stop();
   await server.start();
@@ -43,7 +43,7 @@ it('keeps committed rows over a fast shutdown, and stopping twice does no harm',
   expect(await ask(server.connectionString, 'SELECT one FROM kept')).toEqual([{ one: 1 }]);
 });
 
-it('makes separate databases', async () => {
+it('creates separate databases', async () => {
   const [first, second] = [await server.newDatabase(), await server.newDatabase()];
   await ask(first, 'CREATE TABLE only_here (id int)');
   await expect(ask(second, 'SELECT * FROM only_here')).rejects.toMatchObject({ code: '42P01' });

@@ -30,14 +30,14 @@ async function echo() {
   return { proxy, client, heard, received };
 }
 
-test('passes everything on', async () => {
+test('all bytes pass through', async () => {
   const { client, heard, proxy } = await echo();
   client.write('hello');
   await until('the echo is heard', () => heard.join('') === 'hello');
   expect([proxy.accepted, proxy.sentBytes]).toEqual([1, 5]);
 });
 
-test('a cut ends connections, and new ones are accepted', async () => {
+test('a cut closes connections, and new ones are accepted', async () => {
   const { client, heard, proxy } = await echo();
   client.write('a');
   await until('the echo is heard', () => heard.length > 0);
@@ -49,7 +49,7 @@ test('a cut ends connections, and new ones are accepted', async () => {
   second.destroy();
 });
 
-test('passes nothing on while it is paused, and the rest when it resumes', async () => {
+test('a pause holds all bytes back until it is resumed', async () => {
   const { client, heard, received, proxy } = await echo();
   client.write('a');
   await until('the echo is heard', () => heard.length > 0);
@@ -61,7 +61,7 @@ test('passes nothing on while it is paused, and the rest when it resumes', async
   await until('the rest is heard', () => heard.join('') === 'ab');
 });
 
-test('drops lost answers, and passes requests on', async () => {
+test('answers are dropped, and queries still reach the server', async () => {
   const { client, heard, received, proxy } = await echo();
   client.write('a');
   await until('the echo is heard', () => heard.length > 0);

@@ -16,7 +16,7 @@ async function metricsOf(...duties: readonly Duty[]): Promise<Scrape> {
   return parseScrape(stdout);
 }
 
-it('adds counters up, and takes of each gauge what belongs to all', async () => {
+it('counters of workers are summed, and gauges are aggregated by their meaning', async () => {
   const scrape = await metricsOf(
     { oldestEntryMs: 1_700_000_005_000, saves: 2, degraded: false },
     { oldestEntryMs: 1_700_000_003_000, saves: 3, degraded: true },
@@ -32,7 +32,7 @@ it('adds counters up, and takes of each gauge what belongs to all', async () => 
   expect(scrape.sum(OLDEST)).toBe(1_700_000_003);
 });
 
-it('has no oldest where no worker has one', async () => {
+it('the oldest entry is absent if no worker has one', async () => {
   const scrape = await metricsOf(IDLE, IDLE);
   expect(scrape.has(OLDEST)).toBe(false);
   expect(scrape.has('lastchunk_id_conflicts_total')).toBe(true);

@@ -47,13 +47,13 @@ describe('the default logger', () => {
     ]);
   });
 
-  it('prints what says that something works again, though it is at info', () => {
+  it('prints a recovery, although its level is info', () => {
     const lines = watchConsole();
     createDefaultLogger().info({ ...RECOVERED_FIELDS }, 'lastchunk: the store answers again');
     expect(lines).toEqual([['error', 'lastchunk info: the store answers again']]);
   });
 
-  it('prints a line of each kind once a minute, with how many were left out', () => {
+  it('prints a line of each kind once a minute, with the number of suppressed lines', () => {
     vi.useFakeTimers();
     const lines = watchConsole();
     const logger = createDefaultLogger();
@@ -75,7 +75,7 @@ describe('the default logger', () => {
     ]);
   });
 
-  it('leaves out no line that says how many were left out before it, nor a place of the app', () => {
+  it('suppresses no line with a count of suppressed lines, and no line about another place of the app', () => {
     const lines = watchConsole();
     const logger = createDefaultLogger();
     for (const route of ['/a', '/b']) logger.warn({ route, untold: 0 }, 'lastchunk: seldom');
@@ -83,7 +83,7 @@ describe('the default logger', () => {
     expect(lines).toHaveLength(4);
   });
 
-  it('writes the last state when something changes many times in a minute', () => {
+  it('prints the last state if a state changes many times in a minute', () => {
     vi.useFakeTimers();
     const lines = watchConsole();
     const logger = createDefaultLogger();
@@ -101,7 +101,7 @@ describe('the default logger', () => {
     expect(lines.at(-1)).toEqual(['error', 'lastchunk info: back (untold=95)']);
   });
 
-  it('tells what it left out when it is flushed, and has no timer then', () => {
+  it('prints the suppressed lines when it is flushed, and then has no timer', () => {
     vi.useFakeTimers();
     const lines = watchConsole();
     const { logger, flush } = resolveLogger(undefined);
@@ -114,7 +114,7 @@ describe('the default logger', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('writes everything to diag, and nothing to the console, from when an SDK sets one', () => {
+  it('writes everything to diag, and nothing to the console, once an SDK sets a logger there', () => {
     const printed = watchConsole();
     const seen: Line[] = [];
     const at =
@@ -145,13 +145,13 @@ describe('the default logger', () => {
 });
 
 describe('the option `logger`', () => {
-  it('is silent when it is false', () => {
+  it('logs nothing if it is false', () => {
     const lines = watchConsole();
     sayAll(resolveLogger(false).logger);
     expect(lines).toEqual([]);
   });
 
-  it('prints one line for each call, and no object, when it is the console', () => {
+  it('prints one line for each call, and no object, if it is the console', () => {
     const lines = watchConsole();
     sayAll(resolveLogger(console).logger);
     expect(lines.map(([level, ...given]) => [level, given.length, typeof given[0]])).toEqual(
@@ -159,7 +159,7 @@ describe('the option `logger`', () => {
     );
   });
 
-  it('knows a console that the app made', () => {
+  it('recognises a console that the app created', () => {
     let text = '';
     const stdout = new Writable({
       write(chunk, _encoding, done) {
@@ -171,7 +171,7 @@ describe('the option `logger`', () => {
     expect(text).toBe('lastchunk warn: three (a=1)\n');
   });
 
-  it('stays what it is when it is shaped like that of pino', () => {
+  it('is used unchanged if it has the methods of pino', () => {
     const logger = { debug() {}, info() {}, warn() {}, error() {} };
     expect(resolveLogger(logger).logger).toBe(logger);
   });
@@ -187,12 +187,12 @@ describe('the option `logger`', () => {
 });
 
 describe('a line on the console', () => {
-  it('shows characters that turn or hide text by their numbers', () => {
+  it('shows bidirectional and invisible characters by their numbers', () => {
     const line = consoleLine('warn', { route: '/a\u202eb', id: 'c\u200bd' }, 'lastchunk: one');
     expect(line).toBe('lastchunk warn: one (route="/a\\u202eb", id="c\\u200bd")');
   });
 
-  it('has no line breaks and no control characters, whatever is in its fields', () => {
+  it('has no line breaks and no control characters, with any fields', () => {
     const line = consoleLine(
       'error',
       {

@@ -76,7 +76,7 @@ describe('diagnostics', () => {
     expect(of('lastchunk:internal-error')).toMatchObject({ where: 'store' });
   });
 
-  it('creates no message without a subscriber', () => {
+  it('creates no message if a channel has no subscriber', () => {
     const { onEnd } = createDiagnostics();
     const summary = new Proxy(anEnd(aStream({}), {}), {
       ownKeys: () => {
@@ -86,7 +86,7 @@ describe('diagnostics', () => {
     expect(() => onEnd?.(summary)).not.toThrow();
   });
 
-  it('prints each event for NODE_DEBUG, without text and conversation', () => {
+  it('prints each event for NODE_DEBUG, without text and conversation id', () => {
     const script = fileURLToPath(new URL('diagnostics-child.ts', import.meta.url));
     const run = (debug: string): string =>
       spawnSync(process.execPath, ['--import', 'tsx', script], {
@@ -102,7 +102,7 @@ describe('diagnostics', () => {
     expect(run('http2')).not.toMatch(/LASTCHUNK/);
   });
 
-  it('has each of its channels in the page of debugging', async () => {
+  it('has each of its channels on the page about debugging', async () => {
     const page = await readFile(
       new URL('../../docs/contributing/debugging.md', import.meta.url),
       'utf8',

@@ -39,8 +39,8 @@ async function answerOnce(
   return { instance, own, scrape };
 }
 
-describe('the conversation', () => {
-  it('is in the span of its stream where the app asked for it, and in no other', async () => {
+describe('the conversation id', () => {
+  it('is in the span of its stream if the option is set, and in no other span', async () => {
     const { instance, own } = await answerOnce({ conversationIdInSpans: true });
     const span = await until('the span has ended', () => own()[0]);
     expect(span.attributes['gen_ai.conversation.id']).toBe('room-7');
@@ -51,14 +51,14 @@ describe('the conversation', () => {
     expect(JSON.stringify(others.map(({ attributes }) => attributes))).not.toContain('room-7');
   });
 
-  it('is in none by default', async () => {
+  it('is in no span by default', async () => {
     const { own } = await answerOnce({});
     const span = await until('the span has ended', () => own()[0]);
     expect(JSON.stringify(span.attributes)).not.toContain('room-7');
   });
 });
 
-describe('what the answer says of its model', () => {
+describe('finish reasons and token usage of an answer', () => {
   /** A completion with its usage behind its end, as OpenAI sends it. */
   const COMPLETION = [
     { choices: [{ index: 0, delta: { content: 'one' }, finish_reason: null }], usage: null },
@@ -69,7 +69,7 @@ describe('what the answer says of its model', () => {
   it.each([
     [{ usageInSpans: true }, { reasons: ['length'], input: 9, output: 2 }],
     [{}, { reasons: undefined, input: undefined, output: undefined }],
-  ] as const)('under %o is %o in its span', async (options, said) => {
+  ] as const)('under %o are %o in its span', async (options, said) => {
     const { own } = await answerOnce(options, [], COMPLETION);
     const { attributes } = await until('the span has ended', () => own()[0]);
     expect(attributes['gen_ai.response.finish_reasons']).toEqual(said.reasons);
@@ -85,7 +85,7 @@ const sampledOut: RequestHandler = (_req, _res, next) => {
 };
 
 describe('an exemplar', () => {
-  it('is the trace of the stream in a registry of our own', async () => {
+  it('in a registry of lastchunk is the trace of the stream', async () => {
     const { own, scrape } = await answerOnce({ metrics: prometheus() });
     const { traceId } = (await until('the span has ended', () => own()[0])).spanContext();
     const text = await scrape();
@@ -98,7 +98,7 @@ describe('an exemplar', () => {
     expect(new Set(text.match(/(?<= # )\{.*?\}/g))).toEqual(new Set([`{trace_id="${traceId}"}`]));
   });
 
-  it('is in no registry of the app, which keeps its own format', async () => {
+  it('is not added to a registry of the app, which keeps its own format', async () => {
     const registry = new promClient.Registry();
     const { own, scrape } = await answerOnce({ metrics: prometheus({ registry }) });
     const { traceId } = (await until('the span has ended', () => own()[0])).spanContext();
@@ -108,7 +108,7 @@ describe('an exemplar', () => {
     expect(text).not.toContain('# {');
   });
 
-  it('is of no trace that was sampled out', async () => {
+  it('is absent for a trace that is not sampled', async () => {
     const { instance, own, scrape } = await answerOnce({ metrics: prometheus() }, [sampledOut]);
     expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
     const text = await scrape();

@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.remove());
 
-it('an exhausted pool of the app is seen, and costs no message', async () => {
+it('an exhausted pool of the app is reported, and no message is lost', async () => {
   const fixture = await createFullFixture(database, spans);
   const pool = new pg.Pool({ connectionString: fixture.connectionString, max: 2 });
   const unwatch = fixture.keep.watchPool(pool, { name: 'app' });

@@ -72,7 +72,7 @@ async function aDirectory(): Promise<string> {
   return path;
 }
 
-it('says of a saved stream one thing, at debug: how it ended', async () => {
+it('a saved stream is logged once, at debug, with its outcome', async () => {
   const { ask, recorded, printed } = await createAppWith({ journal: false });
   const lines = await ask();
   const [end] = recorded.ends;
@@ -105,7 +105,7 @@ it('says of a saved stream one thing, at debug: how it ended', async () => {
   expect(printed.join('')).not.toContain(SECRET);
 });
 
-it('says of a journaled save one thing more, at warn', async () => {
+it('a journaled save is logged additionally, at warn', async () => {
   const { store, ask, printed } = await createAppWith({ journal: await aDirectory() });
   store.hold();
   const lines = await ask();
@@ -127,7 +127,7 @@ it('says of a journaled save one thing more, at warn', async () => {
   expect(printed.join('')).not.toContain(SECRET);
 });
 
-it('says of a lost message, at error, which one and why', async () => {
+it('a lost message is logged at error, with its id and the reason', async () => {
   const { store, ask, printed } = await createAppWith({ journal: false });
   const refused = new Error(`Key (content)=(${SECRET})`);
   store.fail(Object.assign(refused, { code: '23514', detail: SECRET }));
@@ -149,7 +149,7 @@ it('says of a lost message, at error, which one and why', async () => {
   expect(printed.join('')).not.toContain(SECRET);
 });
 
-it('logs a save without an answer at error', async () => {
+it('a save without an answer of the store is logged at error', async () => {
   const { store, ask, printed } = await createAppWith({ journal: false });
   store.hold();
   const lines = await ask();

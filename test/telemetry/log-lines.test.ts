@@ -15,7 +15,7 @@ function createBench() {
 }
 
 describe('a stream', () => {
-  it('leaves one line at debug, with how it ended', () => {
+  it('is logged in one line at debug, with its outcome', () => {
     const { tell, lines } = createBench();
     const stream = aStream({ id: 'abc', format: 'gemini' });
     tell.onStart(stream);
@@ -35,7 +35,7 @@ describe('a save', () => {
     ['journaled', ['warn']],
     ['lost', ['error']],
     ['missing', ['error']],
-  ] as const)('that is %s is told at %j', (result, levels) => {
+  ] as const)('that is %s is logged at %j', (result, levels) => {
     const { tell, lines } = createBench();
     tell.onSave(aSave(aStream(), { result, errorType: '57P01', messageId: 'm-1' }));
     expect(lines().map(({ level }) => level)).toEqual(levels);
@@ -44,7 +44,7 @@ describe('a save', () => {
 });
 
 describe('an id that belongs to another stream', () => {
-  it('is a warning with the id that was asked for and the one of the row', () => {
+  it('is a warning with the requested id and the id of the row', () => {
     const { tell, lines } = createBench();
     tell.onIdConflict('asked', 'given');
     expect(lines().map(({ level }) => level)).toEqual(['warn']);

@@ -68,7 +68,7 @@ function histogramOf(metric: MetricData | undefined, route: string): Histogram |
 }
 
 describe('with an SDK', () => {
-  it('reports the same numbers under the names of the table', async () => {
+  it('reports the same values under the names of the table', async () => {
     const sdk = startSdk();
     const recorder = createRecorder([otelSink()]);
     const stream = aStream({ route: '/otel' });
@@ -97,7 +97,7 @@ describe('with an SDK', () => {
     ]);
   });
 
-  it('has an error type only of an error, and the word of the conventions for any other', async () => {
+  it('sets error.type only for an error, and _OTHER for an error without a series', async () => {
     const sdk = startSdk();
     const recorder = createRecorder([otelSink()]);
     recorder.onAttempt?.(undefined);
@@ -109,7 +109,7 @@ describe('with an SDK', () => {
     expect(JSON.stringify(all)).not.toMatch(/"(?:none|other)"/);
   });
 
-  it('gives distributions the buckets of the table', async () => {
+  it('gives histograms the buckets of the table', async () => {
     const sdk = startSdk();
     const recorder = createRecorder([otelSink()]);
     const stream = aStream({ route: '/buckets' });
@@ -120,7 +120,7 @@ describe('with an SDK', () => {
     expect(histogram?.buckets.boundaries).toEqual(METRICS.saveDuration.buckets);
   });
 
-  it('describes every instrument as the table does, but for what only Prometheus has', async () => {
+  it('describes every instrument as in the table, except for those of Prometheus alone', async () => {
     const sdk = startSdk();
     const stream = aStream({ route: '/all' });
     const recorder = createRecorder([otelSink()], {
@@ -165,7 +165,7 @@ describe('with an SDK', () => {
     expect(names).toContain('lastchunk.pool');
   });
 
-  it('adds up the instances of one process', async () => {
+  it('sums the instances of one process', async () => {
     const sdk = startSdk();
     const first = createRecorder([otelSink()]);
     const second = createRecorder([otelSink()]);
@@ -179,7 +179,7 @@ describe('with an SDK', () => {
   });
 });
 
-describe('an SDK that comes late', () => {
+describe('an SDK that starts late', () => {
   it('gets everything that was counted before, and the series at 0', async () => {
     const recorder = createRecorder([otelSink()]);
     recorder.onStart?.(aStream({ route: '/late' }));
@@ -196,7 +196,7 @@ describe('an SDK that comes late', () => {
     });
   });
 
-  it('in the same turn of the event loop needs no event to be found', async () => {
+  it('in the same turn of the event loop is found without an event', async () => {
     createRecorder([otelSink()]).onStart?.(aStream({ route: '/same-turn' }));
     const sdk = startSdk();
     await new Promise((resolve) => setImmediate(resolve));
@@ -204,7 +204,7 @@ describe('an SDK that comes late', () => {
     expect(sum(seen.get('lastchunk.streams.started'), { 'http.route': '/same-turn' })).toBe(1);
   });
 
-  it('after another one gets the totals too', async () => {
+  it('after another SDK gets the totals too', async () => {
     startSdk();
     const recorder = createRecorder([otelSink()]);
     recorder.onStart?.(aStream({ route: '/replaced' }));
@@ -217,7 +217,7 @@ describe('an SDK that comes late', () => {
   });
 });
 
-it('does nothing, and does not throw, without an SDK', () => {
+it('without an SDK nothing is recorded, and nothing is thrown', () => {
   const recorder = createRecorder([otelSink()]);
   const stream = aStream();
   expect(() => {

@@ -9,7 +9,7 @@ import { createMemoryStore } from '../support/memory-store.ts';
 import { serve } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 
-it('prints one line for all messages of an outage, that the outage is over, and what was left out', async () => {
+it('an outage is logged in one line for all messages, then its end, with the number of suppressed lines', async () => {
   const printed: string[] = [];
   for (const level of ['warn', 'error'] as const) {
     vi.spyOn(console, level).mockImplementation((line) => void printed.push(String(line)));

@@ -63,8 +63,8 @@ function linesOf(text: string): readonly string[] {
 const sent = async (registry: AnyRegistry): Promise<object[]> =>
   JSON.parse(JSON.stringify(await registry.getMetricsAsJSON())) as object[];
 
-describe.each(FORMATS)('as %s', (format) => {
-  it('has the lines that the client prints by itself, scrape after scrape', async () => {
+describe.each(FORMATS)('a registry in the format %s', (format) => {
+  it('has the lines that the client itself prints, in every scrape', async () => {
     const { registry, visit } = site(format);
     for (let round = 0; round < 3; round += 1) {
       const text = await registry.metrics();
@@ -73,7 +73,7 @@ describe.each(FORMATS)('as %s', (format) => {
     }
   });
 
-  it('has them with the default labels of the app, of which ours are stronger', async () => {
+  it('has them with the default labels of the app, which do not override those of lastchunk', async () => {
     const { registry, visit } = site(format);
     visit();
     const before = await registry.metrics();
@@ -102,7 +102,7 @@ describe.each(FORMATS)('as %s', (format) => {
     expect(text).toContain('lastchunk_stream_duration_seconds_count{route="/plain"} 1\n');
   });
 
-  it('says the same to other processes, which add it up', async () => {
+  it('sends the same to other processes, where they are summed', async () => {
     const { registry, visit } = site(format);
     visit();
     await registry.metrics();
@@ -132,7 +132,7 @@ describe.each(FORMATS)('as %s', (format) => {
   });
 });
 
-it('hands the client the very same labels at every scrape, for their text is kept by object', async () => {
+it('the client gets the same label objects at every scrape, because it caches their text by object', async () => {
   const { registry, visit } = site(promClient.prometheusContentType);
   const shared = async (): Promise<readonly unknown[]> => {
     const found: unknown[] = [];

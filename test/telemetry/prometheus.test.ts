@@ -41,7 +41,7 @@ async function scrape(
   }
 }
 
-it('a process that knows of no store and no relay does not say that they are away', async () => {
+it('a process without store and relay does not report them as unavailable', async () => {
   const metrics = prometheus();
   createRecorder([metrics.sink]).onStart?.(aStream({ route: '/chat' }));
   const text = await (await scrape(metrics, 'text/plain')).text();
@@ -66,7 +66,7 @@ describe('the format of a scrape', () => {
     },
   );
 
-  it('has the names of counters in both formats, whichever was asked for first', async () => {
+  it('has the same counter names in both formats, in any order of requests', async () => {
     const metrics = prometheus();
     createRecorder([metrics.sink]).onStart?.(aStream({ route: '/chat' }));
     for (const accept of [
@@ -84,15 +84,15 @@ describe('the format of a scrape', () => {
     expect(plain).toContain('# TYPE lastchunk_streams_started_total counter\n');
   });
 
-  it('is that of the registry, where the app has given one', async () => {
+  it('is that of the registry, if the app has given one', async () => {
     const registry = new promClient.Registry();
     const response = await scrape(prometheus({ registry }), 'application/openmetrics-text');
     expect(response.headers.get('content-type')).toBe(registry.contentType);
   });
 });
 
-describe('a registry of our own', () => {
-  it('speaks OpenMetrics, with the metrics of the process', async () => {
+describe('a registry of lastchunk', () => {
+  it('is in the OpenMetrics format, with the metrics of the process', async () => {
     const response = await scrape(prometheus());
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe(promClient.openMetricsContentType);
@@ -102,7 +102,7 @@ describe('a registry of our own', () => {
     expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
   });
 
-  it('arrives whole where a route has letters of more than one byte', async () => {
+  it('is complete if a route has letters of more than one byte', async () => {
     const metrics = prometheus();
     createRecorder([metrics.sink]).onStart?.(aStream({ route: '/größe/:日' }));
     const text = await (await scrape(metrics)).text();
@@ -110,7 +110,7 @@ describe('a registry of our own', () => {
     expect(text.endsWith('# EOF\n')).toBe(true);
   });
 
-  it('keeps the names of counters from scrape to scrape', async () => {
+  it('keeps the names of counters in every scrape', async () => {
     const metrics = prometheus();
     createRecorder([metrics.sink]).onRoute?.('/chat');
     for (let round = 0; round < 3; round += 1) {
@@ -126,7 +126,7 @@ describe('a registry of our own', () => {
     expect(await metrics.registry.metrics()).toContain(`# {trace_id="${TRACE}"} 0.007`);
   });
 
-  it('has no exemplar where no trace was sampled', async () => {
+  it('has no exemplar if no trace was sampled', async () => {
     const metrics = prometheus();
     createRecorder([metrics.sink]).onFirstChunk?.(aStream(), 7);
     expect(await metrics.registry.metrics()).not.toContain('# {');
@@ -134,7 +134,7 @@ describe('a registry of our own', () => {
 });
 
 describe('a registry of the app', () => {
-  it('keeps its content type, its metrics, and gets only ours', async () => {
+  it('keeps its content type and its metrics, and gets only those of lastchunk', async () => {
     const registry = new promClient.Registry();
     const own = new promClient.Counter({
       name: 'orders_total',
@@ -158,7 +158,7 @@ describe('a registry of the app', () => {
     expect(strange).toEqual(['orders_total']);
   });
 
-  it('that already speaks OpenMetrics gets exemplars', async () => {
+  it('in the OpenMetrics format gets exemplars', async () => {
     const registry = new promClient.Registry<promClient.OpenMetricsContentType>();
     registry.setContentType(promClient.openMetricsContentType);
     const metrics = prometheus({ registry });
@@ -167,7 +167,7 @@ describe('a registry of the app', () => {
     expect(await registry.metrics()).toContain(`trace_id="${TRACE}"`);
   });
 
-  it('may be given twice: two instances count together', async () => {
+  it('may be given to two instances, whose counts are summed', async () => {
     const registry = new promClient.Registry();
     const first = createRecorder([prometheus({ registry }).sink], {
       pool: () => ({ total: 2, idle: 1, waiting: 0, max: 4 }),
@@ -194,7 +194,7 @@ describe('a registry of the app', () => {
     expect(oldest).toBe(Math.min(...due));
   });
 
-  it('keeps its observations when a second instance comes later', async () => {
+  it('keeps its observations if a second instance is created later', async () => {
     const registry = new promClient.Registry();
     const route = 'unmatched';
     createRecorder([prometheus({ registry }).sink]).onFirstChunk?.(aStream({ route }), 5);
@@ -203,7 +203,7 @@ describe('a registry of the app', () => {
     expect(seen.sum('lastchunk_time_to_first_chunk_seconds_count', { route })).toBe(1);
   });
 
-  it('with instruments of another copy of lastchunk is used as it is', async () => {
+  it('with instruments of another copy of lastchunk reuses them', async () => {
     const registry = new promClient.Registry();
     const labelNames = ['route'];
     const name = 'lastchunk_time_to_first_chunk_seconds';
@@ -220,7 +220,7 @@ describe('a registry of the app', () => {
     expect(seen.sum(`${name}_count`, { route: 'unmatched' })).toBe(2);
   });
 
-  it('has all series again after the app has reset it, and counts on from there', async () => {
+  it('has all series again after the app has reset it, and counts from 0', async () => {
     const registry = new promClient.Registry();
     const recorder = createRecorder([prometheus({ registry }).sink]);
     recorder.onStart?.(aStream({ route: '/one' }));
@@ -233,7 +233,7 @@ describe('a registry of the app', () => {
     expect(seen.has('lastchunk_saves_total', { route: '/one', result: 'lost' })).toBe(true);
   });
 
-  it('shares no counter with a registry of our own, whatever is scraped first', async () => {
+  it('shares no counter with a registry of lastchunk, in any order of scrapes', async () => {
     const registry = new promClient.Registry();
     const [own, theirs] = [prometheus(), prometheus({ registry })];
     const recorder = createRecorder([own.sink, theirs.sink]);
@@ -246,7 +246,7 @@ describe('a registry of the app', () => {
     }
   });
 
-  it('passes on only what has moved since the last scrape', async () => {
+  it('gets only the changes since the last scrape', async () => {
     const registry = new promClient.Registry();
     const recorder = createRecorder([prometheus({ registry }).sink]);
     recorder.onRoute?.('unmatched');
@@ -269,7 +269,7 @@ describe('a registry of the app', () => {
     expect(calls).toBe(1);
   });
 
-  it('is read when a single metric is asked for', async () => {
+  it('is updated when a single metric is read', async () => {
     const registry = new promClient.Registry();
     createRecorder([prometheus({ registry }).sink]).onStart?.(aStream({ route: '/one' }));
     const text = await registry.getSingleMetricAsString('lastchunk_streams_started_total');
@@ -278,7 +278,7 @@ describe('a registry of the app', () => {
 });
 
 describe('a scrape that fails', () => {
-  it('answers 500 without the words of the error, and throws nothing', async () => {
+  it('answers 500 without the message of the error, and throws nothing', async () => {
     const registry = new promClient.Registry();
     const collect = (): never => {
       throw new Error('the secret of the app');
@@ -290,26 +290,26 @@ describe('a scrape that fails', () => {
   });
 });
 
-describe('the door', () => {
-  it('refuses an option that it does not know', () => {
+describe('the options of prometheus()', () => {
+  it('must not contain an unknown one', () => {
     const options: object = { registery: new promClient.Registry() };
     expect(codeOf(() => prometheus(options))).toBe('bad-option');
   });
 
-  it('refuses what is no client and no registry', () => {
+  it('must contain a real client and a real registry', () => {
     // What a caller without types may give.
     const wrong: object[] = [{ client: {} }, { registry: {} }, { registry: 'default' }];
     for (const options of wrong) expect(codeOf(() => prometheus(options))).toBe('bad-option');
   });
 
-  it('takes the client that it is given', () => {
+  it('may contain the client', () => {
     expect(prometheus({ client: promClient }).registry).toBeInstanceOf(promClient.Registry);
     expect(prometheus({ client: promClient, registry: promClient.register }).registry).toBe(
       promClient.register,
     );
   });
 
-  it('finds the client that made the registry', () => {
+  it('determine the client by the registry', () => {
     class OtherRegistry {}
     const other = { ...promClient, Registry: OtherRegistry };
     const installed: Record<string, unknown> = {
@@ -322,7 +322,7 @@ describe('the door', () => {
     expect(codeOf(() => findClient(undefined, {}, load))).toBe('bad-option');
   });
 
-  it('names the package that is missing', () => {
+  it('produce an error that names the missing package', () => {
     const find = (): unknown => findClient(undefined, undefined, () => undefined);
     expect(find).toThrow(/npm install prom-client.*prometheus\(\{ client \}\)/);
     expect(codeOf(find)).toBe('missing-peer');

@@ -35,8 +35,8 @@ function startTracing(exporter: SpanExporter): void {
   trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors: [processor] }));
 }
 
-describe('flushing', () => {
-  it('sends what spans, metrics and log records wait for their batch', async () => {
+describe('flushTelemetry()', () => {
+  it('exports spans, metrics and log records that wait for their batch', async () => {
     const spans = new InMemorySpanExporter();
     startTracing(spans);
     const numbers = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
@@ -61,17 +61,17 @@ describe('flushing', () => {
     await reader.shutdown();
   });
 
-  it('has nothing to wait for without an SDK', async () => {
+  it('resolves at once without an SDK', async () => {
     await soon('the end of nothing', flushTelemetry(600_000));
   });
 
-  it('waits for an exporter no longer than it may', async () => {
+  it('waits for an exporter up to its time limit', async () => {
     startTracing({ export: () => undefined, shutdown: () => Promise.resolve() });
     trace.getTracer('test').startSpan('stuck').end();
     await soon('the bound', flushTelemetry(20));
   });
 
-  it('takes a failing SDK for flushed', async () => {
+  it('resolves if the export fails', async () => {
     startTracing({
       export: (_spans, done) => done({ code: 1, error: new Error('no collector') }),
       shutdown: () => Promise.resolve(),
@@ -81,7 +81,7 @@ describe('flushing', () => {
   });
 });
 
-it('close() sends spans after the saves, and is not kept from its end by an exporter that hangs', async () => {
+it('close() exports spans after the saves, and an exporter that hangs does not delay it beyond the deadline', async () => {
   const told: string[] = [];
   startTracing({
     export: () => void told.push('exported'),
@@ -100,7 +100,7 @@ it('close() sends spans after the saves, and is not kept from its end by an expo
 });
 
 describe('the API that an SDK has registered with', () => {
-  it('is ours, or there is none', () => {
+  it('is the copy of lastchunk, or no SDK has registered', () => {
     expect(sharesApi()).toBe(true);
     startTracing(new InMemorySpanExporter());
     expect(sharesApi()).toBe(true);

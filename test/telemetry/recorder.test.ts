@@ -50,7 +50,7 @@ function difference(scrape: Scrape): number {
 }
 
 describe('series at 0', () => {
-  it('are there for no route before there is one', async () => {
+  it('do not exist for a route that is not registered', async () => {
     const scrape = await createBench().scrape();
     for (const route of ['unmatched', 'other']) {
       expect(scrape.has('lastchunk_saves_total', { route })).toBe(false);
@@ -59,7 +59,7 @@ describe('series at 0', () => {
     }
   });
 
-  it('are there for a route, with every label value, before anything happened', async () => {
+  it('exist for a registered route, with every label value, before any event', async () => {
     const { tell, scrape: read } = createBench();
     tell.onRoute('unmatched');
     const scrape = await read();
@@ -81,7 +81,7 @@ describe('series at 0', () => {
     expect(scrape.sum('lastchunk_saves_total')).toBe(0);
   });
 
-  it('of a route are there from the moment its guard is made', async () => {
+  it('of a route exist as soon as its guard is created', async () => {
     const { tell, scrape } = createBench();
     tell.onRoute('/chat/:id');
     const before = await scrape();
@@ -106,7 +106,7 @@ describe('series at 0', () => {
 });
 
 describe('routes', () => {
-  it('beyond the hundredth are counted as other', async () => {
+  it('beyond the hundredth are counted under "other"', async () => {
     const { tell, scrape } = createBench();
     for (let route = 1; route <= 105; route += 1)
       tell.onStart(aStream({ route: `/route/${route}` }));
@@ -117,7 +117,7 @@ describe('routes', () => {
     expect(seen.sum('lastchunk_streams_active')).toBe(105);
   });
 
-  it('that are empty are unmatched', async () => {
+  it('that are empty are counted under "unmatched"', async () => {
     const { tell, scrape } = createBench();
     tell.onStart(aStream({ route: '' }));
     expect((await scrape()).sum('lastchunk_streams_started_total', { route: 'unmatched' })).toBe(1);
@@ -125,7 +125,7 @@ describe('routes', () => {
 });
 
 describe('streams', () => {
-  it('show their chunks and bytes while they live, and each only once', async () => {
+  it('count their chunks and bytes while they are live, each only once', async () => {
     const { tell, scrape } = createBench();
     const stream = aStream();
     const { route } = stream;
@@ -144,7 +144,7 @@ describe('streams', () => {
     expect(late.sum('lastchunk_streams_active', { route })).toBe(0);
   });
 
-  it('end once, with their outcome, and leave one observation in each distribution', async () => {
+  it('end once, with their outcome, and add one observation to each histogram', async () => {
     const { tell, scrape } = createBench();
     const stream = aStream({ guarded: false });
     tell.onStart(stream);
@@ -165,7 +165,7 @@ describe('streams', () => {
     expect((await scrape()).sum('lastchunk_chunk_gap_seconds_count')).toBe(0);
   });
 
-  it('that outlive their client are counted while they do', async () => {
+  it('that outlive their client are counted until their end', async () => {
     const { tell, scrape } = createBench();
     const stream = aStream();
     tell.onFinishing(stream, true);
@@ -193,7 +193,7 @@ describe('saves', () => {
     expect(difference(seen)).toBe(0);
   });
 
-  it('show when the oldest of them became due, and 0 when none is pending', async () => {
+  it('export when the oldest of them became due, and 0 if none is pending', async () => {
     const { tell, recorder, scrape } = createBench();
     const before = Date.now();
     const [oldest, younger] = [aStream(), aStream()];
@@ -210,7 +210,7 @@ describe('saves', () => {
     expect(recorder.pending()).toEqual({ count: 0, oldestMs: undefined });
   });
 
-  it('that are revised, late, or of a dead process leave the main counter alone', async () => {
+  it('that are revised, late, or of a dead process do not change the main counter', async () => {
     const { tell, scrape } = createBench();
     const stream = aStream();
     tell.onDue(stream);
@@ -230,13 +230,13 @@ describe('saves', () => {
     expect(difference(seen)).toBe(0);
   });
 
-  it('that have a result without having been due show as a difference below 0', async () => {
+  it('with a result that were never due make the difference negative', async () => {
     const { tell, scrape } = createBench();
     tell.onSave(aSave(aStream()));
     expect(difference(await scrape())).toBe(-1);
   });
 
-  it('that have two first results show as a difference below 0', async () => {
+  it('with two first results make the difference negative', async () => {
     const { tell, scrape } = createBench();
     const stream = aStream();
     tell.onDue(stream);
@@ -245,7 +245,7 @@ describe('saves', () => {
     expect(difference(await scrape())).toBe(-1);
   });
 
-  it('stay under the route that they were expected under', async () => {
+  it('are counted under the route under which they were expected', async () => {
     const { tell, scrape } = createBench();
     const stream = aStream({ route: '/due' });
     tell.onDue(stream);
@@ -255,7 +255,7 @@ describe('saves', () => {
     expect(seen.sum('lastchunk_saves_pending', { route: '/due' })).toBe(0);
   });
 
-  it('are consistent in every scrape, also when streams go on while it is collected', async () => {
+  it('are consistent in every scrape, even if streams change while it is collected', async () => {
     const { tell, scrape } = createBench();
     /** Moves all sides in microtasks, which is when a scrape formats what it has collected. */
     const work = async (): Promise<void> => {
@@ -275,7 +275,7 @@ describe('saves', () => {
     expect([...differences]).toEqual([0]);
   });
 
-  it('count an attempt by the error it met, unknown ones together', async () => {
+  it('count an attempt by its error type, unknown types together', async () => {
     const { tell, scrape } = createBench();
     tell.onAttempt(undefined);
     tell.onAttempt('ECONNREFUSED');
@@ -286,7 +286,7 @@ describe('saves', () => {
     }
   });
 
-  it('count unknown text under the format, those of the app together', async () => {
+  it('count unknown text by format, custom formats together', async () => {
     const { tell, scrape } = createBench();
     tell.onMessage(aStream({ format: 'gemini' }), { unknownText: true, cut: true });
     tell.onMessage(aStream({ format: 'fixture-made' }), { unknownText: true, cut: false });
@@ -299,7 +299,7 @@ describe('saves', () => {
 });
 
 describe('sources', () => {
-  it('are asked at the scrape', async () => {
+  it('are read at the scrape', async () => {
     let entries = 1;
     const { scrape } = createBench({
       journal: () => ({ ...JOURNAL, entries }),
@@ -323,7 +323,7 @@ describe('sources', () => {
     expect(seen.sum('lastchunk_build_info', { journal: 'disk' })).toBe(1);
   });
 
-  it('that throw are counted and do not take the scrape with them', async () => {
+  it('that throw are counted, and the scrape continues', async () => {
     const { tell, scrape } = createBench({
       pool: () => {
         throw new Error('the pool is gone');

@@ -15,7 +15,7 @@ function createBench() {
   return { seldom, told, tell };
 }
 
-it('writes the first line of each kind at once, and the next after a minute with the count', () => {
+it('the first line of each kind is written at once, and the next after a minute with the count', () => {
   const { told, tell } = createBench();
   for (let time = 0; time < 1_000; time += 1) tell('a');
   tell('b');
@@ -28,13 +28,13 @@ it('writes the first line of each kind at once, and the next after a minute with
   ]);
 });
 
-it('writes a burst of lines of a kind that may have one', () => {
+it('a burst of lines is written for a kind with a higher limit', () => {
   const { told, tell } = createBench();
   for (let time = 0; time < 6; time += 1) tell('a', 4);
   expect(told).toHaveLength(4);
 });
 
-it('writes the last line that was left out, and its count, when it is asked for what is due', () => {
+it('writeDue() writes the last suppressed line and its count', () => {
   const { seldom, told, tell } = createBench();
   for (let time = 0; time < 5; time += 1) tell('a');
   tell('b');
@@ -47,7 +47,7 @@ it('writes the last line that was left out, and its count, when it is asked for 
   expect(told.slice(2)).toEqual([['a', 3]]);
 });
 
-it('writes everything that was left out when it is flushed', () => {
+it('flush() writes everything that was suppressed', () => {
   const { seldom, told, tell } = createBench();
   for (const kind of ['a', 'a', 'a', 'b', 'b', 'c']) tell(kind);
   seldom.flush();
@@ -58,7 +58,7 @@ it('writes everything that was left out when it is flushed', () => {
   ]);
 });
 
-it('remembers a bounded number of kinds, and forgets those that are over', () => {
+it('a bounded number of kinds is remembered, and kinds without recent lines are dropped', () => {
   const { told, tell } = createBench();
   for (let kind = 0; kind < 1_500; kind += 1) tell(`first ${kind}`);
   expect(told).toHaveLength(1_000);

@@ -87,7 +87,7 @@ describe('the span of a stream', () => {
     });
   });
 
-  it('gives a sampler what it can decide by', () => {
+  it('has the attributes that a sampler needs from its start', () => {
     const seen: unknown[] = [];
     startSdk({
       shouldSample: (...given) => {
@@ -110,7 +110,7 @@ describe('the span of a stream', () => {
     ]);
   });
 
-  it('has everything else at its end, durations in seconds', () => {
+  it('has all other attributes at its end, durations in seconds', () => {
     const { tell } = createBench();
     const stream = aStream({ format: 'anthropic' });
     tell.onStart(stream);
@@ -134,7 +134,7 @@ describe('the span of a stream', () => {
     });
   });
 
-  it('of no route is just a stream', () => {
+  it('without a route is called "stream"', () => {
     const { tell } = createBench();
     const stream = aStream({ route: 'unmatched' });
     tell.onStart(stream);
@@ -142,7 +142,7 @@ describe('the span of a stream', () => {
     expect(ended('stream').attributes).not.toHaveProperty('http.route');
   });
 
-  it('has no events, however many chunks there were', () => {
+  it('has no events, for any number of chunks', () => {
     const { tell } = createBench();
     const stream = aStream();
     tell.onStart(stream);
@@ -166,7 +166,7 @@ describe('the span of a stream', () => {
     ['failed', '_OTHER'],
     ['timed-out', 'timeout'],
     ['truncated', 'truncated'],
-  ] as const)('says what %s was where nothing better is known', (outcome, errorType) => {
+  ] as const)('has a default error type for %s', (outcome, errorType) => {
     const { tell } = createBench();
     const stream = aStream();
     tell.onStart(stream);
@@ -174,7 +174,7 @@ describe('the span of a stream', () => {
     expect(ended('stream /chat/:id').attributes['error.type']).toBe(errorType);
   });
 
-  it('is an error when its message is lost, though the client saw everything', () => {
+  it('is an error if its message is lost, although the client saw everything', () => {
     const { tell } = createBench();
     const stream = aStream();
     tell.onStart(stream);
@@ -185,7 +185,7 @@ describe('the span of a stream', () => {
   });
 });
 
-describe('what an answer says of its model', () => {
+describe('finish reason and token usage', () => {
   const usage = { inputTokens: 9, outputTokens: 2 };
   const names = [
     'gen_ai.response.finish_reasons',
@@ -201,23 +201,23 @@ describe('what an answer says of its model', () => {
     return names.map((name) => attributes[name]);
   }
 
-  it('is in its span where the app asks for it', () => {
+  it('are in the span if the option is set', () => {
     const found = attributesOf({ usage: true }, { finishReason: 'max_tokens', usage });
     expect(found).toEqual([['max_tokens'], 9, 2]);
   });
 
-  it('is not there by default', () => {
+  it('are absent by default', () => {
     const found = attributesOf({}, { finishReason: 'stop', usage });
     expect(found).toEqual([undefined, undefined, undefined]);
   });
 
-  it('has no attribute for what is not said', () => {
+  it('have no attribute if they are unknown', () => {
     const said = { inputTokens: undefined, outputTokens: 0 };
     expect(attributesOf({ usage: true }, { usage: said })).toEqual([undefined, undefined, 0]);
   });
 
   it.each(['a sentence of an answer', 'x'.repeat(65), '', 'stop\n', '<b>'])(
-    'has no reason that is no word: %j',
+    'have no attribute if the reason is not a single word: %j',
     (finishReason) => {
       expect(attributesOf({ usage: true }, { finishReason })[0]).toBeUndefined();
     },
@@ -228,7 +228,7 @@ describe('a guarded handler', () => {
   const child = (name = 'call'): void => trace.getTracer('app').startSpan(name).end();
   const parentOf = (name: string) => ended(name).parentSpanContext?.spanId;
 
-  it('makes spans below that of its stream, before anybody knows of the stream', () => {
+  it('has the span of its stream as the parent of its own spans, before the stream begins', () => {
     const { spans, tell } = createBench();
     const server = serverContext();
     const stream = aStream({ startedAtMs: Date.now() - 5000 });
@@ -251,7 +251,7 @@ describe('a guarded handler', () => {
     expect(ended('stream /chat/:id').startTime[0]).toBe(Math.floor(stream.startedAtMs / 1000));
   });
 
-  it('does not change the trace until its span is read', () => {
+  it('adds no span if the context of its span is never read', () => {
     const { spans } = createBench();
     const stream = aStream();
     spans.handle(stream, () => undefined);
@@ -259,7 +259,7 @@ describe('a guarded handler', () => {
     expect(exporter.getFinishedSpans()).toEqual([]);
   });
 
-  it('has a span of another name where its response was no stream', () => {
+  it('has a span named "handler" if its response was not a stream', () => {
     const { spans } = createBench();
     const stream = { ...aStream(), route: 'unmatched' };
     spans.handle(stream, child);
@@ -272,7 +272,7 @@ describe('a guarded handler', () => {
     expect(span.attributes).not.toHaveProperty('lastchunk.outcome');
   });
 
-  it('is told its route when it begins to stream', () => {
+  it('has its route in the span once its stream begins', () => {
     const { spans, tell } = createBench();
     const stream = { ...aStream(), route: 'unmatched' };
     spans.handle(stream, child);
@@ -294,7 +294,7 @@ describe('a guarded handler', () => {
     ]);
   });
 
-  it('runs in the context it was called in where there is no SDK', () => {
+  it('without an SDK runs in the context of its caller', () => {
     trace.disable();
     const { spans } = createBench();
     const before = context.active();
@@ -334,7 +334,7 @@ describe('the span of a save', () => {
     },
   );
 
-  it('is the parent of what the store call traces, retries included', async () => {
+  it('is the parent of the spans of the store call, retries included', async () => {
     const { spans, tell } = createBench();
     const stream = aStream();
     tell.onStart(stream);
@@ -354,7 +354,7 @@ describe('the span of a save', () => {
     ]);
   });
 
-  it('is a second one when the stream is saved again', async () => {
+  it('is a new one if the stream is saved again', async () => {
     const { spans, tell } = createBench();
     const stream = aStream();
     tell.onStart(stream);
@@ -369,7 +369,7 @@ describe('the span of a save', () => {
     expect(saves[2]?.duration[0]).toBeGreaterThanOrEqual(3);
   });
 
-  it('that ended as missing is not written again by a late result', () => {
+  it('that ended as missing is not changed by a late result', () => {
     const { tell } = createBench();
     const stream = aStream();
     const warnings: string[] = [];
@@ -397,7 +397,7 @@ describe('the span of a replay', () => {
     traceparent,
   });
 
-  it('is a root with links to its streams, and the parent of the query', async () => {
+  it('is a root with links to its streams, and the parent of the query span', async () => {
     const { spans } = createBench();
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     const server = serverContext();
@@ -414,7 +414,7 @@ describe('the span of a replay', () => {
     expect(ended('INSERT').parentSpanContext?.spanId).toBe(replay.spanContext().spanId);
   });
 
-  it('is an error when the batch failed, and lets the error through', async () => {
+  it('is an error if the batch failed, and the error is passed on', async () => {
     const { spans } = createBench();
     const error = Object.assign(new Error('what a user wrote'), { code: '57P01' });
     const work = spans.aroundReplay([about(null)], () => Promise.reject(error));
@@ -426,7 +426,7 @@ describe('the span of a replay', () => {
   });
 });
 
-describe('the identity of a stream', () => {
+describe('the trace context of a stream', () => {
   it('is that of its span, also after its end', () => {
     const { spans, tell } = createBench();
     const stream = aStream();
@@ -439,7 +439,7 @@ describe('the identity of a stream', () => {
     expect(spans.sampledTraceIdOf(stream)).toBe(traceId);
   });
 
-  it('of a trace that is sampled out is known, but no exemplar', () => {
+  it('of a trace that is not sampled is known, but gives no exemplar', () => {
     startSdk(new ParentBasedSampler({ root: new AlwaysOffSampler() }));
     const { spans, tell } = createBench();
     const stream = aStream();
@@ -453,7 +453,7 @@ describe('the identity of a stream', () => {
   });
 });
 
-describe('without a working SDK', () => {
+describe('with an SDK that is missing, late or shut down', () => {
   const live = async (): Promise<void> => {
     const { spans, tell } = createBench();
     const stream = aStream();
@@ -466,7 +466,7 @@ describe('without a working SDK', () => {
     expect(spans.sampledTraceIdOf(stream)).toBeUndefined();
   };
 
-  it('nothing happens', async () => {
+  it('without an SDK no span is made, and nothing fails', async () => {
     trace.disable();
     await live();
     const { spans, tell } = createBench();
@@ -476,7 +476,7 @@ describe('without a working SDK', () => {
     expect(spans.traceIdOf(stream)).toBeNull();
   });
 
-  it('nothing happens to a stream that was never told about', () => {
+  it('events of a stream that was never started are ignored', () => {
     const { spans, tell } = createBench();
     const stream = aStream();
     tell.onDue(stream);
@@ -487,7 +487,7 @@ describe('without a working SDK', () => {
     expect(exporter.getFinishedSpans()).toEqual([]);
   });
 
-  it('an SDK that starts later traces the streams that start after it', () => {
+  it('an SDK that starts late traces the streams that start after it', () => {
     trace.disable();
     const { tell } = createBench();
     startSdk();
@@ -497,7 +497,7 @@ describe('without a working SDK', () => {
     expect(ended('stream /chat/:id').attributes['lastchunk.outcome']).toBe('completed');
   });
 
-  it('an SDK that is shut down is no trouble', async () => {
+  it('an SDK that is shut down makes no span, and nothing fails', async () => {
     await provider.shutdown();
     const { tell } = createBench();
     const stream = aStream();
@@ -511,7 +511,7 @@ describe('without a working SDK', () => {
 
 describe('the span of a recovery', () => {
   it.each(['saved', 'refused'] as const)(
-    'says that a message was %s, linked to its stream',
+    'has the result that a message was %s, and a link to its stream',
     (result) => {
       const { tell } = createBench();
       const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
@@ -527,7 +527,7 @@ describe('the span of a recovery', () => {
   );
 });
 
-describe('work in the background', () => {
+describe('background work', () => {
   const inside = (): unknown => {
     const span = trace.getTracer('pg').startSpan('pg.query');
     span.end();
@@ -545,7 +545,7 @@ describe('work in the background', () => {
     expect(ended('pg.query').parentSpanContext?.spanId).toBe(ended('replay').spanContext().spanId);
   });
 
-  it('has none where the replay is not sampled, whatever becomes of roots', async () => {
+  it('has no spans below a replay that is not sampled', async () => {
     startSdk({
       shouldSample: (_context, _traceId, name) => ({ decision: name === 'replay' ? 0 : 2 }),
       toString: () => 'all but replays',
@@ -555,7 +555,7 @@ describe('work in the background', () => {
   });
 });
 
-it('a server span that has ended is left alone, without a warning of the SDK', () => {
+it('a server span that has ended is not changed, so that the SDK does not warn', () => {
   const warnings: unknown[] = [];
   const warn = (...args: unknown[]): void => void warnings.push(args);
   const none = (): void => undefined;
@@ -577,7 +577,7 @@ it('a server span that has ended is left alone, without a warning of the SDK', (
 });
 
 it.each([true, false])(
-  'the conversation is in the span only if asked for: %s',
+  'the conversation id is in the span only if the option is set: %s',
   (conversationId) => {
     const spans = new StreamSpans({ conversationId });
     const stream = aStream({ conversationId: 'c1' });

@@ -16,12 +16,12 @@ describe('traceparent', () => {
     });
   });
 
-  it('of no trace is not written', () => {
+  it('is undefined without a trace', () => {
     const nothing = { traceId: '0'.repeat(32), spanId: '0'.repeat(16), traceFlags: 0 };
     expect(traceparentFrom(nothing)).toBeUndefined();
   });
 
-  it('of a later version is read up to what is known', () => {
+  it('of a later version is read as far as its fields are known', () => {
     expect(parseTraceparent(`01-${TRACE}-${SPAN}-00-more`)).toMatchObject({ traceId: TRACE });
   });
 
@@ -33,7 +33,7 @@ describe('traceparent', () => {
     `00-${TRACE.toUpperCase()}-${SPAN}-01`,
     `00-${'0'.repeat(32)}-${SPAN}-01`,
     `00-${TRACE}-${SPAN}-01x`,
-  ])('%s is none', (text) => {
+  ])('%s is invalid', (text) => {
     expect(parseTraceparent(text)).toBeUndefined();
   });
 });
