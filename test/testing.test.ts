@@ -8,7 +8,7 @@ import { aMessage } from './postgres/messages.ts';
 import { serve } from './support/test-server.ts';
 
 describe('memoryStore()', () => {
-  it('keeps the best version of a message, in the order in which they came', async () => {
+  it('keeps the best version of each message, in the order of their first saves', async () => {
     const store = memoryStore();
     const first = { id: 'a', streamId: 's' };
     await store.save([aMessage({ ...first, text: 'part', complete: false })]);
@@ -21,7 +21,7 @@ describe('memoryStore()', () => {
     ]);
   });
 
-  it('keeps two streams with one id apart', async () => {
+  it('keeps two streams with the same message id as two messages', async () => {
     const store = memoryStore();
     await store.save([aMessage({ id: 'a', streamId: 's', text: 'one' })]);
     await store.save([aMessage({ id: 'a', streamId: 't', text: 'two' })]);
@@ -31,7 +31,7 @@ describe('memoryStore()', () => {
     ]);
   });
 
-  it('gives one conversation, fails as it is told, and is put right by clear()', async () => {
+  it('returns the messages of one conversation, rejects after failWith(), and works again after clear()', async () => {
     const store = memoryStore();
     await store.save([aMessage({ conversationId: 'c' }), aMessage({ conversationId: 'd' })]);
     expect(store.of('c')).toHaveLength(1);
@@ -42,7 +42,7 @@ describe('memoryStore()', () => {
     expect(store.messages).toHaveLength(1);
   });
 
-  it('gives an instance no journal, and its messages are there once the response is over', async () => {
+  it('implies that there is no journal, and has the message once the response is over', async () => {
     vi.spyOn(console, 'error').mockImplementation(() => {});
     onTestFinished(() => void vi.restoreAllMocks());
     const store = memoryStore();

@@ -38,7 +38,7 @@ const ENDINGS: ReadonlyArray<readonly [Outcome, Options, Act]> = [
 ];
 
 describe("the policy 'discard'", () => {
-  it.each(ENDINGS)('keeps nothing of what is %s', async (outcome, options, act) => {
+  it.each(ENDINGS)('stores nothing of a stream that is %s', async (outcome, options, act) => {
     const { instance, httpClient } = await open(
       { ...options, policy: { [outcome]: 'discard' } },
       act,
@@ -51,7 +51,7 @@ describe("the policy 'discard'", () => {
     expect(instance.recorded.holds).toEqual([]);
   });
 
-  it.each(ENDINGS)('is not the default: %s is kept', async (outcome, options, act) => {
+  it.each(ENDINGS)('is not the default: a stream that is %s is stored', async (outcome, options, act) => {
     const { instance, httpClient } = await open(options, act);
     expect(await instance.recorded.ended()).toMatchObject({ outcome, save: 'saved' });
     await httpClient.over();
@@ -75,7 +75,7 @@ describe('an error frame', () => {
     [family('Ollama'), line({ error: 'out of memory' })],
   ];
 
-  it.each(FRAMES)('of $name makes the stream a failure of the upstream', async (known, frame) => {
+  it.each(FRAMES)('of $name gives the outcome failed by the upstream', async (known, frame) => {
     const { instance, httpClient } = await open({}, (_, res) => {
       res.setHeader('content-type', known.contentType);
       res.write(known.delta('hello'));
@@ -88,7 +88,7 @@ describe('an error frame', () => {
     expect(instance.recorded.saves).toHaveLength(1);
   });
 
-  it.each(FRAMES)('of $name is not undone by a finish marker after it', async (known, frame) => {
+  it.each(FRAMES)('of $name is not undone by a later finish marker', async (known, frame) => {
     const { instance } = await open({}, (_, res) => {
       res.setHeader('content-type', known.contentType);
       res.write(known.delta('hello') + frame);
@@ -159,9 +159,9 @@ describe('a handler that fails after its client has left, under finish', () => {
   });
 });
 
-describe('a client that leaves in its own request body', () => {
+describe('a client that leaves while it sends its request body', () => {
   it.each(['finish', 'keep'] as const)(
-    'leaves nobody reading it for ever, under %s',
+    'does not leave a handler reading the body for ever, under %s',
     async (disconnected) => {
       const instance = createInMemoryInstance();
       let outcome: string | undefined;

@@ -5,13 +5,13 @@ import { expect, it } from 'vitest';
 import { PHASES } from '../../src/stream/lifecycle/phases.ts';
 import { ROOT } from '../support/imports.ts';
 
-it('names the phases of a stream, each once and in their order', async () => {
+it('src/stream/README.md names the phases of a stream, each once and in their order', async () => {
   const section = await sectionOf('Phases of a stream');
   const named = [...section.matchAll(/^\| `([\w-]+)`/gm)].map(([, name]) => name);
   expect(named).toEqual(Object.keys(PHASES));
 });
 
-it('names for each rule of the write-ahead a test that exists', async () => {
+it('src/stream/README.md names an existing test for each rule of the write-ahead', async () => {
   const rules = (await sectionOf('Rules of the write-ahead')).split(/^\d\. /m).slice(1);
   expect(rules).toHaveLength(6);
   for (const rule of rules) {

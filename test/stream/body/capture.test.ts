@@ -90,7 +90,7 @@ const SHAPES: ReadonlyArray<readonly [name: string, act: Act]> = [
   ],
 ];
 
-describe('the text that is kept', () => {
+describe('the captured text', () => {
   it.each(SHAPES)('is what the client read: %s', async (_, act) => {
     const { reply, row } = await serveOnce({}, (req, res) => {
       res.setHeader('content-type', 'text/plain; charset=utf-8');
@@ -111,7 +111,7 @@ describe('the text that is kept', () => {
     expect(row).toMatchObject({ text: EMOJI, complete: true, outcome: 'completed', revision: 0 });
   });
 
-  it('is read through an encoding that the handler applied itself', async () => {
+  it('is decoded if the handler itself encoded the body', async () => {
     const { row } = await serveOnce({}, (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.setHeader('content-encoding', 'gzip');
@@ -122,7 +122,7 @@ describe('the text that is kept', () => {
     expect(row).toMatchObject({ text: EMOJI, complete: true });
   });
 
-  it('is cut at maxBytes, and the row and a counter say so', async () => {
+  it('is cut at maxBytes, which the row and a counter show', async () => {
     const whole = 'abcdefgh'.repeat(200);
     const { row, reply, recorded } = await serveOnce({ maxBytes: 1024 }, (_, res) => {
       res.setHeader('content-type', 'text/plain');
@@ -140,7 +140,7 @@ describe('the text that is kept', () => {
 it.each([
   ['in quotes', [chatChunk({ content: ' "quoted"' })], ' "quoted"'],
   ['in halves', halves(chatChunk({ content: LONG })), LONG],
-])('a frame %s stands between those that look alike', async (_name, pieces, said) => {
+])('a frame %s among similar frames is read correctly', async (_name, pieces, said) => {
   const plain = Array.from({ length: 6 }, (_, index) => ` word${index}`);
   const { row } = await serveOnce({}, (_, res) => {
     res.setHeader('content-type', 'text/event-stream');
@@ -153,7 +153,7 @@ it.each([
   expect(row).toMatchObject({ text, complete: true });
 });
 
-it('a frame that is cut says only what is left of it, however much it looks like the others', async () => {
+it('a frame that is cut adds only its remaining text, even if it resembles the others', async () => {
   // Every cut from before the text of a frame to behind it.
   const frames = Array.from({ length: 20 }, (_, index) => chatChunk({ content: ` word${index}` }));
   const size = Buffer.byteLength(frames[10] ?? '');
@@ -169,8 +169,8 @@ it('a frame that is cut says only what is left of it, however much it looks like
   }
 });
 
-describe('a payload that nobody knows', () => {
-  it('is kept with its events, counted, and never called empty', async () => {
+describe('a payload of unknown content', () => {
+  it('is kept with its events, counted, and never treated as empty', async () => {
     const strange = { kind: 'fragment', v2: { body: ['hello'] } };
     const { row, recorded } = await serveOnce({}, (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
@@ -192,8 +192,8 @@ describe('a payload that nobody knows', () => {
   });
 });
 
-describe('events', () => {
-  it('are not kept when the text is the whole answer', async () => {
+describe('events of a message', () => {
+  it('are not kept if the text is the whole answer', async () => {
     const { row } = await serveOnce({}, (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.end(chatChunk({ content: 'a' }) + chatChunk({}, 'stop'));
@@ -201,7 +201,7 @@ describe('events', () => {
     expect(row.events).toBeNull();
   });
 
-  it('are kept with the option, and with tool calls', async () => {
+  it('are kept if the option is set, or if there are tool calls', async () => {
     const call = { tool_calls: [{ index: 0, id: 'c', function: { name: 'f', arguments: '{"a' } }] };
     const asked = await serveOnce({ events: true }, (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
@@ -233,7 +233,7 @@ async function serveOnce(options: GuardOptions, act: Act) {
   return { reply, row: instance.store.row, recorded: instance.recorded };
 }
 
-describe('what a capture counts', () => {
+describe('the size that a capture counts', () => {
   const capture = (charset: string, maxBytes = 1024) => {
     const live = new LiveBytes({ maxBytes: 1e9, streams: new Map(), onCut: () => undefined });
     return { live, kept: new Capture({ maxBytes, encoded: false, strict: false, charset, live }) };
@@ -245,7 +245,7 @@ describe('what a capture counts', () => {
     ['with half a character at its end', '', Buffer.from('漢'.repeat(10)).subarray(0, 29), 27],
     ['that is cut', '', 'x'.repeat(2_000), 1_024],
     ['that is cut within a character', '', '漢'.repeat(400), 1_023],
-  ])('is what it keeps: a write %s', (...[, charset, chunk, bytes]) => {
+  ])('is the size that it keeps: of a write %s', (...[, charset, chunk, bytes]) => {
     const { live, kept } = capture(charset);
     kept.take(chunk, undefined);
     expect(kept.pieces.join('')).not.toBe('');
@@ -256,7 +256,7 @@ describe('what a capture counts', () => {
     expect(live.bytes).toBe(0);
   });
 
-  it('is held to its bound, whatever the charset', () => {
+  it('stays within maxBytes, with any charset', () => {
     const { kept } = capture('iso-8859-1');
     for (let count = 0; count < 20; count += 1) kept.take(Buffer.alloc(100, 0xe9), undefined);
     expect(kept.pieces.join('')).toBe('é'.repeat(512));

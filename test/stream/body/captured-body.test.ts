@@ -54,8 +54,8 @@ const opened: OpenedStream = {
   traceparent: null,
 };
 
-describe('a large body', () => {
-  it('is read at once only after it was read in slices', async () => {
+describe('a large captured body', () => {
+  it('is available at once only after it was read in slices', async () => {
     const body = bodyOf([LARGE]);
     expect(body.readAtOnce()).toBeUndefined();
     expect(body.read()).toMatchObject({ text: '' });
@@ -80,7 +80,7 @@ describe('a large body', () => {
     expect(turns).toBeGreaterThan(3);
   });
 
-  it('is read on with what comes while it is read', async () => {
+  it('includes the chunks that come while it is read', async () => {
     const pieces = [LARGE];
     const body = bodyOf(pieces);
     const reading = body.readInSlices();
@@ -94,7 +94,7 @@ describe('a large body', () => {
     expect(body.read()).toMatchObject({ text: `${'word '.repeat(20_000)}more`, finished: false });
   });
 
-  it('of many small pieces is read at once as far as it is small', () => {
+  it('of many small pieces is read at once as long as each part is small', () => {
     // However busy the machine is.
     const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
     const pieces: Piece[] = [];
@@ -107,7 +107,7 @@ describe('a large body', () => {
   });
 });
 
-describe('a slice', () => {
+describe('a slice of a body', () => {
   afterEach(() => vi.restoreAllMocks());
 
   /** Reads a body by a clock that goes on by `stepMs` at each look, and counts the frames between two looks. */
@@ -149,7 +149,7 @@ describe('a slice', () => {
     ['pieces of 64 KiB', SMALL.match(/[^]{1,65536}/g) ?? [], ''],
     ['frames of no JSON', ['data:{"}\n\n'.repeat(100_000)], ''],
     ['an encoded body', [gzipSync(SMALL)], 'gzip'],
-  ])('of %s has few frames between two looks at the clock', async (_name, pieces, coding) => {
+  ])('of %s has few frames between two checks of the clock', async (_name, pieces, coding) => {
     const { mostFrames, frames } = await readByClock(pieces, 0, coding);
     expect(frames).toBe(100_000);
     expect(mostFrames).toBeLessThanOrEqual(1_024 / 8);
@@ -160,7 +160,7 @@ describe('a slice', () => {
     ['frames of no JSON', 'data:{"}\n\ndata:{"a":x}\n\n'],
     ['long frames', chatChunk({ content: 'word '.repeat(1_000) })],
     ['CRLF frames', DELTA.replaceAll('\n', '\r\n')],
-  ])('of %s says the same wherever it ends', async (_name, frame) => {
+  ])('of %s gives the same reading wherever it ends', async (_name, frame) => {
     const text = frame.repeat(Math.ceil(300_000 / frame.length));
     const whole = (await readByClock([text], 0)).reading;
     expect((await readByClock([text], 2)).reading).toEqual(whole);
@@ -181,7 +181,7 @@ describe('a small body that takes longer than a slice', () => {
     ['in one piece', [FRAMES.join('')]],
     ['in many', FRAMES],
     ['in pieces cut anywhere', FRAMES.join('').match(/[^]{1,5000}/g) ?? []],
-  ])('is begun at once and read on in slices, %s', async (_name, pieces) => {
+  ])('is begun at once and completed in slices, %s', async (_name, pieces) => {
     const reader = new BodyReader('auto', 'text/event-stream');
     reader.feed(pieces.join(''));
     const expected = reader.result();
@@ -208,7 +208,7 @@ describe('a small body that takes longer than a slice', () => {
   });
 });
 
-describe('payloads that are asked for', () => {
+describe('events that the option keeps', () => {
   afterEach(() => vi.restoreAllMocks());
 
   it('are parsed in slices too', async () => {
@@ -240,7 +240,7 @@ describe('an encoded body', () => {
     expect(large.read()).toMatchObject({ text: 'word '.repeat(20_000) });
   });
 
-  it('that nobody can decode is kept as it is', async () => {
+  it('that cannot be decoded is kept as it is', async () => {
     const bytes = Buffer.from([0x80, 0xff, 0x9c, 0xba]);
     const body = bodyOf([bytes], { contentEncoding: 'compress' });
     const content = contentOf(await body.readInSlices(), opened);
@@ -256,7 +256,7 @@ it.each([
   ['an encoded one', [gzipSync(LARGE)], 'gzip'],
   ['one whose coding came late', [gzipSync(DELTA)], ''],
   ['one of nobody', [sse({ reply: ['hm'] })], ''],
-])('%s says the same when it is recovered', async (_name, pieces, contentEncoding) => {
+])('%s reads the same live and recovered', async (_name, pieces, contentEncoding) => {
   const body = bodyOf(pieces, { contentEncoding });
   const live = contentOf(await body.readInSlices(), opened);
   const journaled = contentEncoding || 'identity';
@@ -264,7 +264,7 @@ it.each([
   expect(recovered).toEqual({ ...live, droppedBytes: body.dropped });
 });
 
-it('keeps the events of a message whose text is nothing', () => {
+it('a message without text keeps its events', () => {
   const start = sse({ type: 'start', id: 'x' }).repeat(40);
   expect(contentOf(bodyOf([start]).read(), opened)).toMatchObject({
     text: '',
@@ -273,7 +273,7 @@ it('keeps the events of a message whose text is nothing', () => {
   });
 });
 
-describe('a format that throws where it is only looked at', () => {
+describe('a format that throws when it is inspected', () => {
   const broken = {
     name: 'own',
     get framing(): 'sse' {
@@ -297,7 +297,7 @@ describe('a format that throws where it is only looked at', () => {
     expect(errors).toEqual([new Error('boom')]);
   });
 
-  it('does so in slices too', async () => {
+  it('is reported once, and its body is kept as text, in slices too', async () => {
     const errors: unknown[] = [];
     const body = bodyOf([LARGE], { format: broken, onFormatError: (error) => errors.push(error) });
     expect(await body.readInSlices()).toMatchObject({ text: LARGE });

@@ -41,7 +41,7 @@ const ended =
   };
 
 describe('a body that was cut', () => {
-  it('by maxBytes behind heartbeats is a row, and not whole', async () => {
+  it('by maxBytes, with only heartbeats kept, is saved and not complete', async () => {
     const act = ended(sse('', PINGS, chatChunk({ content: 'It is 42' }), chatChunk({}, 'stop')));
     const { recorded, row } = await answered(act, { maxBytes: 1024 });
     expect(await recorded.ended()).toMatchObject({ save: 'saved' });
@@ -55,7 +55,7 @@ describe('a body that was cut', () => {
     ['behind its head', 10],
     ['in its first block', 24],
   ])(
-    'by a client that left before its coding said anything is kept as bytes: %s',
+    'by a client that left before its coding gave any text is kept as bytes: %s',
     async (...[, length]) => {
       const bytes = ZIPPED.subarray(0, length);
       const { recorded, row, client } = await answered(sse('gzip', bytes));
@@ -67,7 +67,7 @@ describe('a body that was cut', () => {
     },
   );
 
-  it('by an upstream that died in a character is a row', async () => {
+  it('by an upstream that died within a character is saved', async () => {
     const act: Act = (res) => {
       res.setHeader('content-type', 'text/plain');
       res.write(Buffer.from('漢').subarray(0, 2));
@@ -79,7 +79,7 @@ describe('a body that was cut', () => {
   });
 });
 
-describe('a body that is whole and says nothing', () => {
+describe('a whole body without content', () => {
   it.each([
     ['heartbeats', sse('', PINGS)],
     ['a coding of nothing', sse('gzip', gzipSync(''))],

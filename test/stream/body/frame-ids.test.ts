@@ -27,7 +27,7 @@ function eventsOf(body: Buffer): { id: string | undefined; data: string }[] {
 }
 
 describe('the ids of frames', () => {
-  it('are the offsets behind them in what is sent, ids included', () => {
+  it('are the offsets of their ends in the sent body, ids included', () => {
     const body = written(['data: one\n\ndata: twö\n\n']);
     const first = 'data: one\nid: 18\n\n';
     expect(body.toString()).toBe(`${first}data: twö\nid: 37\n\n`);
@@ -47,7 +47,7 @@ describe('the ids of frames', () => {
     expect(written(pieces).toString()).toBe(sent);
   });
 
-  it('count themselves, also where they grow by a digit', () => {
+  it('include their own length, even where it grows by a digit', () => {
     const body = written(['data: 12345\n\n'.repeat(60)]);
     const ends = eventsOf(body).map(({ id }) => Number(id));
     expect(ends).toHaveLength(60);
@@ -55,7 +55,7 @@ describe('the ids of frames', () => {
     expect(ends.at(-1)).toBe(body.length);
   });
 
-  it('are the same however the body is cut, but for a CRLF that is cut at its end', () => {
+  it('are the same wherever the body is cut, except for a CRLF that is cut at its end', () => {
     const text =
       'data: one\n\n: ping\n\nid: 4\ndata: x\n\nevent: ä\ndata: tw\u{1F600}\ndata: o\n\n';
     const whole = written([text]);
@@ -69,7 +69,7 @@ describe('the ids of frames', () => {
     );
   });
 
-  it('name a place in front of the rest of a CRLF that comes later', () => {
+  it('are the offset before the rest of a CRLF that comes later', () => {
     const body = written(['data: 1\r\n\r', '\ndata: 2\r', '\n\r\n']);
     expect(body.toString()).toBe('data: 1\r\nid: 18\r\n\r\ndata: 2\r\nid: 38\r\n\r\n');
     const rest = body.subarray(18);
@@ -77,12 +77,12 @@ describe('the ids of frames', () => {
     expect(body).toHaveLength(38);
   });
 
-  it.each(['latin1', 'base64', 'hex'] as const)('are given to text in %s', (encoding) => {
+  it.each(['latin1', 'base64', 'hex'] as const)('are added to text in %s', (encoding) => {
     const bytes = Buffer.from('data: one\n\n');
     expect(written([bytes.toString(encoding)], encoding).toString()).toBe('data: one\nid: 18\n\n');
   });
 
-  it('leave a handler’s buffer as it is', () => {
+  it('do not change the buffer of the handler', () => {
     const chunk = Buffer.from('data: one\n\n');
     written([chunk]);
     expect(chunk.toString()).toBe('data: one\n\n');
@@ -108,7 +108,7 @@ describe('a stream whose frames get no ids', () => {
     ['encodes the body', { contentEncoding: 'gzip' }],
     ['Content-Length', { contentLength: 10 }],
     ['UTF-8', { charset: 'iso-8859-1' }],
-  ])('is one with: %s, which is said once', (word, given) => {
+  ])('is one with: %s, which is logged once', (word, given) => {
     const told: string[] = [];
     const environment = { warnOnce: (_key: string, message: string) => void told.push(message) };
     const ids = frameIdsFor(guardSettings({ ids: true }), environment, { ...head, ...given });
@@ -117,7 +117,7 @@ describe('a stream whose frames get no ids', () => {
     expect(told[0]).toContain(word);
   });
 
-  it('is one that something behind the guard compresses', () => {
+  it('is one that a middleware behind the guard compresses', () => {
     const told: string[] = [];
     const ids = new FrameIds((_key, message) => void told.push(message));
     const gzip = Buffer.from([0x1f, 0x8b, 8, 0, 10, 10, 10, 10]);

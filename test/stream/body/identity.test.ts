@@ -35,7 +35,7 @@ const whole: Handler = (res) => {
 };
 
 describe('message()', () => {
-  it('is asked again at the end if it named no conversation', async () => {
+  it('is called again at the end if it named no conversation', async () => {
     let asked = 0;
     const message = () => {
       asked += 1;
@@ -50,7 +50,7 @@ describe('message()', () => {
     expect(store.row.metadata).toMatchObject({ from: 'second' });
   });
 
-  it('asked again, takes back nothing that identify() said', async () => {
+  it('called again, overrides nothing that identify() has set', async () => {
     let asked = 0;
     const message = () => {
       asked += 1;
@@ -67,7 +67,7 @@ describe('message()', () => {
     expect(store.row.metadata).toMatchObject({ from: 'hand' });
   });
 
-  it('asked again, takes back what identify() did not say', async () => {
+  it('called again, overrides what identify() did not set', async () => {
     let asked = 0;
     const message = () => {
       asked += 1;
@@ -81,7 +81,7 @@ describe('message()', () => {
     expect(store.row.metadata).toMatchObject({ from: 'hand' });
   });
 
-  it('is asked again at the end if it threw', async () => {
+  it('is called again at the end if it threw', async () => {
     let asked = 0;
     const message = () => {
       asked += 1;
@@ -93,7 +93,7 @@ describe('message()', () => {
     expect(store.row.conversationId).toBe('c');
   });
 
-  it('is counted once if it names none at the end either', async () => {
+  it('is counted once if it names no conversation at the end either', async () => {
     let asked = 0;
     const message = () => {
       asked += 1;
@@ -107,7 +107,7 @@ describe('message()', () => {
     expect(store.row.conversationId).toBeNull();
   });
 
-  it('is asked once if it named one, also of a stream that goes on', async () => {
+  it('is called once if it named a conversation, even if the stream goes on after its end', async () => {
     let asked = 0;
     const message = () => {
       asked += 1;
@@ -146,7 +146,7 @@ describe('identify()', () => {
     expect(store.row.metadata).toMatchObject({ a: 1 });
   });
 
-  it('keeps the fields that it does not name', async () => {
+  it('keeps the fields that it does not set', async () => {
     const message = () => ({ conversationId: 'c', role: 'model', metadata: { a: 1 } });
     const { store } = await answer({ message }, (res, handle) => {
       handle.identify({ role: 'bot' });
@@ -168,7 +168,7 @@ describe('identify()', () => {
   );
 });
 
-describe('a name that a client has chosen', () => {
+describe('an id that a client has chosen', () => {
   it.each([
     ['too long', 'x'.repeat(2_000)],
     ['too long in bytes', '漢'.repeat(600)],
@@ -192,7 +192,7 @@ describe('a name that a client has chosen', () => {
     expect(seen).toEqual([id, id]);
   });
 
-  it('is kept whole in the metadata when it was cut', async () => {
+  it('is kept in full in the metadata if it was cut', async () => {
     const long = 'y'.repeat(600);
     const message = () => ({ id: long, conversationId: long, role: long });
     const { store } = await answer({ message }, whole);
@@ -204,7 +204,7 @@ describe('a name that a client has chosen', () => {
     });
   });
 
-  it('is cut the same where identify() gives it, and its note goes with it', async () => {
+  it('is cut in the same way by identify(), and the note is replaced with it', async () => {
     const long = 'y'.repeat(600);
     const notes: unknown[] = [];
     const message = () => ({ conversationId: long });
@@ -223,7 +223,7 @@ describe('a name that a client has chosen', () => {
 describe('metadata.lastchunk', () => {
   const forged = { finishReason: 'length', requestedId: 'x' };
 
-  it('is ours: what somebody else put there is kept as given', async () => {
+  it('is reserved: what the app puts there is kept under `given`', async () => {
     const message = () => ({ conversationId: 'c', metadata: { model: 'm', lastchunk: forged } });
     const { store } = await answer({ message }, whole);
     expect(store.row.metadata).toEqual({
@@ -232,7 +232,7 @@ describe('metadata.lastchunk', () => {
     });
   });
 
-  it('is ours also where identify() gives it and no finish reason is found', async () => {
+  it('is reserved for identify() too, even without a finish reason', async () => {
     const { store } = await answer({ format: 'text' }, (res, handle) => {
       handle.identify({ metadata: { lastchunk: forged } });
       res.setHeader('content-type', 'text/plain');

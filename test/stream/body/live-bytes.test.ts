@@ -63,7 +63,7 @@ const plain =
 const end: Write = (res) => res.end('the end');
 
 describe('with a journal', () => {
-  it('a body beyond the bound leaves memory, and its message is whole', async () => {
+  it('a body beyond the memory limit leaves memory, and its message is whole', async () => {
     const { instance, go, ask, row } = await serveBounded({ journal: true });
     const pieces = Array.from({ length: 48 }, (_, index) => `${index} é漢👩‍🚀 `.repeat(4_000));
     const client = await ask('large', plain(...pieces), end);
@@ -77,7 +77,7 @@ describe('with a journal', () => {
     expect(instance.recorded.internalErrors).toEqual([]);
   });
 
-  it('many small ones leave memory as well, the largest first', async () => {
+  it('many small bodies leave memory as well, the largest first', async () => {
     const { instance, go, ask, row } = await serveBounded({ journal: true });
     const names = Array.from({ length: 30 }, (_, index) => `n${index}`);
     const clients = await Promise.all(
@@ -93,7 +93,7 @@ describe('with a journal', () => {
     }
   });
 
-  it('frames that were on disk only are read as frames', async () => {
+  it('frames that were only on disk are read as frames', async () => {
     const { instance, go, ask, row } = await serveBounded({ journal: true });
     const words = Array.from({ length: 12_000 }, (_, index) => `word ${index} `);
     const client = await ask(
@@ -119,7 +119,7 @@ describe('with a journal', () => {
     });
   });
 
-  it('an encoded body is decoded from both of its parts', async () => {
+  it('an encoded body is decoded from its parts on disk and in memory', async () => {
     const { instance, go, ask, row } = await serveBounded({ journal: true });
     const text = randomBytes(2 * MIB).toString('base64');
     const bytes = gzipSync(text);
@@ -161,7 +161,7 @@ describe('with a journal', () => {
     expect(instance.recorded.facts).toEqual([{ unknownText: false, cut: true }]);
   });
 
-  it('a held end waits for a slow disk no longer than for the store', async () => {
+  it('a held end waits for a slow disk only until confirmTimeoutMs', async () => {
     const options = { confirmTimeoutMs: 200 };
     const { instance, go, ask, row } = await serveBounded({ journal: true }, options);
     const disk = createGate();
@@ -186,7 +186,7 @@ describe('with a journal', () => {
     expect(row('slow')).toMatchObject({ text: `${pieces.join('')}the end`, complete: true });
   });
 
-  it('a stream that goes on after its end is read on from memory', async () => {
+  it('a stream that goes on after its end is continued in memory', async () => {
     const { instance, go, ask, row } = await serveBounded({ journal: true });
     const word = chatChunk({ content: 'word '.repeat(10_000) });
     const client = await ask(
@@ -211,7 +211,7 @@ describe('with a journal', () => {
 });
 
 describe('without a journal', () => {
-  it('the largest are cut, counted and told, and the small ones stay whole', async () => {
+  it('the largest bodies are cut, counted and reported, and the small ones stay whole', async () => {
     const { instance, go, ask, row } = await serveBounded({ journal: false });
     const large = 'x'.repeat(100_000);
     const clients = [
@@ -241,7 +241,7 @@ describe('without a journal', () => {
     expect(instance.logbook.errors().join()).toContain('the largest are cut');
   });
 
-  it('one large write is cut within, on a whole character', async () => {
+  it('one large write is cut within itself, after a whole character', async () => {
     const { instance, go, ask, row } = await serveBounded({ journal: false });
     const client = await ask('one', plain('漢'.repeat(600_000)), end);
     expect(instance.keep.health().capture?.bytes).toBeLessThanOrEqual(MIB);
@@ -256,7 +256,7 @@ describe('a handler that writes one character at a time', () => {
   it.each([
     ['characters', (text: string) => Array.from(text)],
     ['bytes', (text: string) => [...Buffer.from(text)].map((byte) => Buffer.from([byte]))],
-  ])('has its pieces joined in memory, and no character is lost: %s', async (_, split) => {
+  ])('has its pieces joined in memory, without a lost character: %s', async (_, split) => {
     const { instance, go, ask, row } = await serveBounded({ journal: false });
     const text = 'naïve 漢字 👩‍🚀 '.repeat(2_000);
     const client = await ask(

@@ -46,8 +46,8 @@ async function begin(act: (res: ServerResponse) => void) {
   return { instance, all, clients };
 }
 
-describe('a buffer that is used again in the next tick', () => {
-  it('is what the client reads and what is stored, of streams that write in company', async () => {
+describe('a buffer that is reused in the next tick', () => {
+  it('is read and stored with its original content, in streams that share a journal write', async () => {
     // However busy the machine is, they write within a millisecond.
     const { instance, all, clients } = await begin(() => undefined);
     const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now());

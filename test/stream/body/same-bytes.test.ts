@@ -249,7 +249,7 @@ describe.each(Object.entries(layers))('%s changes no byte of', (_, layer) => {
   });
 });
 
-describe('Express under guard() sends what it sends without it:', () => {
+describe('Express under guard() sends the same bytes as without it:', () => {
   const helpers: Readonly<Record<string, RequestHandler>> = {
     json: (_, res) => void res.json({ error: 'no' }),
     send: (_, res) => void res.send('<p>hello</p>'),

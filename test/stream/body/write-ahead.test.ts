@@ -208,7 +208,7 @@ describe('streams that write in one turn of the event loop', () => {
     for (const httpClient of visits) await httpClient.sees('<1>');
   });
 
-  it('are each told of their bytes in their own async context', async () => {
+  it('have their callbacks called in their own async context', async () => {
     const { guard } = journaled();
     const { all, visits } = await gather(guard, STREAMS);
     const context = new AsyncLocalStorage<number>();
@@ -224,7 +224,7 @@ describe('streams that write in one turn of the event loop', () => {
     for (const httpClient of visits) await httpClient.over();
   });
 
-  it('have sent what they wrote before one of them is destroyed', async () => {
+  it('send what they wrote before one of them is destroyed', async () => {
     const { guard } = journaled();
     const { all, visits } = await gather(guard, STREAMS);
     for (const res of all) {
@@ -241,7 +241,7 @@ describe('streams that write in one turn of the event loop', () => {
   });
 });
 
-it('the log sees it when a chunk passes the guard by', async () => {
+it('the log of the test detects a chunk that bypasses the guard', async () => {
   const { guard, log } = journaled();
   const testServer = await serve((req, res) => {
     watchHandle(req.socket, log);

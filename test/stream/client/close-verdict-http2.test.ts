@@ -105,7 +105,7 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
     expect(instance.recorded.ends).toHaveLength(1);
   });
 
-  it('runs to its end under finish after its stream was cancelled', async () => {
+  it('a stream that is cancelled runs to its end under finish', async () => {
     const instance = createInMemoryInstance();
     const go = createGate();
     let noticed: unknown;
@@ -136,7 +136,7 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
   it.each([
     ['finish', []],
     ['keep', ['req aborted', 'req close', 'res close', 'res finish']],
-  ] as const)('tells each listener once after a cancel, under %s', async (disconnected, early) => {
+  ] as const)('each listener is called once after a cancel, under %s', async (disconnected, early) => {
     const instance = createInMemoryInstance();
     const go = createGate();
     const told: string[] = [];

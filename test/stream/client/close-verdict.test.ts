@@ -163,9 +163,9 @@ describe.each<Transport>(['http', 'https'])('over %s', (transport) => {
   });
 });
 
-describe('a second request on a connection, whose response waits behind the first', () => {
+describe('a second request on a connection, whose response waits for the first,', () => {
   it.each<Layer>(['observe', 'guard'])(
-    'is settled when the client leaves, through %s',
+    'ends when the client leaves, through %s',
     async (layer) => {
       const instance = createInMemoryInstance();
       const app = express();
@@ -189,8 +189,8 @@ describe('a second request on a connection, whose response waits behind the firs
   );
 });
 
-describe('requests behind one another on a connection, whose client leaves', () => {
-  it('are each finished', async () => {
+describe('pipelined requests whose client leaves', () => {
+  it('are all finished', async () => {
     const instance = createInMemoryInstance();
     const go = createGate();
     const app = express();
@@ -227,7 +227,7 @@ describe('requests behind one another on a connection, whose client leaves', () 
 });
 
 it.each<Layer>(['observe', 'guard'])(
-  'a destroy() that was taken from the response before %s is seen all the same',
+  'a destroy() that was read from the response before %s is noticed too',
   async (layer) => {
     const instance = createInMemoryInstance();
     const app = express();

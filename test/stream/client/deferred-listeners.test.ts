@@ -10,7 +10,7 @@ import { serve } from '../../support/test-server.ts';
 import { turns, until } from '../../support/until.ts';
 import { openClient } from '../../support/http-client.ts';
 
-it('a guard puts no listener method on a request or a response whose client is there', async () => {
+it('a guard replaces no listener method on a request or a response whose client is connected', async () => {
   const before: unknown[] = [];
   const after: unknown[] = [];
   const { leave, go, instance } = await stream(
@@ -30,7 +30,7 @@ it('a guard puts no listener method on a request or a response whose client is t
   expect(after).toEqual(before);
 });
 
-it('a listener that is held is called once, in its place, whichever way it was added', async () => {
+it('a deferred listener is called once, in its position, however it was added', async () => {
   const told: string[] = [];
   const hears = (name: string) => () => void told.push(name);
   const { leave, go, instance } = await stream({}, (_, res) => {
@@ -68,7 +68,7 @@ it('a listener that is held is called once, in its place, whichever way it was a
   expect(told.filter((name) => CLOSE_ORDER.includes(name))).toEqual(CLOSE_ORDER);
 });
 
-it('a held listener is still found, counted and taken back as what it is', async () => {
+it('a deferred listener can be found, counted and removed like any other', async () => {
   let calls = 0;
   const seen: unknown[] = [];
   const hears = (): void => void (calls += 1);
@@ -98,7 +98,7 @@ it('a held listener is still found, counted and taken back as what it is', async
   expect(calls).toBe(0);
 });
 
-it('a function that listened before the guard and again after it is told at once, and later', async () => {
+it('a function that was added before and after the guard is called at once and again later', async () => {
   let calls = 0;
   const hears = (): void => void (calls += 1);
   const { leave, go, instance } = await stream(
@@ -117,7 +117,7 @@ it('a function that listened before the guard and again after it is told at once
   await until('the held one is told', () => calls === 2);
 });
 
-it('listeners that come while the client is gone are held with the others', async () => {
+it('listeners that are added after the client left are deferred too', async () => {
   const told: string[] = [];
   const { leave, go, instance } = await stream({}, (_, res) => {
     res.write('one ');
@@ -137,7 +137,7 @@ it('listeners that come while the client is gone are held with the others', asyn
 });
 
 it.each(['finish', 'keep'] as const)(
-  'a close that is waited for after the end of a response comes, under %s',
+  'a close listener that is added after the end of a response is called, under %s',
   async (disconnected) => {
     let closes = 0;
     const { leave, go, instance } = await stream({ policy: { disconnected } }, (_, res) => {
@@ -156,7 +156,7 @@ it.each(['finish', 'keep'] as const)(
   },
 );
 
-it('a stop calls those who wait for the close of a request, but nobody who has heard it', async () => {
+it('a stop calls listeners that wait for the close of the request, but none that was called before', async () => {
   const told: string[] = [];
   const instance = createInMemoryInstance();
   const app = express();
@@ -182,7 +182,7 @@ it('a stop calls those who wait for the close of a request, but nobody who has h
   expect(told).toEqual(['early', 'response', 'late', 'stopped']);
 });
 
-it('a close that somebody makes by hand is told to all, as ever', async () => {
+it('a close event that the app emits itself reaches all listeners at once', async () => {
   const told: string[] = [];
   const instance = createInMemoryInstance();
   const app = express();
@@ -206,7 +206,7 @@ it('a close that somebody makes by hand is told to all, as ever', async () => {
   expect(instance.store.row.text).toBe('one two');
 });
 
-it('many listeners are held without a second warning of too many', async () => {
+it('many deferred listeners cause only one MaxListenersExceededWarning', async () => {
   const warnings: string[] = [];
   const warned = ({ name }: Error): void => void warnings.push(name);
   process.on('warning', warned);
@@ -233,7 +233,7 @@ function of(raw: unknown): unknown {
   return (raw as { listener?: unknown }).listener;
 }
 
-it('a stop ends the answer where tracing has bound every listener to its context', async () => {
+it('a stop ends the answer even if tracing has bound every listener to its context', async () => {
   const instance = createInMemoryInstance();
   const guard = instance.keep.guard({}, (_req, res: ServerResponse) => {
     res.setHeader('content-type', 'text/event-stream');

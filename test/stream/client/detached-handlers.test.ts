@@ -35,7 +35,7 @@ describe.each(sheltered)('a handler that is $name', (style) => {
     });
   });
 
-  it.each(EXIT_MODES)('runs to its end under finish after a %s', async (leaving) => {
+  it.each(EXIT_MODES)('continues to its end under finish after a %s', async (leaving) => {
     const { instance, noticed, before } = await leaveMidStream(style, 'finish', leaving);
     expect(noticed).toBeUndefined();
     const ended = await instance.recorded.ended();
@@ -51,7 +51,7 @@ describe.each(sheltered)('a handler that is $name', (style) => {
     expectNothingOdd(instance);
   });
 
-  it.each(EXIT_MODES)('keeps under keep what it wrote until a %s', async (leaving) => {
+  it.each(EXIT_MODES)('has saved under keep what it wrote until a %s', async (leaving) => {
     const { instance, before } = await leaveMidStream(style, 'keep', leaving);
     const ended = await instance.recorded.ended();
     expect(ended).toMatchObject({ outcome: 'disconnected', side: 'client', save: 'saved' });
@@ -65,7 +65,7 @@ describe.each(sheltered)('a handler that is $name', (style) => {
     expectNothingOdd(instance);
   });
 
-  it.each(EXIT_MODES)('leaves no row under discard after a %s', async (leaving) => {
+  it.each(EXIT_MODES)('has no row under discard after a %s', async (leaving) => {
     const { instance } = await leaveMidStream(style, 'discard', leaving);
     const ended = await instance.recorded.ended();
     expect(ended).toMatchObject({ outcome: 'disconnected', side: 'client', save: 'discarded' });
@@ -77,7 +77,7 @@ describe.each(sheltered)('a handler that is $name', (style) => {
 });
 
 describe.each(exposed)('a handler that is $name', (style) => {
-  it.each(EXIT_MODES)('sees that the client left, after a %s', async (leaving) => {
+  it.each(EXIT_MODES)('notices that the client left, after a %s', async (leaving) => {
     const { instance, noticed } = await leaveMidStream(style, 'finish', leaving);
     expect(noticed).toBeDefined();
     expect(await instance.recorded.ended()).toMatchObject({

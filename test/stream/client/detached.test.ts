@@ -18,7 +18,7 @@ const EVENTS: ReadonlyArray<readonly [of: 'req' | 'res', name: string]> = [
 ];
 
 describe('a handler whose client left under finish', () => {
-  it('is told everything exactly once, after its own end', async () => {
+  it('gets every event exactly once, after its own end', async () => {
     const told: string[] = [];
     let toldBeforeItsEnd: readonly string[] | undefined;
     const { leave, go, instance } = await stream({}, (req, res) => {
@@ -49,7 +49,7 @@ describe('a handler whose client left under finish', () => {
     expect(instance.store.row).toMatchObject({ text: 'one two', complete: true });
   });
 
-  it('reads the state of a response whose client is there', async () => {
+  it('reads the same state as with a connected client', async () => {
     let during: unknown;
     let after: unknown;
     const { leave, go, instance } = await stream({}, (req, res) => {
@@ -82,7 +82,7 @@ describe('a handler whose client left under finish', () => {
     expect(after).toMatchObject({ writableEnded: true, finished: true, writableFinished: true });
   });
 
-  it('has its writes swallowed: true, and a callback without error', async () => {
+  it('has its writes accepted: true, and a callback without an error', async () => {
     const answers: unknown[] = [];
     const { leave, go, instance } = await stream({}, (_, res) => {
       res.write('one ');
@@ -100,7 +100,7 @@ describe('a handler whose client left under finish', () => {
     expect(instance.store.row.text).toBe('one two three');
   });
 
-  it('finds that cork and uncork even out', async () => {
+  it('reads a cork count of 0 after cork and uncork', async () => {
     const corked: unknown[] = [];
     const { leave, go, instance } = await stream({}, (_, res) => {
       res.write('one ');
@@ -120,7 +120,7 @@ describe('a handler whose client left under finish', () => {
     expect(instance.store.row.text).toBe('one two');
   });
 
-  it('can take back a listener that is held, and finds it where it put it', async () => {
+  it('can find and remove its deferred listeners', async () => {
     let calls = 0;
     let found: unknown;
     const hears = (): void => {
@@ -150,7 +150,7 @@ describe('a handler whose client left under finish', () => {
     expect(calls).toBe(0);
   });
 
-  it('leaves listeners added before the guard in the real world', async () => {
+  it('has listeners that were added before the guard called at once', async () => {
     const told: string[] = [];
     const before: Act = (req, res) => {
       res.on('close', () => told.push('early res close'));
@@ -174,7 +174,7 @@ describe('a handler whose client left under finish', () => {
   });
 });
 
-describe('what is not a client leaving', () => {
+describe('an event that is not the client leaving', () => {
   it('is the close of a request whose body was read', async () => {
     const told: string[] = [];
     const instance = createInMemoryInstance();
@@ -200,7 +200,7 @@ describe('what is not a client leaving', () => {
   });
 });
 
-it('leaves no listener on a connection that serves one request after the other', async () => {
+it('a connection that serves one request after the other keeps no listener', async () => {
   const instance = createInMemoryInstance();
   const counts: unknown[] = [];
   const app = express();

@@ -33,13 +33,13 @@ async function left(first: readonly string[], method = 'GET') {
   return { store, recorded, keep, goOn: () => res, isClosed: () => closed };
 }
 
-describe('an event stream that answers GET and carried no text', () => {
+describe('an event stream that answers GET and has sent no text', () => {
   it.each([
     ['nothing yet', [': open\n\n']],
     ['comments', [': ping\n\n', ': ping\n\n']],
     ['events of the app', ['event: changed\ndata: {"id":7}\n\n']],
     ['JSON-RPC', ['data: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n']],
-  ])('is over when its client has left: %s', async (_what, first) => {
+  ])('ends when its client leaves: %s', async (_what, first) => {
     const { recorded, isClosed } = await left(first);
     expect(await recorded.ended()).toMatchObject({ outcome: 'disconnected' });
     await until('the handler hears of it', isClosed);
@@ -47,13 +47,13 @@ describe('an event stream that answers GET and carried no text', () => {
   });
 });
 
-it('that has said nothing at all yet is over, too', async () => {
+it('an event stream that has sent nothing at all ends too', async () => {
   const { isClosed, recorded } = await left([]);
   await until('the handler hears of it', isClosed);
   expect(recorded.finishing).toEqual([]);
 });
 
-describe('an answer goes on without its client', () => {
+describe('an answer continues without its client', () => {
   it.each([
     ['text', [chatChunk({ content: 'hello' })]],
     ['the first chunk of a model', [chatChunk({ role: 'assistant' })]],
@@ -64,14 +64,14 @@ describe('an answer goes on without its client', () => {
         'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}}\n\n',
       ],
     ],
-  ])('where it answers GET and carried %s', async (_what, first) => {
+  ])('if it answers GET and has sent %s', async (_what, first) => {
     const { recorded, goOn } = await left(first);
     await until('it goes on', () => recorded.finishing[0] === true);
     goOn()?.end();
     expect(await recorded.ended()).toMatchObject({ outcome: 'disconnected' });
   });
 
-  it('where it answers POST and carried nothing yet', async () => {
+  it('if it answers POST and has sent nothing yet', async () => {
     const { recorded, goOn, store } = await left([': open\n\n'], 'POST');
     expect(recorded.finishing).toEqual([true]);
     goOn()?.end(chatChunk({ content: 'late' }) + chatChunk({}, 'stop'));

@@ -10,7 +10,7 @@ describe('the budget of finish', () => {
     ['bytes', { maxBytes: 8 }],
     ['concurrent', { maxConcurrent: 0 }],
   ] as const)(
-    'restores the true state and tells the handler when it is spent: %s',
+    'restores the true state and closes the response for the handler when it is spent: %s',
     async (reason, finish) => {
       const told: string[] = [];
       let atClose: unknown;
@@ -41,7 +41,7 @@ describe('the budget of finish', () => {
     },
   );
 
-  it('ends with close(), and the outcome stays the first', async () => {
+  it('ends with close(), and the first outcome stays', async () => {
     const told: string[] = [];
     const { leave, instance } = await stream({}, (_, res) => {
       res.on('close', () => told.push('close'));
@@ -61,7 +61,7 @@ describe('the budget of finish', () => {
 });
 
 describe('under keep', () => {
-  it('a client that leaves is told to the handler at once, by close and by signal', async () => {
+  it('a client that leaves is reported to the handler at once, by close and by the signal', async () => {
     const told: string[] = [];
     const { leave, instance } = await stream({ policy: { disconnected: 'keep' } }, (_, res) => {
       const signal = instance.keep.stream(res)?.signal;
@@ -74,7 +74,7 @@ describe('under keep', () => {
     await instance.recorded.ended();
   });
 
-  it('late writes are swallowed and not captured, and end comes to its end', async () => {
+  it('later writes are accepted and not captured, and end() finishes', async () => {
     const answers: unknown[] = [];
     const { leave, go, instance } = await stream({ policy: { disconnected: 'keep' } }, (_, res) => {
       res.write('one ');
@@ -96,7 +96,7 @@ describe('under keep', () => {
 });
 
 it.each(['finish', 'keep', 'discard'] as const)(
-  'under %s a handler that waits for drain gets one when its client has gone',
+  'under %s a handler that waits for drain gets it when its client leaves',
   async (disconnected) => {
     let drains = 0;
     const { leave, go, instance } = await stream({ policy: { disconnected } }, (_, res) => {

@@ -56,7 +56,7 @@ describe('one client that opens and leaves 2 000 streams', () => {
       { key: (req) => String(req.headers['x-forwarded-for']), maxConcurrentPerKey: 100 },
     ],
   ])(
-    'does not cut the answers of others; known by %s',
+    'does not cut the answers of others; identified by %s',
     async (_, trustProxy, finish) => {
       const { instance, go, server, complete } = await serveAnswers(trustProxy, finish);
       await openAndLeave(server, OPENED_BY_ONE, 'one');
@@ -73,7 +73,7 @@ describe('one client that opens and leaves 2 000 streams', () => {
 });
 
 describe('a share of the finishing budget', () => {
-  it('is nobody’s where Express does not trust a proxy: all clients would be one', async () => {
+  it('does not exist if Express trusts no proxy: all clients would have one address', async () => {
     const { instance, go, server, complete } = await serveAnswers(false, { maxConcurrent: 10 });
     await openAndLeave(server, 10, 'one');
     await openAndLeave(server, 2, 'other');
@@ -83,7 +83,7 @@ describe('a share of the finishing budget', () => {
     expect(instance.recorded.refusals).toEqual(['concurrent', 'concurrent']);
   });
 
-  it('comes back when an answer is finished', async () => {
+  it('is returned when an answer is finished', async () => {
     const { instance, go, server, complete } = await serveAnswers(true, { maxConcurrent: 10 });
     await openAndLeave(server, 1, 'one');
     go.open();
@@ -102,7 +102,7 @@ describe('a share of the finishing budget', () => {
       },
     ],
     ['gives a number', () => 7 as unknown as string],
-  ])('is nobody’s where `finish.key` %s, and that is said once', async (_, key) => {
+  ])('does not exist if `finish.key` %s, which is logged once', async (_, key) => {
     const finish = { maxConcurrent: 10, maxConcurrentPerKey: 1, key };
     const { instance, go, server, complete } = await serveAnswers(true, finish);
     await openAndLeave(server, 3, 'one');

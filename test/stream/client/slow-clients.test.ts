@@ -37,9 +37,9 @@ function sayAll(keep: Lastchunk, res: ServerResponse) {
   return { written, over: say() };
 }
 
-describe('a stop, while the client takes nothing,', () => {
+describe('a stop, while the client reads nothing,', () => {
   it.each(['plain', 'through compression()'])(
-    'lets the handler go on that waits for drain: %s',
+    'unblocks a handler that waits for drain: %s',
     async (how) => {
       const instance = createInMemoryInstance();
       const compressed = how !== 'plain';
@@ -77,7 +77,7 @@ describe('a stop, while the client takes nothing,', () => {
 });
 
 describe('stallTimeoutMs over HTTP/2', () => {
-  it('ends a stream that its client does not read, whatever else moves on the connection', async () => {
+  it('ends a stream that its client does not read, even if others on the connection progress', async () => {
     const instance = createInMemoryInstance();
     const slow = instance.keep.guard(
       { route: '/slow', stallTimeoutMs: 300, policy: { disconnected: 'keep' } },
@@ -122,7 +122,7 @@ describe('stallTimeoutMs over HTTP/2', () => {
     expect(other.destroyed).toBe(false);
   });
 
-  it('is patient with one that reads slowly', async () => {
+  it('does not end a stream that is read slowly', async () => {
     const instance = createInMemoryInstance();
     const guarded = instance.keep.guard(
       { route: '/', stallTimeoutMs: 300, maxBytes: 64 * MIB },

@@ -9,7 +9,7 @@ import { serve } from '../../support/test-server.ts';
 import { until } from '../../support/until.ts';
 
 describe('a response that cannot be guarded', () => {
-  it('is answered by the app all the same, and counted', async () => {
+  it('is answered by the app unguarded, and counted', async () => {
     const { keep, recorded, logbook } = createInMemoryInstance();
     const guard = keep.guard();
     const testServer = await serve((req, res) => {
@@ -27,7 +27,7 @@ describe('a response that cannot be guarded', () => {
   });
 });
 
-describe('a response that cannot be assigned a write', () => {
+describe('a response whose write cannot be assigned', () => {
   const { prototype } = ServerResponse;
   const accessor = { get: () => prototype.write, set: () => {}, configurable: true };
   const readOnly = { value: prototype.write, writable: false, configurable: true };
@@ -39,7 +39,7 @@ describe('a response that cannot be assigned a write', () => {
       'a read-only method of its own',
       (res: object) => Object.defineProperty(res, 'write', readOnly),
     ],
-  ])('is guarded all the same: %s', async (_, make) => {
+  ])('is guarded nevertheless: %s', async (_, make) => {
     const { keep, store, recorded } = createInMemoryInstance();
     const guard = keep.guard();
     const testServer = await serve((req, res) => {
@@ -60,8 +60,8 @@ describe('a response that cannot be assigned a write', () => {
   }
 });
 
-describe('a handler that takes all close listeners off its socket', () => {
-  it('is seen to have lost its client at its next write', async () => {
+describe('a handler that removes all close listeners from its socket', () => {
+  it('has its client noticed as gone at its next write', async () => {
     const { keep, store, recorded } = createInMemoryInstance();
     const testServer = await serve((req, res) => {
       const guard = keep.guard({ policy: { disconnected: 'keep' } }, async () => {
@@ -82,7 +82,7 @@ describe('a handler that takes all close listeners off its socket', () => {
     expect(store.row).toMatchObject({ text: 'one', complete: false });
   });
 
-  it('is seen to have lost its client though it never writes again', async () => {
+  it('has its client noticed as gone even if it never writes again', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     try {
       const { keep, recorded } = createInMemoryInstance();

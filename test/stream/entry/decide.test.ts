@@ -64,7 +64,7 @@ describe('a whole answer in one JSON body', () => {
     expect(recorded.unrecognised).toEqual([]);
   });
 
-  it.each(Object.keys(WHOLE))('is saved when it comes in pieces: %s', async (name) => {
+  it.each(Object.keys(WHOLE))('is saved if it comes in several chunks: %s', async (name) => {
     const { keep, store, recorded } = createInMemoryInstance();
     const answer = JSON.stringify({ ...WHOLE[name], x: 'x'.repeat(2_000) });
     const pieces = answer.match(/[^]{1,500}/g) ?? [];
@@ -86,7 +86,7 @@ describe('a whole answer in one JSON body', () => {
     expect(store.row).toMatchObject({ text: 'hello', complete: true });
   });
 
-  it('is truncated when its last pieces do not come', async () => {
+  it('is truncated if its last chunks do not come', async () => {
     const { keep, store, recorded } = createInMemoryInstance();
     const answer = JSON.stringify(WHOLE['an OpenAI chat completion']);
     const app = express();
@@ -103,7 +103,7 @@ describe('a whole answer in one JSON body', () => {
   it.each([
     ['whose first piece shows nothing', ['{', JSON.stringify(WHOLE['a Gemini response']).slice(1)]],
     ['that is no answer', ['{"object":"list",', '"data":[]}']],
-  ])('is not taken for one in pieces %s, and that is told', async (_name, pieces) => {
+  ])('is not recognised in chunks %s, and this is counted', async (_name, pieces) => {
     const { keep, store, recorded } = createInMemoryInstance();
     const app = express();
     app.get('/chat', keep.guard(), (_, res) => {
@@ -116,7 +116,7 @@ describe('a whole answer in one JSON body', () => {
     expect(store.asked).toEqual([]);
   });
 
-  it('is saved after writeHead(), and as bytes', async () => {
+  it('is saved after writeHead(), and if it is sent as bytes', async () => {
     const { keep, store, recorded } = createInMemoryInstance();
     const answer = Buffer.from(JSON.stringify(WHOLE['an OpenAI chat completion']));
     const testServer = await serve((req, res) => {
@@ -130,7 +130,7 @@ describe('a whole answer in one JSON body', () => {
     expect(store.row).toMatchObject({ text: 'hello', complete: true });
   });
 
-  it('is none under observe(), and none with an error status', async () => {
+  it('is not saved under observe(), nor with an error status', async () => {
     const { keep, store, recorded } = createInMemoryInstance();
     const app = express();
     const send: express.RequestHandler = (req, res) =>
@@ -146,8 +146,8 @@ describe('a whole answer in one JSON body', () => {
   });
 });
 
-describe('an answer of a guarded route that is not taken for a stream', () => {
-  it('is counted each time, and told once for its route', async () => {
+describe('an answer of a guarded route that is not recognised as a stream', () => {
+  it('is counted each time, and logged once for its route', async () => {
     const { keep, recorded, logbook } = createInMemoryInstance();
     const app = express();
     app.get('/chat/:id', keep.guard(), (req, res) => {
@@ -173,7 +173,7 @@ describe('an answer of a guarded route that is not taken for a stream', () => {
     ['what the app says is none', { stream: () => false }, (_, res) => void res.json({ a: 1 })],
   ];
 
-  it.each(NOTHING)('is not told: %s', async (_, options, handler, method = 'GET') => {
+  it.each(NOTHING)('is not counted or logged if it is %s', async (_, options, handler, method = 'GET') => {
     const { keep, recorded, logbook } = createInMemoryInstance();
     const app = express();
     app.get('/', keep.guard(options), handler);
@@ -183,7 +183,7 @@ describe('an answer of a guarded route that is not taken for a stream', () => {
     expect(logbook.lines.filter(({ text }) => !text.includes('"event":"start"'))).toEqual([]);
   });
 
-  it('is not told under observe()', async () => {
+  it('is not counted under observe()', async () => {
     const { keep, recorded } = createInMemoryInstance();
     const app = express();
     app.get('/', keep.observe(), (__, res) => void res.json({ a: 1 }));

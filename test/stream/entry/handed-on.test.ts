@@ -20,7 +20,7 @@ describe.each(FRAMEWORKS)('a guarded handler of %s', (_, framework) => {
     ['null', null, 'second'],
     ["'route'", 'route', 'other route'],
     ["'router'", 'router', 'other router'],
-  ] as const)('that begins and calls next with %s fails nothing: %s', async (_what, word, end) => {
+  ] as const)('that begins and calls next with %s does not fail the stream: %s', async (_what, word, end) => {
     const instance = createInMemoryInstance();
     const ends = (text: string) => (_req: Request, res: Response) => void res.end(text);
     const router = framework.Router();
@@ -73,8 +73,8 @@ describe.each(FRAMEWORKS)('a guarded handler of %s', (_, framework) => {
   });
 });
 
-describe('a guard on a response that has ended', () => {
-  it.each(['json', 'text/event-stream'])('leaves it alone: %s', async (type) => {
+describe('a guard on a response that has already ended', () => {
+  it.each(['json', 'text/event-stream'])('does not touch it: %s', async (type) => {
     const instance = createInMemoryInstance();
     const later: unknown[] = [];
     const app = express();
@@ -99,8 +99,8 @@ describe('a guard on a response that has ended', () => {
   });
 });
 
-describe("write('') when the client has gone", () => {
-  it.each(['finish', 'keep'] as const)('works and says nothing, under %s', async (disconnected) => {
+describe("write('') after the client has left", () => {
+  it.each(['finish', 'keep'] as const)('is accepted without an error, under %s', async (disconnected) => {
     const instance = createInMemoryInstance();
     const go = createGate();
     const said: unknown[] = [];
@@ -129,7 +129,7 @@ describe("write('') when the client has gone", () => {
   });
 });
 
-it('fifty answers on one connection leave as many listeners as one', async () => {
+it('fifty answers on one connection add no more listeners than one', async () => {
   const instance = createInMemoryInstance();
   const counts: unknown[] = [];
   const app = express();

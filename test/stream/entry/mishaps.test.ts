@@ -31,7 +31,7 @@ describe('message()', () => {
     ['returns null', () => null],
     ['returns a number', () => 42],
     ['gives a conversation that is no string', () => ({ conversationId: { a: 1 } })],
-  ])('that %s loses no message; it is counted, and said once per route', async (_, message) => {
+  ])('that %s loses no message; it is counted, and logged once per route', async (_, message) => {
     const instance = createInMemoryInstance();
     const options = { route: '/r', message } as GuardOptions;
     for (let count = 0; count < 3; count += 1) await ask(instance, options);
@@ -49,7 +49,7 @@ describe('message()', () => {
     expect(loud).toHaveLength(1);
   });
 
-  it('without an id gets a UUIDv7 for it', async () => {
+  it('that returns no id gets a UUIDv7 for it', async () => {
     const instance = createInMemoryInstance();
     await ask(instance, {
       message: () => ({ conversationId: 'c', role: 'tool', metadata: { a: 1 } }),
@@ -76,7 +76,7 @@ describe('message()', () => {
         },
       },
     ],
-  ])('with metadata that JSON does not hold loses no message: %s', async (_, metadata) => {
+  ])('that returns metadata which JSON cannot hold loses no message: %s', async (_, metadata) => {
     const instance = createInMemoryInstance();
     await ask(instance, { message: () => ({ conversationId: 'c', metadata }) });
     expect(await instance.recorded.ended()).toMatchObject({ save: 'saved' });
@@ -85,7 +85,7 @@ describe('message()', () => {
 });
 
 describe('a second guard on one response', () => {
-  it('changes nothing, and that is said once', async () => {
+  it('changes nothing, and is logged once', async () => {
     const instance = createInMemoryInstance();
     const outer = instance.keep.guard({ message: () => ({ conversationId: 'outer' }) });
     const inner = instance.keep.guard({ message: () => ({ conversationId: 'inner' }) });
@@ -105,7 +105,7 @@ describe('a second guard on one response', () => {
     expect(instance.logbook.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
-  it('under observe() is the stream that observe() saw', async () => {
+  it('behind observe() uses the stream that observe() has begun', async () => {
     const instance = createInMemoryInstance();
     const observe = instance.keep.observe();
     const guard = instance.keep.guard({});
@@ -119,7 +119,7 @@ describe('a second guard on one response', () => {
   });
 });
 
-it("another version's stream of the same response, whatever it is made of, is not taken for ours", async () => {
+it('a stream that another version has attached to the response is not used', async () => {
   const instance = createInMemoryInstance();
   const guard = instance.keep.guard({});
   const testServer = await serve((req, res) => {
@@ -135,8 +135,8 @@ it("another version's stream of the same response, whatever it is made of, is no
   expect(instance.store.row.text).toBe('hello');
 });
 
-describe('what goes wrong inside', () => {
-  it('is a message that the store refuses: lost without a journal, at once, and loudly', async () => {
+describe('an error in a part that the guard calls', () => {
+  it('(a store that refuses the message) is lost without a journal, at once, and logged', async () => {
     const instance = createInMemoryInstance();
     instance.store.fail(coded('invalid byte sequence', '22021'));
     const reply = await ask(instance, {});
@@ -147,7 +147,7 @@ describe('what goes wrong inside', () => {
     expect(instance.logbook.errors().join(' ')).not.toContain('hello');
   });
 
-  it('is an observer that throws: counted, and nobody else is hurt', async () => {
+  it('(an observer that throws) is counted, and affects no other part', async () => {
     const metrics = prometheus({ registry: new Registry() });
     const store = createMemoryStore();
     const boom = (): never => {
@@ -168,7 +168,7 @@ describe('what goes wrong inside', () => {
     expect(scrape.sum('lastchunk_streams_ended_total', { outcome: 'completed' })).toBe(1);
   });
 
-  it('is a stream() that throws: decided as without it', async () => {
+  it('(a stream() that throws) is counted, and the default decides', async () => {
     const instance = createInMemoryInstance();
     const reply = await ask(instance, {
       stream: () => {
@@ -181,7 +181,7 @@ describe('what goes wrong inside', () => {
     expect(instance.recorded.internalErrors).toHaveLength(1);
   });
 
-  it('is a format that throws: the body is kept, and it is counted', async () => {
+  it('(a format that throws) is counted, and the body is kept', async () => {
     const instance = createInMemoryInstance();
     const boom = (): never => {
       throw new Error('no');
@@ -205,7 +205,7 @@ describe('what goes wrong inside', () => {
   });
 });
 
-it('observes without a store', async () => {
+it('observe() works without a store', async () => {
   const instance = createInMemoryInstance({});
   const keep = lastchunk({ observer: instance.recorded.observer });
   onTestFinished(async () => void (await keep.close()));

@@ -217,7 +217,7 @@ describe.each(DOUBLES)('a request with %s', (_, make) => {
     expectNoMishap(instance);
   });
 
-  it('is observed to its end', async () => {
+  it('is observed until its end', async () => {
     const instance = createInMemoryInstance();
     const { req, res } = make();
     void instance.keep.observe()(req, res, () => answerWhole(res));
@@ -226,7 +226,7 @@ describe.each(DOUBLES)('a request with %s', (_, make) => {
     expectNoMishap(instance);
   });
 
-  it('is over though its store does not answer at once', async () => {
+  it('ends even if its store does not answer at once', async () => {
     const instance = createInMemoryInstance();
     instance.store.hold();
     const { req, res } = make();
@@ -236,7 +236,7 @@ describe.each(DOUBLES)('a request with %s', (_, make) => {
     expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
   });
 
-  it('is stopped by its handle, though its handler never ends', async () => {
+  it('is stopped by its handle, even if its handler never ends', async () => {
     const instance = createInMemoryInstance();
     const { req, res } = make();
     void instance.keep.guard({}, () => begin(res))(req, res);
@@ -245,7 +245,7 @@ describe.each(DOUBLES)('a request with %s', (_, make) => {
     expect(instance.store.row.text).toBe('hello');
   });
 
-  it('is failed by a handler that throws, and interrupted by close()', async () => {
+  it('has failed if its handler throws, also after close()', async () => {
     const instance = createInMemoryInstance();
     const { req, res } = make();
     const guard = instance.keep.guard({}, () => {
@@ -258,7 +258,7 @@ describe.each(DOUBLES)('a request with %s', (_, make) => {
     expect(instance.store.row).toMatchObject({ text: 'hello', complete: false });
   });
 
-  it('is no stream of ours when it is answered as JSON', async () => {
+  it('is not a stream if it is answered as JSON', async () => {
     const instance = createInMemoryInstance();
     const { req, res } = make();
     void instance.keep.guard({}, () => {
@@ -275,7 +275,7 @@ describe.each(DOUBLES.filter(([, make]) => make !== mocks))('the close of %s', (
   it.each<readonly ['keep' | 'finish', string, boolean]>([
     ['keep', 'hello', false],
     ['finish', 'hello world', true],
-  ])('before the end is a client that left: %s', async (disconnected, text, complete) => {
+  ])('before the end counts as a client that left: %s', async (disconnected, text, complete) => {
     const instance = createInMemoryInstance();
     const { req, res } = make();
     const options: GuardOptions = { policy: { disconnected } };
@@ -293,7 +293,7 @@ describe.each(DOUBLES.filter(([, make]) => make !== mocks))('the close of %s', (
 });
 
 describe.each(HOLDING)('the terminal frame to %s', (_, make) => {
-  it('leaves when the message is saved, and finish comes after it', async () => {
+  it('is sent when the message is saved, and finish comes after it', async () => {
     const instance = createInMemoryInstance();
     instance.store.hold();
     const { req, res, answer } = make();

@@ -27,7 +27,7 @@ const REFUSED: Readonly<Record<string, (res: ServerResponse) => unknown>> = {
 };
 
 describe.each(['guard', 'observe'] as const)('under %s()', (way) => {
-  it.each(Object.keys(REFUSED))('%s begins no stream, and the error page is none', async (name) => {
+  it.each(Object.keys(REFUSED))('%s begins no stream, and neither does the error page', async (name) => {
     const { keep, store, recorded, logbook } = createInMemoryInstance();
     const handler = (_: unknown, res: ServerResponse) => {
       res.setHeader('content-type', 'text/event-stream');
@@ -54,7 +54,7 @@ describe.each(['guard', 'observe'] as const)('under %s()', (way) => {
     expect(logbook.errors()).toEqual([]);
   });
 
-  it('a second try that Node takes begins one', async () => {
+  it('a second call that Node accepts begins a stream', async () => {
     const { keep, recorded } = createInMemoryInstance();
     const handler = (_: unknown, res: ServerResponse) => {
       expect(() => res.writeHead(200, { 'x-name': 'ключ' })).toThrow(/Invalid character/);

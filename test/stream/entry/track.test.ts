@@ -57,7 +57,7 @@ const NOT_NEVER = new Promise<void>(() => undefined);
 
 describe('track()', () => {
   it.each(['before the stream is decided', 'after it has ended'] as const)(
-    'counts a fulfilled promise as saved, given %s',
+    'counts a fulfilled promise as saved, if it is called %s',
     async (when) => {
       const saving = createGate();
       const { testServer, accounts } = await createShop((keep) => (_, res) => {
@@ -84,7 +84,7 @@ describe('track()', () => {
     await until('it is saved', async () => (await accounts()).of('saved') === 1);
   });
 
-  it('counts a rejection as lost, says so, and keeps it from ending the process', async () => {
+  it('counts a rejection as lost, logs it, and keeps it from ending the process', async () => {
     const { testServer, accounts, recorded, logbook } = await createShop((keep) => (_, res) => {
       const error = Object.assign(new Error('of a user'), { code: '53100' });
       answer(res, { after: () => void keep.track(res, Promise.reject(error)) });
@@ -96,7 +96,7 @@ describe('track()', () => {
     expect(logbook.errors().join()).not.toContain('of a user');
   });
 
-  it('gives back the promise, whose rejection the app still meets', async () => {
+  it('returns the promise, whose rejection the app can still handle', async () => {
     const met = createGate<unknown>();
     const error = new Error('no room');
     const { testServer } = await createShop((keep) => async (_, res) => {
@@ -107,7 +107,7 @@ describe('track()', () => {
     expect(await soon('the rejection', met.promise)).toBe(error);
   });
 
-  it('counts no answer in time as missing, and the answer after that as late', async () => {
+  it('counts a promise that is pending too long as missing, and its later result as late', async () => {
     const saving = createGate();
     const { testServer, accounts } = await createShop(
       (keep) => (_, res) => answer(res, { after: () => void keep.track(res, saving.promise) }),
@@ -139,7 +139,7 @@ describe('track()', () => {
     expect(recorded.saves.map(({ kind }) => kind)).toEqual(['first', 'revised']);
   });
 
-  it('expects the message of a stream whose client left it', async () => {
+  it('counts the expected message of a stream whose client left', async () => {
     const saving = createGate();
     const { testServer, accounts, recorded } = await createShop((keep) => (_, res) => {
       keep.expect(res);
@@ -155,7 +155,7 @@ describe('track()', () => {
     await accounts();
   });
 
-  it('takes no promise for a save that will be missing, and says so', async () => {
+  it('called without a promise counts a save that becomes missing, and logs it', async () => {
     const { testServer, accounts, logbook } = await createShop(
       (keep) => (_, res) => {
         // A forgotten `return`, in JavaScript.
@@ -168,7 +168,7 @@ describe('track()', () => {
     expect(logbook.lines.some(({ text }) => text.includes('no promise'))).toBe(true);
   });
 
-  it('counts nothing for a response that is no stream, and lets its rejection pass', async () => {
+  it('counts nothing for a response that is not a stream, and handles its rejection', async () => {
     const { testServer, accounts, logbook } = await createShop((keep) => (_, res) => {
       keep.track(res, Promise.reject(new Error('no room')));
       res.status(500).json({ error: 'x' });
@@ -181,7 +181,7 @@ describe('track()', () => {
     expect(scrape.sum('lastchunk_saves_skipped_total')).toBe(0);
   });
 
-  it('is waited for by close(), and missing where it does not answer until then', async () => {
+  it('is waited for by close(), and counts as missing if it is pending until then', async () => {
     const saving = createGate();
     const { keep, testServer, accounts } = await createShop((keep) => (req, res) => {
       const save = 'never' in req.query ? NOT_NEVER : saving.promise;
@@ -204,7 +204,7 @@ describe('track()', () => {
 });
 
 describe('expect()', () => {
-  it('alone makes a save that nobody reports missing', async () => {
+  it('without track() counts a save that becomes missing', async () => {
     const { testServer, accounts } = await createShop(
       (keep) => (_, res) => answer(res, { before: () => keep.expect(res) }),
       { missingAfterMs: 5 },
@@ -213,7 +213,7 @@ describe('expect()', () => {
     await until('it is missing', async () => (await accounts()).of('missing') === 1);
   });
 
-  it('then track() is one message, also when it comes last', async () => {
+  it('and track() together count one message, even if track() comes last', async () => {
     const { testServer, accounts } = await createShop((keep) => (_, res) => {
       keep.expect(res);
       keep.expect(res);
@@ -225,7 +225,7 @@ describe('expect()', () => {
     expect((await accounts()).expected).toBe(1);
   });
 
-  it('expects nothing of a stream that nothing was written to', async () => {
+  it('counts nothing for a stream without a body', async () => {
     const { testServer, accounts, recorded } = await createShop((keep) => (_, res) => {
       keep.expect(res);
       res.type('text/event-stream').flushHeaders();
@@ -237,7 +237,7 @@ describe('expect()', () => {
     expect((await accounts()).expected).toBe(0);
   });
 
-  it('needs no observe() as long as the headers are open, and says so after that', async () => {
+  it('works without observe() until the headers are sent, and logs a warning after that', async () => {
     const { keep, recorded, logbook } = createInMemoryInstance();
     const testServer = await serve((req, res) => {
       if (req.url === '/late') res.writeHead(200, { 'content-type': 'text/plain' });

@@ -11,7 +11,7 @@ import { openClient } from '../../support/http-client.ts';
 type Act = (req: IncomingMessage, res: ServerResponse, instance: InMemoryInstance) => unknown;
 
 describe('close()', () => {
-  it('interrupts what does not end, keeps it, and cuts its client off', async () => {
+  it('interrupts a stream that does not end, saves it, and cuts its client off', async () => {
     const said: unknown[] = [];
     const go = createGate();
     const { instance, httpClient } = await open(async (_, res, { keep }) => {
@@ -45,7 +45,7 @@ describe('close()', () => {
     ['destroys its response', (res: ServerResponse) => void res.destroy()],
     ['rejects', () => Promise.reject(new Error('aborted'))],
   ])(
-    'cuts a client off whose handler, told of it, %s: no clean end says that it was all',
+    'cuts a client off whose handler then %s: the client must not see a clean end',
     async (_, act) => {
       const { instance, httpClient } = await open(async (_req, res, { keep }) => {
         const signal = keep.stream(res)?.signal;
@@ -109,7 +109,7 @@ describe('close()', () => {
     expect(instance.recorded.saves).toMatchObject([{ result: 'saved' }]);
   });
 
-  it('says what is lost, within its deadline, and never rejects', async () => {
+  it('returns the number of lost messages within its deadline, and never rejects', async () => {
     const { instance, httpClient } = await open((_, res) => {
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
@@ -126,7 +126,7 @@ describe('close()', () => {
     expect(instance.logbook.errors().join(' ')).toContain('lost');
   });
 
-  it('called twice closes once, and health is failing from the first moment', async () => {
+  it('called twice closes once, and health is failing from the first call on', async () => {
     const instance = createInMemoryInstance();
     expect(instance.keep.health().status).toBe('healthy');
     const first = instance.keep.close();
@@ -134,7 +134,7 @@ describe('close()', () => {
     expect(await instance.keep.close()).toEqual(await first);
   });
 
-  it('keeps a stream that comes meanwhile', async () => {
+  it('saves a stream that begins meanwhile', async () => {
     const { instance, testServer, httpClient } = await open((_, res) => {
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
@@ -150,7 +150,7 @@ describe('close()', () => {
     ]);
   });
 
-  it('lets nothing out afterwards that could not be kept', async () => {
+  it('answers 503 afterwards to what could not be kept', async () => {
     const { instance, testServer } = await open((_, res) => {
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
@@ -163,7 +163,7 @@ describe('close()', () => {
   });
 });
 
-it('flush() resolves when every message that is due has its result', async () => {
+it('flush() resolves when every due message has its result', async () => {
   const { instance, httpClient } = await open((_, res) => {
     res.setHeader('content-type', 'text/event-stream');
     res.end(chatChunk({ content: 'one' }) + chatChunk({}, 'stop'));

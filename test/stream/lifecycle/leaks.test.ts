@@ -29,7 +29,7 @@ describe('after many streams', () => {
     ['that were left, under finish', 'finish', true],
     ['that were left, under keep', 'keep', true],
     ['that were left, under discard', 'discard', true],
-  ] as const)('%s no response and no timer is left', async (_, disconnected, leaves) => {
+  ] as const)('%s no response and no timer is retained', async (_, disconnected, leaves) => {
     const instance = createInMemoryInstance();
     const responses: Array<WeakRef<object>> = [];
     const app = express();
@@ -65,13 +65,13 @@ describe('after many streams', () => {
   });
 });
 
-describe('an observer that keeps a stream it was told of', () => {
+describe('an observer that retains a stream', () => {
   const BYTES = 16 * 1024 * 1024;
 
   it.each([
     ['frames', (text: string) => chatChunk({ content: text })],
     ['frames that are not alike', (text: string) => chatChunk({ content: `"${text}` })],
-  ])('does not keep its answer, in %s', async (_, frame) => {
+  ])('does not retain its answer, in %s', async (_, frame) => {
     const views: StreamView[] = [];
     let ended = 0;
     const observer: Observer = {

@@ -15,7 +15,7 @@ const MIB = 1024 * 1024;
 type Act = (req: IncomingMessage, res: ServerResponse, instance: InMemoryInstance) => unknown;
 
 describe('observe() in front of a guard', () => {
-  it('leaves a stream that outlives its client to close()', async () => {
+  it('has a stream that outlives its client ended by close()', async () => {
     const { instance, httpClient } = await open((_, res) => {
       res.setHeader('content-type', SSE);
       res.write('data: one\n\n');
@@ -27,7 +27,7 @@ describe('observe() in front of a guard', () => {
     expect(instance.store.row).toMatchObject({ outcome: 'disconnected', text: 'one' });
   });
 
-  it('lets a held end look like an end', async () => {
+  it('shows a held end as an end', async () => {
     const said: unknown[] = [];
     const { instance, httpClient } = await open((_, res, { store }) => {
       store.hold();
@@ -44,7 +44,7 @@ describe('observe() in front of a guard', () => {
 });
 
 describe('a stop', () => {
-  it('before the first byte counts when the stream begins', async () => {
+  it('before the first byte takes effect when the stream begins', async () => {
     const { instance, httpClient } = await open((_, res, { keep }) => {
       keep.stream(res)?.stop();
       res.setHeader('content-type', SSE);
@@ -54,7 +54,7 @@ describe('a stop', () => {
     expect((await httpClient.over()).body.toString()).toContain('one');
   });
 
-  it('holds the finish marker that the handler answers it with', async () => {
+  it('holds the finish marker that the handler writes after it', async () => {
     const { instance, httpClient } = await open((_, res, { keep, store }) => {
       store.hold();
       res.setHeader('content-type', SSE);
@@ -74,7 +74,7 @@ describe('a stop', () => {
     expect(await instance.recorded.ended()).toMatchObject({ outcome: 'stopped' });
   });
 
-  it('lets a handler go on that waits for a client which takes nothing', async () => {
+  it('unblocks a handler whose client reads nothing', async () => {
     let drained = false;
     const { instance } = await open(async (_, res, { keep }) => {
       res.setHeader('content-type', SSE);
@@ -88,7 +88,7 @@ describe('a stop', () => {
   });
 });
 
-it('a handler that rejects while its end is held cuts nobody off', async () => {
+it('a handler that rejects while its end is held does not cut its client off', async () => {
   const { instance, httpClient } = await open(async (_, res, { store }) => {
     store.hold();
     res.setHeader('content-type', SSE);
@@ -103,7 +103,7 @@ it('a handler that rejects while its end is held cuts nobody off', async () => {
   expect(await instance.recorded.ended()).toMatchObject({ outcome: 'failed', side: 'server' });
 });
 
-it('a client that reads nothing is cut after end() too', async () => {
+it('a client that reads nothing is closed after end() too', async () => {
   const { instance } = await open((_, res) => {
     res.setHeader('content-type', SSE);
     for (let i = 0; i < 20; i += 1) res.write(`data: ${'x'.repeat(MIB)}\n\n`);
@@ -112,7 +112,7 @@ it('a client that reads nothing is cut after end() too', async () => {
   expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed' });
 });
 
-it('a close() ends what is whole and never ends by itself', async () => {
+it('close() ends a stream that is whole and never ends by itself', async () => {
   const { instance, httpClient } = await open((_, res) => {
     res.setHeader('content-type', SSE);
     res.write('data: one\n\n');
@@ -123,7 +123,7 @@ it('a close() ends what is whole and never ends by itself', async () => {
   expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', save: 'saved' });
 });
 
-it('a handler that fails after the FIN of its client has nothing left that could be finished', async () => {
+it('a handler that fails after the FIN of its client ends the stream as failed at once', async () => {
   const { instance, httpClient } = await open(async (req, res) => {
     res.setHeader('content-type', SSE);
     res.write('data: one\n\n');

@@ -70,8 +70,8 @@ const STEPS: readonly Step[] = NAMES.flatMap((from) =>
 
 const isOver = (name: PhaseName): boolean => PHASES[name].isOver;
 
-describe('the table', () => {
-  it.each(NAMES)('takes every event in the phase `%s` as it stands here', (from) => {
+describe('the transition table', () => {
+  it.each(NAMES)('handles every event in the phase `%s` as listed here', (from) => {
     const found = EVENTS.map((event) => {
       const answer = transition(from, event);
       if (answer === 'ignored') return '.';
@@ -97,7 +97,7 @@ describe('the table', () => {
     expect([...reached].toSorted()).toEqual(NAMES.toSorted());
   });
 
-  it('leads out of every phase that is not over, and out of no phase that is', () => {
+  it('has a way out of every phase that is not over, and none out of a phase that is', () => {
     const ways = new Map(NAMES.map((name) => [name, new Set<PhaseName>()]));
     for (const { from, to } of STEPS) ways.get(from)?.add(to);
     for (const name of NAMES.filter(isOver)) {
@@ -107,7 +107,7 @@ describe('the table', () => {
     expect(final).toEqual(['over-gone', 'other']);
   });
 
-  it('finishes a stream exactly when its response becomes over', () => {
+  it('has the effect finish exactly when a response becomes over', () => {
     for (const { from, event, to, effects } of STEPS) {
       const finishes = effects.filter((effect) => effect === 'finish').length;
       const becomesOver = !isOver(from) && isOver(to);
@@ -116,7 +116,7 @@ describe('the table', () => {
     }
   });
 
-  it('hands over or closes a message that waited whenever it need not wait any more', () => {
+  it('settles a message exactly once when a phase without settlement is left', () => {
     for (const { from, event, to, effects } of STEPS) {
       if (!PHASES[from].isUnsettled || PHASES[to].isUnsettled) continue;
       const settles = effects.filter((effect) => effect.startsWith('settle')).length;
@@ -124,14 +124,14 @@ describe('the table', () => {
     }
   });
 
-  it('begins a stream exactly when an undecided response becomes one', () => {
+  it('has the effect begin exactly when an undecided response becomes a stream', () => {
     for (const { from, event, to, effects } of STEPS) {
       const begins = event === 'began' && PHASES[to].kind === 'stream';
       expect([from, event, effects.includes('begin')]).toEqual([from, event, begins]);
     }
   });
 
-  it('brings no client back, and decides once', () => {
+  it('never brings a client back, and decides a response once', () => {
     const wrong = STEPS.filter(({ from, to }) => {
       const [before, after] = [PHASES[from], PHASES[to]];
       const isBack = before.clientGone && !after.clientGone;
@@ -142,14 +142,14 @@ describe('the table', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('keeps what is written exactly where the client or the message gets it', () => {
+  it('keeps writes exactly in the phases in which the client or the message gets them', () => {
     const kept = NAMES.filter((name) => PHASES[name].isLive && !PHASES[name].discardsWrites);
     expect(kept).toEqual(['open', 'ending', 'ended', 'grace', 'detached', 'detached-settled']);
   });
 });
 
-describe('any sequence of events', () => {
-  it('finishes a stream at most once, begins it at most once, and never after it is over', () => {
+describe('every sequence of events', () => {
+  it('has the effects begin and finish at most once each, and begin never after finish', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...EVENTS), { maxLength: 40 }), (events) => {
         const done: string[] = [];
@@ -167,7 +167,7 @@ describe('any sequence of events', () => {
     );
   });
 
-  it('ends, once the client has left and the process goes down, in a phase that is over or begins no stream', () => {
+  it('ends, after the client left and the process closes, in a phase that is over or without a stream', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...EVENTS), { maxLength: 40 }), (events) => {
         let name: PhaseName = 'undecided';

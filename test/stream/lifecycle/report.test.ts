@@ -7,7 +7,7 @@ import { serve } from '../../support/test-server.ts';
 import { until } from '../../support/until.ts';
 
 describe('onHold', () => {
-  it('reports how long each hold took, and the summary their sum', async () => {
+  it('reports the duration of each hold, and the summary their sum', async () => {
     const instance = createInMemoryInstance();
     const { keep, store, recorded } = instance;
     const testServer = await serve((req, res) => {

@@ -64,7 +64,7 @@ describe.each([
     express4 as unknown as typeof express,
     (express4 as unknown as typeof express).Router,
   ],
-])('the label under %s', (_, framework, make) => {
+])('the route label under %s', (_, framework, make) => {
   it.each(CASES)('is %s for %s', async (label, path, build) => {
     const { keep, recorded } = createInMemoryInstance();
     const app = framework().set('env', 'test');
@@ -75,7 +75,7 @@ describe.each([
     expect(recorded.saves).toMatchObject([{ route: label }]);
   });
 
-  it('has the path of an app that is mounted, with the names of its parameters', async () => {
+  it('has the path of a mounted app, with the names of its parameters', async () => {
     const { keep, recorded } = createInMemoryInstance();
     const inner = framework().set('env', 'test');
     inner.use('/rooms/:room', make().post('/chat', keep.guard() as RequestHandler, CHAT));
@@ -84,7 +84,7 @@ describe.each([
     expect((await recorded.ended()).route).toBe('/tenants/:tenant/rooms/:room/chat');
   });
 
-  it('is one for all values of a parameter', async () => {
+  it('is the same for all values of a parameter', async () => {
     const { keep, recorded } = createInMemoryInstance();
     const app = framework().set('env', 'test');
     app.use('/rooms/:room', make().post('/:id', keep.guard() as RequestHandler, CHAT));
@@ -105,7 +105,7 @@ describe.each([
     express4 as unknown as typeof express,
     (express4 as unknown as typeof express).Router,
   ],
-])('a client under %s', (_, framework, make) => {
+])('a path of a client under %s', (_, framework, make) => {
   /** Posts to each path and returns the labels, in turn. */
   async function labelsOf(
     paths: readonly string[],
@@ -118,7 +118,7 @@ describe.each([
     return recorded.ends.map(({ route }) => route);
   }
 
-  it('makes no label by the case of a mount path that is matched in any case', async () => {
+  it('in another case has the same label if the mount path is matched in any case', async () => {
     const paths = [
       '/api/rooms/a/chat',
       '/API/ROOMS/A/CHAT',
@@ -133,7 +133,7 @@ describe.each([
     expect(new Set(labels)).toEqual(new Set(['/api/rooms/:room/chat']));
   });
 
-  it('sees the path as it was written where case counts', async () => {
+  it('has its own case in the label if routing is case-sensitive', async () => {
     const labels = await labelsOf(['/Api/chat'], (guard) => {
       const app = framework().set('env', 'test').enable('case sensitive routing');
       return app.use('/Api', make().post('/chat', guard, CHAT));
@@ -141,7 +141,7 @@ describe.each([
     expect(labels).toEqual(['/Api/chat']);
   });
 
-  it('makes at most twenty labels of a route by what a mount path leaves open', async () => {
+  it('under a mount path with a pattern makes at most twenty labels of a route', async () => {
     const paths = Array.from({ length: 30 }, (_value, at) => `/t-${at}/chat`);
     const labels = await labelsOf([...paths, '/t-0/chat'], (guard) =>
       framework()
@@ -153,7 +153,7 @@ describe.each([
     expect(labels[30]).toBe('/t-0/chat');
   });
 
-  it('pays once for the search of a mount path', async () => {
+  it('is searched for its mount path once', async () => {
     const { keep, recorded } = createInMemoryInstance();
     const app = framework().set('env', 'test');
     app.use('/rooms/:room', make().post('/chat', keep.guard() as RequestHandler, CHAT));
@@ -183,7 +183,7 @@ describe.each([
   });
 });
 
-it('is the pattern of the route alone where no routers can be looked through', async () => {
+it('the route label is the pattern of the route alone if no router can be inspected', async () => {
   const { keep, recorded } = createInMemoryInstance();
   const guard = keep.guard(undefined, (_req, res) => {
     res.setHeader('content-type', 'text/event-stream');

@@ -8,7 +8,7 @@ import { turns, until } from '../../support/until.ts';
 import { request, openClient } from '../../support/http-client.ts';
 
 describe('keep.stream(res)', () => {
-  it('is undefined where there is no guard', async () => {
+  it('is undefined without a guard', async () => {
     const instance = createInMemoryInstance();
     let handle: unknown = 'unset';
     const testServer = await serve((_, res) => {
@@ -37,8 +37,8 @@ describe('keep.stream(res)', () => {
   });
 });
 
-describe('req.signal, where this Node has it', () => {
-  it('is that of the stream, also on an object that inherits from the request', async () => {
+describe('req.signal, if this Node has it', () => {
+  it('is the signal of the stream, also on an object that inherits from the request', async () => {
     const instance = createInMemoryInstance();
     const seen: unknown[] = [];
     const app = express();
@@ -59,7 +59,7 @@ describe('req.signal, where this Node has it', () => {
 });
 
 describe('the route', () => {
-  it('is the pattern of the router, or the option, and never the URL', async () => {
+  it('is the pattern of the router, or of the option, and never the URL', async () => {
     const instance = createInMemoryInstance();
     const app = express();
     const answer: express.RequestHandler = (_, res) => {
@@ -89,8 +89,8 @@ describe('the route', () => {
   });
 });
 
-describe('the figures of a stream', () => {
-  it('count body writes and their bytes, also in the last call', async () => {
+describe('the counts of a stream', () => {
+  it('include body writes and their bytes, also of the last call', async () => {
     const instance = createInMemoryInstance();
     const guard = instance.keep.guard({}, (_, res) => {
       res.setHeader('content-type', 'text/plain');
@@ -113,7 +113,7 @@ describe('the figures of a stream', () => {
     );
   });
 
-  it('are told in an order that makes sense', async () => {
+  it('are reported to the observer in the order of the events', async () => {
     const instance = createInMemoryInstance();
     const guard = instance.keep.guard({}, (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
@@ -135,7 +135,7 @@ describe('the figures of a stream', () => {
   });
 });
 
-it('serves pipelined requests in order, each with a row of its own', async () => {
+it('pipelined requests are answered in order, each with a row of its own', async () => {
   const instance = createInMemoryInstance();
   const app = express();
   app.get('/:name', instance.keep.guard({}), (req, res) => {

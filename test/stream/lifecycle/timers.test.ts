@@ -16,7 +16,7 @@ type Act = (req: IncomingMessage, res: ServerResponse, instance: InMemoryInstanc
 const MIB = 1024 * 1024;
 
 describe('idleTimeoutMs', () => {
-  it('ends a stream whose handler says nothing, and tells it by signal and close', async () => {
+  it('ends a stream whose handler writes nothing, and reports it by signal and close', async () => {
     const told: string[] = [];
     const { instance, httpClient } = await open({ idleTimeoutMs: 50 }, (_, res, { keep }) => {
       const signal = keep.stream(res)?.signal;
@@ -35,7 +35,7 @@ describe('idleTimeoutMs', () => {
     expect(told).toHaveLength(2);
   });
 
-  it('swallows what comes after the grace, and calls back', async () => {
+  it('accepts writes after the grace period without sending them, and calls back', async () => {
     const go = createGate();
     const said: unknown[] = [];
     const { instance, httpClient } = await open({ idleTimeoutMs: 50 }, async (_, res) => {
@@ -53,7 +53,7 @@ describe('idleTimeoutMs', () => {
     expect(instance.store.row.text).toBe('one ');
   });
 
-  it('stands still during a hold and after end()', async () => {
+  it('is paused during a hold and after end()', async () => {
     const { instance, httpClient } = await open({ idleTimeoutMs: 50 }, (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(chatChunk({ content: 'one' }));
@@ -70,7 +70,7 @@ describe('idleTimeoutMs', () => {
     expect(instance.store.row).toMatchObject({ complete: true, revision: 0 });
   });
 
-  it('stands still while the client takes nothing', async () => {
+  it('is paused while the client reads nothing', async () => {
     const { instance, httpClient, testServer } = await open(
       { idleTimeoutMs: 100 },
       async (_, res) => {
@@ -88,7 +88,7 @@ describe('idleTimeoutMs', () => {
     expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed' });
   });
 
-  it('runs on when the client has left: disconnected, and not complete', async () => {
+  it('continues after the client left: disconnected, and not complete', async () => {
     const { instance, httpClient } = await open(
       { idleTimeoutMs: 200 },
       async (_, res, { recorded }) => {
@@ -116,7 +116,7 @@ describe('idleTimeoutMs', () => {
 
 describe('stallTimeoutMs', () => {
   it.each(['finish', 'keep'] as const)(
-    'treats a client that takes nothing as one that left, under %s',
+    'treats a client that reads nothing as one that left, under %s',
     async (disconnected) => {
       const returned = createGate();
       const options = { stallTimeoutMs: 100, policy: { disconnected } } as const;
@@ -138,7 +138,7 @@ describe('stallTimeoutMs', () => {
     },
   );
 
-  it('is patient with one that is slow', async () => {
+  it('does not end a stream that is read slowly', async () => {
     const { instance, httpClient } = await open({ stallTimeoutMs: 400 }, async (_, res) => {
       res.setHeader('content-type', 'text/plain');
       if (!res.write('x'.repeat(14 * MIB))) await once(res, 'drain');
@@ -156,7 +156,7 @@ describe('stallTimeoutMs', () => {
 });
 
 describe('stop()', () => {
-  it('by the server is stopped by the server, once', async () => {
+  it('on the handle gives the outcome stopped by the server, once', async () => {
     const answers: unknown[] = [];
     const { instance, httpClient } = await open({}, (_, res, { keep }) => {
       const handle = keep.stream(res);
@@ -171,7 +171,7 @@ describe('stop()', () => {
     await httpClient.over();
   });
 
-  it('changes nothing once the finish marker has passed', async () => {
+  it('changes nothing after the finish marker', async () => {
     let stopped: unknown;
     const { instance, httpClient } = await open({}, (_, res, { keep }) => {
       res.setHeader('content-type', 'text/event-stream');

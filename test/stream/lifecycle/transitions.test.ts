@@ -11,7 +11,7 @@ import { turns, until } from '../../support/until.ts';
 
 type Act = (req: IncomingMessage, res: ServerResponse, instance: InMemoryInstance) => unknown;
 
-it('keeps the message of a stream that is stopped, then left, then interrupted', async () => {
+it('the message of a stream that is stopped, then left, then interrupted is kept', async () => {
   const { instance, httpClient } = await open({}, (_, res) => {
     res.write('one ');
   });
@@ -25,7 +25,7 @@ it('keeps the message of a stream that is stopped, then left, then interrupted',
   expect(instance.recorded.ends).toHaveLength(1);
 });
 
-it('begins no stream on a connection that this process has closed before', async () => {
+it('no stream begins on a connection that this process has closed before', async () => {
   const done = createGate();
   const { instance } = await open({}, async (req, res, { recorded }) => {
     req.socket.destroy();
@@ -40,7 +40,7 @@ it('begins no stream on a connection that this process has closed before', async
   expect(instance.recorded.internalErrors).toEqual([]);
 });
 
-it('reports a stream that begins when its time without a client is over', async () => {
+it('a stream that begins after the finishing budget is spent is reported', async () => {
   const go = createGate();
   const { instance, httpClient } = await open({ finish: { timeoutMs: 1_000 } }, async (_, res) => {
     await go.promise;
@@ -58,7 +58,7 @@ it('reports a stream that begins when its time without a client is over', async 
   expect(instance.recorded.ends).toHaveLength(1);
 });
 
-it('watches a client that reads nothing of a stopped answer, also when its handler ends it late', async () => {
+it('a client that reads nothing of a stopped answer is closed, even if the handler ends the answer late', async () => {
   const { instance, httpClient, testServer } = await open({ stallTimeoutMs: 4_000 }, (_, res) => {
     res.write('x'.repeat(32 * 1024 * 1024));
   });
@@ -73,7 +73,7 @@ it('watches a client that reads nothing of a stopped answer, also when its handl
   expect(instance.recorded.ends).toHaveLength(1);
 });
 
-it('counts an event that nobody may raise, and goes on as if it had not come', async () => {
+it('an impossible event is counted, and changes nothing', async () => {
   const { instance, httpClient } = await open({}, (_, res) => {
     res.write('one ');
     const stream = streamOf(res);

@@ -6,7 +6,7 @@ import { createInMemoryInstance } from '../../support/in-memory-instance.ts';
 import { serve } from '../../support/test-server.ts';
 
 test.each([-3_600_000, 3_600_000])(
-  'a message lasts as long as its stream when the clock is set by %i ms',
+  'a message has the duration of its stream if the clock is set by %i ms',
   async (byMs) => {
     const instance = createInMemoryInstance();
     onTestFinished(() => void vi.useRealTimers());

@@ -68,7 +68,7 @@ describe('a held answer reaches its client', () => {
     });
   });
 
-  it('after a throw that only Express sees', async () => {
+  it('after an exception that only Express catches', async () => {
     const { keep, store, recorded } = createInMemoryInstance();
     store.hold();
     const app = express().set('env', 'test');
@@ -84,7 +84,7 @@ describe('a held answer reaches its client', () => {
     expect(recorded.internalErrors).toEqual([]);
   });
 
-  it('that goes on with what is no request', async () => {
+  it('that sends invalid HTTP meanwhile', async () => {
     const { httpClient, store } = await hold(answer);
     httpClient.send('no request\r\n\r\n');
     await turns(20);
@@ -92,7 +92,7 @@ describe('a held answer reaches its client', () => {
     expect((await httpClient.over()).body.toString()).toBe(WHOLE);
   });
 
-  it('and its connection is closed after end(); destroy()', async () => {
+  it('and its connection is closed after end() and destroy()', async () => {
     const { httpClient, store } = await hold((req, res) => {
       answer(req, res);
       res.destroy();
@@ -102,7 +102,7 @@ describe('a held answer reaches its client', () => {
     expect(httpClient.text).toBe(WHOLE);
   });
 
-  it('when the next request on its connection never comes whole', async () => {
+  it('if the next request on its connection never comes completely', async () => {
     const limits = { requestTimeout: 300, headersTimeout: 300, connectionsCheckingInterval: 50 };
     const { httpClient, store, testServer } = await hold(answer, 'http', limits);
     const told: unknown[] = [];
@@ -119,7 +119,7 @@ describe('a held answer reaches its client', () => {
     await until('it is closed', () => httpClient.gone);
   });
 
-  it('for longer than an idle connection is kept', async () => {
+  it('even after the keep-alive time-out of its connection', async () => {
     const { httpClient, store } = await hold(answer, 'http', { keepAliveTimeout: 5 });
     await delay(50);
     store.answer();
@@ -145,13 +145,13 @@ describe('a held answer reaches its client', () => {
   });
 });
 
-describe('what takes a connection over', () => {
+describe('a protocol that takes a connection over', () => {
   const FIRST = 'HTTP/1.1 101 Switching Protocols\r\n\r\n';
 
   it.each([
     ['upgrade', request('/', { headers: { connection: 'upgrade', upgrade: 'echo' } })],
     ['connect', 'CONNECT there:1 HTTP/1.1\r\nhost: there:1\r\n\r\n'],
-  ] as const)('by %s comes behind the answer that is held on it', async (event, asking) => {
+  ] as const)('by %s is sent behind the answer that is held on it', async (event, asking) => {
     const { httpClient, store, testServer } = await hold(answer);
     let taken: Duplex | undefined;
     testServer.server.on(event, (_req, socket) => {
@@ -173,7 +173,7 @@ describe('what takes a connection over', () => {
 });
 
 describe('a connection that has carried a held answer', () => {
-  it('keeps fast properties', async () => {
+  it('has a socket with fast properties', async () => {
     const sockets: Socket[] = [];
     const { keep, recorded } = createInMemoryInstance();
     const guard = keep.guard();

@@ -115,7 +115,7 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
 });
 
 describe('compression() after the guard', () => {
-  it('is said once; the answer is decoded, kept, and reaches its client unchanged', async () => {
+  it('is logged once; the answer is decoded, saved, and reaches its client unchanged', async () => {
     const instance = createInMemoryInstance();
     const app = express();
     app.get('/', instance.keep.guard({}), compression({ threshold: 0 }), (_, res) => answer(res));

@@ -11,7 +11,7 @@ import { dial, openClient, request } from '../../support/http-client.ts';
 import { answer, CONTENT, DONE, FINISH, hold, WHOLE } from './held-answer.ts';
 
 describe('a write after a held end', () => {
-  it.each(['write', 'end'] as const)('by %s in a later turn emits no error', async (name) => {
+  it.each(['write', 'end'] as const)('by %s in a later turn emits no error event', async (name) => {
     const told: unknown[] = [];
     const held = await hold((req, res) => {
       answer(req, res);
@@ -40,7 +40,7 @@ describe('an end that throws', () => {
   };
 
   it.each(Object.entries(refusedHeads))(
-    'because of %s throws at once, and another answer can be given',
+    'because of %s throws at once, and another answer can be sent',
     async (_name, spoil) => {
       const reply = await answeredBy((res) => {
         res.setHeader('content-type', 'text/event-stream');
@@ -68,7 +68,7 @@ describe('an end that throws', () => {
     };
 
   it.each(Object.entries(refusedChunks))(
-    'because of %s throws at once, and the answer can be ended',
+    'because of %s throws at once, and the answer can still be ended',
     async (_name, [code, end]) => {
       let thrown: unknown;
       const reply = await answeredBy((res) => {
@@ -86,7 +86,7 @@ describe('an end that throws', () => {
 });
 
 describe('over HTTP/2', () => {
-  it('a head cannot be changed behind a held end', async () => {
+  it('headers cannot be changed after a held end', async () => {
     const thrown: unknown[] = [];
     const { text, headers, store } = await holdHttp2((res) => {
       res.setHeader('content-type', 'text/event-stream');
@@ -105,7 +105,7 @@ describe('over HTTP/2', () => {
     expect(headers()).not.toHaveProperty('x-late');
   });
 
-  it.each(['close', 'destroy'] as const)('stream.%s() waits for what is held', async (name) => {
+  it.each(['close', 'destroy'] as const)('stream.%s() waits for the held answer', async (name) => {
     const { text, store } = await holdHttp2((res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(CONTENT);
@@ -117,7 +117,7 @@ describe('over HTTP/2', () => {
     await until('the answer is there', () => text() === WHOLE);
   });
 
-  it("a handler's own stream.close() is its own, and a write says that it failed", async () => {
+  it('stream.close() of the handler takes effect at once, and a later write returns false', async () => {
     const said: unknown[] = [];
     const { recorded, store } = await holdHttp2((res) => {
       res.setHeader('content-type', 'text/event-stream');
@@ -132,7 +132,7 @@ describe('over HTTP/2', () => {
   });
 
   it.each(['', Buffer.alloc(0)])(
-    'an empty write and an end in a later turn send nothing foreign: %j',
+    'an empty write and an end in a later turn send nothing else: %j',
     async (nothing) => {
       const { text, store } = await holdHttp2((res) => {
         res.setHeader('content-type', 'text/event-stream');
@@ -149,7 +149,7 @@ describe('over HTTP/2', () => {
 });
 
 describe('around a hold', () => {
-  it.each(['guard', 'observe'] as const)('%s() takes twelve requests at once', async (kind) => {
+  it.each(['guard', 'observe'] as const)('%s() accepts twelve requests at once', async (kind) => {
     const { keep } = createInMemoryInstance();
     const warnings: string[] = [];
     const note = (warning: Error): void => void warnings.push(warning.name);
@@ -165,7 +165,7 @@ describe('around a hold', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('a pipelined answer is held without the one before it', async () => {
+  it('a pipelined answer is held, and the one before it is not', async () => {
     const { keep, store } = createInMemoryInstance();
     store.hold();
     const first: ServerResponse[] = [];
@@ -200,7 +200,7 @@ describe('around a hold', () => {
     expect(seen).toEqual([owner]);
   });
 
-  it('an answer that is finished without its client does not keep a process up', () => {
+  it('an answer that is finished without its client does not keep the process alive', () => {
     const program = `
       import { createServer } from 'node:http';
       import { connect } from 'node:net';

@@ -95,7 +95,7 @@ const SCRIPTS: ReadonlyArray<readonly [name: string, script: Script]> = [
   ],
 ];
 
-describe('from end() on a held response answers as a bare one does at once:', () => {
+describe('after end() a held response behaves as a bare one does at once:', () => {
   it.each(SCRIPTS)('%s', async (_, script) => {
     const expected = await record(script, undefined);
     const instance = createInMemoryInstance();
@@ -113,7 +113,7 @@ describe('from end() on a held response answers as a bare one does at once:', ()
   });
 });
 
-describe('an answer that one end() sends whole', () => {
+describe('a whole answer in one end()', () => {
   const WHOLE: Script = (res, say) => {
     say('end returns', res.end('data: one\n\n') === res);
     say(res.headersSent, res.writableEnded, res.finished, res.statusCode);
@@ -128,7 +128,7 @@ describe('an answer that one end() sends whole', () => {
     );
   };
 
-  it('cannot be changed any more while it is held', async () => {
+  it('cannot be changed while it is held', async () => {
     const bare = await record(WHOLE, undefined, 'whole');
     const instance = createInMemoryInstance();
     instance.store.hold();
@@ -145,7 +145,7 @@ describe('an answer that one end() sends whole', () => {
   });
 });
 
-describe('the real end', () => {
+describe('the end of a held response', () => {
   const LIFE: Script = (res, say) => {
     res.on('finish', () => say('finish', res.writableFinished));
     res.on('close', () => say('close'));
@@ -153,7 +153,7 @@ describe('the real end', () => {
     res.end('data: [DONE]\n\n', () => say('callback', res.writableFinished));
   };
 
-  it('brings callbacks, finish and close in the order of a bare response, once', async () => {
+  it('has callbacks, finish and close in the order of a bare response, once', async () => {
     const bare = await record(LIFE, undefined, 'chat');
     await until('the end', () => bare.words.some(([word]) => word === 'close'));
     const instance = createInMemoryInstance();
@@ -169,7 +169,7 @@ describe('the real end', () => {
     expect(held.words).toEqual(bare.words);
   });
 
-  it('calls back a second end() too', async () => {
+  it('calls the callback of a second end() too', async () => {
     const instance = createInMemoryInstance();
     instance.store.hold();
     const { words } = await record(
@@ -185,7 +185,7 @@ describe('the real end', () => {
     expect(new Set(words.flat())).toEqual(new Set(['first', 'second']));
   });
 
-  it('is not reached while a held write is waited for, and comes all the same', async () => {
+  it('comes after a held write that the handler awaits', async () => {
     const instance = createInMemoryInstance();
     instance.store.hold();
     const said: unknown[] = [];

@@ -27,8 +27,8 @@ const answer: Act = (_, res) => {
   res.end(DONE);
 };
 
-describe('a client that goes during a hold', () => {
-  it.each(EXIT_MODES)('by %s changes nothing: completed and saved', async (way) => {
+describe('a client that leaves during a hold', () => {
+  it.each(EXIT_MODES)('by %s does not change the outcome: completed and saved', async (way) => {
     const told: string[] = [];
     const instance = await open({}, (_, res) => {
       res.on('close', () => told.push('close'));
@@ -60,7 +60,7 @@ describe('a client that goes during a hold', () => {
     expect(told.toSorted()).toEqual(['callback', 'close']);
   });
 
-  it('after a plain end() leaves a complete answer too', async () => {
+  it('after a plain end() has a complete answer too', async () => {
     const instance = await open({ policy: { disconnected: 'keep' } }, (_, res) => {
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
@@ -114,7 +114,7 @@ describe('a store that does not answer', () => {
     expect(instance.store.row.text).toBe('hello');
   });
 
-  it('says nothing of a frame when nothing was held', async () => {
+  it('leaves no report of a hold if nothing was held', async () => {
     const policy = { disconnected: 'keep' } as const;
     const instance = await open(
       { confirmTimeoutMs: 20, missingAfterMs: 1000, policy },
@@ -135,7 +135,7 @@ describe('a store that does not answer', () => {
     expect(instance.logbook.errors().join()).not.toContain('before its message was safe');
   });
 
-  it('but refuses, without a journal, leaves the message to be tried until it works', async () => {
+  it('but fails, without a journal: the message is tried again until it is saved', async () => {
     const instance = await open({ confirmTimeoutMs: 20 }, answer);
     instance.store.fail(coded('connect', 'ECONNREFUSED'));
     const { httpClient } = await instance.ask();
@@ -149,7 +149,7 @@ describe('a store that does not answer', () => {
     expect(instance.store.row.text).toBe('hello');
   });
 
-  it('and goes on refusing, without a journal, loses the message loudly', async () => {
+  it('and keeps failing, without a journal: the message is lost and logged', async () => {
     const instance = await open({ confirmTimeoutMs: 20, missingAfterMs: 1000 }, answer);
     instance.store.fail(coded('connect', 'ECONNREFUSED'));
     await instance.ask();
@@ -161,7 +161,7 @@ describe('a store that does not answer', () => {
     expect(instance.logbook.errors().join(' ')).not.toContain('hello');
   });
 
-  it('is no hindrance with a journal: the frame goes once the message is on disk', async () => {
+  it('delays nothing with a journal: the frame is released once the message is on disk', async () => {
     const journal = await mkdtemp(join(tmpdir(), 'lastchunk-hold-'));
     onTestFinished(() => rm(journal, { recursive: true, force: true }));
     const instance = await open({ confirmTimeoutMs: 30_000 }, answer, { journal });
@@ -180,7 +180,7 @@ describe('a store that does not answer', () => {
 });
 
 describe('a stream that goes on after its terminal frame', () => {
-  it('is reopened by more text: one row, revision 1, the last fact wins', async () => {
+  it('is reopened by more text: one row, revision 1, the last fact decides', async () => {
     const go = createGate();
     const instance = await open({}, async (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
@@ -203,7 +203,7 @@ describe('a stream that goes on after its terminal frame', () => {
     expect(instance.recorded.ends).toHaveLength(1);
   });
 
-  it('is not reopened by what carries no text', async () => {
+  it('is not reopened by frames without text', async () => {
     const go = createGate();
     const instance = await open({}, async (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
@@ -231,7 +231,7 @@ describe('a stream that goes on after its terminal frame', () => {
       },
     ],
     ['destroy(error)', (res: ServerResponse): void => void res.destroy(new Error('after the end'))],
-  ] as const)('has failed by %s: revision 1, and everything agrees', async (_name, fail) => {
+  ] as const)('has failed by %s: revision 1, in row, metrics and span', async (_name, fail) => {
     const go = createGate();
     const instance = await open({}, async (_, res) => {
       res.setHeader('content-type', 'text/event-stream');

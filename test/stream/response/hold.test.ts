@@ -39,7 +39,7 @@ describe('a terminal frame', () => {
     expect(store.row).toMatchObject({ text: 'hello', complete: true, revision: 0 });
   });
 
-  it('is held with the content that came in the same chunk', async () => {
+  it('is held with the content of the same chunk', async () => {
     const { httpClient, store, settle } = await hold((_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(chatChunk({ content: 'a' }));
@@ -74,7 +74,7 @@ describe('a terminal frame', () => {
     expect(store.row).toMatchObject({ text: 'a', complete: true });
   });
 
-  it('is what the handler wrote, also when its buffer is used again meanwhile', async () => {
+  it('is sent as the handler wrote it, even if its buffer is reused meanwhile', async () => {
     const { httpClient, store, settle } = await hold((_, res) => {
       const shared = Buffer.alloc(1024);
       const write = (text: string): boolean => res.write(shared.subarray(0, shared.write(text)));
@@ -93,7 +93,7 @@ describe('a terminal frame', () => {
     expect((await httpClient.over()).body.toString()).toBe(chatChunk({ content: 'a' }) + FINISH);
   });
 
-  it('is released in order with everything that was written after it', async () => {
+  it('is released in order with everything written after it', async () => {
     const bytes = await sameBytes((_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.setHeader('trailer', 'x-tokens');
@@ -109,7 +109,7 @@ describe('a terminal frame', () => {
     expect(bytes).toContain('x-tokens: 7\r\n\r\n');
   });
 
-  it('behind compression() arrives with the rest when it is released, flushed or not', async () => {
+  it('behind compression() is sent with the rest when it is released, flushed or not', async () => {
     const go = createGate();
     const { httpClient, store, settle } = await hold(
       (_, res) => {
@@ -146,7 +146,7 @@ describe('a terminal frame', () => {
 });
 
 describe('end()', () => {
-  it('is held whole, chunk and all', async () => {
+  it('is held completely, with its chunk', async () => {
     const { httpClient, store, settle } = await hold((_, res) => {
       res.setHeader('content-type', 'text/plain');
       res.write('one ');
@@ -160,7 +160,7 @@ describe('end()', () => {
     expect(store.row).toMatchObject({ text: 'one two', complete: true });
   });
 
-  it('of an answer sent in one call is held with the headers', async () => {
+  it('of an answer in one call is held with the headers', async () => {
     const { httpClient, store, settle } = await hold((_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.end(chatChunk({ content: 'cached' }) + FINISH + DONE);
@@ -174,7 +174,7 @@ describe('end()', () => {
     expect(store.row).toMatchObject({ text: 'cached', complete: true });
   });
 
-  it('is not held when there is nothing to keep', async () => {
+  it('is not held if there is nothing to save', async () => {
     const { httpClient, store, recorded } = await hold((_, res) => {
       res.setHeader('content-type', 'text/event-stream');
       res.write(': nothing\n\n');
@@ -196,7 +196,7 @@ describe('a Content-Length', () => {
       (res: ServerResponse): void => void res.writeHead(200, { 'Content-Length': '10' }),
     ],
     ['a list', (res: ServerResponse): void => void res.writeHead(200, ['Content-Length', '10'])],
-  ] as const)('given by %s makes the chunk that completes it terminal', async (_name, head) => {
+  ] as const)('given by %s makes the chunk that reaches it terminal', async (_name, head) => {
     const { httpClient, store, settle, recorded } = await hold((_, res) => {
       res.setHeader('content-type', 'application/x-ndjson');
       head(res);

@@ -223,7 +223,7 @@ describe('is not a stream:', () => {
     expect(headers).not.toHaveProperty('x-message-id');
   });
 
-  it("whatever Express's own helpers send", async () => {
+  it('any response of a helper of Express', async () => {
     const instance = createInMemoryInstance();
     const app = express().set('env', 'test');
     app.use(instance.keep.observe());
@@ -250,14 +250,14 @@ describe('is not a stream:', () => {
 });
 
 describe('the two headers', () => {
-  it('are left out with headers: false', async () => {
+  it('are omitted with headers: false', async () => {
     const { headers, instance } = await ask({ headers: false });
     expect(headers).not.toHaveProperty('x-stream-id');
     expect(headers).not.toHaveProperty('x-message-id');
     expect(instance.store.row.text).toBe('hello');
   });
 
-  it("hold the app's own message id", async () => {
+  it('contain the message id of the app', async () => {
     const { headers, instance } = await ask({
       message: () => ({ id: 'mine', conversationId: 'c' }),
     });
@@ -273,7 +273,7 @@ describe('the two headers', () => {
     ['a line break', 'a\r\nSet-Cookie: evil=1'],
     ['a NUL', 'a\0b'],
     ['letters that no header holds', 'ключ'],
-  ])('never break a response: an id with %s', async (_, id) => {
+  ])('never break a response: with an id of %s', async (_, id) => {
     const { headers, whole, instance } = await ask({
       message: () => ({ id, conversationId: 'c' }),
     });
@@ -283,7 +283,7 @@ describe('the two headers', () => {
   });
 });
 
-it('asks message() once, for its first reader, and gives a handle before the headers', async () => {
+it('message() is called once, at the first read, and there is a handle before the headers', async () => {
   const instance = createInMemoryInstance();
   let questions = 0;
   let handle: unknown;

@@ -8,8 +8,8 @@ import { beginHello, HELLO, relayed, resume } from '../../support/replicas.ts';
 import { serve, serveHttp2 } from '../../support/test-server.ts';
 import { turns, until } from '../../support/until.ts';
 
-describe('a client that leaves while the app is asked about it', () => {
-  it.each(['find', 'authorize'] as const)('leaves no reader behind: %s', async (asked) => {
+describe('a client that leaves while a function of the app runs', () => {
+  it.each(['find', 'authorize'] as const)('is not counted as a reader: %s', async (asked) => {
     const { here, talk } = await beginHello();
     let answer = (): void => undefined;
     let isAsked = false;
@@ -51,7 +51,7 @@ describe('a client that leaves while the app is asked about it', () => {
 });
 
 describe('an app whose find() throws', () => {
-  it('is answered for with 500 where there is no next()', async () => {
+  it('is answered with 500 if there is no next()', async () => {
     const { here } = await beginHello();
     const resumed = here.keep.resumeHandler({
       find: () => Promise.reject(new Error('no database')),
@@ -65,7 +65,7 @@ describe('an app whose find() throws', () => {
 });
 
 describe('a stream of which the engine has less than its client saw', () => {
-  it.each(['here', 'there'] as const)('ends broken off for who resumes it: %s', async (where) => {
+  it.each(['here', 'there'] as const)('is broken off when it is resumed: %s', async (where) => {
     const all = await beginHello({ guard: { maxBytes: 1_024 } });
     const { shared, talk, client } = all;
     const piece = `data: ${'x'.repeat(1_024 - HELLO.length - 8)}\n\n`;
@@ -85,7 +85,7 @@ describe('a stream of which the engine has less than its client saw', () => {
     expect(late.whole).toBe(false);
   });
 
-  it('ends without a regular end when the engine no longer has it', async () => {
+  it('has no regular end if the engine no longer has it', async () => {
     const { shared, there, talk } = await beginHello();
     const reader = await resume(there, talk.streamId);
     await reader.sees('hello');
@@ -96,7 +96,7 @@ describe('a stream of which the engine has less than its client saw', () => {
 });
 
 describe('a resumed response that is broken off', () => {
-  it('over HTTP/2 costs the other streams of its connection nothing, however slow its client is', async () => {
+  it('over HTTP/2 does not affect other streams of its connection, even if its client is slow', async () => {
     const { shared, here, there, talk } = await beginHello();
     const piece = `data: ${'x'.repeat(65_000)}\n\n`;
     // More than the window of a stream, less than a reader is given at once: it comes together with the end.
@@ -123,7 +123,7 @@ describe('a resumed response that is broken off', () => {
     session.destroy();
   });
 
-  it('over HTTP/2 has every byte that its client takes', async () => {
+  it('over HTTP/2 has every byte that its client reads', async () => {
     const { there, here, talk } = await beginHello();
     const resumed = there.keep.resumeHandler({ authorize: () => true });
     const { url } = await serveHttp2((req, res) => void resumed(req, res));
@@ -140,7 +140,7 @@ describe('a resumed response that is broken off', () => {
     session.destroy();
   });
 
-  it('is destroyed where there is no connection', async () => {
+  it('is destroyed if there is no connection', async () => {
     const { there, here, talk } = await beginHello();
     const resumed = there.keep.resumeHandler({ authorize: () => true });
     // As adapters of functions make it; the typings know no such request.
@@ -159,8 +159,8 @@ describe('a resumed response that is broken off', () => {
   });
 });
 
-describe('a stop that reaches no engine', () => {
-  it('is answered with 503 and told in the log, once', async () => {
+describe('a stop while the engine is unavailable', () => {
+  it('is answered with 503 and logged once', async () => {
     const { shared, there, talk } = await beginHello();
     shared.relay.fail(new Error('away'));
     for (let n = 0; n < 2; n += 1) {

@@ -56,7 +56,7 @@ const DATA = FRAMES.filter((frame) => !frame.startsWith(':')).map((frame) => fra
 
 describe('an EventSource whose connection is cut', () => {
   it.each(['here', 'there'] as const)(
-    'gets every frame once, wherever it is cut, and is told the end: %s',
+    'gets every frame once, wherever it is cut, and then the end: %s',
     async (where) => {
       const all = await beginChat({ guard: { ids: true } });
       const { shared, client, talk, here } = all;
@@ -83,7 +83,7 @@ describe('an EventSource whose connection is cut', () => {
     },
   );
 
-  it('gets what follows live', async () => {
+  it('gets later frames live', async () => {
     const { shared, there, talk } = await beginChat({ guard: { ids: true } });
     talk.res.type('text/event-stream').write(FRAMES[0]);
     await until('it is relayed', () => shared.relay.bodyOf(talk.streamId).includes('id: '));
@@ -98,7 +98,7 @@ describe('an EventSource whose connection is cut', () => {
 });
 
 describe('the ids of frames', () => {
-  it('change neither what is answered nor what is called back, and count in the length that Node gives', async () => {
+  it('change neither return values nor callbacks, and are counted in Content-Length', async () => {
     const { client, talk } = await beginChat({ guard: { ids: true } });
     talk.res.setHeader('Content-Type', 'text/event-stream');
     const called: unknown[] = [];
@@ -110,7 +110,7 @@ describe('the ids of frames', () => {
     await until('both are called', () => called.length === 2);
   });
 
-  it('are within the backpressure, and the callback of a write comes', async () => {
+  it('count for backpressure, and the callback of a write is called', async () => {
     const { client, talk } = await beginChat({ guard: { ids: true } });
     talk.res.type('text/event-stream');
     let called = 0;
@@ -168,7 +168,7 @@ describe('the ids of frames', () => {
     expect(gunzipSync(body).toString()).toBe('data: one\nid: 18\n\ndata: two\nid: 36\n\n');
   });
 
-  it('are refused without a relay', async () => {
+  it('require a relay', async () => {
     await using keep = lastchunk({ store: createMemoryStore(), journal: false });
     expect(() => keep.guard({ ids: true })).toThrow('`relay`');
   });

@@ -9,7 +9,7 @@ import { until } from '../../support/until.ts';
 
 describe('a resumed response', () => {
   it.each(['here', 'there'] as const)(
-    'has the very bytes from every offset on, then what follows, then the end: %s',
+    'has the same bytes from every offset, then new bytes, then the end: %s',
     async (where) => {
       const all = await begin();
       const { shared, talk } = all;
@@ -35,7 +35,7 @@ describe('a resumed response', () => {
     },
   );
 
-  it('has the status of the original and those of its headers that describe the body', async () => {
+  it('has the status of the original and its headers that describe the body', async () => {
     const { shared, there, talk } = await begin();
     talk.res.writeHead(200, {
       'Content-Type': 'text/event-stream; charset=utf-8',
@@ -58,7 +58,7 @@ describe('a resumed response', () => {
   });
 
   it.each(['here', 'there'] as const)(
-    'never shows the last frame before the message is saved: %s',
+    'has no last frame before the message is saved: %s',
     async (where) => {
       const all = await begin({ guard: { confirmTimeoutMs: 60_000 } });
       const { shared, talk, client } = all;
@@ -81,7 +81,7 @@ describe('a resumed response', () => {
     },
   );
 
-  it('follows a stream whose client left while the handler finishes, to its regular end', async () => {
+  it('follows a stream whose client left to its regular end', async () => {
     const { shared, there, client, talk } = await begin();
     talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
     await client.sees('hello');
@@ -98,7 +98,7 @@ describe('a resumed response', () => {
     expect(shared.store.row).toMatchObject({ text: 'hello again', complete: true });
   });
 
-  it.each(['here', 'there'] as const)('is broken off where the original is: %s', async (where) => {
+  it.each(['here', 'there'] as const)('is broken off if the original is: %s', async (where) => {
     const all = await begin();
     const { talk, shared, here } = all;
     talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
@@ -130,7 +130,7 @@ describe('a resumed response', () => {
     expect((await (await resume(there, talk.streamId)).over()).status).toBe(404);
   });
 
-  it('keeps a body that the handler encoded as it is, with its coding', async () => {
+  it('has a body that the handler encoded unchanged, with its coding', async () => {
     const { shared, there, talk } = await begin();
     const bytes = Buffer.from([0x1f, 0x8b, 8, 0, 255, 254, 0, 128]);
     talk.res.set('Content-Encoding', 'gzip').type('text/event-stream').write(bytes);
@@ -145,7 +145,7 @@ describe('a resumed response', () => {
     expect(reply.body.equals(bytes.subarray(2))).toBe(true);
   });
 
-  it('is refused with 204 where the body is not kept byte for byte', async () => {
+  it('is 204 if the body is not stored byte for byte', async () => {
     const { there, talk, shared } = await begin();
     talk.res.set('Content-Type', 'text/event-stream; charset=iso-8859-1');
     talk.res.write(Buffer.from('data: h\xe9\n\n', 'latin1'));
@@ -153,7 +153,7 @@ describe('a resumed response', () => {
     expect((await (await resume(there, talk.streamId)).over()).status).toBe(204);
   });
 
-  it('reads no further than its client does, and releases everything when the client has left', async () => {
+  it('reads only as much as its client does, and releases everything when the client leaves', async () => {
     const { shared, there, talk } = await begin();
     const piece = `data: ${'x'.repeat(65_536)}\n\n`;
     talk.res.type('text/event-stream');
@@ -193,7 +193,7 @@ describe('resumeHandler()', () => {
     },
   );
 
-  it('takes Last-Event-ID for the offset, and the query before it', async () => {
+  it('reads the offset from the query, else from Last-Event-ID', async () => {
     const { shared, there, talk } = await begin();
     const whole = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
     talk.res.type('text/event-stream').end(whole);
@@ -220,7 +220,7 @@ describe('resumeHandler()', () => {
     }
   });
 
-  it('waits for bytes that its client has and the engine has not yet', async () => {
+  it('waits if the offset is beyond what the engine has so far', async () => {
     const { shared, there, talk } = await begin();
     const text = chatChunk({ content: 'hello' });
     talk.res.type('text/event-stream').write(text);
@@ -233,7 +233,7 @@ describe('resumeHandler()', () => {
     expect(reader.text).toBe(chatChunk({ content: ' and more' }));
   });
 
-  it('answers 404 for a stream that is unknown and for one that is denied, in the same words', async () => {
+  it('answers 404 for an unknown and for a denied stream, with the same body', async () => {
     const { shared, here, there, talk } = await begin();
     talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
     await relayed(shared, talk.streamId, chatChunk({ content: 'hello' }));
@@ -247,7 +247,7 @@ describe('resumeHandler()', () => {
     }
   });
 
-  it('finds the live stream of a conversation, and answers 204 where there is none', async () => {
+  it('finds the live stream of a conversation, and answers 204 if there is none', async () => {
     const { shared, here, there, talk } = await begin();
     talk.res.type('text/event-stream').write(chatChunk({ content: 'hello' }));
     await relayed(shared, talk.streamId, chatChunk({ content: 'hello' }));
@@ -296,7 +296,7 @@ describe('resumeHandler()', () => {
     expect((await second.over()).status).toBe(429);
   });
 
-  it('keeps no message of a resumed response, also behind a guard', async () => {
+  it('saves no message of a resumed response, even behind a guard', async () => {
     const { shared, here, there, talk } = await begin({
       routes: (app) => {
         app.get('/guarded/:streamId', (req, res, next) => guarded(req, res, next));
@@ -314,7 +314,7 @@ describe('resumeHandler()', () => {
     expect(shared.store.asked).toHaveLength(1);
   });
 
-  it('needs a relay, and a function that authorizes', async () => {
+  it('requires a relay, and an authorize function', async () => {
     const { lastchunk } = await import('../../../src/index.ts');
     await using bare = lastchunk();
     expect(() => bare.resumeHandler({ authorize: () => true })).toThrow('`relay`');
@@ -372,7 +372,7 @@ describe('a stream whose client has left', () => {
     await until('a budget is spent', () => recorded.refusals.length > 0);
   }
 
-  it('is not abandoned when its time is over while somebody reads it elsewhere', async () => {
+  it('continues beyond its time while it is read elsewhere', async () => {
     const { here, reader, talk } = await beginDetached({ timeoutMs: 300 });
     await spendBudget(here);
     expect(here.recorded.refusals).toEqual(['time']);
@@ -380,7 +380,7 @@ describe('a stream whose client has left', () => {
     await reader.sees('still here');
   });
 
-  it('is not abandoned for its bytes while somebody reads it elsewhere', async () => {
+  it('continues beyond its bytes while it is read elsewhere', async () => {
     const { shared, here, reader, talk } = await beginDetached({ maxBytes: 8 });
     const isTold = (): boolean =>
       shared.relay.exchanges.some(({ following }) => following.includes(talk.streamId));
@@ -391,14 +391,14 @@ describe('a stream whose client has left', () => {
     expect(here.recorded.refusals).toEqual([]);
   });
 
-  it('is abandoned when its last reader has gone', async () => {
+  it('is abandoned when its last reader leaves', async () => {
     const { here, reader } = await beginDetached({ timeoutMs: 300 });
     reader.rst();
     expect(await here.recorded.ended()).toMatchObject({ outcome: 'disconnected' });
     expect(here.recorded.refusals).toEqual(['time']);
   });
 
-  it('is abandoned when the relay cannot tell whether another instance has a reader', async () => {
+  it('is abandoned if the relay cannot report readers of other instances', async () => {
     const { shared, here, reader } = await beginDetached({ timeoutMs: 300 });
     reader.rst();
     shared.relay.fail(new Error('away'));

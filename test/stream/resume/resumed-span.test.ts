@@ -7,7 +7,7 @@ import { until } from '../../support/until.ts';
 const spans = installTracing();
 
 it.each(['here', 'there'] as const)(
-  'a resumed response is a span that is linked to that of its stream: %s',
+  'a resumed response has a span with a link to that of its stream: %s',
   async (where) => {
     const all = await beginHello();
     const { talk } = all;
