@@ -156,7 +156,7 @@ it('refuses options that do not belong together', async () => {
 });
 
 it.each([
-  ['where the search path finds them', []],
+  ['in the search path', []],
   ['in a schema, durable', ['--schema', 'chat', '--durable']],
 ])('prints a script that creates the tables of the relay %s', async (_where, where) => {
   await look(database.url, 'DROP SCHEMA IF EXISTS chat CASCADE; CREATE SCHEMA chat');

@@ -33,7 +33,7 @@ describe('the words of an error that only a server or a driver can have written'
       'a socket',
       Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { syscall: 'connect' }),
     ],
-    ['a message of ours', new LastchunkError('closed', 'the store is closed')],
+    ['a message of lastchunk', new LastchunkError('closed', 'the store is closed')],
     [
       'an expired token',
       markSayable(new Error('The security token included in the request is expired')),

@@ -6,8 +6,8 @@ class UpstreamFailure extends Error {}
 test.each([
   ['an SQLSTATE', Object.assign(new Error('x'), { code: '57P01' }), '57P01'],
   ['a code of Node', Object.assign(new Error('x'), { code: 'ECONNREFUSED' }), 'ECONNREFUSED'],
-  ['a code of ours', Object.assign(new Error('x'), { code: 'not-migrated' }), 'not-migrated'],
-  ['a code on what is no error', { code: 'EPIPE' }, 'EPIPE'],
+  ['a code of lastchunk', Object.assign(new Error('x'), { code: 'not-migrated' }), 'not-migrated'],
+  ['a code on an object that is not an error', { code: 'EPIPE' }, 'EPIPE'],
   ['a class with a name of its own', new TypeError('x'), 'TypeError'],
   ['a class that never set its name', new UpstreamFailure('x'), 'UpstreamFailure'],
   ['a DOMException', new DOMException('x', 'InvalidStateError'), 'InvalidStateError'],
@@ -17,6 +17,6 @@ test.each([
   ['a number as code', Object.assign(new RangeError('x'), { code: 11 }), 'RangeError'],
   ['a text', 'text', '_OTHER'],
   ['nothing', undefined, '_OTHER'],
-])('%s is an error type if it is short and looks like a class name', (_what, error, type) => {
+])('the error type of %s is a short word that no user can have written', (_what, error, type) => {
   expect(errorTypeOf(error)).toBe(type);
 });

@@ -24,7 +24,7 @@ it('warns about a package that was found only in the working directory', async (
 });
 
 it.each([
-  ['is where the program is', [HERE, HERE]],
+  ['is the folder of the program', [HERE, HERE]],
   ['is the only place', [HERE]],
 ])('does not warn if the working directory %s', async (_, places) => {
   const warnings: Error[] = [];

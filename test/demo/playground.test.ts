@@ -108,7 +108,7 @@ describe.skipIf(path === undefined && !inCi)('the playground', () => {
   }, 60_000);
 
   it.each([
-    ['another name of this address', 'GET', { host: 'evil.example' }],
+    ['a request for another host name', 'GET', { host: 'evil.example' }],
     ['a page of another origin', 'POST', { origin: 'http://evil.example' }],
     ['a form without an origin', 'POST', {}],
   ])('answers 403 to %s', async (_, method, headers) => {

@@ -142,7 +142,7 @@ describe('a large terminal frame', () => {
     ['not at all by its text', `data: {"text":"${fill} finish_reason\\":\\"stop"}\n\n`, undefined],
   ];
 
-  it.each(cases)('is recognised as %s, in one piece or in many', (_name, frame, signal) => {
+  it.each(cases)('is recognised %s, in one piece or in many', (_name, frame, signal) => {
     expect(new TerminalDetector('auto', SSE).inspect(frame)).toBe(signal);
     const detector = new TerminalDetector('auto', SSE);
     const signals: unknown[] = [];

@@ -40,7 +40,7 @@ describe('the text', () => {
 
 describe('emptiness of a body', () => {
   it.each([
-    ['nothing at all', ''],
+    ['an empty body', ''],
     ['comments', ': ping\n\n: ping\n\n'],
     ['settings', 'retry: 3000\nid: 7\n\n'],
     ['an event without data', 'event: ping\n\n'],
@@ -55,7 +55,7 @@ describe('emptiness of a body', () => {
     ['[DONE]', 'data: [DONE]\n\n'],
     ['a done object', sse({ done: true, messageId: 'm', tokens: 4 })],
     ['the start of an AI SDK stream', sse({ type: 'start' }) + sse({ type: 'start-step' })],
-    ['a start that only the AI SDK knows', sse({ type: 'start' })],
+    ['a start frame that only the AI SDK sends', sse({ type: 'start' })],
     ['a ping', sse({ type: 'ping' }, 'ping')],
     ['an empty object', sse({})],
   ])('%s carries nothing', (_name, body) => {

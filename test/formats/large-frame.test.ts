@@ -26,7 +26,7 @@ describe('the size limit of a frame', () => {
       `"${'[1], {\\"a\\": 2}, '.repeat(60_000)}"`,
       false,
     ],
-    ['a small one of brackets', '['.repeat(16_000), false],
+    ['a small frame of brackets', '['.repeat(16_000), false],
   ])('is checked for %s', (_name, frame, large) => {
     expect(isTooLarge(frame)).toBe(large);
   });

@@ -47,7 +47,7 @@ describe('the finish marker', () => {
 
   it.each([
     [
-      'talk about markers',
+      'a text about markers',
       chatChunk({ content: 'end with [DONE], "finish_reason":"stop", "done": true' }),
     ],
     ['a null finish reason', chatChunk({ content: 'a' })],

@@ -58,7 +58,7 @@ describe('the token usage in payloads', () => {
     ['a text', { prompt_tokens: '9', completion_tokens: 'two' }],
     ['a negative number', { prompt_tokens: -1, completion_tokens: -2 }],
     ['a fraction', { prompt_tokens: 1.5, completion_tokens: 0.1 }],
-    ['more than can be counted', { prompt_tokens: 1e300, completion_tokens: 2 ** 53 }],
+    ['a number that is too large', { prompt_tokens: 1e300, completion_tokens: 2 ** 53 }],
     ['an object', { prompt_tokens: {}, completion_tokens: [] }],
     ['no object', 'nine'],
     ['null', null],

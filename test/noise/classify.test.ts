@@ -142,7 +142,7 @@ describe('the table of signatures', () => {
   });
 });
 
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'left'))('$id', (row) => {
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'left'))('$id, which needs a client that left,', (row) => {
   it('is noise if nobody waits for the answer', () => {
     const found = { noise: true, reason: row.reason, signature: row.id };
     for (const departure of ['client', 'stopped', 'closing'] as const) {
@@ -161,7 +161,7 @@ describe.each(SIGNATURES.filter(({ needs }) => needs === 'left'))('$id', (row) =
   });
 });
 
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'own'))('$id', (row) => {
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'own'))('$id, which needs an error of the own connection,', (row) => {
   it("is noise if it is the very error object of the stream's own connection", () => {
     const error = looking(row);
     const found = { noise: true, reason: row.reason, signature: row.id };
@@ -180,7 +180,7 @@ describe.each(SIGNATURES.filter(({ needs }) => needs === 'own'))('$id', (row) =>
   });
 });
 
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'closed'))('$id', (row) => {
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'closed'))('$id, which needs a closed response,', (row) => {
   it('is noise only after the close', () => {
     expect(classify(looking(row), LEFT)).toMatchObject({ noise: true, reason: row.reason });
     expect(classify(looking(row), { ...LEFT, departure: 'stopped', closed: false })).toEqual({
@@ -189,14 +189,14 @@ describe.each(SIGNATURES.filter(({ needs }) => needs === 'closed'))('$id', (row)
   });
 });
 
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'aborted'))('$id', (row) => {
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'aborted'))('$id, which needs an aborted signal,', (row) => {
   it("is noise once the stream's own signal is aborted, and a failure while the stream outlives its client", () => {
     expect(classify(looking(row), LEFT)).toMatchObject({ noise: true, reason: row.reason });
     expect(classify(looking(row), { ...LEFT, abortReason: undefined })).toEqual({ noise: false });
   });
 });
 
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-reason'))('$id', (row) => {
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-reason'))('$id, which needs the reason of the own signal,', (row) => {
   it("is noise only with the reason of the stream's own signal among its causes", () => {
     const [mine, other] = [looking(row), looking(row)];
     mine.cause = new Error('broken off', { cause: reason });
@@ -207,7 +207,7 @@ describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-reason'))('$id', (
   });
 });
 
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-destroy'))('$id', (row) => {
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-destroy'))('$id, which needs a destroyed request,', (row) => {
   it('is a failure without proof that this process destroyed the request', () => {
     expect(classify(looking(row), LEFT)).toEqual({ noise: false });
   });
@@ -228,7 +228,7 @@ describe.each([
   'HPE_INVALID_METHOD',
   '57P01',
 ])('an error with the code %s', (code) => {
-  it('makes an abort a failure whose cause it is', () => {
+  it('turns an abort into a failure as its cause', () => {
     const error = aborted();
     error.cause = looking({ code });
     expect(classify(error, LEFT)).toEqual({ noise: false });

@@ -146,7 +146,7 @@ describe('a client held across a stream', () => {
 
   it.each<[string, (lookout: Lookout) => RequestHandler]>([
     [
-      'given back before the first chunk',
+      'released before the first chunk',
       ({ pool }) =>
         async (_, res) => {
           const client = await pool.connect();
@@ -157,7 +157,7 @@ describe('a client held across a stream', () => {
         },
     ],
     [
-      'given back in the midst of the stream',
+      'released in the middle of the stream',
       ({ pool }) =>
         async (_, res) => {
           const client = await pool.connect();
@@ -189,7 +189,7 @@ describe('a client held across a stream', () => {
         },
     ],
     [
-      'held for a response that is no stream',
+      'held for a response that is not a stream',
       ({ pool }) =>
         async (_, res) => {
           const client = await pool.connect();
@@ -198,7 +198,7 @@ describe('a client held across a stream', () => {
         },
     ],
     [
-      'of the pool itself, for one query',
+      'used by pool.query()',
       ({ pool }) =>
         async (_, res) => {
           await pool.query('SELECT 1');

@@ -83,7 +83,7 @@ function watchNames(): readonly unknown[] {
 }
 
 describe('the name of the save statement in traces', () => {
-  it.each(['passed on', 'own'] as const)('is constant for a server with the backend key %s', async (key) => {
+  it.each(['passed on', 'own'] as const)('is constant if the backend key of the connection is %s', async (key) => {
     const store = open({ connectionString: through((await standIn(key)).port) });
     const names = watchNames();
     await store.save([aMessage({ text: 'a' })]);

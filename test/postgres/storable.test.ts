@@ -110,7 +110,7 @@ describe('JSON for jsonb', () => {
     ['numbers out of range in a payload', JSON.parse('[1e400, -1e400]'), [null, null]],
     ['a BigInt', { n: 10n ** 400n, kept: 1 }, { n: `1${'0'.repeat(400)}`, kept: 1 }],
     ['dates', [new Date(0), new Date(NaN), 1n], ['1970-01-01T00:00:00.000Z', null, '1']],
-    ['a circle', circular, { name: 'c', self: '[lastchunk: circular]' }],
+    ['a circular object', circular, { name: 'c', self: '[lastchunk: circular]' }],
     ['one object twice', [shared, shared, 1n], [shared, shared, '1']],
     [
       'a getter that throws',

@@ -152,7 +152,7 @@ describe('ids from the URL', () => {
     ['12 KB', { conversationId: long, id: long, role: long }],
     ['lone surrogates', { conversationId: lone, id: lone }],
     ['SQL', { conversationId: "'; DROP TABLE lastchunk_messages; --", id: "'--" }],
-    ['nothing at all', { conversationId: '', id: '', role: '' }],
+    ['empty strings', { conversationId: '', id: '', role: '' }],
     ['metadata without bounds', { conversationId: 'c', metadata: { long: long.repeat(10) } }],
     [
       'metadata that is no JSON',

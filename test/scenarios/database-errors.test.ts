@@ -160,7 +160,7 @@ describe("an app's own SQL that is not idempotent, and meets an id that is there
 
   it.each([
     ['has the message set aside for an operator', {}, 'journaled'],
-    ['loses the message, loudly, without a journal', { journal: false }, 'lost'],
+    ['loses the message without a journal, and logs that', { journal: false }, 'lost'],
   ] as const)('%s, and every other message is saved', async (_, options: FullFixtureOptions, result) => {
     const fixture = await createFullFixture(database, spans, { ...options, postgres: { write } });
     await fixture.reader.query(

@@ -149,7 +149,7 @@ describe('the network is cut between a commit and its answer', () => {
 describe('the save fails after a stop', () => {
   it.each([
     ['refuses the message', refuseContent],
-    ['is away', () => database.stopImmediate()],
+    ['is unavailable', () => database.stopImmediate()],
   ])(
     'a store that %s, without a journal: the caller gets 503, the operator an error in the log',
     async (_, spoil) => {

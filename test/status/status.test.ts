@@ -51,9 +51,9 @@ describe('authorization', () => {
   });
 
   it.each<[string, StatusOptions['authorize']]>([
-    ['says no', () => false],
-    ['says no later', async () => Promise.resolve(false)],
-    ['says something true that is not true', () => 'yes' as unknown as boolean],
+    ['returns false', () => false],
+    ['resolves with false', async () => Promise.resolve(false)],
+    ['returns a truthy value other than true', () => 'yes' as unknown as boolean],
     [
       'throws',
       () => {
@@ -88,10 +88,10 @@ describe('the response', () => {
     ['a program that takes anything', '*/*', 'text/html; charset=utf-8'],
     ['a program that asks for JSON', 'application/json', 'application/json'],
     ['axios', 'application/json, text/plain, */*', 'application/json'],
-    ['who likes JSON less', 'application/json;q=0.5, text/html', 'text/html; charset=utf-8'],
-    ['who refuses HTML', 'text/html;q=0, */*', 'application/json'],
+    ['a client that prefers HTML', 'application/json;q=0.5, text/html', 'text/html; charset=utf-8'],
+    ['a client that refuses HTML', 'text/html;q=0, */*', 'application/json'],
     ['an EventSource', 'text/event-stream', 'text/event-stream; charset=utf-8'],
-    ['who wants what there is not', 'image/png', 'text/html; charset=utf-8'],
+    ['a client that accepts only images', 'image/png', 'text/html; charset=utf-8'],
   ])('to %s has the right content type', async (_, accept, type) => {
     const { port, transport } = await open();
     const client = await openClient({ port, transport }, '/status', { headers: { accept } });

@@ -50,7 +50,7 @@ describe('the AI SDK', () => {
     'tool-output-denied': 'content',
   };
 
-  it.each(Object.entries(carries))('classifies %s as %s', (type, expected) => {
+  it.each(Object.entries(carries))('classifies the part %s as %s', (type, expected) => {
     const rest = { content: { delta: 'x' }, error: { errorText: 'x' }, nothing: {}, unknown: {} };
     expect(aiSdk.carries(frame({ type, id: '0', ...rest[expected] }))).toBe(expected);
     if (expected === 'content' && type !== 'text-delta' && !type.startsWith('reasoning')) return;
@@ -257,7 +257,7 @@ describe('OpenAI Responses', () => {
     'response.web_search_call.searching': 'nothing',
   };
 
-  it.each(Object.entries(carries))('classifies %s as %s', (type, expected) => {
+  it.each(Object.entries(carries))('classifies the event %s as %s', (type, expected) => {
     const rest = { content: { delta: 'x' }, nothing: {}, error: {}, unknown: {} }[expected];
     expect(openaiResponses.carries(frame({ type, sequence_number: 1, ...rest }))).toBe(expected);
     if (expected === 'error') return;
@@ -330,7 +330,7 @@ describe('Anthropic messages', () => {
     expect(read(frames)).toMatchObject({ format: 'anthropic', empty: true });
   });
 
-  it('recognises its error', () => {
+  it('recognises its error event', () => {
     const frames = [
       sse({ type: 'message_start', message: {} }),
       sse({ type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }, 'error'),
@@ -417,7 +417,7 @@ describe('Ollama', () => {
     expect(read([message({ role: 'assistant' })], ndjson)).toMatchObject({ empty: true });
   });
 
-  it('recognises its error', () => {
+  it('recognises its error line', () => {
     const frames = [
       line({ model: 'm', response: 'a', done: false }),
       line({ error: 'out of memory' }),

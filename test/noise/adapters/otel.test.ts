@@ -128,11 +128,11 @@ describe('a span stays ERROR', () => {
   const DOUBTS: Readonly<Record<string, (span: Span, error: Error) => void>> = {
     'without a recorded exception': (span, error) =>
       void span.setStatus({ code: SpanStatusCode.ERROR, message: error.message }),
-    'with an exception that nobody saw': (span, error) => {
+    'with an exception event that recordException() did not add': (span, error) => {
       fail(span, error);
       span.addEvent('exception', { 'exception.type': 'Error', 'exception.message': 'disk full' });
     },
-    'with a second exception, that is none': (span, error) => {
+    'with a second exception, which is not noise': (span, error) => {
       fail(span, error);
       span.recordException(new Error('disk full'));
     },

@@ -17,13 +17,13 @@ const built = () =>
 describe('the Grafana SDK', () => {
   it.each([
     ['hides links and annotations in a menu', '"placement":"inControlsMenu"', 3],
-    ['gives every variable what only intervals have', '"auto":false', 1],
+    ['gives every variable a property that only intervals have', '"auto":false', 1],
     ['gives every variable a smallest interval', '"auto_min":"10s"', 1],
     ['gives every variable a number of intervals', '"auto_count":30', 1],
-    ['calls every annotation "not built in"', '"builtIn":0', 1],
-    ['calls panels not transparent', '"transparent":false', 1],
-    ['says in which direction nothing is repeated', '"repeatDirection":"h"', 1],
-    ['leaves an empty place for settings', '"custom":{}', 1],
+    ['marks every annotation as not built in', '"builtIn":0', 1],
+    ['marks panels as not transparent', '"transparent":false', 1],
+    ['sets the repeat direction of panels that do not repeat', '"repeatDirection":"h"', 1],
+    ['writes empty custom settings', '"custom":{}', 1],
   ])('%s, and normalise() removes that', (_, wart, times) => {
     const dashboard = built().build();
     expect(JSON.stringify(dashboard).split(wart)).toHaveLength(times + 1);

@@ -18,7 +18,7 @@ const EMOJI = 'naïve 👩‍🚀 ✓';
 
 const SHAPES: ReadonlyArray<readonly [name: string, act: Act]> = [
   [
-    'one buffer that is used again for every write',
+    'one buffer that is reused for every write',
     (_, res) => {
       const shared = Buffer.alloc(64);
       const pieces = ['naïve ', '👩‍🚀', ' ✓'];

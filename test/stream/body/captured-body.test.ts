@@ -179,7 +179,7 @@ describe('a small body that takes longer than a slice', () => {
 
   it.each([
     ['in one piece', [FRAMES.join('')]],
-    ['in many', FRAMES],
+    ['in many pieces', FRAMES],
     ['in pieces cut anywhere', FRAMES.join('').match(/[^]{1,5000}/g) ?? []],
   ])('is begun at once and completed in slices, %s', async (_name, pieces) => {
     const reader = new BodyReader('auto', 'text/event-stream');
@@ -255,7 +255,7 @@ it.each([
   ['a large one', [LARGE], ''],
   ['an encoded one', [gzipSync(LARGE)], 'gzip'],
   ['one whose coding came late', [gzipSync(DELTA)], ''],
-  ['one of nobody', [sse({ reply: ['hm'] })], ''],
+  ['one of an unknown format', [sse({ reply: ['hm'] })], ''],
 ])('%s reads the same live and recovered', async (_name, pieces, contentEncoding) => {
   const body = bodyOf(pieces, { contentEncoding });
   const live = contentOf(await body.readInSlices(), opened);

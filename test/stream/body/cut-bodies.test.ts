@@ -82,8 +82,8 @@ describe('a body that was cut', () => {
 describe('a whole body without content', () => {
   it.each([
     ['heartbeats', sse('', PINGS)],
-    ['a coding of nothing', sse('gzip', gzipSync(''))],
-    ['a coding of heartbeats', sse('gzip', gzipSync(PINGS))],
+    ['an empty encoded body', sse('gzip', gzipSync(''))],
+    ['encoded heartbeats', sse('gzip', gzipSync(PINGS))],
   ])('is skipped as empty: %s', async (_, act) => {
     const { recorded } = await answered(ended(act));
     expect(await recorded.ended()).toMatchObject({ save: 'empty' });

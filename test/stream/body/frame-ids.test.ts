@@ -36,13 +36,13 @@ describe('the ids of frames', () => {
   });
 
   it.each([
-    ['comments and blank lines get none', [': ping\n\n\n:\n\n'], ': ping\n\n\n:\n\n'],
-    ['a frame with a comment in it gets one', [': x\ndata: 1\n\n'], ': x\ndata: 1\nid: 20\n\n'],
-    ['one that has an id keeps it', ['id: 7\ndata: 1\n\nid\n\n'], 'id: 7\ndata: 1\n\nid\n\n'],
-    ['a field that only begins so is none', ['idle: 1\n\n'], 'idle: 1\nid: 16\n\n'],
+    ['comments and blank lines get no id', [': ping\n\n\n:\n\n'], ': ping\n\n\n:\n\n'],
+    ['a frame with a comment in it gets an id', [': x\ndata: 1\n\n'], ': x\ndata: 1\nid: 20\n\n'],
+    ['a frame with an id keeps it', ['id: 7\ndata: 1\n\nid\n\n'], 'id: 7\ndata: 1\n\nid\n\n'],
+    ['a field whose name begins with id is not an id', ['idle: 1\n\n'], 'idle: 1\nid: 16\n\n'],
     ['lines may end in CRLF', ['data: 1\r\n\r\n'], 'data: 1\r\nid: 19\r\n\r\n'],
-    ['or in CR', ['data: 1\r\rdata: 2\r\r'], 'data: 1\rid: 16\r\rdata: 2\rid: 32\r\r'],
-    ['a frame without its end gets none', ['data: 1\n'], 'data: 1\n'],
+    ['lines may end in CR', ['data: 1\r\rdata: 2\r\r'], 'data: 1\rid: 16\r\rdata: 2\rid: 32\r\r'],
+    ['a frame without its end gets no id', ['data: 1\n'], 'data: 1\n'],
   ])('%s', (_name, pieces, sent) => {
     expect(written(pieces).toString()).toBe(sent);
   });

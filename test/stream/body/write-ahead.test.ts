@@ -179,7 +179,7 @@ describe.each([
 });
 
 describe('over HTTP/2 the journal is ahead of the wire', () => {
-  it.each(WAYS.filter((way) => way.http1Only !== true))('with $name', async ({ act, marks }) => {
+  it.each(WAYS.filter((way) => way.http1Only !== true))('for a stream with $name', async ({ act, marks }) => {
     const { guard, log } = journaled();
     const port = await serveHttp2Over(log, (req, res) => void guard(act)(req, res));
     const session = connect(`http://localhost:${port}`);

@@ -49,9 +49,9 @@ async function openAndLeave(server: TestServer, count: number, whose: string): P
 
 describe('one client that opens and leaves 2 000 streams', () => {
   it.each<[string, boolean, GuardOptions['finish']]>([
-    ['an address, where Express trusts its proxy', true, undefined],
+    ['its address, if Express trusts its proxy', true, undefined],
     [
-      'what `finish.key` says',
+      'the value of `finish.key`',
       false,
       { key: (req) => String(req.headers['x-forwarded-for']), maxConcurrentPerKey: 100 },
     ],
@@ -101,7 +101,7 @@ describe('a share of the finishing budget', () => {
         throw new Error('no session');
       },
     ],
-    ['gives a number', () => 7 as unknown as string],
+    ['returns a number', () => 7 as unknown as string],
   ])('does not exist if `finish.key` %s, which is logged once', async (_, key) => {
     const finish = { maxConcurrent: 10, maxConcurrentPerKey: 1, key };
     const { instance, go, server, complete } = await serveAnswers(true, finish);

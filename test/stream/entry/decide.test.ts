@@ -101,8 +101,8 @@ describe('a whole answer in one JSON body', () => {
   });
 
   it.each([
-    ['whose first piece shows nothing', ['{', JSON.stringify(WHOLE['a Gemini response']).slice(1)]],
-    ['that is no answer', ['{"object":"list",', '"data":[]}']],
+    ['of which the first shows no vendor', ['{', JSON.stringify(WHOLE['a Gemini response']).slice(1)]],
+    ['that are not an answer', ['{"object":"list",', '"data":[]}']],
   ])('is not recognised in chunks %s, and this is counted', async (_name, pieces) => {
     const { keep, store, recorded } = createInMemoryInstance();
     const app = express();
@@ -170,7 +170,7 @@ describe('an answer of a guarded route that is not recognised as a stream', () =
     ['no content', {}, (_, res) => void res.sendStatus(204)],
     ['an empty body', {}, (_, res) => void res.status(202).end()],
     ['a HEAD', {}, (_, res) => void res.json({ a: 1 }), 'HEAD'],
-    ['what the app says is none', { stream: () => false }, (_, res) => void res.json({ a: 1 })],
+    ['an answer for which stream() returns false', { stream: () => false }, (_, res) => void res.json({ a: 1 })],
   ];
 
   it.each(NOTHING)('is not counted or logged if it is %s', async (_, options, handler, method = 'GET') => {

@@ -41,7 +41,7 @@ describe('close()', () => {
   });
 
   it.each([
-    ['ends its answer tidily', (res: ServerResponse) => void res.end('late')],
+    ['ends its answer regularly', (res: ServerResponse) => void res.end('late')],
     ['destroys its response', (res: ServerResponse) => void res.destroy()],
     ['rejects', () => Promise.reject(new Error('aborted'))],
   ])(

@@ -26,9 +26,9 @@ const options = {
 describe('after many streams', () => {
   it.each([
     ['that ended', 'finish', false],
-    ['that were left, under finish', 'finish', true],
-    ['that were left, under keep', 'keep', true],
-    ['that were left, under discard', 'discard', true],
+    ['whose client left, under finish', 'finish', true],
+    ['whose client left, under keep', 'keep', true],
+    ['whose client left, under discard', 'discard', true],
   ] as const)('%s no response and no timer is retained', async (_, disconnected, leaves) => {
     const instance = createInMemoryInstance();
     const responses: Array<WeakRef<object>> = [];
@@ -70,7 +70,7 @@ describe('an observer that retains a stream', () => {
 
   it.each([
     ['frames', (text: string) => chatChunk({ content: text })],
-    ['frames that are not alike', (text: string) => chatChunk({ content: `"${text}` })],
+    ['frames that differ', (text: string) => chatChunk({ content: `"${text}` })],
   ])('does not retain its answer, in %s', async (_, frame) => {
     const views: StreamView[] = [];
     let ended = 0;

@@ -28,7 +28,7 @@ const CLOSINGS: Readonly<Record<string, Act>> = {
 
 /** What an operator, or a platform, does to the server. */
 const SERVER_CLOSINGS: Readonly<Record<string, (server: Server, stop: AbortController) => void>> = {
-  'the signal of listen() is aborted': (_, stop) => stop.abort(),
+  'an abort of the signal of listen()': (_, stop) => stop.abort(),
   'server.close() and closeIdleConnections()': (server) => {
     server.close();
     server.closeIdleConnections();
@@ -38,7 +38,7 @@ const SERVER_CLOSINGS: Readonly<Record<string, (server: Server, stop: AbortContr
 
 describe('a held answer reaches its client', () => {
   describe.each(['http', 'https'] as const)('over %s', (transport) => {
-    it.each(Object.entries(CLOSINGS))('after %s', async (_name, close) => {
+    it.each(Object.entries(CLOSINGS))('after %s by its handler', async (_name, close) => {
       const { httpClient, store } = await hold((req, res) => {
         answer(req, res);
         close(req, res);
@@ -49,7 +49,7 @@ describe('a held answer reaches its client', () => {
       expect((await httpClient.over()).body.toString()).toBe(WHOLE);
     });
 
-    it.each(Object.entries(SERVER_CLOSINGS))('after %s', async (_name, close) => {
+    it.each(Object.entries(SERVER_CLOSINGS))('after %s by the server', async (_name, close) => {
       const stop = new AbortController();
       const options = { signal: stop.signal };
       const { httpClient, store, testServer } = await hold(answer, transport, options);

@@ -35,7 +35,7 @@ const SCRIPTS: ReadonlyArray<readonly [name: string, script: Script]> = [
     },
   ],
   [
-    'a write of nothing after end()',
+    'an empty write after end()',
     (res, say) => {
       res.end('two');
       say(
@@ -59,14 +59,14 @@ const SCRIPTS: ReadonlyArray<readonly [name: string, script: Script]> = [
     },
   ],
   [
-    'end() with what is no chunk',
+    'end() with an invalid chunk',
     (res, say) => {
       say(thrown(() => call(res, 'end', 42)));
       res.end('two');
     },
   ],
   [
-    'write() with what is no chunk',
+    'write() with an invalid chunk',
     (res, say) => {
       res.end('two');
       say(thrown(() => call(res, 'write', 42)));

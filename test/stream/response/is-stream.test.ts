@@ -184,8 +184,8 @@ const OTHERS: readonly Shape[] = [
   },
 ];
 
-describe('is a stream:', () => {
-  it.each(STREAMS)('$name', async ({ act, options, method = 'GET', named = true }) => {
+describe('a stream', () => {
+  it.each(STREAMS)('begins with $name', async ({ act, options, method = 'GET', named = true }) => {
     const instance = createInMemoryInstance();
     const guard = instance.keep.guard(options ?? {}, act);
     const testServer = await serve((req, res) => void guard(req, res));
@@ -199,8 +199,8 @@ describe('is a stream:', () => {
   });
 });
 
-describe('is not a stream:', () => {
-  it.each(OTHERS)('$name', async ({ act, options, method = 'GET' }) => {
+describe('an ordinary response', () => {
+  it.each(OTHERS)('is the result of $name', async ({ act, options, method = 'GET' }) => {
     const instance = createInMemoryInstance();
     const guard = instance.keep.guard({ message: () => asked(), ...options }, act);
     let questions = 0;
@@ -223,7 +223,7 @@ describe('is not a stream:', () => {
     expect(headers).not.toHaveProperty('x-message-id');
   });
 
-  it('any response of a helper of Express', async () => {
+  it('is the result of any helper of Express', async () => {
     const instance = createInMemoryInstance();
     const app = express().set('env', 'test');
     app.use(instance.keep.observe());
@@ -272,7 +272,7 @@ describe('the two headers', () => {
   it.each([
     ['a line break', 'a\r\nSet-Cookie: evil=1'],
     ['a NUL', 'a\0b'],
-    ['letters that no header holds', 'ключ'],
+    ['letters that a header must not contain', 'ключ'],
   ])('never break a response: with an id of %s', async (_, id) => {
     const { headers, whole, instance } = await ask({
       message: () => ({ id, conversationId: 'c' }),
