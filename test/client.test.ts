@@ -232,7 +232,7 @@ describe('a body whose connection breaks', () => {
   });
 });
 
-describe('a body whose rest nobody has', () => {
+describe('a body of which no instance has the rest', () => {
   it.each([
     ['an answer without content', [204]],
     ['a stream that is still unknown', [404, 404]],

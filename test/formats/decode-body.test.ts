@@ -136,7 +136,7 @@ it('garbage behind a body is dropped and counted', async () => {
   expect(decoded.dropped).toBeGreaterThan(99_990);
 });
 
-it('a short intact body is decoded at once, and any other one in slices', () => {
+it('a short intact body is decoded at once, and any other one in steps', () => {
   expect(decodeAtOnce([zlib.gzipSync(BYTES)], 'gzip', MIB)).toMatchObject({ text: TEXT });
   expect(decodeAtOnce([zlib.gzipSync(Buffer.alloc(8 * MIB))], 'gzip', MIB)).toBeUndefined();
   expect(decodeAtOnce([Buffer.alloc(MIB)], 'gzip', MIB)).toBeUndefined();

@@ -40,7 +40,7 @@ describe('LangServe', () => {
     expect(markerIn(body.join(''), SSE)?.trimEnd().endsWith('event: end')).toBe(true);
   });
 
-  it('fails by an event named error', () => {
+  it('has failed after an event named error', () => {
     const failed = 'event: error\ndata: {"status_code": 500, "message": "Internal"}\n\n';
     expect(read(failed, SSE)).toMatchObject({ errorFrame: true, finished: false });
   });
@@ -128,7 +128,7 @@ describe('a JSON array of Gemini', () => {
     });
   });
 
-  it('is read whole where it is not indented', () => {
+  it('is read if it is not indented', () => {
     const compact = JSON.stringify(answer);
     expect(read(compact, 'application/json', 'gemini', 9)).toMatchObject({ finished: true });
     expect(markerIn(compact, 'application/json', 'gemini')).toBeDefined();

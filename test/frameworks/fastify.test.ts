@@ -55,7 +55,7 @@ it('names the invalid option when the route is created', async () => {
   expect(() => app.get('/chat', { config }, () => 'x')).toThrow(/`maxBytes`/);
 });
 
-it('needs `keep`', async () => {
+it('requires `keep`', async () => {
   const app = fastify();
   // As JavaScript would call it.
   const nothing = {} as { keep: never };

@@ -92,7 +92,7 @@ describe('a stream log', () => {
     expect(back?.text === long + 'A'.repeat(1_500_000)).toBe(true);
   });
 
-  it('waits for `flushMs` when there is one, also with `now`', async () => {
+  it('is written after `flushMs` if it is set, even with `now`', async () => {
     const path = emptyDirectory();
     const { journal } = open(path, { flushMs: 1000 });
     const { say, log } = speaker(journal, 1);

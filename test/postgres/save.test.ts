@@ -154,7 +154,7 @@ describe('the rank', () => {
       expect(await rows('content')).toEqual([{ content: winner.text }]);
     });
 
-    it(`${name}, in a batch over a row that is there`, async () => {
+    it(`${name}, in a batch over an existing row`, async () => {
       await store.save([first]);
       await store.save([second, aMessage({ startedAt: new Date('2027-01-01') })]);
       expect(await rows('content')).toEqual([{ content: winner.text }, { content: 'Hello' }]);
@@ -165,7 +165,7 @@ describe('the rank', () => {
       expect(await rows('content')).toEqual([{ content: winner.text }]);
     });
 
-    it(`${name}, when the stream is there under another id`, async () => {
+    it(`${name}, if the stream is stored under another id`, async () => {
       await store.save([{ ...first, id: 'other' }]);
       await store.save([second]);
       expect(await rows('id, content')).toEqual([{ id: 'other', content: winner.text }]);

@@ -22,7 +22,7 @@ test.each([
   ['57P01', false, 'a shutdown'],
   ['25006', false, 'a read-only replica'],
   ['28P01', false, 'a wrong password'],
-])('SQLSTATE %s refuses the message: %s (%s)', (code, isRefused) => {
+])('SQLSTATE %s is a refusal of the message: %s (%s)', (code, isRefused) => {
   expect(refusalOf(sqlError(code)) === code).toBe(isRefused);
 });
 

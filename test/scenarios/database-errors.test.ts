@@ -98,7 +98,7 @@ const TROUBLES: readonly Trouble[] = [
 
 describe('a database that', () => {
   it.each(TROUBLES)(
-    '$what ($sqlstate) is waited for: each answer is on disk at once, and in the table once',
+    '$what ($sqlstate) is waited for: each answer is journaled at once, and stored once',
     async ({ sqlstate, begin, end }) => {
       const fixture = await createFullFixture(forWriter(), spans);
       const chat = await createChat(fixture, answer);
@@ -148,7 +148,7 @@ describe('a database that', () => {
   });
 });
 
-describe("an app's own SQL that is not idempotent, and meets an id that is there,", () => {
+describe("an app's own SQL that is not idempotent, for an id that is already stored,", () => {
   const write: WriteMessages = async (client, messages) => {
     for (const { conversationId, text } of messages) {
       await client.query('INSERT INTO answers (conversation, content) VALUES ($1, $2)', [

@@ -41,7 +41,7 @@ function run({ app, asks, sees }: Shape, keep: Parameters<Shape['app']>[0]) {
 }
 
 describe.each(Object.entries(SHAPES))('%s', (_name, shape) => {
-  it('answers with the same bytes, has its rows, and is counted by its routes', async () => {
+  it('answers the same bytes as without a guard, has its rows, and is counted by its routes', async () => {
     if (!canRun(shape.needs)) return;
     const bare = await run(shape, undefined);
     for (const part of shape.sees) expect(bare()).toContain(part);
@@ -66,8 +66,8 @@ describe.each(Object.entries(SHAPES))('%s', (_name, shape) => {
   });
 });
 
-describe("an MCP server's feed, which never ends,", () => {
-  it('is over when its client has left, who may come back', async () => {
+describe('the endless event stream of an MCP server', () => {
+  it('ends when its client leaves, who may reconnect', async () => {
     if (!canRun(MCP_NEEDS)) return;
     const { keep, recorded } = createMeasured();
     const server = await serve(await mcpApp(keep));

@@ -73,7 +73,7 @@ describe('a stream of', () => {
   });
 });
 
-it('has at least 60 rows of 30 servers and SDKs, and each says where its frames are from', () => {
+it('has at least 60 rows of 30 servers and SDKs, each with the source of its frames', () => {
   expect(FIXTURES.length).toBeGreaterThanOrEqual(60);
   const vendors = new Set(FIXTURES.map(({ id }) => id.split('-', 1)[0]));
   expect(vendors.size).toBeGreaterThanOrEqual(30);

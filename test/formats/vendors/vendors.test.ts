@@ -119,12 +119,12 @@ describe('OpenAI chat completions', () => {
       choices: [{ index: 0, delta: {}, finish_reason: null, ...choice }],
     } satisfies ChatCompletionChunk);
 
-  it('finishes by [DONE] alone where the finish reason stays null', () => {
+  it('is finished by [DONE] if the finish reason stays null', () => {
     const frames = [chunk({ delta: { content: 'hi' } }), 'data: [DONE]\n\n'];
     expect(read(frames)).toMatchObject({ finished: true, finishReason: undefined });
   });
 
-  it('does not finish without either', () => {
+  it('is not finished without [DONE] and without a finish reason', () => {
     expect(read([chunk({ delta: { content: 'hi' } })])).toMatchObject({
       finished: false,
       finishMarker: 'needed',

@@ -82,7 +82,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'silent',
-    title: 'the save code is disabled behind the accounting',
+    title: 'no save reports its result',
     expected: ['LastchunkSaveOutcomesMissing critical'],
     // Its alert takes 45 minutes of its own time, longer than any other, and asks for nothing that was before.
     healthyMs: 20_000,
