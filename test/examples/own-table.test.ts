@@ -97,7 +97,7 @@ describe.each(Object.keys(STORES))('the example %s', (name) => {
     expect(await replay()).toEqual({ saved: 0, refused: 0, left: 0 });
   });
 
-  it('stores a message with a character that PostgreSQL cannot hold', async () => {
+  it('replaces a character that PostgreSQL cannot hold, and stores the message', async () => {
     await (await open()).save([aRow({ text: 'one\0two' })]);
     expect(await rows()).toMatchObject([{ content: 'one\uFFFDtwo' }]);
   });
