@@ -161,7 +161,7 @@ describe.each(SIGNATURES.filter(({ needs }) => needs === 'left'))('$id, which ne
   });
 });
 
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'own'))('$id, which needs an error of the own connection,', (row) => {
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'own'))('$id, which needs an error of its own connection,', (row) => {
   it("is noise if it is the very error object of the stream's own connection", () => {
     const error = looking(row);
     const found = { noise: true, reason: row.reason, signature: row.id };
@@ -196,7 +196,7 @@ describe.each(SIGNATURES.filter(({ needs }) => needs === 'aborted'))('$id, which
   });
 });
 
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-reason'))('$id, which needs the reason of the own signal,', (row) => {
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-reason'))('$id, which needs the reason of its own signal,', (row) => {
   it("is noise only with the reason of the stream's own signal among its causes", () => {
     const [mine, other] = [looking(row), looking(row)];
     mine.cause = new Error('broken off', { cause: reason });
@@ -214,7 +214,7 @@ describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-destroy'))('$id, w
 });
 
 describe.each(FAILURES.map((row, i) => ({ row, i })))('the failure in row $i', ({ row }) => {
-  it('makes an abort a failure whose cause it is', () => {
+  it('makes a failure of an abort that it caused', () => {
     const error = aborted();
     error.cause = looking(row);
     expect(classify(error, LEFT)).toEqual({ noise: false });
@@ -228,7 +228,7 @@ describe.each([
   'HPE_INVALID_METHOD',
   '57P01',
 ])('an error with the code %s', (code) => {
-  it('turns an abort into a failure as its cause', () => {
+  it('turns an abort that it caused into a failure', () => {
     const error = aborted();
     error.cause = looking({ code });
     expect(classify(error, LEFT)).toEqual({ noise: false });

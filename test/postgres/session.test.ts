@@ -146,7 +146,7 @@ describe('a direct connection to the server', () => {
     expect((await run()).rows).toEqual([{ current_setting: '1234ms' }]);
   });
 
-  it('to a server that refuses the check still saves', async () => {
+  it('whose check is refused still saves', async () => {
     await withClient(database.url, async (ask) => {
       await ask('REVOKE EXECUTE ON FUNCTION pg_backend_pid() FROM PUBLIC');
       await ask('CREATE ROLE simple LOGIN');

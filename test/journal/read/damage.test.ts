@@ -114,7 +114,7 @@ describe('a segment that cannot be read', () => {
     expect(segmentFiles(path)).toEqual([]);
   });
 
-  it('permanently is set aside after some tries, and the records of its streams in other segments are recovered', async () => {
+  it('and stays unreadable is set aside after some tries, and the records of its streams in other segments are recovered', async () => {
     const path = emptyDirectory();
     const before = open(path, {}, small);
     await keepStreams(before.journal, ['a', 'b']);

@@ -19,7 +19,7 @@ const MIB = 1024 * 1024;
 const sheltered = HANDLER_STYLES.filter((style) => style.sheltered);
 const exposed = HANDLER_STYLES.filter((style) => !style.sheltered);
 
-describe.each(sheltered)('a handler that a deferred close does not reach: $name', (style) => {
+describe.each(sheltered)('a handler that observes only request and response: $name', (style) => {
   it('gives a client that stays its whole answer', async () => {
     const { instance, upstream, httpClient, done } = await open(style, 'finish');
     upstream.push('one ', 'two ', 'three ');
@@ -76,7 +76,7 @@ describe.each(sheltered)('a handler that a deferred close does not reach: $name'
   });
 });
 
-describe.each(exposed)('a handler that looks at the connection itself: $name', (style) => {
+describe.each(exposed)('a handler that observes the connection itself: $name', (style) => {
   it.each(EXIT_MODES)('notices that the client left, after a %s', async (leaving) => {
     const { instance, noticed } = await leaveMidStream(style, 'finish', leaving);
     expect(noticed).toBeDefined();

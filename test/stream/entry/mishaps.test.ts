@@ -136,7 +136,7 @@ it('a stream that another version has attached to the response is not used', asy
 });
 
 describe('an error in a part that the guard calls', () => {
-  it('(a store that refuses the message) is lost without a journal, at once, and logged', async () => {
+  it('(a store that refuses the message) loses the message without a journal, at once, and is logged', async () => {
     const instance = createInMemoryInstance();
     instance.store.fail(coded('invalid byte sequence', '22021'));
     const reply = await ask(instance, {});
