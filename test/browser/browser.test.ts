@@ -56,24 +56,27 @@ describe.skipIf(path === undefined && !inCi)('a browser', () => {
         await page.context().setOffline(false);
       },
     ],
-  ])('that %s in the middle of an answer has what it showed stored, and the rest of the answer', async (_way, leave) => {
-    const { page, fixture, testServer } = await open();
-    await page.goto(`${testServer.url}/page?next`);
-    let shown = '';
-    await page.exposeFunction('show', (word: string) => (shown += word));
-    await page.evaluate(`
+  ])(
+    'that %s in the middle of an answer has what it showed stored, and the rest of the answer',
+    async (_way, leave) => {
+      const { page, fixture, testServer } = await open();
+      await page.goto(`${testServer.url}/page?next`);
+      let shown = '';
+      await page.exposeFunction('show', (word: string) => (shown += word));
+      await page.evaluate(`
       const source = new EventSource('/slow/left');
       source.onmessage = ({ data }) => show(JSON.parse(data));
     `);
-    await until('it shows the first words', () => shown.includes(WORDS[1]));
-    await leave(page);
-    const row = await until('the answer is stored', async () => (await fixture.rows())[0]);
-    expect(row.content.startsWith(shown)).toBe(true);
-    const [ended] = fixture.recorded.ends;
-    // An EventSource that has only lost its network goes on listening if the connection survived that.
-    expect(['disconnected', 'completed']).toContain(ended?.outcome);
-    expect(row).toMatchObject({ content: `${WORDS.join('')}.`, complete: true });
-  });
+      await until('it shows the first words', () => shown.includes(WORDS[1]));
+      await leave(page);
+      const row = await until('the answer is stored', async () => (await fixture.rows())[0]);
+      expect(row.content.startsWith(shown)).toBe(true);
+      const [ended] = fixture.recorded.ends;
+      // An EventSource that has only lost its network goes on listening if the connection survived that.
+      expect(['disconnected', 'completed']).toContain(ended?.outcome);
+      expect(row).toMatchObject({ content: `${WORDS.join('')}.`, complete: true });
+    },
+  );
 
   /** A page, and the app it is of. */
   async function open() {

@@ -10,12 +10,9 @@ describe('a loss in the table', () => {
     [12.345, '12.3 %'],
     [0.001, '0.1 %'],
     [99.99, '99.9 %'],
-  ])(
-    'of %s is written %s: 0 % and 100 % only if they are exact',
-    (value, text) => {
-      expect(percent(value)).toBe(text);
-    },
-  );
+  ])('of %s is written %s: 0 % and 100 % only if they are exact', (value, text) => {
+    expect(percent(value)).toBe(text);
+  });
 });
 
 describe('the table', () => {

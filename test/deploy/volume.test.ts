@@ -38,18 +38,21 @@ async function leave(path: string): Promise<void> {
 it.each([
   ['with fsGroup', 0o2775],
   ['of an emptyDir', 0o777],
-])('the root of a volume %s is refused, and a directory in it is created and stays accepted', async (_, mode) => {
-  const root = volume(mode);
-  expect(() => checkDirectory(root)).toThrow(/can be written by its group or by others/);
-  const path = join(root, 'journal');
-  await leave(path);
-  // The bit for the group of what is made in it is inherited, and no right of the group.
-  expect(lstatSync(path).mode & 0o777).toBe(0o700);
-  checkDirectory(path);
-  const next = open(path);
-  expect((await recoverAll(next.journal)).length).toBe(1);
-  await next.journal.close();
-});
+])(
+  'the root of a volume %s is refused, and a directory in it is created and stays accepted',
+  async (_, mode) => {
+    const root = volume(mode);
+    expect(() => checkDirectory(root)).toThrow(/can be written by its group or by others/);
+    const path = join(root, 'journal');
+    await leave(path);
+    // The bit for the group of what is made in it is inherited, and no right of the group.
+    expect(lstatSync(path).mode & 0o777).toBe(0o700);
+    checkDirectory(path);
+    const next = open(path);
+    expect((await recoverAll(next.journal)).length).toBe(1);
+    await next.journal.close();
+  },
+);
 
 it('a journal that fsGroupChangePolicy Always has opened to the group is refused until its modes are repaired', async () => {
   const path = join(volume(0o2775), 'journal');

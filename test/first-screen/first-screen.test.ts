@@ -63,18 +63,21 @@ afterAll(async () => {
   await Promise.all([postgres.remove(), folder.remove()]);
 });
 
-it.each(Object.keys(ENVIRONMENTS))('in %s the app prints what is wrong and what to do', async (name) => {
-  const environment = ENVIRONMENTS[name];
-  const missing = environment?.missing?.();
-  if (missing !== undefined) {
-    screens.set(name, `not run here: ${missing}`);
-    return console.log(`${missing}: not run here`);
-  }
-  const screen = await screenOf(environment?.start(world) ?? { env: {} });
-  screens.set(name, screen);
-  for (const part of environment?.says(world) ?? []) expect(screen).toContain(part);
-  expect(screen).not.toContain('wrong@');
-});
+it.each(Object.keys(ENVIRONMENTS))(
+  'in %s the app prints what is wrong and what to do',
+  async (name) => {
+    const environment = ENVIRONMENTS[name];
+    const missing = environment?.missing?.();
+    if (missing !== undefined) {
+      screens.set(name, `not run here: ${missing}`);
+      return console.log(`${missing}: not run here`);
+    }
+    const screen = await screenOf(environment?.start(world) ?? { env: {} });
+    screens.set(name, screen);
+    for (const part of environment?.says(world) ?? []) expect(screen).toContain(part);
+    expect(screen).not.toContain('wrong@');
+  },
+);
 
 /** Everything that the app says, on both streams, until its line of the start is said or it has ended. */
 async function screenOf(start: Start): Promise<string> {

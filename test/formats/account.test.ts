@@ -204,12 +204,15 @@ describe('a payload with very many values', () => {
   it.each([
     ["a vendor's", choices],
     ["nobody's", own],
-  ])('of %s format is accounted for up to the bound, and counts as content beyond it', (_name, payload) => {
-    const under = payload(MAX_WALKED);
-    expect(read([sse(under)])).toMatchObject({ text: 'a', unknownText: false });
-    const over = payload(MAX_WALKED + 1);
-    expect(read([sse(over)])).toMatchObject({ text: 'a', unknownText: true, events: [over] });
-  });
+  ])(
+    'of %s format is accounted for up to the bound, and counts as content beyond it',
+    (_name, payload) => {
+      const under = payload(MAX_WALKED);
+      expect(read([sse(under)])).toMatchObject({ text: 'a', unknownText: false });
+      const over = payload(MAX_WALKED + 1);
+      expect(read([sse(over)])).toMatchObject({ text: 'a', unknownText: true, events: [over] });
+    },
+  );
 
   it('of a custom format is known content if the format says that it carries content', () => {
     const format = {

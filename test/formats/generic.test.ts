@@ -27,18 +27,21 @@ describe('LangServe', () => {
     'event: end',
   ];
 
-  it.each(['\n', '\r\n'])('is read with %j, and its event "end" without data is its finish marker', (newline) => {
-    const body = events.map((event) => `${event.replaceAll('\n', newline)}${newline}${newline}`);
-    for (const size of [1, 2, 7, 1000]) {
-      expect(read(body.join(''), SSE, 'auto', size)).toMatchObject({
-        format: 'sse',
-        text: 'It is',
-        finished: true,
-        unknownText: false,
-      });
-    }
-    expect(markerIn(body.join(''), SSE)?.trimEnd().endsWith('event: end')).toBe(true);
-  });
+  it.each(['\n', '\r\n'])(
+    'is read with %j, and its event "end" without data is its finish marker',
+    (newline) => {
+      const body = events.map((event) => `${event.replaceAll('\n', newline)}${newline}${newline}`);
+      for (const size of [1, 2, 7, 1000]) {
+        expect(read(body.join(''), SSE, 'auto', size)).toMatchObject({
+          format: 'sse',
+          text: 'It is',
+          finished: true,
+          unknownText: false,
+        });
+      }
+      expect(markerIn(body.join(''), SSE)?.trimEnd().endsWith('event: end')).toBe(true);
+    },
+  );
 
   it('has failed after an event named error', () => {
     const failed = 'event: error\ndata: {"status_code": 500, "message": "Internal"}\n\n';

@@ -12,13 +12,10 @@ describe('docs/compatibility.md', () => {
     expect(committed).toBe(compatibilityPage(promised()));
   });
 
-  it.each(promised().filter(({ ok }) => ok === true))(
-    'changes if $what fails',
-    (one) => {
-      const found = promised().map((other) =>
-        other.what === one.what ? { ...other, ok: false, note: 'it broke' } : other,
-      );
-      expect(compatibilityPage(found)).not.toBe(compatibilityPage(promised()));
-    },
-  );
+  it.each(promised().filter(({ ok }) => ok === true))('changes if $what fails', (one) => {
+    const found = promised().map((other) =>
+      other.what === one.what ? { ...other, ok: false, note: 'it broke' } : other,
+    );
+    expect(compatibilityPage(found)).not.toBe(compatibilityPage(promised()));
+  });
 });

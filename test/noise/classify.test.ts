@@ -142,76 +142,94 @@ describe('the table of signatures', () => {
   });
 });
 
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'left'))('$id, which needs a client that left,', (row) => {
-  it('is noise if nobody waits for the answer', () => {
-    const found = { noise: true, reason: row.reason, signature: row.id };
-    for (const departure of ['client', 'stopped', 'closing'] as const) {
-      expect(classify(looking(row), { ...LEFT, departure })).toEqual(found);
-    }
-  });
-
-  it('is a failure if somebody waits for the answer', () => {
-    expect(classify(looking(row), THERE)).toEqual({ noise: false });
-  });
-
-  it('is a failure if its cause is a failure', () => {
-    const error = looking(row);
-    error.cause = looking({ name: 'TimeoutError' });
-    expect(classify(error, LEFT)).toEqual({ noise: false });
-  });
-});
-
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'own'))('$id, which needs an error of its own connection,', (row) => {
-  it("is noise if it is the very error object of the stream's own connection", () => {
-    const error = looking(row);
-    const found = { noise: true, reason: row.reason, signature: row.id };
-    expect(classify(error, { ...LEFT, ownErrors: [looking(row), error] })).toEqual(found);
-  });
-
-  it('is a failure if it is another error object with the same properties', () => {
-    expect(classify(looking(row), { ...LEFT, ownErrors: [looking(row)] })).toEqual({
-      noise: false,
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'left'))(
+  '$id, which needs a client that left,',
+  (row) => {
+    it('is noise if nobody waits for the answer', () => {
+      const found = { noise: true, reason: row.reason, signature: row.id };
+      for (const departure of ['client', 'stopped', 'closing'] as const) {
+        expect(classify(looking(row), { ...LEFT, departure })).toEqual(found);
+      }
     });
-  });
 
-  it('is a failure if nobody has left, although the error is that of its own connection', () => {
-    const error = looking(row);
-    expect(classify(error, { ...THERE, ownErrors: [error] })).toEqual({ noise: false });
-  });
-});
-
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'closed'))('$id, which needs a closed response,', (row) => {
-  it('is noise only after the close', () => {
-    expect(classify(looking(row), LEFT)).toMatchObject({ noise: true, reason: row.reason });
-    expect(classify(looking(row), { ...LEFT, departure: 'stopped', closed: false })).toEqual({
-      noise: false,
+    it('is a failure if somebody waits for the answer', () => {
+      expect(classify(looking(row), THERE)).toEqual({ noise: false });
     });
-  });
-});
 
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'aborted'))('$id, which needs an aborted signal,', (row) => {
-  it("is noise once the stream's own signal is aborted, and a failure while the stream outlives its client", () => {
-    expect(classify(looking(row), LEFT)).toMatchObject({ noise: true, reason: row.reason });
-    expect(classify(looking(row), { ...LEFT, abortReason: undefined })).toEqual({ noise: false });
-  });
-});
+    it('is a failure if its cause is a failure', () => {
+      const error = looking(row);
+      error.cause = looking({ name: 'TimeoutError' });
+      expect(classify(error, LEFT)).toEqual({ noise: false });
+    });
+  },
+);
 
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-reason'))('$id, which needs the reason of its own signal,', (row) => {
-  it("is noise only with the reason of the stream's own signal among its causes", () => {
-    const [mine, other] = [looking(row), looking(row)];
-    mine.cause = new Error('broken off', { cause: reason });
-    other.cause = new DOMException('lastchunk: the client left', 'AbortError');
-    expect(classify(mine, LEFT)).toMatchObject({ noise: true, reason: row.reason });
-    expect(classify(other, LEFT)).toEqual({ noise: false });
-    expect(classify(looking(row), LEFT)).toEqual({ noise: false });
-  });
-});
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'own'))(
+  '$id, which needs an error of its own connection,',
+  (row) => {
+    it("is noise if it is the very error object of the stream's own connection", () => {
+      const error = looking(row);
+      const found = { noise: true, reason: row.reason, signature: row.id };
+      expect(classify(error, { ...LEFT, ownErrors: [looking(row), error] })).toEqual(found);
+    });
 
-describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-destroy'))('$id, which needs a destroyed request,', (row) => {
-  it('is a failure without proof that this process destroyed the request', () => {
-    expect(classify(looking(row), LEFT)).toEqual({ noise: false });
-  });
-});
+    it('is a failure if it is another error object with the same properties', () => {
+      expect(classify(looking(row), { ...LEFT, ownErrors: [looking(row)] })).toEqual({
+        noise: false,
+      });
+    });
+
+    it('is a failure if nobody has left, although the error is that of its own connection', () => {
+      const error = looking(row);
+      expect(classify(error, { ...THERE, ownErrors: [error] })).toEqual({ noise: false });
+    });
+  },
+);
+
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'closed'))(
+  '$id, which needs a closed response,',
+  (row) => {
+    it('is noise only after the close', () => {
+      expect(classify(looking(row), LEFT)).toMatchObject({ noise: true, reason: row.reason });
+      expect(classify(looking(row), { ...LEFT, departure: 'stopped', closed: false })).toEqual({
+        noise: false,
+      });
+    });
+  },
+);
+
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'aborted'))(
+  '$id, which needs an aborted signal,',
+  (row) => {
+    it("is noise once the stream's own signal is aborted, and a failure while the stream outlives its client", () => {
+      expect(classify(looking(row), LEFT)).toMatchObject({ noise: true, reason: row.reason });
+      expect(classify(looking(row), { ...LEFT, abortReason: undefined })).toEqual({ noise: false });
+    });
+  },
+);
+
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-reason'))(
+  '$id, which needs the reason of its own signal,',
+  (row) => {
+    it("is noise only with the reason of the stream's own signal among its causes", () => {
+      const [mine, other] = [looking(row), looking(row)];
+      mine.cause = new Error('broken off', { cause: reason });
+      other.cause = new DOMException('lastchunk: the client left', 'AbortError');
+      expect(classify(mine, LEFT)).toMatchObject({ noise: true, reason: row.reason });
+      expect(classify(other, LEFT)).toEqual({ noise: false });
+      expect(classify(looking(row), LEFT)).toEqual({ noise: false });
+    });
+  },
+);
+
+describe.each(SIGNATURES.filter(({ needs }) => needs === 'our-destroy'))(
+  '$id, which needs a destroyed request,',
+  (row) => {
+    it('is a failure without proof that this process destroyed the request', () => {
+      expect(classify(looking(row), LEFT)).toEqual({ noise: false });
+    });
+  },
+);
 
 describe.each(FAILURES.map((row, i) => ({ row, i })))('the failure in row $i', ({ row }) => {
   it('makes a failure of an abort that it caused', () => {

@@ -83,15 +83,18 @@ function watchNames(): readonly unknown[] {
 }
 
 describe('the name of the save statement in traces', () => {
-  it.each(['passed on', 'own'] as const)('is constant if the backend key of the connection is %s', async (key) => {
-    const store = open({ connectionString: through((await standIn(key)).port) });
-    const names = watchNames();
-    await store.save([aMessage({ text: 'a' })]);
-    await store.save([aMessage({ text: 'b' }), aMessage({ text: 'c' })]);
-    await store.save([aMessage({ text: 'd' })]);
-    expect(names).toEqual(['lastchunk_save_1', 'lastchunk_save_n', 'lastchunk_save_1']);
-    expect(await texts()).toHaveLength(4);
-  });
+  it.each(['passed on', 'own'] as const)(
+    'is constant if the backend key of the connection is %s',
+    async (key) => {
+      const store = open({ connectionString: through((await standIn(key)).port) });
+      const names = watchNames();
+      await store.save([aMessage({ text: 'a' })]);
+      await store.save([aMessage({ text: 'b' }), aMessage({ text: 'c' })]);
+      await store.save([aMessage({ text: 'd' })]);
+      expect(names).toEqual(['lastchunk_save_1', 'lastchunk_save_n', 'lastchunk_save_1']);
+      expect(await texts()).toHaveLength(4);
+    },
+  );
 
   it('is different from the prepared statement in the session, which depends on version, table and timeout', async () => {
     const connections = connect(database.url);

@@ -64,31 +64,34 @@ test('a store and a journal that never close do not delay close()', async () => 
 test.each([
   ['the store', false],
   ['the store and the disk', true],
-])('close() keeps its deadline while %s hangs for ever, with a replay in flight', async (_, disk) => {
-  const journal = createFakeJournal();
-  const store = createFaultStore();
-  store.behave = (call) => call.reject(AWAY);
-  store.close = () => new Promise<void>(() => undefined);
-  if (disk) journal.close = () => new Promise<void>(() => undefined);
-  const bench = createBench({ journal, store });
-  bench.keeper.start();
-  const replayed = bench.save();
-  await settled();
-  expect(replayed.result).toBe('journaled');
-  store.behave = () => undefined;
-  // The replay's probe is on its way, and then nothing is answered any more.
-  await bench.clock.advance(200);
-  expect(store.calls).toHaveLength(2);
-  if (disk) journal.syncs = () => new Promise<boolean>(() => undefined);
-  const last = bench.save({}, { confirmTimeoutMs: 60_000, missingAfterMs: 120_000 });
-  let report: unknown;
-  void bench.keeper.close(10_000).then((summary) => (report = summary));
-  await bench.clock.advance(9_999);
-  expect(journal.isClosed).toBe(!disk);
-  await bench.clock.advance(1);
-  expect(report).toEqual({ saved: 0, journaled: disk ? 0 : 1, lost: disk ? 1 : 0, refused: 0 });
-  expect(last.result).toBe(disk ? 'lost' : 'journaled');
-});
+])(
+  'close() keeps its deadline while %s hangs for ever, with a replay in flight',
+  async (_, disk) => {
+    const journal = createFakeJournal();
+    const store = createFaultStore();
+    store.behave = (call) => call.reject(AWAY);
+    store.close = () => new Promise<void>(() => undefined);
+    if (disk) journal.close = () => new Promise<void>(() => undefined);
+    const bench = createBench({ journal, store });
+    bench.keeper.start();
+    const replayed = bench.save();
+    await settled();
+    expect(replayed.result).toBe('journaled');
+    store.behave = () => undefined;
+    // The replay's probe is on its way, and then nothing is answered any more.
+    await bench.clock.advance(200);
+    expect(store.calls).toHaveLength(2);
+    if (disk) journal.syncs = () => new Promise<boolean>(() => undefined);
+    const last = bench.save({}, { confirmTimeoutMs: 60_000, missingAfterMs: 120_000 });
+    let report: unknown;
+    void bench.keeper.close(10_000).then((summary) => (report = summary));
+    await bench.clock.advance(9_999);
+    expect(journal.isClosed).toBe(!disk);
+    await bench.clock.advance(1);
+    expect(report).toEqual({ saved: 0, journaled: disk ? 0 : 1, lost: disk ? 1 : 0, refused: 0 });
+    expect(last.result).toBe(disk ? 'lost' : 'journaled');
+  },
+);
 
 test('a store whose close rejects is reported, and close() resolves', async () => {
   const store = createFaultStore();

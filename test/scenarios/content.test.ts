@@ -24,16 +24,19 @@ describe('text that PostgreSQL cannot store', () => {
   it.each([
     ['a NUL', 'a\0b', 'a\uFFFDb', '1'],
     ['lone surrogates', 'a\uD83Db\uDE00c', 'a\uFFFDb\uFFFDc', '2'],
-  ])('(%s) is replaced and counted, and the rest is unchanged', async (_, content, stored, replaced) => {
-    const { fixture, ask } = await open((_req, res) => {
-      res.type('text/event-stream').write(chatChunk({ content: 'héllo 👩‍🚀 ' }));
-      res.write(chatChunk({ content }));
-      res.end(chatChunk({}, 'stop'));
-    });
-    expect((await ask()).whole).toBe(true);
-    const row = await fixture.agree(COMPLETED);
-    expect(row).toMatchObject({ content: `héllo 👩‍🚀 ${stored}`, replaced });
-  });
+  ])(
+    '(%s) is replaced and counted, and the rest is unchanged',
+    async (_, content, stored, replaced) => {
+      const { fixture, ask } = await open((_req, res) => {
+        res.type('text/event-stream').write(chatChunk({ content: 'héllo 👩‍🚀 ' }));
+        res.write(chatChunk({ content }));
+        res.end(chatChunk({}, 'stop'));
+      });
+      expect((await ask()).whole).toBe(true);
+      const row = await fixture.agree(COMPLETED);
+      expect(row).toMatchObject({ content: `héllo 👩‍🚀 ${stored}`, replaced });
+    },
+  );
 
   it('does not include an emoji that is split over chunks and frames', async () => {
     const { fixture, ask } = await open((_, res) => {

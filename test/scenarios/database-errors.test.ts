@@ -161,36 +161,39 @@ describe("an app's own SQL that is not idempotent, for an id that is already sto
   it.each([
     ['has the message set aside for an operator', {}, 'journaled'],
     ['loses the message without a journal, and logs that', { journal: false }, 'lost'],
-  ] as const)('%s, and every other message is saved', async (_, options: FullFixtureOptions, result) => {
-    const fixture = await createFullFixture(database, spans, { ...options, postgres: { write } });
-    await fixture.reader.query(
-      'CREATE TABLE answers (conversation text PRIMARY KEY, content text)',
-    );
-    const chat = await createChat(fixture, answer);
-    for (const id of ['one', 'one', 'two']) {
-      expect((await (await chat.ask(id)).over()).whole).toBe(true);
-    }
-    await fixture.recorded.ended(3);
-    expect(fixture.recorded.saves.map((save) => save.result)).toEqual(['saved', result, 'saved']);
-    const { rows } = await fixture.reader.query('SELECT * FROM answers ORDER BY conversation');
-    expect(rows).toEqual([
-      { conversation: 'one', content: 'for one' },
-      { conversation: 'two', content: 'for two' },
-    ]);
-    const refused = fixture.logbook.errors().filter((line) => line.includes('refuses a message'));
-    expect(refused).toHaveLength(1);
-    expect(refused[0]).toContain('23505');
-    expect(fixture.logbook.lines.filter(({ text }) => text.includes('for one'))).toEqual([]);
-    expect(fixture.keep.health().store).toMatchObject({ circuit: 'closed' });
-    if (result === 'lost') return accountsAddUp(fixture, { saved: 2, lost: 1 });
-    await accountsAddUp(fixture, { saved: 2, journaled: 1, replayed: { refused: 1 } });
-    const directory = join(fixture.journal, 'refused');
-    const [file = ''] = await readdir(directory);
-    expect(JSON.parse(await readFile(join(directory, file), 'utf8'))).toMatchObject({
-      sqlstate: '23505',
-      message: { text: 'for one' },
-    });
-  });
+  ] as const)(
+    '%s, and every other message is saved',
+    async (_, options: FullFixtureOptions, result) => {
+      const fixture = await createFullFixture(database, spans, { ...options, postgres: { write } });
+      await fixture.reader.query(
+        'CREATE TABLE answers (conversation text PRIMARY KEY, content text)',
+      );
+      const chat = await createChat(fixture, answer);
+      for (const id of ['one', 'one', 'two']) {
+        expect((await (await chat.ask(id)).over()).whole).toBe(true);
+      }
+      await fixture.recorded.ended(3);
+      expect(fixture.recorded.saves.map((save) => save.result)).toEqual(['saved', result, 'saved']);
+      const { rows } = await fixture.reader.query('SELECT * FROM answers ORDER BY conversation');
+      expect(rows).toEqual([
+        { conversation: 'one', content: 'for one' },
+        { conversation: 'two', content: 'for two' },
+      ]);
+      const refused = fixture.logbook.errors().filter((line) => line.includes('refuses a message'));
+      expect(refused).toHaveLength(1);
+      expect(refused[0]).toContain('23505');
+      expect(fixture.logbook.lines.filter(({ text }) => text.includes('for one'))).toEqual([]);
+      expect(fixture.keep.health().store).toMatchObject({ circuit: 'closed' });
+      if (result === 'lost') return accountsAddUp(fixture, { saved: 2, lost: 1 });
+      await accountsAddUp(fixture, { saved: 2, journaled: 1, replayed: { refused: 1 } });
+      const directory = join(fixture.journal, 'refused');
+      const [file = ''] = await readdir(directory);
+      expect(JSON.parse(await readFile(join(directory, file), 'utf8'))).toMatchObject({
+        sqlstate: '23505',
+        message: { text: 'for one' },
+      });
+    },
+  );
 });
 
 interface Accounts {

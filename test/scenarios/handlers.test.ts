@@ -221,26 +221,29 @@ describe('a stream that goes on after its released terminal frame', () => {
 describe('a handler that ends its answer and then, while the end is held,', () => {
   const answer = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
 
-  it.each(FAILURES)('%s: has failed, and its client still gets the whole answer', async (_, fail) => {
-    const { fixture, ask } = await open((req, res, next) => {
-      res.type('text/event-stream').end(answer);
-      return fail(req, res, next);
-    });
-    const reply = await ask();
-    expect(reply).toMatchObject({ status: 200, whole: true });
-    expect(reply.body.toString()).toBe(answer);
-    await fixture.agree({
-      outcome: 'failed',
-      side: 'server',
-      text: 'hello',
-      complete: false,
-      revision: 1,
-    });
-    const revised = (await fixture.scrape()).sum('lastchunk_saves_revised_total', {
-      result: 'saved',
-    });
-    expect(revised).toBe(1);
-  });
+  it.each(FAILURES)(
+    '%s: has failed, and its client still gets the whole answer',
+    async (_, fail) => {
+      const { fixture, ask } = await open((req, res, next) => {
+        res.type('text/event-stream').end(answer);
+        return fail(req, res, next);
+      });
+      const reply = await ask();
+      expect(reply).toMatchObject({ status: 200, whole: true });
+      expect(reply.body.toString()).toBe(answer);
+      await fixture.agree({
+        outcome: 'failed',
+        side: 'server',
+        text: 'hello',
+        complete: false,
+        revision: 1,
+      });
+      const revised = (await fixture.scrape()).sum('lastchunk_saves_revised_total', {
+        result: 'saved',
+      });
+      expect(revised).toBe(1);
+    },
+  );
 
   it('destroys the response: its client gets the whole answer, as without a guard', async () => {
     const { fixture, ask } = await open((_, res) => {

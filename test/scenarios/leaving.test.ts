@@ -71,30 +71,36 @@ describe('a tab is closed mid-stream', () => {
 });
 
 describe('a client vanishes while its handler waits for drain', () => {
-  it.each(['finish', 'keep'] as const)('and the handler is not blocked under %s', async (disconnected) => {
-    const big = 'x'.repeat(12 * 1024 * 1024);
-    const returned = createGate();
-    const handler: RequestHandler = async (_, res) => {
-      res.type('text/plain');
-      for (const chunk of ['one ', big, ' two']) {
-        if (!res.write(chunk)) await once(res, 'drain');
-      }
-      res.end();
-      returned.open();
-    };
-    const fixture = await createFullFixture(database, spans);
-    const chat = await createChat(fixture, handler, { policy: { disconnected } });
-    const httpClient = await chat.ask();
-    httpClient.pause();
-    await until('the socket is full', () => chat.testServer.sockets[0]?.writableNeedDrain === true);
-    httpClient.rst();
-    await soon('the handler', returned.promise);
-    const finished = disconnected === 'finish';
-    await fixture.agree({ outcome: 'disconnected', side: 'client', complete: finished });
-    const [row] = await fixture.rows();
-    expect(row?.content.length).toBe(4 + big.length + (finished ? 4 : 0));
-    expect(row?.content.endsWith(finished ? ' two' : 'x')).toBe(true);
-  });
+  it.each(['finish', 'keep'] as const)(
+    'and the handler is not blocked under %s',
+    async (disconnected) => {
+      const big = 'x'.repeat(12 * 1024 * 1024);
+      const returned = createGate();
+      const handler: RequestHandler = async (_, res) => {
+        res.type('text/plain');
+        for (const chunk of ['one ', big, ' two']) {
+          if (!res.write(chunk)) await once(res, 'drain');
+        }
+        res.end();
+        returned.open();
+      };
+      const fixture = await createFullFixture(database, spans);
+      const chat = await createChat(fixture, handler, { policy: { disconnected } });
+      const httpClient = await chat.ask();
+      httpClient.pause();
+      await until(
+        'the socket is full',
+        () => chat.testServer.sockets[0]?.writableNeedDrain === true,
+      );
+      httpClient.rst();
+      await soon('the handler', returned.promise);
+      const finished = disconnected === 'finish';
+      await fixture.agree({ outcome: 'disconnected', side: 'client', complete: finished });
+      const [row] = await fixture.rows();
+      expect(row?.content.length).toBe(4 + big.length + (finished ? 4 : 0));
+      expect(row?.content.endsWith(finished ? ' two' : 'x')).toBe(true);
+    },
+  );
 });
 
 describe('a client leaves before there is anything to read', () => {

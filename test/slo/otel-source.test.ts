@@ -62,14 +62,10 @@ if (promtools.length === 0) {
 }
 
 describe.each(promtools)('with promtool $version the rules for OpenTelemetry', (promtool) => {
-  it.each(Object.keys(CASES))(
-    'fire as in the cases of %s',
-    { timeout: 600_000 },
-    async (group) => {
-      const cases = (CASES[group] ?? []).map(asSent);
-      expect(await failures(promtool, rulesYaml({ source: 'otel' }), cases)).toBeUndefined();
-    },
-  );
+  it.each(Object.keys(CASES))('fire as in the cases of %s', { timeout: 600_000 }, async (group) => {
+    const cases = (CASES[group] ?? []).map(asSent);
+    expect(await failures(promtool, rulesYaml({ source: 'otel' }), cases)).toBeUndefined();
+  });
 });
 
 /** Of series as `prometheus()` shows them, and no attribute is called so. */

@@ -17,13 +17,9 @@ describe('the committed rule file', () => {
 });
 
 describe.each(promtools)('with promtool $version the rules', (promtool) => {
-  it.each(Object.keys(CASES))(
-    'fire as in the cases of %s',
-    { timeout: 600_000 },
-    async (group) => {
-      expect(await failures(promtool, rulesYaml(), CASES[group] ?? [])).toBeUndefined();
-    },
-  );
+  it.each(Object.keys(CASES))('fire as in the cases of %s', { timeout: 600_000 }, async (group) => {
+    expect(await failures(promtool, rulesYaml(), CASES[group] ?? [])).toBeUndefined();
+  });
 
   it('link to a dashboard with the labels of the alert selected, and with all values if there is none', async () => {
     const board = 'https://grafana.example/d/lastchunk-streams?';

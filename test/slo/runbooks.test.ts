@@ -103,17 +103,20 @@ describe('alerts and runbooks', () => {
     expect(diagnosis).toMatch(/```(?:promql|sh|sql)\n/);
   });
 
-  it.each(names)('the runbook of %s names only existing metrics, records, links and severities', async (name) => {
-    const text = await readRunbook(name);
-    expect(wrongIn(text)).toEqual([]);
-    const recorded = [...text.matchAll(/job:lastchunk_[\w:]+/g)].map(([record]) => record);
-    expect(recorded.filter((record) => !records.has(record))).toEqual([]);
-    const links = [...text.matchAll(/\]\((\w+)\.md\)/g)].map(([, link = '']) => link);
-    expect(links.filter((link) => !names.includes(link))).toEqual([]);
-    const [severities = ''] = /^Severity: .*$/m.exec(text) ?? [];
-    const own = alerts.filter(({ alert }) => alert === name).map(({ labels }) => labels.severity);
-    expect(own.filter((severity) => !severities.includes(severity))).toEqual([]);
-  });
+  it.each(names)(
+    'the runbook of %s names only existing metrics, records, links and severities',
+    async (name) => {
+      const text = await readRunbook(name);
+      expect(wrongIn(text)).toEqual([]);
+      const recorded = [...text.matchAll(/job:lastchunk_[\w:]+/g)].map(([record]) => record);
+      expect(recorded.filter((record) => !records.has(record))).toEqual([]);
+      const links = [...text.matchAll(/\]\((\w+)\.md\)/g)].map(([, link = '']) => link);
+      expect(links.filter((link) => !names.includes(link))).toEqual([]);
+      const [severities = ''] = /^Severity: .*$/m.exec(text) ?? [];
+      const own = alerts.filter(({ alert }) => alert === name).map(({ labels }) => labels.severity);
+      expect(own.filter((severity) => !severities.includes(severity))).toEqual([]);
+    },
+  );
 });
 
 describe('rules', () => {

@@ -41,19 +41,22 @@ describe.skipIf(path === undefined && !inCi)('the status page', () => {
     ['dark', 1_200],
     ['light', 390],
     ['dark', 320],
-  ] as const)('is drawn in %s at %i pixels, without horizontal scrolling', async (scheme, width) => {
-    const { page, complaints, chat } = await open({ scheme, width });
-    await chat('a');
-    await page.getByText('100%', { exact: true }).waitFor();
-    expect(await page.getByRole('status').textContent()).toBe('Healthy');
-    await page.getByText('alerts watch this').click();
-    await page.getByText('threshold').first().click();
-    const widths = 'document.documentElement.scrollWidth - innerWidth';
-    expect(await page.evaluate(widths)).toBe(0);
-    const back = await page.evaluate('getComputedStyle(document.body).backgroundColor');
-    expect(back).toBe(scheme === 'light' ? 'rgb(246, 247, 249)' : 'rgb(15, 19, 25)');
-    expect(complaints).toEqual([]);
-  });
+  ] as const)(
+    'is drawn in %s at %i pixels, without horizontal scrolling',
+    async (scheme, width) => {
+      const { page, complaints, chat } = await open({ scheme, width });
+      await chat('a');
+      await page.getByText('100%', { exact: true }).waitFor();
+      expect(await page.getByRole('status').textContent()).toBe('Healthy');
+      await page.getByText('alerts watch this').click();
+      await page.getByText('threshold').first().click();
+      const widths = 'document.documentElement.scrollWidth - innerWidth';
+      expect(await page.evaluate(widths)).toBe(0);
+      const back = await page.evaluate('getComputedStyle(document.body).backgroundColor');
+      expect(back).toBe(scheme === 'light' ? 'rgb(246, 247, 249)' : 'rgb(15, 19, 25)');
+      expect(complaints).toEqual([]);
+    },
+  );
 
   it('has texts for screen readers', async () => {
     const { page, chat } = await open();

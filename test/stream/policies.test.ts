@@ -51,13 +51,16 @@ describe("the policy 'discard'", () => {
     expect(instance.recorded.holds).toEqual([]);
   });
 
-  it.each(ENDINGS)('is not the default: a stream that is %s is stored', async (outcome, options, act) => {
-    const { instance, httpClient } = await open(options, act);
-    expect(await instance.recorded.ended()).toMatchObject({ outcome, save: 'saved' });
-    await httpClient.over();
-    expect(instance.store.row).toMatchObject({ text: 'hello', outcome });
-    expect(instance.store.row.complete).toBe(outcome === 'completed');
-  });
+  it.each(ENDINGS)(
+    'is not the default: a stream that is %s is stored',
+    async (outcome, options, act) => {
+      const { instance, httpClient } = await open(options, act);
+      expect(await instance.recorded.ended()).toMatchObject({ outcome, save: 'saved' });
+      await httpClient.over();
+      expect(instance.store.row).toMatchObject({ text: 'hello', outcome });
+      expect(instance.store.row.complete).toBe(outcome === 'completed');
+    },
+  );
 });
 
 describe('an error frame', () => {

@@ -236,14 +236,17 @@ describe('the journal', () => {
     expect(await readdir(join(app, 'data'))).toEqual([]);
   });
 
-  it.each(['/proc/lastchunk', '/sys/lastchunk'])('is wrong where it cannot be written: %s', async (path) => {
-    expect(await wrongIn(await anApp(), ['--journal', path])).toEqual([
-      expect.stringMatching(
-        /directory \/\w+\/lastchunk cannot be written \(E[A-Z]+\)\. (?:give|sudo|mount)/,
-      ),
-    ]);
-    expect(await wrongIn(await anApp(), ['--journal', path, '--no-journal'])).toEqual([]);
-  });
+  it.each(['/proc/lastchunk', '/sys/lastchunk'])(
+    'is wrong where it cannot be written: %s',
+    async (path) => {
+      expect(await wrongIn(await anApp(), ['--journal', path])).toEqual([
+        expect.stringMatching(
+          /directory \/\w+\/lastchunk cannot be written \(E[A-Z]+\)\. (?:give|sudo|mount)/,
+        ),
+      ]);
+      expect(await wrongIn(await anApp(), ['--journal', path, '--no-journal'])).toEqual([]);
+    },
+  );
 
   it('gets a command that can be copied, with any characters in its path', async () => {
     const path = "/sys/it's; here";

@@ -426,7 +426,11 @@ describe('the check of the stored row', () => {
     ],
     ['a missing number', [{ ...GOOD, content: 'It costs  [1] today.' }], 'not what was seen'],
     ['an empty row', [{ ...GOOD, content: '' }], 'the row is empty'],
-    ['a wrong `complete`', [{ ...GOOD, complete: false }], 'not complete, although its end was seen'],
+    [
+      'a wrong `complete`',
+      [{ ...GOOD, complete: false }],
+      'not complete, although its end was seen',
+    ],
     ['a wrong outcome', [{ ...GOOD, outcome: 'truncated' }], 'its outcome is truncated'],
     ['a double row', [GOOD, { ...GOOD }], '2 rows of one answer'],
     ['a second, partial row', [GOOD, { ...GOOD, content: 'It costs' }], '2 rows of one answer'],

@@ -112,12 +112,15 @@ describe('Gemini', () => {
   const withPart = (part: object): Frame =>
     frame({ candidates: [{ content: { role: 'model', parts: [part] } }] });
 
-  it.each(Object.entries(parts))('classifies a part with %s as content; as a tool call: %s', (key, tool) => {
-    const part = withPart({ [key]: { name: 'x' } });
-    expect(gemini.carries(part)).toBe('content');
-    expect(gemini.text(part)).toBe('');
-    expect(gemini.toolCall(part)).toBe(tool);
-  });
+  it.each(Object.entries(parts))(
+    'classifies a part with %s as content; as a tool call: %s',
+    (key, tool) => {
+      const part = withPart({ [key]: { name: 'x' } });
+      expect(gemini.carries(part)).toBe('content');
+      expect(gemini.text(part)).toBe('');
+      expect(gemini.toolCall(part)).toBe(tool);
+    },
+  );
 
   it.each(Object.values(FinishReason))('is finished by %s', (finishReason) => {
     const end = frame({
@@ -152,13 +155,10 @@ describe('Ollama', () => {
     tool_name: ['f', 'nothing'],
   };
 
-  it.each(Object.entries(members))(
-    'classifies a message with %s',
-    (key, [value, expected]) => {
-      const message = { ...line.message, [key]: value };
-      expect(ollama.carries(frame({ ...line, message }))).toBe(expected);
-    },
-  );
+  it.each(Object.entries(members))('classifies a message with %s', (key, [value, expected]) => {
+    const message = { ...line.message, [key]: value };
+    expect(ollama.carries(frame({ ...line, message }))).toBe(expected);
+  });
 
   it('is finished by its last line', () => {
     expect(ollama.terminal(frame(line))).toBe(false);

@@ -151,12 +151,15 @@ describe('OpenAI chat completions', () => {
     });
   });
 
-  it.each(['length', 'content_filter'] as const)('is finished by %s, which is kept as the reason', (reason) => {
-    expect(read([chunk({ finish_reason: reason })])).toMatchObject({
-      finished: true,
-      finishReason: reason,
-    });
-  });
+  it.each(['length', 'content_filter'] as const)(
+    'is finished by %s, which is kept as the reason',
+    (reason) => {
+      expect(read([chunk({ finish_reason: reason })])).toMatchObject({
+        finished: true,
+        finishReason: reason,
+      });
+    },
+  );
 
   it('reads a refusal as the answer', () => {
     expect(read([chunk({ delta: { refusal: 'I cannot' } })]).text).toBe('I cannot');

@@ -19,18 +19,21 @@ function createConsole() {
 }
 
 describe.each(NOISY)('an error of a handler that %s, whose client left,', (work) => {
-  it.each(['error', 'warn'] as const)('is printed by console.debug instead of console.%s', async (method) => {
-    const { target, printed } = createConsole();
-    lowerConsoleNoise(target);
-    const app = await createNoisyApp((error) => target[method]('the answer failed', error));
-    await app.leaves(work);
-    expect(printed.err).toBe('');
-    expect(printed.out.match(/the answer failed/g)).toHaveLength(1);
-    expect(printed.out).toMatch(/noise: true/);
-    expect(printed.out).toMatch(/noiseReason: '(own-abort|abort-error|premature-close)'/);
-    expect(printed.out).toContain(`streamId: '${app.streamId}'`);
-    expect(await app.noiseTotal()).toBe(1);
-  });
+  it.each(['error', 'warn'] as const)(
+    'is printed by console.debug instead of console.%s',
+    async (method) => {
+      const { target, printed } = createConsole();
+      lowerConsoleNoise(target);
+      const app = await createNoisyApp((error) => target[method]('the answer failed', error));
+      await app.leaves(work);
+      expect(printed.err).toBe('');
+      expect(printed.out.match(/the answer failed/g)).toHaveLength(1);
+      expect(printed.out).toMatch(/noise: true/);
+      expect(printed.out).toMatch(/noiseReason: '(own-abort|abort-error|premature-close)'/);
+      expect(printed.out).toContain(`streamId: '${app.streamId}'`);
+      expect(await app.noiseTotal()).toBe(1);
+    },
+  );
 });
 
 it.each(['breaks', 'breaks late'] as const)(

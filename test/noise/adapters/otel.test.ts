@@ -239,14 +239,17 @@ describe('a log record', () => {
     expect(await app.noiseTotal()).toBe(1);
   });
 
-  it.each(['breaks', 'breaks late'] as const)('of a handler that %s keeps its severity', async (work) => {
-    const app = await createNoisyApp(emit);
-    await (work === 'breaks' ? app.stays(work) : app.leaves(work));
-    expect(logs.getFinishedLogRecords()).toMatchObject([
-      { severityNumber: SeverityNumber.ERROR, severityText: 'ERROR' },
-    ]);
-    expect(await app.noiseTotal()).toBe(0);
-  });
+  it.each(['breaks', 'breaks late'] as const)(
+    'of a handler that %s keeps its severity',
+    async (work) => {
+      const app = await createNoisyApp(emit);
+      await (work === 'breaks' ? app.stays(work) : app.leaves(work));
+      expect(logs.getFinishedLogRecords()).toMatchObject([
+        { severityNumber: SeverityNumber.ERROR, severityText: 'ERROR' },
+      ]);
+      expect(await app.noiseTotal()).toBe(0);
+    },
+  );
 
   it('of a time-out keeps its severity while the handler goes on, although its text is that of an abort', async () => {
     const app = await createNoisyApp(emit, { disconnected: 'finish' });

@@ -81,20 +81,23 @@ describe('an error is recognised', () => {
     ['under `err`', (log: Logger, err: Error) => log.error({ err })],
     ['under `error`', (log: Logger, error: Error) => log.error({ error }, 'fell')],
     ['behind a text', (log: Logger, error: Error) => log.error('it fell: %s', error)],
-  ] as const)('%s, and the line is otherwise the same as without the hook', async (_where, write) => {
-    const without = createLogger({ hooks: {} });
-    const { logger, lines } = createLogger();
-    const app = await createNoisyApp((error) => {
-      if (!(error instanceof Error)) throw error;
-      write(without.logger, error);
-      write(logger, error);
-    });
-    await app.leaves('waits');
-    const [line] = without.lines();
-    const { streamId } = app;
-    const added = { level: DEBUG, noise: true, noiseReason: expect.any(String), streamId };
-    expect(lines()).toEqual([{ ...line, time: expect.any(Number), ...added }]);
-  });
+  ] as const)(
+    '%s, and the line is otherwise the same as without the hook',
+    async (_where, write) => {
+      const without = createLogger({ hooks: {} });
+      const { logger, lines } = createLogger();
+      const app = await createNoisyApp((error) => {
+        if (!(error instanceof Error)) throw error;
+        write(without.logger, error);
+        write(logger, error);
+      });
+      await app.leaves('waits');
+      const [line] = without.lines();
+      const { streamId } = app;
+      const added = { level: DEBUG, noise: true, noiseReason: expect.any(String), streamId };
+      expect(lines()).toEqual([{ ...line, time: expect.any(Number), ...added }]);
+    },
+  );
 
   it('under the errorKey of the app, if it is the first argument', async () => {
     const { logger, lines } = createLogger({ errorKey: 'problem' });

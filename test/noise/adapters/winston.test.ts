@@ -78,22 +78,25 @@ describe('an error is recognised', () => {
       'as the message of an object',
       (log: Logger, error: Error) => log.log('error', { message: error }),
     ],
-  ] as const)('%s, and the line is otherwise the same as without the format', async (_where, write) => {
-    const format = combine(errors({ stack: true }), splat(), json());
-    const without = createLogger({ format });
-    const { logger, lines } = createLogger();
-    const app = await createNoisyApp((error) => {
-      if (!(error instanceof Error)) throw error;
-      write(logger, error);
-      // The first logger writes its level onto the error, as winston does; the second must not find more.
-      write(without.logger, error);
-    });
-    await app.leaves('waits');
-    const { streamId } = app;
-    const added = { level: 'debug', noise: true, noiseReason: expect.any(String), streamId };
-    expect(without.lines()[0]).not.toHaveProperty('noise');
-    expect(lines()).toEqual([{ ...without.lines()[0], ...added }]);
-  });
+  ] as const)(
+    '%s, and the line is otherwise the same as without the format',
+    async (_where, write) => {
+      const format = combine(errors({ stack: true }), splat(), json());
+      const without = createLogger({ format });
+      const { logger, lines } = createLogger();
+      const app = await createNoisyApp((error) => {
+        if (!(error instanceof Error)) throw error;
+        write(logger, error);
+        // The first logger writes its level onto the error, as winston does; the second must not find more.
+        write(without.logger, error);
+      });
+      await app.leaves('waits');
+      const { streamId } = app;
+      const added = { level: 'debug', noise: true, noiseReason: expect.any(String), streamId };
+      expect(without.lines()[0]).not.toHaveProperty('noise');
+      expect(lines()).toEqual([{ ...without.lines()[0], ...added }]);
+    },
+  );
 });
 
 describe('a logger', () => {

@@ -179,16 +179,19 @@ describe.each([
 });
 
 describe('over HTTP/2 the journal is ahead of the wire', () => {
-  it.each(WAYS.filter((way) => way.http1Only !== true))('for a stream with $name', async ({ act, marks }) => {
-    const { guard, log } = journaled();
-    const port = await serveHttp2Over(log, (req, res) => void guard(act)(req, res));
-    const session = connect(`http://localhost:${port}`);
-    onTestFinished(() => session.destroy());
-    const stream = session.request({ ':path': '/' });
-    stream.resume();
-    await soon('the stream ends', new Promise((resolve) => stream.once('end', resolve)));
-    expect(log.ahead).toEqual(Object.fromEntries(marks.map((mark) => [mark, true])));
-  });
+  it.each(WAYS.filter((way) => way.http1Only !== true))(
+    'for a stream with $name',
+    async ({ act, marks }) => {
+      const { guard, log } = journaled();
+      const port = await serveHttp2Over(log, (req, res) => void guard(act)(req, res));
+      const session = connect(`http://localhost:${port}`);
+      onTestFinished(() => session.destroy());
+      const stream = session.request({ ':path': '/' });
+      stream.resume();
+      await soon('the stream ends', new Promise((resolve) => stream.once('end', resolve)));
+      expect(log.ahead).toEqual(Object.fromEntries(marks.map((mark) => [mark, true])));
+    },
+  );
 });
 
 describe('streams that write in one turn of the event loop', () => {

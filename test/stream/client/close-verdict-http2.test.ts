@@ -136,31 +136,34 @@ describe.each([false, true])('over HTTP/2 (TLS: %s)', (secure) => {
   it.each([
     ['finish', []],
     ['keep', ['req aborted', 'req close', 'res close', 'res finish']],
-  ] as const)('each listener is called once after a cancel, under %s', async (disconnected, early) => {
-    const instance = createInMemoryInstance();
-    const go = createGate();
-    const told: string[] = [];
-    let toldEarly: readonly string[] = [];
-    const guarded = instance.keep.guard(
-      { policy: { disconnected } },
-      handler(async (req, res) => {
-        for (const name of ['finish', 'close']) res.on(name, () => told.push(`res ${name}`));
-        for (const name of ['aborted', 'close']) req.on(name, () => told.push(`req ${name}`));
-        res.setHeader('content-type', 'text/plain');
-        res.write('one ');
-        await go.promise;
-        toldEarly = told.toSorted();
-        res.end('two', () => told.push('callback'));
-      }),
-    );
-    await cancelAfterOne(guarded, secure);
-    await turns();
-    go.open();
-    await until('the end has called back', () => told.includes('callback'));
-    await turns();
-    const all = ['callback', 'req aborted', 'req close', 'res close', 'res finish'];
-    expect([toldEarly, told.toSorted()]).toEqual([early, all]);
-  });
+  ] as const)(
+    'each listener is called once after a cancel, under %s',
+    async (disconnected, early) => {
+      const instance = createInMemoryInstance();
+      const go = createGate();
+      const told: string[] = [];
+      let toldEarly: readonly string[] = [];
+      const guarded = instance.keep.guard(
+        { policy: { disconnected } },
+        handler(async (req, res) => {
+          for (const name of ['finish', 'close']) res.on(name, () => told.push(`res ${name}`));
+          for (const name of ['aborted', 'close']) req.on(name, () => told.push(`req ${name}`));
+          res.setHeader('content-type', 'text/plain');
+          res.write('one ');
+          await go.promise;
+          toldEarly = told.toSorted();
+          res.end('two', () => told.push('callback'));
+        }),
+      );
+      await cancelAfterOne(guarded, secure);
+      await turns();
+      go.open();
+      await until('the end has called back', () => told.includes('callback'));
+      await turns();
+      const all = ['callback', 'req aborted', 'req close', 'res close', 'res finish'];
+      expect([toldEarly, told.toSorted()]).toEqual([early, all]);
+    },
+  );
 });
 
 type Handler = (req: Http2ServerRequest, res: Http2ServerResponse) => void | Promise<void>;

@@ -164,29 +164,26 @@ describe.each<Transport>(['http', 'https'])('over %s', (transport) => {
 });
 
 describe('a second request on a connection, whose response waits for the first,', () => {
-  it.each<Layer>(['observe', 'guard'])(
-    'ends when the client leaves, through %s',
-    async (layer) => {
-      const instance = createInMemoryInstance();
-      const app = express();
-      app.get('/:name', ...middleware(instance.keep, layer), (req, res) => {
-        res.type('text/plain').write(req.params['name']);
-      });
-      const testServer = await serve(app);
-      const httpClient = await openClient(testServer, '/first');
-      httpClient.send(request('/second'));
-      await httpClient.sees('first');
-      await until('both have begun', () => instance.recorded.starts === 2);
-      httpClient.fin();
-      const ends = [await instance.recorded.ended(1), await instance.recorded.ended(2)];
-      expect(ends).toMatchObject([
-        { outcome: 'disconnected', side: 'client' },
-        { outcome: 'disconnected', side: 'client' },
-      ]);
-      const texts = [...instance.store.rows.values()].map(({ text }) => text);
-      expect(texts.toSorted()).toEqual(layer === 'guard' ? ['first', 'second'] : []);
-    },
-  );
+  it.each<Layer>(['observe', 'guard'])('ends when the client leaves, through %s', async (layer) => {
+    const instance = createInMemoryInstance();
+    const app = express();
+    app.get('/:name', ...middleware(instance.keep, layer), (req, res) => {
+      res.type('text/plain').write(req.params['name']);
+    });
+    const testServer = await serve(app);
+    const httpClient = await openClient(testServer, '/first');
+    httpClient.send(request('/second'));
+    await httpClient.sees('first');
+    await until('both have begun', () => instance.recorded.starts === 2);
+    httpClient.fin();
+    const ends = [await instance.recorded.ended(1), await instance.recorded.ended(2)];
+    expect(ends).toMatchObject([
+      { outcome: 'disconnected', side: 'client' },
+      { outcome: 'disconnected', side: 'client' },
+    ]);
+    const texts = [...instance.store.rows.values()].map(({ text }) => text);
+    expect(texts.toSorted()).toEqual(layer === 'guard' ? ['first', 'second'] : []);
+  });
 });
 
 describe('pipelined requests whose client leaves', () => {

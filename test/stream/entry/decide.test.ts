@@ -101,7 +101,10 @@ describe('a whole answer in one JSON body', () => {
   });
 
   it.each([
-    ['of which the first shows no vendor', ['{', JSON.stringify(WHOLE['a Gemini response']).slice(1)]],
+    [
+      'of which the first shows no vendor',
+      ['{', JSON.stringify(WHOLE['a Gemini response']).slice(1)],
+    ],
     ['that are not an answer', ['{"object":"list",', '"data":[]}']],
   ])('is not recognised in chunks %s, and this is counted', async (_name, pieces) => {
     const { keep, store, recorded } = createInMemoryInstance();
@@ -170,18 +173,25 @@ describe('an answer of a guarded route that is not recognised as a stream', () =
     ['no content', {}, (_, res) => void res.sendStatus(204)],
     ['an empty body', {}, (_, res) => void res.status(202).end()],
     ['a HEAD', {}, (_, res) => void res.json({ a: 1 }), 'HEAD'],
-    ['an answer for which stream() returns false', { stream: () => false }, (_, res) => void res.json({ a: 1 })],
+    [
+      'an answer for which stream() returns false',
+      { stream: () => false },
+      (_, res) => void res.json({ a: 1 }),
+    ],
   ];
 
-  it.each(NOTHING)('is not counted or logged if it is %s', async (_, options, handler, method = 'GET') => {
-    const { keep, recorded, logbook } = createInMemoryInstance();
-    const app = express();
-    app.get('/', keep.guard(options), handler);
-    const asking = { method, headers: { connection: 'close' } };
-    await (await openClient(await serve(app), '/', asking)).over();
-    expect(recorded.unrecognised).toEqual([]);
-    expect(logbook.lines.filter(({ text }) => !text.includes('"event":"start"'))).toEqual([]);
-  });
+  it.each(NOTHING)(
+    'is not counted or logged if it is %s',
+    async (_, options, handler, method = 'GET') => {
+      const { keep, recorded, logbook } = createInMemoryInstance();
+      const app = express();
+      app.get('/', keep.guard(options), handler);
+      const asking = { method, headers: { connection: 'close' } };
+      await (await openClient(await serve(app), '/', asking)).over();
+      expect(recorded.unrecognised).toEqual([]);
+      expect(logbook.lines.filter(({ text }) => !text.includes('"event":"start"'))).toEqual([]);
+    },
+  );
 
   it('is not counted under observe()', async () => {
     const { keep, recorded } = createInMemoryInstance();

@@ -20,27 +20,33 @@ describe.each(FRAMEWORKS)('a guarded handler of %s', (_, framework) => {
     ['null', null, 'second'],
     ["'route'", 'route', 'other route'],
     ["'router'", 'router', 'other router'],
-  ] as const)('that begins and calls next with %s does not fail the stream: %s', async (_what, word, end) => {
-    const instance = createInMemoryInstance();
-    const ends = (text: string) => (_req: Request, res: Response) => void res.end(text);
-    const router = framework.Router();
-    router.get(
-      '/',
-      instance.keep.guard({}, (_req, res: ServerResponse, next) => {
-        res.setHeader('content-type', 'text/plain');
-        res.write('one ');
-        next(word);
-      }),
-      ends('second'),
-    );
-    router.get('/', ends('other route'));
-    const app = framework().set('env', 'test').use(router).get('/', ends('other router'));
-    app.use(instance.keep.errorHandler());
-    const { body, whole } = await (await openClient(await serve(app), '/')).over();
-    expect([whole, body.toString()]).toEqual([true, `one ${end}`]);
-    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'completed', side: 'server' });
-    expect(instance.store.row).toMatchObject({ text: `one ${end}`, complete: true, revision: 0 });
-  });
+  ] as const)(
+    'that begins and calls next with %s does not fail the stream: %s',
+    async (_what, word, end) => {
+      const instance = createInMemoryInstance();
+      const ends = (text: string) => (_req: Request, res: Response) => void res.end(text);
+      const router = framework.Router();
+      router.get(
+        '/',
+        instance.keep.guard({}, (_req, res: ServerResponse, next) => {
+          res.setHeader('content-type', 'text/plain');
+          res.write('one ');
+          next(word);
+        }),
+        ends('second'),
+      );
+      router.get('/', ends('other route'));
+      const app = framework().set('env', 'test').use(router).get('/', ends('other router'));
+      app.use(instance.keep.errorHandler());
+      const { body, whole } = await (await openClient(await serve(app), '/')).over();
+      expect([whole, body.toString()]).toEqual([true, `one ${end}`]);
+      expect(await instance.recorded.ended()).toMatchObject({
+        outcome: 'completed',
+        side: 'server',
+      });
+      expect(instance.store.row).toMatchObject({ text: `one ${end}`, complete: true, revision: 0 });
+    },
+  );
 
   it.each([
     ['undefined', undefined],
@@ -100,33 +106,39 @@ describe('a guard on a response that has already ended', () => {
 });
 
 describe("write('') after the client has left", () => {
-  it.each(['finish', 'keep'] as const)('is accepted without an error, under %s', async (disconnected) => {
-    const instance = createInMemoryInstance();
-    const go = createGate();
-    const said: unknown[] = [];
-    const guard = instance.keep.guard(
-      { route: '/', policy: { disconnected } },
-      async (_req, res: ServerResponse) => {
-        res.setHeader('content-type', 'text/plain');
-        res.write('one ');
-        await go.promise;
-        said.push(res.write('', (error) => said.push(error ?? 'no error')));
-        said.push(res.write(new Uint8Array(), (error) => said.push(error ?? 'no error')));
-        res.end('', () => said.push('ended'));
-      },
-    );
-    const testServer = await serve((req, res) => void guard(req, res));
-    const httpClient = await openClient(testServer, '/');
-    await httpClient.sees('one ');
-    httpClient.fin();
-    await until('the server has met the close', () => testServer.closedSockets === 1);
-    await turns();
-    go.open();
-    await until('the handler is done', () => said.length === 5);
-    expect(said).toEqual([true, true, 'no error', 'no error', 'ended']);
-    expect(await instance.recorded.ended()).toMatchObject({ outcome: 'disconnected' });
-    expect(instance.store.row).toMatchObject({ text: 'one ', complete: disconnected === 'finish' });
-  });
+  it.each(['finish', 'keep'] as const)(
+    'is accepted without an error, under %s',
+    async (disconnected) => {
+      const instance = createInMemoryInstance();
+      const go = createGate();
+      const said: unknown[] = [];
+      const guard = instance.keep.guard(
+        { route: '/', policy: { disconnected } },
+        async (_req, res: ServerResponse) => {
+          res.setHeader('content-type', 'text/plain');
+          res.write('one ');
+          await go.promise;
+          said.push(res.write('', (error) => said.push(error ?? 'no error')));
+          said.push(res.write(new Uint8Array(), (error) => said.push(error ?? 'no error')));
+          res.end('', () => said.push('ended'));
+        },
+      );
+      const testServer = await serve((req, res) => void guard(req, res));
+      const httpClient = await openClient(testServer, '/');
+      await httpClient.sees('one ');
+      httpClient.fin();
+      await until('the server has met the close', () => testServer.closedSockets === 1);
+      await turns();
+      go.open();
+      await until('the handler is done', () => said.length === 5);
+      expect(said).toEqual([true, true, 'no error', 'no error', 'ended']);
+      expect(await instance.recorded.ended()).toMatchObject({ outcome: 'disconnected' });
+      expect(instance.store.row).toMatchObject({
+        text: 'one ',
+        complete: disconnected === 'finish',
+      });
+    },
+  );
 });
 
 it('fifty answers on one connection add no more listeners than one', async () => {

@@ -27,32 +27,35 @@ const REFUSED: Readonly<Record<string, (res: ServerResponse) => unknown>> = {
 };
 
 describe.each(['guard', 'observe'] as const)('under %s()', (way) => {
-  it.each(Object.keys(REFUSED))('%s begins no stream, and neither does the error page', async (name) => {
-    const { keep, store, recorded, logbook } = createInMemoryInstance();
-    const handler = (_: unknown, res: ServerResponse) => {
-      res.setHeader('content-type', 'text/event-stream');
-      try {
-        REFUSED[name]?.(res);
-      } catch {
-        res.statusMessage = 'Internal Server Error';
-        res.statusCode = 500;
-        res.end(chatChunk({ content: 'sorry' }));
-      }
-    };
-    const testServer = await serve((req, res) => {
-      if (way === 'guard') return void keep.guard({}, handler)(req, res);
-      return void keep.observe()(req, res, () => handler(req, res));
-    });
-    const client = await openClient(testServer, '/', { headers: { connection: 'close' } });
-    const { status, headers, body } = await client.over();
-    expect(status).toBe(500);
-    expect(body.toString()).toContain('sorry');
-    expect(headers).not.toHaveProperty('x-stream-id');
-    await keep.close({ deadlineMs: 100 });
-    expect(recorded.told).toEqual([]);
-    expect(store.asked).toEqual([]);
-    expect(logbook.errors()).toEqual([]);
-  });
+  it.each(Object.keys(REFUSED))(
+    '%s begins no stream, and neither does the error page',
+    async (name) => {
+      const { keep, store, recorded, logbook } = createInMemoryInstance();
+      const handler = (_: unknown, res: ServerResponse) => {
+        res.setHeader('content-type', 'text/event-stream');
+        try {
+          REFUSED[name]?.(res);
+        } catch {
+          res.statusMessage = 'Internal Server Error';
+          res.statusCode = 500;
+          res.end(chatChunk({ content: 'sorry' }));
+        }
+      };
+      const testServer = await serve((req, res) => {
+        if (way === 'guard') return void keep.guard({}, handler)(req, res);
+        return void keep.observe()(req, res, () => handler(req, res));
+      });
+      const client = await openClient(testServer, '/', { headers: { connection: 'close' } });
+      const { status, headers, body } = await client.over();
+      expect(status).toBe(500);
+      expect(body.toString()).toContain('sorry');
+      expect(headers).not.toHaveProperty('x-stream-id');
+      await keep.close({ deadlineMs: 100 });
+      expect(recorded.told).toEqual([]);
+      expect(store.asked).toEqual([]);
+      expect(logbook.errors()).toEqual([]);
+    },
+  );
 
   it('a second call that Node accepts begins a stream', async () => {
     const { keep, recorded } = createInMemoryInstance();

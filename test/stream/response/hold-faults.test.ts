@@ -61,7 +61,7 @@ describe('an end that throws', () => {
         // Node's own type knows no other encodings.
         (res) => void res.end('no', 'none' as BufferEncoding),
       ],
-      'strictContentLength': [
+      strictContentLength: [
         'ERR_HTTP_CONTENT_LENGTH_MISMATCH',
         (res) => void res.end('much too long'),
       ],
