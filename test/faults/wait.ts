@@ -6,7 +6,7 @@ const LIMIT_MS = 90_000;
 
 /** The first truthy result of `check`; rejects after a minute and a half, with the name of the condition. */
 export async function waitUntil<T>(
-  what: string,
+  what: string | (() => string),
   check: () => T | Promise<T>,
 ): Promise<Exclude<T, undefined | null | false | 0 | ''>> {
   const givesUpAt = Date.now() + LIMIT_MS;
@@ -18,5 +18,7 @@ export async function waitUntil<T>(
     }
     await sleep(20);
   }
-  throw new Error(`waited ${LIMIT_MS / 1000} s in vain until ${what}`);
+  throw new Error(
+    `waited ${LIMIT_MS / 1000} s in vain until ${typeof what === 'string' ? what : what()}`,
+  );
 }

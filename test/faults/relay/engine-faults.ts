@@ -7,6 +7,9 @@ import type { Engine, Fleet } from './fleet.ts';
 import { readAtRandom } from './readers.ts';
 import { drawMixed, withFleet, type World } from './world.ts';
 
+/** Instances that are lost while answers are. */
+const LOSSES = 4;
+
 /** Longer than a lease: by then every instance that lives has registered again. */
 const REGISTERED_MS = 2_500;
 
@@ -56,8 +59,9 @@ export async function cut(bench: Bench, streams: number, engine: Engine): Promis
         proxy?.cut();
         proxy?.resume();
         await sleep(bench.random.int(0, 600));
-        // Now and then, so that claims are among the calls whose answers are lost.
-        if (times % 8 === 4) await fleet.lose(bench.random.pick(fleet.oneOrMore));
+        // So that claims are among the calls whose answers are lost.
+        if (times % 8 === 4 && times < 8 * LOSSES)
+          await fleet.lose(bench.random.pick(fleet.oneOrMore));
       }
     };
     await readAtRandom(bench, fleet, drawn, Promise.all([over, cutting()]));

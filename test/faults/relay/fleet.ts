@@ -119,7 +119,10 @@ export class Fleet {
       one.mayLose(atMs - UNTOLD_MS);
       this.#lost.set(one, { atMs, sinceMs: atMs });
     }
-    this.#waiting.push(this.#finalised(unsaved));
+    const finalised = this.#finalised(unsaved);
+    // `end` waits for it, and fails with it.
+    finalised.catch(() => undefined);
+    this.#waiting.push(finalised);
     await app.start();
   }
 
@@ -163,7 +166,11 @@ export class Fleet {
     const sinceMs = (one: Conversation): number => this.#lost.get(one)?.sinceMs ?? 0;
     const mayBeUntold = (one: Conversation): boolean =>
       one.owed === '' && performance.now() - sinceMs(one) > LEASE_MS + TAKEOVER_MS;
-    await waitUntil('lost streams are finalised', async () => {
+    const what = (): string => {
+      const owed = Array.from(left, ({ id, owed: text }) => `${id} (${text.length})`);
+      return `lost streams are finalised: ${owed.join(', ')} (characters that must not be lost)`;
+    };
+    await waitUntil(what, async () => {
       const beganMs = performance.now();
       // Each look reads all rows.
       await sleep(LOOK_MS);
