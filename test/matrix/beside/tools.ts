@@ -1,4 +1,4 @@
-/** Tools of others that trace and report errors, and what has to be done so that they and lastchunk work beside each other. */
+/** Other tools that trace and report errors, and what an app has to do to use each together with lastchunk. */
 
 /** One of them. */
 export interface Tool {
@@ -6,11 +6,11 @@ export interface Tool {
   readonly key: string;
   /** With the major version. */
   readonly name: string;
-  /** What one has to do or to know, as Markdown, for docs/opentelemetry.md. */
+  /** What a user of the tool has to do or to know, as Markdown, for docs/opentelemetry.md. */
   readonly says: string;
-  /** Its spans of requests stand above those of streams. */
+  /** Its spans of requests are the parents of the spans of streams. */
   readonly tracesRequests: boolean;
-  /** `streams`: it exports those of streams alone. */
+  /** `streams`: it exports only the spans of streams. */
   readonly exports: 'all' | 'streams';
   /** It reports errors of handlers. */
   readonly reportsErrors: boolean;
@@ -48,7 +48,7 @@ export const TOOLS: readonly Tool[] = [
   {
     key: 'dd-trace',
     name: 'dd-trace 5',
-    says: '`new tracer.TracerProvider().register()` takes the spans of lastchunk into its traces. Set `DD_TRACE_MIDDLEWARE_TRACING_ENABLED=false`: an error handler that runs when the response is over has a span that nobody ends, and without its end dd-trace does not send the trace.',
+    says: '`new tracer.TracerProvider().register()` adds the spans of lastchunk to its traces. Set `DD_TRACE_MIDDLEWARE_TRACING_ENABLED=false`: otherwise the span of an error handler that runs after the end of the response is never ended, and dd-trace does not send the trace.',
     tracesRequests: true,
     exports: 'all',
     reportsErrors: false,
@@ -57,7 +57,7 @@ export const TOOLS: readonly Tool[] = [
   {
     key: 'sentry-10',
     name: 'Sentry 10',
-    says: 'Takes the spans as it is. `keep.errorHandler()` before `Sentry.setupExpressErrorHandler(app)` keeps noise from it.',
+    says: 'Exports the spans without further settings. `keep.errorHandler()` before `Sentry.setupExpressErrorHandler(app)` keeps noise out of its reports.',
     tracesRequests: true,
     exports: 'all',
     reportsErrors: true,
@@ -65,7 +65,7 @@ export const TOOLS: readonly Tool[] = [
   {
     key: 'sentry-11',
     name: 'Sentry 11',
-    says: '`Sentry.init({ enableOpenTelemetrySetup: true })`, else no span of lastchunk arrives. It sees errors before any error handler: `Sentry.addEventProcessor((event, { originalException }) => (keep.classify(originalException).noise ? null : event))` keeps noise from it, after one `keep.classify(undefined)` at the start, from which on lastchunk knows streams without their response.',
+    says: '`Sentry.init({ enableOpenTelemetrySetup: true })`, otherwise no span of lastchunk arrives. It gets errors before any error handler does: `Sentry.addEventProcessor((event, { originalException }) => (keep.classify(originalException).noise ? null : event))` keeps noise out of its reports. Call `keep.classify(undefined)` once at the start: from then on lastchunk finds the stream of an error without its response.',
     tracesRequests: true,
     exports: 'all',
     reportsErrors: true,
@@ -73,7 +73,7 @@ export const TOOLS: readonly Tool[] = [
   {
     key: 'langfuse',
     name: 'Langfuse 5',
-    says: 'Exports spans about models alone. `conversationIdInSpans: true` makes those of streams such spans; `shouldExportSpan: () => true` takes all.',
+    says: 'Exports only spans about models. With `conversationIdInSpans: true` the spans of streams are such spans; with `shouldExportSpan: () => true` it exports all.',
     tracesRequests: false,
     exports: 'streams',
     reportsErrors: false,
@@ -81,7 +81,7 @@ export const TOOLS: readonly Tool[] = [
   {
     key: 'traceloop',
     name: 'Traceloop 0.27',
-    says: 'Takes the spans as it is. It traces no requests: those of streams are roots.',
+    says: 'Exports the spans without further settings. It traces no requests, so the spans of streams are roots.',
     tracesRequests: false,
     exports: 'all',
     reportsErrors: false,
