@@ -8,7 +8,7 @@ describe('docs/threat-model.md', () => {
   it('names for each threat a test that exists', async () => {
     const page = await readFile(join(ROOT, 'docs/threat-model.md'), 'utf8');
     const rows = [...page.matchAll(/^\| .+ \| .+ \| (.+?) +\|$/gm)].map(([, cell = '']) => cell);
-    const held = rows.filter((cell) => !/^(?:held by|-+)$/.test(cell.trim()));
+    const held = rows.filter((cell) => !/^(?:tested by|-+)$/.test(cell.trim()));
     expect(held.length).toBeGreaterThan(25);
     const lost: string[] = [];
     for (const cell of held) {
