@@ -1,8 +1,9 @@
-/** What users of a handler have to know, where it is true of more than one. */
-export const HANGS = 'Does not notice that the provider is gone, and waits: set `idleTimeoutMs`.';
+/** Notes that are true of more than one handler. */
+export const HANGS =
+  'Does not notice that the provider has closed the connection, and waits: set `idleTimeoutMs`.';
 
 export const UI_STREAM =
-  'Ends the response normally when the provider breaks, and then rejects: return its promise. Without it the missing finish frame tells.';
+  'If the provider breaks off, it ends the response normally and then rejects: return its promise. Otherwise only the missing finish frame shows the failure.';
 
 export const TEXT_STREAM =
-  'Ends the text normally when the provider breaks, and then rejects: return its promise, for plain text has no mark of its end that would tell.';
+  'If the provider breaks off, it ends the text normally and then rejects: return its promise, because plain text has no finish marker that would show the failure.';

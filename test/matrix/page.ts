@@ -26,7 +26,7 @@ export function compatibilityPage(matrix: readonly Finding[]): string {
   return [
     '# Compatibility',
     '<!-- Made by `npm run generate` from the tables of the tests. -->',
-    'Every line is a row of a table that a test runs: real packages, unchanged handlers, and a model provider that does what providers do on bad days. What is not on this page was not tried.',
+    'Every entry is a row of a table that a test runs: real packages, unchanged handlers, and a model provider that fails in the ways that providers do. What is not on this page was not tested.',
     '## What works',
     ...versions(matrix),
     ...consumers(),
@@ -62,12 +62,12 @@ function versions(matrix: readonly Finding[]): readonly string[] {
   const others = matrix.filter(({ what, ok }) => ok !== null && !titles.includes(what));
   return [
     '### Versions',
-    'Each combination runs twice, as ES modules under `lastchunk/register` and by `require()` under an SDK of its own: three answers to clients that stay, leave and stop, told alike by rows, metrics and spans.',
+    'Each combination runs twice: as ES modules under `lastchunk/register`, and by `require()` with an SDK of its own. Three clients ask for an answer: one stays, one leaves, one stops it. Rows, metrics and spans have to show the same outcomes.',
     table(
       ['Node', ...combinations.map(({ sdk, prometheus }) => `SDK ${sdk}, ${prometheus}`)],
       rows,
     ),
-    `With ${[...Object.values(SDKS), ...Object.values(EXPRESSES), ...Object.values(CLIENTS), [PG]].map((packages) => packages.map((name) => `\`${name}\``).join(' ')).join('; ')}. The lowest versions are ${LOWEST.map((name) => `\`${name}\``).join(' ')}. The TypeScript consumers compile as ES modules and as CommonJS, with declarations checked.`,
+    `With ${[...Object.values(SDKS), ...Object.values(EXPRESSES), ...Object.values(CLIENTS), [PG]].map((packages) => packages.map((name) => `\`${name}\``).join(' ')).join('; ')}. The lowest versions are ${LOWEST.map((name) => `\`${name}\``).join(' ')}. The TypeScript apps compile as ES modules and as CommonJS, with declarations checked.`,
     list(others.map((finding) => mark(finding, finding.what))),
   ];
 }
@@ -75,7 +75,7 @@ function versions(matrix: readonly Finding[]): readonly string[] {
 function consumers(): readonly string[] {
   return [
     '### Loading',
-    'What compiles against the packed package, loads it or bundles it, with a guarded route that keeps a message, the store and a scrape. `module` and `moduleResolution` of a compiler as named; a bundle runs where nothing is installed, with `pg` and `prom-client` handed in.',
+    'Each tool compiles, loads or bundles an app with the packed package: a guarded route that keeps a message, the store and a scrape. After a compiler stand its `module` and, if set, its `moduleResolution`. A bundle runs where nothing is installed; the app passes `pg` and `prom-client`.',
     list(consumerTitles()),
   ];
 }
@@ -85,12 +85,12 @@ function handlers(): readonly string[] {
   const plain = HANDLERS.filter(({ note }) => note === undefined);
   return [
     '### Handlers',
-    'Unchanged under the guard. The text that is stored is the whole answer when the stream completes and when its client leaves under `finish`; what was said until then under `keep`, when it is stopped, and when the provider drops the connection. The right column is the outcome of the last.',
+    'These handlers run unchanged under the guard. The stored text is the whole answer if the stream completes, or if its client leaves under `finish`. It is the text up to that moment if the client leaves under `keep`, if the stream is stopped, and if the provider breaks off the connection. The right column is the outcome of the last case.',
     table(
       ['Handler', 'Provider lost'],
       [...plain, ...clients].map(({ name, onCut }) => [code(name), `\`${onCut}\``]),
     ),
-    'Handlers that do one of these notice nothing of a client that leaves under `finish`, and none is left waiting under any policy:',
+    'Handlers that do one of these do not notice a client that leaves under `finish`, and under no policy does one of them wait for ever:',
     list(HANDLER_STYLES.filter(({ sheltered }) => sheltered).map(({ name }) => code(name))),
   ];
 }
@@ -104,7 +104,7 @@ function surroundings(): readonly string[] {
       ...Object.values(PLACES),
     ]),
     '### Frameworks',
-    'Each ends a handler in seven ways: it completes, its client hangs up, it throws late, early or at once, it fails before the first token, and its body is not read.',
+    'In each, a handler ends in seven ways: it completes, its client closes the connection, it throws late, early or at once, it fails before the first token, and its body is not read.',
     list(Object.keys(FRAMEWORKS)),
   ];
 }
@@ -115,7 +115,7 @@ function formats(): readonly string[] {
   const outcomeOf = (format: string): string => without[markers.get(format) ?? 'none'];
   return [
     '### Formats',
-    'Found by content, read the same wherever a chunk boundary falls. The right column is the outcome of an answer that ends without its finish marker.',
+    'The format is detected from the content, and is read in the same way wherever a chunk boundary is. The right column is the outcome of an answer that ends without its finish marker.',
     table(
       ['Stream', 'Format', 'Without its finish marker'],
       SAMPLES.map(({ name, format }) => [name, `\`${format}\``, outcomeOf(format)]),
@@ -126,7 +126,7 @@ function formats(): readonly string[] {
 function heldResponses(): readonly string[] {
   return [
     '### Held responses',
-    `${SMALL_HANDLERS.length} small handlers run bare and under a guard, over ${PROTOCOLS.join(', ')}, with a store that ${STORE_MODES.map(({ name }) => name).join(', ')}. What their clients are sent, what they are answered, what they are told, in which order, and which timers, connections and listeners they leave behind is the same, but for the cuts of the chunked coding, the headers \`X-Stream-Id\` and \`X-Message-Id\`, and for this:`,
+    `${SMALL_HANDLERS.length} small handlers run bare and under a guard, over ${PROTOCOLS.join(', ')}, with a store that ${STORE_MODES.map(({ name }) => name).join(', ')}. These are the same with and without the guard: the bytes that clients get, return values, events and callbacks and their order, and the timers, connections and listeners that remain. The exceptions are the boundaries of HTTP chunks, the headers \`X-Stream-Id\` and \`X-Message-Id\`, and these:`,
     table(
       ['What differs', 'Why', 'Over'],
       ALLOWED_DIFFERENCES.map(({ what, why, protocols = PROTOCOLS }) => [
@@ -142,8 +142,8 @@ function peers(): readonly string[] {
   const names = [...new Set(PEER_CASES.map(({ peer }) => peer))];
   const guards = PEER_GUARDS.map((guard) => `\`${guard}\``).join(', ');
   return [
-    '### Packages of others',
-    `${PEER_CASES.length} behaviours that these packages document, as small apps on the packages themselves (npm brings their code, not their tests). Each runs bare and with ${guards} between the server and it, over a store that needs 20 ms: status, head, body, the state of the connection, and what callbacks, events and log lines say are the same.`,
+    '### Other packages',
+    `${PEER_CASES.length} behaviours that these packages document, each as a small app with the package itself (npm brings their code, not their tests). Each app runs without lastchunk and with ${guards} in front of it, with a store that needs 20 ms. Status, head, body, the state of the connection, and the content of callbacks, events and log lines are the same.`,
     table(
       ['Package', 'What was run'],
       names.map((name) => [
@@ -169,7 +169,7 @@ function refusals(matrix: readonly Finding[]): readonly Row[] {
     ...matrix.filter(({ ok }) => ok === null).map(({ what, note }) => [what, `${note}.`]),
     ...exposed.map(({ name }) => [
       code(name),
-      'Nothing hides the raw socket: the handler notices that its client has left, and what it has written until then is stored.',
+      'lastchunk cannot hide the raw socket: the handler notices that its client has left, and the text up to that moment is stored.',
     ]),
     ...Object.values(LIMITS).map(({ what, why }) => [what, why]),
   ];

@@ -21,7 +21,7 @@ export const EXPRESS: readonly PeerCase[] = casesOf('express', {
     asks: [{ headers: { 'if-none-match': '"one"' } }],
     sees: ['304', 'etag: "one"'],
   },
-  'HEAD is answered by the route of GET, without a body': {
+  'the route of GET answers HEAD, without a body': {
     app: answering((_, res) => void res.send('text')),
     asks: [{ method: 'HEAD' }],
     sees: ['200', 'content-length: 4'],
@@ -34,11 +34,11 @@ export const EXPRESS: readonly PeerCase[] = casesOf('express', {
     asks: [{ path: '/bytes' }, { path: '/string' }],
     sees: ['content-type: application/octet-stream', 'bytes', 'text/plain', 'string'],
   },
-  'res.redirect() sends 302 and a place': {
+  'res.redirect() sends 302 and a location': {
     app: answering((_, res) => res.redirect('/there')),
     sees: ['302', 'location: /there', 'Redirecting'],
   },
-  'res.sendStatus() sends the name of a status, or nothing': {
+  'res.sendStatus() sends the name of a status, or no body': {
     app: () =>
       express()
         .get('/teapot', (_, res) => void res.sendStatus(418))
@@ -46,7 +46,7 @@ export const EXPRESS: readonly PeerCase[] = casesOf('express', {
     asks: [{ path: '/teapot' }, { path: '/nothing' }],
     sees: ['418', "I'm a Teapot", '204'],
   },
-  'res.sendFile() sends a range, and calls back when it is sent': {
+  'res.sendFile() sends a range, then calls its callback': {
     app: (note) =>
       answering((_, res) => {
         res.sendFile(FILE, (error) => note(`sent: ${error instanceof Error}`));
@@ -54,7 +54,7 @@ export const EXPRESS: readonly PeerCase[] = casesOf('express', {
     asks: [{ headers: { range: 'bytes=0-4' } }],
     sees: ['206', 'content-range: bytes 0-4/', '<html', 'sent: false'],
   },
-  'res.sendFile() of no file goes to the error handler': {
+  'res.sendFile() of a missing file calls the error handler': {
     app: answering((_, res) => res.sendFile(`${FILE}.missing`)),
     sees: ['404', 'ENOENT'],
   },
@@ -62,7 +62,7 @@ export const EXPRESS: readonly PeerCase[] = casesOf('express', {
     app: answering((_, res) => res.download(FILE, 'page.html')),
     sees: ['content-disposition: attachment; filename=page.html', '<html'],
   },
-  'res.cookie() and res.clearCookie() add a header each': {
+  'res.cookie() and res.clearCookie() each add a header': {
     app: answering((_, res) => void res.cookie('a', '1').clearCookie('b').send('done')),
     sees: ['set-cookie: ', 'done'],
   },
@@ -73,23 +73,23 @@ export const EXPRESS: readonly PeerCase[] = casesOf('express', {
     asks: [{ headers: { accept: 'application/json' } }, { headers: { accept: 'image/png' } }],
     sees: ['{"a":1}', 'vary: Accept', '406'],
   },
-  'an error before the head is a page of 500': {
+  'an error before the head results in a page with status 500': {
     app: answering(() => {
       throw new Error('early');
     }),
     sees: ['500', 'Error: early'],
   },
-  'a rejection is an error': {
+  'a rejection counts as an error': {
     app: answering(() => Promise.reject(new Error('rejected'))),
     sees: ['500', 'Error: rejected'],
   },
-  'an error with a status and headers is answered with them': {
+  'an error with a status and headers results in a response with these': {
     app: answering((_, _res, next) => {
       next(Object.assign(new Error('slow down'), { status: 429, headers: { 'retry-after': '1' } }));
     }),
     sees: ['429', 'retry-after: 1'],
   },
-  'an error behind the first bytes closes the connection': {
+  'an error after the first bytes closes the connection': {
     app: () =>
       express()
         .set('env', 'test')
@@ -100,17 +100,17 @@ export const EXPRESS: readonly PeerCase[] = casesOf('express', {
         .use(tooLate),
     sees: ['half', 'cut, closed'],
   },
-  'what no route answers is 404': {
+  'a path without a route results in 404': {
     app: () => express().set('env', 'test'),
     asks: [{ path: '/nowhere' }],
     sees: ['404', 'Cannot GET /nowhere'],
   },
-  'OPTIONS names the methods of a route': {
+  'OPTIONS lists the methods of a route': {
     app: () => express().get('/', (_, res) => void res.send('one')),
     asks: [{ method: 'OPTIONS' }],
     sees: ['allow: GET, HEAD'],
   },
-  'express.json() reads a body, and refuses one that is broken': {
+  'express.json() reads a body, and refuses a malformed one': {
     app: () =>
       express()
         .set('env', 'test')
@@ -123,7 +123,7 @@ export const EXPRESS: readonly PeerCase[] = casesOf('express', {
     })),
     sees: ['{"a":1}', '400'],
   },
-  'res.end() calls back, then finish and close come': {
+  'res.end() calls its callback, then finish and close are emitted': {
     app: (note) =>
       answering((_, res) => {
         res.on('finish', () => note('finish')).on('close', () => note('close'));
@@ -131,7 +131,7 @@ export const EXPRESS: readonly PeerCase[] = casesOf('express', {
       })(),
     sees: ['all', 'callback', 'finish', 'close'],
   },
-  'a client that leaves is told by close, without finish': {
+  'when a client leaves, close is emitted without finish': {
     app: (note) =>
       answering((_, res) => {
         res.on('finish', () => note('finish')).on('close', () => note('close'));

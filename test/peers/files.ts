@@ -47,7 +47,7 @@ export const FILES: readonly PeerCase[] = [
       asks: [{ path: '/text.txt' }],
       sees: ['200', 'content-type: text/plain', 'content-length: 15', 'etag: ', 'text of', 'end'],
     },
-    'a range, and one that cannot be': {
+    'a range, and one that cannot be satisfied': {
       app: sending(),
       asks: ['bytes=5-6', 'bytes=-4', 'bytes=900-'].map((range) => ({
         path: '/text.txt',
@@ -60,7 +60,7 @@ export const FILES: readonly PeerCase[] = [
       asks: [{ path: '/text.txt', method: 'HEAD' }],
       sees: ['content-length: 15'],
     },
-    'a condition that holds is 304, one that fails 412': {
+    'a condition that holds results in 304, one that fails in 412': {
       app: sending({ etag: true }),
       asks: [
         { path: '/text.txt', headers: { 'if-none-match': '*' } },
@@ -68,29 +68,29 @@ export const FILES: readonly PeerCase[] = [
       ],
       sees: ['304', '412'],
     },
-    'a directory, a hidden file, one above the root, and none': {
+    'a directory, a hidden file, a file above the root, and a missing file': {
       app: sending({ index: false }),
       asks: ['/below/', '/.hidden', '/../peer-case.ts', '/none'].map((path) => ({ path })),
       sees: ['error 404', 'error 403'],
     },
-    'maxAge and immutable are said': {
+    'maxAge and immutable are in Cache-Control': {
       app: sending({ maxAge: 60_000, immutable: true }),
       asks: [{ path: '/text.txt' }],
       sees: ['cache-control: public, max-age=60, immutable'],
     },
   }),
   ...casesOf('serve-static', {
-    'a directory is its index, and without a slash a redirect': {
+    'a directory results in its index, and without a slash in a redirect': {
       app: serving(),
       asks: [{ path: '/' }, { path: '/below' }, { path: '/below/' }],
       sees: ['<title>page', '301', 'location: /below/', 'below'],
     },
-    'what is not there is passed on': {
+    'a missing file is passed to the next handler': {
       app: serving(),
       asks: [{ path: '/none' }, { path: '/text.txt', method: 'POST' }],
       sees: ['next nothing'],
     },
-    'without fallthrough it is an error': {
+    'without fallthrough a missing file is an error': {
       app: serving({ fallthrough: false }),
       asks: [{ path: '/none' }, { path: '/text.txt', method: 'POST' }],
       sees: ['next 404', '405', 'allow: GET, HEAD'],

@@ -50,14 +50,14 @@ const KOA = casesOf('koa', {
     }),
     sees: ['data: one\n\ndata: two', 'whole'],
   },
-  'a stream that fails behind its first bytes': {
+  'a stream that fails after its first bytes': {
     app: koa((ctx) => {
       ctx.type = 'csv';
       ctx.body = failing('half');
     }),
     sees: ['half', 'cut, closed', 'error source'],
   },
-  'ctx.throw(), and an error that is not shown': {
+  'ctx.throw(), and an error whose text is not sent': {
     app: koa((ctx) => {
       if (ctx.path === '/shown') ctx.throw(403, 'not yours');
       throw new Error('secret');
@@ -81,7 +81,7 @@ const KOA = casesOf('koa', {
     }),
     sees: ['data: one\n\ndata: two'],
   },
-  'a redirect, and a fresh answer': {
+  'a redirect, and a fresh request': {
     app: koa((ctx) => {
       if (ctx.path === '/go') return ctx.redirect('/there');
       ctx.set('etag', '"one"');
@@ -106,7 +106,7 @@ function ofFastify(
 }
 
 const FASTIFY = casesOf('fastify', {
-  'an object, a string and what no route answers': {
+  'an object, a string and a path without a route': {
     app: ofFastify((app) => {
       app.get('/object', () => ({ a: 1 }));
       app.get('/string', (_, reply) => reply.send('string'));
@@ -122,7 +122,7 @@ const FASTIFY = casesOf('fastify', {
     }),
     sees: ['data: one\n\ndata: two', 'whole', 'onResponse 200'],
   },
-  'a stream that fails behind its first bytes': {
+  'a stream that fails after its first bytes': {
     app: ofFastify((app) => {
       app.get('/', (_, reply) => reply.type('text/csv').send(failing('half')));
     }),
@@ -177,7 +177,7 @@ function hono(build: (app: Hono, note: Note) => void): (note: Note) => RequestLi
 }
 
 const HONO = casesOf('@hono/node-server', {
-  'JSON, text and what no route answers': {
+  'JSON, text and a path without a route': {
     app: hono((app) => {
       app.get('/json', (c) => c.json({ a: 1 }));
       app.get('/text', (c) => c.text('text'));
@@ -196,7 +196,7 @@ const HONO = casesOf('@hono/node-server', {
     }),
     sees: ['text/event-stream', 'event: piece', 'data: two', 'whole'],
   },
-  'a stream over turns': {
+  'a stream over several turns': {
     app: hono((app) => {
       app.get('/', (c) => {
         c.header('content-type', 'text/plain');

@@ -53,7 +53,7 @@ const COMPRESSION = casesOf('compression', {
     asks: [{ headers: GZIP }],
     sees: ['short', 'vary: Accept-Encoding', 'content-length: 5'],
   },
-  'nor one for a client that takes none, nor one that must not be transformed': {
+  'nor one for a client that accepts no coding, nor one that must not be transformed': {
     app: compressed((req, res) => {
       if (req.url === '/kept') res.setHeader('cache-control', 'no-transform');
       text(res, LONG);
@@ -66,7 +66,7 @@ const COMPRESSION = casesOf('compression', {
     asks: [{ method: 'HEAD', headers: GZIP }],
     sees: ['200'],
   },
-  'res.flush() sends what was written so far': {
+  'res.flush() sends the bytes that were written so far': {
     app: compressed(
       (_, res) => {
         res.setHeader('content-type', 'text/event-stream');
@@ -106,11 +106,11 @@ const MORGAN = casesOf('morgan', {
     }),
     sees: ['GET / 200 4'],
   },
-  'a line at once, without a status': {
+  'a line at the request, without a status': {
     app: logged((_, res) => text(res, 'body'), { immediate: true }),
     sees: ['GET / - -'],
   },
-  'no line for what is skipped': {
+  'no line for a request that is skipped': {
     app: logged((_, res) => text(res, 'body'), { skip: (req) => req.url === '/quiet' }),
     asks: [{ path: '/quiet' }, { path: '/loud' }],
     sees: ['GET /loud 200'],
@@ -137,18 +137,18 @@ function finishing(handler: (res: ServerResponse, note: Note) => void) {
 }
 
 const ON_FINISHED = casesOf('on-finished', {
-  'calls back when the response is sent': {
+  'calls its listener when the response is sent': {
     app: finishing((res) => text(res, 'body')),
     sees: ['is finished: false', 'response finished', 'request finished'],
   },
-  'calls back for each of several listeners, in order': {
+  'calls several listeners in order': {
     app: finishing((res, note) => {
       for (const name of ['one', 'two', 'three']) onFinished(res, () => note(name));
       text(res, 'body');
     }),
     sees: ['one', 'two', 'three'],
   },
-  'calls back in a later turn when it is over already': {
+  'calls its listener in a later turn if the response is over already': {
     app: finishing((res, note) => {
       res.on('finish', () => {
         setImmediate(() => {
@@ -161,7 +161,7 @@ const ON_FINISHED = casesOf('on-finished', {
     }),
     sees: ['is finished: true', 'asked', 'late'],
   },
-  'calls back when the client leaves': {
+  'calls its listener when the client leaves': {
     app: finishing((res) => {
       res.setHeader('content-type', 'text/csv');
       res.write('half');
@@ -169,7 +169,7 @@ const ON_FINISHED = casesOf('on-finished', {
     asks: [{ leavesAt: 'half' }],
     sees: ['response '],
   },
-  'calls back when the response is destroyed': {
+  'calls its listener when the response is destroyed': {
     app: finishing((res) => {
       res.setHeader('content-type', 'text/csv');
       res.write('half');
@@ -195,15 +195,15 @@ const FINALHANDLER = casesOf('finalhandler', {
     asks: [{ path: '/none' }, { path: '/none', method: 'HEAD' }],
     sees: ['404', 'Cannot GET /none', "content-security-policy: default-src 'none'"],
   },
-  'with an error 500, whose text is not told': {
+  'with an error it answers 500, without the text of the error': {
     app: handling(new Error('secret')),
     sees: ['500', 'Internal Server Error', 'onerror Error: secret'],
   },
-  'with the status and the headers of the error': {
+  'uses the status and the headers of the error': {
     app: handling(Object.assign(new Error('no'), { status: 503, headers: { 'retry-after': '9' } })),
     sees: ['503', 'retry-after: 9'],
   },
-  'takes off the headers that were set': {
+  'removes the headers that were set': {
     app: handling(new Error('no'), (res) => {
       res.setHeader('x-mine', '1');
       res.setHeader('content-encoding', 'gzip');

@@ -1,4 +1,4 @@
-/** What a package of others documents, as an app that does it and a client that asks. */
+/** A documented behaviour of another package, as an app that has it and a client that requests it. */
 import type { RequestListener } from 'node:http';
 import type { Asking } from '../support/http-client.ts';
 

@@ -48,7 +48,7 @@ const BETTER_SSE = casesOf('better-sse', {
     }),
     sees: ['data:"one"', 'data:"two"', 'whole'],
   },
-  'a heartbeat comes while nothing is said': {
+  'a heartbeat is sent while there are no events': {
     app: beating,
     sees: ['\n\n:\n\n', 'whole'],
   },
@@ -114,17 +114,17 @@ function query(text: string, accept = 'text/event-stream') {
 }
 
 const GRAPHQL_SSE = casesOf('graphql-sse', {
-  'a subscription is next for each value, and complete': {
+  'a subscription sends next for each value, then complete': {
     app: graphql,
     asks: [query('subscription { letter }')],
     sees: ['event: next', '{"letter":"c"}', 'event: complete', 'whole'],
   },
-  'a query is one next, and complete': {
+  'a query sends one next, then complete': {
     app: graphql,
     asks: [query('{ hello }')],
     sees: ['{"hello":"world"}', 'event: complete'],
   },
-  'a broken query is its errors, another Accept finds no stream': {
+  'a malformed query results in its errors; another Accept finds no stream': {
     app: graphql,
     asks: [query('{ none }'), query('{ hello }', 'image/png')],
     sees: ['Cannot query field', '404', 'Stream not found'],
@@ -176,7 +176,7 @@ const HTTP_PROXY = casesOf('http-proxy', {
     }),
     sees: ['data: one\n\ndata: two', 'whole', 'end'],
   },
-  'a redirect, an error and nothing': {
+  'a redirect, an error and an empty answer': {
     app: proxied((req, res) => {
       if (req.url === '/go') res.writeHead(302, { location: '/there' });
       if (req.url === '/nothing') res.writeHead(204);
@@ -186,7 +186,7 @@ const HTTP_PROXY = casesOf('http-proxy', {
     asks: ['/go', '/nothing', '/error'].map((path) => ({ path })),
     sees: ['302', 'location: /there', '204', '500'],
   },
-  'an origin that breaks off before its head': {
+  'an origin that closes the connection before its head': {
     app: proxied((req) => void req.socket.destroy()),
     sees: ['502', 'bad gateway', 'error ECONNRESET'],
   },

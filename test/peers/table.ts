@@ -1,4 +1,4 @@
-/** Every behaviour of the packages of others that is compared bare, under `observe()` and under `guard()`. */
+/** Every behaviour of other packages that is compared bare, under `observe()` and under `guard()`. */
 import { EXPRESS } from './express.ts';
 import { FILES } from './files.ts';
 import { FRAMEWORK_CASES } from './frameworks.ts';
