@@ -1,22 +1,28 @@
-/** The tables of docs/formats.md: the formats, from the registry, and the streams that are tried, from the corpus. */
+/** The tables of docs/formats.md: the formats, from the registry, and the streams that are tested, from the corpus. */
 import { BUILT_INS } from '../src/formats/registry.ts';
 import type { BuiltInFormat } from '../src/formats/format.ts';
 import { FIXTURES } from '../test/formats/corpus/fixture.ts';
 
-/** What the code cannot say in words: by what a format is known, and what ends its streams. */
+/** Descriptions that the code does not contain: how a format is recognised, and what ends its streams. */
 const WORDS: Readonly<Record<string, readonly [known: string, marker: string]>> = {
   openai: [
     '`choices` whose items have a `delta`, a `message` or a `text`',
     'a `finish_reason`; `tool_calls` only where nothing follows; `[DONE]`',
   ],
-  'ai-sdk': ['the types of the AI SDK, with the member that each has there', '`finish`'],
-  anthropic: ['`message_start`, `content_block_delta` and their kin', '`message_stop`'],
-  'openai-responses': ['a `type` of its own', '`response.completed`, `response.incomplete`'],
+  'ai-sdk': ['the types of the AI SDK, each with the member that belongs to it', '`finish`'],
+  anthropic: ['`message_start`, `content_block_delta` and similar types', '`message_stop`'],
+  'openai-responses': [
+    'the types of the Responses API',
+    '`response.completed`, `response.incomplete`',
+  ],
   gemini: ['`candidates`, `promptFeedback`', 'a `finishReason`'],
   ollama: ['`done` beside `message` or `response`', '`"done": true`'],
-  'ai-sdk-data': ['lines of a code and JSON, as `0:"Hello"`', '`d:`'],
-  sse: ['`data:` lines of nobody’s format', '`[DONE]`, `"done": true`, an event `end`, and others'],
-  ndjson: ['JSON lines or elements of nobody’s format', '`"done": true`, and others'],
+  'ai-sdk-data': ['lines of a code and JSON, such as `0:"Hello"`', '`d:`'],
+  sse: [
+    '`data:` lines of an unknown format',
+    '`[DONE]`, `"done": true`, an event `end`, and others',
+  ],
+  ndjson: ['JSON lines or elements of an unknown format', '`"done": true`, and others'],
   text: ['everything else', 'none'],
 };
 
@@ -26,7 +32,7 @@ const WITHOUT: Readonly<Record<BuiltInFormat['finishMarker'], string>> = {
   none: '`completed`',
 };
 
-/** Replaces what stands between the marks of each table. */
+/** Replaces the text between the marks of each table. */
 export function formatsDoc(page: string): string {
   return between(between(page, 'formats', formatTable()), 'corpus', corpusTable());
 }
@@ -44,7 +50,7 @@ function formatTable(): string {
     if (words === undefined) throw new Error(`scripts/formats-doc.ts has no words for ${name}`);
     return [`\`${name}\``, ...words, WITHOUT[finishMarker]];
   });
-  return table(['format', 'known by', 'finish marker', 'an end without it'], rows);
+  return table(['format', 'recognised by', 'finish marker', 'an end without it'], rows);
 }
 
 function corpusTable(): string {
@@ -56,7 +62,7 @@ function corpusTable(): string {
   return table(['stream', 'outcome', 'made from'], rows);
 }
 
-/** With columns of one width, as the formatter of the project wants them. */
+/** With padded columns, as the formatter of the project writes them. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [head, ...rows].map((row) => row.map((cell) => cell.replaceAll('|', '\\|')));
   const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
