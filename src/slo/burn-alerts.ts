@@ -65,7 +65,7 @@ function timelinessBurn(slo: Slo, window: BurnWindow): Alert {
   };
 }
 
-/** Both windows over the bound, and enough events that chance in a quiet hour is excluded. */
+/** The ratio of both windows is over the bound, with enough events to exclude chance in a quiet hour. */
 function burning(
   slo: Slo,
   window: BurnWindow,

@@ -14,7 +14,7 @@ export function journalAlerts(slo: Slo): Alert[] {
     {
       name: 'LastchunkJournalDegraded',
       severity: 'warning',
-      // With a slow disk it degrades and recovers every ten seconds: so the share of time is compared.
+      // With a slow disk it degrades and recovers every ten seconds, so the share of time is compared.
       expr: `max ${by(slo, 'instance')} (avg_over_time(${series('journalDegraded')}[${slo.span(10 * MINUTE)}])) > 0.25`,
       wait: 2 * MINUTE,
       labels: { cause: 'degraded' },
@@ -46,7 +46,7 @@ export function journalAlerts(slo: Slo): Alert[] {
   ];
 }
 
-/** For how much of the last ten minutes it worked. A failover takes a minute: what counts is how much of the time. */
+/** The share of the last ten minutes in which the relay worked. A failover takes a minute, so the share of time is compared. */
 function relayWorked(slo: Slo): string {
   return `min ${by(slo, 'instance')} (avg_over_time(${series('relayUp')}[${slo.span(10 * MINUTE)}]))`;
 }
@@ -57,7 +57,7 @@ function relayDown(slo: Slo): Alert[] {
   const shared = {
     name: 'LastchunkRelayDown',
     wait: 2 * MINUTE,
-    summary: 'Other instances are not told of the streams of one.',
+    summary: 'The relay does not get the streams of an instance.',
   } as const;
   const worked =
     'The relay of instance {{ $labels.instance }} of job {{ $labels.job }} worked for {{ $value | humanizePercentage }} of the last 10m';
@@ -66,20 +66,20 @@ function relayDown(slo: Slo): Alert[] {
       ...shared,
       severity: 'critical',
       expr: `${away}\nand ${ephemeral(slo)}`,
-      description: `${worked}: what it streams is lost with the process, because its journal is too.`,
+      description: `${worked}: its live streams would be lost with the process, because its journal would be lost too.`,
     },
     {
       ...shared,
       severity: 'warning',
       expr: `${away}\nunless ${ephemeral(slo)}`,
-      description: `${worked}: streams cannot be resumed or finished elsewhere.`,
+      description: `${worked}: other instances cannot resume or finish its streams.`,
     },
   ];
 }
 
 /**
- * A flush is due every 250 ms and a lease ends after 15 s. An instance that stays this far behind is too slow for those who
- * resume its streams elsewhere. `speed` does not change it: both are the app's own times.
+ * A flush is due every 250 ms and a lease ends after 15 s. An instance that stays this far behind is too slow for clients
+ * that resume its streams on other instances. `speed` does not change it: both are the app's own times.
  */
 const LAGGING_SECONDS = 5;
 
@@ -91,9 +91,9 @@ function relayLagging(slo: Slo): Alert {
 and ${on(slo, 'instance')}
   (${relayWorked(slo)} >= 0.75)`,
     wait: 5 * MINUTE,
-    summary: 'The relay is behind what an instance streams.',
+    summary: 'The relay is behind the streams of an instance.',
     description:
-      'The relay has lacked something of the streams of instance {{ $labels.instance }} of job {{ $labels.job }} for {{ $value | humanizeDuration }}; that much is lost with the process and its disk.',
+      'For {{ $value | humanizeDuration }} the relay has not had all bytes of the streams of instance {{ $labels.instance }} of job {{ $labels.job }}; the bytes of that time would be lost with the process and its disk.',
   };
 }
 

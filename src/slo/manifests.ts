@@ -1,14 +1,14 @@
-/** Rules and dashboards as objects of Kubernetes: what the operator of Prometheus and Grafana's sidecar look for. */
+/** Rules and dashboards as objects of Kubernetes, for the Prometheus Operator and Grafana's sidecar. */
 import { stringify } from 'yaml';
 import { ruleGroups } from './rules.ts';
 import { RULES_HEADER, YAML_FORMAT } from './rules-yaml.ts';
 import type { SloOptions } from './settings.ts';
 
-/** What an object is called, where it goes, and by what it is found. */
+/** Name, namespace and labels of an object. */
 export interface ManifestPlace {
-  /** `metadata.name`; of dashboards what it begins with. */
+  /** `metadata.name`; for dashboards its beginning. */
   readonly name: string;
-  /** `metadata.namespace`. Default: none, so that it goes where it is applied. */
+  /** `metadata.namespace`. Default: none, so that `kubectl apply` chooses it. */
   readonly namespace?: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -26,7 +26,7 @@ export function prometheusRule(options: SloOptions, place: ManifestPlace): strin
 
 /**
  * A dashboard as a `ConfigMap` with the label by which the sidecar of Grafana's Helm chart finds it. `file` is the name of
- * its file, `json` what is in it.
+ * its file, `json` its content.
  */
 export function dashboardConfigMap(file: string, json: string, place: ManifestPlace): string {
   const name = file.replace(/^lastchunk/, () => place.name).replace(/\.json$/, '');
@@ -48,7 +48,7 @@ function metadataOf(name: string, { namespace, labels }: ManifestPlace): object 
   };
 }
 
-/** Kubernetes reads YAML 1.1, where `on` and `no` without quotes are no texts. */
+/** Kubernetes reads YAML 1.1, where `on` and `no` without quotes are booleans. */
 function spelt(manifest: object): string {
   return stringify(manifest, { ...YAML_FORMAT, version: '1.1', blockQuote: 'literal' });
 }

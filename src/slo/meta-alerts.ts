@@ -25,7 +25,7 @@ export function metaAlerts(slo: Slo): Alert[] {
     {
       name: 'LastchunkInstanceRestarting',
       severity: 'warning',
-      // Remembered, because just after a crash there is nothing to scrape.
+      // `last_over_time`, because just after a crash there is nothing to scrape.
       expr: `  changes(process_start_time_seconds[${slo.span(15 * MINUTE)}]) ${atLeast(3)}
 and ${on(slo, 'instance')}
   group ${by(slo, 'instance')} (last_over_time(${info}[${slo.span(15 * MINUTE)}]))`,
@@ -35,12 +35,12 @@ and ${on(slo, 'instance')}
     },
     {
       name: 'LastchunkMetricsAbsent',
-      // Before the first deploy and after the last there is nothing to watch either; what vanishes is told by its job.
+      // A warning, because it also fires before the first deploy and after the last. A job that vanishes has its own alert.
       severity: 'warning',
       expr: `absent(${info})`,
       wait: 10 * MINUTE,
       summary: 'No metrics of lastchunk arrive.',
-      description: `Prometheus has no series ${info}, so no other alert of lastchunk can come.`,
+      description: `Prometheus has no series ${info}, so no other alert of lastchunk can fire.`,
     },
     ...vanished(slo, remembered, info),
     ...(slo.source === 'otel' ? [] : [targetDown(slo, remembered)]),
@@ -65,7 +65,7 @@ unless
     severity: 'warning',
     expr: slo.source === 'otel' ? gone : `${gone}\nunless ${targets}`,
     summary: 'A job that showed metrics of lastchunk is gone.',
-    description: `${showed}, nor has it any target: it was taken away, or nobody finds it.`,
+    description: `${showed}, and it has no target: it was removed, or discovery does not find it.`,
   };
   if (slo.source === 'otel') return [{ ...taken, description: `${showed}.` }];
   return [
@@ -80,7 +80,7 @@ unless
   ];
 }
 
-/** What is sent and not scraped has no `up`: there, a process that is gone is seen when its job is. */
+/** Metrics that are pushed have no `up`: for them, only the loss of the whole job raises an alert. */
 function targetDown(slo: Slo, remembered: string): Alert {
   return {
     name: 'LastchunkTargetDown',

@@ -1,4 +1,4 @@
-/** The few shapes of PromQL that all rules are made of, each with the trap it stays clear of. */
+/** The expressions of PromQL that the rules are made of, each with the mistake that it avoids. */
 import { series } from './selector.ts';
 import type { Slo } from './settings.ts';
 
@@ -7,7 +7,7 @@ export function by({ by: common }: Slo, ...labels: readonly string[]): string {
   return `by (${[...common, ...labels].join(', ')})`;
 }
 
-/** Where the disk goes with the process: the journal lies in memory or in a layer of a container, or there is none. */
+/** Instances whose journal is lost with the process: it is in memory or in a layer of a container, or there is none. */
 export function ephemeral(slo: Slo): string {
   const info = series('buildInfo', { journal: ['overlay', 'tmpfs', 'none', 'off'] });
   return `${on(slo, 'instance')}
@@ -15,17 +15,17 @@ export function ephemeral(slo: Slo): string {
 }
 
 /**
- * More than nothing was counted in the last `nominal` seconds, by these labels.
+ * At least one event was counted in the last `nominal` seconds, by these labels.
  *
- * `increase()` sees no step in a series whose first sample is not 0: a process that counts something before its first
- * scrape. So a series that was not there before counts with its value, but only while its process is as young: after a
+ * `increase()` does not include the first sample of a series, which is not 0 if a process counts an event before its first
+ * scrape. So a new series counts with its value, but only while its process is younger than `nominal`: after a
  * gap in scraping, an old total would otherwise look new.
  */
 export function counted(slo: Slo, selected: string, nominal: number, ...labels: string[]): string {
   return countedAtLeast(1, slo, selected, nominal, ...labels);
 }
 
-/** The same where `count` is what it takes. */
+/** The same for at least `count` events. */
 export function countedAtLeast(
   count: number,
   ...[slo, selected, nominal, ...labels]: Parameters<typeof counted>
@@ -41,12 +41,12 @@ or
   ) ${enough}`;
 }
 
-/** `on (job, instance)`: what both sides must agree in. */
+/** `on (job, instance)`: the labels that must be equal on both sides. */
 export function on({ by: common }: Slo, ...labels: readonly string[]): string {
   return `on (${[...common, ...labels].join(', ')})`;
 }
 
-/** Counts are whole, but `increase()` extrapolates, by up to a scrape at each end: compare in the middle. */
+/** Counts are whole numbers, but `increase()` extrapolates by up to a scrape at each end, so the bound is half a count lower. */
 export function atLeast(count: number): string {
   return `> ${count - 0.5}`;
 }

@@ -1,6 +1,6 @@
 /**
- * The recorded series. Every ratio is guarded by `> 0`: an hour without traffic records nothing, where 0 / 0 would
- * record NaN, and one NaN spoils every later sum over the month.
+ * The recorded series. Every denominator is restricted by `> 0`: an hour without traffic records nothing. 0 / 0 would
+ * record NaN, and with one NaN every sum over the month would be NaN.
  */
 import { DAY, MINUTE } from './duration.ts';
 import { by } from './promql.ts';
@@ -13,7 +13,7 @@ import { BURN_WINDOWS } from './windows.ts';
 /** A save is timely when its message was committed within this many seconds. A bucket of the histogram. */
 export const TIMELY_SECONDS = 2.5;
 
-/** Against which a rate is called unusual, and the span that is compared with it. */
+/** The span of the usual rate, and the recent span that is compared with it. */
 export const USUAL = DAY;
 export const RECENT = 15 * MINUTE;
 
@@ -31,7 +31,7 @@ export function recordingGroups(slo: Slo): RuleGroup<RecordingRule>[] {
   ];
 }
 
-/** Slow saves wait for working hours: only the pages' windows, and no page. */
+/** The windows of the pages, used for tickets: slow saves can wait for working hours. */
 export const TIMELINESS_WINDOWS = [BURN_WINDOWS.pageQuick, BURN_WINDOWS.pageSlow] as const;
 
 function spansOf(windows: readonly { readonly long: number; readonly short: number }[]): number[] {
@@ -40,8 +40,8 @@ function spansOf(windows: readonly { readonly long: number; readonly short: numb
 }
 
 /**
- * What fails a message for good, or may have: each of these is an error of the objective. The journal's own refusals
- * and a revised save count although their message was counted as journaled or saved before.
+ * The errors of the objective: each means that a message is lost, or may be. Messages that the store refuses in a replay,
+ * and revisions that are lost, count too, although their message was counted as journaled or saved before.
  */
 function durability(slo: Slo, span: number): RecordingRule[] {
   const total = RECORDS.saves(span);
@@ -79,7 +79,7 @@ function timeliness(slo: Slo, span: number): RecordingRule {
   };
 }
 
-/** Over the whole period by events, not by time: an idle night neither spends budget nor earns any. */
+/** The budget of the whole period, in events, not in time: an idle night neither spends nor earns any. */
 function budget(slo: Slo): RecordingRule[] {
   const period = slo.periodSeconds;
   const short = BURN_WINDOWS.pageQuick.short;
@@ -106,7 +106,7 @@ function noise(slo: Slo): RecordingRule[] {
   return perStream(slo, series('noise'), { rate: RECORDS.noise, ratio: RECORDS.noiseRatio });
 }
 
-/** How many of something for each stream that ended: of late, and over the day before that. */
+/** Events for each stream that ended: in the recent span, and in the day before it. */
 function perStream(
   slo: Slo,
   selected: string,

@@ -10,16 +10,16 @@ import { BURN_WINDOWS, burnBounds, burnFactor, percentage } from './windows.ts';
 /** Where docker-compose.yml puts docs/runbooks into Grafana: a path on the same server, as a browser must find it. */
 export const RUNBOOKS_IN_GRAFANA = '/public/runbooks';
 
-/** What a dashboard may be made for. */
+/** Options of a dashboard. */
 export interface DashboardOptions extends SloOptions {
   /** `uid` of the Prometheus data source that is chosen at first. Default: Grafana's own default. */
   readonly datasource?: string;
-  /** What stands in the titles instead of `Lastchunk`. */
+  /** Replaces `Lastchunk` in the titles. */
   readonly title?: string;
 }
 
 /**
- * A shipped dashboard with the options in it; without any it stays what it is. The objectives must be those of the rules,
+ * A shipped dashboard, changed by the options; without options it is not changed. The objectives must be those of the rules,
  * whose recorded series the queries read; `timeliness`, `minFailures` and `speed` are in no query. Throws `bad-option`.
  */
 export function retarget(json: string, options: DashboardOptions = {}): unknown {
@@ -35,7 +35,7 @@ export function retarget(json: string, options: DashboardOptions = {}): unknown 
   });
 }
 
-/** What a text of the shipped files becomes. Longer ones first: a bound is a part of the list of bounds. */
+/** Changes a text of the shipped files. Longer values are replaced first: a bound is a part of the list of bounds. */
 function textChange(from: Slo, to: Slo, title = 'Lastchunk'): (key: string, is: string) => string {
   const matchers = (suffix: string): string =>
     to.by.map((label) => `${label}=~"$${label}${suffix}"`).join(', ');
@@ -63,7 +63,7 @@ function textChange(from: Slo, to: Slo, title = 'Lastchunk'): (key: string, is: 
 /** The share of failures that the objective allows, as queries divide by it. */
 const allowed = ({ objective }: Slo): string => `/ (1 - ${objective})`;
 
-/** A panel with other thresholds, where they are the bounds of the alerts or the objective itself. */
+/** A panel with other thresholds, if they are the bounds of the alerts or the objective. */
 function withBounds(panel: Record<string, unknown>, from: Slo, to: Slo): unknown {
   const bounds = new Map<unknown, number>([[from.objective, to.objective]]);
   const showsBurn = JSON.stringify(panel['targets']).includes(allowed(to));

@@ -1,4 +1,4 @@
-/** Rules as data, in the words of Prometheus's rule files. */
+/** Rules as data, with the names of Prometheus's rule files. */
 
 /** A series that Prometheus computes and keeps. */
 export interface RecordingRule {
@@ -17,16 +17,16 @@ export interface AlertingRule {
   readonly alert: string;
   /** In PromQL. */
   readonly expr: string;
-  /** How long it must hold, in PromQL's spelling; without it, once is enough. */
+  /** How long the condition must hold, in PromQL's spelling; absent: the alert fires at once. */
   readonly for?: string;
-  /** `severity`, and what routes it. */
+  /** `severity`, and further labels for routing. */
   readonly labels: { readonly severity: Severity } & Readonly<Record<string, string>>;
   /** The texts of the notification. */
   readonly annotations: {
     readonly summary: string;
     readonly description: string;
     readonly runbook_url: string;
-    /** The dashboard that shows what it is about, where `dashboardUrl` says where that is. */
+    /** The dashboard for this alert; absent without the option `dashboardUrl`. */
     readonly dashboard_url?: string;
   };
 }
@@ -44,18 +44,18 @@ export interface RuleGroup<R extends RecordingRule | AlertingRule = RecordingRul
 /** A dashboard: `lastchunk-saves` or `lastchunk-streams`. */
 export type BoardName = 'saves' | 'streams';
 
-/** What the author of an alert says; the rest follows from it. */
+/** The definition of an alert; the rest of its rule is derived from it. */
 export interface Alert {
   readonly name: string;
   readonly severity: Severity;
-  /** Which dashboard shows what it is about. Default: that of its group. */
+  /** The dashboard for this alert. Default: that of its group. */
   readonly shownOn?: BoardName;
   readonly expr: string;
-  /** How long it must hold, in seconds before `speed`. Absent: a single one is too many. */
+  /** How long the condition must hold, in seconds before `speed`. Absent: it fires at once. */
   readonly wait?: number;
-  /** More labels, where one name has several rules. */
+  /** Further labels, if one name has several rules. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly summary: string;
-  /** May hold Prometheus templates. */
+  /** May contain Prometheus templates. */
   readonly description: string;
 }

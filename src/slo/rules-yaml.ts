@@ -9,8 +9,7 @@ export function rulesYaml(options: SloOptions = {}): string {
 }
 
 /** The first line of every file with rules. */
-export const RULES_HEADER =
-  '# Made by `lastchunk rules`; what is written by hand here is lost the next time.\n';
+export const RULES_HEADER = '# Made by `lastchunk rules`, which overwrites changes to this file.\n';
 
 /** Long lines stay whole: they are easier to search than folded ones. */
 export const YAML_FORMAT = {

@@ -1,4 +1,4 @@
-/** Everything that Prometheus is to compute and to watch, as data. */
+/** All recording rules and alerts, as data. */
 import { bad, show } from '../core/options.ts';
 import { burnAlerts } from './burn-alerts.ts';
 import { journalAlerts } from './journal-alerts.ts';
@@ -46,7 +46,7 @@ function alertGroups(slo: Slo): RuleGroup<AlertingRule>[] {
   ];
 }
 
-/** What every alert has alike: the words of the file, and the ways to its runbook and its dashboard. */
+/** An alert as a rule of Prometheus, with the links to its runbook and its dashboard. */
 function ruleOf(slo: Slo, board: BoardName, alert: Alert): AlertingRule {
   const { name, severity, expr, wait, labels, summary, description } = alert;
   return {
@@ -65,7 +65,7 @@ function ruleOf(slo: Slo, board: BoardName, alert: Alert): AlertingRule {
   };
 }
 
-/** The dashboard's variable for a label, set to that of the alert; to all values for an alert that has none. */
+/** The dashboard's variable for a label, set to the value of the alert; to all values for an alert without the label. */
 function chosen(label: string): string {
   return `var-${label}={{ with $labels.${label} }}{{ . | urlquery }}{{ else }}$__all{{ end }}`;
 }

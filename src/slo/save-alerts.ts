@@ -23,7 +23,7 @@ export function saveAlerts(slo: Slo): Alert[] {
       expr: counted(slo, series('holds', { released: 'unconfirmed' }), 15 * MINUTE),
       summary: 'Clients were told that an answer is complete before it was safe.',
       description:
-        'Job {{ $labels.job }} let {{ $value | printf "%.0f" }} final frames go in 15m whose message was neither in the database nor in the journal.',
+        'Job {{ $labels.job }} released {{ $value | printf "%.0f" }} last frames in 15m while their message was neither in the database nor in the journal.',
     },
     outcomesMissing(slo),
     mismatch(slo),
@@ -44,9 +44,9 @@ export function saveAlerts(slo: Slo): Alert[] {
       name: 'LastchunkCapturesCut',
       severity: 'info',
       expr: counted(slo, series('capturesCut'), HOUR, 'route'),
-      summary: 'Answers were longer than what is kept of one.',
+      summary: 'Answers were cut, because they are too large to be kept whole.',
       description:
-        'Job {{ $labels.job }}, route {{ $labels.route }} cut {{ $value | printf "%.0f" }} answers at maxBytes in 1h.',
+        'Job {{ $labels.job }}, route {{ $labels.route }} cut {{ $value | printf "%.0f" }} answers in 1h, at maxBytes or at maxLiveBytes.',
     },
   ];
 }
@@ -64,7 +64,7 @@ unless
     wait: 5 * MINUTE,
     summary: 'Every message save fails.',
     description:
-      'Job {{ $labels.job }} had {{ $value | printf "%.0f" }} failed message saves in 30m, and not one that worked.',
+      'Job {{ $labels.job }} had {{ $value | printf "%.0f" }} failed message saves in 30m, and not one that succeeded.',
   };
 }
 
@@ -87,7 +87,7 @@ function lost(slo: Slo): Alert[] {
       labels: { cause: 'revision-lost' },
       summary: 'The ends of messages were lost.',
       description:
-        'Job {{ $labels.job }} lost what {{ $value | printf "%.0f" }} streams said after they had been saved, in 15m.',
+        'Job {{ $labels.job }} lost the ends of {{ $value | printf "%.0f" }} streams in 15m, which came after their messages had been saved.',
     },
     ...refused(slo, {
       expr: (count) =>
@@ -95,7 +95,7 @@ function lost(slo: Slo): Alert[] {
       labels: { cause: 'refused' },
       summary: 'The database refused messages.',
       description:
-        'The database refused {{ $value | printf "%.0f" }} messages of job {{ $labels.job }} in 15m; they lie in refused/ in the journal directory.',
+        'The database refused {{ $value | printf "%.0f" }} messages of job {{ $labels.job }} in 15m; they are in refused/ in the journal directory.',
     }),
     ...refused(slo, {
       expr: (count) =>
@@ -103,7 +103,7 @@ function lost(slo: Slo): Alert[] {
       labels: { cause: 'recovery-refused' },
       summary: 'The database refused messages of a dead process.',
       description:
-        'The database refused {{ $value | printf "%.0f" }} messages that dead processes of job {{ $labels.job }} had left, in 15m; they lie in refused/ in the journal directory.',
+        'The database refused {{ $value | printf "%.0f" }} messages that dead processes of job {{ $labels.job }} had left, in 15m; they are in refused/ in the journal directory.',
     }),
   ];
 }
@@ -126,8 +126,8 @@ function refused(
 }
 
 /**
- * What waits for the store waits on a disk that goes with its process, so there is no hour to wait as with a journal that
- * lasts. A relay that answers has the messages too.
+ * Messages that wait for the store are on a disk that is lost with the process, so the alert cannot wait for an hour as with a
+ * lasting journal. A relay that answers has the messages too.
  */
 function storeDown(slo: Slo): Alert {
   const mean = (key: 'storeUp' | 'relayUp'): string =>
@@ -140,13 +140,14 @@ and ${ephemeral(slo)}
 unless ${on(slo, 'instance')}
   (${mean('relayUp')} > 0.5)`,
     wait: 2 * MINUTE,
-    summary: 'The database is away, and what waits for it would not outlive its process.',
+    summary:
+      'The database is unavailable, and the messages that wait for it would be lost with the process.',
     description:
       'The store of instance {{ $labels.instance }} of job {{ $labels.job }} answered for {{ $value | humanizePercentage }} of the last 5m, and its journal is lost with the process.',
   };
 }
 
-/** Streams end and no message is counted: no other alert shows this failure. A stream without a message counts as skipped. */
+/** Streams complete and no save is counted: no other alert shows this failure. A stream without a message counts as skipped. */
 function outcomesMissing(slo: Slo): Alert {
   const span = slo.span(30 * MINUTE);
   const grown = (selected: string): string =>
@@ -166,7 +167,7 @@ unless
   };
 }
 
-/** Counters of one process start together at 0, so they may be subtracted; a restart moves all of them at once. */
+/** Counters of one process start together at 0, so they may be subtracted; a restart resets all of them at once. */
 function mismatch(slo: Slo): Alert {
   const total = (selected: string): string => `sum ${by(slo, 'instance')} (${selected})`;
   const span = `${slo.span(10 * MINUTE)}:${slo.span(MINUTE)}`;
@@ -184,7 +185,7 @@ function mismatch(slo: Slo): Alert {
     wait: 5 * MINUTE,
     summary: 'Expected message saves and their results do not add up.',
     description:
-      'Instance {{ $labels.instance }} of job {{ $labels.job }} has {{ $value }} more expected saves than results and pending ones.',
+      'Instance {{ $labels.instance }} of job {{ $labels.job }} has {{ $value }} more expected saves than results and pending saves.',
   };
 }
 
@@ -200,7 +201,7 @@ function textUnknown(slo: Slo): Alert {
   };
 }
 
-/** A client can leave its conversation out as often as it likes; when most messages have none, the app is wrong. */
+/** A client can leave out its conversation as often as it likes; if most messages have none, the fault is in the app. */
 function unnamed(slo: Slo): Alert {
   return {
     name: 'LastchunkMessagesUnnamed',

@@ -1,4 +1,4 @@
-/** Series by the names of the one table, so that a metric, a label or a value that is not there does not compile. */
+/** Selectors of series, typed by the table of metrics: an unknown metric, label or value does not compile. */
 import type { LabelSets } from '../core/names/metric.ts';
 import { METRICS } from '../core/names/index.ts';
 

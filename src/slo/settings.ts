@@ -9,8 +9,8 @@ import { BURN_WINDOWS, burnFactor, rounded } from './windows.ts';
 /** Options of everything in `lastchunk/slo`. */
 export interface SloOptions {
   /**
-   * Percentage of message saves that must not fail. Default 99.9: one of a thousand messages is the whole budget. At
-   * least so high that a burn-rate alert can still come (93.1 for 30 days), below 100.
+   * Percentage of message saves that must not fail. Default 99.9: one of a thousand messages is the whole budget. Below 100, and
+   * at least so high that a burn-rate alert can fire (93.1 for 30 days).
    */
   readonly objective?: number;
   /** Percentage of message saves that must be in the database within 2.5 s. Default 99; the same range. */
@@ -22,7 +22,7 @@ export interface SloOptions {
   /** The least number of failed saves in the long window for a page, whatever the ratio. Default 3, 1 to 1 000. */
   readonly minFailures?: number;
   /**
-   * Where the runbooks are: `/<AlertName>.md` is put behind it. An address, such as that of `keep.statusHandler()`; dashboards
+   * Where the runbooks are: `/<AlertName>.md` is appended to it. An address, such as that of `keep.statusHandler()`; dashboards
    * also take a path on Grafana's own server. Default: `docs/runbooks` in our repository.
    */
   readonly runbookUrl?: string;
@@ -30,17 +30,17 @@ export interface SloOptions {
   readonly dashboardUrl?: string;
   /**
    * Divides every window, wait and age, for a test that must not take days; the names stay. Default 1, 1 to 60.
-   * Limits of the app's own time (2.5 s for a save, 20 s for a pending one) stay as they are.
+   * Times of the app itself (2.5 s for a save, 20 s for a pending one) are not divided.
    */
   readonly speed?: number;
   /**
-   * Whose series they are: `prometheus` (default), scraped from `lastchunk/prometheus`; `otel`, sent by an OpenTelemetry SDK
+   * Where the series come from: `prometheus` (default), scraped from `lastchunk/prometheus`; `otel`, sent by an OpenTelemetry SDK
    * and translated by Prometheus, with labels such as `http_route` in place of `route`.
    */
   readonly source?: Source;
 }
 
-/** The options with their defaults, and the spans of time as rules write them. */
+/** The options with their defaults, and spans of time in the spelling of rules. */
 export interface Slo {
   /** 0 to 1. */
   readonly objective: number;
@@ -100,7 +100,7 @@ export function resolveSlo(options: SloOptions = {}): Slo {
   };
 }
 
-/** With a lower objective the fastest burn would be more than everything failing: an alert that cannot come. */
+/** With a lower objective the fastest burn rate would be above a ratio of 1, so its alert could never fire. */
 function ratio(name: string, percent: number, periodSeconds: number): number {
   const fastest = Math.max(
     ...Object.values(BURN_WINDOWS).map((window) => burnFactor(window, periodSeconds)),
@@ -125,7 +125,7 @@ function furtherLabels(labels: readonly string[]): readonly string[] {
   return labels;
 }
 
-/** By the rules themselves, by the alerts, or by lastchunk's own metrics. */
+/** Labels that the rules, the alerts or lastchunk's own metrics use. */
 const TAKEN: readonly string[] = [
   'job',
   'instance',

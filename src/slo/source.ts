@@ -1,6 +1,6 @@
 /**
- * Where the series come from. Of what OpenTelemetry sends, Prometheus makes the same metrics, but other labels: `http.route`
- * becomes `http_route`. Rules and dashboards are written with the labels of `prometheus()`, and spelled for the source at the end.
+ * Where the series come from. If OpenTelemetry sends them, Prometheus stores the same metrics with other labels: `http.route`
+ * becomes `http_route`. Rules and dashboards are written with the labels of `prometheus()`, and translated for the source at the end.
  */
 import { LABEL_ATTRIBUTES, METRICS } from '../core/names/index.ts';
 
@@ -13,7 +13,7 @@ export type Source = (typeof SOURCES)[number];
 export interface Spelling {
   /** Of PromQL, or of Grafana's `label_values`. */
   query(text: string): string;
-  /** Of words with templates in braces; only what stands in the braces is spelled. */
+  /** Of a text with templates in braces; only the text in the braces is translated. */
   template(text: string): string;
 }
 
@@ -22,7 +22,7 @@ const LABELS = Object.entries(LABEL_ATTRIBUTES).map(
   ([label, attribute]) => [label, attribute.replaceAll('.', '_')] as const,
 );
 
-/** What the Prometheus client brings, and who sends the same by OpenTelemetry. */
+/** Default metrics of the Prometheus client, and the same metrics from OpenTelemetry, with the package that sends them. */
 const PROCESS = [
   ['process_start_time_seconds', METRICS.processStart.prometheus],
   // @opentelemetry/host-metrics
@@ -37,7 +37,7 @@ const IN_OTEL: ReadonlyMap<string, string> = new Map([...LABELS, ...PROCESS]);
 /** Labels of ours as Prometheus makes them of attributes. */
 export const OTEL_LABELS: readonly string[] = LABELS.map(([, label]) => label);
 
-/** A quoted value, which is left alone, or a word that has another spelling. */
+/** A quoted value, which is not changed, or a word with another spelling. */
 const WORDS = new RegExp(String.raw`"[^"]*"|\b(?:${[...IN_OTEL.keys()].join('|')})\b`, 'g');
 
 const otelQuery = (text: string): string =>

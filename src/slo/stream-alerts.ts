@@ -1,4 +1,4 @@
-/** Alerts on streams and on the connections that they take: hints, none of them worth a night. */
+/** Alerts on streams and on the connections that they use: warnings and notes, none of which raises a page. */
 import { HOUR, MINUTE } from './duration.ts';
 import { atLeast, by, counted } from './promql.ts';
 import { RECENT, USUAL } from './recordings.ts';
@@ -24,9 +24,9 @@ export function streamAlerts(slo: Slo): Alert[] {
       severity: 'warning',
       expr: unusual(slo, RECORDS.noiseRatio, RECORDS.noise),
       wait: 10 * MINUTE,
-      summary: 'Many more errors than usual are called noise.',
+      summary: 'Many more errors than usual are classified as noise.',
       description:
-        'Job {{ $labels.job }} had {{ $value | printf "%.2f" }} errors for each stream over 15m that were called noise, more than twice as many as the day before.',
+        'Job {{ $labels.job }} had {{ $value | printf "%.2f" }} errors for each stream over 15m that were classified as noise, more than twice as many as the day before.',
     },
     stuck(slo),
     {
@@ -35,13 +35,13 @@ export function streamAlerts(slo: Slo): Alert[] {
       expr: counted(slo, series('finishRefused'), HOUR, 'reason'),
       summary: 'Answers were not read to their end after their client had left.',
       description:
-        'Job {{ $labels.job }} ended {{ $value | printf "%.0f" }} streams without a client early in 1h: the budget {{ $labels.reason }} was spent.',
+        'In 1h, job {{ $labels.job }} ended {{ $value | printf "%.0f" }} streams before their answer was complete, after their client had left: the budget {{ $labels.reason }} was spent.',
     },
     ...poolAlerts(slo),
   ];
 }
 
-/** A tenth of all streams, more than twice what is usual, and at least ten: all three, or it is chance. */
+/** Over a tenth of all streams, more than twice the usual share, and at least ten: all three, to exclude chance. */
 function unusual(
   slo: Slo,
   ratio: (span: number) => string,
@@ -69,7 +69,7 @@ unless
   };
 }
 
-/** Pool by pool: over all of them, an idle one would hide a full one. */
+/** For each pool: in a sum over all pools, an idle pool would hide a full one. */
 function poolAlerts(slo: Slo): Alert[] {
   const each = by(slo, 'instance', 'pool');
   const most = (selected: string): string => `max ${each} (${selected})`;
@@ -88,7 +88,7 @@ and
       wait: 10 * MINUTE,
       summary: 'A database pool is used up, and callers wait.',
       description:
-        '{{ $value | humanizePercentage }} of the pool {{ $labels.pool }} of instance {{ $labels.instance }} of job {{ $labels.job }} is in use, and callers wait all the time.',
+        '{{ $value | humanizePercentage }} of the pool {{ $labels.pool }} of instance {{ $labels.instance }} of job {{ $labels.job }} is in use, and callers wait without interruption.',
     },
     {
       name: 'LastchunkPoolHeldAcrossStreams',

@@ -8,7 +8,7 @@ import { DAY, HOUR, MINUTE, spell } from './duration.ts';
 
 /** One pair of spans, all in seconds. */
 export interface BurnWindow {
-  /** Share of the whole period's budget that is gone when the alert comes, 0 to 1. */
+  /** Share of the whole period's budget that is spent when the alert fires, 0 to 1. */
   readonly budgetShare: number;
   readonly long: number;
   readonly short: number;
@@ -65,7 +65,7 @@ export function percentage(ratio: number): string {
   return `${rounded(ratio * 100)} %`;
 }
 
-/** Without the last digits, which binary fractions get wrong. */
+/** Without the last digits, in which binary fractions are inexact. */
 export function rounded(value: number): number {
   return Number(value.toPrecision(10));
 }
