@@ -78,7 +78,7 @@ const COMMANDS: readonly {
   },
   {
     name: 'doctor',
-    summary: 'say what would silently not work',
+    summary: 'find what would fail without an error',
     load: async () => (await import('./doctor/doctor.ts')).runDoctor,
   },
   {

@@ -24,7 +24,7 @@ export const REASONS: Readonly<Record<HealthReason, Advice>> = {
     runbook: 'LastchunkCapturesCut',
   },
   'message-refused': {
-    words: 'the store refused a message for good; it lies in refused/ of the journal',
+    words: 'the store refused a message permanently; it is in refused/ of the journal',
     runbook: 'LastchunkMessagesLost',
   },
   'nothing-saved': {
@@ -40,11 +40,11 @@ export const REASONS: Readonly<Record<HealthReason, Advice>> = {
     runbook: 'LastchunkJournalDegraded',
   },
   'journal-ephemeral': {
-    words: 'the journal goes with its container',
+    words: 'the journal is lost when its container is deleted',
     runbook: 'LastchunkJournalDegraded',
   },
   'journal-attention': {
-    words: 'something in the journal needs an operator',
+    words: 'the journal has files that need an operator',
     runbook: 'LastchunkJournalCorrupt',
   },
   'relay-away': {
@@ -68,7 +68,7 @@ export const FAILURE_WORDS = {
     runbook: 'LastchunkJournalBacklogOld',
   },
   refused: {
-    words: 'The store refused a message for good; it lies in refused/ of the journal.',
+    words: 'The store refused a message permanently; it is in refused/ of the journal.',
     runbook: 'LastchunkMessagesLost',
   },
   attempt: {
@@ -88,7 +88,7 @@ export const FAILURE_WORDS = {
     runbook: 'LastchunkTextUnknown',
   },
   cut: {
-    words: 'An answer was longer than what is kept of one.',
+    words: 'An answer was cut, because it is too large to be kept whole.',
     runbook: 'LastchunkCapturesCut',
   },
   'finish-refused': {
@@ -100,7 +100,7 @@ export const FAILURE_WORDS = {
     runbook: 'LastchunkPoolHeldAcrossStreams',
   },
   long: {
-    words: 'A database connection is held for long.',
+    words: 'A database connection is held for a long time.',
     runbook: 'LastchunkPoolSaturated',
   },
   leaked: {
@@ -113,18 +113,18 @@ export const FAILURE_WORDS = {
 /** The most frequent error codes of stores, in plain words: codes of Node's sockets and SQLSTATEs of PostgreSQL's Appendix A. */
 const CODES: Readonly<Record<string, string>> = {
   timeout: 'no answer in time',
-  ECONNREFUSED: 'nobody listens at its address',
+  ECONNREFUSED: 'no server listens at its address',
   ECONNRESET: 'the connection was cut',
-  ENOTFOUND: 'its host name is not known',
+  ENOTFOUND: 'its host name is unknown',
   EPIPE: 'the connection was closed',
   ETIMEDOUT: 'no answer from its address',
   '08006': 'the connection broke',
   '25006': 'it is read-only: a replica',
   '28P01': 'the password is wrong',
-  '40001': 'another transaction was in the way',
+  '40001': 'a conflict with another transaction',
   '40P01': 'a deadlock',
   '42501': 'a permission is missing',
-  '42P01': 'the table is not there',
+  '42P01': 'the table does not exist',
   '53100': 'its disk is full',
   '53300': 'it has no connection left',
   '57014': 'the statement was cancelled',
@@ -132,7 +132,7 @@ const CODES: Readonly<Record<string, string>> = {
   '57P03': 'the server is starting up',
 };
 
-/** A code with what it means, where that is known: `57P01, the server was shut down`. */
+/** A code with its meaning, if that is known: `57P01, the server was shut down`. */
 export function codeInWords(code: string): string {
   const words = Object.hasOwn(CODES, code) ? CODES[code] : undefined;
   return words === undefined ? code : `${code}, ${words}`;

@@ -38,7 +38,7 @@ it('each event has an entry with its meaning', () => {
   const told = failures.list().map(({ kind, count, detail }) => `${kind} ${count} ${detail ?? ''}`);
   expect(told.toReversed()).toEqual([
     'refused 2 ',
-    'attempt 1 ECONNREFUSED, nobody listens at its address',
+    'attempt 1 ECONNREFUSED, no server listens at its address',
     expect.stringMatching(/^unnamed 1 TypeError at .*failures\.test\.ts:\d+/),
     'unknown 1 ',
     'cut 1 ',

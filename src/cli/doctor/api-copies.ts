@@ -40,12 +40,12 @@ export function examineApi(own: Installed, app: string): readonly DoctorFinding[
   const list = [...copies.values()]
     .map(({ version, path }) => `${version} in ${relative(app, path)}`)
     .join(', ');
-  const fix = `npm dedupe; \`npm ls ${API}\` shows who wants which`;
+  const fix = `npm dedupe; \`npm ls ${API}\` shows which package requires which version`;
   if (deaf.length === 0) {
     return [noteFinding('api-copies', `${API} is installed ${copies.size} times (${list})`, fix)];
   }
   const lost = deaf.some(({ path }) => path === ours.path) ? 'lastchunk' : 'some instrumentations';
-  const says = `${API} is installed ${copies.size} times (${list}): what ${lost} report goes nowhere`;
+  const says = `${API} is installed ${copies.size} times (${list}): the reports of ${lost} are dropped`;
   // A package that requires an older version keeps its own copy, which `npm dedupe` cannot merge with a later one.
   const older = `npm install ${API}@${registered.version}, then ${fix}`;
   return [wrongFinding('api-copies', says, older)];

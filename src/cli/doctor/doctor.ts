@@ -102,10 +102,10 @@ const OPTIONS = {
 
 const HELP = `usage: lastchunk doctor [options]
 
-Says what would silently not work: copies of the OpenTelemetry API that do not know each other, versions that do not
-fit, a journal on a file system that does not last or that others can write, a database without its tables or without TLS,
-metrics and health that anybody can read. One line for each finding, with what to do. Exit code 1 when something is wrong.
-Run it as the user that the app runs as.
+Finds what would fail without an error: incompatible copies of the OpenTelemetry API, versions that do not fit together,
+a journal on a file system that does not last or that others can write, a database without its tables or without TLS,
+metrics and health that anybody can read. One line for each finding, with what to do. Exit code 1 if something is wrong.
+Run it as the same user as the app.
 
   --app PATH          the app's directory (default: .)
   --journal PATH      the journal's directory (default: .lastchunk in the app's directory)
@@ -113,11 +113,11 @@ Run it as the user that the app runs as.
   --ephemeral         the journal's directory is known not to outlive the container
   --database-url URL  the database (default: DATABASE_URL, else PGHOST and the like)
   --public-url URL    the address by which clients reach the app: asks it for metrics and health as anybody could
-  --public-path PATH  a path to ask for there beside the usual ones, such as /internal/metrics; may be given more than once
+  --public-path PATH  a further path to ask for there, such as /internal/metrics; may be given more than once
   --table NAME        table or schema.table (default: lastchunk_messages)
-  --relay             the app has postgresRelay(): its tables have to be there. Without it they are examined if they are
+  --relay             the app has postgresRelay(): its tables must exist. Without this option they are examined if they exist
   --schema NAME       with --relay: the schema they are in
-  --durable           with --relay: they have to survive a crash of the database
+  --durable           with --relay: the tables must survive a crash of the database
   --redis-url URL     the Redis or Valkey of redisRelay(), one server; asked by the app's ioredis or redis
   --redis-prefix NAME its option prefix (default: lastchunk)
   --json              { ok, findings: [{ level, check, says, fix }] }

@@ -54,7 +54,7 @@ export async function examineDatabase(
   const { app, database, table, relay } = question;
   if (database === undefined) {
     const fix = 'give `--database-url URL`, or set DATABASE_URL or PGHOST and the like';
-    return [noteFinding('database', 'the database was not looked at', fix)];
+    return [noteFinding('database', 'the database was not checked', fix)];
   }
   const settings = checkOptions({ ...database, table, maxConnections: 1 });
   // Throws for an invalid schema.
@@ -75,7 +75,7 @@ export async function examineDatabase(
     if (error instanceof LastchunkError) {
       return [wrongFinding('database', 'pg is not installed', 'npm install pg')];
     }
-    const fix = 'see that it runs and that the address and the rights are right';
+    const fix = 'check that it runs, and that the address and the permissions are correct';
     return [
       wrongFinding('database', `the database does not answer: ${describeFailure(error)}`, fix),
     ];
@@ -157,8 +157,8 @@ function describeParent(parent: string, isMade: boolean): readonly DoctorFinding
   const { mode } = statSync(parent);
   const isOpen = process.geteuid !== undefined && (mode & OTHERS_WRITE) !== 0;
   if (!isOpen || (isMade && (mode & STICKY) !== 0)) return [];
-  const does = isMade ? 'put another in its place' : 'make it first: it would be refused';
-  const says = `others may write ${parent}, in which the journal's directory is, and could ${does}`;
+  const does = isMade ? 'replace it' : 'create it before the app, which would then refuse it';
+  const says = `others may write ${parent}, the parent of the journal's directory, and could ${does}`;
   return [noteFinding('journal', says, 'give the journal a parent that only the app may write')];
 }
 
@@ -205,15 +205,15 @@ export function describeKind(
       return [
         wrongFinding(
           'journal',
-          `the journal's directory ${path} is on ${kind}: what it holds is gone with the container or the machine`,
-          'mount a volume there, or say `ephemeral: true` (here: --ephemeral)',
+          `the journal's directory ${path} is on ${kind}: its content is lost with the container or the machine`,
+          'mount a volume there, or set `ephemeral: true` (here: --ephemeral)',
         ),
       ];
     case 'network':
       return [
         wrongFinding(
           'journal',
-          `the journal's directory ${path} is on a network file system, where ownership and fsync are not promised`,
+          `the journal's directory ${path} is on a network file system, which does not guarantee ownership and fsync`,
           'put it on a local disk',
         ),
       ];

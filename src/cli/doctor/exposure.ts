@@ -16,11 +16,11 @@ export function examineTls(destination: Destination | undefined): readonly Docto
   const { host, tls } = destination;
   if (tls === true) return [];
   if (tls === 'unverified') {
-    const says = `the database on ${host} is reached by TLS that verifies nobody`;
+    const says = `the database on ${host} is reached by TLS, but its certificate is not verified`;
     const fix = 'use `sslmode=verify-full` with the certificate of its authority';
     return [noteFinding('tls', says, fix)];
   }
-  const says = `the database on ${host} is reached without TLS: messages and the password cross the network in the clear`;
+  const says = `the database on ${host} is reached without TLS: messages and the password cross the network unencrypted`;
   const fix = 'add `?sslmode=verify-full` to the address, or set PGSSLMODE=verify-full';
   return [wrongFinding('tls', says, fix)];
 }
@@ -52,8 +52,8 @@ export async function examinePublicUrl(
     const url = new URL(path, base);
     const seen = await ask(url);
     if (seen instanceof Error) {
-      const says = `${base.origin} does not answer: what anybody can see there was not looked at`;
-      return [noteFinding('exposure', says, 'run it where clients are')];
+      const says = `${base.origin} does not answer: what anybody can read there was not checked`;
+      return [noteFinding('exposure', says, 'run this command where clients are')];
     }
     const what = kindOf(seen);
     if (what === undefined) continue;
@@ -128,10 +128,8 @@ export function examineSources(app: string): readonly DoctorFinding[] {
     }
   }
   if (guards === 0) return [];
-  const says = `stallTimeoutMs is off in ${guards} ${guards === 1 ? 'file' : 'files'} with guard(): a client that stops reading keeps its stream, and its memory, for as long as it likes`;
-  return [
-    noteFinding('stall', says, 'for endpoints that anybody can ask: `stallTimeoutMs: 30_000`'),
-  ];
+  const says = `stallTimeoutMs is off in ${guards} ${guards === 1 ? 'file' : 'files'} with guard(): a client that stops reading keeps its stream, and its memory, without limit`;
+  return [noteFinding('stall', says, 'for public endpoints: `stallTimeoutMs: 30_000`')];
 }
 
 function entriesOf(directory: string): readonly Dirent[] {

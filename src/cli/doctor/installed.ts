@@ -14,7 +14,7 @@ export interface Installed {
   readonly node: string | undefined;
 }
 
-/** The package `name` as code in the directory `from` gets it; `undefined` when there is none. */
+/** The package `name` that code in the directory `from` loads; `undefined` if there is none. */
 export function findInstalled(name: string, from: string): Installed | undefined {
   for (let at = from; ; at = dirname(at)) {
     const found = readPackage(join(at, 'node_modules', name));

@@ -52,7 +52,7 @@ function examinePeer(peer: Installed, { own, app, nodeVersion }: Surroundings): 
   const findings: DoctorFinding[] = [];
   const range = own.peerDependencies[name] ?? '*';
   if (!isInRange(version, range)) {
-    const says = `${name} ${version} is outside of what lastchunk supports (${range})`;
+    const says = `${name} ${version} is outside of the range that lastchunk supports (${range})`;
     findings.push(wrongFinding('peer', says, `npm install "${name}@${range}"`));
   }
   if (peer.node !== undefined && !isInRange(nodeVersion, peer.node)) {
@@ -101,6 +101,6 @@ function examinePrometheus(app: string): readonly DoctorFinding[] {
 function examineOrder(app: string): readonly DoctorFinding[] {
   if (findInstalled('compression', app) === undefined) return [];
   const says =
-    'whether compression() stands before observe() and guard() cannot be seen from outside';
+    'whether compression() is before observe() and guard() is known only when the app runs';
   return [noteFinding('order', says, 'look for a warning of lastchunk after the first stream')];
 }

@@ -31,7 +31,7 @@ export async function examineRedis(question: RedisQuestion): Promise<readonly Do
     }
     if (error instanceof LastchunkError) throw error;
     const says = `the Redis of the relay does not answer: ${describeFailure(error)}`;
-    const fix = 'see that it runs and that the address and the rights are right';
+    const fix = 'check that it runs, and that the address and the permissions are correct';
     return [wrongFinding('relay', says, fix)];
   }
 }
@@ -88,7 +88,7 @@ function judgeDisk({ isOnDisk }: RedisSurvey, isAlone: boolean): readonly Doctor
   if (isOnDisk === true) return [];
   if (isOnDisk === undefined) {
     const says = 'Redis does not tell whether it writes to disk';
-    return [noteFinding('relay', says, 'see that appendonly or save is set')];
+    return [noteFinding('relay', says, 'check that appendonly or save is set')];
   }
   const says = 'Redis writes nothing to disk: its restart loses what only the relay has';
   const make = isAlone ? wrongFinding : noteFinding;

@@ -26,8 +26,8 @@ export async function examineRelay(
   try {
     survey = await surveyRelay(connections, question.schema);
   } catch (error) {
-    const says = `the tables of the relay cannot be looked at: ${describeFailure(error)}`;
-    return [wrongFinding('relay', says, 'see that the role may read them')];
+    const says = `the tables of the relay cannot be read: ${describeFailure(error)}`;
+    return [wrongFinding('relay', says, 'check that the role may read them')];
   }
   const { version, newest, tables, content } = survey;
   if (content === undefined) return [judgeMissing(version, tables, question)];
@@ -46,7 +46,7 @@ function judgeMissing(version: number, tables: number, { isNeeded }: RelayQuesti
   if (tables > 0 || version > 0) {
     const says = `the relay has ${tables} of its 3 tables, and is recorded at version ${version}`;
     const fix =
-      "delete what is left of it, its row in lastchunk_migrations (table_name = 'lastchunk_relay') too, then npx lastchunk migrate --relay";
+      "delete its remaining tables, and its row in lastchunk_migrations (table_name = 'lastchunk_relay'), then npx lastchunk migrate --relay";
     return wrongFinding('relay', says, fix);
   }
   if (isNeeded) return wrongFinding('relay', 'the tables of the relay have not been made', MIGRATE);

@@ -31,7 +31,7 @@ it('finds nothing wrong in a healthy app, and lists what it did not check', asyn
   expect(await doctor(await anApp())).toEqual({
     exitCode: 0,
     lines: [
-      'note   the database was not looked at. give `--database-url URL`, or set DATABASE_URL or PGHOST and the like.',
+      'note   the database was not checked. give `--database-url URL`, or set DATABASE_URL or PGHOST and the like.',
       'nothing is wrong',
     ],
   });
@@ -47,7 +47,7 @@ it('prints the same findings as JSON', async () => {
       {
         level: 'wrong',
         check: 'peer',
-        says: 'prom-client 14.2.0 is outside of what lastchunk supports (^15.1.0)',
+        says: 'prom-client 14.2.0 is outside of the range that lastchunk supports (^15.1.0)',
         fix: 'npm install "prom-client@^15.1.0"',
       },
       expect.objectContaining({ level: 'note', check: 'database' }),
@@ -86,7 +86,9 @@ describe('the check of versions', () => {
     ['@opentelemetry/sdk-node', '0.57.2'],
   ])('reports a %s that lastchunk does not support: %s', async (name, version) => {
     const wrong = await wrongIn(await anApp({ ...real(HEALTHY), [name]: { version } }));
-    expect(wrong.join('\n')).toContain(`${name} ${version} is outside of what lastchunk supports`);
+    expect(wrong.join('\n')).toContain(
+      `${name} ${version} is outside of the range that lastchunk supports`,
+    );
   });
 
   it('reports an SDK that does not support this Node', async () => {
@@ -147,7 +149,7 @@ describe('a second copy of the OpenTelemetry API', () => {
     expect(more).toEqual([]);
     expect(line).toMatch(/installed 2 times \(1\.98\.0 in node_modules\/lastchunk\/node_modules/);
     expect(line).toMatch(
-      /what lastchunk report goes nowhere\. npm install @opentelemetry\/api@1\.9\.1, then npm dedupe/,
+      /the reports of lastchunk are dropped\. npm install @opentelemetry\/api@1\.9\.1, then npm dedupe/,
     );
   });
 
@@ -162,7 +164,7 @@ describe('a second copy of the OpenTelemetry API', () => {
     });
     expect(await wrongIn(app)).toEqual([
       `wrong  @opentelemetry/api is installed 2 times (1.10.0 in node_modules/@opentelemetry/api, 1.9.1 in node_modules/${place}): ` +
-        'what lastchunk report goes nowhere. npm install @opentelemetry/api@1.9.1, then npm dedupe; `npm ls @opentelemetry/api` shows who wants which.',
+        'the reports of lastchunk are dropped. npm install @opentelemetry/api@1.9.1, then npm dedupe; `npm ls @opentelemetry/api` shows which package requires which version.',
     ]);
     const { lines } = await doctor(app);
     expect(lines.filter((line) => /no OpenTelemetry SDK|no request span/.test(line))).toEqual([]);
@@ -223,7 +225,9 @@ it('reports that both Prometheus clients are installed', async () => {
 it('reports that it cannot check the position of compression()', async () => {
   const { exitCode, lines } = await doctor(await anApp(real([...HEALTHY, 'compression'])));
   expect(exitCode).toBe(0);
-  expect(lines[0]).toMatch(/^note {3}whether compression\(\) stands before .* cannot be seen/);
+  expect(lines[0]).toMatch(
+    /^note {3}whether compression\(\) is before .* is known only when the app runs/,
+  );
 });
 
 describe('the journal', () => {
@@ -434,7 +438,7 @@ describe('access from outside:', () => {
   it('TLS that verifies no certificate is a note', () => {
     expect(tls('postgres://db.example.org/chat?sslmode=no-verify')).toEqual([
       expect.stringContaining(
-        'note: the database on db.example.org is reached by TLS that verifies',
+        'note: the database on db.example.org is reached by TLS, but its certificate is not verified',
       ),
     ]);
   });
@@ -539,11 +543,11 @@ describe('the directory of the journal', () => {
     await chmod(join(app, 'open'), 0o777);
     const told = async (): Promise<string> =>
       (await doctor(app, ['--journal', 'open/journal'])).lines.join();
-    expect(await told()).toContain('could put another in its place');
+    expect(await told()).toContain('could replace it');
     await chmod(join(app, 'open'), 0o1777);
     expect(await told()).not.toContain('others may write');
     await rm(join(app, 'open/journal'), { recursive: true });
-    expect(await told()).toContain('could make it first');
+    expect(await told()).toContain('could create it before the app');
   });
 
   it('is wrong if it belongs to another user', async () => {

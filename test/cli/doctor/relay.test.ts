@@ -135,7 +135,7 @@ describe('the relay in PostgreSQL', () => {
       '--database-url',
       url.replace('postgres@', 'reader@'),
     ]);
-    expect(lines[0]).toMatch(/^wrong {2}the tables of the relay cannot be looked at: .*\(42501\)/);
+    expect(lines[0]).toMatch(/^wrong {2}the tables of the relay cannot be read: .*\(42501\)/);
   });
 
   it('is checked only with options that belong together', async () => {

@@ -108,7 +108,7 @@ export function judgeDoctor(said: string, places: readonly string[]): readonly s
     ...places
       .filter((place) => !says.includes(` in ${place}`))
       .map((place) => `not found: ${place}`),
-    ...(says.endsWith(': what lastchunk report goes nowhere') ? [] : [`it says ${says}`]),
+    ...(says.endsWith(': the reports of lastchunk are dropped') ? [] : [`it says ${says}`]),
   ];
 }
 
