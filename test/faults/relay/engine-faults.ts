@@ -39,8 +39,8 @@ export async function away({ bench, fleet, streams }: World): Promise<void> {
 }
 
 /**
- * The engine carries out a call, and its answer is lost: an exchange that is sent twice is stored once, and streams of a dead instance
- * that were claimed in such a call are saved all the same.
+ * The engine carries out a call, and its answer is lost: an exchange that is sent twice is stored once. Instances are lost meanwhile, so that
+ * claims may be among these calls.
  */
 export async function cut(bench: Bench, streams: number, engine: Engine): Promise<void> {
   let proxy: TcpProxy | undefined;
@@ -49,7 +49,7 @@ export async function cut(bench: Bench, streams: number, engine: Engine): Promis
     return proxy.port;
   };
   await withFleet(bench, { engine, through }, async (fleet) => {
-    const drawn = drawMixed(bench, streams, { mayBeInterrupted: true });
+    const drawn = drawMixed(bench, streams, { mayBeInterrupted: true, gapMs: [60, 120] });
     let running = true;
     const over = fleet.run(drawn).finally(() => (running = false));
     const cutting = async (): Promise<void> => {
@@ -59,9 +59,10 @@ export async function cut(bench: Bench, streams: number, engine: Engine): Promis
         proxy?.cut();
         proxy?.resume();
         await sleep(bench.random.int(0, 600));
-        // So that claims are among the calls whose answers are lost.
-        if (times % 8 === 4 && times < 8 * LOSSES)
-          await fleet.lose(bench.random.pick(fleet.oneOrMore));
+        if (times % 4 !== 2 || times >= 4 * LOSSES) continue;
+        // Until every instance has sent what it has.
+        await sleep(REGISTERED_MS);
+        await fleet.lose(bench.random.pick(fleet.oneOrMore));
       }
     };
     await readAtRandom(bench, fleet, drawn, Promise.all([over, cutting()]));
