@@ -7,7 +7,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { GuardOptions } from '../../src/index.ts';
 import { ROOT } from '../support/imports.ts';
-import { createShared, type Replica, startReplica } from '../support/replicas.ts';
+import { createShared, relayed, type Replica, startReplica } from '../support/replicas.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 import { findChromium, startChromium } from './program.ts';
@@ -100,6 +100,31 @@ describe.skipIf(path === undefined && !inCi)('resumingFetch in a browser', () =>
     expect((await asked).status).toBe(200);
   });
 
+  it('is not needed by an EventSource that connects again while the relay is away', async () => {
+    const { shared, here, there, page } = await open({ ids: true });
+    const asked = fetch(`${here.server.url}/chat/c`, { method: 'POST' });
+    const { res, streamId } = await until('the handler runs', () => here.talks[0]);
+    res.type('text/event-stream').write('data: one\n\n');
+    await relayed(shared, streamId, 'data: one\nid: 18\n\n');
+    const shown: string[] = [];
+    await page.exposeFunction('show', (data: string) => shown.push(data));
+    await page.evaluate(`
+      globalThis.source = new EventSource('${there.server.url}/streams/${streamId}');
+      source.onmessage = ({ data }) => show(data);
+    `);
+    await until('the first frame is shown', () => shown.length === 1);
+    shared.relay.fail(new Error('away'));
+    there.server.server.closeAllConnections();
+    await until('the stream cannot be resumed', () =>
+      there.logbook.lines.some(({ text }) => text.includes('could not be resumed')),
+    );
+    shared.relay.fail(undefined);
+    res.end('data: two\n\n');
+    await until('it is closed', () => page.evaluate('source.readyState === EventSource.CLOSED'));
+    expect(shown).toEqual(['one', 'two']);
+    expect((await asked).status).toBe(200);
+  });
+
   /** A page of the first of two replicas, which can be reached by a proxy as well. */
   async function open(guard: GuardOptions = {}) {
     const shared = createShared();
@@ -119,6 +144,7 @@ describe.skipIf(path === undefined && !inCi)('resumingFetch in a browser', () =>
     onTestFinished(() => page.close());
     await page.goto(`${here.server.url}/page`);
     return {
+      shared,
       here,
       there,
       page,

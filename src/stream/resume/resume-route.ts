@@ -18,9 +18,16 @@ import type { Middleware } from '../entry/middleware.ts';
 import type { Environment } from '../lifecycle/stream.ts';
 import { isGone, type Response, type RoutedRequest } from '../response/exchange.ts';
 import type { AppRequest } from '../settings.ts';
-import { answerAway, answerJson, asRoute, idIn, isByEventId, offsetOf } from './route-words.ts';
+import {
+  answerAway,
+  answerJson,
+  asRoute,
+  idIn,
+  offsetOf,
+  type RequestedOffset,
+} from './route-words.ts';
 import { findStream, type FoundStream, type ResumableStream } from './find-stream.ts';
-import { ResumedResponse } from './resumed-response.ts';
+import { breakOff, ResumedResponse } from './resumed-response.ts';
 
 /** Which stream a request is about. */
 export type ResumeTarget =
@@ -97,8 +104,8 @@ class ResumeRoute {
       res.setHeader('Allow', 'GET');
       return answerJson(res, 405, { error: 'method not allowed' });
     }
-    const offset = offsetOf(req);
-    if (offset === undefined) {
+    const requested = offsetOf(req);
+    if (requested === undefined) {
       this.#tell(undefined, 'refused');
       return answerJson(res, 400, { error: 'offset must be a whole number of bytes' });
     }
@@ -107,16 +114,14 @@ class ResumeRoute {
     const stream = await this.#find(target);
     if (stream === 'away') {
       this.#tell(undefined, 'away');
-      return answerAway(res);
+      return requested.isByEventId ? answerBroken(res) : answerAway(res);
     }
     // Unknown stream, not authorized, or authorize() threw: the answer must be the same for all three.
     if (stream === undefined || !(await this.#isAllowed(req, stream))) {
       this.#tell(undefined, 'not-found');
       return find === undefined ? answerJson(res, 404, { error: 'not found' }) : answerNothing(res);
     }
-    // An EventSource takes a regular end for a lost connection and reconnects: 204 is what stops it.
-    const saysOver = isByEventId(req);
-    this.#tell(stream, this.#resume(res, stream, { offset, saysOver }));
+    this.#tell(stream, this.#resume(res, stream, requested));
   }
 
   async #find(target: unknown): Promise<FoundStream | undefined | 'away'> {
@@ -144,21 +149,22 @@ class ResumeRoute {
   #resume(
     res: Response,
     { stream, response, end, traceparent }: FoundStream,
-    { offset, saysOver }: { readonly offset: number; readonly saysOver: boolean },
+    { offset, isByEventId }: RequestedOffset,
   ): ResumeResult {
     if (end !== null && offset > end.length && response !== undefined) {
       answerBeyond(res, end.length);
       return 'refused';
     }
-    // The client has the whole body, and no regular end is to follow, or 204 stands for that end.
-    const isOver = end !== null && offset === end.length && (saysOver || !end.isTidy);
+    // The client has the whole body, and no regular end is to follow; or it is an EventSource, which takes that end for a lost connection
+    // and reconnects until it gets 204.
+    const isOver = end !== null && offset === end.length && (isByEventId || !end.isTidy);
     if (response === undefined || isOver) {
       answerNothing(res);
       return 'nothing';
     }
     if (this.#relay.readers(stream.id) >= this.#settings.maxReaders) {
-      res.setHeader('Retry-After', '1');
-      answerJson(res, 429, { error: 'too many readers' });
+      if (isByEventId) answerBroken(res);
+      else answerBusy(res);
       return 'busy';
     }
     // The client disconnected while authorize() ran: no answer is needed.
@@ -182,6 +188,23 @@ function answerNothing(res: Response): void {
   res.statusCode = 204;
   res.setHeader('Cache-Control', 'no-store');
   res.end();
+}
+
+function answerBusy(res: Response): void {
+  res.setHeader('Retry-After', '1');
+  answerJson(res, 429, { error: 'too many readers' });
+}
+
+/**
+ * Not now, for an `EventSource` that connects again: an error status would close it for good, and after a response that breaks off it
+ * tries again. The head is sent because a proxy makes an error status of a connection that breaks before it.
+ */
+function answerBroken(res: Response): void {
+  res.statusCode = 200;
+  res.setHeader('Content-Type', 'text/event-stream');
+  res.setHeader('Cache-Control', 'no-store');
+  res.flushHeaders();
+  breakOff(res);
 }
 
 /** The offset is beyond the end of the body. */

@@ -64,7 +64,7 @@ export class ResumedResponse implements ReaderSink {
     if (res.destroyed) return;
     if (!res.headersSent) this.#refuse();
     else if (isTidy) res.end();
-    else this.#cut();
+    else breakOff(res);
   }
 
   #sendHead(): void {
@@ -83,17 +83,16 @@ export class ResumedResponse implements ReaderSink {
     this.#reader?.stop();
     if (!this.#res.headersSent) this.#onBeyond();
   }
+}
 
-  /** The end of a stream that broke off: bytes that were written are sent, the regular end is not. */
-  #cut(): void {
-    const res = this.#res;
-    const exchange = exchangeOf(res.req, res);
-    const { h2, hasConnection } = exchange;
-    // Over HTTP/2 other streams share the connection, and the client may be slow to read.
-    const close = (): void => void (h2 === undefined ? res.destroy() : h2.close(H2_INTERNAL_ERROR));
-    if (hasConnection) outputOf(outputTargetOf(exchange)).closeBehind(close);
-    else res.destroy();
-  }
+/** The end of a response that breaks off: bytes that were written are sent, the regular end is not. */
+export function breakOff(res: Response): void {
+  const exchange = exchangeOf(res.req, res);
+  const { h2, hasConnection } = exchange;
+  // Over HTTP/2 other streams share the connection, and the client may be slow to read.
+  const close = (): void => void (h2 === undefined ? res.destroy() : h2.close(H2_INTERNAL_ERROR));
+  if (hasConnection) outputOf(outputTargetOf(exchange)).closeBehind(close);
+  else res.destroy();
 }
 
 /** Names the coding of a body that the app encoded itself: a client that counts decoded bytes must not resume from this offset. */

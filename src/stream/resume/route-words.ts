@@ -36,24 +36,30 @@ export function answerJson(res: Response, status: number, body: object): void {
   res.end(JSON.stringify(body));
 }
 
+/** The offset of a request. */
+export interface RequestedOffset {
+  /** In bytes of the body. */
+  readonly offset: number;
+  /** It is that of `Last-Event-ID`: an `EventSource` lost its connection, or saw a regular end. */
+  readonly isByEventId: boolean;
+}
+
 /**
- * `?offset=`, else `Last-Event-ID`, in bytes of the body; 0 where there is neither. `undefined` for an invalid offset: negative,
- * a fraction, not a number, or given twice.
+ * The greater of `?offset=` and `Last-Event-ID`; 0 where there is neither. An `EventSource` repeats its address when it connects again, so
+ * the greater one is the later one. `undefined` for an invalid offset: negative, a fraction, not a number, or twice in the query. An
+ * invalid `Last-Event-ID` beside a `?offset=` is ignored.
  */
-export function offsetOf(req: RoutedRequest): number | undefined {
-  const named = namedOffsets(req);
-  if (named.length > 1) return undefined;
-  const given = named[0] ?? req.headers['last-event-id'] ?? '0';
-  if (typeof given !== 'string' || !/^\d{1,15}$/.test(given)) return undefined;
-  return Number(given);
-}
-
-/** Whether the offset comes from `Last-Event-ID`: then an `EventSource` lost its connection, or saw a regular end. */
-export function isByEventId(req: RoutedRequest): boolean {
-  return req.headers['last-event-id'] !== undefined && namedOffsets(req).length === 0;
-}
-
-function namedOffsets({ url = '' }: RoutedRequest): readonly string[] {
+export function offsetOf({ url = '', headers }: RoutedRequest): RequestedOffset | undefined {
   const [, query = ''] = url.split('?', 2);
-  return new URLSearchParams(query).getAll('offset');
+  const [named, ...more] = new URLSearchParams(query).getAll('offset').map(bytesIn);
+  const lastEventId = headers['last-event-id'];
+  const byEventId = lastEventId === undefined ? undefined : bytesIn(String(lastEventId));
+  if (more.length > 0 || Number.isNaN(named ?? byEventId ?? 0)) return undefined;
+  const isByEventId = byEventId !== undefined && byEventId > (named ?? -1);
+  return { offset: isByEventId ? byEventId : (named ?? 0), isByEventId };
+}
+
+/** `NaN` for what is no whole number. */
+function bytesIn(given: string): number {
+  return /^\d{1,15}$/.test(given) ? Number(given) : Number.NaN;
 }

@@ -7,7 +7,8 @@ import { lastchunk } from '../../../src/index.ts';
 import { chatChunk } from '../../support/frames.ts';
 import { type HttpClient, openClient } from '../../support/http-client.ts';
 import { createMemoryStore } from '../../support/memory-store.ts';
-import { beginChat, type Replica, resume } from '../../support/replicas.ts';
+import { beginChat, relayed, type Replica, resume } from '../../support/replicas.ts';
+import { serve } from '../../support/test-server.ts';
 import { until } from '../../support/until.ts';
 
 /** What an `EventSource` is as far as the standard says how it connects again: the last id goes with the next request. */
@@ -94,6 +95,55 @@ describe('an EventSource whose connection is cut', () => {
     talk.res.end(FRAMES[3] ?? '');
     await rest;
     expect(source.events).toEqual([DATA[0], DATA[1], DATA[2]]);
+  });
+});
+
+describe('an EventSource that connects again', () => {
+  /** A stream of the first replica, which has sent a frame and a second one with an `id`. */
+  async function twoFrames() {
+    const all = await beginChat({ guard: { ids: true } });
+    const { shared, talk } = all;
+    talk.res.type('text/event-stream').write('data: one\n\ndata: two\n\n');
+    const body = 'data: one\nid: 18\n\ndata: two\nid: 36\n\n';
+    await relayed(shared, talk.streamId, body);
+    return { ...all, streamId: talk.streamId };
+  }
+
+  it('continues after its last frame if its address has an offset', async () => {
+    const { there, talk, streamId } = await twoFrames();
+    const reader = await resume(there, streamId, '?offset=18', { 'last-event-id': '36' });
+    talk.res.end('data: three\n\n');
+    expect((await reader.over()).body.toString()).toBe('data: three\nid: 56\n\n');
+    const again = await resume(there, streamId, '?offset=18', { 'last-event-id': '56' });
+    expect((await again.over()).status).toBe(204);
+  });
+
+  it('ignores an id that is no offset if its address has one', async () => {
+    const { there, streamId } = await twoFrames();
+    const reader = await resume(there, streamId, '?offset=18', { 'last-event-id': 'x' });
+    await reader.sees('data: two');
+    expect(reader.text).not.toContain('one');
+  });
+
+  it('gets a response that breaks off while the relay is away: an error status would close it', async () => {
+    const { shared, there, streamId } = await twoFrames();
+    shared.relay.fail(new Error('away'));
+    const reader = await resume(there, streamId, '', { 'last-event-id': '18' });
+    const { status, headers, body, whole } = await reader.over();
+    expect({ status, whole }).toEqual({ status: 200, whole: false });
+    expect(headers['content-type']).toBe('text/event-stream');
+    expect(body.length).toBe(0);
+  });
+
+  it('gets the same if there are too many readers', async () => {
+    const { there, streamId } = await twoFrames();
+    const few = there.keep.resumeHandler({ authorize: () => true, maxReaders: 1 });
+    const server = await serve((req, res) => void few(req, res));
+    const ask = () =>
+      openClient(server, `/streams/${streamId}`, { headers: { 'last-event-id': '18' } });
+    const first = await ask();
+    await first.sees('data: two');
+    expect(await (await ask()).over()).toMatchObject({ status: 200, whole: false });
   });
 });
 

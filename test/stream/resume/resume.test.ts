@@ -193,7 +193,7 @@ describe('resumeHandler()', () => {
     },
   );
 
-  it('reads the offset from the query, else from Last-Event-ID', async () => {
+  it('reads the offset from the query and from Last-Event-ID, and takes the greater one', async () => {
     const { shared, there, talk } = await begin();
     const whole = chatChunk({ content: 'hello' }) + chatChunk({}, 'stop');
     talk.res.type('text/event-stream').end(whole);
@@ -202,6 +202,8 @@ describe('resumeHandler()', () => {
     expect((await byHeader.over()).body.toString()).toBe(whole.slice(7));
     const byBoth = await resume(there, talk.streamId, '?offset=9', { 'last-event-id': '7' });
     expect((await byBoth.over()).body.toString()).toBe(whole.slice(9));
+    const byLater = await resume(there, talk.streamId, '?offset=7', { 'last-event-id': '9' });
+    expect((await byLater.over()).body.toString()).toBe(whole.slice(9));
   });
 
   it('answers 416 beyond the end, and sends only the end when the offset is the end', async () => {
