@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
-import { SecondTries } from './test/support/second-tries.ts';
+import { SecondTries, STALLED } from './test/support/second-tries.ts';
 
 /** The examples import the package by its name, as an app does. */
 const source = (file: string): string => fileURLToPath(new URL(`src/${file}`, import.meta.url));
@@ -20,9 +20,10 @@ export default defineConfig({
     pool: 'forks',
     // Many files run a PostgreSQL of their own; more of them than cores only makes all of them slow.
     maxWorkers: 2,
-    // A test that fails sometimes is a bug in it or in the code: no second try hides it. `npm test` makes one, which it names, because
-    // it has to pass on a machine that does other work too.
-    retry: 0,
+    // A test that fails sometimes is a bug in it or in the code, and no second try hides it: except where its process stood still
+    // for long, as on a machine that does too much. Such a try is named, with how long that was.
+    retry: { count: 1, condition: STALLED },
+    setupFiles: ['test/support/stalls.ts'],
     reporters: ['default', new SecondTries()],
     // Limits for a slow machine, not expectations: no test asserts how long something took.
     testTimeout: 60_000,

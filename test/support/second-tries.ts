@@ -1,15 +1,20 @@
-/** A reporter that names each test which passed at its second try. With `retry: 0` there is no second try. */
+/** Which failures get a second try, and a reporter that names each test which passed at it, with the reason. */
 import type { Reporter, TestCase } from 'vitest/node';
 
+/** In the error of a test whose process stood still (`stalls.ts`). Any other failure gets no second try. */
+export const STALLED = /\[the event loop of this test stood still for \d+ ms\]/;
+
 export class SecondTries implements Reporter {
-  readonly #names: string[] = [];
+  readonly #lines: string[] = [];
 
   onTestCaseResult(test: TestCase): void {
     if (test.diagnostic()?.flaky !== true) return;
-    this.#names.push(`${test.module.relativeModuleId} > ${test.fullName}`);
+    const messages = test.result().errors?.map(({ message }) => message) ?? [];
+    const reason = STALLED.exec(messages.join('\n'))?.[0] ?? 'without a reason';
+    this.#lines.push(`${test.module.relativeModuleId} > ${test.fullName} ${reason}`);
   }
 
   onTestRunEnd(): void {
-    for (const name of this.#names) process.stdout.write(`passed at the second try: ${name}\n`);
+    for (const line of this.#lines) process.stdout.write(`passed at the second try: ${line}\n`);
   }
 }

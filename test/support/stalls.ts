@@ -1,0 +1,37 @@
+/**
+ * Adds to the error of a failed test for how long the event loop of its process stood still meanwhile. Timers of a test and those of the
+ * code that it tests then fire together, in whatever order, so that a test which depends on their order may fail without a fault. Only such
+ * a failure gets a second try, and the reporter names it with its reason.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { beforeEach } from 'vitest';
+
+/** Shorter than the shortest time limit that a test gives the code. */
+const STALL_MS = 150;
+const TICK_MS = 10;
+
+// Bound now: a test may replace the clock.
+const nowMs = performance.now.bind(performance);
+let tickedMs = nowMs();
+let longestMs = 0;
+
+function tick(): void {
+  const before = tickedMs;
+  tickedMs = nowMs();
+  longestMs = Math.max(longestMs, tickedMs - before - TICK_MS);
+}
+setInterval(tick, TICK_MS).unref();
+
+beforeEach(({ task, onTestFailed }) => {
+  tick();
+  longestMs = 0;
+  onTestFailed(async () => {
+    // A stall is measured when it is over.
+    await delay(TICK_MS);
+    tick();
+    if (longestMs < STALL_MS) return;
+    for (const error of task.result?.errors ?? []) {
+      error.message += ` [the event loop of this test stood still for ${Math.round(longestMs)} ms]`;
+    }
+  });
+});
