@@ -85,7 +85,8 @@ export class MessageBuilder {
   /** Called when reading a large body shows another outcome than the provisional one. */
   onOutcome: (terminal: TerminalFact) => void = () => {};
   readonly #parts: MessageBuilderParts;
-  readonly #body: CapturedBody;
+  /** Made by the first reading: most of its life a stream is not read. */
+  #reader: CapturedBody | undefined;
   #settled: BodyReading | undefined;
   /** Number of pieces when the message was last settled. */
   #settledPieces: number | undefined;
@@ -94,8 +95,11 @@ export class MessageBuilder {
 
   constructor(parts: MessageBuilderParts) {
     this.#parts = parts;
-    const { capture, settings, opened, watch, onFormatError } = parts;
-    this.#body = new CapturedBody(capture, {
+  }
+
+  get #body(): CapturedBody {
+    const { capture, settings, opened, watch, onFormatError } = this.#parts;
+    return (this.#reader ??= new CapturedBody(capture, {
       format: settings.format,
       contentType: opened.contentType,
       contentEncoding: opened.contentEncoding,
@@ -103,7 +107,7 @@ export class MessageBuilder {
       template: () => watch?.template,
       onFormatError,
       keepsEvents: (reading) => keepsEvents(reading, opened),
-    });
+    }));
   }
 
   /** The reading of the captured body; `undefined` where that has to be read in slices. */

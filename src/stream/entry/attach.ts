@@ -1,9 +1,14 @@
 /** Returns the stream of a response, and creates it on the first call. */
 import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
 import { streamPlaces } from '../../core/current-stream.ts';
 import type { FinishRefusal } from '../../core/observer.ts';
 import { sharedState } from '../../core/shared-state.ts';
-import { listenToConnection } from '../response/connection-events.ts';
+import {
+  type ConnectionListener,
+  leaveConnection,
+  listenToConnection,
+} from '../response/connection-events.ts';
 import { exchangeOf, type Response, type RoutedRequest } from '../response/exchange.ts';
 import { newId } from '../body/identity.ts';
 import { step } from '../lifecycle/effects.ts';
@@ -102,12 +107,11 @@ function tellLate({ route }: StreamSettings, environment: Environment): void {
 }
 
 /** What ties one stream to its response: our listeners and our methods. */
-class Attachment implements StreamHooks {
+class Attachment implements StreamHooks, ConnectionListener {
   readonly #stream: Stream;
   readonly #response: InterceptedResponse;
   /** Listens to the request, the response and the connection; one function for all three, to save memory per live stream. */
   readonly #onClose: (this: unknown) => void;
-  #stopListening: (() => void) | undefined;
   /** The methods before and after they were wrapped; undefined under a guard, which never restores them. */
   readonly #methods: { readonly before: Methods; readonly wrapped: Methods } | undefined;
 
@@ -154,7 +158,16 @@ class Attachment implements StreamHooks {
   }
 
   removeListeners(): void {
-    this.#stopListening?.();
+    const { socket, h2 } = this.#stream.exchange;
+    if (h2 === undefined) leaveConnection(socket, this);
+  }
+
+  onConnectionClose(socket: Socket): void {
+    this.#onClose.call(socket);
+  }
+
+  onConnectionTimeout(): void {
+    this.#stream.timings.socketTimedOut();
   }
 
   restoreMethods(): void {
@@ -172,11 +185,7 @@ class Attachment implements StreamHooks {
     prototype.prependListener.call(res, 'close', this.#onClose);
     if (finishing !== undefined) prototype.prependListener.call(req, 'close', this.#onClose);
     if (h2 === undefined) {
-      const { timings } = this.#stream;
-      this.#stopListening = listenToConnection(socket, {
-        onClose: (emitter) => this.#onClose.call(emitter),
-        onTimeout: () => timings.socketTimedOut(),
-      });
+      listenToConnection(socket, this);
     } else {
       h2.prependListener('close', this.#onClose);
       h2.prependListener('aborted', this.#onClose);

@@ -18,6 +18,7 @@ import {
 import type { Stream } from '../lifecycle/stream.ts';
 import { decide, type DecidingBody } from './decide.ts';
 import {
+  answerAsOver,
   type Callback,
   closeDouble,
   closeWhenReleased,
@@ -29,8 +30,6 @@ import {
   methodsOf,
   NAMES,
   noteReset,
-  refuseWrite,
-  wrapper,
 } from './methods.ts';
 import { addHeaders, flattenHead, headOf, removeHeaders, withHeaders } from './headers.ts';
 
@@ -67,20 +66,33 @@ export class InterceptedResponse {
   }
 
   #put(res: Response): void {
-    const wrapped: Methods = {
-      write: wrapper((self, args) => this.#write(self, args)),
-      end: wrapper((self, args) => {
-        const result = this.#end(self, args);
-        if (!this.#isNested) closeWhenReleased(this.#stream);
-        return result;
-      }),
-      writeHead: wrapper((self, args) => this.#writeHead(self, args)),
-      destroy: wrapper((self, args) => this.#destroy(self, args)),
-      flushHeaders: wrapper((self, args) => this.#flushHeaders(self, args)),
-    };
+    const wrapped = InterceptedResponse.#wrappersOf(this);
     for (const name of NAMES) {
       if (typeof this.#methods[name] === 'function') putMethod(res, name, wrapped[name]);
     }
+  }
+
+  /** One function for each method; `this` is the object that it is called on, which may be a proxy of the response. */
+  static #wrappersOf(intercepted: InterceptedResponse): Methods {
+    return {
+      write(...args) {
+        return intercepted.#write(this, args);
+      },
+      end(...args) {
+        const result = intercepted.#end(this, args);
+        if (!intercepted.#isNested) closeWhenReleased(intercepted.#stream);
+        return result;
+      },
+      writeHead(...args) {
+        return intercepted.#writeHead(this, args);
+      },
+      destroy(...args) {
+        return intercepted.#destroy(this, args);
+      },
+      flushHeaders(...args) {
+        return intercepted.#flushHeaders(this, args);
+      },
+    };
   }
 
   #call(method: Methods[keyof Methods], self: Response, args: unknown[]): unknown {
@@ -242,18 +254,9 @@ export class InterceptedResponse {
     return isLate ? this.#callLate('end', self, args) : this.#call(this.#methods.end, self, args);
   }
 
-  /** Answers as a response that is over: without an `error` event, which a handler that stops at `close` does not expect. */
   #callLate(name: 'write' | 'end', self: Response, args: unknown[]): unknown {
-    const { res, h2 } = this.#stream.exchange;
-    if (h2 !== undefined) return refuseWrite(lastFunction(...args));
-    // Node emits the error only if this is false.
-    const { destroyed } = res;
-    res.destroyed = true;
-    try {
-      return this.#call(this.#methods[name], self, args);
-    } finally {
-      res.destroyed = destroyed;
-    }
+    const call = (): unknown => this.#call(this.#methods[name], self, args);
+    return answerAsOver(this.#stream.exchange, args, call);
   }
 
   /** Decides, once, whether the response is a stream; returns its head if it is, and the caller then begins the stream. */

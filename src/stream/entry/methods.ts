@@ -1,7 +1,7 @@
 /** The methods of a response that are wrapped: the originals, and helpers for their arguments and answers. */
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Stream } from '../lifecycle/stream.ts';
-import type { Response } from '../response/exchange.ts';
+import type { Exchange, Response } from '../response/exchange.ts';
 
 /** A method with any arguments. */
 export type Method = (this: Response, ...args: unknown[]) => unknown;
@@ -16,13 +16,6 @@ export type Methods = Readonly<Record<(typeof NAMES)[number], Method>>;
 
 /** `NGHTTP2_CANCEL`: the stream is no longer wanted. */
 const H2_CANCEL = 8;
-
-/** A method that is put on a response; `self` is the object that it is called on, which may be a proxy of the response. */
-export function wrapper(answer: (self: Response, args: unknown[]) => unknown): Method {
-  return function (this: Response, ...args: unknown[]) {
-    return answer(this, args);
-  };
-}
 
 /**
  * Notes that this process resets an HTTP/2 stream: afterwards a reset looks the same, whichever side made it. `NGHTTP2_CANCEL` does not
@@ -54,8 +47,21 @@ export function closeWhenReleased(stream: Stream): void {
   void stream.released.then(() => exchange.socket.destroy());
 }
 
+/** Answers as a response that is over: without an `error` event, which a handler that stops at `close` does not expect. */
+export function answerAsOver({ res, h2 }: Exchange, args: unknown[], call: () => unknown): unknown {
+  if (h2 !== undefined) return refuseWrite(lastFunction(...args));
+  // Node emits the error only if this is false.
+  const { destroyed } = res;
+  res.destroyed = true;
+  try {
+    return call();
+  } finally {
+    res.destroyed = destroyed;
+  }
+}
+
 /** The answer to a write on an HTTP/2 response that is over. */
-export function refuseWrite(callback: Callback | undefined): false {
+function refuseWrite(callback: Callback | undefined): false {
   const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' });
   if (callback !== undefined) process.nextTick(callback, error);
   return false;

@@ -7,49 +7,36 @@ import type { Exchange } from './exchange.ts';
 
 /** What a stream does about its connection. */
 export interface ConnectionListener {
-  onClose(this: void, emitter: unknown): void;
-  onTimeout(this: void): void;
+  onConnectionClose(socket: Socket): void;
+  onConnectionTimeout(): void;
 }
 
-class ConnectionEvents {
-  readonly listeners = new Set<ConnectionListener>();
+interface ConnectionEvents {
+  /** A new array for each change: an event may add or remove listeners. */
+  listeners: readonly ConnectionListener[];
   /** The socket's other listeners are receiving its `'close'` now. */
-  isClosing = false;
-  readonly #socket: Socket;
-
-  constructor(socket: Socket) {
-    this.#socket = socket;
-  }
-
-  readonly #onClose = (): void => {
-    for (const { onClose } of this.listeners) onClose(this.#socket);
-    this.isClosing = true;
-    process.nextTick(() => {
-      this.isClosing = false;
-    });
-  };
-
-  readonly #onTimeout = (): void => {
-    for (const { onTimeout } of this.listeners) onTimeout();
-  };
-
-  /** Our listeners come before Node's own, which change the state that the close verdict reads. */
-  add(listener: ConnectionListener): void {
-    if (this.listeners.size === 0) {
-      this.#socket.prependListener('close', this.#onClose);
-      this.#socket.prependListener('timeout', this.#onTimeout);
-    }
-    this.listeners.add(listener);
-  }
-
-  delete(listener: ConnectionListener): void {
-    if (!this.listeners.delete(listener) || this.listeners.size > 0) return;
-    this.#socket.removeListener('close', this.#onClose);
-    this.#socket.removeListener('timeout', this.#onTimeout);
-  }
+  isClosing: boolean;
 }
 
 const connections = new WeakMap<Socket, ConnectionEvents>();
+
+/** One function for all sockets: a function for each takes memory as long as its connection is open. */
+function onClose(this: Socket): void {
+  const events = connections.get(this);
+  if (events === undefined) return;
+  for (const listener of events.listeners) {
+    // One before it may have removed it.
+    if (events.listeners.includes(listener)) listener.onConnectionClose(this);
+  }
+  events.isClosing = true;
+  process.nextTick(() => {
+    events.isClosing = false;
+  });
+}
+
+function onTimeout(this: Socket): void {
+  for (const listener of connections.get(this)?.listeners ?? []) listener.onConnectionTimeout();
+}
 
 /**
  * Whether Node itself destroys this response, and not its handler: when a connection closes, Node 24 and 26 destroy the responses
@@ -60,10 +47,23 @@ export function isDestroyedByNode({ socket, res }: Exchange, error: unknown): bo
   return error instanceof Error && 'code' in error && error.code === 'ECONNRESET';
 }
 
-/** Calls `listener` for the events of its connection; the returned function removes it. */
-export function listenToConnection(socket: Socket, listener: ConnectionListener): () => void {
-  const events = connections.get(socket) ?? new ConnectionEvents(socket);
+/** Calls `listener` for the events of its connection, before Node's own listeners, which change the state that the close verdict reads. */
+export function listenToConnection(socket: Socket, listener: ConnectionListener): void {
+  const events = connections.get(socket) ?? { listeners: [], isClosing: false };
   connections.set(socket, events);
-  events.add(listener);
-  return () => events.delete(listener);
+  if (events.listeners.length === 0) {
+    socket.prependListener('close', onClose);
+    socket.prependListener('timeout', onTimeout);
+  }
+  events.listeners = [...events.listeners, listener];
+}
+
+/** Ends `listenToConnection`. */
+export function leaveConnection(socket: Socket, listener: ConnectionListener): void {
+  const events = connections.get(socket);
+  if (events === undefined || !events.listeners.includes(listener)) return;
+  events.listeners = events.listeners.filter((one) => one !== listener);
+  if (events.listeners.length > 0) return;
+  socket.removeListener('close', onClose);
+  socket.removeListener('timeout', onTimeout);
 }
