@@ -166,6 +166,13 @@ export const GOALS: readonly Goal[] = [
     }),
   ]),
   goal('scrape of /metrics with 100 routes', 'scrape', '100 routes, p50', { atMost: 10 }),
+  // What prom-client takes for as many lines is not ours to change; our share of a scrape is.
+  goal(
+    'scrape of /metrics with 100 routes: server CPU to prom-client alone with the same lines',
+    'scrape',
+    '100 routes, server CPU to prom-client alone',
+    { atMost: 1.25 },
+  ),
   goal(
     'recovery of 10000 streams of 4 KiB: lastchunk journal replay',
     'recovery',

@@ -2,6 +2,7 @@
 import { connectTo, type Connection } from '../client.ts';
 import { figure, quantile } from '../figures.ts';
 import type { Bench } from '../part.ts';
+import { inTurn, pick, ratios } from '../rounds.ts';
 import { startServer, type Server } from '../servers.ts';
 
 const ROUTES = 100;
@@ -10,37 +11,36 @@ const ROUNDS = 10;
 const SCRAPES = 20;
 const QUICK = { rounds: 1 };
 
-export async function benchScrape({ built, quick, found }: Bench): Promise<void> {
+export async function benchScrape({ built, quick, found, note }: Bench): Promise<void> {
   const server = await startServer(built, 'scrape', { args: [String(ROUTES)] });
   const connection = await connectTo(server.port);
   for (let route = 0; route < ROUTES; route++) {
     for (let one = 0; one < STREAMS_A_ROUTE; one++) await connection.read(`/route-${route}`);
   }
   connection.close();
-  await scrapes(server);
-  const rounds: Scrapes[] = [];
-  for (let round = 0; round < (quick ? QUICK.rounds : ROUNDS); round++) {
-    rounds.push(await scrapes(server));
-  }
+  const lines = Number(await server.ask('copy'));
+  note(`${lines} lines; at /same prom-client alone renders them, as gauges`);
+  for (const path of PATHS) await scrapes(server, path);
+  const rounds = await inTurn(PATHS, { rounds: quick ? QUICK.rounds : ROUNDS }, (path) =>
+    scrapes(server, path),
+  );
   await server.stop();
-  const of = (part: number): number[] => rounds.map(({ tookMs }) => quantile(tookMs, part));
-  found(figure(`${ROUTES} routes, p50`, 'ms', of(0.5)));
-  found(figure(`${ROUTES} routes, p99`, 'ms', of(0.99)));
+  const what = `${ROUTES} routes`;
+  const ours = rounds['/metrics'];
+  const of = (part: number): number[] => ours.map(({ tookMs }) => quantile(tookMs, part));
+  const cpu = pick(rounds, ({ cpuMs }) => cpuMs);
+  const sizes = ours.map(({ bytes }) => bytes / 1_024);
+  found(figure(`${what}, p50`, 'ms', of(0.5)));
+  found(figure(`${what}, p99`, 'ms', of(0.99)));
+  found(figure(`${what}, server CPU`, 'ms', cpu['/metrics']));
+  found(figure(`${what}, server CPU, prom-client alone`, 'ms', cpu['/same']));
   found(
-    figure(
-      `${ROUTES} routes, server CPU`,
-      'ms',
-      rounds.map(({ cpuMs }) => cpuMs),
-    ),
+    figure(`${what}, server CPU to prom-client alone`, 'x', ratios(cpu['/metrics'], cpu['/same'])),
   );
-  found(
-    figure(
-      `${ROUTES} routes, size`,
-      'KiB',
-      rounds.map(({ bytes }) => bytes / 1_024),
-    ),
-  );
+  found(figure(`${what}, size`, 'KiB', sizes));
 }
+
+const PATHS = ['/metrics', '/same'] as const;
 
 interface Scrapes {
   /** Until the client has all of its bytes. */
@@ -50,14 +50,14 @@ interface Scrapes {
   readonly bytes: number;
 }
 
-async function scrapes({ port, usage }: Server): Promise<Scrapes> {
+async function scrapes({ port, usage }: Server, path: string): Promise<Scrapes> {
   const connection = await connectTo(port);
   const tookMs: number[] = [];
   let body = Buffer.alloc(0);
   const before = await usage();
   for (let one = 0; one < SCRAPES; one++) {
     const startMs = performance.now();
-    const pieces = await scrape(connection);
+    const pieces = await scrape(connection, path);
     tookMs.push(performance.now() - startMs);
     body = Buffer.concat(pieces);
     if (!body.includes(`/route-${ROUTES - 1}"`)) throw new Error('a route is missing');
@@ -77,7 +77,7 @@ const EOF = '# EOF\n';
  * All bytes of one answer, head and body, as they came. The connection waits for the end of a chunked body, which this is not:
  * its own promise can only be rejected.
  */
-function scrape(connection: Connection): Promise<readonly Buffer[]> {
+function scrape(connection: Connection, path: string): Promise<readonly Buffer[]> {
   return new Promise((resolve, reject) => {
     const pieces: Buffer[] = [];
     let tail = '';
@@ -86,6 +86,6 @@ function scrape(connection: Connection): Promise<readonly Buffer[]> {
       tail = (tail + piece.subarray(-EOF.length).toString('latin1')).slice(-EOF.length);
       if (tail === EOF) resolve(pieces);
     };
-    connection.read('/metrics', take, OPEN_METRICS).catch(reject);
+    connection.read(path, take, OPEN_METRICS).catch(reject);
   });
 }
