@@ -24,7 +24,7 @@ export const SLO_OPTIONS_HELP = `\
       --timeliness P    percentage that must be in the database within 2.5 s (default: 99)
       --window DAYS     what the error budget is for, as 28d (default: 30d)
       --label NAME      tell apart by this label beside job, as cluster; may be given again
-      --min-failures N  failed saves without which nobody is paged (default: 3)
+      --min-failures N  failed saves below which no alert is raised (default: 3)
       --runbooks URL    where the runbooks are: /<AlertName>.md is put behind it (default: our repository)
       --dashboards URL  address of Grafana, for a link from each alert to its dashboard (default: no link)
       --speed N         divide every window and wait by N, for a rehearsal (default: 1)

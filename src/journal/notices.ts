@@ -59,7 +59,7 @@ export class Notices {
     const { log } = this.#options;
     log(
       'error',
-      `${path} of the journal was ${how} by somebody else; what can be read of it is written again`,
+      `${path} of the journal was ${how} by another program; what can be read of it is written again`,
     );
   }
 

@@ -151,7 +151,7 @@ async function joins(client: PgClient, sql: Statements, row: Row): Promise<boole
 
 /** No constraint failed and nothing conflicts: a trigger or a rule of the database suppressed the row without an error. */
 function notWritten(command: string): Error {
-  const words = `the ${command} was answered without an error and the table took no row (a trigger or a rule swallowed it)`;
+  const words = `the ${command} was answered without an error and the table took no row (a trigger or a rule discarded it)`;
   return refuse(new LastchunkError('not-written', words), 'not-written');
 }
 

@@ -127,7 +127,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   CLUSTERDOWN: 'its cluster has no node for the keys of the relay',
   OOM: 'it is full: `maxmemory` is reached',
   MISCONF: 'it takes no writes because it cannot write its data to disk',
-  BUSY: 'a script of somebody else keeps it busy',
+  BUSY: 'another script runs for too long',
   NOAUTH: 'it wants a password',
   WRONGPASS: 'it refuses user or password',
   NOPERM: 'the user may not run this command, or has no right to the keys of the relay',

@@ -23,11 +23,11 @@ export interface RelayParts {
   readonly logger: Logger;
   /** Runs a call of the engine outside of any stream and span. */
   readonly quietly: <T>(work: () => T) => T;
-  /** Saves what another instance left. */
+  /** Saves a stream of a dead instance. */
   readonly adopt: (entry: JournalEntry) => void;
   /** Stops a live stream, if there is one. */
   readonly stop: (streamId: string) => void;
-  /** Is told of exchanges, of takeovers and of what is lost. */
+  /** Receives exchanges, takeovers and losses. */
   readonly observer: Pick<FullObserver, 'onRelayFlush' | 'onTakeover' | 'onInternalError'>;
 }
 
@@ -125,17 +125,17 @@ function finder({ logger, observer }: Pick<RelayParts, 'logger' | 'observer'>) {
   return { tellGone, entryOf };
 }
 
-/** Log lines about what may repeat at every turn. */
+/** Log lines of failures that may repeat at every exchange. */
 const SELDOM: Readonly<Record<RelayTask | 'dropped', string>> = {
-  exchange: 'an answer of the relay could not be carried out',
-  read: 'the relay refuses to read streams of other instances; their readers wait',
-  claim: 'the relay refuses to give the streams of an instance that is gone; asked again',
-  adopt: 'a stream of an instance that is gone could not be taken in',
-  settle: 'the relay refuses to hear that messages are saved; told again',
-  purge: 'the relay refuses to delete what is retained no longer; asked again in a minute',
-  close: 'the relay refuses to be closed',
+  exchange: 'an answer of the relay could not be processed',
+  read: 'the relay refused a read of streams of other instances; their readers wait',
+  claim: 'the relay refused a claim of the streams of a dead instance; retrying',
+  adopt: 'a stream of a dead instance could not be taken over',
+  settle: 'the relay refused to record saved messages; retrying',
+  purge: 'the relay refused to delete expired streams; retrying in a minute',
+  close: 'the relay could not be closed',
   dropped:
-    'the relay is away for long: the oldest ended streams are forgotten, nobody can resume them',
+    'the relay has been unavailable for long: the oldest ended streams were dropped and cannot be resumed',
 };
 
 /** A line for each kind, at most one a minute. */

@@ -73,7 +73,7 @@ function summarizePurge({ purged, onTheWay, unknown, damagedLeft }: PurgeReport,
   }
   if (unknown > 0) {
     say(
-      `${unknown} have a damaged opening, so nobody knows whose they are: see \`list\`, then \`drop\``,
+      `${unknown} have a damaged opening, so their conversation is unknown: see \`list\`, then \`drop\``,
     );
   }
   if (damagedLeft > 0) {
