@@ -75,7 +75,7 @@ describe('the demo model', () => {
     await listening;
   });
 
-  it('keeps streaming to others when one client leaves', async () => {
+  it('streams all tokens to the next client after one left in the middle', async () => {
     plan('left');
     await ask('left', [], 1);
     const heard: string[] = [];

@@ -99,7 +99,7 @@ it('the replacement of callbacks keeps the text', async () => {
   expect(message).toMatchObject({ text: 'The last chunk', complete: true, conversationId: '7' });
 });
 
-it('a measured app counts the saves that succeed, and those that do not', async () => {
+it('a measured app counts the saves that succeed, and those that are missing', async () => {
   const recorded = createRecordingObserver();
   const keep = lastchunk({ observer: recorded.observer, journal: false, logger: false });
   const app = express().set('env', 'test');

@@ -231,7 +231,7 @@ describe('a stream that goes on after its terminal frame', () => {
       },
     ],
     ['destroy(error)', (res: ServerResponse): void => void res.destroy(new Error('after the end'))],
-  ] as const)('has failed by %s: revision 1, in row, metrics and span', async (_name, fail) => {
+  ] as const)('has failed by %s: revision 1, in the row and for the observer', async (_name, fail) => {
     const go = createGate();
     const instance = await open({}, async (_, res) => {
       res.setHeader('content-type', 'text/event-stream');
