@@ -292,7 +292,7 @@ describe('events', () => {
   const view = async ({ port, transport }: Awaited<ReturnType<typeof open>>) =>
     openClient({ port, transport }, '/status', { headers: { accept: 'text/event-stream' } });
 
-  it('are sent at once and on each change, each the whole status', async () => {
+  it('are sent at once and every second, each the whole status', async () => {
     const bench = await open();
     const viewer = await view(bench);
     await viewer.sees('"total":0');

@@ -168,7 +168,7 @@ it('keeps everything when the database is unavailable, and prints the reason', a
   expect((await run('replay')).stdout).toBe('2 saved, 0 refused, 0 left\n');
 });
 
-it('sets aside what the database refuses, sends it again on request, and drops it by id', async () => {
+it('sets aside what the database refuses, and sends it again on request', async () => {
   await migrated();
   await leftBehind({ a: 'one', b: 'bad', c: 'three' });
   await forbid();
