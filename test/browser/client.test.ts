@@ -100,7 +100,7 @@ describe.skipIf(path === undefined && !inCi)('resumingFetch in a browser', () =>
     expect((await asked).status).toBe(200);
   });
 
-  it('is not needed by an EventSource that connects again while the relay is away', async () => {
+  it('is not needed by an EventSource that connects again while the relay is unavailable', async () => {
     const { shared, here, there, page } = await open({ ids: true });
     const asked = fetch(`${here.server.url}/chat/c`, { method: 'POST' });
     const { res, streamId } = await until('the handler runs', () => here.talks[0]);

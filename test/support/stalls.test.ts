@@ -38,7 +38,7 @@ const FIXTURE = `
   });
 `;
 
-it('is made after a stall alone, and is named with the reason', () => {
+it('a second try is made only after a stall, and is reported with its reason', () => {
   const directory = mkdtempSync(join(tmpdir(), 'lastchunk-stalls-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));

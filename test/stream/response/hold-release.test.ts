@@ -231,32 +231,35 @@ describe('a stream that goes on after its terminal frame', () => {
       },
     ],
     ['destroy(error)', (res: ServerResponse): void => void res.destroy(new Error('after the end'))],
-  ] as const)('has failed by %s: revision 1, in the row and for the observer', async (_name, fail) => {
-    const go = createGate();
-    const instance = await open({}, async (_, res) => {
-      res.setHeader('content-type', 'text/event-stream');
-      res.write(chatChunk({ content: 'one' }) + FINISH);
-      await go.promise;
-      fail(res);
-    });
-    const { httpClient } = await instance.ask();
-    await httpClient.sees(FINISH);
-    go.open();
-    expect(await instance.recorded.ended()).toMatchObject({
-      outcome: 'failed',
-      side: 'server',
-      save: 'saved',
-    });
-    expect(instance.store.row).toMatchObject({
-      text: 'one',
-      revision: 1,
-      complete: false,
-      outcome: 'failed',
-      side: 'server',
-    });
-    expect(instance.recorded.ends).toHaveLength(1);
-    expect((await httpClient.over()).whole).toBe(false);
-  });
+  ] as const)(
+    'has failed by %s: revision 1, in the row and for the observer',
+    async (_name, fail) => {
+      const go = createGate();
+      const instance = await open({}, async (_, res) => {
+        res.setHeader('content-type', 'text/event-stream');
+        res.write(chatChunk({ content: 'one' }) + FINISH);
+        await go.promise;
+        fail(res);
+      });
+      const { httpClient } = await instance.ask();
+      await httpClient.sees(FINISH);
+      go.open();
+      expect(await instance.recorded.ended()).toMatchObject({
+        outcome: 'failed',
+        side: 'server',
+        save: 'saved',
+      });
+      expect(instance.store.row).toMatchObject({
+        text: 'one',
+        revision: 1,
+        complete: false,
+        outcome: 'failed',
+        side: 'server',
+      });
+      expect(instance.recorded.ends).toHaveLength(1);
+      expect((await httpClient.over()).whole).toBe(false);
+    },
+  );
 });
 
 /** An app whose one route is wrapped in a guard; `ask` sends a request to it. */

@@ -118,14 +118,14 @@ describe('an EventSource that connects again', () => {
     expect((await again.over()).status).toBe(204);
   });
 
-  it('ignores an id that is no offset if its address has one', async () => {
+  it('ignores a Last-Event-ID that is not an offset if its address has an offset', async () => {
     const { there, streamId } = await twoFrames();
     const reader = await resume(there, streamId, '?offset=18', { 'last-event-id': 'x' });
     await reader.sees('data: two');
     expect(reader.text).not.toContain('one');
   });
 
-  it('gets a response that breaks off while the relay is away: an error status would close it', async () => {
+  it('gets a response that is cut off while the relay is unavailable: an error status would close it', async () => {
     const { shared, there, streamId } = await twoFrames();
     shared.relay.fail(new Error('away'));
     const reader = await resume(there, streamId, '', { 'last-event-id': '18' });
@@ -135,7 +135,7 @@ describe('an EventSource that connects again', () => {
     expect(body.length).toBe(0);
   });
 
-  it('gets the same if there are too many readers', async () => {
+  it('gets a response that is cut off if there are too many readers', async () => {
     const { there, streamId } = await twoFrames();
     const few = there.keep.resumeHandler({ authorize: () => true, maxReaders: 1 });
     const server = await serve((req, res) => void few(req, res));
