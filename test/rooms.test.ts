@@ -160,12 +160,15 @@ describe('docs/architecture.md', () => {
   ])('and the pages for contributors name and link only existing files: %s', async (page) => {
     const text = await textOf(page);
     const named = filesNamedIn(text).filter((name) => name.includes('/'));
+    const run = [...text.matchAll(/`[^`\n]*vitest run ([^`&]+)/g)].flatMap(
+      ([, paths = '']) => paths.match(/\btest\/[\w./-]+/g) ?? [],
+    );
     const linked = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, target]) =>
       posix.join(dirname(page), target ?? ''),
     );
     expect(text).not.toBe('');
     const wrong: string[] = [];
-    for (const path of [...named, ...linked]) {
+    for (const path of [...named, ...run, ...linked]) {
       if (!(await exists(path))) wrong.push(path);
     }
     expect(wrong).toEqual([]);
