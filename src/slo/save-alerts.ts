@@ -7,7 +7,7 @@ import type { Slo } from './settings.ts';
 
 /**
  * A save that can be journaled has its answer within `confirmTimeoutMs`, two seconds; at `missingAfterMs`, 60 s, it is
- * no longer pending. So this lies well between the two, and `speed` does not touch it.
+ * no longer pending. This is well between the two, and `speed` does not change it.
  */
 const STALLED_SECONDS = 20;
 
@@ -21,7 +21,7 @@ export function saveAlerts(slo: Slo): Alert[] {
       name: 'LastchunkHoldsUnconfirmed',
       severity: 'critical',
       expr: counted(slo, series('holds', { released: 'unconfirmed' }), 15 * MINUTE),
-      summary: 'Clients were told that an answer is complete before it was safe.',
+      summary: 'Clients received the end of an answer before its message was safe.',
       description:
         'Job {{ $labels.job }} released {{ $value | printf "%.0f" }} last frames in 15m while their message was neither in the database nor in the journal.',
     },

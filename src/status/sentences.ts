@@ -76,7 +76,7 @@ export const FAILURE_WORDS = {
     runbook: 'LastchunkSaveTimelinessBudgetBurn',
   },
   unconfirmed: {
-    words: 'A client was told that its answer is complete before it was safe.',
+    words: 'A client received the end of its answer before the message was safe.',
     runbook: 'LastchunkHoldsUnconfirmed',
   },
   unnamed: {

@@ -175,7 +175,7 @@ export const HANDLER_STYLES: readonly HandlerStyle[] = [
   sheltered('polling res.destroyed', responseDestroyed),
   sheltered('polling req.destroyed', requestDestroyed),
   sheltered('polling req.signal', requestSignal),
-  sheltered('polling res.writable and its kin', writableState),
+  sheltered('polling res.writable and similar properties', writableState),
   { name: "req.socket.on('close')", sheltered: false, stalls: false, run: socketClose },
   { name: 'polling socket.destroyed', sheltered: false, stalls: false, run: socketDestroyed },
 ];
