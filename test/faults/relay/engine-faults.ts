@@ -60,8 +60,6 @@ export async function cut(bench: Bench, streams: number, engine: Engine): Promis
         proxy?.resume();
         await sleep(bench.random.int(0, 600));
         if (times % 4 !== 2 || times >= 4 * LOSSES) continue;
-        // Until every instance has sent what it has.
-        await sleep(REGISTERED_MS);
         await fleet.lose(bench.random.pick(fleet.oneOrMore));
       }
     };

@@ -7,6 +7,7 @@ import { startRedis, type TestRedis } from '../../support/redis.ts';
 import type { App } from '../app.ts';
 import type { Bench } from '../bench.ts';
 import type { Conversation } from '../conversation.ts';
+import { parseScrape } from '../../support/scrape.ts';
 import { waitUntil } from '../wait.ts';
 
 /** Where the relay is. */
@@ -105,8 +106,23 @@ export class Fleet {
     return Array.from(this.#owners).flatMap(([one, owner]) => (owner === app ? [one] : []));
   }
 
+  /**
+   * Waits until an instance has sent everything to the engine that is older than `UNTOLD_MS`, by its own metrics. Nothing is promised for the
+   * streams of an instance that could not reach the engine.
+   */
+  async told(app: App): Promise<void> {
+    await waitUntil('an instance has sent its streams', async () => {
+      const answer = await fetch(`${app.address}/metrics`).catch(() => undefined);
+      if (answer === undefined) return false;
+      const scrape = parseScrape(await answer.text());
+      const lagMs = scrape.sum('lastchunk_relay_lag_seconds') * 1_000;
+      return scrape.sum('lastchunk_relay_up') === 1 && lagMs < UNTOLD_MS;
+    });
+  }
+
   /** SIGKILL, and its disk is gone. It starts again with an empty one. */
   async lose(app: App): Promise<void> {
+    await this.told(app);
     const stored = new Set((await this.#bench.rows()).map((row) => row.conversation_id));
     const atMs = performance.now();
     for (const one of this.#lost.values()) one.sinceMs = atMs;
