@@ -125,14 +125,17 @@ function processFacts(): Omit<StatusInstance, 'store' | 'journal'> {
 }
 
 /** A reason in words, with details from the health. */
-function adviceOf(reason: HealthReason, { store, journal }: Health): Advice {
+function adviceOf(reason: HealthReason, { store, journal, relay }: Health): Advice {
   const { words, runbook } = REASONS[reason];
   if (reason === 'store-away') {
     const code = store?.lastFailure?.errorType;
     const what = code === undefined ? words : `${words} (${codeInWords(code)})`;
     if (isTaking(journal)) return { words: `${what}; messages wait in the journal`, runbook };
-    const untaken = `${what}; no journal takes messages meanwhile`;
-    return { words: untaken, runbook: 'LastchunkStoreDown' };
+    const place =
+      journal === undefined && relay?.up === true
+        ? 'messages wait in the relay'
+        : 'no journal takes messages meanwhile';
+    return { words: `${what}; ${place}`, runbook: 'LastchunkStoreDown' };
   }
   if (reason === 'journal-degraded') return { words: `${words}: ${journal?.degraded}`, runbook };
   if (reason !== 'journal-attention') return { words, runbook };

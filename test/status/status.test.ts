@@ -233,6 +233,27 @@ describe('the status', () => {
     expect(JSON.stringify(told)).not.toContain('secret');
   });
 
+  it('says that messages wait in the relay while the store does not answer and there is no journal', async () => {
+    const shared = createShared();
+    shared.store.fail(Object.assign(new Error('away'), { code: 'ECONNREFUSED' }));
+    const replica = await startReplica(shared);
+    const app = express();
+    app.get('/status', replica.keep.statusHandler({ authorize: () => true }));
+    const { url } = await serve(app);
+    await openClient(replica.server, '/chat/c', { method: 'POST' });
+    const talk = await until('the handler runs', () => replica.talks[0]);
+    talk.res.type('text/event-stream').end('data: {"text":"hi"}\n\n');
+    const advice = await until('the store is known to be away', async () => {
+      const answer = await fetch(`${url}/status`, { headers: JSON_ONLY });
+      const { reasons } = (await answer.json()) as Status;
+      return reasons.find(({ reason }) => reason === 'store-away');
+    });
+    expect(advice.words).toMatch(
+      /^the store does not answer \(ECONNREFUSED.*; messages wait in the relay$/,
+    );
+    expect(advice.runbook).toBe('LastchunkStoreDown');
+  });
+
   it('shows the relay: the lease of this instance, and who reads its streams', async () => {
     const replica = await startReplica(createShared());
     const app = express();
