@@ -31,15 +31,30 @@ const OURS: readonly ChatName[] = ['plain', 'careful', 'unjournaled', 'guarded']
 const WORKS: readonly Work[] = [
   {
     name: '100 streams, a token every 20 ms',
-    ...{ how: 'paced', together: 100, streams: 100, tokens: 100, per: 'token', chats: OURS },
+    how: 'paced',
+    together: 100,
+    streams: 100,
+    tokens: 100,
+    per: 'token',
+    chats: OURS,
   },
   {
     name: '8 streams as fast as they go',
-    ...{ how: 'fast', together: 8, streams: 16, tokens: 1_000, per: 'token', chats: CHAT_NAMES },
+    how: 'fast',
+    together: 8,
+    streams: 16,
+    tokens: 1_000,
+    per: 'token',
+    chats: CHAT_NAMES,
   },
   {
     name: '8 clients, answers of 12 tokens',
-    ...{ how: 'fast', together: 8, streams: 800, tokens: 12, per: 'answer', chats: OURS },
+    how: 'fast',
+    together: 8,
+    streams: 800,
+    tokens: 12,
+    per: 'answer',
+    chats: OURS,
   },
 ];
 
