@@ -461,6 +461,14 @@ export function describeRelay(name: string, open: () => Promise<TestedRelay>): v
         expect(second).toEqual(first.filter(({ streamId }) => streamId === 's'));
       });
 
+      it('returns no claimed stream to a claimant whose lease has expired', async () => {
+        await owner.opens('s', 'hello');
+        await engine.expire(owner.name);
+        expect(await other.relay.claim(other.name, RETAIN_MS)).toHaveLength(1);
+        await engine.expire(other.name);
+        expect(await other.relay.claim(other.name, RETAIN_MS, true)).toEqual([]);
+      });
+
       it('returns the claimed streams of a dead claimant together with its own', async () => {
         await owner.opens('s', 'hello');
         await engine.expire(owner.name);

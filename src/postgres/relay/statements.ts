@@ -107,7 +107,7 @@ export function relayStatements(tables: RelayTables): RelayStatements {
     read: readSql(tables, isRetained),
     command: `UPDATE ${streams} SET is_stop_wanted = true WHERE id = $1 AND response_end IS NULL RETURNING id`,
     claim: claimSql(tables),
-    settled: `UPDATE ${streams} s SET ${brokenOff(parts, '$3')} 
+    settled: `UPDATE ${streams} s SET ${brokenOff(parts, '$3')}
       WHERE s.id = ANY($2::text[]) AND s.instance = ${claimedBy('$1::text')}`,
     purge: doomed('is_settled AND retained_until <= clock_timestamp()', 'SKIP LOCKED'),
     purgeConversation: doomed('conversation_id = $1', ''),
@@ -200,10 +200,11 @@ function readSql({ streams, parts }: RelayTables, isRetained: string): string {
 
 /** Parameters: $1 the claiming instance, $2 retention in ms, $3 whether streams that it claimed before are returned too. */
 function claimSql({ instances, streams, parts }: RelayTables): string {
+  const isHeld = `EXISTS (SELECT FROM ${instances} m WHERE m.id = $1 AND m.expires_at > clock_timestamp())`;
   return `WITH dead AS (
     SELECT i.id FROM ${instances} i
     WHERE i.expires_at <= clock_timestamp() AND i.id <> $1
-      AND EXISTS (SELECT FROM ${instances} m WHERE m.id = $1 AND m.expires_at > clock_timestamp())
+      AND ${isHeld}
     ORDER BY i.expires_at LIMIT 1 FOR UPDATE SKIP LOCKED
   ), gone AS (
     DELETE FROM ${instances} i USING dead WHERE i.id = dead.id RETURNING i.id
@@ -218,7 +219,7 @@ function claimSql({ instances, streams, parts }: RelayTables): string {
   SELECT id, head, ending FROM taken
   UNION ALL
   SELECT s.id, s.head, s.ending FROM ${streams} s
-  WHERE $3::boolean AND s.instance = ${claimedBy('$1::text')} AND NOT s.is_settled`;
+  WHERE $3::boolean AND ${isHeld} AND s.instance = ${claimedBy('$1::text')} AND NOT s.is_settled`;
 }
 
 /** SQL expression: the owner under which the streams that an instance claimed are stored. */
