@@ -20,14 +20,18 @@ interface ConnectionEvents {
 
 const connections = new WeakMap<Socket, ConnectionEvents>();
 
-/** One function for all sockets: a function for each takes memory as long as its connection is open. */
+/** Calls the listeners, except those that a listener before them removed. */
+function callListeners(events: ConnectionEvents, call: (listener: ConnectionListener) => void) {
+  for (const listener of events.listeners) {
+    if (events.listeners.includes(listener)) call(listener);
+  }
+}
+
+/** One function for all sockets: a function for each would take memory as long as its connection is open. */
 function onClose(this: Socket): void {
   const events = connections.get(this);
   if (events === undefined) return;
-  for (const listener of events.listeners) {
-    // One before it may have removed it.
-    if (events.listeners.includes(listener)) listener.onConnectionClose(this);
-  }
+  callListeners(events, (listener) => listener.onConnectionClose(this));
   events.isClosing = true;
   process.nextTick(() => {
     events.isClosing = false;
@@ -35,7 +39,8 @@ function onClose(this: Socket): void {
 }
 
 function onTimeout(this: Socket): void {
-  for (const listener of connections.get(this)?.listeners ?? []) listener.onConnectionTimeout();
+  const events = connections.get(this);
+  if (events !== undefined) callListeners(events, (listener) => listener.onConnectionTimeout());
 }
 
 /**
