@@ -23,9 +23,9 @@ const JOURNAL_BYTES = { atMost: CHUNK.length * 1.1 + 32 };
 const ADVERSARIAL_NAMES = Object.keys(ADVERSARIAL);
 
 /**
- * Three kinds of traffic, and the most that a guard may cost there, to the bare handler and to one that saves by hand. By hand loses a third of
- * the answers in a run with faults, so a guard is to cost no more where tokens come at a model's pace; an answer of twelve tokens may cost a
- * tenth more, for its row with outcome and timestamps, its metrics and its frames, which by hand has none of.
+ * Three kinds of traffic, and the most that a guard may cost, as ratios to the bare handler and to a handler that saves by hand. At the
+ * pace of a model a guard must cost no more than saving by hand. An answer of twelve tokens may cost a tenth more: a guard also records outcome,
+ * times and metrics.
  */
 const WORKS = [
   ['100 streams, a token every 20 ms', 'a token', 1.1, 1],
@@ -34,9 +34,9 @@ const WORKS = [
 ] as const;
 
 /**
- * What a chunk may cost beside the least that anybody could do in its place (`servers/by-hand.ts`), in the same process count and rounds. A
- * fifth more where nothing is written: bytes are held, counted and looked at, and a frame is read where it may be the last. The same for a
- * journal, whose records have a head and a checksum, beside one bare write a tick. Half more with metrics, spans and a save for 200 chunks.
+ * The most that a chunk may cost, as a ratio to the least work that can replace a guard (`servers/by-hand.ts`). 1.2 without a journal: a guard
+ * also keeps the bytes within limits and reads each frame that may be the last. 1.2 with a journal, to one bare write a tick: a record also
+ * has a head and a checksum. 1.5 with metrics, spans and a save for 200 chunks.
  */
 const CHUNKS = [
   ['observe()', '8 a tick', 'the least by hand', 1.1],
@@ -166,7 +166,7 @@ export const GOALS: readonly Goal[] = [
     }),
   ]),
   goal('scrape of /metrics with 100 routes', 'scrape', '100 routes, p50', { atMost: 10 }),
-  // What prom-client takes for as many lines is not ours to change; our share of a scrape is.
+  // The time of prom-client for as many lines cannot be changed here; the share of lastchunk can.
   goal(
     'scrape of /metrics with 100 routes: server CPU to prom-client alone with the same lines',
     'scrape',

@@ -2,7 +2,6 @@
  * What it costs to share streams with other instances, and how soon those have a token: lastchunk over both engines, beside two
  * libraries that keep streams in Redis. They are not dependencies: npm installs them into a directory of this run.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { hasRedis, startRedis, type TestRedis } from '../../test/support/redis.ts';
 import { figure } from '../figures.ts';
+import { install } from '../npm.ts';
 import type { Bench } from '../part.ts';
 import { inTurn, pick, ratios } from '../rounds.ts';
 import { startServer, type Server } from '../servers.ts';
@@ -102,7 +102,8 @@ function waysOf({ bench, redis, connectionString, database, home }: Parts): Way[
   };
   ways.push({ title: 'redisRelay()', args: ['lastchunk', url], operations });
   ways.push(aheadOf('redisRelay()', url, operations));
-  if (!install(bench, home)) return ways;
+  const packages = Object.entries(OTHERS).map(([name, { version }]) => `${name}@${version}`);
+  if (!install(bench, home, ['ioredis@5', ...packages])) return ways;
   // The keys of the table.
   for (const name of Object.keys(OTHERS) as Other[]) {
     const files = OTHERS[name].files.map((file) => join(home, 'node_modules', name, file));
@@ -116,15 +117,6 @@ function aheadOf(title: string, url: string, operations: Way['operations']): Way
 }
 
 const TRANSACTIONS = `SELECT xact_commit AS count FROM pg_stat_database WHERE datname = current_database()`;
-
-/** False where npm reaches no registry. */
-function install({ note }: Bench, home: string): boolean {
-  const packages = Object.entries(OTHERS).map(([name, { version }]) => `${name}@${version}`);
-  const flags = ['install', '--prefix', home, '--ignore-scripts', '--no-audit', '--no-fund'];
-  const { status } = spawnSync('npm', [...flags, 'ioredis@5', ...packages], { stdio: 'ignore' });
-  note(status === 0 ? packages.join(', ') : `not measured: ${packages.join(', ')} (npm failed)`);
-  return status === 0;
-}
 
 interface Cost {
   /** Of the server, a token. */

