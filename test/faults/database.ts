@@ -83,7 +83,8 @@ export const pooled: Fault = {
   },
 };
 
-async function killConnections(bench: Bench): Promise<void> {
+/** Kills all connections of the apps, and pauses for a few milliseconds. */
+export async function killConnections(bench: Bench): Promise<void> {
   await bench.query(KILL);
   await sleep(bench.random.int(2, 30));
 }

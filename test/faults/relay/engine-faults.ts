@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 import type { Bench } from '../bench.ts';
+import { killConnections } from '../database.ts';
 import { startPgBouncer } from '../pgbouncer.ts';
 import type { Engine, Fleet } from './fleet.ts';
 import { readAtRandom } from './readers.ts';
@@ -48,25 +49,28 @@ export async function cut(bench: Bench, streams: number, engine: Engine): Promis
     proxy = await startTcpProxy(port);
     return proxy.port;
   };
-  await withFleet(bench, { engine, through }, async (fleet) => {
-    const drawn = drawMixed(bench, streams, { mayBeInterrupted: true, gapMs: [60, 120] });
-    let running = true;
-    const over = fleet.run(drawn).finally(() => (running = false));
-    const cutting = async (): Promise<void> => {
-      for (let times = 0; running; times += 1) {
-        proxy?.loseAnswers();
-        await sleep(bench.random.int(0, 60));
-        proxy?.cut();
-        proxy?.resume();
-        await sleep(bench.random.int(0, 600));
-        if (times % 4 !== 2 || times >= 4 * LOSSES) continue;
-        await fleet.lose(bench.random.pick(fleet.oneOrMore));
-      }
-    };
-    await readAtRandom(bench, fleet, drawn, Promise.all([over, cutting()]));
-    await bench.settled();
-  });
-  await proxy?.close();
+  try {
+    await withFleet(bench, { engine, through }, async (fleet) => {
+      const drawn = drawMixed(bench, streams, { mayBeInterrupted: true, gapMs: [60, 120] });
+      let running = true;
+      const over = fleet.run(drawn).finally(() => (running = false));
+      const cutting = async (): Promise<void> => {
+        for (let times = 0; running; times += 1) {
+          proxy?.loseAnswers();
+          await sleep(bench.random.int(0, 60));
+          proxy?.cut();
+          proxy?.resume();
+          await sleep(bench.random.int(0, 600));
+          if (times % 4 !== 2 || times >= 4 * LOSSES) continue;
+          await fleet.lose(bench.random.pick(fleet.oneOrMore));
+        }
+      };
+      await readAtRandom(bench, fleet, drawn, Promise.all([over, cutting()]));
+      await bench.settled();
+    });
+  } finally {
+    await proxy?.close();
+  }
 }
 
 /** Store and relay through a pooler in transaction mode; its connections are killed, and then an instance with its disk. */
@@ -79,11 +83,7 @@ export async function pooled(bench: Bench, streams: number): Promise<void> {
       const drawn = drawMixed(bench, streams, { mayBeInterrupted: true });
       const over = fleet.run(drawn);
       await bench.tokens(drawn, streams * 4);
-      for (let times = 0; times < 10; times += 1) {
-        await bench.query(KILL_SOME);
-        await sleep(bench.random.int(2, 60));
-      }
-      await sleep(REGISTERED_MS);
+      for (let times = 0; times < 20; times += 1) await killConnections(bench);
       await loseFirst(fleet);
       await readAtRandom(bench, fleet, drawn, over);
     });
@@ -91,9 +91,6 @@ export async function pooled(bench: Bench, streams: number): Promise<void> {
     await bouncer.stop();
   }
 }
-
-const KILL_SOME = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-  WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'faults'`;
 
 async function loseFirst(fleet: Fleet): Promise<void> {
   const [app] = fleet.oneOrMore;

@@ -86,7 +86,7 @@ async function frozen({ bench, fleet, streams }: World): Promise<void> {
       .filter(({ tape }) => (tape?.lengthAt(performance.now() - UNTOLD_MS) ?? 0) > 0)
       .filter(({ sawFinish }) => !sawFinish);
   await waitUntil('many of its streams are known elsewhere', () => told().length * 12 >= streams);
-  await fleet.told(owner);
+  await fleet.waitUntilSent(owner);
   const before = await storedIds(bench);
   owner.freeze();
   const own = told().filter(({ id }) => !before.has(id));

@@ -7,7 +7,6 @@ import { startRedis, type TestRedis } from '../../support/redis.ts';
 import type { App } from '../app.ts';
 import type { Bench } from '../bench.ts';
 import type { Conversation } from '../conversation.ts';
-import { parseScrape } from '../../support/scrape.ts';
 import { waitUntil } from '../wait.ts';
 
 /** Where the relay is. */
@@ -107,22 +106,21 @@ export class Fleet {
   }
 
   /**
-   * Waits until an instance has sent everything to the engine that is older than `UNTOLD_MS`, by its own metrics. Nothing is promised for the
-   * streams of an instance that could not reach the engine.
+   * Waits until an instance has sent to the engine everything that is older than `UNTOLD_MS`, by its own metrics. Nothing is promised for
+   * the streams of an instance that could not reach the engine.
    */
-  async told(app: App): Promise<void> {
+  async waitUntilSent(app: App): Promise<void> {
+    const { metric } = this.#bench;
     await waitUntil('an instance has sent its streams', async () => {
-      const answer = await fetch(`${app.address}/metrics`).catch(() => undefined);
-      if (answer === undefined) return false;
-      const scrape = parseScrape(await answer.text());
-      const lagMs = scrape.sum('lastchunk_relay_lag_seconds') * 1_000;
-      return scrape.sum('lastchunk_relay_up') === 1 && lagMs < UNTOLD_MS;
+      const lagSeconds = (await metric(app, 'lastchunk_relay_lag_seconds')) ?? Infinity;
+      const isUp = (await metric(app, 'lastchunk_relay_up')) === 1;
+      return isUp && lagSeconds * 1_000 < UNTOLD_MS;
     });
   }
 
   /** SIGKILL, and its disk is gone. It starts again with an empty one. */
   async lose(app: App): Promise<void> {
-    await this.told(app);
+    await this.waitUntilSent(app);
     const stored = new Set((await this.#bench.rows()).map((row) => row.conversation_id));
     const atMs = performance.now();
     for (const one of this.#lost.values()) one.sinceMs = atMs;
