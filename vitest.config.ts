@@ -20,8 +20,8 @@ export default defineConfig({
     pool: 'forks',
     // Many files run a PostgreSQL of their own; more of them than cores only makes all of them slow.
     maxWorkers: 2,
-    // A test that fails sometimes is a bug in it or in the code, and no second try hides it: except where its process stood still
-    // for long, as on a machine that does too much. Such a try is named, with how long that was.
+    // A test that fails sometimes is a bug in it or in the code, and no second try hides it, unless the event loop was blocked during the
+    // test, as on an overloaded machine. The reporter names such a try, with the time.
     retry: { count: 1, condition: STALLED },
     setupFiles: ['test/support/stalls.ts'],
     reporters: ['default', new SecondTries()],

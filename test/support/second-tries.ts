@@ -2,7 +2,7 @@
 import type { Reporter, TestCase } from 'vitest/node';
 
 /** In the error of a test whose process stood still (`stalls.ts`). Any other failure gets no second try. */
-export const STALLED = /\[the event loop of this test stood still for \d+ ms\]/;
+export const STALLED = /\[the event loop of this test was blocked for \d+ ms\]/;
 
 export class SecondTries implements Reporter {
   readonly #lines: string[] = [];

@@ -55,7 +55,7 @@ it('a second try is made only after a stall, and is reported with its reason', (
   expect(stdout).toMatch(/× fixture.ts > always stalled/);
   expect(stdout.match(/passed at the second try: .*/g)).toEqual([
     expect.stringMatching(
-      /fixture.ts > stalled once \[the event loop of this test stood still for \d+ ms\]/,
+      /fixture.ts > stalled once \[the event loop of this test was blocked for \d+ ms\]/,
     ),
   ]);
   expect(status).toBe(1);

@@ -1,7 +1,7 @@
 /**
- * Adds to the error of a failed test for how long the event loop of its process stood still meanwhile. Timers of a test and those of the
- * code that it tests then fire together, in whatever order, so that a test which depends on their order may fail without a fault. Only such
- * a failure gets a second try, and the reporter names it with its reason.
+ * Adds to the error of a failed test the longest time that the event loop was blocked during the test. After such a pause the timers of
+ * the test and of the code under test fire together, so a test that depends on their order can fail without a fault. Only such a failure
+ * gets a second try, and the reporter names it with that time.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeEach } from 'vitest';
@@ -26,12 +26,12 @@ beforeEach(({ task, onTestFailed }) => {
   tick();
   longestMs = 0;
   onTestFailed(async () => {
-    // A stall is measured when it is over.
+    // The interval measures a pause when it is over.
     await delay(TICK_MS);
     tick();
     if (longestMs < STALL_MS) return;
     for (const error of task.result?.errors ?? []) {
-      error.message += ` [the event loop of this test stood still for ${Math.round(longestMs)} ms]`;
+      error.message += ` [the event loop of this test was blocked for ${Math.round(longestMs)} ms]`;
     }
   });
 });
